@@ -1,0 +1,2 @@
+//! Orderwright.
+fn main() {}
