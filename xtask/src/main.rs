@@ -1,2 +1,120 @@
-//! Tasks.
-fn main() {}
+//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `bench`.
+//! It starts programs and reads files; it must never know how orders are processed.
+
+mod cargo;
+mod steps;
+mod tally;
+mod tidy;
+mod tree;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::steps::{Chaos, Ran, Simulation, Step};
+
+/// Checks, simulations and measurements of the Orderwright workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything that must hold before a change is done, ending with a count of passed and failed tests.
+    Test(TestArgs),
+    /// The same as `test`, and the documentation must build without a warning.
+    Ci(TestArgs),
+    /// The rules of the house that no compiler checks; takes about a second.
+    Tidy,
+    /// The whole pipeline in virtual time, one seeded world after the other.
+    Simulate(Simulation),
+    /// The real program under load, killed and restarted.
+    Chaos(Chaos),
+    /// Measures the release build: everything after `bench` goes to `orderwright bench`.
+    Bench(BenchArgs),
+}
+
+#[derive(Args)]
+struct TestArgs {
+    /// Leave out the long steps, simulation and chaos.
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Args)]
+struct BenchArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(Ran::Well) => ExitCode::SUCCESS,
+        Ok(Ran::Badly) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<Ran> {
+    let root = workspace_root()?;
+    let steps = match task {
+        Task::Test(args) => test_steps(&args),
+        Task::Ci(args) => [vec![Step::Documentation], test_steps(&args)].concat(),
+        Task::Tidy => vec![Step::Tidy],
+        Task::Simulate(simulation) => vec![Step::Simulation(simulation)],
+        Task::Chaos(chaos) => vec![Step::Chaos(chaos)],
+        Task::Bench(bench) => vec![Step::Bench(bench.args)],
+    };
+    steps::run_all(&root, &steps)
+}
+
+fn test_steps(args: &TestArgs) -> Vec<Step> {
+    let long = if args.quick { &[] } else { steps::LONG };
+    [steps::FAST, long, steps::LAST].concat()
+}
+
+fn workspace_root() -> Result<PathBuf> {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("start this as `cargo xtask`")?;
+    let folder = PathBuf::from(manifest);
+    Ok(folder.parent().context("the xtask folder lies inside the workspace")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bench_hands_on_everything_after_its_name() {
+        let cli = Cli::parse_from(["xtask", "bench", "--orders", "10", "sqlite"]);
+        let Task::Bench(bench) = cli.task else { panic!("not bench") };
+        assert_eq!(bench.args, ["--orders", "10", "sqlite"]);
+    }
+
+    #[test]
+    fn quick_leaves_out_exactly_the_long_steps() {
+        let quick = test_steps(&TestArgs { quick: true });
+        let whole = test_steps(&TestArgs { quick: false });
+        assert_eq!(whole.len(), quick.len() + steps::LONG.len());
+        assert!(quick.iter().all(|step| !steps::LONG.contains(step)));
+    }
+
+    #[test]
+    fn the_tests_themselves_run_last_so_that_their_summaries_end_the_output() {
+        let whole = test_steps(&TestArgs { quick: false });
+        assert_eq!(whole.last(), Some(&Step::Tests));
+    }
+}

@@ -1,0 +1,136 @@
+//! Starting cargo and the programs it builds, with their output passed through as it comes.
+//! Nothing here interprets output beyond the test runner's own summary lines.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::steps::Ran;
+use crate::tally::Tally;
+
+/// How much the compiler optimises what is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Dev,
+    Release,
+}
+
+impl Profile {
+    /// The profile a `--release` flag asks for.
+    pub(crate) fn from_flag(release: bool) -> Self {
+        if release { Profile::Release } else { Profile::Dev }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Profile::Dev => "dev",
+            Profile::Release => "release",
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Profile::Dev => "debug",
+            Profile::Release => "release",
+        }
+    }
+}
+
+/// Runs cargo in the workspace; fails only if it cannot be started at all.
+pub(crate) fn cargo<A: AsRef<OsStr>>(root: &Path, args: impl IntoIterator<Item = A>) -> Result<Ran> {
+    let mut command = command(root);
+    finish(command.args(args))
+}
+
+/// Builds the documentation of our own crates; a broken link is an error.
+pub(crate) fn document(root: &Path) -> Result<Ran> {
+    let mut command = command(root);
+    command.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    finish(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Runs every test of the workspace, passing the output on and adding up its summary lines.
+pub(crate) fn test(root: &Path) -> Result<(Ran, Tally)> {
+    let mut command = command(root);
+    command.args(["test", "--workspace", "--no-fail-fast"]).stdout(Stdio::piped());
+    if std::io::stdout().is_terminal() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let mut child = command.spawn().context("cannot start cargo")?;
+    let output = child.stdout.take().context("the output of cargo was asked for")?;
+    let tally = pass_through(BufReader::new(output), std::io::stdout().lock())?;
+    let status = child.wait().context("cannot wait for cargo")?;
+    Ok((judge(status), tally))
+}
+
+/// Builds and runs a program of the test kit.
+pub(crate) fn run_testkit<A: AsRef<OsStr>>(
+    root: &Path,
+    profile: Profile,
+    program: &str,
+    args: &[A],
+) -> Result<Ran> {
+    let fixed =
+        ["run", "--quiet", "--profile", profile.name(), "-p", "orderwright-testkit", "--bin", program];
+    let mut command = command(root);
+    finish(command.args(fixed).arg("--").args(args))
+}
+
+/// Builds the program under test.
+pub(crate) fn build_orderwright(root: &Path, profile: Profile) -> Result<Ran> {
+    cargo(root, ["build", "--quiet", "--profile", profile.name(), "-p", "orderwright"])
+}
+
+/// Where cargo has put the program: this one lies in the same target folder.
+pub(crate) fn orderwright_path(profile: Profile) -> Result<String> {
+    let own = std::env::current_exe().context("cannot find this program's own path")?;
+    let target = own.ancestors().nth(2).context("this program lies inside a target folder")?;
+    let name = format!("orderwright{}", std::env::consts::EXE_SUFFIX);
+    let path = target.join(profile.folder()).join(name);
+    path.into_os_string().into_string().ok().context("the path of the target folder is not UTF-8")
+}
+
+fn command(root: &Path) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.current_dir(root);
+    command
+}
+
+fn finish(command: &mut Command) -> Result<Ran> {
+    let status = command.status().context("cannot start cargo")?;
+    Ok(judge(status))
+}
+
+fn judge(status: ExitStatus) -> Ran {
+    if status.success() { Ran::Well } else { Ran::Badly }
+}
+
+fn pass_through(mut from: impl BufRead, mut to: impl Write) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line).context("cannot read the tests' output")? > 0 {
+        to.write_all(&line).context("cannot write the tests' output")?;
+        tally.add_line(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_passed_on_byte_for_byte_while_its_summaries_are_added_up() {
+        let output = b"running 2 tests\nbad \xff byte\ntest result: ok. 2 passed; 0 failed; 0 ignored\n\
+            test result: FAILED. 1 passed; 3 failed; 0 ignored";
+        let mut seen = Vec::new();
+        let tally = pass_through(&output[..], &mut seen).expect("memory can be read and written");
+        assert_eq!(seen, output);
+        assert_eq!(tally, Tally { passed: 3, failed: 3 });
+    }
+}

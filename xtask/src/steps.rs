@@ -1,0 +1,164 @@
+//! What `test` and `ci` consist of, in order, and how one step is done.
+//! A step either runs well or badly; no step may decide that another is not needed.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::cargo::{self, Profile, cargo};
+use crate::tidy;
+
+/// Steps that find most mistakes soonest.
+pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint];
+
+/// Steps that take minutes; `--quick` leaves them out.
+pub(crate) const LONG: &[Step] = &[];
+
+/// The test runner comes last: its summaries end the output.
+pub(crate) const LAST: &[Step] = &[Step::Tests];
+
+/// One thing to check or measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Tidy,
+    Format,
+    Lint,
+    Documentation,
+    Simulation(Simulation),
+    Chaos(Chaos),
+    Bench(Vec<String>),
+    Tests,
+}
+
+/// How much to simulate.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Simulation {
+    /// How many seeds to try.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) seeds: u64,
+    /// The first seed; the others follow it.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) from: u64,
+    /// Optimise fully: slower to build, faster per seed.
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
+/// How hard to shake the real program; what is not given is the chaos program's own choice.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chaos {
+    /// How many times the program is killed.
+    #[arg(long)]
+    pub(crate) kills: Option<u32>,
+    /// How long it is shaken, in seconds.
+    #[arg(long)]
+    pub(crate) seconds: Option<u32>,
+    /// How many orders are sent in meanwhile.
+    #[arg(long)]
+    pub(crate) orders: Option<u32>,
+    /// Optimise fully: slower to build, more load.
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
+/// How a step, or all of them, went; why it went badly has been printed by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    Well,
+    Badly,
+}
+
+/// Runs the steps in order and stops at the first that goes badly.
+pub(crate) fn run_all(root: &Path, steps: &[Step]) -> Result<Ran> {
+    for (index, step) in steps.iter().enumerate() {
+        println!("==> {}/{} {}", index + 1, steps.len(), step.name());
+        let started = Instant::now();
+        if run(root, step, started)? == Ran::Badly {
+            return Ok(Ran::Badly);
+        }
+    }
+    Ok(Ran::Well)
+}
+
+fn run(root: &Path, step: &Step, started: Instant) -> Result<Ran> {
+    if *step == Step::Tests {
+        return run_tests(root, started);
+    }
+    let ran = perform(root, step)?;
+    report(step, ran, started);
+    Ok(ran)
+}
+
+fn perform(root: &Path, step: &Step) -> Result<Ran> {
+    match step {
+        Step::Tidy => tidy::run(root),
+        Step::Format => cargo(root, ["fmt", "--all", "--check"]),
+        Step::Lint => {
+            cargo(root, ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+        }
+        Step::Documentation => cargo::document(root),
+        Step::Simulation(simulation) => simulate(root, simulation),
+        Step::Chaos(chaos) => shake(root, chaos),
+        Step::Bench(args) => bench(root, args),
+        Step::Tests => cargo::test(root).map(|(ran, _)| ran),
+    }
+}
+
+/// The time is told before the tally, because the tally has to be the last line of all.
+fn run_tests(root: &Path, started: Instant) -> Result<Ran> {
+    let (ran, tally) = cargo::test(root)?;
+    report(&Step::Tests, ran, started);
+    println!("{tally}");
+    Ok(ran)
+}
+
+fn report(step: &Step, ran: Ran, started: Instant) {
+    let seconds = started.elapsed().as_secs_f64();
+    match ran {
+        Ran::Well => println!("    {}: well, {seconds:.1} s", step.name()),
+        Ran::Badly => println!("    {}: FAILED after {seconds:.1} s", step.name()),
+    }
+}
+
+fn simulate(root: &Path, simulation: &Simulation) -> Result<Ran> {
+    let seeds = simulation.seeds.to_string();
+    let from = simulation.from.to_string();
+    let profile = Profile::from_flag(simulation.release);
+    cargo::run_testkit(root, profile, "simulate", &["--seeds", &seeds, "--from", &from])
+}
+
+fn shake(root: &Path, chaos: &Chaos) -> Result<Ran> {
+    let profile = Profile::from_flag(chaos.release);
+    if cargo::build_orderwright(root, profile)? == Ran::Badly {
+        return Ok(Ran::Badly);
+    }
+    let program = cargo::orderwright_path(profile)?;
+    let mut args = vec!["--orderwright".to_owned(), program];
+    for (flag, value) in [("--kills", chaos.kills), ("--seconds", chaos.seconds), ("--orders", chaos.orders)]
+    {
+        args.extend(value.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
+    }
+    cargo::run_testkit(root, profile, "chaos", &args)
+}
+
+fn bench(root: &Path, args: &[String]) -> Result<Ran> {
+    let fixed = ["run", "--release", "--quiet", "-p", "orderwright", "--", "bench"];
+    cargo(root, fixed.into_iter().chain(args.iter().map(String::as_str)))
+}
+
+impl Step {
+    fn name(&self) -> &'static str {
+        match self {
+            Step::Tidy => "tidy",
+            Step::Format => "format",
+            Step::Lint => "lint",
+            Step::Documentation => "documentation",
+            Step::Simulation(_) => "simulation",
+            Step::Chaos(_) => "chaos",
+            Step::Bench(_) => "bench",
+            Step::Tests => "tests",
+        }
+    }
+}
