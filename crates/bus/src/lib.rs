@@ -1,1 +1,46 @@
-//! Placeholder.
+//! Messages in batches, sagas, outbox, inbox, timers and dead letters, on any store and any broker.
+//!
+//! One batch is one transaction: claim, load, decide, flush, commit, acknowledge. Nothing is published by hand: an outgoing
+//! message is a row that commits with the state that caused it. Nothing external is called inside a transaction: a consumer
+//! with an effect performs it first and then records the answer.
+//!
+//! A user brings a [`Store`] whose [`Unit`] also has their own repositories, writes [`Consumer`]s and at most a [`Saga`],
+//! and runs one [`Endpoint`] per queue. The [`harness`] runs the same on memory and virtual time.
+
+mod breaker;
+mod clock;
+mod coalescer;
+mod consumer;
+mod dead_letter;
+mod endpoint;
+mod envelope;
+mod fault;
+pub mod harness;
+pub mod limits;
+mod message;
+mod outbox;
+mod retry;
+mod saga;
+mod stop;
+mod supervisor;
+mod timer;
+mod transport;
+mod unit;
+
+pub use breaker::{Breaker, BreakerPolicy, BreakerState};
+pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered};
+pub use coalescer::{Coalesce, Coalescer, Overloaded};
+pub use consumer::{Consumer, Effects, Work};
+pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetters};
+pub use endpoint::{Endpoint, EndpointPolicy};
+pub use envelope::{CorrelationId, Envelope, MessageId};
+pub use fault::{Fault, Verdict};
+pub use message::{Message, Topology, from_json, to_json};
+pub use outbox::{Leased, OutboxStore, Relay};
+pub use retry::RetryPolicy;
+pub use saga::{Incoming, Outcome, Reaction, Saga, SagaRepository, Step, TimerChange, advance, new_timer};
+pub use stop::Stop;
+pub use supervisor::{Drained, Running, ServiceStatus, Supervisor};
+pub use timer::{Timer, TimerFired, TimerKey, TimerService, TimerStep};
+pub use transport::{Delivery, Feed, Receipt, Transport};
+pub use unit::{Admission, Disposition, Settlement, Store, Unit};

@@ -1,0 +1,71 @@
+//! Failure as a decision: every fault says what was being done and what to do about it.
+//! A "no" of the business is not a fault; it is an ordinary value and never passes through here.
+
+use std::error::Error;
+use std::fmt;
+
+/// What the caller should do about a [`Fault`]. Set by the adapter that knows, from codes and never from message text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The store, broker or provider is away: back off and try the same again; nothing is wrong with the work.
+    Retry,
+    /// Somebody else changed what was read: load again and decide anew.
+    Conflict,
+    /// The work no longer belongs to us: drop it, whoever took it finishes it.
+    Stale,
+    /// Trying again will not help: find the message that cannot be handled and set it aside.
+    GiveUp,
+}
+
+/// A failed act.
+#[derive(Debug)]
+pub struct Fault {
+    /// The act that failed, as `noun.verb`.
+    pub operation: &'static str,
+    /// What to do about it.
+    pub verdict: Verdict,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl Fault {
+    /// A fault with its cause.
+    pub fn new(
+        operation: &'static str,
+        verdict: Verdict,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { operation, verdict, source: source.into() }
+    }
+
+    /// Trying again will not help.
+    pub fn give_up(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(operation, Verdict::GiveUp, source)
+    }
+
+    /// The other side is away for now.
+    pub fn retry(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(operation, Verdict::Retry, source)
+    }
+
+    /// What was read has changed since.
+    pub fn conflict(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(operation, Verdict::Conflict, source)
+    }
+
+    /// The work was taken over by somebody else.
+    pub fn stale(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(operation, Verdict::Stale, source)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: {}", self.operation, self.source)
+    }
+}
+
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}

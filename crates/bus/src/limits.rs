@@ -1,0 +1,49 @@
+//! Every bound of the bus in one place, with why it has its size. Nothing here grows without one of these.
+
+use std::time::Duration;
+
+/// Messages handled in one transaction. Past some hundreds the cost per message no longer falls, while latency still rises.
+pub const BATCH_MAX: usize = 256;
+
+/// Effects under way at once per endpoint: enough to hide a provider's latency, few enough to be polite.
+pub const PERFORM_MAX: usize = 256;
+
+/// Messages of one queue kept in memory ahead of their turn; the rest waits in the store.
+pub const QUEUE_MEMORY_MAX: usize = 4_096;
+
+/// Callers waiting for one coalescer; the next is told to come back.
+pub const COALESCE_WAITING_MAX: usize = 16_384;
+
+/// Due timers fired in one transaction.
+pub const TIMER_BATCH_MAX: usize = 512;
+
+/// How long a timer service sleeps at most before it looks at the clock again, so that a clock that jumped is noticed.
+pub const TIMER_POLL_MAX: Duration = Duration::from_millis(250);
+
+/// Outbox rows leased to one relay at a time.
+pub const RELAY_BATCH_MAX: usize = 512;
+
+/// How long a lease on outbox rows holds; a relay that died frees its rows after this.
+pub const RELAY_LEASE: Duration = Duration::from_secs(30);
+
+/// How long a relay waits for the broker's confirms; well within the lease, or two relays would send the same rows.
+pub const RELAY_CONFIRM_MAX: Duration = Duration::from_secs(10);
+
+/// How often a relay looks at the outbox without being woken.
+pub const RELAY_POLL: Duration = Duration::from_millis(500);
+
+/// Attempts at a conflicting batch before it is treated as poisoned.
+pub const CONFLICT_ATTEMPTS_MAX: u32 = 8;
+
+/// Longest pause between attempts while the store or broker is away.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// First pause of that kind.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(50);
+
+const _: () = assert!(BATCH_MAX <= QUEUE_MEMORY_MAX, "a batch must fit in what a queue keeps in memory");
+const _: () = assert!(PERFORM_MAX <= QUEUE_MEMORY_MAX, "effects under way come out of the same memory");
+const _: () = assert!(
+    RELAY_CONFIRM_MAX.as_millis() * 2 <= RELAY_LEASE.as_millis(),
+    "a relay must give up on its confirms long before its lease ends"
+);

@@ -1,0 +1,67 @@
+//! How often and after what pause something is tried again. Policy only: who retries is decided where it happens.
+
+use std::time::Duration;
+
+use crate::{IdSource, clock};
+
+/// A schedule of attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts after the first.
+    pub retries_max: u32,
+    /// Pause before the first retry.
+    pub first: Duration,
+    /// No pause is longer than this.
+    pub longest: Duration,
+}
+
+impl RetryPolicy {
+    /// Doubling pauses.
+    #[must_use]
+    pub const fn exponential(retries_max: u32, first: Duration, longest: Duration) -> Self {
+        Self { retries_max, first, longest }
+    }
+
+    /// No pause at all: for work on our own store, where a conflict is over as soon as it is seen.
+    #[must_use]
+    pub const fn immediate(retries_max: u32) -> Self {
+        Self::exponential(retries_max, Duration::ZERO, Duration::ZERO)
+    }
+
+    /// The pause before retry number `attempt` (the first is 1), or none when there are no more. A `Retry-After` of the
+    /// other side, if longer, is respected.
+    #[must_use]
+    pub fn pause(&self, attempt: u32, retry_after: Option<Duration>, ids: &dyn IdSource) -> Option<Duration> {
+        if attempt == 0 || attempt > self.retries_max {
+            return None;
+        }
+        let doubled = self.first.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
+        let own = clock::jittered(doubled.min(self.longest), ids);
+        Some(retry_after.map_or(own, |asked| own.max(asked)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::RandomIds;
+
+    proptest! {
+        #[test]
+        fn pauses_are_bounded_and_end(attempt in 0_u32..200, first_ms in 0_u64..10_000, longest_ms in 0_u64..10_000, seed: u64) {
+            let policy = RetryPolicy::exponential(3, Duration::from_millis(first_ms), Duration::from_millis(longest_ms));
+            let pause = policy.pause(attempt, None, &RandomIds::seeded(seed));
+            prop_assert_eq!(pause.is_some(), (1..=3).contains(&attempt));
+            prop_assert!(pause.unwrap_or_default() <= Duration::from_millis(longest_ms));
+        }
+
+        #[test]
+        fn a_retry_after_is_never_undercut(attempt in 1_u32..=3, asked_ms in 0_u64..100_000, seed: u64) {
+            let policy = RetryPolicy::exponential(3, Duration::from_millis(100), Duration::from_secs(5));
+            let asked = Duration::from_millis(asked_ms);
+            prop_assert!(policy.pause(attempt, Some(asked), &RandomIds::seeded(seed)).is_some_and(|pause| pause >= asked));
+        }
+    }
+}

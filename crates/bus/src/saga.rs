@@ -1,0 +1,231 @@
+//! Sagas: a total pure function decides, a table says the same in a form that people and checkers can read, and one engine
+//! loads, reacts and stores. The engine never performs a command; the caller turns commands into messages and writes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{CorrelationId, Envelope, Fault, Timer, TimerKey, Unit};
+
+/// A process that reacts to events by moving on and asking for things.
+pub trait Saga: Clone + PartialEq + Send + Sync + Sized + 'static {
+    /// What can happen to it.
+    type Event: Send + Sync;
+    /// What it can ask for.
+    type Command: Send + Sync;
+
+    /// Kind of the messages that its timers become.
+    const TIMER_KIND: &'static str;
+
+    /// Which instance this is.
+    fn correlation_id(&self) -> CorrelationId;
+
+    /// What it does about an event. Total: every state has an answer to every event. Pure: nothing but its arguments.
+    fn react(&self, event: &Self::Event, now: Timestamp) -> Reaction<Self>;
+
+    /// Generation of its timers; raised by [`Saga::next_generation`] each time any timer is set.
+    fn generation(&self) -> u32;
+
+    /// Notes that timers were set once more.
+    fn next_generation(&mut self) -> u32;
+}
+
+/// A saga's answer to an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction<S: Saga> {
+    /// The instance afterwards.
+    pub next: S,
+    /// What it asks for, in order.
+    pub commands: Vec<S::Command>,
+    /// Timers that it sets and cancels.
+    pub timers: Vec<TimerChange>,
+    /// How the event was taken.
+    pub outcome: Outcome,
+}
+
+/// How an event was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The saga reacted.
+    Moved,
+    /// The event changes nothing here: a repeat, or too late to matter. Says why.
+    Ignored(&'static str),
+    /// The event is ahead of its turn: keep it until the saga has moved on.
+    Early,
+    /// The event asks for what is no longer possible. Says why.
+    Refused(&'static str),
+}
+
+/// A change to a saga's timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimerChange {
+    /// Fires after this time, replacing the one of the same name.
+    Set {
+        /// Its name.
+        name: &'static str,
+        /// From now.
+        after: Duration,
+    },
+    /// Does not fire any more.
+    Cancel {
+        /// Its name.
+        name: &'static str,
+    },
+}
+
+/// Loads and stores instances, by sets.
+#[async_trait]
+pub trait SagaRepository<S: Saga>: Send {
+    /// Those of `ids` that exist, locked until the unit ends.
+    async fn load_sagas(&mut self, ids: &[CorrelationId]) -> Result<Vec<S>, Fault>;
+
+    /// Adds new instances.
+    async fn insert_sagas(&mut self, sagas: &[S], now: Timestamp) -> Result<(), Fault>;
+
+    /// Stores changed instances.
+    async fn update_sagas(&mut self, sagas: &[S], now: Timestamp) -> Result<(), Fault>;
+}
+
+/// One event on its way to a saga, with the message that carried it.
+#[derive(Clone, Debug)]
+pub struct Incoming<'a, E> {
+    /// The instance.
+    pub saga: CorrelationId,
+    /// What happened.
+    pub event: E,
+    /// The message that told; commands become its consequences.
+    pub cause: &'a Envelope,
+}
+
+/// What one event led to.
+#[derive(Clone, Debug)]
+pub struct Step<S: Saga> {
+    /// The instance before; none if there is no such instance.
+    pub before: Option<S>,
+    /// The instance after.
+    pub after: Option<S>,
+    /// What it asks for.
+    pub commands: Vec<S::Command>,
+    /// How the event was taken.
+    pub outcome: Outcome,
+}
+
+/// Applies events to their sagas, in order, several on the same saga included; stores the changed instances and their
+/// timers. One step per event comes back; its commands are the caller's to carry out in the same unit.
+///
+/// # Errors
+/// Those of the store.
+pub async fn advance<S, U>(
+    unit: &mut U,
+    incoming: &[Incoming<'_, S::Event>],
+    now: Timestamp,
+) -> Result<Vec<Step<S>>, Fault>
+where
+    S: Saga,
+    U: Unit + SagaRepository<S> + ?Sized,
+{
+    let mut sagas = load(unit, incoming).await?;
+    let untouched = sagas.clone();
+    let mut timers = TimerPlan::default();
+    let mut steps = Vec::with_capacity(incoming.len());
+    for input in incoming {
+        steps.push(step(&mut sagas, input, &mut timers, now));
+    }
+    let changed: Vec<S> = sagas
+        .into_iter()
+        .filter(|(id, saga)| untouched.get(id) != Some(saga))
+        .map(|(_, saga)| saga)
+        .collect();
+    if !changed.is_empty() {
+        unit.update_sagas(&changed, now).await?;
+    }
+    timers.store(unit).await?;
+    Ok(steps)
+}
+
+async fn load<S, U>(
+    unit: &mut U,
+    incoming: &[Incoming<'_, S::Event>],
+) -> Result<BTreeMap<CorrelationId, S>, Fault>
+where
+    S: Saga,
+    U: SagaRepository<S> + ?Sized,
+{
+    let mut ids: Vec<CorrelationId> = incoming.iter().map(|input| input.saga).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let loaded = unit.load_sagas(&ids).await?;
+    Ok(loaded.into_iter().map(|saga| (saga.correlation_id(), saga)).collect())
+}
+
+fn step<S: Saga>(
+    sagas: &mut BTreeMap<CorrelationId, S>,
+    input: &Incoming<'_, S::Event>,
+    timers: &mut TimerPlan,
+    now: Timestamp,
+) -> Step<S> {
+    let Some(before) = sagas.get(&input.saga).cloned() else {
+        return Step { before: None, after: None, commands: Vec::new(), outcome: Outcome::Early };
+    };
+    let mut reaction = before.react(&input.event, now);
+    timers.add(&mut reaction, input, now);
+    sagas.insert(input.saga, reaction.next.clone());
+    Step {
+        before: Some(before),
+        after: Some(reaction.next),
+        commands: reaction.commands,
+        outcome: reaction.outcome,
+    }
+}
+
+/// The timer changes of a batch, the last one of each key only.
+#[derive(Default)]
+struct TimerPlan(BTreeMap<TimerKey, Option<Timer>>);
+
+impl TimerPlan {
+    fn add<S: Saga>(&mut self, reaction: &mut Reaction<S>, input: &Incoming<'_, S::Event>, now: Timestamp) {
+        for change in &reaction.timers {
+            match *change {
+                TimerChange::Set { name, after } => {
+                    let timer = new_timer(&mut reaction.next, name, after, input.cause, now);
+                    self.0.insert(timer.key.clone(), Some(timer));
+                }
+                TimerChange::Cancel { name } => {
+                    self.0.insert(TimerKey { saga: input.saga, name: Arc::from(name) }, None);
+                }
+            }
+        }
+    }
+
+    async fn store<U: Unit + ?Sized>(self, unit: &mut U) -> Result<(), Fault> {
+        let (set, cancelled): (Vec<_>, Vec<_>) = self.0.into_iter().partition(|(_, timer)| timer.is_some());
+        if !set.is_empty() {
+            unit.set_timers(set.into_iter().filter_map(|(_, timer)| timer).collect()).await?;
+        }
+        if !cancelled.is_empty() {
+            unit.cancel_timers(cancelled.into_iter().map(|(key, _)| key).collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A timer of a saga instance, of a fresh generation.
+pub fn new_timer<S: Saga>(
+    saga: &mut S,
+    name: &str,
+    after: Duration,
+    cause: &Envelope,
+    now: Timestamp,
+) -> Timer {
+    let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+    Timer {
+        key: TimerKey { saga: saga.correlation_id(), name: Arc::from(name) },
+        generation: saga.next_generation(),
+        due_at: now.saturating_add(after).unwrap_or(Timestamp::MAX),
+        kind: Arc::from(S::TIMER_KIND),
+        traceparent: cause.traceparent.clone(),
+    }
+}

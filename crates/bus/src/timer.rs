@@ -1,0 +1,130 @@
+//! Durable timers: rows in the saga's own transaction, keyed by saga and name, told apart by generation.
+//! A timer that fires becomes a message like any other; a late one of an old generation is recognised and ignored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::limits::{BACKOFF_MIN, TIMER_BATCH_MAX, TIMER_POLL_MAX};
+use crate::{Clock, CorrelationId, Envelope, Fault, MessageId, Stop, Store, Unit, message};
+
+/// Which timer: a saga has at most one of a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerKey {
+    /// The saga instance.
+    pub saga: CorrelationId,
+    /// The timer's name within the saga.
+    pub name: Arc<str>,
+}
+
+/// A timer as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// Which one.
+    pub key: TimerKey,
+    /// Raised each time the saga sets this timer; tells a fresh firing from a stale one.
+    pub generation: u32,
+    /// When it fires.
+    pub due_at: Timestamp,
+    /// Kind of the message that it becomes.
+    pub kind: Arc<str>,
+    /// Trace context of the message that set it.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// Body of the message that a timer becomes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimerFired {
+    /// The saga instance.
+    pub saga: Uuid,
+    /// The timer's name.
+    pub name: String,
+    /// The timer's generation.
+    pub generation: u32,
+    /// When it was due, in microseconds since the epoch; the difference to its handling is its lateness.
+    pub due_at_us: i64,
+}
+
+impl Timer {
+    /// The message that this timer becomes. Its id derives from the timer, so firing twice is a mere repeat.
+    #[must_use]
+    pub fn fire(&self, now: Timestamp) -> Envelope {
+        let body = message::to_json(&TimerFired {
+            saga: self.key.saga.0,
+            name: self.key.name.to_string(),
+            generation: self.generation,
+            due_at_us: self.due_at.as_microsecond(),
+        });
+        let id = MessageId(self.key.saga.0).child(&self.key.name, self.generation);
+        let mut envelope = Envelope::first(id, self.key.saga, &self.kind, body, now);
+        envelope.traceparent.clone_from(&self.traceparent);
+        envelope
+    }
+}
+
+/// Fires due timers, and lets delayed and parked messages come again. Safe to run several times over: each timer is taken
+/// by one transaction only.
+pub struct TimerService<U: Unit + ?Sized> {
+    store: Arc<dyn Store<U>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What one step of the timer service did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimerStep {
+    /// Timers fired.
+    pub fired: usize,
+    /// Delayed or parked messages put back.
+    pub requeued: usize,
+    /// Lateness of the latest timer among those fired.
+    pub lateness_max: Duration,
+}
+
+impl<U: Unit + ?Sized + 'static> TimerService<U> {
+    /// A service over this store.
+    pub fn new(store: Arc<dyn Store<U>>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Runs until stopped.
+    pub async fn run(&self, stop: Stop) {
+        while !stop.is_stopped() {
+            let pause = match self.step().await {
+                Ok(step) if step.fired.max(step.requeued) >= TIMER_BATCH_MAX => Duration::ZERO,
+                Ok(_) => TIMER_POLL_MAX,
+                Err(fault) => {
+                    tracing::warn!(%fault, "timers wait for the store");
+                    TIMER_POLL_MAX.max(BACKOFF_MIN)
+                }
+            };
+            stop.sleep(pause).await;
+        }
+    }
+
+    /// Fires what is due now, in one transaction.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn step(&self) -> Result<TimerStep, Fault> {
+        let now = self.clock.now();
+        let mut unit = self.store.begin().await?;
+        let due = unit.take_due_timers(now, TIMER_BATCH_MAX).await?;
+        let requeued = unit.requeue_due(now, TIMER_BATCH_MAX).await?;
+        if due.is_empty() && requeued == 0 {
+            return Ok(TimerStep::default());
+        }
+        let lateness_max = due.iter().map(|timer| lateness(timer.due_at, now)).max().unwrap_or_default();
+        let fired = due.len();
+        unit.publish(due.iter().map(|timer| timer.fire(now)).collect()).await?;
+        unit.commit().await?;
+        Ok(TimerStep { fired, requeued, lateness_max })
+    }
+}
+
+fn lateness(due_at: Timestamp, now: Timestamp) -> Duration {
+    let late: SignedDuration = now.duration_since(due_at);
+    Duration::try_from(late).unwrap_or_default()
+}

@@ -1,0 +1,95 @@
+//! The unit of work: one object, one transaction. What the bus itself needs of a store is here; whoever builds on the bus
+//! adds repositories of their own as a subtrait. Dropping a unit undoes everything done through it.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::{CorrelationId, Delivery, Envelope, Fault, Timer, TimerKey};
+
+/// What becomes of a delivery when its batch commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Handled; it is gone.
+    Done,
+    /// Not now: it comes again when due, with its attempt count raised.
+    Redeliver {
+        /// When to deliver it again.
+        due_at: Timestamp,
+        /// Why it could not be handled; kept with it.
+        reason: String,
+    },
+    /// Too early: kept until [`Unit::unpark`] names its correlation, or until the deadline, when it comes again by itself.
+    Park {
+        /// When to deliver it again at the latest.
+        until: Timestamp,
+    },
+    /// Cannot be handled: kept in the dead-letter store for a person.
+    DeadLetter {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A delivery and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its fate.
+    pub disposition: Disposition,
+    /// When that was decided.
+    pub at: Timestamp,
+}
+
+/// The bus's own tables within one transaction. Every method works on a set and is one round trip.
+///
+/// Faults: [`crate::Verdict::Retry`] when the store is away, [`crate::Verdict::Conflict`] when another transaction won,
+/// [`crate::Verdict::GiveUp`] when the data itself cannot be stored.
+#[async_trait]
+pub trait Unit: Send {
+    /// Adds outgoing messages; they leave after the commit, each at least once, and never without it.
+    async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault>;
+
+    /// Settles deliveries. [`crate::Verdict::Stale`] if one of them is no longer ours.
+    async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault>;
+
+    /// Lets the parked messages of these correlations come again at once; returns how many there were.
+    async fn unpark(&mut self, correlations: &[CorrelationId], now: Timestamp) -> Result<usize, Fault>;
+
+    /// Puts back up to `max` delayed and parked messages whose time has come; returns how many.
+    async fn requeue_due(&mut self, now: Timestamp, max: usize) -> Result<usize, Fault>;
+
+    /// Sets timers; a timer of the same saga and name is replaced, whatever its generation.
+    async fn set_timers(&mut self, timers: Vec<Timer>) -> Result<(), Fault>;
+
+    /// Cancels timers; one that does not exist is cancelled already.
+    async fn cancel_timers(&mut self, timers: Vec<TimerKey>) -> Result<(), Fault>;
+
+    /// Takes up to `max` due timers out of the store, earliest first.
+    async fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault>;
+
+    /// Notes ids as seen and tells, for each, whether it is new. The mark commits with everything else.
+    async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault>;
+
+    /// Makes all of it durable at once.
+    async fn commit(self: Box<Self>) -> Result<(), Fault>;
+}
+
+/// Whether the inbox had seen an id before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// First time.
+    New,
+    /// Seen before: skip the effect, answer as if it had been done.
+    Repeat,
+}
+
+/// Opens units of work. `U` is the unit with the user's own repositories, usually a trait object.
+#[async_trait]
+pub trait Store<U: Unit + ?Sized>: Send + Sync + 'static {
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// [`crate::Verdict::Retry`] while the store is away.
+    async fn begin(&self) -> Result<Box<U>, Fault>;
+}
