@@ -1,0 +1,102 @@
+//! One way to write down a closed set of names: the variants, the word each is stored and sent under, its small code.
+//! It must never hold a rule about what the names mean.
+
+use thiserror::Error;
+
+/// A word that is not in the set it was looked up in.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{text:?} is not a {set}")]
+pub struct UnknownName {
+    /// The set that was searched, e.g. `OrderStatus`.
+    pub set: &'static str,
+    /// The word that was not found.
+    pub text: String,
+}
+
+/// Declares an enum whose every variant has a stable snake_case word and a stable small code, both given once.
+macro_rules! closed_set {
+    (
+        $(#[$set_meta:meta])*
+        pub enum $Set:ident {
+            $( $(#[$meta:meta])* $Variant:ident = $code:literal, $word:literal; )+
+        }
+    ) => {
+        $(#[$set_meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum $Set { $( $(#[$meta])* $Variant = $code, )+ }
+
+        impl $Set {
+            /// Every member, in the order of declaration.
+            pub const ALL: &'static [Self] = &[ $( Self::$Variant, )+ ];
+
+            /// The stable snake_case word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$Variant => $word, )+ }
+            }
+
+            /// The stable small code, for compact storage.
+            pub const fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// The member with this code, if there is one.
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code { $( $code => Some(Self::$Variant), )+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $Set {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $Set {
+            type Err = $crate::closed_set::UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|member| member.as_str() == text).ok_or_else(|| {
+                    $crate::closed_set::UnknownName { set: stringify!($Set), text: text.to_owned() }
+                })
+            }
+        }
+
+        #[cfg(test)]
+        impl $Set {
+            /// What every closed set owes: word and code both lead back to the member they came from.
+            pub(crate) fn assert_words_and_codes_round_trip() {
+                for &member in Self::ALL {
+                    assert_eq!(member.as_str().parse(), Ok(member));
+                    assert_eq!(Self::from_code(member.code()), Some(member));
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use closed_set;
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Availability, CancelReason, MovementKind, OrderStatus, PaymentStatus, ShipmentStatus, UnknownName,
+    };
+
+    #[test]
+    fn every_word_and_every_code_leads_back_to_its_member() {
+        OrderStatus::assert_words_and_codes_round_trip();
+        PaymentStatus::assert_words_and_codes_round_trip();
+        ShipmentStatus::assert_words_and_codes_round_trip();
+        MovementKind::assert_words_and_codes_round_trip();
+        CancelReason::assert_words_and_codes_round_trip();
+        Availability::assert_words_and_codes_round_trip();
+    }
+
+    #[test]
+    fn an_unknown_word_is_named_together_with_its_set() {
+        let error = "payed".parse::<OrderStatus>().unwrap_err();
+        assert_eq!(error, UnknownName { set: "OrderStatus", text: "payed".into() });
+        assert_eq!(OrderStatus::from_code(200), None);
+    }
+}

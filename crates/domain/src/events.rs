@@ -1,0 +1,137 @@
+//! What has happened to an order, in the past tense. An event is a fact: it is never refused, only told.
+//! It must never carry an instruction, nor say when: the time is told beside it.
+
+use crate::{Cancellation, CustomerId, Money, OrderId, OrderStatus, ProductId};
+
+/// A fact about one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderEvent {
+    /// It was placed.
+    OrderCreated {
+        /// Which order.
+        order_id: OrderId,
+        /// Whom it is for.
+        customer_id: CustomerId,
+        /// What it comes to.
+        total: Money,
+        /// How many lines it has.
+        lines: u32,
+    },
+    /// It was found to be in order.
+    OrderValidated {
+        /// Which order.
+        order_id: OrderId,
+    },
+    /// Everything it needs was set aside.
+    InventoryReserved {
+        /// Which order.
+        order_id: OrderId,
+        /// What was set aside, in units, by product.
+        demand: Vec<(ProductId, i64)>,
+    },
+    /// What was set aside was given back.
+    InventoryReleased {
+        /// Which order.
+        order_id: OrderId,
+        /// What was given back, in units, by product.
+        demand: Vec<(ProductId, i64)>,
+    },
+    /// The money was asked for.
+    PaymentStarted {
+        /// Which order.
+        order_id: OrderId,
+        /// How much was asked for.
+        amount: Money,
+    },
+    /// The money arrived.
+    PaymentProcessed {
+        /// Which order.
+        order_id: OrderId,
+        /// How much arrived.
+        amount: Money,
+    },
+    /// The money will not arrive.
+    PaymentFailed {
+        /// Which order.
+        order_id: OrderId,
+        /// Why, in the code of the gateway.
+        code: String,
+    },
+    /// The money, or some of it, went back.
+    PaymentRefunded {
+        /// Which order.
+        order_id: OrderId,
+        /// How much went back.
+        amount: Money,
+    },
+    /// The goods were handed over.
+    OrderShipped {
+        /// Which order.
+        order_id: OrderId,
+    },
+    /// The goods arrived.
+    OrderDelivered {
+        /// Which order.
+        order_id: OrderId,
+    },
+    /// It was called off.
+    OrderCancelled {
+        /// Which order.
+        order_id: OrderId,
+        /// Why and by whom.
+        cancellation: Cancellation,
+    },
+}
+
+impl OrderEvent {
+    /// The name of the fact, as it is stored and shown.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::OrderCreated { .. } => "OrderCreated",
+            Self::OrderValidated { .. } => "OrderValidated",
+            Self::InventoryReserved { .. } => "InventoryReserved",
+            Self::InventoryReleased { .. } => "InventoryReleased",
+            Self::PaymentStarted { .. } => "PaymentStarted",
+            Self::PaymentProcessed { .. } => "PaymentProcessed",
+            Self::PaymentFailed { .. } => "PaymentFailed",
+            Self::PaymentRefunded { .. } => "PaymentRefunded",
+            Self::OrderShipped { .. } => "OrderShipped",
+            Self::OrderDelivered { .. } => "OrderDelivered",
+            Self::OrderCancelled { .. } => "OrderCancelled",
+        }
+    }
+
+    /// The order it happened to.
+    pub const fn order_id(&self) -> OrderId {
+        match self {
+            Self::OrderCreated { order_id, .. }
+            | Self::OrderValidated { order_id }
+            | Self::InventoryReserved { order_id, .. }
+            | Self::InventoryReleased { order_id, .. }
+            | Self::PaymentStarted { order_id, .. }
+            | Self::PaymentProcessed { order_id, .. }
+            | Self::PaymentFailed { order_id, .. }
+            | Self::PaymentRefunded { order_id, .. }
+            | Self::OrderShipped { order_id }
+            | Self::OrderDelivered { order_id }
+            | Self::OrderCancelled { order_id, .. } => *order_id,
+        }
+    }
+
+    /// The headline status it leads to, where it concerns the headline at all.
+    pub const fn leads_to(&self) -> Option<OrderStatus> {
+        match self {
+            Self::OrderCreated { .. } => Some(OrderStatus::Pending),
+            Self::OrderValidated { .. } => Some(OrderStatus::Validated),
+            Self::PaymentStarted { .. } => Some(OrderStatus::PaymentProcessing),
+            Self::PaymentProcessed { .. } => Some(OrderStatus::Paid),
+            Self::OrderShipped { .. } => Some(OrderStatus::Shipped),
+            Self::OrderDelivered { .. } => Some(OrderStatus::Delivered),
+            Self::OrderCancelled { .. } => Some(OrderStatus::Cancelled),
+            Self::InventoryReserved { .. }
+            | Self::InventoryReleased { .. }
+            | Self::PaymentFailed { .. }
+            | Self::PaymentRefunded { .. } => None,
+        }
+    }
+}

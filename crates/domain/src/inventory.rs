@@ -1,0 +1,388 @@
+//! The stock of one product: counters that are nothing but the sum of the ledger.
+//! A counter must never be written except by applying a [`StockMovement`], and can never go below zero or overflow.
+
+use jiff::Timestamp;
+
+use crate::{
+    BrokenInvariant, MovementCause, MovementKind, OrderId, ProductId, Rejection, StockMovement,
+    invariant::check_all,
+};
+
+/// The most any counter may hold, in units: sums of a few stay far from the edge of 64 bits, and exact in JSON.
+pub const UNITS_MAX: i64 = 1_000_000_000_000_000;
+
+/// The sums of a product's ledger, in units. `available + reserved + shipped = received + adjusted`, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct StockCounters {
+    /// On the shelf and free to be sold.
+    pub available: i64,
+    /// On the shelf but set aside for an order.
+    pub reserved: i64,
+    /// Handed over, ever.
+    pub shipped: i64,
+    /// Taken in, ever.
+    pub received: i64,
+    /// Corrections, ever: what was found less what was missed.
+    pub adjusted: i64,
+}
+
+/// The stock of one product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    product_id: ProductId,
+    counters: StockCounters,
+    reorder_level: i64,
+    last_updated: Timestamp,
+}
+
+impl Inventory {
+    /// Decides to set units aside for an order.
+    pub fn reserve(&self, units: i64, order_id: OrderId) -> Result<StockMovement, Rejection> {
+        self.decide(MovementKind::Reserved, units, MovementCause::Order(order_id))
+    }
+
+    /// Decides to give units an order had set aside back to everybody.
+    pub fn release(&self, units: i64, order_id: OrderId) -> Result<StockMovement, Rejection> {
+        self.decide(MovementKind::Released, units, MovementCause::Order(order_id))
+    }
+
+    /// Decides to hand over units an order had set aside.
+    pub fn ship(&self, units: i64, order_id: OrderId) -> Result<StockMovement, Rejection> {
+        self.decide(MovementKind::Shipped, units, MovementCause::Order(order_id))
+    }
+
+    /// Decides to take units in.
+    pub fn receive(&self, units: i64, cause: MovementCause) -> Result<StockMovement, Rejection> {
+        self.decide(MovementKind::Received, units, cause)
+    }
+
+    /// Decides to correct what is available by so many units, up or down.
+    pub fn adjust(&self, units: i64, reason: &str) -> Result<StockMovement, Rejection> {
+        self.decide(MovementKind::Adjusted, units, MovementCause::Adjustment { reason: reason.to_owned() })
+    }
+
+    /// Makes a movement so: the only way a counter ever changes. A movement that does not fit changes nothing.
+    pub fn apply(&mut self, movement: &StockMovement, at: Timestamp) -> Result<(), Rejection> {
+        self.counters = self.after(movement)?;
+        self.last_updated = self.last_updated.max(at);
+        Ok(())
+    }
+
+    /// The stock a ledger adds up to, as of `at`.
+    pub fn rebuild<'a>(
+        product_id: ProductId,
+        reorder_level: i64,
+        movements: impl IntoIterator<Item = &'a StockMovement>,
+        at: Timestamp,
+    ) -> Result<Self, Rejection> {
+        let mut inventory = Self::empty(product_id, reorder_level, at);
+        movements.into_iter().try_for_each(|movement| inventory.apply(movement, at))?;
+        Ok(inventory)
+    }
+
+    /// The stock of a product that has no ledger yet. A negative reorder level means zero.
+    pub fn empty(product_id: ProductId, reorder_level: i64, at: Timestamp) -> Self {
+        let counters = StockCounters::default();
+        Self { product_id, counters, reorder_level: reorder_level.max(0), last_updated: at }
+    }
+
+    /// The stock as it was stored, if it can be true.
+    pub fn restore(
+        product_id: ProductId,
+        counters: StockCounters,
+        reorder_level: i64,
+        last_updated: Timestamp,
+    ) -> Result<Self, BrokenInvariant> {
+        let inventory = Self { product_id, counters, reorder_level, last_updated };
+        inventory.check().map(|()| inventory)
+    }
+
+    /// Whether it is time to reorder: no more available than the reorder level.
+    pub const fn is_low(&self) -> bool {
+        self.counters.available <= self.reorder_level
+    }
+
+    /// Sets how few available units are too few. A negative level means zero.
+    pub fn set_reorder_level(&mut self, units: i64, at: Timestamp) {
+        self.reorder_level = units.max(0);
+        self.last_updated = self.last_updated.max(at);
+    }
+
+    /// States what always holds: nothing negative, nothing beyond [`UNITS_MAX`], nothing lost or made up.
+    pub fn check(&self) -> Result<(), BrokenInvariant> {
+        check_all(
+            || format!("inventory of product {}", self.product_id),
+            &[
+                (self.counters.are_in_bounds(), "no counter is negative or beyond the bound"),
+                (self.counters.are_conserved(), "available + reserved + shipped = received + adjusted"),
+                (self.reorder_level >= 0, "the reorder level is not negative"),
+            ],
+        )
+    }
+
+    /// Whose stock this is.
+    pub const fn product_id(&self) -> ProductId {
+        self.product_id
+    }
+
+    /// All counters at once, as they are stored.
+    pub const fn counters(&self) -> StockCounters {
+        self.counters
+    }
+
+    /// Units free to be sold.
+    pub const fn available(&self) -> i64 {
+        self.counters.available
+    }
+
+    /// Units set aside for orders.
+    pub const fn reserved(&self) -> i64 {
+        self.counters.reserved
+    }
+
+    /// How few available units are too few.
+    pub const fn reorder_level(&self) -> i64 {
+        self.reorder_level
+    }
+
+    /// When anything here last changed.
+    pub const fn last_updated(&self) -> Timestamp {
+        self.last_updated
+    }
+
+    fn decide(
+        &self,
+        kind: MovementKind,
+        quantity: i64,
+        cause: MovementCause,
+    ) -> Result<StockMovement, Rejection> {
+        let movement = StockMovement { product_id: self.product_id, kind, quantity, cause };
+        self.after(&movement).map(|_| movement)
+    }
+
+    fn after(&self, movement: &StockMovement) -> Result<StockCounters, Rejection> {
+        let StockMovement { product_id, kind, quantity, .. } = *movement;
+        if product_id != self.product_id {
+            return Err(Rejection::WrongSubject { expected: self.product_id.0, found: product_id.0 });
+        }
+        if !is_movable(kind, quantity) {
+            return Err(Rejection::InvalidMovement { product_id, kind, quantity });
+        }
+        self.refuse_shortage(kind, quantity)?;
+        let after = self.counters.moved(kind, quantity);
+        if after.are_in_bounds() {
+            Ok(after)
+        } else {
+            Err(Rejection::StockOutOfRange { product_id, quantity })
+        }
+    }
+
+    fn refuse_shortage(&self, kind: MovementKind, quantity: i64) -> Result<(), Rejection> {
+        let (product_id, StockCounters { available, reserved, .. }) = (self.product_id, self.counters);
+        match kind {
+            MovementKind::Received => Ok(()),
+            MovementKind::Reserved if quantity > available => {
+                Err(Rejection::InsufficientStock { product_id, requested: quantity, available })
+            }
+            MovementKind::Adjusted if -quantity > available => {
+                Err(Rejection::InsufficientStock { product_id, requested: -quantity, available })
+            }
+            MovementKind::Released | MovementKind::Shipped if quantity > reserved => {
+                Err(Rejection::InsufficientReservation { product_id, requested: quantity, reserved })
+            }
+            MovementKind::Reserved
+            | MovementKind::Adjusted
+            | MovementKind::Released
+            | MovementKind::Shipped => Ok(()),
+        }
+    }
+}
+
+/// Whether a movement may be about so many units. The bound also keeps every later sum away from overflow.
+const fn is_movable(kind: MovementKind, quantity: i64) -> bool {
+    let smallest = match kind {
+        MovementKind::Adjusted => -UNITS_MAX,
+        MovementKind::Received | MovementKind::Reserved | MovementKind::Released | MovementKind::Shipped => 1,
+    };
+    smallest <= quantity && quantity <= UNITS_MAX && quantity != 0
+}
+
+impl StockCounters {
+    /// The whole meaning of a movement. Cannot overflow while the counters and the quantity are in bounds.
+    const fn moved(mut self, kind: MovementKind, quantity: i64) -> Self {
+        match kind {
+            MovementKind::Received => {
+                self.received += quantity;
+                self.available += quantity;
+            }
+            MovementKind::Reserved => {
+                self.available -= quantity;
+                self.reserved += quantity;
+            }
+            MovementKind::Released => {
+                self.reserved -= quantity;
+                self.available += quantity;
+            }
+            MovementKind::Shipped => {
+                self.reserved -= quantity;
+                self.shipped += quantity;
+            }
+            MovementKind::Adjusted => {
+                self.adjusted += quantity;
+                self.available += quantity;
+            }
+        }
+        self
+    }
+
+    fn are_in_bounds(self) -> bool {
+        let natural = [self.available, self.reserved, self.shipped, self.received];
+        natural.iter().all(|units| (0..=UNITS_MAX).contains(units))
+            && (-UNITS_MAX..=UNITS_MAX).contains(&self.adjusted)
+    }
+
+    fn are_conserved(self) -> bool {
+        let sum = |units: &[i64]| units.iter().copied().map(i128::from).sum::<i128>();
+        sum(&[self.available, self.reserved, self.shipped]) == sum(&[self.received, self.adjusted])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const PRODUCT: ProductId = ProductId(Uuid::from_u128(1));
+    const ORDER: OrderId = OrderId(Uuid::from_u128(2));
+    const NOON: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn import() -> MovementCause {
+        MovementCause::Import("opening stock".into())
+    }
+
+    fn stock(available: i64) -> Inventory {
+        let mut inventory = Inventory::empty(PRODUCT, 5, NOON);
+        let movement = inventory.receive(available, import()).unwrap();
+        inventory.apply(&movement, NOON).unwrap();
+        inventory
+    }
+
+    fn decide(inventory: &Inventory, kind: MovementKind, units: i64) -> Result<StockMovement, Rejection> {
+        match kind {
+            MovementKind::Received => inventory.receive(units, import()),
+            MovementKind::Reserved => inventory.reserve(units, ORDER),
+            MovementKind::Released => inventory.release(units, ORDER),
+            MovementKind::Shipped => inventory.ship(units, ORDER),
+            MovementKind::Adjusted => inventory.adjust(units, "recount"),
+        }
+    }
+
+    fn units() -> impl Strategy<Value = i64> {
+        prop_oneof![8 => -20_i64..100, 1 => any::<i64>(), 1 => UNITS_MAX - 50..=UNITS_MAX]
+    }
+
+    fn requests() -> impl Strategy<Value = Vec<(MovementKind, i64)>> {
+        prop::collection::vec((prop::sample::select(MovementKind::ALL), units()), 0..80)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_stock_is_conserved_and_never_negative(requests in requests()) {
+            let mut inventory = Inventory::empty(PRODUCT, 5, NOON);
+            for (kind, units) in requests {
+                let before = inventory.clone();
+                match decide(&inventory, kind, units) {
+                    Ok(movement) => prop_assert_eq!(inventory.apply(&movement, NOON), Ok(())),
+                    Err(_) => prop_assert_eq!(&inventory, &before),
+                }
+                prop_assert_eq!(inventory.check(), Ok(()));
+            }
+        }
+
+        #[test]
+        fn the_ledger_adds_up_to_the_counters(requests in requests()) {
+            let mut inventory = Inventory::empty(PRODUCT, 5, NOON);
+            let mut ledger = Vec::new();
+            for (kind, units) in requests {
+                if let Ok(movement) = decide(&inventory, kind, units) {
+                    inventory.apply(&movement, NOON).unwrap();
+                    ledger.push(movement);
+                }
+            }
+            prop_assert_eq!(Inventory::rebuild(PRODUCT, 5, &ledger, NOON), Ok(inventory));
+        }
+
+        #[test]
+        fn a_forged_movement_changes_nothing_or_keeps_the_invariant(
+            start in 1_i64..50, kind in prop::sample::select(MovementKind::ALL), quantity: i64,
+        ) {
+            let mut inventory = stock(start);
+            let forged = StockMovement { product_id: PRODUCT, kind, quantity, cause: import() };
+            let _ = inventory.apply(&forged, NOON);
+            prop_assert_eq!(inventory.check(), Ok(()));
+        }
+
+        #[test]
+        fn giving_back_what_was_set_aside_undoes_it(start in 1_i64..1000, share in 1_i64..1000) {
+            let mut inventory = stock(start);
+            let before = inventory.clone();
+            if let Ok(reserved) = inventory.reserve(share, ORDER) {
+                inventory.apply(&reserved, NOON).unwrap();
+                inventory.apply(&inventory.release(share, ORDER).unwrap(), NOON).unwrap();
+            }
+            prop_assert_eq!(inventory, before);
+        }
+    }
+
+    #[test]
+    fn a_shortage_names_what_was_asked_for_and_what_there_is() {
+        let inventory = stock(3);
+        let shortage = Rejection::InsufficientStock { product_id: PRODUCT, requested: 4, available: 3 };
+        assert_eq!(inventory.reserve(4, ORDER), Err(shortage.clone()));
+        assert_eq!(inventory.adjust(-4, "broken"), Err(shortage));
+        let unreserved =
+            Rejection::InsufficientReservation { product_id: PRODUCT, requested: 1, reserved: 0 };
+        assert_eq!(inventory.ship(1, ORDER), Err(unreserved));
+    }
+
+    #[test]
+    fn the_last_unit_can_be_sold_once() {
+        let mut inventory = stock(1);
+        inventory.apply(&inventory.reserve(1, ORDER).unwrap(), NOON).unwrap();
+        assert!(inventory.reserve(1, ORDER).is_err());
+    }
+
+    #[test]
+    fn stock_is_low_at_the_reorder_level_and_below() {
+        assert!(!stock(6).is_low());
+        assert!(stock(5).is_low());
+    }
+
+    #[test]
+    fn movements_of_nothing_of_too_much_or_of_another_product_are_refused() {
+        let mut inventory = stock(9);
+        for units in [0, -1, i64::MIN, i64::MAX] {
+            assert!(inventory.reserve(units, ORDER).is_err());
+        }
+        assert!(inventory.adjust(0, "nothing").is_err() && inventory.adjust(i64::MIN, "all").is_err());
+        assert!(inventory.receive(UNITS_MAX, import()).is_err());
+        let foreign = Inventory::empty(ProductId(Uuid::nil()), 0, NOON).receive(1, import()).unwrap();
+        assert!(matches!(inventory.apply(&foreign, NOON), Err(Rejection::WrongSubject { .. })));
+    }
+
+    #[test]
+    fn counters_that_cannot_be_true_are_not_restored() {
+        let sound = stock(9).counters();
+        for broken in [
+            StockCounters { available: 8, ..sound },
+            StockCounters { available: -1, reserved: 10, ..sound },
+            StockCounters { available: i64::MAX, received: i64::MAX, ..sound },
+        ] {
+            assert!(Inventory::restore(PRODUCT, broken, 0, NOON).is_err());
+        }
+        assert!(Inventory::restore(PRODUCT, sound, -1, NOON).is_err());
+        assert!(Inventory::restore(PRODUCT, sound, 0, NOON).is_ok());
+    }
+}

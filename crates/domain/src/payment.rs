@@ -1,0 +1,245 @@
+//! The money of one order, as an axis of its own beneath the headline status.
+//! Verbs record what the gateway said; none may call it, guess an answer, or let more go back than arrived.
+
+use crate::{
+    BrokenInvariant, Change, Money, Move, OrderId, Rejection, closed_set::closed_set, invariant::check_all,
+};
+
+closed_set! {
+    /// Where the money of an order is.
+    pub enum PaymentStatus {
+        /// Nobody has asked for it.
+        NotRequested = 0, "not_requested";
+        /// It has been asked for; no answer yet.
+        Requested = 1, "requested";
+        /// The answer was lost: the gateway has to be asked what happened.
+        Unknown = 2, "unknown";
+        /// Held for us, not taken yet.
+        Authorised = 3, "authorised";
+        /// Ours.
+        Captured = 4, "captured";
+        /// Refused.
+        Declined = 5, "declined";
+        /// Called off before it was taken.
+        Voided = 6, "voided";
+        /// On its way back; not known to have arrived.
+        Refunding = 7, "refunding";
+        /// All of it is back where it came from.
+        Refunded = 8, "refunded";
+        /// The order costs nothing, so nothing is asked for.
+        Waived = 9, "waived";
+    }
+}
+
+impl PaymentStatus {
+    /// What the table says about going from here to `to`. Having come past `to` is a no-op: late news changes nothing.
+    ///
+    /// A capture is let in from nearly everywhere. It is what the gateway did, and money that arrived late must be
+    /// known in order to be given back.
+    pub fn may_become(self, to: Self) -> Move {
+        let (legal_from, past) = to.moves();
+        if self == to || past.contains(&self) {
+            Move::NoOp
+        } else if legal_from.contains(&self) {
+            Move::Legal
+        } else {
+            Move::Illegal
+        }
+    }
+
+    /// The table, by destination: whence it may be entered, and where it has been left behind.
+    const fn moves(self) -> (&'static [Self], &'static [Self]) {
+        use PaymentStatus::{
+            Authorised, Captured, Declined, NotRequested, Refunded, Refunding, Requested, Unknown, Voided,
+            Waived,
+        };
+        match self {
+            NotRequested => (&[], &[]),
+            Requested => (
+                &[NotRequested],
+                &[Unknown, Authorised, Captured, Declined, Voided, Refunding, Refunded, Waived],
+            ),
+            Unknown => (&[Requested], &[Authorised, Captured, Declined, Voided, Refunding, Refunded, Waived]),
+            Authorised => (&[Requested, Unknown], &[Captured, Voided, Refunding, Refunded, Waived]),
+            Captured => (&[Requested, Unknown, Authorised, Declined, Voided], &[Refunding, Refunded, Waived]),
+            Declined => (&[Requested, Unknown, Authorised], &[Voided]),
+            Voided => (&[NotRequested, Requested, Unknown, Authorised], &[Declined, Refunded, Waived]),
+            Refunding => (&[Captured], &[Refunded]),
+            Refunded => (&[Captured, Refunding], &[]),
+            Waived => (&[NotRequested], &[]),
+        }
+    }
+}
+
+/// The money of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Whose money.
+    pub order_id: OrderId,
+    /// The idempotency key: the same for every attempt, so that the gateway charges once.
+    pub key: String,
+    /// Where the money is.
+    pub status: PaymentStatus,
+    /// How much is asked for.
+    pub amount: Money,
+    /// How much arrived, in minor units of the currency asked for.
+    pub captured_minor: i64,
+    /// How much of that went back, in minor units.
+    pub refunded_minor: i64,
+    /// What the gateway calls the charge.
+    pub provider_reference: Option<String>,
+    /// How often the gateway was called.
+    pub attempts: u32,
+    /// Why the gateway refused, in its own code.
+    pub decline_code: Option<String>,
+}
+
+impl Payment {
+    /// Asks for the money. An order that costs nothing is waived at once, and the gateway need not be called.
+    pub fn request(order_id: OrderId, amount: Money) -> Self {
+        let status = if amount.minor == 0 { PaymentStatus::Waived } else { PaymentStatus::Requested };
+        Self {
+            order_id,
+            key: format!("pay-{order_id}"),
+            status,
+            amount,
+            captured_minor: 0,
+            refunded_minor: 0,
+            provider_reference: None,
+            attempts: 0,
+            decline_code: None,
+        }
+    }
+
+    /// Counts a call of the gateway.
+    pub const fn note_attempt(&mut self) {
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// Records that an answer was lost. If a later answer is known already, nothing changes.
+    pub fn note_unknown(&mut self) -> Result<Change, Rejection> {
+        self.advance(PaymentStatus::Unknown)
+    }
+
+    /// Records that the money is held for us.
+    pub fn authorise(&mut self, reference: &str) -> Result<Change, Rejection> {
+        let change = self.advance(PaymentStatus::Authorised)?;
+        if change.is_applied() {
+            self.provider_reference = Some(reference.to_owned());
+        }
+        Ok(change)
+    }
+
+    /// Records that the money arrived. The same charge told twice is a repeat; another charge is one too many.
+    pub fn capture(&mut self, amount: Money, reference: &str) -> Result<Change, Rejection> {
+        self.refuse_second_charge(reference)?;
+        if amount != self.amount {
+            return Err(Rejection::AmountMismatch {
+                order_id: self.order_id,
+                expected: self.amount,
+                found: amount,
+            });
+        }
+        let change = self.advance(PaymentStatus::Captured)?;
+        if change.is_applied() {
+            self.captured_minor = amount.minor;
+            self.provider_reference = Some(reference.to_owned());
+            self.decline_code = None;
+        }
+        Ok(change)
+    }
+
+    /// Records that the gateway refused.
+    pub fn decline(&mut self, code: &str) -> Result<Change, Rejection> {
+        let change = self.advance(PaymentStatus::Declined)?;
+        if change.is_applied() {
+            self.decline_code = Some(code.to_owned());
+        }
+        Ok(change)
+    }
+
+    /// Records that the charge was called off before any money was taken.
+    pub fn void(&mut self) -> Result<Change, Rejection> {
+        self.advance(PaymentStatus::Voided)
+    }
+
+    /// Records that money has been asked to go back.
+    pub fn begin_refund(&mut self) -> Result<Change, Rejection> {
+        self.advance(PaymentStatus::Refunding)
+    }
+
+    /// Records how much has gone back *all in all*, so that hearing it twice is a repeat and an older total is late news.
+    /// Once everything is back the payment is refunded; until then what remains is captured.
+    pub fn refund(&mut self, refunded_total: Money) -> Result<Change, Rejection> {
+        self.refuse_excess_refund(refunded_total)?;
+        if refunded_total.minor <= self.refunded_minor {
+            return Ok(Change::NoChange);
+        }
+        self.refunded_minor = refunded_total.minor;
+        self.status = match self.held().minor {
+            0 => PaymentStatus::Refunded,
+            _ => PaymentStatus::Captured,
+        };
+        Ok(Change::Applied)
+    }
+
+    /// The money that is ours at present: what arrived less what went back.
+    pub const fn held(&self) -> Money {
+        Money::new(self.captured_minor - self.refunded_minor, self.amount.currency)
+    }
+
+    /// States what always holds.
+    pub fn check(&self) -> Result<(), BrokenInvariant> {
+        use PaymentStatus::{Captured, Refunded, Refunding, Waived};
+        let holds_money = matches!(self.status, Captured | Refunding | Refunded);
+        let all_back = self.refunded_minor == self.captured_minor;
+        check_all(
+            || format!("payment of order {}", self.order_id),
+            &[
+                (self.amount.minor >= 0, "the amount is not negative"),
+                (self.refunded_minor >= 0, "what went back is not negative"),
+                (self.refunded_minor <= self.captured_minor, "no more goes back than arrived"),
+                (
+                    self.captured_minor == if holds_money { self.amount.minor } else { 0 },
+                    "exactly what was asked for is captured, or nothing",
+                ),
+                (!holds_money || self.provider_reference.is_some(), "captured money has a charge"),
+                (all_back == (!holds_money || self.status == Refunded), "refunded means all is back"),
+                (self.status != Waived || self.amount.minor == 0, "only nothing is waived"),
+            ],
+        )
+    }
+
+    fn advance(&mut self, to: PaymentStatus) -> Result<Change, Rejection> {
+        match self.status.may_become(to) {
+            Move::NoOp => Ok(Change::NoChange),
+            Move::Illegal => {
+                Err(Rejection::IllegalPaymentMove { order_id: self.order_id, from: self.status, to })
+            }
+            Move::Legal => {
+                self.status = to;
+                Ok(Change::Applied)
+            }
+        }
+    }
+
+    fn refuse_second_charge(&self, reference: &str) -> Result<(), Rejection> {
+        match &self.provider_reference {
+            Some(first) if self.captured_minor > 0 && first != reference => Err(Rejection::DuplicateCharge {
+                order_id: self.order_id,
+                first: first.clone(),
+                second: reference.to_owned(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn refuse_excess_refund(&self, refunded: Money) -> Result<(), Rejection> {
+        let (order_id, captured) = (self.order_id, Money { minor: self.captured_minor, ..self.amount });
+        let beyond = captured.checked_sub(refunded)?.minor < 0;
+        if beyond {
+            return Err(Rejection::RefundExceedsCapture { order_id, refunded, captured });
+        }
+        Ok(())
+    }
+}

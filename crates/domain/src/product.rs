@@ -1,0 +1,155 @@
+//! What can be ordered: its name, its price, and whether it is still sold. How much there is of it lives in inventory.
+//! It must never decide about stock.
+
+use jiff::Timestamp;
+
+use crate::{
+    BrokenInvariant, Change, Money, OrderLine, ProductId, Rejection, Sku, closed_set::closed_set,
+    invariant::check_all,
+};
+
+closed_set! {
+    /// Whether a product may be ordered.
+    pub enum Availability {
+        /// It may.
+        Active = 0, "active";
+        /// It is no longer sold; orders already taken are served.
+        Discontinued = 1, "discontinued";
+    }
+}
+
+/// An entry of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    /// Its id, derived from the sku.
+    pub id: ProductId,
+    /// What it is called on the shelf.
+    pub sku: Sku,
+    /// What it is called in the shop.
+    pub name: String,
+    /// More about it; may be empty.
+    pub description: String,
+    /// What one unit costs.
+    pub price: Money,
+    /// Whether it may be ordered.
+    pub availability: Availability,
+    /// When it entered the catalogue.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Product {
+    /// A new entry without a description, on sale from now.
+    pub fn new(sku: Sku, name: &str, price: Money, at: Timestamp) -> Self {
+        Self {
+            id: ProductId::of(&sku),
+            sku,
+            name: name.to_owned(),
+            description: String::new(),
+            price,
+            availability: Availability::Active,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    /// Whether this line of an order can be served from this entry. The price may differ: it is what was agreed.
+    pub fn accepts(&self, line: &OrderLine) -> Result<(), Rejection> {
+        let (expected, found) = (self.price.currency, line.unit_price.currency);
+        if line.product_id != self.id {
+            Err(Rejection::WrongSubject { expected: self.id.0, found: line.product_id.0 })
+        } else if self.availability == Availability::Discontinued {
+            Err(Rejection::DiscontinuedProduct { sku: self.sku.clone() })
+        } else if expected != found {
+            Err(Rejection::MixedCurrencies { expected, found })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Sells at another price from now on. Orders keep the price they were placed at.
+    pub fn reprice(&mut self, price: Money, at: Timestamp) -> Result<Change, Rejection> {
+        if price.minor < 0 {
+            return Err(Rejection::NegativePrice { sku: self.sku.clone() });
+        }
+        if price == self.price {
+            return Ok(Change::NoChange);
+        }
+        self.price = price;
+        self.updated_at = self.updated_at.max(at);
+        Ok(Change::Applied)
+    }
+
+    /// Takes it out of the shop.
+    pub fn discontinue(&mut self, at: Timestamp) -> Change {
+        if self.availability == Availability::Discontinued {
+            return Change::NoChange;
+        }
+        self.availability = Availability::Discontinued;
+        self.updated_at = self.updated_at.max(at);
+        Change::Applied
+    }
+
+    /// States what always holds.
+    pub fn check(&self) -> Result<(), BrokenInvariant> {
+        check_all(
+            || format!("product {}", self.id),
+            &[
+                (!self.name.trim().is_empty(), "a product has a name"),
+                (self.price.minor >= 0, "the price is not negative"),
+                (self.updated_at >= self.created_at, "nothing changes before it is created"),
+            ],
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Currency, OrderItemId, Quantity};
+
+    fn chai() -> Product {
+        let price = Money::new(1800, Currency::parse("USD").unwrap());
+        Product::new(Sku::parse("CHAI").unwrap(), "Chai", price, Timestamp::UNIX_EPOCH)
+    }
+
+    fn line(product: &Product) -> OrderLine {
+        OrderLine {
+            item_id: OrderItemId(uuid::Uuid::nil()),
+            product_id: product.id,
+            sku: product.sku.clone(),
+            quantity: Quantity::new(1).unwrap(),
+            unit_price: product.price,
+        }
+    }
+
+    #[test]
+    fn a_product_on_sale_accepts_a_line_even_at_an_agreed_price() {
+        let product = chai();
+        let agreed = Money::new(1, product.price.currency);
+        assert_eq!(product.accepts(&OrderLine { unit_price: agreed, ..line(&product) }), Ok(()));
+    }
+
+    #[test]
+    fn a_product_no_longer_sold_and_a_price_in_another_currency_are_refused() {
+        let mut product = chai();
+        let euros = Money::new(1, Currency::parse("EUR").unwrap());
+        let refused = product.accepts(&OrderLine { unit_price: euros, ..line(&product) });
+        assert!(matches!(refused, Err(Rejection::MixedCurrencies { .. })));
+        assert!(product.discontinue(Timestamp::UNIX_EPOCH).is_applied());
+        assert!(!product.discontinue(Timestamp::UNIX_EPOCH).is_applied());
+        let refused = product.accepts(&line(&product));
+        assert_eq!(refused, Err(Rejection::DiscontinuedProduct { sku: product.sku.clone() }));
+    }
+
+    #[test]
+    fn a_price_changes_once_and_is_never_negative() {
+        let mut product = chai();
+        let dearer = Money::new(1900, product.price.currency);
+        assert_eq!(product.reprice(dearer, Timestamp::UNIX_EPOCH), Ok(Change::Applied));
+        assert_eq!(product.reprice(dearer, Timestamp::UNIX_EPOCH), Ok(Change::NoChange));
+        assert!(product.reprice(Money { minor: -1, ..dearer }, Timestamp::UNIX_EPOCH).is_err());
+        assert_eq!(product.check(), Ok(()));
+    }
+}

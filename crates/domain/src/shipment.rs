@@ -1,0 +1,174 @@
+//! The parcel of one order, as an axis of its own beneath the headline status.
+//! Verbs record what the carrier said. News may come late or twice, and must never move a parcel backwards.
+
+use crate::{
+    BrokenInvariant, Change, Move, OrderId, Rejection, closed_set::closed_set, invariant::check_all,
+};
+
+closed_set! {
+    /// Where the parcel of an order is.
+    pub enum ShipmentStatus {
+        /// Nobody has asked for one.
+        NotRequested = 0, "not_requested";
+        /// It has been asked for; no answer yet.
+        Requested = 1, "requested";
+        /// The answer was lost: the provider has to be asked what happened.
+        Unknown = 2, "unknown";
+        /// The carrier will come for it.
+        Booked = 3, "booked";
+        /// Handed over.
+        Shipped = 4, "shipped";
+        /// Arrived.
+        Delivered = 5, "delivered";
+        /// Called off before it was handed over.
+        Cancelled = 6, "cancelled";
+        /// The provider cannot do it.
+        Failed = 7, "failed";
+        /// Came back.
+        Returned = 8, "returned";
+    }
+}
+
+impl ShipmentStatus {
+    /// What the table says about going from here to `to`. Having come past `to` is a no-op: late news changes nothing.
+    ///
+    /// A booking is let in even after it was called off: it exists at the carrier, and must be known in order to be
+    /// called off there too.
+    pub fn may_become(self, to: Self) -> Move {
+        let (legal_from, past) = to.moves();
+        if self == to || past.contains(&self) {
+            Move::NoOp
+        } else if legal_from.contains(&self) {
+            Move::Legal
+        } else {
+            Move::Illegal
+        }
+    }
+
+    /// The table, by destination: whence it may be entered, and where it has been left behind.
+    const fn moves(self) -> (&'static [Self], &'static [Self]) {
+        use ShipmentStatus::{
+            Booked, Cancelled, Delivered, Failed, NotRequested, Requested, Returned, Shipped, Unknown,
+        };
+        match self {
+            NotRequested => (&[], &[]),
+            Requested => {
+                (&[NotRequested], &[Unknown, Booked, Shipped, Delivered, Cancelled, Failed, Returned])
+            }
+            Unknown => (&[Requested], &[Booked, Shipped, Delivered, Cancelled, Failed, Returned]),
+            Booked => (&[Requested, Unknown, Cancelled, Failed], &[Shipped, Delivered, Returned]),
+            Shipped => (&[Requested, Unknown, Booked], &[Delivered, Returned]),
+            Delivered => (&[Requested, Unknown, Booked, Shipped], &[Returned]),
+            Cancelled => (&[NotRequested, Requested, Unknown, Booked], &[Failed]),
+            Failed => (&[Requested, Unknown, Booked], &[Cancelled]),
+            Returned => (&[Shipped, Delivered], &[]),
+        }
+    }
+}
+
+/// The parcel of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shipment {
+    /// Whose parcel.
+    pub order_id: OrderId,
+    /// The idempotency key: the same for every attempt, so that the provider books once.
+    pub key: String,
+    /// Where the parcel is.
+    pub status: ShipmentStatus,
+    /// What the carrier calls the parcel.
+    pub tracking_number: Option<String>,
+    /// Who carries it.
+    pub carrier: Option<String>,
+}
+
+impl Shipment {
+    /// Asks for a parcel to be carried.
+    pub fn request(order_id: OrderId) -> Self {
+        Self {
+            order_id,
+            key: format!("ship-{order_id}"),
+            status: ShipmentStatus::Requested,
+            tracking_number: None,
+            carrier: None,
+        }
+    }
+
+    /// Records that an answer was lost. If a later answer is known already, nothing changes.
+    pub fn note_unknown(&mut self) -> Result<Change, Rejection> {
+        self.advance(ShipmentStatus::Unknown)
+    }
+
+    /// Records the booking. The same parcel told twice is a repeat; another parcel is one too many.
+    pub fn book(&mut self, tracking_number: &str, carrier: &str) -> Result<Change, Rejection> {
+        match &self.tracking_number {
+            Some(known) if known == tracking_number => Ok(Change::NoChange),
+            Some(known) => Err(Rejection::DuplicateShipment {
+                order_id: self.order_id,
+                first: known.clone(),
+                second: tracking_number.to_owned(),
+            }),
+            None => self.take_booking(tracking_number, carrier),
+        }
+    }
+
+    /// Records that the parcel was handed over.
+    pub fn ship(&mut self) -> Result<Change, Rejection> {
+        self.advance(ShipmentStatus::Shipped)
+    }
+
+    /// Records that the parcel arrived. Later news of its being on its way is old news.
+    pub fn deliver(&mut self) -> Result<Change, Rejection> {
+        self.advance(ShipmentStatus::Delivered)
+    }
+
+    /// Records that the parcel was called off before it was handed over.
+    pub fn cancel(&mut self) -> Result<Change, Rejection> {
+        self.advance(ShipmentStatus::Cancelled)
+    }
+
+    /// Records that the provider cannot carry it.
+    pub fn fail(&mut self) -> Result<Change, Rejection> {
+        self.advance(ShipmentStatus::Failed)
+    }
+
+    /// Records that the parcel came back.
+    pub fn mark_returned(&mut self) -> Result<Change, Rejection> {
+        self.advance(ShipmentStatus::Returned)
+    }
+
+    /// States what always holds.
+    pub fn check(&self) -> Result<(), BrokenInvariant> {
+        check_all(
+            || format!("shipment of order {}", self.order_id),
+            &[
+                (!self.key.is_empty(), "a shipment has a key"),
+                (
+                    self.status != ShipmentStatus::Booked || self.tracking_number.is_some(),
+                    "a booking has a number",
+                ),
+                (self.tracking_number.is_some() == self.carrier.is_some(), "a number comes with its carrier"),
+            ],
+        )
+    }
+
+    /// A number that arrives after the news of the handover is kept, and takes nothing back.
+    fn take_booking(&mut self, tracking_number: &str, carrier: &str) -> Result<Change, Rejection> {
+        let _ = self.advance(ShipmentStatus::Booked)?;
+        self.tracking_number = Some(tracking_number.to_owned());
+        self.carrier = Some(carrier.to_owned());
+        Ok(Change::Applied)
+    }
+
+    fn advance(&mut self, to: ShipmentStatus) -> Result<Change, Rejection> {
+        match self.status.may_become(to) {
+            Move::NoOp => Ok(Change::NoChange),
+            Move::Illegal => {
+                Err(Rejection::IllegalShipmentMove { order_id: self.order_id, from: self.status, to })
+            }
+            Move::Legal => {
+                self.status = to;
+                Ok(Change::Applied)
+            }
+        }
+    }
+}
