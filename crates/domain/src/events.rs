@@ -135,3 +135,50 @@ impl OrderEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{CancelReason, Currency};
+
+    fn one_of_each(order_id: OrderId) -> Vec<OrderEvent> {
+        let amount = Money::new(1, Currency::parse("USD").unwrap());
+        let customer_id = CustomerId::parse("ALFKI").unwrap();
+        let cancellation =
+            Cancellation { reason: CancelReason::Customer, actor: String::new(), note: String::new() };
+        vec![
+            OrderEvent::OrderCreated { order_id, customer_id, total: amount, lines: 1 },
+            OrderEvent::OrderValidated { order_id },
+            OrderEvent::InventoryReserved { order_id, demand: vec![] },
+            OrderEvent::InventoryReleased { order_id, demand: vec![] },
+            OrderEvent::PaymentStarted { order_id, amount },
+            OrderEvent::PaymentProcessed { order_id, amount },
+            OrderEvent::PaymentFailed { order_id, code: String::new() },
+            OrderEvent::PaymentRefunded { order_id, amount },
+            OrderEvent::OrderShipped { order_id },
+            OrderEvent::OrderDelivered { order_id },
+            OrderEvent::OrderCancelled { order_id, cancellation },
+        ]
+    }
+
+    #[test]
+    fn every_event_has_a_name_of_its_own_and_knows_its_order() {
+        let order_id = OrderId(Uuid::from_u128(7));
+        let events = one_of_each(order_id);
+        let names: HashSet<_> = events.iter().map(OrderEvent::name).collect();
+        assert_eq!(names.len(), events.len());
+        assert!(events.iter().all(|event| event.order_id() == order_id));
+    }
+
+    #[test]
+    fn every_status_is_what_exactly_one_event_leads_to() {
+        let mut reached: Vec<_> =
+            one_of_each(OrderId(Uuid::nil())).iter().filter_map(OrderEvent::leads_to).collect();
+        reached.sort();
+        assert_eq!(reached, OrderStatus::ALL);
+    }
+}

@@ -247,9 +247,9 @@ mod tests {
     #[test]
     fn ids_that_others_have_stored_stay_what_they_are() {
         let parent = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
-        assert_eq!(derive_child(parent, 0).to_string(), "PINNED_CHILD");
+        assert_eq!(derive_child(parent, 0).to_string(), "01900000-0000-89b2-8577-18cddeaf565b");
         let sku = Sku::parse("CHAI-10").unwrap();
-        assert_eq!(ProductId::of(&sku).to_string(), "PINNED_PRODUCT");
+        assert_eq!(ProductId::of(&sku).to_string(), "83fa6fca-b400-5609-9223-f5c3266ca05a");
     }
 
     #[test]

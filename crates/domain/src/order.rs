@@ -330,3 +330,6 @@ fn total(lines: &[OrderLine]) -> Result<Money, MoneyError> {
     let zero = Money::zero(first.unit_price.currency);
     lines.iter().try_fold(zero, |sum, line| sum.checked_add(line.amount()?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,3 +243,158 @@ impl Payment {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::Currency;
+
+    const ORDER: OrderId = OrderId(Uuid::from_u128(7));
+
+    fn usd(minor: i64) -> Money {
+        Money::new(minor, Currency::parse("USD").unwrap())
+    }
+
+    fn requested() -> Payment {
+        Payment::request(ORDER, usd(100))
+    }
+
+    /// Anything a gateway, or the loss of its answer, may tell us.
+    #[derive(Debug, Clone)]
+    enum News {
+        Lost,
+        Authorised,
+        Captured(i64, &'static str),
+        Declined,
+        Voided,
+        RefundBegun,
+        Refunded(i64),
+    }
+
+    fn news() -> impl Strategy<Value = News> {
+        let charge = prop::sample::select(vec!["ch-1", "ch-1", "ch-2"]);
+        let captured = (prop::sample::select(vec![100, 100, 100, 99, 0]), charge);
+        prop_oneof![
+            Just(News::Lost),
+            Just(News::Authorised),
+            captured.prop_map(|(minor, charge)| News::Captured(minor, charge)),
+            Just(News::Declined),
+            Just(News::Voided),
+            Just(News::RefundBegun),
+            prop_oneof![-5_i64..120, any::<i64>()].prop_map(News::Refunded),
+        ]
+    }
+
+    fn tell(payment: &mut Payment, news: &News) -> Result<Change, Rejection> {
+        match news {
+            News::Lost => payment.note_unknown(),
+            News::Authorised => payment.authorise("ch-1"),
+            News::Captured(minor, charge) => payment.capture(usd(*minor), charge),
+            News::Declined => payment.decline("no_funds"),
+            News::Voided => payment.void(),
+            News::RefundBegun => payment.begin_refund(),
+            News::Refunded(minor) => payment.refund(usd(*minor)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_gateway_says_the_account_stays_sound(amount in 0_i64..=1, told in prop::collection::vec(news(), 0..40)) {
+            let mut payment = Payment::request(ORDER, usd(amount * 100));
+            for news in told {
+                let before = payment.clone();
+                match tell(&mut payment, &news) {
+                    Ok(Change::Applied) => {}
+                    Ok(Change::NoChange) | Err(_) => prop_assert_eq!(&payment, &before),
+                }
+                prop_assert_eq!(payment.check(), Ok(()));
+                prop_assert!(payment.captured_minor >= before.captured_minor);
+                prop_assert!(payment.refunded_minor >= before.refunded_minor);
+                prop_assert!(before.captured_minor == 0 || payment.provider_reference == before.provider_reference);
+            }
+        }
+
+        #[test]
+        fn the_same_news_twice_is_news_once(told in prop::collection::vec(news(), 0..40)) {
+            let mut payment = requested();
+            for news in told {
+                if tell(&mut payment, &news).is_ok() {
+                    prop_assert_eq!(tell(&mut payment, &news), Ok(Change::NoChange));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_key_is_that_of_the_order_whatever_happens() {
+        assert_eq!(requested().key, format!("pay-{ORDER}"));
+    }
+
+    #[test]
+    fn a_second_charge_is_named_so_that_it_can_be_given_back() {
+        let mut payment = requested();
+        assert_eq!(payment.capture(usd(100), "ch-1"), Ok(Change::Applied));
+        assert_eq!(payment.capture(usd(100), "ch-1"), Ok(Change::NoChange));
+        let (first, second) = ("ch-1".to_owned(), "ch-2".to_owned());
+        let duplicate = Rejection::DuplicateCharge { order_id: ORDER, first, second };
+        assert_eq!(payment.capture(usd(100), "ch-2"), Err(duplicate));
+    }
+
+    #[test]
+    fn money_that_arrives_after_all_was_called_off_is_known_and_can_go_back() {
+        let mut payment = requested();
+        assert_eq!(payment.note_unknown(), Ok(Change::Applied));
+        assert_eq!(payment.void(), Ok(Change::Applied));
+        assert_eq!(payment.capture(usd(100), "ch-1"), Ok(Change::Applied));
+        assert_eq!(payment.held(), usd(100));
+        assert_eq!(payment.begin_refund(), Ok(Change::Applied));
+        assert_eq!(payment.refund(usd(100)), Ok(Change::Applied));
+        assert_eq!((payment.status, payment.held()), (PaymentStatus::Refunded, usd(0)));
+    }
+
+    #[test]
+    fn no_more_goes_back_than_arrived() {
+        let mut payment = requested();
+        assert!(matches!(payment.refund(usd(1)), Err(Rejection::RefundExceedsCapture { .. })));
+        assert_eq!(payment.capture(usd(100), "ch-1"), Ok(Change::Applied));
+        assert!(matches!(payment.refund(usd(101)), Err(Rejection::RefundExceedsCapture { .. })));
+        assert_eq!(payment.refund(usd(40)), Ok(Change::Applied));
+        assert_eq!((payment.status, payment.held()), (PaymentStatus::Captured, usd(60)));
+        assert_eq!(payment.refund(usd(30)), Ok(Change::NoChange));
+    }
+
+    #[test]
+    fn a_lost_answer_does_not_unsay_a_known_one() {
+        let mut payment = requested();
+        assert_eq!(payment.decline("no_funds"), Ok(Change::Applied));
+        assert_eq!(payment.note_unknown(), Ok(Change::NoChange));
+        assert_eq!(payment.status, PaymentStatus::Declined);
+    }
+
+    #[test]
+    fn captured_money_can_be_neither_declined_nor_voided() {
+        let mut payment = requested();
+        assert_eq!(payment.capture(usd(100), "ch-1"), Ok(Change::Applied));
+        assert!(matches!(payment.void(), Err(Rejection::IllegalPaymentMove { .. })));
+        assert!(matches!(payment.decline("late"), Err(Rejection::IllegalPaymentMove { .. })));
+    }
+
+    #[test]
+    fn an_order_that_costs_nothing_is_not_charged() {
+        let mut payment = Payment::request(ORDER, usd(0));
+        assert_eq!(payment.status, PaymentStatus::Waived);
+        assert_eq!(payment.capture(usd(0), "ch-1"), Ok(Change::NoChange));
+        assert!(matches!(payment.capture(usd(1), "ch-1"), Err(Rejection::AmountMismatch { .. })));
+    }
+
+    #[test]
+    fn no_move_of_the_table_is_both_legal_and_past() {
+        for &to in PaymentStatus::ALL {
+            let (legal_from, past) = to.moves();
+            assert!(legal_from.iter().all(|from| *from != to && !past.contains(from)), "{to}");
+        }
+    }
+}

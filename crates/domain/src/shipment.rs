@@ -172,3 +172,133 @@ impl Shipment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const ORDER: OrderId = OrderId(Uuid::from_u128(7));
+
+    /// Anything a carrier, or the loss of its answer, may tell us.
+    #[derive(Debug, Clone, Copy)]
+    enum News {
+        Lost,
+        Booked(&'static str),
+        Shipped,
+        Delivered,
+        Cancelled,
+        Failed,
+        Returned,
+    }
+
+    fn news() -> impl Strategy<Value = News> {
+        use News::{Booked, Cancelled, Delivered, Failed, Lost, Returned, Shipped};
+        prop::sample::select(vec![
+            Lost,
+            Booked("T-1"),
+            Booked("T-2"),
+            Shipped,
+            Delivered,
+            Cancelled,
+            Failed,
+            Returned,
+        ])
+    }
+
+    fn tell(shipment: &mut Shipment, news: News) -> Result<Change, Rejection> {
+        match news {
+            News::Lost => shipment.note_unknown(),
+            News::Booked(number) => shipment.book(number, "DHL"),
+            News::Shipped => shipment.ship(),
+            News::Delivered => shipment.deliver(),
+            News::Cancelled => shipment.cancel(),
+            News::Failed => shipment.fail(),
+            News::Returned => shipment.mark_returned(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_parcel_handed_over_never_goes_back_to_before(told in prop::collection::vec(news(), 0..40)) {
+            use ShipmentStatus::{Delivered, Returned, Shipped};
+            let mut shipment = Shipment::request(ORDER);
+            for news in told {
+                let before = shipment.clone();
+                match tell(&mut shipment, news) {
+                    Ok(Change::Applied) => {}
+                    Ok(Change::NoChange) | Err(_) => prop_assert_eq!(&shipment, &before),
+                }
+                prop_assert_eq!(shipment.check(), Ok(()));
+                let after = shipment.status;
+                match before.status {
+                    Returned => prop_assert_eq!(after, Returned),
+                    Delivered => prop_assert!([Delivered, Returned].contains(&after)),
+                    Shipped => prop_assert!([Shipped, Delivered, Returned].contains(&after)),
+                    ShipmentStatus::NotRequested
+                    | ShipmentStatus::Requested
+                    | ShipmentStatus::Unknown
+                    | ShipmentStatus::Booked
+                    | ShipmentStatus::Cancelled
+                    | ShipmentStatus::Failed => {}
+                }
+            }
+        }
+
+        #[test]
+        fn the_same_news_twice_is_news_once(told in prop::collection::vec(news(), 0..40)) {
+            let mut shipment = Shipment::request(ORDER);
+            for news in told {
+                if tell(&mut shipment, news).is_ok() {
+                    prop_assert_eq!(tell(&mut shipment, news), Ok(Change::NoChange));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_delivery_heard_of_before_its_handover_stays_a_delivery() {
+        let mut shipment = Shipment::request(ORDER);
+        assert_eq!(shipment.deliver(), Ok(Change::Applied));
+        assert_eq!(shipment.ship(), Ok(Change::NoChange));
+        assert_eq!(shipment.book("T-1", "DHL"), Ok(Change::Applied));
+        assert_eq!(shipment.status, ShipmentStatus::Delivered);
+        assert_eq!(shipment.tracking_number.as_deref(), Some("T-1"));
+    }
+
+    #[test]
+    fn a_second_parcel_is_named_so_that_it_can_be_cancelled() {
+        let mut shipment = Shipment::request(ORDER);
+        assert_eq!(shipment.book("T-1", "DHL"), Ok(Change::Applied));
+        let (first, second) = ("T-1".to_owned(), "T-2".to_owned());
+        let duplicate = Rejection::DuplicateShipment { order_id: ORDER, first, second };
+        assert_eq!(shipment.book("T-2", "DHL"), Err(duplicate));
+    }
+
+    #[test]
+    fn a_booking_that_arrives_after_the_cancellation_is_known_and_can_be_cancelled() {
+        let mut shipment = Shipment::request(ORDER);
+        assert_eq!(shipment.cancel(), Ok(Change::Applied));
+        assert_eq!(shipment.book("T-1", "DHL"), Ok(Change::Applied));
+        assert_eq!(shipment.status, ShipmentStatus::Booked);
+        assert_eq!(shipment.cancel(), Ok(Change::Applied));
+    }
+
+    #[test]
+    fn a_parcel_handed_over_can_be_neither_cancelled_nor_failed() {
+        let mut shipment = Shipment::request(ORDER);
+        assert_eq!(shipment.ship(), Ok(Change::Applied));
+        assert!(matches!(shipment.cancel(), Err(Rejection::IllegalShipmentMove { .. })));
+        assert!(matches!(shipment.fail(), Err(Rejection::IllegalShipmentMove { .. })));
+    }
+
+    #[test]
+    fn no_move_of_the_table_is_both_legal_and_past() {
+        for &to in ShipmentStatus::ALL {
+            let (legal_from, past) = to.moves();
+            assert!(legal_from.iter().all(|from| *from != to && !past.contains(from)), "{to}");
+        }
+    }
+}
