@@ -1,0 +1,75 @@
+//! An answer on its way to the client: status, JSON body, and nothing else.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::problem::Problem;
+
+/// Seconds a throttled client is told to wait.
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
+
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    body: Bytes,
+}
+
+/// Why a call does not end with the answer it asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Problem(Problem),
+    ResponseLost,
+}
+
+/// No answer is given: the connection (h1) or stream (h2) ends instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the response was lost on purpose")]
+pub(crate) struct ResponseLost;
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemBody {
+    code: &'static str,
+}
+
+impl Reply {
+    pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(body) => Self { status, body: body.into() },
+            Err(_) => Self { status: StatusCode::INTERNAL_SERVER_ERROR, body: Bytes::new() },
+        }
+    }
+
+    pub(crate) fn answer(status: StatusCode, answer: Result<impl Serialize, Problem>) -> Self {
+        match answer {
+            Ok(body) => Self::json(status, &body),
+            Err(problem) => problem.into(),
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let throttled = self.status == StatusCode::TOO_MANY_REQUESTS;
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if throttled {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_S);
+        }
+        response
+    }
+}
+
+impl From<Problem> for Reply {
+    fn from(problem: Problem) -> Self {
+        Self::json(problem.status(), &ProblemBody { code: problem.code() })
+    }
+}
