@@ -1,1 +1,6 @@
-//! Placeholder.
+//! The use cases of Orderwright: commands and queries with their handlers, the consumers, the order saga, and the ports
+//! through which they see the world. Knows no SQL, no broker, no HTTP.
+
+pub mod messages;
+pub mod ports;
+pub mod saga;

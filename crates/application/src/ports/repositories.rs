@@ -1,0 +1,341 @@
+//! The repositories: every method takes and returns sets and is one round trip; rows read and written are checked.
+//!
+//! Faults: [`bus::Verdict::Retry`] when the store is away, [`bus::Verdict::Conflict`] when another transaction won,
+//! [`bus::Verdict::GiveUp`] when a row breaks an invariant or a constraint.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{
+    Cancellation, Inventory, Money, MovementCause, Order, OrderId, OrderStatus, Payment, Product, ProductId,
+    Rejection, Shipment, Sku, StockMovement,
+};
+use jiff::Timestamp;
+
+/// An order to be stored, with what the aggregate does not hold.
+#[derive(Clone, Debug)]
+pub struct NewOrderRow {
+    /// The order.
+    pub order: Order,
+    /// How the customer pays, in the gateway's terms.
+    pub payment_token: Option<String>,
+}
+
+/// A legal change of an order's headline status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusMove {
+    /// The order.
+    pub order_id: OrderId,
+    /// The status that it must have; anything else is a conflict.
+    pub from: OrderStatus,
+    /// The status that it gets.
+    pub to: OrderStatus,
+    /// When.
+    pub at: Timestamp,
+    /// The record of a cancellation; present exactly when `to` is Cancelled.
+    pub cancellation: Option<Cancellation>,
+}
+
+/// Orders and their lines.
+#[async_trait]
+pub trait OrderRepository: Send {
+    /// Adds orders with their lines.
+    async fn create(&mut self, orders: &[NewOrderRow]) -> Result<(), Fault>;
+
+    /// Changes headline statuses. A conflict if any order does not stand where its move says.
+    async fn update(&mut self, moves: &[StatusMove]) -> Result<(), Fault>;
+
+    /// Those of `ids` that exist, with their lines, checked.
+    async fn get_orders_with_items(&mut self, ids: &[OrderId]) -> Result<Vec<Order>, Fault>;
+
+    /// Up to `max` orders of a status, by id, after `after`.
+    async fn get_orders_by_status(
+        &mut self,
+        status: OrderStatus,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Vec<OrderId>, Fault>;
+
+    /// What each of these orders asks of each product, merged and in product order.
+    async fn get_demand(&mut self, ids: &[OrderId]) -> Result<Vec<StockDemand>, Fault>;
+
+    /// The orders that bear one of these references of another system.
+    async fn find_by_external_reference(
+        &mut self,
+        references: &[String],
+    ) -> Result<Vec<(String, OrderId)>, Fault>;
+}
+
+/// The catalogue.
+#[async_trait]
+pub trait ProductRepository: Send {
+    /// Those of `ids` that exist.
+    async fn get_by_ids(&mut self, ids: &[ProductId]) -> Result<Vec<Product>, Fault>;
+
+    /// Those of `skus` that exist.
+    async fn get_by_skus(&mut self, skus: &[Sku]) -> Result<Vec<Product>, Fault>;
+
+    /// Adds or replaces products; a new one gets an empty stock.
+    async fn upsert(&mut self, products: &[Product]) -> Result<(), Fault>;
+
+    /// Products whose available stock is at or below the reorder level, in product order.
+    async fn get_low_stock_products(&mut self, max: usize) -> Result<Vec<Inventory>, Fault>;
+}
+
+/// What one order asks of the stock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StockDemand {
+    /// The order.
+    pub order_id: OrderId,
+    /// Units by product, merged, in product order.
+    pub lines: Vec<(ProductId, i64)>,
+}
+
+/// A line that cannot be met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// The product.
+    pub product_id: ProductId,
+    /// Units wanted.
+    pub requested: i64,
+    /// Units that were there.
+    pub available: i64,
+}
+
+/// What became of one order's demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReservationOutcome {
+    /// Every line is set aside.
+    Reserved,
+    /// Nothing is; these lines are why.
+    Short(Vec<Shortage>),
+}
+
+/// Stock and its ledger. Counters and ledger are only ever written together.
+#[async_trait]
+pub trait InventoryRepository: Send {
+    /// The stock of these products, locked until the unit ends, in product order.
+    async fn lock(&mut self, ids: &[ProductId]) -> Result<Vec<Inventory>, Fault>;
+
+    /// Writes counters and the movements that led to them.
+    async fn store(
+        &mut self,
+        changed: &[Inventory],
+        movements: &[StockMovement],
+        at: Timestamp,
+    ) -> Result<(), Fault>;
+
+    /// Sets stock aside for orders, in the order given, each wholly or not at all. Locks each product once and writes each
+    /// once, however many orders want it.
+    async fn reserve_stock(
+        &mut self,
+        demands: &[StockDemand],
+        at: Timestamp,
+    ) -> Result<Vec<ReservationOutcome>, Fault> {
+        let mut shelf = Shelf::lock(self, demands).await?;
+        let outcomes = demands.iter().map(|demand| shelf.reserve(demand, at)).collect::<Result<_, _>>()?;
+        shelf.store(self, at).await?;
+        Ok(outcomes)
+    }
+
+    /// Gives back what was set aside for these orders.
+    async fn release_reservation(&mut self, demands: &[StockDemand], at: Timestamp) -> Result<(), Fault> {
+        let mut shelf = Shelf::lock(self, demands).await?;
+        shelf.move_all(demands, Inventory::release, at)?;
+        shelf.store(self, at).await
+    }
+
+    /// What was set aside for these orders has left the house.
+    async fn ship_reservation(&mut self, demands: &[StockDemand], at: Timestamp) -> Result<(), Fault> {
+        let mut shelf = Shelf::lock(self, demands).await?;
+        shelf.move_all(demands, Inventory::ship, at)?;
+        shelf.store(self, at).await
+    }
+
+    /// Receives or adjusts stock: the change of each product, with its cause. A rejection names the first that would go
+    /// below zero; then nothing is changed.
+    async fn update_available_stock(
+        &mut self,
+        changes: &[(ProductId, i64, MovementCause)],
+        at: Timestamp,
+    ) -> Result<Result<Vec<Inventory>, Rejection>, Fault>;
+}
+
+/// The locked stock of one batch, and the movements decided on so far.
+struct Shelf {
+    stock: BTreeMap<ProductId, Inventory>,
+    touched: BTreeMap<ProductId, ()>,
+    movements: Vec<StockMovement>,
+}
+
+impl Shelf {
+    async fn lock<R: InventoryRepository + ?Sized>(
+        repository: &mut R,
+        demands: &[StockDemand],
+    ) -> Result<Self, Fault> {
+        let mut ids: Vec<ProductId> =
+            demands.iter().flat_map(|demand| &demand.lines).map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let stock = repository.lock(&ids).await?;
+        let stock = stock.into_iter().map(|inventory| (inventory.product_id(), inventory)).collect();
+        Ok(Self { stock, touched: BTreeMap::new(), movements: Vec::new() })
+    }
+
+    fn reserve(&mut self, demand: &StockDemand, at: Timestamp) -> Result<ReservationOutcome, Fault> {
+        let short: Vec<Shortage> = demand.lines.iter().filter_map(|line| self.shortage(line)).collect();
+        if !short.is_empty() {
+            return Ok(ReservationOutcome::Short(short));
+        }
+        self.move_all(std::slice::from_ref(demand), Inventory::reserve, at)?;
+        Ok(ReservationOutcome::Reserved)
+    }
+
+    fn shortage(&self, &(product_id, requested): &(ProductId, i64)) -> Option<Shortage> {
+        let available = self.stock.get(&product_id).map_or(0, Inventory::available);
+        (available < requested).then_some(Shortage { product_id, requested, available })
+    }
+
+    fn move_all(
+        &mut self,
+        demands: &[StockDemand],
+        verb: fn(&Inventory, i64, OrderId) -> Result<StockMovement, Rejection>,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        for demand in demands {
+            for (product_id, units) in &demand.lines {
+                self.move_one(*product_id, |inventory| verb(inventory, *units, demand.order_id), at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn move_one(
+        &mut self,
+        product_id: ProductId,
+        verb: impl Fn(&Inventory) -> Result<StockMovement, Rejection>,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        let impossible = |rejection: Rejection| Fault::give_up("inventory.move", rejection);
+        let inventory = self.stock.get_mut(&product_id).ok_or_else(|| {
+            Fault::give_up("inventory.move", format!("no stock row for product {product_id}"))
+        })?;
+        let movement = verb(inventory).map_err(impossible)?;
+        inventory.apply(&movement, at).map_err(impossible)?;
+        self.touched.insert(product_id, ());
+        self.movements.push(movement);
+        Ok(())
+    }
+
+    async fn store<R: InventoryRepository + ?Sized>(
+        self,
+        repository: &mut R,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        let Self { stock, touched, movements } = self;
+        let changed: Vec<Inventory> = stock
+            .into_iter()
+            .filter(|(id, _)| touched.contains_key(id))
+            .map(|(_, inventory)| inventory)
+            .collect();
+        if changed.is_empty() { Ok(()) } else { repository.store(&changed, &movements, at).await }
+    }
+}
+
+/// Payments.
+#[async_trait]
+pub trait PaymentRepository: Send {
+    /// Adds payments; the key of each is stored before the gateway is called.
+    async fn insert(&mut self, payments: &[Payment], at: Timestamp) -> Result<(), Fault>;
+
+    /// Those of these orders that exist.
+    async fn get(&mut self, order_ids: &[OrderId]) -> Result<Vec<Payment>, Fault>;
+
+    /// Stores changed payments.
+    async fn update(&mut self, payments: &[Payment], at: Timestamp) -> Result<(), Fault>;
+}
+
+/// Shipments.
+#[async_trait]
+pub trait ShipmentRepository: Send {
+    /// Adds shipments; the key of each is stored before the carrier is called.
+    async fn insert(&mut self, shipments: &[Shipment], at: Timestamp) -> Result<(), Fault>;
+
+    /// Those of these orders that exist.
+    async fn get(&mut self, order_ids: &[OrderId]) -> Result<Vec<Shipment>, Fault>;
+
+    /// Stores changed shipments.
+    async fn update(&mut self, shipments: &[Shipment], at: Timestamp) -> Result<(), Fault>;
+}
+
+/// One entry of an order's timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// The order.
+    pub order_id: OrderId,
+    /// When.
+    pub at: Timestamp,
+    /// What happened, by the name of the event or the call.
+    pub event: &'static str,
+    /// The headline status afterwards.
+    pub status: Option<OrderStatus>,
+    /// The saga's state afterwards.
+    pub saga_state: Option<crate::saga::SagaState>,
+    /// In words, where there is more to say.
+    pub detail: Option<String>,
+}
+
+/// What happened to each order; only ever added to.
+#[async_trait]
+pub trait HistoryRepository: Send {
+    /// Adds entries, in order.
+    async fn append(&mut self, entries: &[HistoryEntry]) -> Result<(), Fault>;
+}
+
+/// What was answered under an idempotency key. The answer itself follows from the order's unchanging part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// The client's key.
+    pub key: String,
+    /// Digest of the request's meaning; tells another request under the same key.
+    pub request_digest: [u8; 32],
+    /// The order that it made.
+    pub order_id: OrderId,
+    /// The total that was answered.
+    pub total: Money,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Answers given under an idempotency key.
+#[async_trait]
+pub trait IdempotencyRepository: Send {
+    /// The records of those `keys` that are known.
+    async fn find(&mut self, keys: &[String]) -> Result<Vec<IdempotencyRecord>, Fault>;
+
+    /// Adds records. A conflict if a key is known already.
+    async fn insert(&mut self, records: &[IdempotencyRecord]) -> Result<(), Fault>;
+}
+
+/// Something that a person did to the running system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// What, by the name of the command.
+    pub action: String,
+    /// To what.
+    pub subject: String,
+    /// Why, in their words.
+    pub note: String,
+}
+
+/// What operators did; only ever added to.
+#[async_trait]
+pub trait AuditRepository: Send {
+    /// Adds entries.
+    async fn record(&mut self, entries: &[AuditEntry]) -> Result<(), Fault>;
+}

@@ -1,0 +1,31 @@
+//! One transaction over everything: the bus's tables and every repository.
+
+use bus::{SagaRepository, Unit};
+
+use super::{
+    AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
+    PaymentRepository, ProductRepository, ShipmentRepository,
+};
+use crate::saga::OrderProcessingSaga;
+
+/// All repositories of one transaction. Dropped, it undoes everything; committed, all of it is durable at once.
+///
+/// Tables are locked in the order in which the methods stand here, rows in the order of their ids.
+pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
+    /// Orders and their lines.
+    fn orders(&mut self) -> &mut dyn OrderRepository;
+    /// The catalogue.
+    fn products(&mut self) -> &mut dyn ProductRepository;
+    /// Stock and its ledger.
+    fn inventory(&mut self) -> &mut dyn InventoryRepository;
+    /// Payments.
+    fn payments(&mut self) -> &mut dyn PaymentRepository;
+    /// Shipments.
+    fn shipments(&mut self) -> &mut dyn ShipmentRepository;
+    /// What happened to each order.
+    fn history(&mut self) -> &mut dyn HistoryRepository;
+    /// Answers given under an idempotency key.
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
+    /// What operators did.
+    fn audit(&mut self) -> &mut dyn AuditRepository;
+}

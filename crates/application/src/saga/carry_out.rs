@@ -1,0 +1,284 @@
+//! Carries out what sagas ask for, for a whole batch in one unit of work: writes by sets, messages to the outbox.
+//! Decides nothing; the saga has decided.
+
+use std::collections::BTreeMap;
+
+use bus::{CorrelationId, Envelope, Fault, Incoming, Message, Outcome, Step, advance};
+use domain::{CancelReason, Cancellation, OrderId, OrderStatus, Payment, ProductId, Shipment};
+use jiff::Timestamp;
+
+use super::{OrderProcessingSaga, SagaCommand, SagaEvent, SagaState};
+use crate::messages::{
+    Demand, InventoryReservationRequested, OrderCancelledEvent, OrderDeliveredEvent, OrderShippingRequested,
+    PaymentProcessingRequested, PaymentRefundRequested, ShipmentCancellationRequested,
+    ShipmentTrackingRequested, correlation,
+};
+use crate::ports::{HistoryEntry, StatusMove, StockDemand, UnitOfWork};
+
+/// What the bearer of an event knows anyway, so that the store need not be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// What the order asks of the stock.
+    pub demand: Vec<Demand>,
+    /// How the customer pays.
+    pub payment_token: Option<String>,
+    /// What happened, in words, for the timeline.
+    pub detail: Option<String>,
+    /// Who wanted it, where a person did.
+    pub actor: Option<String>,
+}
+
+/// Something that happened to one order.
+#[derive(Clone, Debug)]
+pub struct Happening<'a> {
+    /// The order.
+    pub order_id: OrderId,
+    /// What happened.
+    pub event: SagaEvent,
+    /// The message that told.
+    pub cause: &'a Envelope,
+    /// What its bearer knows anyway.
+    pub facts: Facts,
+}
+
+/// Lets the sagas react and carries out what they ask for. One step per happening comes back, for the caller to see how
+/// each was taken.
+///
+/// # Errors
+/// Those of the store.
+pub async fn carry_out(
+    unit: &mut dyn UnitOfWork,
+    happenings: &[Happening<'_>],
+    now: Timestamp,
+) -> Result<Vec<Step<OrderProcessingSaga>>, Fault> {
+    let incoming: Vec<Incoming<'_, SagaEvent>> = happenings
+        .iter()
+        .map(|happening| Incoming {
+            saga: correlation(happening.order_id),
+            event: happening.event,
+            cause: happening.cause,
+        })
+        .collect();
+    let steps = advance(unit, &incoming, now).await?;
+    let mut writes = Writes::new(now);
+    for (happening, step) in happenings.iter().zip(&steps) {
+        writes.take(happening, step);
+    }
+    writes.flush(unit).await?;
+    Ok(steps)
+}
+
+/// Everything that a batch of reactions writes.
+struct Writes {
+    now: Timestamp,
+    moves: Vec<StatusMove>,
+    payments: Vec<Payment>,
+    shipments: Vec<Shipment>,
+    shipped: Vec<OrderId>,
+    released: Vec<OrderId>,
+    messages: Vec<Envelope>,
+    history: Vec<HistoryEntry>,
+    moved_on: Vec<CorrelationId>,
+}
+
+impl Writes {
+    const fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            moves: Vec::new(),
+            payments: Vec::new(),
+            shipments: Vec::new(),
+            shipped: Vec::new(),
+            released: Vec::new(),
+            messages: Vec::new(),
+            history: Vec::new(),
+            moved_on: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, happening: &Happening<'_>, step: &Step<OrderProcessingSaga>) {
+        let (Some(before), Some(after)) = (&step.before, &step.after) else { return };
+        if before.state != after.state {
+            self.moved_on.push(correlation(after.order_id));
+        }
+        for (ordinal, command) in (0..).zip(&step.commands) {
+            self.carry_out(happening, after, *command, ordinal);
+        }
+        self.remember(happening, step.outcome, after);
+    }
+
+    fn carry_out(
+        &mut self,
+        happening: &Happening<'_>,
+        saga: &OrderProcessingSaga,
+        command: SagaCommand,
+        ordinal: u32,
+    ) {
+        let order_id = saga.order_id.0;
+        match command {
+            SagaCommand::RequestReservation => self.send(
+                happening,
+                ordinal,
+                &InventoryReservationRequested {
+                    order_id,
+                    lines: happening.facts.demand.clone(),
+                    payment_token: happening.facts.payment_token.clone(),
+                },
+            ),
+            SagaCommand::RequestPayment => self.request_payment(happening, saga, ordinal),
+            SagaCommand::RequestShipping => {
+                let shipment = Shipment::request(saga.order_id);
+                self.send(
+                    happening,
+                    ordinal,
+                    &OrderShippingRequested { order_id, idempotency_key: shipment.key.clone() },
+                );
+                self.shipments.push(shipment);
+            }
+            SagaCommand::TrackShipment => {
+                let idempotency_key = Shipment::request(saga.order_id).key;
+                self.send(happening, ordinal, &ShipmentTrackingRequested { order_id, idempotency_key });
+            }
+            SagaCommand::CancelShipment => {
+                let idempotency_key = Shipment::request(saga.order_id).key;
+                self.send(happening, ordinal, &ShipmentCancellationRequested { order_id, idempotency_key });
+            }
+            SagaCommand::RefundPayment => {
+                let idempotency_key = Payment::request(saga.order_id, saga.total).key;
+                self.send(happening, ordinal, &PaymentRefundRequested { order_id, idempotency_key });
+            }
+            SagaCommand::ShipStock => self.shipped.push(saga.order_id),
+            SagaCommand::ReleaseStock => self.released.push(saga.order_id),
+            SagaCommand::MoveOrder { from, to } => self.move_order(happening, saga, from, to),
+        }
+    }
+
+    fn request_payment(&mut self, happening: &Happening<'_>, saga: &OrderProcessingSaga, ordinal: u32) {
+        let payment = Payment::request(saga.order_id, saga.total);
+        self.send(
+            happening,
+            ordinal,
+            &PaymentProcessingRequested {
+                order_id: saga.order_id.0,
+                amount: saga.total.into(),
+                idempotency_key: payment.key.clone(),
+                payment_token: happening.facts.payment_token.clone(),
+            },
+        );
+        self.payments.push(payment);
+    }
+
+    fn move_order(
+        &mut self,
+        happening: &Happening<'_>,
+        saga: &OrderProcessingSaga,
+        from: OrderStatus,
+        to: OrderStatus,
+    ) {
+        let cancelled = to == OrderStatus::Cancelled;
+        let cancellation = cancelled.then(|| cancellation(happening, saga));
+        if let Some(record) = &cancellation {
+            let news =
+                OrderCancelledEvent { order_id: saga.order_id.0, reason: record.reason.as_str().to_owned() };
+            self.send(happening, u32::MAX, &news);
+        }
+        if to == OrderStatus::Delivered {
+            self.send(happening, u32::MAX, &OrderDeliveredEvent { order_id: saga.order_id.0 });
+        }
+        self.moves.push(StatusMove { order_id: saga.order_id, from, to, at: self.now, cancellation });
+    }
+
+    fn send<M: Message>(&mut self, happening: &Happening<'_>, ordinal: u32, message: &M) {
+        let envelope =
+            message.caused_by(happening.cause, ordinal, self.now).about(correlation(happening.order_id));
+        self.messages.push(envelope);
+    }
+
+    /// Repeats are not worth an entry; everything else is.
+    fn remember(&mut self, happening: &Happening<'_>, outcome: Outcome, saga: &OrderProcessingSaga) {
+        let refusal = match outcome {
+            Outcome::Moved => None,
+            Outcome::Refused(why) => Some(format!("refused: {why}")),
+            Outcome::Ignored(_) | Outcome::Early => return,
+        };
+        self.history.push(HistoryEntry {
+            order_id: saga.order_id,
+            at: self.now,
+            event: happening.event.kind.as_str(),
+            status: Some(saga.order),
+            saga_state: Some(saga.state),
+            detail: refusal.or_else(|| happening.facts.detail.clone()),
+        });
+    }
+
+    async fn flush(self, unit: &mut dyn UnitOfWork) -> Result<(), Fault> {
+        let now = self.now;
+        if !self.moves.is_empty() {
+            unit.orders().update(&self.moves).await?;
+        }
+        move_stock(unit, &self.shipped, &self.released, now).await?;
+        if !self.payments.is_empty() {
+            unit.payments().insert(&self.payments, now).await?;
+        }
+        if !self.shipments.is_empty() {
+            unit.shipments().insert(&self.shipments, now).await?;
+        }
+        if !self.history.is_empty() {
+            unit.history().append(&self.history).await?;
+        }
+        if !self.messages.is_empty() {
+            unit.publish(self.messages).await?;
+        }
+        if !self.moved_on.is_empty() {
+            unit.unpark(&self.moved_on, now).await?;
+        }
+        Ok(())
+    }
+}
+
+fn cancellation(happening: &Happening<'_>, saga: &OrderProcessingSaga) -> Cancellation {
+    Cancellation {
+        reason: saga.reason.unwrap_or(CancelReason::Operator),
+        actor: happening.facts.actor.clone().unwrap_or_else(|| "saga".to_owned()),
+        note: happening.facts.detail.clone().unwrap_or_default(),
+    }
+}
+
+async fn move_stock(
+    unit: &mut dyn UnitOfWork,
+    shipped: &[OrderId],
+    released: &[OrderId],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    if shipped.is_empty() && released.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<OrderId> = shipped.iter().chain(released).copied().collect();
+    let demands: BTreeMap<OrderId, Vec<(ProductId, i64)>> = unit
+        .orders()
+        .get_demand(&ids)
+        .await?
+        .into_iter()
+        .map(|demand| (demand.order_id, demand.lines))
+        .collect();
+    let of = |orders: &[OrderId]| -> Vec<StockDemand> {
+        let demand =
+            |id: &OrderId| demands.get(id).map(|lines| StockDemand { order_id: *id, lines: lines.clone() });
+        orders.iter().filter_map(demand).collect()
+    };
+    if !shipped.is_empty() {
+        unit.inventory().ship_reservation(&of(shipped), now).await?;
+    }
+    if !released.is_empty() {
+        unit.inventory().release_reservation(&of(released), now).await?;
+    }
+    Ok(())
+}
+
+impl SagaState {
+    /// Whether the gateway is still to be asked on behalf of an order in this state.
+    #[must_use]
+    pub const fn awaits_payment(self) -> bool {
+        matches!(self, Self::InventoryReserved | Self::PaymentProcessing)
+    }
+}

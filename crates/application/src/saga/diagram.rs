@@ -1,0 +1,131 @@
+//! The saga's table as a picture: Mermaid, DOT, and plain text. Reads the table, adds nothing to it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::table::{EventKind, Rule, STATES, TABLE};
+use super::{SAGA_VERSION, SagaState};
+
+/// The arrows of the picture: from, to, and the events that lead there.
+fn arrows() -> BTreeMap<(SagaState, SagaState), Vec<&'static str>> {
+    let mut arrows: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (event, rules) in TABLE {
+        for (from, rule) in STATES.into_iter().zip(rules) {
+            for to in rule.targets() {
+                arrows.entry((from, *to)).or_default().push(event.as_str());
+            }
+        }
+    }
+    arrows
+}
+
+/// A Mermaid state diagram.
+#[must_use]
+pub fn mermaid() -> String {
+    let mut text = format!(
+        "---\ntitle: OrderProcessingSaga v{SAGA_VERSION}\n---\nstateDiagram-v2\n    [*] --> created\n"
+    );
+    for ((from, to), events) in arrows() {
+        let _ = writeln!(text, "    {from} --> {to}: {}", events.join("<br/>"));
+    }
+    for state in STATES.into_iter().filter(|state| state.is_final()) {
+        let _ = writeln!(text, "    {state} --> [*]");
+    }
+    text
+}
+
+/// A Graphviz digraph.
+#[must_use]
+pub fn dot() -> String {
+    let mut text =
+        format!("digraph OrderProcessingSaga {{\n    label = \"OrderProcessingSaga v{SAGA_VERSION}\";\n");
+    text.push_str("    rankdir = LR;\n    node [shape = box, style = rounded];\n");
+    for state in STATES.into_iter().filter(|state| state.is_final()) {
+        let _ = writeln!(text, "    {state} [peripheries = 2];");
+    }
+    for ((from, to), events) in arrows() {
+        let _ = writeln!(text, "    {from} -> {to} [label = \"{}\"];", events.join("\\n"));
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// The table as Markdown.
+#[must_use]
+pub fn table() -> String {
+    let mut text = String::from("| event |");
+    for state in STATES {
+        let _ = write!(text, " {state} |");
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---|".repeat(STATES.len()));
+    for (event, rules) in TABLE {
+        let _ = write!(text, "\n| {} |", event.as_str());
+        for rule in rules {
+            let _ = write!(text, " {} |", rule.as_str());
+        }
+    }
+    text.push('\n');
+    text
+}
+
+impl Rule {
+    /// The rule's name, as the table shows it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve",
+            Self::Pay => "pay",
+            Self::Await => "await",
+            Self::Ship => "ship",
+            Self::Track => "track",
+            Self::Poll => "poll",
+            Self::Complete => "complete",
+            Self::Undo => "undo",
+            Self::Note => "note",
+            Self::Reopen => "reopen",
+            Self::Next => "next",
+            Self::Forward => "forward",
+            Self::Park => "park",
+            Self::Again => "again",
+            Self::Waive => "waive",
+            Self::Close => "close",
+            Self::Ignore => "·",
+            Self::Early => "early",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+impl EventKind {
+    /// The event's name, as histories and pictures show it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OrderValidated => "OrderValidated",
+            Self::OrderRejected => "OrderRejected",
+            Self::InventoryReserved => "InventoryReserved",
+            Self::InventoryShort => "InventoryShort",
+            Self::PaymentStarted => "PaymentStarted",
+            Self::PaymentCaptured => "PaymentProcessed",
+            Self::PaymentDeclined => "PaymentFailed",
+            Self::ShipmentBooked => "OrderShipped",
+            Self::ShipmentRefused => "ShippingFailed",
+            Self::ParcelDelivered => "OrderDelivered",
+            Self::CancelRequested => "CancelRequested",
+            Self::OrderTimedOut => "OrderTimedOut",
+            Self::PaymentTimedOut => "PaymentTimedOut",
+            Self::ShippingTimedOut => "ShippingTimedOut",
+            Self::DeliveryPollDue => "DeliveryPollDue",
+            Self::UndoTimedOut => "UndoTimedOut",
+            Self::ShipmentCancelled => "ShipmentCancelled",
+            Self::ShipmentKept => "ShipmentKept",
+            Self::PaymentVoided => "PaymentVoided",
+            Self::PaymentRefunded => "PaymentRefunded",
+            Self::UndoFailed => "UndoFailed",
+            Self::OperatorRetry => "OperatorRetry",
+            Self::OperatorSkip => "OperatorSkip",
+            Self::OperatorForce => "OperatorForce",
+        }
+    }
+}

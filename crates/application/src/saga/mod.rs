@@ -1,0 +1,12 @@
+//! The order saga: state, table and reaction are pure; carrying out what it asks for is the shell around it.
+
+mod carry_out;
+pub mod diagram;
+mod react;
+mod state;
+mod table;
+
+pub use carry_out::{Facts, Happening, carry_out};
+pub use react::{STAGE_LIMITS, SagaCommand, SagaEvent, StageLimits, Undo, timers};
+pub use state::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, ShipmentStep, StockStep};
+pub use table::{EventKind, Rule, STATES, TABLE, rule};

@@ -1,0 +1,495 @@
+//! The saga's reaction: a total pure function over state and event. No clock, no store, no wish to be anything else.
+
+use std::time::Duration;
+
+use bus::{CorrelationId, Outcome, Reaction, Saga, TimerChange};
+use domain::{CancelReason, OrderStatus};
+use jiff::Timestamp;
+
+use super::table::{EventKind, Rule, rule};
+use super::{OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, StockStep};
+use crate::messages::ORDER_TIMEOUT_EVENT;
+
+/// How long each stage may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StageLimits {
+    /// From acceptance to hand-over.
+    pub order: Duration,
+    /// From the request for payment to the gateway's final word.
+    pub payment: Duration,
+    /// From the request for shipping to the carrier's booking.
+    pub shipping: Duration,
+    /// Between two questions to a carrier that says nothing.
+    pub delivery_poll: Duration,
+    /// For one undoing, before a person is asked.
+    pub undo: Duration,
+}
+
+/// The limits that requirement C2 names, and our own for the rest.
+pub const STAGE_LIMITS: StageLimits = StageLimits {
+    order: Duration::from_secs(30 * 60),
+    payment: Duration::from_secs(2 * 60),
+    shipping: Duration::from_secs(5 * 60),
+    delivery_poll: Duration::from_secs(60),
+    undo: Duration::from_secs(10 * 60),
+};
+
+/// Names of the saga's timers.
+pub mod timers {
+    /// The order as a whole.
+    pub const ORDER: &str = "order";
+    /// The gateway's final word.
+    pub const PAYMENT: &str = "payment";
+    /// The carrier's booking.
+    pub const SHIPPING: &str = "shipping";
+    /// The next question to a silent carrier.
+    pub const DELIVERY_POLL: &str = "delivery_poll";
+    /// One undoing.
+    pub const UNDO: &str = "undo";
+}
+
+/// Something that happened to an order, as its saga sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SagaEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// Why, where the event asks for cancellation.
+    pub reason: Option<CancelReason>,
+    /// The generation of the timer, where one fired.
+    pub generation: Option<u32>,
+    /// How long stages may take from here on.
+    pub limits: StageLimits,
+}
+
+impl SagaEvent {
+    /// An event that needs no details.
+    #[must_use]
+    pub const fn of(kind: EventKind) -> Self {
+        Self { kind, reason: None, generation: None, limits: STAGE_LIMITS }
+    }
+
+    /// With the reason for a cancellation.
+    #[must_use]
+    pub const fn because(mut self, reason: CancelReason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// With the generation of the timer that fired.
+    #[must_use]
+    pub const fn of_generation(mut self, generation: u32) -> Self {
+        self.generation = Some(generation);
+        self
+    }
+
+    /// With configured limits.
+    #[must_use]
+    pub const fn within(mut self, limits: StageLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Why an order is undone after this event.
+    fn cancel_reason(&self) -> CancelReason {
+        self.reason.unwrap_or(match self.kind {
+            EventKind::OrderRejected => CancelReason::Rejected,
+            EventKind::InventoryShort => CancelReason::OutOfStock,
+            EventKind::PaymentDeclined => CancelReason::PaymentDeclined,
+            EventKind::ShipmentRefused | EventKind::ShippingTimedOut => CancelReason::ShippingFailed,
+            EventKind::OrderTimedOut | EventKind::PaymentTimedOut => CancelReason::Timeout,
+            EventKind::CancelRequested => CancelReason::Customer,
+            EventKind::OrderValidated
+            | EventKind::InventoryReserved
+            | EventKind::PaymentStarted
+            | EventKind::PaymentCaptured
+            | EventKind::ShipmentBooked
+            | EventKind::ParcelDelivered
+            | EventKind::DeliveryPollDue
+            | EventKind::UndoTimedOut
+            | EventKind::ShipmentCancelled
+            | EventKind::ShipmentKept
+            | EventKind::PaymentVoided
+            | EventKind::PaymentRefunded
+            | EventKind::UndoFailed
+            | EventKind::OperatorRetry
+            | EventKind::OperatorSkip
+            | EventKind::OperatorForce => CancelReason::Operator,
+        })
+    }
+}
+
+/// What the saga asks for. The first five become messages, the rest is carried out in the saga's own transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SagaCommand {
+    /// Set the order's stock aside.
+    RequestReservation,
+    /// Charge the customer.
+    RequestPayment,
+    /// Have it shipped.
+    RequestShipping,
+    /// Ask where the parcel is.
+    TrackShipment,
+    /// Have the carrier cancel.
+    CancelShipment,
+    /// Have the gateway void or refund.
+    RefundPayment,
+    /// What was set aside has left the house.
+    ShipStock,
+    /// What was set aside is for sale again.
+    ReleaseStock,
+    /// The headline status changes.
+    MoveOrder {
+        /// From here.
+        from: OrderStatus,
+        /// To here; a legal move.
+        to: OrderStatus,
+    },
+}
+
+impl Saga for OrderProcessingSaga {
+    type Event = SagaEvent;
+    type Command = SagaCommand;
+
+    const TIMER_KIND: &'static str = ORDER_TIMEOUT_EVENT;
+
+    fn correlation_id(&self) -> CorrelationId {
+        CorrelationId(self.order_id.0)
+    }
+
+    fn react(&self, event: &SagaEvent, _now: Timestamp) -> Reaction<Self> {
+        Reacting::new(self, event).apply(rule(self.state, event.kind))
+    }
+
+    fn generation(&self) -> u32 {
+        self.timer_generation
+    }
+
+    fn next_generation(&mut self) -> u32 {
+        self.timer_generation = self.timer_generation.wrapping_add(1);
+        self.timer_generation
+    }
+}
+
+/// A reaction in the making.
+struct Reacting<'a> {
+    event: &'a SagaEvent,
+    next: OrderProcessingSaga,
+    commands: Vec<SagaCommand>,
+    timers: Vec<TimerChange>,
+}
+
+impl<'a> Reacting<'a> {
+    fn new(saga: &OrderProcessingSaga, event: &'a SagaEvent) -> Self {
+        Self { event, next: saga.clone(), commands: Vec::new(), timers: Vec::new() }
+    }
+
+    fn apply(mut self, rule: Rule) -> Reaction<OrderProcessingSaga> {
+        let outcome = match rule {
+            Rule::Reserve => self.reserve(),
+            Rule::Pay => self.pay(),
+            Rule::Await => self.await_payment(),
+            Rule::Ship => self.ship(),
+            Rule::Track => self.track(),
+            Rule::Poll => self.poll(),
+            Rule::Complete => self.complete(),
+            Rule::Undo => self.undo(),
+            Rule::Note => self.note(),
+            Rule::Reopen => self.reopen(),
+            Rule::Next => self.next_undo(),
+            Rule::Forward => self.forward(),
+            Rule::Park => self.park(),
+            Rule::Again => self.undo_more(),
+            Rule::Waive => self.waive(),
+            Rule::Close => self.close(),
+            Rule::Ignore => Outcome::Ignored("changes nothing in this state"),
+            Rule::Early => Outcome::Early,
+            Rule::Refuse => self.refuse(),
+        };
+        Reaction { next: self.next, commands: self.commands, timers: self.timers, outcome }
+    }
+
+    fn reserve(&mut self) -> Outcome {
+        if self.next.order != OrderStatus::Pending {
+            return Outcome::Ignored("validated already");
+        }
+        self.move_order(OrderStatus::Validated);
+        self.commands.push(SagaCommand::RequestReservation);
+        Outcome::Moved
+    }
+
+    fn pay(&mut self) -> Outcome {
+        self.next.state = SagaState::InventoryReserved;
+        self.next.stock = StockStep::Reserved;
+        self.next.payment = PaymentStep::Requested;
+        self.commands.push(SagaCommand::RequestPayment);
+        self.set(timers::PAYMENT, self.event.limits.payment);
+        Outcome::Moved
+    }
+
+    fn await_payment(&mut self) -> Outcome {
+        self.next.state = SagaState::PaymentProcessing;
+        self.move_order(OrderStatus::PaymentProcessing);
+        Outcome::Moved
+    }
+
+    fn ship(&mut self) -> Outcome {
+        self.next.state = SagaState::Paid;
+        self.next.payment = PaymentStep::Captured;
+        self.next.shipment = ShipmentStep::Requested;
+        self.move_order(OrderStatus::PaymentProcessing);
+        self.move_order(OrderStatus::Paid);
+        self.commands.push(SagaCommand::RequestShipping);
+        self.cancel(timers::PAYMENT);
+        self.set(timers::SHIPPING, self.event.limits.shipping);
+        Outcome::Moved
+    }
+
+    fn track(&mut self) -> Outcome {
+        self.next.state = SagaState::Shipped;
+        self.next.shipment = ShipmentStep::Booked;
+        self.next.stock = StockStep::Shipped;
+        self.next.reason = None;
+        self.move_order(OrderStatus::Shipped);
+        self.commands.push(SagaCommand::ShipStock);
+        self.cancel(timers::ORDER);
+        self.cancel(timers::SHIPPING);
+        self.set(timers::DELIVERY_POLL, self.event.limits.delivery_poll);
+        Outcome::Moved
+    }
+
+    fn poll(&mut self) -> Outcome {
+        if self.is_stale_timer() {
+            return Outcome::Ignored("an older timer");
+        }
+        self.commands.push(SagaCommand::TrackShipment);
+        self.set(timers::DELIVERY_POLL, self.event.limits.delivery_poll);
+        Outcome::Moved
+    }
+
+    fn complete(&mut self) -> Outcome {
+        self.next.state = SagaState::Completed;
+        self.next.shipment = ShipmentStep::Delivered;
+        self.move_order(OrderStatus::Delivered);
+        self.cancel(timers::DELIVERY_POLL);
+        Outcome::Moved
+    }
+
+    /// Starts undoing. What the event itself says for good is noted first, so that it is not undone in vain.
+    fn undo(&mut self) -> Outcome {
+        if self.event.kind == EventKind::PaymentDeclined {
+            self.next.payment = PaymentStep::Closed;
+        }
+        if self.event.kind == EventKind::ShipmentRefused {
+            self.next.shipment = ShipmentStep::Cancelled;
+        }
+        self.next.reason = Some(self.event.cancel_reason());
+        for name in [timers::ORDER, timers::PAYMENT, timers::SHIPPING] {
+            self.cancel(name);
+        }
+        self.undo_more()
+    }
+
+    /// Asks for the next undoing in reverse order of what was done; with nothing left, the order is cancelled.
+    fn undo_more(&mut self) -> Outcome {
+        self.next.state = SagaState::Compensating;
+        match self.next.pending_undo() {
+            Some(undo) => {
+                self.commands.push(undo.command());
+                self.set(timers::UNDO, self.event.limits.undo);
+            }
+            None => self.fail(),
+        }
+        Outcome::Moved
+    }
+
+    fn fail(&mut self) {
+        self.next.state = SagaState::Failed;
+        if self.next.stock == StockStep::Reserved {
+            self.next.stock = StockStep::Released;
+            self.commands.push(SagaCommand::ReleaseStock);
+        }
+        self.move_order(OrderStatus::Cancelled);
+        self.cancel(timers::UNDO);
+    }
+
+    /// Late news while undoing: what is noted here is undone in its turn.
+    fn note(&mut self) -> Outcome {
+        if self.learn() { Outcome::Moved } else { Outcome::Ignored("known already, or undone already") }
+    }
+
+    fn reopen(&mut self) -> Outcome {
+        if !self.learn() {
+            return Outcome::Ignored("undone already");
+        }
+        self.undo_more()
+    }
+
+    /// Takes in what a late answer of the outside says; tells whether it was news.
+    fn learn(&mut self) -> bool {
+        match (self.event.kind, self.next.payment, self.next.shipment) {
+            (EventKind::PaymentCaptured, PaymentStep::Requested | PaymentStep::Closed, _) => {
+                self.next.payment = PaymentStep::Captured;
+                true
+            }
+            (EventKind::PaymentDeclined, PaymentStep::Requested, _) => {
+                self.next.payment = PaymentStep::Closed;
+                self.continue_if_settled(Undo::RefundPayment);
+                true
+            }
+            (EventKind::ShipmentBooked, _, ShipmentStep::Requested | ShipmentStep::Cancelled) => {
+                self.next.shipment = ShipmentStep::Booked;
+                true
+            }
+            (EventKind::ShipmentRefused, _, ShipmentStep::Requested) => {
+                self.next.shipment = ShipmentStep::Cancelled;
+                self.continue_if_settled(Undo::CancelShipment);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A definite "no" of the outside makes the undoing that was waited for superfluous.
+    fn continue_if_settled(&mut self, settled: Undo) {
+        if self.next.pending_undo() != Some(settled) {
+            self.undo_more();
+        }
+    }
+
+    fn next_undo(&mut self) -> Outcome {
+        let settled = if self.event.kind == EventKind::ShipmentCancelled {
+            self.next.settle_shipment(ShipmentStep::Cancelled)
+        } else if self.event.kind == EventKind::PaymentRefunded {
+            self.next.settle_payment(PaymentStep::Refunded)
+        } else {
+            self.next.settle_payment(PaymentStep::Closed)
+        };
+        if settled { self.undo_more() } else { Outcome::Ignored("undone already") }
+    }
+
+    fn forward(&mut self) -> Outcome {
+        if self.next.payment != PaymentStep::Captured {
+            return Outcome::Ignored("the money is on its way back already");
+        }
+        self.cancel(timers::UNDO);
+        self.track()
+    }
+
+    fn park(&mut self) -> Outcome {
+        if self.is_stale_timer() {
+            return Outcome::Ignored("an older timer");
+        }
+        self.next.state = SagaState::NeedsAttention;
+        self.cancel(timers::UNDO);
+        Outcome::Moved
+    }
+
+    fn waive(&mut self) -> Outcome {
+        match self.next.pending_undo() {
+            Some(Undo::CancelShipment) => self.next.shipment = ShipmentStep::Waived,
+            Some(Undo::RefundPayment) => self.next.payment = PaymentStep::Waived,
+            None => {}
+        }
+        self.undo_more()
+    }
+
+    fn close(&mut self) -> Outcome {
+        while self.next.pending_undo().is_some() {
+            self.commands.clear();
+            self.timers.clear();
+            self.waive();
+        }
+        if self.next.state != SagaState::Failed {
+            self.fail();
+        }
+        Outcome::Moved
+    }
+
+    fn refuse(&self) -> Outcome {
+        Outcome::Refused(match (self.event.kind, self.next.state) {
+            (EventKind::CancelRequested, SagaState::Shipped) => {
+                "the parcel is with the carrier; ask for a return once it has arrived"
+            }
+            (EventKind::CancelRequested, _) => "the parcel was delivered; ask for a return",
+            _ => "only an order that needs attention can be retried, skipped or forced",
+        })
+    }
+
+    /// Moves the headline status, if it is not there yet.
+    fn move_order(&mut self, to: OrderStatus) {
+        let from = self.next.order;
+        if from != to {
+            self.next.order = to;
+            self.commands.push(SagaCommand::MoveOrder { from, to });
+        }
+    }
+
+    fn is_stale_timer(&self) -> bool {
+        self.event.generation.is_some_and(|generation| generation != self.next.timer_generation)
+    }
+
+    fn set(&mut self, name: &'static str, after: Duration) {
+        self.timers.push(TimerChange::Set { name, after });
+    }
+
+    fn cancel(&mut self, name: &'static str) {
+        self.timers.push(TimerChange::Cancel { name });
+    }
+}
+
+/// An undoing that needs the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Undo {
+    /// Call the parcel back.
+    CancelShipment,
+    /// Give the money back, or see to it that none is taken.
+    RefundPayment,
+}
+
+impl Undo {
+    const fn command(self) -> SagaCommand {
+        match self {
+            Self::CancelShipment => SagaCommand::CancelShipment,
+            Self::RefundPayment => SagaCommand::RefundPayment,
+        }
+    }
+
+    /// The name under which it is shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CancelShipment => "cancel_shipment",
+            Self::RefundPayment => "refund_payment",
+        }
+    }
+}
+
+impl OrderProcessingSaga {
+    /// The undoing that is due: the latest thing done with the outside that is not undone.
+    #[must_use]
+    pub const fn pending_undo(&self) -> Option<Undo> {
+        match (self.shipment, self.payment) {
+            (ShipmentStep::Requested | ShipmentStep::Booked | ShipmentStep::Delivered, _) => {
+                Some(Undo::CancelShipment)
+            }
+            (_, PaymentStep::Requested | PaymentStep::Captured) => Some(Undo::RefundPayment),
+            _ => None,
+        }
+    }
+
+    fn settle_shipment(&mut self, to: ShipmentStep) -> bool {
+        let pending = matches!(self.pending_undo(), Some(Undo::CancelShipment));
+        if pending {
+            self.shipment = to;
+        }
+        pending
+    }
+
+    fn settle_payment(&mut self, to: PaymentStep) -> bool {
+        let pending = matches!(self.pending_undo(), Some(Undo::RefundPayment));
+        if pending {
+            self.payment = to;
+        }
+        pending
+    }
+}

@@ -1,0 +1,212 @@
+//! What the order saga knows of itself: its state and, beneath it, what has been done and not been undone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use domain::{CancelReason, Money, OrderId, OrderStatus};
+use jiff::Timestamp;
+
+/// Version of the saga's definition; stored with each instance. A change to the table of a released version needs a new
+/// number and a migration, or the snapshot test fails.
+pub const SAGA_VERSION: u16 = 1;
+
+/// Where the saga stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SagaState {
+    /// The order is accepted; its stock is not yet set aside.
+    Created,
+    /// Stock is set aside; payment is asked for.
+    InventoryReserved,
+    /// The gateway has been called; what it said is not yet final, or not yet applied.
+    PaymentProcessing,
+    /// The money is there; shipping is asked for.
+    Paid,
+    /// The carrier has the parcel.
+    Shipped,
+    /// The customer has the parcel.
+    Completed,
+    /// Cancelled, and everything undone.
+    Failed,
+    /// Being undone, last step first.
+    Compensating,
+    /// An undoing that cannot finish; a person must retry, skip or force it.
+    NeedsAttention,
+}
+
+/// What became of the stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StockStep {
+    /// Nothing set aside.
+    None,
+    /// Set aside for this order.
+    Reserved,
+    /// Given back.
+    Released,
+    /// Left with the parcel.
+    Shipped,
+}
+
+/// What became of the money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PaymentStep {
+    /// Nothing asked for.
+    None,
+    /// The gateway may or may not have been called; the key is stored.
+    Requested,
+    /// The money is ours.
+    Captured,
+    /// The gateway has said for good that this key brings no money.
+    Closed,
+    /// The money went back.
+    Refunded,
+    /// A person settled it by hand.
+    Waived,
+}
+
+/// What became of the parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ShipmentStep {
+    /// Nothing asked for.
+    None,
+    /// The carrier may or may not have been called; the key is stored.
+    Requested,
+    /// The carrier has it.
+    Booked,
+    /// The carrier has said for good that this key ships nothing.
+    Cancelled,
+    /// Handed to the customer.
+    Delivered,
+    /// A person settled it by hand.
+    Waived,
+}
+
+/// One order's saga.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderProcessingSaga {
+    /// The order that it drives; also its correlation id.
+    pub order_id: OrderId,
+    /// Where it stands.
+    pub state: SagaState,
+    /// The definition that it was started with.
+    pub version: u16,
+    /// What the customer is to pay.
+    pub total: Money,
+    /// The order's headline status, which only the saga moves.
+    pub order: OrderStatus,
+    /// What became of the stock.
+    pub stock: StockStep,
+    /// What became of the money.
+    pub payment: PaymentStep,
+    /// What became of the parcel.
+    pub shipment: ShipmentStep,
+    /// Why it is being, or was, undone.
+    pub reason: Option<CancelReason>,
+    /// How often timers were set; the generation of the latest.
+    pub timer_generation: u32,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When the order as a whole times out.
+    pub expires_at: Timestamp,
+}
+
+impl OrderProcessingSaga {
+    /// The saga of a fresh order.
+    #[must_use]
+    pub fn start(order_id: OrderId, total: Money, now: Timestamp, expires_at: Timestamp) -> Self {
+        Self {
+            order_id,
+            state: SagaState::Created,
+            version: SAGA_VERSION,
+            total,
+            order: OrderStatus::Pending,
+            stock: StockStep::None,
+            payment: PaymentStep::None,
+            shipment: ShipmentStep::None,
+            reason: None,
+            timer_generation: 0,
+            created_at: now,
+            expires_at,
+        }
+    }
+}
+
+/// Writes the closed list of an enum's values with the names under which they are stored and shown.
+macro_rules! named {
+    ($type:ident: $($variant:ident = $name:literal),+ $(,)?) => {
+        impl $type {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name under which it is stored and shown.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == text).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|value| value.as_str()).collect();
+                    format!("'{text}' is not one of {}", known.join(", "))
+                })
+            }
+        }
+    };
+}
+
+named!(SagaState:
+    Created = "created",
+    InventoryReserved = "inventory_reserved",
+    PaymentProcessing = "payment_processing",
+    Paid = "paid",
+    Shipped = "shipped",
+    Completed = "completed",
+    Failed = "failed",
+    Compensating = "compensating",
+    NeedsAttention = "needs_attention",
+);
+named!(StockStep: None = "none", Reserved = "reserved", Released = "released", Shipped = "shipped");
+named!(PaymentStep:
+    None = "none",
+    Requested = "requested",
+    Captured = "captured",
+    Closed = "closed",
+    Refunded = "refunded",
+    Waived = "waived",
+);
+named!(ShipmentStep:
+    None = "none",
+    Requested = "requested",
+    Booked = "booked",
+    Cancelled = "cancelled",
+    Delivered = "delivered",
+    Waived = "waived",
+);
+
+impl SagaState {
+    /// Whether nothing more is to come, but for what arrives late.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Completed | Self::Failed => true,
+            Self::Created
+            | Self::InventoryReserved
+            | Self::PaymentProcessing
+            | Self::Paid
+            | Self::Shipped
+            | Self::Compensating
+            | Self::NeedsAttention => false,
+        }
+    }
+}

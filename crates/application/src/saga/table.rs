@@ -1,0 +1,191 @@
+//! The saga as a table: what each state does about each event. The one place where that is decided; the diagram, the
+//! documentation, the model checker and the reaction itself all read it from here.
+
+use super::SagaState;
+
+/// What can happen to an order, without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventKind {
+    /// The order fits the catalogue and the rules.
+    OrderValidated,
+    /// It does not.
+    OrderRejected,
+    /// Every line is set aside.
+    InventoryReserved,
+    /// Some line cannot be.
+    InventoryShort,
+    /// The gateway was called.
+    PaymentStarted,
+    /// The gateway has the money.
+    PaymentCaptured,
+    /// The gateway refuses for good.
+    PaymentDeclined,
+    /// The carrier has the parcel.
+    ShipmentBooked,
+    /// The carrier refuses for good.
+    ShipmentRefused,
+    /// The customer has the parcel.
+    ParcelDelivered,
+    /// Somebody wants it cancelled.
+    CancelRequested,
+    /// The order took too long as a whole.
+    OrderTimedOut,
+    /// The payment took too long.
+    PaymentTimedOut,
+    /// The booking took too long.
+    ShippingTimedOut,
+    /// No word from the carrier for a while.
+    DeliveryPollDue,
+    /// An undoing took too long.
+    UndoTimedOut,
+    /// The carrier has cancelled the parcel.
+    ShipmentCancelled,
+    /// The carrier cannot cancel it any more.
+    ShipmentKept,
+    /// The gateway has closed the key with no money taken.
+    PaymentVoided,
+    /// The gateway has given the money back.
+    PaymentRefunded,
+    /// An undoing used up its retries.
+    UndoFailed,
+    /// A person wants the undoing tried again.
+    OperatorRetry,
+    /// A person has settled this undoing by hand.
+    OperatorSkip,
+    /// A person closes the order, whatever is left of it.
+    OperatorForce,
+}
+
+/// What a state does about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// Ask for stock.
+    Reserve,
+    /// Note the stock, ask for payment.
+    Pay,
+    /// Note that the gateway was called.
+    Await,
+    /// Note the money, ask for shipping.
+    Ship,
+    /// Note the parcel, wait for delivery.
+    Track,
+    /// Ask the carrier where the parcel is.
+    Poll,
+    /// Done.
+    Complete,
+    /// Undo what was done, last step first.
+    Undo,
+    /// Note what came in late; it will be undone too.
+    Note,
+    /// Note what came in after the end; if it must be undone, undo it.
+    Reopen,
+    /// One undoing is done: go on with the next.
+    Next,
+    /// The parcel cannot be called back: the order goes forward after all.
+    Forward,
+    /// Wait for a person.
+    Park,
+    /// Try the undoing again.
+    Again,
+    /// Take the undoing as settled, go on with the next.
+    Waive,
+    /// Take every undoing as settled.
+    Close,
+    /// A repeat, or too late to matter.
+    Ignore,
+    /// Ahead of its turn: keep it.
+    Early,
+    /// Not possible any more: say so.
+    Refuse,
+}
+
+use EventKind as E;
+use Rule::{
+    Again, Await, Close, Complete, Early, Forward, Ignore, Next, Note, Park, Pay, Poll, Refuse, Reopen,
+    Reserve, Ship, Track, Undo, Waive,
+};
+
+/// States in the order of the table's columns.
+pub const STATES: [SagaState; 9] = [
+    SagaState::Created,
+    SagaState::InventoryReserved,
+    SagaState::PaymentProcessing,
+    SagaState::Paid,
+    SagaState::Shipped,
+    SagaState::Completed,
+    SagaState::Failed,
+    SagaState::Compensating,
+    SagaState::NeedsAttention,
+];
+
+/// One line per event, one column per state. Total by its type: a missing cell does not compile.
+#[rustfmt::skip]
+pub const TABLE: [(EventKind, [Rule; 9]); 24] = [
+    //                       Created  InvReserved PayProcess Paid     Shipped   Completed Failed   Compensating NeedsAttention
+    (E::OrderValidated,    [Reserve, Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::OrderRejected,     [Undo,    Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::InventoryReserved, [Pay,     Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::InventoryShort,    [Undo,    Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::PaymentStarted,    [Ignore,  Await,      Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::PaymentCaptured,   [Early,   Ship,       Ship,      Ignore,  Ignore,   Ignore,   Reopen,  Note,        Note]),
+    (E::PaymentDeclined,   [Early,   Undo,       Undo,      Ignore,  Ignore,   Ignore,   Ignore,  Note,        Note]),
+    (E::ShipmentBooked,    [Early,   Early,      Early,     Track,   Ignore,   Ignore,   Reopen,  Note,        Note]),
+    (E::ShipmentRefused,   [Early,   Early,      Early,     Undo,    Ignore,   Ignore,   Ignore,  Note,        Note]),
+    (E::ParcelDelivered,   [Early,   Early,      Early,     Early,   Complete, Ignore,   Ignore,  Early,       Early]),
+    (E::CancelRequested,   [Undo,    Undo,       Undo,      Undo,    Refuse,   Refuse,   Ignore,  Ignore,      Ignore]),
+    (E::OrderTimedOut,     [Undo,    Undo,       Undo,      Undo,    Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::PaymentTimedOut,   [Ignore,  Undo,       Undo,      Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::ShippingTimedOut,  [Ignore,  Ignore,     Ignore,    Undo,    Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::DeliveryPollDue,   [Ignore,  Ignore,     Ignore,    Ignore,  Poll,     Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::UndoTimedOut,      [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Park,        Ignore]),
+    (E::ShipmentCancelled, [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Next,        Next]),
+    (E::ShipmentKept,      [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Forward,     Forward]),
+    (E::PaymentVoided,     [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Next,        Next]),
+    (E::PaymentRefunded,   [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Next,        Next]),
+    (E::UndoFailed,        [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Park,        Ignore]),
+    (E::OperatorRetry,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Again]),
+    (E::OperatorSkip,      [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Waive]),
+    (E::OperatorForce,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Close]),
+];
+
+/// What `state` does about `event`.
+#[must_use]
+pub const fn rule(state: SagaState, event: EventKind) -> Rule {
+    TABLE[event as usize].1[state as usize]
+}
+
+impl Rule {
+    /// The states in which a saga may be after the rule was applied; empty if the rule changes nothing.
+    #[must_use]
+    pub const fn targets(self) -> &'static [SagaState] {
+        match self {
+            Reserve => &[SagaState::Created],
+            Pay => &[SagaState::InventoryReserved],
+            Await => &[SagaState::PaymentProcessing],
+            Ship => &[SagaState::Paid],
+            Track | Forward | Poll => &[SagaState::Shipped],
+            Complete => &[SagaState::Completed],
+            Undo | Next | Waive => &[SagaState::Compensating, SagaState::Failed],
+            Reopen | Again => &[SagaState::Compensating],
+            Park => &[SagaState::NeedsAttention],
+            Close => &[SagaState::Failed],
+            Note | Ignore | Early | Refuse => &[],
+        }
+    }
+}
+
+const _: () = {
+    let mut row = 0;
+    while row < TABLE.len() {
+        assert!(TABLE[row].0 as usize == row, "the table lists the events in the order of their declaration");
+        row += 1;
+    }
+    let mut column = 0;
+    while column < STATES.len() {
+        assert!(
+            STATES[column] as usize == column,
+            "the table lists the states in the order of their declaration"
+        );
+        column += 1;
+    }
+};
