@@ -5,6 +5,7 @@
 //! sharing types with the service would hide exactly the misunderstandings it exists to find.
 
 mod attempts;
+mod charge;
 mod clock;
 mod courier;
 mod dice;

@@ -6,9 +6,10 @@ use http::{HeaderMap, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
 
+use crate::charge::RefundVerdict;
 use crate::events::Topic;
 use crate::faults::{Forced, Operation, Verdict};
-use crate::payments::{Outcome, RefundVerdict};
+use crate::payments::Outcome;
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::reply::{Failure, Reply};

@@ -1,16 +1,16 @@
-//! The books of the payment side: charges by idempotency key, and every rule about them. Each verb is one step under
+//! The books of the payment side: charges by idempotency key, and what each verb does to them and to the totals. Each verb is one step under
 //! the caller's lock, which is what makes a charge atomic. No I/O, no clock, no faults: those are decided outside.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::dice::{Dice, Question};
-use crate::events::{Event, EventData, EventKind, PaymentData};
+use crate::charge::{CancelOutcome, Charge, ChargeAsk, ChargeView, RefundVerdict, RefundView, Standing};
+use crate::dice::Dice;
+use crate::events::{Event, EventKind};
 use crate::faults::Verdict;
 use crate::history::{Full, History};
-use crate::limits;
 use crate::money::{Currency, Tallies};
 use crate::problem::Problem;
 use crate::stats::PaymentStats;
@@ -23,98 +23,9 @@ pub(crate) struct Payments {
     dice: Dice,
 }
 
-/// What a client asks for when it charges.
-#[derive(Debug, Clone)]
-pub(crate) struct ChargeAsk {
-    pub(crate) reference: Arc<str>,
-    pub(crate) amount_minor: i64,
-    pub(crate) currency: Currency,
-    pub(crate) capture: Capture,
-    pub(crate) refund_rule: RefundRule,
-    /// Tells whether a repeated key comes with the same body.
-    pub(crate) body_hash: u64,
-}
-
-/// Whether the money is taken with the charge or later; `true` or `false` on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(from = "bool")]
-pub(crate) enum Capture {
-    #[default]
-    Now,
-    Later,
-}
-
-impl From<bool> for Capture {
-    fn from(now: bool) -> Self {
-        if now { Self::Now } else { Self::Later }
-    }
-}
-
-/// What the provider makes of a refund, before its own rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RefundVerdict {
-    Accept,
-    Refuse,
-    Unavailable,
-}
-
-/// Whether refunds of a charge can work at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RefundRule {
-    Works,
-    Fails,
-}
-
 enum Slot {
     Charge(Charge),
     Tombstone,
-}
-
-struct Charge {
-    ask: ChargeAsk,
-    first: First,
-    standing: Standing,
-    captured_minor: i64,
-    refunded_minor: i64,
-    captures: u32,
-    refunds: Vec<Refund>,
-    closed: Option<CancelOutcome>,
-}
-
-/// The answer the charge got at first, which a repeat gets again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum First {
-    Authorised,
-    Captured,
-    Declined,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Standing {
-    Authorised,
-    Captured,
-    Declined,
-    Voided,
-    Refunded,
-}
-
-struct Refund {
-    key: Box<str>,
-    amount_minor: i64,
-    answer: RefundView,
-}
-
-/// A charge as the client sees it.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ChargeView {
-    id: String,
-    reference: Arc<str>,
-    status: Standing,
-    amount_minor: i64,
-    currency: Currency,
-    captured_minor: i64,
-    refunded_minor: i64,
 }
 
 /// A charge as it is listed for reconciliation.
@@ -123,23 +34,6 @@ pub(crate) struct ChargeRow {
     key: Arc<str>,
     #[serde(flatten)]
     charge: ChargeView,
-}
-
-/// The answer to a refund.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct RefundView {
-    amount_minor: i64,
-    /// In total, this refund included.
-    refunded_minor: i64,
-    status: Standing,
-}
-
-/// The answer to a cancellation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub(crate) enum CancelOutcome {
-    Voided,
-    Refunded { refunded_minor: i64 },
 }
 
 /// What a verb answers, and what it gives the provider to announce.
@@ -218,9 +112,8 @@ impl Payments {
         let Some(Slot::Charge(charge)) = self.book.get_mut(key) else {
             return quietly(Err(Problem::UnknownKey));
         };
-        if let Some(refund) = charge.refunds.iter().find(|refund| &*refund.key == refund_key) {
-            let same = refund.amount_minor == amount_minor;
-            return quietly(if same { Ok(refund.answer) } else { Err(Problem::KeyReused) });
+        if let Some(answer) = charge.refunded_before(refund_key, amount_minor) {
+            return quietly(answer);
         }
         if let Err(problem) = charge.may_refund(amount_minor, verdict) {
             return quietly(Err(problem));
@@ -332,9 +225,7 @@ impl Payments {
         let Some(Slot::Charge(charge)) = self.book.get_mut(key) else {
             return quietly(Err(Problem::UnknownKey));
         };
-        charge.standing = Standing::Captured;
-        charge.captured_minor = amount_minor;
-        charge.captures += 1;
+        charge.capture(amount_minor);
         let view = charge.view(dice, key);
         let event = charge.event(dice, key, EventKind::PaymentCaptured, amount_minor, now_micros);
         let (ask, captures) = (charge.ask.clone(), charge.captures);
@@ -401,121 +292,6 @@ impl Slot {
             Self::Charge(charge) => charge.standing != Standing::Authorised,
         }
     }
-}
-
-impl Charge {
-    fn made(ask: ChargeAsk) -> Self {
-        match ask.capture {
-            Capture::Now => Self {
-                captured_minor: ask.amount_minor,
-                captures: 1,
-                ..Self::new(ask, First::Captured, Standing::Captured)
-            },
-            Capture::Later => Self::new(ask, First::Authorised, Standing::Authorised),
-        }
-    }
-
-    fn declined(ask: ChargeAsk) -> Self {
-        Self::new(ask, First::Declined, Standing::Declined)
-    }
-
-    fn new(ask: ChargeAsk, first: First, standing: Standing) -> Self {
-        Self {
-            ask,
-            first,
-            standing,
-            captured_minor: 0,
-            refunded_minor: 0,
-            captures: 0,
-            refunds: Vec::new(),
-            closed: None,
-        }
-    }
-
-    fn may_refund(&self, amount_minor: i64, verdict: RefundVerdict) -> Result<(), Problem> {
-        match (self.standing, self.ask.refund_rule, verdict) {
-            (Standing::Authorised | Standing::Declined | Standing::Voided, _, _) => {
-                Err(Problem::NotRefundable)
-            }
-            (_, RefundRule::Fails, _) | (_, _, RefundVerdict::Unavailable) => Err(Problem::RefundUnavailable),
-            (_, _, RefundVerdict::Refuse) => Err(Problem::RefundRefused),
-            (Standing::Captured | Standing::Refunded, RefundRule::Works, RefundVerdict::Accept) => {
-                self.has_left(amount_minor)
-            }
-        }
-    }
-
-    fn has_left(&self, amount_minor: i64) -> Result<(), Problem> {
-        let fits = amount_minor <= self.captured_minor - self.refunded_minor;
-        let counted = self.refunds.len() < limits::REFUNDS_PER_CHARGE_MAX;
-        if fits && counted { Ok(()) } else { Err(Problem::RefundTooLarge) }
-    }
-
-    fn give_back(&mut self, refund_key: &str, amount_minor: i64) -> RefundView {
-        self.refunded_minor += amount_minor;
-        if self.refunded_minor == self.captured_minor {
-            self.standing = Standing::Refunded;
-        }
-        let answer = RefundView { amount_minor, refunded_minor: self.refunded_minor, status: self.standing };
-        self.refunds.push(Refund { key: refund_key.into(), amount_minor, answer });
-        answer
-    }
-
-    fn close(&mut self, outcome: CancelOutcome) -> CancelOutcome {
-        self.closed = Some(outcome);
-        outcome
-    }
-
-    fn first_answer(&self, dice: Dice, key: &str) -> Result<ChargeView, Problem> {
-        let now = self.view(dice, key);
-        let (status, captured_minor) = match self.first {
-            First::Declined => return Err(Problem::CardDeclined),
-            First::Authorised => (Standing::Authorised, 0),
-            First::Captured => (Standing::Captured, self.ask.amount_minor),
-        };
-        Ok(ChargeView { status, captured_minor, refunded_minor: 0, ..now })
-    }
-
-    fn view(&self, dice: Dice, key: &str) -> ChargeView {
-        ChargeView {
-            id: charge_id(dice, key),
-            reference: Arc::clone(&self.ask.reference),
-            status: self.standing,
-            amount_minor: self.ask.amount_minor,
-            currency: self.ask.currency,
-            captured_minor: self.captured_minor,
-            refunded_minor: self.refunded_minor,
-        }
-    }
-
-    fn event(&self, dice: Dice, key: &str, kind: EventKind, amount_minor: i64, now_micros: i64) -> Event {
-        let data = PaymentData {
-            reference: Arc::clone(&self.ask.reference),
-            idempotency_key: key.to_owned(),
-            charge_id: charge_id(dice, key),
-            amount_minor,
-            currency: self.ask.currency,
-            status: self.standing.as_str(),
-        };
-        let id = dice.id(Question::EventId, key, kind.ordinal(self.refunds.len()));
-        Event { id: format!("evt_{id:032x}"), kind, created_at: now_micros, data: EventData::Payment(data) }
-    }
-}
-
-impl Standing {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Authorised => "authorised",
-            Self::Captured => "captured",
-            Self::Declined => "declined",
-            Self::Voided => "voided",
-            Self::Refunded => "refunded",
-        }
-    }
-}
-
-fn charge_id(dice: Dice, key: &str) -> String {
-    format!("ch_{:032x}", dice.id(Question::ChargeId, key, 0))
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::charge::{Capture, ChargeAsk, RefundRule};
 use crate::dice::hash;
 use crate::faults::{Forced, Verdict};
 use crate::limits;
 use crate::money::Currency;
-use crate::payments::{Capture, ChargeAsk, RefundRule};
 use crate::problem::Problem;
 use crate::shipments::BookingAsk;
 

@@ -1,6 +1,8 @@
 //! Laws first: whatever is done in whatever order, money is conserved and a key is charged once.
 
 use super::*;
+use crate::charge::{Capture, RefundRule};
+use crate::events::EventData;
 use proptest::prelude::*;
 
 fn payments() -> Payments {
@@ -118,13 +120,14 @@ proptest! {
         after in prop::collection::vec(step(), 0..20),
     ) {
         let mut payments = payments();
+        charge(&mut payments, "pay-0", Capture::Now).0.expect("captured");
         before.iter().for_each(|step| drop(take(&mut payments, step)));
         prop_assert!(payments.cancel("pay-0", RefundVerdict::Accept, 1).0.is_ok());
         after.iter().for_each(|step| drop(take(&mut payments, step)));
         let held = payments.look_up("pay-0").map_or(0, |view| view.captured_minor - view.refunded_minor);
         prop_assert_eq!(held, 0);
         let again = charge(&mut payments, "pay-0", Capture::Now).0.map(|_| ());
-        prop_assert!(matches!(again, Err(Problem::KeyClosed | Problem::KeyReused)), "{:?}", again);
+        prop_assert_eq!(again, Err(Problem::KeyClosed));
     }
 }
 
