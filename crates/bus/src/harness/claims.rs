@@ -1,0 +1,47 @@
+//! Which feed has which delivery in hand. Lives outside the tables: a claim ends with its feed and is never stored.
+
+use std::collections::BTreeMap;
+
+use crate::Receipt;
+
+/// Deliveries in hand, by position.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    holders: BTreeMap<i64, u64>,
+    feeds: u64,
+}
+
+impl Claims {
+    pub(super) fn next_feed(&mut self) -> u64 {
+        self.feeds += 1;
+        self.feeds
+    }
+
+    /// Takes a delivery; false if somebody has it in hand.
+    pub(super) fn take(&mut self, position: i64, feed: u64) -> bool {
+        match self.holders.entry(position) {
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(feed);
+                true
+            }
+            std::collections::btree_map::Entry::Occupied(_) => false,
+        }
+    }
+
+    pub(super) fn forget(&mut self, feed: u64, receipts: &[Receipt]) {
+        for receipt in receipts {
+            if self.holders.get(&receipt.token) == Some(&feed) {
+                self.holders.remove(&receipt.token);
+            }
+        }
+    }
+
+    pub(super) fn forget_feed(&mut self, feed: u64) {
+        self.holders.retain(|_, holder| *holder != feed);
+    }
+
+    /// How many deliveries are in hand.
+    pub(super) fn count(&self) -> usize {
+        self.holders.len()
+    }
+}

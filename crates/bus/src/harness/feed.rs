@@ -1,0 +1,58 @@
+//! One queue's stream of deliveries on memory. Which messages are in hand is known here and nowhere in the tables, so that
+//! dropping the feed, or crashing, returns them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::mishap::Act;
+use super::store::Shared;
+use crate::{Delivery, Fault, Feed, Receipt};
+
+/// A stream of one queue.
+pub(super) struct MemoryFeed<T> {
+    shared: Arc<Shared<T>>,
+    queue: Arc<str>,
+    id: u64,
+}
+
+impl<T> MemoryFeed<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>, queue: &str) -> Self {
+        let id = shared.claims().next_feed();
+        Self { shared, queue: Arc::from(queue), id }
+    }
+}
+
+#[async_trait]
+impl<T: Send + 'static> Feed for MemoryFeed<T> {
+    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, Fault> {
+        let mut changes = self.shared.changes();
+        loop {
+            tokio::task::yield_now().await;
+            self.shared.mishaps.pass(Act::Receive)?;
+            changes.mark_unchanged();
+            // No point of waiting between the claim and the return: whoever drops this future must lose nothing.
+            let deliveries = self.shared.claim(&self.queue, self.id, max);
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
+        tokio::task::yield_now().await;
+        self.shared.mishaps.pass(Act::Acknowledge)?;
+        self.shared.claims().forget(self.id, receipts);
+        Ok(())
+    }
+}
+
+impl<T> Drop for MemoryFeed<T> {
+    fn drop(&mut self) {
+        self.shared.claims().forget_feed(self.id);
+        self.shared.note_change();
+    }
+}

@@ -1,0 +1,294 @@
+//! The store on memory: everything that is committed, who has what in hand, and the word that something changed.
+//! Also a transport, an outbox and a dead-letter store over the same tables, as any store of the bus is.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::yield_now;
+use uuid::Uuid;
+
+use super::MemoryUnit;
+use super::claims::Claims;
+use super::feed::MemoryFeed;
+use super::mishap::{Act, Mishaps};
+use super::tables::{Redrive, Tables, Waiting};
+use crate::{
+    DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Envelope, Fault, Feed, Leased, OutboxStore, Receipt,
+    Store, Timer, Topology, Transport, Verdict,
+};
+
+/// A store on memory. Clones share it; it survives every crash of those that use it, as a database would.
+pub struct MemoryStore<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Clone for MemoryStore<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// Where a published message goes on commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// Straight into the queues that want it.
+    Queues,
+    /// Into the outbox, from which a relay sends it.
+    Outbox,
+}
+
+/// Everything that is committed.
+#[derive(Default)]
+pub(super) struct Committed<T> {
+    pub(super) tables: Tables,
+    pub(super) data: T,
+}
+
+pub(super) struct Shared<T> {
+    pub(super) mishaps: Mishaps,
+    committed: Mutex<Committed<T>>,
+    published: Mutex<Vec<Envelope>>,
+    topology: Mutex<Topology>,
+    claims: Mutex<Claims>,
+    routing: Routing,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    changed: watch::Sender<u64>,
+}
+
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> Shared<T> {
+    pub(super) fn read<R>(&self, reading: impl FnOnce(&Committed<T>) -> R) -> R {
+        reading(&lock(&self.committed))
+    }
+
+    pub(super) fn commit(&self, tables: Tables, data: T, published: Vec<Envelope>) {
+        *lock(&self.committed) = Committed { tables, data };
+        lock(&self.published).extend(published);
+        self.note_change();
+    }
+
+    pub(super) fn route(&self, tables: &mut Tables, envelope: &Envelope) {
+        match self.routing {
+            Routing::Queues => self.enqueue(tables, envelope),
+            Routing::Outbox => tables.add_outgoing(envelope.clone()),
+        }
+    }
+
+    fn enqueue(&self, tables: &mut Tables, envelope: &Envelope) {
+        let message = Arc::new(envelope.clone());
+        for queue in lock(&self.topology).queues(&envelope.kind) {
+            tables.enqueue(Arc::clone(queue), Arc::clone(&message));
+        }
+    }
+
+    pub(super) fn claims(&self) -> MutexGuard<'_, Claims> {
+        lock(&self.claims)
+    }
+
+    pub(super) fn claim(&self, queue: &Arc<str>, feed: u64, max: usize) -> Vec<Delivery> {
+        let committed = lock(&self.committed);
+        let mut claims = self.claims();
+        let rows = committed.tables.queued.iter().filter(|(_, row)| row.queue == *queue);
+        rows.filter(|(position, _)| claims.take(**position, feed))
+            .take(max)
+            .map(|(position, row)| Delivery {
+                envelope: Arc::clone(&row.envelope),
+                receipt: Receipt { queue: Arc::clone(queue), token: *position },
+            })
+            .collect()
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    pub(super) fn note_change(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+impl<T: Clone + Default + Send + 'static> MemoryStore<T> {
+    /// An empty store whose published messages go straight into the queues that want them.
+    #[must_use]
+    pub fn new(topology: Topology) -> Self {
+        Self::with_routing(topology, Routing::Queues)
+    }
+
+    /// An empty store.
+    #[must_use]
+    pub fn with_routing(topology: Topology, routing: Routing) -> Self {
+        let shared = Shared {
+            mishaps: Mishaps::default(),
+            committed: Mutex::new(Committed::default()),
+            published: Mutex::default(),
+            topology: Mutex::new(topology),
+            claims: Mutex::default(),
+            routing,
+            turn: Arc::default(),
+            changed: watch::Sender::new(0),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The user's own tables as committed.
+    #[must_use]
+    pub fn data(&self) -> T {
+        self.shared.read(|committed| committed.data.clone())
+    }
+
+    /// Everything that units have published and committed, in that sequence.
+    #[must_use]
+    pub fn published(&self) -> Vec<Envelope> {
+        lock(&self.shared.published).clone()
+    }
+
+    /// Timers that are set, by key.
+    #[must_use]
+    pub fn timers(&self) -> Vec<Timer> {
+        self.shared.read(|committed| committed.tables.timers.values().cloned().collect())
+    }
+
+    /// Delayed and parked messages, oldest first.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<Waiting> {
+        self.shared.read(|committed| committed.tables.waiting.values().cloned().collect())
+    }
+
+    /// Messages that are ready or in hand in this queue, oldest first.
+    #[must_use]
+    pub fn queued(&self, queue: &str) -> Vec<Envelope> {
+        self.shared.read(|committed| {
+            let rows = committed.tables.queued.values().filter(|row| *row.queue == *queue);
+            rows.map(|row| row.envelope.as_ref().clone()).collect()
+        })
+    }
+
+    /// Messages that were set aside and match, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self, filter: &DeadLetterFilter) -> Vec<DeadLetter> {
+        self.shared.read(|committed| committed.tables.dead_letters(filter).cloned().collect())
+    }
+
+    /// Deliveries that some feed has in hand.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.shared.claims().count()
+    }
+
+    /// Rows in the outbox.
+    #[must_use]
+    pub fn outgoing(&self) -> usize {
+        self.shared.read(|committed| committed.tables.outgoing_count())
+    }
+
+    /// Who put dead letters back, and when.
+    #[must_use]
+    pub fn redrives(&self) -> Vec<Redrive> {
+        self.shared.read(|committed| committed.tables.redrives.clone())
+    }
+
+    /// Lets the next `times` of this act fail.
+    pub fn fail(&self, act: Act, verdict: Verdict, times: u32) {
+        self.shared.mishaps.plan(act, verdict, times);
+    }
+
+    /// Forgets all failures that are still planned.
+    pub fn heal(&self) {
+        self.shared.mishaps.clear();
+        self.shared.note_change();
+    }
+
+    pub(super) fn add_routes(&self, queue: &str, kinds: &[&'static str]) {
+        let mut topology = lock(&self.shared.topology);
+        for kind in kinds {
+            if !topology.queues(kind).any(|wanting| **wanting == *queue) {
+                *topology = std::mem::take(&mut *topology).subscribe(queue, &[kind]);
+            }
+        }
+    }
+
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.shared.read(|committed| committed.tables.next_due())
+    }
+
+    /// Counts changes of any kind; wait on it instead of asking again and again.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes()
+    }
+
+    async fn write<R>(&self, writing: impl FnOnce(&mut Tables) -> R) -> R {
+        yield_now().await;
+        let _turn = self.shared.turn.lock().await;
+        let result = writing(&mut lock(&self.shared.committed).tables);
+        self.shared.note_change();
+        result
+    }
+}
+
+#[async_trait]
+impl<T: Clone + Send + 'static> Store<MemoryUnit<T>> for MemoryStore<T> {
+    async fn begin(&self) -> Result<Box<MemoryUnit<T>>, Fault> {
+        yield_now().await;
+        self.shared.mishaps.pass(Act::Begin)?;
+        let turn = Arc::clone(&self.shared.turn).lock_owned().await;
+        Ok(Box::new(MemoryUnit::over(Arc::clone(&self.shared), turn)))
+    }
+}
+
+#[async_trait]
+impl<T: Clone + Default + Send + 'static> Transport for MemoryStore<T> {
+    async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
+        Ok(Box::new(MemoryFeed::new(Arc::clone(&self.shared), queue)))
+    }
+
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+        self.shared.mishaps.pass(Act::Send)?;
+        self.write(|tables| envelopes.iter().for_each(|envelope| self.shared.enqueue(tables, envelope)))
+            .await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl<T: Clone + Default + Send + 'static> OutboxStore for MemoryStore<T> {
+    async fn lease(
+        &self,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Leased>, Fault> {
+        self.shared.mishaps.pass(Act::Lease)?;
+        Ok(self.write(|tables| tables.lease(holder, now, until, max)).await)
+    }
+
+    async fn remove(&self, holder: Uuid, positions: &[i64]) -> Result<usize, Fault> {
+        self.shared.mishaps.pass(Act::Remove)?;
+        Ok(self.write(|tables| tables.remove_outgoing(holder, positions)).await)
+    }
+}
+
+#[async_trait]
+impl<T: Clone + Default + Send + 'static> DeadLetters for MemoryStore<T> {
+    async fn list_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        max: usize,
+    ) -> Result<Vec<DeadLetter>, Fault> {
+        Ok(self.shared.read(|committed| committed.tables.dead_letters(filter).take(max).cloned().collect()))
+    }
+
+    async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<u64, Fault> {
+        Ok(self.shared.read(|committed| committed.tables.dead_letters(filter).count()) as u64)
+    }
+
+    async fn redrive(&self, positions: &[i64], actor: &str, now: Timestamp) -> Result<usize, Fault> {
+        Ok(self.write(|tables| tables.redrive(positions, actor, now)).await)
+    }
+}

@@ -1,0 +1,234 @@
+//! The bus's own tables as plain maps. Knows rows and their rules; never waits, locks or asks for the time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    Admission, CorrelationId, DeadLetter, DeadLetterFilter, Disposition, Envelope, Fault, Leased, Settlement,
+    Timer, TimerKey,
+};
+
+/// A message ready in its queue.
+#[derive(Clone, Debug)]
+pub(super) struct Queued {
+    pub(super) queue: Arc<str>,
+    pub(super) envelope: Arc<Envelope>,
+}
+
+/// A message that comes again by itself at a later moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The queue that it goes back to.
+    pub queue: Arc<str>,
+    /// The message.
+    pub envelope: Arc<Envelope>,
+    /// When it comes again at the latest.
+    pub due_at: Timestamp,
+    /// Why it waits.
+    pub cause: WaitCause,
+}
+
+/// Why a message waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitCause {
+    /// Handling it failed; the text says how.
+    Failed(String),
+    /// It is ahead of its turn.
+    Early,
+}
+
+/// A record that a person put dead letters back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redrive {
+    /// Who asked.
+    pub actor: String,
+    /// When.
+    pub at: Timestamp,
+    /// How many messages went back.
+    pub count: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Outgoing {
+    envelope: Envelope,
+    lease: Option<Lease>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    holder: Uuid,
+    until: Timestamp,
+}
+
+/// All rows of the bus.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    pub(super) queued: BTreeMap<i64, Queued>,
+    pub(super) waiting: BTreeMap<i64, Waiting>,
+    pub(super) timers: BTreeMap<TimerKey, Timer>,
+    pub(super) redrives: Vec<Redrive>,
+    outgoing: BTreeMap<i64, Outgoing>,
+    dead: BTreeMap<i64, DeadLetter>,
+    inbox: BTreeSet<(String, String)>,
+    last_position: i64,
+}
+
+impl Tables {
+    fn next_position(&mut self) -> i64 {
+        self.last_position += 1;
+        self.last_position
+    }
+
+    pub(super) fn enqueue(&mut self, queue: Arc<str>, envelope: Arc<Envelope>) {
+        let position = self.next_position();
+        self.queued.insert(position, Queued { queue, envelope });
+    }
+
+    pub(super) fn add_outgoing(&mut self, envelope: Envelope) {
+        let position = self.next_position();
+        self.outgoing.insert(position, Outgoing { envelope, lease: None });
+    }
+
+    pub(super) fn outgoing_count(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    pub(super) fn settle(&mut self, settlement: Settlement) -> Result<(), Fault> {
+        let position = settlement.delivery.receipt.token;
+        let Some(Queued { queue, envelope }) = self.queued.remove(&position) else {
+            return Err(Fault::stale("deliveries.settle", format!("row {position} is no longer there")));
+        };
+        match settlement.disposition {
+            Disposition::Done => {}
+            Disposition::Redeliver { due_at, reason } => {
+                let waiting = Waiting {
+                    queue,
+                    envelope: Arc::new(failed_once_more(&envelope)),
+                    due_at,
+                    cause: WaitCause::Failed(reason),
+                };
+                self.waiting.insert(position, waiting);
+            }
+            Disposition::Park { until } => {
+                self.waiting
+                    .insert(position, Waiting { queue, envelope, due_at: until, cause: WaitCause::Early });
+            }
+            Disposition::DeadLetter { reason } => {
+                let envelope = failed_once_more(&envelope);
+                self.dead.insert(
+                    position,
+                    DeadLetter { position, queue, envelope, reason, died_at: settlement.at },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn unpark(&mut self, correlations: &[CorrelationId]) -> usize {
+        let wanted = |row: &Waiting| {
+            row.cause == WaitCause::Early && correlations.contains(&row.envelope.correlation_id)
+        };
+        let freed: Vec<i64> =
+            self.waiting.iter().filter(|(_, row)| wanted(row)).map(|(position, _)| *position).collect();
+        self.put_back(&freed);
+        freed.len()
+    }
+
+    pub(super) fn requeue_due(&mut self, now: Timestamp, max: usize) -> usize {
+        let mut due: Vec<(Timestamp, i64)> = self
+            .waiting
+            .iter()
+            .filter(|(_, row)| row.due_at <= now)
+            .map(|(position, row)| (row.due_at, *position))
+            .collect();
+        due.sort_unstable();
+        due.truncate(max);
+        let due: Vec<i64> = due.into_iter().map(|(_, position)| position).collect();
+        self.put_back(&due);
+        due.len()
+    }
+
+    fn put_back(&mut self, positions: &[i64]) {
+        for position in positions {
+            if let Some(row) = self.waiting.remove(position) {
+                self.enqueue(row.queue, row.envelope);
+            }
+        }
+    }
+
+    pub(super) fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Vec<Timer> {
+        let mut due: Vec<Timer> = self.timers.values().filter(|timer| timer.due_at <= now).cloned().collect();
+        due.sort_by(|one, other| (one.due_at, &one.key).cmp(&(other.due_at, &other.key)));
+        due.truncate(max);
+        for timer in &due {
+            self.timers.remove(&timer.key);
+        }
+        due
+    }
+
+    pub(super) fn admit(&mut self, source: &str, id: &str) -> Admission {
+        if self.inbox.insert((source.to_owned(), id.to_owned())) { Admission::New } else { Admission::Repeat }
+    }
+
+    /// When the next timer or waiting message is due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let timers = self.timers.values().map(|timer| timer.due_at);
+        timers.chain(self.waiting.values().map(|row| row.due_at)).min()
+    }
+
+    pub(super) fn lease(
+        &mut self,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> Vec<Leased> {
+        let free = |row: &Outgoing| row.lease.is_none_or(|lease| lease.until <= now);
+        let rows = self.outgoing.iter_mut().filter(|(_, row)| free(row)).take(max);
+        rows.map(|(position, row)| {
+            row.lease = Some(Lease { holder, until });
+            Leased { position: *position, envelope: row.envelope.clone() }
+        })
+        .collect()
+    }
+
+    pub(super) fn remove_outgoing(&mut self, holder: Uuid, positions: &[i64]) -> usize {
+        let before = self.outgoing.len();
+        let held = |row: &Outgoing| row.lease.is_some_and(|lease| lease.holder == holder);
+        self.outgoing.retain(|position, row| !(held(row) && positions.contains(position)));
+        before - self.outgoing.len()
+    }
+
+    pub(super) fn dead_letters<'a>(
+        &'a self,
+        filter: &'a DeadLetterFilter,
+    ) -> impl Iterator<Item = &'a DeadLetter> {
+        self.dead.values().filter(move |letter| matches_filter(letter, filter))
+    }
+
+    pub(super) fn redrive(&mut self, positions: &[i64], actor: &str, at: Timestamp) -> usize {
+        let letters: Vec<DeadLetter> =
+            positions.iter().filter_map(|position| self.dead.remove(position)).collect();
+        let count = letters.len();
+        for letter in letters {
+            self.enqueue(letter.queue, Arc::new(Envelope { attempt: 0, ..letter.envelope }));
+        }
+        self.redrives.push(Redrive { actor: actor.to_owned(), at, count });
+        count
+    }
+}
+
+fn failed_once_more(envelope: &Envelope) -> Envelope {
+    Envelope { attempt: envelope.attempt.saturating_add(1), ..envelope.clone() }
+}
+
+fn matches_filter(letter: &DeadLetter, filter: &DeadLetterFilter) -> bool {
+    filter.queue.as_deref().is_none_or(|queue| *letter.queue == *queue)
+        && filter.kind.as_deref().is_none_or(|kind| *letter.envelope.kind == *kind)
+        && filter.reason_contains.as_deref().is_none_or(|text| letter.reason.contains(text))
+        && filter.message_id.is_none_or(|id| letter.envelope.id == id)
+        && filter.after.is_none_or(|after| letter.position > after)
+}
