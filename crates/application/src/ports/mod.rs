@@ -19,4 +19,4 @@ pub use repositories::{
 pub use shipping_provider::{
     BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
 };
-pub use unit_of_work::UnitOfWork;
+pub use unit_of_work::{AnyUnit, UnitOfWork};

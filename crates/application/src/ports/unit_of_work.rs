@@ -29,3 +29,6 @@ pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
     /// What operators did.
     fn audit(&mut self) -> &mut dyn AuditRepository;
 }
+
+/// A unit of work of whichever store was chosen.
+pub type AnyUnit = dyn UnitOfWork + 'static;

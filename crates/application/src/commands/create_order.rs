@@ -1,0 +1,370 @@
+//! Accepts orders: many callers share one transaction, and each gets its own answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus::{Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
+use domain::{CustomerId, Money, NewOrder, NewOrderLine, Order, OrderId, Product, Quantity, Rejection, Sku};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::messages::{Demand, OrderCreatedEvent, correlation};
+use crate::pipeline::Context;
+use crate::ports::{HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
+use crate::saga::{OrderProcessingSaga, SagaState, timers};
+
+/// Orders accepted in one transaction.
+const ACCEPT_BATCH_MAX: usize = 256;
+
+/// How often a flush that lost against another transaction is decided anew.
+const CONFLICTS_MAX: u32 = 8;
+
+/// One line of an order to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateOrderLine {
+    /// The product.
+    pub sku: Sku,
+    /// Units.
+    pub quantity: Quantity,
+    /// The price agreed on; the catalogue's, if none.
+    pub unit_price: Option<Money>,
+}
+
+/// Accept this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateOrderCommand {
+    /// The id that it gets, if it is new.
+    pub order_id: OrderId,
+    /// The client's key: the same key never makes two orders.
+    pub idempotency_key: String,
+    /// Digest of what is asked for; tells another request under the same key.
+    pub request_digest: [u8; 32],
+    /// Whom it is for.
+    pub customer_id: CustomerId,
+    /// What is wanted.
+    pub lines: Vec<CreateOrderLine>,
+    /// When the customer ordered; now, if not said.
+    pub ordered_at: Option<Timestamp>,
+    /// Another system's name for it; at most one order bears it.
+    pub external_reference: Option<String>,
+    /// How the customer pays, in the gateway's terms.
+    pub payment_token: Option<String>,
+    /// Trace context of the request.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// Something wrong with a request: where, as a JSON pointer, and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON pointer into the request.
+    pub pointer: String,
+    /// Stable code.
+    pub code: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// The unchanging part of an accepted order: the answer to its creation, now and on every repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderAccepted {
+    /// The order.
+    pub order_id: OrderId,
+    /// What it costs in all.
+    pub total: Money,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreateOrderReply {
+    /// It is accepted; it will not be lost.
+    Created(OrderAccepted),
+    /// It was accepted before, under the same key or reference.
+    Replayed(OrderAccepted),
+    /// The key, or the reference, belongs to another request.
+    Reused {
+        /// `Idempotency-Key` or `external_reference`.
+        what: &'static str,
+    },
+    /// It cannot be accepted; every reason is listed.
+    Rejected(Vec<Violation>),
+}
+
+/// Handles [`CreateOrderCommand`]s, coalesced.
+pub struct CreateOrderHandler {
+    store: Arc<dyn Store<dyn UnitOfWork>>,
+    context: Arc<Context>,
+}
+
+impl CreateOrderHandler {
+    /// A handler over this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store<dyn UnitOfWork>>, context: Arc<Context>) -> Self {
+        Self { store, context }
+    }
+
+    async fn attempt(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
+        let mut unit = self.store.begin().await?;
+        let replies = self.handle(unit.as_mut(), requests).await?;
+        unit.commit().await?;
+        Ok(replies)
+    }
+
+    /// Decides about all requests and stores what is new, in one unit of work.
+    async fn handle(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        requests: &[CreateOrderCommand],
+    ) -> Result<Vec<CreateOrderReply>, Fault> {
+        let mut known = Known::load(unit, requests).await?;
+        let mut fresh = Fresh::new(self.context.clock.now(), &self.context);
+        let decide = |request: &CreateOrderCommand| known.decide(request, &mut fresh);
+        let replies = requests.iter().map(decide).collect();
+        fresh.store(unit).await?;
+        Ok(replies)
+    }
+}
+
+#[async_trait]
+impl Coalesce for CreateOrderHandler {
+    type Request = CreateOrderCommand;
+    type Reply = CreateOrderReply;
+
+    fn batch_max(&self) -> usize {
+        ACCEPT_BATCH_MAX
+    }
+
+    async fn flush(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
+        let mut conflicts = 0;
+        loop {
+            match self.attempt(requests).await {
+                Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => {
+                    conflicts += 1
+                }
+                answered => return answered,
+            }
+        }
+    }
+}
+
+/// What the store knows that bears on a batch of requests.
+struct Known {
+    by_key: HashMap<String, IdempotencyRecord>,
+    by_reference: HashMap<String, IdempotencyRecord>,
+    catalogue: HashMap<Sku, Product>,
+}
+
+impl Known {
+    async fn load(unit: &mut dyn UnitOfWork, requests: &[CreateOrderCommand]) -> Result<Self, Fault> {
+        let keys: Vec<String> = requests.iter().map(|request| request.idempotency_key.clone()).collect();
+        let records = unit.idempotency().find(&keys).await?;
+        let by_key = records.into_iter().map(|record| (record.key.clone(), record)).collect();
+        let by_reference = known_references(unit, requests).await?;
+        let mut skus: Vec<Sku> =
+            requests.iter().flat_map(|request| &request.lines).map(|line| line.sku.clone()).collect();
+        skus.sort_unstable();
+        skus.dedup();
+        let products = unit.products().get_by_skus(&skus).await?;
+        let catalogue = products.into_iter().map(|product| (product.sku.clone(), product)).collect();
+        Ok(Self { by_key, by_reference, catalogue })
+    }
+
+    fn decide(&mut self, request: &CreateOrderCommand, fresh: &mut Fresh<'_>) -> CreateOrderReply {
+        if let Some(record) = self.by_key.get(&request.idempotency_key) {
+            return replay(record, record.request_digest == request.request_digest, "Idempotency-Key");
+        }
+        let (order, _) = match self.place(request, fresh.now) {
+            Ok(placed) => placed,
+            Err(violations) => return CreateOrderReply::Rejected(violations),
+        };
+        let known =
+            request.external_reference.as_ref().and_then(|reference| self.by_reference.get(reference));
+        if let Some(record) = known {
+            return replay(record, record.total == order.total(), "external_reference");
+        }
+        let record = record_of(request, &order, fresh.now);
+        let accepted = accepted(&record);
+        if let Some(reference) = &request.external_reference {
+            self.by_reference.insert(reference.clone(), record.clone());
+        }
+        self.by_key.insert(record.key.clone(), record.clone());
+        fresh.add(request, order, record);
+        CreateOrderReply::Created(accepted)
+    }
+
+    fn place(
+        &self,
+        request: &CreateOrderCommand,
+        now: Timestamp,
+    ) -> Result<(Order, domain::OrderEvent), Vec<Violation>> {
+        let mut violations = Vec::new();
+        let mut lines = Vec::with_capacity(request.lines.len());
+        for (index, line) in request.lines.iter().enumerate() {
+            match self.priced(line) {
+                Ok(line) => lines.push(line),
+                Err((member, code, message)) => {
+                    violations.push(Violation { pointer: format!("/lines/{index}/{member}"), code, message });
+                }
+            }
+        }
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        let new = NewOrder {
+            id: request.order_id,
+            customer_id: request.customer_id.clone(),
+            lines,
+            ordered_at: request.ordered_at.unwrap_or(now),
+            external_reference: request.external_reference.clone(),
+        };
+        Order::place(new, now).map_err(|rejections| rejections.iter().map(violation).collect())
+    }
+
+    fn priced(&self, line: &CreateOrderLine) -> Result<NewOrderLine, (&'static str, &'static str, String)> {
+        let Some(product) = self.catalogue.get(&line.sku) else {
+            return Err(("sku", "unknown_sku", format!("no product has the sku '{}'", line.sku)));
+        };
+        let unit_price = line.unit_price.unwrap_or(product.price);
+        if unit_price.currency != product.price.currency {
+            let message =
+                format!("{} is sold in {}, not in {}", line.sku, product.price.currency, unit_price.currency);
+            return Err(("unit_price/currency", "wrong_currency", message));
+        }
+        Ok(NewOrderLine {
+            product_id: product.id,
+            sku: line.sku.clone(),
+            quantity: line.quantity,
+            unit_price,
+        })
+    }
+}
+
+fn violation(rejection: &Rejection) -> Violation {
+    Violation { pointer: "/lines".to_owned(), code: rejection.code(), message: rejection.to_string() }
+}
+
+async fn known_references(
+    unit: &mut dyn UnitOfWork,
+    requests: &[CreateOrderCommand],
+) -> Result<HashMap<String, IdempotencyRecord>, Fault> {
+    let references: Vec<String> =
+        requests.iter().filter_map(|request| request.external_reference.clone()).collect();
+    if references.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = unit.orders().find_by_external_reference(&references).await?;
+    let ids: Vec<OrderId> = found.iter().map(|(_, id)| *id).collect();
+    let orders = unit.orders().get_orders_with_items(&ids).await?;
+    let record = |(reference, id): (String, OrderId)| {
+        let order = orders.iter().find(|order| order.id() == id)?;
+        let record = IdempotencyRecord {
+            key: reference.clone(),
+            request_digest: [0; 32],
+            order_id: id,
+            total: order.total(),
+            created_at: order.snapshot().created_at,
+        };
+        Some((reference, record))
+    };
+    Ok(found.into_iter().filter_map(record).collect())
+}
+
+fn replay(record: &IdempotencyRecord, same: bool, what: &'static str) -> CreateOrderReply {
+    if same { CreateOrderReply::Replayed(accepted(record)) } else { CreateOrderReply::Reused { what } }
+}
+
+const fn accepted(record: &IdempotencyRecord) -> OrderAccepted {
+    OrderAccepted { order_id: record.order_id, total: record.total, created_at: record.created_at }
+}
+
+fn record_of(request: &CreateOrderCommand, order: &Order, now: Timestamp) -> IdempotencyRecord {
+    IdempotencyRecord {
+        key: request.idempotency_key.clone(),
+        request_digest: request.request_digest,
+        order_id: order.id(),
+        total: order.total(),
+        created_at: now,
+    }
+}
+
+/// The rows of the orders that are new in a batch.
+struct Fresh<'a> {
+    now: Timestamp,
+    context: &'a Context,
+    orders: Vec<NewOrderRow>,
+    sagas: Vec<OrderProcessingSaga>,
+    timers: Vec<Timer>,
+    history: Vec<HistoryEntry>,
+    records: Vec<IdempotencyRecord>,
+    messages: Vec<bus::Envelope>,
+}
+
+impl<'a> Fresh<'a> {
+    const fn new(now: Timestamp, context: &'a Context) -> Self {
+        Self {
+            now,
+            context,
+            orders: Vec::new(),
+            sagas: Vec::new(),
+            timers: Vec::new(),
+            history: Vec::new(),
+            records: Vec::new(),
+            messages: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, request: &CreateOrderCommand, order: Order, record: IdempotencyRecord) {
+        let limit = self.context.settings.limits.order;
+        let expires_at =
+            SignedDuration::try_from(limit).ok().and_then(|limit| self.now.checked_add(limit).ok());
+        let expires_at = expires_at.unwrap_or(Timestamp::MAX);
+        let mut saga = OrderProcessingSaga::start(order.id(), order.total(), self.now, expires_at);
+        let message = created_event(request, &order);
+        let mut envelope = message.first(
+            MessageId(order.id().0).child(message.kind(), 0),
+            correlation(order.id()),
+            self.now,
+        );
+        envelope.traceparent.clone_from(&request.traceparent);
+        self.timers.push(new_timer(&mut saga, timers::ORDER, limit, &envelope, self.now));
+        self.history.push(HistoryEntry {
+            order_id: order.id(),
+            at: self.now,
+            event: "OrderCreated",
+            status: Some(order.status()),
+            saga_state: Some(SagaState::Created),
+            detail: None,
+        });
+        self.orders.push(NewOrderRow { order, payment_token: request.payment_token.clone() });
+        self.sagas.push(saga);
+        self.records.push(record);
+        self.messages.push(envelope);
+    }
+
+    async fn store(self, unit: &mut dyn UnitOfWork) -> Result<(), Fault> {
+        if self.orders.is_empty() {
+            return Ok(());
+        }
+        unit.orders().create(&self.orders).await?;
+        unit.insert_sagas(&self.sagas, self.now).await?;
+        unit.set_timers(self.timers).await?;
+        unit.history().append(&self.history).await?;
+        unit.idempotency().insert(&self.records).await?;
+        unit.publish(self.messages).await
+    }
+}
+
+fn created_event(request: &CreateOrderCommand, order: &Order) -> OrderCreatedEvent {
+    OrderCreatedEvent {
+        order_id: order.id().0,
+        customer_id: request.customer_id.to_string(),
+        total: order.total().into(),
+        lines: order
+            .merged_demand()
+            .into_iter()
+            .map(|(id, quantity)| Demand { product_id: id.0, quantity })
+            .collect(),
+        payment_token: request.payment_token.clone(),
+    }
+}

@@ -1,0 +1,92 @@
+//! Brings products into the catalogue, with the stock that they start with. Doing it twice changes nothing.
+
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{Availability, Inventory, Money, MovementCause, Product, ProductId, Sku};
+use jiff::Timestamp;
+
+use super::Command;
+use crate::pipeline::Context;
+use crate::ports::UnitOfWork;
+
+/// A product as it comes from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewProduct {
+    /// Its name in the trade.
+    pub sku: Sku,
+    /// Its name.
+    pub name: String,
+    /// More about it.
+    pub description: String,
+    /// What one costs.
+    pub price: Money,
+    /// Units that it starts with; a product that is known already keeps its stock.
+    pub stock: i64,
+    /// At this many or fewer it is time to reorder.
+    pub reorder_level: i64,
+    /// Whether it will be reordered at all.
+    pub availability: Availability,
+}
+
+/// Bring these in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportProductsCommand {
+    /// The products; each sku once.
+    pub products: Vec<NewProduct>,
+    /// Name of the import, kept in the ledger as the cause of the first stock.
+    pub import: String,
+}
+
+#[async_trait]
+impl Command for ImportProductsCommand {
+    /// How many products were new.
+    type Reply = usize;
+
+    const NAME: &'static str = "ImportProductsCommand";
+
+    async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<usize, Fault> {
+        let now = context.clock.now();
+        let skus: Vec<Sku> = self.products.iter().map(|product| product.sku.clone()).collect();
+        let known = unit.products().get_by_skus(&skus).await?;
+        let is_new = |product: &&NewProduct| !known.iter().any(|known| known.sku == product.sku);
+        let rows: Vec<Product> = self.products.iter().map(|product| row(product, &known, now)).collect();
+        unit.products().upsert(&rows).await?;
+        let fresh: Vec<&NewProduct> = self.products.iter().filter(is_new).collect();
+        self.stock_up(unit, &fresh, now).await?;
+        Ok(fresh.len())
+    }
+}
+
+impl ImportProductsCommand {
+    async fn stock_up(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        fresh: &[&NewProduct],
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let mut changed = Vec::with_capacity(fresh.len());
+        let mut movements = Vec::with_capacity(fresh.len());
+        for product in fresh {
+            let mut inventory = Inventory::empty(ProductId::of(&product.sku), product.reorder_level, now);
+            if product.stock > 0 {
+                let impossible = |rejection| Fault::give_up("products.import", rejection);
+                let cause = MovementCause::Import(self.import.clone());
+                let movement = inventory.receive(product.stock, cause).map_err(impossible)?;
+                inventory.apply(&movement, now).map_err(impossible)?;
+                movements.push(movement);
+            }
+            changed.push(inventory);
+        }
+        changed.sort_unstable_by_key(Inventory::product_id);
+        unit.inventory().store(&changed, &movements, now).await
+    }
+}
+
+fn row(new: &NewProduct, known: &[Product], now: Timestamp) -> Product {
+    let created_at = known.iter().find(|known| known.sku == new.sku).map_or(now, |known| known.created_at);
+    let mut product = Product::new(new.sku.clone(), &new.name, new.price, created_at);
+    product.description.clone_from(&new.description);
+    product.availability = new.availability;
+    product.updated_at = now;
+    product
+}

@@ -1,0 +1,22 @@
+//! The commands: what somebody or something wants done, each with its handler. A handler works inside a unit of work that
+//! its caller opened; [`CommandPipeline`] is that caller for everything that does not come from a queue.
+
+mod adjust_stock;
+mod cancel_order;
+mod create_order;
+mod import_products;
+mod operate_saga;
+mod provider_news;
+mod reserve_inventory;
+mod run;
+
+pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
+pub use cancel_order::{CancelOrderCommand, CancelReply};
+pub use create_order::{
+    CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, Violation,
+};
+pub use import_products::{ImportProductsCommand, NewProduct};
+pub use operate_saga::{OperateReply, OperateSagaCommand, SagaOperation};
+pub use provider_news::{NewsKind, ProviderNews, TakeProviderNewsCommand};
+pub use reserve_inventory::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};
+pub use run::{Command, CommandPipeline};

@@ -1,0 +1,111 @@
+//! Sets stock aside for orders that still want it: each order wholly or not at all, in the order in which they came.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bus::{Fault, SagaRepository};
+use domain::{OrderId, ProductId, Sku};
+use jiff::Timestamp;
+
+use crate::messages::{Demand, correlation};
+use crate::ports::{ReservationOutcome, Shortage, StockDemand, UnitOfWork};
+use crate::saga::{OrderProcessingSaga, SagaState, StockStep};
+
+/// Set aside what one order asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReserveInventoryCommand {
+    /// The order.
+    pub order_id: OrderId,
+    /// What it asks for.
+    pub lines: Vec<Demand>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReservationVerdict {
+    /// Every line is set aside.
+    Reserved,
+    /// Nothing is; says which lines are why, with what was requested and what was available.
+    Short(String),
+    /// The order wants nothing any more, or has it already.
+    NotWanted,
+}
+
+/// Handles a batch of them.
+///
+/// # Errors
+/// Those of the store.
+pub async fn reserve_inventory(
+    unit: &mut dyn UnitOfWork,
+    commands: &[ReserveInventoryCommand],
+    now: Timestamp,
+) -> Result<Vec<ReservationVerdict>, Fault> {
+    let mut wanting = still_wanting(unit, commands).await?;
+    // A message that is twice in the batch reserves once.
+    let chosen: Vec<bool> = commands.iter().map(|command| wanting.remove(&command.order_id)).collect();
+    let demands: Vec<StockDemand> = commands
+        .iter()
+        .zip(&chosen)
+        .filter(|(_, chosen)| **chosen)
+        .map(|(command, _)| merged(command))
+        .collect();
+    let outcomes = unit.inventory().reserve_stock(&demands, now).await?;
+    let names = names_of_short(unit, &outcomes).await?;
+    let mut outcomes = outcomes.into_iter();
+    let verdict = |chosen: bool| match chosen.then(|| outcomes.next()).flatten() {
+        None => ReservationVerdict::NotWanted,
+        Some(ReservationOutcome::Reserved) => ReservationVerdict::Reserved,
+        Some(ReservationOutcome::Short(lines)) => ReservationVerdict::Short(in_words(&lines, &names)),
+    };
+    Ok(chosen.into_iter().map(verdict).collect())
+}
+
+/// The orders whose saga stands where stock is wanted. Their sagas are locked from here on.
+async fn still_wanting(
+    unit: &mut dyn UnitOfWork,
+    commands: &[ReserveInventoryCommand],
+) -> Result<BTreeSet<OrderId>, Fault> {
+    let mut ids: Vec<_> = commands.iter().map(|command| correlation(command.order_id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let sagas: Vec<OrderProcessingSaga> = SagaRepository::load_sagas(unit, &ids).await?;
+    let wants =
+        |saga: &OrderProcessingSaga| saga.state == SagaState::Created && saga.stock == StockStep::None;
+    Ok(sagas.into_iter().filter(wants).map(|saga| saga.order_id).collect())
+}
+
+fn merged(command: &ReserveInventoryCommand) -> StockDemand {
+    let mut lines: BTreeMap<ProductId, i64> = BTreeMap::new();
+    for line in &command.lines {
+        *lines.entry(ProductId(line.product_id)).or_default() += line.quantity;
+    }
+    StockDemand { order_id: command.order_id, lines: lines.into_iter().collect() }
+}
+
+async fn names_of_short(
+    unit: &mut dyn UnitOfWork,
+    outcomes: &[ReservationOutcome],
+) -> Result<BTreeMap<ProductId, Sku>, Fault> {
+    let mut ids: Vec<ProductId> = outcomes
+        .iter()
+        .flat_map(|outcome| match outcome {
+            ReservationOutcome::Reserved => &[],
+            ReservationOutcome::Short(lines) => lines.as_slice(),
+        })
+        .map(|line| line.product_id)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let products = unit.products().get_by_ids(&ids).await?;
+    Ok(products.into_iter().map(|product| (product.id, product.sku)).collect())
+}
+
+fn in_words(lines: &[Shortage], names: &BTreeMap<ProductId, Sku>) -> String {
+    let line = |short: &Shortage| {
+        let name = names.get(&short.product_id).map_or_else(|| short.product_id.to_string(), Sku::to_string);
+        format!("{name}: requested {}, available {}", short.requested, short.available)
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("; ")
+}

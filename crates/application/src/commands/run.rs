@@ -1,0 +1,79 @@
+//! The one pipeline around every command that does not come from a queue: trace, transaction, retry, and how long it took.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus::{Fault, Store, Verdict};
+
+use crate::pipeline::Context;
+use crate::ports::UnitOfWork;
+
+/// How often a command that lost against another transaction is decided anew.
+const CONFLICTS_MAX: u32 = 8;
+
+/// Something to be done in one unit of work.
+#[async_trait]
+pub trait Command: Send + Sync {
+    /// What the caller learns.
+    type Reply: Send;
+
+    /// Its name, for traces.
+    const NAME: &'static str;
+
+    /// Does it. May run again if another transaction won, so it must decide from what it reads.
+    ///
+    /// # Errors
+    /// Those of the store; a "no" of the business is a reply.
+    async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<Self::Reply, Fault>;
+}
+
+/// Runs commands.
+#[derive(Clone)]
+pub struct CommandPipeline {
+    store: Arc<dyn Store<dyn UnitOfWork>>,
+    context: Arc<Context>,
+}
+
+impl CommandPipeline {
+    /// A pipeline over this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store<dyn UnitOfWork>>, context: Arc<Context>) -> Self {
+        Self { store, context }
+    }
+
+    /// What handlers may use.
+    #[must_use]
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Runs a command in a transaction of its own.
+    ///
+    /// # Errors
+    /// Those of the store, after conflicts were decided anew a bounded number of times.
+    pub async fn run<C: Command>(&self, command: &C) -> Result<C::Reply, Fault> {
+        let started = self.context.clock.now();
+        let mut conflicts = 0;
+        let result = loop {
+            match self.attempt(command).await {
+                Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => {
+                    conflicts += 1
+                }
+                result => break result,
+            }
+        };
+        let took_us = self.context.clock.now().duration_since(started).as_micros();
+        match &result {
+            Ok(_) => tracing::debug!(command = C::NAME, took_us, conflicts, "command done"),
+            Err(fault) => tracing::warn!(command = C::NAME, took_us, conflicts, %fault, "command failed"),
+        }
+        result
+    }
+
+    async fn attempt<C: Command>(&self, command: &C) -> Result<C::Reply, Fault> {
+        let mut unit = self.store.begin().await?;
+        let reply = command.handle(unit.as_mut(), &self.context).await?;
+        unit.commit().await?;
+        Ok(reply)
+    }
+}

@@ -1,0 +1,108 @@
+//! Sets stock aside for a whole batch of orders: each product locked once, allocated in memory, written once.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus::{Consumer, Envelope, Fault, Work};
+use domain::OrderId;
+
+use crate::commands::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};
+use crate::messages::{
+    InventoryReservationFailed, InventoryReservationRequested, InventoryReserved, correlation,
+};
+use crate::pipeline::Context;
+use crate::ports::AnyUnit;
+use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
+use bus::Message;
+
+/// Consumes [`InventoryReservationRequested`].
+pub struct InventoryReservationConsumer {
+    context: Arc<Context>,
+}
+
+impl InventoryReservationConsumer {
+    /// Its queue.
+    pub const QUEUE: &'static str = "inventory-reservation";
+
+    /// A consumer in this context.
+    #[must_use]
+    pub const fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    fn happening<'a>(
+        &self,
+        work: &'a Work<InventoryReservationRequested, ()>,
+        verdict: &ReservationVerdict,
+    ) -> Option<Happening<'a>> {
+        let (kind, detail) = match verdict {
+            ReservationVerdict::NotWanted => return None,
+            ReservationVerdict::Reserved => (EventKind::InventoryReserved, None),
+            ReservationVerdict::Short(why) => (EventKind::InventoryShort, Some(why.clone())),
+        };
+        Some(Happening {
+            order_id: OrderId(work.message.order_id),
+            event: SagaEvent::of(kind).within(self.context.settings.limits),
+            cause: work.envelope(),
+            facts: Facts { payment_token: work.message.payment_token.clone(), detail, ..Facts::default() },
+        })
+    }
+}
+
+#[async_trait]
+impl Consumer<AnyUnit> for InventoryReservationConsumer {
+    type Message = InventoryReservationRequested;
+    type Answer = ();
+
+    fn queue(&self) -> &'static str {
+        Self::QUEUE
+    }
+
+    async fn perform(
+        &self,
+        _message: &InventoryReservationRequested,
+        _envelope: &Envelope,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        unit: &mut AnyUnit,
+        batch: &mut [Work<InventoryReservationRequested, ()>],
+    ) -> Result<(), Fault> {
+        let now = self.context.clock.now();
+        let commands: Vec<ReserveInventoryCommand> = batch
+            .iter()
+            .map(|work| ReserveInventoryCommand {
+                order_id: OrderId(work.message.order_id),
+                lines: work.message.lines.clone(),
+            })
+            .collect();
+        let verdicts = reserve_inventory(unit, &commands, now).await?;
+        let pairs = || batch.iter().zip(&verdicts);
+        let happenings: Vec<_> =
+            pairs().filter_map(|(work, verdict)| self.happening(work, verdict)).collect();
+        carry_out(unit, &happenings, now).await?;
+        let replies =
+            pairs().filter_map(|(work, verdict)| reply(work.envelope(), work.message.order_id, verdict, now));
+        unit.publish(replies.collect()).await
+    }
+}
+
+/// The news for whoever listens.
+fn reply(
+    cause: &Envelope,
+    order_id: uuid::Uuid,
+    verdict: &ReservationVerdict,
+    now: jiff::Timestamp,
+) -> Option<Envelope> {
+    let envelope = match verdict {
+        ReservationVerdict::NotWanted => return None,
+        ReservationVerdict::Reserved => InventoryReserved { order_id }.caused_by(cause, u32::MAX, now),
+        ReservationVerdict::Short(reason) => {
+            InventoryReservationFailed { order_id, reason: reason.clone() }.caused_by(cause, u32::MAX, now)
+        }
+    };
+    Some(envelope.about(correlation(OrderId(order_id))))
+}

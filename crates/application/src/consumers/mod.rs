@@ -1,0 +1,25 @@
+//! The consumers: each turns a batch of messages into what happened to orders, and leaves the rest to the saga.
+
+mod early;
+mod inventory_reservation;
+mod order_created;
+mod order_timeout;
+mod payment;
+mod payment_processed;
+mod payment_refund;
+mod shipment_cancellation;
+mod shipment_tracking;
+mod shipping;
+mod shipping_completed;
+mod undo;
+
+pub use inventory_reservation::InventoryReservationConsumer;
+pub use order_created::OrderCreatedConsumer;
+pub use order_timeout::OrderTimeoutConsumer;
+pub use payment::{PaymentAnswer, PaymentConsumer};
+pub use payment_processed::PaymentProcessedConsumer;
+pub use payment_refund::PaymentRefundConsumer;
+pub use shipment_cancellation::ShipmentCancellationConsumer;
+pub use shipment_tracking::ShipmentTrackingConsumer;
+pub use shipping::{BookingAnswer, ShippingConsumer};
+pub use shipping_completed::ShippingCompletedConsumer;

@@ -1,0 +1,267 @@
+//! Takes payments: calls the gateway outside any transaction, with a key stored before, and records what it said. An
+//! outcome that nobody knows is looked up by its key, never guessed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bus::{Consumer, Effects, Envelope, Fault, Message, Step, Work};
+use domain::{OrderId, Payment};
+use jiff::Timestamp;
+
+use crate::messages::{
+    PaymentFailed, PaymentProcessed, PaymentProcessingRequested, PaymentResult, correlation,
+};
+use crate::pipeline::Context;
+use crate::ports::{
+    AnyUnit, ChargeOutcome, ChargeRequest, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork,
+};
+use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
+
+/// Consumes [`PaymentProcessingRequested`].
+pub struct PaymentConsumer {
+    gateway: Arc<dyn PaymentGateway>,
+    context: Arc<Context>,
+}
+
+/// What the gateway was asked and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentAnswer {
+    asked: &'static str,
+    said: Result<ChargeOutcome, Unanswered>,
+}
+
+impl PaymentConsumer {
+    /// Its queue.
+    pub const QUEUE: &'static str = "payment";
+
+    /// A consumer that charges through this gateway.
+    #[must_use]
+    pub fn new(gateway: Arc<dyn PaymentGateway>, context: Arc<Context>) -> Self {
+        Self { gateway, context }
+    }
+
+    /// Looks first, on every attempt but the first; charges only what the gateway never heard of.
+    async fn ask(&self, request: &ChargeRequest, attempt: u32) -> PaymentAnswer {
+        if attempt > 0 {
+            match self.gateway.look_up(&request.key).await {
+                Ok(Some(known)) => {
+                    return PaymentAnswer { asked: "look_up", said: self.taken(known, request).await };
+                }
+                Ok(None) if attempt <= self.context.settings.call_retry.retries_max => {}
+                Ok(None) => {
+                    let why = "the gateway does not know the key, and the retries are used up".to_owned();
+                    let said = Err(Unanswered::NotDone { why, retry_after: None });
+                    return PaymentAnswer { asked: "look_up", said };
+                }
+                Err(unanswered) => return PaymentAnswer { asked: "look_up", said: Err(unanswered) },
+            }
+        }
+        PaymentAnswer { asked: "charge", said: self.gateway.charge(request).await }
+    }
+
+    /// A charge that was only authorised is captured under the same key.
+    async fn taken(
+        &self,
+        known: ChargeOutcome,
+        request: &ChargeRequest,
+    ) -> Result<ChargeOutcome, Unanswered> {
+        match known {
+            ChargeOutcome::Authorised { .. } => self.gateway.capture(&request.key).await,
+            ChargeOutcome::Captured { .. }
+            | ChargeOutcome::Declined { .. }
+            | ChargeOutcome::Refunded { .. }
+            | ChargeOutcome::Closed => Ok(known),
+        }
+    }
+
+    /// When to ask again: the retries first, then look-ups until the saga gives up.
+    fn pause(&self, attempt: u32, unanswered: &Unanswered) -> Duration {
+        let settings = &self.context.settings;
+        let asked = unanswered.retry_after();
+        settings
+            .call_retry
+            .pause(attempt + 1, asked, self.context.ids.as_ref())
+            .unwrap_or(settings.look_up_pause_max)
+    }
+
+    fn settle(
+        &self,
+        work: &mut Work<PaymentProcessingRequested, PaymentAnswer>,
+        step: &Step<OrderProcessingSaga>,
+        now: Timestamp,
+    ) {
+        let still_wanted = step.after.as_ref().is_some_and(|saga| saga.state.awaits_payment());
+        if let Err(unanswered) = work.answer.said.clone()
+            && still_wanted
+        {
+            let pause = self.pause(work.envelope().attempt, &unanswered);
+            work.redeliver(now, pause, unanswered.to_string());
+        }
+    }
+}
+
+#[async_trait]
+impl Consumer<AnyUnit> for PaymentConsumer {
+    type Message = PaymentProcessingRequested;
+    type Answer = PaymentAnswer;
+
+    fn queue(&self) -> &'static str {
+        Self::QUEUE
+    }
+
+    fn effects(&self) -> Effects {
+        Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn perform(
+        &self,
+        message: &PaymentProcessingRequested,
+        envelope: &Envelope,
+    ) -> Result<PaymentAnswer, Fault> {
+        let amount = message.amount.money()?;
+        if amount.minor == 0 {
+            let free = ChargeOutcome::Captured { reference: "free-of-charge".to_owned() };
+            return Ok(PaymentAnswer { asked: "nothing", said: Ok(free) });
+        }
+        let request = ChargeRequest {
+            key: message.idempotency_key.clone(),
+            reference: message.order_id.to_string(),
+            amount,
+            payment_token: message.payment_token.clone(),
+        };
+        Ok(self.ask(&request, envelope.attempt).await)
+    }
+
+    async fn handle(
+        &self,
+        unit: &mut AnyUnit,
+        batch: &mut [Work<PaymentProcessingRequested, PaymentAnswer>],
+    ) -> Result<(), Fault> {
+        let now = self.context.clock.now();
+        let happenings: Vec<_> = batch.iter().map(|work| self.started(work)).collect();
+        let steps = carry_out(unit, &happenings, now).await?;
+        record(unit, batch, now).await?;
+        unit.history().append(&calls(batch, &steps, now)).await?;
+        unit.publish(batch.iter().filter_map(|work| result(work, now)).collect()).await?;
+        for (work, step) in batch.iter_mut().zip(&steps) {
+            self.settle(work, step, now);
+        }
+        Ok(())
+    }
+}
+
+impl PaymentConsumer {
+    fn started<'a>(&self, work: &'a Work<PaymentProcessingRequested, PaymentAnswer>) -> Happening<'a> {
+        Happening {
+            order_id: OrderId(work.message.order_id),
+            event: SagaEvent::of(EventKind::PaymentStarted).within(self.context.settings.limits),
+            cause: work.envelope(),
+            facts: Facts { detail: Some(work.answer.in_words(work.envelope().attempt)), ..Facts::default() },
+        }
+    }
+}
+
+/// Brings the payment rows up to what the gateway said.
+async fn record(
+    unit: &mut dyn UnitOfWork,
+    batch: &[Work<PaymentProcessingRequested, PaymentAnswer>],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let ids: Vec<OrderId> = batch.iter().map(|work| OrderId(work.message.order_id)).collect();
+    let payments = unit.payments().get(&ids).await?;
+    let mut payments: BTreeMap<OrderId, Payment> =
+        payments.into_iter().map(|row| (row.order_id, row)).collect();
+    for work in batch {
+        if let Some(payment) = payments.get_mut(&OrderId(work.message.order_id)) {
+            payment.note_attempt();
+            note(payment, &work.answer.said);
+        }
+    }
+    let changed: Vec<Payment> = payments.into_values().collect();
+    unit.payments().update(&changed, now).await
+}
+
+/// What the gateway said, on the payment's own axis. What the axis refuses is old news and leaves it as it is.
+fn note(payment: &mut Payment, said: &Result<ChargeOutcome, Unanswered>) {
+    let amount = payment.amount;
+    let noted = match said {
+        Ok(ChargeOutcome::Captured { reference }) => payment.capture(amount, reference),
+        Ok(ChargeOutcome::Authorised { reference }) => payment.authorise(reference),
+        Ok(ChargeOutcome::Declined { code }) => payment.decline(code),
+        Ok(ChargeOutcome::Refunded { reference }) => {
+            payment.capture(amount, reference).and_then(|_| payment.refund(amount))
+        }
+        Ok(ChargeOutcome::Closed) => payment.void(),
+        Err(_) => payment.note_unknown(),
+    };
+    if let Err(rejection) = noted {
+        tracing::warn!(order_id = %payment.order_id, %rejection, "the gateway's answer does not fit what is known");
+    }
+}
+
+/// A timeline entry for every call that the saga's own entry does not tell of already.
+fn calls(
+    batch: &[Work<PaymentProcessingRequested, PaymentAnswer>],
+    steps: &[Step<OrderProcessingSaga>],
+    now: Timestamp,
+) -> Vec<HistoryEntry> {
+    let told = |step: &Step<OrderProcessingSaga>| step.outcome == bus::Outcome::Moved;
+    batch
+        .iter()
+        .zip(steps)
+        .filter(|(_, step)| !told(step))
+        .map(|(work, _)| HistoryEntry {
+            order_id: OrderId(work.message.order_id),
+            at: now,
+            event: "PaymentCall",
+            status: None,
+            saga_state: None,
+            detail: Some(work.answer.in_words(work.envelope().attempt)),
+        })
+        .collect()
+}
+
+/// The final word, as a message for the saga; none while there is none.
+fn result(work: &Work<PaymentProcessingRequested, PaymentAnswer>, now: Timestamp) -> Option<Envelope> {
+    let message = &work.message;
+    let failed = |code: &str| {
+        PaymentResult::Failed(PaymentFailed { order_id: message.order_id, code: code.to_owned() })
+    };
+    let result = match work.answer.said.as_ref().ok()? {
+        ChargeOutcome::Captured { reference } => PaymentResult::Processed(PaymentProcessed {
+            order_id: message.order_id,
+            amount: message.amount.clone(),
+            provider_reference: reference.clone(),
+        }),
+        ChargeOutcome::Declined { code } => failed(code),
+        ChargeOutcome::Refunded { .. } => failed("refunded_at_the_gateway"),
+        ChargeOutcome::Closed => failed("key_closed"),
+        ChargeOutcome::Authorised { .. } => return None,
+    };
+    let about = correlation(OrderId(message.order_id));
+    Some(result.caused_by(work.envelope(), 0, now).about(about))
+}
+
+impl PaymentAnswer {
+    fn in_words(&self, attempt: u32) -> String {
+        let said = match &self.said {
+            Ok(ChargeOutcome::Captured { reference }) => format!("captured as {reference}"),
+            Ok(ChargeOutcome::Authorised { reference }) => format!("authorised as {reference}"),
+            Ok(ChargeOutcome::Declined { code }) => format!("declined: {code}"),
+            Ok(ChargeOutcome::Refunded { reference }) => format!("refunded already: {reference}"),
+            Ok(ChargeOutcome::Closed) => "the key is closed".to_owned(),
+            Err(unanswered) => unanswered.to_string(),
+        };
+        format!("{} (attempt {}): {said}", self.asked, attempt + 1)
+    }
+}
+
+impl SagaState {
+    /// Whether the carrier is still to be asked on behalf of an order in this state.
+    #[must_use]
+    pub const fn awaits_shipping(self) -> bool {
+        matches!(self, Self::Paid)
+    }
+}

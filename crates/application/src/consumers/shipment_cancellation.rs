@@ -1,0 +1,121 @@
+//! Calls parcels back: the first undoing of an order that got that far.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus::{Consumer, Effects, Envelope, Fault, Work};
+use domain::{OrderId, Shipment};
+use jiff::Timestamp;
+
+use super::undo::{give_up_or_retry, undo_failed};
+use crate::messages::ShipmentCancellationRequested;
+use crate::pipeline::Context;
+use crate::ports::{AnyUnit, ShipmentCancelOutcome, ShippingProvider, Unanswered, UnitOfWork};
+use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
+
+/// Consumes [`ShipmentCancellationRequested`].
+pub struct ShipmentCancellationConsumer {
+    provider: Arc<dyn ShippingProvider>,
+    context: Arc<Context>,
+}
+
+type Said = Result<ShipmentCancelOutcome, Unanswered>;
+
+impl ShipmentCancellationConsumer {
+    /// Its queue.
+    pub const QUEUE: &'static str = "shipment-cancellation";
+
+    /// A consumer that cancels with this provider.
+    #[must_use]
+    pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
+        Self { provider, context }
+    }
+
+    fn happening<'a>(&self, work: &'a Work<ShipmentCancellationRequested, Said>) -> Option<Happening<'a>> {
+        let order_id = OrderId(work.message.order_id);
+        let (kind, detail) = match &work.answer {
+            Ok(ShipmentCancelOutcome::Cancelled) => {
+                (EventKind::ShipmentCancelled, "the provider has cancelled it".to_owned())
+            }
+            Ok(ShipmentCancelOutcome::AlreadyHandedOver) => {
+                (EventKind::ShipmentKept, "the carrier has it already; the order goes forward".to_owned())
+            }
+            Err(unanswered) => return undo_failed(order_id, work.envelope(), unanswered, &self.context),
+        };
+        Some(Happening {
+            order_id,
+            event: SagaEvent::of(kind).within(self.context.settings.limits),
+            cause: work.envelope(),
+            facts: Facts { detail: Some(detail), ..Facts::default() },
+        })
+    }
+}
+
+#[async_trait]
+impl Consumer<AnyUnit> for ShipmentCancellationConsumer {
+    type Message = ShipmentCancellationRequested;
+    type Answer = Said;
+
+    fn queue(&self) -> &'static str {
+        Self::QUEUE
+    }
+
+    fn effects(&self) -> Effects {
+        Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn perform(
+        &self,
+        message: &ShipmentCancellationRequested,
+        _envelope: &Envelope,
+    ) -> Result<Said, Fault> {
+        Ok(self.provider.cancel(&message.idempotency_key).await)
+    }
+
+    async fn handle(
+        &self,
+        unit: &mut AnyUnit,
+        batch: &mut [Work<ShipmentCancellationRequested, Said>],
+    ) -> Result<(), Fault> {
+        let now = self.context.clock.now();
+        let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work)).collect();
+        carry_out(unit, &happenings, now).await?;
+        record(unit, batch, now).await?;
+        for work in batch {
+            if let Err(unanswered) = work.answer.clone() {
+                give_up_or_retry(work, &unanswered, &self.context, now);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn record(
+    unit: &mut dyn UnitOfWork,
+    batch: &[Work<ShipmentCancellationRequested, Said>],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let answered: Vec<_> = batch.iter().filter(|work| work.answer.is_ok()).collect();
+    let ids: Vec<OrderId> = answered.iter().map(|work| OrderId(work.message.order_id)).collect();
+    let rows = unit.shipments().get(&ids).await?;
+    let mut rows: BTreeMap<OrderId, Shipment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
+    for work in answered {
+        if let Some(shipment) = rows.get_mut(&OrderId(work.message.order_id)) {
+            note(shipment, &work.answer);
+        }
+    }
+    let changed: Vec<Shipment> = rows.into_values().collect();
+    unit.shipments().update(&changed, now).await
+}
+
+fn note(shipment: &mut Shipment, said: &Said) {
+    let noted = match said {
+        Ok(ShipmentCancelOutcome::Cancelled) => shipment.cancel(),
+        Ok(ShipmentCancelOutcome::AlreadyHandedOver) => shipment.ship(),
+        Err(_) => return,
+    };
+    if let Err(rejection) = noted {
+        tracing::warn!(order_id = %shipment.order_id, %rejection, "the provider's answer does not fit what is known");
+    }
+}

@@ -1,0 +1,90 @@
+//! Asks the provider about a parcel that nobody has heard of for a while: webhooks get lost.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus::{Consumer, Effects, Envelope, Fault, Message, Work};
+use domain::OrderId;
+
+use crate::messages::{ShipmentTrackingRequested, ShippingCompleted};
+use crate::pipeline::Context;
+use crate::ports::{AnyUnit, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered};
+
+/// Consumes [`ShipmentTrackingRequested`].
+pub struct ShipmentTrackingConsumer {
+    provider: Arc<dyn ShippingProvider>,
+    context: Arc<Context>,
+}
+
+type Said = Result<TrackingOutcome, Unanswered>;
+
+impl ShipmentTrackingConsumer {
+    /// Its queue.
+    pub const QUEUE: &'static str = "shipment-tracking";
+
+    /// A consumer that asks this provider.
+    #[must_use]
+    pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
+        Self { provider, context }
+    }
+}
+
+#[async_trait]
+impl Consumer<AnyUnit> for ShipmentTrackingConsumer {
+    type Message = ShipmentTrackingRequested;
+    type Answer = Said;
+
+    fn queue(&self) -> &'static str {
+        Self::QUEUE
+    }
+
+    fn effects(&self) -> Effects {
+        Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn perform(
+        &self,
+        message: &ShipmentTrackingRequested,
+        _envelope: &Envelope,
+    ) -> Result<Said, Fault> {
+        Ok(self.provider.look_up(&message.idempotency_key).await)
+    }
+
+    /// An unanswered question is not asked again here; the saga's next poll does that.
+    async fn handle(
+        &self,
+        unit: &mut AnyUnit,
+        batch: &mut [Work<ShipmentTrackingRequested, Said>],
+    ) -> Result<(), Fault> {
+        let now = self.context.clock.now();
+        let entry = |work: &Work<ShipmentTrackingRequested, Said>| HistoryEntry {
+            order_id: OrderId(work.message.order_id),
+            at: now,
+            event: "TrackingCall",
+            status: None,
+            saga_state: None,
+            detail: Some(in_words(&work.answer)),
+        };
+        let delivered = |work: &Work<ShipmentTrackingRequested, Said>| match &work.answer {
+            Ok(TrackingOutcome::Delivered { tracking_number, .. }) => {
+                let order_id = work.message.order_id;
+                let message = ShippingCompleted { order_id, tracking_number: tracking_number.clone() };
+                Some(message.caused_by(work.envelope(), 0, now))
+            }
+            Ok(TrackingOutcome::UnknownKey | TrackingOutcome::Booked { .. } | TrackingOutcome::Cancelled)
+            | Err(_) => None,
+        };
+        unit.history().append(&batch.iter().map(entry).collect::<Vec<_>>()).await?;
+        unit.publish(batch.iter().filter_map(delivered).collect()).await
+    }
+}
+
+fn in_words(said: &Said) -> String {
+    match said {
+        Ok(TrackingOutcome::UnknownKey) => "the provider does not know the parcel".to_owned(),
+        Ok(TrackingOutcome::Booked { tracking_number, .. }) => format!("{tracking_number} is on its way"),
+        Ok(TrackingOutcome::Delivered { tracking_number, .. }) => format!("{tracking_number} was delivered"),
+        Ok(TrackingOutcome::Cancelled) => "the provider has it as cancelled".to_owned(),
+        Err(unanswered) => unanswered.to_string(),
+    }
+}

@@ -1,0 +1,247 @@
+//! Has orders shipped: calls the provider outside any transaction, with a key stored before, and records what it said.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bus::{Consumer, Effects, Envelope, Fault, Message, Step, Work};
+use domain::{OrderId, Shipment};
+use jiff::Timestamp;
+
+use crate::messages::{OrderShippedEvent, OrderShippingRequested, ShippingCompleted, correlation};
+use crate::pipeline::Context;
+use crate::ports::{
+    AnyUnit, BookingOutcome, BookingRequest, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered,
+    UnitOfWork,
+};
+use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, carry_out};
+
+/// Consumes [`OrderShippingRequested`].
+pub struct ShippingConsumer {
+    provider: Arc<dyn ShippingProvider>,
+    context: Arc<Context>,
+}
+
+/// What is known of a booking after asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookingAnswer {
+    asked: &'static str,
+    said: Result<BookingOutcome, Unanswered>,
+    delivered: Option<String>,
+}
+
+impl ShippingConsumer {
+    /// Its queue.
+    pub const QUEUE: &'static str = "shipping";
+
+    /// A consumer that books with this provider.
+    #[must_use]
+    pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
+        Self { provider, context }
+    }
+
+    /// Looks first, on every attempt but the first; books only what the provider never heard of.
+    async fn ask(&self, request: &BookingRequest, attempt: u32) -> BookingAnswer {
+        if attempt > 0 {
+            match self.provider.look_up(&request.key).await {
+                Ok(TrackingOutcome::UnknownKey) => {}
+                Ok(known) => return known.into(),
+                Err(unanswered) => {
+                    return BookingAnswer { asked: "look_up", said: Err(unanswered), delivered: None };
+                }
+            }
+        }
+        BookingAnswer {
+            asked: "create_shipment",
+            said: self.provider.create_shipment(request).await,
+            delivered: None,
+        }
+    }
+
+    fn pause(&self, attempt: u32, unanswered: &Unanswered) -> Duration {
+        let settings = &self.context.settings;
+        let asked = unanswered.retry_after();
+        settings
+            .call_retry
+            .pause(attempt + 1, asked, self.context.ids.as_ref())
+            .unwrap_or(settings.look_up_pause_max)
+    }
+
+    fn happening<'a>(&self, work: &'a Work<OrderShippingRequested, BookingAnswer>) -> Option<Happening<'a>> {
+        let kind = match work.answer.said.as_ref().ok()? {
+            BookingOutcome::Booked { .. } => EventKind::ShipmentBooked,
+            BookingOutcome::Refused { .. } | BookingOutcome::Closed => EventKind::ShipmentRefused,
+        };
+        Some(Happening {
+            order_id: OrderId(work.message.order_id),
+            event: SagaEvent::of(kind).within(self.context.settings.limits),
+            cause: work.envelope(),
+            facts: Facts { detail: Some(work.answer.in_words(work.envelope().attempt)), ..Facts::default() },
+        })
+    }
+
+    /// Asks again later, as long as the saga still waits for the booking.
+    async fn settle(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        batch: &mut [Work<OrderShippingRequested, BookingAnswer>],
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let open: Vec<_> = batch.iter().filter(|work| work.answer.said.is_err()).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = open.iter().map(|work| correlation(OrderId(work.message.order_id))).collect();
+        let sagas: Vec<OrderProcessingSaga> = bus::SagaRepository::load_sagas(unit, &ids).await?;
+        let waiting: Vec<_> =
+            sagas.iter().filter(|saga| saga.state.awaits_shipping()).map(|saga| saga.order_id.0).collect();
+        for work in batch {
+            if let Err(unanswered) = work.answer.said.clone()
+                && waiting.contains(&work.message.order_id)
+            {
+                let pause = self.pause(work.envelope().attempt, &unanswered);
+                work.redeliver(now, pause, unanswered.to_string());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Consumer<AnyUnit> for ShippingConsumer {
+    type Message = OrderShippingRequested;
+    type Answer = BookingAnswer;
+
+    fn queue(&self) -> &'static str {
+        Self::QUEUE
+    }
+
+    fn effects(&self) -> Effects {
+        Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn perform(
+        &self,
+        message: &OrderShippingRequested,
+        envelope: &Envelope,
+    ) -> Result<BookingAnswer, Fault> {
+        let request =
+            BookingRequest { key: message.idempotency_key.clone(), reference: message.order_id.to_string() };
+        Ok(self.ask(&request, envelope.attempt).await)
+    }
+
+    async fn handle(
+        &self,
+        unit: &mut AnyUnit,
+        batch: &mut [Work<OrderShippingRequested, BookingAnswer>],
+    ) -> Result<(), Fault> {
+        let now = self.context.clock.now();
+        let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work)).collect();
+        let steps: Vec<Step<OrderProcessingSaga>> = carry_out(unit, &happenings, now).await?;
+        debug_assert_eq!(steps.len(), happenings.len());
+        record(unit, batch, now).await?;
+        unit.history().append(&unanswered_calls(batch, now)).await?;
+        unit.publish(batch.iter().flat_map(|work| news(work, now)).collect()).await?;
+        self.settle(unit, batch, now).await
+    }
+}
+
+/// Brings the shipment rows up to what the provider said.
+async fn record(
+    unit: &mut dyn UnitOfWork,
+    batch: &[Work<OrderShippingRequested, BookingAnswer>],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let ids: Vec<OrderId> = batch.iter().map(|work| OrderId(work.message.order_id)).collect();
+    let rows = unit.shipments().get(&ids).await?;
+    let mut rows: BTreeMap<OrderId, Shipment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
+    for work in batch {
+        if let Some(shipment) = rows.get_mut(&OrderId(work.message.order_id)) {
+            note(shipment, &work.answer.said);
+        }
+    }
+    let changed: Vec<Shipment> = rows.into_values().collect();
+    unit.shipments().update(&changed, now).await
+}
+
+fn note(shipment: &mut Shipment, said: &Result<BookingOutcome, Unanswered>) {
+    let noted = match said {
+        Ok(BookingOutcome::Booked { tracking_number, carrier }) => {
+            shipment.book(tracking_number, carrier).and_then(|_| shipment.ship())
+        }
+        Ok(BookingOutcome::Refused { .. }) => shipment.fail(),
+        Ok(BookingOutcome::Closed) => shipment.cancel(),
+        Err(_) => shipment.note_unknown(),
+    };
+    if let Err(rejection) = noted {
+        tracing::warn!(order_id = %shipment.order_id, %rejection, "the provider's answer does not fit what is known");
+    }
+}
+
+/// Calls without an answer are told of too.
+fn unanswered_calls(
+    batch: &[Work<OrderShippingRequested, BookingAnswer>],
+    now: Timestamp,
+) -> Vec<HistoryEntry> {
+    batch
+        .iter()
+        .filter(|work| work.answer.said.is_err())
+        .map(|work| HistoryEntry {
+            order_id: OrderId(work.message.order_id),
+            at: now,
+            event: "ShippingCall",
+            status: None,
+            saga_state: None,
+            detail: Some(work.answer.in_words(work.envelope().attempt)),
+        })
+        .collect()
+}
+
+fn news(work: &Work<OrderShippingRequested, BookingAnswer>, now: Timestamp) -> Vec<Envelope> {
+    let order_id = work.message.order_id;
+    let mut news = Vec::new();
+    if let Ok(BookingOutcome::Booked { tracking_number, carrier }) = &work.answer.said {
+        let shipped = OrderShippedEvent {
+            order_id,
+            tracking_number: tracking_number.clone(),
+            carrier: carrier.clone(),
+        };
+        news.push(shipped.caused_by(work.envelope(), 0, now));
+    }
+    if let Some(tracking_number) = &work.answer.delivered {
+        let completed = ShippingCompleted { order_id, tracking_number: tracking_number.clone() };
+        news.push(completed.caused_by(work.envelope(), 1, now));
+    }
+    news
+}
+
+impl From<TrackingOutcome> for BookingAnswer {
+    fn from(known: TrackingOutcome) -> Self {
+        let (said, delivered) = match known {
+            TrackingOutcome::UnknownKey | TrackingOutcome::Cancelled => (BookingOutcome::Closed, None),
+            TrackingOutcome::Booked { tracking_number, carrier } => {
+                (BookingOutcome::Booked { tracking_number, carrier }, None)
+            }
+            TrackingOutcome::Delivered { tracking_number, carrier } => (
+                BookingOutcome::Booked { tracking_number: tracking_number.clone(), carrier },
+                Some(tracking_number),
+            ),
+        };
+        Self { asked: "look_up", said: Ok(said), delivered }
+    }
+}
+
+impl BookingAnswer {
+    fn in_words(&self, attempt: u32) -> String {
+        let said = match &self.said {
+            Ok(BookingOutcome::Booked { tracking_number, carrier }) => {
+                format!("booked with {carrier} as {tracking_number}")
+            }
+            Ok(BookingOutcome::Refused { code }) => format!("refused: {code}"),
+            Ok(BookingOutcome::Closed) => "the key is closed".to_owned(),
+            Err(unanswered) => unanswered.to_string(),
+        };
+        format!("{} (attempt {}): {said}", self.asked, attempt + 1)
+    }
+}

@@ -1,0 +1,154 @@
+//! The pipeline as a whole: what every handler shares, which queue wants which message, and how all of it is started.
+//! The same start serves the real worker and the simulation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{
+    Clock, Consumer, Endpoint, EndpointPolicy, IdSource, Message, RetryPolicy, Store, Supervisor,
+    TimerService, Topology, Transport,
+};
+
+use crate::consumers::{
+    InventoryReservationConsumer, OrderCreatedConsumer, OrderTimeoutConsumer, PaymentConsumer,
+    PaymentProcessedConsumer, PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer,
+    ShippingCompletedConsumer, ShippingConsumer,
+};
+use crate::ports::{AnyUnit, PaymentGateway, ShippingProvider};
+use crate::saga::{STAGE_LIMITS, StageLimits};
+
+/// What can be set about the pipeline.
+#[derive(Clone, Copy, Debug)]
+pub struct PipelineSettings {
+    /// How long each stage may take.
+    pub limits: StageLimits,
+    /// Attempts at a charge, and at a booking, after the first.
+    pub call_retry: RetryPolicy,
+    /// Questions about a charge or booking of unknown outcome, once the attempts are used up, until the stage times out.
+    pub look_up_pause_max: Duration,
+    /// Attempts at an undoing after the first, before a person is asked.
+    pub undo_retry: RetryPolicy,
+    /// Calls under way at once, per kind.
+    pub calls_at_once_max: usize,
+    /// Messages in one transaction.
+    pub batch_max: usize,
+}
+
+impl Default for PipelineSettings {
+    fn default() -> Self {
+        Self {
+            limits: STAGE_LIMITS,
+            call_retry: RetryPolicy::exponential(3, Duration::from_millis(200), Duration::from_secs(10)),
+            look_up_pause_max: Duration::from_secs(15),
+            undo_retry: RetryPolicy::exponential(6, Duration::from_millis(500), Duration::from_secs(60)),
+            calls_at_once_max: bus::limits::PERFORM_MAX,
+            batch_max: bus::limits::BATCH_MAX,
+        }
+    }
+}
+
+/// What every consumer and command handler may use.
+pub struct Context {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and jitter.
+    pub ids: Arc<dyn IdSource>,
+    /// Settings.
+    pub settings: PipelineSettings,
+}
+
+/// The outside, as the pipeline sees it.
+pub struct Parts {
+    /// Units of work.
+    pub store: Arc<dyn Store<AnyUnit>>,
+    /// Messages.
+    pub transport: Arc<dyn Transport>,
+    /// Payments.
+    pub gateway: Arc<dyn PaymentGateway>,
+    /// Shipments.
+    pub shipping: Arc<dyn ShippingProvider>,
+    /// Time, ids, settings.
+    pub context: Arc<Context>,
+}
+
+/// Which queue wants which kinds.
+#[must_use]
+pub fn topology() -> Topology {
+    fn of<C: Consumer<AnyUnit>>(topology: Topology, queue: &str) -> Topology {
+        topology.subscribe(queue, C::Message::KINDS)
+    }
+    let topology = Topology::default();
+    let topology = of::<OrderCreatedConsumer>(topology, OrderCreatedConsumer::QUEUE);
+    let topology = of::<InventoryReservationConsumer>(topology, InventoryReservationConsumer::QUEUE);
+    let topology = of::<PaymentConsumer>(topology, PaymentConsumer::QUEUE);
+    let topology = of::<PaymentProcessedConsumer>(topology, PaymentProcessedConsumer::QUEUE);
+    let topology = of::<ShippingConsumer>(topology, ShippingConsumer::QUEUE);
+    let topology = of::<ShippingCompletedConsumer>(topology, ShippingCompletedConsumer::QUEUE);
+    let topology = of::<ShipmentTrackingConsumer>(topology, ShipmentTrackingConsumer::QUEUE);
+    let topology = of::<ShipmentCancellationConsumer>(topology, ShipmentCancellationConsumer::QUEUE);
+    let topology = of::<PaymentRefundConsumer>(topology, PaymentRefundConsumer::QUEUE);
+    of::<OrderTimeoutConsumer>(topology, OrderTimeoutConsumer::QUEUE)
+}
+
+impl Parts {
+    /// Starts every endpoint and the timers under the supervisor.
+    pub fn start(&self, supervisor: &mut Supervisor) {
+        let context = || Arc::clone(&self.context);
+        self.endpoint(supervisor, OrderCreatedConsumer::QUEUE, OrderCreatedConsumer::new(context()));
+        self.endpoint(
+            supervisor,
+            InventoryReservationConsumer::QUEUE,
+            InventoryReservationConsumer::new(context()),
+        );
+        let gateway = || Arc::clone(&self.gateway);
+        let shipping = || Arc::clone(&self.shipping);
+        self.endpoint(supervisor, PaymentConsumer::QUEUE, PaymentConsumer::new(gateway(), context()));
+        self.endpoint(supervisor, PaymentProcessedConsumer::QUEUE, PaymentProcessedConsumer::new(context()));
+        self.endpoint(supervisor, ShippingConsumer::QUEUE, ShippingConsumer::new(shipping(), context()));
+        self.endpoint(
+            supervisor,
+            ShippingCompletedConsumer::QUEUE,
+            ShippingCompletedConsumer::new(context()),
+        );
+        self.endpoint(
+            supervisor,
+            ShipmentTrackingConsumer::QUEUE,
+            ShipmentTrackingConsumer::new(shipping(), context()),
+        );
+        let cancellation = ShipmentCancellationConsumer::new(shipping(), context());
+        self.endpoint(supervisor, ShipmentCancellationConsumer::QUEUE, cancellation);
+        self.endpoint(
+            supervisor,
+            PaymentRefundConsumer::QUEUE,
+            PaymentRefundConsumer::new(gateway(), context()),
+        );
+        self.endpoint(supervisor, OrderTimeoutConsumer::QUEUE, OrderTimeoutConsumer::new(context()));
+        let timers = Arc::new(TimerService::new(Arc::clone(&self.store), Arc::clone(&self.context.clock)));
+        supervisor.run("order-timeout-service", move |stop| {
+            let timers = Arc::clone(&timers);
+            async move { timers.run(stop).await }
+        });
+    }
+
+    fn endpoint<C: Consumer<AnyUnit>>(&self, supervisor: &mut Supervisor, queue: &'static str, consumer: C) {
+        let policy =
+            EndpointPolicy { batch_max: self.context.settings.batch_max, ..EndpointPolicy::default() };
+        let endpoint = Arc::new(Endpoint::new(
+            Arc::new(consumer),
+            Arc::clone(&self.store),
+            Arc::clone(&self.context.clock),
+            Arc::clone(&self.context.ids),
+            policy,
+        ));
+        let transport = Arc::clone(&self.transport);
+        supervisor.run(queue, move |stop| {
+            let (endpoint, transport) = (Arc::clone(&endpoint), Arc::clone(&transport));
+            async move {
+                match transport.subscribe(queue).await {
+                    Ok(feed) => endpoint.run(feed, stop).await,
+                    Err(fault) => tracing::warn!(queue, %fault, "cannot subscribe"),
+                }
+            }
+        });
+    }
+}

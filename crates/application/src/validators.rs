@@ -1,0 +1,149 @@
+//! Validation of what comes from outside: all that is wrong is reported at once, each with a JSON pointer and a code.
+//! Parses into the domain's types; past this door nothing unparsed exists.
+
+use domain::{Currency, CustomerId, LINES_MAX, Money, OrderId, Quantity, Sku};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::commands::{CreateOrderCommand, CreateOrderLine, Violation};
+use crate::messages::Amount;
+
+/// Longest idempotency key, payment token or external reference, in bytes.
+pub const KEY_BYTES_MAX: usize = 255;
+
+/// An order as a client writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderDraft {
+    /// Whom it is for.
+    pub customer_id: String,
+    /// What is wanted.
+    pub lines: Vec<LineDraft>,
+    /// How the customer pays, in the gateway's terms.
+    #[serde(default)]
+    pub payment_token: Option<String>,
+    /// Another system's name for it.
+    #[serde(default)]
+    pub external_reference: Option<String>,
+    /// When the customer ordered, RFC 3339.
+    #[serde(default)]
+    pub ordered_at: Option<String>,
+}
+
+/// One line of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineDraft {
+    /// The product.
+    pub sku: String,
+    /// Units.
+    pub quantity: i64,
+    /// The price agreed on; the catalogue's, if none.
+    #[serde(default)]
+    pub unit_price: Option<Amount>,
+}
+
+/// Collects violations while values are parsed.
+#[derive(Default)]
+struct Findings(Vec<Violation>);
+
+impl Findings {
+    fn add(&mut self, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
+        self.0.push(Violation { pointer: pointer.into(), code, message: message.into() });
+    }
+
+    fn take<T, E: std::fmt::Display>(
+        &mut self,
+        pointer: &str,
+        code: &'static str,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
+        parsed.map_err(|error| self.add(pointer, code, error.to_string())).ok()
+    }
+}
+
+/// Parses a draft into a command, or lists everything that is wrong with it.
+///
+/// # Errors
+/// All violations, in the order of the document.
+pub fn validate_order(
+    draft: &OrderDraft,
+    order_id: OrderId,
+    idempotency_key: &str,
+    request_digest: [u8; 32],
+) -> Result<CreateOrderCommand, Vec<Violation>> {
+    let mut findings = Findings::default();
+    let customer_id =
+        findings.take("/customer_id", "invalid_customer_id", CustomerId::parse(&draft.customer_id));
+    let lines = lines(&draft.lines, &mut findings);
+    check_text("/payment_token", draft.payment_token.as_deref(), &mut findings);
+    check_text("/external_reference", draft.external_reference.as_deref(), &mut findings);
+    let ordered_at = draft
+        .ordered_at
+        .as_deref()
+        .and_then(|text| findings.take("/ordered_at", "invalid_time", text.parse::<Timestamp>()));
+    match customer_id {
+        Some(customer_id) if findings.0.is_empty() => Ok(CreateOrderCommand {
+            order_id,
+            idempotency_key: idempotency_key.to_owned(),
+            request_digest,
+            customer_id,
+            lines,
+            ordered_at,
+            external_reference: draft.external_reference.clone(),
+            payment_token: draft.payment_token.clone(),
+            traceparent: None,
+        }),
+        Some(_) | None => Err(findings.0),
+    }
+}
+
+fn lines(drafts: &[LineDraft], findings: &mut Findings) -> Vec<CreateOrderLine> {
+    if drafts.is_empty() {
+        findings.add("/lines", "no_lines", "an order has at least one line");
+    }
+    if drafts.len() > LINES_MAX {
+        findings.add(
+            "/lines",
+            "too_many_lines",
+            format!("an order has at most {LINES_MAX} lines, not {}", drafts.len()),
+        );
+        return Vec::new();
+    }
+    drafts.iter().enumerate().filter_map(|(index, draft)| line(index, draft, findings)).collect()
+}
+
+fn line(index: usize, draft: &LineDraft, findings: &mut Findings) -> Option<CreateOrderLine> {
+    let at = |member: &str| format!("/lines/{index}/{member}");
+    let sku = findings.take(&at("sku"), "invalid_sku", Sku::parse(&draft.sku));
+    let quantity = findings.take(&at("quantity"), "invalid_quantity", Quantity::try_from(draft.quantity));
+    let price = draft.unit_price.as_ref().map(|amount| price(index, amount, findings));
+    let unit_price = match price {
+        None => None,
+        Some(parsed) => Some(parsed?),
+    };
+    Some(CreateOrderLine { sku: sku?, quantity: quantity?, unit_price })
+}
+
+fn price(index: usize, amount: &Amount, findings: &mut Findings) -> Option<Money> {
+    let at = |member: &str| format!("/lines/{index}/unit_price/{member}");
+    if amount.minor < 0 {
+        findings.add(
+            at("minor"),
+            "negative_price",
+            format!("a price is not negative, this is {}", amount.minor),
+        );
+    }
+    let currency = findings.take(&at("currency"), "invalid_currency", Currency::parse(&amount.currency))?;
+    (amount.minor >= 0).then(|| Money::new(amount.minor, currency))
+}
+
+fn check_text(pointer: &str, text: Option<&str>, findings: &mut Findings) {
+    match text.map(str::len) {
+        Some(0) => findings.add(pointer, "empty", "leave it out rather than empty"),
+        Some(length) if length > KEY_BYTES_MAX => {
+            findings.add(pointer, "too_long", format!("at most {KEY_BYTES_MAX} bytes, this has {length}"));
+        }
+        Some(_) | None => {}
+    }
+}
