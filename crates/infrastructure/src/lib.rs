@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The adapters: how the world that the use cases ask for is reached. Holds no rule of the business.
+
+pub mod providers;
+pub mod sqlite;

@@ -1,0 +1,185 @@
+//! What came back of a call, and what is known of its effect. The one rule here: nothing is called done or not done
+//! unless the other side, or the lack of a connection to it, says so.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::time::Duration;
+
+use application::ports::Unanswered;
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{limits, retry_after};
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    body: Bytes,
+    retry_after: Option<String>,
+}
+
+/// How far a call got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It waits for its turn or for a connection.
+    Waiting,
+    /// The request is on its way, as far as can be known.
+    Sent,
+}
+
+/// Why there is no whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// There was no connection.
+    Unreachable(String),
+    /// The connection was lost, or the answer cannot be read.
+    Lost(String),
+    /// The time was over.
+    TimedOut(Stage),
+}
+
+/// A definite no, about this call and not about the weather.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The key was closed.
+    KeyClosed,
+    /// There is nothing under the key.
+    UnknownKey,
+    /// They will not do it, for a reason of theirs.
+    Refused {
+        /// Their reason.
+        code: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct RefusalBody<'a> {
+    #[serde(borrow)]
+    code: Cow<'a, str>,
+}
+
+impl Answer {
+    pub(super) async fn read(response: Response<Incoming>) -> Result<Self, Failure> {
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, limits::ANSWER_BYTES_MAX).collect().await.map_err(Failure::lost)?;
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        Ok(Self { status: head.status, body: body.to_bytes(), retry_after: retry_after.map(str::to_owned) })
+    }
+
+    /// Takes answers that say nothing about the call itself for what they are.
+    pub(super) fn settled(self, now: Timestamp) -> Result<Self, Unanswered> {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(Unanswered::NotDone { why: "throttled".to_owned(), retry_after: self.retry_after(now) })
+            }
+            status if status.is_server_error() => Err(unknown(format!("answered {}", status.as_u16()))),
+            _ => Ok(self),
+        }
+    }
+
+    /// What a successful answer says, or the refusal.
+    pub(super) fn verdict<'a, T: Deserialize<'a>>(&'a self) -> Result<Result<T, Refusal>, Unanswered> {
+        if !self.status.is_success() {
+            return self.refusal().map(Err);
+        }
+        serde_json::from_slice(&self.body)
+            .map(Ok)
+            .map_err(|error| unknown(format!("answer unreadable: {error}")))
+    }
+
+    fn refusal(&self) -> Result<Refusal, Unanswered> {
+        let code = serde_json::from_slice(&self.body).ok().map(|body: RefusalBody<'_>| body.code);
+        match (self.status, code.as_deref()) {
+            (StatusCode::CONFLICT, Some("key_closed")) => Ok(Refusal::KeyClosed),
+            (StatusCode::NOT_FOUND, Some("unknown_key")) => Ok(Refusal::UnknownKey),
+            // The key is being worked on, or was used for something else: either way it stands for something.
+            (_, Some("in_progress" | "key_reused")) => Err(unknown(self.described(code.as_deref()))),
+            (
+                StatusCode::PAYMENT_REQUIRED | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY,
+                Some(code),
+            ) => Ok(Refusal::Refused { code: shortened(code) }),
+            (status, code) if is_about_access(status) => Err(unknown(self.described(code))),
+            (status, _) => Ok(Refusal::Refused { code: format!("protocol_{}", status.as_u16()) }),
+        }
+    }
+
+    fn described(&self, code: Option<&str>) -> String {
+        let status = self.status.as_u16();
+        code.map_or_else(
+            || format!("answered {status}"),
+            |code| format!("answered {status} {}", shortened(code)),
+        )
+    }
+
+    fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        retry_after::parse(self.retry_after.as_deref()?, now)
+    }
+}
+
+/// Answers about who asks, where and when, given without looking at what is asked for: what an earlier attempt under
+/// the same key achieved they do not tell.
+fn is_about_access(status: StatusCode) -> bool {
+    status.is_redirection()
+        || matches!(
+            status,
+            StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::NOT_FOUND
+                | StatusCode::METHOD_NOT_ALLOWED
+                | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                | StatusCode::REQUEST_TIMEOUT
+                | StatusCode::CONFLICT
+                | StatusCode::MISDIRECTED_REQUEST
+                | StatusCode::TOO_EARLY
+        )
+}
+
+fn shortened(code: &str) -> String {
+    code.chars().take(limits::CODE_CHARS_MAX).collect()
+}
+
+impl Failure {
+    pub(super) fn unreachable(error: impl Display) -> Self {
+        Self::Unreachable(error.to_string())
+    }
+
+    pub(super) fn lost(error: impl Display) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreachable(why) => not_done(format!("unreachable: {why}")),
+            Failure::Lost(why) => unknown(format!("answer lost: {why}")),
+            Failure::TimedOut(Stage::Waiting) => not_done("no connection in time".to_owned()),
+            Failure::TimedOut(Stage::Sent) => unknown("timed out".to_owned()),
+        }
+    }
+}
+
+impl From<Refusal> for Unanswered {
+    /// For calls that cannot be refused by their nature: it was said that nothing was done.
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::KeyClosed => not_done("key_closed".to_owned()),
+            Refusal::UnknownKey => not_done("unknown_key".to_owned()),
+            Refusal::Refused { code } => not_done(code),
+        }
+    }
+}
+
+pub(super) fn not_done(why: String) -> Unanswered {
+    Unanswered::NotDone { why, retry_after: None }
+}
+
+pub(super) fn unknown(why: String) -> Unanswered {
+    Unanswered::Unknown { why }
+}

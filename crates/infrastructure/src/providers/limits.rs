@@ -1,0 +1,31 @@
+//! Every bound of the providers in one place, related to each other by assertions the compiler checks.
+
+use std::time::Duration;
+
+/// Bytes read of one answer; what is longer is no answer.
+pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Characters of the code of a refusal that are kept.
+pub(super) const CODE_CHARS_MAX: usize = 100;
+/// Longest `Retry-After` that is respected, so that a silly one does not shut a provider out for days.
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// Bytes read at once from an HTTP/1.1 connection: most answers fit into the first read.
+pub(super) const READ_BYTES: usize = 4 * 1024;
+/// Bytes of the head and the part of the body that one HTTP/1.1 connection buffers.
+pub(super) const BUFFER_BYTES_MAX: usize = 32 * 1024;
+
+/// Events in one webhook.
+pub(super) const EVENTS_PER_BATCH_MAX: usize = 1_000;
+/// Characters of each text of an event.
+pub(super) const EVENT_TEXT_CHARS_MAX: usize = 255;
+/// How far the time of a webhook may lie before or after ours.
+pub(super) const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// Signatures looked at in one header.
+pub(super) const SIGNATURES_MAX: usize = 8;
+/// Secrets accepted at the same time while they are rotated.
+pub(super) const SECRETS_MAX: usize = 4;
+/// Characters of a webhook's id.
+pub(super) const WEBHOOK_ID_CHARS_MAX: usize = 255;
+
+const _: () = assert!(READ_BYTES <= BUFFER_BYTES_MAX);
+const _: () = assert!(BUFFER_BYTES_MAX <= ANSWER_BYTES_MAX);
+const _: () = assert!(CODE_CHARS_MAX <= EVENT_TEXT_CHARS_MAX);

@@ -1,0 +1,196 @@
+//! The payment gateway over HTTP. Turns the gateway's words into outcomes and adds none of its own.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use application::ports::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
+use async_trait::async_trait;
+use bus::{BreakerState, Clock};
+use http::Uri;
+use serde::{Deserialize, Serialize};
+
+use super::address::InvalidAddress;
+use super::answer::{Answer, Refusal, unknown};
+use super::client::{Call, ProviderClient};
+use super::settings::ProviderSettings;
+
+const BY_KEY: &str = "/payments/charges/by-key/";
+
+/// A payment gateway that is reached over HTTP.
+pub struct HttpPaymentGateway {
+    client: ProviderClient,
+    charges: Uri,
+}
+
+#[derive(Serialize)]
+struct ChargeBody<'a> {
+    reference: &'a str,
+    amount_minor: i64,
+    currency: &'static str,
+    #[serde(serialize_with = "as_bool")]
+    capture: Capture,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_token: Option<&'a str>,
+}
+
+#[derive(Clone, Copy)]
+enum Capture {
+    Now,
+    Later,
+}
+
+#[derive(Serialize)]
+struct RefundBody {
+    amount_minor: i64,
+}
+
+#[derive(Deserialize)]
+struct ChargeAnswer<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    status: ChargeStatus,
+    #[serde(borrow, default)]
+    code: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ChargeStatus {
+    Authorised,
+    Captured,
+    Declined,
+    Voided,
+    Refunded,
+}
+
+#[derive(Deserialize)]
+struct RefundAnswer {
+    refunded_minor: i64,
+}
+
+#[derive(Deserialize)]
+struct CancelAnswer {
+    outcome: CancelWord,
+    #[serde(default)]
+    refunded_minor: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CancelWord {
+    Voided,
+    Refunded,
+}
+
+impl HttpPaymentGateway {
+    /// A gateway at the address that the settings name. Connects when first called.
+    ///
+    /// # Errors
+    /// An address that is none.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "settings belong to the one adapter they were made for"
+    )]
+    pub fn new(settings: ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, InvalidAddress> {
+        let client = ProviderClient::new(&settings, clock)?;
+        Ok(Self { charges: client.address.target("/payments/charges"), client })
+    }
+
+    /// Whether the gateway is being called, rested or probed.
+    #[must_use]
+    pub fn breaker_state(&self) -> BreakerState {
+        self.client.breaker_state()
+    }
+
+    async fn create(&self, request: &ChargeRequest, capture: Capture) -> Result<ChargeOutcome, Unanswered> {
+        let body = ChargeBody {
+            reference: &request.reference,
+            amount_minor: request.amount.minor,
+            currency: request.amount.currency.code(),
+            capture,
+            payment_token: request.payment_token.as_deref(),
+        };
+        let call = Call::post_json(self.charges.clone(), &body).under(&request.key)?;
+        outcome(&self.client.make(call).await?)
+    }
+
+    fn keyed(&self, key: &str, verb: &'static str) -> Uri {
+        self.client.address.keyed(BY_KEY, key, verb)
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for HttpPaymentGateway {
+    async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        self.create(request, Capture::Now).await
+    }
+
+    async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        self.create(request, Capture::Later).await
+    }
+
+    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
+        outcome(&self.client.make(Call::post(self.keyed(key, "/capture"))).await?)
+    }
+
+    async fn look_up(&self, key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
+        let answer = self.client.make(Call::get(self.keyed(key, ""))).await?;
+        match answer.verdict::<ChargeAnswer<'_>>()? {
+            Ok(charge) => Ok(Some(charge.into())),
+            Err(Refusal::UnknownKey) => Ok(None),
+            Err(Refusal::KeyClosed) => Ok(Some(ChargeOutcome::Closed)),
+            // A question that is refused says nothing about the charge.
+            Err(Refusal::Refused { code }) => Err(unknown(code)),
+        }
+    }
+
+    async fn cancel(&self, key: &str) -> Result<CancelOutcome, Unanswered> {
+        let answer = self.client.make(Call::post(self.keyed(key, "/cancel"))).await?;
+        let said: CancelAnswer = answer.verdict()??;
+        match (said.outcome, said.refunded_minor) {
+            (CancelWord::Voided, _) => Ok(CancelOutcome::Voided),
+            (CancelWord::Refunded, Some(minor)) => Ok(CancelOutcome::Refunded { minor }),
+            (CancelWord::Refunded, None) => Err(unknown("refunded, without saying how much".to_owned())),
+        }
+    }
+
+    async fn refund(&self, key: &str, refund_key: &str, minor: i64) -> Result<CancelOutcome, Unanswered> {
+        let body = RefundBody { amount_minor: minor };
+        let call = Call::post_json(self.keyed(key, "/refund"), &body).under(refund_key)?;
+        let answer = self.client.make(call).await?;
+        let said: RefundAnswer = answer.verdict()??;
+        Ok(CancelOutcome::Refunded { minor: said.refunded_minor })
+    }
+}
+
+fn outcome(answer: &Answer) -> Result<ChargeOutcome, Unanswered> {
+    Ok(match answer.verdict::<ChargeAnswer<'_>>()? {
+        Ok(charge) => charge.into(),
+        Err(Refusal::KeyClosed) => ChargeOutcome::Closed,
+        Err(Refusal::UnknownKey) => ChargeOutcome::Declined { code: "unknown_key".to_owned() },
+        Err(Refusal::Refused { code }) => ChargeOutcome::Declined { code },
+    })
+}
+
+impl From<ChargeAnswer<'_>> for ChargeOutcome {
+    fn from(charge: ChargeAnswer<'_>) -> Self {
+        let reference = charge.id.into_owned();
+        match charge.status {
+            ChargeStatus::Authorised => Self::Authorised { reference },
+            ChargeStatus::Captured => Self::Captured { reference },
+            ChargeStatus::Refunded => Self::Refunded { reference },
+            ChargeStatus::Voided => Self::Closed,
+            ChargeStatus::Declined => {
+                Self::Declined { code: charge.code.map_or_else(|| "declined".to_owned(), Cow::into_owned) }
+            }
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn as_bool<S: serde::Serializer>(capture: &Capture, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(match capture {
+        Capture::Now => true,
+        Capture::Later => false,
+    })
+}
