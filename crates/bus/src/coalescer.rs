@@ -1,9 +1,11 @@
 //! Many callers, one transaction: one flush is under way, whatever arrives meanwhile joins the next. No timer, so an idle
 //! caller waits for nobody, and a busy store is asked once for hundreds.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -83,14 +85,15 @@ impl<C: Coalesce> Coalescer<C> {
 }
 
 async fn serve<C: Coalesce>(work: Arc<C>, mut inbox: mpsc::Receiver<Waiting<C>>, stop: Stop) {
+    let batch_max = work.batch_max().max(1);
     let mut batch = Vec::new();
     loop {
         let received = tokio::select! {
             biased;
-            received = inbox.recv_many(&mut batch, work.batch_max()) => received,
+            received = inbox.recv_many(&mut batch, batch_max) => received,
             () = stop.stopped() => {
                 inbox.close();
-                inbox.recv_many(&mut batch, work.batch_max()).await
+                inbox.recv_many(&mut batch, batch_max).await
             }
         };
         if received == 0 {
@@ -102,7 +105,9 @@ async fn serve<C: Coalesce>(work: Arc<C>, mut inbox: mpsc::Receiver<Waiting<C>>,
 
 async fn answer<C: Coalesce>(work: &C, batch: &mut Vec<Waiting<C>>) {
     let (requests, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|one| (one.request, one.answer)).unzip();
-    match work.flush(&requests).await {
+    // A flush that panics fails its own callers; those of the next one must not pay for it.
+    let flushed = AssertUnwindSafe(work.flush(&requests)).catch_unwind().await;
+    match flushed.unwrap_or_else(|panic| Err(Fault::panicked("coalescer.flush", panic.as_ref()))) {
         Ok(replies) => {
             debug_assert_eq!(replies.len(), answers.len(), "one reply per request");
             for (answer, reply) in answers.into_iter().zip(replies) {

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::consumer::{Effects, Work};
-use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, BATCH_MAX, CONFLICT_ATTEMPTS_MAX};
+use crate::limits::{BATCH_MAX, CONFLICT_ATTEMPTS_MAX, PERFORM_MAX, REASON_CHARS_MAX};
+use crate::retry::Backoff;
 use crate::{
     Clock, Consumer, Delivery, Disposition, Fault, Feed, IdSource, Message, Receipt, RetryPolicy, Settlement,
-    Stop, Store, Unit, Verdict, jittered,
+    Stop, Store, Unit, Verdict,
 };
 
 /// How an endpoint treats its messages.
@@ -44,10 +47,34 @@ pub struct Endpoint<C, U: Unit + ?Sized> {
 
 type WorkOf<C, U> = Work<<C as Consumer<U>>::Message, <C as Consumer<U>>::Answer>;
 
+type IntakeOf<C, U> = Intake<Prepared<WorkOf<C, U>>>;
+
+/// What is on its way in: effects under way, and whether the transport may be asked.
+struct Intake<P> {
+    effects: JoinSet<P>,
+    closed_until: Instant,
+    backoff: Backoff,
+}
+
+impl<P> Default for Intake<P> {
+    fn default() -> Self {
+        Self { effects: JoinSet::new(), closed_until: Instant::now(), backoff: Backoff::default() }
+    }
+}
+
 /// What became of a message before its batch: its effect is done, or it cannot be handled.
 enum Prepared<W> {
     Ready(W),
     Spoilt(Delivery, Fault),
+}
+
+/// How a transaction over some deliveries ended.
+enum Ended {
+    Committed,
+    /// The store is away and we are to stop: nothing is stored, the deliveries come again.
+    Abandoned,
+    /// With these deliveries together it cannot be done.
+    Failed(Fault),
 }
 
 impl<C, U> Endpoint<C, U>
@@ -68,21 +95,9 @@ where
 
     /// Runs until stopped. What is already received is finished, effects under way included; nothing new is taken.
     pub async fn run(&self, mut feed: Box<dyn Feed>, stop: Stop) {
-        let mut effects = JoinSet::new();
-        let mut pause = BACKOFF_MIN;
-        loop {
-            match self.gather(feed.as_mut(), &mut effects, &stop).await {
-                Ok(None) => return,
-                Ok(Some(batch)) => {
-                    pause = BACKOFF_MIN;
-                    self.finish(feed.as_mut(), batch, &stop).await;
-                }
-                Err(fault) => {
-                    tracing::warn!(queue = self.consumer.queue(), %fault, "transport is away");
-                    stop.sleep(jittered(pause, self.ids.as_ref())).await;
-                    pause = (pause * 2).min(BACKOFF_MAX);
-                }
-            }
+        let mut intake = Intake::default();
+        while let Some(batch) = self.gather(feed.as_mut(), &mut intake, &stop).await {
+            self.finish(feed.as_mut(), batch, &stop).await;
         }
     }
 
@@ -90,30 +105,45 @@ where
     async fn gather(
         &self,
         feed: &mut dyn Feed,
-        effects: &mut JoinSet<Prepared<WorkOf<C, U>>>,
+        intake: &mut IntakeOf<C, U>,
         stop: &Stop,
-    ) -> Result<Option<Vec<Prepared<WorkOf<C, U>>>>, Fault> {
+    ) -> Option<Vec<Prepared<WorkOf<C, U>>>> {
         loop {
-            let room = self.room(effects.len());
+            let room = self.room(intake.effects.len());
+            let open = !stop.is_stopped();
+            if !open && intake.effects.is_empty() {
+                return None;
+            }
             tokio::select! {
                 biased;
-                Some(done) = effects.join_next() => return Ok(Some(self.drain(done, effects))),
-                () = stop.stopped(), if effects.is_empty() => return Ok(None),
-                received = feed.receive(room), if room > 0 && !stop.is_stopped() => {
-                    if let Some(batch) = self.begin(received?, effects) {
-                        return Ok(Some(batch));
+                Some(done) = intake.effects.join_next() => return Some(self.drain(done, &mut intake.effects)),
+                () = stop.stopped(), if open => {}
+                received = receive(feed, room, intake.closed_until), if open && room > 0 => match received {
+                    Ok(received) => {
+                        intake.backoff = Backoff::default();
+                        if let Some(batch) = self.begin(received, &mut intake.effects) {
+                            return Some(batch);
+                        }
                     }
-                }
+                    Err(fault) => self.hold_off(intake, &fault),
+                },
             }
         }
     }
 
+    /// The transport is away: nothing is taken for a while. Effects under way still come to their end.
+    fn hold_off(&self, intake: &mut IntakeOf<C, U>, fault: &Fault) {
+        tracing::warn!(queue = self.consumer.queue(), %fault, "transport is away");
+        intake.closed_until = Instant::now() + intake.backoff.next(self.ids.as_ref());
+    }
+
     /// How many more messages may be taken.
     fn room(&self, under_way: usize) -> usize {
+        let batch_max = self.policy.batch_max.max(1);
         match self.consumer.effects() {
-            Effects::None => self.policy.batch_max,
+            Effects::None => batch_max,
             Effects::Outside { at_once_max } => {
-                at_once_max.saturating_sub(under_way).min(self.policy.batch_max)
+                at_once_max.clamp(1, PERFORM_MAX).saturating_sub(under_way).min(batch_max)
             }
         }
     }
@@ -132,12 +162,17 @@ where
                 None
             }
             Effects::None => {
-                let ready =
-                    received.into_iter().map(|delivery| prepare(Arc::clone(&self.consumer), delivery));
-                let ready: Option<Vec<_>> = ready.map(FutureExt::now_or_never).collect();
-                Some(ready.expect("a consumer that declares no effects answers at once"))
+                Some(received.into_iter().map(|delivery| self.prepare_at_once(delivery)).collect())
             }
         }
+    }
+
+    /// Without effects there is nothing to wait for; a consumer that waits all the same would hold up its whole queue.
+    fn prepare_at_once(&self, delivery: Delivery) -> Prepared<WorkOf<C, U>> {
+        prepare(Arc::clone(&self.consumer), delivery.clone()).now_or_never().unwrap_or_else(|| {
+            let text = "it waits, but the consumer declares no effects";
+            Prepared::Spoilt(delivery, Fault::give_up("consumer.perform", text))
+        })
     }
 
     /// All effects that are done by now, up to a batch.
@@ -150,7 +185,7 @@ where
         while batch.len() < self.policy.batch_max {
             match effects.try_join_next() {
                 Some(done) => {
-                    batch.push(done.expect("an effect's panic is caught within it, and none is aborted"))
+                    batch.push(done.expect("an effect's panic is caught within it, and none is aborted"));
                 }
                 None => break,
             }
@@ -160,52 +195,47 @@ where
 
     /// Carries a batch to its end: committed, redelivered or dead-lettered, message by message if need be.
     async fn finish(&self, feed: &mut dyn Feed, batch: Vec<Prepared<WorkOf<C, U>>>, stop: &Stop) {
-        let mut ready = Vec::with_capacity(batch.len());
+        let (mut ready, mut spoilt) = (Vec::with_capacity(batch.len()), Vec::new());
         for prepared in batch {
             match prepared {
                 Prepared::Ready(work) => ready.push(work),
-                Prepared::Spoilt(delivery, fault) => self.set_aside(feed, &delivery, &fault, stop).await,
+                Prepared::Spoilt(delivery, fault) => spoilt.push(self.fate(delivery, &fault)),
             }
         }
-        let mut parts = if ready.is_empty() { Vec::new() } else { vec![ready] };
-        while let Some(part) = parts.pop() {
-            if let Err((mut part, fault)) = self.settle_part(feed, part, stop).await {
-                if part.len() > 1 {
-                    let later = part.split_off(part.len() / 2);
-                    parts.push(later);
-                    parts.push(part);
-                } else if fault.verdict == Verdict::Stale {
+        self.set_aside(feed, spoilt, stop).await;
+        let mut parts = Parts::new(ready);
+        while let Some(mut part) = parts.next() {
+            match self.settle_part(&mut part, stop).await {
+                Ended::Committed => self.acknowledge(feed, &receipts(&part)).await,
+                Ended::Abandoned => {}
+                Ended::Failed(_) if part.len() > 1 => parts.halve(part),
+                Ended::Failed(fault) if fault.verdict == Verdict::Stale => {
                     self.acknowledge(feed, &receipts(&part)).await;
-                } else if let Some(work) = part.first() {
-                    self.set_aside(feed, work.delivery(), &fault, stop).await;
+                }
+                Ended::Failed(fault) => {
+                    let fates = part.iter().map(|work| self.fate(work.delivery().clone(), &fault)).collect();
+                    self.set_aside(feed, fates, stop).await;
                 }
             }
         }
     }
 
-    /// Handles and commits one part, waiting for the store as long as it takes. Gives the part back if it is to be split.
-    async fn settle_part(
-        &self,
-        feed: &mut dyn Feed,
-        mut part: Vec<WorkOf<C, U>>,
-        stop: &Stop,
-    ) -> Result<(), (Vec<WorkOf<C, U>>, Fault)> {
+    /// Handles and commits one part, waiting for the store as long as it takes.
+    async fn settle_part(&self, part: &mut [WorkOf<C, U>], stop: &Stop) -> Ended {
         let mut conflicts = 0;
-        let mut pause = BACKOFF_MIN;
+        let mut backoff = Backoff::default();
         loop {
-            let Err(fault) = self.attempt(&mut part).await else {
-                self.acknowledge(feed, &receipts(&part)).await;
-                return Ok(());
+            let Err(fault) = self.attempt(part).await else {
+                return Ended::Committed;
             };
             match fault.verdict {
                 Verdict::Conflict if conflicts < CONFLICT_ATTEMPTS_MAX => conflicts += 1,
-                Verdict::Retry if stop.is_stopped() => return Ok(()),
+                Verdict::Retry if stop.is_stopped() => return Ended::Abandoned,
                 Verdict::Retry => {
                     tracing::warn!(queue = self.consumer.queue(), %fault, "store is away");
-                    stop.sleep(jittered(pause, self.ids.as_ref())).await;
-                    pause = (pause * 2).min(BACKOFF_MAX);
+                    backoff.wait(self.ids.as_ref(), stop).await;
                 }
-                Verdict::Conflict | Verdict::Stale | Verdict::GiveUp => return Err((part, fault)),
+                Verdict::Conflict | Verdict::Stale | Verdict::GiveUp => return Ended::Failed(fault),
             }
         }
     }
@@ -214,8 +244,9 @@ where
     async fn attempt(&self, part: &mut [WorkOf<C, U>]) -> Result<(), Fault> {
         part.iter_mut().for_each(Work::reset);
         let mut unit = self.store.begin().await?;
-        let handled = AssertUnwindSafe(self.consumer.handle(unit.as_mut(), part)).catch_unwind().await;
-        handled.unwrap_or_else(|panic| Err(Fault::give_up("consumer.handle", panic_text(panic.as_ref()))))?;
+        let handling = async { self.consumer.handle(unit.as_mut(), part).await };
+        let handled = AssertUnwindSafe(handling).catch_unwind().await;
+        handled.unwrap_or_else(|panic| Err(Fault::panicked("consumer.handle", panic.as_ref())))?;
         let at = self.clock.now();
         let settle = |work: &WorkOf<C, U>| Settlement {
             delivery: work.delivery().clone(),
@@ -226,46 +257,66 @@ where
         unit.commit().await
     }
 
-    /// Delayed redelivery, or the dead letters when it has had its chances.
-    async fn set_aside(&self, feed: &mut dyn Feed, delivery: &Delivery, fault: &Fault, stop: &Stop) {
-        let disposition = self.fate(delivery, fault);
-        let mut pause = BACKOFF_MIN;
-        while let Err(away) = self.store_fate(delivery, &disposition).await {
-            if away.verdict == Verdict::Stale {
-                break;
+    /// Stores what becomes of messages that could not be handled; all in one transaction unless one of them spoils it.
+    async fn set_aside(&self, feed: &mut dyn Feed, fates: Vec<Settlement>, stop: &Stop) {
+        let mut parts = Parts::new(fates);
+        while let Some(part) = parts.next() {
+            let receipts: Vec<_> = part.iter().map(|fate| fate.delivery.receipt.clone()).collect();
+            match self.settle_fates(&part, stop).await {
+                Ended::Committed => self.acknowledge(feed, &receipts).await,
+                Ended::Abandoned => {}
+                Ended::Failed(_) if part.len() > 1 => parts.halve(part),
+                Ended::Failed(fault) if fault.verdict == Verdict::Stale => {
+                    self.acknowledge(feed, &receipts).await;
+                }
+                // Not acknowledged, so it is not lost: it comes again with the next start, and holds up nobody until then.
+                Ended::Failed(fault) => {
+                    tracing::error!(queue = self.consumer.queue(), %fault, "message cannot even be set aside");
+                }
             }
-            if stop.is_stopped() {
-                return;
-            }
-            tracing::warn!(queue = self.consumer.queue(), fault = %away, "store is away");
-            stop.sleep(jittered(pause, self.ids.as_ref())).await;
-            pause = (pause * 2).min(BACKOFF_MAX);
         }
-        self.acknowledge(feed, std::slice::from_ref(&delivery.receipt)).await;
     }
 
-    fn fate(&self, delivery: &Delivery, fault: &Fault) -> Disposition {
+    async fn settle_fates(&self, fates: &[Settlement], stop: &Stop) -> Ended {
+        let mut backoff = Backoff::default();
+        loop {
+            let Err(fault) = self.store_fates(fates).await else {
+                return Ended::Committed;
+            };
+            match fault.verdict {
+                Verdict::Stale | Verdict::GiveUp => return Ended::Failed(fault),
+                Verdict::Retry | Verdict::Conflict if stop.is_stopped() => return Ended::Abandoned,
+                Verdict::Retry | Verdict::Conflict => {
+                    tracing::warn!(queue = self.consumer.queue(), %fault, "store is away");
+                    backoff.wait(self.ids.as_ref(), stop).await;
+                }
+            }
+        }
+    }
+
+    async fn store_fates(&self, fates: &[Settlement]) -> Result<(), Fault> {
+        let mut unit = self.store.begin().await?;
+        unit.settle(fates.to_vec()).await?;
+        unit.commit().await
+    }
+
+    /// Delayed redelivery, or the dead letters when it has had its chances.
+    fn fate(&self, delivery: Delivery, fault: &Fault) -> Settlement {
         let queue = self.consumer.queue();
-        let reason = fault.to_string();
-        match self.policy.redelivery.pause(delivery.envelope.attempt + 1, None, self.ids.as_ref()) {
+        let at = self.clock.now();
+        let reason = storable(&fault.to_string());
+        let attempt = delivery.envelope.attempt.saturating_add(1);
+        let disposition = match self.policy.redelivery.pause(attempt, None, self.ids.as_ref()) {
             Some(pause) => {
                 tracing::warn!(queue, message = %delivery.envelope.id, reason, "message comes again later");
-                let due_at = self.clock.now().saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
-                Disposition::Redeliver { due_at, reason }
+                Disposition::Redeliver { due_at: at.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
             }
             None => {
                 tracing::error!(queue, message = %delivery.envelope.id, reason, "message goes to the dead letters");
                 Disposition::DeadLetter { reason }
             }
-        }
-    }
-
-    async fn store_fate(&self, delivery: &Delivery, disposition: &Disposition) -> Result<(), Fault> {
-        let mut unit = self.store.begin().await?;
-        let settlement =
-            Settlement { delivery: delivery.clone(), disposition: disposition.clone(), at: self.clock.now() };
-        unit.settle(vec![settlement]).await?;
-        unit.commit().await
+        };
+        Settlement { delivery, disposition, at }
     }
 
     /// A failed acknowledgement only means that the deliveries come again; the commit has made them repeats.
@@ -276,31 +327,57 @@ where
     }
 }
 
+/// Parts of a batch, first to last, halved where need be.
+struct Parts<W>(Vec<Vec<W>>);
+
+impl<W> Parts<W> {
+    fn new(all: Vec<W>) -> Self {
+        Self(vec![all])
+    }
+
+    fn next(&mut self) -> Option<Vec<W>> {
+        self.0.pop().filter(|part| !part.is_empty())
+    }
+
+    fn halve(&mut self, mut part: Vec<W>) {
+        let later = part.split_off(part.len() / 2);
+        self.0.extend([later, part]);
+    }
+}
+
+/// Asks the transport, but not before `opens_at`. Safe to drop while waiting, as the feed is.
+async fn receive(feed: &mut dyn Feed, max: usize, opens_at: Instant) -> Result<Vec<Delivery>, Fault> {
+    if opens_at > Instant::now() {
+        tokio::time::sleep_until(opens_at).await;
+    }
+    feed.receive(max).await
+}
+
+/// Decodes a message and performs its effect. A panic in either is the message's own misfortune.
 async fn prepare<C, U>(consumer: Arc<C>, delivery: Delivery) -> Prepared<WorkOf<C, U>>
 where
     C: Consumer<U>,
     U: Unit + ?Sized,
 {
     let envelope = Arc::clone(&delivery.envelope);
-    let message = match C::Message::decode(&envelope.kind, &envelope.body) {
-        Ok(message) => message,
-        Err(fault) => return Prepared::Spoilt(delivery, fault),
+    let preparing = async {
+        let message = C::Message::decode(&envelope.kind, &envelope.body)?;
+        let answer = consumer.perform(&message, &envelope).await?;
+        Ok((message, answer))
     };
-    match AssertUnwindSafe(consumer.perform(&message, &envelope)).catch_unwind().await {
-        Ok(Ok(answer)) => Prepared::Ready(Work::new(delivery, message, answer)),
-        Ok(Err(fault)) => Prepared::Spoilt(delivery, fault),
-        Err(panic) => {
-            Prepared::Spoilt(delivery, Fault::give_up("consumer.perform", panic_text(panic.as_ref())))
-        }
+    let prepared = AssertUnwindSafe(preparing).catch_unwind().await;
+    match prepared.unwrap_or_else(|panic| Err(Fault::panicked("consumer.perform", panic.as_ref()))) {
+        Ok((message, answer)) => Prepared::Ready(Work::new(delivery, message, answer)),
+        Err(fault) => Prepared::Spoilt(delivery, fault),
     }
+}
+
+/// A reason as every store can keep it: of bounded length and without control characters.
+fn storable(reason: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    reason.chars().take(REASON_CHARS_MAX).map(printable).collect()
 }
 
 fn receipts<M, A>(part: &[Work<M, A>]) -> Vec<Receipt> {
     part.iter().map(|work| work.delivery().receipt.clone()).collect()
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("panicked: {}", text.unwrap_or_else(|| "without a text".to_owned()))
 }

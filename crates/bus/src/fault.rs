@@ -1,6 +1,7 @@
 //! Failure as a decision: every fault says what was being done and what to do about it.
 //! A "no" of the business is not a fault; it is an ordinary value and never passes through here.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
@@ -40,6 +41,13 @@ impl Fault {
     /// Trying again will not help.
     pub fn give_up(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(operation, Verdict::GiveUp, source)
+    }
+
+    /// The act panicked; trying again will not help.
+    pub(crate) fn panicked(operation: &'static str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::give_up(operation, format!("panicked: {}", text.unwrap_or("without a text")))
     }
 
     /// The other side is away for now.

@@ -35,6 +35,9 @@ pub const RELAY_POLL: Duration = Duration::from_millis(500);
 /// Attempts at a conflicting batch before it is treated as poisoned.
 pub const CONFLICT_ATTEMPTS_MAX: u32 = 8;
 
+/// Characters of an error text that are kept with a message.
+pub const REASON_CHARS_MAX: usize = 2_000;
+
 /// Longest pause between attempts while the store or broker is away.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
 

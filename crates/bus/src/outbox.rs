@@ -1,15 +1,18 @@
 //! The relay between the store and a broker of its own: leases outgoing rows, sends them, and removes them once confirmed.
 //! No transaction is open while the broker is waited for; rows of a relay that died are leased again after a while.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
-use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_POLL};
-use crate::{Clock, Envelope, Fault, IdSource, Stop, Transport, jittered};
+use crate::limits::{RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_POLL};
+use crate::retry::Backoff;
+use crate::{Clock, Envelope, Fault, IdSource, Stop, Transport, Verdict};
 
 /// An outgoing row held by one relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,17 @@ pub struct Relay {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     holder: Uuid,
+    wake: Arc<Notify>,
+    in_hand: Mutex<InHand>,
+}
+
+/// Rows under our lease. Kept over a failed step, so that a broker that is away for a moment costs no wait for the lease
+/// to end, and one that is away for long does not make us lease the whole outbox.
+#[derive(Default)]
+struct InHand {
+    unsent: VecDeque<Leased>,
+    sent: Vec<i64>,
+    until: Timestamp,
 }
 
 impl Relay {
@@ -60,44 +74,100 @@ impl Relay {
         ids: Arc<dyn IdSource>,
     ) -> Self {
         let holder = ids.next(clock.now());
-        Self { outbox, transport, clock, ids, holder }
+        let (wake, in_hand) = (Arc::default(), Mutex::default());
+        Self { outbox, transport, clock, ids, holder, wake, in_hand }
+    }
+
+    /// The same, looking at the outbox as soon as it is notified, and not only every [`RELAY_POLL`].
+    #[must_use]
+    pub fn woken_by(self, wake: Arc<Notify>) -> Self {
+        Self { wake, ..self }
     }
 
     /// Runs until stopped.
     pub async fn run(&self, stop: Stop) {
-        let mut pause = BACKOFF_MIN;
+        let mut backoff = Backoff::default();
         while !stop.is_stopped() {
             match self.step().await {
-                Ok(RELAY_BATCH_MAX..) => pause = BACKOFF_MIN,
-                Ok(_) => {
-                    pause = BACKOFF_MIN;
-                    stop.sleep(RELAY_POLL).await;
+                Ok(0) => {
+                    backoff = Backoff::default();
+                    tokio::select! {
+                        () = self.wake.notified() => {}
+                        () = stop.sleep(RELAY_POLL) => {}
+                    }
                 }
+                // More may have come in meanwhile.
+                Ok(_) => backoff = Backoff::default(),
                 Err(fault) => {
                     tracing::warn!(%fault, "outgoing messages wait");
-                    stop.sleep(jittered(pause, self.ids.as_ref())).await;
-                    pause = (pause * 2).min(BACKOFF_MAX);
+                    backoff.wait(self.ids.as_ref(), &stop).await;
                 }
             }
         }
     }
 
-    /// Sends one slice; returns how many rows left the outbox.
+    /// Sends one slice; returns how many rows left the outbox. A row that can never be sent stays there under its lease and
+    /// holds up nobody.
     ///
     /// # Errors
     /// Those of the store and of the transport; rows that were sent but not removed are sent again.
     pub async fn step(&self) -> Result<usize, Fault> {
+        let mut hand = self.in_hand.lock().await;
+        let left_over = self.remove(&mut hand).await?;
+        self.take_up(&mut hand).await?;
+        let sending = self.send(&mut hand).await;
+        let removed = self.remove(&mut hand).await?;
+        sending.map(|()| left_over + removed)
+    }
+
+    /// Leases rows, unless there are some in hand whose lease lasts until they are confirmed.
+    async fn take_up(&self, hand: &mut InHand) -> Result<(), Fault> {
         let now = self.clock.now();
-        let until = now.saturating_add(RELAY_LEASE).unwrap_or(Timestamp::MAX);
-        let leased = self.outbox.lease(self.holder, now, until, RELAY_BATCH_MAX).await?;
-        if leased.is_empty() {
+        if !hand.unsent.is_empty() && later(now, RELAY_CONFIRM_MAX) < hand.until {
+            return Ok(());
+        }
+        hand.unsent.clear();
+        hand.until = later(now, RELAY_LEASE);
+        hand.unsent = self.outbox.lease(self.holder, now, hand.until, RELAY_BATCH_MAX).await?.into();
+        Ok(())
+    }
+
+    /// Sends what is in hand; by halves where a row cannot be sent, until it stands alone.
+    async fn send(&self, hand: &mut InHand) -> Result<(), Fault> {
+        let mut slice = hand.unsent.len();
+        while !hand.unsent.is_empty() {
+            slice = slice.clamp(1, hand.unsent.len());
+            let envelopes: Vec<Envelope> =
+                hand.unsent.iter().take(slice).map(|row| row.envelope.clone()).collect();
+            match within(RELAY_CONFIRM_MAX, self.transport.send(&envelopes)).await {
+                Ok(()) => {
+                    hand.sent.extend(hand.unsent.drain(..slice).map(|row| row.position));
+                    slice = hand.unsent.len();
+                }
+                Err(fault) if fault.verdict != Verdict::GiveUp => return Err(fault),
+                Err(_) if slice > 1 => slice /= 2,
+                Err(fault) => {
+                    let row = hand.unsent.pop_front();
+                    tracing::error!(%fault, message = ?row.map(|row| row.envelope.id), "message cannot be sent");
+                    slice = hand.unsent.len();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, hand: &mut InHand) -> Result<usize, Fault> {
+        if hand.sent.is_empty() {
             return Ok(0);
         }
-        let (positions, envelopes): (Vec<_>, Vec<_>) =
-            leased.into_iter().map(|row| (row.position, row.envelope)).unzip();
-        within(RELAY_CONFIRM_MAX, self.transport.send(&envelopes)).await?;
-        self.outbox.remove(self.holder, &positions).await
+        let removed = self.outbox.remove(self.holder, &hand.sent).await?;
+        hand.sent.clear();
+        Ok(removed)
     }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 async fn within(limit: Duration, sending: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{IdSource, clock};
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
+use crate::{IdSource, Stop, clock};
 
 /// A schedule of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,30 @@ impl RetryPolicy {
         let doubled = self.first.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
         let own = clock::jittered(doubled.min(self.longest), ids);
         Some(retry_after.map_or(own, |asked| own.max(asked)))
+    }
+}
+
+/// Growing pauses while something that must come back is away.
+#[derive(Debug)]
+pub(crate) struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(BACKOFF_MIN)
+    }
+}
+
+impl Backoff {
+    /// The next pause, with jitter.
+    pub(crate) fn next(&mut self, ids: &dyn IdSource) -> Duration {
+        let pause = clock::jittered(self.0, ids);
+        self.0 = (self.0 * 2).min(BACKOFF_MAX);
+        pause
+    }
+
+    /// Waits for the next pause, or for the signal.
+    pub(crate) async fn wait(&mut self, ids: &dyn IdSource, stop: &Stop) {
+        stop.sleep(self.next(ids)).await;
     }
 }
 

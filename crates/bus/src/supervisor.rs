@@ -1,11 +1,12 @@
 //! Keeps services running: one that panics or ends early is started again after a pause, and everybody can see its state.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::Stop;
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
@@ -92,18 +93,24 @@ where
     R: Future<Output = ()>,
 {
     let mut pause = BACKOFF_MIN;
-    loop {
-        let ended = AssertUnwindSafe(start(stop.clone())).catch_unwind().await;
+    while !stop.is_stopped() {
+        board.set(place, Running::Yes);
+        let started = Instant::now();
+        let ended = match catch_unwind(AssertUnwindSafe(|| start(stop.clone()))) {
+            Ok(run) => AssertUnwindSafe(run).catch_unwind().await,
+            Err(panic) => Err(panic),
+        };
         if stop.is_stopped() {
-            board.set(place, Running::Stopped);
-            return;
+            break;
         }
         tracing::error!(service = name, panicked = ended.is_err(), "service fell and is started again");
         board.set(place, Running::Restarting);
+        // One that ran well for a while has earned a quick start; only falls in a row make the pause grow.
+        pause = if started.elapsed() > BACKOFF_MAX { BACKOFF_MIN } else { pause };
         stop.sleep(pause).await;
         pause = (pause * 2).min(BACKOFF_MAX);
-        board.set(place, Running::Yes);
     }
+    board.set(place, Running::Stopped);
 }
 
 impl Board {
