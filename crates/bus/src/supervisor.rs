@@ -62,6 +62,26 @@ impl Supervisor {
         self.tasks.spawn(keep_running(name, place, board, stop, start));
     }
 
+    /// The signal that stops this set.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Runs a service that can only be started once, such as the one end of a channel.
+    pub fn run_once(&mut self, name: &'static str, service: impl Future<Output = ()> + Send + 'static) {
+        let (stop, board) = (self.stop.clone(), self.board.clone());
+        let place = board.add(name);
+        self.tasks.spawn(async move {
+            let ended = AssertUnwindSafe(service).catch_unwind().await;
+            if !stop.is_stopped() {
+                tracing::error!(service = name, panicked = ended.is_err(), "service ended and cannot be started again");
+                stop.stop();
+            }
+            board.set(place, Running::Stopped);
+        });
+    }
+
     /// The state of every service.
     pub fn statuses(&self) -> impl Fn() -> Vec<ServiceStatus> + Send + Sync + 'static {
         let board = self.board.clone();

@@ -1,0 +1,41 @@
+//! `orderwright check` and `orderwright migrate`: are the books right, and is the database of this version.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use application::ports::Readers;
+use infrastructure::sqlite::Exclusive;
+
+use super::{Format, Shared};
+use crate::wiring;
+
+/// Mistakes listed at most.
+const MISTAKES_MAX: usize = 1_000;
+
+pub(super) async fn check(shared: &Shared) -> Result<ExitCode> {
+    let config = shared.config(None)?;
+    let store = wiring::open_store(&config, Exclusive::No)?;
+    let now = wiring::context(&config).clock.now();
+    let broken = store.broken_invariants(now, MISTAKES_MAX).await?;
+    match shared.format() {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&broken)?),
+        Format::Text if broken.is_empty() => println!("the books are right: all invariants that the store can tell of hold"),
+        Format::Text => {
+            for mistake in &broken {
+                println!("invariant {}: {}: {}", mistake.invariant, mistake.subject, mistake.detail);
+            }
+        }
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(super) async fn migrate(shared: &Shared) -> Result<ExitCode> {
+    let config = shared.config(None)?;
+    let store = wiring::open_store(&config, Exclusive::No)?;
+    let version = store.schema_version().await?;
+    match shared.format() {
+        Format::Json => println!("{{\"schema_version\":{version}}}"),
+        Format::Text => println!("{} has tables of version {version}", config.database),
+    }
+    Ok(ExitCode::SUCCESS)
+}

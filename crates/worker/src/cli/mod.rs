@@ -1,0 +1,137 @@
+//! The command line: every command is one file, every failure one line that says what to do, with an exit code to match.
+
+mod check;
+mod commands_on_orders;
+mod config_file;
+mod outputs;
+mod sandbox_provider;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Overrides};
+use crate::telemetry::{self, Verbosity};
+
+pub use outputs::Format;
+
+/// An order processing pipeline with inventory management.
+#[derive(Debug, Parser)]
+#[command(name = "orderwright", version, about, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command understands.
+#[derive(Debug, Args)]
+pub struct Shared {
+    /// Configuration file; `config show` prints one to start from.
+    #[arg(long, global = true, env = "ORDERWRIGHT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the data lies: a path, or sqlite:PATH.
+    #[arg(long, global = true, env = "ORDERWRIGHT_DATABASE", value_name = "ADDRESS")]
+    database: Option<String>,
+    /// Base address of the payment gateway.
+    #[arg(long, global = true, env = "ORDERWRIGHT_PAYMENT_URL", value_name = "URL")]
+    payment_url: Option<String>,
+    /// Base address of the shipping provider.
+    #[arg(long, global = true, env = "ORDERWRIGHT_SHIPPING_URL", value_name = "URL")]
+    shipping_url: Option<String>,
+    /// Secret that signs the providers' webhooks.
+    #[arg(long, global = true, env = "ORDERWRIGHT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    webhook_secret: Option<String>,
+    /// Answer as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run API, pipeline and store in one process.
+    Serve(serve::Serve),
+    /// Run the payment and shipping provider to develop and test against.
+    Sandbox(sandbox_provider::SandboxProvider),
+    /// Bring the database up to date and say its version.
+    Migrate,
+    /// Check the five invariants over everything that is stored.
+    Check,
+    /// Look at the configuration.
+    Config(config_file::ConfigFile),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Look at the order saga's definition.
+    Saga(outputs::SagaDefinition),
+    #[command(flatten)]
+    OnOrders(commands_on_orders::OnOrders),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let verbosity = match cli.command {
+        Command::Serve(_) => Verbosity::Serving,
+        Command::Sandbox(_)
+        | Command::Migrate
+        | Command::Check
+        | Command::Config(_)
+        | Command::Openapi
+        | Command::Saga(_)
+        | Command::OnOrders(_) => Verbosity::Command,
+    };
+    telemetry::start(verbosity);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(dispatch(cli))
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let Cli { shared, command } = cli;
+    match command {
+        Command::Serve(serve) => serve.run(&shared).await,
+        Command::Sandbox(sandbox) => sandbox.run(&shared).await,
+        Command::Migrate => check::migrate(&shared).await,
+        Command::Check => check::check(&shared).await,
+        Command::Config(config) => config.run(&shared),
+        Command::Openapi => outputs::openapi(),
+        Command::Saga(saga) => Ok(saga.run()),
+        Command::OnOrders(command) => command.run(&shared).await,
+    }
+}
+
+impl Shared {
+    /// The configuration that these flags lead to.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn config(&self, listen: Option<&str>) -> Result<Config> {
+        Ok(Config::load(&Overrides {
+            file: self.config.clone(),
+            listen: listen.map(str::to_owned),
+            database: self.database.clone(),
+            payment_url: self.payment_url.clone(),
+            shipping_url: self.shipping_url.clone(),
+            webhook_secret: self.webhook_secret.clone(),
+        })?)
+    }
+
+    /// How answers are written.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::Text }
+    }
+}

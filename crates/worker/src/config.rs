@@ -1,0 +1,381 @@
+//! Configuration: built-in defaults, then a file, then the environment, then flags; checked as a whole, every mistake
+//! named at once. Secrets never appear in what is shown.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use application::pipeline::PipelineSettings;
+use application::saga::StageLimits;
+use bus::RetryPolicy;
+use serde::{Deserialize, Serialize};
+
+/// The file as it ships: every key, with its default and its meaning.
+pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address that the API listens on.
+    pub listen: String,
+    /// Where the data lies: a path, or `sqlite:PATH`.
+    pub database: String,
+    /// The payment gateway and the shipping provider.
+    pub providers: Providers,
+    /// How long stages may take.
+    pub limits: Limits,
+    /// How the pipeline works.
+    pub pipeline: Pipeline,
+    /// What is kept, and for how long.
+    pub retention: Retention,
+}
+
+/// The outside.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Providers {
+    /// Base address of the payment gateway.
+    pub payment_url: String,
+    /// Base address of the shipping provider.
+    pub shipping_url: String,
+    /// Secret that signs their webhooks.
+    pub webhook_secret: Secret,
+    /// Time limit of one call, in milliseconds.
+    pub call_limit_ms: u64,
+    /// Calls under way at once, per kind.
+    pub calls_at_once_max: usize,
+}
+
+/// How long stages may take, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// From acceptance to hand-over.
+    pub order_ms: u64,
+    /// To the gateway's final word.
+    pub payment_ms: u64,
+    /// To the carrier's booking.
+    pub shipping_ms: u64,
+    /// Between two questions to a silent carrier.
+    pub delivery_poll_ms: u64,
+    /// For one undoing, before a person is asked.
+    pub undo_ms: u64,
+}
+
+/// How the pipeline works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pipeline {
+    /// Messages in one transaction.
+    pub batch_max: usize,
+    /// Retries of a charge or booking.
+    pub call_retries_max: u32,
+    /// Pause before the first of them, in milliseconds; it doubles.
+    pub call_retry_first_ms: u64,
+    /// Retries of an undoing, before a person is asked.
+    pub undo_retries_max: u32,
+    /// Pause before the first of them, in milliseconds; it doubles.
+    pub undo_retry_first_ms: u64,
+    /// How long a graceful stop may take, in milliseconds.
+    pub stop_limit_ms: u64,
+}
+
+/// What is kept, and for how long, in hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Answers under an idempotency key.
+    pub idempotency_hours: u64,
+    /// Ids of webhook events.
+    pub inbox_hours: u64,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for whoever must use it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("******")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("******")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            database: "data/orderwright.db".to_owned(),
+            providers: Providers::default(),
+            limits: Limits::default(),
+            pipeline: Pipeline::default(),
+            retention: Retention::default(),
+        }
+    }
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self {
+            payment_url: "http://127.0.0.1:8090".to_owned(),
+            shipping_url: "http://127.0.0.1:8090".to_owned(),
+            webhook_secret: Secret("sandbox-secret".to_owned()),
+            call_limit_ms: 5_000,
+            calls_at_once_max: bus::limits::PERFORM_MAX,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limits = application::saga::STAGE_LIMITS;
+        Self {
+            order_ms: millis(limits.order),
+            payment_ms: millis(limits.payment),
+            shipping_ms: millis(limits.shipping),
+            delivery_poll_ms: millis(limits.delivery_poll),
+            undo_ms: millis(limits.undo),
+        }
+    }
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        let settings = PipelineSettings::default();
+        Self {
+            batch_max: settings.batch_max,
+            call_retries_max: settings.call_retry.retries_max,
+            call_retry_first_ms: millis(settings.call_retry.first),
+            undo_retries_max: settings.undo_retry.retries_max,
+            undo_retry_first_ms: millis(settings.undo_retry.first),
+            stop_limit_ms: 10_000,
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { idempotency_hours: 24, inbox_hours: 72 }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What flags and environment say, over file and defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--config` / `ORDERWRIGHT_CONFIG`.
+    pub file: Option<PathBuf>,
+    /// `--listen` / `ORDERWRIGHT_LISTEN`.
+    pub listen: Option<String>,
+    /// `--database` / `ORDERWRIGHT_DATABASE`.
+    pub database: Option<String>,
+    /// `--payment-url` / `ORDERWRIGHT_PAYMENT_URL`.
+    pub payment_url: Option<String>,
+    /// `--shipping-url` / `ORDERWRIGHT_SHIPPING_URL`.
+    pub shipping_url: Option<String>,
+    /// `ORDERWRIGHT_WEBHOOK_SECRET`.
+    pub webhook_secret: Option<String>,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct Mistakes(pub Vec<String>);
+
+impl Config {
+    /// Reads and checks the whole.
+    ///
+    /// # Errors
+    /// All mistakes at once: an unreadable or malformed file, unknown keys, values out of range.
+    pub fn load(overrides: &Overrides) -> Result<Self, Mistakes> {
+        let mut config = match &overrides.file {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        overrides.apply(&mut config);
+        let mistakes = config.mistakes();
+        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
+    }
+
+    fn read(path: &Path) -> Result<Self, Mistakes> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Mistakes(vec![format!("cannot read the configuration file {name}: {error}")]))?;
+        toml::from_str(&text).map_err(|error| {
+            let place = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            Mistakes(vec![format!("{name}:{place}: {}", error.message().replace('\n', " "))])
+        })
+    }
+
+    /// Values that cannot work, each with what would.
+    fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut expect = |holds: bool, mistake: String| {
+            if !holds {
+                mistakes.push(mistake);
+            }
+        };
+        expect(
+            self.listen.parse::<SocketAddr>().is_ok(),
+            format!("listen = '{}' is not an address; write IP:PORT, such as 127.0.0.1:8080", self.listen),
+        );
+        expect(
+            self.database_path().is_some(),
+            format!("database = '{}' is not known; write a path or sqlite:PATH", self.database),
+        );
+        for (key, url) in
+            [("payment_url", &self.providers.payment_url), ("shipping_url", &self.providers.shipping_url)]
+        {
+            expect(
+                url.starts_with("http://"),
+                format!("providers.{key} = '{url}' is not an address; write http://HOST:PORT"),
+            );
+        }
+        expect(!self.providers.webhook_secret.expose().is_empty(), "providers.webhook_secret is empty".to_owned());
+        for (key, value, least) in self.numbers() {
+            expect(value >= least, format!("{key} = {value} is too small; at least {least}"));
+        }
+        expect(
+            self.limits.payment_ms < self.limits.order_ms && self.limits.shipping_ms < self.limits.order_ms,
+            format!(
+                "limits.order_ms = {} must be longer than payment_ms and shipping_ms, or every slow order is cancelled",
+                self.limits.order_ms
+            ),
+        );
+        mistakes
+    }
+
+    fn numbers(&self) -> [(&'static str, u64, u64); 10] {
+        let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        [
+            ("providers.call_limit_ms", self.providers.call_limit_ms, 10),
+            ("providers.calls_at_once_max", size(self.providers.calls_at_once_max), 1),
+            ("limits.order_ms", self.limits.order_ms, 100),
+            ("limits.payment_ms", self.limits.payment_ms, 50),
+            ("limits.shipping_ms", self.limits.shipping_ms, 50),
+            ("limits.delivery_poll_ms", self.limits.delivery_poll_ms, 50),
+            ("limits.undo_ms", self.limits.undo_ms, 50),
+            ("pipeline.batch_max", size(self.pipeline.batch_max), 1),
+            ("retention.idempotency_hours", self.retention.idempotency_hours, 1),
+            ("retention.inbox_hours", self.retention.inbox_hours, 1),
+        ]
+    }
+
+    /// Where the embedded database lies.
+    #[must_use]
+    pub fn database_path(&self) -> Option<PathBuf> {
+        let path = self.database.strip_prefix("sqlite:").unwrap_or(&self.database);
+        let known = !path.is_empty() && !path.contains("://");
+        known.then(|| PathBuf::from(path))
+    }
+
+    /// The settings of the pipeline.
+    #[must_use]
+    pub fn pipeline_settings(&self) -> PipelineSettings {
+        let defaults = PipelineSettings::default();
+        let ms = Duration::from_millis;
+        PipelineSettings {
+            limits: StageLimits {
+                order: ms(self.limits.order_ms),
+                payment: ms(self.limits.payment_ms),
+                shipping: ms(self.limits.shipping_ms),
+                delivery_poll: ms(self.limits.delivery_poll_ms),
+                undo: ms(self.limits.undo_ms),
+            },
+            call_retry: RetryPolicy {
+                retries_max: self.pipeline.call_retries_max,
+                first: ms(self.pipeline.call_retry_first_ms),
+                ..defaults.call_retry
+            },
+            undo_retry: RetryPolicy {
+                retries_max: self.pipeline.undo_retries_max,
+                first: ms(self.pipeline.undo_retry_first_ms),
+                ..defaults.undo_retry
+            },
+            calls_at_once_max: self.providers.calls_at_once_max,
+            batch_max: self.pipeline.batch_max,
+            ..defaults
+        }
+    }
+}
+
+impl Overrides {
+    fn apply(&self, config: &mut Config) {
+        let set = |target: &mut String, value: &Option<String>| {
+            if let Some(value) = value {
+                target.clone_from(value);
+            }
+        };
+        set(&mut config.listen, &self.listen);
+        set(&mut config.database, &self.database);
+        set(&mut config.providers.payment_url, &self.payment_url);
+        set(&mut config.providers.shipping_url, &self.shipping_url);
+        if let Some(secret) = &self.webhook_secret {
+            config.providers.webhook_secret = Secret(secret.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_as_it_ships_says_exactly_the_defaults() {
+        let shipped: Config = toml::from_str(DEFAULT_FILE).expect("the shipped file is well-formed");
+        assert_eq!(shipped, Config::default());
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let mut config = Config { listen: "nowhere".to_owned(), database: "oracle://x".to_owned(), ..Config::default() };
+        config.pipeline.batch_max = 0;
+        config.limits.order_ms = 1_000;
+        let mistakes = config.mistakes().join("\n");
+        for named in ["listen = 'nowhere'", "database = 'oracle://x'", "pipeline.batch_max = 0", "limits.order_ms = 1000"] {
+            assert!(mistakes.contains(named), "{named} is missing in:\n{mistakes}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let folder = std::env::temp_dir().join(format!("orderwright-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder for the test");
+        let path = folder.join("bad.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\n\n[limits]\norder_mss = 5\n").expect("a file for the test");
+        let mistakes = Config::read(&path).expect_err("order_mss is unknown").to_string();
+        std::fs::remove_dir_all(&folder).expect("the folder is ours");
+        assert!(mistakes.contains("bad.toml:4") && mistakes.contains("order_mss"), "{mistakes}");
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let config = Config::default();
+        assert!(!format!("{config:?}").contains("sandbox-secret"));
+        assert!(!toml::to_string(&config).is_ok_and(|text| text.contains("sandbox-secret")));
+    }
+}

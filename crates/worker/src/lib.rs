@@ -1,0 +1,9 @@
+//! Orderwright, the program: configuration, wiring, HTTP API, background services and command line.
+//! Holds no business rule and no SQL; it joins those who do.
+
+pub mod background;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod telemetry;
+pub mod wiring;
