@@ -1,0 +1,105 @@
+//! Messages that were set aside, as an operator sees them.
+
+use std::sync::Arc;
+
+use application::ports::{AuditEntry, AuditRepository};
+use async_trait::async_trait;
+use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Unit};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
+
+use super::column::{rows_max, time};
+use super::fault::fault;
+use super::message_rows::{MESSAGE, Moved, message};
+use super::{SqliteStore, SqliteUnit};
+
+#[async_trait]
+impl DeadLetters for SqliteStore {
+    async fn list_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        max: usize,
+    ) -> std::result::Result<Vec<DeadLetter>, Fault> {
+        let filter = filter.clone();
+        self.read("dead_letters.list", move |connection| list(connection, &filter, max)).await
+    }
+
+    async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> std::result::Result<u64, Fault> {
+        let filter = filter.clone();
+        self.read("dead_letters.count", move |connection| count(connection, &filter)).await
+    }
+
+    async fn redrive(
+        &self,
+        positions: &[i64],
+        actor: &str,
+        now: Timestamp,
+    ) -> std::result::Result<usize, Fault> {
+        let mut unit = self.unit().await?;
+        let redriven = unit.redrive(positions).map_err(fault("dead_letters.redrive"))?;
+        let entry = |moved: &Moved| AuditEntry {
+            at: now,
+            actor: actor.to_owned(),
+            action: "redrive".to_owned(),
+            subject: format!("dead letter {}", moved.position),
+            note: format!("{} {} to {}", moved.envelope.kind, moved.envelope.id, moved.queue),
+        };
+        let entries: Vec<AuditEntry> = redriven.iter().map(entry).collect();
+        unit.record(&entries).await?;
+        Box::new(unit).commit().await?;
+        Ok(redriven.len())
+    }
+}
+
+impl SqliteUnit {
+    fn redrive(&mut self, positions: &[i64]) -> Result<Vec<Moved>> {
+        let mut redriven = Vec::with_capacity(positions.len());
+        for position in positions {
+            let Some(moved) = take(self.connection(), *position)? else { continue };
+            self.return_to_queue(&moved.queue, Envelope { attempt: 0, ..moved.envelope.clone() })?;
+            redriven.push(moved);
+        }
+        Ok(redriven)
+    }
+}
+
+fn take(connection: &Connection, position: i64) -> Result<Option<Moved>> {
+    let sql = format!("select position, {MESSAGE} from dead_letters where position = ?");
+    let found = connection.prepare_cached(&sql)?.query_row([position], Moved::read).optional()?;
+    connection.prepare_cached("delete from dead_letters where position = ?")?.execute(params![position])?;
+    Ok(found)
+}
+
+const MATCHES: &str = "(:queue is null or queue = :queue) and (:kind is null or kind = :kind)
+     and (:text is null or instr(reason, :text) > 0) and (:id is null or message_id = :id) and position > :after";
+
+fn list(connection: &Connection, filter: &DeadLetterFilter, max: usize) -> Result<Vec<DeadLetter>> {
+    let sql = format!(
+        "select position, reason, died_at, {MESSAGE} from dead_letters where {MATCHES} order by position limit :max"
+    );
+    connection
+        .prepare_cached(&sql)?
+        .query_map(
+            named_params! {
+                ":queue": filter.queue, ":kind": filter.kind, ":text": filter.reason_contains,
+                ":id": filter.message_id.map(|id| id.0), ":after": filter.after.unwrap_or(0), ":max": rows_max(max),
+            },
+            dead_letter,
+        )?
+        .collect()
+}
+
+fn count(connection: &Connection, filter: &DeadLetterFilter) -> Result<u64> {
+    connection.prepare_cached(&format!("select count(*) from dead_letters where {MATCHES}"))?.query_row(
+        named_params! {
+            ":queue": filter.queue, ":kind": filter.kind, ":text": filter.reason_contains,
+            ":id": filter.message_id.map(|id| id.0), ":after": filter.after.unwrap_or(0),
+        },
+        |row| row.get::<_, i64>(0).map(i64::unsigned_abs),
+    )
+}
+
+fn dead_letter(row: &Row<'_>) -> Result<DeadLetter> {
+    let (queue, envelope): (Arc<str>, Envelope) = message(row, 3)?;
+    Ok(DeadLetter { position: row.get(0)?, queue, envelope, reason: row.get(1)?, died_at: time(row, 2)? })
+}

@@ -1,0 +1,109 @@
+//! A queue's stream of deliveries. What it holds is held in memory only: a feed that goes, or a process that dies, gives
+//! everything back by being gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bus::{Delivery, Fault, Feed, Receipt};
+use rusqlite::{Result, params};
+
+use super::column::rows_max;
+use super::fault::fault;
+use super::message_rows::{MESSAGE, Moved};
+use super::queue::{Next, Queue, Row};
+use super::store::Shared;
+use super::writer::Writer;
+
+/// Rows read ahead at once when a queue's memory has run dry.
+const READ_AHEAD_MAX: usize = 1_024;
+
+/// How often an idle feed looks for rows of other processes, such as a command of an operator.
+const FOREIGN_POLL: Duration = Duration::from_millis(500);
+
+const _: () =
+    assert!(READ_AHEAD_MAX <= bus::limits::QUEUE_MEMORY_MAX, "what is read ahead must fit in memory");
+
+/// A feed of one queue.
+pub(super) struct StoreFeed {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    held: BTreeMap<i64, Row>,
+}
+
+impl StoreFeed {
+    /// A feed that holds nothing yet.
+    pub(super) const fn new(shared: Arc<Shared>, queue: Arc<Queue>) -> Self {
+        Self { shared, queue, held: BTreeMap::new() }
+    }
+
+    fn hold(&mut self, rows: Vec<Row>) -> Vec<Delivery> {
+        let deliveries = rows.iter().map(|row| self.queue.delivery(row)).collect();
+        self.held.extend(rows.into_iter().map(|row| (row.position, row)));
+        deliveries
+    }
+
+    async fn read_on(&self, cursor: i64) -> std::result::Result<(), Fault> {
+        let writer = self.shared.writer.lock().await;
+        let (rows, last) = read_on(&writer, &self.queue.name, cursor).map_err(fault("feed.receive"))?;
+        self.queue.refill(cursor, rows, last);
+        Ok(())
+    }
+
+    /// Waits until something was committed here or, for a file that others may write to, until it is time to look.
+    async fn wait(&self) -> std::result::Result<(), Fault> {
+        if !self.shared.has_neighbours() {
+            self.queue.woken.notified().await;
+            return Ok(());
+        }
+        if tokio::time::timeout(FOREIGN_POLL, self.queue.woken.notified()).await.is_err() {
+            let mut writer = self.shared.writer.lock().await;
+            self.shared.notice_others(&mut writer).map_err(fault("feed.receive"))?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Feed for StoreFeed {
+    async fn receive(&mut self, max: usize) -> std::result::Result<Vec<Delivery>, Fault> {
+        loop {
+            match self.queue.next(max) {
+                Next::Take(rows) => return Ok(self.hold(rows)),
+                Next::ReadOn { cursor } => self.read_on(cursor).await?,
+                Next::Wait => self.wait().await?,
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self, receipts: &[Receipt]) -> std::result::Result<(), Fault> {
+        for receipt in receipts {
+            self.held.remove(&receipt.token);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for StoreFeed {
+    fn drop(&mut self) {
+        self.queue.put_back(std::mem::take(&mut self.held).into_values());
+    }
+}
+
+/// The queue's next rows behind the cursor and, if these are all, the last position given to anything: both of one moment.
+fn read_on(writer: &Writer, queue: &str, cursor: i64) -> Result<(Vec<Row>, Option<i64>)> {
+    let snapshot = writer.connection.unchecked_transaction()?;
+    let sql = format!(
+        "select position, {MESSAGE} from outbox where position > ? and queue = ? order by position limit ?"
+    );
+    let rows = snapshot
+        .prepare_cached(&sql)?
+        .query_map(params![cursor, queue, rows_max(READ_AHEAD_MAX)], |row| {
+            Moved::read(row).map(|moved| Row { position: moved.position, envelope: Arc::new(moved.envelope) })
+        })?
+        .collect::<Result<Vec<_>>>()?;
+    let last = if rows.len() < READ_AHEAD_MAX { Some(Writer::stored_position(&snapshot)?) } else { None };
+    snapshot.rollback()?;
+    Ok((rows, last))
+}

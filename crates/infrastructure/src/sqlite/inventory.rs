@@ -1,0 +1,163 @@
+//! Stock and its ledger. Counters and movements are only ever written together, and the arithmetic is the domain's.
+
+use application::ports::InventoryRepository;
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{Inventory, MovementCause, ProductId, Rejection, StockCounters, StockMovement};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use super::SqliteUnit;
+use super::column::{Micros, broken, rows_max, time};
+use super::fault::{changed_meanwhile, fault};
+
+#[async_trait]
+impl InventoryRepository for SqliteUnit {
+    async fn lock(&mut self, ids: &[ProductId]) -> std::result::Result<Vec<Inventory>, Fault> {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        select(self.connection(), &ids).map_err(fault("inventory.lock"))
+    }
+
+    async fn store(
+        &mut self,
+        changed: &[Inventory],
+        movements: &[StockMovement],
+        at: Timestamp,
+    ) -> std::result::Result<(), Fault> {
+        for inventory in changed {
+            inventory.check().map_err(|error| Fault::give_up("inventory.store", error))?;
+            if update(self.connection(), inventory).map_err(fault("inventory.store"))? != 1 {
+                return Err(changed_meanwhile("inventory.store", inventory.product_id()));
+            }
+        }
+        let first = self.take_positions(movements.len());
+        append(self.connection(), first, movements, at).map_err(fault("inventory.store"))
+    }
+
+    async fn update_available_stock(
+        &mut self,
+        changes: &[(ProductId, i64, MovementCause)],
+        at: Timestamp,
+    ) -> std::result::Result<std::result::Result<Vec<Inventory>, Rejection>, Fault> {
+        let ids: Vec<ProductId> = changes.iter().map(|(id, _, _)| *id).collect();
+        let mut stock = self.lock(&ids).await?;
+        match decide(&mut stock, changes, at)? {
+            Err(rejection) => Ok(Err(rejection)),
+            Ok(movements) => {
+                self.store(&stock, &movements, at).await?;
+                Ok(Ok(stock))
+            }
+        }
+    }
+}
+
+/// The movements that the changes amount to, applied to `stock`; or the first that cannot be.
+fn decide(
+    stock: &mut [Inventory],
+    changes: &[(ProductId, i64, MovementCause)],
+    at: Timestamp,
+) -> std::result::Result<std::result::Result<Vec<StockMovement>, Rejection>, Fault> {
+    let mut movements = Vec::with_capacity(changes.len());
+    for (id, units, cause) in changes {
+        let Some(inventory) = stock.iter_mut().find(|inventory| inventory.product_id() == *id) else {
+            return Err(Fault::give_up("inventory.update", format!("no stock row for product {id}")));
+        };
+        let applied = movement(inventory, *units, cause)
+            .and_then(|movement| inventory.apply(&movement, at).map(|()| movement));
+        match applied {
+            Ok(movement) => movements.push(movement),
+            Err(rejection) => return Ok(Err(rejection)),
+        }
+    }
+    Ok(Ok(movements))
+}
+
+/// What comes in with a catalogue is received; what a person books is a correction of the count.
+fn movement(
+    inventory: &Inventory,
+    units: i64,
+    cause: &MovementCause,
+) -> std::result::Result<StockMovement, Rejection> {
+    match cause {
+        MovementCause::Adjustment { reason } => inventory.adjust(units, reason),
+        MovementCause::Import(_) | MovementCause::Order(_) => inventory.receive(units, cause.clone()),
+    }
+}
+
+const COLUMNS: &str =
+    "product_id, available_stock, reserved_stock, shipped, received, adjusted, reorder_level, last_updated";
+
+fn select(connection: &Connection, ids: &[ProductId]) -> Result<Vec<Inventory>> {
+    let mut select =
+        connection.prepare_cached(&format!("select {COLUMNS} from inventory where product_id = ?"))?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(select.query_row([id.0], inventory).optional()?);
+    }
+    Ok(found)
+}
+
+/// Stock at or below its reorder level, in product order.
+pub(super) fn low(connection: &Connection, max: usize) -> Result<Vec<Inventory>> {
+    let sql = format!(
+        "select {COLUMNS} from inventory where available_stock <= reorder_level order by product_id limit ?"
+    );
+    connection.prepare_cached(&sql)?.query_map([rows_max(max)], inventory)?.collect()
+}
+
+fn inventory(row: &Row<'_>) -> Result<Inventory> {
+    let counters = StockCounters {
+        available: row.get(1)?,
+        reserved: row.get(2)?,
+        shipped: row.get(3)?,
+        received: row.get(4)?,
+        adjusted: row.get(5)?,
+    };
+    Inventory::restore(ProductId(row.get(0)?), counters, row.get(6)?, time(row, 7)?)
+        .map_err(|error| broken(0, error))
+}
+
+fn update(connection: &Connection, inventory: &Inventory) -> Result<usize> {
+    let counters = inventory.counters();
+    connection
+        .prepare_cached(
+            "update inventory set available_stock = ?2, reserved_stock = ?3, shipped = ?4, received = ?5,
+                 adjusted = ?6, reorder_level = ?7, last_updated = ?8
+             where product_id = ?1",
+        )?
+        .execute(params![
+            inventory.product_id().0,
+            counters.available,
+            counters.reserved,
+            counters.shipped,
+            counters.received,
+            counters.adjusted,
+            inventory.reorder_level(),
+            Micros(inventory.last_updated()),
+        ])
+}
+
+fn append(connection: &Connection, first: i64, movements: &[StockMovement], at: Timestamp) -> Result<()> {
+    let mut insert =
+        connection.prepare_cached("insert into stock_movements values (?, ?, ?, ?, ?, ?, ?, ?)")?;
+    for (position, movement) in (first..).zip(movements) {
+        let (cause, order_id, note) = match &movement.cause {
+            MovementCause::Order(id) => ("order", Some(id.0), None),
+            MovementCause::Adjustment { reason } => ("adjustment", None, Some(reason)),
+            MovementCause::Import(name) => ("import", None, Some(name)),
+        };
+        insert.execute(params![
+            movement.product_id.0,
+            position,
+            movement.kind.as_str(),
+            movement.quantity,
+            cause,
+            order_id,
+            note,
+            Micros(at),
+        ])?;
+    }
+    Ok(())
+}

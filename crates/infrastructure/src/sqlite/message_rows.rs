@@ -1,0 +1,103 @@
+//! A message as the ten columns that outbox, delayed messages and dead letters share. Knows no transaction.
+
+use std::sync::Arc;
+
+use bus::{CorrelationId, Envelope, MessageId};
+use bytes::Bytes;
+use rusqlite::{Connection, Result, Row, ToSql, params};
+use uuid::Uuid;
+
+use super::column::{Micros, time};
+
+/// The columns of a message in the order in which they are written and read.
+pub(super) const MESSAGE: &str = "queue, message_id, kind, correlation_id, causation_id, conversation_id, \
+     traceparent, sent_at, attempt, body";
+
+/// Reads [`MESSAGE`], starting at column `first`.
+pub(super) fn message(row: &Row<'_>, first: usize) -> Result<(Arc<str>, Envelope)> {
+    let envelope = Envelope {
+        id: MessageId(row.get(first + 1)?),
+        kind: row.get(first + 2)?,
+        correlation_id: CorrelationId(row.get(first + 3)?),
+        causation_id: row.get::<_, Option<Uuid>>(first + 4)?.map(MessageId),
+        conversation_id: MessageId(row.get(first + 5)?),
+        traceparent: row.get(first + 6)?,
+        sent_at: time(row, first + 7)?,
+        attempt: row.get(first + 8)?,
+        body: Bytes::from(row.get::<_, Vec<u8>>(first + 9)?),
+    };
+    Ok((row.get(first)?, envelope))
+}
+
+/// A message on its way from one table to another.
+pub(super) struct Moved {
+    /// Where it lies.
+    pub(super) position: i64,
+    /// The queue that it is for.
+    pub(super) queue: Arc<str>,
+    /// The message.
+    pub(super) envelope: Envelope,
+}
+
+impl Moved {
+    /// Reads a position and [`MESSAGE`] behind it.
+    pub(super) fn read(row: &Row<'_>) -> Result<Self> {
+        let (queue, envelope) = message(row, 1)?;
+        Ok(Self { position: row.get(0)?, queue, envelope })
+    }
+}
+
+/// Adds a row to the outbox.
+pub(super) fn insert_outgoing(
+    connection: &Connection,
+    position: i64,
+    queue: &str,
+    envelope: &Envelope,
+) -> Result<()> {
+    connection
+        .prepare_cached("insert into outbox values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, null)")?
+        .execute(params![
+            position,
+            queue,
+            envelope.id.0,
+            &*envelope.kind,
+            envelope.correlation_id.0,
+            envelope.causation_id.map(|id| id.0),
+            envelope.conversation_id.0,
+            envelope.traceparent.as_deref(),
+            Micros(envelope.sent_at),
+            envelope.attempt,
+            &*envelope.body,
+        ])?;
+    Ok(())
+}
+
+/// Adds a row to a table whose message columns come after four of its own, the first of them the position.
+pub(super) fn insert_kept(
+    connection: &Connection,
+    sql: &str,
+    own: &[&dyn ToSql],
+    queue: &str,
+    envelope: &Envelope,
+    attempt: u32,
+) -> Result<()> {
+    let causation_id = envelope.causation_id.map(|id| id.0);
+    let traceparent = envelope.traceparent.as_deref();
+    let body: &[u8] = &envelope.body;
+    let kind: &str = &envelope.kind;
+    let message: [&dyn ToSql; 10] = [
+        &queue,
+        &envelope.id.0,
+        &kind,
+        &envelope.correlation_id.0,
+        &causation_id,
+        &envelope.conversation_id.0,
+        &traceparent,
+        &Micros(envelope.sent_at),
+        &attempt,
+        &body,
+    ];
+    let all: Vec<&dyn ToSql> = own.iter().copied().chain(message).collect();
+    connection.prepare_cached(sql)?.execute(all.as_slice())?;
+    Ok(())
+}

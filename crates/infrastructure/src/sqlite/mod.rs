@@ -1,0 +1,41 @@
+//! The embedded store: everything in one SQLite file, with the same guarantees as a server would give. One connection
+//! writes, some read; messages committed here are handed on in memory, with their rows as the safety net.
+//! Never decides anything about orders, and never reads a clock.
+
+mod column;
+mod dead_letters;
+mod fault;
+mod feed;
+mod history;
+mod idempotency;
+mod inbox;
+mod inventory;
+mod message_rows;
+mod open;
+mod orders;
+mod outbox;
+mod payments;
+mod products;
+mod queue;
+mod reader_pool;
+mod relay;
+mod sagas;
+mod schema;
+mod shipments;
+mod store;
+mod timers;
+mod unit;
+mod writer;
+
+pub use open::{Exclusive, OpenError, SqliteOptions};
+pub use store::SqliteStore;
+pub use unit::SqliteUnit;
+
+/// Who carries messages from the outbox to their queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// The store itself: the outbox is the queues.
+    Store,
+    /// A relay, to a broker that knows the queues.
+    Outbox,
+}

@@ -1,0 +1,228 @@
+//! Orders, their lines and their cancellations. Decides nothing; a move that does not fit is a conflict.
+
+use std::collections::BTreeMap;
+
+use application::ports::{NewOrderRow, OrderRepository, StatusMove, StockDemand};
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{
+    Cancellation, CustomerId, Order, OrderId, OrderItemId, OrderLine, OrderSnapshot, OrderStatus, ProductId,
+    Quantity, Sku,
+};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use super::SqliteUnit;
+use super::column::{Micros, broken, money, name, name_or_none, rows_max, time};
+use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+
+#[async_trait]
+impl OrderRepository for SqliteUnit {
+    async fn create(&mut self, orders: &[NewOrderRow]) -> std::result::Result<(), Fault> {
+        for row in orders {
+            row.order.check().map_err(|error| Fault::give_up("orders.create", error))?;
+        }
+        insert(self.connection(), orders).map_err(conflict_if_taken("orders.create"))
+    }
+
+    async fn update(&mut self, moves: &[StatusMove]) -> std::result::Result<(), Fault> {
+        for step in moves {
+            let moved = move_one(self.connection(), step).map_err(fault("orders.update"))?;
+            if moved != 1 {
+                return Err(changed_meanwhile("orders.update", step.order_id));
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_orders_with_items(&mut self, ids: &[OrderId]) -> std::result::Result<Vec<Order>, Fault> {
+        let snapshots = select_many(self.connection(), ids).map_err(fault("orders.get"))?;
+        let restore =
+            |snapshot| Order::restore(snapshot).map_err(|error| Fault::give_up("orders.get", error));
+        snapshots.into_iter().map(restore).collect()
+    }
+
+    async fn get_orders_by_status(
+        &mut self,
+        status: OrderStatus,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> std::result::Result<Vec<OrderId>, Fault> {
+        by_status(self.connection(), status, after, max).map_err(fault("orders.get_by_status"))
+    }
+
+    async fn get_demand(&mut self, ids: &[OrderId]) -> std::result::Result<Vec<StockDemand>, Fault> {
+        demand(self.connection(), ids).map_err(fault("orders.get_demand"))
+    }
+
+    async fn find_by_external_reference(
+        &mut self,
+        references: &[String],
+    ) -> std::result::Result<Vec<(String, OrderId)>, Fault> {
+        by_reference(self.connection(), references).map_err(fault("orders.find_by_reference"))
+    }
+}
+
+fn insert(connection: &Connection, orders: &[NewOrderRow]) -> Result<()> {
+    let mut order_insert =
+        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+    for row in orders {
+        let order = row.order.snapshot();
+        order_insert.execute(params![
+            order.id.0,
+            order.customer_id.as_str(),
+            Micros(order.ordered_at),
+            order.status.as_str(),
+            order.total.minor,
+            order.total.currency.code(),
+            Micros(order.created_at),
+            Micros(order.updated_at),
+            order.external_reference,
+            row.payment_token,
+        ])?;
+    }
+    let mut line_insert =
+        connection.prepare_cached("insert into order_items values (?, ?, ?, ?, ?, ?, ?, ?)")?;
+    for row in orders {
+        let order = row.order.snapshot();
+        for (ordinal, line) in (0_i64..).zip(&order.lines) {
+            line_insert.execute(params![
+                order.id.0,
+                ordinal,
+                line.item_id.0,
+                line.product_id.0,
+                line.sku.as_str(),
+                line.quantity.get(),
+                line.unit_price.minor,
+                line.unit_price.currency.code(),
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+fn move_one(connection: &Connection, step: &StatusMove) -> Result<usize> {
+    let moved = connection
+        .prepare_cached(
+            "update orders set status = ?3, updated_at = max(updated_at, ?4) where order_id = ?1 and status = ?2",
+        )?
+        .execute(params![step.order_id.0, step.from.as_str(), step.to.as_str(), Micros(step.at)])?;
+    if let Some(cancellation) = &step.cancellation {
+        record_cancellation(connection, step.order_id, cancellation, step.at)?;
+    }
+    Ok(moved)
+}
+
+fn record_cancellation(
+    connection: &Connection,
+    order_id: OrderId,
+    cancellation: &Cancellation,
+    at: Timestamp,
+) -> Result<()> {
+    connection.prepare_cached("insert into cancellations values (?, ?, ?, ?, ?)")?.execute(params![
+        order_id.0,
+        cancellation.reason.as_str(),
+        cancellation.actor,
+        cancellation.note,
+        Micros(at),
+    ])?;
+    Ok(())
+}
+
+fn select_many(connection: &Connection, ids: &[OrderId]) -> Result<Vec<OrderSnapshot>> {
+    let mut select = connection.prepare_cached(
+        "select o.order_id, o.customer_id, o.order_date, o.status, o.total_minor, o.currency, o.created_at,
+             o.updated_at, o.external_reference, c.reason, c.actor, c.note
+         from orders o left join cancellations c on c.order_id = o.order_id
+         where o.order_id = ?",
+    )?;
+    let mut orders = Vec::with_capacity(ids.len());
+    for id in ids {
+        let Some(mut order) = select.query_row([id.0], snapshot).optional()? else { continue };
+        order.lines = lines(connection, *id)?;
+        orders.push(order);
+    }
+    Ok(orders)
+}
+
+fn snapshot(row: &Row<'_>) -> Result<OrderSnapshot> {
+    let cancellation = match name_or_none(row, 9)? {
+        Some(reason) => Some(Cancellation { reason, actor: row.get(10)?, note: row.get(11)? }),
+        None => None,
+    };
+    Ok(OrderSnapshot {
+        id: OrderId(row.get(0)?),
+        customer_id: name::<CustomerId>(row, 1)?,
+        lines: Vec::new(),
+        total: money(row, 4)?,
+        status: name(row, 3)?,
+        ordered_at: time(row, 2)?,
+        created_at: time(row, 6)?,
+        updated_at: time(row, 7)?,
+        cancellation,
+        external_reference: row.get(8)?,
+    })
+}
+
+fn lines(connection: &Connection, id: OrderId) -> Result<Vec<OrderLine>> {
+    connection
+        .prepare_cached(
+            "select order_item_id, product_id, sku, quantity, unit_price_minor, currency
+             from order_items where order_id = ? order by ordinal",
+        )?
+        .query_map([id.0], line)?
+        .collect()
+}
+
+fn line(row: &Row<'_>) -> Result<OrderLine> {
+    Ok(OrderLine {
+        item_id: OrderItemId(row.get(0)?),
+        product_id: ProductId(row.get(1)?),
+        sku: name::<Sku>(row, 2)?,
+        quantity: Quantity::try_from(row.get::<_, i64>(3)?).map_err(|error| broken(3, error))?,
+        unit_price: money(row, 4)?,
+    })
+}
+
+fn by_status(
+    connection: &Connection,
+    status: OrderStatus,
+    after: Option<OrderId>,
+    max: usize,
+) -> Result<Vec<OrderId>> {
+    let after = after.map_or(uuid::Uuid::nil(), |id| id.0);
+    connection
+        .prepare_cached(
+            "select order_id from orders where status = ? and order_id > ? order by order_id limit ?",
+        )?
+        .query_map(params![status.as_str(), after, rows_max(max)], |row| row.get(0).map(OrderId))?
+        .collect()
+}
+
+fn demand(connection: &Connection, ids: &[OrderId]) -> Result<Vec<StockDemand>> {
+    let mut select =
+        connection.prepare_cached("select product_id, quantity from order_items where order_id = ?")?;
+    let mut demands = Vec::with_capacity(ids.len());
+    for &order_id in ids {
+        let mut merged = BTreeMap::new();
+        let mut rows = select.query([order_id.0])?;
+        while let Some(row) = rows.next()? {
+            *merged.entry(ProductId(row.get(0)?)).or_insert(0) += row.get::<_, i64>(1)?;
+        }
+        if !merged.is_empty() {
+            demands.push(StockDemand { order_id, lines: merged.into_iter().collect() });
+        }
+    }
+    Ok(demands)
+}
+
+fn by_reference(connection: &Connection, references: &[String]) -> Result<Vec<(String, OrderId)>> {
+    let mut select = connection.prepare_cached("select order_id from orders where external_reference = ?")?;
+    let mut found = Vec::new();
+    for reference in references {
+        if let Some(id) = select.query_row([reference], |row| row.get(0)).optional()? {
+            found.push((reference.clone(), OrderId(id)));
+        }
+    }
+    Ok(found)
+}

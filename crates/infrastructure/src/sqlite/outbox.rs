@@ -1,0 +1,160 @@
+//! Outgoing messages, settled deliveries, and messages that wait: what the bus writes in a unit of work.
+//! Hands nothing over itself; what a unit published is handed over once the unit is durable.
+
+use std::sync::Arc;
+
+use bus::{CorrelationId, Disposition, Envelope, Fault, Settlement};
+use jiff::Timestamp;
+use rusqlite::{Connection, Result, params};
+
+use super::column::{Micros, rows_max};
+use super::fault::fault;
+use super::message_rows::{MESSAGE, Moved, insert_kept, insert_outgoing};
+use super::{Routing, SqliteUnit};
+
+/// The queue of a row that a relay takes to a broker, which knows the queues itself.
+pub(super) const NO_QUEUE: &str = "";
+
+impl SqliteUnit {
+    pub(super) fn publish_all(&mut self, envelopes: Vec<Envelope>) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        for envelope in envelopes {
+            let envelope = Arc::new(envelope);
+            match shared.routing {
+                Routing::Outbox => self.publish_to(&Arc::from(NO_QUEUE), envelope)?,
+                Routing::Store => {
+                    for queue in shared.topology.queues(&envelope.kind) {
+                        self.publish_to(queue, Arc::clone(&envelope))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn publish_to(&mut self, queue: &Arc<str>, envelope: Arc<Envelope>) -> Result<()> {
+        let position = self.take_positions(1);
+        insert_outgoing(self.connection(), position, queue, &envelope)?;
+        if self.shared.routing == Routing::Store {
+            self.fresh.push((Arc::clone(queue), position, envelope));
+        }
+        Ok(())
+    }
+
+    pub(super) fn settle_all(&mut self, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
+        if self.shared.routing == Routing::Store {
+            remove_delivered(self.connection(), settlements)?;
+        }
+        for settlement in settlements {
+            self.keep(settlement).map_err(fault("outbox.settle"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the row of what is not done.
+    fn keep(&mut self, settlement: &Settlement) -> Result<()> {
+        match &settlement.disposition {
+            Disposition::Done => Ok(()),
+            Disposition::Redeliver { due_at, reason } => {
+                self.delay(settlement, "delayed", *due_at, Some(reason.as_str()))
+            }
+            Disposition::Park { until } => self.delay(settlement, "parked", *until, None),
+            Disposition::DeadLetter { reason } => self.bury(settlement, reason),
+        }
+    }
+
+    fn delay(
+        &mut self,
+        settlement: &Settlement,
+        waiting: &str,
+        due_at: Timestamp,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        let position = self.take_positions(1);
+        let envelope = &settlement.delivery.envelope;
+        let attempt = envelope.attempt + u32::from(reason.is_some());
+        insert_kept(
+            self.connection(),
+            "insert into delayed_messages values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &[&position, &waiting, &Micros(due_at), &reason],
+            &settlement.delivery.receipt.queue,
+            envelope,
+            attempt,
+        )
+    }
+
+    fn bury(&mut self, settlement: &Settlement, reason: &str) -> Result<()> {
+        let position = self.take_positions(1);
+        let envelope = &settlement.delivery.envelope;
+        insert_kept(
+            self.connection(),
+            "insert into dead_letters values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &[&position, &reason, &Micros(settlement.at)],
+            &settlement.delivery.receipt.queue,
+            envelope,
+            envelope.attempt + 1,
+        )
+    }
+
+    pub(super) fn unpark_all(&mut self, correlations: &[CorrelationId]) -> Result<usize> {
+        let any = "select exists (select 1 from delayed_messages where waiting = 'parked')";
+        if !self.connection().prepare_cached(any)?.query_row([], |row| row.get::<_, bool>(0))? {
+            return Ok(0);
+        }
+        let mut parked = Vec::new();
+        for correlation in correlations {
+            parked.extend(parked_of(self.connection(), *correlation)?);
+        }
+        self.send_again(parked)
+    }
+
+    pub(super) fn requeue_all_due(&mut self, now: Timestamp, max: usize) -> Result<usize> {
+        let sql = format!(
+            "select position, {MESSAGE} from delayed_messages where due_at <= ? order by due_at, position limit ?"
+        );
+        let due = self
+            .connection()
+            .prepare_cached(&sql)?
+            .query_map(params![Micros(now), rows_max(max)], Moved::read)?
+            .collect::<Result<Vec<_>>>()?;
+        self.send_again(due)
+    }
+
+    fn send_again(&mut self, waiting: Vec<Moved>) -> Result<usize> {
+        let count = waiting.len();
+        for moved in waiting {
+            self.connection()
+                .prepare_cached("delete from delayed_messages where position = ?")?
+                .execute([moved.position])?;
+            self.return_to_queue(&moved.queue, moved.envelope)?;
+        }
+        Ok(count)
+    }
+
+    /// Puts a message back: into its queue, or on its way to the broker.
+    pub(super) fn return_to_queue(&mut self, queue: &Arc<str>, envelope: Envelope) -> Result<()> {
+        match self.shared.routing {
+            Routing::Store => self.publish_to(queue, Arc::new(envelope)),
+            Routing::Outbox => self.publish_to(&Arc::from(NO_QUEUE), Arc::new(envelope)),
+        }
+    }
+}
+
+fn remove_delivered(connection: &Connection, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
+    let mut delete =
+        connection.prepare_cached("delete from outbox where position = ?").map_err(fault("outbox.settle"))?;
+    for settlement in settlements {
+        let position = settlement.delivery.receipt.token;
+        if delete.execute([position]).map_err(fault("outbox.settle"))? != 1 {
+            return Err(Fault::stale("outbox.settle", format!("delivery {position} was settled before")));
+        }
+    }
+    Ok(())
+}
+
+fn parked_of(connection: &Connection, correlation: CorrelationId) -> Result<Vec<Moved>> {
+    let sql = format!(
+        "select position, {MESSAGE} from delayed_messages where correlation_id = ? and waiting = 'parked' order by position"
+    );
+    connection.prepare_cached(&sql)?.query_map([correlation.0], Moved::read)?.collect()
+}

@@ -1,0 +1,56 @@
+//! Connections that only read, each used by one query at a time on a thread where blocking is allowed.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bus::Fault;
+use rusqlite::{Connection, Result};
+use tokio::sync::Semaphore;
+
+use super::fault::fault;
+use super::open;
+
+/// Readers at once. More would only compete with the writer for the same two or four cores.
+const READERS_MAX: usize = 4;
+
+/// The readers of one file.
+pub(super) struct ReaderPool {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    room: Arc<Semaphore>,
+}
+
+impl ReaderPool {
+    /// A pool whose connections are opened when first needed.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, idle: Arc::default(), room: Arc::new(Semaphore::new(READERS_MAX)) }
+    }
+
+    /// Runs a query on a snapshot of its own.
+    pub(super) async fn read<T, Q>(&self, operation: &'static str, query: Q) -> std::result::Result<T, Fault>
+    where
+        T: Send + 'static,
+        Q: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.room).acquire_owned().await.expect("the semaphore is never closed");
+        let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = connection.map_or_else(|| open::reader(&path), Ok)?;
+            let found = in_snapshot(&connection, query)?;
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            Ok(found)
+        });
+        match reading.await {
+            Ok(found) => found.map_err(fault(operation)),
+            Err(panic) => Err(Fault::give_up(operation, panic)),
+        }
+    }
+}
+
+/// Several statements of one query see one moment.
+fn in_snapshot<T>(connection: &Connection, query: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    let snapshot = connection.unchecked_transaction()?;
+    query(&snapshot)
+}

@@ -1,0 +1,63 @@
+//! Outgoing rows as a relay to a broker sees them: leased, sent, removed.
+
+use async_trait::async_trait;
+use bus::{Fault, Leased, OutboxStore, Unit};
+use jiff::Timestamp;
+use rusqlite::{Connection, Result, params};
+use uuid::Uuid;
+
+use super::SqliteStore;
+use super::column::{Micros, rows_max};
+use super::fault::fault;
+use super::message_rows::{MESSAGE, Moved};
+
+#[async_trait]
+impl OutboxStore for SqliteStore {
+    async fn lease(
+        &self,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> std::result::Result<Vec<Leased>, Fault> {
+        let unit = self.unit().await?;
+        let leased = lease(unit.connection(), holder, now, until, max).map_err(fault("outbox.lease"))?;
+        Box::new(unit).commit().await?;
+        Ok(leased)
+    }
+
+    async fn remove(&self, holder: Uuid, positions: &[i64]) -> std::result::Result<usize, Fault> {
+        let unit = self.unit().await?;
+        let removed = remove(unit.connection(), holder, positions).map_err(fault("outbox.remove"))?;
+        Box::new(unit).commit().await?;
+        Ok(removed)
+    }
+}
+
+fn lease(
+    connection: &Connection,
+    holder: Uuid,
+    now: Timestamp,
+    until: Timestamp,
+    max: usize,
+) -> Result<Vec<Leased>> {
+    let sql = format!(
+        "select position, {MESSAGE} from outbox
+         where queue = '' and (leased_until is null or leased_until <= ?) order by position limit ?"
+    );
+    let free = connection
+        .prepare_cached(&sql)?
+        .query_map(params![Micros(now), rows_max(max)], Moved::read)?
+        .collect::<Result<Vec<_>>>()?;
+    let mut update =
+        connection.prepare_cached("update outbox set leased_by = ?, leased_until = ? where position = ?")?;
+    for moved in &free {
+        update.execute(params![holder, Micros(until), moved.position])?;
+    }
+    Ok(free.into_iter().map(|moved| Leased { position: moved.position, envelope: moved.envelope }).collect())
+}
+
+fn remove(connection: &Connection, holder: Uuid, positions: &[i64]) -> Result<usize> {
+    let mut delete = connection.prepare_cached("delete from outbox where position = ? and leased_by = ?")?;
+    positions.iter().map(|position| delete.execute(params![position, holder])).sum()
+}

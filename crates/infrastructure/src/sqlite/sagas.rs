@@ -1,0 +1,133 @@
+//! Saga instances. A final one leaves the index of open ones and stays in the table.
+
+use application::saga::OrderProcessingSaga;
+use async_trait::async_trait;
+use bus::{CorrelationId, Fault, SagaRepository};
+use domain::OrderId;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use super::SqliteUnit;
+use super::column::{Micros, money, name, name_or_none, time};
+use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+
+#[async_trait]
+impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
+    async fn load_sagas(
+        &mut self,
+        ids: &[CorrelationId],
+    ) -> std::result::Result<Vec<OrderProcessingSaga>, Fault> {
+        select(self.connection(), ids).map_err(fault("sagas.load"))
+    }
+
+    async fn insert_sagas(
+        &mut self,
+        sagas: &[OrderProcessingSaga],
+        now: Timestamp,
+    ) -> std::result::Result<(), Fault> {
+        insert(self.connection(), sagas, now).map_err(conflict_if_taken("sagas.insert"))
+    }
+
+    async fn update_sagas(
+        &mut self,
+        sagas: &[OrderProcessingSaga],
+        now: Timestamp,
+    ) -> std::result::Result<(), Fault> {
+        for saga in sagas {
+            if update(self.connection(), saga, now).map_err(fault("sagas.update"))? != 1 {
+                return Err(changed_meanwhile("sagas.update", saga.order_id));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The columns that [`saga`] reads, in its order.
+pub(super) const COLUMNS: &str = "order_id, state, version, order_status, stock, payment, shipment, reason, \
+     total_minor, currency, timer_generation, created_at, expires_at";
+
+fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderProcessingSaga>> {
+    let mut select =
+        connection.prepare_cached(&format!("select {COLUMNS} from order_saga where correlation_id = ?"))?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(select.query_row([id.0], saga).optional()?);
+    }
+    Ok(found)
+}
+
+/// Reads [`COLUMNS`].
+pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
+    Ok(OrderProcessingSaga {
+        order_id: OrderId(row.get(0)?),
+        state: name(row, 1)?,
+        version: row.get(2)?,
+        order: name(row, 3)?,
+        stock: name(row, 4)?,
+        payment: name(row, 5)?,
+        shipment: name(row, 6)?,
+        reason: name_or_none(row, 7)?,
+        total: money(row, 8)?,
+        timer_generation: row.get(10)?,
+        created_at: time(row, 11)?,
+        expires_at: time(row, 12)?,
+    })
+}
+
+fn insert(connection: &Connection, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<()> {
+    let mut insert =
+        connection.prepare_cached("insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")?;
+    for saga in sagas {
+        insert.execute(params![
+            saga.order_id.0,
+            saga.version,
+            saga.state.as_str(),
+            (!saga.state.is_final()).then_some(1),
+            saga.order.as_str(),
+            saga.stock.as_str(),
+            saga.payment.as_str(),
+            saga.shipment.as_str(),
+            saga.reason.map(domain::CancelReason::as_str),
+            saga.total.minor,
+            saga.total.currency.code(),
+            saga.timer_generation,
+            Micros(saga.created_at),
+            Micros(now),
+            Micros(saga.expires_at),
+        ])?;
+    }
+    Ok(())
+}
+
+/// A step between two open states leaves `is_open` out, so that its index is not touched; a late reopening of a final
+/// saga, which is rare, puts the row back.
+fn update(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<usize> {
+    let sql = if saga.state.is_final() {
+        "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6, reason = ?7,
+             timer_generation = ?8, updated_at = max(updated_at, ?9), is_open = null
+         where correlation_id = ?1"
+    } else {
+        "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6, reason = ?7,
+             timer_generation = ?8, updated_at = max(updated_at, ?9)
+         where correlation_id = ?1 and is_open = 1"
+    };
+    let changed = connection.prepare_cached(sql)?.execute(params![
+        saga.order_id.0,
+        saga.state.as_str(),
+        saga.order.as_str(),
+        saga.stock.as_str(),
+        saga.payment.as_str(),
+        saga.shipment.as_str(),
+        saga.reason.map(domain::CancelReason::as_str),
+        saga.timer_generation,
+        Micros(now),
+    ])?;
+    if changed == 1 || saga.state.is_final() { Ok(changed) } else { reopen(connection, saga, now) }
+}
+
+fn reopen(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<usize> {
+    let reopened = connection
+        .prepare_cached("update order_saga set is_open = 1 where correlation_id = ? and is_open is null")?
+        .execute([saga.order_id.0])?;
+    if reopened == 1 { update(connection, saga, now) } else { Ok(0) }
+}

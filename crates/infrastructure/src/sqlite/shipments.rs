@@ -1,0 +1,92 @@
+//! Shipments, one for each order. The key of each is stored before the carrier is called.
+
+use application::ports::ShipmentRepository;
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{OrderId, Shipment};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use super::SqliteUnit;
+use super::column::{Micros, name};
+use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+
+#[async_trait]
+impl ShipmentRepository for SqliteUnit {
+    async fn insert(&mut self, shipments: &[Shipment], at: Timestamp) -> std::result::Result<(), Fault> {
+        checked(shipments, "shipments.insert")?;
+        insert(self.connection(), shipments, at).map_err(conflict_if_taken("shipments.insert"))
+    }
+
+    async fn get(&mut self, order_ids: &[OrderId]) -> std::result::Result<Vec<Shipment>, Fault> {
+        let found = select(self.connection(), order_ids).map_err(fault("shipments.get"))?;
+        checked(&found, "shipments.get")?;
+        Ok(found)
+    }
+
+    async fn update(&mut self, shipments: &[Shipment], at: Timestamp) -> std::result::Result<(), Fault> {
+        checked(shipments, "shipments.update")?;
+        for shipment in shipments {
+            if update(self.connection(), shipment, at).map_err(fault("shipments.update"))? != 1 {
+                return Err(changed_meanwhile("shipments.update", shipment.order_id));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn checked(shipments: &[Shipment], operation: &'static str) -> std::result::Result<(), Fault> {
+    shipments.iter().try_for_each(Shipment::check).map_err(|error| Fault::give_up(operation, error))
+}
+
+fn insert(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Result<()> {
+    let mut insert =
+        connection.prepare_cached("insert into shipments values (?1, ?2, ?3, ?4, ?5, ?6, ?6)")?;
+    for shipment in shipments {
+        insert.execute(params![
+            shipment.order_id.0,
+            shipment.key,
+            shipment.status.as_str(),
+            shipment.tracking_number,
+            shipment.carrier,
+            Micros(at),
+        ])?;
+    }
+    Ok(())
+}
+
+fn select(connection: &Connection, order_ids: &[OrderId]) -> Result<Vec<Shipment>> {
+    let mut select = connection.prepare_cached(
+        "select order_id, idempotency_key, status, tracking_number, carrier from shipments where order_id = ?",
+    )?;
+    let mut found = Vec::with_capacity(order_ids.len());
+    for id in order_ids {
+        found.extend(select.query_row([id.0], shipment).optional()?);
+    }
+    Ok(found)
+}
+
+fn shipment(row: &Row<'_>) -> Result<Shipment> {
+    Ok(Shipment {
+        order_id: OrderId(row.get(0)?),
+        key: row.get(1)?,
+        status: name(row, 2)?,
+        tracking_number: row.get(3)?,
+        carrier: row.get(4)?,
+    })
+}
+
+fn update(connection: &Connection, shipment: &Shipment, at: Timestamp) -> Result<usize> {
+    connection
+        .prepare_cached(
+            "update shipments set status = ?2, tracking_number = ?3, carrier = ?4, updated_at = max(updated_at, ?5)
+             where order_id = ?1",
+        )?
+        .execute(params![
+            shipment.order_id.0,
+            shipment.status.as_str(),
+            shipment.tracking_number,
+            shipment.carrier,
+            Micros(at),
+        ])
+}

@@ -1,0 +1,200 @@
+//! The store itself: one writer, some readers, the queues in memory. Opens units of work, carries messages.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use application::ports::UnitOfWork;
+use async_trait::async_trait;
+use bus::{Envelope, Fault, Feed, Store, Topology, Transport, Unit};
+use rusqlite::{Connection, Result};
+use tokio::sync::Mutex;
+
+use super::fault::fault;
+use super::feed::StoreFeed;
+use super::open::{self, OpenError, SqliteOptions};
+use super::queue::Queue;
+use super::reader_pool::ReaderPool;
+use super::writer::{Seen, Writer};
+use super::{Routing, SqliteUnit, schema};
+
+/// The embedded store. Clones share everything.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What every clone, unit and feed of a store shares.
+pub(super) struct Shared {
+    pub(super) writer: Arc<Mutex<Writer>>,
+    pub(super) place: Place,
+    pub(super) topology: Topology,
+    pub(super) routing: Routing,
+    pub(super) queues: BTreeMap<Arc<str>, Arc<Queue>>,
+    viewer: u64,
+}
+
+/// Where the rows are.
+pub(super) enum Place {
+    /// In a file; the lock, if any, is held as long as the store lives.
+    File { path: PathBuf, readers: ReaderPool, _lock: Option<std::fs::File> },
+    /// In memory, gone with the last clone.
+    Memory,
+}
+
+/// Tells the memories of one process apart.
+static VIEWERS: AtomicU64 = AtomicU64::new(1);
+
+impl SqliteStore {
+    /// Opens the file, makes it if there is none, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`] says in one line what is wrong and what to do.
+    pub fn open(path: &Path, options: SqliteOptions) -> std::result::Result<Self, OpenError> {
+        let lock = open::lock(path, options.exclusive)?;
+        let connection = open::file(path, &options)?;
+        let place =
+            Place::File { path: path.to_owned(), readers: ReaderPool::new(path.to_owned()), _lock: lock };
+        Ok(Self::over(Arc::new(Mutex::new(Writer::new(connection))), place, options))
+    }
+
+    /// A store that lives in memory only, for tests and simulation.
+    ///
+    /// # Errors
+    /// [`OpenError::Unusable`] if SQLite cannot work at all.
+    pub fn in_memory(options: SqliteOptions) -> std::result::Result<Self, OpenError> {
+        let connection = open::memory()?;
+        Ok(Self::over(Arc::new(Mutex::new(Writer::new(connection))), Place::Memory, options))
+    }
+
+    /// The same rows seen by a process that has just started: what the old memory knew is forgotten. Only for a store in
+    /// memory, where a crash cannot be had otherwise. None for a file, which is simply opened again.
+    #[must_use]
+    pub fn restarted(&self) -> Option<Self> {
+        let shared = &self.shared;
+        let options = SqliteOptions::new(shared.topology.clone(), shared.routing);
+        match &shared.place {
+            Place::Memory => Some(Self::over(Arc::clone(&shared.writer), Place::Memory, options)),
+            Place::File { .. } => None,
+        }
+    }
+
+    fn over(writer: Arc<Mutex<Writer>>, place: Place, options: SqliteOptions) -> Self {
+        let SqliteOptions { topology, routing, .. } = options;
+        let queues = topology
+            .all_queues()
+            .into_iter()
+            .map(|name| (Arc::clone(&name), Arc::new(Queue::new(name))))
+            .collect();
+        let viewer = VIEWERS.fetch_add(1, Ordering::Relaxed);
+        Self { shared: Arc::new(Shared { writer, place, topology, routing, queues, viewer }) }
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// [`bus::Verdict::Retry`] while another process writes.
+    pub(super) async fn unit(&self) -> std::result::Result<SqliteUnit, Fault> {
+        let writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        SqliteUnit::begin(Arc::clone(&self.shared), writer)
+    }
+
+    /// Brings the tables up to date; returns the version that they have then.
+    ///
+    /// # Errors
+    /// [`OpenError::Newer`] for a database of a newer version, [`OpenError::Unusable`] if a step fails.
+    pub async fn migrate(&self) -> std::result::Result<u32, OpenError> {
+        let mut writer = self.shared.writer.lock().await;
+        schema::migrate(&mut writer.connection, self.path().unwrap_or_else(|| Path::new(":memory:")))
+    }
+
+    /// The version of the tables.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn schema_version(&self) -> std::result::Result<u32, Fault> {
+        let writer = self.shared.writer.lock().await;
+        schema::version(&writer.connection).map_err(fault("schema.version"))
+    }
+
+    /// The file, unless the store is in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.shared.place {
+            Place::File { path, .. } => Some(path),
+            Place::Memory => None,
+        }
+    }
+
+    /// The files that make up the store and their sizes in bytes; those that do not exist have none.
+    #[must_use]
+    pub fn file_sizes(&self) -> Vec<(PathBuf, Option<u64>)> {
+        let Some(path) = self.path() else { return Vec::new() };
+        let size = |path: PathBuf| {
+            let bytes = std::fs::metadata(&path).ok().map(|metadata| metadata.len());
+            (path, bytes)
+        };
+        ["", "-wal", "-shm"].map(|suffix| size(open::beside(path, suffix))).into()
+    }
+
+    /// Reads with `query`: on a reader's own connection for a file, on the writer's for a store in memory.
+    pub(super) async fn read<T, Q>(&self, operation: &'static str, query: Q) -> std::result::Result<T, Fault>
+    where
+        T: Send + 'static,
+        Q: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        match &self.shared.place {
+            Place::File { readers, .. } => readers.read(operation, query).await,
+            Place::Memory => {
+                let writer = self.shared.writer.lock().await;
+                query(&writer.connection).map_err(fault(operation))
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Whether somebody else may write to the same rows without this memory being told.
+    pub(super) const fn has_neighbours(&self) -> bool {
+        matches!(self.place, Place::File { .. })
+    }
+
+    /// If others wrote, memory no longer knows all of any queue. The writer is held, within a transaction or without one.
+    pub(super) fn notice_others(&self, writer: &mut Writer) -> Result<()> {
+        let version = if self.has_neighbours() { writer.version()? } else { 0 };
+        let seen = Seen { version, viewer: self.viewer };
+        if writer.seen == Some(seen) {
+            return Ok(());
+        }
+        writer.last_position = Writer::stored_position(&writer.connection)?;
+        writer.seen = Some(seen);
+        for queue in self.queues.values() {
+            queue.spill();
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store<dyn UnitOfWork> for SqliteStore {
+    async fn begin(&self) -> std::result::Result<Box<dyn UnitOfWork>, Fault> {
+        Ok(Box::new(self.unit().await?))
+    }
+}
+
+#[async_trait]
+impl Transport for SqliteStore {
+    async fn subscribe(&self, queue: &str) -> std::result::Result<Box<dyn Feed>, Fault> {
+        match self.shared.queues.get(queue) {
+            Some(queue) => Ok(Box::new(StoreFeed::new(Arc::clone(&self.shared), Arc::clone(queue)))),
+            None => Err(Fault::give_up("transport.subscribe", format!("no queue is called '{queue}'"))),
+        }
+    }
+
+    async fn send(&self, envelopes: &[Envelope]) -> std::result::Result<(), Fault> {
+        let mut unit = self.unit().await?;
+        unit.publish(envelopes.to_vec()).await?;
+        Box::new(unit).commit().await
+    }
+}

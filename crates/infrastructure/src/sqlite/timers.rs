@@ -1,0 +1,60 @@
+//! Timers that are running. A saga has at most one of a name.
+
+use std::sync::Arc;
+
+use bus::{CorrelationId, Timer, TimerKey};
+use jiff::Timestamp;
+use rusqlite::{Connection, Result, Row, params};
+
+use super::column::{Micros, rows_max, time};
+
+/// Sets timers, replacing those of the same key.
+pub(super) fn set(connection: &Connection, timers: &[Timer]) -> Result<()> {
+    let mut insert = connection.prepare_cached("insert or replace into timers values (?, ?, ?, ?, ?, ?)")?;
+    for timer in timers {
+        insert.execute(params![
+            timer.key.saga.0,
+            &*timer.key.name,
+            timer.generation,
+            Micros(timer.due_at),
+            &*timer.kind,
+            timer.traceparent.as_deref(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Cancels timers.
+pub(super) fn cancel<'a>(
+    connection: &Connection,
+    keys: impl IntoIterator<Item = &'a TimerKey>,
+) -> Result<()> {
+    let mut delete = connection.prepare_cached("delete from timers where correlation_id = ? and name = ?")?;
+    for key in keys {
+        delete.execute(params![key.saga.0, &*key.name])?;
+    }
+    Ok(())
+}
+
+/// Takes out the timers that are due, earliest first.
+pub(super) fn take_due(connection: &Connection, now: Timestamp, max: usize) -> Result<Vec<Timer>> {
+    let due: Vec<Timer> = connection
+        .prepare_cached(
+            "select correlation_id, name, generation, due_at, kind, traceparent from timers
+             where due_at <= ? order by due_at, correlation_id, name limit ?",
+        )?
+        .query_map(params![Micros(now), rows_max(max)], timer)?
+        .collect::<Result<_>>()?;
+    cancel(connection, due.iter().map(|timer| &timer.key))?;
+    Ok(due)
+}
+
+fn timer(row: &Row<'_>) -> Result<Timer> {
+    Ok(Timer {
+        key: TimerKey { saga: CorrelationId(row.get(0)?), name: row.get::<_, Arc<str>>(1)? },
+        generation: row.get(2)?,
+        due_at: time(row, 3)?,
+        kind: row.get(4)?,
+        traceparent: row.get(5)?,
+    })
+}
