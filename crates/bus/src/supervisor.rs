@@ -75,7 +75,11 @@ impl Supervisor {
         self.tasks.spawn(async move {
             let ended = AssertUnwindSafe(service).catch_unwind().await;
             if !stop.is_stopped() {
-                tracing::error!(service = name, panicked = ended.is_err(), "service ended and cannot be started again");
+                tracing::error!(
+                    service = name,
+                    panicked = ended.is_err(),
+                    "service ended and cannot be started again"
+                );
                 stop.stop();
             }
             board.set(place, Running::Stopped);

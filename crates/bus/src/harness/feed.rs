@@ -46,6 +46,7 @@ impl<T: Send + 'static> Feed for MemoryFeed<T> {
         tokio::task::yield_now().await;
         self.shared.mishaps.pass(Act::Acknowledge)?;
         self.shared.claims().forget(self.id, receipts);
+        self.shared.note_change();
         Ok(())
     }
 }

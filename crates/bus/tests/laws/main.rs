@@ -1,0 +1,13 @@
+//! The laws of the bus, on memory and virtual time. A test here waits for events or moves the clock; it never sleeps.
+
+mod batches;
+mod coalescer;
+mod crashes;
+mod effects;
+mod ledger;
+mod outages;
+mod redelivery;
+mod relay;
+mod sagas;
+mod supervisor;
+mod timers;

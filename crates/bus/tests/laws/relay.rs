@@ -1,0 +1,279 @@
+//! Laws of the relay: whatever the transport does and however many relays run, each row arrives at least once and none is
+//! lost; and a row leaves the outbox only by the hand that holds it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use orderwright_bus as bus;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use bus::harness::{Act, MemoryStore, Routing};
+use bus::limits::{RELAY_BATCH_MAX, RELAY_LEASE, RELAY_POLL};
+use bus::{
+    Clock, Envelope, Fault, Feed, MessageId, OutboxStore, RandomIds, Relay, Stop, Store, Topology, Transport,
+    Unit, Verdict, VirtualClock,
+};
+
+use crate::ledger::{add, numbered, on_virtual_time, until};
+
+/// How a transport treats one call.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Good,
+    Away,
+    Hanging,
+    /// Sends the first half and then breaks.
+    Half,
+    /// Sends everything, but the confirm is lost.
+    Mute,
+}
+
+/// A transport with moods, and with messages that it can never send.
+#[derive(Default)]
+struct Moody {
+    moods: Mutex<VecDeque<Mood>>,
+    unsendable: Vec<MessageId>,
+    arrived: Mutex<BTreeMap<MessageId, u32>>,
+}
+
+impl Moody {
+    fn with(moods: impl IntoIterator<Item = Mood>) -> Self {
+        Self { moods: Mutex::new(moods.into_iter().collect()), ..Self::default() }
+    }
+
+    fn take(&self, envelopes: &[Envelope]) {
+        let mut arrived = self.arrived.lock().expect("nobody panics here");
+        envelopes.iter().for_each(|envelope| *arrived.entry(envelope.id).or_default() += 1);
+    }
+
+    fn arrived(&self) -> BTreeMap<MessageId, u32> {
+        self.arrived.lock().expect("nobody panics here").clone()
+    }
+}
+
+#[async_trait]
+impl Transport for Moody {
+    async fn subscribe(&self, _queue: &str) -> Result<Box<dyn Feed>, Fault> {
+        Err(Fault::give_up("transport.subscribe", "it only sends"))
+    }
+
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+        tokio::task::yield_now().await;
+        if envelopes.iter().any(|envelope| self.unsendable.contains(&envelope.id)) {
+            return Err(Fault::give_up("transport.send", "too large"));
+        }
+        let mood = self.moods.lock().expect("nobody panics here").pop_front().unwrap_or(Mood::Good);
+        match mood {
+            Mood::Good => {
+                self.take(envelopes);
+                return Ok(());
+            }
+            Mood::Away => {}
+            Mood::Hanging => std::future::pending().await,
+            Mood::Half => self.take(&envelopes[..envelopes.len() / 2]),
+            Mood::Mute => self.take(envelopes),
+        }
+        Err(Fault::retry("transport.send", "connection lost"))
+    }
+}
+
+struct Outbox {
+    store: MemoryStore<()>,
+    clock: Arc<VirtualClock>,
+    ids: Arc<RandomIds>,
+}
+
+impl Outbox {
+    async fn with_rows(count: usize) -> Self {
+        let store = MemoryStore::with_routing(Topology::default(), Routing::Outbox);
+        let mut unit = store.begin().await.expect("no mishap is planned");
+        let rows = (0..count).map(|number| numbered(number as u128, &add(1))).collect();
+        unit.publish(rows).await.expect("no mishap is planned");
+        unit.commit().await.expect("no mishap is planned");
+        let clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+        Self { store, clock, ids: Arc::new(RandomIds::seeded(1)) }
+    }
+
+    fn relay(&self, transport: &Arc<Moody>) -> Relay {
+        let store = Arc::new(self.store.clone());
+        Relay::new(
+            store,
+            Arc::clone(transport) as _,
+            Arc::clone(&self.clock) as _,
+            Arc::clone(&self.ids) as _,
+        )
+    }
+
+    async fn emptied(&self) {
+        let mut changes = self.store.changes();
+        while self.store.outgoing() > 0 {
+            changes.changed().await.expect("the store is here");
+        }
+    }
+
+    async fn lease(&self, holder: Uuid, lease_s: u64, max: usize) -> Vec<i64> {
+        let now = self.clock.now();
+        let leased = self.store.lease(holder, now, now + Duration::from_secs(lease_s), max).await;
+        leased.expect("no mishap is planned").into_iter().map(|row| row.position).collect()
+    }
+}
+
+fn moods() -> impl Strategy<Value = Vec<Mood>> {
+    let mood = prop_oneof![
+        Just(Mood::Good),
+        Just(Mood::Away),
+        Just(Mood::Hanging),
+        Just(Mood::Half),
+        Just(Mood::Mute)
+    ];
+    prop::collection::vec(mood, 0..8)
+}
+
+fn mishaps() -> impl Strategy<Value = Vec<Act>> {
+    prop::collection::vec(prop_oneof![Just(Act::Lease), Just(Act::Remove)], 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_row_arrives_whatever_the_transport_and_the_store_do(
+        rows in 0_usize..700, moods in moods(), mishaps in mishaps(), relays in 1_usize..4,
+    ) {
+        on_virtual_time(async {
+            let outbox = Outbox::with_rows(rows).await;
+            let transport = Arc::new(Moody::with(moods));
+            mishaps.into_iter().for_each(|act| outbox.store.fail(act, Verdict::Retry, 1));
+            let stop = Stop::new();
+            let relays: Vec<_> = (0..relays).map(|_| outbox.relay(&transport)).collect();
+            let running = futures_util::future::join_all(relays.iter().map(|relay| relay.run(stop.clone())));
+            let watching = async {
+                outbox.emptied().await;
+                stop.stop();
+            };
+            tokio::join!(running, watching);
+            prop_assert_eq!(transport.arrived().len(), rows);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn where_nothing_fails_each_row_arrives_once_however_many_relays_run(rows in 0_usize..1_500, relays in 1_usize..4) {
+        on_virtual_time(async {
+            let outbox = Outbox::with_rows(rows).await;
+            let transport = Arc::new(Moody::default());
+            let relays: Vec<_> = (0..relays).map(|_| outbox.relay(&transport)).collect();
+            while outbox.store.outgoing() > 0 {
+                futures_util::future::try_join_all(relays.iter().map(Relay::step)).await.expect("nothing fails");
+            }
+            prop_assert_eq!(transport.arrived().len(), rows);
+            prop_assert!(transport.arrived().values().all(|times| *times == 1));
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn rows_that_can_never_be_sent_hold_up_no_other(rows in 1_usize..100, bad in prop::collection::btree_set(0_usize..100, 1..4)) {
+        on_virtual_time(async {
+            let outbox = Outbox::with_rows(rows).await;
+            let unsendable: Vec<_> =
+                bad.iter().filter(|place| **place < rows).map(|place| numbered(*place as u128, &add(1)).id).collect();
+            let left = unsendable.len();
+            let transport = Arc::new(Moody { unsendable, ..Moody::default() });
+            let relay = outbox.relay(&transport);
+            prop_assert_eq!(relay.step().await.expect("nothing is away"), rows - left);
+            prop_assert_eq!(outbox.store.outgoing(), left, "they stay, they are not lost");
+            prop_assert_eq!(relay.step().await.expect("nothing is away"), 0, "and are left alone while their lease lasts");
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_whose_transport_was_away_for_a_moment_does_not_wait_for_its_own_lease_to_end() {
+    let outbox = Outbox::with_rows(10).await;
+    let transport = Arc::new(Moody::with([Mood::Away, Mood::Half, Mood::Away]));
+    let (stop, relay) = (Stop::new(), outbox.relay(&transport));
+    let watching = async {
+        outbox.emptied().await;
+        stop.stop();
+    };
+    tokio::join!(relay.run(stop.clone()), watching);
+    let took = outbox.clock.now().duration_since(Timestamp::UNIX_EPOCH);
+    assert!(took < jiff::SignedDuration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_holds_no_more_than_one_slice_while_its_transport_is_away() {
+    let outbox = Outbox::with_rows(RELAY_BATCH_MAX * 2).await;
+    let relay = outbox.relay(&Arc::new(Moody::with([Mood::Away; 5])));
+    for _ in 0..5 {
+        assert!(relay.step().await.is_err());
+    }
+    let other = Uuid::from_u128(2);
+    assert_eq!(
+        outbox.lease(other, 30, usize::MAX).await.len(),
+        RELAY_BATCH_MAX,
+        "the rest is free for others"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_a_relay_that_died_are_free_when_its_lease_ends_and_not_before() {
+    let outbox = Outbox::with_rows(5).await;
+    let (dead, heir) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    assert_eq!(outbox.lease(dead, 30, 3).await.len(), 3);
+    assert_eq!(outbox.lease(heir, 60, 9).await.len(), 2, "only what is free");
+    tokio::time::advance(Duration::from_millis(29_999)).await;
+    assert!(outbox.lease(heir, 60, 9).await.is_empty());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(outbox.lease(heir, 60, 9).await.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn removing_under_a_lost_lease_does_nothing() {
+    let outbox = Outbox::with_rows(3).await;
+    let (slow, heir) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let rows = outbox.lease(slow, 30, 9).await;
+    tokio::time::advance(RELAY_LEASE).await;
+    assert_eq!(outbox.lease(heir, 30, 9).await, rows);
+    assert_eq!(outbox.store.remove(slow, &rows).await.expect("no mishap is planned"), 0);
+    assert_eq!(outbox.store.outgoing(), 3);
+    assert_eq!(outbox.store.remove(heir, &rows).await.expect("no mishap is planned"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_were_sent_but_not_removed_are_removed_later_and_not_sent_again() {
+    let outbox = Outbox::with_rows(4).await;
+    outbox.store.fail(Act::Remove, Verdict::Retry, 2);
+    let transport = Arc::new(Moody::default());
+    let relay = outbox.relay(&transport);
+    assert!(relay.step().await.is_err());
+    assert!(relay.step().await.is_err());
+    assert_eq!(relay.step().await.expect("the store is back"), 4);
+    assert!(transport.arrived().values().all(|times| *times == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_looks_at_once_when_it_is_woken() {
+    let outbox = Outbox::with_rows(0).await;
+    let (transport, wake) = (Arc::new(Moody::default()), Arc::new(tokio::sync::Notify::new()));
+    let (stop, relay) = (Stop::new(), outbox.relay(&transport).woken_by(Arc::clone(&wake)));
+    let started = outbox.clock.now();
+    let publishing = async {
+        until(tokio::time::Instant::now() + RELAY_POLL / 5).await;
+        let mut unit = outbox.store.begin().await.expect("no mishap is planned");
+        unit.publish(vec![numbered(1, &add(1))]).await.expect("no mishap is planned");
+        unit.commit().await.expect("no mishap is planned");
+        wake.notify_one();
+        outbox.emptied().await;
+        stop.stop();
+        outbox.clock.now().duration_since(started)
+    };
+    let ((), took) = tokio::join!(relay.run(stop.clone()), publishing);
+    assert!(took < jiff::SignedDuration::try_from(RELAY_POLL / 2).expect("a short time"), "{took:?}");
+}

@@ -1,0 +1,192 @@
+//! Laws of the timers: each generation fires once, when it is due, unless it was cancelled or replaced before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use orderwright_bus as bus;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use bus::harness::MemoryStore;
+use bus::{
+    Clock, CorrelationId, Envelope, Stop, Store, Timer, TimerFired, TimerKey, TimerService, Topology, Unit,
+    VirtualClock, from_json,
+};
+
+use crate::ledger::on_virtual_time;
+
+#[derive(Clone, Copy, Debug)]
+enum Doing {
+    Set { saga: u8, name: u8, after_s: u16 },
+    Cancel { saga: u8, name: u8 },
+    Pass { time_s: u16 },
+}
+
+fn doings() -> impl Strategy<Value = Vec<Doing>> {
+    let doing = prop_oneof![
+        3 => (0_u8..3, 0_u8..2, 0_u16..100).prop_map(|(saga, name, after_s)| Doing::Set { saga, name, after_s }),
+        1 => (0_u8..3, 0_u8..2).prop_map(|(saga, name)| Doing::Cancel { saga, name }),
+        2 => (0_u16..60).prop_map(|time_s| Doing::Pass { time_s }),
+    ];
+    prop::collection::vec(doing, 0..60)
+}
+
+fn key(saga: u8, name: u8) -> TimerKey {
+    TimerKey {
+        saga: CorrelationId(Uuid::from_u128(u128::from(saga))),
+        name: Arc::from(format!("bell-{name}")),
+    }
+}
+
+fn timer(key: TimerKey, generation: u32, due_at: Timestamp) -> Timer {
+    Timer { key, generation, due_at, kind: Arc::from("rang"), traceparent: None }
+}
+
+fn store() -> MemoryStore<()> {
+    MemoryStore::new(Topology::default())
+}
+
+fn clock() -> Arc<VirtualClock> {
+    Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH))
+}
+
+fn service(store: &MemoryStore<()>, clock: &Arc<VirtualClock>) -> TimerService<bus::harness::MemoryUnit<()>> {
+    TimerService::new(Arc::new(store.clone()), Arc::clone(clock) as Arc<dyn Clock>)
+}
+
+async fn set(store: &MemoryStore<()>, timers: Vec<Timer>) {
+    let mut unit = store.begin().await.expect("no mishap is planned");
+    unit.set_timers(timers).await.expect("no mishap is planned");
+    unit.commit().await.expect("no mishap is planned");
+}
+
+async fn cancel(store: &MemoryStore<()>, key: TimerKey) {
+    let mut unit = store.begin().await.expect("no mishap is planned");
+    unit.cancel_timers(vec![key]).await.expect("no mishap is planned");
+    unit.commit().await.expect("no mishap is planned");
+}
+
+fn firings(store: &MemoryStore<()>) -> Vec<TimerFired> {
+    let read = |envelope: &Envelope| from_json(&envelope.body).expect("a timer's body is ours");
+    store.published().iter().map(read).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn only_the_latest_generation_fires_once_and_when_due(doings in doings()) {
+        on_virtual_time(async {
+            let (store, clock) = (store(), clock());
+            let service = service(&store, &clock);
+            let mut set_now: BTreeMap<TimerKey, Timer> = BTreeMap::new();
+            let (mut generation, mut expected) = (0, Vec::new());
+            for doing in doings {
+                match doing {
+                    Doing::Set { saga, name, after_s } => {
+                        generation += 1;
+                        let due_at = clock.now() + Duration::from_secs(after_s.into());
+                        let timer = timer(key(saga, name), generation, due_at);
+                        set_now.insert(timer.key.clone(), timer.clone());
+                        set(&store, vec![timer]).await;
+                    }
+                    Doing::Cancel { saga, name } => {
+                        set_now.remove(&key(saga, name));
+                        cancel(&store, key(saga, name)).await;
+                    }
+                    Doing::Pass { time_s } => {
+                        tokio::time::advance(Duration::from_secs(time_s.into())).await;
+                        let mut due: Vec<_> = set_now.values().filter(|timer| timer.due_at <= clock.now()).cloned().collect();
+                        due.sort_by_key(|timer| (timer.due_at, timer.key.clone()));
+                        set_now.retain(|_, timer| timer.due_at > clock.now());
+                        expected.extend(due.into_iter().map(|timer| timer.generation));
+                        service.step().await.expect("no mishap is planned");
+                        let nothing = service.step().await.expect("no mishap is planned");
+                        prop_assert_eq!(nothing.fired, 0);
+                    }
+                }
+            }
+            let fired: Vec<u32> = firings(&store).iter().map(|fired| fired.generation).collect();
+            prop_assert_eq!(fired, expected);
+            prop_assert_eq!(store.timers().len(), set_now.len());
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn two_services_at_once_fire_each_timer_once(count in 0_u32..200) {
+        on_virtual_time(async {
+            let (store, clock) = (store(), clock());
+            let due = |number: u32| {
+                let saga = CorrelationId(Uuid::from_u128(number.into()));
+                timer(TimerKey { saga, name: Arc::from("bell") }, 1, clock.now())
+            };
+            set(&store, (0..count).map(due).collect()).await;
+            let (one, other) = (service(&store, &clock), service(&store, &clock));
+            let (one, other) = tokio::join!(one.step(), other.step());
+            let fired = one.expect("no mishap is planned").fired + other.expect("no mishap is planned").fired;
+            prop_assert_eq!(fired, count as usize);
+            prop_assert_eq!(store.published().len(), count as usize);
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_says_how_late_it_was_and_firing_it_again_gives_the_same_id() {
+    let (store, clock) = (store(), clock());
+    let rings = timer(key(1, 1), 3, clock.now() + Duration::from_secs(10));
+    set(&store, vec![rings.clone()]).await;
+    tokio::time::advance(Duration::from_secs(14)).await;
+    let step = service(&store, &clock).step().await.expect("no mishap is planned");
+    assert_eq!((step.fired, step.lateness_max), (1, Duration::from_secs(4)));
+    assert_eq!(store.published()[0].id, rings.fire(clock.now()).id);
+    assert_ne!(store.published()[0].id, Timer { generation: 4, ..rings }.fire(clock.now()).id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_timers_than_fit_in_one_step_all_fire_without_waiting_for_the_next_look() {
+    let (store, clock) = (store(), clock());
+    let count = bus::limits::TIMER_BATCH_MAX as u32 * 2 + 1;
+    let due = |number: u32| {
+        let saga = CorrelationId(Uuid::from_u128(number.into()));
+        timer(TimerKey { saga, name: Arc::from("bell") }, 1, clock.now())
+    };
+    set(&store, (0..count).map(due).collect()).await;
+    let (stop, started) = (Stop::new(), clock.now());
+    let mut changes = store.changes();
+    let all_fired = async {
+        while store.published().len() < count as usize {
+            changes.changed().await.expect("the store is here");
+        }
+        stop.stop();
+    };
+    let service = service(&store, &clock);
+    tokio::join!(service.run(stop.clone()), all_fired);
+    assert!(clock.now().duration_since(started) < jiff::SignedDuration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_service_fires_within_its_polling_interval_even_if_the_store_was_away() {
+    use bus::Verdict;
+    use bus::harness::Act;
+    let (store, clock) = (store(), clock());
+    store.fail(Act::Begin, Verdict::Retry, 3);
+    let stop = Stop::new();
+    let service = service(&store, &clock);
+    let mut changes = store.changes();
+    let fired = async {
+        tokio::time::advance(Duration::from_secs(2)).await;
+        set(&store, vec![timer(key(0, 0), 1, clock.now() + Duration::from_secs(3))]).await;
+        while store.published().is_empty() {
+            changes.changed().await.expect("the store is here");
+        }
+        stop.stop();
+        clock.now()
+    };
+    let ((), at) = tokio::join!(service.run(stop.clone()), fired);
+    let late = at.duration_since(Timestamp::UNIX_EPOCH + Duration::from_secs(5));
+    assert!((0..=251).contains(&late.as_millis()), "{late:?}");
+}
