@@ -2,6 +2,7 @@
 //! Holds no business rule and no SQL; it joins those who do.
 
 pub mod background;
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod http;

@@ -1,5 +1,6 @@
 //! The command line: every command is one file, every failure one line that says what to do, with an exit code to match.
 
+mod bench;
 mod check;
 mod commands_on_orders;
 mod config_file;
@@ -61,6 +62,8 @@ enum Command {
     Migrate,
     /// Check the five invariants over everything that is stored.
     Check,
+    /// Measure orders per second, latency, CPU and memory, end to end.
+    Bench(bench::Bench),
     /// Look at the configuration.
     Config(config_file::ConfigFile),
     /// Print the OpenAPI document.
@@ -90,6 +93,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Sandbox(_)
         | Command::Migrate
         | Command::Check
+        | Command::Bench(_)
+        | Command::Bench(_)
         | Command::Config(_)
         | Command::Openapi
         | Command::Saga(_)
@@ -106,6 +111,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Sandbox(sandbox) => sandbox.run(&shared).await,
         Command::Migrate => check::migrate(&shared).await,
         Command::Check => check::check(&shared).await,
+        Command::Bench(bench) => bench.run(&shared).await,
         Command::Config(config) => config.run(&shared),
         Command::Openapi => outputs::openapi(),
         Command::Saga(saga) => Ok(saga.run()),

@@ -1,0 +1,173 @@
+//! Measures the whole: real HTTP, real database with full durability, the provider in a process of its own, the load in
+//! another. Prints what was measured and on what; never changes a setting of the service to look better.
+
+mod children;
+mod load;
+mod report;
+mod usage;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use application::commands::{ImportProductsCommand, NewProduct};
+use application::ports::{OrderFilter, Readers, SagaFilter};
+use application::saga::SagaState;
+use domain::{Availability, Currency, Money, OrderId, OrderStatus, Sku};
+use hdrhistogram::Histogram;
+use infrastructure::sqlite::{Exclusive, SqliteStore};
+
+use crate::config::Config;
+use crate::wiring;
+use children::Children;
+pub use report::Report;
+use usage::Sampler;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Orders to send.
+    pub orders: u64,
+    /// Orders sent and worked off before the measurement starts.
+    pub preload: u64,
+    /// Connections, each with one request at a time.
+    pub connections: usize,
+    /// Orders per second to offer; as many as the connections manage, if none.
+    pub rate: Option<u64>,
+    /// Products that are ordered; one makes it a flash sale.
+    pub products: u32,
+    /// Lines of an order.
+    pub lines: usize,
+    /// Where the data goes; emptied before.
+    pub folder: PathBuf,
+}
+
+/// Units of each product: enough that nothing runs short.
+const STOCK: i64 = 1_000_000_000;
+
+/// How often it is looked whether all is done.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// No progress for this long means that something hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Orders read at once when latencies are collected.
+const PAGE: usize = 1_000;
+
+/// Runs the plan.
+///
+/// # Errors
+/// What could not be started, or an order that did not arrive.
+pub async fn run(plan: &Plan) -> Result<Report> {
+    let config = prepare(plan).await?;
+    let mut children = Children::start(&config, &plan.folder).await?;
+    let store = wiring::open_store(&config, Exclusive::No)?;
+    if plan.preload > 0 {
+        eprintln!("storing {} orders first", plan.preload);
+        let preload = Plan { orders: plan.preload, rate: None, ..plan.clone() };
+        load::send(&preload, &children.service_addr, "preload").await?;
+        all_final(&store).await?;
+    }
+    let newest = newest_order(&store).await?;
+    let sampler = Sampler::start(children.pids());
+    let before = sampler.usage()?;
+    let started = Instant::now();
+    let outcome = load::send(plan, &children.service_addr, "bench").await?;
+    let accepted_in = started.elapsed();
+    all_final(&store).await?;
+    let delivered_in = started.elapsed();
+    let used = sampler.usage()?.since(&before);
+    let memory = sampler.stop().await;
+    let latencies = latencies(&store, newest, outcome.accepted).await?;
+    children.stop().await?;
+    Ok(Report::new(plan, &outcome, accepted_in, delivered_in, &latencies, used, memory))
+}
+
+/// An empty folder with a catalogue.
+async fn prepare(plan: &Plan) -> Result<Config> {
+    ensure!(plan.orders > 0 && plan.connections > 0 && plan.products > 0, "orders, connections and products are at least 1");
+    let path = plan.folder.join("bench.db");
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let file = PathBuf::from(format!("{}{suffix}", path.display()));
+        if file.exists() {
+            std::fs::remove_file(&file).with_context(|| format!("cannot empty {}", file.display()))?;
+        }
+    }
+    let config = Config { database: path.display().to_string(), ..Config::default() };
+    let store = wiring::open_store(&config, Exclusive::No)?;
+    let products = (0..plan.products).map(product).collect::<Result<_>>()?;
+    let import = ImportProductsCommand { products, import: "bench".to_owned() };
+    wiring::commands(&store, &config).run(&import).await?;
+    Ok(config)
+}
+
+fn product(number: u32) -> Result<NewProduct> {
+    Ok(NewProduct {
+        sku: Sku::parse(&load::sku(number))?,
+        name: format!("Bench product {number}"),
+        description: String::new(),
+        price: Money::new(1_250, Currency::parse("EUR")?),
+        stock: STOCK,
+        reorder_level: 0,
+        availability: Availability::Active,
+    })
+}
+
+/// Waits until no saga has anything left to do.
+async fn all_final(store: &SqliteStore) -> Result<()> {
+    let mut last_change = Instant::now();
+    let mut last_open = None;
+    loop {
+        let open = first_open(store).await?;
+        let Some(open) = open else { return Ok(()) };
+        if last_open != Some(open) {
+            (last_open, last_change) = (Some(open), Instant::now());
+        }
+        ensure!(last_change.elapsed() < PATIENCE, "order {open} has not moved for {PATIENCE:?}");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The oldest order that is not final.
+async fn first_open(store: &SqliteStore) -> Result<Option<OrderId>> {
+    let mut first: Option<OrderId> = None;
+    for state in SagaState::ALL.iter().filter(|state| !state.is_final()) {
+        let filter = SagaFilter { state: Some(*state), ..SagaFilter::default() };
+        let page = store.sagas(&filter, 1).await?;
+        first = page.items.iter().map(|saga| OrderId(saga.order_id)).chain(first).min();
+    }
+    Ok(first)
+}
+
+/// The newest order stored so far; what is measured comes after it.
+async fn newest_order(store: &SqliteStore) -> Result<Option<OrderId>> {
+    let mut after = None;
+    loop {
+        let page = store.orders(&OrderFilter { after, ..OrderFilter::default() }, PAGE).await?;
+        after = page.items.last().map(|order| OrderId(order.order_id)).or(after);
+        if !page.has_more {
+            return Ok(after);
+        }
+    }
+}
+
+/// From accepted to delivered, in microseconds, of every order after `after`.
+async fn latencies(store: &SqliteStore, mut after: Option<OrderId>, expected: u64) -> Result<Histogram<u64>> {
+    let mut latencies = Histogram::new(3)?;
+    loop {
+        let filter = OrderFilter { status: None, after, ..OrderFilter::default() };
+        let page = store.orders(&filter, PAGE).await?;
+        for order in &page.items {
+            ensure!(order.status == OrderStatus::Delivered.as_str(), "order {} is {}", order.order_id, order.status);
+            let took_us = order.updated_at.duration_since(order.created_at).as_micros();
+            latencies.saturating_record(u64::try_from(took_us).unwrap_or(0));
+        }
+        after = page.items.last().map(|order| OrderId(order.order_id)).or(after);
+        if !page.has_more {
+            break;
+        }
+    }
+    ensure!(latencies.len() == expected, "{} orders were delivered, {expected} were accepted", latencies.len());
+    Ok(latencies)
+}
+

@@ -1,0 +1,99 @@
+//! What the processes cost: CPU time and memory, as the kernel counts them in `/proc`.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use tokio::task::JoinHandle;
+
+/// How often memory is looked at.
+const MEMORY_LOOK: Duration = Duration::from_millis(500);
+
+/// Kernel ticks per second in `/proc/PID/stat`; fixed at 100 on every Linux that we know of (see proc(5), USER_HZ).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// CPU seconds by process.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Usage(pub(super) Vec<(&'static str, f64)>);
+
+/// Memory of one process over the run, in MiB.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Memory {
+    /// The process.
+    pub(super) process: &'static str,
+    /// Resident at the start.
+    pub(super) first_mib: f64,
+    /// Resident at most.
+    pub(super) most_mib: f64,
+    /// Resident at the end.
+    pub(super) last_mib: f64,
+}
+
+/// Watches processes until it is stopped.
+pub(super) struct Sampler {
+    pids: Vec<(&'static str, u32)>,
+    watching: JoinHandle<()>,
+    seen: std::sync::Arc<std::sync::Mutex<Vec<Memory>>>,
+}
+
+impl Sampler {
+    pub(super) fn start(pids: Vec<(&'static str, u32)>) -> Self {
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (watched, noted) = (pids.clone(), std::sync::Arc::clone(&seen));
+        let watching = tokio::spawn(async move {
+            loop {
+                let rows: Vec<(&'static str, f64)> =
+                    watched.iter().filter_map(|(name, pid)| Some((*name, resident_mib(*pid).ok()?))).collect();
+                note(&mut noted.lock().expect("nobody panics while noting"), &rows);
+                tokio::time::sleep(MEMORY_LOOK).await;
+            }
+        });
+        Self { pids, watching, seen }
+    }
+
+    /// CPU time used so far.
+    pub(super) fn usage(&self) -> Result<Usage> {
+        self.pids.iter().map(|(name, pid)| Ok((*name, cpu_seconds(*pid)?))).collect::<Result<_>>().map(Usage)
+    }
+
+    pub(super) async fn stop(self) -> Vec<Memory> {
+        self.watching.abort();
+        let _ = self.watching.await;
+        self.seen.lock().expect("nobody panics while noting").clone()
+    }
+}
+
+impl Usage {
+    /// What was used since then.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        let used = |((name, now), (_, then)): (&(&'static str, f64), &(&'static str, f64))| (*name, now - then);
+        Self(self.0.iter().zip(&before.0).map(used).collect())
+    }
+}
+
+fn note(seen: &mut Vec<Memory>, rows: &[(&'static str, f64)]) {
+    for (process, mib) in rows {
+        match seen.iter_mut().find(|memory| memory.process == *process) {
+            Some(memory) => {
+                memory.most_mib = memory.most_mib.max(*mib);
+                memory.last_mib = *mib;
+            }
+            None => seen.push(Memory { process, first_mib: *mib, most_mib: *mib, last_mib: *mib }),
+        }
+    }
+}
+
+/// User and system time; fields 14 and 15 after the command's name in brackets.
+fn cpu_seconds(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("CPU time is read from /proc, which is Linux's")?;
+    let fields: Vec<&str> = stat.rsplit_once(')').context("a name in brackets")?.1.split_whitespace().collect();
+    let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("a field")?.parse()?) };
+    Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
+}
+
+fn resident_mib(pid: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib / 1024.0)
+}

@@ -1,0 +1,57 @@
+//! `orderwright bench`: how fast it is on this machine, end to end.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{Format, Shared};
+use crate::bench::{self, Plan};
+
+/// Measure orders per second, latency, CPU and memory, end to end.
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    /// Orders to send.
+    #[arg(long, default_value_t = 40_000)]
+    orders: u64,
+    /// Orders sent and worked off before the measurement.
+    #[arg(long, default_value_t = 0)]
+    preload: u64,
+    /// Connections, each with one request at a time.
+    #[arg(long, default_value_t = 256)]
+    connections: usize,
+    /// Orders per second to offer; as fast as the connections manage, if left out.
+    #[arg(long)]
+    rate: Option<u64>,
+    /// Products ordered; 1 is a flash sale on one hot product.
+    #[arg(long, default_value_t = 1_000)]
+    products: u32,
+    /// Lines of an order.
+    #[arg(long, default_value_t = 2)]
+    lines: usize,
+    /// Folder for the data; what an earlier measurement left there is removed.
+    #[arg(long, default_value = "data/bench")]
+    data: PathBuf,
+}
+
+impl Bench {
+    pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        std::fs::create_dir_all(&self.data)?;
+        let plan = Plan {
+            orders: self.orders,
+            preload: self.preload,
+            connections: self.connections,
+            rate: self.rate,
+            products: self.products,
+            lines: self.lines,
+            folder: self.data,
+        };
+        let report = bench::run(&plan).await?;
+        match shared.format() {
+            Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+            Format::Text => print!("{report}"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,114 @@
+//! Reads bodies: bounded in bytes and in time, JSON into types, or everything that is wrong with them. Decides nothing.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::error::Category;
+
+use super::limits::{BODY_TIME_MAX, ORDER_BYTES_MAX};
+use super::problem::{Code, Problem, Wrong};
+use super::shape::Shape;
+
+/// The whole body, if it is no longer than `bytes_max`.
+pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let announced = axum::body::HttpBody::size_hint(&body).lower();
+    if usize::try_from(announced).is_ok_and(|announced| announced <= bytes_max) {
+        let reading = tokio::time::timeout(BODY_TIME_MAX, collect(body, bytes_max));
+        reading.await.unwrap_or_else(|_| Err(Problem::new(Code::BodyTooSlow, "the body did not arrive in time")))
+    } else {
+        Err(too_large(bytes_max))
+    }
+}
+
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Problem::new(Code::BodyBroken, error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        // Most bodies come in one piece, which then need not be copied.
+        match (first.is_empty(), rest.is_empty()) {
+            (true, true) => first = data,
+            (false, _) => {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+                rest.extend_from_slice(&data);
+            }
+            (true, false) => rest.extend_from_slice(&data),
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("at most {bytes_max} bytes are taken here"))
+}
+
+/// A small JSON request.
+pub(super) async fn json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    shape: &Shape,
+) -> Result<T, Problem> {
+    expect_json(headers)?;
+    let body = read(body, ORDER_BYTES_MAX).await?;
+    parse(&body, shape)
+}
+
+/// The value of a JSON text, or everything about its form that is wrong.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8], shape: &Shape) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| diagnose(body, shape, &error))
+}
+
+/// What is wrong with a text that could not be read as what it should be.
+pub(super) fn diagnose(body: &[u8], shape: &Shape, error: &serde_json::Error) -> Problem {
+    match examined(body, shape, error) {
+        Ok((_, wrongs)) => Problem::of(Code::ValidationFailed, wrongs),
+        Err(problem) => problem,
+    }
+}
+
+/// The value of a text that could not be read, with everything about its form that is wrong; never nothing.
+pub(super) fn examined(
+    body: &[u8],
+    shape: &Shape,
+    error: &serde_json::Error,
+) -> Result<(Value, Vec<Wrong>), Problem> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+    let mut wrongs = shape.examine(&value);
+    if wrongs.is_empty() {
+        // A member that stands there twice is lost in a value; what the reader said is all there is to say.
+        let code = if error.classify() == Category::Data { "unreadable" } else { "malformed" };
+        wrongs.push(Wrong::at("", code, error.to_string()));
+    }
+    Ok((value, wrongs))
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    // The message of the reader ends with line and column.
+    Problem::new(Code::MalformedJson, error.to_string())
+}
+
+/// Refuses bodies that say they are not JSON; one that says nothing is taken for JSON.
+pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
+    match media_type(headers) {
+        None => Ok(()),
+        Some(kind) if kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json") => Ok(()),
+        Some(kind) => {
+            let detail = format!("application/json is taken here, not {kind}");
+            Err(Problem::new(Code::UnsupportedMediaType, detail))
+        }
+    }
+}
+
+/// The media type without its parameters; text that nobody can read is a type that nobody takes.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().unwrap_or("unreadable");
+    Some(value.split(';').next().unwrap_or(value).trim())
+}

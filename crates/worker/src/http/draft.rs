@@ -1,0 +1,120 @@
+//! From the text of an order to a command, or to everything that is wrong with it. The straight way is one typed parse;
+//! only a text that fails there is looked at member by member.
+
+use application::commands::{CreateOrderCommand, Violation};
+use application::messages::Amount;
+use application::validators::{LineDraft, OrderDraft, validate_order};
+use domain::OrderId;
+use serde_json::Value;
+
+use super::body;
+use super::problem::{Code, Place, Problem, Wrong};
+use super::shape::{AMOUNT, Schema, Shape, may, need};
+
+/// Why a text is no order.
+pub(super) enum Refused {
+    /// It is not even JSON.
+    Unreadable(Problem),
+    /// These things are wrong with it.
+    Wrong(Vec<Wrong>),
+}
+
+impl Refused {
+    pub(super) fn problem(self) -> Problem {
+        match self {
+            Self::Unreadable(problem) => problem,
+            Self::Wrong(wrongs) => Problem::of(Code::ValidationFailed, wrongs),
+        }
+    }
+}
+
+/// The command that a text asks for.
+pub(super) fn command(
+    text: &[u8],
+    order_id: OrderId,
+    key: &str,
+    digest: [u8; 32],
+) -> Result<CreateOrderCommand, Refused> {
+    match serde_json::from_slice::<OrderDraft>(text) {
+        Ok(draft) => validate_order(&draft, order_id, key, digest).map_err(|violations| {
+            Refused::Wrong(violations.into_iter().map(Wrong::from).collect())
+        }),
+        Err(error) => Err(diagnosed(text, &error)),
+    }
+}
+
+/// Everything that is wrong with a text which is no draft of an order: in its form, and in the sense of what is left.
+pub(super) fn diagnosed(text: &[u8], error: &serde_json::Error) -> Refused {
+    let (value, mut wrongs) = match body::examined(text, &ORDER_REQUEST.shape, error) {
+        Ok(found) => found,
+        Err(problem) => return Refused::Unreadable(problem),
+    };
+    let sense = validate_order(&mended(&value), OrderId(uuid::Uuid::nil()), "", [0; 32]);
+    let news: Vec<Wrong> = sense
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|violation| !explained(violation, &wrongs))
+        .map(Wrong::from)
+        .collect();
+    wrongs.extend(news);
+    Refused::Wrong(wrongs)
+}
+
+/// Whether a violation lies within something whose form is wrong already.
+fn explained(violation: &Violation, wrongs: &[Wrong]) -> bool {
+    wrongs.iter().any(|wrong| match &wrong.place {
+        Place::Pointer(pointer) => !pointer.is_empty() && violation.pointer.starts_with(pointer.as_str()),
+        Place::Parameter(_) | Place::UnknownParameter(_) | Place::Header(_) => false,
+    })
+}
+
+/// The draft that is left of a value; what has not its form is replaced by something that makes sense.
+fn mended(value: &Value) -> OrderDraft {
+    let text = |name: &str| value[name].as_str().map(str::to_owned);
+    let lines = match &value["lines"] {
+        Value::Array(lines) => lines.iter().map(mended_line).collect(),
+        _ => vec![mended_line(&Value::Null)],
+    };
+    OrderDraft {
+        customer_id: text("customer_id").unwrap_or_else(|| PLACEHOLDER.to_owned()),
+        lines,
+        payment_token: text("payment_token"),
+        external_reference: text("external_reference"),
+        ordered_at: text("ordered_at"),
+    }
+}
+
+fn mended_line(line: &Value) -> LineDraft {
+    let price = &line["unit_price"];
+    let amount = price["minor"]
+        .as_i64()
+        .zip(price["currency"].as_str())
+        .map(|(minor, currency)| Amount { minor, currency: currency.to_owned() });
+    LineDraft {
+        sku: line["sku"].as_str().unwrap_or(PLACEHOLDER).to_owned(),
+        quantity: line["quantity"].as_i64().unwrap_or(1),
+        unit_price: amount,
+    }
+}
+
+/// Stands for what could not be read.
+const PLACEHOLDER: &str = "x";
+
+const LINE: Shape = Shape::Object(&[
+    need("sku", Shape::Text, "The product: 1 to 64 printable ASCII characters."),
+    need("quantity", Shape::Integer, "Units, 1 to 1000000."),
+    may("unit_price", AMOUNT, "The price agreed on; the catalogue's, if none."),
+]);
+
+/// An order as a client writes it.
+pub(super) static ORDER_REQUEST: Schema = Schema {
+    name: "OrderRequest",
+    shape: Shape::Object(&[
+        need("customer_id", Shape::Text, "Whom it is for: 1 to 64 characters."),
+        need("lines", Shape::List(&LINE), "What is wanted: 1 to 1000 lines."),
+        may("payment_token", Shape::Text, "How the customer pays, in the gateway's terms."),
+        may("external_reference", Shape::Text, "Another system's name for it; at most one order bears it."),
+        may("ordered_at", Shape::Time, "When the customer ordered; now, if not said."),
+    ]),
+};

@@ -1,0 +1,53 @@
+//! Every bound of the HTTP side in one place. Nothing here may grow without one of these.
+
+use std::time::Duration;
+
+/// Bytes of one order, and of every other small request.
+pub(super) const ORDER_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one webhook.
+pub(super) const WEBHOOK_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of one batch of products.
+pub(super) const PRODUCTS_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of one import.
+pub(super) const IMPORT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Products in one batch.
+pub(super) const PRODUCTS_MAX: usize = 1_000;
+/// Orders in one import.
+pub(super) const IMPORT_ORDERS_MAX: usize = 50_000;
+/// Orders of one import that wait for their transaction at the same time.
+pub(super) const IMPORT_AT_ONCE_MAX: usize = 512;
+
+/// Entries of a page, unless asked otherwise.
+pub(super) const PAGE_DEFAULT: usize = 50;
+/// Entries of a page.
+pub(super) const PAGE_MAX: usize = 200;
+/// Broken invariants that are listed.
+pub(super) const BROKEN_MAX: usize = 200;
+/// Violations that are listed in one problem; how many more there were is told.
+pub(super) const ERRORS_MAX: usize = 1_000;
+
+/// Bytes of an actor, a reason or a product's name.
+pub(super) const TEXT_BYTES_MAX: usize = 200;
+/// Bytes of a note or a product's description.
+pub(super) const NOTE_BYTES_MAX: usize = 4_000;
+
+/// Webhooks that share one transaction; each may bring a thousand events.
+pub(super) const WEBHOOKS_AT_ONCE_MAX: usize = 32;
+
+/// How long the body of a request may take to arrive.
+pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long the head of a request may take to arrive.
+pub(super) const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// Connections served at the same time; the next waits in the listener's backlog.
+pub(super) const CONNECTIONS_MAX: usize = 4_096;
+/// Requests under way on one HTTP/2 connection.
+pub(super) const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+/// How long the answers under way may take once the service stops.
+pub(super) const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Pause after a connection could not be accepted, most likely for want of file descriptors.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
+const _: () = assert!(ORDER_BYTES_MAX <= WEBHOOK_BYTES_MAX && WEBHOOK_BYTES_MAX <= IMPORT_BYTES_MAX);
+const _: () = assert!(IMPORT_AT_ONCE_MAX < bus::limits::COALESCE_WAITING_MAX, "an import leaves room for others");

@@ -1,0 +1,84 @@
+//! The HTTP API: orders, stock, sagas, imports, webhooks, health, and the document that describes all of it. Reads what
+//! comes, asks the use cases, writes what they say; must never hold a rule of the business.
+
+mod body;
+mod cursor;
+mod dead_letters;
+mod draft;
+mod edge;
+mod health;
+mod idempotency;
+mod imports;
+mod inventory;
+mod limits;
+mod openapi;
+mod orders;
+mod parameters;
+mod problem;
+mod products;
+mod route;
+mod sagas;
+mod server;
+mod shape;
+mod text;
+mod webhooks;
+
+use std::sync::Arc;
+
+use application::commands::{CommandPipeline, CreateOrderHandler};
+use application::ports::Readers;
+use axum::Router;
+use bus::{Coalescer, DeadLetters};
+
+pub use health::{Readiness, StoreReadiness, Unready};
+pub use idempotency::InFlightKeys;
+pub use openapi::document;
+pub use server::serve;
+pub use webhooks::{TakeNewsHandler, Webhooks};
+
+use route::Route;
+
+/// Everything that the handlers use.
+pub struct Api {
+    /// Commands, each in a transaction of its own.
+    pub commands: CommandPipeline,
+    /// New orders, many to a transaction. Its loop is run by whoever made it.
+    pub create: Coalescer<CreateOrderHandler>,
+    /// The read side.
+    pub readers: Arc<dyn Readers>,
+    /// Messages that were set aside.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// News from the providers.
+    pub webhooks: Webhooks,
+    /// Whether the service can serve.
+    pub readiness: Arc<dyn Readiness>,
+    /// Orders being accepted at this moment; begins empty.
+    pub in_flight: InFlightKeys,
+}
+
+/// Every route, with its documentation and its problems.
+pub fn router(api: Arc<Api>) -> Router {
+    let mut router = Router::new();
+    for Route { operation, handler } in routes() {
+        router = router.route(operation.path, handler);
+    }
+    edge::around(router.with_state(api).merge(openapi::page()))
+}
+
+/// The routes in the order in which the document lists them.
+fn routes() -> Vec<Route> {
+    [
+        orders::routes(),
+        imports::routes(),
+        sagas::routes(),
+        products::routes(),
+        inventory::routes(),
+        dead_letters::routes(),
+        webhooks::routes(),
+        health::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

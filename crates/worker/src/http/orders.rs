@@ -1,0 +1,335 @@
+//! Orders over HTTP: accept, show, list, cancel. Accepting is the hot path: one parse, one digest, one turn of the
+//! coalescer; must never do per order what can be done per batch.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use application::commands::{CancelOrderCommand, CancelReply, CreateOrderReply, OrderAccepted};
+use application::ports::{HistoryView, OrderFilter, OrderView};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use domain::{CancelReason, OrderId, OrderStatus};
+use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::limits::{NOTE_BYTES_MAX, ORDER_BYTES_MAX, TEXT_BYTES_MAX};
+use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
+use super::problem::{Code, Problem, Wrong};
+use super::route::{self, Route};
+use super::shape::{AMOUNT, Schema, Shape, may, need};
+use super::{Api, body, draft, idempotency};
+
+static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![creating(), listing(), showing(), telling_history(), cancelling()]
+}
+
+async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let key = idempotency::key(&head.headers)?;
+    body::expect_json(&head.headers)?;
+    let body = body::read(body, ORDER_BYTES_MAX).await?;
+    let _held = api.in_flight.hold(key)?;
+    let context = api.commands.context();
+    let order_id = OrderId(context.ids.next(context.clock.now()));
+    let mut command = draft::command(&body, order_id, key, idempotency::digest(&body))
+        .map_err(|refused| refused.problem())?;
+    command.traceparent = traceparent(&head.headers);
+    match api.create.submit(command).await? {
+        CreateOrderReply::Created(accepted) => Ok(accepted_answer(&accepted)),
+        CreateOrderReply::Replayed(accepted) => {
+            let mut response = accepted_answer(&accepted);
+            response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+            Ok(response)
+        }
+        CreateOrderReply::Reused { what } => Err(reused(what)),
+        CreateOrderReply::Rejected(violations) => {
+            let wrongs = violations.into_iter().map(Wrong::from).collect();
+            Err(Problem::of(Code::ValidationFailed, wrongs))
+        }
+    }
+}
+
+/// Written by hand from what never changes about an order, so that a replay is the same to the byte.
+fn accepted_answer(accepted: &OrderAccepted) -> Response {
+    const BODY_BYTES: usize = 192;
+    let OrderAccepted { order_id, total, created_at } = accepted;
+    let mut body = String::with_capacity(BODY_BYTES);
+    let written = write!(
+        body,
+        r#"{{"order_id":"{order_id}","status":"{}","total":{{"minor":{},"currency":"{}"}},"created_at":"{created_at}"}}"#,
+        OrderStatus::Pending.as_str(),
+        total.minor,
+        total.currency.code(),
+    );
+    debug_assert!(written.is_ok(), "a text takes whatever is written to it");
+    let mut response = (StatusCode::CREATED, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(location) = HeaderValue::try_from(format!("/orders/{order_id}")) {
+        headers.insert(LOCATION, location);
+    }
+    response
+}
+
+fn reused(what: &'static str) -> Problem {
+    match what {
+        "Idempotency-Key" => Problem::new(
+            Code::IdempotencyKeyReused,
+            "this Idempotency-Key was used for an order with other content; use a new key for a new order",
+        ),
+        _ => Problem::new(Code::ReferenceReused, format!("this {what} belongs to an order with another total")),
+    }
+}
+
+/// The trace context of a request, if it is one: `00-<32 hex>-<16 hex>-<2 hex>`.
+fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
+    const LENGTHS: [usize; 4] = [2, 32, 16, 2];
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let mut parts = text.split('-');
+    let hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let fits = LENGTHS.iter().all(|length| parts.next().is_some_and(|part| part.len() == *length && hex(part)));
+    (fits && parts.next().is_none()).then(|| Arc::from(text))
+}
+
+async fn show(State(api): State<Arc<Api>>, OrderInPath(id): OrderInPath) -> Result<Json<OrderView>, Problem> {
+    api.readers.order(id).await?.map(Json).ok_or_else(|| not_found(id))
+}
+
+async fn history(
+    State(api): State<Arc<Api>>,
+    OrderInPath(id): OrderInPath,
+) -> Result<Json<Timeline>, Problem> {
+    let items = api.readers.history(id).await?.ok_or_else(|| not_found(id))?;
+    Ok(Json(Timeline { order_id: id.0, items }))
+}
+
+#[derive(Serialize)]
+struct Timeline {
+    order_id: Uuid,
+    items: Vec<HistoryView>,
+}
+
+async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnswer<OrderView>>, Problem> {
+    let known = ["status", "customer_id", "created_from", "created_before", "cursor", "limit"];
+    let mut query = Query::of(&parts, &known);
+    let filter = OrderFilter {
+        status: query.take("status", str::parse::<OrderStatus>),
+        customer_id: query.take("customer_id", |text| Ok::<_, String>(text.to_owned())),
+        created_from: query.take("created_from", str::parse::<Timestamp>),
+        created_before: query.take("created_before", str::parse::<Timestamp>),
+        after: query.cursor(),
+    };
+    let limit = query.limit();
+    query.finish()?;
+    let page = api.readers.orders(&filter, limit).await?;
+    Ok(Json(PageAnswer::new(page.items, page.has_more.into(), |order| Some(OrderId(order.order_id)))))
+}
+
+/// The wish to cancel, as a client writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelWish {
+    reason: Option<String>,
+    actor: String,
+    note: Option<String>,
+}
+
+async fn cancel(
+    State(api): State<Arc<Api>>,
+    OrderInPath(order_id): OrderInPath,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let wish: CancelWish = body::json(&head.headers, body, &CANCEL.shape).await?;
+    let mut texts = super::text::Texts::default();
+    texts.needed("/actor", &wish.actor, TEXT_BYTES_MAX);
+    texts.optional("/note", wish.note.as_deref(), NOTE_BYTES_MAX);
+    let reason = cancel_reason(wish.reason.as_deref(), &mut texts);
+    texts.finish()?;
+    let note = wish.note.unwrap_or_default();
+    let command = CancelOrderCommand { order_id, reason, actor: wish.actor, note };
+    let status = match api.commands.run(&command).await? {
+        CancelReply::Accepted => StatusCode::ACCEPTED,
+        CancelReply::Already => StatusCode::OK,
+        CancelReply::Refused { state, why } => {
+            let detail = format!("the order's saga is {state}: {why}");
+            return Err(Problem::new(Code::CancellationRefused, detail));
+        }
+        CancelReply::NotFound => return Err(not_found(order_id)),
+    };
+    let outcome = if status == StatusCode::ACCEPTED { "accepted" } else { "already" };
+    Ok((status, Json(CancelAnswer { order_id: order_id.0, outcome })).into_response())
+}
+
+#[derive(Serialize)]
+struct CancelAnswer {
+    order_id: Uuid,
+    outcome: &'static str,
+}
+
+fn cancel_reason(text: Option<&str>, texts: &mut super::text::Texts) -> CancelReason {
+    match text {
+        None | Some("customer") => CancelReason::Customer,
+        Some("operator") => CancelReason::Operator,
+        Some(other) => {
+            let detail = format!("must be one of {}, this is '{other}'", CANCEL_REASONS.join(", "));
+            texts.add(Wrong::at("/reason", "unknown_value", detail));
+            CancelReason::Customer
+        }
+    }
+}
+
+pub(super) fn not_found(id: OrderId) -> Problem {
+    Problem::new(Code::OrderNotFound, format!("no order has the id {id}"))
+}
+
+const CANCEL_REASONS: &[&str] = &["customer", "operator"];
+pub(super) const ORDER_ID: route::Parameter = route::path("order_id", Shape::Id, "The order.");
+
+static CANCEL: Schema = Schema {
+    name: "CancelRequest",
+    shape: Shape::Object(&[
+        may("reason", Shape::Choice(CANCEL_REASONS), "Whose wish it is; the customer's, unless said."),
+        need("actor", Shape::Text, "Who asks."),
+        may("note", Shape::Text, "In their words."),
+    ]),
+};
+static CANCELLED: Schema = Schema {
+    name: "CancelAnswer",
+    shape: Shape::Object(&[
+        need("order_id", Shape::Id, "The order."),
+        need("outcome", Shape::Choice(&["accepted", "already"]), "Whether anything is new."),
+    ]),
+};
+static ACCEPTED: Schema = Schema {
+    name: "OrderAccepted",
+    shape: Shape::Object(&[
+        need("order_id", Shape::Id, "The order."),
+        need("status", Shape::Choice(&["pending"]), "Its first status."),
+        need("total", AMOUNT, "What it costs in all."),
+        need("created_at", Shape::Time, "When it was accepted."),
+    ]),
+};
+const LINE: Shape = Shape::Object(&[
+    need("sku", Shape::Text, "The product."),
+    need("quantity", Shape::Integer, "Units."),
+    need("unit_price", AMOUNT, "Price of one."),
+]);
+const PAYMENT: Shape = Shape::Object(&[
+    need("status", Shape::Text, "Where the money stands."),
+    need("captured_minor", Shape::Integer, "Minor units taken."),
+    need("refunded_minor", Shape::Integer, "Minor units given back."),
+    need("idempotency_key", Shape::Text, "Our key of the charge."),
+    may("provider_reference", Shape::Text, "The gateway's name for the charge."),
+    may("decline_code", Shape::Text, "The gateway's reason, if it declined."),
+]);
+const SHIPMENT: Shape = Shape::Object(&[
+    need("status", Shape::Text, "Where the parcel stands."),
+    need("idempotency_key", Shape::Text, "Our key of the booking."),
+    may("tracking_number", Shape::Text, "The carrier's name for the parcel."),
+    may("carrier", Shape::Text, "The carrier."),
+]);
+const ORDER_SHAPE: Shape = Shape::Object(&[
+    need("order_id", Shape::Id, "The order."),
+    need("customer_id", Shape::Text, "Whom it is for."),
+    need("status", Shape::Text, "The headline status."),
+    need("saga_state", Shape::Text, "The saga's state."),
+    need("total", AMOUNT, "What it costs in all."),
+    may("lines", Shape::List(&LINE), "What is wanted; not in listings."),
+    may("payment", PAYMENT, "Where the money stands, once asked for."),
+    may("shipment", SHIPMENT, "Where the parcel stands, once asked for."),
+    may("cancel_reason", Shape::Text, "Why it was cancelled: a code."),
+    may("cancel_note", Shape::Text, "Why it was cancelled, in words."),
+    may("external_reference", Shape::Text, "Another system's name for it."),
+    need("ordered_at", Shape::Time, "When the customer ordered."),
+    need("created_at", Shape::Time, "When it was accepted."),
+    need("updated_at", Shape::Time, "When it last changed."),
+]);
+static ORDER: Schema = Schema { name: "Order", shape: ORDER_SHAPE };
+static ORDERS: Schema = Schema {
+    name: "OrderPage",
+    shape: Shape::Object(&[
+        need("items", Shape::List(&ORDER_SHAPE), "The orders, by id, which is by time."),
+        may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
+    ]),
+};
+pub(super) const HISTORY_ENTRY: Shape = Shape::Object(&[
+    need("at", Shape::Time, "When."),
+    need("event", Shape::Text, "What happened."),
+    may("status", Shape::Text, "The headline status afterwards."),
+    may("saga_state", Shape::Text, "The saga's state afterwards."),
+    may("detail", Shape::Text, "In words."),
+]);
+static TIMELINE: Schema = Schema {
+    name: "OrderHistory",
+    shape: Shape::Object(&[
+        need("order_id", Shape::Id, "The order."),
+        need("items", Shape::List(&HISTORY_ENTRY), "What happened, in order."),
+    ]),
+};
+
+fn creating() -> Route {
+    Route::post("/orders", "createOrder", create)
+        .about("Accepts an order. The same key and content give the same answer, whenever it is asked for.")
+        .with(&[
+            route::header("Idempotency-Key", "A text of the client's choosing, new for each order."),
+            route::optional_header("traceparent", "W3C trace context, carried on to everything that follows."),
+        ])
+        .taking(&draft::ORDER_REQUEST)
+        .giving(201, &ACCEPTED)
+        .failing(&[Code::IdempotencyKeyMissing, Code::IdempotencyKeyInvalid, Code::RequestInProgress])
+        .failing(&[Code::IdempotencyKeyReused, Code::ReferenceReused, Code::Overloaded, Code::Stopping])
+        .asking_the_store()
+}
+
+fn listing() -> Route {
+    Route::get("/orders", "listOrders", list)
+        .about("Lists orders, oldest first.")
+        .with(&[
+            route::query("status", Shape::Text, "Only this status."),
+            route::query("customer_id", Shape::Text, "Only this customer."),
+            route::query("created_from", Shape::Time, "Only those accepted at or after this moment."),
+            route::query("created_before", Shape::Time, "Only those accepted before this moment."),
+            CURSOR,
+            LIMIT,
+        ])
+        .giving(200, &ORDERS)
+        .failing(&[Code::InvalidParameter])
+        .asking_the_store()
+}
+
+fn showing() -> Route {
+    Route::get("/orders/{order_id}", "getOrder", show)
+        .about("Shows an order with its lines, its money and its parcel.")
+        .with(&[ORDER_ID])
+        .giving(200, &ORDER)
+        .failing(&[Code::InvalidParameter, Code::OrderNotFound])
+        .asking_the_store()
+}
+
+fn telling_history() -> Route {
+    Route::get("/orders/{order_id}/history", "getOrderHistory", history)
+        .about("Tells what happened to an order.")
+        .with(&[ORDER_ID])
+        .giving(200, &TIMELINE)
+        .failing(&[Code::InvalidParameter, Code::OrderNotFound])
+        .asking_the_store()
+}
+
+fn cancelling() -> Route {
+    Route::post("/orders/{order_id}/cancel", "cancelOrder", cancel)
+        .about("Cancels an order, if it still can be; what was done is undone, last step first.")
+        .with(&[ORDER_ID])
+        .taking(&CANCEL)
+        .giving(202, &CANCELLED)
+        .giving(200, &CANCELLED)
+        .failing(&[Code::InvalidParameter, Code::OrderNotFound, Code::CancellationRefused])
+        .asking_the_store()
+}

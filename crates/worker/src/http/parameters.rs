@@ -1,0 +1,171 @@
+//! Reads what stands in the address: parts of the path and the query, each mistake with its name. Changes nothing.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use domain::{OrderId, Sku};
+use http::request::Parts;
+use serde::Serialize;
+
+use super::cursor::Cursor;
+use super::limits::{PAGE_DEFAULT, PAGE_MAX};
+use super::problem::{Code, Place, Problem, Wrong};
+use super::route::{self, Parameter};
+use super::shape::Shape;
+
+/// The order, or the saga, that the path names.
+pub(super) struct OrderInPath(pub(super) OrderId);
+
+/// The product that the path names.
+pub(super) struct SkuInPath(pub(super) Sku);
+
+/// The first part of the path that is not fixed.
+pub(super) struct TextInPath(pub(super) String);
+
+/// Where in a listing, for the document.
+pub(super) const CURSOR: Parameter =
+    route::query("cursor", Shape::Text, "Where to go on: 'next_cursor' of the page before.");
+/// How much of a listing, for the document.
+pub(super) const LIMIT: Parameter =
+    route::query("limit", Shape::Integer, "Entries of the page, 1 to 200; 50 unless said.");
+
+impl<S: Send + Sync> FromRequestParts<S> for OrderInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        parsed(parts, state, "order_id").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SkuInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        parsed(parts, state, "sku").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TextInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        parsed(parts, state, "code").await.map(Self)
+    }
+}
+
+async fn parsed<T: FromStr<Err: Display>, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+    name: &'static str,
+) -> Result<T, Problem> {
+    let unreadable = || invalid(name, "it is not UTF-8 behind its percent signs");
+    let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unreadable())?;
+    let (_, text) = params.iter().next().ok_or_else(unreadable)?;
+    text.parse().map_err(|error| invalid(name, error))
+}
+
+fn invalid(name: &'static str, error: impl Display) -> Problem {
+    Problem::of(Code::InvalidParameter, vec![wrong(name, error)])
+}
+
+fn wrong(name: &'static str, error: impl Display) -> Wrong {
+    Wrong { place: Place::Parameter(name), code: Cow::Borrowed("invalid_value"), detail: format!("'{name}': {error}") }
+}
+
+/// The query of an address.
+pub(super) struct Query {
+    pairs: Vec<(String, String)>,
+    wrongs: Vec<Wrong>,
+}
+
+impl Query {
+    /// Takes the query apart; only these names are known.
+    pub(super) fn of(parts: &Parts, known: &[&str]) -> Self {
+        let query = parts.uri.query().unwrap_or("");
+        let pairs: Vec<(String, String)> = url_pairs(query).collect();
+        let stranger = |(name, _): &(String, String)| !known.contains(&name.as_str());
+        let wrongs = pairs
+            .iter()
+            .filter(|pair| stranger(pair))
+            .map(|(name, _)| Wrong {
+                place: Place::UnknownParameter(name.clone()),
+                code: Cow::Borrowed("unknown_parameter"),
+                detail: format!("there is no such parameter; there are {}", known.join(", ")),
+            })
+            .collect();
+        Self { pairs, wrongs }
+    }
+
+    /// The value of a parameter, if it is there once and makes sense.
+    pub(super) fn take<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let mut values = self.pairs.iter().filter(|(known, _)| known == name).map(|(_, value)| value);
+        let value = values.next()?;
+        let parsed = match values.next() {
+            Some(_) => Err(wrong(name, "it stands there twice")),
+            None => parse(value).map_err(|error| wrong(name, error)),
+        };
+        parsed.map_err(|wrong| self.wrongs.push(wrong)).ok()
+    }
+
+    /// Where the page begins.
+    pub(super) fn cursor<C: Cursor>(&mut self) -> Option<C> {
+        self.take("cursor", C::decode)
+    }
+
+    /// Entries of the page.
+    pub(super) fn limit(&mut self) -> usize {
+        let parse = |text: &str| match text.parse() {
+            Ok(limit) if (1..=PAGE_MAX).contains(&limit) => Ok(limit),
+            Ok(_) | Err(_) => Err(format!("a whole number from 1 to {PAGE_MAX}, not '{text}'")),
+        };
+        self.take("limit", parse).unwrap_or(PAGE_DEFAULT)
+    }
+
+    /// Ends the reading.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        if self.wrongs.is_empty() { Ok(()) } else { Err(Problem::of(Code::InvalidParameter, self.wrongs)) }
+    }
+}
+
+fn url_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    form_urlencoded::parse(query.as_bytes()).into_owned()
+}
+
+/// A page as it is answered.
+#[derive(Serialize)]
+pub(super) struct PageAnswer<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T> PageAnswer<T> {
+    /// The page, with the place of its last entry if there are more.
+    pub(super) fn new<C: Cursor>(items: Vec<T>, more: More, place: impl FnOnce(&T) -> Option<C>) -> Self {
+        let next_cursor = match more {
+            More::Yes => items.last().and_then(place).map(|cursor| cursor.encode()),
+            More::No => None,
+        };
+        Self { items, next_cursor }
+    }
+}
+
+/// Whether a listing goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    /// There are more entries.
+    Yes,
+    /// This was the last page.
+    No,
+}
+
+impl From<bool> for More {
+    fn from(has_more: bool) -> Self {
+        if has_more { Self::Yes } else { Self::No }
+    }
+}

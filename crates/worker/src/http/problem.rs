@@ -1,0 +1,282 @@
+//! How this side says no: one closed list of problems, each with its status, and one shape for all of them (RFC 9457).
+//! Must never show what a fault was caused by: that goes to the log.
+
+use std::borrow::Cow;
+
+use application::commands::Violation;
+use axum::response::{IntoResponse, Response};
+use bus::{Fault, Overloaded, Verdict};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+use super::limits::ERRORS_MAX;
+
+/// Whether the very same request may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It may.
+    Later,
+    /// It will not, unless something else changes.
+    No,
+}
+
+/// Declares the closed list of problems with everything that is fixed about each.
+macro_rules! problems {
+    ($($Code:ident = $word:literal, $status:ident, $again:ident, $title:literal;)+) => {
+        /// What went wrong, as a stable code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Code { $($Code),+ }
+
+        impl Code {
+            pub(super) const ALL: &'static [Self] = &[$(Self::$Code),+];
+
+            pub(super) const fn as_str(self) -> &'static str {
+                match self { $(Self::$Code => $word),+ }
+            }
+
+            pub(super) const fn status(self) -> StatusCode {
+                match self { $(Self::$Code => StatusCode::$status),+ }
+            }
+
+            pub(super) const fn again(self) -> Again {
+                match self { $(Self::$Code => Again::$again),+ }
+            }
+
+            pub(super) const fn title(self) -> &'static str {
+                match self { $(Self::$Code => $title),+ }
+            }
+        }
+    };
+}
+
+problems! {
+    MalformedJson = "malformed_json", BAD_REQUEST, No, "The body is not JSON";
+    MalformedWebhook = "malformed_webhook", BAD_REQUEST, No, "The body is no batch of events";
+    InvalidParameter = "invalid_parameter", BAD_REQUEST, No, "The address has something wrong in it";
+    IdempotencyKeyMissing = "idempotency_key_missing", BAD_REQUEST, No, "An Idempotency-Key is needed";
+    IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, No, "This cannot be an Idempotency-Key";
+    SignatureRefused = "signature_refused", UNAUTHORIZED, No, "The signature does not fit";
+    RouteNotFound = "route_not_found", NOT_FOUND, No, "There is nothing at this address";
+    OrderNotFound = "order_not_found", NOT_FOUND, No, "There is no such order";
+    SagaNotFound = "saga_not_found", NOT_FOUND, No, "There is no such saga";
+    SkuNotFound = "sku_not_found", NOT_FOUND, No, "There is no such product";
+    ProblemNotFound = "problem_not_found", NOT_FOUND, No, "There is no such problem";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, No, "This address does not take this method";
+    BodyTooSlow = "body_too_slow", REQUEST_TIMEOUT, Later, "The body did not arrive in time";
+    BodyBroken = "body_broken", BAD_REQUEST, Later, "The body broke off";
+    RequestInProgress = "request_in_progress", CONFLICT, Later, "The same request is being served";
+    CancellationRefused = "cancellation_refused", CONFLICT, No, "The order can no longer be cancelled";
+    OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";
+    InsufficientStock = "insufficient_stock", CONFLICT, No, "There is not so much in stock";
+    StockRefused = "stock_refused", CONFLICT, No, "The stock cannot be changed like this";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, No, "The body is too large";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, No, "The body is of another kind";
+    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, No, "The request has something wrong in it";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, No, "The key belongs to another request";
+    ReferenceReused = "external_reference_reused", UNPROCESSABLE_ENTITY, No, "The reference belongs to another order";
+    Internal = "internal", INTERNAL_SERVER_ERROR, No, "Something is wrong with the service";
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, Later, "Too many requests are waiting";
+    Stopping = "stopping", SERVICE_UNAVAILABLE, Later, "The service is stopping";
+    StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, Later, "The store is away or busy";
+    NotReady = "not_ready", SERVICE_UNAVAILABLE, Later, "The service is not ready";
+}
+
+/// One thing that is wrong with a request, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Wrong {
+    #[serde(flatten)]
+    pub(super) place: Place,
+    pub(super) code: Cow<'static, str>,
+    pub(super) detail: String,
+}
+
+/// Where in a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Place {
+    /// JSON pointer into the body.
+    Pointer(String),
+    /// Name of a query parameter or a part of the path.
+    Parameter(&'static str),
+    /// Name of a query parameter that is not ours.
+    #[serde(rename = "parameter")]
+    UnknownParameter(String),
+    /// Name of a header.
+    Header(&'static str),
+}
+
+impl Wrong {
+    pub(super) fn at(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { place: Place::Pointer(pointer.into()), code: Cow::Borrowed(code), detail: detail.into() }
+    }
+}
+
+impl From<Violation> for Wrong {
+    fn from(violation: Violation) -> Self {
+        Self::at(violation.pointer, violation.code, violation.message)
+    }
+}
+
+/// A "no" with its reasons.
+#[derive(Clone, Debug)]
+pub(super) struct Problem(Box<Details>);
+
+#[derive(Clone, Debug)]
+struct Details {
+    code: Code,
+    detail: String,
+    errors: Vec<Wrong>,
+    stock: Option<Stock>,
+    retry_after_s: Option<u32>,
+    allow: Option<HeaderValue>,
+}
+
+/// How much was asked for and how much there is, in units.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Stock {
+    requested: i64,
+    available: i64,
+}
+
+#[derive(Serialize)]
+struct Rendered<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'static str,
+    retryable: bool,
+    #[serde(skip_serializing_if = "<[Wrong]>::is_empty")]
+    errors: &'a [Wrong],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors_omitted: Option<usize>,
+    #[serde(flatten)]
+    stock: Option<Stock>,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        let retry_after_s = match code.status() {
+            StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            _ => None,
+        };
+        Self(Box::new(Details {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            stock: None,
+            retry_after_s,
+            allow: None,
+        }))
+    }
+
+    /// The problem of a request of which these things are wrong.
+    pub(super) fn of(code: Code, errors: Vec<Wrong>) -> Self {
+        let detail = match errors.as_slice() {
+            [] => String::new(),
+            [only] => only.detail.clone(),
+            many => format!("{} things are wrong with the request", many.len()),
+        };
+        Self::new(code, detail).listing(errors)
+    }
+
+    pub(super) fn listing(mut self, errors: Vec<Wrong>) -> Self {
+        self.0.errors = errors;
+        self
+    }
+
+    pub(super) fn retry_after_s(mut self, seconds: u32) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    pub(super) fn with_stock(mut self, requested: i64, available: i64) -> Self {
+        self.0.stock = Some(Stock { requested, available });
+        self
+    }
+
+    pub(super) fn code(&self) -> Code {
+        self.0.code
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// Writes it out for the address that it happened at.
+    pub(super) fn render(&self, instance: &str) -> Response {
+        let details = &self.0;
+        let shown = details.errors.len().min(ERRORS_MAX);
+        let code = details.code;
+        let body = serde_json::to_vec(&Rendered {
+            r#type: format!("/problems/{}", code.as_str()),
+            title: code.title(),
+            status: code.status().as_u16(),
+            detail: &details.detail,
+            instance,
+            code: code.as_str(),
+            retryable: code.again() == Again::Later,
+            errors: &details.errors[..shown],
+            errors_omitted: (details.errors.len() > shown).then(|| details.errors.len() - shown),
+            stock: details.stock,
+        });
+        // Only text and numbers are in it, so that writing it to memory cannot fail.
+        let mut response = (code.status(), body.unwrap_or_default()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = details.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = &details.allow {
+            headers.insert(ALLOW, allow.clone());
+        }
+        response
+    }
+
+    /// The methods that this address takes, as the router has found them.
+    pub(super) fn allowing(mut self, allow: Option<HeaderValue>) -> Self {
+        self.0.allow = allow;
+        self
+    }
+}
+
+/// Carried to the edge, which knows the address and writes it out.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.code().status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self::from(&fault)
+    }
+}
+
+impl From<&Fault> for Problem {
+    fn from(fault: &Fault) -> Self {
+        match fault.verdict {
+            Verdict::Retry | Verdict::Conflict | Verdict::Stale => {
+                Self::new(Code::StoreUnavailable, "nothing was done; try again in a moment")
+            }
+            Verdict::GiveUp => {
+                tracing::error!(%fault, "a request failed");
+                Self::new(Code::Internal, "nothing was done; the log of the service says why")
+            }
+        }
+    }
+}
+
+impl From<Overloaded> for Problem {
+    fn from(overloaded: Overloaded) -> Self {
+        match overloaded {
+            Overloaded::Full => Self::new(Code::Overloaded, "nothing was done; try again in a moment"),
+            Overloaded::Stopping => Self::new(Code::Stopping, "try again with the same key elsewhere or later"),
+            Overloaded::Failed(fault) => Self::from(fault.as_ref()),
+        }
+    }
+}

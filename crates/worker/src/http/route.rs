@@ -1,0 +1,171 @@
+//! A route with everything that its caller must know: the router and the document are made from the same list, so that
+//! neither can have what the other has not. Knows nothing of orders.
+
+use std::sync::Arc;
+
+use axum::handler::Handler;
+use axum::routing::{self, MethodRouter};
+use http::Method;
+
+use super::Api;
+use super::problem::Code;
+use super::shape::{Schema, Shape};
+
+/// A route.
+pub(super) struct Route {
+    pub(super) operation: Operation,
+    pub(super) handler: MethodRouter<Arc<Api>>,
+}
+
+/// What the document says about a route.
+pub(super) struct Operation {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) id: &'static str,
+    pub(super) about: &'static str,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) takes: Vec<Content>,
+    pub(super) gives: Vec<(u16, Content)>,
+    pub(super) problems: Vec<Code>,
+}
+
+/// A kind of body.
+#[derive(Clone, Copy)]
+pub(super) enum Content {
+    /// JSON of this form.
+    Json(&'static Schema),
+    /// A text of this media type.
+    Text(&'static str),
+}
+
+/// A parameter beside the body.
+#[derive(Clone, Copy)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) place: ParameterPlace,
+    pub(super) shape: Shape,
+    pub(super) about: &'static str,
+}
+
+/// Where a parameter stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ParameterPlace {
+    /// A part of the path.
+    Path,
+    /// Behind the question mark; always optional.
+    Query,
+    /// A header that must be there.
+    Header,
+    /// A header that may be there.
+    OptionalHeader,
+}
+
+impl Route {
+    pub(super) fn get<T: 'static>(
+        path: &'static str,
+        id: &'static str,
+        handler: impl Handler<T, Arc<Api>>,
+    ) -> Self {
+        Self::new(Method::GET, path, id, routing::get(handler))
+    }
+
+    pub(super) fn post<T: 'static>(
+        path: &'static str,
+        id: &'static str,
+        handler: impl Handler<T, Arc<Api>>,
+    ) -> Self {
+        Self::new(Method::POST, path, id, routing::post(handler)).failing(&[
+            Code::BodyTooLarge,
+            Code::BodyTooSlow,
+            Code::BodyBroken,
+        ])
+    }
+
+    pub(super) fn put<T: 'static>(
+        path: &'static str,
+        id: &'static str,
+        handler: impl Handler<T, Arc<Api>>,
+    ) -> Self {
+        Self::new(Method::PUT, path, id, routing::put(handler)).failing(&[
+            Code::BodyTooLarge,
+            Code::BodyTooSlow,
+            Code::BodyBroken,
+        ])
+    }
+
+    fn new(
+        method: Method,
+        path: &'static str,
+        id: &'static str,
+        handler: MethodRouter<Arc<Api>>,
+    ) -> Self {
+        let operation = Operation {
+            method,
+            path,
+            id,
+            about: "",
+            parameters: Vec::new(),
+            takes: Vec::new(),
+            gives: Vec::new(),
+            problems: Vec::new(),
+        };
+        Self { operation, handler }
+    }
+
+    pub(super) fn about(mut self, about: &'static str) -> Self {
+        self.operation.about = about;
+        self
+    }
+
+    pub(super) fn with(mut self, parameters: &[Parameter]) -> Self {
+        self.operation.parameters.extend(parameters);
+        self
+    }
+
+    /// Takes JSON of this form.
+    pub(super) fn taking(mut self, schema: &'static Schema) -> Self {
+        self.operation.takes.push(Content::Json(schema));
+        self.failing(&[Code::MalformedJson, Code::ValidationFailed, Code::UnsupportedMediaType])
+    }
+
+    /// Takes a text of this media type.
+    pub(super) fn taking_text(mut self, media_type: &'static str) -> Self {
+        self.operation.takes.push(Content::Text(media_type));
+        self
+    }
+
+    pub(super) fn giving(mut self, status: u16, schema: &'static Schema) -> Self {
+        self.operation.gives.push((status, Content::Json(schema)));
+        self
+    }
+
+    pub(super) fn failing(mut self, problems: &[Code]) -> Self {
+        self.operation.problems.extend(problems);
+        self
+    }
+
+    /// Asks the store, which may be away.
+    pub(super) fn asking_the_store(self) -> Self {
+        self.failing(&[Code::StoreUnavailable, Code::Internal])
+    }
+}
+
+/// A part of the path.
+pub(super) const fn path(name: &'static str, shape: Shape, about: &'static str) -> Parameter {
+    Parameter { name, place: ParameterPlace::Path, shape, about }
+}
+
+/// A query parameter.
+pub(super) const fn query(name: &'static str, shape: Shape, about: &'static str) -> Parameter {
+    Parameter { name, place: ParameterPlace::Query, shape, about }
+}
+
+/// A header that must be there.
+pub(super) const fn header(name: &'static str, about: &'static str) -> Parameter {
+    Parameter { name, place: ParameterPlace::Header, shape: Shape::Text, about }
+}
+
+/// A header that may be there.
+pub(super) const fn optional_header(name: &'static str, about: &'static str) -> Parameter {
+    Parameter { name, place: ParameterPlace::OptionalHeader, shape: Shape::Text, about }
+}

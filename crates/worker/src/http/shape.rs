@@ -1,0 +1,271 @@
+//! What a JSON document may look like, written down once: from it a request is examined, every mistake with its pointer,
+//! and the document of the API is made. Must never decide whether a value makes sense; only whether it has the form.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::problem::Wrong;
+
+/// The form of a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// Any text.
+    Text,
+    /// A moment, RFC 3339.
+    Time,
+    /// An id.
+    Id,
+    /// A whole number of 64 bits.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+    /// Members with names.
+    Object(&'static [Member]),
+    /// Any names, each with a whole number.
+    Counts,
+    /// Any number of the same.
+    List(&'static Shape),
+    /// Anything.
+    Any,
+}
+
+/// A member of an object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) name: &'static str,
+    pub(super) presence: Presence,
+    pub(super) shape: Shape,
+    pub(super) about: &'static str,
+}
+
+/// Whether a member must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It must.
+    Required,
+    /// It may be left out, or be null.
+    Optional,
+}
+
+pub(super) const fn need(name: &'static str, shape: Shape, about: &'static str) -> Member {
+    Member { name, presence: Presence::Required, shape, about }
+}
+
+pub(super) const fn may(name: &'static str, shape: Shape, about: &'static str) -> Member {
+    Member { name, presence: Presence::Optional, shape, about }
+}
+
+/// An amount of money.
+pub(super) const AMOUNT: Shape = Shape::Object(&[
+    need("minor", Shape::Integer, "Minor units: cents, pence, yen."),
+    need("currency", Shape::Text, "ISO 4217 code."),
+]);
+
+/// A shape under a name, for the document.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schema {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+}
+
+impl Shape {
+    /// Everything about the value that has not this form.
+    pub(super) fn examine(&self, value: &Value) -> Vec<Wrong> {
+        let mut found = Vec::new();
+        self.walk(value, &mut String::new(), &mut found);
+        found
+    }
+
+    fn walk(&self, value: &Value, pointer: &mut String, found: &mut Vec<Wrong>) {
+        match (self, value) {
+            (Self::Object(members), Value::Object(object)) => members_of(members, object, pointer, found),
+            (Self::List(of), Value::Array(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    within(pointer, &index.to_string(), |pointer| of.walk(item, pointer, found));
+                }
+            }
+            (Self::Counts, Value::Object(object)) => {
+                for (name, count) in object {
+                    within(pointer, name, |pointer| Self::Integer.walk(count, pointer, found));
+                }
+            }
+            _ if self.fits(value) => {}
+            _ => found.push(self.mismatch(value, pointer)),
+        }
+    }
+
+    /// Whether a value without parts has this form.
+    fn fits(&self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Time => value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
+            Self::Id => value.as_str().is_some_and(|text| uuid::Uuid::try_parse(text).is_ok()),
+            Self::Integer => value.is_i64(),
+            Self::Boolean => value.is_boolean(),
+            Self::Choice(words) => value.as_str().is_some_and(|text| words.contains(&text)),
+            Self::Any => true,
+            Self::Object(_) | Self::Counts | Self::List(_) => false,
+        }
+    }
+
+    fn mismatch(&self, value: &Value, pointer: &str) -> Wrong {
+        let code = match (self, value) {
+            (Self::Choice(_), Value::String(_)) => "unknown_value",
+            (Self::Time, Value::String(_)) => "invalid_time",
+            _ => "wrong_type",
+        };
+        Wrong::at(pointer, code, format!("must be {}, this is {}", self.expected(), found_kind(value)))
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            Self::Text => "a text".to_owned(),
+            Self::Time => "a moment such as 2026-01-31T12:00:00Z".to_owned(),
+            Self::Id => "an id".to_owned(),
+            Self::Integer => "a whole number of at most 64 bits".to_owned(),
+            Self::Boolean => "true or false".to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Object(_) | Self::Counts => "an object".to_owned(),
+            Self::List(_) => "a list".to_owned(),
+            Self::Any => "anything".to_owned(),
+        }
+    }
+
+    /// The same as a JSON Schema.
+    pub(super) fn to_schema(self) -> Value {
+        match self {
+            Self::Text => json!({"type": "string"}),
+            Self::Time => json!({"type": "string", "format": "date-time"}),
+            Self::Id => json!({"type": "string", "format": "uuid"}),
+            Self::Integer => json!({"type": "integer", "format": "int64"}),
+            Self::Boolean => json!({"type": "boolean"}),
+            Self::Choice(words) => json!({"type": "string", "enum": words}),
+            Self::Object(members) => object_schema(members),
+            Self::Counts => json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+            Self::List(of) => json!({"type": "array", "items": of.to_schema()}),
+            Self::Any => json!({}),
+        }
+    }
+}
+
+fn members_of(
+    members: &[Member],
+    object: &Map<String, Value>,
+    pointer: &mut String,
+    found: &mut Vec<Wrong>,
+) {
+    for member in members {
+        within(pointer, member.name, |pointer| match (object.get(member.name), member.presence) {
+            (None | Some(Value::Null), Presence::Optional) => {}
+            (None, Presence::Required) => {
+                found.push(Wrong::at(&*pointer, "missing", format!("'{}' is missing", member.name)));
+            }
+            (Some(value), _) => member.shape.walk(value, pointer, found),
+        });
+    }
+    for name in object.keys().filter(|name| members.iter().all(|member| member.name != *name)) {
+        within(pointer, name, |pointer| {
+            let known: Vec<&str> = members.iter().map(|member| member.name).collect();
+            let detail = format!("there is no such member; there are {}", known.join(", "));
+            found.push(Wrong::at(&*pointer, "unknown_member", detail));
+        });
+    }
+}
+
+/// Goes one step down the pointer, and back up again.
+fn within(pointer: &mut String, step: &str, visit: impl FnOnce(&mut String)) {
+    let length = pointer.len();
+    pointer.push('/');
+    for character in step.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => pointer.push(other),
+        }
+    }
+    visit(pointer);
+    pointer.truncate(length);
+}
+
+fn found_kind(value: &Value) -> String {
+    const SHOWN_CHARS_MAX: usize = 40;
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => {
+            let mut shown = String::from("'");
+            shown.extend(text.chars().take(SHOWN_CHARS_MAX));
+            let _ = write!(shown, "{}'", if text.chars().nth(SHOWN_CHARS_MAX).is_some() { "…" } else { "" });
+            shown
+        }
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+fn object_schema(members: &[Member]) -> Value {
+    let mut properties = Map::new();
+    for member in members {
+        let mut schema = member.shape.to_schema();
+        if member.presence == Presence::Optional
+            && let Some(kind) = schema.get_mut("type")
+        {
+            *kind = json!([kind.clone(), "null"]);
+        }
+        schema["description"] = json!(member.about);
+        properties.insert(member.name.to_owned(), schema);
+    }
+    let required: Vec<&str> = members
+        .iter()
+        .filter(|member| member.presence == Presence::Required)
+        .map(|member| member.name)
+        .collect();
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAIR: Shape = Shape::Object(&[
+        need("a/b", Shape::Integer, "."),
+        may("list", Shape::List(&Shape::Choice(&["x", "y"])), "."),
+    ]);
+
+    fn mistakes(text: &str) -> Vec<(String, String)> {
+        let value = serde_json::from_str(text).expect("JSON");
+        let pointer = |wrong: Wrong| match wrong.place {
+            super::super::problem::Place::Pointer(pointer) => (pointer, wrong.code.into_owned()),
+            other => panic!("{other:?}"),
+        };
+        PAIR.examine(&value).into_iter().map(pointer).collect()
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected.iter().map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_mistake_is_found_and_has_its_pointer() {
+        let found = mistakes(r#"{"list": ["x", 3, "z"], "m~n": 1}"#);
+        let expected = pairs(&[
+            ("/a~1b", "missing"),
+            ("/list/1", "wrong_type"),
+            ("/list/2", "unknown_value"),
+            ("/m~0n", "unknown_member"),
+        ]);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_has_the_form_is_left_alone() {
+        assert_eq!(mistakes(r#"{"a/b": -9223372036854775808, "list": null}"#), pairs(&[]));
+        assert_eq!(mistakes("[]"), pairs(&[("", "wrong_type")]));
+        assert_eq!(mistakes(r#"{"a/b": 9223372036854775808}"#), pairs(&[("/a~1b", "wrong_type")]));
+        assert_eq!(mistakes(r#"{"a/b": 1.0}"#), pairs(&[("/a~1b", "wrong_type")]));
+    }
+}
