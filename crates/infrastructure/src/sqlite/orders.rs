@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteUnit;
 use super::column::{Micros, broken, money, name, name_or_none, rows_max, time};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+use super::tally::Tallied;
 
 #[async_trait]
 impl OrderRepository for SqliteUnit {
@@ -22,7 +23,11 @@ impl OrderRepository for SqliteUnit {
         for row in orders {
             row.order.check().map_err(|error| Fault::give_up("orders.create", error))?;
         }
-        insert(self.connection(), orders).map_err(conflict_if_taken("orders.create"))
+        insert(self.connection(), orders).map_err(conflict_if_taken("orders.create"))?;
+        for row in orders {
+            self.tally.add(Tallied::Orders(row.order.status()), 1);
+        }
+        Ok(())
     }
 
     async fn update(&mut self, moves: &[StatusMove]) -> std::result::Result<(), Fault> {
@@ -31,6 +36,7 @@ impl OrderRepository for SqliteUnit {
             if moved != 1 {
                 return Err(changed_meanwhile("orders.update", step.order_id));
             }
+            self.tally_move(step);
         }
         Ok(())
     }
@@ -60,6 +66,16 @@ impl OrderRepository for SqliteUnit {
         references: &[String],
     ) -> std::result::Result<Vec<(String, OrderId)>, Fault> {
         by_reference(self.connection(), references).map_err(fault("orders.find_by_reference"))
+    }
+}
+
+impl SqliteUnit {
+    fn tally_move(&mut self, step: &StatusMove) {
+        self.tally.add(Tallied::Orders(step.from), -1);
+        self.tally.add(Tallied::Orders(step.to), 1);
+        if let Some(cancellation) = &step.cancellation {
+            self.tally.add(Tallied::Cancellations(cancellation.reason), 1);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use rusqlite::{Connection, Result, params};
 use super::column::{Micros, rows_max};
 use super::fault::fault;
 use super::message_rows::{MESSAGE, Moved, insert_kept, insert_outgoing};
+use super::tally::Tallied;
 use super::{Routing, SqliteUnit};
 
 /// The queue of a row that a relay takes to a broker, which knows the queues itself.
@@ -35,6 +36,7 @@ impl SqliteUnit {
     fn publish_to(&mut self, queue: &Arc<str>, envelope: Arc<Envelope>) -> Result<()> {
         let position = self.take_positions(1);
         insert_outgoing(self.connection(), position, queue, &envelope)?;
+        self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
         if self.shared.routing == Routing::Store {
             self.fresh.push((Arc::clone(queue), position, envelope));
         }
@@ -44,6 +46,10 @@ impl SqliteUnit {
     pub(super) fn settle_all(&mut self, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
         if self.shared.routing == Routing::Store {
             remove_delivered(self.connection(), settlements)?;
+            for settlement in settlements {
+                let queue = Arc::clone(&settlement.delivery.receipt.queue);
+                self.tally.add(Tallied::Queued(queue), -1);
+            }
         }
         for settlement in settlements {
             self.keep(settlement).map_err(fault("outbox.settle"))?;

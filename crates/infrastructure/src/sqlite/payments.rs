@@ -10,28 +10,52 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteUnit;
 use super::column::{Micros, money, name};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+use super::tally::Tallied;
 
 #[async_trait]
 impl PaymentRepository for SqliteUnit {
     async fn insert(&mut self, payments: &[Payment], at: Timestamp) -> std::result::Result<(), Fault> {
         checked(payments, "payments.insert")?;
-        insert(self.connection(), payments, at).map_err(conflict_if_taken("payments.insert"))
+        insert(self.connection(), payments, at).map_err(conflict_if_taken("payments.insert"))?;
+        payments.iter().for_each(|payment| self.tally_money(payment));
+        Ok(())
     }
 
     async fn get(&mut self, order_ids: &[OrderId]) -> std::result::Result<Vec<Payment>, Fault> {
         let found = select(self.connection(), order_ids).map_err(fault("payments.get"))?;
         checked(&found, "payments.get")?;
+        let money = |payment: &Payment| (payment.order_id, (payment.captured_minor, payment.refunded_minor));
+        self.before.payments.extend(found.iter().map(money));
         Ok(found)
     }
 
     async fn update(&mut self, payments: &[Payment], at: Timestamp) -> std::result::Result<(), Fault> {
         checked(payments, "payments.update")?;
+        self.read_unread_payments(payments).await?;
         for payment in payments {
             if update(self.connection(), payment, at).map_err(fault("payments.update"))? != 1 {
                 return Err(changed_meanwhile("payments.update", payment.order_id));
             }
+            self.tally_money(payment);
         }
         Ok(())
+    }
+}
+
+impl SqliteUnit {
+    /// A payment that is stored without having been read here is looked at first, for the sake of the counts.
+    async fn read_unread_payments(&mut self, payments: &[Payment]) -> std::result::Result<(), Fault> {
+        let unread = payments.iter().filter(|payment| !self.before.payments.contains_key(&payment.order_id));
+        let unread: Vec<OrderId> = unread.map(|payment| payment.order_id).collect();
+        PaymentRepository::get(self, &unread).await.map(drop)
+    }
+
+    fn tally_money(&mut self, payment: &Payment) {
+        let after = (payment.captured_minor, payment.refunded_minor);
+        let (captured, refunded) = self.before.payments.insert(payment.order_id, after).unwrap_or_default();
+        let currency = payment.amount.currency;
+        self.tally.add(Tallied::Captured(currency), after.0 - captured);
+        self.tally.add(Tallied::Refunded(currency), after.1 - refunded);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Outgoing rows as a relay to a broker sees them: leased, sent, removed.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bus::{Fault, Leased, OutboxStore, Unit};
 use jiff::Timestamp;
@@ -10,6 +12,8 @@ use super::SqliteStore;
 use super::column::{Micros, rows_max};
 use super::fault::fault;
 use super::message_rows::{MESSAGE, Moved};
+use super::outbox::NO_QUEUE;
+use super::tally::Tallied;
 
 #[async_trait]
 impl OutboxStore for SqliteStore {
@@ -27,8 +31,10 @@ impl OutboxStore for SqliteStore {
     }
 
     async fn remove(&self, holder: Uuid, positions: &[i64]) -> std::result::Result<usize, Fault> {
-        let unit = self.unit().await?;
+        let mut unit = self.unit().await?;
         let removed = remove(unit.connection(), holder, positions).map_err(fault("outbox.remove"))?;
+        let gone = i64::try_from(removed).expect("a relay removes what it leased, which is bounded");
+        unit.tally.add(Tallied::Queued(Arc::from(NO_QUEUE)), -gone);
         Box::new(unit).commit().await?;
         Ok(removed)
     }

@@ -2,7 +2,7 @@
 
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
-use bus::{CorrelationId, Fault, SagaRepository};
+use bus::{CorrelationId, Fault, Saga, SagaRepository};
 use domain::OrderId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteUnit;
 use super::column::{Micros, money, name, name_or_none, time};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+use super::tally::Tallied;
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
@@ -17,7 +18,9 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         &mut self,
         ids: &[CorrelationId],
     ) -> std::result::Result<Vec<OrderProcessingSaga>, Fault> {
-        select(self.connection(), ids).map_err(fault("sagas.load"))
+        let found = select(self.connection(), ids).map_err(fault("sagas.load"))?;
+        self.before.sagas.extend(found.iter().map(|saga| (saga.order_id, saga.state)));
+        Ok(found)
     }
 
     async fn insert_sagas(
@@ -25,7 +28,12 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         sagas: &[OrderProcessingSaga],
         now: Timestamp,
     ) -> std::result::Result<(), Fault> {
-        insert(self.connection(), sagas, now).map_err(conflict_if_taken("sagas.insert"))
+        insert(self.connection(), sagas, now).map_err(conflict_if_taken("sagas.insert"))?;
+        for saga in sagas {
+            self.tally.add(Tallied::Sagas(saga.state), 1);
+            self.before.sagas.insert(saga.order_id, saga.state);
+        }
+        Ok(())
     }
 
     async fn update_sagas(
@@ -33,12 +41,31 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         sagas: &[OrderProcessingSaga],
         now: Timestamp,
     ) -> std::result::Result<(), Fault> {
+        self.read_unread_sagas(sagas).await?;
         for saga in sagas {
             if update(self.connection(), saga, now).map_err(fault("sagas.update"))? != 1 {
                 return Err(changed_meanwhile("sagas.update", saga.order_id));
             }
+            self.tally_step(saga);
         }
         Ok(())
+    }
+}
+
+impl SqliteUnit {
+    /// A saga that is stored without having been loaded here is looked at first, for the sake of the counts.
+    async fn read_unread_sagas(&mut self, sagas: &[OrderProcessingSaga]) -> std::result::Result<(), Fault> {
+        let unread = sagas.iter().filter(|saga| !self.before.sagas.contains_key(&saga.order_id));
+        let unread: Vec<CorrelationId> = unread.map(Saga::correlation_id).collect();
+        self.load_sagas(&unread).await.map(drop)
+    }
+
+    fn tally_step(&mut self, saga: &OrderProcessingSaga) {
+        let before = self.before.sagas.insert(saga.order_id, saga.state);
+        if let Some(before) = before.filter(|before| *before != saga.state) {
+            self.tally.add(Tallied::Sagas(before), -1);
+            self.tally.add(Tallied::Sagas(saga.state), 1);
+        }
     }
 }
 

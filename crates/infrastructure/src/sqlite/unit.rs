@@ -1,20 +1,24 @@
 //! The unit of work on SQLite: one immediate transaction, statements executed where they are called. Dropped, it is
 //! rolled back; committed, what it published is handed to the queues in memory while the writer is still held.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use application::ports::{
     AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
 };
+use application::saga::SagaState;
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
+use domain::OrderId;
 use jiff::Timestamp;
 use rusqlite::{Connection, Result};
 use tokio::sync::OwnedMutexGuard;
 
 use super::fault::fault;
 use super::store::Shared;
+use super::tally::Tally;
 use super::writer::Writer;
 use super::{inbox, timers};
 
@@ -23,9 +27,22 @@ pub struct SqliteUnit {
     pub(super) shared: Arc<Shared>,
     /// What was published and is to be handed over after the commit: queue, position, message.
     pub(super) fresh: Vec<(Arc<str>, i64, Arc<Envelope>)>,
+    /// What this transaction changes of the counts.
+    pub(super) tally: Tally,
+    /// What was read here, as far as its change is to be counted.
+    pub(super) before: Before,
     writer: OwnedMutexGuard<Writer>,
     last_position: i64,
     state: State,
+}
+
+/// Rows as they were when this transaction read them.
+#[derive(Default)]
+pub(super) struct Before {
+    /// The states of sagas.
+    pub(super) sagas: HashMap<OrderId, SagaState>,
+    /// Minor units taken and given back.
+    pub(super) payments: HashMap<OrderId, (i64, i64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +58,15 @@ impl SqliteUnit {
         writer: OwnedMutexGuard<Writer>,
     ) -> std::result::Result<Self, Fault> {
         writer.run("begin immediate").map_err(fault("unit.begin"))?;
-        let mut unit = Self { shared, fresh: Vec::new(), writer, last_position: 0, state: State::Open };
+        let mut unit = Self {
+            shared,
+            fresh: Vec::new(),
+            tally: Tally::default(),
+            before: Before::default(),
+            writer,
+            last_position: 0,
+            state: State::Open,
+        };
         let shared = Arc::clone(&unit.shared);
         shared.notice_others(&mut unit.writer).map_err(fault("unit.begin"))?;
         unit.last_position = unit.writer.last_position;
@@ -61,6 +86,7 @@ impl SqliteUnit {
     }
 
     fn make_durable(&mut self) -> Result<()> {
+        self.tally.store(&self.writer.connection)?;
         if self.last_position != self.writer.last_position {
             self.connection()
                 .prepare_cached("update positions set last_position = ?")?

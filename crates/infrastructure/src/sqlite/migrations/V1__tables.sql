@@ -9,6 +9,14 @@ create table positions (
 );
 insert into positions values (1, 0);
 
+-- Counts over everything, kept as they change: orders by status, messages by queue, money by currency.
+create table tallies (
+    subject text not null,
+    name text not null,
+    amount integer not null,
+    primary key (subject, name)
+) without rowid;
+
 -- The catalogue.
 create table products (
     product_id blob primary key check (length(product_id) = 16),

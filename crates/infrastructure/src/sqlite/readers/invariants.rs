@@ -1,0 +1,151 @@
+//! What the rows alone can tell about the five invariants. Looks at everything; repairs nothing.
+
+use application::ports::BrokenInvariantView;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, Result, Row, ToSql, params};
+use uuid::Uuid;
+
+use super::super::Routing;
+use super::super::column::{Micros, rows_max};
+
+/// Up to `max` things that are not as they must be, over all invariants.
+pub(super) fn all(
+    connection: &Connection,
+    routing: Routing,
+    now: Timestamp,
+    max: usize,
+) -> Result<Vec<BrokenInvariantView>> {
+    let mut broken = silent(connection, routing, now, max)?;
+    broken.extend(unbalanced(connection, max)?);
+    broken.extend(ledger(connection, max)?);
+    broken.extend(misreserved(connection, max)?);
+    broken.extend(disagreeing(connection, max)?);
+    broken.truncate(max);
+    Ok(broken)
+}
+
+/// With a broker, a message may be there and not here; a saga that has not moved for this long should have a timer at
+/// least.
+const ON_ITS_WAY_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+/// First invariant: an order under way has something to come for it.
+fn silent(
+    connection: &Connection,
+    routing: Routing,
+    now: Timestamp,
+    max: usize,
+) -> Result<Vec<BrokenInvariantView>> {
+    let unmoved_since = match routing {
+        Routing::Store => Timestamp::MAX,
+        Routing::Outbox => now.saturating_sub(ON_ITS_WAY_MAX).unwrap_or(Timestamp::MIN),
+    };
+    let sql = "select s.correlation_id, s.state from order_saga s
+         where s.is_open = 1 and s.state <> 'needs_attention' and s.updated_at < ?
+             and not exists (select 1 from timers t where t.correlation_id = s.correlation_id)
+             and s.correlation_id not in (select correlation_id from outbox)
+             and s.correlation_id not in (select correlation_id from delayed_messages)
+         order by s.correlation_id limit ?";
+    find(connection, sql, params![Micros(unmoved_since), rows_max(max)], |row| {
+        let state: String = row.get(1)?;
+        order_breaks(1, row, format!("is {state}, and no timer or message will ever move it"))
+    })
+}
+
+/// Second invariant: money held is the total if the goods went out, and nothing if the order was called off.
+fn unbalanced(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView>> {
+    let sql = "select o.order_id, o.status, o.total_minor, o.currency,
+             coalesce(p.captured_minor - p.refunded_minor, 0) as held
+         from orders o
+         left join payments p on p.order_id = o.order_id
+         left join order_saga s on s.correlation_id = o.order_id
+         where (o.status in ('shipped', 'delivered') and held <> o.total_minor)
+             or (o.status = 'cancelled' and held <> 0 and s.state = 'failed' and s.payment <> 'waived')
+         order by o.order_id limit ?";
+    find(connection, sql, params![rows_max(max)], |row| {
+        let (status, total, currency, held): (String, i64, String, i64) =
+            (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+        let wanted = if status == "cancelled" { 0 } else { total };
+        order_breaks(2, row, format!("is {status} and {held} {currency} minor units are held, not {wanted}"))
+    })
+}
+
+/// Third invariant, first half: the counters of a product are the sums of its ledger.
+pub(super) fn ledger(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView>> {
+    let sql = "with sums as (
+             select product_id,
+                 sum(case kind when 'received' then quantity when 'adjusted' then quantity when 'reserved' then -quantity
+                     when 'released' then quantity else 0 end) as available,
+                 sum(case kind when 'reserved' then quantity when 'released' then -quantity when 'shipped' then -quantity
+                     else 0 end) as reserved,
+                 sum(case kind when 'shipped' then quantity else 0 end) as shipped
+             from stock_movements group by product_id
+         )
+         select i.product_id, i.available_stock, i.reserved_stock, i.shipped,
+             coalesce(l.available, 0), coalesce(l.reserved, 0), coalesce(l.shipped, 0)
+         from inventory i left join sums l on l.product_id = i.product_id
+         where i.available_stock <> coalesce(l.available, 0) or i.reserved_stock <> coalesce(l.reserved, 0)
+             or i.shipped <> coalesce(l.shipped, 0)
+         order by i.product_id limit ?";
+    find(connection, sql, params![rows_max(max)], |row| {
+        let units = |first: usize| -> Result<[i64; 3]> {
+            Ok([row.get(first)?, row.get(first + 1)?, row.get(first + 2)?])
+        };
+        let ([available, reserved, shipped], [a, r, s]) = (units(1)?, units(4)?);
+        let detail = format!(
+            "has {available} available, {reserved} reserved, {shipped} shipped, and its ledger says {a}, {r}, {s}"
+        );
+        breaks(3, "product", row, detail)
+    })
+}
+
+/// Third invariant, second half: what is reserved is what open orders have set aside.
+fn misreserved(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView>> {
+    let sql = "with held as (
+             select i.product_id, sum(i.quantity) as units
+             from order_saga s join order_items i on i.order_id = s.correlation_id
+             where s.is_open = 1 and s.stock = 'reserved'
+             group by i.product_id
+         )
+         select i.product_id, i.reserved_stock, coalesce(h.units, 0)
+         from inventory i left join held h on h.product_id = i.product_id
+         where i.reserved_stock <> coalesce(h.units, 0)
+         order by i.product_id limit ?";
+    find(connection, sql, params![rows_max(max)], |row| {
+        let (reserved, held): (i64, i64) = (row.get(1)?, row.get(2)?);
+        breaks(3, "product", row, format!("has {reserved} reserved, and open orders hold {held}"))
+    })
+}
+
+/// Fifth invariant, as far as rows can tell: an order and its saga say the same.
+fn disagreeing(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView>> {
+    let sql = "select o.order_id, o.status, coalesce(s.order_status, 'nothing'), coalesce(s.state, 'missing')
+         from orders o left join order_saga s on s.correlation_id = o.order_id
+         where s.correlation_id is null or s.order_status <> o.status
+             or (s.state = 'completed') <> (o.status = 'delivered')
+             or (s.state = 'failed' and o.status <> 'cancelled')
+             or (s.state = 'shipped' and o.status <> 'shipped')
+             or (s.is_open is null) <> (s.state in ('completed', 'failed'))
+         order by o.order_id limit ?";
+    find(connection, sql, params![rows_max(max)], |row| {
+        let (status, believed, state): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        order_breaks(5, row, format!("is {status}; its saga is {state} and believes it to be {believed}"))
+    })
+}
+
+fn find(
+    connection: &Connection,
+    sql: &str,
+    values: &[&dyn ToSql],
+    view: impl FnMut(&Row<'_>) -> Result<BrokenInvariantView>,
+) -> Result<Vec<BrokenInvariantView>> {
+    connection.prepare_cached(sql)?.query_map(values, view)?.collect()
+}
+
+fn order_breaks(invariant: u8, row: &Row<'_>, detail: String) -> Result<BrokenInvariantView> {
+    breaks(invariant, "order", row, detail)
+}
+
+fn breaks(invariant: u8, noun: &str, row: &Row<'_>, detail: String) -> Result<BrokenInvariantView> {
+    let id: Uuid = row.get(0)?;
+    Ok(BrokenInvariantView { invariant, subject: format!("{noun} {id}"), detail })
+}

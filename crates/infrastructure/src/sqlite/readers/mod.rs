@@ -1,0 +1,101 @@
+//! The read side: each query on a snapshot of its own, on a connection that cannot write.
+
+mod invariants;
+mod orders;
+mod overview;
+mod sagas;
+mod stock;
+
+use application::ports::{
+    BrokenInvariantView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter, OrderView, Overview,
+    Page, ProductView, Readers, SagaFilter, SagaView,
+};
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{OrderId, ProductId, Sku};
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::SqliteStore;
+
+#[async_trait]
+impl Readers for SqliteStore {
+    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, Fault> {
+        self.read("orders.read", move |connection| orders::one(connection, id)).await
+    }
+
+    async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>, Fault> {
+        let filter = filter.clone();
+        self.read("orders.list", move |connection| orders::list(connection, &filter, max)).await
+    }
+
+    async fn history(&self, id: OrderId) -> Result<Option<Vec<HistoryView>>, Fault> {
+        self.read("history.read", move |connection| orders::history(connection, id)).await
+    }
+
+    async fn products(&self, after: Option<&Sku>, max: usize) -> Result<Page<ProductView>, Fault> {
+        let after = after.cloned();
+        self.read("products.list", move |connection| stock::products(connection, after.as_ref(), max)).await
+    }
+
+    async fn inventory_levels(
+        &self,
+        low: LowOnly,
+        after: Option<&Sku>,
+        max: usize,
+    ) -> Result<Page<InventoryView>, Fault> {
+        let after = after.cloned();
+        self.read("inventory.list", move |connection| stock::levels(connection, low, after.as_ref(), max))
+            .await
+    }
+
+    async fn inventory_of(&self, sku: &Sku) -> Result<Option<InventoryView>, Fault> {
+        let sku = sku.clone();
+        self.read("inventory.read", move |connection| stock::level(connection, &sku)).await
+    }
+
+    async fn movements(
+        &self,
+        id: ProductId,
+        before: Option<i64>,
+        max: usize,
+    ) -> Result<Vec<MovementView>, Fault> {
+        self.read("movements.list", move |connection| stock::movements(connection, id, before, max)).await
+    }
+
+    async fn sagas(&self, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault> {
+        let filter = filter.clone();
+        self.read("sagas.list", move |connection| sagas::list(connection, &filter, max)).await
+    }
+
+    async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault> {
+        self.read("sagas.read", move |connection| sagas::one(connection, id)).await
+    }
+
+    async fn overview(&self) -> Result<Overview, Fault> {
+        self.read("overview.read", overview::read).await
+    }
+
+    async fn broken_invariants(&self, now: Timestamp, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+        let routing = self.shared.routing;
+        self.read("invariants.check", move |connection| invariants::all(connection, routing, now, max)).await
+    }
+}
+
+impl SqliteStore {
+    /// Recomputes the counters of every product from the ledger and compares; up to `max` that differ.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn rebuild_check(&self, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+        let check = move |connection: &Connection| invariants::ledger(connection, max);
+        self.read("inventory.rebuild_check", check).await
+    }
+}
+
+/// One row more than asked for tells that there are more.
+fn page<T>(mut items: Vec<T>, max: usize) -> Page<T> {
+    let has_more = items.len() > max;
+    items.truncate(max);
+    Page { items, has_more }
+}

@@ -1,0 +1,161 @@
+//! Orders and their timelines, as clients see them.
+
+use application::messages::Amount;
+use application::ports::{HistoryView, LineView, OrderFilter, OrderView, Page, PaymentView, ShipmentView};
+use domain::OrderId;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
+use uuid::Uuid;
+
+use super::super::column::{Micros, rows_max, time};
+use super::page;
+
+const SELECT: &str = "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
+         o.external_reference, o.order_date, o.created_at, o.updated_at,
+         p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
+         h.status, h.idempotency_key, h.tracking_number, h.carrier
+     from orders o
+     left join order_saga s on s.correlation_id = o.order_id
+     left join cancellations c on c.order_id = o.order_id
+     left join payments p on p.order_id = o.order_id
+     left join shipments h on h.order_id = o.order_id";
+
+/// One order with everything beneath it.
+pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<OrderView>> {
+    let sql = format!("{SELECT} where o.order_id = ?");
+    let found = connection.prepare_cached(&sql)?.query_row([id.0], order).optional()?;
+    let Some(mut view) = found else { return Ok(None) };
+    view.lines = lines(connection, id)?;
+    Ok(Some(view))
+}
+
+/// A page of orders, by id.
+pub(super) fn list(connection: &Connection, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>> {
+    let mut conditions = vec!["o.order_id > ?"];
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(lower_bound(filter))];
+    if let Some(status) = filter.status {
+        conditions.push("o.status = ?");
+        values.push(Box::new(status.as_str()));
+    }
+    if let Some(customer) = &filter.customer_id {
+        conditions.push("o.customer_id = ?");
+        values.push(Box::new(customer.clone()));
+    }
+    if let Some(from) = filter.created_from {
+        conditions.push("o.created_at >= ?");
+        values.push(Box::new(Micros(from)));
+    }
+    if let Some(before) = filter.created_before {
+        conditions.push("o.created_at < ?");
+        values.push(Box::new(Micros(before)));
+        conditions.push("o.order_id < ?");
+        values.push(Box::new(first_id_at(before.saturating_add(ID_SKEW).unwrap_or(Timestamp::MAX))));
+    }
+    values.push(Box::new(rows_max(max.saturating_add(1))));
+    let sql = format!("{SELECT} where {} order by o.order_id limit ?", conditions.join(" and "));
+    let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
+    let found =
+        connection.prepare_cached(&sql)?.query_map(values.as_slice(), order)?.collect::<Result<_>>()?;
+    Ok(page(found, max))
+}
+
+/// How far the time within an order's id may be from the time of its acceptance; ids narrow a search by time, which is
+/// then exact by the column.
+const ID_SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+fn lower_bound(filter: &OrderFilter) -> Uuid {
+    let after = filter.after.map_or(Uuid::nil(), |id| id.0);
+    let from = filter
+        .created_from
+        .map_or(Uuid::nil(), |from| first_id_at(from.saturating_sub(ID_SKEW).unwrap_or(Timestamp::MIN)));
+    after.max(from)
+}
+
+/// The least id with this time in front.
+fn first_id_at(at: Timestamp) -> Uuid {
+    let millis = u128::try_from(at.as_millisecond()).unwrap_or(0);
+    Uuid::from_u128(millis << 80)
+}
+
+fn order(row: &Row<'_>) -> Result<OrderView> {
+    Ok(OrderView {
+        order_id: row.get(0)?,
+        customer_id: row.get(1)?,
+        status: row.get(2)?,
+        saga_state: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        total: amount(row, 4)?,
+        lines: Vec::new(),
+        payment: payment(row)?,
+        shipment: shipment(row)?,
+        cancel_reason: row.get(6)?,
+        cancel_note: row.get::<_, Option<String>>(7)?.filter(|note| !note.is_empty()),
+        external_reference: row.get(8)?,
+        ordered_at: time(row, 9)?,
+        created_at: time(row, 10)?,
+        updated_at: time(row, 11)?,
+    })
+}
+
+fn payment(row: &Row<'_>) -> Result<Option<PaymentView>> {
+    let Some(status) = row.get(12)? else { return Ok(None) };
+    Ok(Some(PaymentView {
+        status,
+        captured_minor: row.get(13)?,
+        refunded_minor: row.get(14)?,
+        idempotency_key: row.get(15)?,
+        provider_reference: row.get(16)?,
+        decline_code: row.get(17)?,
+    }))
+}
+
+fn shipment(row: &Row<'_>) -> Result<Option<ShipmentView>> {
+    let Some(status) = row.get(18)? else { return Ok(None) };
+    Ok(Some(ShipmentView {
+        status,
+        idempotency_key: row.get(19)?,
+        tracking_number: row.get(20)?,
+        carrier: row.get(21)?,
+    }))
+}
+
+/// The amount in a column of minor units and the next one, of the currency.
+pub(super) fn amount(row: &Row<'_>, index: usize) -> Result<Amount> {
+    Ok(Amount { minor: row.get(index)?, currency: row.get(index + 1)? })
+}
+
+fn lines(connection: &Connection, id: OrderId) -> Result<Vec<LineView>> {
+    let line =
+        |row: &Row<'_>| Ok(LineView { sku: row.get(0)?, quantity: row.get(1)?, unit_price: amount(row, 2)? });
+    connection
+        .prepare_cached(
+            "select sku, quantity, unit_price_minor, currency from order_items where order_id = ? order by ordinal",
+        )?
+        .query_map([id.0], line)?
+        .collect()
+}
+
+/// An order's timeline; none if there is no such order.
+pub(super) fn history(connection: &Connection, id: OrderId) -> Result<Option<Vec<HistoryView>>> {
+    let exists = connection.prepare_cached("select 1 from orders where order_id = ?")?.exists([id.0])?;
+    if !exists {
+        return Ok(None);
+    }
+    connection
+        .prepare_cached(
+            "select at, event, status, saga_state, detail from order_history where order_id = ? order by position",
+        )?
+        .query_map([id.0], entry)?
+        .collect::<Result<_>>()
+        .map(Some)
+}
+
+/// Reads `at, event, status, saga_state, detail`.
+pub(super) fn entry(row: &Row<'_>) -> Result<HistoryView> {
+    Ok(HistoryView {
+        at: time(row, 0)?,
+        event: row.get(1)?,
+        status: row.get(2)?,
+        saga_state: row.get(3)?,
+        detail: row.get(4)?,
+    })
+}

@@ -1,0 +1,88 @@
+//! Saga instances, as operators see them.
+
+use application::ports::{HistoryView, Page, SagaFilter, SagaView, TimerView};
+use application::saga::{OrderProcessingSaga, SagaState, Undo};
+use domain::{CancelReason, OrderId};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
+use uuid::Uuid;
+
+use super::super::column::{Micros, rows_max, time};
+use super::super::sagas::{COLUMNS, saga};
+use super::orders::entry;
+use super::page;
+
+/// One saga instance.
+pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<SagaView>> {
+    let sql = format!("select {COLUMNS}, updated_at from order_saga where correlation_id = ?");
+    let found = connection.prepare_cached(&sql)?.query_row([id.0], row).optional()?;
+    found.map(|(saga, updated_at)| view(connection, &saga, updated_at)).transpose()
+}
+
+/// A page of saga instances, by id.
+pub(super) fn list(connection: &Connection, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>> {
+    let mut conditions = vec!["correlation_id > ?"];
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(filter.after.map_or(Uuid::nil(), |id| id.0))];
+    if let Some(state) = filter.state {
+        conditions.push("state = ?");
+        values.push(Box::new(state.as_str()));
+        if !state.is_final() {
+            conditions.push("is_open = 1");
+        }
+    }
+    if let Some(moment) = filter.unmoved_since {
+        conditions.push("updated_at < ?");
+        values.push(Box::new(Micros(moment)));
+    }
+    values.push(Box::new(rows_max(max.saturating_add(1))));
+    let conditions = conditions.join(" and ");
+    let sql = format!(
+        "select {COLUMNS}, updated_at from order_saga where {conditions} order by correlation_id limit ?"
+    );
+    let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
+    let found: Vec<(OrderProcessingSaga, Timestamp)> =
+        connection.prepare_cached(&sql)?.query_map(values.as_slice(), row)?.collect::<Result<_>>()?;
+    let views = found.iter().map(|(saga, updated_at)| view(connection, saga, *updated_at));
+    Ok(page(views.collect::<Result<_>>()?, max))
+}
+
+fn row(row: &Row<'_>) -> Result<(OrderProcessingSaga, Timestamp)> {
+    Ok((saga(row)?, time(row, 13)?))
+}
+
+fn view(connection: &Connection, saga: &OrderProcessingSaga, updated_at: Timestamp) -> Result<SagaView> {
+    let waits_for_person = saga.state == SagaState::NeedsAttention;
+    let pending = saga.pending_undo().filter(|_| waits_for_person);
+    Ok(SagaView {
+        order_id: saga.order_id.0,
+        state: saga.state.to_string(),
+        stock: saga.stock.to_string(),
+        payment: saga.payment.to_string(),
+        shipment: saga.shipment.to_string(),
+        reason: saga.reason.map(CancelReason::as_str).map(str::to_owned),
+        pending_undo: pending.map(Undo::as_str).map(str::to_owned),
+        last_event: last_event(connection, saga.order_id)?,
+        timers: timers(connection, saga.order_id)?,
+        version: saga.version,
+        created_at: saga.created_at,
+        updated_at,
+        expires_at: saga.expires_at,
+    })
+}
+
+fn last_event(connection: &Connection, id: OrderId) -> Result<Option<HistoryView>> {
+    connection
+        .prepare_cached(
+            "select at, event, status, saga_state, detail from order_history
+             where order_id = ? order by position desc limit 1",
+        )?
+        .query_row([id.0], entry)
+        .optional()
+}
+
+fn timers(connection: &Connection, id: OrderId) -> Result<Vec<TimerView>> {
+    connection
+        .prepare_cached("select name, due_at from timers where correlation_id = ? order by name")?
+        .query_map([id.0], |row| Ok(TimerView { name: row.get(0)?, due_at: time(row, 1)? }))?
+        .collect()
+}
