@@ -1,6 +1,8 @@
 //! The batch loop: receive, perform, handle, commit, acknowledge. Batches form by themselves: whatever is ready when the
 //! last batch is done is the next one. A batch that fails is bisected until the message to blame stands alone.
 
+mod parts;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::parts::{Parts, done_correlations, is_overtaken, split_overtaken};
 use crate::consumer::{Effects, Work};
 use crate::limits::{BATCH_MAX, CONFLICT_ATTEMPTS_MAX, PERFORM_MAX, REASON_CHARS_MAX};
 use crate::retry::Backoff;
@@ -206,7 +209,11 @@ where
         let mut parts = Parts::new(ready);
         while let Some(mut part) = parts.next() {
             match self.settle_part(&mut part, stop).await {
-                Ended::Committed => self.acknowledge(feed, &receipts(&part)).await,
+                Ended::Committed => {
+                    let (overtaken, settled) = split_overtaken(part);
+                    self.acknowledge(feed, &receipts(&settled)).await;
+                    parts.push(overtaken);
+                }
                 Ended::Abandoned => {}
                 Ended::Failed(_) if part.len() > 1 => parts.halve(part),
                 Ended::Failed(fault) if fault.verdict == Verdict::Stale => {
@@ -253,7 +260,9 @@ where
             disposition: work.disposition().clone(),
             at,
         };
-        unit.settle(part.iter().map(settle).collect()).await?;
+        let done = done_correlations(part);
+        let settled = part.iter().filter(|work| !is_overtaken(work, &done));
+        unit.settle(settled.map(settle).collect()).await?;
         unit.commit().await
     }
 
@@ -324,24 +333,6 @@ where
         if let Err(fault) = feed.acknowledge(receipts).await {
             tracing::warn!(queue = self.consumer.queue(), %fault, "acknowledgement lost; the messages will come again");
         }
-    }
-}
-
-/// Parts of a batch, first to last, halved where need be.
-struct Parts<W>(Vec<Vec<W>>);
-
-impl<W> Parts<W> {
-    fn new(all: Vec<W>) -> Self {
-        Self(vec![all])
-    }
-
-    fn next(&mut self) -> Option<Vec<W>> {
-        self.0.pop().filter(|part| !part.is_empty())
-    }
-
-    fn halve(&mut self, mut part: Vec<W>) {
-        let later = part.split_off(part.len() / 2);
-        self.0.extend([later, part]);
     }
 }
 

@@ -240,9 +240,14 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         }
     }
 
+    /// Tells everything to stop, and waits for nothing.
+    pub fn signal_stop(&self) {
+        self.stop.stop();
+    }
+
     /// Stops in good order and waits for the end.
     pub async fn stop(&mut self) {
-        self.stop.stop();
+        self.signal_stop();
         while let Some(ended) = self.running.join_next().await {
             surface(ended);
         }

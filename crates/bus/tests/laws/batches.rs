@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use bus::harness::{Act, Harness, MemoryStore, MemoryUnit};
 use bus::{
-    Consumer, Delivery, Endpoint, EndpointPolicy, Envelope, Fault, Feed, Message, RandomIds, Receipt,
-    RetryPolicy, Stop, SystemClock, Transport, Verdict, Work,
+    Consumer, Delivery, Endpoint, EndpointPolicy, Envelope, Fault, Feed, RandomIds, Receipt, RetryPolicy,
+    Stop, SystemClock, Transport, Verdict, Work,
 };
 
 use crate::ledger::{

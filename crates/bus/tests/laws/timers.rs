@@ -9,10 +9,10 @@ use orderwright_bus as bus;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use bus::harness::MemoryStore;
+use bus::harness::{Act, MemoryStore};
 use bus::{
     Clock, CorrelationId, Envelope, Stop, Store, Timer, TimerFired, TimerKey, TimerService, Topology, Unit,
-    VirtualClock, from_json,
+    Verdict, VirtualClock, from_json,
 };
 
 use crate::ledger::on_virtual_time;
@@ -170,16 +170,12 @@ async fn more_timers_than_fit_in_one_step_all_fire_without_waiting_for_the_next_
 
 #[tokio::test(start_paused = true)]
 async fn a_running_service_fires_within_its_polling_interval_even_if_the_store_was_away() {
-    use bus::Verdict;
-    use bus::harness::Act;
     let (store, clock) = (store(), clock());
-    store.fail(Act::Begin, Verdict::Retry, 3);
-    let stop = Stop::new();
-    let service = service(&store, &clock);
+    set(&store, vec![timer(key(0, 0), 1, clock.now() + Duration::from_secs(5))]).await;
+    store.fail(Act::Begin, Verdict::Retry, 10);
+    let (stop, service) = (Stop::new(), service(&store, &clock));
     let mut changes = store.changes();
     let fired = async {
-        tokio::time::advance(Duration::from_secs(2)).await;
-        set(&store, vec![timer(key(0, 0), 1, clock.now() + Duration::from_secs(3))]).await;
         while store.published().is_empty() {
             changes.changed().await.expect("the store is here");
         }
