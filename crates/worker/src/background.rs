@@ -8,7 +8,7 @@ use std::time::Duration;
 use application::pipeline::Context;
 use application::ports::{LowOnly, Readers};
 use bus::{Fault, Stop, Supervisor};
-use infrastructure::sqlite::{Kept, SqliteStore};
+use infrastructure::sqlite::{Retention, SqliteStore};
 
 use crate::config::Config;
 
@@ -35,7 +35,10 @@ pub fn start(supervisor: &mut Supervisor, store: &SqliteStore, context: &Arc<Con
     let collection = MetricsCollectionService { readers: store.clone() };
     run(supervisor, "metrics-collection-service", Arc::new(collection), MetricsCollectionService::run);
     let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3_600));
-    let kept = Kept { idempotency: hours(config.retention.idempotency_hours), inbox: hours(config.retention.inbox_hours) };
+    let kept = Retention {
+        idempotency: hours(config.retention.idempotency_hours),
+        inbox: hours(config.retention.inbox_hours),
+    };
     let housekeeping = HousekeepingService { store: store.clone(), context: Arc::clone(context), kept };
     run(supervisor, "housekeeping-service", Arc::new(housekeeping), HousekeepingService::run);
 }
@@ -123,7 +126,7 @@ impl MetricsCollectionService {
 pub struct HousekeepingService {
     store: SqliteStore,
     context: Arc<Context>,
-    kept: Kept,
+    kept: Retention,
 }
 
 impl HousekeepingService {
@@ -131,7 +134,7 @@ impl HousekeepingService {
         while !stop.is_stopped() {
             let swept = self.store.housekeeping_step(self.context.clock.now(), self.kept, TIDY_ROWS_MAX).await;
             let pause = match swept {
-                Ok(swept) if swept.rows() >= TIDY_ROWS_MAX => Duration::from_millis(100),
+                Ok(swept) if swept.inbox.max(swept.idempotency) >= TIDY_ROWS_MAX => Duration::from_millis(100),
                 Ok(_) => TIDY,
                 Err(fault) => {
                     tracing::warn!(%fault, "tidying waits");

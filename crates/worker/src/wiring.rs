@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts, topology};
+use application::ports::Readers;
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
+use infrastructure::providers::webhooks::Verifier;
 use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use infrastructure::sqlite::{Exclusive, Routing, SqliteOptions, SqliteStore};
 use tokio::net::TcpListener;
@@ -16,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::background;
 use crate::config::Config;
-use crate::http::{self, Api};
+use crate::http::{self, Api, InFlightKeys, StoreReadiness, Webhooks};
 
 /// Opens the store that the configuration names.
 ///
@@ -107,5 +109,17 @@ fn api(config: &Config, store: &SqliteStore, context: &Arc<Context>, supervisor:
     let (create, accepting) = Coalescer::stopping_with(Arc::new(handler), supervisor.stop());
     supervisor.run_once("order-acceptance", accepting);
     let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(context));
-    Api::new(commands, create, Arc::new(store.clone()), Arc::new(store.clone()), config.providers.webhook_secret.expose())
+    let verifier = || Verifier::new(config.providers.webhook_secret.expose());
+    let (webhooks, listening) = Webhooks::new(verifier()?, verifier()?, &commands, &supervisor.stop());
+    supervisor.run_once("webhooks", listening);
+    let readers: Arc<dyn Readers> = Arc::new(store.clone());
+    Ok(Api {
+        commands,
+        create,
+        readiness: Arc::new(StoreReadiness::new(Arc::clone(&readers), supervisor.stop())),
+        readers,
+        dead_letters: Arc::new(store.clone()),
+        webhooks,
+        in_flight: InFlightKeys::default(),
+    })
 }

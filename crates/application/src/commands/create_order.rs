@@ -104,6 +104,30 @@ impl CreateOrderHandler {
         Self { store, context }
     }
 
+    /// All in one transaction, decided anew as long as another one wins.
+    async fn decided_anew(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
+        let mut conflicts = 0;
+        loop {
+            match self.attempt(requests).await {
+                Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => conflicts += 1,
+                answered => return answered,
+            }
+        }
+    }
+
+    /// A request that the store cannot take must not keep the others from being accepted.
+    async fn one_by_one(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
+        let mut replies = Vec::with_capacity(requests.len());
+        for request in requests {
+            replies.push(match self.decided_anew(std::slice::from_ref(request)).await {
+                Ok(mut reply) => reply.pop().expect("one reply per request"),
+                Err(fault) if fault.verdict == Verdict::GiveUp => CreateOrderReply::Rejected(vec![unstorable(&fault)]),
+                Err(fault) => return Err(fault),
+            });
+        }
+        Ok(replies)
+    }
+
     async fn attempt(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
         let mut unit = self.store.begin().await?;
         let replies = self.handle(unit.as_mut(), requests).await?;
@@ -136,14 +160,9 @@ impl Coalesce for CreateOrderHandler {
     }
 
     async fn flush(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
-        let mut conflicts = 0;
-        loop {
-            match self.attempt(requests).await {
-                Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => {
-                    conflicts += 1
-                }
-                answered => return answered,
-            }
+        match self.decided_anew(requests).await {
+            Err(fault) if fault.verdict == Verdict::GiveUp && requests.len() > 1 => self.one_by_one(requests).await,
+            answered => answered,
         }
     }
 }
@@ -238,6 +257,10 @@ impl Known {
             unit_price,
         })
     }
+}
+
+fn unstorable(fault: &Fault) -> Violation {
+    Violation { pointer: String::new(), code: "cannot_be_stored", message: fault.to_string() }
 }
 
 fn violation(rejection: &Rejection) -> Violation {

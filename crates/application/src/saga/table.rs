@@ -155,7 +155,8 @@ pub const fn rule(state: SagaState, event: EventKind) -> Rule {
 }
 
 impl Rule {
-    /// The states in which a saga may be after the rule was applied; empty if the rule changes nothing.
+    /// The states to which a saga may go by this rule; a rule that only notes something may also leave it where it is.
+    /// Empty if the rule changes nothing.
     #[must_use]
     pub const fn targets(self) -> &'static [SagaState] {
         match self {
@@ -165,11 +166,11 @@ impl Rule {
             Ship => &[SagaState::Paid],
             Track | Forward | Poll => &[SagaState::Shipped],
             Complete => &[SagaState::Completed],
-            Undo | Next | Waive => &[SagaState::Compensating, SagaState::Failed],
-            Reopen | Again => &[SagaState::Compensating],
+            Undo | Note | Next | Again | Waive => &[SagaState::Compensating, SagaState::Failed],
+            Reopen => &[SagaState::Compensating],
             Park => &[SagaState::NeedsAttention],
             Close => &[SagaState::Failed],
-            Note | Ignore | Early | Refuse => &[],
+            Ignore | Early | Refuse => &[],
         }
     }
 }

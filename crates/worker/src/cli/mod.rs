@@ -94,7 +94,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Migrate
         | Command::Check
         | Command::Bench(_)
-        | Command::Bench(_)
         | Command::Config(_)
         | Command::Openapi
         | Command::Saga(_)

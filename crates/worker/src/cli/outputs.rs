@@ -57,6 +57,6 @@ impl SagaDefinition {
 }
 
 pub(super) fn openapi() -> Result<ExitCode> {
-    println!("{}", crate::http::openapi_json()?);
+    println!("{}", serde_json::to_string_pretty(&crate::http::document())?);
     Ok(ExitCode::SUCCESS)
 }

@@ -18,7 +18,9 @@ pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem>
     let announced = axum::body::HttpBody::size_hint(&body).lower();
     if usize::try_from(announced).is_ok_and(|announced| announced <= bytes_max) {
         let reading = tokio::time::timeout(BODY_TIME_MAX, collect(body, bytes_max));
-        reading.await.unwrap_or_else(|_| Err(Problem::new(Code::BodyTooSlow, "the body did not arrive in time")))
+        reading
+            .await
+            .unwrap_or_else(|_| Err(Problem::new(Code::BodyTooSlow, "the body did not arrive in time")))
     } else {
         Err(too_large(bytes_max))
     }

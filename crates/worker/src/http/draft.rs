@@ -36,9 +36,8 @@ pub(super) fn command(
     digest: [u8; 32],
 ) -> Result<CreateOrderCommand, Refused> {
     match serde_json::from_slice::<OrderDraft>(text) {
-        Ok(draft) => validate_order(&draft, order_id, key, digest).map_err(|violations| {
-            Refused::Wrong(violations.into_iter().map(Wrong::from).collect())
-        }),
+        Ok(draft) => validate_order(&draft, order_id, key, digest)
+            .map_err(|violations| Refused::Wrong(violations.into_iter().map(Wrong::from).collect())),
         Err(error) => Err(diagnosed(text, &error)),
     }
 }

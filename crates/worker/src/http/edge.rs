@@ -25,8 +25,10 @@ async fn no_route(method: Method, uri: Uri) -> Problem {
 
 async fn finish(request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
-    let mut response =
-        AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| panicked(panic.as_ref()));
+    let mut response = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| panicked(panic.as_ref()));
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         return problem.render(uri.path());
     }
@@ -44,7 +46,8 @@ fn wrong_method(response: &Response) -> Problem {
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text");
+    let text =
+        text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text");
     tracing::error!(panic = text, "a request handler panicked");
     Problem::new(Code::Internal, "the log of the service says why").into_response()
 }

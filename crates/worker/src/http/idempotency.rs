@@ -31,7 +31,7 @@ pub(super) struct Held<'a> {
 impl Default for InFlightKeys {
     fn default() -> Self {
         let hasher = RandomState::default();
-        Self { shards: std::array::from_fn(|_| Mutex::new(HashSet::with_hasher(hasher))), hasher }
+        Self { shards: std::array::from_fn(|_| Mutex::new(HashSet::with_hasher(hasher.clone()))), hasher }
     }
 }
 
@@ -42,7 +42,8 @@ impl InFlightKeys {
         if locked(shard).insert(Box::from(key)) {
             Ok(Held { shard, key })
         } else {
-            let detail = "a request with the same Idempotency-Key is being served; its answer is there in a moment";
+            let detail =
+                "a request with the same Idempotency-Key is being served; its answer is there in a moment";
             Err(Problem::new(Code::RequestInProgress, detail).retry_after_s(1))
         }
     }
@@ -89,7 +90,10 @@ mod tests {
     fn a_key_is_held_once_and_is_free_again_afterwards() {
         let keys = InFlightKeys::default();
         let held = keys.hold("a").expect("free");
-        assert_eq!(keys.hold("a").map(|_| ()).map_err(|problem| problem.code()), Err(Code::RequestInProgress));
+        assert_eq!(
+            keys.hold("a").map(|_| ()).map_err(|problem| problem.code()),
+            Err(Code::RequestInProgress)
+        );
         assert!(keys.hold("b").is_ok());
         drop(held);
         assert!(keys.hold("a").is_ok());

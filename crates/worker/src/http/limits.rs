@@ -50,4 +50,5 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
 const _: () = assert!(ORDER_BYTES_MAX <= WEBHOOK_BYTES_MAX && WEBHOOK_BYTES_MAX <= IMPORT_BYTES_MAX);
-const _: () = assert!(IMPORT_AT_ONCE_MAX < bus::limits::COALESCE_WAITING_MAX, "an import leaves room for others");
+const _: () =
+    assert!(IMPORT_AT_ONCE_MAX < bus::limits::COALESCE_WAITING_MAX, "an import leaves room for others");

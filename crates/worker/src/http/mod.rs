@@ -2,6 +2,7 @@
 //! comes, asks the use cases, writes what they say; must never hold a rule of the business.
 
 mod body;
+mod csv_orders;
 mod cursor;
 mod dead_letters;
 mod draft;
@@ -11,6 +12,7 @@ mod idempotency;
 mod imports;
 mod inventory;
 mod limits;
+mod ndjson_orders;
 mod openapi;
 mod orders;
 mod parameters;

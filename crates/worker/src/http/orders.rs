@@ -84,7 +84,9 @@ fn reused(what: &'static str) -> Problem {
             Code::IdempotencyKeyReused,
             "this Idempotency-Key was used for an order with other content; use a new key for a new order",
         ),
-        _ => Problem::new(Code::ReferenceReused, format!("this {what} belongs to an order with another total")),
+        _ => {
+            Problem::new(Code::ReferenceReused, format!("this {what} belongs to an order with another total"))
+        }
     }
 }
 
@@ -94,7 +96,8 @@ fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let mut parts = text.split('-');
     let hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let fits = LENGTHS.iter().all(|length| parts.next().is_some_and(|part| part.len() == *length && hex(part)));
+    let fits =
+        LENGTHS.iter().all(|length| parts.next().is_some_and(|part| part.len() == *length && hex(part)));
     (fits && parts.next().is_none()).then(|| Arc::from(text))
 }
 
@@ -280,7 +283,10 @@ fn creating() -> Route {
         .about("Accepts an order. The same key and content give the same answer, whenever it is asked for.")
         .with(&[
             route::header("Idempotency-Key", "A text of the client's choosing, new for each order."),
-            route::optional_header("traceparent", "W3C trace context, carried on to everything that follows."),
+            route::optional_header(
+                "traceparent",
+                "W3C trace context, carried on to everything that follows.",
+            ),
         ])
         .taking(&draft::ORDER_REQUEST)
         .giving(201, &ACCEPTED)

@@ -71,7 +71,11 @@ fn invalid(name: &'static str, error: impl Display) -> Problem {
 }
 
 fn wrong(name: &'static str, error: impl Display) -> Wrong {
-    Wrong { place: Place::Parameter(name), code: Cow::Borrowed("invalid_value"), detail: format!("'{name}': {error}") }
+    Wrong {
+        place: Place::Parameter(name),
+        code: Cow::Borrowed("invalid_value"),
+        detail: format!("'{name}': {error}"),
+    }
 }
 
 /// The query of an address.

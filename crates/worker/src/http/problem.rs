@@ -275,7 +275,9 @@ impl From<Overloaded> for Problem {
     fn from(overloaded: Overloaded) -> Self {
         match overloaded {
             Overloaded::Full => Self::new(Code::Overloaded, "nothing was done; try again in a moment"),
-            Overloaded::Stopping => Self::new(Code::Stopping, "try again with the same key elsewhere or later"),
+            Overloaded::Stopping => {
+                Self::new(Code::Stopping, "try again with the same key elsewhere or later")
+            }
             Overloaded::Failed(fault) => Self::from(fault.as_ref()),
         }
     }

@@ -93,12 +93,7 @@ impl Route {
         ])
     }
 
-    fn new(
-        method: Method,
-        path: &'static str,
-        id: &'static str,
-        handler: MethodRouter<Arc<Api>>,
-    ) -> Self {
+    fn new(method: Method, path: &'static str, id: &'static str, handler: MethodRouter<Arc<Api>>) -> Self {
         let operation = Operation {
             method,
             path,

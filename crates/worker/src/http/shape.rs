@@ -151,12 +151,7 @@ impl Shape {
     }
 }
 
-fn members_of(
-    members: &[Member],
-    object: &Map<String, Value>,
-    pointer: &mut String,
-    found: &mut Vec<Wrong>,
-) {
+fn members_of(members: &[Member], object: &Map<String, Value>, pointer: &mut String, found: &mut Vec<Wrong>) {
     for member in members {
         within(pointer, member.name, |pointer| match (object.get(member.name), member.presence) {
             (None | Some(Value::Null), Presence::Optional) => {}

@@ -1,5 +1,7 @@
 //! Checks the free texts of requests: who, why, a name. Every mistake is kept until all are found.
 
+use std::fmt::Display;
+
 use super::problem::{Code, Problem, Wrong};
 
 /// What is wrong so far.
@@ -33,6 +35,16 @@ impl Texts {
             let detail = format!("must be from {min} to {max}, this is {value}");
             self.add(Wrong::at(pointer, "out_of_range", detail));
         }
+    }
+
+    /// What was parsed, if it could be.
+    pub(super) fn take<T, E: Display>(
+        &mut self,
+        pointer: &str,
+        code: &'static str,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
+        parsed.map_err(|error| self.add(Wrong::at(pointer, code, error.to_string()))).ok()
     }
 
     pub(super) fn finish(self) -> Result<(), Problem> {

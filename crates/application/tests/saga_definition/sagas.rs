@@ -1,0 +1,62 @@
+//! Sagas and events for the laws: any at all, whether or not an order could ever come there.
+
+use std::time::Duration;
+
+use application::saga::{
+    EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState, ShipmentStep, StageLimits,
+    StockStep, TABLE,
+};
+use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Any state beneath which anything may have been done.
+pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
+    let states = (select(STATES.to_vec()), select(OrderStatus::ALL.to_vec()));
+    let steps = (
+        select(StockStep::ALL.to_vec()),
+        select(PaymentStep::ALL.to_vec()),
+        select(ShipmentStep::ALL.to_vec()),
+    );
+    let details = (proptest::option::of(select(CancelReason::ALL.to_vec())), any::<u32>());
+    (states, steps, details).prop_map(
+        |((state, order), (stock, payment, shipment), (reason, timer_generation))| OrderProcessingSaga {
+            order_id: OrderId(uuid::Uuid::from_u128(7)),
+            state,
+            version: SAGA_VERSION,
+            total: Money::new(4_200, Currency::parse("EUR").expect("a known currency")),
+            order,
+            stock,
+            payment,
+            shipment,
+            reason,
+            timer_generation,
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: Timestamp::UNIX_EPOCH,
+        },
+    )
+}
+
+/// Any event, with any details.
+pub(crate) fn any_event() -> impl Strategy<Value = SagaEvent> {
+    (any_kind(), proptest::option::of(any::<u32>()), proptest::option::of(select(CancelReason::ALL.to_vec())), any_limits())
+        .prop_map(|(kind, generation, reason, limits)| SagaEvent { kind, reason, generation, limits })
+}
+
+/// Any kind of event.
+pub(crate) fn any_kind() -> impl Strategy<Value = EventKind> {
+    select(TABLE.iter().map(|(kind, _)| *kind).collect::<Vec<_>>())
+}
+
+fn any_limits() -> impl Strategy<Value = StageLimits> {
+    any::<[u64; 5]>().prop_map(|seconds| {
+        let [order, payment, shipping, delivery_poll, undo] = seconds.map(Duration::from_secs);
+        StageLimits { order, payment, shipping, delivery_poll, undo }
+    })
+}
+
+/// Whether a saga that stands here has come to its end.
+pub(crate) fn is_over(state: SagaState) -> bool {
+    state.is_final()
+}

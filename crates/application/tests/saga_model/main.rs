@@ -1,0 +1,115 @@
+//! The order saga, model-checked: the real `react` in a small world of honest but unreliable surroundings, through every
+//! interleaving of messages, repeats, timers, webhooks, lost answers, cancellations and operators' deeds up to a bound.
+//! It must not restate the saga's rules; it knows only what must never be seen from outside.
+
+extern crate orderwright_application as application;
+
+mod flight;
+mod providers;
+mod steps;
+mod world;
+
+use application::saga::{PaymentStep, SagaState, ShipmentStep};
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+use self::providers::Honesty;
+use self::steps::Step;
+use self::world::{Allowance, World};
+
+/// One order under an allowance of trouble.
+struct OneOrder {
+    allowance: Allowance,
+    honesty: Honesty,
+}
+
+impl Model for OneOrder {
+    type State = World;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new(self.allowance, self.honesty)]
+    }
+
+    fn actions(&self, world: &World, steps: &mut Vec<Step>) {
+        world.steps(steps);
+    }
+
+    fn next_state(&self, world: &World, step: Step) -> Option<World> {
+        let after = world.after(step);
+        (after != *world).then_some(after)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = laws();
+        properties.extend(sights());
+        properties
+    }
+}
+
+const NOTHING_KEPT: &str = "a failed order has no money kept, no stock held and no parcel under way, but for what was waived";
+
+/// What must hold everywhere.
+fn laws() -> Vec<Property<OneOrder>> {
+    vec![
+        Property::always("every reaction keeps to table and status, and a repeat changes nothing", |_, world: &World| {
+            world.broken.is_none()
+        }),
+        Property::always("money is taken at most once", |_, world: &World| world.gateway.captures <= 1),
+        Property::always("stock, money and parcel are asked for at most once", |_, world: &World| {
+            world.asked.iter().all(|times| *times <= 1)
+        }),
+        Property::always(NOTHING_KEPT, |_, world: &World| world.saga.state != SagaState::Failed || world.is_undone()),
+        Property::always("a completed order is paid for once and delivered", |_, world: &World| {
+            world.saga.state != SagaState::Completed || world.is_fulfilled()
+        }),
+        Property::always("the headline status agrees with the saga's state", |_, world: &World| world.status_agrees()),
+        Property::always("what is not over is awaited: by a message or by a timer", |_, world: &World| {
+            let over = world.saga.state.is_final() || world.saga.state == SagaState::NeedsAttention;
+            over || world.is_awaited()
+        }),
+        Property::always("a timer would wake it even if every message got lost", |_, world: &World| world.is_watched()),
+        Property::always("from everywhere, an order left in peace comes to its end", |_, world: &World| {
+            world.ends_if_left_in_peace()
+        }),
+    ]
+}
+
+/// What must be seen somewhere, or the model proves less than it seems to.
+fn sights() -> Vec<Property<OneOrder>> {
+    vec![
+        Property::sometimes("an order completes", |_, world: &World| world.saga.state == SagaState::Completed),
+        Property::sometimes("an order fails", |_, world: &World| world.saga.state == SagaState::Failed),
+        Property::sometimes("money goes back", |_, world: &World| world.saga.payment == PaymentStep::Refunded),
+        Property::sometimes("a parcel is called back", |_, world: &World| {
+            world.saga.shipment == ShipmentStep::Cancelled && world.saga.state == SagaState::Failed
+        }),
+        Property::sometimes("a person is needed", |_, world: &World| world.saga.state == SagaState::NeedsAttention),
+        Property::sometimes("a person waives", |_, world: &World| world.saga.payment == PaymentStep::Waived),
+        Property::sometimes("a parcel cannot be called back and the order goes forward", |_, world: &World| {
+            world.saga.state == SagaState::Shipped && world.flight.has(flight::Item::OrderTimeout)
+        }),
+        Property::sometimes("a parcel is booked that nobody waits for any more", |_, world: &World| {
+            world.saga.state == SagaState::Failed && world.flight.has(flight::Item::BookBooked)
+        }),
+    ]
+}
+
+#[test]
+fn no_interleaving_within_the_bounds_leads_an_order_astray() {
+    let model = OneOrder { allowance: Allowance { repeats: 2, webhooks: 1 }, honesty: Honesty::KeepsItsWord };
+    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    println!(
+        "the order saga: {} states, {} steps, up to {} steps deep",
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth()
+    );
+    checker.assert_properties();
+}
+
+#[test]
+fn a_gateway_that_forgets_its_closed_keys_is_found_out() {
+    let model = OneOrder { allowance: Allowance { repeats: 1, webhooks: 0 }, honesty: Honesty::ForgetsClosedKeys };
+    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    assert!(checker.discovery(NOTHING_KEPT).is_some(), "the checker would not have noticed");
+}

@@ -1,0 +1,348 @@
+//! What can happen next, and what it leads to: the consumers as the saga's surroundings see them, in two halves where they
+//! call the outside, so that a crash or a rival fits in between.
+
+use application::saga::{EventKind, SagaState, StockStep, timers};
+use bus::Outcome;
+
+use super::flight::{ITEMS, Item, NAMES};
+use super::providers::{Carrier, Charge, Whim};
+use super::world::World;
+
+/// How a delivery goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Luck {
+    /// As hoped for.
+    Good,
+    /// The business says no.
+    No,
+    /// It was done, but nobody learned of it: an answer lost, or a crash in between.
+    AnswerLost,
+    /// The same, where it was the business that said no.
+    NoLost,
+    /// Nothing was done, and that is noted.
+    Unanswered,
+    /// Nothing was done, and there are no tries left.
+    UsedUp,
+}
+
+/// Whether the delivered message is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Copies {
+    Last,
+    OneMore,
+}
+
+/// A step of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    Deliver(Item, Luck, Copies),
+    Fire(&'static str),
+    CustomerCancels,
+    OperatorRetries,
+    OperatorSkips,
+    OperatorForces,
+    ParcelIsHandedOver,
+    ParcelArrives,
+    Webhook(Item),
+}
+
+/// Every way in which the item may be delivered.
+fn lucks(item: Item) -> &'static [Luck] {
+    match item {
+        Item::OrderCreated | Item::Reserve => &[Luck::Good, Luck::No],
+        Item::Charge | Item::Book => {
+            &[Luck::Good, Luck::No, Luck::AnswerLost, Luck::NoLost, Luck::Unanswered]
+        }
+        Item::Track => &[Luck::Good, Luck::Unanswered],
+        Item::Recall | Item::Refund => &[Luck::Good, Luck::AnswerLost, Luck::UsedUp],
+        Item::ChargeCaptured
+        | Item::ChargeRefused
+        | Item::PaymentProcessed
+        | Item::PaymentFailed
+        | Item::BookBooked
+        | Item::BookRefused
+        | Item::Delivered
+        | Item::RecallCancelled
+        | Item::RecallKept
+        | Item::RefundVoided
+        | Item::RefundRefunded
+        | Item::OrderTimeout
+        | Item::PaymentTimeout
+        | Item::ShippingTimeout
+        | Item::PollDue
+        | Item::StalePoll
+        | Item::UndoTimeout
+        | Item::StaleUndo => &[Luck::Good],
+    }
+}
+
+impl World {
+    /// Everything that can happen next.
+    pub(crate) fn steps(&self, steps: &mut Vec<Step>) {
+        for item in ITEMS.into_iter().filter(|item| self.flight.has(*item)) {
+            for luck in lucks(item) {
+                steps.push(Step::Deliver(item, *luck, Copies::Last));
+                if self.allowance.repeats > 0 {
+                    steps.push(Step::Deliver(item, *luck, Copies::OneMore));
+                }
+            }
+        }
+        steps.extend(NAMES.into_iter().filter(|name| self.timers.is_set(name)).map(Step::Fire));
+        steps.push(Step::CustomerCancels);
+        if self.saga.state == SagaState::NeedsAttention {
+            steps.extend([Step::OperatorRetries, Step::OperatorSkips, Step::OperatorForces]);
+        }
+        match self.carrier {
+            Carrier::Booked => steps.push(Step::ParcelIsHandedOver),
+            Carrier::HandedOver => steps.push(Step::ParcelArrives),
+            Carrier::Unheard | Carrier::Refused | Carrier::Delivered | Carrier::Closed => {}
+        }
+        if self.allowance.webhooks > 0 {
+            steps.extend(self.webhooks().map(Step::Webhook));
+        }
+    }
+
+    fn webhooks(&self) -> impl Iterator<Item = Item> {
+        let captured = self.gateway.captures > 0;
+        let declined = self.gateway.charge == Charge::Declined;
+        let delivered = self.carrier == Carrier::Delivered;
+        [
+            (captured, Item::PaymentProcessed),
+            (declined, Item::PaymentFailed),
+            (delivered, Item::Delivered),
+        ]
+        .into_iter()
+        .filter_map(|(true_so_far, news)| true_so_far.then_some(news))
+    }
+
+    /// The world after a step.
+    pub(crate) fn after(&self, step: Step) -> Self {
+        let mut world = self.clone();
+        match step {
+            Step::Deliver(item, luck, copies) => world.deliver(item, luck, copies),
+            Step::Fire(name) => world.timers.fire(name, &mut world.flight),
+            Step::CustomerCancels => drop(world.happen(EventKind::CancelRequested)),
+            Step::OperatorRetries => drop(world.happen(EventKind::OperatorRetry)),
+            Step::OperatorSkips => drop(world.happen(EventKind::OperatorSkip)),
+            Step::OperatorForces => drop(world.happen(EventKind::OperatorForce)),
+            Step::ParcelIsHandedOver => world.carrier = Carrier::HandedOver,
+            Step::ParcelArrives => world.carrier = Carrier::Delivered,
+            Step::Webhook(news) => {
+                world.allowance.webhooks -= 1;
+                world.flight.add(news);
+            }
+        }
+        world
+    }
+
+    fn deliver(&mut self, item: Item, luck: Luck, copies: Copies) {
+        match copies {
+            Copies::Last => self.flight.take(item),
+            Copies::OneMore => self.allowance.repeats -= 1,
+        }
+        match item {
+            Item::OrderCreated => self.validate(luck),
+            Item::Reserve => self.reserve(luck),
+            Item::Charge => self.charge(luck),
+            Item::ChargeCaptured => self.charged(Item::PaymentProcessed),
+            Item::ChargeRefused => self.charged(Item::PaymentFailed),
+            Item::PaymentProcessed => self.tell(item, EventKind::PaymentCaptured),
+            Item::PaymentFailed => self.tell(item, EventKind::PaymentDeclined),
+            Item::Book => self.book(luck),
+            Item::BookBooked => self.tell(item, EventKind::ShipmentBooked),
+            Item::BookRefused => self.tell(item, EventKind::ShipmentRefused),
+            Item::Track => self.track(luck),
+            Item::Delivered => self.tell(item, EventKind::ParcelDelivered),
+            Item::Recall => self.recall(luck),
+            Item::RecallCancelled => self.tell(item, EventKind::ShipmentCancelled),
+            Item::RecallKept => self.tell(item, EventKind::ShipmentKept),
+            Item::Refund => self.refund(luck),
+            Item::RefundVoided => self.tell(item, EventKind::PaymentVoided),
+            Item::RefundRefunded => self.tell(item, EventKind::PaymentRefunded),
+            Item::OrderTimeout => self.tell(item, EventKind::OrderTimedOut),
+            Item::PaymentTimeout => self.tell(item, EventKind::PaymentTimedOut),
+            Item::ShippingTimeout => self.tell(item, EventKind::ShippingTimedOut),
+            Item::PollDue => drop(self.happen_in_time(EventKind::DeliveryPollDue)),
+            Item::StalePoll => drop(self.happen_late(EventKind::DeliveryPollDue)),
+            Item::UndoTimeout => drop(self.happen_in_time(EventKind::UndoTimedOut)),
+            Item::StaleUndo => drop(self.happen_late(EventKind::UndoTimedOut)),
+        }
+    }
+
+    /// News that comes early is kept.
+    fn tell(&mut self, item: Item, kind: EventKind) {
+        if self.happen(kind) == Outcome::Early {
+            self.flight.add(item);
+        }
+    }
+
+    fn validate(&mut self, luck: Luck) {
+        let kind = if luck == Luck::Good { EventKind::OrderValidated } else { EventKind::OrderRejected };
+        self.happen(kind);
+    }
+
+    /// Shelf and saga change in one transaction.
+    fn reserve(&mut self, luck: Luck) {
+        if self.saga.state != SagaState::Created || self.saga.stock != StockStep::None {
+            return;
+        }
+        if luck == Luck::Good {
+            self.set_aside += 1;
+            self.happen(EventKind::InventoryReserved);
+        } else {
+            self.happen(EventKind::InventoryShort);
+        }
+    }
+
+    fn charge(&mut self, luck: Luck) {
+        match luck {
+            Luck::Unanswered | Luck::UsedUp => {
+                self.happen(EventKind::PaymentStarted);
+                if self.saga.state.awaits_payment() {
+                    self.flight.add(Item::Charge);
+                }
+            }
+            Luck::AnswerLost | Luck::NoLost => {
+                self.gateway.charge(whim(luck));
+                self.flight.add(Item::Charge);
+            }
+            Luck::Good | Luck::No => {
+                let said = self.gateway.charge(whim(luck));
+                let captured = said == Charge::Captured;
+                self.flight.add(if captured { Item::ChargeCaptured } else { Item::ChargeRefused });
+            }
+        }
+    }
+
+    fn charged(&mut self, result: Item) {
+        self.happen(EventKind::PaymentStarted);
+        self.flight.add(result);
+    }
+
+    fn book(&mut self, luck: Luck) {
+        match luck {
+            Luck::Unanswered | Luck::UsedUp => {
+                if self.saga.state.awaits_shipping() {
+                    self.flight.add(Item::Book);
+                }
+            }
+            Luck::AnswerLost | Luck::NoLost => {
+                self.carrier.book(whim(luck));
+                self.flight.add(Item::Book);
+            }
+            Luck::Good | Luck::No => {
+                let booked = self.carrier.book(whim(luck)).is_under_way();
+                self.flight.add(if booked { Item::BookBooked } else { Item::BookRefused });
+            }
+        }
+    }
+
+    fn track(&mut self, luck: Luck) {
+        if luck == Luck::Good && self.carrier == Carrier::Delivered {
+            self.flight.add(Item::Delivered);
+        }
+    }
+
+    fn recall(&mut self, luck: Luck) {
+        match luck {
+            Luck::UsedUp => drop(self.happen(EventKind::UndoFailed)),
+            Luck::AnswerLost | Luck::NoLost | Luck::Unanswered => {
+                self.carrier.cancel();
+                self.flight.add(Item::Recall);
+            }
+            Luck::Good | Luck::No => {
+                let cancelled = self.carrier.cancel() == Carrier::Closed;
+                self.flight.add(if cancelled { Item::RecallCancelled } else { Item::RecallKept });
+            }
+        }
+    }
+
+    fn refund(&mut self, luck: Luck) {
+        match luck {
+            Luck::UsedUp => drop(self.happen(EventKind::UndoFailed)),
+            Luck::AnswerLost | Luck::NoLost | Luck::Unanswered => {
+                self.gateway.cancel();
+                self.flight.add(Item::Refund);
+            }
+            Luck::Good | Luck::No => {
+                let refunded = self.gateway.cancel() == Charge::Refunded;
+                self.flight.add(if refunded { Item::RefundRefunded } else { Item::RefundVoided });
+            }
+        }
+    }
+
+    /// Whether the order comes to its end, or to a person, once nothing goes wrong any more: everything in flight arrives
+    /// once, the carrier does its work, and timers fire only when there is nothing else to wait for.
+    pub(crate) fn ends_if_left_in_peace(&self) -> bool {
+        const STEPS_MAX: usize = 100;
+        let mut world = self.clone();
+        for _ in 0..STEPS_MAX {
+            match world.peaceful_step() {
+                Some(step) => world = world.after(step),
+                None => break,
+            }
+        }
+        world.has_ended_well()
+    }
+
+    fn peaceful_step(&self) -> Option<Step> {
+        let changes = |step: &Step| self.after(*step) != *self;
+        let deliveries = ITEMS.into_iter().filter(|item| self.flight.has(*item));
+        let mut deliveries = deliveries.map(|item| Step::Deliver(item, Luck::Good, Copies::Last));
+        let carried = match self.carrier {
+            Carrier::Booked => Some(Step::ParcelIsHandedOver),
+            Carrier::HandedOver => Some(Step::ParcelArrives),
+            Carrier::Unheard | Carrier::Refused | Carrier::Delivered | Carrier::Closed => None,
+        };
+        let timers = NAMES.into_iter().filter(|name| self.timers.is_set(name)).map(Step::Fire);
+        // A person forces what the machine could not do; before that, everything else has its chance.
+        let person = (self.saga.state == SagaState::NeedsAttention).then_some(Step::OperatorForces);
+        deliveries.find(changes).or(carried).or_else(|| timers.chain(person).next())
+    }
+
+    fn has_ended_well(&self) -> bool {
+        match self.saga.state {
+            SagaState::Failed => self.flight.is_empty() && self.is_undone(),
+            SagaState::Completed => self.flight.is_empty() && self.is_fulfilled(),
+            SagaState::Created
+            | SagaState::InventoryReserved
+            | SagaState::PaymentProcessing
+            | SagaState::Paid
+            | SagaState::Shipped
+            | SagaState::Compensating
+            | SagaState::NeedsAttention => false,
+        }
+    }
+
+    /// Whether something is under way that will wake the saga.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.flight.is_empty() || !self.timers.is_empty()
+    }
+
+    /// Whether a timer would wake the saga even if every message got lost.
+    pub(crate) fn is_watched(&self) -> bool {
+        let fired = [
+            Item::OrderTimeout,
+            Item::PaymentTimeout,
+            Item::ShippingTimeout,
+            Item::PollDue,
+            Item::UndoTimeout,
+        ];
+        let due = match self.saga.state {
+            SagaState::Created => timers::ORDER,
+            SagaState::InventoryReserved | SagaState::PaymentProcessing => timers::PAYMENT,
+            SagaState::Paid => timers::SHIPPING,
+            SagaState::Shipped => timers::DELIVERY_POLL,
+            SagaState::Compensating => timers::UNDO,
+            SagaState::Completed | SagaState::Failed | SagaState::NeedsAttention => return true,
+        };
+        self.timers.is_set(due) || fired.into_iter().any(|item| self.flight.has(item))
+    }
+}
+
+const fn whim(luck: Luck) -> Whim {
+    match luck {
+        Luck::Good | Luck::AnswerLost => Whim::Yes,
+        Luck::No | Luck::NoLost | Luck::Unanswered | Luck::UsedUp => Whim::No,
+    }
+}

@@ -1,0 +1,203 @@
+//! One order in a small world: the real saga, what it believes, what providers know, and what is in flight between them.
+//! The only room that lets the saga react; every law of a single reaction is checked here, whenever it reacts.
+
+use application::saga::{
+    EventKind, OrderProcessingSaga, PaymentStep, SagaCommand, SagaEvent, SagaState, ShipmentStep, StockStep,
+    rule,
+};
+use bus::{Outcome, Saga, TimerChange};
+use domain::{CancelReason, Currency, Money, Move, OrderId, OrderStatus};
+use jiff::Timestamp;
+
+use super::flight::{Flight, Item, Timers};
+use super::providers::{Carrier, Gateway, Honesty};
+
+/// The generation of the latest timer, in every state: the model tells generations apart by what is stale.
+const GENERATION: u32 = 1;
+
+/// How much that is not in the saga's hands may still go astray.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Allowance {
+    /// Deliveries that leave one more copy behind.
+    pub(crate) repeats: u8,
+    /// Webhooks on top of the providers' own answers.
+    pub(crate) webhooks: u8,
+}
+
+/// A state of the model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    pub(crate) saga: OrderProcessingSaga,
+    pub(crate) flight: Flight,
+    pub(crate) timers: Timers,
+    pub(crate) gateway: Gateway,
+    pub(crate) carrier: Carrier,
+    /// The shelf's own count of what is set aside for the order.
+    pub(crate) set_aside: u8,
+    /// How often stock, money and a parcel were asked for, up to two each.
+    pub(crate) asked: [u8; 3],
+    pub(crate) allowance: Allowance,
+    /// The first law that a reaction broke.
+    pub(crate) broken: Option<&'static str>,
+}
+
+impl World {
+    pub(crate) fn new(allowance: Allowance, honesty: Honesty) -> Self {
+        let total = Money::new(100, Currency::parse("EUR").expect("a known currency"));
+        let epoch = Timestamp::UNIX_EPOCH;
+        let mut saga = OrderProcessingSaga::start(OrderId(uuid::Uuid::nil()), total, epoch, epoch);
+        saga.timer_generation = GENERATION;
+        let mut world = Self {
+            saga,
+            flight: Flight::default(),
+            timers: Timers::default(),
+            gateway: Gateway::new(honesty),
+            carrier: Carrier::Unheard,
+            set_aside: 0,
+            asked: [0; 3],
+            allowance,
+            broken: None,
+        };
+        world.timers.set(application::saga::timers::ORDER, &mut world.flight);
+        world.flight.add(Item::OrderCreated);
+        world
+    }
+
+    /// Lets the saga react, as the engine would.
+    pub(crate) fn happen(&mut self, kind: EventKind) -> Outcome {
+        self.react(SagaEvent::of(kind))
+    }
+
+    /// The same for a timer that fired before a newer one was set.
+    pub(crate) fn happen_late(&mut self, kind: EventKind) -> Outcome {
+        self.react(SagaEvent::of(kind).of_generation(GENERATION - 1))
+    }
+
+    /// The same for a timer of the latest generation.
+    pub(crate) fn happen_in_time(&mut self, kind: EventKind) -> Outcome {
+        self.react(SagaEvent::of(kind).of_generation(GENERATION))
+    }
+
+    fn react(&mut self, event: SagaEvent) -> Outcome {
+        let before = self.saga.clone();
+        let reaction = before.react(&event, Timestamp::UNIX_EPOCH);
+        self.check_outcome(&before, &event, &reaction);
+        self.check_repeat(&event, &reaction);
+        for command in &reaction.commands {
+            self.carry_out(*command, &reaction.next);
+        }
+        self.saga = reaction.next;
+        // Which reason it is changes nothing in what follows; one for all keeps the model small.
+        self.saga.reason = self.saga.reason.map(|_| CancelReason::Operator);
+        for change in &reaction.timers {
+            match *change {
+                TimerChange::Set { name, .. } => self.timers.set(name, &mut self.flight),
+                TimerChange::Cancel { name } => self.timers.cancel(name),
+            }
+        }
+        self.check_status(&before, &reaction.commands);
+        reaction.outcome
+    }
+
+    fn check_outcome(
+        &mut self,
+        before: &OrderProcessingSaga,
+        event: &SagaEvent,
+        reaction: &bus::Reaction<OrderProcessingSaga>,
+    ) {
+        if reaction.outcome == Outcome::Moved {
+            let stayed = reaction.next.state == before.state;
+            let allowed = rule(before.state, event.kind).targets().contains(&reaction.next.state);
+            self.insist(stayed || allowed, "a rule leads only where the table says");
+        } else {
+            let nothing = reaction.commands.is_empty() && reaction.timers.is_empty();
+            self.insist(nothing && reaction.next == *before, "what is ignored changes nothing");
+        }
+    }
+
+    /// The same event once more, before anything else happens.
+    fn check_repeat(&mut self, event: &SagaEvent, reaction: &bus::Reaction<OrderProcessingSaga>) {
+        let mut after = reaction.next.clone();
+        let newer = reaction.timers.iter().any(|change| matches!(change, TimerChange::Set { .. }));
+        after.timer_generation += u32::from(newer);
+        let again = after.react(event, Timestamp::UNIX_EPOCH);
+        self.insist(again.next == after && again.commands.is_empty(), "a repeat changes nothing");
+    }
+
+    fn carry_out(&mut self, command: SagaCommand, next: &OrderProcessingSaga) {
+        match command {
+            SagaCommand::RequestReservation => self.ask(0, Item::Reserve),
+            SagaCommand::RequestPayment => self.ask(1, Item::Charge),
+            SagaCommand::RequestShipping => self.ask(2, Item::Book),
+            SagaCommand::TrackShipment => self.flight.add(Item::Track),
+            SagaCommand::CancelShipment => self.flight.add(Item::Recall),
+            SagaCommand::RefundPayment => {
+                let parcel_is_settled = !matches!(
+                    next.shipment,
+                    ShipmentStep::Requested | ShipmentStep::Booked | ShipmentStep::Delivered
+                );
+                self.insist(parcel_is_settled, "what was done last is undone first");
+                self.flight.add(Item::Refund);
+            }
+            SagaCommand::ShipStock | SagaCommand::ReleaseStock => {
+                self.insist(self.set_aside == 1, "only what is set aside is shipped or given back");
+                self.set_aside = 0;
+            }
+            SagaCommand::MoveOrder { .. } => {}
+        }
+    }
+
+    fn ask(&mut self, what: usize, item: Item) {
+        self.asked[what] = (self.asked[what] + 1).min(2);
+        self.flight.add(item);
+    }
+
+    /// The moves that were asked for lead, one legal step after the other, from the old status to the new.
+    fn check_status(&mut self, before: &OrderProcessingSaga, commands: &[SagaCommand]) {
+        let mut status = before.order;
+        for command in commands {
+            if let SagaCommand::MoveOrder { from, to } = *command {
+                self.insist(from == status && from.may_become(to) == Move::Legal, "every move is legal");
+                status = to;
+            }
+        }
+        self.insist(status == self.saga.order, "the status moves only by moves");
+    }
+
+    fn insist(&mut self, holds: bool, law: &'static str) {
+        if !holds && self.broken.is_none() {
+            self.broken = Some(law);
+        }
+    }
+
+    pub(crate) fn status_agrees(&self) -> bool {
+        match self.saga.state {
+            SagaState::Created => {
+                matches!(self.saga.order, OrderStatus::Pending | OrderStatus::Validated)
+            }
+            SagaState::InventoryReserved => self.saga.order == OrderStatus::Validated,
+            SagaState::PaymentProcessing => self.saga.order == OrderStatus::PaymentProcessing,
+            SagaState::Paid => self.saga.order == OrderStatus::Paid,
+            SagaState::Shipped => self.saga.order == OrderStatus::Shipped,
+            SagaState::Completed => self.saga.order == OrderStatus::Delivered,
+            SagaState::Failed => self.saga.order == OrderStatus::Cancelled && self.saga.reason.is_some(),
+            SagaState::Compensating | SagaState::NeedsAttention => self.saga.reason.is_some(),
+        }
+    }
+
+    /// Nothing of a failed order is left anywhere, but for what a person took upon themselves.
+    pub(crate) fn is_undone(&self) -> bool {
+        let money = !self.gateway.holds_money() || self.saga.payment == PaymentStep::Waived;
+        let parcel = !self.carrier.is_under_way() || self.saga.shipment == ShipmentStep::Waived;
+        money && parcel && self.set_aside == 0 && self.saga.stock != StockStep::Reserved
+    }
+
+    /// Paid for once, and in the customer's hands.
+    pub(crate) fn is_fulfilled(&self) -> bool {
+        self.gateway.holds_money()
+            && self.gateway.captures == 1
+            && self.carrier == Carrier::Delivered
+            && self.set_aside == 0
+            && self.saga.stock == StockStep::Shipped
+    }
+}

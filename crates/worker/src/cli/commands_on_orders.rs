@@ -1,0 +1,99 @@
+//! Commands about what is in the database: orders, stock, sagas, dead letters. They work on the file itself, beside a
+//! running service, which notices what they leave; each change goes through the same handlers as the API's.
+
+mod answer;
+mod dead_letters;
+mod orders;
+mod sagas;
+mod stock;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use application::commands::CommandPipeline;
+use application::pipeline::Context;
+use application::ports::UnitOfWork;
+use bus::Store;
+use clap::{Args, Subcommand};
+use domain::OrderId;
+use infrastructure::sqlite::{Exclusive, SqliteStore};
+
+use super::{Format, Shared};
+use crate::wiring;
+
+/// Commands about what is in the database.
+#[derive(Debug, Subcommand)]
+pub(super) enum OnOrders {
+    /// Look at orders, and cancel them.
+    #[command(subcommand)]
+    Orders(orders::Orders),
+    /// Look at the stock, and change it.
+    #[command(subcommand)]
+    Stock(stock::Stock),
+    /// Look at the orders' sagas, and help those that need attention.
+    #[command(subcommand)]
+    Sagas(sagas::Sagas),
+    /// Look at messages that were set aside, and put them back.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
+}
+
+impl OnOrders {
+    pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        let desk = Desk::open(shared)?;
+        match self {
+            Self::Orders(orders) => orders.run(&desk).await?,
+            Self::Stock(stock) => stock.run(&desk).await?,
+            Self::Sagas(sagas) => sagas.run(&desk).await?,
+            Self::DeadLetters(dead_letters) => dead_letters.run(&desk).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Who does it, and why; kept with what was done.
+#[derive(Debug, Args)]
+struct Signed {
+    /// Who asks for it; kept with what was done.
+    #[arg(long, env = "USER", default_value = "operator", value_name = "NAME")]
+    actor: String,
+    /// Why, in your words; kept with what was done.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    note: String,
+}
+
+/// What every one of these commands works with.
+struct Desk {
+    store: SqliteStore,
+    commands: CommandPipeline,
+    context: Arc<Context>,
+    format: Format,
+}
+
+impl Desk {
+    fn open(shared: &Shared) -> Result<Self> {
+        let config = shared.config(None)?;
+        let path = config.database_path().context("the configuration was checked and names a database")?;
+        if !path.exists() {
+            bail!("there is no database at {}; name one with --database, or make one with: orderwright demo", path.display());
+        }
+        let store = wiring::open_store(&config, Exclusive::No)?;
+        let commands = wiring::commands(&store, &config);
+        let context = Arc::clone(commands.context());
+        Ok(Self { store, commands, context, format: shared.format() })
+    }
+
+    /// The order that a person means: by its id, or by the name that another system gave it.
+    async fn order_id(&self, name: &str) -> Result<OrderId> {
+        if let Ok(id) = name.parse() {
+            return Ok(id);
+        }
+        let mut unit: Box<dyn UnitOfWork> = self.store.begin().await?;
+        let found = unit.orders().find_by_external_reference(&[name.to_owned()]).await?;
+        match found.first() {
+            Some((_, id)) => Ok(*id),
+            None => bail!("there is no order with the id or reference '{name}'"),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! `orderwright orders`: looks at orders and cancels them. Whether an order can still be cancelled is the saga's to say.
+
+use anyhow::{Result, bail};
+use application::commands::{CancelOrderCommand, CancelReply};
+use application::ports::{HistoryView, OrderFilter, OrderView, Page, Readers, SagaView};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use comfy_table::Table;
+use domain::{CancelReason, OrderId, OrderStatus};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::answer::{amount, answer, facts, listing, or_dash, second, table};
+use super::{Desk, Signed};
+
+/// Look at orders, and cancel them.
+#[derive(Debug, Subcommand)]
+pub(super) enum Orders {
+    /// List orders, oldest first.
+    List(Wanted),
+    /// Show one order with its lines, money, parcel, saga and timers.
+    Show {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+    },
+    /// Show all that happened to one order.
+    History {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+    },
+    /// Cancel one order, if it has not left the house yet.
+    Cancel {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+        #[command(flatten)]
+        signed: Signed,
+    },
+}
+
+/// Which orders are wanted.
+#[derive(Debug, Args)]
+pub(super) struct Wanted {
+    /// Only this status.
+    #[arg(long, value_parser = statuses())]
+    status: Option<OrderStatus>,
+    /// Only this customer's.
+    #[arg(long, value_name = "ID")]
+    customer: Option<String>,
+    /// Only those accepted at this moment or later, such as 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// Only those that come after this one.
+    #[arg(long, value_name = "ID")]
+    after: Option<OrderId>,
+    /// How many at most.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+}
+
+fn statuses() -> impl TypedValueParser<Value = OrderStatus> {
+    PossibleValuesParser::new(OrderStatus::ALL.iter().map(|status| status.as_str()))
+        .try_map(|text| text.parse::<OrderStatus>())
+}
+
+impl Orders {
+    pub(super) async fn run(self, desk: &Desk) -> Result<()> {
+        match self {
+            Self::List(wanted) => list(desk, wanted).await,
+            Self::Show { order } => show(desk, &order).await,
+            Self::History { order } => history(desk, &order).await,
+            Self::Cancel { order, signed } => cancel(desk, &order, signed).await,
+        }
+    }
+}
+
+async fn list(desk: &Desk, wanted: Wanted) -> Result<()> {
+    let filter = OrderFilter {
+        status: wanted.status,
+        customer_id: wanted.customer,
+        created_from: wanted.since,
+        created_before: None,
+        after: wanted.after,
+    };
+    let page = desk.store.orders(&filter, wanted.limit).await?;
+    answer(desk.format, &page, order_table)
+}
+
+fn order_table(page: &Page<OrderView>) -> String {
+    let mut table = table(&["order", "reference", "customer", "status", "saga", "total", "why cancelled", "accepted"]);
+    for order in &page.items {
+        table.add_row([
+            order.order_id.to_string(),
+            or_dash(order.external_reference.as_deref()),
+            order.customer_id.clone(),
+            order.status.clone(),
+            order.saga_state.clone(),
+            amount(&order.total),
+            or_dash(order.cancel_reason.as_deref()),
+            second(order.created_at),
+        ]);
+    }
+    let last = page.items.last().filter(|_| page.has_more);
+    listing(&table, "no orders", last.map(|last| format!("there are more: --after {}", last.order_id)))
+}
+
+/// Everything about one order.
+#[derive(Serialize)]
+struct Whole {
+    order: OrderView,
+    saga: Option<SagaView>,
+}
+
+async fn show(desk: &Desk, name: &str) -> Result<()> {
+    let id = desk.order_id(name).await?;
+    let Some(order) = desk.store.order(id).await? else { bail!("there is no order {id}") };
+    let saga = desk.store.saga(id).await?;
+    answer(desk.format, &Whole { order, saga }, whole)
+}
+
+fn whole(whole: &Whole) -> String {
+    let Whole { order, saga } = whole;
+    let mut parts = vec![headline(order).to_string(), lines(order).to_string()];
+    if order.payment.is_some() || order.shipment.is_some() {
+        parts.push(beneath(order).to_string());
+    }
+    if let Some(saga) = saga {
+        parts.push(saga_facts(saga).to_string());
+    }
+    parts.join("\n\n")
+}
+
+fn headline(order: &OrderView) -> Table {
+    facts([
+        ("order", order.order_id.to_string()),
+        ("reference", order.external_reference.clone().unwrap_or_default()),
+        ("customer", order.customer_id.clone()),
+        ("status", order.status.clone()),
+        ("total", amount(&order.total)),
+        ("cancelled for", order.cancel_reason.clone().unwrap_or_default()),
+        ("in words", order.cancel_note.clone().unwrap_or_default()),
+        ("ordered", second(order.ordered_at)),
+        ("accepted", order.created_at.to_string()),
+        ("last changed", order.updated_at.to_string()),
+    ])
+}
+
+fn lines(order: &OrderView) -> Table {
+    let mut table = table(&["sku", "quantity", "unit price"]);
+    for line in &order.lines {
+        table.add_row([line.sku.clone(), line.quantity.to_string(), amount(&line.unit_price)]);
+    }
+    table
+}
+
+/// The two axes beneath the headline status.
+fn beneath(order: &OrderView) -> Table {
+    let mut rows = Vec::new();
+    if let Some(payment) = &order.payment {
+        let held = |minor| amount(&application::messages::Amount { minor, currency: order.total.currency.clone() });
+        rows.extend([
+            ("payment", payment.status.clone()),
+            ("captured", held(payment.captured_minor)),
+            ("refunded", held(payment.refunded_minor)),
+            ("payment key", payment.idempotency_key.clone()),
+            ("charge", payment.provider_reference.clone().unwrap_or_default()),
+            ("declined for", payment.decline_code.clone().unwrap_or_default()),
+        ]);
+    }
+    if let Some(shipment) = &order.shipment {
+        rows.extend([
+            ("shipment", shipment.status.clone()),
+            ("shipment key", shipment.idempotency_key.clone()),
+            ("carrier", shipment.carrier.clone().unwrap_or_default()),
+            ("tracking number", shipment.tracking_number.clone().unwrap_or_default()),
+        ]);
+    }
+    facts(rows)
+}
+
+fn saga_facts(saga: &SagaView) -> Table {
+    let timers = saga.timers.iter().map(|timer| format!("{} at {}", timer.name, timer.due_at));
+    facts([
+        ("saga", saga.state.clone()),
+        ("its stock", saga.stock.clone()),
+        ("its payment", saga.payment.clone()),
+        ("its shipment", saga.shipment.clone()),
+        ("undone for", saga.reason.clone().unwrap_or_default()),
+        ("waits for a person", saga.pending_undo.clone().unwrap_or_default()),
+        ("timers", timers.collect::<Vec<_>>().join("\n")),
+        ("times out", saga.expires_at.to_string()),
+    ])
+}
+
+async fn history(desk: &Desk, name: &str) -> Result<()> {
+    let id = desk.order_id(name).await?;
+    let Some(entries) = desk.store.history(id).await? else { bail!("there is no order {id}") };
+    answer(desk.format, &entries, |entries| timeline(entries))
+}
+
+fn timeline(entries: &[HistoryView]) -> String {
+    let mut table = table(&["when", "what", "status", "saga", "in words"]);
+    for entry in entries {
+        table.add_row([
+            entry.at.to_string(),
+            entry.event.clone(),
+            or_dash(entry.status.as_deref()),
+            or_dash(entry.saga_state.as_deref()),
+            entry.detail.clone().unwrap_or_default(),
+        ]);
+    }
+    listing(&table, "nothing has happened yet", None)
+}
+
+#[derive(Serialize)]
+struct Cancelled {
+    order_id: String,
+    outcome: &'static str,
+}
+
+async fn cancel(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
+    let order_id = desk.order_id(name).await?;
+    let Signed { actor, note } = signed;
+    let command = CancelOrderCommand { order_id, reason: CancelReason::Operator, actor, note };
+    let outcome = match desk.commands.run(&command).await? {
+        CancelReply::Accepted => "accepted",
+        CancelReply::Already => "already",
+        CancelReply::Refused { state, why } => bail!("the order is {state} and was not cancelled: {why}"),
+        CancelReply::NotFound => bail!("there is no order {order_id}"),
+    };
+    let cancelled = Cancelled { order_id: order_id.to_string(), outcome };
+    answer(desk.format, &cancelled, |cancelled| match cancelled.outcome {
+        "already" => format!("{order_id} was cancelled before; nothing more to do"),
+        _ => format!("{order_id} is being cancelled; a running service undoes what was done"),
+    })
+}

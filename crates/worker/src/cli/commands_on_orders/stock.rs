@@ -1,0 +1,161 @@
+//! `orderwright stock`: looks at the stock, takes goods in and corrects counts. Every change is a line in the ledger.
+
+use anyhow::{Context, Result, bail};
+use application::commands::{AdjustStockCommand, StockChange, StockReply};
+use application::ports::{InventoryView, LowOnly, MovementView, Page, Readers};
+use clap::{Args, Subcommand};
+use domain::{ProductId, Sku};
+
+use super::Desk;
+use super::answer::{answer, facts, listing, second, table};
+
+/// Look at the stock, and change it.
+#[derive(Debug, Subcommand)]
+pub(super) enum Stock {
+    /// List stock levels by sku.
+    List {
+        /// Only products at or below their reorder level.
+        #[arg(long)]
+        low: bool,
+        /// Only those that come after this sku.
+        #[arg(long, value_name = "SKU")]
+        after: Option<Sku>,
+        /// How many at most.
+        #[arg(long, default_value_t = 200, value_name = "N")]
+        limit: usize,
+    },
+    /// Show the stock of one product.
+    Show {
+        /// The product.
+        sku: Sku,
+    },
+    /// Show the ledger of one product, latest entry first.
+    Movements {
+        /// The product.
+        sku: Sku,
+        /// Only entries before this position.
+        #[arg(long, value_name = "POSITION")]
+        before: Option<i64>,
+        /// How many at most.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: usize,
+    },
+    /// Take goods in.
+    Receive {
+        /// The product.
+        sku: Sku,
+        /// How many units came in.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        units: i64,
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Correct a count.
+    Adjust {
+        /// The product.
+        sku: Sku,
+        /// How many units were found (+N) or lost (-N).
+        #[arg(value_name = "±N", allow_negative_numbers = true)]
+        units: i64,
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+/// Why stock changes, and who says so.
+#[derive(Debug, Args)]
+pub(super) struct Reason {
+    /// Why; kept in the ledger.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who says so.
+    #[arg(long, env = "USER", default_value = "operator", value_name = "NAME")]
+    actor: String,
+}
+
+impl Stock {
+    pub(super) async fn run(self, desk: &Desk) -> Result<()> {
+        match self {
+            Self::List { low, after, limit } => {
+                let low = if low { LowOnly::Yes } else { LowOnly::No };
+                let page = desk.store.inventory_levels(low, after.as_ref(), limit).await?;
+                answer(desk.format, &page, levels)
+            }
+            Self::Show { sku } => answer(desk.format, &level_of(desk, &sku).await?, |level| level_facts(level)),
+            Self::Movements { sku, before, limit } => {
+                level_of(desk, &sku).await?;
+                let movements = desk.store.movements(ProductId::of(&sku), before, limit).await?;
+                answer(desk.format, &movements, |movements| ledger(movements))
+            }
+            Self::Receive { sku, units, reason } => change(desk, sku, StockChange::Receive(units), reason).await,
+            Self::Adjust { sku, units, reason } => change(desk, sku, StockChange::Adjust(units), reason).await,
+        }
+    }
+}
+
+async fn level_of(desk: &Desk, sku: &Sku) -> Result<InventoryView> {
+    desk.store.inventory_of(sku).await?.with_context(|| format!("there is no product with the sku '{sku}'"))
+}
+
+async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> Result<()> {
+    let Reason { reason, actor } = reason;
+    let command = AdjustStockCommand { sku: sku.clone(), change, reason, actor };
+    match desk.commands.run(&command).await? {
+        StockReply::Done(_) => answer(desk.format, &level_of(desk, &sku).await?, |level| level_facts(level)),
+        StockReply::Rejected(rejection) => bail!("the stock was not changed: {rejection}"),
+        StockReply::UnknownSku => bail!("there is no product with the sku '{sku}'"),
+    }
+}
+
+fn levels(page: &Page<InventoryView>) -> String {
+    let mut table =
+        table(&["sku", "available", "reserved", "shipped", "received", "adjusted", "reorder at", "", "last moved"]);
+    for level in &page.items {
+        table.add_row([
+            level.sku.clone(),
+            level.available.to_string(),
+            level.reserved.to_string(),
+            level.shipped.to_string(),
+            level.received.to_string(),
+            level.adjusted.to_string(),
+            level.reorder_level.to_string(),
+            lowness(level).to_owned(),
+            second(level.last_updated),
+        ]);
+    }
+    let last = page.items.last().filter(|_| page.has_more);
+    listing(&table, "no products", last.map(|last| format!("there are more: --after {}", last.sku)))
+}
+
+const fn lowness(level: &InventoryView) -> &'static str {
+    if level.low { "low" } else { "" }
+}
+
+fn level_facts(level: &InventoryView) -> String {
+    facts([
+        ("sku", level.sku.clone()),
+        ("available", level.available.to_string()),
+        ("reserved", level.reserved.to_string()),
+        ("shipped", level.shipped.to_string()),
+        ("received", level.received.to_string()),
+        ("adjusted", level.adjusted.to_string()),
+        ("reorder at", level.reorder_level.to_string()),
+        ("", lowness(level).to_owned()),
+        ("last moved", second(level.last_updated)),
+    ])
+    .to_string()
+}
+
+fn ledger(movements: &[MovementView]) -> String {
+    let mut table = table(&["position", "when", "what", "units", "because of"]);
+    for movement in movements {
+        table.add_row([
+            movement.position.to_string(),
+            second(movement.at),
+            movement.kind.clone(),
+            movement.quantity.to_string(),
+            movement.cause.clone(),
+        ]);
+    }
+    listing(&table, "the stock of this product has never moved", None)
+}
