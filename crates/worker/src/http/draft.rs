@@ -64,7 +64,7 @@ pub(super) fn diagnosed(text: &[u8], error: &serde_json::Error) -> Refused {
 fn explained(violation: &Violation, wrongs: &[Wrong]) -> bool {
     wrongs.iter().any(|wrong| match &wrong.place {
         Place::Pointer(pointer) => !pointer.is_empty() && violation.pointer.starts_with(pointer.as_str()),
-        Place::Parameter(_) | Place::UnknownParameter(_) | Place::Header(_) => false,
+        Place::Parameter(_) | Place::UnknownParameter(_) => false,
     })
 }
 

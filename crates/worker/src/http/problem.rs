@@ -102,8 +102,6 @@ pub(super) enum Place {
     /// Name of a query parameter that is not ours.
     #[serde(rename = "parameter")]
     UnknownParameter(String),
-    /// Name of a header.
-    Header(&'static str),
 }
 
 impl Wrong {

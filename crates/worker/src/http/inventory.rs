@@ -1,0 +1,256 @@
+//! Stock over HTTP: levels, the ledger of one product, receiving and adjusting. Counts nothing itself.
+
+use std::sync::Arc;
+
+use application::commands::{AdjustStockCommand, StockChange, StockReply};
+use application::ports::{InventoryView, LowOnly, MovementView};
+use axum::Json;
+use axum::extract::{Request, State};
+use domain::{Inventory, ProductId, Rejection, Sku, UNITS_MAX};
+use http::request::Parts;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::cursor::Position;
+use super::limits::TEXT_BYTES_MAX;
+use super::parameters::{CURSOR, LIMIT, More, PageAnswer, Query, SkuInPath};
+use super::problem::{Code, Problem, Wrong};
+use super::route::{self, Route};
+use super::shape::{Schema, Shape, may, need};
+use super::text::Texts;
+use super::{Api, body};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![listing(), showing(), listing_movements(), receiving(), adjusting()]
+}
+
+async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnswer<InventoryView>>, Problem> {
+    let mut query = Query::of(&parts, &["low", "cursor", "limit"]);
+    let low = query.take("low", str::parse::<bool>).unwrap_or(false);
+    let (after, limit) = (query.cursor::<Sku>(), query.limit());
+    query.finish()?;
+    let low = if low { LowOnly::Yes } else { LowOnly::No };
+    let page = api.readers.inventory_levels(low, after.as_ref(), limit).await?;
+    Ok(Json(PageAnswer::new(page.items, page.has_more.into(), |level| Sku::parse(&level.sku).ok())))
+}
+
+async fn show(
+    State(api): State<Arc<Api>>,
+    SkuInPath(sku): SkuInPath,
+) -> Result<Json<InventoryView>, Problem> {
+    api.readers.inventory_of(&sku).await?.map(Json).ok_or_else(|| not_found(&sku))
+}
+
+async fn movements(
+    State(api): State<Arc<Api>>,
+    SkuInPath(sku): SkuInPath,
+    parts: Parts,
+) -> Result<Json<PageAnswer<MovementView>>, Problem> {
+    let mut query = Query::of(&parts, &["cursor", "limit"]);
+    let before = query.cursor::<Position>().map(|Position(position)| position);
+    let limit = query.limit();
+    query.finish()?;
+    if api.readers.inventory_of(&sku).await?.is_none() {
+        return Err(not_found(&sku));
+    }
+    let mut items = api.readers.movements(ProductId::of(&sku), before, limit + 1).await?;
+    let more = More::from(items.len() > limit);
+    items.truncate(limit);
+    Ok(Json(PageAnswer::new(items, more, |movement| Some(Position(movement.position)))))
+}
+
+/// A change of stock, as a client writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    quantity: i64,
+    reason: String,
+    actor: String,
+}
+
+/// The stock of a product after a change.
+#[derive(Serialize)]
+struct Changed {
+    product_id: Uuid,
+    sku: String,
+    available: i64,
+    reserved: i64,
+    shipped: i64,
+    received: i64,
+    adjusted: i64,
+    reorder_level: i64,
+    low: bool,
+    last_updated: Timestamp,
+}
+
+impl Changed {
+    fn new(sku: &Sku, inventory: &Inventory) -> Self {
+        let counters = inventory.counters();
+        Self {
+            product_id: inventory.product_id().0,
+            sku: sku.to_string(),
+            available: counters.available,
+            reserved: counters.reserved,
+            shipped: counters.shipped,
+            received: counters.received,
+            adjusted: counters.adjusted,
+            reorder_level: inventory.reorder_level(),
+            low: inventory.is_low(),
+            last_updated: inventory.last_updated(),
+        }
+    }
+}
+
+async fn receive(
+    State(api): State<Arc<Api>>,
+    SkuInPath(sku): SkuInPath,
+    request: Request,
+) -> Result<Json<Changed>, Problem> {
+    let wish = wish(request, 1).await?;
+    let change = StockChange::Receive(wish.quantity);
+    carry_out(&api, AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor }).await
+}
+
+async fn adjust(
+    State(api): State<Arc<Api>>,
+    SkuInPath(sku): SkuInPath,
+    request: Request,
+) -> Result<Json<Changed>, Problem> {
+    let wish = wish(request, -UNITS_MAX).await?;
+    if wish.quantity == 0 {
+        let zero = Wrong::at("/quantity", "out_of_range", "an adjustment by nothing is none");
+        return Err(Problem::of(Code::ValidationFailed, vec![zero]));
+    }
+    let change = StockChange::Adjust(wish.quantity);
+    carry_out(&api, AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor }).await
+}
+
+async fn wish(request: Request, quantity_min: i64) -> Result<Change, Problem> {
+    let (head, body) = request.into_parts();
+    let wish: Change = body::json(&head.headers, body, &CHANGE.shape).await?;
+    let mut texts = Texts::default();
+    texts.within("/quantity", wish.quantity, quantity_min, UNITS_MAX);
+    texts.needed("/reason", &wish.reason, TEXT_BYTES_MAX);
+    texts.needed("/actor", &wish.actor, TEXT_BYTES_MAX);
+    texts.finish()?;
+    Ok(wish)
+}
+
+async fn carry_out(api: &Api, command: AdjustStockCommand) -> Result<Json<Changed>, Problem> {
+    match api.commands.run(&command).await? {
+        StockReply::Done(inventory) => Ok(Json(Changed::new(&command.sku, &inventory))),
+        StockReply::Rejected(rejection) => Err(refused(&rejection)),
+        StockReply::UnknownSku => Err(not_found(&command.sku)),
+    }
+}
+
+fn refused(rejection: &Rejection) -> Problem {
+    match *rejection {
+        Rejection::InsufficientStock { requested, available, .. } => {
+            Problem::new(Code::InsufficientStock, rejection.to_string()).with_stock(requested, available)
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "every other rejection is told in its own words")]
+        _ => Problem::new(Code::StockRefused, rejection.to_string()),
+    }
+}
+
+fn not_found(sku: &Sku) -> Problem {
+    Problem::new(Code::SkuNotFound, format!("no product has the sku '{sku}'"))
+}
+
+const SKU: route::Parameter = route::path("sku", Shape::Text, "The product's name in the trade.");
+
+static CHANGE: Schema = Schema {
+    name: "StockChange",
+    shape: Shape::Object(&[
+        need("quantity", Shape::Integer, "Units; negative only for an adjustment."),
+        need("reason", Shape::Text, "Why; kept in the ledger."),
+        need("actor", Shape::Text, "Who."),
+    ]),
+};
+const LEVEL_SHAPE: Shape = Shape::Object(&[
+    need("product_id", Shape::Id, "The product."),
+    need("sku", Shape::Text, "Its name in the trade."),
+    need("available", Shape::Integer, "Units for sale."),
+    need("reserved", Shape::Integer, "Units set aside for orders."),
+    need("shipped", Shape::Integer, "Units that left the house, ever."),
+    need("received", Shape::Integer, "Units that came in, ever."),
+    need("adjusted", Shape::Integer, "Units found or lost, ever."),
+    need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
+    need("low", Shape::Boolean, "Whether it is."),
+    need("last_updated", Shape::Time, "When it last moved."),
+]);
+static LEVEL: Schema = Schema { name: "StockLevel", shape: LEVEL_SHAPE };
+static LEVELS: Schema = Schema {
+    name: "StockLevelPage",
+    shape: Shape::Object(&[
+        need("items", Shape::List(&LEVEL_SHAPE), "The levels, by sku."),
+        may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
+    ]),
+};
+const MOVEMENT: Shape = Shape::Object(&[
+    need("position", Shape::Integer, "Place in the ledger."),
+    need("at", Shape::Time, "When."),
+    need("kind", Shape::Text, "Which way."),
+    need("quantity", Shape::Integer, "Units."),
+    need("cause", Shape::Text, "Because of what."),
+]);
+static MOVEMENTS: Schema = Schema {
+    name: "StockMovementPage",
+    shape: Shape::Object(&[
+        need("items", Shape::List(&MOVEMENT), "The movements, latest first."),
+        may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
+    ]),
+};
+
+fn listing() -> Route {
+    Route::get("/inventory", "listInventory", list)
+        .about("Lists stock levels, by sku.")
+        .with(&[
+            route::query("low", Shape::Boolean, "Only products that ought to be reordered."),
+            CURSOR,
+            LIMIT,
+        ])
+        .giving(200, &LEVELS)
+        .failing(&[Code::InvalidParameter])
+        .asking_the_store()
+}
+
+fn showing() -> Route {
+    Route::get("/inventory/{sku}", "getInventory", show)
+        .about("Shows the stock of a product.")
+        .with(&[SKU])
+        .giving(200, &LEVEL)
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound])
+        .asking_the_store()
+}
+
+fn listing_movements() -> Route {
+    Route::get("/inventory/{sku}/movements", "listStockMovements", movements)
+        .about("Lists the ledger of a product.")
+        .with(&[SKU, CURSOR, LIMIT])
+        .giving(200, &MOVEMENTS)
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound])
+        .asking_the_store()
+}
+
+fn receiving() -> Route {
+    Route::post("/inventory/{sku}/receive", "receiveStock", receive)
+        .about("Receives goods.")
+        .with(&[SKU])
+        .taking(&CHANGE)
+        .giving(200, &LEVEL)
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::StockRefused])
+        .asking_the_store()
+}
+
+fn adjusting() -> Route {
+    Route::post("/inventory/{sku}/adjust", "adjustStock", adjust)
+        .about("Corrects a count.")
+        .with(&[SKU])
+        .taking(&CHANGE)
+        .giving(200, &LEVEL)
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::InsufficientStock, Code::StockRefused])
+        .asking_the_store()
+}

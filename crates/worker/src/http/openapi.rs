@@ -1,0 +1,205 @@
+//! The document of the API, made from the list of routes, and the page that shows it. Says nothing that a route does not.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::Api;
+use super::parameters::TextInPath;
+use super::problem::{Again, Code, Problem};
+use super::route::{self, Content, Operation, Parameter, ParameterPlace, Route};
+use super::shape::{Schema, Shape, need};
+
+/// The OpenAPI 3.1 document.
+#[must_use]
+pub fn document() -> Value {
+    let operations: Vec<Operation> = super::routes().into_iter().map(|route| route.operation).collect();
+    let mut paths = Map::new();
+    for operation in &operations {
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method.as_str().to_ascii_lowercase()] = described(operation);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Orderwright",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Takes orders, sets stock aside, takes the money, has the parcel shipped. \
+                            Every 'no' is a problem of RFC 9457 with a stable code.",
+            "license": {"name": "MIT OR Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": schemas(&operations)},
+    })
+}
+
+/// The page at `/docs`, with everything that it needs.
+pub(super) fn page() -> Router {
+    SwaggerUi::new("/docs").config(Config::from("/openapi.json")).into()
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/openapi.json", "getDocument", show).about("This document.").giving(200, &ANYTHING),
+        Route::get("/problems", "listProblems", list_problems)
+            .about("Lists every problem that the API knows.")
+            .giving(200, &PROBLEMS),
+        Route::get("/problems/{code}", "getProblem", show_problem)
+            .about("Tells what a problem is.")
+            .with(&[route::path("code", Shape::Text, "Its code.")])
+            .giving(200, &PROBLEM_KIND)
+            .failing(&[Code::InvalidParameter, Code::ProblemNotFound]),
+    ]
+}
+
+async fn show(State(_): State<Arc<Api>>) -> Json<Value> {
+    Json(document())
+}
+
+async fn list_problems() -> Json<Value> {
+    Json(json!({"items": Code::ALL.iter().map(|code| kind(*code)).collect::<Vec<_>>()}))
+}
+
+async fn show_problem(TextInPath(text): TextInPath) -> Result<Json<Value>, Problem> {
+    let found = Code::ALL.iter().find(|code| code.as_str() == text);
+    let missing = || Problem::new(Code::ProblemNotFound, "GET /problems lists those that there are");
+    found.map(|code| Json(kind(*code))).ok_or_else(missing)
+}
+
+fn kind(code: Code) -> Value {
+    json!({
+        "code": code.as_str(),
+        "title": code.title(),
+        "status": code.status().as_u16(),
+        "retryable": code.again() == Again::Later,
+    })
+}
+
+fn described(operation: &Operation) -> Value {
+    let mut described = json!({
+        "operationId": operation.id,
+        "summary": operation.about,
+        "tags": [operation.path.split('/').nth(1).unwrap_or("other")],
+        "parameters": operation.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "responses": responses(operation),
+    });
+    if !operation.takes.is_empty() {
+        let content: Map<String, Value> = operation.takes.iter().map(content).collect();
+        described["requestBody"] = json!({"required": true, "content": content});
+    }
+    described
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let (place, required) = match parameter.place {
+        ParameterPlace::Path => ("path", true),
+        ParameterPlace::Query => ("query", false),
+        ParameterPlace::Header => ("header", true),
+        ParameterPlace::OptionalHeader => ("header", false),
+    };
+    json!({
+        "name": parameter.name,
+        "in": place,
+        "required": required,
+        "description": parameter.about,
+        "schema": parameter.shape.to_schema(),
+    })
+}
+
+fn content(content: &Content) -> (String, Value) {
+    match content {
+        Content::Json(schema) => ("application/json".to_owned(), json!({"schema": reference(schema.name)})),
+        Content::Text(media_type) => ((*media_type).to_owned(), json!({"schema": {"type": "string"}})),
+    }
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn responses(operation: &Operation) -> Map<String, Value> {
+    let mut responses = Map::new();
+    for (status, gives) in &operation.gives {
+        let content: Map<String, Value> = [content(gives)].into_iter().collect();
+        responses.insert(status.to_string(), json!({"description": "It is done.", "content": content}));
+    }
+    for code in &operation.problems {
+        let status = code.status().as_u16().to_string();
+        let problem = json!({"application/problem+json": {"schema": reference("Problem")}});
+        let known = responses
+            .entry(status)
+            .or_insert_with(|| json!({"description": "", "content": problem, "x-problem-codes": []}));
+        let told = known["description"].as_str().unwrap_or("").to_owned();
+        let pause = if told.is_empty() { "" } else { "; " };
+        known["description"] = json!(format!("{told}{pause}`{}`: {}", code.as_str(), code.title()));
+        if let Some(codes) = known["x-problem-codes"].as_array_mut() {
+            codes.push(json!(code.as_str()));
+        }
+    }
+    responses
+}
+
+fn schemas(operations: &[Operation]) -> Map<String, Value> {
+    let mut schemas = Map::new();
+    let bodies = operations.iter().flat_map(|operation| {
+        operation.takes.iter().chain(operation.gives.iter().map(|(_, content)| content))
+    });
+    for body in bodies {
+        match body {
+            Content::Json(schema) => {
+                schemas.insert(schema.name.to_owned(), schema.shape.to_schema());
+            }
+            Content::Text(_) => {}
+        }
+    }
+    schemas.insert("Problem".to_owned(), problem_schema());
+    schemas
+}
+
+fn problem_schema() -> Value {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    json!({
+        "type": "object",
+        "description": "A problem as in RFC 9457.",
+        "required": ["type", "title", "status", "detail", "instance", "code", "retryable"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "instance": {"type": "string", "description": "The address that it happened at."},
+            "code": {"type": "string", "enum": codes},
+            "retryable": {"type": "boolean", "description": "Whether the very same request may succeed later."},
+            "errors": {"type": "array", "items": {
+                "type": "object",
+                "required": ["code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer into the body."},
+                    "parameter": {"type": "string", "description": "Parameter of the path or the query."},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            }},
+            "errors_omitted": {"type": "integer", "description": "How many more errors there were."},
+            "requested": {"type": "integer", "description": "Units asked for."},
+            "available": {"type": "integer", "description": "Units that there are."},
+        },
+    })
+}
+
+static ANYTHING: Schema = Schema { name: "Document", shape: Shape::Any };
+const KIND: Shape = Shape::Object(&[
+    need("code", Shape::Text, "Its code."),
+    need("title", Shape::Text, "What it is."),
+    need("status", Shape::Integer, "The status that it comes with."),
+    need("retryable", Shape::Boolean, "Whether the very same request may succeed later."),
+]);
+static PROBLEM_KIND: Schema = Schema { name: "ProblemKind", shape: KIND };
+static PROBLEMS: Schema = Schema {
+    name: "ProblemKinds",
+    shape: Shape::Object(&[need("items", Shape::List(&KIND), "All of them.")]),
+};

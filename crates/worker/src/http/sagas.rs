@@ -1,0 +1,164 @@
+//! Sagas over HTTP: show, list, and what a person may do about one that needs attention. Decides nothing: the saga does.
+
+use std::sync::Arc;
+
+use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
+use application::ports::{SagaFilter, SagaView};
+use application::saga::SagaState;
+use axum::Json;
+use axum::extract::{Request, State};
+use domain::OrderId;
+use http::request::Parts;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
+use super::orders::{HISTORY_ENTRY, ORDER_ID};
+use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
+use super::problem::{Code, Problem};
+use super::route::{self, Route};
+use super::shape::{Schema, Shape, may, need};
+use super::text::Texts;
+use super::{Api, body};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        showing(),
+        listing(),
+        operating("/sagas/{order_id}/retry", "retrySaga", SagaOperation::Retry)
+            .about("Tries the undoing again that waits for a person."),
+        operating("/sagas/{order_id}/skip", "skipSaga", SagaOperation::Skip)
+            .about("Takes the undoing as settled by hand and goes on with the next."),
+        operating("/sagas/{order_id}/force", "forceSaga", SagaOperation::Force)
+            .about("Closes the order, taking every open undoing as settled by hand."),
+    ]
+}
+
+async fn show(State(api): State<Arc<Api>>, OrderInPath(id): OrderInPath) -> Result<Json<SagaView>, Problem> {
+    api.readers.saga(id).await?.map(Json).ok_or_else(|| not_found(id))
+}
+
+async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnswer<SagaView>>, Problem> {
+    let mut query = Query::of(&parts, &["state", "unmoved_since", "cursor", "limit"]);
+    let filter = SagaFilter {
+        state: query.take("state", str::parse::<SagaState>),
+        unmoved_since: query.take("unmoved_since", str::parse::<Timestamp>),
+        after: query.cursor(),
+    };
+    let limit = query.limit();
+    query.finish()?;
+    let page = api.readers.sagas(&filter, limit).await?;
+    Ok(Json(PageAnswer::new(page.items, page.has_more.into(), |saga| Some(OrderId(saga.order_id)))))
+}
+
+/// Who operates, and why.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Operation {
+    actor: String,
+    note: String,
+}
+
+#[derive(Serialize)]
+struct Operated {
+    order_id: Uuid,
+    state: &'static str,
+}
+
+async fn operate(
+    api: Arc<Api>,
+    order_id: OrderId,
+    operation: SagaOperation,
+    request: Request,
+) -> Result<Json<Operated>, Problem> {
+    let (head, body) = request.into_parts();
+    let Operation { actor, note } = body::json(&head.headers, body, &OPERATION.shape).await?;
+    let mut texts = Texts::default();
+    texts.needed("/actor", &actor, TEXT_BYTES_MAX);
+    texts.needed("/note", &note, NOTE_BYTES_MAX);
+    texts.finish()?;
+    match api.commands.run(&OperateSagaCommand { order_id, operation, actor, note }).await? {
+        OperateReply::Done(state) => Ok(Json(Operated { order_id: order_id.0, state: state.as_str() })),
+        OperateReply::Refused { state, why } => {
+            Err(Problem::new(Code::OperationRefused, format!("the saga is {state}: {why}")))
+        }
+        OperateReply::NotFound => Err(not_found(order_id)),
+    }
+}
+
+fn not_found(id: OrderId) -> Problem {
+    Problem::new(Code::SagaNotFound, format!("no order has the id {id}, hence no saga"))
+}
+
+static OPERATION: Schema = Schema {
+    name: "SagaOperation",
+    shape: Shape::Object(&[need("actor", Shape::Text, "Who."), need("note", Shape::Text, "Why.")]),
+};
+static OPERATED: Schema = Schema {
+    name: "SagaOperated",
+    shape: Shape::Object(&[
+        need("order_id", Shape::Id, "The order."),
+        need("state", Shape::Text, "Where its saga stands now."),
+    ]),
+};
+const TIMER: Shape =
+    Shape::Object(&[need("name", Shape::Text, "Its name."), need("due_at", Shape::Time, "When it fires.")]);
+const SAGA_SHAPE: Shape = Shape::Object(&[
+    need("order_id", Shape::Id, "Its order."),
+    need("state", Shape::Text, "Where it stands."),
+    need("stock", Shape::Text, "What became of the stock."),
+    need("payment", Shape::Text, "What became of the money."),
+    need("shipment", Shape::Text, "What became of the parcel."),
+    may("reason", Shape::Text, "Why it is being undone."),
+    may("pending_undo", Shape::Text, "The undoing that waits for a person."),
+    may("last_event", HISTORY_ENTRY, "Why it stands where it stands."),
+    need("timers", Shape::List(&TIMER), "Timers that are running."),
+    need("version", Shape::Integer, "Version of its definition."),
+    need("created_at", Shape::Time, "When it began."),
+    need("updated_at", Shape::Time, "When it last moved."),
+    need("expires_at", Shape::Time, "When the order as a whole times out."),
+]);
+static SAGA: Schema = Schema { name: "Saga", shape: SAGA_SHAPE };
+static SAGAS: Schema = Schema {
+    name: "SagaPage",
+    shape: Shape::Object(&[
+        need("items", Shape::List(&SAGA_SHAPE), "The sagas, by id, which is by time."),
+        may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
+    ]),
+};
+
+fn showing() -> Route {
+    Route::get("/orders/{order_id}/saga", "getSaga", show)
+        .about("Shows where an order's saga stands, and why.")
+        .with(&[ORDER_ID])
+        .giving(200, &SAGA)
+        .failing(&[Code::InvalidParameter, Code::SagaNotFound])
+        .asking_the_store()
+}
+
+fn listing() -> Route {
+    Route::get("/sagas", "listSagas", list)
+        .about("Lists sagas, oldest first.")
+        .with(&[
+            route::query("state", Shape::Text, "Only this state, such as needs_attention."),
+            route::query("unmoved_since", Shape::Time, "Only those that last moved before this moment."),
+            CURSOR,
+            LIMIT,
+        ])
+        .giving(200, &SAGAS)
+        .failing(&[Code::InvalidParameter])
+        .asking_the_store()
+}
+
+fn operating(path: &'static str, id: &'static str, operation: SagaOperation) -> Route {
+    let handler = move |State(api): State<Arc<Api>>, OrderInPath(order_id): OrderInPath, request: Request| {
+        operate(api, order_id, operation, request)
+    };
+    Route::post(path, id, handler)
+        .with(&[ORDER_ID])
+        .taking(&OPERATION)
+        .giving(200, &OPERATED)
+        .failing(&[Code::InvalidParameter, Code::SagaNotFound, Code::OperationRefused])
+        .asking_the_store()
+}

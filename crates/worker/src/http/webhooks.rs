@@ -1,0 +1,187 @@
+//! News from the providers: whose it is, is decided over the raw bytes before a single one of them is read. Webhooks that
+//! arrive together share a transaction. Must never answer with an error what merely no longer applies.
+
+use std::sync::Arc;
+
+use application::commands::{CommandPipeline, NewsKind, ProviderNews, TakeProviderNewsCommand};
+use async_trait::async_trait;
+use axum::Json;
+use axum::extract::{Request, State};
+use bus::{Coalesce, Coalescer, Fault, Stop};
+use http::HeaderMap;
+use infrastructure::providers::webhooks::{News, ProviderEvent, Verifier, parse_batch};
+use serde::Serialize;
+
+use super::limits::{WEBHOOK_BYTES_MAX, WEBHOOKS_AT_ONCE_MAX};
+use super::problem::{Code, Problem};
+use super::route::{self, Route};
+use super::shape::{Schema, Shape, need};
+use super::{Api, body};
+
+/// What webhooks are verified with and handed to.
+pub struct Webhooks {
+    payments: Provider,
+    shipping: Provider,
+}
+
+/// One provider's news.
+struct Provider {
+    verifier: Verifier,
+    news: Coalescer<TakeNewsHandler>,
+}
+
+impl Webhooks {
+    /// Takes the news of both providers. The loop that comes with it must be run, once.
+    pub fn new(
+        payments: Verifier,
+        shipping: Verifier,
+        commands: &CommandPipeline,
+        stop: &Stop,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let handler = |source| Arc::new(TakeNewsHandler { commands: commands.clone(), source });
+        let (paid, payments_loop) = Coalescer::stopping_with(handler("payments"), stop.clone());
+        let (shipped, shipping_loop) = Coalescer::stopping_with(handler("shipping"), stop.clone());
+        let webhooks = Self {
+            payments: Provider { verifier: payments, news: paid },
+            shipping: Provider { verifier: shipping, news: shipped },
+        };
+        let both = async move {
+            tokio::join!(payments_loop, shipping_loop);
+        };
+        (webhooks, both)
+    }
+}
+
+/// Takes the news of several webhooks in one transaction.
+pub struct TakeNewsHandler {
+    commands: CommandPipeline,
+    source: &'static str,
+}
+
+impl TakeNewsHandler {
+    async fn take(&self, news: Vec<ProviderNews>) -> Result<usize, Fault> {
+        self.commands.run(&TakeProviderNewsCommand { source: self.source.to_owned(), news }).await
+    }
+
+    /// One webhook that cannot be stored must not keep the others from it.
+    async fn take_one_by_one(&self, requests: &[Vec<ProviderNews>]) -> Vec<Result<(), Arc<Fault>>> {
+        let mut replies = Vec::with_capacity(requests.len());
+        for request in requests {
+            replies.push(self.take(request.clone()).await.map(|_| ()).map_err(Arc::new));
+        }
+        replies
+    }
+}
+
+#[async_trait]
+impl Coalesce for TakeNewsHandler {
+    type Request = Vec<ProviderNews>;
+    type Reply = Result<(), Arc<Fault>>;
+
+    fn batch_max(&self) -> usize {
+        WEBHOOKS_AT_ONCE_MAX
+    }
+
+    async fn flush(&self, requests: &[Self::Request]) -> Result<Vec<Self::Reply>, Fault> {
+        match self.take(requests.concat()).await {
+            Ok(_) => Ok(requests.iter().map(|_| Ok(())).collect()),
+            Err(fault) if fault.verdict == bus::Verdict::GiveUp && requests.len() > 1 => {
+                Ok(self.take_one_by_one(requests).await)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// What was made of a webhook.
+#[derive(Serialize)]
+struct Taken {
+    received: usize,
+    applicable: usize,
+}
+
+async fn payments(State(api): State<Arc<Api>>, request: Request) -> Result<Json<Taken>, Problem> {
+    take(&api, &api.webhooks.payments, request).await
+}
+
+async fn shipping(State(api): State<Arc<Api>>, request: Request) -> Result<Json<Taken>, Problem> {
+    take(&api, &api.webhooks.shipping, request).await
+}
+
+async fn take(api: &Api, provider: &Provider, request: Request) -> Result<Json<Taken>, Problem> {
+    let (head, body) = request.into_parts();
+    let body = body::read(body, WEBHOOK_BYTES_MAX).await?;
+    verify(api, &provider.verifier, &head.headers, &body)?;
+    let events =
+        parse_batch(&body).map_err(|refused| Problem::new(Code::MalformedWebhook, refused.to_string()))?;
+    let received = events.len();
+    let news: Vec<ProviderNews> = events.into_iter().filter_map(news).collect();
+    let applicable = news.len();
+    if applicable > 0 {
+        provider.news.submit(news).await?.map_err(|fault| Problem::from(fault.as_ref()))?;
+    }
+    Ok(Json(Taken { received, applicable }))
+}
+
+fn verify(api: &Api, verifier: &Verifier, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    let [id, timestamp, signature] = ["webhook-id", "webhook-timestamp", "webhook-signature"]
+        .map(|name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or(""));
+    let now = api.commands.context().clock.now();
+    verifier
+        .verify(id, timestamp, signature, body, now)
+        .map_err(|refused| Problem::new(Code::SignatureRefused, refused.to_string()))
+}
+
+/// The event in the words of the use cases. What names no order of ours is nothing to them.
+fn news(event: ProviderEvent) -> Option<ProviderNews> {
+    let Ok(order_id) = event.reference.parse() else {
+        tracing::debug!(event = event.id, reference = event.reference, "a webhook event names no order");
+        return None;
+    };
+    let kind = match event.news {
+        News::PaymentCaptured { charge_reference, amount } => {
+            NewsKind::PaymentCaptured { amount, reference: charge_reference }
+        }
+        News::PaymentDeclined { code } => NewsKind::PaymentDeclined { code },
+        News::ShipmentDelivered { tracking_number } => NewsKind::ShipmentDelivered { tracking_number },
+        News::PaymentRefunded { .. } | News::ShipmentInTransit { .. } => NewsKind::Other,
+        News::Unknown { kind } | News::Malformed { kind } => {
+            tracing::debug!(event = event.id, kind, "a webhook event means nothing here");
+            NewsKind::Other
+        }
+    };
+    Some(ProviderNews { event_id: event.id, order_id, kind })
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/webhooks/payments", "takePaymentNews", payments)
+            .about("Takes events of the payment gateway, each once and in any order."),
+        Route::post("/webhooks/shipping", "takeShippingNews", shipping)
+            .about("Takes events of the shipping provider, each once and in any order."),
+    ]
+    .into_iter()
+    .map(described)
+    .collect()
+}
+
+fn described(route: Route) -> Route {
+    route
+        .with(&[
+            route::header("webhook-id", "Id of this webhook, by the rules of Standard Webhooks."),
+            route::header("webhook-timestamp", "When it was sent, in Unix seconds."),
+            route::header("webhook-signature", "Signatures over id, time and body."),
+        ])
+        .taking_text("application/json")
+        .giving(200, &TAKEN)
+        .failing(&[Code::SignatureRefused, Code::MalformedWebhook, Code::Overloaded, Code::Stopping])
+        .asking_the_store()
+}
+
+static TAKEN: Schema = Schema {
+    name: "WebhookTaken",
+    shape: Shape::Object(&[
+        need("received", Shape::Integer, "Events in it."),
+        need("applicable", Shape::Integer, "Events that name an order of ours."),
+    ]),
+};
