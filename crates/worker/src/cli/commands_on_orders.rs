@@ -76,7 +76,10 @@ impl Desk {
         let config = shared.config(None)?;
         let path = config.database_path().context("the configuration was checked and names a database")?;
         if !path.exists() {
-            bail!("there is no database at {}; name one with --database, or make one with: orderwright demo", path.display());
+            bail!(
+                "there is no database at {}; name one with --database, or make one with: orderwright demo",
+                path.display()
+            );
         }
         let store = wiring::open_store(&config, Exclusive::No)?;
         let commands = wiring::commands(&store, &config);

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::answer::{answer, facts, listing, second, table};
 use super::Desk;
+use super::answer::{answer, facts, listing, second, table};
 use crate::cli::Format;
 
 /// Steps in a second at most; a higher rate puts more into each step.
@@ -21,7 +21,7 @@ const STEPS_PER_SECOND_MAX: u32 = 10;
 
 /// Look at messages that were set aside, and put them back.
 #[derive(Debug, Subcommand)]
-pub(super) enum DeadLettersCommand {
+pub(in crate::cli) enum DeadLettersCommand {
     /// List them, oldest first.
     List {
         #[command(flatten)]
@@ -56,7 +56,7 @@ pub(super) enum DeadLettersCommand {
 
 /// Which dead letters are wanted.
 #[derive(Debug, Args)]
-pub(super) struct Wanted {
+pub(in crate::cli) struct Wanted {
     /// Only from this queue.
     #[arg(long)]
     queue: Option<String>,
@@ -158,7 +158,11 @@ fn letter_table(letters: &[Shown], matching: u64) -> String {
         ]);
     }
     let more = letters.last().filter(|_| letters.len() as u64 != matching);
-    listing(&table, "no dead letters", more.map(|last| format!("{matching} in all: --after {}", last.position)))
+    listing(
+        &table,
+        "no dead letters",
+        more.map(|last| format!("{matching} in all: --after {}", last.position)),
+    )
 }
 
 async fn show(desk: &Desk, position: i64) -> Result<()> {

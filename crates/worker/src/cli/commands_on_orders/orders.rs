@@ -15,7 +15,7 @@ use super::{Desk, Signed};
 
 /// Look at orders, and cancel them.
 #[derive(Debug, Subcommand)]
-pub(super) enum Orders {
+pub(in crate::cli) enum Orders {
     /// List orders, oldest first.
     List(Wanted),
     /// Show one order with its lines, money, parcel, saga and timers.
@@ -42,7 +42,7 @@ pub(super) enum Orders {
 
 /// Which orders are wanted.
 #[derive(Debug, Args)]
-pub(super) struct Wanted {
+pub(in crate::cli) struct Wanted {
     /// Only this status.
     #[arg(long, value_parser = statuses())]
     status: Option<OrderStatus>,
@@ -89,7 +89,8 @@ async fn list(desk: &Desk, wanted: Wanted) -> Result<()> {
 }
 
 fn order_table(page: &Page<OrderView>) -> String {
-    let mut table = table(&["order", "reference", "customer", "status", "saga", "total", "why cancelled", "accepted"]);
+    let mut table =
+        table(&["order", "reference", "customer", "status", "saga", "total", "why cancelled", "accepted"]);
     for order in &page.items {
         table.add_row([
             order.order_id.to_string(),
@@ -159,7 +160,8 @@ fn lines(order: &OrderView) -> Table {
 fn beneath(order: &OrderView) -> Table {
     let mut rows = Vec::new();
     if let Some(payment) = &order.payment {
-        let held = |minor| amount(&application::messages::Amount { minor, currency: order.total.currency.clone() });
+        let held =
+            |minor| amount(&application::messages::Amount { minor, currency: order.total.currency.clone() });
         rows.extend([
             ("payment", payment.status.clone()),
             ("captured", held(payment.captured_minor)),

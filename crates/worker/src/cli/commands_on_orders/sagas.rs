@@ -15,7 +15,7 @@ use super::{Desk, Signed};
 
 /// Look at the orders' sagas, and help those that need attention.
 #[derive(Debug, Subcommand)]
-pub(super) enum Sagas {
+pub(in crate::cli) enum Sagas {
     /// List sagas, oldest first.
     List {
         /// Only those in this state.
@@ -73,7 +73,8 @@ impl Sagas {
             }
             Self::Show { order } => {
                 let id = desk.order_id(&order).await?;
-                let saga = desk.store.saga(id).await?.with_context(|| format!("there is no saga of order {id}"))?;
+                let saga =
+                    desk.store.saga(id).await?.with_context(|| format!("there is no saga of order {id}"))?;
                 answer(desk.format, &saga, saga_facts)
             }
             Self::Retry { order, signed } => operate(desk, &order, SagaOperation::Retry, signed).await,
@@ -96,7 +97,9 @@ async fn operate(desk: &Desk, name: &str, operation: SagaOperation, signed: Sign
     let command = OperateSagaCommand { order_id, operation, actor, note };
     let state = match desk.commands.run(&command).await? {
         OperateReply::Done(state) => state.as_str(),
-        OperateReply::Refused { state, why } => bail!("the saga is {state} and does not take '{operation}': {why}"),
+        OperateReply::Refused { state, why } => {
+            bail!("the saga is {state} and does not take '{operation}': {why}")
+        }
         OperateReply::NotFound => bail!("there is no saga of order {order_id}"),
     };
     let operated = Operated { order_id: order_id.to_string(), operation: operation.to_string(), state };
@@ -106,8 +109,16 @@ async fn operate(desk: &Desk, name: &str, operation: SagaOperation, signed: Sign
 }
 
 fn saga_table(page: &Page<SagaView>) -> String {
-    let mut table =
-        table(&["order", "state", "stock", "payment", "shipment", "undone for", "waits for a person", "last moved"]);
+    let mut table = table(&[
+        "order",
+        "state",
+        "stock",
+        "payment",
+        "shipment",
+        "undone for",
+        "waits for a person",
+        "last moved",
+    ]);
     for saga in &page.items {
         table.add_row([
             saga.order_id.to_string(),
@@ -127,7 +138,8 @@ fn saga_table(page: &Page<SagaView>) -> String {
 fn saga_facts(saga: &SagaView) -> String {
     let timers = saga.timers.iter().map(|timer| format!("{} at {}", timer.name, timer.due_at));
     let last = saga.last_event.as_ref();
-    let last = last.map(|last| format!("{} at {}. {}", last.event, last.at, last.detail.clone().unwrap_or_default()));
+    let last = last
+        .map(|last| format!("{} at {}. {}", last.event, last.at, last.detail.clone().unwrap_or_default()));
     facts([
         ("order", saga.order_id.to_string()),
         ("state", saga.state.clone()),

@@ -11,7 +11,7 @@ use super::answer::{answer, facts, listing, second, table};
 
 /// Look at the stock, and change it.
 #[derive(Debug, Subcommand)]
-pub(super) enum Stock {
+pub(in crate::cli) enum Stock {
     /// List stock levels by sku.
     List {
         /// Only products at or below their reorder level.
@@ -64,7 +64,7 @@ pub(super) enum Stock {
 
 /// Why stock changes, and who says so.
 #[derive(Debug, Args)]
-pub(super) struct Reason {
+pub(in crate::cli) struct Reason {
     /// Why; kept in the ledger.
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -81,14 +81,20 @@ impl Stock {
                 let page = desk.store.inventory_levels(low, after.as_ref(), limit).await?;
                 answer(desk.format, &page, levels)
             }
-            Self::Show { sku } => answer(desk.format, &level_of(desk, &sku).await?, |level| level_facts(level)),
+            Self::Show { sku } => {
+                answer(desk.format, &level_of(desk, &sku).await?, |level| level_facts(level))
+            }
             Self::Movements { sku, before, limit } => {
                 level_of(desk, &sku).await?;
                 let movements = desk.store.movements(ProductId::of(&sku), before, limit).await?;
                 answer(desk.format, &movements, |movements| ledger(movements))
             }
-            Self::Receive { sku, units, reason } => change(desk, sku, StockChange::Receive(units), reason).await,
-            Self::Adjust { sku, units, reason } => change(desk, sku, StockChange::Adjust(units), reason).await,
+            Self::Receive { sku, units, reason } => {
+                change(desk, sku, StockChange::Receive(units), reason).await
+            }
+            Self::Adjust { sku, units, reason } => {
+                change(desk, sku, StockChange::Adjust(units), reason).await
+            }
         }
     }
 }
@@ -108,8 +114,17 @@ async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> R
 }
 
 fn levels(page: &Page<InventoryView>) -> String {
-    let mut table =
-        table(&["sku", "available", "reserved", "shipped", "received", "adjusted", "reorder at", "", "last moved"]);
+    let mut table = table(&[
+        "sku",
+        "available",
+        "reserved",
+        "shipped",
+        "received",
+        "adjusted",
+        "reorder at",
+        "",
+        "last moved",
+    ]);
     for level in &page.items {
         table.add_row([
             level.sku.clone(),
