@@ -66,6 +66,10 @@
 //! }
 //! ```
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod claims;
 mod feed;
 mod mishap;
