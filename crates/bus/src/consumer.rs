@@ -49,7 +49,8 @@ impl<M, A> Work<M, A> {
         self.disposition = Disposition::Redeliver { due_at, reason: reason.into() };
     }
 
-    /// Too early: keep it until its saga has moved on, at the latest until `until`.
+    /// Too early: keep it until its saga has moved on, at the latest until `until`. Store nothing about it: if another
+    /// message of its correlation was done in the same batch, it is handled once more right after that batch.
     pub fn park(&mut self, until: Timestamp) {
         self.disposition = Disposition::Park { until };
     }

@@ -4,6 +4,7 @@ mod batches;
 mod coalescer;
 mod crashes;
 mod effects;
+mod inbox;
 mod ledger;
 mod outages;
 mod redelivery;
