@@ -15,6 +15,10 @@ use orderwright_infrastructure::providers::{HttpPaymentGateway, Protocol, Provid
 use sandbox::{Sandbox, Settings};
 use tokio::net::TcpListener;
 
+/// The allocator of the service.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONCURRENT_CALLS: usize = 256;
 
 #[tokio::main]

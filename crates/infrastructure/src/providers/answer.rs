@@ -183,3 +183,55 @@ pub(super) fn not_done(why: String) -> Unanswered {
 pub(super) fn unknown(why: String) -> Unanswered {
     Unanswered::Unknown { why }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CODES: [&str; 8] =
+        ["card_declined", "key_closed", "unknown_key", "in_progress", "key_reused", "throttled", "down", ""];
+
+    fn answer(status: u16, body: &[u8]) -> Answer {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Answer { status, body: Bytes::copy_from_slice(body), retry_after: None }
+    }
+
+    fn said(status: u16, body: &[u8]) -> Result<Result<serde_json::Value, Refusal>, Unanswered> {
+        answer(status, body).settled(Timestamp::UNIX_EPOCH)?.verdict()
+    }
+
+    proptest! {
+        #[test]
+        fn only_a_success_is_a_yes_and_only_a_client_error_a_no(status in 200_u16..600, body: Vec<u8>) {
+            match said(status, &body) {
+                Ok(Ok(_)) => prop_assert!((200..300).contains(&status)),
+                Ok(Err(_)) => prop_assert!((400..500).contains(&status) && status != 429),
+                Err(Unanswered::NotDone { .. }) => prop_assert_eq!(status, 429),
+                Err(Unanswered::Unknown { .. }) => prop_assert_ne!(status, 429),
+            }
+        }
+
+        #[test]
+        fn what_says_nothing_about_the_effect_is_unknown_whatever_its_code(
+            status in prop_oneof![500_u16..600, 300_u16..400, prop::sample::select(vec![401_u16, 403, 404, 405, 408])],
+            code in prop::sample::select(CODES.to_vec()),
+        ) {
+            let body = format!(r#"{{"code":"{code}"}}"#);
+            let names_the_key = status == 404 && code == "unknown_key";
+            prop_assume!(!names_the_key);
+            let unknown = matches!(said(status, body.as_bytes()), Err(Unanswered::Unknown { .. }));
+            prop_assert!(unknown);
+        }
+
+        #[test]
+        fn the_code_of_a_refusal_is_kept_up_to_its_bound(code in "[a-z_]{1,300}") {
+            let body = format!(r#"{{"code":"{code}"}}"#);
+            let kept = said(402, body.as_bytes());
+            let expected = code[..code.len().min(limits::CODE_CHARS_MAX)].to_owned();
+            prop_assume!(!CODES.contains(&code.as_str()));
+            prop_assert_eq!(kept, Ok(Err(Refusal::Refused { code: expected })));
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! One call to a provider, whatever it is about: breaker, a place, the time limit, and what is known afterwards.
 //! Knows nothing of payments or parcels, and makes each call once.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ impl ProviderClient {
 
     async fn within_limit(&self, call: Call) -> Result<Answer, Failure> {
         let mut stage = Stage::Waiting;
-        let outcome = timeout(self.time_limit, self.exchange(call, &mut stage)).await;
+        // Pinned here, so that no more than a pointer to it is moved about.
+        let outcome = timeout(self.time_limit, pin!(self.exchange(call, &mut stage))).await;
         outcome.unwrap_or(Err(Failure::TimedOut(stage)))
     }
 

@@ -34,7 +34,7 @@ struct Link {
 }
 
 /// The end of a connection that moves the bytes; gone once the connection has ended.
-struct Line(Option<Connection<TokioIo<Stream>, Full<Bytes>>>);
+struct Line(Option<Box<Connection<TokioIo<Stream>, Full<Bytes>>>>);
 
 impl Pool {
     pub(super) fn new(address: Address, idle_max: Duration) -> Self {
@@ -94,24 +94,24 @@ impl Link {
         let stream = address.connect().await.map_err(Failure::unreachable)?;
         let (sender, connection) =
             builder().handshake(TokioIo::new(stream)).await.map_err(Failure::unreachable)?;
-        Ok(Self { sender, line: Line(Some(connection)), idle_since: Instant::now() })
+        Ok(Self { sender, line: Line(Some(Box::new(connection))), idle_since: Instant::now() })
     }
 
     /// Ends when a request can be sent, or fails when the other side has hung up.
     async fn ready(&mut self) -> hyper::Result<()> {
-        self.line.driving(self.sender.ready()).await
+        self.line.driving(pin!(self.sender.ready())).await
     }
 
     async fn carry(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
         let response = self.sender.send_request(request);
-        self.line.driving(async { Answer::read(response.await.map_err(Failure::lost)?).await }).await
+        let answer = pin!(async { Answer::read(response.await.map_err(Failure::lost)?).await });
+        self.line.driving(answer).await
     }
 }
 
 impl Line {
     /// Runs the work while moving the bytes that it waits for.
-    async fn driving<F: Future>(&mut self, work: F) -> F::Output {
-        let mut work = pin!(work);
+    async fn driving<F: Future>(&mut self, mut work: Pin<&mut F>) -> F::Output {
         poll_fn(|context| {
             self.advance(context);
             work.as_mut().poll(context)

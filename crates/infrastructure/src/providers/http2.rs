@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Mutex;
 
 use super::address::Address;
 use super::answer::{Answer, Failure, Stage};
+use super::limits;
 
 /// The one connection to a provider.
 pub(super) struct Trunk {
@@ -41,13 +42,21 @@ impl Trunk {
             return Ok(sender.clone());
         }
         let stream = self.address.connect().await.map_err(Failure::unreachable)?;
-        let (sender, connection) = Builder::new(TokioExecutor::new())
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(Failure::unreachable)?;
+        let (sender, connection) =
+            builder().handshake(TokioIo::new(stream)).await.map_err(Failure::unreachable)?;
         // It ends with the last sender or with the connection; every call under way is told why by its own channel.
         tokio::spawn(connection);
         *current = Some(sender.clone());
         Ok(sender)
     }
+}
+
+/// A connection whose other end has vanished without a word would otherwise let every call time out for ever.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits::KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(limits::KEEP_ALIVE_TIMEOUT);
+    builder
 }

@@ -8,10 +8,12 @@ pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub(super) const CODE_CHARS_MAX: usize = 100;
 /// Longest `Retry-After` that is respected, so that a silly one does not shut a provider out for days.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
-/// Bytes read at once from an HTTP/1.1 connection: most answers fit into the first read.
-pub(super) const READ_BYTES: usize = 4 * 1024;
 /// Bytes of the head and the part of the body that one HTTP/1.1 connection buffers.
 pub(super) const BUFFER_BYTES_MAX: usize = 32 * 1024;
+/// Pause between two signs of life that are asked for on an HTTP/2 connection.
+pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Wait for a sign of life, after which the connection is given up and the next call opens another.
+pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Events in one webhook.
 pub(super) const EVENTS_PER_BATCH_MAX: usize = 1_000;
@@ -26,6 +28,5 @@ pub(super) const SECRETS_MAX: usize = 4;
 /// Characters of a webhook's id.
 pub(super) const WEBHOOK_ID_CHARS_MAX: usize = 255;
 
-const _: () = assert!(READ_BYTES <= BUFFER_BYTES_MAX);
 const _: () = assert!(BUFFER_BYTES_MAX <= ANSWER_BYTES_MAX);
 const _: () = assert!(CODE_CHARS_MAX <= EVENT_TEXT_CHARS_MAX);

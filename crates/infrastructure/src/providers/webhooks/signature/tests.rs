@@ -125,7 +125,7 @@ fn while_secrets_are_rotated_both_ends_may_go_first() {
 fn the_reason_for_a_refusal_is_clear() {
     let verifier = Verifier::new("secret").expect("a secret");
     let good = sign(b"secret", "msg", "1614265330", b"x");
-    let many = vec!["v1,AAAA"; 9].join(" ");
+    let many = ["v1,AAAA"; 9].join(" ");
     let cases = [
         ("", "1614265330", good.as_str(), SignatureRefused::MalformedId),
         ("a.b", "1614265330", &good, SignatureRefused::MalformedId),
