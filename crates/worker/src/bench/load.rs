@@ -94,7 +94,7 @@ impl Course {
                 tokio::time::sleep(OVERLOADED_PAUSE).await;
             }
             let took_us = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
-            outcome.latencies.saturating_record(took_us);
+            outcome.latencies.record(took_us)?;
         }
     }
 
