@@ -16,7 +16,7 @@ use super::queue::{Next, Queue, Row};
 use super::store::Shared;
 use super::writer::Writer;
 
-/// Rows read ahead at once when a queue's memory has run dry.
+/// Rows read ahead at once when a queue's memory has run dry, unless its memory is smaller still.
 const READ_AHEAD_MAX: usize = 1_024;
 
 /// How often an idle feed looks for rows of other processes, such as a command of an operator.
@@ -45,8 +45,9 @@ impl StoreFeed {
     }
 
     async fn read_on(&self, cursor: i64) -> std::result::Result<(), Fault> {
+        let max = READ_AHEAD_MAX.min(self.shared.queue_memory_max).max(1);
         let writer = self.shared.writer.lock().await;
-        let (rows, last) = read_on(&writer, &self.queue.name, cursor).map_err(fault("feed.receive"))?;
+        let (rows, last) = read_on(&writer, &self.queue.name, cursor, max).map_err(fault("feed.receive"))?;
         self.queue.refill(cursor, rows, last);
         Ok(())
     }
@@ -92,18 +93,18 @@ impl Drop for StoreFeed {
 }
 
 /// The queue's next rows behind the cursor and, if these are all, the last position given to anything: both of one moment.
-fn read_on(writer: &Writer, queue: &str, cursor: i64) -> Result<(Vec<Row>, Option<i64>)> {
+fn read_on(writer: &Writer, queue: &str, cursor: i64, max: usize) -> Result<(Vec<Row>, Option<i64>)> {
     let snapshot = writer.connection.unchecked_transaction()?;
     let sql = format!(
         "select position, {MESSAGE} from outbox where position > ? and queue = ? order by position limit ?"
     );
     let rows = snapshot
         .prepare_cached(&sql)?
-        .query_map(params![cursor, queue, rows_max(READ_AHEAD_MAX)], |row| {
+        .query_map(params![cursor, queue, rows_max(max)], |row| {
             Moved::read(row).map(|moved| Row { position: moved.position, envelope: Arc::new(moved.envelope) })
         })?
         .collect::<Result<Vec<_>>>()?;
-    let last = if rows.len() < READ_AHEAD_MAX { Some(Writer::stored_position(&snapshot)?) } else { None };
+    let last = if rows.len() < max { Some(Writer::stored_position(&snapshot)?) } else { None };
     snapshot.rollback()?;
     Ok((rows, last))
 }

@@ -27,13 +27,21 @@ pub struct SqliteOptions {
     pub exclusive: Exclusive,
     /// Page cache of the writer, in KiB.
     pub cache_kib: u32,
+    /// Messages of one queue kept in memory ahead of their turn; the rest waits in the file.
+    pub queue_memory_max: usize,
 }
 
 impl SqliteOptions {
     /// Shared, with a cache of 64 MiB.
     #[must_use]
     pub const fn new(topology: Topology, routing: Routing) -> Self {
-        Self { topology, routing, exclusive: Exclusive::No, cache_kib: 64 * 1024 }
+        Self {
+            topology,
+            routing,
+            exclusive: Exclusive::No,
+            cache_kib: 64 * 1024,
+            queue_memory_max: bus::limits::QUEUE_MEMORY_MAX,
+        }
     }
 }
 

@@ -13,7 +13,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::limits::QUEUE_MEMORY_MAX;
 use bus::{Delivery, Envelope, Receipt};
 use tokio::sync::Notify;
 
@@ -24,6 +23,7 @@ pub(super) struct Queue {
     /// Told whenever there may be something to receive.
     pub(super) woken: Notify,
     state: Mutex<State>,
+    memory_max: usize,
 }
 
 struct State {
@@ -63,9 +63,9 @@ pub(super) enum Next {
 
 impl Queue {
     /// A queue of which memory knows nothing yet.
-    pub(super) fn new(name: Arc<str>) -> Self {
+    pub(super) fn new(name: Arc<str>, memory_max: usize) -> Self {
         let state = State { ready: VecDeque::new(), cursor: 0, tail: Tail::Spilled };
-        Self { name, woken: Notify::new(), state: Mutex::new(state) }
+        Self { name, woken: Notify::new(), state: Mutex::new(state), memory_max }
     }
 
     /// What there is to do for a feed with room for `max`.
@@ -86,7 +86,7 @@ impl Queue {
     /// Adds a row that was just committed. The writer is held.
     pub(super) fn push(&self, position: i64, envelope: Arc<Envelope>) {
         let mut state = self.lock();
-        if state.tail == Tail::Known && state.ready.len() < QUEUE_MEMORY_MAX {
+        if state.tail == Tail::Known && state.ready.len() < self.memory_max {
             state.ready.push_back(Row { position, envelope });
             state.cursor = position;
         } else {

@@ -32,6 +32,7 @@ pub(super) struct Shared {
     pub(super) topology: Topology,
     pub(super) routing: Routing,
     pub(super) queues: BTreeMap<Arc<str>, Arc<Queue>>,
+    pub(super) queue_memory_max: usize,
     viewer: u64,
 }
 
@@ -73,7 +74,10 @@ impl SqliteStore {
     #[must_use]
     pub fn restarted(&self) -> Option<Self> {
         let shared = &self.shared;
-        let options = SqliteOptions::new(shared.topology.clone(), shared.routing);
+        let options = SqliteOptions {
+            queue_memory_max: shared.queue_memory_max,
+            ..SqliteOptions::new(shared.topology.clone(), shared.routing)
+        };
         match &shared.place {
             Place::Memory => Some(Self::over(Arc::clone(&shared.writer), Place::Memory, options)),
             Place::File { .. } => None,
@@ -81,14 +85,16 @@ impl SqliteStore {
     }
 
     fn over(writer: Arc<Mutex<Writer>>, place: Place, options: SqliteOptions) -> Self {
-        let SqliteOptions { topology, routing, .. } = options;
+        let SqliteOptions { topology, routing, queue_memory_max, .. } = options;
         let queues = topology
             .all_queues()
             .into_iter()
-            .map(|name| (Arc::clone(&name), Arc::new(Queue::new(name))))
+            .map(|name| (Arc::clone(&name), Arc::new(Queue::new(name, queue_memory_max))))
             .collect();
         let viewer = VIEWERS.fetch_add(1, Ordering::Relaxed);
-        Self { shared: Arc::new(Shared { writer, place, topology, routing, queues, viewer }) }
+        Self {
+            shared: Arc::new(Shared { writer, place, topology, routing, queues, queue_memory_max, viewer }),
+        }
     }
 
     /// Begins a transaction.
