@@ -1,0 +1,138 @@
+//! The document: it names every route and every problem, and the page that shows it needs nothing from elsewhere.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use http::Method;
+use serde_json::Value;
+
+use crate::conformance::DOCUMENT;
+use crate::harness::{Service, request};
+
+/// What the service owes, by requirement; a route may be added, none may go missing.
+const OWED: &[(&str, &str)] = &[
+    ("post", "/orders"),
+    ("get", "/orders"),
+    ("get", "/orders/{order_id}"),
+    ("get", "/orders/{order_id}/history"),
+    ("get", "/orders/{order_id}/saga"),
+    ("post", "/orders/{order_id}/cancel"),
+    ("get", "/products"),
+    ("put", "/products"),
+    ("get", "/inventory"),
+    ("get", "/inventory/{sku}"),
+    ("get", "/inventory/{sku}/movements"),
+    ("post", "/inventory/{sku}/receive"),
+    ("post", "/inventory/{sku}/adjust"),
+    ("get", "/sagas"),
+    ("post", "/sagas/{order_id}/retry"),
+    ("post", "/sagas/{order_id}/skip"),
+    ("post", "/sagas/{order_id}/force"),
+    ("get", "/dead-letters"),
+    ("post", "/imports"),
+    ("post", "/webhooks/payments"),
+    ("post", "/webhooks/shipping"),
+    ("get", "/health/live"),
+    ("get", "/health/ready"),
+    ("get", "/openapi.json"),
+    ("get", "/overview"),
+    ("get", "/check"),
+];
+
+#[tokio::test]
+async fn every_route_that_is_owed_is_in_the_document_and_is_served() {
+    let service = Service::start().await;
+    for (method, path) in OWED {
+        assert!(DOCUMENT["paths"][path][method].is_object(), "{method} {path} is not in the document");
+        let called =
+            path.replace("{order_id}", "00000000-0000-0000-0000-000000000000").replace("{sku}", "CHAI");
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+        let answer = service.send(request(method, &called, &[], Body::empty())).await;
+        let code = serde_json::from_slice::<Value>(&answer.body)
+            .map(|body| body["code"].clone())
+            .unwrap_or_default();
+        assert!(code != "route_not_found" && code != "method_not_allowed", "{path}: {code}");
+    }
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own_and_says_what_it_does() {
+    let mut names = BTreeSet::new();
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let name = operation["operationId"].as_str().expect("a name");
+            assert!(names.insert(name), "{name} stands for two operations");
+            assert!(operation["summary"].as_str().is_some_and(|about| !about.is_empty()), "{method} {path}");
+            assert!(operation["responses"].as_object().is_some_and(|responses| !responses.is_empty()));
+            for part in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+                let parameters = operation["parameters"].as_array().expect("parameters");
+                assert!(
+                    parameters.iter().any(|parameter| parameter["name"] == part),
+                    "{method} {path}: {part}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.get("$ref").and_then(Value::as_str));
+                object.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    references(&DOCUMENT, &mut found);
+    assert!(found.len() > 40);
+    for reference in found {
+        let pointer = reference.strip_prefix('#').expect("within the document");
+        assert!(DOCUMENT.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn every_problem_is_in_the_document_and_every_route_lists_its_own() {
+    let service = Service::start().await;
+    let all = service.get("/problems").await.expect(200);
+    let codes: BTreeSet<&str> =
+        all["items"].as_array().expect("items").iter().filter_map(|item| item["code"].as_str()).collect();
+    let named: BTreeSet<&str> = DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+        .as_array()
+        .expect("codes")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert_eq!(codes, named);
+    let mut listed = BTreeSet::new();
+    for item in DOCUMENT["paths"].as_object().expect("paths").values() {
+        for operation in item.as_object().expect("operations").values() {
+            for response in operation["responses"].as_object().expect("responses").values() {
+                listed.extend(
+                    response["x-problem-codes"].as_array().into_iter().flatten().filter_map(Value::as_str),
+                );
+            }
+        }
+    }
+    let anywhere: BTreeSet<&str> = ["route_not_found", "method_not_allowed"].into();
+    let unlisted: BTreeSet<&str> = codes.difference(&listed).copied().collect();
+    assert_eq!(unlisted, anywhere, "only those that belong to no route");
+}
+
+#[tokio::test]
+async fn the_document_and_its_page_are_served_from_here() {
+    let service = Service::start().await;
+    assert_eq!(service.get("/openapi.json").await.expect(200), *DOCUMENT);
+    let page = service.get("/docs/").await;
+    assert_eq!(page.status.as_u16(), 200);
+    let text = String::from_utf8(page.body.to_vec()).expect("a page");
+    assert!(text.contains("swagger-ui") && !text.contains("https://"), "{text}");
+    let settings = service.get("/docs/swagger-initializer.js").await;
+    assert!(String::from_utf8_lossy(&settings.body).contains("/openapi.json"));
+    assert_eq!(service.get("/docs/swagger-ui-bundle.js").await.status.as_u16(), 200);
+}

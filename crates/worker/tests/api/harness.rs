@@ -1,0 +1,267 @@
+//! A service on a store in memory, with a router that is called directly, and words for what the tests do to it.
+
+use std::sync::Arc;
+
+use application::commands::{Command, CommandPipeline, CreateOrderHandler};
+use application::messages::correlation;
+use application::pipeline::{Context, PipelineSettings, topology};
+use application::ports::{ReservationOutcome, StockDemand, UnitOfWork};
+use application::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bus::{Clock, Coalescer, Envelope, Fault, MessageId, RandomIds, Stop, VirtualClock};
+use bytes::Bytes;
+use domain::{OrderId, ProductId, Sku};
+use futures_util::future::BoxFuture;
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use infrastructure::providers::webhooks::Verifier;
+use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use jiff::Timestamp;
+use orderwright::http::{Api, InFlightKeys, StoreReadiness, Webhooks, router};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tower::ServiceExt;
+
+use crate::conformance;
+
+pub(crate) const PAYMENTS_SECRET: &str = "secret of the gateway";
+pub(crate) const SHIPPING_SECRET: &str = "secret of the carrier";
+
+/// When every test begins.
+pub(crate) const MORNING: &str = "2026-03-04T09:00:00Z";
+
+pub(crate) struct Service {
+    pub(crate) router: Router,
+    pub(crate) api: Arc<Api>,
+    pub(crate) store: SqliteStore,
+    pub(crate) stop: Stop,
+    pub(crate) clock: Arc<VirtualClock>,
+    accepting: Option<BoxFuture<'static, ()>>,
+}
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        self.json()
+    }
+
+    /// Expects a problem of this code, whole.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, code: &str) -> Value {
+        assert_eq!(
+            self.headers.get("content-type").map(|kind| kind.as_bytes()),
+            Some(&b"application/problem+json"[..])
+        );
+        let problem = self.expect(status);
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], format!("/problems/{code}"));
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
+        problem
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// The pairs of pointer (or parameter) and code that a problem lists.
+pub(crate) fn places(problem: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let place = |error: &Value| {
+        if error["pointer"].is_string() { text(&error["pointer"]) } else { text(&error["parameter"]) }
+    };
+    problem["errors"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|error| (place(error), text(&error["code"])))
+        .collect()
+}
+
+pub(crate) fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(place, code)| ((*place).to_owned(), (*code).to_owned())).collect()
+}
+
+impl Service {
+    /// A service with a small catalogue: CHAI (100 units) and TOFU (5 units, reorder at 10), both in dollars.
+    pub(crate) async fn start() -> Self {
+        let mut service = Self::without_acceptance().await;
+        service.accept();
+        service.put_products(&json!({"products": [
+            {"sku": "CHAI", "name": "Chai", "price": {"minor": 1800, "currency": "USD"}, "stock": 100},
+            {"sku": "TOFU", "name": "Tofu", "price": {"minor": 2325, "currency": "USD"}, "stock": 5, "reorder_level": 10},
+        ]}))
+        .await;
+        service
+    }
+
+    /// A service in which orders wait at the door until [`Self::accept`].
+    pub(crate) async fn without_acceptance() -> Self {
+        let store = SqliteStore::in_memory(SqliteOptions::new(topology(), Routing::Store)).expect("a store");
+        store.migrate().await.expect("tables");
+        let clock = Arc::new(VirtualClock::starting_at(MORNING.parse().expect("a time")));
+        let ids = Arc::new(RandomIds::seeded(7));
+        let context = Arc::new(Context {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            ids,
+            settings: PipelineSettings::default(),
+        });
+        let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context));
+        let handler = CreateOrderHandler::new(Arc::new(store.clone()), context);
+        let stop = Stop::new();
+        let (create, accepting) = Coalescer::new(Arc::new(handler));
+        let verifier = |secret| Verifier::new(secret).expect("a secret");
+        let (webhooks, listening) =
+            Webhooks::new(verifier(PAYMENTS_SECRET), verifier(SHIPPING_SECRET), &commands, &stop);
+        tokio::spawn(listening);
+        let api = Arc::new(Api {
+            commands,
+            create,
+            readers: Arc::new(store.clone()),
+            dead_letters: Arc::new(store.clone()),
+            webhooks,
+            readiness: Arc::new(StoreReadiness::new(Arc::new(store.clone()), stop.clone())),
+            in_flight: InFlightKeys::default(),
+        });
+        let router = router(Arc::clone(&api));
+        Self { router, api, store, stop, clock, accepting: Some(Box::pin(accepting)) }
+    }
+
+    /// Lets the orders in that wait at the door, and all that follow.
+    pub(crate) fn accept(&mut self) {
+        tokio::spawn(self.accepting.take().expect("accepting begins once"));
+    }
+
+    /// Closes the door: nobody accepts orders any more.
+    pub(crate) fn refuse(&mut self) {
+        self.accepting.take().expect("not accepting yet");
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let response = self.router.clone().oneshot(request).await.expect("a router answers");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        if let Ok(value) = serde_json::from_slice(&answer.body)
+            && let Some(complaint) = conformance::complaint(&method, &path, answer.status.as_u16(), &value)
+        {
+            panic!("{method} {path}: {complaint}\n{value:#}");
+        }
+        answer
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(request(Method::GET, path, &[], Body::empty())).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(request(Method::POST, path, &[JSON], Body::from(body.to_string()))).await
+    }
+
+    pub(crate) async fn put_products(&self, body: &Value) -> Answer {
+        self.send(request(Method::PUT, "/products", &[JSON], Body::from(body.to_string()))).await
+    }
+
+    pub(crate) async fn order(&self, key: &str, body: &Value) -> Answer {
+        self.send(order_request(key, body.to_string())).await
+    }
+
+    /// Places an order of so many units of CHAI and returns its id.
+    pub(crate) async fn placed(&self, key: &str, quantity: i64) -> String {
+        let order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": quantity}]});
+        let accepted = self.order(key, &order).await.expect(201);
+        accepted["order_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Lets these things happen to an order, as if consumers had told.
+    pub(crate) async fn happen(&self, order_id: &str, kinds: &[EventKind]) {
+        let order_id: OrderId = order_id.parse().expect("an order id");
+        for kind in kinds {
+            self.api.commands.run(&Happen { order_id, kind: *kind }).await.expect("it happens");
+        }
+    }
+
+    pub(crate) async fn webhook(&self, path: &str, secret: &str, id: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let sent_at = self.clock.now().as_second().to_string();
+        let signature = signature(secret, id, &sent_at, body.as_bytes());
+        let headers =
+            [JSON, ("webhook-id", id), ("webhook-timestamp", &sent_at), ("webhook-signature", &signature)];
+        self.send(request(Method::POST, path, &headers, Body::from(body))).await
+    }
+}
+
+pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
+
+pub(crate) fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).expect("a request")
+}
+
+pub(crate) fn order_request(key: &str, body: impl Into<Body>) -> Request<Body> {
+    request(Method::POST, "/orders", &[JSON, ("idempotency-key", key)], body.into())
+}
+
+pub(crate) fn signature(secret: &str, id: &str, sent_at: &str, body: &[u8]) -> String {
+    let mut mac: Hmac<Sha256> = Hmac::new_from_slice(secret.as_bytes()).expect("any key does");
+    for part in [id.as_bytes(), b".", sent_at.as_bytes(), b".", body] {
+        mac.update(part);
+    }
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+/// Something that happens to a saga; stock is really set aside when it is said to be.
+struct Happen {
+    order_id: OrderId,
+    kind: EventKind,
+}
+
+#[async_trait]
+impl Command for Happen {
+    type Reply = ();
+
+    const NAME: &'static str = "Happen";
+
+    async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<(), Fault> {
+        let now: Timestamp = context.clock.now();
+        if self.kind == EventKind::InventoryReserved {
+            let demand = unit.orders().get_demand(&[self.order_id]).await?;
+            let outcomes: Vec<ReservationOutcome> =
+                unit.inventory().reserve_stock(&demand as &[StockDemand], now).await?;
+            assert!(outcomes.iter().all(|outcome| *outcome == ReservationOutcome::Reserved), "{outcomes:?}");
+        }
+        let id = MessageId(context.ids.next(now));
+        let cause = Envelope::first(id, correlation(self.order_id), Self::NAME, Bytes::new(), now);
+        let event = SagaEvent::of(self.kind);
+        let happening = Happening { order_id: self.order_id, event, cause: &cause, facts: Facts::default() };
+        carry_out(unit, &[happening], now).await.map(|_| ())
+    }
+}
+
+pub(crate) fn product_id(sku: &str) -> String {
+    ProductId::of(&Sku::parse(sku).expect("a sku")).to_string()
+}

@@ -1,0 +1,93 @@
+//! Listings: filtered, in pages that together are the whole, and picky about their parameters.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Service, pairs, places};
+
+/// All items of a listing, page by page.
+async fn walked(service: &Service, path: &str, limit: usize) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let page = service.get(&format!("{path}{joint}limit={limit}{cursor}")).await.expect(200);
+        let found = page["items"].as_array().expect("items");
+        assert!(found.len() <= limit);
+        items.extend(found.iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return items,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_a_listing_are_the_listing_whatever_their_size() {
+    let service = Service::start().await;
+    for number in 0..7 {
+        service.placed(&format!("k-{number}"), 1).await;
+    }
+    for path in ["/orders", "/products", "/inventory", "/sagas", "/inventory/CHAI/movements"] {
+        let whole = walked(&service, path, 200).await;
+        for limit in [1, 2, 3] {
+            assert_eq!(walked(&service, path, limit).await, whole, "{path} by {limit}");
+        }
+    }
+    assert_eq!(walked(&service, "/orders", 2).await.len(), 7);
+    assert_eq!(walked(&service, "/products", 2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn orders_are_found_by_what_they_are() {
+    let service = Service::start().await;
+    let id = service.placed("k-1", 1).await;
+    service.placed("k-2", 1).await;
+    let other = json!({"customer_id": "Ana & Söhne", "lines": [{"sku": "CHAI", "quantity": 1}]});
+    service.order("k-3", &other).await.expect(201);
+    service.post(&format!("/orders/{id}/cancel"), &json!({"actor": "shop"})).await.expect(202);
+    for (query, count) in [
+        ("status=cancelled", 1),
+        ("status=pending", 2),
+        ("customer_id=ALFKI", 2),
+        ("customer_id=Ana%20%26%20S%C3%B6hne", 1),
+        ("customer_id=ALFKI&status=pending", 1),
+        ("created_from=2026-03-04T09:00:00Z", 3),
+        ("created_from=2026-03-05T00:00:00Z", 0),
+        ("created_before=2026-03-04T09:00:00Z", 0),
+        ("created_before=2026-03-05T00:00:00Z", 3),
+    ] {
+        assert_eq!(walked(&service, &format!("/orders?{query}"), 1).await.len(), count, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn every_mistake_in_a_query_is_told() {
+    let service = Service::start().await;
+    let path =
+        "/orders?status=lost&created_from=noon&limit=201&cursor=x&colour=red&customer_id=A&customer_id=B";
+    let problem = service.get(path).await.problem(400, "invalid_parameter");
+    let expected = pairs(&[
+        ("colour", "unknown_parameter"),
+        ("status", "invalid_value"),
+        ("customer_id", "invalid_value"),
+        ("created_from", "invalid_value"),
+        ("cursor", "invalid_value"),
+        ("limit", "invalid_value"),
+    ]);
+    assert_eq!(places(&problem), expected);
+    for path in
+        ["/sagas?state=lost", "/inventory?low=perhaps", "/products?limit=0", "/dead-letters?message_id=7"]
+    {
+        service.get(path).await.problem(400, "invalid_parameter");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_one_listing_is_no_cursor_of_another() {
+    let service = Service::start().await;
+    service.placed("k-1", 1).await;
+    service.placed("k-2", 1).await;
+    let page = service.get("/orders?limit=1").await.expect(200);
+    let cursor = page["next_cursor"].as_str().expect("there is more");
+    service.get(&format!("/products?cursor={cursor}")).await.problem(400, "invalid_parameter");
+}

@@ -1,0 +1,15 @@
+//! The HTTP API over its real router and a real store in memory. Every answer is held against the document of the API.
+
+mod conformance;
+mod document;
+mod garbage;
+mod harness;
+mod imports;
+mod listings;
+mod orders;
+mod outages;
+mod problems;
+mod sagas;
+mod server;
+mod stock;
+mod webhooks;

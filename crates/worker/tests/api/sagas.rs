@@ -1,0 +1,98 @@
+//! Sagas that need a person, and what the person may do; messages set aside; the books.
+
+use application::saga::EventKind;
+use serde_json::json;
+
+use crate::harness::{Service, pairs, places};
+
+async fn stuck(service: &Service) -> String {
+    let id = service.placed("k-1", 2).await;
+    let way = [
+        EventKind::OrderValidated,
+        EventKind::InventoryReserved,
+        EventKind::PaymentStarted,
+        EventKind::CancelRequested,
+        EventKind::UndoFailed,
+    ];
+    service.happen(&id, &way).await;
+    id
+}
+
+#[tokio::test]
+async fn a_saga_that_needs_a_person_is_found_and_may_be_tried_again_or_closed() {
+    let service = Service::start().await;
+    let id = stuck(&service).await;
+    let sagas = service.get("/sagas?state=needs_attention").await.expect(200);
+    assert_eq!(sagas["items"][0]["order_id"], id.as_str());
+    let who = json!({"actor": "eve", "note": "looked into it"});
+    assert_eq!(service.post(&format!("/sagas/{id}/retry"), &who).await.expect(200)["state"], "compensating");
+    service.happen(&id, &[EventKind::UndoFailed]).await;
+    assert_eq!(service.post(&format!("/sagas/{id}/skip"), &who).await.expect(200)["state"], "failed");
+    assert!(
+        service.get("/sagas?state=needs_attention").await.expect(200)["items"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+    );
+    assert_eq!(service.get("/inventory/CHAI").await.expect(200)["available"], 100);
+}
+
+#[tokio::test]
+async fn a_saga_is_closed_by_force() {
+    let service = Service::start().await;
+    let id = stuck(&service).await;
+    let who = json!({"actor": "eve", "note": "settled by hand"});
+    assert_eq!(service.post(&format!("/sagas/{id}/force"), &who).await.expect(200)["state"], "failed");
+    assert_eq!(service.get(&format!("/orders/{id}")).await.expect(200)["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_saga_that_needs_nobody_takes_no_operation_and_nobody_operates_without_a_name() {
+    let service = Service::start().await;
+    let id = service.placed("k-1", 1).await;
+    let who = json!({"actor": "eve", "note": "just so"});
+    for operation in ["retry", "skip", "force"] {
+        let path = format!("/sagas/{id}/{operation}");
+        service.post(&path, &who).await.problem(409, "operation_refused");
+        let problem = service.post(&path, &json!({"actor": ""})).await.problem(422, "validation_failed");
+        assert_eq!(places(&problem), pairs(&[("/note", "missing")]));
+        let problem =
+            service.post(&path, &json!({"actor": "", "note": ""})).await.problem(422, "validation_failed");
+        assert_eq!(places(&problem), pairs(&[("/actor", "empty"), ("/note", "empty")]));
+    }
+    let nobody = "/sagas/00000000-0000-0000-0000-000000000000/retry";
+    service.post(nobody, &who).await.problem(404, "saga_not_found");
+}
+
+#[tokio::test]
+async fn a_message_that_was_set_aside_is_shown_with_its_reason() {
+    use bus::{Disposition, Settlement, Store, Transport};
+    let service = Service::start().await;
+    let id = service.placed("k-1", 1).await;
+    let queue = application::consumers::OrderCreatedConsumer::QUEUE;
+    let mut feed = service.store.subscribe(queue).await.expect("a feed");
+    let delivery = feed.receive(1).await.expect("a message").remove(0);
+    let mut unit: Box<dyn application::ports::UnitOfWork> = service.store.begin().await.expect("a unit");
+    let at = crate::harness::MORNING.parse().expect("a time");
+    let disposition = Disposition::DeadLetter { reason: "it makes no sense".to_owned() };
+    unit.settle(vec![Settlement { delivery, disposition, at }]).await.expect("settled");
+    unit.commit().await.expect("committed");
+    let letters = service.get("/dead-letters").await.expect(200);
+    assert_eq!(letters["items"][0]["reason"], "it makes no sense");
+    assert_eq!(letters["items"][0]["body"]["order_id"], id.as_str());
+    let none = service.get("/dead-letters?queue=another").await.expect(200);
+    assert_eq!(none["items"].as_array().map(Vec::len), Some(0));
+    let some =
+        service.get("/dead-letters?reason_contains=no%20sense&kind=OrderCreatedEvent").await.expect(200);
+    assert_eq!(some["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(service.get("/overview").await.expect(200)["dead_letters"], 1);
+}
+
+#[tokio::test]
+async fn the_books_are_counted_and_checked() {
+    let service = Service::start().await;
+    service.placed("k-1", 1).await;
+    let overview = service.get("/overview").await.expect(200);
+    assert_eq!(overview["orders"]["pending"], 1);
+    assert_eq!(overview["sagas"]["created"], 1);
+    assert_eq!(service.get("/check").await.expect(200), json!({"broken": []}));
+}
