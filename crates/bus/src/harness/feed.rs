@@ -45,6 +45,7 @@ impl<T: Send + 'static> Feed for MemoryFeed<T> {
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
         tokio::task::yield_now().await;
         self.shared.mishaps.pass(Act::Acknowledge)?;
+        self.shared.drop_unsettled(receipts).await;
         self.shared.claims().forget(self.id, receipts);
         self.shared.note_change();
         Ok(())

@@ -103,6 +103,15 @@ impl<T> Shared<T> {
             .collect()
     }
 
+    /// What is acknowledged is gone for good, as with any broker: whoever acknowledges too early loses messages, and sees it.
+    pub(super) async fn drop_unsettled(&self, receipts: &[Receipt]) {
+        let _turn = self.turn.lock().await;
+        let mut committed = lock(&self.committed);
+        for receipt in receipts {
+            committed.tables.queued.remove(&receipt.token);
+        }
+    }
+
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }

@@ -237,6 +237,17 @@ async fn a_delivery_that_is_no_longer_ours_is_dropped_without_effect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_store_calls_stale_is_dropped_without_effect_or_failure() {
+    let mut harness = harness();
+    harness.store().fail(Act::Settle, Verdict::Stale, 1);
+    harness.consume(Bookkeeper::without_effects());
+    harness.send(add(1)).await;
+    harness.run_until_idle().await;
+    assert_eq!(harness.data(), Ledger::default());
+    assert!(harness.store().waiting().is_empty() && harness.dead_letters().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_whose_answer_was_lost_is_not_done_twice() {
     let mut harness = harness();
     harness.store().fail(Act::CommitAnswer, Verdict::Retry, 1);

@@ -255,6 +255,8 @@ async fn rows_that_were_sent_but_not_removed_are_removed_later_and_not_sent_agai
     assert!(relay.step().await.is_err());
     assert!(relay.step().await.is_err());
     assert_eq!(relay.step().await.expect("the store is back"), 4);
+    outbox.store.fail(Act::Remove, Verdict::Retry, 1);
+    assert_eq!(relay.step().await.expect("what is removed is not removed again"), 0);
     assert!(transport.arrived().values().all(|times| *times == 1));
 }
 
