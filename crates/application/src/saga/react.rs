@@ -312,9 +312,18 @@ impl<'a> Reacting<'a> {
         self.cancel(timers::UNDO);
     }
 
-    /// Late news while undoing: what is noted here is undone in its turn.
+    /// Late news while undoing: what is noted here is undone in its turn. If it changes what is due next, that is asked for
+    /// at once, whether the news made an undoing superfluous or brought a new one.
     fn note(&mut self) -> Outcome {
-        if self.learn() { Outcome::Moved } else { Outcome::Ignored("known already, or undone already") }
+        let due = self.next.pending_undo();
+        if !self.learn() {
+            return Outcome::Ignored("known already, or undone already");
+        }
+        self.go_on_unless_due(due)
+    }
+
+    fn go_on_unless_due(&mut self, due: Option<Undo>) -> Outcome {
+        if self.next.pending_undo() == due { Outcome::Moved } else { self.undo_more() }
     }
 
     fn reopen(&mut self) -> Outcome {
@@ -333,7 +342,6 @@ impl<'a> Reacting<'a> {
             }
             (EventKind::PaymentDeclined, PaymentStep::Requested, _) => {
                 self.next.payment = PaymentStep::Closed;
-                self.continue_if_settled(Undo::RefundPayment);
                 true
             }
             (EventKind::ShipmentBooked, _, ShipmentStep::Requested | ShipmentStep::Cancelled) => {
@@ -342,21 +350,14 @@ impl<'a> Reacting<'a> {
             }
             (EventKind::ShipmentRefused, _, ShipmentStep::Requested) => {
                 self.next.shipment = ShipmentStep::Cancelled;
-                self.continue_if_settled(Undo::CancelShipment);
                 true
             }
             _ => false,
         }
     }
 
-    /// A definite "no" of the outside makes the undoing that was waited for superfluous.
-    fn continue_if_settled(&mut self, settled: Undo) {
-        if self.next.pending_undo() != Some(settled) {
-            self.undo_more();
-        }
-    }
-
     fn next_undo(&mut self) -> Outcome {
+        let due = self.next.pending_undo();
         let settled = if self.event.kind == EventKind::ShipmentCancelled {
             self.next.settle_shipment(ShipmentStep::Cancelled)
         } else if self.event.kind == EventKind::PaymentRefunded {
@@ -364,11 +365,13 @@ impl<'a> Reacting<'a> {
         } else {
             self.next.settle_payment(PaymentStep::Closed)
         };
-        if settled { self.undo_more() } else { Outcome::Ignored("undone already") }
+        if settled { self.go_on_unless_due(due) } else { Outcome::Ignored("undone already") }
     }
 
+    /// Only while the money is here and nobody has asked for it back: past that, a parcel that was kept is a person's case.
     fn forward(&mut self) -> Outcome {
-        if self.next.payment != PaymentStep::Captured {
+        let due = self.next.pending_undo();
+        if due != Some(Undo::CancelShipment) || self.next.payment != PaymentStep::Captured {
             return Outcome::Ignored("the money is on its way back already");
         }
         self.cancel(timers::UNDO);
@@ -477,19 +480,21 @@ impl OrderProcessingSaga {
         }
     }
 
-    fn settle_shipment(&mut self, to: ShipmentStep) -> bool {
-        let pending = matches!(self.pending_undo(), Some(Undo::CancelShipment));
-        if pending {
+    /// Notes that the parcel is settled; tells whether that was news.
+    const fn settle_shipment(&mut self, to: ShipmentStep) -> bool {
+        let open = matches!(self.shipment, ShipmentStep::Requested | ShipmentStep::Booked);
+        if open {
             self.shipment = to;
         }
-        pending
+        open
     }
 
-    fn settle_payment(&mut self, to: PaymentStep) -> bool {
-        let pending = matches!(self.pending_undo(), Some(Undo::RefundPayment));
-        if pending {
+    /// Notes that the money is settled; tells whether that was news.
+    const fn settle_payment(&mut self, to: PaymentStep) -> bool {
+        let open = matches!(self.payment, PaymentStep::Requested | PaymentStep::Captured);
+        if open {
             self.payment = to;
         }
-        pending
+        open
     }
 }

@@ -10,7 +10,13 @@ use super::sagas::{any_event, any_saga};
 
 /// What a person or a clock wants is done each time it is wanted; everything else is a fact, and true but once.
 fn is_fact(event: &SagaEvent) -> bool {
-    !matches!(event.kind, EventKind::OperatorSkip | EventKind::OperatorRetry | EventKind::OperatorForce | EventKind::DeliveryPollDue)
+    !matches!(
+        event.kind,
+        EventKind::OperatorSkip
+            | EventKind::OperatorRetry
+            | EventKind::OperatorForce
+            | EventKind::DeliveryPollDue
+    )
 }
 
 proptest! {
@@ -33,8 +39,7 @@ proptest! {
     }
 
     #[test]
-    fn a_fact_told_twice_changes_nothing_the_second_time(saga in any_saga(), event in any_event()) {
-        prop_assume!(is_fact(&event));
+    fn a_fact_told_twice_changes_nothing_the_second_time(saga in any_saga(), event in any_event().prop_filter("only facts", is_fact)) {
         let once = saga.react(&event, Timestamp::UNIX_EPOCH);
         let twice = once.next.react(&event, Timestamp::UNIX_EPOCH);
         prop_assert_eq!(&twice.next, &once.next);
@@ -73,13 +78,14 @@ proptest! {
     fn whoever_reaches_the_end_leaves_no_undoing_and_no_undo_timer_behind(saga in any_saga(), event in any_event()) {
         let reaction = saga.react(&event, Timestamp::UNIX_EPOCH);
         let failed_now = reaction.next.state == SagaState::Failed && saga.state != SagaState::Failed;
-        prop_assume!(failed_now);
-        prop_assert_eq!(reaction.next.pending_undo(), None);
-        prop_assert_eq!(reaction.next.order, OrderStatus::Cancelled);
-        let undo_cancelled = reaction.timers.contains(&TimerChange::Cancel { name: timers::UNDO });
-        prop_assert!(undo_cancelled);
-        let sets = reaction.timers.iter().any(|change| matches!(change, TimerChange::Set { .. }));
-        prop_assert!(!sets, "a timer is set for an order that is over");
+        if failed_now {
+            prop_assert_eq!(reaction.next.pending_undo(), None);
+            prop_assert_eq!(reaction.next.order, OrderStatus::Cancelled);
+            let undo_cancelled = reaction.timers.contains(&TimerChange::Cancel { name: timers::UNDO });
+            prop_assert!(undo_cancelled, "its undo timer would still fire");
+            let sets = reaction.timers.iter().any(|change| matches!(change, TimerChange::Set { .. }));
+            prop_assert!(!sets, "a timer is set for an order that is over");
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use application::saga::{
-    EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState, ShipmentStep, StageLimits,
-    StockStep, TABLE,
+    EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState, ShipmentStep,
+    StageLimits, StockStep, TABLE,
 };
 use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
@@ -40,7 +40,12 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
 
 /// Any event, with any details.
 pub(crate) fn any_event() -> impl Strategy<Value = SagaEvent> {
-    (any_kind(), proptest::option::of(any::<u32>()), proptest::option::of(select(CancelReason::ALL.to_vec())), any_limits())
+    (
+        any_kind(),
+        proptest::option::of(any::<u32>()),
+        proptest::option::of(select(CancelReason::ALL.to_vec())),
+        any_limits(),
+    )
         .prop_map(|(kind, generation, reason, limits)| SagaEvent { kind, reason, generation, limits })
 }
 

@@ -141,6 +141,7 @@ impl Timers {
 }
 
 fn place(name: &str) -> u8 {
-    let place = NAMES.iter().position(|known| *known == name).expect("the saga sets only timers that it names");
+    let place =
+        NAMES.iter().position(|known| *known == name).expect("the saga sets only timers that it names");
     u8::try_from(place).expect("five names")
 }

@@ -1,7 +1,7 @@
 //! What can happen next, and what it leads to: the consumers as the saga's surroundings see them, in two halves where they
 //! call the outside, so that a crash or a rival fits in between.
 
-use application::saga::{EventKind, SagaState, StockStep, timers};
+use application::saga::{EventKind, SagaState, StockStep};
 use bus::Outcome;
 
 use super::flight::{ITEMS, Item, NAMES};
@@ -106,13 +106,9 @@ impl World {
         let captured = self.gateway.captures > 0;
         let declined = self.gateway.charge == Charge::Declined;
         let delivered = self.carrier == Carrier::Delivered;
-        [
-            (captured, Item::PaymentProcessed),
-            (declined, Item::PaymentFailed),
-            (delivered, Item::Delivered),
-        ]
-        .into_iter()
-        .filter_map(|(true_so_far, news)| true_so_far.then_some(news))
+        [(captured, Item::PaymentProcessed), (declined, Item::PaymentFailed), (delivered, Item::Delivered)]
+            .into_iter()
+            .filter_map(|(true_so_far, news)| true_so_far.then_some(news))
     }
 
     /// The world after a step.
@@ -269,74 +265,6 @@ impl World {
                 self.flight.add(if refunded { Item::RefundRefunded } else { Item::RefundVoided });
             }
         }
-    }
-
-    /// Whether the order comes to its end, or to a person, once nothing goes wrong any more: everything in flight arrives
-    /// once, the carrier does its work, and timers fire only when there is nothing else to wait for.
-    pub(crate) fn ends_if_left_in_peace(&self) -> bool {
-        const STEPS_MAX: usize = 100;
-        let mut world = self.clone();
-        for _ in 0..STEPS_MAX {
-            match world.peaceful_step() {
-                Some(step) => world = world.after(step),
-                None => break,
-            }
-        }
-        world.has_ended_well()
-    }
-
-    fn peaceful_step(&self) -> Option<Step> {
-        let changes = |step: &Step| self.after(*step) != *self;
-        let deliveries = ITEMS.into_iter().filter(|item| self.flight.has(*item));
-        let mut deliveries = deliveries.map(|item| Step::Deliver(item, Luck::Good, Copies::Last));
-        let carried = match self.carrier {
-            Carrier::Booked => Some(Step::ParcelIsHandedOver),
-            Carrier::HandedOver => Some(Step::ParcelArrives),
-            Carrier::Unheard | Carrier::Refused | Carrier::Delivered | Carrier::Closed => None,
-        };
-        let timers = NAMES.into_iter().filter(|name| self.timers.is_set(name)).map(Step::Fire);
-        // A person forces what the machine could not do; before that, everything else has its chance.
-        let person = (self.saga.state == SagaState::NeedsAttention).then_some(Step::OperatorForces);
-        deliveries.find(changes).or(carried).or_else(|| timers.chain(person).next())
-    }
-
-    fn has_ended_well(&self) -> bool {
-        match self.saga.state {
-            SagaState::Failed => self.flight.is_empty() && self.is_undone(),
-            SagaState::Completed => self.flight.is_empty() && self.is_fulfilled(),
-            SagaState::Created
-            | SagaState::InventoryReserved
-            | SagaState::PaymentProcessing
-            | SagaState::Paid
-            | SagaState::Shipped
-            | SagaState::Compensating
-            | SagaState::NeedsAttention => false,
-        }
-    }
-
-    /// Whether something is under way that will wake the saga.
-    pub(crate) fn is_awaited(&self) -> bool {
-        !self.flight.is_empty() || !self.timers.is_empty()
-    }
-
-    /// Whether a timer would wake the saga even if every message got lost.
-    pub(crate) fn is_watched(&self) -> bool {
-        let fired = [
-            Item::OrderTimeout,
-            Item::PaymentTimeout,
-            Item::ShippingTimeout,
-            Item::PollDue,
-            Item::UndoTimeout,
-        ];
-        let due = match self.saga.state {
-            SagaState::Created => timers::ORDER,
-            SagaState::InventoryReserved | SagaState::PaymentProcessing => timers::PAYMENT,
-            SagaState::Paid => timers::SHIPPING,
-            SagaState::Shipped => timers::DELIVERY_POLL,
-            SagaState::Compensating => timers::UNDO,
-            SagaState::Completed | SagaState::Failed | SagaState::NeedsAttention => return true,
-        };
-        self.timers.is_set(due) || fired.into_iter().any(|item| self.flight.has(item))
     }
 }
 

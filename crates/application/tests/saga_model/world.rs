@@ -82,7 +82,6 @@ impl World {
         let before = self.saga.clone();
         let reaction = before.react(&event, Timestamp::UNIX_EPOCH);
         self.check_outcome(&before, &event, &reaction);
-        self.check_repeat(&event, &reaction);
         for command in &reaction.commands {
             self.carry_out(*command, &reaction.next);
         }
@@ -109,6 +108,7 @@ impl World {
             let stayed = reaction.next.state == before.state;
             let allowed = rule(before.state, event.kind).targets().contains(&reaction.next.state);
             self.insist(stayed || allowed, "a rule leads only where the table says");
+            self.check_repeat(event, reaction);
         } else {
             let nothing = reaction.commands.is_empty() && reaction.timers.is_empty();
             self.insist(nothing && reaction.next == *before, "what is ignored changes nothing");
