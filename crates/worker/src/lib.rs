@@ -5,6 +5,8 @@ pub mod background;
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod http;
+pub mod import;
 pub mod telemetry;
 pub mod wiring;

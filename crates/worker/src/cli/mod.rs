@@ -4,6 +4,8 @@ mod bench;
 mod check;
 mod commands_on_orders;
 mod config_file;
+mod demo;
+mod import;
 mod outputs;
 mod sandbox_provider;
 mod serve;
@@ -58,6 +60,10 @@ enum Command {
     Serve(serve::Serve),
     /// Run the payment and shipping provider to develop and test against.
     Sandbox(sandbox_provider::SandboxProvider),
+    /// Show everything at work: 830 orders, providers that fail, and books that agree.
+    Demo(demo::DemoCommand),
+    /// Bring a file of orders in. Doing it twice changes nothing.
+    Import(import::Import),
     /// Bring the database up to date and say its version.
     Migrate,
     /// Check the five invariants over everything that is stored.
@@ -91,6 +97,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let verbosity = match cli.command {
         Command::Serve(_) => Verbosity::Serving,
         Command::Sandbox(_)
+        | Command::Demo(_)
+        | Command::Import(_)
         | Command::Migrate
         | Command::Check
         | Command::Bench(_)
@@ -108,6 +116,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
     match command {
         Command::Serve(serve) => serve.run(&shared).await,
         Command::Sandbox(sandbox) => sandbox.run(&shared).await,
+        Command::Demo(demo) => Box::pin(demo.run(&shared)).await,
+        Command::Import(import) => Box::pin(import.run(&shared)).await,
         Command::Migrate => check::migrate(&shared).await,
         Command::Check => check::check(&shared).await,
         Command::Bench(bench) => bench.run(&shared).await,

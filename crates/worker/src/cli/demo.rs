@@ -1,0 +1,46 @@
+//! `orderwright demo`: the first thing to run. Needs nothing; fails if an invariant does not hold.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{Format, Shared};
+use crate::demo::{Demo, Start};
+use crate::import::Shown;
+
+/// Show everything at work: 830 orders, providers that fail, and books that agree.
+#[derive(Debug, Args)]
+pub(super) struct DemoCommand {
+    /// Folder of the demonstration's data.
+    #[arg(long, default_value = "data/demo", value_name = "DIR")]
+    data: PathBuf,
+    /// Everything random derives from it.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Remove what an earlier demonstration left in the folder first.
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl DemoCommand {
+    pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        let format = shared.format();
+        let demo = Demo {
+            folder: self.data,
+            seed: self.seed,
+            start: if self.fresh { Start::Fresh } else { Start::Resume },
+            shown: match format {
+                Format::Text => Shown::Yes,
+                Format::Json => Shown::No,
+            },
+        };
+        let ended = demo.run().await?;
+        match format {
+            Format::Text => println!("{}", ended.text()),
+            Format::Json => println!("{}", ended.json()?),
+        }
+        Ok(if ended.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

@@ -1,0 +1,240 @@
+//! `orderwright import`: brings a file of orders in, through the API of a running service or of one that runs for as long as
+//! the import does.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use flate2::bufread::MultiGzDecoder;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{Format, Shared};
+use crate::config::{Config, Providers};
+use crate::demo::Stage;
+use crate::import::{
+    ApiClient, CatalogueProduct, Done, Feed, Gauge, Mapping, Sheet, Shown, Standing, Tally, settle, write_report,
+};
+
+/// How a gzip file begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// No order moved for so long: waiting longer is useless.
+const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// Bring a file of orders in. Doing it twice changes nothing.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// CSV with a line of headings, plain or gzip.
+    file: PathBuf,
+    /// What the columns mean: northwind, uci-online-retail, or a .toml file of your own.
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    mapping: String,
+    /// Address of a running service, such as http://127.0.0.1:8080; without one, a service is started for the import.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// Catalogue with products and their stock; other products are made from the orders.
+    #[arg(long, value_name = "FILE")]
+    products: Option<PathBuf>,
+    /// Units that each product starts with which is made from the orders.
+    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    stock: i64,
+    /// Where to write what became of rows that are not simply orders now.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Requests under way at once.
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    at_once: usize,
+}
+
+/// What an import came to.
+#[derive(Serialize)]
+struct Summary {
+    #[serde(flatten)]
+    tally: Tally,
+    changed_nothing: bool,
+    accept_ms: u128,
+    processed: Option<Processed>,
+    report: String,
+}
+
+/// How the orders stand once the service has done what it can.
+#[derive(Serialize)]
+struct Processed {
+    delivered: u64,
+    cancelled: u64,
+    needs_attention: u64,
+    on_the_way: u64,
+    after_ms: u128,
+}
+
+impl Import {
+    pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        let config = shared.config(None)?;
+        let mapping = Mapping::named(&self.mapping)?;
+        let catalogue = self.catalogue(&mapping)?;
+        let sheet = {
+            let (file, mapping) = (self.file.clone(), mapping.clone());
+            tokio::task::spawn_blocking(move || Sheet::read(open(&file)?, &mapping)).await??
+        };
+        let report = self.report_place(&config, &mapping);
+        let source = Source { sheet, mapping, catalogue };
+        let (done, accept_ms, processed) = match &self.server {
+            Some(server) => {
+                let client = ApiClient::new(server)?;
+                let (done, accept_ms) = self.feed(&source, &client, shared).await?;
+                (done, accept_ms, None)
+            }
+            None => Box::pin(self.in_process(&source, config, shared)).await?,
+        };
+        write_report(&report, &done)?;
+        let summary = Summary {
+            changed_nothing: done.tally.changed_nothing(),
+            tally: done.tally,
+            accept_ms,
+            processed,
+            report: report.display().to_string(),
+        };
+        match shared.format() {
+            Format::Json => println!("{}", serde_json::to_string_pretty(&summary)?),
+            Format::Text => print!("{}", summary.text()),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn catalogue(&self, mapping: &Mapping) -> Result<Vec<CatalogueProduct>> {
+        let beside = mapping.products.file.as_ref().map(|name| self.file.with_file_name(name));
+        let place = self.products.clone().or_else(|| beside.filter(|place| place.exists()));
+        match place {
+            Some(place) => CatalogueProduct::read(open(&place)?).with_context(|| place.display().to_string()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn report_place(&self, config: &Config, mapping: &Mapping) -> PathBuf {
+        let name = format!("import-{}-report.csv", mapping.name);
+        let beside = || config.database_path().unwrap_or_default().with_file_name(name);
+        self.report.clone().unwrap_or_else(beside)
+    }
+
+    async fn feed(&self, source: &Source, client: &ApiClient, shared: &Shared) -> Result<(Done, u128)> {
+        let gauge = Gauge::new(shown(shared), "accepted", source.sheet.invoices.len() as u64);
+        let feed = Feed {
+            sheet: &source.sheet,
+            mapping: &source.mapping,
+            catalogue: &source.catalogue,
+            stock: self.stock,
+            client,
+            at_once_max: self.at_once,
+        };
+        let started = Instant::now();
+        let done = feed.run(&gauge).await?;
+        gauge.finish();
+        Ok((done, started.elapsed().as_millis()))
+    }
+
+    async fn in_process(
+        &self,
+        source: &Source,
+        config: Config,
+        shared: &Shared,
+    ) -> Result<(Done, u128, Option<Processed>)> {
+        let ours = Providers::default();
+        let elsewhere = config.providers.payment_url != ours.payment_url
+            || config.providers.shipping_url != ours.shipping_url
+            || shared.payment_url.is_some()
+            || shared.shipping_url.is_some();
+        let sandbox = (!elsewhere).then(sandbox::Settings::default);
+        let stage = Stage::open(config, sandbox).await?;
+        let client = ApiClient::new(&stage.address())?;
+        let started = Instant::now();
+        let (done, accept_ms) = self.feed(source, &client, shared).await?;
+        let readers = &stage.service.store;
+        let gauge = Gauge::new(shown(shared), "processed", done.tally.orders_new + done.tally.orders_replayed);
+        let standing = settle(readers, &gauge, STALL_MAX).await?;
+        gauge.finish();
+        let after_ms = started.elapsed().as_millis();
+        stage.close().await;
+        Ok((done, accept_ms, Some(Processed::of(standing, after_ms))))
+    }
+}
+
+/// What is brought in.
+struct Source {
+    sheet: Sheet,
+    mapping: Mapping,
+    catalogue: Vec<CatalogueProduct>,
+}
+
+impl Processed {
+    const fn of(standing: Standing, after_ms: u128) -> Self {
+        Self {
+            delivered: standing.delivered,
+            cancelled: standing.cancelled,
+            needs_attention: standing.needs_attention,
+            on_the_way: standing.accepted - standing.settled(),
+            after_ms,
+        }
+    }
+}
+
+impl Summary {
+    fn text(&self) -> String {
+        let tally = &self.tally;
+        let mut rows = vec![
+            (tally.rows, "rows read, of which".to_owned()),
+            (tally.rows_imported, "  became lines of new orders".to_owned()),
+            (tally.rows_replayed, "  belong to orders that were here before".to_owned()),
+        ];
+        let rejected = tally.rows_rejected.iter();
+        rows.extend(rejected.map(|(why, count)| (*count, format!("  rejected: {}", spoken(why.as_str())))));
+        let cancelling = tally.rows_cancelling.iter();
+        rows.extend(cancelling.map(|(what, count)| (*count, format!("  cancellation: {}", spoken(what.as_str())))));
+        rows.extend([
+            (tally.orders_new, format!("new orders, accepted in {:.1} s", seconds(self.accept_ms))),
+            (tally.orders_replayed, "orders that were here before".to_owned()),
+            (tally.orders_refused, "orders refused by the service".to_owned()),
+            (tally.orders_cancelled, "orders whose cancellation was accepted".to_owned()),
+            (tally.products_new, format!("new products of {}", tally.products)),
+        ]);
+        if let Some(processed) = &self.processed {
+            let all = format!("orders delivered, {:.1} s after the beginning", seconds(processed.after_ms));
+            rows.extend([
+                (processed.delivered, all),
+                (processed.cancelled, "orders cancelled, with everything undone".to_owned()),
+                (processed.needs_attention, "orders that need a person".to_owned()),
+                (processed.on_the_way, "orders still on the way".to_owned()),
+            ]);
+        }
+        let told: String = rows.iter().map(|(count, what)| format!("{count:>9}  {what}\n")).collect();
+        let nothing = if self.changed_nothing { "Nothing has changed: everything was here before.\n" } else { "" };
+        format!("{told}{nothing}What became of each row that is no order now: {}\n", self.report)
+    }
+}
+
+fn spoken(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+fn seconds(ms: u128) -> f64 {
+    ms as f64 / 1_000.0
+}
+
+fn shown(shared: &Shared) -> Shown {
+    match shared.format() {
+        Format::Text => Shown::Yes,
+        Format::Json => Shown::No,
+    }
+}
+
+/// Opens a file, unpacked if it is gzip.
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let cannot = || format!("cannot read {}", path.display());
+    let mut file = BufReader::new(File::open(path).with_context(cannot)?);
+    let begins = std::io::BufRead::fill_buf(&mut file).with_context(cannot)?;
+    Ok(if begins.starts_with(&GZIP) { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+}

@@ -1,0 +1,123 @@
+//! Feeds the Northwind catalogue and its orders to the service, wave by wave, and buys again what ran low after each. A wave
+//! is looked at before the next purchase, so that some orders come too early and find the shelf empty.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use application::ports::Readers;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::northwind::Northwind;
+use crate::import::{ApiClient, CatalogueProduct, Invoice, OrderAnswer, OrderBody, Standing};
+
+/// Orders in one wave.
+const WAVE: usize = 40;
+
+/// Requests under way at once.
+const AT_ONCE_MAX: usize = 32;
+
+/// Units bought again of a product that ran low.
+const PURCHASE: i64 = 120;
+
+/// Products still bought are low at this many or fewer, however little the catalogue thinks of them.
+const REORDER_LEVEL_MIN: i64 = 20;
+
+/// Pause between two looks at a wave, and looks at most.
+const LOOK: Duration = Duration::from_millis(10);
+const LOOKS_MAX: u32 = 1_000;
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fed {
+    /// Products that were new.
+    pub(super) products_new: u64,
+    /// Orders that were new.
+    pub(super) orders_new: u64,
+    /// Orders that were there before.
+    pub(super) orders_replayed: u64,
+    /// Orders that the service would not have.
+    pub(super) orders_refused: u64,
+    /// Purchases.
+    pub(super) purchases: u64,
+}
+
+/// Who feeds what to whom.
+pub(super) struct Feeding<'a> {
+    pub(super) northwind: &'a Northwind,
+    pub(super) client: &'a ApiClient,
+    pub(super) readers: &'a dyn Readers,
+}
+
+impl Feeding<'_> {
+    /// Sends the catalogue and every order once.
+    pub(super) async fn run(&self) -> Result<Fed> {
+        let mut fed = Fed { products_new: self.catalogue().await?, ..Fed::default() };
+        for wave in self.northwind.sheet.invoices.chunks(WAVE) {
+            let orders_new = fed.orders_new;
+            self.send(wave, &mut fed).await?;
+            if fed.orders_new > orders_new {
+                self.until_looked_at().await?;
+                fed.purchases += self.buy_what_is_low().await?;
+            }
+        }
+        Ok(fed)
+    }
+
+    /// Sends every order again. None may be new.
+    pub(super) async fn again(&self) -> Result<Fed> {
+        let mut fed = Fed::default();
+        self.send(&self.northwind.sheet.invoices, &mut fed).await?;
+        Ok(fed)
+    }
+
+    async fn catalogue(&self) -> Result<u64> {
+        let body = |product: &'_ CatalogueProduct| product.reorder_level.max(REORDER_LEVEL_MIN);
+        let products = self.northwind.catalogue.iter().map(|product| {
+            let mut sent = product.body();
+            sent.reorder_level = if product.discontinued { 0 } else { body(product) };
+            sent
+        });
+        self.client.put_products("northwind", &products.collect::<Vec<_>>()).await
+    }
+
+    async fn send(&self, wave: &[Invoice], fed: &mut Fed) -> Result<()> {
+        let sending = stream::iter(wave).map(|invoice| self.send_one(invoice)).buffer_unordered(AT_ONCE_MAX);
+        let mut sending = std::pin::pin!(sending);
+        while let Some(answer) = sending.try_next().await? {
+            match answer {
+                OrderAnswer::New(_) => fed.orders_new += 1,
+                OrderAnswer::Replayed(_) => fed.orders_replayed += 1,
+                OrderAnswer::Refused(_) => fed.orders_refused += 1,
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_one(&self, invoice: &Invoice) -> Result<OrderAnswer> {
+        let Northwind { sheet, mapping, .. } = self.northwind;
+        let body = OrderBody::of(sheet, mapping, invoice).text()?;
+        self.client.create_order(&mapping.key(&invoice.number), body).await
+    }
+
+    /// Waits until the stock has been asked for every order of the wave.
+    async fn until_looked_at(&self) -> Result<()> {
+        for _ in 0..LOOKS_MAX {
+            if Standing::of(&self.readers.overview().await?).fresh == 0 {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    async fn buy_what_is_low(&self) -> Result<u64> {
+        let mut purchases = 0;
+        for low in self.client.low_products().await? {
+            if self.northwind.is_still_bought(&low.sku) {
+                self.client.receive_goods(&low.sku, PURCHASE, "demo", "bought again: it ran low").await?;
+                purchases += 1;
+            }
+        }
+        Ok(purchases)
+    }
+}

@@ -1,0 +1,254 @@
+//! The demonstration: a whole service on the embedded store, providers that misbehave over real sockets, the Northwind
+//! catalogue with its 830 orders, and at the end the books of both sides, compared. Must never take a short cut past the API
+//! to put something in.
+
+mod books;
+mod checks;
+mod feeding;
+mod northwind;
+mod pace;
+mod setting;
+mod stage;
+mod summary;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use application::ports::Readers;
+use bus::{Clock as _, SystemClock};
+use indicatif::MultiProgress;
+
+use crate::import::{ApiClient, Gauge, Shown, Standing, settle};
+use books::{GatewayBooks, OurBooks};
+use checks::Evidence;
+use feeding::{Fed, Feeding};
+use northwind::Northwind;
+use pace::Pace;
+use summary::{Summary, Told};
+
+pub use stage::Stage;
+
+/// Pause between two looks for the progress bars.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// No order moved for so long: something is wrong.
+const STALL_MAX: Duration = Duration::from_secs(90);
+
+/// How long the gateway may take to come to rest once every order is final: calls that hang there still do their work.
+const REST_MAX: Duration = Duration::from_secs(10);
+
+/// What a demonstration is run with.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// Folder of its data.
+    pub folder: PathBuf,
+    /// Everything random derives from it.
+    pub seed: u64,
+    /// Whether to remove an earlier demonstration's data first.
+    pub start: Start,
+    /// Whether progress is shown.
+    pub shown: Shown,
+}
+
+/// What becomes of an earlier demonstration's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It goes on from there.
+    Resume,
+    /// It is removed.
+    Fresh,
+}
+
+/// What a demonstration came to.
+pub struct Ended {
+    summary: Summary,
+}
+
+impl Ended {
+    /// Whether all invariants hold.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.summary.holds()
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.summary.text()
+    }
+
+    /// For programs.
+    ///
+    /// # Errors
+    /// Never for what this holds.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(&self.summary)?)
+    }
+}
+
+impl Demo {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// If the folder cannot be used, or an order does not come to its end.
+    pub async fn run(&self) -> Result<Ended> {
+        if self.start == Start::Fresh {
+            remove(&self.folder)?;
+        }
+        let earlier = GatewayBooks::load(&self.folder)?;
+        if earlier.is_none() && setting::database(&self.folder).exists() {
+            bail!(
+                "{} holds a demo that was interrupted, and the sandbox's books went with it; begin anew with: orderwright demo --fresh --data {}",
+                self.folder.display(),
+                self.folder.display()
+            );
+        }
+        let stage = Stage::open(setting::config(&self.folder), Some(setting::sandbox(self.seed))).await?;
+        let ended = Box::pin(self.play(&stage, earlier)).await;
+        stage.close().await;
+        ended
+    }
+
+    async fn play(&self, stage: &Stage, earlier: Option<GatewayBooks>) -> Result<Ended> {
+        let northwind = Northwind::read()?;
+        let readers: &dyn Readers = &stage.service.store;
+        let client = ApiClient::new(&stage.address())?;
+        let feeding = Feeding { northwind: &northwind, client: &client, readers };
+        let fed = self.feed(&feeding, &northwind).await?;
+        let ours = at_rest(stage).await?;
+        let before_again = ours.as_text()?;
+        let again = if fed.orders_new == 0 { fed } else { feeding.again().await? };
+        let ours = OurBooks::read(readers).await?;
+        let after_again = ours.as_text()?;
+        let stats = stage.sandbox.as_ref().context("the demonstration has a sandbox")?.stats();
+        let changed_nothing =
+            fed.orders_new == 0 && earlier.as_ref().is_some_and(|earlier| earlier.ours == after_again);
+        let gateway = match earlier {
+            Some(earlier) if fed.orders_new == 0 => earlier,
+            Some(_) | None => GatewayBooks::of(&stats, after_again.clone()),
+        };
+        let evidence = Evidence {
+            orders: northwind.orders(),
+            ours: &ours,
+            gateway: &gateway,
+            again,
+            before_again: if fed.orders_new == 0 { &gateway.ours } else { &before_again },
+            after_again: &after_again,
+        };
+        let checks = checks::checks(&evidence, readers, SystemClock.now()).await?;
+        gateway.save(&self.folder)?;
+        let summary = Summary::of(Told {
+            orders: northwind.orders(),
+            stock_before: northwind.stock(),
+            fed,
+            changed_nothing,
+            ours: &ours,
+            gateway: &gateway,
+            pace: Pace::read(readers).await?,
+            checks,
+            database: setting::database(&self.folder).display().to_string(),
+        });
+        Ok(Ended { summary })
+    }
+
+    /// Feeds everything and waits until every order is final, with the bars moving.
+    async fn feed(&self, feeding: &Feeding<'_>, northwind: &Northwind) -> Result<Fed> {
+        let gauges = Gauges::new(self.shown, northwind.orders());
+        let fed = tokio::select! {
+            fed = feeding.run() => fed?,
+            watched = gauges.follow(feeding.readers) => return watched.and_then(|()| bail!("the bars never end")),
+        };
+        if fed.orders_refused > 0 {
+            bail!("the service refused {} orders; is {} a demo's folder?", fed.orders_refused, self.folder.display());
+        }
+        let standing = tokio::select! {
+            standing = settle(feeding.readers, &gauges.settled, STALL_MAX) => standing?,
+            watched = gauges.follow(feeding.readers) => return watched.and_then(|()| bail!("the bars never end")),
+        };
+        gauges.show(standing);
+        gauges.finish();
+        Ok(fed)
+    }
+}
+
+/// Waits until the gateway has come to rest and our books agree with its own, but not for ever: a difference that stays is
+/// for the checks to tell.
+async fn at_rest(stage: &Stage) -> Result<OurBooks> {
+    let sandbox = stage.sandbox.as_ref().context("the demonstration has a sandbox")?;
+    let looking = async {
+        loop {
+            let ours = OurBooks::read(&stage.service.store).await?;
+            let stats = sandbox.stats();
+            let theirs = GatewayBooks::of(&stats, String::new());
+            let untouched = stats.payments.charges == 0;
+            if untouched || (checks::net(&ours.money()) == checks::net(&theirs.money) && stats.webhooks.waiting == 0) {
+                return anyhow::Ok(ours);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    match tokio::time::timeout(REST_MAX, looking).await {
+        Ok(ours) => ours,
+        Err(_) => OurBooks::read(&stage.service.store).await,
+    }
+}
+
+/// Removes what a demonstration has made, and nothing else.
+fn remove(folder: &Path) -> Result<()> {
+    let database = setting::database(folder);
+    let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", database.display()));
+    let made = [books::file(folder), database.clone(), beside("-wal"), beside("-shm"), beside(".lock")];
+    for file in made {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", file.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The bars.
+struct Gauges {
+    accepted: Gauge,
+    delivered: Gauge,
+    cancelled: Gauge,
+    being_undone: Gauge,
+    settled: Gauge,
+}
+
+impl Gauges {
+    fn new(shown: Shown, orders: u64) -> Self {
+        let group = MultiProgress::new();
+        let gauge = |name| Gauge::among(&group, shown, name, orders);
+        Self {
+            accepted: gauge("accepted"),
+            delivered: gauge("delivered"),
+            cancelled: gauge("cancelled"),
+            being_undone: gauge("being undone"),
+            settled: Gauge::new(Shown::No, "final", orders),
+        }
+    }
+
+    async fn follow(&self, readers: &dyn Readers) -> Result<()> {
+        loop {
+            self.show(Standing::of(&readers.overview().await?));
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn show(&self, standing: Standing) {
+        self.accepted.set(standing.accepted);
+        self.delivered.set(standing.delivered);
+        self.cancelled.set(standing.cancelled);
+        self.being_undone.set(standing.being_undone);
+    }
+
+    fn finish(&self) {
+        for gauge in [&self.accepted, &self.delivered, &self.cancelled, &self.being_undone] {
+            gauge.finish();
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A whole service in this process, with the sandbox as its providers if nobody else is: real sockets on free ports, real
+//! webhooks. Must never differ from what `serve` starts.
+
+use anyhow::{Context, Result};
+use bus::Drained;
+use sandbox::{Running, Sandbox};
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::wiring::Service;
+
+/// Any free port, for this machine only.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// A service at work, with the sandbox if it has one.
+pub struct Stage {
+    /// The service.
+    pub service: Service,
+    /// Its providers, if they are ours.
+    pub sandbox: Option<Running>,
+}
+
+impl Stage {
+    /// Starts the service with these settings. With sandbox settings, the sandbox stands in for its providers, whatever the
+    /// configuration says; secret and addresses are filled in here.
+    ///
+    /// # Errors
+    /// If the database or a port cannot be had.
+    pub async fn open(mut config: Config, sandbox: Option<sandbox::Settings>) -> Result<Self> {
+        let listener = TcpListener::bind(ANY_PORT).await.context("no port is free on 127.0.0.1")?;
+        let sandbox = match sandbox {
+            None => None,
+            Some(settings) => Some(beside(&mut config, settings, &listener).await?),
+        };
+        let service = Service::start(&config, listener)?;
+        Ok(Self { service, sandbox })
+    }
+
+    /// The service's address, as a client writes it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://{}", self.service.addr)
+    }
+
+    /// Finishes what is in hand and stops.
+    pub async fn close(self) -> Drained {
+        let drained = self.service.stop().await;
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+        drained
+    }
+}
+
+async fn beside(config: &mut Config, settings: sandbox::Settings, service: &TcpListener) -> Result<Running> {
+    let listener = TcpListener::bind(ANY_PORT).await.context("no port is free on 127.0.0.1")?;
+    let settings = sandbox::Settings {
+        webhook_url: Some(format!("http://{}/webhooks", service.local_addr()?)),
+        webhook_secret: config.providers.webhook_secret.expose().to_owned(),
+        ..settings
+    };
+    let running = Sandbox::start(listener, settings)?;
+    let address = format!("http://{}", running.addr);
+    config.providers.payment_url.clone_from(&address);
+    config.providers.shipping_url = address;
+    Ok(running)
+}

@@ -1,0 +1,107 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HEADINGS: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
+
+fn sheet(rows: &[String]) -> Sheet {
+    let text = format!("{HEADINGS}\n{}\n", rows.join("\n"));
+    Sheet::read(text.as_bytes(), &uci()).expect("it can be read")
+}
+
+fn uci() -> Mapping {
+    Mapping::named("uci-online-retail").expect("it comes with the program")
+}
+
+fn row(invoice: &str, sku: &str, quantity: &str, price: &str) -> String {
+    format!("{invoice},{sku},A NAME,{quantity},2010-12-01 08:26:00,{price},17850.0,United Kingdom")
+}
+
+fn lines_of(sheet: &Sheet) -> u64 {
+    sheet.invoices.iter().map(|invoice| invoice.lines.len() as u64).sum()
+}
+
+proptest! {
+    #[test]
+    fn every_row_is_in_an_invoice_or_rejected_and_never_both(
+        rows in prop::collection::vec(("C?[1-4]?", "[aA-bB]?[0-9]?|POST|gift_1", "-?[0-9]{0,2}|x", "-?[0-9]?\\.?[0-9]{0,3}"), 0..60)
+    ) {
+        let rows: Vec<String> = rows.iter().map(|(order, sku, units, price)| row(order, sku, units, price)).collect();
+        let sheet = sheet(&rows);
+        prop_assert_eq!(sheet.rows, rows.len() as u64);
+        prop_assert_eq!(lines_of(&sheet) + sheet.rejected.len() as u64, sheet.rows);
+        let mut lines: Vec<u64> = sheet.rejected.iter().map(|rejected| rejected.line).collect();
+        lines.extend(sheet.invoices.iter().flat_map(|invoice| &invoice.lines).map(|line| line.line));
+        lines.sort_unstable();
+        prop_assert_eq!(lines, (2..2 + rows.len() as u64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut text = HEADINGS.as_bytes().to_vec();
+        text.push(b'\n');
+        text.extend(bytes);
+        let read = Sheet::read(text.as_slice(), &uci());
+        prop_assert!(read.is_ok_and(|sheet| lines_of(&sheet) + sheet.rejected.len() as u64 == sheet.rows));
+    }
+}
+
+#[test]
+fn each_bad_row_is_rejected_for_the_reason_that_applies() {
+    let cases = [
+        (row("1", "", "1", "1.00"), Reason::NoProduct),
+        (row("1", "post", "1", "1.00"), Reason::NotAProduct),
+        (row("1", "gift_0001_20", "1", "1.00"), Reason::NotAProduct),
+        (row("1", "85123A", "0", "1.00"), Reason::QuantityNotPositive),
+        (row("1", "85123A", "-3", "1.00"), Reason::QuantityNotPositive),
+        (row("1", "85123A", "many", "1.00"), Reason::InvalidQuantity),
+        (row("1", "85123A", "1000001", "1.00"), Reason::InvalidQuantity),
+        (row("1", "85123A", "1", "0.0"), Reason::PriceNotPositive),
+        (row("1", "85123A", "1", "-11062.06"), Reason::PriceNotPositive),
+        (row("1", "85123A", "1", "0.001"), Reason::InvalidPrice),
+        (row("1", "Ä", "1", "1.00"), Reason::InvalidSku),
+        (row("", "85123A", "1", "1.00"), Reason::NoOrder),
+        ("1,85123A,A NAME,1,yesterday,1.00,17850.0,".to_owned(), Reason::InvalidTime),
+        ("1".to_owned(), Reason::NoProduct),
+    ];
+    for (row, reason) in cases {
+        let sheet = sheet(std::slice::from_ref(&row));
+        let reasons: Vec<Reason> = sheet.rejected.iter().map(|rejected| rejected.reason).collect();
+        assert_eq!((reasons, sheet.rejected[0].line), (vec![reason], 2), "{row}");
+    }
+}
+
+#[test]
+fn rows_of_one_order_come_together_wherever_they_stand() {
+    let sheet = sheet(&[row("1", "a", "1", "2.1"), row("2", "B", "2", "1.0"), row("1", "A", "3", "2.55")]);
+    let numbers: Vec<&str> = sheet.invoices.iter().map(|invoice| invoice.number.as_str()).collect();
+    assert_eq!(numbers, ["1", "2"]);
+    let units: Vec<u32> = sheet.invoices[0].lines.iter().map(|line| line.units).collect();
+    assert_eq!(units, [1, 3]);
+    let products: Vec<(&str, i64)> =
+        sheet.products.iter().map(|product| (product.sku.as_str(), product.price_minor)).collect();
+    assert_eq!(products, [("A", 210), ("B", 100)]);
+}
+
+#[test]
+fn an_order_that_is_too_long_becomes_numbered_parts() {
+    let rows: Vec<String> = (0..2 * LINES_MAX + 5).map(|_| row("7", "A", "1", "1.00")).collect();
+    let sheet = sheet(&rows);
+    let parts: Vec<(&str, usize)> =
+        sheet.invoices.iter().map(|invoice| (invoice.number.as_str(), invoice.lines.len())).collect();
+    assert_eq!(parts, [("7-1", LINES_MAX), ("7-2", LINES_MAX), ("7-3", 5)]);
+}
+
+#[test]
+fn a_customer_that_is_not_named_is_a_guest() {
+    let sheet = sheet(&["1,A,N,1,2010-12-01 08:26:00,1.0,,UK".to_owned(), row("2", "A", "1", "1.0")]);
+    let customers: Vec<(&str, Named)> =
+        sheet.invoices.iter().map(|invoice| (invoice.customer.as_str(), invoice.customer_named)).collect();
+    assert_eq!(customers, [("GUEST", Named::No), ("17850", Named::Yes)]);
+}
+
+#[test]
+fn a_file_without_a_column_is_refused_with_those_it_has() {
+    let refused = Sheet::read("InvoiceNo,Sku\n1,A\n".as_bytes(), &uci()).expect_err("a column is missing");
+    assert!(refused.to_string().contains("no column 'CustomerID'; it has InvoiceNo, Sku"), "{refused}");
+}
