@@ -1,0 +1,248 @@
+//! Connecting to the server, and telling in one line what is wrong when that is not possible. Never shows a password.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Clock, IdSource, Topology};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use thiserror::Error;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Config, NoTls};
+use uuid::Uuid;
+
+use super::Routing;
+
+/// The oldest release that has everything asked for here.
+const VERSION_MIN: i32 = 15;
+
+/// How to use a server.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// Which queues want which messages.
+    pub topology: Topology,
+    /// Who carries messages from here.
+    pub routing: Routing,
+    /// The time, which tells whether other processes are still alive.
+    pub clock: Arc<dyn Clock>,
+    /// The name of this run of this process; no other may have it.
+    pub instance: Uuid,
+    /// Connections for units of work.
+    pub pool_max: usize,
+    /// Connections for reading.
+    pub readers_max: usize,
+    /// How long to wait for the server, and for a free connection.
+    pub connect_limit: Duration,
+    /// How long a statement may take.
+    pub statement_limit: Duration,
+    /// How long a statement may wait for a row that another transaction has.
+    pub lock_limit: Duration,
+    /// How long what a process has claimed stays its own without a sign of life.
+    pub lease: Duration,
+}
+
+impl PostgresOptions {
+    /// Sixteen connections and four to read; ten seconds for a statement, five for a lock, thirty for a lease.
+    #[must_use]
+    pub fn new(topology: Topology, routing: Routing, clock: Arc<dyn Clock>, ids: &dyn IdSource) -> Self {
+        let instance = ids.next(clock.now());
+        Self {
+            topology,
+            routing,
+            clock,
+            instance,
+            pool_max: 16,
+            readers_max: 4,
+            connect_limit: Duration::from_secs(5),
+            statement_limit: Duration::from_secs(10),
+            lock_limit: Duration::from_secs(5),
+            lease: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a server cannot be used. Each says in one line what to do.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The address is not one.
+    #[error("the database address is not right: {why}; write postgres://user:password@host:port/database")]
+    Address {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nobody answers.
+    #[error("no PostgreSQL server answers at {place}: {source}; start it or correct the address")]
+    Unreachable {
+        /// Hosts and ports.
+        place: String,
+        /// What the system says.
+        source: tokio_postgres::Error,
+    },
+    /// The server does not let us in.
+    #[error(
+        "the PostgreSQL server at {place} refuses the login: {why}; correct user and password or its pg_hba.conf"
+    )]
+    Refused {
+        /// Hosts and ports.
+        place: String,
+        /// What it says.
+        why: String,
+    },
+    /// There is no such database.
+    #[error("there is no database '{database}' at {place}; create it with: createdb {database}")]
+    NoDatabase {
+        /// Hosts and ports.
+        place: String,
+        /// Its name.
+        database: String,
+    },
+    /// The server is from before what is used here.
+    #[error("the server is PostgreSQL {found}, and {VERSION_MIN} or later is needed; upgrade it")]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+    /// The tables are from a later release.
+    #[error(
+        "the database has tables of version {found}, this program knows versions up to {known}; use the newer program that wrote it"
+    )]
+    Newer {
+        /// Its version.
+        found: u32,
+        /// The latest version known here.
+        known: u32,
+    },
+    /// Anything else.
+    #[error("the database cannot be used: {source}")]
+    Unusable {
+        /// What the server says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl ConnectError {
+    /// None of the known mistakes.
+    pub(super) fn unusable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unusable { source: source.into() }
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Units of work: all access is by key, whatever the statistics say about a table that was empty a moment ago.
+    Units,
+    /// Reading: the planner decides.
+    Reads,
+}
+
+/// What the address and the options say.
+pub(super) fn config(address: &str, options: &PostgresOptions) -> Result<Config, ConnectError> {
+    let bad = |why: String| ConnectError::Address { why };
+    if !["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme)) {
+        return Err(bad("it does not begin with postgres://".to_owned()));
+    }
+    let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| {
+        bad(std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string))
+    })?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(bad(
+            "sslmode=require is not supported; reach the server over a private network".to_owned()
+        ));
+    }
+    config.ssl_mode(SslMode::Disable);
+    config.application_name("orderwright");
+    config.connect_timeout(options.connect_limit);
+    config.keepalives_idle(Duration::from_secs(10));
+    let statement = options.statement_limit;
+    set(&mut config, "statement_timeout", &statement.as_millis().to_string());
+    set(&mut config, "lock_timeout", &options.lock_limit.as_millis().to_string());
+    set(&mut config, "idle_in_transaction_session_timeout", &(statement * 3).as_millis().to_string());
+    set(&mut config, "jit", "off");
+    Ok(config)
+}
+
+fn set(config: &mut Config, name: &str, value: &str) {
+    let earlier = config.get_options().unwrap_or_default();
+    let all = format!("{earlier} -c {name}={value}");
+    config.options(all.trim_start());
+}
+
+/// Looks whether the server is there and new enough. Should it be set to forget what it has confirmed, our connections ask
+/// it to remember.
+pub(super) async fn probe(config: &mut Config) -> Result<(), ConnectError> {
+    let unhappy = |error| explain(config, error);
+    let (client, connection) = config.connect(NoTls).await.map_err(unhappy)?;
+    let driver = tokio::spawn(connection);
+    let row = client
+        .query_one(
+            "select current_setting('server_version_num')::integer, current_setting('server_version'),
+                 current_setting('synchronous_commit')",
+            &[],
+        )
+        .await
+        .map_err(unhappy)?;
+    drop(client);
+    drop(driver.await);
+    if row.get::<_, i32>(0) / 10_000 < VERSION_MIN {
+        return Err(ConnectError::TooOld { found: row.get(1) });
+    }
+    if row.get::<_, &str>(2) == "off" {
+        set(config, "synchronous_commit", "on");
+    }
+    Ok(())
+}
+
+/// Connections of one kind, opened as they are needed.
+pub(super) fn pool(config: &Config, purpose: Use, options: &PostgresOptions) -> Pool {
+    let mut config = config.clone();
+    let size = match purpose {
+        Use::Units => {
+            set(&mut config, "plan_cache_mode", "force_generic_plan");
+            set(&mut config, "enable_seqscan", "off");
+            set(&mut config, "enable_hashjoin", "off");
+            set(&mut config, "enable_mergejoin", "off");
+            options.pool_max
+        }
+        Use::Reads => {
+            set(&mut config, "default_transaction_read_only", "on");
+            options.readers_max
+        }
+    };
+    let manager =
+        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    Pool::builder(manager)
+        .max_size(size.max(1))
+        .runtime(Runtime::Tokio1)
+        .create_timeout(Some(options.connect_limit))
+        .wait_timeout(Some(options.connect_limit))
+        .build()
+        .expect("a pool with time limits was given a runtime")
+}
+
+/// Which of the known mistakes an error is.
+pub(super) fn explain(config: &Config, error: tokio_postgres::Error) -> ConnectError {
+    let place = place(config);
+    match error.as_db_error() {
+        Some(said) if said.code().code() == "3D000" => {
+            let database = config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned();
+            ConnectError::NoDatabase { place, database }
+        }
+        Some(said) if said.code().code().starts_with("28") => {
+            ConnectError::Refused { place, why: said.message().to_owned() }
+        }
+        Some(_) => ConnectError::unusable(error),
+        None => ConnectError::Unreachable { place, source: error },
+    }
+}
+
+fn place(config: &Config) -> String {
+    let host = |host: &Host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    };
+    let ports = config.get_ports();
+    let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+    let hosts = config.get_hosts().iter().enumerate();
+    let places: Vec<String> = hosts.map(|(index, name)| format!("{}:{}", host(name), port(index))).collect();
+    places.join(", ")
+}

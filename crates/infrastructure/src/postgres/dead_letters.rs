@@ -1,0 +1,107 @@
+//! Messages that were set aside, as an operator sees them.
+
+use application::ports::{AuditEntry, AuditRepository};
+use async_trait::async_trait;
+use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Unit};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::PostgresStore;
+use super::array::Array;
+use super::column::{Broken, rows_max, time};
+use super::fault::{broken, fault};
+use super::message_rows::{Moved, envelope, message};
+use super::pipeline::Act;
+use super::readers::query;
+
+#[async_trait]
+impl DeadLetters for PostgresStore {
+    async fn list_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        max: usize,
+    ) -> Result<Vec<DeadLetter>, Fault> {
+        let reader = self.reader("dead_letters.list").await?;
+        let rows = query(&reader, "dead_letters.list", LIST, &with(filter, &rows_max(max))).await?;
+        rows.iter().map(dead_letter).collect::<Result<_, _>>().map_err(broken("dead_letters.list"))
+    }
+
+    async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<u64, Fault> {
+        let reader = self.reader("dead_letters.count").await?;
+        let rows = query(&reader, "dead_letters.count", COUNT, &with(filter, &i64::MAX)).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0));
+        count.map(i64::unsigned_abs).map_err(fault("dead_letters.count", super::fault::Taken::GiveUp))
+    }
+
+    async fn redrive(&self, positions: &[i64], actor: &str, now: Timestamp) -> Result<usize, Fault> {
+        let mut unit = self.unit().await?;
+        let sql =
+            concat!("delete from dead_letters where position = any($1) returning position, ", message!());
+        let positions = Array::numbers(positions.iter().copied());
+        let rows = unit.ask(Act::new("dead_letters.redrive", sql, vec![Box::new(positions)])).await?;
+        let redriven = Moved::read_all(&rows).map_err(broken("dead_letters.redrive"))?;
+        let entries: Vec<AuditEntry> = redriven.iter().map(|moved| entry(moved, actor, now)).collect();
+        let count = redriven.len();
+        for moved in redriven {
+            unit.return_to_queue(&moved.queue, Envelope { attempt: 0, ..moved.envelope });
+        }
+        unit.record(&entries).await?;
+        Box::new(unit).commit().await?;
+        Ok(count)
+    }
+}
+
+fn entry(moved: &Moved, actor: &str, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        actor: actor.to_owned(),
+        action: "redrive".to_owned(),
+        subject: format!("dead letter {}", moved.position),
+        note: format!("{} {} to {}", moved.envelope.kind, moved.envelope.id, moved.queue),
+    }
+}
+
+macro_rules! matches_filter {
+    () => {
+        "($1::text is null or queue = $1) and ($2::text is null or kind = $2)
+             and ($3::text is null or strpos(reason, $3) > 0) and ($4::uuid is null or message_id = $4)
+             and position > $5"
+    };
+}
+
+const LIST: &str = concat!(
+    "select position, reason, died_at, ",
+    message!(),
+    " from dead_letters where ",
+    matches_filter!(),
+    " order by position limit $6"
+);
+
+const COUNT: &str =
+    concat!("select count(*) from dead_letters where ", matches_filter!(), " and $6::bigint > 0");
+
+/// The values of a filter and a bound behind them.
+fn with<'a>(filter: &'a DeadLetterFilter, max: &'a i64) -> Vec<Box<dyn ToSql + Sync + Send + 'a>> {
+    let id: Option<Uuid> = filter.message_id.map(|id| id.0);
+    vec![
+        Box::new(filter.queue.as_deref()),
+        Box::new(filter.kind.as_deref()),
+        Box::new(filter.reason_contains.as_deref()),
+        Box::new(id),
+        Box::new(filter.after.unwrap_or(0)),
+        Box::new(*max),
+    ]
+}
+
+fn dead_letter(row: &Row) -> Result<DeadLetter, Broken> {
+    let (queue, envelope) = envelope(row, 3)?;
+    Ok(DeadLetter {
+        position: row.try_get(0)?,
+        queue,
+        envelope,
+        reason: row.try_get(1)?,
+        died_at: time(row, 2)?,
+    })
+}

@@ -1,0 +1,189 @@
+//! Stock and its ledger. Counters and movements are only ever written together, and the arithmetic is the domain's.
+
+use application::ports::InventoryRepository;
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{Inventory, MovementCause, ProductId, Rejection, StockCounters, StockMovement};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::PostgresUnit;
+use super::array::Array;
+use super::column::{Broken, rows_max, time};
+use super::fault::{CHANGED, broken};
+use super::pipeline::Act;
+
+#[async_trait]
+impl InventoryRepository for PostgresUnit {
+    async fn lock(&mut self, ids: &[ProductId]) -> Result<Vec<Inventory>, Fault> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.ask(select(ids)).await?;
+        read_all(&rows).map_err(broken("inventory.lock"))
+    }
+
+    async fn store(
+        &mut self,
+        changed: &[Inventory],
+        movements: &[StockMovement],
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        for inventory in changed {
+            inventory.check().map_err(|error| Fault::give_up("inventory.store", error))?;
+        }
+        if !changed.is_empty() {
+            self.later(update(changed));
+        }
+        if !movements.is_empty() {
+            self.later(append(movements, at));
+        }
+        Ok(())
+    }
+
+    async fn update_available_stock(
+        &mut self,
+        changes: &[(ProductId, i64, MovementCause)],
+        at: Timestamp,
+    ) -> Result<Result<Vec<Inventory>, Rejection>, Fault> {
+        let ids: Vec<ProductId> = changes.iter().map(|(id, _, _)| *id).collect();
+        let mut stock = self.lock(&ids).await?;
+        match decide(&mut stock, changes, at)? {
+            Err(rejection) => Ok(Err(rejection)),
+            Ok(movements) => {
+                self.store(&stock, &movements, at).await?;
+                Ok(Ok(stock))
+            }
+        }
+    }
+}
+
+/// The movements that the changes amount to, applied to `stock`; or the first that cannot be.
+fn decide(
+    stock: &mut [Inventory],
+    changes: &[(ProductId, i64, MovementCause)],
+    at: Timestamp,
+) -> Result<Result<Vec<StockMovement>, Rejection>, Fault> {
+    let mut movements = Vec::with_capacity(changes.len());
+    for (id, units, cause) in changes {
+        let Some(inventory) = stock.iter_mut().find(|inventory| inventory.product_id() == *id) else {
+            return Err(Fault::give_up("inventory.update", format!("no stock row for product {id}")));
+        };
+        let applied = movement(inventory, *units, cause)
+            .and_then(|movement| inventory.apply(&movement, at).map(|()| movement));
+        match applied {
+            Ok(movement) => movements.push(movement),
+            Err(rejection) => return Ok(Err(rejection)),
+        }
+    }
+    Ok(Ok(movements))
+}
+
+/// What comes in with a catalogue is received; what a person books is a correction of the count.
+fn movement(inventory: &Inventory, units: i64, cause: &MovementCause) -> Result<StockMovement, Rejection> {
+    match cause {
+        MovementCause::Adjustment { reason } => inventory.adjust(units, reason),
+        MovementCause::Import(_) | MovementCause::Order(_) => inventory.receive(units, cause.clone()),
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "product_id, available_stock, reserved_stock, shipped, received, adjusted, reorder_level, last_updated"
+    };
+}
+
+fn select(ids: &[ProductId]) -> Act {
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from inventory where product_id = any($1) order by product_id for update"
+    );
+    Act::new("inventory.lock", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
+}
+
+/// Stock at or below its reorder level, in product order.
+pub(super) fn low(max: usize) -> Act {
+    let sql = concat!("select ", columns!(), " from inventory where is_low order by product_id limit $1");
+    Act::new("products.get_low_stock", sql, vec![Box::new(rows_max(max))])
+}
+
+/// Reads stock rows.
+pub(super) fn read_all(rows: &[Row]) -> Result<Vec<Inventory>, Broken> {
+    rows.iter().map(inventory).collect()
+}
+
+fn inventory(row: &Row) -> Result<Inventory, Broken> {
+    let counters = StockCounters {
+        available: row.try_get(1)?,
+        reserved: row.try_get(2)?,
+        shipped: row.try_get(3)?,
+        received: row.try_get(4)?,
+        adjusted: row.try_get(5)?,
+    };
+    let id = ProductId(row.try_get(0)?);
+    Ok(Inventory::restore(id, counters, row.try_get(6)?, time(row, 7)?)?)
+}
+
+fn update(changed: &[Inventory]) -> Act {
+    let sql = "with moved as (
+             update inventory i set available_stock = n.available, reserved_stock = n.reserved, shipped = n.shipped,
+                 received = n.received, adjusted = n.adjusted, reorder_level = n.reorder_level,
+                 last_updated = n.last_updated
+             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                 $7::bigint[], $8::bigint[])
+                 as n (id, available, reserved, shipped, received, adjusted, reorder_level, last_updated)
+             where i.product_id = n.id returning 1
+         )
+         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $9, 'inventory.store')";
+    let counters = |of: fn(StockCounters) -> i64| {
+        Box::new(Array::numbers(changed.iter().map(|inventory| of(inventory.counters()))))
+    };
+    Act::new(
+        "inventory.store",
+        sql,
+        vec![
+            Box::new(Array::uuids(changed.iter().map(|inventory| inventory.product_id().0))),
+            counters(|counters| counters.available),
+            counters(|counters| counters.reserved),
+            counters(|counters| counters.shipped),
+            counters(|counters| counters.received),
+            counters(|counters| counters.adjusted),
+            Box::new(Array::numbers(changed.iter().map(Inventory::reorder_level))),
+            Box::new(Array::times(changed.iter().map(Inventory::last_updated))),
+            Box::new(CHANGED),
+        ],
+    )
+}
+
+fn append(movements: &[StockMovement], at: Timestamp) -> Act {
+    let sql = "insert into stock_movements (product_id, kind, quantity, cause, order_id, note, at)
+         select product_id, kind, quantity, cause, order_id, note, $7
+         from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::uuid[], $6::text[]) with ordinality
+             as fresh (product_id, kind, quantity, cause, order_id, note, ordinal)
+         order by ordinal";
+    let (mut cause, mut order_id, mut note) = (Array::of_texts(), Array::of_uuids(), Array::of_texts());
+    for movement in movements {
+        let (kind, order, why) = match &movement.cause {
+            MovementCause::Order(id) => ("order", Some(id.0), None),
+            MovementCause::Adjustment { reason } => ("adjustment", None, Some(reason.as_str())),
+            MovementCause::Import(name) => ("import", None, Some(name.as_str())),
+        };
+        cause.push_text(kind);
+        order_id.push_uuid_or_null(order);
+        note.push_text_or_null(why);
+    }
+    Act::new(
+        "inventory.store",
+        sql,
+        vec![
+            Box::new(Array::uuids(movements.iter().map(|movement| movement.product_id.0))),
+            Box::new(Array::texts(movements.iter().map(|movement| movement.kind.as_str()))),
+            Box::new(Array::numbers(movements.iter().map(|movement| movement.quantity))),
+            Box::new(cause),
+            Box::new(order_id),
+            Box::new(note),
+            Box::new(at.as_microsecond()),
+        ],
+    )
+}

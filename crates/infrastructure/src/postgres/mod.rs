@@ -1,0 +1,37 @@
+//! The store on a PostgreSQL server that several processes share, with the same guarantees as the embedded one. Writes go
+//! as whole sets, rows are locked in the order of their ids, and what a process works on is claimed in the database.
+//! Never decides anything about orders, and never reads a clock.
+
+mod array;
+mod column;
+mod connect;
+mod dead_letters;
+mod fault;
+mod feed;
+mod history;
+mod housekeeping;
+mod idempotency;
+mod inbox;
+mod inventory;
+mod keeper;
+mod message_rows;
+mod orders;
+mod outbox;
+mod payments;
+mod pipeline;
+mod products;
+mod queue;
+mod readers;
+mod relay;
+mod sagas;
+mod schema;
+mod shipments;
+mod store;
+mod tally;
+mod timers;
+mod unit;
+
+pub use crate::sqlite::{Retention, Routing, Swept};
+pub use connect::{ConnectError, PostgresOptions};
+pub use store::PostgresStore;
+pub use unit::PostgresUnit;

@@ -1,0 +1,276 @@
+//! Outgoing messages, settled deliveries, and messages that wait: what the bus writes in a unit of work.
+//! What a unit publishes is written with its commit, claimed for this process as far as somebody here reads its queue, and
+//! handed over in memory once it is durable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bus::{CorrelationId, Disposition, Envelope, Fault, Settlement};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::array::Array;
+use super::column::rows_max;
+use super::fault::{STALE, broken};
+use super::message_rows::{MessageColumns, Moved, message};
+use super::pipeline::{Act, Param};
+use super::queue::{self, Reservation};
+use super::store::Shared;
+use super::tally::Tallied;
+use super::{PostgresUnit, Routing};
+
+/// The queue of a row that a relay takes to a broker, which knows the queues itself.
+pub(super) const NO_QUEUE: &str = "";
+
+/// What a unit publishes.
+#[derive(Default)]
+pub(super) struct Outgoing(Vec<(Arc<str>, Arc<Envelope>)>);
+
+/// Room for what a unit publishes, by queue.
+pub(super) type Claims = BTreeMap<Arc<str>, Reservation>;
+
+impl Outgoing {
+    /// Makes room in memory for as many rows as there may be.
+    pub(super) fn claims(&self, shared: &Shared) -> Claims {
+        let mut wanted: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        for (queue, _) in &self.0 {
+            *wanted.entry(queue).or_default() += 1;
+        }
+        let claim = |(name, count): (&Arc<str>, usize)| {
+            let queue = shared.queues.get(name)?;
+            Some((Arc::clone(name), queue.reserve(count)))
+        };
+        wanted.into_iter().filter_map(claim).collect()
+    }
+
+    /// The statement that writes the rows and returns their positions; none if there are none.
+    pub(super) fn store(&self, claims: &Claims, instance: Uuid) -> Option<Act> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut columns = MessageColumns::new();
+        let mut claimed_by = Array::of_uuids();
+        for ((queue, envelope), claimed) in self.0.iter().zip(self.claimed(claims)) {
+            columns.push(queue, envelope, envelope.attempt);
+            claimed_by.push_uuid_or_null(claimed.then_some(instance));
+        }
+        let sql = concat!(
+            "insert into outbox (",
+            message!(),
+            ", claimed_by) select ",
+            message!(),
+            ", claimed_by
+             from unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[],
+                 $8::bigint[], $9::bigint[], $10::bytea[], $11::uuid[]) with ordinality as messages (",
+            message!(),
+            ", claimed_by, ordinal)
+             order by ordinal returning position"
+        );
+        Some(Act::new("outbox.publish", sql, columns.params(vec![Box::new(claimed_by)])))
+    }
+
+    /// Passes the claimed rows to their queues, now that they are durable, and tells of the others. Positions were given in
+    /// order, so the least is the first message's.
+    pub(super) fn hand_over(&mut self, shared: &Shared, claims: &Claims, positions: &[Row]) {
+        let mut positions: Vec<i64> = positions.iter().filter_map(|row| row.try_get(0).ok()).collect();
+        positions.sort_unstable();
+        let claimed: Vec<bool> = self.claimed(claims).collect();
+        let mut rows: BTreeMap<Arc<str>, Vec<queue::Row>> = BTreeMap::new();
+        for (((name, envelope), claimed), position) in self.0.drain(..).zip(claimed).zip(positions) {
+            let rows = rows.entry(name).or_default();
+            if claimed {
+                rows.push(queue::Row { position, envelope });
+            }
+        }
+        for (name, rows) in rows {
+            let Some(claim) = claims.get(&name) else { continue };
+            let left_over = claim.wanted > rows.len();
+            claim.queue.push(rows);
+            if left_over {
+                claim.queue.spill();
+                shared.errands.announce(&name);
+            }
+        }
+    }
+
+    /// For each message whether it is claimed: in each queue the first, as far as there is room.
+    fn claimed(&self, claims: &Claims) -> impl Iterator<Item = bool> {
+        let mut granted: BTreeMap<Arc<str>, usize> =
+            claims.iter().map(|(name, claim)| (Arc::clone(name), claim.granted)).collect();
+        self.0.iter().map(move |(name, _)| match granted.get_mut(name) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            Some(_) | None => false,
+        })
+    }
+}
+
+impl PostgresUnit {
+    pub(super) fn publish_all(&mut self, envelopes: Vec<Envelope>) {
+        let shared = Arc::clone(&self.shared);
+        for envelope in envelopes {
+            let envelope = Arc::new(envelope);
+            match shared.routing {
+                Routing::Outbox => self.publish_to(&Arc::from(NO_QUEUE), envelope),
+                Routing::Store => {
+                    for queue in shared.topology.queues(&envelope.kind) {
+                        self.publish_to(queue, Arc::clone(&envelope));
+                    }
+                }
+            }
+        }
+    }
+
+    fn publish_to(&mut self, queue: &Arc<str>, envelope: Arc<Envelope>) {
+        self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
+        self.outgoing.0.push((Arc::clone(queue), envelope));
+    }
+
+    /// Puts a message back: into its queue, or on its way to the broker.
+    pub(super) fn return_to_queue(&mut self, queue: &Arc<str>, envelope: Envelope) {
+        match self.shared.routing {
+            Routing::Store => self.publish_to(queue, Arc::new(envelope)),
+            Routing::Outbox => self.publish_to(&Arc::from(NO_QUEUE), Arc::new(envelope)),
+        }
+    }
+
+    pub(super) fn settle_all(&mut self, settlements: &[Settlement]) {
+        if settlements.is_empty() {
+            return;
+        }
+        if self.shared.routing == Routing::Store {
+            let positions = settlements.iter().map(|settlement| settlement.delivery.receipt.token);
+            self.later(remove_delivered(positions, self.shared.instance));
+            for settlement in settlements {
+                let queue = Arc::clone(&settlement.delivery.receipt.queue);
+                self.tally.add(Tallied::Queued(queue), -1);
+            }
+        }
+        self.delay(settlements);
+        self.bury(settlements);
+    }
+
+    /// Writes the rows of what comes again.
+    fn delay(&mut self, settlements: &[Settlement]) {
+        let mut columns = MessageColumns::new();
+        let (mut waiting, mut due_at, mut why) = (Array::of_texts(), Array::of_numbers(), Array::of_texts());
+        let mut count = 0;
+        for settlement in settlements {
+            let (kind, due, reason) = match &settlement.disposition {
+                Disposition::Redeliver { due_at, reason } => ("delayed", due_at, Some(reason.as_str())),
+                Disposition::Park { until } => ("parked", until, None),
+                Disposition::Done | Disposition::DeadLetter { .. } => continue,
+            };
+            let envelope = &settlement.delivery.envelope;
+            let attempt = envelope.attempt.saturating_add(u32::from(reason.is_some()));
+            columns.push(&settlement.delivery.receipt.queue, envelope, attempt);
+            waiting.push_text(kind);
+            due_at.push_time(*due);
+            why.push_text_or_null(reason);
+            count += 1;
+        }
+        if count > 0 {
+            let own: Vec<Param> = vec![Box::new(waiting), Box::new(due_at), Box::new(why)];
+            self.later(Act::new("outbox.settle", DELAY, columns.params(own)));
+        }
+    }
+
+    /// Writes the rows of what goes to the dead letters.
+    fn bury(&mut self, settlements: &[Settlement]) {
+        let mut columns = MessageColumns::new();
+        let (mut reasons, mut died_at) = (Array::of_texts(), Array::of_numbers());
+        let mut count = 0;
+        for settlement in settlements {
+            let Disposition::DeadLetter { reason } = &settlement.disposition else { continue };
+            let envelope = &settlement.delivery.envelope;
+            let attempt = envelope.attempt.saturating_add(1);
+            columns.push(&settlement.delivery.receipt.queue, envelope, attempt);
+            reasons.push_text(reason);
+            died_at.push_time(settlement.at);
+            count += 1;
+        }
+        if count > 0 {
+            let own: Vec<Param> = vec![Box::new(reasons), Box::new(died_at)];
+            self.later(Act::new("outbox.settle", BURY, columns.params(own)));
+        }
+    }
+
+    pub(super) async fn unpark_all(&mut self, correlations: &[CorrelationId]) -> Result<usize, Fault> {
+        if correlations.is_empty() {
+            return Ok(0);
+        }
+        let sql = concat!(
+            "delete from delayed_messages where waiting = 'parked' and correlation_id = any($1) returning position, ",
+            message!()
+        );
+        let wanted = Array::uuids(correlations.iter().map(|correlation| correlation.0));
+        let rows = self.ask(Act::new("outbox.unpark", sql, vec![Box::new(wanted)])).await?;
+        let parked = Moved::read_all(&rows).map_err(broken("outbox.unpark"))?;
+        Ok(self.send_again(parked))
+    }
+
+    pub(super) async fn requeue_all_due(&mut self, now: Timestamp, max: usize) -> Result<usize, Fault> {
+        let sql = concat!(
+            "with due as (
+                 select position as place from delayed_messages where due_at <= $1
+                 order by due_at, position limit $2 for update skip locked
+             )
+             delete from delayed_messages using due where position = due.place returning position, ",
+            message!()
+        );
+        let params: Vec<Param> = vec![Box::new(now.as_microsecond()), Box::new(rows_max(max))];
+        let rows = self.ask(Act::new("outbox.requeue", sql, params)).await?;
+        let due = Moved::read_all(&rows).map_err(broken("outbox.requeue"))?;
+        Ok(self.send_again(due))
+    }
+
+    fn send_again(&mut self, waiting: Vec<Moved>) -> usize {
+        let count = waiting.len();
+        for moved in waiting {
+            self.return_to_queue(&moved.queue, moved.envelope);
+        }
+        count
+    }
+}
+
+const DELAY: &str = concat!(
+    "insert into delayed_messages (",
+    message!(),
+    ", waiting, due_at, reason)
+     select ",
+    message!(),
+    ", waiting, due_at, reason
+     from unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[],
+         $9::bigint[], $10::bytea[], $11::text[], $12::bigint[], $13::text[]) with ordinality as messages (",
+    message!(),
+    ", waiting, due_at, reason, ordinal)
+     order by ordinal"
+);
+
+const BURY: &str = concat!(
+    "insert into dead_letters (",
+    message!(),
+    ", reason, died_at)
+     select ",
+    message!(),
+    ", reason, died_at
+     from unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[],
+         $9::bigint[], $10::bytea[], $11::text[], $12::bigint[]) with ordinality as messages (",
+    message!(),
+    ", reason, died_at, ordinal)
+     order by ordinal"
+);
+
+/// Fails if a delivery is not there any more, or is another process's by now.
+fn remove_delivered(positions: impl Iterator<Item = i64>, instance: Uuid) -> Act {
+    let sql = "with gone as (delete from outbox where position = any($1) and claimed_by = $2 returning 1)
+         select require_rows((select count(*) from gone), cardinality($1::bigint[]), $3, 'outbox.settle')";
+    Act::new(
+        "outbox.settle",
+        sql,
+        vec![Box::new(Array::numbers(positions)), Box::new(instance), Box::new(STALE)],
+    )
+}

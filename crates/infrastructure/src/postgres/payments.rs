@@ -1,0 +1,153 @@
+//! Payments, one for each order. The key of each is stored before the gateway is called.
+
+use application::ports::PaymentRepository;
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{OrderId, Payment};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::array::Array;
+use super::column::{Broken, count, money, name};
+use super::fault::{CHANGED, broken};
+use super::pipeline::Act;
+use super::tally::Tallied;
+use super::{PostgresUnit, sagas};
+
+#[async_trait]
+impl PaymentRepository for PostgresUnit {
+    async fn insert(&mut self, payments: &[Payment], at: Timestamp) -> Result<(), Fault> {
+        checked(payments, "payments.insert")?;
+        if !payments.is_empty() {
+            self.later(insert(payments, at));
+        }
+        payments.iter().for_each(|payment| self.tally_money(payment));
+        Ok(())
+    }
+
+    async fn get(&mut self, order_ids: &[OrderId]) -> Result<Vec<Payment>, Fault> {
+        if order_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.later(sagas::lock(order_ids));
+        let rows = self.ask(select(order_ids)).await?;
+        let found =
+            rows.iter().map(payment).collect::<Result<Vec<_>, _>>().map_err(broken("payments.get"))?;
+        checked(&found, "payments.get")?;
+        let money = |payment: &Payment| (payment.order_id, (payment.captured_minor, payment.refunded_minor));
+        self.before.payments.extend(found.iter().map(money));
+        Ok(found)
+    }
+
+    async fn update(&mut self, payments: &[Payment], at: Timestamp) -> Result<(), Fault> {
+        checked(payments, "payments.update")?;
+        if payments.is_empty() {
+            return Ok(());
+        }
+        self.read_unread_payments(payments).await?;
+        self.later(update(payments, at));
+        payments.iter().for_each(|payment| self.tally_money(payment));
+        Ok(())
+    }
+}
+
+impl PostgresUnit {
+    /// A payment that is stored without having been read here is looked at first, for the sake of the counts.
+    async fn read_unread_payments(&mut self, payments: &[Payment]) -> Result<(), Fault> {
+        let unread = payments.iter().filter(|payment| !self.before.payments.contains_key(&payment.order_id));
+        let unread: Vec<OrderId> = unread.map(|payment| payment.order_id).collect();
+        PaymentRepository::get(self, &unread).await.map(drop)
+    }
+
+    fn tally_money(&mut self, payment: &Payment) {
+        let after = (payment.captured_minor, payment.refunded_minor);
+        let (captured, refunded) = self.before.payments.insert(payment.order_id, after).unwrap_or_default();
+        let currency = payment.amount.currency;
+        self.tally.add(Tallied::Captured(currency), after.0 - captured);
+        self.tally.add(Tallied::Refunded(currency), after.1 - refunded);
+    }
+}
+
+fn checked(payments: &[Payment], operation: &'static str) -> Result<(), Fault> {
+    payments.iter().try_for_each(Payment::check).map_err(|error| Fault::give_up(operation, error))
+}
+
+fn insert(payments: &[Payment], at: Timestamp) -> Act {
+    let sql = "insert into payments (order_id, idempotency_key, status, amount_minor, currency, captured_minor,
+             refunded_minor, provider_reference, attempts, decline_code, created_at, updated_at)
+         select id, key, status, amount, currency, captured, refunded, reference, attempts, decline_code, $11, $11
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+             $8::text[], $9::bigint[], $10::text[])
+             as fresh (id, key, status, amount, currency, captured, refunded, reference, attempts, decline_code)";
+    Act::new(
+        "payments.insert",
+        sql,
+        vec![
+            Box::new(Array::uuids(payments.iter().map(|payment| payment.order_id.0))),
+            Box::new(Array::texts(payments.iter().map(|payment| payment.key.as_str()))),
+            Box::new(Array::texts(payments.iter().map(|payment| payment.status.as_str()))),
+            Box::new(Array::numbers(payments.iter().map(|payment| payment.amount.minor))),
+            Box::new(Array::texts(payments.iter().map(|payment| payment.amount.currency.code()))),
+            Box::new(Array::numbers(payments.iter().map(|payment| payment.captured_minor))),
+            Box::new(Array::numbers(payments.iter().map(|payment| payment.refunded_minor))),
+            Box::new(Array::texts_or_null(
+                payments.iter().map(|payment| payment.provider_reference.as_deref()),
+            )),
+            Box::new(Array::numbers(payments.iter().map(|payment| i64::from(payment.attempts)))),
+            Box::new(Array::texts_or_null(payments.iter().map(|payment| payment.decline_code.as_deref()))),
+            Box::new(at.as_microsecond()),
+        ],
+    )
+    .conflict_if_taken()
+}
+
+fn select(order_ids: &[OrderId]) -> Act {
+    let sql =
+        "select order_id, idempotency_key, status, amount_minor, currency, captured_minor, refunded_minor,
+             provider_reference, attempts, decline_code
+         from payments where order_id = any($1) order by order_id";
+    Act::new("payments.get", sql, vec![Box::new(Array::uuids(order_ids.iter().map(|id| id.0)))])
+}
+
+fn payment(row: &Row) -> Result<Payment, Broken> {
+    Ok(Payment {
+        order_id: OrderId(row.try_get(0)?),
+        key: row.try_get(1)?,
+        status: name(row, 2)?,
+        amount: money(row, 3)?,
+        captured_minor: row.try_get(5)?,
+        refunded_minor: row.try_get(6)?,
+        provider_reference: row.try_get(7)?,
+        attempts: count(row, 8)?,
+        decline_code: row.try_get(9)?,
+    })
+}
+
+fn update(payments: &[Payment], at: Timestamp) -> Act {
+    let sql = "with moved as (
+             update payments p set status = n.status, captured_minor = n.captured, refunded_minor = n.refunded,
+                 provider_reference = n.reference, attempts = n.attempts, decline_code = n.decline_code,
+                 updated_at = greatest(p.updated_at, $8)
+             from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[])
+                 as n (id, status, captured, refunded, reference, attempts, decline_code)
+             where p.order_id = n.id returning 1
+         )
+         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $9, 'payments.update')";
+    Act::new(
+        "payments.update",
+        sql,
+        vec![
+            Box::new(Array::uuids(payments.iter().map(|payment| payment.order_id.0))),
+            Box::new(Array::texts(payments.iter().map(|payment| payment.status.as_str()))),
+            Box::new(Array::numbers(payments.iter().map(|payment| payment.captured_minor))),
+            Box::new(Array::numbers(payments.iter().map(|payment| payment.refunded_minor))),
+            Box::new(Array::texts_or_null(
+                payments.iter().map(|payment| payment.provider_reference.as_deref()),
+            )),
+            Box::new(Array::numbers(payments.iter().map(|payment| i64::from(payment.attempts)))),
+            Box::new(Array::texts_or_null(payments.iter().map(|payment| payment.decline_code.as_deref()))),
+            Box::new(at.as_microsecond()),
+            Box::new(CHANGED),
+        ],
+    )
+}

@@ -1,0 +1,122 @@
+//! The catalogue. A product enters together with its empty stock.
+
+use application::ports::ProductRepository;
+use async_trait::async_trait;
+use bus::Fault;
+use domain::{Inventory, Product, ProductId, Sku};
+use tokio_postgres::Row;
+
+use super::array::Array;
+use super::column::{Broken, money, name, time};
+use super::fault::broken;
+use super::pipeline::Act;
+use super::{PostgresUnit, inventory};
+
+#[async_trait]
+impl ProductRepository for PostgresUnit {
+    async fn get_by_ids(&mut self, ids: &[ProductId]) -> Result<Vec<Product>, Fault> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = Array::uuids(ids.iter().map(|id| id.0));
+        read_all(&self.ask(Act::new("products.get", BY_ID, vec![Box::new(ids)])).await?)
+    }
+
+    async fn get_by_skus(&mut self, skus: &[Sku]) -> Result<Vec<Product>, Fault> {
+        if skus.is_empty() {
+            return Ok(Vec::new());
+        }
+        let skus = Array::texts(skus.iter().map(Sku::as_str));
+        read_all(&self.ask(Act::new("products.get", BY_SKU, vec![Box::new(skus)])).await?)
+    }
+
+    async fn upsert(&mut self, products: &[Product]) -> Result<(), Fault> {
+        for product in products {
+            product.check().map_err(|error| Fault::give_up("products.upsert", error))?;
+        }
+        if !products.is_empty() {
+            self.later(upsert(products));
+            self.later(stock(products));
+        }
+        Ok(())
+    }
+
+    async fn get_low_stock_products(&mut self, max: usize) -> Result<Vec<Inventory>, Fault> {
+        let rows = self.ask(inventory::low(max)).await?;
+        inventory::read_all(&rows).map_err(broken("products.get_low_stock"))
+    }
+}
+
+const BY_ID: &str =
+    "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at
+     from products where product_id = any($1)";
+const BY_SKU: &str =
+    "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at
+     from products where sku = any($1)";
+
+fn read_all(rows: &[Row]) -> Result<Vec<Product>, Fault> {
+    let found = rows.iter().map(product).collect::<Result<Vec<_>, _>>().map_err(broken("products.get"))?;
+    for product in &found {
+        product.check().map_err(|error| Fault::give_up("products.get", error))?;
+    }
+    Ok(found)
+}
+
+fn product(row: &Row) -> Result<Product, Broken> {
+    Ok(Product {
+        id: ProductId(row.try_get(0)?),
+        sku: name(row, 1)?,
+        name: row.try_get(2)?,
+        description: row.try_get(3)?,
+        price: money(row, 4)?,
+        availability: name(row, 6)?,
+        created_at: time(row, 7)?,
+        updated_at: time(row, 8)?,
+    })
+}
+
+/// In order of ids; of one that is there twice the last counts.
+fn upsert(products: &[Product]) -> Act {
+    let sql = "insert into products (product_id, sku, name, description, price_minor, currency, availability, created_at,
+             updated_at)
+         select distinct on (id) id, sku, title, description, price, currency, availability, created_at, updated_at
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
+             $8::bigint[], $9::bigint[]) with ordinality
+             as fresh (id, sku, title, description, price, currency, availability, created_at, updated_at, ordinal)
+         order by id, ordinal desc
+         on conflict (product_id) do update set sku = excluded.sku, name = excluded.name,
+             description = excluded.description, price_minor = excluded.price_minor,
+             currency = excluded.currency, availability = excluded.availability,
+             updated_at = greatest(products.created_at, excluded.updated_at)";
+    Act::new(
+        "products.upsert",
+        sql,
+        vec![
+            Box::new(Array::uuids(products.iter().map(|product| product.id.0))),
+            Box::new(Array::texts(products.iter().map(|product| product.sku.as_str()))),
+            Box::new(Array::texts(products.iter().map(|product| product.name.as_str()))),
+            Box::new(Array::texts(products.iter().map(|product| product.description.as_str()))),
+            Box::new(Array::numbers(products.iter().map(|product| product.price.minor))),
+            Box::new(Array::texts(products.iter().map(|product| product.price.currency.code()))),
+            Box::new(Array::texts(products.iter().map(|product| product.availability.as_str()))),
+            Box::new(Array::times(products.iter().map(|product| product.created_at))),
+            Box::new(Array::times(products.iter().map(|product| product.updated_at))),
+        ],
+    )
+}
+
+fn stock(products: &[Product]) -> Act {
+    let sql = "insert into inventory (product_id, available_stock, reserved_stock, shipped, received, adjusted,
+             reorder_level, last_updated)
+         select distinct on (id) id, 0, 0, 0, 0, 0, 0, at from unnest($1::uuid[], $2::bigint[]) as fresh (id, at)
+         order by id
+         on conflict (product_id) do nothing";
+    Act::new(
+        "products.upsert",
+        sql,
+        vec![
+            Box::new(Array::uuids(products.iter().map(|product| product.id.0))),
+            Box::new(Array::times(products.iter().map(|product| product.updated_at))),
+        ],
+    )
+}

@@ -1,0 +1,161 @@
+//! What the rows alone can tell about the five invariants. Looks at everything; repairs nothing.
+
+use application::ports::BrokenInvariantView;
+use bus::Fault;
+use deadpool_postgres::Object;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::super::Routing;
+use super::super::column::{Broken, rows_max};
+use super::{Value, query, views};
+
+/// Up to `max` things that are not as they must be, over all invariants.
+pub(super) async fn all(
+    client: &Object,
+    routing: Routing,
+    now: Timestamp,
+    max: usize,
+) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let mut broken = silent(client, routing, now, max).await?;
+    broken.extend(unbalanced(client, max).await?);
+    broken.extend(ledger(client, max).await?);
+    broken.extend(misreserved(client, max).await?);
+    broken.extend(disagreeing(client, max).await?);
+    broken.truncate(max);
+    Ok(broken)
+}
+
+/// With a broker, a message may be there and not here; a saga that has not moved for this long should have a timer at
+/// least.
+const ON_ITS_WAY_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+/// First invariant: an order under way has something to come for it.
+async fn silent(
+    client: &Object,
+    routing: Routing,
+    now: Timestamp,
+    max: usize,
+) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let unmoved_since = match routing {
+        Routing::Store => Timestamp::MAX,
+        Routing::Outbox => now.saturating_sub(ON_ITS_WAY_MAX).unwrap_or(Timestamp::MIN),
+    };
+    let sql = "select s.correlation_id, s.state from order_saga s
+         where s.is_open and s.state <> 'needs_attention' and s.updated_at < $2
+             and not exists (select from timers t where t.correlation_id = s.correlation_id)
+             and not exists (select from outbox m where m.correlation_id = s.correlation_id)
+             and not exists (select from delayed_messages d where d.correlation_id = s.correlation_id)
+         order by s.correlation_id limit $1";
+    find(client, sql, vec![Box::new(rows_max(max)), Box::new(unmoved_since.as_microsecond())], |row| {
+        let state: &str = row.try_get(1)?;
+        order_breaks(1, row, format!("is {state}, and no timer or message will ever move it"))
+    })
+    .await
+}
+
+/// Second invariant: money held is the total if the goods went out, and nothing if the order was called off.
+async fn unbalanced(client: &Object, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let sql = "select o.order_id, o.status, o.total_minor, o.currency, coalesce(p.captured_minor - p.refunded_minor, 0)
+         from orders o
+         left join payments p on p.order_id = o.order_id
+         left join order_saga s on s.correlation_id = o.order_id
+         where (o.status in ('shipped', 'delivered')
+                 and coalesce(p.captured_minor - p.refunded_minor, 0) <> o.total_minor)
+             or (o.status = 'cancelled' and coalesce(p.captured_minor - p.refunded_minor, 0) <> 0
+                 and s.state = 'failed' and s.payment <> 'waived')
+         order by o.order_id limit $1";
+    find(client, sql, vec![Box::new(rows_max(max))], |row| {
+        let (status, total): (&str, i64) = (row.try_get(1)?, row.try_get(2)?);
+        let (currency, held): (&str, i64) = (row.try_get(3)?, row.try_get(4)?);
+        let wanted = if status == "cancelled" { 0 } else { total };
+        order_breaks(2, row, format!("is {status} and {held} {currency} minor units are held, not {wanted}"))
+    })
+    .await
+}
+
+/// Third invariant, first half: the counters of a product are the sums of its ledger.
+pub(super) async fn ledger(client: &Object, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let sql = "with sums as (
+             select product_id,
+                 sum(case kind when 'received' then quantity when 'adjusted' then quantity when 'reserved' then -quantity
+                     when 'released' then quantity else 0 end)::bigint as available,
+                 sum(case kind when 'reserved' then quantity when 'released' then -quantity when 'shipped' then -quantity
+                     else 0 end)::bigint as reserved,
+                 sum(case kind when 'shipped' then quantity else 0 end)::bigint as shipped
+             from stock_movements group by product_id
+         )
+         select i.product_id, i.available_stock, i.reserved_stock, i.shipped,
+             coalesce(l.available, 0), coalesce(l.reserved, 0), coalesce(l.shipped, 0)
+         from inventory i left join sums l on l.product_id = i.product_id
+         where i.available_stock <> coalesce(l.available, 0) or i.reserved_stock <> coalesce(l.reserved, 0)
+             or i.shipped <> coalesce(l.shipped, 0)
+         order by i.product_id limit $1";
+    find(client, sql, vec![Box::new(rows_max(max))], |row| {
+        let units = |first: usize| -> Result<[i64; 3], Broken> {
+            Ok([row.try_get(first)?, row.try_get(first + 1)?, row.try_get(first + 2)?])
+        };
+        let ([available, reserved, shipped], [a, r, s]) = (units(1)?, units(4)?);
+        let detail = format!(
+            "has {available} available, {reserved} reserved, {shipped} shipped, and its ledger says {a}, {r}, {s}"
+        );
+        breaks(3, "product", row, detail)
+    })
+    .await
+}
+
+/// Third invariant, second half: what is reserved is what open orders have set aside.
+async fn misreserved(client: &Object, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let sql = "with held as (
+             select i.product_id, sum(i.quantity)::bigint as units
+             from order_saga s join order_items i on i.order_id = s.correlation_id
+             where s.is_open and s.stock = 'reserved'
+             group by i.product_id
+         )
+         select i.product_id, i.reserved_stock, coalesce(h.units, 0)
+         from inventory i left join held h on h.product_id = i.product_id
+         where i.reserved_stock <> coalesce(h.units, 0)
+         order by i.product_id limit $1";
+    find(client, sql, vec![Box::new(rows_max(max))], |row| {
+        let (reserved, held): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+        breaks(3, "product", row, format!("has {reserved} reserved, and open orders hold {held}"))
+    })
+    .await
+}
+
+/// Fifth invariant, as far as rows can tell: an order and its saga say the same.
+async fn disagreeing(client: &Object, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let sql = "select o.order_id, o.status, coalesce(s.order_status, 'nothing'), coalesce(s.state, 'missing')
+         from orders o left join order_saga s on s.correlation_id = o.order_id
+         where s.correlation_id is null or s.order_status <> o.status
+             or (s.state = 'completed') <> (o.status = 'delivered')
+             or (s.state = 'failed' and o.status <> 'cancelled')
+             or (s.state = 'shipped' and o.status <> 'shipped')
+         order by o.order_id limit $1";
+    find(client, sql, vec![Box::new(rows_max(max))], |row| {
+        let (status, believed, state): (&str, &str, &str) =
+            (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        order_breaks(5, row, format!("is {status}; its saga is {state} and believes it to be {believed}"))
+    })
+    .await
+}
+
+async fn find(
+    client: &Object,
+    sql: &str,
+    values: Vec<Value<'static>>,
+    view: impl FnMut(&Row) -> Result<BrokenInvariantView, Broken>,
+) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let rows = query(client, "invariants.check", sql, &values).await?;
+    views(&rows, "invariants.check", view)
+}
+
+fn order_breaks(invariant: u8, row: &Row, detail: String) -> Result<BrokenInvariantView, Broken> {
+    breaks(invariant, "order", row, detail)
+}
+
+fn breaks(invariant: u8, noun: &str, row: &Row, detail: String) -> Result<BrokenInvariantView, Broken> {
+    let id: Uuid = row.try_get(0)?;
+    Ok(BrokenInvariantView { invariant, subject: format!("{noun} {id}"), detail })
+}

@@ -1,0 +1,123 @@
+//! The read side: every question is one statement and so sees one moment, on connections that cannot write.
+
+mod filter;
+mod invariants;
+mod orders;
+mod overview;
+mod sagas;
+mod stock;
+
+use application::ports::{
+    BrokenInvariantView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter, OrderView, Overview,
+    Page, ProductView, Readers, SagaFilter, SagaView,
+};
+use async_trait::async_trait;
+use bus::Fault;
+use deadpool_postgres::Object;
+use domain::{OrderId, ProductId, Sku};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::PostgresStore;
+use super::column::Broken;
+use super::fault::{Taken, broken, fault};
+
+pub(super) use filter::Value;
+
+#[async_trait]
+impl Readers for PostgresStore {
+    async fn order(&self, id: OrderId) -> Result<Option<OrderView>, Fault> {
+        orders::one(&self.reader("orders.read").await?, id).await
+    }
+
+    async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>, Fault> {
+        orders::list(&self.reader("orders.list").await?, filter, max).await
+    }
+
+    async fn history(&self, id: OrderId) -> Result<Option<Vec<HistoryView>>, Fault> {
+        orders::history(&self.reader("history.read").await?, id).await
+    }
+
+    async fn products(&self, after: Option<&Sku>, max: usize) -> Result<Page<ProductView>, Fault> {
+        stock::products(&self.reader("products.list").await?, after, max).await
+    }
+
+    async fn inventory_levels(
+        &self,
+        low: LowOnly,
+        after: Option<&Sku>,
+        max: usize,
+    ) -> Result<Page<InventoryView>, Fault> {
+        stock::levels(&self.reader("inventory.list").await?, low, after, max).await
+    }
+
+    async fn inventory_of(&self, sku: &Sku) -> Result<Option<InventoryView>, Fault> {
+        stock::level(&self.reader("inventory.read").await?, sku).await
+    }
+
+    async fn movements(
+        &self,
+        id: ProductId,
+        before: Option<i64>,
+        max: usize,
+    ) -> Result<Vec<MovementView>, Fault> {
+        stock::movements(&self.reader("movements.list").await?, id, before, max).await
+    }
+
+    async fn sagas(&self, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault> {
+        sagas::list(&self.reader("sagas.list").await?, filter, max).await
+    }
+
+    async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault> {
+        sagas::one(&self.reader("sagas.read").await?, id).await
+    }
+
+    async fn overview(&self) -> Result<Overview, Fault> {
+        overview::read(&self.reader("overview.read").await?).await
+    }
+
+    async fn broken_invariants(&self, now: Timestamp, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+        let reader = self.reader("invariants.check").await?;
+        invariants::all(&reader, self.shared.routing, now, max).await
+    }
+}
+
+impl PostgresStore {
+    /// Recomputes the counters of every product from the ledger and compares; up to `max` that differ.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn rebuild_check(&self, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+        invariants::ledger(&self.reader("inventory.rebuild_check").await?, max).await
+    }
+}
+
+/// Runs a query, prepared once for each connection.
+pub(super) async fn query(
+    client: &Object,
+    operation: &'static str,
+    sql: &str,
+    values: &[Value<'_>],
+) -> Result<Vec<Row>, Fault> {
+    let failed = || fault(operation, Taken::GiveUp);
+    let statement = client.prepare_cached(sql).await.map_err(failed())?;
+    let values: Vec<_> =
+        values.iter().map(|value| &**value as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
+    client.query(&statement, &values).await.map_err(failed())
+}
+
+/// Reads every row.
+fn views<T>(
+    rows: &[Row],
+    operation: &'static str,
+    view: impl FnMut(&Row) -> Result<T, Broken>,
+) -> Result<Vec<T>, Fault> {
+    rows.iter().map(view).collect::<Result<_, _>>().map_err(broken(operation))
+}
+
+/// One row more than asked for tells that there are more.
+fn page<T>(mut items: Vec<T>, max: usize) -> Page<T> {
+    let has_more = items.len() > max;
+    items.truncate(max);
+    Page { items, has_more }
+}

@@ -1,0 +1,171 @@
+//! Orders and their timelines, as clients see them.
+
+use application::messages::Amount;
+use application::ports::{HistoryView, LineView, OrderFilter, OrderView, Page, PaymentView, ShipmentView};
+use bus::Fault;
+use deadpool_postgres::Object;
+use domain::OrderId;
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::super::column::{Broken, count, rows_max, time};
+use super::super::fault::broken;
+use super::filter::Filter;
+use super::{page, query, views};
+
+macro_rules! order_view {
+    () => {
+        "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
+             o.external_reference, o.order_date, o.created_at, o.updated_at,
+             p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
+             h.status, h.idempotency_key, h.tracking_number, h.carrier
+         from orders o
+         left join order_saga s on s.correlation_id = o.order_id
+         left join cancellations c on c.order_id = o.order_id
+         left join payments p on p.order_id = o.order_id
+         left join shipments h on h.order_id = o.order_id"
+    };
+}
+
+/// One order with everything beneath it.
+pub(super) async fn one(client: &Object, id: OrderId) -> Result<Option<OrderView>, Fault> {
+    let sql = concat!(order_view!(), " where o.order_id = $1");
+    let rows = query(client, "orders.read", sql, &[Box::new(id.0)]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let mut view = order(row).map_err(broken("orders.read"))?;
+    view.lines = lines(client, id).await?;
+    Ok(Some(view))
+}
+
+/// A page of orders, by id.
+pub(super) async fn list(
+    client: &Object,
+    filter: &OrderFilter,
+    max: usize,
+) -> Result<Page<OrderView>, Fault> {
+    let mut wanted = Filter::default();
+    wanted.and("o.order_id >", lower_bound(filter));
+    if let Some(status) = filter.status {
+        // An order that has ended is found by how it ended; the others are few.
+        if status.is_terminal() {
+            wanted.and("o.closed_as =", status.as_str());
+        } else {
+            wanted.and_plain("o.closed_as is null");
+            wanted.and("o.status =", status.as_str());
+        }
+    }
+    if let Some(customer) = &filter.customer_id {
+        wanted.and("o.customer_id =", customer.clone());
+    }
+    if let Some(from) = filter.created_from {
+        wanted.and("o.created_at >=", from.as_microsecond());
+    }
+    if let Some(before) = filter.created_before {
+        wanted.and("o.created_at <", before.as_microsecond());
+        wanted.and("o.order_id <", first_id_at(before.saturating_add(ID_SKEW).unwrap_or(Timestamp::MAX)));
+    }
+    let limit = wanted.bind(rows_max(max.saturating_add(1)));
+    let (conditions, values) = wanted.finish();
+    let sql = format!("{} where {conditions} order by o.order_id limit ${limit}", order_view!());
+    let rows = query(client, "orders.list", &sql, &values).await?;
+    Ok(page(views(&rows, "orders.list", order)?, max))
+}
+
+/// How far the time within an order's id may be from the time of its acceptance; ids narrow a search by time, which is
+/// then exact by the column.
+const ID_SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+fn lower_bound(filter: &OrderFilter) -> Uuid {
+    let after = filter.after.map_or(Uuid::nil(), |id| id.0);
+    let from = filter
+        .created_from
+        .map_or(Uuid::nil(), |from| first_id_at(from.saturating_sub(ID_SKEW).unwrap_or(Timestamp::MIN)));
+    after.max(from)
+}
+
+/// The least id with this time in front.
+fn first_id_at(at: Timestamp) -> Uuid {
+    let millis = u128::try_from(at.as_millisecond()).unwrap_or(0);
+    Uuid::from_u128(millis << 80)
+}
+
+fn order(row: &Row) -> Result<OrderView, Broken> {
+    Ok(OrderView {
+        order_id: row.try_get(0)?,
+        customer_id: row.try_get(1)?,
+        status: row.try_get(2)?,
+        saga_state: row.try_get::<_, Option<String>>(3)?.unwrap_or_default(),
+        total: amount(row, 4)?,
+        lines: Vec::new(),
+        payment: payment(row)?,
+        shipment: shipment(row)?,
+        cancel_reason: row.try_get(6)?,
+        cancel_note: row.try_get::<_, Option<String>>(7)?.filter(|note| !note.is_empty()),
+        external_reference: row.try_get(8)?,
+        ordered_at: time(row, 9)?,
+        created_at: time(row, 10)?,
+        updated_at: time(row, 11)?,
+    })
+}
+
+fn payment(row: &Row) -> Result<Option<PaymentView>, Broken> {
+    let Some(status) = row.try_get(12)? else { return Ok(None) };
+    Ok(Some(PaymentView {
+        status,
+        captured_minor: row.try_get(13)?,
+        refunded_minor: row.try_get(14)?,
+        idempotency_key: row.try_get(15)?,
+        provider_reference: row.try_get(16)?,
+        decline_code: row.try_get(17)?,
+    }))
+}
+
+fn shipment(row: &Row) -> Result<Option<ShipmentView>, Broken> {
+    let Some(status) = row.try_get(18)? else { return Ok(None) };
+    Ok(Some(ShipmentView {
+        status,
+        idempotency_key: row.try_get(19)?,
+        tracking_number: row.try_get(20)?,
+        carrier: row.try_get(21)?,
+    }))
+}
+
+/// The amount in a column of minor units and the next one, of the currency.
+pub(super) fn amount(row: &Row, index: usize) -> Result<Amount, Broken> {
+    Ok(Amount { minor: row.try_get(index)?, currency: row.try_get(index + 1)? })
+}
+
+async fn lines(client: &Object, id: OrderId) -> Result<Vec<LineView>, Fault> {
+    let sql = "select sku, quantity, unit_price_minor, currency from order_items where order_id = $1 order by ordinal";
+    let rows = query(client, "orders.read", sql, &[Box::new(id.0)]).await?;
+    let line = |row: &Row| {
+        Ok(LineView { sku: row.try_get(0)?, quantity: count(row, 1)?, unit_price: amount(row, 2)? })
+    };
+    views(&rows, "orders.read", line)
+}
+
+/// An order's timeline; none if there is no such order.
+pub(super) async fn history(client: &Object, id: OrderId) -> Result<Option<Vec<HistoryView>>, Fault> {
+    let sql = "select h.at, h.event, h.status, h.saga_state, h.detail
+         from orders o left join order_history h on h.order_id = o.order_id
+         where o.order_id = $1 order by h.position";
+    let rows = query(client, "history.read", sql, &[Box::new(id.0)]).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let entries = views(&rows, "history.read", |row| entry(row, 0))?;
+    Ok(Some(entries.into_iter().flatten().collect()))
+}
+
+/// Reads `at, event, status, saga_state, detail` from column `first` on; none if there is no entry.
+pub(super) fn entry(row: &Row, first: usize) -> Result<Option<HistoryView>, Broken> {
+    let Some(at) = row.try_get::<_, Option<i64>>(first)? else { return Ok(None) };
+    Ok(Some(HistoryView {
+        at: Timestamp::from_microsecond(at)?,
+        event: row.try_get(first + 1)?,
+        status: row.try_get(first + 2)?,
+        saga_state: row.try_get(first + 3)?,
+        detail: row.try_get(first + 4)?,
+    }))
+}

@@ -1,0 +1,88 @@
+//! Saga instances, as operators see them.
+
+use application::ports::{Page, SagaFilter, SagaView, TimerView};
+use application::saga::{SagaState, Undo};
+use bus::Fault;
+use deadpool_postgres::Object;
+use domain::{CancelReason, OrderId};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::super::column::{Broken, rows_max, time};
+use super::super::sagas::{saga, saga_columns};
+use super::filter::Filter;
+use super::orders::entry;
+use super::{page, query, views};
+
+/// The saga, the last entry of its timeline, and its timers. The narrowing goes into the innermost query.
+fn select(conditions: &str) -> String {
+    let own = saga_columns!();
+    format!(
+        "select s.*, h.at, h.event, h.status, h.saga_state, h.detail, t.names, t.due
+         from (select {own}, updated_at from order_saga where {conditions}) s
+         left join lateral (
+             select at, event, status, saga_state, detail from order_history
+             where order_id = s.order_id order by position desc limit 1
+         ) h on true
+         left join lateral (
+             select array_agg(name order by name) as names, array_agg(due_at order by name) as due
+             from timers where correlation_id = s.order_id
+         ) t on true
+         order by s.order_id"
+    )
+}
+
+/// One saga instance.
+pub(super) async fn one(client: &Object, id: OrderId) -> Result<Option<SagaView>, Fault> {
+    let rows = query(client, "sagas.read", &select("correlation_id = $1"), &[Box::new(id.0)]).await?;
+    Ok(views(&rows, "sagas.read", view)?.pop())
+}
+
+/// A page of saga instances, by id.
+pub(super) async fn list(client: &Object, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault> {
+    let mut wanted = Filter::default();
+    wanted.and("correlation_id >", filter.after.map_or(Uuid::nil(), |id| id.0));
+    if let Some(state) = filter.state {
+        wanted.and("state =", state.as_str());
+        if !state.is_final() {
+            wanted.and_plain("is_open");
+        }
+    }
+    if let Some(moment) = filter.unmoved_since {
+        wanted.and("updated_at <", moment.as_microsecond());
+    }
+    let limit = wanted.bind(rows_max(max.saturating_add(1)));
+    let (conditions, values) = wanted.finish();
+    let sql = select(&format!("{conditions} order by correlation_id limit ${limit}"));
+    let rows = query(client, "sagas.list", &sql, &values).await?;
+    Ok(page(views(&rows, "sagas.list", view)?, max))
+}
+
+fn view(row: &Row) -> Result<SagaView, Broken> {
+    let saga = saga(row)?;
+    let waits_for_person = saga.state == SagaState::NeedsAttention;
+    let pending = saga.pending_undo().filter(|_| waits_for_person);
+    Ok(SagaView {
+        order_id: saga.order_id.0,
+        state: saga.state.to_string(),
+        stock: saga.stock.to_string(),
+        payment: saga.payment.to_string(),
+        shipment: saga.shipment.to_string(),
+        reason: saga.reason.map(CancelReason::as_str).map(str::to_owned),
+        pending_undo: pending.map(Undo::as_str).map(str::to_owned),
+        last_event: entry(row, 14)?,
+        timers: timers(row)?,
+        version: saga.version,
+        created_at: saga.created_at,
+        updated_at: time(row, 13)?,
+        expires_at: saga.expires_at,
+    })
+}
+
+fn timers(row: &Row) -> Result<Vec<TimerView>, Broken> {
+    let names: Vec<String> = row.try_get::<_, Option<_>>(19)?.unwrap_or_default();
+    let due: Vec<i64> = row.try_get::<_, Option<_>>(20)?.unwrap_or_default();
+    let timer = |(name, due)| Ok(TimerView { name, due_at: Timestamp::from_microsecond(due)? });
+    names.into_iter().zip(due).map(timer).collect()
+}

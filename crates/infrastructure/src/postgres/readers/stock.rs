@@ -1,0 +1,117 @@
+//! The catalogue, the stock and its ledger, as clients see them.
+
+use application::ports::{InventoryView, LowOnly, MovementView, Page, ProductView};
+use bus::Fault;
+use deadpool_postgres::Object;
+use domain::{ProductId, Sku};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::super::column::{Broken, rows_max, time};
+use super::orders::amount;
+use super::{page, query, views};
+
+/// Products by sku.
+pub(super) async fn products(
+    client: &Object,
+    after: Option<&Sku>,
+    max: usize,
+) -> Result<Page<ProductView>, Fault> {
+    let sql = "select product_id, sku, name, description, price_minor, currency, availability
+         from products where sku > $1 order by sku limit $2";
+    let after = after.map_or("", Sku::as_str);
+    let rows =
+        query(client, "products.list", sql, &[Box::new(after), Box::new(rows_max(max.saturating_add(1)))])
+            .await?;
+    Ok(page(views(&rows, "products.list", product)?, max))
+}
+
+fn product(row: &Row) -> Result<ProductView, Broken> {
+    Ok(ProductView {
+        product_id: row.try_get(0)?,
+        sku: row.try_get(1)?,
+        name: row.try_get(2)?,
+        description: row.try_get(3)?,
+        price: amount(row, 4)?,
+        availability: row.try_get(6)?,
+    })
+}
+
+macro_rules! levels {
+    () => {
+        "select i.product_id, p.sku, i.available_stock, i.reserved_stock, i.shipped, i.received, i.adjusted,
+             i.reorder_level, i.is_low, i.last_updated
+         from products p join inventory i on i.product_id = p.product_id"
+    };
+}
+
+/// Stock levels by sku.
+pub(super) async fn levels(
+    client: &Object,
+    low: LowOnly,
+    after: Option<&Sku>,
+    max: usize,
+) -> Result<Page<InventoryView>, Fault> {
+    let sql = match low {
+        LowOnly::No => concat!(levels!(), " where p.sku > $1 order by p.sku limit $2"),
+        LowOnly::Yes => concat!(levels!(), " where p.sku > $1 and i.is_low order by p.sku limit $2"),
+    };
+    let after = after.map_or("", Sku::as_str);
+    let rows =
+        query(client, "inventory.list", sql, &[Box::new(after), Box::new(rows_max(max.saturating_add(1)))])
+            .await?;
+    Ok(page(views(&rows, "inventory.list", inventory)?, max))
+}
+
+/// The stock of one product.
+pub(super) async fn level(client: &Object, sku: &Sku) -> Result<Option<InventoryView>, Fault> {
+    let sql = concat!(levels!(), " where p.sku = $1");
+    let rows = query(client, "inventory.read", sql, &[Box::new(sku.as_str())]).await?;
+    Ok(views(&rows, "inventory.read", inventory)?.pop())
+}
+
+fn inventory(row: &Row) -> Result<InventoryView, Broken> {
+    Ok(InventoryView {
+        product_id: row.try_get(0)?,
+        sku: row.try_get(1)?,
+        available: row.try_get(2)?,
+        reserved: row.try_get(3)?,
+        shipped: row.try_get(4)?,
+        received: row.try_get(5)?,
+        adjusted: row.try_get(6)?,
+        reorder_level: row.try_get(7)?,
+        low: row.try_get(8)?,
+        last_updated: time(row, 9)?,
+    })
+}
+
+/// The ledger of one product, latest first.
+pub(super) async fn movements(
+    client: &Object,
+    id: ProductId,
+    before: Option<i64>,
+    max: usize,
+) -> Result<Vec<MovementView>, Fault> {
+    let sql = "select position, at, kind, quantity, cause, order_id, note from stock_movements
+         where product_id = $1 and position < $2 order by position desc limit $3";
+    let before = before.unwrap_or(i64::MAX);
+    let values: [super::Value<'_>; 3] = [Box::new(id.0), Box::new(before), Box::new(rows_max(max))];
+    let rows = query(client, "movements.list", sql, &values).await?;
+    views(&rows, "movements.list", movement)
+}
+
+fn movement(row: &Row) -> Result<MovementView, Broken> {
+    let cause: String = row.try_get(4)?;
+    let cause = match (row.try_get::<_, Option<Uuid>>(5)?, row.try_get::<_, Option<String>>(6)?) {
+        (Some(order), _) => format!("{cause} {order}"),
+        (None, Some(note)) => format!("{cause}: {note}"),
+        (None, None) => cause,
+    };
+    Ok(MovementView {
+        position: row.try_get(0)?,
+        at: time(row, 1)?,
+        kind: row.try_get(2)?,
+        quantity: row.try_get(3)?,
+        cause,
+    })
+}

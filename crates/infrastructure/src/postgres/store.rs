@@ -1,0 +1,234 @@
+//! The store itself: connections, the queues of this process, and the keeper beside them. Opens units of work, carries
+//! messages.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use application::ports::UnitOfWork;
+use async_trait::async_trait;
+use bus::{Clock, Envelope, Fault, Feed, Stop, Store, Topology, Transport, Unit};
+use deadpool_postgres::{Object, Pool};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::connect::{self, ConnectError, PostgresOptions};
+use super::fault::away;
+use super::feed::PostgresFeed;
+use super::keeper::Keeper;
+use super::outbox::NO_QUEUE;
+use super::pipeline::{Act, Ending, Opening, run};
+use super::queue::Queue;
+use super::relay::Leases;
+use super::{PostgresUnit, Routing, schema};
+
+/// The store on a PostgreSQL server. Clones share everything.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(super) shared: Arc<Shared>,
+    keeper: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// What every clone, unit and feed of a store shares.
+pub(super) struct Shared {
+    pub(super) units: Pool,
+    pub(super) readers: Pool,
+    pub(super) config: tokio_postgres::Config,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) instance: Uuid,
+    pub(super) lease: std::time::Duration,
+    pub(super) topology: Topology,
+    pub(super) routing: Routing,
+    pub(super) queues: BTreeMap<Arc<str>, Arc<Queue>>,
+    pub(super) leases: Leases,
+    pub(super) errands: Errands,
+    pub(super) stop: Stop,
+    readers_met: AtomicU64,
+}
+
+/// What others ask of the keeper.
+#[derive(Default)]
+pub(super) struct Errands {
+    /// Told when there is something to do.
+    pub(super) waiting: Arc<Notify>,
+    /// Whether something ended in doubt: rows may be claimed for this process without its knowing.
+    pub(super) doubt: AtomicBool,
+    lists: Mutex<Lists>,
+}
+
+/// What is to be given up, and what others are to be told of.
+#[derive(Default)]
+pub(super) struct Lists {
+    /// Positions of rows that nobody here wants any more.
+    pub(super) give_up: Vec<i64>,
+    /// Queues in which rows were left for whoever is free.
+    pub(super) announce: BTreeSet<Arc<str>>,
+}
+
+impl PostgresStore {
+    /// Connects to `postgres://user:password@host:port/database`, brings its tables up to date and registers this process.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says in one line what is wrong and what to do.
+    pub async fn connect(address: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
+        let mut config = connect::config(address, &options)?;
+        connect::probe(&mut config).await?;
+        schema::migrate(&config).await?;
+        let shared = Arc::new(Shared::new(config, options));
+        let keeper = Keeper::start(&shared).await?;
+        Ok(Self { shared, keeper: Arc::new(Mutex::new(Some(keeper))) })
+    }
+
+    /// Begins a transaction; its connection is taken now, the database hears of it with the first statement.
+    ///
+    /// # Errors
+    /// [`bus::Verdict::Retry`] while the server is away or all connections are busy for too long.
+    pub(super) async fn unit(&self) -> Result<PostgresUnit, Fault> {
+        let connection = self.shared.units.get().await.map_err(away("unit.begin"))?;
+        Ok(PostgresUnit::over(Arc::clone(&self.shared), connection))
+    }
+
+    /// Brings the tables up to date; returns the version that they have then.
+    ///
+    /// # Errors
+    /// [`ConnectError::Newer`] for a database of a newer version, [`ConnectError::Unusable`] if a step fails.
+    pub async fn migrate(&self) -> Result<u32, ConnectError> {
+        schema::migrate(&self.shared.config).await
+    }
+
+    /// The version of the tables.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn schema_version(&self) -> Result<u32, Fault> {
+        let connection = self.reader("schema.version").await?;
+        schema::version(&connection).await
+    }
+
+    /// Told whenever a message is on its way to a broker.
+    #[must_use]
+    pub fn outgoing(&self) -> Arc<Notify> {
+        self.shared.queues.get(NO_QUEUE).map(|queue| Arc::clone(&queue.woken)).unwrap_or_default()
+    }
+
+    /// Gives up every claim of this process, so that others need not wait until it is missed. Dropping the last clone does
+    /// the same in the background.
+    pub async fn close(self) {
+        self.shared.stop.stop();
+        let keeper = lock(&self.keeper).take();
+        if let Some(keeper) = keeper
+            && let Err(error) = keeper.await
+        {
+            tracing::warn!(%error, "the claims of this process are left to end by themselves");
+        }
+    }
+
+    /// A connection for reading.
+    pub(super) async fn reader(&self, operation: &'static str) -> Result<Object, Fault> {
+        self.shared.readers.get().await.map_err(away(operation))
+    }
+}
+
+impl Shared {
+    fn new(config: tokio_postgres::Config, options: PostgresOptions) -> Self {
+        let units = connect::pool(&config, connect::Use::Units, &options);
+        let readers = connect::pool(&config, connect::Use::Reads, &options);
+        let PostgresOptions { topology, routing, clock, instance, lease, .. } = options;
+        let mut names = topology.all_queues();
+        names.push(Arc::from(NO_QUEUE));
+        let queues = names.into_iter().map(|name| (Arc::clone(&name), Arc::new(Queue::new(name)))).collect();
+        Self {
+            units,
+            readers,
+            config,
+            clock,
+            instance,
+            lease,
+            topology,
+            routing,
+            queues,
+            leases: Leases::default(),
+            errands: Errands::default(),
+            stop: Stop::new(),
+            readers_met: AtomicU64::new(0),
+        }
+    }
+
+    /// A number that no other reader of this process has.
+    pub(super) fn next_reader(&self) -> u64 {
+        self.readers_met.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Runs one statement that stands for itself.
+    pub(super) async fn run_alone(&self, operation: &'static str, act: Act) -> Result<Vec<Row>, Fault> {
+        let connection = self.units.get().await.map_err(away(operation))?;
+        let mut answers = run(&connection, Opening::None, &[act], Ending::None).await?;
+        Ok(answers.pop().unwrap_or_default())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.stop();
+    }
+}
+
+impl Errands {
+    /// Something ended in doubt.
+    pub(super) fn doubt(&self) {
+        self.doubt.store(true, Ordering::Relaxed);
+        self.waiting.notify_one();
+    }
+
+    /// These rows are for others.
+    pub(super) fn give_up(&self, positions: Vec<i64>) {
+        if !positions.is_empty() {
+            self.lists().give_up.extend(positions);
+            self.waiting.notify_one();
+        }
+    }
+
+    /// There are rows for others in this queue.
+    pub(super) fn announce(&self, queue: &Arc<str>) {
+        self.lists().announce.insert(Arc::clone(queue));
+        self.waiting.notify_one();
+    }
+
+    /// What is to be done now.
+    pub(super) fn take(&self) -> Lists {
+        std::mem::take(&mut *self.lists())
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        lock(&self.lists)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Store<dyn UnitOfWork> for PostgresStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, Fault> {
+        Ok(Box::new(self.unit().await?))
+    }
+}
+
+#[async_trait]
+impl Transport for PostgresStore {
+    async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
+        match self.shared.queues.get(queue).filter(|queue| *queue.name != *NO_QUEUE) {
+            Some(queue) => Ok(Box::new(PostgresFeed::join(Arc::clone(&self.shared), Arc::clone(queue)))),
+            None => Err(Fault::give_up("transport.subscribe", format!("no queue is called '{queue}'"))),
+        }
+    }
+
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+        let mut unit = self.unit().await?;
+        unit.publish(envelopes.to_vec()).await?;
+        Box::new(unit).commit().await
+    }
+}

@@ -1,0 +1,79 @@
+//! Timers that are running. A saga has at most one of a name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bus::{CorrelationId, Fault, Timer, TimerKey};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::array::Array;
+use super::column::{Broken, count, rows_max, time};
+use super::fault::broken;
+use super::pipeline::Act;
+
+/// Sets timers, replacing those of the same key.
+pub(super) fn set(timers: Vec<Timer>) -> Act {
+    let sql = "insert into timers (correlation_id, name, generation, due_at, kind, traceparent)
+         select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[])
+         on conflict (correlation_id, name) do update set generation = excluded.generation,
+             due_at = excluded.due_at, kind = excluded.kind, traceparent = excluded.traceparent";
+    // In order of keys, and of those that are set twice the last.
+    let timers: BTreeMap<TimerKey, Timer> =
+        timers.into_iter().map(|timer| (timer.key.clone(), timer)).collect();
+    Act::new(
+        "timers.set",
+        sql,
+        vec![
+            Box::new(Array::uuids(timers.keys().map(|key| key.saga.0))),
+            Box::new(Array::texts(timers.keys().map(|key| &*key.name))),
+            Box::new(Array::numbers(timers.values().map(|timer| i64::from(timer.generation)))),
+            Box::new(Array::times(timers.values().map(|timer| timer.due_at))),
+            Box::new(Array::texts(timers.values().map(|timer| &*timer.kind))),
+            Box::new(Array::texts_or_null(timers.values().map(|timer| timer.traceparent.as_deref()))),
+        ],
+    )
+}
+
+/// Cancels timers.
+pub(super) fn cancel(keys: &[TimerKey]) -> Act {
+    let sql = "delete from timers using unnest($1::uuid[], $2::text[]) as gone (id, title)
+         where correlation_id = gone.id and name = gone.title";
+    Act::new(
+        "timers.cancel",
+        sql,
+        vec![
+            Box::new(Array::uuids(keys.iter().map(|key| key.saga.0))),
+            Box::new(Array::texts(keys.iter().map(|key| &*key.name))),
+        ],
+    )
+}
+
+/// Takes out the timers that are due; those that another transaction takes at this moment are passed over.
+pub(super) fn take_due(now: Timestamp, max: usize) -> Act {
+    let sql = "with due as (
+             select correlation_id as id, name as title from timers where due_at <= $1
+             order by due_at, correlation_id, name limit $2 for update skip locked
+         )
+         delete from timers using due where correlation_id = due.id and name = due.title
+         returning correlation_id, name, generation, due_at, kind, traceparent";
+    Act::new("timers.take_due", sql, vec![Box::new(now.as_microsecond()), Box::new(rows_max(max))])
+}
+
+/// Reads what [`take_due`] returns, earliest first.
+pub(super) fn read_all(rows: &[Row]) -> Result<Vec<Timer>, Fault> {
+    let timers = rows.iter().map(timer).collect::<Result<Vec<_>, _>>();
+    let mut timers = timers.map_err(broken("timers.take_due"))?;
+    timers.sort_by(|one, other| (one.due_at, &one.key).cmp(&(other.due_at, &other.key)));
+    Ok(timers)
+}
+
+fn timer(row: &Row) -> Result<Timer, Broken> {
+    Ok(Timer {
+        key: TimerKey { saga: CorrelationId(row.try_get(0)?), name: Arc::from(row.try_get::<_, &str>(1)?) },
+        generation: count(row, 2)?,
+        due_at: time(row, 3)?,
+        kind: Arc::from(row.try_get::<_, &str>(4)?),
+        traceparent: row.try_get::<_, Option<&str>>(5)?.map(Arc::from),
+    })
+}

@@ -1,0 +1,245 @@
+//! The unit of work on PostgreSQL: one pooled connection, one transaction at read committed. Questions are asked when they
+//! are put; writes are kept back and sent in a row with the next question, at the latest with the commit. A write that
+//! fails is therefore told of there, as the fault of its own operation, and the commit behind it is refused.
+//!
+//! Dropped, it is rolled back, and the connection goes back to the pool when that is done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use application::ports::{
+    AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
+    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+};
+use application::saga::SagaState;
+use async_trait::async_trait;
+use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit, Verdict};
+use deadpool_postgres::Object;
+use domain::OrderId;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::history::HistoryColumns;
+use super::outbox::Outgoing;
+use super::pipeline::{Act, Ending, Opening, run};
+use super::store::Shared;
+use super::tally::Tally;
+use super::{inbox, timers};
+
+/// One transaction.
+pub struct PostgresUnit {
+    pub(super) shared: Arc<Shared>,
+    /// What leaves with the commit.
+    pub(super) outgoing: Outgoing,
+    /// What joins the timelines with the commit.
+    pub(super) history: HistoryColumns,
+    /// What this transaction changes of the counts.
+    pub(super) tally: Tally,
+    /// What was read here, as far as its change is to be counted.
+    pub(super) before: Before,
+    pending: Vec<Act>,
+    connection: Option<Object>,
+    phase: Phase,
+}
+
+/// Rows as they were when this transaction read them.
+#[derive(Default)]
+pub(super) struct Before {
+    /// The states of sagas.
+    pub(super) sagas: HashMap<OrderId, SagaState>,
+    /// Minor units taken and given back.
+    pub(super) payments: HashMap<OrderId, (i64, i64)>,
+}
+
+/// How far a transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The server has not heard of it.
+    Unsent,
+    /// It is open.
+    Open,
+    /// The commit was sent and not answered.
+    InDoubt,
+    /// It is over, one way or the other.
+    Over,
+}
+
+impl PostgresUnit {
+    /// A transaction on a connection that nobody else uses.
+    pub(super) fn over(shared: Arc<Shared>, connection: Object) -> Self {
+        Self {
+            shared,
+            outgoing: Outgoing::default(),
+            history: HistoryColumns::new(),
+            tally: Tally::default(),
+            before: Before::default(),
+            pending: Vec::new(),
+            connection: Some(connection),
+            phase: Phase::Unsent,
+        }
+    }
+
+    /// Keeps a write back until the next question or the commit.
+    pub(super) fn later(&mut self, act: Act) {
+        self.pending.push(act);
+    }
+
+    /// Sends all that was kept back and this question behind it, and waits for its rows.
+    pub(super) async fn ask(&mut self, question: Act) -> Result<Vec<Row>, Fault> {
+        let mut acts = std::mem::take(&mut self.pending);
+        acts.push(question);
+        let opening = self.opening();
+        self.phase = Phase::Open;
+        let mut answers = run(self.connection(), opening, &acts, Ending::None).await?;
+        Ok(answers.pop().unwrap_or_default())
+    }
+
+    fn connection(&self) -> &Object {
+        self.connection.as_ref().expect("a unit has its connection until it is dropped")
+    }
+
+    fn opening(&self) -> Opening {
+        match self.phase {
+            Phase::Unsent => Opening::Begin,
+            Phase::Open | Phase::InDoubt | Phase::Over => Opening::None,
+        }
+    }
+
+    async fn make_durable(&mut self) -> Result<(), Fault> {
+        let claims = self.outgoing.claims(&self.shared);
+        let mut acts = std::mem::take(&mut self.pending);
+        acts.extend(self.history.store());
+        acts.extend(self.tally.store());
+        acts.extend(self.outgoing.store(&claims, self.shared.instance));
+        if acts.is_empty() && self.phase == Phase::Unsent {
+            self.phase = Phase::Over;
+            return Ok(());
+        }
+        let opening = self.opening();
+        self.phase = Phase::InDoubt;
+        match run(self.connection(), opening, &acts, Ending::Commit).await {
+            Ok(mut answers) => {
+                self.phase = Phase::Over;
+                let positions = answers.pop().unwrap_or_default();
+                self.outgoing.hand_over(&self.shared, &claims, &positions);
+                Ok(())
+            }
+            Err(fault) => {
+                // With any other verdict the server itself has refused the commit.
+                if fault.verdict != Verdict::Retry {
+                    self.phase = Phase::Open;
+                }
+                Err(fault)
+            }
+        }
+    }
+}
+
+impl Drop for PostgresUnit {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        if self.phase == Phase::InDoubt {
+            self.shared.errands.doubt();
+        }
+        if matches!(self.phase, Phase::Unsent | Phase::Over) {
+            return;
+        }
+        // A connection that is not clean must not be used again: it goes back after the rollback or not at all.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(roll_back(connection))),
+            Err(_) => drop(Object::take(connection)),
+        }
+    }
+}
+
+async fn roll_back(connection: Object) {
+    if connection.batch_execute("rollback").await.is_err() {
+        drop(Object::take(connection));
+    }
+}
+
+#[async_trait]
+impl Unit for PostgresUnit {
+    async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault> {
+        self.publish_all(envelopes);
+        Ok(())
+    }
+
+    async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault> {
+        self.settle_all(&settlements);
+        Ok(())
+    }
+
+    async fn unpark(&mut self, correlations: &[CorrelationId], _now: Timestamp) -> Result<usize, Fault> {
+        self.unpark_all(correlations).await
+    }
+
+    async fn requeue_due(&mut self, now: Timestamp, max: usize) -> Result<usize, Fault> {
+        self.requeue_all_due(now, max).await
+    }
+
+    async fn set_timers(&mut self, timers: Vec<Timer>) -> Result<(), Fault> {
+        if !timers.is_empty() {
+            self.later(timers::set(timers));
+        }
+        Ok(())
+    }
+
+    async fn cancel_timers(&mut self, timers: Vec<TimerKey>) -> Result<(), Fault> {
+        if !timers.is_empty() {
+            self.later(timers::cancel(&timers));
+        }
+        Ok(())
+    }
+
+    async fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
+        let rows = self.ask(timers::take_due(now, max)).await?;
+        timers::read_all(&rows)
+    }
+
+    async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.ask(inbox::admit(source, ids, now)).await?;
+        inbox::admissions(ids, &rows)
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), Fault> {
+        self.make_durable().await
+    }
+}
+
+impl UnitOfWork for PostgresUnit {
+    fn orders(&mut self) -> &mut dyn OrderRepository {
+        self
+    }
+
+    fn products(&mut self) -> &mut dyn ProductRepository {
+        self
+    }
+
+    fn inventory(&mut self) -> &mut dyn InventoryRepository {
+        self
+    }
+
+    fn payments(&mut self) -> &mut dyn PaymentRepository {
+        self
+    }
+
+    fn shipments(&mut self) -> &mut dyn ShipmentRepository {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn audit(&mut self) -> &mut dyn AuditRepository {
+        self
+    }
+}

@@ -1,0 +1,42 @@
+//! The tables of a server: made once however many processes start, and left alone if they are of a later release.
+
+#![cfg(feature = "postgres")]
+
+mod postgres_stage;
+
+use orderwright_infrastructure::postgres::{ConnectError, PostgresStore};
+use postgres_stage::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_processes_that_start_at_once_make_the_tables_once() {
+    let address = database();
+    let starting = (1..=4).map(|seed| {
+        let address = address.clone();
+        tokio::spawn(async move { PostgresStore::connect(&address, options(&clock(), seed)).await })
+    });
+    for store in starting.collect::<Vec<_>>() {
+        let store = store.await.unwrap().unwrap();
+        assert_eq!(store.schema_version().await.unwrap(), store.migrate().await.unwrap());
+    }
+    let rows = client(&address).await.query("select from refinery_schema_history", &[]).await.unwrap();
+    assert_eq!(rows.len(), 1);
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_release_is_left_alone() {
+    let address = database();
+    drop(store_over(&address, 1).await);
+    let later = "update refinery_schema_history set version = 99";
+    client(&address).await.execute(later, &[]).await.unwrap();
+    let refused = PostgresStore::connect(&address, options(&clock(), 2)).await.err().unwrap();
+    assert!(matches!(refused, ConnectError::Newer { found: 99, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_one_is_told_of_without_its_password() {
+    for address in ["mysql://somebody:secret@host/db", "postgres://somebody:secret@host:port/db"] {
+        let refused = PostgresStore::connect(address, options(&clock(), 1)).await.err().unwrap();
+        assert!(matches!(refused, ConnectError::Address { .. }), "{refused}");
+        assert!(!refused.to_string().contains("secret"), "{refused}");
+    }
+}

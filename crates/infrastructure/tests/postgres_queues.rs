@@ -1,0 +1,304 @@
+//! The database as broker for several processes: each delivery goes to one of them, comes again if that one dies, and is
+//! settled by nobody else.
+
+#![cfg(feature = "postgres")]
+
+mod postgres_stage;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{
+    DeadLetterFilter, DeadLetters, Disposition, Envelope, OutboxStore, Relay, SagaRepository, Store,
+    Transport, Verdict,
+};
+use jiff::SignedDuration;
+use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
+use postgres_stage::*;
+use uuid::Uuid;
+
+fn later(seconds: i64) -> jiff::Timestamp {
+    NOW + SignedDuration::from_secs(seconds)
+}
+
+#[tokio::test]
+async fn a_message_published_here_is_received_here_and_is_gone_when_it_is_settled() {
+    let store = store().await;
+    let mut feed = store.subscribe("q").await.unwrap();
+    publish(&store, vec![message(1), message(2), of_kind("unwanted", 3)]).await;
+    let received = receive(feed.as_mut(), 2).await;
+    assert_eq!(numbers(&received), [1, 2]);
+    assert_eq!(*received[0].envelope, message(1));
+    settle(&store, &received, Disposition::Done).await.unwrap();
+    feed.acknowledge(&receipts(&received)).await.unwrap();
+    drop(feed);
+    let mut again = store.subscribe("q").await.unwrap();
+    publish(&store, vec![message(4)]).await;
+    assert_eq!(numbers(&receive(again.as_mut(), 1).await), [4]);
+}
+
+#[tokio::test]
+async fn what_is_not_committed_is_not_received() {
+    let store = store().await;
+    let mut feed = store.subscribe("q").await.unwrap();
+    let mut dropped = store.begin().await.unwrap();
+    dropped.publish(vec![message(1)]).await.unwrap();
+    drop(dropped);
+    publish(&store, vec![message(2)]).await;
+    assert_eq!(numbers(&receive(feed.as_mut(), 1).await), [2]);
+}
+
+#[tokio::test]
+async fn two_processes_share_a_backlog_without_overlap() {
+    let address = database();
+    let publisher = store_over(&address, 1).await;
+    publish(&publisher, (0..2_000).map(message).collect()).await;
+    let (one, two) = (store_over(&address, 2).await, store_over(&address, 3).await);
+    let (mut first, mut second) = (one.subscribe("q").await.unwrap(), two.subscribe("q").await.unwrap());
+    let (left, right) = tokio::join!(receive(first.as_mut(), 600), receive(second.as_mut(), 600));
+    let (left, right): (BTreeSet<_>, BTreeSet<_>) =
+        (numbers(&left).into_iter().collect(), numbers(&right).into_iter().collect());
+    assert_eq!((left.len(), right.len()), (600, 600));
+    assert!(left.is_disjoint(&right));
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_here_reads_wakes_the_process_that_does() {
+    let address = database();
+    let (publisher, consumer) = (store_over(&address, 1).await, store_over(&address, 2).await);
+    let mut feed = consumer.subscribe("q").await.unwrap();
+    publish(&publisher, vec![message(1)]).await;
+    assert_eq!(numbers(&receive(feed.as_mut(), 1).await), [1]);
+}
+
+#[tokio::test]
+async fn more_than_memory_holds_goes_to_whoever_is_free() {
+    let address = database();
+    let (busy, free) = (store_over(&address, 1).await, store_over(&address, 2).await);
+    let _reading_nothing = busy.subscribe("q").await.unwrap();
+    publish(&busy, (0..3_000).map(message).collect()).await;
+    let mut feed = free.subscribe("q").await.unwrap();
+    assert_eq!(receive(feed.as_mut(), 500).await.len(), 500);
+}
+
+#[tokio::test]
+async fn what_a_feed_held_comes_again_when_it_goes() {
+    let store = store().await;
+    let mut feed = store.subscribe("q").await.unwrap();
+    publish(&store, (1..=5).map(message).collect()).await;
+    let received = receive(feed.as_mut(), 3).await;
+    settle(&store, &received[..1], Disposition::Done).await.unwrap();
+    feed.acknowledge(&receipts(&received[..1])).await.unwrap();
+    drop(feed);
+    let mut again = store.subscribe("q").await.unwrap();
+    let all: BTreeSet<_> = numbers(&receive(again.as_mut(), 4).await).into_iter().collect();
+    assert_eq!(all, BTreeSet::from([2, 3, 4, 5]));
+}
+
+#[tokio::test]
+async fn a_delivery_is_settled_once_and_by_its_holder_only() {
+    let address = database();
+    let (holder, other) = (store_over(&address, 1).await, store_over(&address, 2).await);
+    let mut feed = holder.subscribe("q").await.unwrap();
+    publish(&holder, vec![message(1)]).await;
+    let received = receive(feed.as_mut(), 1).await;
+    let taken = settle(&other, &received, Disposition::Done).await.unwrap_err();
+    assert_eq!(taken.verdict, Verdict::Stale);
+    settle(&holder, &received, Disposition::Done).await.unwrap();
+    let twice = settle(&holder, &received, Disposition::Done).await.unwrap_err();
+    assert_eq!(twice.verdict, Verdict::Stale);
+}
+
+#[tokio::test]
+async fn nothing_of_a_unit_is_stored_if_its_delivery_was_lost() {
+    let store = store().await;
+    let mut feed = store.subscribe("q").await.unwrap();
+    publish(&store, vec![message(1)]).await;
+    let received = receive(feed.as_mut(), 1).await;
+    settle(&store, &received, Disposition::Done).await.unwrap();
+    let mut unit = store.begin().await.unwrap();
+    accept(unit.as_mut(), &order(1)).await.unwrap();
+    unit.settle(settled(&received, &Disposition::Done)).await.unwrap();
+    assert_eq!(unit.commit().await.unwrap_err().verdict, Verdict::Stale);
+    let mut looking = store.begin().await.unwrap();
+    let sagas = looking.load_sagas(&[application::messages::correlation(order_id(1))]).await.unwrap();
+    assert_eq!(sagas, []);
+}
+
+/// Runs a process that claims the messages and then dies without a word.
+fn claim_and_die(address: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = store_over(address, 7).await;
+        let mut feed = store.subscribe("q").await.unwrap();
+        publish(&store, (1..=3).map(message).collect()).await;
+        assert_eq!(receive(feed.as_mut(), 2).await.len(), 2);
+        // Their ends would be a word.
+        std::mem::forget(feed);
+        std::mem::forget(store);
+    });
+}
+
+#[test]
+fn the_claims_of_a_process_that_died_end_with_its_lease() {
+    let address = database();
+    claim_and_die(&address);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let clock = clock();
+        let lease = Duration::from_millis(300);
+        let options = PostgresOptions { lease, ..options(&clock, 8) };
+        let store = PostgresStore::connect(&address, options).await.unwrap();
+        let mut feed = store.subscribe("q").await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(400), feed.receive(9)).await;
+        assert!(early.is_err(), "the process that died may only be slow");
+        clock.jump(SignedDuration::from_secs(31));
+        assert_eq!(numbers(&receive(feed.as_mut(), 3).await), [1, 2, 3]);
+    });
+}
+
+#[tokio::test]
+async fn a_process_that_closes_leaves_its_messages_at_once() {
+    let address = database();
+    let (closing, staying) = (store_over(&address, 1).await, store_over(&address, 2).await);
+    let mut feed = closing.subscribe("q").await.unwrap();
+    publish(&closing, (1..=3).map(message).collect()).await;
+    assert_eq!(receive(feed.as_mut(), 1).await.len(), 1);
+    drop(feed);
+    closing.close().await;
+    let mut feed = staying.subscribe("q").await.unwrap();
+    assert_eq!(receive(feed.as_mut(), 3).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_claim_that_memory_does_not_know_of_is_found_and_given_up() {
+    let address = database();
+    let (clock, client) = (clock(), client(&address).await);
+    let options = options(&clock, 1);
+    let instance = options.instance;
+    let store = PostgresStore::connect(&address, options).await.unwrap();
+    publish(&store, vec![message(1)]).await;
+    // As after a commit of which no answer came.
+    client.execute("update outbox set claimed_by = $1", &[&instance]).await.unwrap();
+    let mut feed = store.subscribe("q").await.unwrap();
+    let mut unanswered = store.begin().await.unwrap();
+    unanswered.publish(vec![message(2)]).await.unwrap();
+    client
+        .batch_execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'orderwright'",
+        )
+        .await
+        .unwrap();
+    assert_eq!(unanswered.commit().await.unwrap_err().verdict, Verdict::Retry);
+    assert_eq!(numbers(&receive(feed.as_mut(), 1).await), [1]);
+}
+
+#[tokio::test]
+async fn delayed_messages_come_again_when_they_are_due_and_parked_ones_when_they_are_named() {
+    let store = store().await;
+    let mut feed = store.subscribe("q").await.unwrap();
+    publish(&store, vec![message(1), message(2)]).await;
+    let received = receive(feed.as_mut(), 2).await;
+    let redeliver = Disposition::Redeliver { due_at: later(5), reason: "not now".to_owned() };
+    settle(&store, &received[..1], redeliver).await.unwrap();
+    settle(&store, &received[1..], Disposition::Park { until: later(60) }).await.unwrap();
+    feed.acknowledge(&receipts(&received)).await.unwrap();
+    assert_eq!(store_waiting(&store).await, 2);
+    let mut early = store.begin().await.unwrap();
+    assert_eq!(early.requeue_due(later(4), 9).await.unwrap(), 0);
+    assert_eq!(early.requeue_due(later(5), 9).await.unwrap(), 1);
+    assert_eq!(early.unpark(&[message(2).correlation_id, message(9).correlation_id], NOW).await.unwrap(), 1);
+    early.commit().await.unwrap();
+    let mut again = receive(feed.as_mut(), 2).await;
+    again.sort_by_key(|delivery| delivery.envelope.id);
+    assert_eq!(*again[0].envelope, Envelope { attempt: 1, ..message(1) });
+    assert_eq!(*again[1].envelope, message(2));
+    assert_eq!(store_waiting(&store).await, 0);
+}
+
+async fn store_waiting(store: &PostgresStore) -> u64 {
+    application::ports::Readers::overview(store).await.unwrap().waiting
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_counted_and_put_back_with_a_fresh_count() {
+    let store = store().await;
+    let mut feed = store.subscribe("q").await.unwrap();
+    publish(&store, vec![message(1), message(2)]).await;
+    let received = receive(feed.as_mut(), 2).await;
+    let dead = Disposition::DeadLetter { reason: "cannot be read".to_owned() };
+    settle(&store, &received, dead).await.unwrap();
+    feed.acknowledge(&receipts(&received)).await.unwrap();
+    let filter = DeadLetterFilter { reason_contains: Some("read".to_owned()), ..DeadLetterFilter::default() };
+    let letters = store.list_dead_letters(&filter, 9).await.unwrap();
+    assert_eq!(letters.len(), 2);
+    assert_eq!((letters[0].envelope.attempt, letters[0].died_at), (1, NOW));
+    let other = DeadLetterFilter { queue: Some("other".to_owned()), ..DeadLetterFilter::default() };
+    assert_eq!(store.count_dead_letters(&other).await.unwrap(), 0);
+    let redriven = store.redrive(&[letters[0].position, 999], "operator", NOW).await.unwrap();
+    assert_eq!((redriven, store.count_dead_letters(&filter).await.unwrap()), (1, 1));
+    let again = receive(feed.as_mut(), 1).await;
+    assert_eq!(*again[0].envelope, message(1));
+}
+
+#[tokio::test]
+async fn a_timer_fires_once_however_many_processes_look() {
+    let address = database();
+    let (one, two) = (store_over(&address, 1).await, store_over(&address, 2).await);
+    let mut setting = one.begin().await.unwrap();
+    let timers = (1..=50).map(|number| timer(&order(number), "stage", later(0))).collect();
+    setting.set_timers(timers).await.unwrap();
+    setting.set_timers(vec![timer(&order(99), "stage", later(9))]).await.unwrap();
+    setting.cancel_timers(vec![timer(&order(50), "stage", NOW).key]).await.unwrap();
+    setting.commit().await.unwrap();
+    let (mut first, mut second) = (one.begin().await.unwrap(), two.begin().await.unwrap());
+    let (left, right) =
+        (first.take_due_timers(NOW, 30).await.unwrap(), second.take_due_timers(NOW, 30).await.unwrap());
+    assert_eq!((left.len(), right.len()), (30, 19));
+    assert!(left.iter().all(|timer| !right.contains(timer)));
+}
+
+async fn relay_store(address: &str, seed: u64) -> PostgresStore {
+    let options = PostgresOptions { routing: Routing::Outbox, ..options(&clock(), seed) };
+    PostgresStore::connect(address, options).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_relay_leases_removes_and_leases_again_what_was_not_removed_in_time() {
+    let address = database();
+    let store = relay_store(&address, 1).await;
+    let (holder, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    assert_eq!(store.lease(holder, NOW, later(30), 9).await.unwrap(), []);
+    publish(&store, vec![message(1), message(2), message(3)]).await;
+    let leased = store.lease(holder, NOW, later(30), 2).await.unwrap();
+    assert_eq!(leased.iter().map(|row| row.envelope.clone()).collect::<Vec<_>>(), [message(1), message(2)]);
+    let positions: Vec<i64> = leased.iter().map(|row| row.position).collect();
+    assert_eq!(store.remove(other, &positions).await.unwrap(), 0);
+    assert_eq!(store.remove(holder, &positions[..1]).await.unwrap(), 1);
+    let rest = store.lease(other, later(29), later(59), 9).await.unwrap();
+    assert_eq!(rest.iter().map(|row| row.envelope.clone()).collect::<Vec<_>>(), [message(3)]);
+    let again = store.lease(other, later(30), later(60), 9).await.unwrap();
+    assert_eq!(again.iter().map(|row| row.position).collect::<Vec<_>>(), positions[1..]);
+    assert_eq!(store.remove(holder, &positions[1..]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn relays_of_two_processes_send_each_message_once() {
+    let (source, target) = (database(), database());
+    let (one, two) = (relay_store(&source, 1).await, relay_store(&source, 2).await);
+    let broker = store_over(&target, 3).await;
+    let mut feed = broker.subscribe("q").await.unwrap();
+    publish(&one, (0..700).map(message).collect()).await;
+    let relay = |store: &PostgresStore, seed| {
+        Relay::new(Arc::new(store.clone()), Arc::new(broker.clone()), clock(), Arc::new(ids(seed)))
+    };
+    let (first, second) = (relay(&one, 4), relay(&two, 5));
+    let mut sent = 0;
+    while sent < 700 {
+        let (left, right) = tokio::join!(first.step(), second.step());
+        sent += left.unwrap() + right.unwrap();
+    }
+    let received: BTreeSet<_> = numbers(&receive(feed.as_mut(), 700).await).into_iter().collect();
+    assert_eq!((received.len(), sent), (700, 700));
+}

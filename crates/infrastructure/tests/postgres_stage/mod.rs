@@ -1,0 +1,219 @@
+//! What the tests on PostgreSQL stand on: one server for each test program, one database for each test, and orders to store.
+
+#![allow(dead_code, reason = "each test program uses its own part of the stage")]
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use application::messages::correlation;
+use application::ports::{HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
+use application::saga::{OrderProcessingSaga, SagaState};
+use bus::{
+    Clock, CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, IdSource, MessageId, RandomIds,
+    Receipt, Settlement, Store, Timer, TimerKey, Topology, VirtualClock,
+};
+use bytes::Bytes;
+use domain::{
+    Currency, Money, MovementCause, NewOrder, NewOrderLine, Order, OrderId, Product, ProductId, Quantity, Sku,
+};
+use jiff::Timestamp;
+use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
+use uuid::Uuid;
+
+#[path = "../../../testkit/src/servers/mod.rs"]
+pub mod servers;
+
+use servers::{Durability, Postgres};
+
+pub const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
+
+/// How long anything may take that is to happen at once.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// The server that all tests of a program share.
+pub fn server() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    SERVER.get_or_init(|| Postgres::start(Durability::None).unwrap())
+}
+
+/// A database of its own.
+pub fn database() -> String {
+    server().database().unwrap()
+}
+
+pub fn topology() -> Topology {
+    Topology::default().subscribe("q", &["K"]).subscribe("other", &["L"])
+}
+
+pub fn options(clock: &Arc<VirtualClock>, seed: u64) -> PostgresOptions {
+    let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(clock);
+    PostgresOptions::new(topology(), Routing::Store, clock, &RandomIds::seeded(seed))
+}
+
+pub fn clock() -> Arc<VirtualClock> {
+    Arc::new(VirtualClock::starting_at(NOW))
+}
+
+/// A store over a database, as one process of several would have it.
+pub async fn store_over(address: &str, seed: u64) -> PostgresStore {
+    PostgresStore::connect(address, options(&clock(), seed)).await.unwrap()
+}
+
+/// A store over a database of its own.
+pub async fn store() -> PostgresStore {
+    store_over(&database(), 1).await
+}
+
+pub async fn unit(store: &PostgresStore) -> Box<dyn UnitOfWork> {
+    store.begin().await.unwrap()
+}
+
+pub fn message(number: u128) -> Envelope {
+    of_kind("K", number)
+}
+
+pub fn of_kind(kind: &str, number: u128) -> Envelope {
+    let id = Uuid::from_u128(number);
+    Envelope::first(MessageId(id), CorrelationId(id), kind, Bytes::from_static(b"{}"), NOW)
+}
+
+pub async fn publish(store: &PostgresStore, envelopes: Vec<Envelope>) {
+    let mut unit = unit(store).await;
+    unit.publish(envelopes).await.unwrap();
+    unit.commit().await.unwrap();
+}
+
+/// Receives until `count` are there.
+pub async fn receive(feed: &mut dyn Feed, count: usize) -> Vec<Delivery> {
+    let mut received = Vec::new();
+    while received.len() < count {
+        let more = tokio::time::timeout(SOON, feed.receive(count - received.len())).await;
+        received.extend(more.expect("deliveries are on their way").unwrap());
+    }
+    received
+}
+
+pub fn numbers(deliveries: &[Delivery]) -> Vec<u128> {
+    deliveries.iter().map(|delivery| delivery.envelope.id.0.as_u128()).collect()
+}
+
+pub fn receipts(deliveries: &[Delivery]) -> Vec<Receipt> {
+    deliveries.iter().map(|delivery| delivery.receipt.clone()).collect()
+}
+
+pub fn settled(deliveries: &[Delivery], disposition: &Disposition) -> Vec<Settlement> {
+    let settle = |delivery: &Delivery| Settlement {
+        delivery: delivery.clone(),
+        disposition: disposition.clone(),
+        at: NOW,
+    };
+    deliveries.iter().map(settle).collect()
+}
+
+pub async fn settle(
+    store: &PostgresStore,
+    deliveries: &[Delivery],
+    disposition: Disposition,
+) -> Result<(), Fault> {
+    let mut unit = Store::begin(store).await?;
+    unit.settle(settled(deliveries, &disposition)).await?;
+    unit.commit().await
+}
+
+pub fn order_id(number: u64) -> OrderId {
+    let time = u128::try_from(NOW.as_millisecond()).unwrap() << 80;
+    OrderId(Uuid::from_u128(time | 0x7000_8000_0000_0000_0000 | u128::from(number)))
+}
+
+pub fn usd(minor: i64) -> Money {
+    Money::new(minor, Currency::parse("USD").unwrap())
+}
+
+pub fn sku(number: u64) -> Sku {
+    Sku::parse(&format!("SKU-{number}")).unwrap()
+}
+
+/// An order of two lines: two units of the first product, three of the second.
+pub fn order(number: u64) -> Order {
+    let line = |product, units| NewOrderLine {
+        product_id: ProductId::of(&sku(product)),
+        sku: sku(product),
+        quantity: Quantity::new(units).unwrap(),
+        unit_price: usd(1_050),
+    };
+    let new = NewOrder {
+        id: order_id(number),
+        customer_id: "customer-1".parse().unwrap(),
+        lines: vec![line(1, 2), line(2, 3)],
+        ordered_at: NOW,
+        external_reference: Some(format!("reference-{number}")),
+    };
+    Order::place(new, NOW).unwrap().0
+}
+
+pub fn saga(order: &Order) -> OrderProcessingSaga {
+    OrderProcessingSaga::start(order.id(), order.total(), NOW, NOW + jiff::SignedDuration::from_mins(30))
+}
+
+pub fn record(order: &Order) -> IdempotencyRecord {
+    IdempotencyRecord {
+        key: format!("key-{}", order.id()),
+        request_digest: [7; 32],
+        order_id: order.id(),
+        total: order.total(),
+        created_at: NOW,
+    }
+}
+
+pub fn timer(order: &Order, name: &str, due_at: Timestamp) -> Timer {
+    Timer {
+        key: TimerKey { saga: correlation(order.id()), name: Arc::from(name) },
+        generation: 1,
+        due_at,
+        kind: Arc::from("K"),
+        traceparent: None,
+    }
+}
+
+/// Everything that accepting an order writes.
+pub async fn accept(unit: &mut dyn UnitOfWork, order: &Order) -> Result<(), Fault> {
+    let entry = HistoryEntry {
+        order_id: order.id(),
+        at: NOW,
+        event: "OrderCreated",
+        status: Some(order.status()),
+        saga_state: Some(SagaState::Created),
+        detail: Some("with a \"quote\" and ünïcode".to_owned()),
+    };
+    let row = NewOrderRow { order: order.clone(), payment_token: Some("tok".to_owned()) };
+    unit.orders().create(&[row]).await?;
+    unit.insert_sagas(&[saga(order)], NOW).await?;
+    unit.set_timers(vec![timer(order, "order", NOW)]).await?;
+    unit.history().append(&[entry]).await?;
+    unit.idempotency().insert(&[record(order)]).await
+}
+
+/// Two products with `units` in stock each.
+pub async fn stock(store: &PostgresStore, units: i64) {
+    let mut unit = unit(store).await;
+    let products: Vec<Product> =
+        (1..=2).map(|n| Product::new(sku(n), "A product", usd(1_050), NOW)).collect();
+    unit.products().upsert(&products).await.unwrap();
+    let receive =
+        |product: &Product| (product.id, units, MovementCause::Import("the first delivery".to_owned()));
+    let changes: Vec<_> = products.iter().map(receive).collect();
+    unit.inventory().update_available_stock(&changes, NOW).await.unwrap().unwrap();
+    unit.commit().await.unwrap();
+}
+
+/// A connection of the test's own.
+pub async fn client(address: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(address, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A fresh id source, for whoever needs one.
+pub fn ids(seed: u64) -> impl IdSource {
+    RandomIds::seeded(seed)
+}

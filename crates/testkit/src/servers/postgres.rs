@@ -1,0 +1,281 @@
+//! A private PostgreSQL server: on loopback, without passwords, in a folder of its own that goes with it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::guard::Guard;
+use super::programs;
+
+/// The user of every database here.
+const USER: &str = "orderwright";
+
+/// How often a start is tried again while what is left of a killed server goes.
+const STARTS_MAX: u32 = 50;
+
+/// Lines of the server's log that are shown when it does not start.
+const LOG_LINES_MAX: usize = 20;
+
+/// Whether what the server confirms survives the loss of power.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It does, as in production.
+    #[default]
+    Fsync,
+    /// It does not: faster, for tests in which no server dies.
+    None,
+}
+
+/// A running server. It dies with this value.
+#[derive(Debug)]
+pub struct Postgres {
+    programs: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    owner: Option<(u32, u32)>,
+    durability: Durability,
+    settings: Vec<String>,
+    server: Option<Server>,
+    databases: AtomicU32,
+}
+
+/// The first process and what ends it if nobody else does.
+#[derive(Debug)]
+struct Server {
+    process: Child,
+    guard: Guard,
+}
+
+/// Tells the folders of one process apart.
+static FOLDERS: AtomicU32 = AtomicU32::new(0);
+
+impl Postgres {
+    /// Starts a fresh server.
+    ///
+    /// # Errors
+    /// Says what to install if there are no programs; otherwise what the programs said.
+    pub fn start(durability: Durability) -> Result<Self> {
+        Self::start_with(durability, &[])
+    }
+
+    /// The same with settings of its own, each as `name=value`.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_with(durability: Durability, settings: &[&str]) -> Result<Self> {
+        let programs = programs::postgres()?;
+        let owner = if programs::is_root() { Some(programs::unprivileged()?) } else { None };
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("orderwright-postgres-{}-{number}", std::process::id());
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut postgres = Self {
+            programs,
+            folder: std::env::temp_dir().join(name),
+            port: free_port()?,
+            owner,
+            durability,
+            settings,
+            server: None,
+            databases: AtomicU32::new(0),
+        };
+        postgres.prepare()?;
+        postgres.restart()?;
+        Ok(postgres)
+    }
+
+    /// The address of a database.
+    #[must_use]
+    pub fn address(&self, database: &str) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Makes an empty database that no other test has and returns its address.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn database(&self) -> Result<String> {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.create(&name, "template0")?;
+        Ok(self.address(&name))
+    }
+
+    /// Makes a database called `name` as a copy of `template`, which nobody may be connected to.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn create(&self, name: &str, template: &str) -> Result<()> {
+        let mut createdb = self.program("createdb");
+        createdb.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", USER]);
+        createdb.args(["--maintenance-db", "postgres", "--template", template, name]);
+        succeed(createdb)
+    }
+
+    /// The id of the server's first process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(|server| server.process.id())
+    }
+
+    /// The ids of all its processes.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        let Some(first) = self.pid() else { return Vec::new() };
+        let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap_or_default();
+        std::iter::once(first).chain(children.split_whitespace().filter_map(|pid| pid.parse().ok())).collect()
+    }
+
+    /// Kills every process of the server at once, as a loss of power would.
+    pub fn kill9(&mut self) {
+        let pids = self.pids();
+        let Some(Server { mut process, guard }) = self.server.take() else { return };
+        drop(guard);
+        // The first one goes first, or it would begin to recover.
+        let _ = process.kill();
+        for pid in pids.into_iter().skip(1) {
+            let _ = self.signal("KILL", pid);
+        }
+        let _ = process.wait();
+    }
+
+    /// Starts the server again on the same data and port.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill9();
+        let mut log = Vec::new();
+        for _ in 0..STARTS_MAX {
+            match self.try_start()? {
+                Ok(process) => {
+                    let guard = Guard::over(process.id(), &self.folder)?;
+                    self.server = Some(Server { process, guard });
+                    return Ok(());
+                }
+                Err(said) => log = said,
+            }
+        }
+        bail!("the PostgreSQL server does not start:\n{}", log.join("\n"))
+    }
+
+    fn prepare(&self) -> Result<()> {
+        fs::create_dir_all(&self.folder).context("making the server's folder")?;
+        fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700)).context("closing the folder")?;
+        if let Some((user, group)) = self.owner {
+            chown(&self.folder, Some(user), Some(group)).context("giving the folder away")?;
+        }
+        let mut initdb = self.program("initdb");
+        initdb.arg("--pgdata").arg(self.data());
+        initdb.args([
+            "--username",
+            USER,
+            "--auth",
+            "trust",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+            "--no-sync",
+        ]);
+        succeed(initdb)
+    }
+
+    /// Starts the server and waits for its word that it is ready; or for its end, with what it said.
+    fn try_start(&self) -> Result<Result<Child, Vec<String>>> {
+        let mut server = self.command().spawn().context("starting postgres")?;
+        let mut lines = BufReader::new(server.stderr.take().context("the server's log is piped")?);
+        let mut said = Vec::new();
+        loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line).context("reading the server's log")? == 0 {
+                let _ = server.wait();
+                said.drain(..said.len().saturating_sub(LOG_LINES_MAX));
+                return Ok(Err(said));
+            }
+            let is_ready = line.contains("database system is ready to accept connections");
+            said.push(line.trim_end().to_owned());
+            if is_ready {
+                drain(lines);
+                return Ok(Ok(server));
+            }
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut postgres = self.program("postgres");
+        postgres.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
+        let fsync = match self.durability {
+            Durability::Fsync => "fsync=on",
+            Durability::None => "fsync=off",
+        };
+        let fixed = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", fsync];
+        for setting in fixed.into_iter().chain(self.settings.iter().map(String::as_str)) {
+            postgres.args(["-c", setting]);
+        }
+        postgres.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        postgres
+    }
+
+    /// One of PostgreSQL's programs, run by a user that it accepts, in English.
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.current_dir("/").env("LC_ALL", "C");
+        if let Some((user, group)) = self.owner {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    fn signal(&self, signal: &str, pid: u32) -> Result<()> {
+        let mut pg_ctl = self.program("pg_ctl");
+        pg_ctl.args(["kill", signal, &pid.to_string()]);
+        succeed(pg_ctl)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.kill9();
+        remove(&self.folder);
+    }
+}
+
+/// What a dying process is still writing may appear again once.
+fn remove(folder: &Path) {
+    for _ in 0..3 {
+        if fs::remove_dir_all(folder).is_ok() {
+            return;
+        }
+    }
+}
+
+/// A server whose log nobody reads would stop when the pipe is full.
+fn drain(mut log: BufReader<ChildStderr>) {
+    std::thread::spawn(move || {
+        let mut line = Vec::new();
+        while log.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            line.clear();
+        }
+    });
+}
+
+fn succeed(mut command: Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("running {command:?}"))?;
+    ensure!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
+    Ok(listener.local_addr().context("asking for the port found")?.port())
+}
