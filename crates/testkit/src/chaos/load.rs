@@ -1,0 +1,117 @@
+//! Clients that do what a careful client does: one idempotency key per order, sent again until it is answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::PRODUCTS;
+use super::client::Client;
+
+/// Clients at once.
+const CLIENTS: u64 = 16;
+
+/// Pause before a request is sent again.
+const AGAIN: Duration = Duration::from_millis(25);
+
+/// One in so many orders is cancelled by its customer at once.
+const CANCEL_ONE_IN: u32 = 25;
+
+/// The load of one run.
+pub(super) struct Load {
+    client: Client,
+    orders: u32,
+    seed: u64,
+    next: AtomicU32,
+}
+
+/// The sku of the product with this number.
+pub(super) fn sku(number: u32) -> String {
+    format!("CHAOS-{number:02}")
+}
+
+impl Load {
+    pub(super) fn new(authority: &str, orders: u32, seed: u64) -> Self {
+        Self { client: Client::new(authority), orders, seed, next: AtomicU32::new(0) }
+    }
+
+    /// Sends every order until it is accepted; returns the order id by key.
+    pub(super) async fn send_all(self: Arc<Self>, deadline: Instant) -> Result<BTreeMap<String, String>> {
+        let mut clients = JoinSet::new();
+        for number in 0..CLIENTS {
+            let load = Arc::clone(&self);
+            clients.spawn(async move { load.one_client(number, deadline).await });
+        }
+        let mut accepted = BTreeMap::new();
+        while let Some(done) = clients.join_next().await {
+            accepted.extend(done??);
+        }
+        ensure!(
+            accepted.len() == self.orders as usize,
+            "{} of {} orders were accepted",
+            accepted.len(),
+            self.orders
+        );
+        Ok(accepted)
+    }
+
+    async fn one_client(&self, number: u64, deadline: Instant) -> Result<BTreeMap<String, String>> {
+        let mut random = SmallRng::seed_from_u64(self.seed.wrapping_add(number));
+        let mut accepted = BTreeMap::new();
+        loop {
+            let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
+            if ordinal >= self.orders {
+                return Ok(accepted);
+            }
+            let key = format!("chaos-{ordinal}");
+            let body = Bytes::from(order(&mut random).to_string());
+            let id = self.until_accepted(&key, &body, deadline).await?;
+            if random.random_range(0..CANCEL_ONE_IN) == 0 {
+                self.cancel(&id).await;
+            }
+            accepted.insert(key, id);
+        }
+    }
+
+    async fn until_accepted(&self, key: &str, body: &Bytes, deadline: Instant) -> Result<String> {
+        loop {
+            let headers = [("idempotency-key", key)];
+            match self.client.call(Method::POST, "/orders", &headers, body.clone()).await {
+                Ok((StatusCode::CREATED, answer)) => {
+                    return answer["order_id"]
+                        .as_str()
+                        .map(str::to_owned)
+                        .context("an accepted order has an id");
+                }
+                Ok((status, answer)) if status.is_client_error() && status != StatusCode::CONFLICT => {
+                    bail!("POST /orders answered {status}: {answer}");
+                }
+                Ok(_) | Err(_) => {}
+            }
+            ensure!(Instant::now() < deadline, "time is up and {key} was not accepted");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Whether it gets through, and in time, does not matter.
+    async fn cancel(&self, id: &str) {
+        let body = json!({"reason": "customer", "actor": "chaos", "note": "changed my mind"});
+        let path = format!("/orders/{id}/cancel");
+        let _ = self.client.call(Method::POST, &path, &[], Bytes::from(body.to_string())).await;
+    }
+}
+
+fn order(random: &mut SmallRng) -> Value {
+    let line = |number: u32, quantity: u32| json!({"sku": sku(number % PRODUCTS), "quantity": quantity});
+    let first = random.random_range(0..PRODUCTS);
+    let lines = [line(first, random.random_range(1..4)), line(first + 7, random.random_range(1..3))];
+    json!({"customer_id": format!("C{}", random.random_range(0..100)), "lines": lines})
+}
