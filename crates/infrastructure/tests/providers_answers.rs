@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use orderwright_infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// 1994-11-06T08:49:37Z.
@@ -22,8 +23,10 @@ const NOW_S: i64 = 784_111_777;
 /// What the server does with one request.
 enum Act {
     Say(String),
-    /// Says it and hangs up, as HTTP allows at any time between two requests.
+    /// Says it and hangs up.
     SayAndLeave(String),
+    /// Says it and hangs up when told to, as HTTP allows at any time between two requests.
+    SayAndLeaveLater(String),
     Hang,
     HangUp,
 }
@@ -40,6 +43,7 @@ struct Script {
 struct Server {
     base_url: String,
     script: Arc<Mutex<Script>>,
+    leave: Arc<Notify>,
 }
 
 impl Server {
@@ -47,7 +51,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/api", listener.local_addr().unwrap());
         let script = Script { acts: acts.into_iter().collect(), ..Script::default() };
-        let server = Self { base_url, script: Arc::new(Mutex::new(script)) };
+        let server = Self { base_url, script: Arc::new(Mutex::new(script)), leave: Arc::default() };
         tokio::spawn(server.clone().run(listener));
         server
     }
@@ -64,6 +68,10 @@ impl Server {
             match self.next_act(request) {
                 Some(Act::Say(text)) => stream.write_all(text.as_bytes()).await.unwrap(),
                 Some(Act::SayAndLeave(text)) => return stream.write_all(text.as_bytes()).await.unwrap(),
+                Some(Act::SayAndLeaveLater(text)) => {
+                    stream.write_all(text.as_bytes()).await.unwrap();
+                    return self.leave.notified().await;
+                }
                 Some(Act::Hang) => std::future::pending().await,
                 Some(Act::HangUp) | None => return,
             }
@@ -414,16 +422,28 @@ async fn a_call_that_never_got_its_turn_was_not_done() {
 async fn a_connection_that_the_provider_closed_meanwhile_is_replaced_unnoticed() {
     let captured = charge_json("captured");
     let acts = [
+        Act::SayAndLeaveLater(answer(201, &captured)),
         Act::SayAndLeave(answer_with(201, "connection: close\r\n", &captured)),
         say(201, &captured),
         say(201, &captured),
     ];
     let server = Server::with(acts).await;
     let gateway = server.gateway();
-    for _ in 0..3 {
+    for _ in 0..4 {
         assert!(gateway.charge(&charge()).await.is_ok());
+        server.leave.notify_one();
+        look_at_the_network().await;
     }
-    assert_eq!(server.connections(), 2);
+    assert_eq!(server.connections(), 3);
+}
+
+/// Ends when whatever had happened to any socket before is known to the runtime: an event of a later one came through.
+async fn look_at_the_network() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut far, _) = listener.accept().await.unwrap();
+    far.write_all(b"x").await.unwrap();
+    near.read_exact(&mut [0]).await.unwrap();
 }
 
 #[tokio::test]
