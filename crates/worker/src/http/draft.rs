@@ -71,10 +71,9 @@ fn explained(violation: &Violation, wrongs: &[Wrong]) -> bool {
 /// The draft that is left of a value; what has not its form is replaced by something that makes sense.
 fn mended(value: &Value) -> OrderDraft {
     let text = |name: &str| value[name].as_str().map(str::to_owned);
-    let lines = match &value["lines"] {
-        Value::Array(lines) => lines.iter().map(mended_line).collect(),
-        _ => vec![mended_line(&Value::Null)],
-    };
+    let lines = value["lines"]
+        .as_array()
+        .map_or_else(|| vec![mended_line(&Value::Null)], |lines| lines.iter().map(mended_line).collect());
     OrderDraft {
         customer_id: text("customer_id").unwrap_or_else(|| PLACEHOLDER.to_owned()),
         lines,

@@ -146,12 +146,10 @@ async fn carry_out(api: &Api, command: AdjustStockCommand) -> Result<Json<Change
 }
 
 fn refused(rejection: &Rejection) -> Problem {
-    match *rejection {
-        Rejection::InsufficientStock { requested, available, .. } => {
-            Problem::new(Code::InsufficientStock, rejection.to_string()).with_stock(requested, available)
-        }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "every other rejection is told in its own words")]
-        _ => Problem::new(Code::StockRefused, rejection.to_string()),
+    if let Rejection::InsufficientStock { requested, available, .. } = *rejection {
+        Problem::new(Code::InsufficientStock, rejection.to_string()).with_stock(requested, available)
+    } else {
+        Problem::new(Code::StockRefused, rejection.to_string())
     }
 }
 

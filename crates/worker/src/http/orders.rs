@@ -38,8 +38,8 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     let _held = api.in_flight.hold(key)?;
     let context = api.commands.context();
     let order_id = OrderId(context.ids.next(context.clock.now()));
-    let mut command = draft::command(&body, order_id, key, idempotency::digest(&body))
-        .map_err(|refused| refused.problem())?;
+    let mut command =
+        draft::command(&body, order_id, key, idempotency::digest(&body)).map_err(draft::Refused::problem)?;
     command.traceparent = traceparent(&head.headers);
     match api.create.submit(command).await? {
         CreateOrderReply::Created(accepted) => Ok(accepted_answer(&accepted)),

@@ -224,6 +224,7 @@ fn object_schema(members: &[Member]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::problem::Place;
     use super::*;
 
     const PAIR: Shape = Shape::Object(&[
@@ -234,8 +235,8 @@ mod tests {
     fn mistakes(text: &str) -> Vec<(String, String)> {
         let value = serde_json::from_str(text).expect("JSON");
         let pointer = |wrong: Wrong| match wrong.place {
-            super::super::problem::Place::Pointer(pointer) => (pointer, wrong.code.into_owned()),
-            other => panic!("{other:?}"),
+            Place::Pointer(pointer) => (pointer, wrong.code.into_owned()),
+            other @ (Place::Parameter(_) | Place::UnknownParameter(_)) => panic!("{other:?}"),
         };
         PAIR.examine(&value).into_iter().map(pointer).collect()
     }

@@ -94,6 +94,6 @@ fn is_of_type(kind: &Value, value: &Value) -> bool {
             "array" => value.is_array(),
             other => panic!("unknown type {other}"),
         },
-        _ => true,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => true,
     }
 }

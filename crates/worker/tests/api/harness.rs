@@ -68,7 +68,7 @@ impl Answer {
     #[track_caller]
     pub(crate) fn problem(self, status: u16, code: &str) -> Value {
         assert_eq!(
-            self.headers.get("content-type").map(|kind| kind.as_bytes()),
+            self.headers.get("content-type").map(http::HeaderValue::as_bytes),
             Some(&b"application/problem+json"[..])
         );
         let problem = self.expect(status);
@@ -154,7 +154,7 @@ impl Service {
 
     /// Closes the door: nobody accepts orders any more.
     pub(crate) fn refuse(&mut self) {
-        self.accepting.take().expect("not accepting yet");
+        drop(self.accepting.take().expect("not accepting yet"));
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
