@@ -24,13 +24,6 @@ impl Profile {
         if release { Profile::Release } else { Profile::Dev }
     }
 
-    fn name(self) -> &'static str {
-        match self {
-            Profile::Dev => "dev",
-            Profile::Release => "release",
-        }
-    }
-
     fn folder(self) -> &'static str {
         match self {
             Profile::Dev => "debug",
@@ -66,29 +59,31 @@ pub(crate) fn test(root: &Path) -> Result<(Ran, Tally)> {
     Ok((judge(status), tally))
 }
 
-/// Builds and runs a program of the test kit.
-pub(crate) fn run_testkit<A: AsRef<OsStr>>(
+/// Runs a program of ours that was built before.
+pub(crate) fn run_program<A: AsRef<OsStr>>(
     root: &Path,
     profile: Profile,
     program: &str,
     args: &[A],
 ) -> Result<Ran> {
-    let fixed =
-        ["run", "--quiet", "--profile", profile.name(), "-p", "orderwright-testkit", "--bin", program];
-    let mut command = command(root);
-    finish(command.args(fixed).arg("--").args(args))
+    let mut command = Command::new(program_path(profile, program)?);
+    finish(command.current_dir(root).args(args))
 }
 
-/// Builds the program under test.
-pub(crate) fn build_orderwright(root: &Path, profile: Profile) -> Result<Ran> {
-    cargo(root, ["build", "--quiet", "--profile", profile.name(), "-p", "orderwright"])
+/// Builds every program. Without optimisation the tests are built with them: they share all they depend on, and building
+/// either alone would build most of that twice, with other features.
+pub(crate) fn build_programs(root: &Path, profile: Profile) -> Result<Ran> {
+    match profile {
+        Profile::Dev => cargo(root, ["test", "--workspace", "--no-run", "--quiet"]),
+        Profile::Release => cargo(root, ["build", "--workspace", "--quiet", "--release"]),
+    }
 }
 
-/// Where cargo has put the program: this one lies in the same target folder.
-pub(crate) fn orderwright_path(profile: Profile) -> Result<String> {
+/// Where cargo has put a program: this one lies in the same target folder.
+pub(crate) fn program_path(profile: Profile, program: &str) -> Result<String> {
     let own = std::env::current_exe().context("cannot find this program's own path")?;
     let target = own.ancestors().nth(2).context("this program lies inside a target folder")?;
-    let name = format!("orderwright{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
     let path = target.join(profile.folder()).join(name);
     path.into_os_string().into_string().ok().context("the path of the target folder is not UTF-8")
 }

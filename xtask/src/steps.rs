@@ -126,21 +126,24 @@ fn simulate(root: &Path, simulation: &Simulation) -> Result<Ran> {
     let seeds = simulation.seeds.to_string();
     let from = simulation.from.to_string();
     let profile = Profile::from_flag(simulation.release);
-    cargo::run_testkit(root, profile, "simulate", &["--seeds", &seeds, "--from", &from])
+    if cargo::build_programs(root, profile)? == Ran::Badly {
+        return Ok(Ran::Badly);
+    }
+    cargo::run_program(root, profile, "simulate", &["--seeds", &seeds, "--from", &from])
 }
 
 fn shake(root: &Path, chaos: &Chaos) -> Result<Ran> {
     let profile = Profile::from_flag(chaos.release);
-    if cargo::build_orderwright(root, profile)? == Ran::Badly {
+    if cargo::build_programs(root, profile)? == Ran::Badly {
         return Ok(Ran::Badly);
     }
-    let program = cargo::orderwright_path(profile)?;
+    let program = cargo::program_path(profile, "orderwright")?;
     let mut args = vec!["--orderwright".to_owned(), program];
     for (flag, value) in [("--kills", chaos.kills), ("--seconds", chaos.seconds), ("--orders", chaos.orders)]
     {
         args.extend(value.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
     }
-    cargo::run_testkit(root, profile, "chaos", &args)
+    cargo::run_program(root, profile, "chaos", &args)
 }
 
 fn bench(root: &Path, args: &[String]) -> Result<Ran> {
