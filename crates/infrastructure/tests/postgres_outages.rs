@@ -5,7 +5,7 @@
 mod postgres_stage;
 
 use application::ports::Readers;
-use bus::{Disposition, Store, Transport, Verdict};
+use bus::{Disposition, Transport, Verdict};
 use orderwright_infrastructure::postgres::PostgresStore;
 use postgres_stage::*;
 use postgres_stage::servers::{Durability, Postgres};

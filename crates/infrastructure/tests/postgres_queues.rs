@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    DeadLetterFilter, DeadLetters, Disposition, Envelope, OutboxStore, Relay, SagaRepository, Store,
+    DeadLetterFilter, DeadLetters, Disposition, Envelope, OutboxStore, Relay, Store,
     Transport, Verdict,
 };
 use jiff::SignedDuration;
@@ -186,7 +186,7 @@ async fn a_claim_that_memory_does_not_know_of_is_found_and_given_up() {
     unanswered.publish(vec![message(2)]).await.unwrap();
     client
         .batch_execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'orderwright'",
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'orderwright'",
         )
         .await
         .unwrap();

@@ -9,7 +9,7 @@ use application::ports::{
     LowOnly, OrderFilter, Readers, ReservationOutcome, SagaFilter, StatusMove, StockDemand, UnitOfWork,
 };
 use application::saga::{OrderProcessingSaga, SagaState};
-use bus::{Admission, SagaRepository, Store, Verdict};
+use bus::{Admission, Store, Verdict};
 use domain::{CancelReason, Cancellation, OrderStatus, Payment, ProductId, Shipment};
 use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Retention};
 use postgres_stage::*;
@@ -164,7 +164,7 @@ async fn sagas_payments_and_shipments_change_together_with_their_counts() {
     saga.state = SagaState::PaymentProcessing;
     paying.update_sagas(&[saga.clone()], NOW).await.unwrap();
     paying.commit().await.unwrap();
-    payment.capture(order.total(), "charge-1").unwrap();
+    let _ = payment.capture(order.total(), "charge-1").unwrap();
     let mut paid = unit(&store).await;
     assert_eq!(paid.payments().get(&[order.id()]).await.unwrap().len(), 1);
     assert_eq!(paid.shipments().get(&[order.id()]).await.unwrap(), [Shipment::request(order.id())]);

@@ -7,6 +7,7 @@
 //! delivery that is no longer ours fails, and takes all that was done about it back.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use bus::limits::{BACKOFF_MAX, BACKOFF_MIN};
 use bus::{Fault, Stop};
 use jiff::{SignedDuration, Timestamp};
-use std::future::poll_fn;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -51,6 +51,7 @@ pub(super) struct Keeper {
     shared: Weak<Shared>,
     config: tokio_postgres::Config,
     instance: Uuid,
+    lease: Duration,
     waiting: Arc<Notify>,
     stop: Stop,
     due: Due,
@@ -61,6 +62,7 @@ pub(super) struct Keeper {
 struct Due {
     poll: Instant,
     beat: Instant,
+    bury: Instant,
     fold: Instant,
     audit: Instant,
 }
@@ -68,11 +70,17 @@ struct Due {
 impl Due {
     fn now() -> Self {
         let now = Instant::now();
-        Self { poll: now, beat: now, fold: now + FOLD, audit: now }
+        Self { poll: now, beat: now, bury: now, fold: now + FOLD, audit: now }
+    }
+
+    /// After an outage nobody was heard of, and the living get the time to say so.
+    fn after_outage(lease: Duration) -> Self {
+        let now = Self::now();
+        Self { bury: now.bury + lease / 3, ..now }
     }
 
     fn next(&self) -> Instant {
-        self.poll.min(self.beat).min(self.fold).min(self.audit)
+        self.poll.min(self.beat).min(self.bury).min(self.fold).min(self.audit)
     }
 }
 
@@ -83,6 +91,7 @@ impl Keeper {
             shared: Arc::downgrade(shared),
             config: shared.config.clone(),
             instance: shared.instance,
+            lease: shared.lease,
             waiting: Arc::clone(&shared.errands.waiting),
             stop: shared.stop.clone(),
             due: Due::now(),
@@ -109,7 +118,7 @@ impl Keeper {
                     Ok(connected) => {
                         client = connected;
                         pause = BACKOFF_MIN;
-                        self.due = Due::now();
+                        self.due = Due::after_outage(self.lease);
                         break;
                     }
                     Err(_) => pause = (pause * 2).min(BACKOFF_MAX),
@@ -160,8 +169,11 @@ impl Keeper {
         let now = Instant::now();
         if self.due.beat <= now {
             self.beat(shared, client).await?;
-            self.bury(shared, client).await?;
             self.due.beat = now + shared.lease / 3;
+        }
+        if self.due.bury <= now {
+            self.bury(shared, client).await?;
+            self.due.bury = now + shared.lease / 3;
         }
         if self.due.poll <= now {
             poll(shared, client).await?;

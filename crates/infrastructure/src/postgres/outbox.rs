@@ -86,7 +86,7 @@ impl Outgoing {
         for (name, rows) in rows {
             let Some(claim) = claims.get(&name) else { continue };
             let left_over = claim.wanted > rows.len();
-            claim.queue.push(rows);
+            shared.errands.give_up(claim.queue.push(rows));
             if left_over {
                 claim.queue.spill();
                 shared.errands.announce(&name);

@@ -135,11 +135,16 @@ impl Queue {
         Reservation { queue: Arc::clone(self), wanted, granted }
     }
 
-    /// Adds rows that are claimed for this process.
-    pub(super) fn push(&self, rows: Vec<Row>) {
+    /// Adds rows that are claimed for this process. If the last reader went meanwhile, their positions come back to be
+    /// given up.
+    pub(super) fn push(&self, rows: Vec<Row>) -> Vec<i64> {
         let mut state = self.lock();
+        if state.readers == 0 {
+            return rows.iter().map(|row| row.position).collect();
+        }
         state.ready.extend(rows);
         self.wake_if_more(&state);
+        Vec::new()
     }
 
     /// What there is to do for a reader with room for `max`.
@@ -340,7 +345,7 @@ mod tests {
     fn what_a_reader_held_is_ready_again_in_its_old_order() {
         let queue = read_queue();
         queue.join();
-        queue.push((1..=5).map(row).collect());
+        assert!(queue.push((1..=5).map(row).collect()).is_empty());
         assert_eq!(taken(&queue, 3), [1, 2, 3]);
         queue.release([2]);
         assert!(queue.leave(1).is_empty());
@@ -350,9 +355,10 @@ mod tests {
     #[test]
     fn the_last_reader_gives_everything_up() {
         let queue = read_queue();
-        queue.push((1..=3).map(row).collect());
+        assert!(queue.push((1..=3).map(row).collect()).is_empty());
         assert_eq!(taken(&queue, 2), [1, 2]);
         assert_eq!(queue.leave(1), [1, 2, 3]);
+        assert_eq!(queue.push(vec![row(4)]), [4]);
         assert!(queue.known().is_empty());
     }
 }

@@ -21,70 +21,70 @@ use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routi
 use uuid::Uuid;
 
 #[path = "../../../testkit/src/servers/mod.rs"]
-pub mod servers;
+pub(crate) mod servers;
 
 use servers::{Durability, Postgres};
 
-pub const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
+pub(crate) const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
 
 /// How long anything may take that is to happen at once.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// The server that all tests of a program share.
-pub fn server() -> &'static Postgres {
+pub(crate) fn server() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     SERVER.get_or_init(|| Postgres::start(Durability::None).unwrap())
 }
 
 /// A database of its own.
-pub fn database() -> String {
+pub(crate) fn database() -> String {
     server().database().unwrap()
 }
 
-pub fn topology() -> Topology {
+pub(crate) fn topology() -> Topology {
     Topology::default().subscribe("q", &["K"]).subscribe("other", &["L"])
 }
 
-pub fn options(clock: &Arc<VirtualClock>, seed: u64) -> PostgresOptions {
+pub(crate) fn options(clock: &Arc<VirtualClock>, seed: u64) -> PostgresOptions {
     let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(clock);
     PostgresOptions::new(topology(), Routing::Store, clock, &RandomIds::seeded(seed))
 }
 
-pub fn clock() -> Arc<VirtualClock> {
+pub(crate) fn clock() -> Arc<VirtualClock> {
     Arc::new(VirtualClock::starting_at(NOW))
 }
 
 /// A store over a database, as one process of several would have it.
-pub async fn store_over(address: &str, seed: u64) -> PostgresStore {
+pub(crate) async fn store_over(address: &str, seed: u64) -> PostgresStore {
     PostgresStore::connect(address, options(&clock(), seed)).await.unwrap()
 }
 
 /// A store over a database of its own.
-pub async fn store() -> PostgresStore {
+pub(crate) async fn store() -> PostgresStore {
     store_over(&database(), 1).await
 }
 
-pub async fn unit(store: &PostgresStore) -> Box<dyn UnitOfWork> {
+pub(crate) async fn unit(store: &PostgresStore) -> Box<dyn UnitOfWork> {
     store.begin().await.unwrap()
 }
 
-pub fn message(number: u128) -> Envelope {
+pub(crate) fn message(number: u128) -> Envelope {
     of_kind("K", number)
 }
 
-pub fn of_kind(kind: &str, number: u128) -> Envelope {
+pub(crate) fn of_kind(kind: &str, number: u128) -> Envelope {
     let id = Uuid::from_u128(number);
     Envelope::first(MessageId(id), CorrelationId(id), kind, Bytes::from_static(b"{}"), NOW)
 }
 
-pub async fn publish(store: &PostgresStore, envelopes: Vec<Envelope>) {
+pub(crate) async fn publish(store: &PostgresStore, envelopes: Vec<Envelope>) {
     let mut unit = unit(store).await;
     unit.publish(envelopes).await.unwrap();
     unit.commit().await.unwrap();
 }
 
 /// Receives until `count` are there.
-pub async fn receive(feed: &mut dyn Feed, count: usize) -> Vec<Delivery> {
+pub(crate) async fn receive(feed: &mut dyn Feed, count: usize) -> Vec<Delivery> {
     let mut received = Vec::new();
     while received.len() < count {
         let more = tokio::time::timeout(SOON, feed.receive(count - received.len())).await;
@@ -93,15 +93,15 @@ pub async fn receive(feed: &mut dyn Feed, count: usize) -> Vec<Delivery> {
     received
 }
 
-pub fn numbers(deliveries: &[Delivery]) -> Vec<u128> {
+pub(crate) fn numbers(deliveries: &[Delivery]) -> Vec<u128> {
     deliveries.iter().map(|delivery| delivery.envelope.id.0.as_u128()).collect()
 }
 
-pub fn receipts(deliveries: &[Delivery]) -> Vec<Receipt> {
+pub(crate) fn receipts(deliveries: &[Delivery]) -> Vec<Receipt> {
     deliveries.iter().map(|delivery| delivery.receipt.clone()).collect()
 }
 
-pub fn settled(deliveries: &[Delivery], disposition: &Disposition) -> Vec<Settlement> {
+pub(crate) fn settled(deliveries: &[Delivery], disposition: &Disposition) -> Vec<Settlement> {
     let settle = |delivery: &Delivery| Settlement {
         delivery: delivery.clone(),
         disposition: disposition.clone(),
@@ -110,7 +110,7 @@ pub fn settled(deliveries: &[Delivery], disposition: &Disposition) -> Vec<Settle
     deliveries.iter().map(settle).collect()
 }
 
-pub async fn settle(
+pub(crate) async fn settle(
     store: &PostgresStore,
     deliveries: &[Delivery],
     disposition: Disposition,
@@ -120,21 +120,21 @@ pub async fn settle(
     unit.commit().await
 }
 
-pub fn order_id(number: u64) -> OrderId {
+pub(crate) fn order_id(number: u64) -> OrderId {
     let time = u128::try_from(NOW.as_millisecond()).unwrap() << 80;
     OrderId(Uuid::from_u128(time | 0x7000_8000_0000_0000_0000 | u128::from(number)))
 }
 
-pub fn usd(minor: i64) -> Money {
+pub(crate) fn usd(minor: i64) -> Money {
     Money::new(minor, Currency::parse("USD").unwrap())
 }
 
-pub fn sku(number: u64) -> Sku {
+pub(crate) fn sku(number: u64) -> Sku {
     Sku::parse(&format!("SKU-{number}")).unwrap()
 }
 
 /// An order of two lines: two units of the first product, three of the second.
-pub fn order(number: u64) -> Order {
+pub(crate) fn order(number: u64) -> Order {
     let line = |product, units| NewOrderLine {
         product_id: ProductId::of(&sku(product)),
         sku: sku(product),
@@ -151,11 +151,11 @@ pub fn order(number: u64) -> Order {
     Order::place(new, NOW).unwrap().0
 }
 
-pub fn saga(order: &Order) -> OrderProcessingSaga {
+pub(crate) fn saga(order: &Order) -> OrderProcessingSaga {
     OrderProcessingSaga::start(order.id(), order.total(), NOW, NOW + jiff::SignedDuration::from_mins(30))
 }
 
-pub fn record(order: &Order) -> IdempotencyRecord {
+pub(crate) fn record(order: &Order) -> IdempotencyRecord {
     IdempotencyRecord {
         key: format!("key-{}", order.id()),
         request_digest: [7; 32],
@@ -165,7 +165,7 @@ pub fn record(order: &Order) -> IdempotencyRecord {
     }
 }
 
-pub fn timer(order: &Order, name: &str, due_at: Timestamp) -> Timer {
+pub(crate) fn timer(order: &Order, name: &str, due_at: Timestamp) -> Timer {
     Timer {
         key: TimerKey { saga: correlation(order.id()), name: Arc::from(name) },
         generation: 1,
@@ -176,7 +176,7 @@ pub fn timer(order: &Order, name: &str, due_at: Timestamp) -> Timer {
 }
 
 /// Everything that accepting an order writes.
-pub async fn accept(unit: &mut dyn UnitOfWork, order: &Order) -> Result<(), Fault> {
+pub(crate) async fn accept(unit: &mut dyn UnitOfWork, order: &Order) -> Result<(), Fault> {
     let entry = HistoryEntry {
         order_id: order.id(),
         at: NOW,
@@ -194,7 +194,7 @@ pub async fn accept(unit: &mut dyn UnitOfWork, order: &Order) -> Result<(), Faul
 }
 
 /// Two products with `units` in stock each.
-pub async fn stock(store: &PostgresStore, units: i64) {
+pub(crate) async fn stock(store: &PostgresStore, units: i64) {
     let mut unit = unit(store).await;
     let products: Vec<Product> =
         (1..=2).map(|n| Product::new(sku(n), "A product", usd(1_050), NOW)).collect();
@@ -207,13 +207,13 @@ pub async fn stock(store: &PostgresStore, units: i64) {
 }
 
 /// A connection of the test's own.
-pub async fn client(address: &str) -> tokio_postgres::Client {
+pub(crate) async fn client(address: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(address, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
 
 /// A fresh id source, for whoever needs one.
-pub fn ids(seed: u64) -> impl IdSource {
+pub(crate) fn ids(seed: u64) -> impl IdSource {
     RandomIds::seeded(seed)
 }

@@ -6,11 +6,11 @@
 
 -- Fails the statement, and with it the transaction, if it did not find the rows that it must have found. Statements are sent
 -- in a row together with the commit, so the database itself has to stop the commit. The SQLSTATE says what it means.
-create function require_rows(found bigint, wanted bigint, state text, act text) returns void
+create function require_rows(there bigint, wanted bigint, state text, act text) returns void
 language plpgsql as $$
 begin
-    if found <> wanted then
-        raise exception using errcode = state, message = format('%s found %s of %s rows', act, found, wanted);
+    if there <> wanted then
+        raise exception using errcode = state, message = format('%s found %s of %s rows', act, there, wanted);
     end if;
 end
 $$;
