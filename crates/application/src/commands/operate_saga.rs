@@ -1,17 +1,18 @@
-//! What a person may do about a saga that needs attention; each is recorded with who and why.
+//! What a person may do about a saga that needs attention; each is recorded with who and why. The payment's own row stays
+//! what the gateway said; that it was settled by hand is known to the saga.
 
 use std::fmt;
 
 use async_trait::async_trait;
 use bus::{Envelope, Fault, MessageId, Outcome};
 use bytes::Bytes;
-use domain::{OrderId, Payment};
+use domain::OrderId;
 
 use super::Command;
 use crate::messages::correlation;
 use crate::pipeline::Context;
 use crate::ports::{AuditEntry, UnitOfWork};
-use crate::saga::{EventKind, Facts, Happening, PaymentStep, SagaEvent, SagaState, carry_out};
+use crate::saga::{EventKind, Facts, Happening, SagaEvent, SagaState, carry_out};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +100,6 @@ impl Command for OperateSagaCommand {
         if let Outcome::Refused(why) = step.outcome {
             return Ok(OperateReply::Refused { state: saga.state, why });
         }
-        if saga.payment == PaymentStep::Waived {
-            waive_payment(unit, self.order_id, now).await?;
-        }
         let entry = AuditEntry {
             at: now,
             actor: self.actor.clone(),
@@ -112,19 +110,4 @@ impl Command for OperateSagaCommand {
         unit.audit().record(&[entry]).await?;
         Ok(OperateReply::Done(saga.state))
     }
-}
-
-/// Money settled by hand is off the books: what is still held of it is recorded as waived.
-async fn waive_payment(
-    unit: &mut dyn UnitOfWork,
-    order_id: OrderId,
-    now: jiff::Timestamp,
-) -> Result<(), Fault> {
-    let mut payments: Vec<Payment> = unit.payments().get(&[order_id]).await?;
-    for payment in &mut payments {
-        if payment.held().minor > 0 {
-            payment.status = domain::PaymentStatus::Waived;
-        }
-    }
-    unit.payments().update(&payments, now).await
 }

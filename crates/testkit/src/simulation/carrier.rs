@@ -1,0 +1,178 @@
+//! The carrier of the simulation: the truth about parcels, by key. A parcel can be called back until it is handed over, and
+//! arrives some time after that, whatever anybody believes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use application::commands::NewsKind;
+use application::ports::{
+    BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+};
+use async_trait::async_trait;
+use domain::OrderId;
+
+use super::errands::Errands;
+use super::fate::{Call, Carriage, Consent};
+use super::mail::Mail;
+use super::provider_line::{Line, pause};
+
+/// Where a parcel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parcel {
+    /// The carrier will come for it.
+    Booked,
+    /// In the van; no way back.
+    HandedOver,
+    /// With the customer.
+    Delivered,
+    /// Refused for good.
+    Refused,
+    /// Called off, or never to be booked.
+    Closed,
+}
+
+impl Parcel {
+    /// Whether a parcel exists and is not called off.
+    #[must_use]
+    pub(super) const fn is_under_way(self) -> bool {
+        matches!(self, Self::Booked | Self::HandedOver | Self::Delivered)
+    }
+}
+
+const CARRIER: &str = "Simulated Parcels";
+
+type Parcels = Mutex<BTreeMap<String, Parcel>>;
+
+/// The carrier.
+pub(super) struct SimulatedCarrier {
+    parcels: Arc<Parcels>,
+    line: Line,
+    mail: Arc<Mail>,
+}
+
+fn open(parcels: &Parcels) -> MutexGuard<'_, BTreeMap<String, Parcel>> {
+    parcels.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SimulatedCarrier {
+    pub(super) fn new(line: Line, mail: Arc<Mail>) -> Self {
+        Self { parcels: Arc::default(), line, mail }
+    }
+
+    /// Everything that it knows, by key.
+    pub(super) fn parcels(&self) -> BTreeMap<String, Parcel> {
+        open(&self.parcels).clone()
+    }
+}
+
+/// A parcel on the road.
+struct Journey {
+    parcels: Arc<Parcels>,
+    mail: Arc<Mail>,
+    key: String,
+    order_id: Option<OrderId>,
+    carriage: Carriage,
+    letters: Vec<std::time::Duration>,
+}
+
+impl Journey {
+    async fn travel(self) {
+        pause(self.carriage.handover).await;
+        if !self.moves(Parcel::Booked, Parcel::HandedOver) {
+            return;
+        }
+        pause(self.carriage.transit).await;
+        if self.moves(Parcel::HandedOver, Parcel::Delivered)
+            && let Some(order_id) = self.order_id
+        {
+            let kind = NewsKind::ShipmentDelivered { tracking_number: tracking_number(&self.key) };
+            self.mail.post(&format!("{}-delivered", self.key), order_id, &kind, &self.letters);
+        }
+    }
+
+    fn moves(&self, from: Parcel, to: Parcel) -> bool {
+        match open(&self.parcels).get_mut(&self.key) {
+            Some(parcel) if *parcel == from => {
+                *parcel = to;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+}
+
+fn tracking_number(key: &str) -> String {
+    format!("track-{key}")
+}
+
+fn book(journey: Journey, consent: Consent, errands: &Errands) -> BookingOutcome {
+    let known = open(&journey.parcels).get(&journey.key).copied();
+    let parcel = known.unwrap_or(match consent {
+        Consent::Yes => Parcel::Booked,
+        Consent::No => Parcel::Refused,
+    });
+    let outcome = match parcel {
+        Parcel::Booked | Parcel::HandedOver | Parcel::Delivered => BookingOutcome::Booked {
+            tracking_number: tracking_number(&journey.key),
+            carrier: CARRIER.to_owned(),
+        },
+        Parcel::Refused => BookingOutcome::Refused { code: "address_unknown".to_owned() },
+        Parcel::Closed => BookingOutcome::Closed,
+    };
+    if known.is_none() {
+        open(&journey.parcels).insert(journey.key.clone(), parcel);
+        if parcel == Parcel::Booked {
+            errands.run(journey.travel());
+        }
+    }
+    outcome
+}
+
+#[async_trait]
+impl ShippingProvider for SimulatedCarrier {
+    async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
+        let fate = &self.line.fate;
+        let journey = Journey {
+            parcels: Arc::clone(&self.parcels),
+            mail: Arc::clone(&self.mail),
+            key: request.key.clone(),
+            order_id: request.reference.parse().ok(),
+            carriage: fate.carriage(),
+            letters: fate.letters(),
+        };
+        let (consent, errands) = (fate.consent(Call::Book, &request.key), self.line.errands.clone());
+        self.line.call(Call::Book, &request.key, move || book(journey, consent, &errands)).await
+    }
+
+    async fn look_up(&self, key: &str) -> Result<TrackingOutcome, Unanswered> {
+        let (parcels, asked) = (Arc::clone(&self.parcels), key.to_owned());
+        let act = move || {
+            let (tracking_number, carrier) = (tracking_number(&asked), CARRIER.to_owned());
+            match open(&parcels).get(&asked) {
+                None => TrackingOutcome::UnknownKey,
+                Some(Parcel::Booked | Parcel::HandedOver) => {
+                    TrackingOutcome::Booked { tracking_number, carrier }
+                }
+                Some(Parcel::Delivered) => TrackingOutcome::Delivered { tracking_number, carrier },
+                Some(Parcel::Refused | Parcel::Closed) => TrackingOutcome::Cancelled,
+            }
+        };
+        self.line.call(Call::LookUpParcel, key, act).await
+    }
+
+    async fn cancel(&self, key: &str) -> Result<ShipmentCancelOutcome, Unanswered> {
+        let (parcels, asked) = (Arc::clone(&self.parcels), key.to_owned());
+        let act = move || {
+            let mut parcels = open(&parcels);
+            let parcel = parcels.entry(asked).or_insert(Parcel::Closed);
+            match parcel {
+                Parcel::HandedOver | Parcel::Delivered => ShipmentCancelOutcome::AlreadyHandedOver,
+                Parcel::Booked | Parcel::Refused | Parcel::Closed => {
+                    *parcel = Parcel::Closed;
+                    ShipmentCancelOutcome::Cancelled
+                }
+            }
+        };
+        self.line.call(Call::CancelParcel, key, act).await
+    }
+}

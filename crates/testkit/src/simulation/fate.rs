@@ -1,0 +1,126 @@
+//! What may go wrong, as questions that the parts of a simulation ask: of the store at each durable step, of the providers
+//! at each call. Who answers decides what is tested; the answers never depend on what the pipeline believes.
+
+use std::time::Duration;
+
+use bus::Envelope;
+
+/// A durable step of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StepKind {
+    /// A transaction begins.
+    Begin,
+    /// A transaction commits.
+    Commit,
+}
+
+/// What becomes of a durable step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepFate {
+    /// It is done.
+    Done,
+    /// It is not done: the store is away for a moment.
+    Away,
+    /// It is not done: another transaction won.
+    Conflict,
+    /// It is done, but the store went away before it could say so.
+    AnswerLost,
+    /// The worker dies just before it.
+    CrashBefore,
+    /// The worker dies just after it.
+    CrashAfter,
+}
+
+/// Decides what becomes of the store's steps and of what is published.
+pub trait StoreFate: Send + Sync + 'static {
+    /// What becomes of this step of this worker.
+    fn step(&self, worker: usize, kind: StepKind) -> StepFate;
+
+    /// What becomes of a message about to be published.
+    fn publication(&self, envelope: &Envelope) -> Publication;
+}
+
+/// What becomes of a published message, once committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publication {
+    /// It arrives.
+    Once,
+    /// It arrives, and again after this time.
+    Again(Duration),
+    /// It never arrives. No honest store does that; it shows that the checks see it.
+    Lost,
+}
+
+/// A call to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// Take the money.
+    Charge,
+    /// What became of the charge?
+    LookUpCharge,
+    /// Void or refund it.
+    CancelCharge,
+    /// Book a parcel.
+    Book,
+    /// Where is the parcel?
+    LookUpParcel,
+    /// Call the parcel back.
+    CancelParcel,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallFate {
+    /// Done and answered.
+    Answered,
+    /// The provider says that it did nothing.
+    NotDone,
+    /// Done, but the answer is lost.
+    AnswerLost,
+    /// Lost on the way there; the caller cannot tell.
+    RequestLost,
+    /// The caller gives up; the request arrives all the same, so much later.
+    ArrivesLater(Duration),
+}
+
+/// How one call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallPlan {
+    /// How long it takes, there and back.
+    pub latency: Duration,
+    /// What becomes of it.
+    pub fate: CallFate,
+}
+
+/// What a provider says to a request that it has never heard before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// It will.
+    Yes,
+    /// It never will.
+    No,
+}
+
+/// How a booked parcel travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carriage {
+    /// From booking to the carrier's van, past which it cannot be called back.
+    pub handover: Duration,
+    /// From there to the customer.
+    pub transit: Duration,
+}
+
+/// Decides how providers behave.
+pub trait ProviderFate: Send + Sync + 'static {
+    /// How this call under this key goes.
+    fn call(&self, call: Call, key: &str) -> CallPlan;
+
+    /// Whether a charge or booking is agreed to.
+    fn consent(&self, call: Call, key: &str) -> Consent;
+
+    /// When the copies of a webhook arrive, counted from the event; none if it is lost.
+    fn letters(&self) -> Vec<Duration>;
+
+    /// How a parcel travels.
+    fn carriage(&self) -> Carriage;
+}

@@ -1,0 +1,76 @@
+//! The whole pipeline on virtual time, seed by seed: workers that die between any two steps, messages that come late, twice
+//! and out of order, providers at their worst, clocks that jump, people who change their minds. Whatever happens, the five
+//! invariants hold, and the same seed happens again in the same way.
+
+mod carrier;
+mod customers;
+mod dice;
+mod errands;
+mod fate;
+mod findings;
+mod fleet;
+mod gateway;
+mod journal;
+mod mail;
+mod operator;
+mod provider_line;
+mod script;
+mod stage;
+mod store;
+mod transport;
+mod unit;
+mod verdict;
+mod weather;
+
+use std::sync::Arc;
+
+pub use self::dice::Dice;
+pub use self::fate::{
+    Call, CallFate, CallPlan, Carriage, Consent, ProviderFate, Publication, StepFate, StepKind, StoreFate,
+};
+pub use self::findings::Finding;
+pub use self::gateway::Honesty;
+pub use self::journal::Trace;
+pub use self::operator::Habit;
+pub use self::script::{Event, Script, Wish, line, new_product, sku};
+pub use self::stage::{Outcome, Staging, UNDO_RETRIES_MAX, play};
+pub use self::transport::{Contact, TransportFate};
+pub use self::verdict::Endings;
+pub use self::weather::Leak;
+
+use self::weather::Weather;
+
+/// What is broken on purpose, to show that the checks see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sabotage {
+    /// The gateway's.
+    pub honesty: Honesty,
+    /// The store's.
+    pub leak: Leak,
+}
+
+/// Runs one seed with everything in order, apart from everything that goes wrong.
+#[must_use]
+pub fn run(seed: u64, trace: Trace) -> Outcome {
+    run_sabotaged(seed, trace, Sabotage::default())
+}
+
+/// Runs one seed in a world that breaks its word.
+#[must_use]
+pub fn run_sabotaged(seed: u64, trace: Trace, sabotage: Sabotage) -> Outcome {
+    let weather = Arc::new(Weather::of(seed, sabotage.leak));
+    let dice = Dice::of(seed, "staging");
+    let staging = Staging {
+        script: Script::of(seed),
+        store_fate: Arc::clone(&weather) as _,
+        provider_fate: Arc::clone(&weather) as _,
+        transport_fate: Some(Arc::clone(&weather) as _),
+        honesty: sabotage.honesty,
+        habit: Habit::Impatient,
+        workers: 2,
+        batch_max: *dice.pick(&[1, 2, 7, bus::limits::BATCH_MAX]),
+        seed,
+        trace,
+    };
+    play(staging, move || weather.calm_down())
+}

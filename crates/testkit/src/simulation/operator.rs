@@ -1,0 +1,88 @@
+//! The person who looks after what needs attention: mostly has it tried again, at times skips or forces it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
+use application::ports::{Readers, SagaFilter};
+use application::saga::SagaState;
+use domain::OrderId;
+
+use super::dice::Dice;
+use super::findings::{Finding, Findings};
+use super::fleet::Fleet;
+use super::journal::Journal;
+
+/// How long the operator waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Sagas looked at in one round.
+const ROUND_MAX: usize = 50;
+
+/// How an operator goes about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Habit {
+    /// Mostly tries again; at times skips or forces.
+    #[default]
+    Impatient,
+    /// Always tries again.
+    Patient,
+}
+
+/// The operator.
+pub(super) struct Operator {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) habit: Habit,
+    pub(super) dice: Dice,
+    pub(super) findings: Arc<Findings>,
+    pub(super) journal: Arc<Journal>,
+}
+
+impl Operator {
+    /// Looks once at everything that needs attention.
+    pub(super) async fn make_a_round(&self) {
+        let filter = SagaFilter { state: Some(SagaState::NeedsAttention), ..SagaFilter::default() };
+        let waiting = match self.fleet.store().sagas(&filter, ROUND_MAX).await {
+            Ok(page) => page.items,
+            Err(fault) => return self.findings.add(Finding::of(0, "the store", fault.to_string())),
+        };
+        for saga in waiting {
+            self.see_to(OrderId(saga.order_id)).await;
+        }
+    }
+
+    async fn see_to(&self, order_id: OrderId) {
+        let operation = match (self.habit, self.dice.below(10)) {
+            (Habit::Impatient, 0) => SagaOperation::Force,
+            (Habit::Impatient, 1 | 2) => SagaOperation::Skip,
+            (Habit::Impatient | Habit::Patient, _) => SagaOperation::Retry,
+        };
+        let command = OperateSagaCommand {
+            order_id,
+            operation,
+            actor: "operator".to_owned(),
+            note: "looked into it".to_owned(),
+        };
+        let Some(door) = self.fleet.door() else { return };
+        match tokio::time::timeout(PATIENCE, door.commands.run(&command)).await {
+            Ok(Ok(reply)) => self.hear(order_id, operation, &reply),
+            Ok(Err(fault)) if fault.verdict == bus::Verdict::GiveUp => {
+                let detail = format!("an operator cannot {operation} it: {fault}");
+                self.findings.add(Finding::of(1, &format!("order {order_id}"), detail));
+            }
+            // Dead or away; the next round comes.
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+
+    fn hear(&self, order_id: OrderId, operation: SagaOperation, reply: &OperateReply) {
+        self.journal.note(format_args!("operator: {operation} {order_id}: {reply:?}"));
+        if *reply == OperateReply::NotFound {
+            self.findings.add(Finding::of(
+                1,
+                &order_id.to_string(),
+                "a saga that needs attention was not found",
+            ));
+        }
+    }
+}

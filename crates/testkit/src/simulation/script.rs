@@ -1,0 +1,123 @@
+//! What people do in a simulated shop, and when: orders, changes of mind, goods received, and the clocks and processes of the
+//! house at their worst. Decided before anything runs.
+
+use std::time::Duration;
+
+use domain::{Availability, Currency, Money, Quantity, Sku};
+use jiff::SignedDuration;
+
+use application::commands::{CreateOrderLine, NewProduct};
+
+use super::dice::Dice;
+
+/// An order to be, in the words of its customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// When the customer asks for it, from the start.
+    pub at: Duration,
+    /// What is wanted.
+    pub lines: Vec<CreateOrderLine>,
+    /// How long after that the customer thinks better of it.
+    pub regret: Option<Duration>,
+    /// How many times the customer presses the button.
+    pub presses: u32,
+}
+
+/// Something that happens to the house.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Goods come in.
+    Receipt(Sku, i64),
+    /// The clock jumps.
+    ClockJump(SignedDuration),
+    /// The whole process dies.
+    ProcessDies,
+    /// Somebody sends a message that nobody can read.
+    Rubbish,
+}
+
+/// The script of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// What the shop sells.
+    pub products: Vec<NewProduct>,
+    /// What is ordered.
+    pub wishes: Vec<Wish>,
+    /// What else happens, and when.
+    pub events: Vec<(Duration, Event)>,
+    /// How long the storm lasts.
+    pub storm: Duration,
+}
+
+impl Script {
+    /// The script of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let dice = Dice::of(seed, "script");
+        let products: Vec<NewProduct> = (0..=dice.below(3)).map(|number| product(&dice, number)).collect();
+        let orders = 3 + dice.below(8);
+        let wishes = (0..orders).map(|_| wish(&dice, &products)).collect();
+        let events = (0..dice.below(5)).map(|_| event(&dice, &products)).collect();
+        let storm = Duration::from_secs(30 + dice.below(60));
+        Self { products, wishes, events, storm }
+    }
+}
+
+/// A product: its number, what one costs in minor units, and how many there are.
+#[must_use]
+pub fn new_product(number: u64, price_minor: i64, stock: i64) -> NewProduct {
+    let currency = Currency::parse("EUR").expect("a known currency");
+    NewProduct {
+        sku: sku(number),
+        name: format!("Product {number}"),
+        description: String::new(),
+        price: Money::new(price_minor, currency),
+        stock,
+        reorder_level: 1,
+        availability: Availability::Active,
+    }
+}
+
+/// The name of a product.
+#[must_use]
+pub fn sku(number: u64) -> Sku {
+    Sku::parse(&format!("P-{number}")).expect("a short printable text")
+}
+
+/// A line of an order at the catalogue's price.
+#[must_use]
+pub fn line(sku: Sku, units: u32) -> CreateOrderLine {
+    let quantity = Quantity::try_from(i64::from(units)).expect("a few units");
+    CreateOrderLine { sku, quantity, unit_price: None }
+}
+
+fn product(dice: &Dice, number: u64) -> NewProduct {
+    let price_minor = *dice.pick(&[0, 1, 999, 10_000, 123_456]);
+    new_product(number, price_minor, i64::try_from(dice.below(25)).expect("a few units"))
+}
+
+fn wish(dice: &Dice, products: &[NewProduct]) -> Wish {
+    let lines = (0..=dice.below(3))
+        .map(|_| {
+            line(dice.pick(products).sku.clone(), u32::try_from(1 + dice.below(4)).expect("a few units"))
+        })
+        .collect();
+    Wish {
+        at: dice.time(Duration::from_secs(20)),
+        lines,
+        regret: dice.chance(300).then(|| dice.time(Duration::from_secs(30))),
+        presses: if dice.chance(200) { 2 } else { 1 },
+    }
+}
+
+fn event(dice: &Dice, products: &[NewProduct]) -> (Duration, Event) {
+    let units = i64::try_from(1 + dice.below(10)).expect("a few units");
+    let jump_s = *dice.pick(&[-300, -45, -5, 5, 45, 3_600, 7_200]);
+    let event = match dice.below(5) {
+        0 | 1 => Event::Receipt(dice.pick(products).sku.clone(), units),
+        2 => Event::ClockJump(SignedDuration::from_secs(jump_s)),
+        3 => Event::ProcessDies,
+        _ => Event::Rubbish,
+    };
+    (dice.time(Duration::from_secs(40)), event)
+}

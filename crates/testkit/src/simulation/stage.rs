@@ -1,0 +1,343 @@
+//! One run: a store, workers, providers and people on virtual time, from the first order until nothing is left to happen, and
+//! the verdict on it. The same stage serves the seeded simulation and the scripted sweeps.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use application::commands::{AdjustStockCommand, CommandPipeline, ImportProductsCommand, StockChange};
+use application::messages::OrderCreatedEvent;
+use application::pipeline::{Context, PipelineSettings, topology};
+use application::ports::{Overview, Readers};
+use application::saga::{SagaState, StageLimits};
+use bus::{
+    Clock, CorrelationId, Envelope, Fault, MessageId, RandomIds, RetryPolicy, Transport,
+    VirtualClock,
+};
+use bytes::Bytes;
+use domain::Sku;
+use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use jiff::Timestamp;
+
+use super::carrier::SimulatedCarrier;
+use super::customers::{Receipts, Street};
+use super::dice::Dice;
+use super::errands::Errands;
+use super::fate::{ProviderFate, StoreFate};
+use super::findings::{Finding, Findings};
+use super::fleet::{Blueprint, Fleet};
+use super::gateway::{Honesty, SimulatedGateway};
+use super::journal::{Journal, Trace};
+use super::mail::Mail;
+use super::operator::{Habit, Operator};
+use super::provider_line::{Line, pause};
+use super::script::{Event, Script};
+use super::transport::TransportFate;
+use super::verdict::{Endings, Evidence};
+
+/// The body of a message that nobody can read.
+pub(super) const RUBBISH: &[u8] = b"not a message";
+
+/// 2026-01-01, midnight, UTC, in seconds since the epoch.
+const ORIGIN_S: i64 = 1_767_225_600;
+
+/// Virtual time after the storm within which everything must have come to its end.
+const CALM_MAX: Duration = Duration::from_secs(75 * 60);
+
+/// Between two looks at whether all is over.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two rounds of the operator.
+const ROUND_PAUSE: Duration = Duration::from_secs(11);
+
+/// Everything that makes a run.
+pub struct Staging {
+    /// What people do.
+    pub script: Script,
+    /// Fate of the store's steps.
+    pub store_fate: Arc<dyn StoreFate>,
+    /// Fate of calls to providers.
+    pub provider_fate: Arc<dyn ProviderFate>,
+    /// Fate of deliveries; none for a steady transport.
+    pub transport_fate: Option<Arc<dyn TransportFate>>,
+    /// Whether the gateway honours its keys.
+    pub honesty: Honesty,
+    /// How the operator goes about it.
+    pub habit: Habit,
+    /// How many workers share the store.
+    pub workers: usize,
+    /// Messages in one transaction.
+    pub batch_max: usize,
+    /// Seed of ids, of jitter and of the operator's whims.
+    pub seed: u64,
+    /// Whether every event is printed.
+    pub trace: Trace,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// Hash of everything that happened, in order.
+    pub hash: u64,
+    /// How many events that was.
+    pub events: u64,
+    /// Orders that were accepted.
+    pub accepted: u64,
+    /// How they ended.
+    pub endings: Endings,
+    /// Workers that died.
+    pub crashes: u64,
+    /// Status and saga of every order, by the number of its customer: what must not depend on batches and repeats.
+    pub ends: Vec<String>,
+    /// Everything that was wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// Limits short enough that a run passes through all of them in some minutes.
+fn settings(batch_max: usize) -> PipelineSettings {
+    let limits = StageLimits {
+        order: Duration::from_secs(60),
+        payment: Duration::from_secs(12),
+        shipping: Duration::from_secs(15),
+        delivery_poll: Duration::from_secs(7),
+        undo: Duration::from_secs(20),
+    };
+    let retry = |times| RetryPolicy::exponential(times, Duration::from_millis(200), Duration::from_secs(2));
+    PipelineSettings {
+        limits,
+        call_retry: retry(3),
+        look_up_pause_max: Duration::from_secs(2),
+        undo_retry: retry(UNDO_RETRIES_MAX),
+        batch_max,
+        ..PipelineSettings::default()
+    }
+}
+
+/// Attempts at an undoing after the first.
+pub const UNDO_RETRIES_MAX: u32 = 4;
+
+/// The parts of a run while it runs.
+struct Stage {
+    script: Script,
+    clock: Arc<VirtualClock>,
+    context: Arc<Context>,
+    fleet: Arc<Fleet>,
+    street: Arc<Street>,
+    operator: Operator,
+    gateway: Arc<SimulatedGateway>,
+    carrier: Arc<SimulatedCarrier>,
+    errands: Errands,
+    findings: Arc<Findings>,
+    journal: Arc<Journal>,
+}
+
+/// Plays a whole run. `calm` is called when the storm is over.
+///
+/// # Panics
+/// If the store or the runtime cannot be had at all.
+#[must_use]
+pub fn play(staging: Staging, calm: impl FnOnce()) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime of one thread needs nothing of the system");
+    runtime.block_on(async {
+        let seed = staging.seed;
+        let stage = Stage::set(staging).await.expect("a fresh store takes the catalogue");
+        stage.run(calm).await;
+        stage.judge(seed).await
+    })
+}
+
+impl Stage {
+    async fn set(staging: Staging) -> Result<Self, Fault> {
+        let journal = Arc::new(Journal::new(staging.trace));
+        let origin = Timestamp::from_second(ORIGIN_S).expect("the origin is within the calendar");
+        let clock = Arc::new(VirtualClock::starting_at(origin));
+        let context = Arc::new(Context {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            ids: Arc::new(RandomIds::seeded(staging.seed)),
+            settings: settings(staging.batch_max),
+        });
+        let options = SqliteOptions::new(topology(), Routing::Store);
+        let store = SqliteStore::in_memory(options).expect("memory is there");
+        stock_up(&store, &context, &staging.script).await?;
+        let (errands, findings) = (Errands::default(), Arc::new(Findings::default()));
+        let mail = Arc::new(Mail {
+            errands: errands.clone(),
+            journal: Arc::clone(&journal),
+            fleet: OnceLock::new(),
+        });
+        let line =
+            Line { fate: staging.provider_fate, errands: errands.clone(), journal: Arc::clone(&journal) };
+        let gateway = Arc::new(SimulatedGateway::new(line.clone(), Arc::clone(&mail), staging.honesty));
+        let carrier = Arc::new(SimulatedCarrier::new(line, Arc::clone(&mail)));
+        let blueprint = Blueprint {
+            gateway: Arc::clone(&gateway) as _,
+            shipping: Arc::clone(&carrier) as _,
+            context: Arc::clone(&context),
+            store_fate: staging.store_fate,
+            transport_fate: staging.transport_fate,
+            errands: errands.clone(),
+            findings: Arc::clone(&findings),
+            journal: Arc::clone(&journal),
+            dice: Dice::of(staging.seed, "fleet"),
+        };
+        let fleet = Fleet::start(blueprint, store, staging.workers);
+        let _ = mail.fleet.set(Arc::clone(&fleet));
+        let street = Arc::new(Street {
+            fleet: Arc::clone(&fleet),
+            clock: Arc::clone(&clock) as _,
+            // Of its own seed, so that an order has the same id whatever the workers draw meanwhile.
+            ids: RandomIds::seeded(!staging.seed),
+            receipts: Receipts::default(),
+            findings: Arc::clone(&findings),
+            journal: Arc::clone(&journal),
+        });
+        let operator = Operator {
+            fleet: Arc::clone(&fleet),
+            habit: staging.habit,
+            dice: Dice::of(staging.seed, "operator"),
+            findings: Arc::clone(&findings),
+            journal: Arc::clone(&journal),
+        };
+        let script = staging.script;
+        Ok(Self {
+            script,
+            clock,
+            context,
+            fleet,
+            street,
+            operator,
+            gateway,
+            carrier,
+            errands,
+            findings,
+            journal,
+        })
+    }
+
+    async fn run(&self, calm: impl FnOnce()) {
+        for (number, wish) in self.script.wishes.iter().enumerate() {
+            self.errands.run(Arc::clone(&self.street).shop(number, wish.clone()));
+        }
+        for (at, event) in &self.script.events {
+            self.errands.run(self.happen(*at, event.clone()));
+        }
+        let rounds = u32::try_from(self.script.storm.as_secs() / ROUND_PAUSE.as_secs()).unwrap_or(u32::MAX);
+        for _ in 0..rounds {
+            pause(ROUND_PAUSE).await;
+            self.operator.make_a_round().await;
+        }
+        self.journal.note(format_args!("the storm is over"));
+        calm();
+        self.come_to_rest().await;
+    }
+
+    async fn come_to_rest(&self) {
+        let limit = tokio::time::Instant::now() + CALM_MAX;
+        let mut next_round = tokio::time::Instant::now();
+        loop {
+            pause(LOOK_PAUSE).await;
+            if tokio::time::Instant::now() >= next_round {
+                self.operator.make_a_round().await;
+                next_round = tokio::time::Instant::now() + ROUND_PAUSE;
+            }
+            match self.fleet.store().overview().await {
+                Ok(overview) if self.is_at_rest(&overview) => return,
+                Ok(overview) if tokio::time::Instant::now() >= limit => {
+                    let picture = format!("no rest {} s after the storm: {overview:?}", CALM_MAX.as_secs());
+                    return self.findings.add(Finding::of(1, "the run", picture));
+                }
+                Ok(_) => {}
+                Err(fault) => return self.findings.add(Finding::of(0, "the store", fault.to_string())),
+            }
+        }
+    }
+
+    fn is_at_rest(&self, overview: &Overview) -> bool {
+        let over = |name: &str| name.parse::<SagaState>().is_ok_and(SagaState::is_final);
+        self.errands.under_way() == 0
+            && overview.sagas.iter().all(|(state, count)| *count == 0 || over(state))
+            && overview.queues.iter().all(|(_, count)| *count == 0)
+            && overview.waiting == 0
+    }
+
+    fn happen(&self, at: Duration, event: Event) -> impl Future<Output = ()> + Send + 'static {
+        let (fleet, clock, context) =
+            (Arc::clone(&self.fleet), Arc::clone(&self.clock), Arc::clone(&self.context));
+        let journal = Arc::clone(&self.journal);
+        async move {
+            pause(at).await;
+            journal.note(format_args!("{event:?}"));
+            match event {
+                Event::ClockJump(by) => clock.jump(by),
+                Event::ProcessDies => fleet.strike_all(),
+                Event::Receipt(sku, units) => receive(&fleet, sku, units).await,
+                Event::Rubbish => send_rubbish(&fleet, &context).await,
+            }
+        }
+    }
+
+    async fn judge(self, seed: u64) -> Outcome {
+        let rubbish = self.script.events.iter().filter(|(_, event)| *event == Event::Rubbish).count() as u64;
+        let accepted = self.street.receipts.all();
+        let count = accepted.len() as u64;
+        let evidence = Evidence {
+            store: self.fleet.store(),
+            accepted,
+            accounts: self.gateway.accounts(),
+            parcels: self.carrier.parcels(),
+            rubbish,
+            now: self.clock.now(),
+        };
+        let mut findings = self.findings.all();
+        let (found, endings, ends) = match evidence.judge().await {
+            Ok(judged) => judged,
+            Err(fault) => {
+                (vec![Finding::of(0, "the store", fault.to_string())], Endings::default(), Vec::new())
+            }
+        };
+        findings.extend(found);
+        Outcome {
+            seed,
+            hash: self.journal.hash(),
+            events: self.journal.lines(),
+            accepted: count,
+            endings,
+            crashes: self.fleet.crashes(),
+            ends,
+            findings,
+        }
+    }
+}
+
+async fn stock_up(store: &SqliteStore, context: &Arc<Context>, script: &Script) -> Result<(), Fault> {
+    let command =
+        ImportProductsCommand { products: script.products.clone(), import: "simulation".to_owned() };
+    CommandPipeline::new(Arc::new(store.clone()), Arc::clone(context)).run(&command).await.map(drop)
+}
+
+/// Goods come in once; whoever books them tries until it is done, and a repeat would be seen as goods that do not exist.
+async fn receive(fleet: &Fleet, sku: Sku, units: i64) {
+    let command = AdjustStockCommand {
+        sku,
+        change: StockChange::Receive(units),
+        reason: "delivery".to_owned(),
+        actor: "warehouse".to_owned(),
+    };
+    if let Some(door) = fleet.door() {
+        // Booked or not, the ledger has to agree with itself; nobody counts the goods here.
+        let _ = tokio::time::timeout(Duration::from_secs(5), door.commands.run(&command)).await;
+    }
+}
+
+async fn send_rubbish(fleet: &Fleet, context: &Context) {
+    let now = context.clock.now();
+    let id = context.ids.next(now);
+    let body = Bytes::from_static(RUBBISH);
+    let envelope = Envelope::first(MessageId(id), CorrelationId(id), OrderCreatedEvent::KIND, body, now);
+    fleet.store().send(&[envelope]).await.expect("the store itself is never away");
+}

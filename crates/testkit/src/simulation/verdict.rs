@@ -1,0 +1,201 @@
+//! The verdict on a run: the five invariants, by what the store says, and by what the providers know for a fact. Reads only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use application::commands::OrderAccepted;
+use application::ports::{OrderFilter, OrderView, Readers, SagaView};
+use bus::{DeadLetterFilter, DeadLetters, Fault};
+use domain::{OrderId, Payment, Shipment};
+use infrastructure::sqlite::SqliteStore;
+use jiff::Timestamp;
+
+use super::carrier::Parcel;
+use super::findings::Finding;
+use super::gateway::Account;
+
+/// Orders and broken invariants looked at; no run has more.
+const LOOKED_AT_MAX: usize = 10_000;
+
+/// Everything that a verdict rests on.
+pub(super) struct Evidence {
+    pub(super) store: SqliteStore,
+    pub(super) accepted: Vec<OrderAccepted>,
+    pub(super) accounts: BTreeMap<String, Account>,
+    pub(super) parcels: BTreeMap<String, Parcel>,
+    /// Messages that nobody could read, and which therefore must be among the dead letters; nothing else may.
+    pub(super) rubbish: u64,
+    pub(super) now: Timestamp,
+}
+
+/// How the orders of a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endings {
+    /// In the customer's hands.
+    pub delivered: u64,
+    /// Called off, and everything undone.
+    pub cancelled: u64,
+    /// Called off, with something settled by hand.
+    pub waived: u64,
+}
+
+/// One order from both sides.
+struct Case<'a> {
+    order: &'a OrderView,
+    saga: &'a SagaView,
+    account: Option<&'a Account>,
+    parcel: Option<Parcel>,
+}
+
+impl Evidence {
+    /// Everything that is wrong, how the orders ended, and the end of each in words, in the order of customers.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn judge(&self) -> Result<(Vec<Finding>, Endings, Vec<String>), Fault> {
+        let mut findings = self.by_the_rows().await?;
+        let orders = self.store.orders(&OrderFilter::default(), LOOKED_AT_MAX).await?.items;
+        findings.extend(self.lost_or_made_up(&orders));
+        let (mut endings, mut ends) = (Endings::default(), Vec::new());
+        for listed in &orders {
+            let id = OrderId(listed.order_id);
+            let (Some(order), Some(saga)) = (self.store.order(id).await?, self.store.saga(id).await?) else {
+                findings.push(Finding::of(
+                    1,
+                    &format!("order {id}"),
+                    "is listed, but has no order or no saga",
+                ));
+                continue;
+            };
+            let case = self.case(&order, &saga);
+            endings.count(&case);
+            ends.push(case.end());
+            findings.extend(case.faults());
+        }
+        self.add_timelines(&mut findings).await?;
+        ends.sort_unstable();
+        Ok((findings, endings, ends))
+    }
+
+    async fn by_the_rows(&self) -> Result<Vec<Finding>, Fault> {
+        let broken = self.store.broken_invariants(self.now, LOOKED_AT_MAX).await?;
+        let mut findings: Vec<Finding> =
+            broken.into_iter().map(|it| Finding::of(it.invariant, &it.subject, it.detail)).collect();
+        let dead = self.store.list_dead_letters(&DeadLetterFilter::default(), LOOKED_AT_MAX).await?;
+        let unexpected = dead.iter().filter(|letter| &*letter.envelope.body != super::stage::RUBBISH);
+        findings.extend(unexpected.map(|letter| {
+            let subject = format!("order {}", letter.envelope.correlation_id);
+            Finding::of(1, &subject, format!("{} is a dead letter: {}", letter.envelope.kind, letter.reason))
+        }));
+        let rubbish =
+            dead.iter().filter(|letter| &*letter.envelope.body == super::stage::RUBBISH).count() as u64;
+        if rubbish != self.rubbish {
+            let detail = format!("{} unreadable messages were sent, {rubbish} were set aside", self.rubbish);
+            findings.push(Finding::of(1, "the dead letters", detail));
+        }
+        Ok(findings)
+    }
+
+    fn lost_or_made_up(&self, orders: &[OrderView]) -> Vec<Finding> {
+        let stored: BTreeSet<_> = orders.iter().map(|order| order.order_id).collect();
+        let told: BTreeSet<_> = self.accepted.iter().map(|accepted| accepted.order_id.0).collect();
+        let lost = told.difference(&stored).map(|id| (id, "was accepted, and is not there"));
+        let made_up = stored.difference(&told).map(|id| (id, "is there, and nobody was told"));
+        lost.chain(made_up).map(|(id, detail)| Finding::of(1, &format!("order {id}"), detail)).collect()
+    }
+
+    fn case<'a>(&'a self, order: &'a OrderView, saga: &'a SagaView) -> Case<'a> {
+        let id = OrderId(order.order_id);
+        let total = order.total.money().expect("a stored total has a known currency");
+        let account = self.accounts.get(&Payment::request(id, total).key);
+        let parcel = self.parcels.get(&Shipment::request(id).key).copied();
+        Case { order, saga, account, parcel }
+    }
+
+    async fn add_timelines(&self, findings: &mut [Finding]) -> Result<(), Fault> {
+        for finding in findings {
+            let id = finding.subject.strip_prefix("order ").and_then(|id| id.parse().ok());
+            if let Some(id) = id {
+                let history = self.store.history(id).await?.unwrap_or_default();
+                finding.timeline = history.iter().map(line).collect();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn line(entry: &application::ports::HistoryView) -> String {
+    let of = |part: &Option<String>| part.clone().unwrap_or_default();
+    format!(
+        "{} {:<20} {:<18} {:<18} {}",
+        entry.at,
+        entry.event,
+        of(&entry.status),
+        of(&entry.saga_state),
+        of(&entry.detail)
+    )
+}
+
+impl Case<'_> {
+    fn faults(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut check = |invariant: u8, holds: bool, detail: String| {
+            if !holds {
+                findings.push(Finding::of(invariant, &format!("order {}", self.order.order_id), detail));
+            }
+        };
+        let captures = self.account.map_or(0, |account| account.captures);
+        check(4, captures <= 1, format!("was charged {captures} times"));
+        let held = self.account.map_or(0, Account::held_minor);
+        match self.order.status.as_str() {
+            "delivered" => {
+                let total = self.order.total.minor;
+                check(2, held == total, format!("is delivered for {total}, and the gateway holds {held}"));
+                let arrived = self.parcel == Some(Parcel::Delivered);
+                check(5, arrived, format!("is delivered, and the carrier says {:?}", self.parcel));
+            }
+            "cancelled" => {
+                let settled = self.saga.payment == "waived";
+                check(2, held == 0 || settled, format!("is cancelled, and the gateway holds {held}"));
+                let gone = self.parcel.is_some_and(Parcel::is_under_way);
+                let settled = self.saga.shipment == "waived";
+                check(2, !gone || settled, format!("is cancelled, and its parcel is {:?}", self.parcel));
+            }
+            unfinished => {
+                let state = &self.saga.state;
+                check(
+                    1,
+                    false,
+                    format!("is still {unfinished} after everything calmed down; its saga is {state}"),
+                );
+            }
+        }
+        findings
+    }
+
+    /// Where the order stands on every axis.
+    fn end(&self) -> String {
+        let (order, saga) = (self.order, self.saga);
+        let money = order.payment.as_ref().map_or("none", |payment| payment.status.as_str());
+        let parcel = order.shipment.as_ref().map_or("none", |shipment| shipment.status.as_str());
+        let reason = order.cancel_reason.as_deref().unwrap_or("-");
+        format!(
+            "{}: {} {} {} {} {} {money} {parcel} {reason}",
+            order.customer_id, order.status, saga.state, saga.stock, saga.payment, saga.shipment
+        )
+    }
+
+    fn is_waived(&self) -> bool {
+        self.saga.payment == "waived" || self.saga.shipment == "waived"
+    }
+}
+
+impl Endings {
+    fn count(&mut self, case: &Case<'_>) {
+        match case.order.status.as_str() {
+            "delivered" => self.delivered += 1,
+            "cancelled" if case.is_waived() => self.waived += 1,
+            "cancelled" => self.cancelled += 1,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A seed's own mixture of misfortunes. Each seed has some kinds of trouble and is spared others, so that rare combinations
+//! come about; when the storm is over, everything works, and whatever is still open must come to its end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bus::Envelope;
+
+use super::dice::Dice;
+use super::fate::{
+    Call, CallFate, CallPlan, Carriage, Consent, ProviderFate, Publication, StepFate, StepKind, StoreFate,
+};
+use super::transport::{Contact, TransportFate};
+
+/// How often, in a thousand, something goes wrong while the storm lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rates {
+    declined: u64,
+    refused: u64,
+    not_done: u64,
+    answer_lost: u64,
+    request_lost: u64,
+    arrives_later: u64,
+    stubborn_keys: u64,
+    letter_lost: u64,
+    letter_again: u64,
+    store_away: u64,
+    conflict: u64,
+    commit_answer_lost: u64,
+    crash: u64,
+    echo: u64,
+    held_back: u64,
+    transport_away: u64,
+}
+
+/// Whether messages may vanish, which no honest store allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leak {
+    /// None does.
+    #[default]
+    Tight,
+    /// One in so many is gone, timers' messages too. It shows that the checks see it.
+    OneIn(u64),
+}
+
+/// The weather of one seed.
+pub(super) struct Weather {
+    rates: Rates,
+    leak: Leak,
+    latency_max: Duration,
+    hold_max: Duration,
+    handover_max: Duration,
+    transit_max: Duration,
+    calm: AtomicBool,
+    store: Dice,
+    providers: Dice,
+    transport: Dice,
+    post: Dice,
+}
+
+/// A letter is at most so late.
+const LETTER_LATE_MAX: Duration = Duration::from_secs(20);
+
+/// A request that was given up arrives at most so late.
+const REQUEST_LATE_MAX: Duration = Duration::from_secs(15);
+
+/// An echo comes at most so late.
+const ECHO_LATE_MAX: Duration = Duration::from_secs(20);
+
+impl Weather {
+    pub(super) fn of(seed: u64, leak: Leak) -> Self {
+        let dice = Dice::of(seed, "weather");
+        // Half of the seeds are spared each kind of trouble.
+        let rate = |most: u64| if dice.chance(500) { 0 } else { dice.below(most + 1) };
+        let rates = Rates {
+            declined: rate(400),
+            refused: rate(300),
+            not_done: rate(300),
+            answer_lost: rate(300),
+            request_lost: rate(300),
+            arrives_later: rate(200),
+            stubborn_keys: rate(200),
+            letter_lost: rate(600),
+            letter_again: rate(600),
+            store_away: rate(60),
+            conflict: rate(60),
+            commit_answer_lost: rate(60),
+            crash: rate(25),
+            echo: rate(300),
+            held_back: rate(400),
+            transport_away: rate(60),
+        };
+        let times = [200, 2_000, 5_000].map(Duration::from_millis);
+        let long_times = [500, 5_000, 20_000].map(Duration::from_millis);
+        Self {
+            rates,
+            leak,
+            latency_max: *dice.pick(&times),
+            hold_max: *dice.pick(&long_times),
+            handover_max: *dice.pick(&long_times),
+            transit_max: *dice.pick(&long_times),
+            calm: AtomicBool::new(false),
+            store: Dice::of(seed, "store"),
+            providers: Dice::of(seed, "providers"),
+            transport: Dice::of(seed, "transport"),
+            post: Dice::of(seed, "post"),
+        }
+    }
+
+    /// The storm is over.
+    pub(super) fn calm_down(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+    }
+
+    fn storms(&self) -> bool {
+        !self.calm.load(Ordering::Relaxed)
+    }
+
+    /// Whether something of this rate happens now, by these dice.
+    fn strikes(&self, dice: &Dice, per_mille: u64) -> bool {
+        self.storms() && dice.chance(per_mille)
+    }
+
+    /// Some keys get no answer to their undoing until the storm is over.
+    fn is_stubborn(&self, call: Call, key: &str) -> bool {
+        let undoing = matches!(call, Call::CancelCharge | Call::CancelParcel);
+        let lot = key.bytes().fold(17_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        undoing && self.storms() && lot % 1_000 < self.rates.stubborn_keys
+    }
+}
+
+impl StoreFate for Weather {
+    fn step(&self, _worker: usize, kind: StepKind) -> StepFate {
+        let rates = &self.rates;
+        let fates = match kind {
+            StepKind::Begin => [
+                (rates.crash, StepFate::CrashBefore),
+                (rates.store_away, StepFate::Away),
+                (0, StepFate::Done),
+                (0, StepFate::Done),
+                (0, StepFate::Done),
+            ],
+            StepKind::Commit => [
+                (rates.crash, StepFate::CrashBefore),
+                (rates.crash, StepFate::CrashAfter),
+                (rates.store_away, StepFate::Away),
+                (rates.conflict, StepFate::Conflict),
+                (rates.commit_answer_lost, StepFate::AnswerLost),
+            ],
+        };
+        let struck = fates.into_iter().find(|(rate, _)| self.strikes(&self.store, *rate));
+        struck.map_or(StepFate::Done, |(_, fate)| fate)
+    }
+
+    fn publication(&self, _envelope: &Envelope) -> Publication {
+        if let Leak::OneIn(many) = self.leak
+            && self.store.below(many) == 0
+        {
+            return Publication::Lost;
+        }
+        if self.strikes(&self.store, self.rates.echo) {
+            Publication::Again(self.store.time(ECHO_LATE_MAX))
+        } else {
+            Publication::Once
+        }
+    }
+}
+
+impl ProviderFate for Weather {
+    fn call(&self, call: Call, key: &str) -> CallPlan {
+        let latency = if self.storms() { self.providers.time(self.latency_max) } else { Duration::ZERO };
+        if self.is_stubborn(call, key) {
+            return CallPlan { latency, fate: CallFate::RequestLost };
+        }
+        let rates = &self.rates;
+        let fates = [
+            (rates.not_done, CallFate::NotDone),
+            (rates.answer_lost, CallFate::AnswerLost),
+            (rates.request_lost, CallFate::RequestLost),
+            (rates.arrives_later, CallFate::ArrivesLater(self.providers.time(REQUEST_LATE_MAX))),
+        ];
+        let struck = fates.into_iter().find(|(rate, _)| self.strikes(&self.providers, *rate));
+        CallPlan { latency, fate: struck.map_or(CallFate::Answered, |(_, fate)| fate) }
+    }
+
+    fn consent(&self, call: Call, _key: &str) -> Consent {
+        let rate = if call == Call::Book { self.rates.refused } else { self.rates.declined };
+        if self.strikes(&self.providers, rate) { Consent::No } else { Consent::Yes }
+    }
+
+    fn letters(&self) -> Vec<Duration> {
+        let mut letters = Vec::new();
+        if !self.strikes(&self.post, self.rates.letter_lost) {
+            letters.push(self.post.time(LETTER_LATE_MAX));
+        }
+        if self.strikes(&self.post, self.rates.letter_again) {
+            letters.push(self.post.time(LETTER_LATE_MAX));
+        }
+        letters
+    }
+
+    fn carriage(&self) -> Carriage {
+        Carriage {
+            handover: self.providers.time(self.handover_max),
+            transit: self.providers.time(self.transit_max),
+        }
+    }
+}
+
+impl TransportFate for Weather {
+    fn delay(&self) -> Duration {
+        if self.strikes(&self.transport, self.rates.held_back) {
+            self.transport.time(self.hold_max)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn call(&self) -> Contact {
+        if self.strikes(&self.transport, self.rates.transport_away) { Contact::Away } else { Contact::There }
+    }
+
+    fn dice(&self) -> &Dice {
+        &self.transport
+    }
+}

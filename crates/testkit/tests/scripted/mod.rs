@@ -1,0 +1,172 @@
+//! Fates written down beforehand, for tests that know what should come of them: a store that dies at one chosen step, and
+//! providers that answer by rule and never by chance.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bus::Envelope;
+use orderwright_testkit::simulation::{
+    Call, CallFate, CallPlan, Carriage, Consent, Habit, Honesty, Outcome, ProviderFate, Publication, Script,
+    Staging, StepFate, StepKind, StoreFate, Trace, Wish, line, new_product, play, sku,
+};
+
+/// Where the store's worker dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    Never,
+    Before(usize),
+    After(usize),
+}
+
+/// How often a published message arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    One,
+    /// Two, the second so much later.
+    Two(Duration),
+}
+
+/// A store that counts its steps and dies at one of them.
+pub struct ChosenStep {
+    crash: Crash,
+    copies: Copies,
+    steps: AtomicUsize,
+    struck: AtomicUsize,
+}
+
+impl ChosenStep {
+    pub fn new(crash: Crash, copies: Copies) -> Arc<Self> {
+        Arc::new(Self { crash, copies, steps: AtomicUsize::new(0), struck: AtomicUsize::new(0) })
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> usize {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// How often the chosen step was reached.
+    pub fn struck(&self) -> usize {
+        self.struck.load(Ordering::Relaxed)
+    }
+}
+
+impl StoreFate for ChosenStep {
+    fn step(&self, _worker: usize, _kind: StepKind) -> StepFate {
+        let ordinal = self.steps.fetch_add(1, Ordering::Relaxed);
+        let fate = match self.crash {
+            Crash::Before(chosen) if chosen == ordinal => StepFate::CrashBefore,
+            Crash::After(chosen) if chosen == ordinal => StepFate::CrashAfter,
+            Crash::Never | Crash::Before(_) | Crash::After(_) => return StepFate::Done,
+        };
+        self.struck.fetch_add(1, Ordering::Relaxed);
+        fate
+    }
+
+    fn publication(&self, _envelope: &Envelope) -> Publication {
+        match self.copies {
+            Copies::One => Publication::Once,
+            Copies::Two(after) => Publication::Again(after),
+        }
+    }
+}
+
+/// Providers that answer by rule.
+pub struct Rules {
+    /// Time that each charge and each booking takes.
+    pub latency: Duration,
+    /// What the gateway says to a charge, and the carrier to a booking.
+    pub consent: fn(Call, &str) -> Consent,
+    /// How often the first undoings go unanswered.
+    pub unanswered_undoings: usize,
+    /// How often the first charges and bookings are done, with the answer lost.
+    pub lost_answers: usize,
+    calls: Mutex<BTreeMap<Call, usize>>,
+}
+
+impl Rules {
+    pub fn new(consent: fn(Call, &str) -> Consent) -> Self {
+        Self {
+            latency: Duration::ZERO,
+            consent,
+            unanswered_undoings: 0,
+            lost_answers: 0,
+            calls: Mutex::default(),
+        }
+    }
+
+    /// How often this call was made.
+    pub fn calls(&self, call: Call) -> usize {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&call).copied().unwrap_or(0)
+    }
+
+    fn count(&self, call: Call) -> usize {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = calls.entry(call).or_default();
+        *count += 1;
+        *count
+    }
+}
+
+impl ProviderFate for Rules {
+    fn call(&self, call: Call, _key: &str) -> CallPlan {
+        let count = self.count(call);
+        let (latency, fate) = match call {
+            Call::Charge | Call::Book if count <= self.lost_answers => (self.latency, CallFate::AnswerLost),
+            Call::Charge | Call::Book => (self.latency, CallFate::Answered),
+            Call::CancelCharge | Call::CancelParcel if count <= self.unanswered_undoings => {
+                (Duration::ZERO, CallFate::RequestLost)
+            }
+            Call::LookUpCharge | Call::LookUpParcel | Call::CancelCharge | Call::CancelParcel => {
+                (Duration::ZERO, CallFate::Answered)
+            }
+        };
+        CallPlan { latency, fate }
+    }
+
+    fn consent(&self, call: Call, key: &str) -> Consent {
+        (self.consent)(call, key)
+    }
+
+    fn letters(&self) -> Vec<Duration> {
+        vec![Duration::from_millis(50)]
+    }
+
+    fn carriage(&self) -> Carriage {
+        Carriage { handover: Duration::from_secs(3), transit: Duration::from_millis(500) }
+    }
+}
+
+/// Everybody agrees to everything.
+pub fn willing(_call: Call, _key: &str) -> Consent {
+    Consent::Yes
+}
+
+/// A script with one order of one product.
+pub fn one_order(stock: i64, regret: Option<Duration>) -> Script {
+    let wish = Wish { at: Duration::ZERO, lines: vec![line(sku(0), 2)], regret, presses: 1 };
+    Script {
+        products: vec![new_product(0, 1_250, stock)],
+        wishes: vec![wish],
+        events: Vec::new(),
+        storm: Duration::from_secs(1),
+    }
+}
+
+/// One worker through this script.
+pub fn perform(script: Script, store: &Arc<ChosenStep>, rules: &Arc<Rules>, batch_max: usize) -> Outcome {
+    let staging = Staging {
+        script,
+        store_fate: Arc::clone(store) as _,
+        provider_fate: Arc::clone(rules) as _,
+        transport_fate: None,
+        honesty: Honesty::OneChargePerKey,
+        habit: Habit::Patient,
+        workers: 1,
+        batch_max,
+        seed: 11,
+        trace: Trace::Off,
+    };
+    play(staging, || {})
+}

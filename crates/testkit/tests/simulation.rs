@@ -1,0 +1,55 @@
+//! The simulation itself on trial: it holds for many seeds, repeats itself exactly, and notices when something is broken on
+//! purpose.
+
+use orderwright_testkit::simulation::{Honesty, Leak, Outcome, Sabotage, Trace, run, run_sabotaged};
+
+/// Seeds that every test run tries; many more are tried by a command of their own.
+const SEEDS: u64 = 40;
+
+#[test]
+fn the_invariants_hold_whatever_goes_wrong() {
+    let mut crashes = 0;
+    for seed in 1_000_000..1_000_000 + SEEDS {
+        let outcome = run(seed, Trace::Off);
+        assert!(outcome.findings.is_empty(), "seed {seed}:\n{}", in_words(&outcome));
+        crashes += outcome.crashes;
+    }
+    assert!(crashes > SEEDS, "too few workers died to prove anything: {crashes}");
+}
+
+#[test]
+fn the_same_seed_happens_again_in_the_same_way() {
+    for seed in 0..6 {
+        assert_eq!(run(seed, Trace::Off), run(seed, Trace::Off), "seed {seed}");
+    }
+}
+
+#[test]
+fn different_seeds_are_different_stories() {
+    assert_ne!(run(1, Trace::Off).hash, run(2, Trace::Off).hash);
+}
+
+#[test]
+fn a_gateway_that_charges_for_each_request_is_noticed() {
+    let sabotage = Sabotage { honesty: Honesty::ChargesEachTime, ..Sabotage::default() };
+    let noticed = noticed(sabotage, 4);
+    assert!(noticed.contains("times"), "{noticed}");
+}
+
+#[test]
+fn a_store_that_loses_messages_and_timeouts_is_noticed() {
+    let sabotage = Sabotage { leak: Leak::OneIn(3), ..Sabotage::default() };
+    noticed(sabotage, 1);
+}
+
+/// The finding by which the sabotage is noticed, within a few seeds.
+fn noticed(sabotage: Sabotage, invariant: u8) -> String {
+    let outcomes = (0..20).map(|seed| run_sabotaged(seed, Trace::Off, sabotage));
+    let mut findings = outcomes.flat_map(|outcome| outcome.findings);
+    let finding = findings.find(|finding| finding.invariant == invariant);
+    finding.expect("twenty seeds of sabotage went unnoticed").to_string()
+}
+
+fn in_words(outcome: &Outcome) -> String {
+    outcome.findings.iter().map(|finding| format!("- {finding}\n")).collect()
+}
