@@ -14,7 +14,10 @@ use crate::tidy;
 pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint];
 
 /// Steps that take minutes; `--quick` leaves them out.
-pub(crate) const LONG: &[Step] = &[];
+pub(crate) const LONG: &[Step] = &[
+    Step::Simulation(Simulation { seeds: 1_000, from: 0, release: false }),
+    Step::Chaos(Chaos { kills: Some(8), seconds: Some(240), orders: Some(600), release: false }),
+];
 
 /// The test runner comes last: its summaries end the output.
 pub(crate) const LAST: &[Step] = &[Step::Tests];

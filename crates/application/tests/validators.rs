@@ -18,7 +18,8 @@ fn draft() -> OrderDraft {
 
 fn validate(draft: &OrderDraft) -> Result<(), Vec<(String, &'static str)>> {
     let order_id = OrderId(uuid::Uuid::nil());
-    let places = |violations: Vec<Violation>| violations.into_iter().map(|it| (it.pointer, it.code)).collect();
+    let places =
+        |violations: Vec<Violation>| violations.into_iter().map(|it| (it.pointer, it.code)).collect();
     validate_order(draft, order_id, "key", [0; 32]).map(drop).map_err(places)
 }
 

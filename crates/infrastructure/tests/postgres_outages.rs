@@ -7,8 +7,8 @@ mod postgres_stage;
 use application::ports::Readers;
 use bus::{Disposition, Transport, Verdict};
 use orderwright_infrastructure::postgres::PostgresStore;
-use postgres_stage::*;
 use postgres_stage::servers::{Durability, Postgres};
+use postgres_stage::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_in_the_middle_costs_a_retry_and_nothing_else() {

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    DeadLetterFilter, DeadLetters, Disposition, Envelope, OutboxStore, Relay, Store,
-    Transport, Verdict,
+    DeadLetterFilter, DeadLetters, Disposition, Envelope, OutboxStore, Relay, Store, Transport, Verdict,
 };
 use jiff::SignedDuration;
 use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};

@@ -132,9 +132,12 @@ pub struct HousekeepingService {
 impl HousekeepingService {
     async fn run(self: Arc<Self>, stop: Stop) {
         while !stop.is_stopped() {
-            let swept = self.store.housekeeping_step(self.context.clock.now(), self.kept, TIDY_ROWS_MAX).await;
+            let swept =
+                self.store.housekeeping_step(self.context.clock.now(), self.kept, TIDY_ROWS_MAX).await;
             let pause = match swept {
-                Ok(swept) if swept.inbox.max(swept.idempotency) >= TIDY_ROWS_MAX => Duration::from_millis(100),
+                Ok(swept) if swept.inbox.max(swept.idempotency) >= TIDY_ROWS_MAX => {
+                    Duration::from_millis(100)
+                }
                 Ok(_) => TIDY,
                 Err(fault) => {
                     tracing::warn!(%fault, "tidying waits");

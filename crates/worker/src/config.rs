@@ -226,7 +226,8 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Mistakes(vec![format!("cannot read the configuration file {name}: {error}")]))?;
         toml::from_str(&text).map_err(|error| {
-            let place = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let place =
+                error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
             Mistakes(vec![format!("{name}:{place}: {}", error.message().replace('\n', " "))])
         })
     }
@@ -255,7 +256,10 @@ impl Config {
                 format!("providers.{key} = '{url}' is not an address; write http://HOST:PORT"),
             );
         }
-        expect(!self.providers.webhook_secret.expose().is_empty(), "providers.webhook_secret is empty".to_owned());
+        expect(
+            !self.providers.webhook_secret.expose().is_empty(),
+            "providers.webhook_secret is empty".to_owned(),
+        );
         for (key, value, least) in self.numbers() {
             expect(value >= least, format!("{key} = {value} is too small; at least {least}"));
         }
@@ -352,11 +356,17 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_at_once() {
-        let mut config = Config { listen: "nowhere".to_owned(), database: "oracle://x".to_owned(), ..Config::default() };
+        let mut config =
+            Config { listen: "nowhere".to_owned(), database: "oracle://x".to_owned(), ..Config::default() };
         config.pipeline.batch_max = 0;
         config.limits.order_ms = 1_000;
         let mistakes = config.mistakes().join("\n");
-        for named in ["listen = 'nowhere'", "database = 'oracle://x'", "pipeline.batch_max = 0", "limits.order_ms = 1000"] {
+        for named in [
+            "listen = 'nowhere'",
+            "database = 'oracle://x'",
+            "pipeline.batch_max = 0",
+            "limits.order_ms = 1000",
+        ] {
             assert!(mistakes.contains(named), "{named} is missing in:\n{mistakes}");
         }
     }
@@ -366,7 +376,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("orderwright-config-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder for the test");
         let path = folder.join("bad.toml");
-        std::fs::write(&path, "listen = \"127.0.0.1:1\"\n\n[limits]\norder_mss = 5\n").expect("a file for the test");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\n\n[limits]\norder_mss = 5\n")
+            .expect("a file for the test");
         let mistakes = Config::read(&path).expect_err("order_mss is unknown").to_string();
         std::fs::remove_dir_all(&folder).expect("the folder is ours");
         assert!(mistakes.contains("bad.toml:4") && mistakes.contains("order_mss"), "{mistakes}");

@@ -22,7 +22,8 @@ pub fn start(verbosity: Verbosity) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
+    let started =
+        if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
     if started.is_err() {
         tracing::debug!("logging was started before");
     }

@@ -71,7 +71,14 @@ impl Service {
         let api = Arc::new(api(config, &store, &context, &mut supervisor)?);
         let addr = listener.local_addr()?;
         let http = tokio::spawn(http::serve(listener, http::router(api), stop.clone()));
-        Ok(Self { addr, store, stop, supervisor, http, stop_limit: Duration::from_millis(config.pipeline.stop_limit_ms) })
+        Ok(Self {
+            addr,
+            store,
+            stop,
+            supervisor,
+            http,
+            stop_limit: Duration::from_millis(config.pipeline.stop_limit_ms),
+        })
     }
 
     /// Stops taking, finishes what is in hand, and says whether it all finished in time.
@@ -104,7 +111,12 @@ fn parts(config: &Config, store: &SqliteStore, context: &Arc<Context>) -> Result
     })
 }
 
-fn api(config: &Config, store: &SqliteStore, context: &Arc<Context>, supervisor: &mut Supervisor) -> Result<Api> {
+fn api(
+    config: &Config,
+    store: &SqliteStore,
+    context: &Arc<Context>,
+    supervisor: &mut Supervisor,
+) -> Result<Api> {
     let handler = CreateOrderHandler::new(Arc::new(store.clone()), Arc::clone(context));
     let (create, accepting) = Coalescer::stopping_with(Arc::new(handler), supervisor.stop());
     supervisor.run_once("order-acceptance", accepting);

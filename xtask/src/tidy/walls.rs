@@ -71,11 +71,11 @@ struct Dependency {
 pub(super) fn crates_look_only_upwards(tree: &Tree) -> Vec<Finding> {
     each_dependency(tree, |wall, dependency| {
         let ours = WALLS.iter().find(|other| is_named(other, &dependency.name))?;
-        let in_tests = dependency.kind == Kind::Development && ours.name == "testkit";
+        let in_tests = dependency.kind == Kind::Development && ["testkit", "sandbox"].contains(&ours.name);
         let allowed = in_tests || ours.name == wall.name || wall.looks_up_to.contains(&ours.name);
         (!allowed).then(|| {
             format!(
-                "`{}` depends on `{}`; it may look up to {:?} only, and to testkit in tests",
+                "`{}` depends on `{}`; it may look up to {:?} only, and to testkit and sandbox in tests",
                 wall.name, ours.name, wall.looks_up_to
             )
         })

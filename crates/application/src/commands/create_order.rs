@@ -109,7 +109,9 @@ impl CreateOrderHandler {
         let mut conflicts = 0;
         loop {
             match self.attempt(requests).await {
-                Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => {
+                    conflicts += 1
+                }
                 answered => return answered,
             }
         }
@@ -121,7 +123,9 @@ impl CreateOrderHandler {
         for request in requests {
             replies.push(match self.decided_anew(std::slice::from_ref(request)).await {
                 Ok(mut reply) => reply.pop().expect("one reply per request"),
-                Err(fault) if fault.verdict == Verdict::GiveUp => CreateOrderReply::Rejected(vec![unstorable(&fault)]),
+                Err(fault) if fault.verdict == Verdict::GiveUp => {
+                    CreateOrderReply::Rejected(vec![unstorable(&fault)])
+                }
                 Err(fault) => return Err(fault),
             });
         }
@@ -161,7 +165,9 @@ impl Coalesce for CreateOrderHandler {
 
     async fn flush(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
         match self.decided_anew(requests).await {
-            Err(fault) if fault.verdict == Verdict::GiveUp && requests.len() > 1 => self.one_by_one(requests).await,
+            Err(fault) if fault.verdict == Verdict::GiveUp && requests.len() > 1 => {
+                self.one_by_one(requests).await
+            }
             answered => answered,
         }
     }

@@ -1,6 +1,6 @@
 //! Webhooks on their way: each copy arrives when it arrives, in any order, and a provider that gets no answer tries again.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use application::commands::{NewsKind, ProviderNews, TakeProviderNewsCommand};
@@ -21,17 +21,17 @@ const TRIES_MAX: u32 = 10;
 pub(super) struct Mail {
     pub(super) errands: Errands,
     pub(super) journal: Arc<Journal>,
-    /// Set once the workers exist; providers are made before them.
-    pub(super) fleet: OnceLock<Arc<Fleet>>,
+    /// Set once the workers exist; providers are made before them. Not owned, or a run would never be gone.
+    pub(super) fleet: OnceLock<Weak<Fleet>>,
 }
 
 impl Mail {
     /// Sends the copies of one event off, each after its time.
     pub(super) fn post(&self, event_id: &str, order_id: OrderId, kind: &NewsKind, letters: &[Duration]) {
-        let Some(fleet) = self.fleet.get() else { return };
+        let Some(fleet) = self.fleet.get().and_then(Weak::upgrade) else { return };
         for after in letters {
             let news = ProviderNews { event_id: event_id.to_owned(), order_id, kind: kind.clone() };
-            let (fleet, journal, after) = (Arc::clone(fleet), Arc::clone(&self.journal), *after);
+            let (fleet, journal, after) = (Arc::clone(&fleet), Arc::clone(&self.journal), *after);
             self.errands.run(async move {
                 pause(after).await;
                 deliver(&fleet, &journal, news).await;

@@ -10,8 +10,7 @@ use application::pipeline::{Context, PipelineSettings, topology};
 use application::ports::{Overview, Readers};
 use application::saga::{SagaState, StageLimits};
 use bus::{
-    Clock, CorrelationId, Envelope, Fault, MessageId, RandomIds, RetryPolicy, Transport,
-    VirtualClock,
+    Clock, CorrelationId, Envelope, Fault, MessageId, RandomIds, RetryPolicy, Transport, VirtualClock,
 };
 use bytes::Bytes;
 use domain::Sku;
@@ -186,7 +185,7 @@ impl Stage {
             dice: Dice::of(staging.seed, "fleet"),
         };
         let fleet = Fleet::start(blueprint, store, staging.workers);
-        let _ = mail.fleet.set(Arc::clone(&fleet));
+        let _ = mail.fleet.set(Arc::downgrade(&fleet));
         let street = Arc::new(Street {
             fleet: Arc::clone(&fleet),
             clock: Arc::clone(&clock) as _,

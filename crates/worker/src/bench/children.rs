@@ -31,7 +31,19 @@ impl Children {
         let webhooks = format!("http://{service_addr}/webhooks");
         let keys = "2000000";
         let provider = spawn(
-            &["sandbox", "--listen", &provider_addr, "--webhook-url", &webhooks, "--keys-max", keys, "--delivery-min-ms", "0", "--delivery-max-ms", "0"],
+            &[
+                "sandbox",
+                "--listen",
+                &provider_addr,
+                "--webhook-url",
+                &webhooks,
+                "--keys-max",
+                keys,
+                "--delivery-min-ms",
+                "0",
+                "--delivery-max-ms",
+                "0",
+            ],
             folder,
             "sandbox.log",
         )
@@ -39,8 +51,15 @@ impl Children {
         let provider_url = format!("http://{provider_addr}");
         let service = spawn(
             &[
-                "serve", "--listen", &service_addr, "--database", &config.database, "--payment-url", &provider_url,
-                "--shipping-url", &provider_url,
+                "serve",
+                "--listen",
+                &service_addr,
+                "--database",
+                &config.database,
+                "--payment-url",
+                &provider_url,
+                "--shipping-url",
+                &provider_url,
             ],
             folder,
             "service.log",
@@ -60,7 +79,9 @@ impl Children {
             let pid = child.id().context("the process has ended before it was told to")?;
             let told = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
             ensure!(told.success(), "process {pid} cannot be told to stop");
-            tokio::time::timeout(STOP_LIMIT, child.wait()).await.context("a process did not stop in time")??;
+            tokio::time::timeout(STOP_LIMIT, child.wait())
+                .await
+                .context("a process did not stop in time")??;
         }
         Ok(())
     }
@@ -84,7 +105,9 @@ async fn spawn(args: &[&str], folder: &Path, log: &str) -> Result<Child> {
         .spawn()?;
     let out = child.stdout.take().context("its output is piped")?;
     let mut lines = BufReader::new(out).lines();
-    let first = tokio::time::timeout(READY_LIMIT, lines.next_line()).await.context("a process did not get ready")??;
+    let first = tokio::time::timeout(READY_LIMIT, lines.next_line())
+        .await
+        .context("a process did not get ready")??;
     first.with_context(|| format!("'{}' ended at once; see {}", args[0], log.display()))?;
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok(child)

@@ -114,10 +114,19 @@ impl Course {
                 format!("{{\"sku\":\"{}\",\"quantity\":{}}}", sku(product), random.random_range(1..4))
             })
             .collect();
-        Bytes::from(format!("{{\"customer_id\":\"C{:05}\",\"lines\":[{}]}}", ordinal % 10_000, lines.join(",")))
+        Bytes::from(format!(
+            "{{\"customer_id\":\"C{:05}\",\"lines\":[{}]}}",
+            ordinal % 10_000,
+            lines.join(",")
+        ))
     }
 
-    async fn post(&self, connection: &mut SendRequest<Full<Bytes>>, ordinal: u64, body: &Bytes) -> Result<StatusCode> {
+    async fn post(
+        &self,
+        connection: &mut SendRequest<Full<Bytes>>,
+        ordinal: u64,
+        body: &Bytes,
+    ) -> Result<StatusCode> {
         let request = Request::post("/orders")
             .header("host", &self.authority)
             .header("content-type", "application/json")
@@ -135,7 +144,9 @@ impl Course {
 }
 
 async fn connect(authority: &str) -> Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(authority).await.with_context(|| format!("cannot reach the service on {authority}"))?;
+    let stream = TcpStream::connect(authority)
+        .await
+        .with_context(|| format!("cannot reach the service on {authority}"))?;
     stream.set_nodelay(true)?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);

@@ -85,7 +85,10 @@ pub async fn run(plan: &Plan) -> Result<Report> {
 
 /// An empty folder with a catalogue.
 async fn prepare(plan: &Plan) -> Result<Config> {
-    ensure!(plan.orders > 0 && plan.connections > 0 && plan.products > 0, "orders, connections and products are at least 1");
+    ensure!(
+        plan.orders > 0 && plan.connections > 0 && plan.products > 0,
+        "orders, connections and products are at least 1"
+    );
     let path = plan.folder.join("bench.db");
     for suffix in ["", "-wal", "-shm", ".lock"] {
         let file = PathBuf::from(format!("{}{suffix}", path.display()));
@@ -158,7 +161,12 @@ async fn latencies(store: &SqliteStore, mut after: Option<OrderId>, expected: u6
         let filter = OrderFilter { status: None, after, ..OrderFilter::default() };
         let page = store.orders(&filter, PAGE).await?;
         for order in &page.items {
-            ensure!(order.status == OrderStatus::Delivered.as_str(), "order {} is {}", order.order_id, order.status);
+            ensure!(
+                order.status == OrderStatus::Delivered.as_str(),
+                "order {} is {}",
+                order.order_id,
+                order.status
+            );
             let took_us = order.updated_at.duration_since(order.created_at).as_micros();
             latencies.record(u64::try_from(took_us).unwrap_or(0))?;
         }
@@ -167,7 +175,10 @@ async fn latencies(store: &SqliteStore, mut after: Option<OrderId>, expected: u6
             break;
         }
     }
-    ensure!(latencies.len() == expected, "{} orders were delivered, {expected} were accepted", latencies.len());
+    ensure!(
+        latencies.len() == expected,
+        "{} orders were delivered, {expected} were accepted",
+        latencies.len()
+    );
     Ok(latencies)
 }
-

@@ -60,7 +60,13 @@ pub struct Percentiles {
 impl Percentiles {
     fn of(microseconds: &Histogram<u64>) -> Self {
         let at = |quantile: f64| microseconds.value_at_quantile(quantile) as f64 / 1e3;
-        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: microseconds.max() as f64 / 1e3 }
+        Self {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: microseconds.max() as f64 / 1e3,
+        }
     }
 }
 
@@ -88,7 +94,11 @@ impl Report {
             overloaded: outcome.overloaded,
             accept_ms: Percentiles::of(&outcome.latencies),
             delivered_ms: Percentiles::of(latencies),
-            cpu_ms_per_order: used.0.into_iter().map(|(name, seconds)| (name, seconds * 1e3 / accepted)).collect(),
+            cpu_ms_per_order: used
+                .0
+                .into_iter()
+                .map(|(name, seconds)| (name, seconds * 1e3 / accepted))
+                .collect(),
             memory,
         }
     }
@@ -96,7 +106,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let offered = self.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} orders/s offered"));
+        let offered =
+            self.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} orders/s offered"));
         writeln!(
             f,
             "{} orders of {} lines over {} products, {} stored before; {offered} on {} connections; {} cores for all processes",
@@ -104,7 +115,11 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "accepted   {:>9.0} orders/s", self.accepted_per_s)?;
         writeln!(f, "delivered  {:>9.0} orders/s end to end", self.delivered_per_s)?;
-        writeln!(f, "POST /orders answered in    {} ({} told to come again)", self.accept_ms, self.overloaded)?;
+        writeln!(
+            f,
+            "POST /orders answered in    {} ({} told to come again)",
+            self.accept_ms, self.overloaded
+        )?;
         writeln!(f, "accepted to delivered in    {}", self.delivered_ms)?;
         for (process, ms) in &self.cpu_ms_per_order {
             writeln!(f, "CPU of {process:<8} {ms:>8.3} ms per order")?;

@@ -42,8 +42,10 @@ impl Sampler {
         let (watched, noted) = (pids.clone(), std::sync::Arc::clone(&seen));
         let watching = tokio::spawn(async move {
             loop {
-                let rows: Vec<(&'static str, f64)> =
-                    watched.iter().filter_map(|(name, pid)| Some((*name, resident_mib(*pid).ok()?))).collect();
+                let rows: Vec<(&'static str, f64)> = watched
+                    .iter()
+                    .filter_map(|(name, pid)| Some((*name, resident_mib(*pid).ok()?)))
+                    .collect();
                 note(&mut noted.lock().expect("nobody panics while noting"), &rows);
                 tokio::time::sleep(MEMORY_LOOK).await;
             }
@@ -66,7 +68,8 @@ impl Sampler {
 impl Usage {
     /// What was used since then.
     pub(super) fn since(&self, before: &Self) -> Self {
-        let used = |((name, now), (_, then)): (&(&'static str, f64), &(&'static str, f64))| (*name, now - then);
+        let used =
+            |((name, now), (_, then)): (&(&'static str, f64), &(&'static str, f64))| (*name, now - then);
         Self(self.0.iter().zip(&before.0).map(used).collect())
     }
 }
@@ -85,8 +88,10 @@ fn note(seen: &mut Vec<Memory>, rows: &[(&'static str, f64)]) {
 
 /// User and system time; fields 14 and 15 after the command's name in brackets.
 fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("CPU time is read from /proc, which is Linux's")?;
-    let fields: Vec<&str> = stat.rsplit_once(')').context("a name in brackets")?.1.split_whitespace().collect();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .context("CPU time is read from /proc, which is Linux's")?;
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').context("a name in brackets")?.1.split_whitespace().collect();
     let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("a field")?.parse()?) };
     Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
 }

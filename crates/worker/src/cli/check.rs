@@ -19,7 +19,9 @@ pub(super) async fn check(shared: &Shared) -> Result<ExitCode> {
     let broken = store.broken_invariants(now, MISTAKES_MAX).await?;
     match shared.format() {
         Format::Json => println!("{}", serde_json::to_string_pretty(&broken)?),
-        Format::Text if broken.is_empty() => println!("the books are right: all invariants that the store can tell of hold"),
+        Format::Text if broken.is_empty() => {
+            println!("the books are right: all invariants that the store can tell of hold")
+        }
         Format::Text => {
             for mistake in &broken {
                 println!("invariant {}: {}: {}", mistake.invariant, mistake.subject, mistake.detail);

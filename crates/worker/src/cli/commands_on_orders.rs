@@ -54,7 +54,7 @@ impl OnOrders {
 
 /// Who does it, and why; kept with what was done.
 #[derive(Debug, Args)]
-struct Signed {
+pub(in crate::cli) struct Signed {
     /// Who asks for it; kept with what was done.
     #[arg(long, env = "USER", default_value = "operator", value_name = "NAME")]
     actor: String,

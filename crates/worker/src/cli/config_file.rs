@@ -35,7 +35,9 @@ impl ConfigFile {
         match (&self.what, shared.format()) {
             (What::Check, Format::Text) => println!("the configuration is right"),
             (What::Check, Format::Json) => println!("{{\"valid\":true}}"),
-            (What::Show | What::Default, Format::Json) => println!("{}", serde_json::to_string_pretty(&config)?),
+            (What::Show | What::Default, Format::Json) => {
+                println!("{}", serde_json::to_string_pretty(&config)?)
+            }
             (What::Show | What::Default, Format::Text) => print!("{}", toml::to_string(&config)?),
         }
         Ok(ExitCode::SUCCESS)

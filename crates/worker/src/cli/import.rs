@@ -17,7 +17,8 @@ use super::{Format, Shared};
 use crate::config::{Config, Providers};
 use crate::demo::Stage;
 use crate::import::{
-    ApiClient, CatalogueProduct, Done, Feed, Gauge, Mapping, Sheet, Shown, Standing, Tally, settle, write_report,
+    ApiClient, CatalogueProduct, Done, Feed, Gauge, Mapping, Sheet, Shown, Standing, Tally, settle,
+    write_report,
 };
 
 /// How a gzip file begins.
@@ -154,7 +155,8 @@ impl Import {
         let started = Instant::now();
         let (done, accept_ms) = self.feed(source, &client, shared).await?;
         let readers = &stage.service.store;
-        let gauge = Gauge::new(shown(shared), "processed", done.tally.orders_new + done.tally.orders_replayed);
+        let gauge =
+            Gauge::new(shown(shared), "processed", done.tally.orders_new + done.tally.orders_replayed);
         let standing = settle(readers, &gauge, STALL_MAX).await?;
         gauge.finish();
         let after_ms = started.elapsed().as_millis();
@@ -193,7 +195,9 @@ impl Summary {
         let rejected = tally.rows_rejected.iter();
         rows.extend(rejected.map(|(why, count)| (*count, format!("  rejected: {}", spoken(why.as_str())))));
         let cancelling = tally.rows_cancelling.iter();
-        rows.extend(cancelling.map(|(what, count)| (*count, format!("  cancellation: {}", spoken(what.as_str())))));
+        rows.extend(
+            cancelling.map(|(what, count)| (*count, format!("  cancellation: {}", spoken(what.as_str())))),
+        );
         rows.extend([
             (tally.orders_new, format!("new orders, accepted in {:.1} s", seconds(self.accept_ms))),
             (tally.orders_replayed, "orders that were here before".to_owned()),
@@ -211,7 +215,8 @@ impl Summary {
             ]);
         }
         let told: String = rows.iter().map(|(count, what)| format!("{count:>9}  {what}\n")).collect();
-        let nothing = if self.changed_nothing { "Nothing has changed: everything was here before.\n" } else { "" };
+        let nothing =
+            if self.changed_nothing { "Nothing has changed: everything was here before.\n" } else { "" };
         format!("{told}{nothing}What became of each row that is no order now: {}\n", self.report)
     }
 }

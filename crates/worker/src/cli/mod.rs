@@ -47,7 +47,13 @@ pub struct Shared {
     #[arg(long, global = true, env = "ORDERWRIGHT_SHIPPING_URL", value_name = "URL")]
     shipping_url: Option<String>,
     /// Secret that signs the providers' webhooks.
-    #[arg(long, global = true, env = "ORDERWRIGHT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "ORDERWRIGHT_WEBHOOK_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
     webhook_secret: Option<String>,
     /// Answer as JSON.
     #[arg(long, global = true)]

@@ -59,7 +59,9 @@ impl SandboxProvider {
 fn faults(text: Option<&str>) -> Result<FaultSettings> {
     let Some(text) = text else { return Ok(FaultSettings::default()) };
     let json = match text.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read the faults in {path}"))?,
+        Some(path) => {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read the faults in {path}"))?
+        }
         None => text.to_owned(),
     };
     serde_json::from_str(&json).context("--faults is not what PUT /faults takes")

@@ -29,7 +29,9 @@ impl Serve {
         println!("stopping: finishing what is in hand");
         match service.stop().await {
             Drained::Cleanly => println!("stopped"),
-            Drained::ByForce => println!("stopped before everything in hand was finished; it goes on at the next start"),
+            Drained::ByForce => {
+                println!("stopped before everything in hand was finished; it goes on at the next start")
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

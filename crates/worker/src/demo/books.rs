@@ -18,7 +18,7 @@ const PAGE: usize = 500;
 /// Minor units taken and given back, by currency.
 pub(super) type Money = BTreeMap<String, (i64, i64)>;
 
-/// What the gateway and the carrier say at the end of a run, and how our books stood then.
+/// What the gateway and the carrier say at the end of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct GatewayBooks {
     pub(super) money: Money,
@@ -27,12 +27,10 @@ pub(super) struct GatewayBooks {
     pub(super) references_shipped_twice: u64,
     /// What was done to us, by name.
     pub(super) faults: BTreeMap<String, u64>,
-    /// Our own books at that moment.
-    pub(super) ours: String,
 }
 
 impl GatewayBooks {
-    pub(super) fn of(stats: &Stats, ours: String) -> Self {
+    pub(super) fn of(stats: &Stats) -> Self {
         let Stats { payments, shipping, faults, webhooks } = stats;
         let money = payments.money.iter();
         let faults = [
@@ -47,12 +45,13 @@ impl GatewayBooks {
             ("webhook events never sent", webhooks.dropped),
         ];
         Self {
-            money: money.map(|(code, tally)| (code.clone(), (tally.captured_minor, tally.refunded_minor))).collect(),
+            money: money
+                .map(|(code, tally)| (code.clone(), (tally.captured_minor, tally.refunded_minor)))
+                .collect(),
             references_charged_twice: payments.references_charged_twice,
             keys_charged_twice: payments.keys_charged_twice,
             references_shipped_twice: shipping.references_shipped_twice,
             faults: faults.map(|(name, count)| (name.to_owned(), count)).into(),
-            ours,
         }
     }
 
@@ -112,7 +111,9 @@ impl OurBooks {
         let stock: Vec<_> = self
             .stock
             .iter()
-            .map(|level| (&level.sku, level.available, level.reserved, level.shipped, level.received, level.adjusted))
+            .map(|level| {
+                (&level.sku, level.available, level.reserved, level.shipped, level.received, level.adjusted)
+            })
             .collect();
         Ok(serde_json::to_string(&(
             &overview.orders,

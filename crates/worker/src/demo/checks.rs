@@ -35,7 +35,11 @@ pub(super) struct Evidence<'a> {
     pub(super) after_again: &'a str,
 }
 
-pub(super) async fn checks(evidence: &Evidence<'_>, readers: &dyn Readers, now: Timestamp) -> Result<Vec<Check>> {
+pub(super) async fn checks(
+    evidence: &Evidence<'_>,
+    readers: &dyn Readers,
+    now: Timestamp,
+) -> Result<Vec<Check>> {
     let broken = readers.broken_invariants(now, MISTAKES_MAX).await?;
     let found = |invariant| Mistakes::of(&broken, invariant);
     Ok(vec![
@@ -75,7 +79,11 @@ fn finality(evidence: &Evidence<'_>, mistakes: &Mistakes) -> Check {
         says: "every order is final, or a person has it",
         how: format!(
             "{} accepted, {} delivered, {} cancelled and undone, {} for a person, {waiting} on the way{}",
-            standing.accepted, standing.delivered, standing.cancelled, standing.needs_attention, mistakes.first
+            standing.accepted,
+            standing.delivered,
+            standing.cancelled,
+            standing.needs_attention,
+            mistakes.first
         ),
     }
 }

@@ -115,25 +115,24 @@ impl Demo {
         let readers: &dyn Readers = &stage.service.store;
         let client = ApiClient::new(&stage.address())?;
         let feeding = Feeding { northwind: &northwind, client: &client, readers };
+        let found = OurBooks::read(readers).await?.as_text()?;
         let fed = self.feed(&feeding, &northwind).await?;
-        let ours = at_rest(stage).await?;
-        let before_again = ours.as_text()?;
-        let again = if fed.orders_new == 0 { fed } else { feeding.again().await? };
+        let settled = at_rest(stage).await?.as_text()?;
+        let is_repeat = fed.orders_new == 0;
+        let again = if is_repeat { fed } else { feeding.again().await? };
         let ours = OurBooks::read(readers).await?;
         let after_again = ours.as_text()?;
         let stats = stage.sandbox.as_ref().context("the demonstration has a sandbox")?.stats();
-        let changed_nothing =
-            fed.orders_new == 0 && earlier.as_ref().is_some_and(|earlier| earlier.ours == after_again);
         let gateway = match earlier {
-            Some(earlier) if fed.orders_new == 0 => earlier,
-            Some(_) | None => GatewayBooks::of(&stats, after_again.clone()),
+            Some(earlier) if is_repeat => earlier,
+            Some(_) | None => GatewayBooks::of(&stats),
         };
         let evidence = Evidence {
             orders: northwind.orders(),
             ours: &ours,
             gateway: &gateway,
             again,
-            before_again: if fed.orders_new == 0 { &gateway.ours } else { &before_again },
+            before_again: if is_repeat { &found } else { &settled },
             after_again: &after_again,
         };
         let checks = checks::checks(&evidence, readers, SystemClock.now()).await?;
@@ -142,7 +141,7 @@ impl Demo {
             orders: northwind.orders(),
             stock_before: northwind.stock(),
             fed,
-            changed_nothing,
+            changed_nothing: is_repeat && found == after_again,
             ours: &ours,
             gateway: &gateway,
             pace: Pace::read(readers).await?,
@@ -160,7 +159,11 @@ impl Demo {
             watched = gauges.follow(feeding.readers) => return watched.and_then(|()| bail!("the bars never end")),
         };
         if fed.orders_refused > 0 {
-            bail!("the service refused {} orders; is {} a demo's folder?", fed.orders_refused, self.folder.display());
+            bail!(
+                "the service refused {} orders; is {} a demo's folder?",
+                fed.orders_refused,
+                self.folder.display()
+            );
         }
         let standing = tokio::select! {
             standing = settle(feeding.readers, &gauges.settled, STALL_MAX) => standing?,
@@ -180,9 +183,11 @@ async fn at_rest(stage: &Stage) -> Result<OurBooks> {
         loop {
             let ours = OurBooks::read(&stage.service.store).await?;
             let stats = sandbox.stats();
-            let theirs = GatewayBooks::of(&stats, String::new());
+            let theirs = GatewayBooks::of(&stats);
             let untouched = stats.payments.charges == 0;
-            if untouched || (checks::net(&ours.money()) == checks::net(&theirs.money) && stats.webhooks.waiting == 0) {
+            if untouched
+                || (checks::net(&ours.money()) == checks::net(&theirs.money) && stats.webhooks.waiting == 0)
+            {
                 return anyhow::Ok(ours);
             }
             tokio::time::sleep(LOOK).await;

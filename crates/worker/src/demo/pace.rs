@@ -36,7 +36,9 @@ impl Pace {
                 orders += 1;
                 first = first.min(order.created_at);
                 last = timeline.last().map_or(last, |entry| last.max(entry.at));
-                took_ms.extend(delivered_at(&timeline).map(|at| at.duration_since(order.created_at).as_millis()));
+                took_ms.extend(
+                    delivered_at(&timeline).map(|at| at.duration_since(order.created_at).as_millis()),
+                );
                 filter.after = Some(id);
             }
             if !page.has_more {
@@ -50,7 +52,8 @@ impl Pace {
         if orders == 0 {
             return Self::default();
         }
-        let mut took_ms: Vec<i64> = took_ms.into_iter().map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)).collect();
+        let mut took_ms: Vec<i64> =
+            took_ms.into_iter().map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)).collect();
         took_ms.sort_unstable();
         let run = last.duration_since(first);
         Self {

@@ -10,8 +10,19 @@ use crate::config::{Config, Limits, Pipeline, Providers, Secret};
 /// Name of the database in the demonstration's folder.
 pub(super) const DATABASE: &str = "orderwright.db";
 
-/// How long a call that hangs does so; longer than we wait for it.
+/// How long we wait for the answer to a call, and for the gateway's final word.
+const CALL_LIMIT_MS: u64 = 400;
+const PAYMENT_LIMIT_MS: u64 = 2_500;
+
+/// How long a call that hangs does so: longer than we wait for an answer. A charge hangs for longer than we wait for the
+/// gateway's word at all, and some of those are then made after all.
 const HANG_MS: u64 = 1_500;
+const CHARGE_HANG_MS: u64 = 3_000;
+
+/// Faults in a row of one call; more than we try it, so that some payments time out for good.
+const FAULTS_IN_A_ROW_MAX: u32 = 6;
+
+const _: () = assert!(CALL_LIMIT_MS < HANG_MS && PAYMENT_LIMIT_MS < CHARGE_HANG_MS);
 
 /// The place of the database.
 pub(super) fn database(folder: &Path) -> PathBuf {
@@ -25,12 +36,12 @@ pub(super) fn config(folder: &Path) -> Config {
         database: database(folder).to_string_lossy().into_owned(),
         providers: Providers {
             webhook_secret: Secret::from("demo-secret".to_owned()),
-            call_limit_ms: 400,
+            call_limit_ms: CALL_LIMIT_MS,
             ..defaults.providers
         },
         limits: Limits {
             order_ms: 60_000,
-            payment_ms: 8_000,
+            payment_ms: PAYMENT_LIMIT_MS,
             shipping_ms: 8_000,
             delivery_poll_ms: 2_000,
             undo_ms: 30_000,
@@ -45,7 +56,7 @@ pub(super) fn sandbox(seed: u64) -> sandbox::Settings {
     sandbox::Settings {
         seed,
         faults: FaultSettings {
-            payments: Faults { decline_permille: 30, ..trouble() },
+            payments: Faults { decline_permille: 30, hang_ms: CHARGE_HANG_MS, ..trouble() },
             refunds: trouble(),
             shipping: Faults { decline_permille: 10, ..trouble() },
             shipping_cancels: trouble(),
@@ -55,6 +66,7 @@ pub(super) fn sandbox(seed: u64) -> sandbox::Settings {
                 drop_permille: 10,
                 delay_ms: (0, 40),
             },
+            fault_repeat_max: FAULTS_IN_A_ROW_MAX,
             ..FaultSettings::default()
         },
         delivery_delay_ms: (150, 900),

@@ -114,17 +114,22 @@ impl Summary {
 
     fn write_orders(&self, out: &mut String) -> std::fmt::Result {
         if self.changed_nothing {
-            writeln!(out, "\nNothing has changed: all {} orders were here before, and the books are the same.", self.orders)?;
+            writeln!(
+                out,
+                "\nNothing has changed: all {} orders were here before, and the books are the same.",
+                self.orders
+            )?;
         }
         writeln!(out, "\n{} orders", self.orders)?;
         writeln!(out, "  {:>7}  delivered", self.delivered)?;
-        for (reason, count) in &self.cancelled {
+        for (reason, count) in self.cancelled.iter().filter(|(_, count)| *count > 0) {
             writeln!(out, "  {count:>7}  cancelled: {}", reason.replace('_', " "))?;
         }
         if self.needs_attention > 0 {
             writeln!(out, "  {:>7}  need a person", self.needs_attention)?;
         }
-        let sagas: Vec<String> = self.sagas.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let sagas = self.sagas.iter().filter(|(_, count)| *count > 0);
+        let sagas: Vec<String> = sagas.map(|(state, count)| format!("{count} {state}")).collect();
         writeln!(out, "  sagas: {}", sagas.join(", "))?;
         let Pace { run_ms, orders_per_second, p50_ms, p99_ms } = self.pace;
         writeln!(

@@ -156,7 +156,8 @@ impl ApiClient {
         let mut created = 0;
         for products in products.chunks(PRODUCTS_MAX) {
             let body = serde_json::to_vec(&Batch { import, products })?;
-            let imported: Imported = self.send(Method::PUT, "/products", None, body.into()).await?.expect_ok()?;
+            let imported: Imported =
+                self.send(Method::PUT, "/products", None, body.into()).await?.expect_ok()?;
             created += imported.created;
         }
         Ok(created)
@@ -185,7 +186,8 @@ impl ApiClient {
     /// # Errors
     /// If the service cannot be reached, or does not know the order.
     pub async fn cancel_order(&self, order_id: Uuid, actor: &str, note: &str) -> Result<Cancelled> {
-        let body = serde_json::to_vec(&serde_json::json!({"reason": "customer", "actor": actor, "note": note}))?;
+        let body =
+            serde_json::to_vec(&serde_json::json!({"reason": "customer", "actor": actor, "note": note}))?;
         let path = format!("/orders/{order_id}/cancel");
         let answer = self.send(Method::POST, &path, None, body.into()).await?;
         match answer.status {
@@ -269,7 +271,9 @@ impl ApiClient {
             Err(late) => return Ok(Err(Again::Unreachable(late.into()))),
         };
         let pause = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        if head.status == StatusCode::SERVICE_UNAVAILABLE || (head.status == StatusCode::CONFLICT && pause.is_some()) {
+        if head.status == StatusCode::SERVICE_UNAVAILABLE
+            || (head.status == StatusCode::CONFLICT && pause.is_some())
+        {
             return Ok(Err(Again::Asked(pause.map(Duration::from_secs))));
         }
         let replayed = head.headers.contains_key("idempotent-replayed");

@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::client::PriceBody;
 use super::{
-    ApiClient, Cancelled, CatalogueProduct, Gauge, Invoice, InvoiceKind, Item, LineVerdict, Mapping, OrderAnswer,
-    Outcome, ProductBody, Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally, take_backs,
+    ApiClient, Cancelled, CatalogueProduct, Gauge, Invoice, InvoiceKind, Item, LineVerdict, Mapping,
+    OrderAnswer, Outcome, ProductBody, Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally,
+    take_backs,
 };
 
 /// Who cancels in the name of a file.
@@ -53,6 +54,8 @@ pub struct OrderBody<'a> {
     lines: Vec<LineBody<'a>>,
     external_reference: String,
     ordered_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_token: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -79,7 +82,15 @@ impl<'a> OrderBody<'a> {
             lines: lines.collect(),
             external_reference: mapping.reference(&invoice.number),
             ordered_at: invoice.ordered_at.to_string(),
+            payment_token: None,
         }
+    }
+
+    /// The same order, paid with this.
+    #[must_use]
+    pub const fn paid_with(mut self, payment_token: Option<&'a str>) -> Self {
+        self.payment_token = payment_token;
+        self
     }
 
     /// The text that is sent.
@@ -132,7 +143,8 @@ impl Feed<'_> {
         for rejected in &self.sheet.rejected {
             *tally.rows_rejected.entry(rejected.reason).or_default() += 1;
         }
-        let known = self.catalogue.iter().map(|product| (product.sku.as_str(), ())).collect::<HashMap<_, _>>();
+        let known =
+            self.catalogue.iter().map(|product| (product.sku.as_str(), ())).collect::<HashMap<_, _>>();
         let unknown = self.sheet.products.iter().filter(|product| !known.contains_key(product.sku.as_str()));
         let made = unknown.map(|product| ProductBody {
             sku: &product.sku,
@@ -143,9 +155,11 @@ impl Feed<'_> {
             reorder_level: 0,
             availability: "active",
         });
-        let products: Vec<ProductBody<'_>> = self.catalogue.iter().map(CatalogueProduct::body).chain(made).collect();
+        let products: Vec<ProductBody<'_>> =
+            self.catalogue.iter().map(CatalogueProduct::body).chain(made).collect();
         tally.products = products.len() as u64;
-        tally.products_new = self.client.put_products(&format!("import {}", self.mapping.name), &products).await?;
+        tally.products_new =
+            self.client.put_products(&format!("import {}", self.mapping.name), &products).await?;
         Ok(Done { tally, rejected: self.sheet.rejected.clone(), taken_back: Vec::new() })
     }
 
@@ -183,9 +197,10 @@ impl Feed<'_> {
         Ok(match self.client.cancel_order(id, ACTOR, &note).await? {
             Cancelled::Accepted => (Outcome::Cancelled, format!("order {id} is being cancelled")),
             Cancelled::Already => (Outcome::AlreadyCancelled, format!("order {id} was cancelled before")),
-            Cancelled::Refused(Refusal { detail, .. }) => {
-                (Outcome::TooLate, format!("too late: order {id} has left the house, this would be a return ({detail})"))
-            }
+            Cancelled::Refused(Refusal { detail, .. }) => (
+                Outcome::TooLate,
+                format!("too late: order {id} has left the house, this would be a return ({detail})"),
+            ),
         })
     }
 
@@ -193,7 +208,8 @@ impl Feed<'_> {
         match said {
             Said::Order(position, answer) => self.note_order(&self.sheet.invoices[position], answer, done),
             Said::Cancellation(position, outcomes) => {
-                let cancelled = outcomes.values().filter(|(outcome, _)| *outcome == Outcome::Cancelled).count();
+                let cancelled =
+                    outcomes.values().filter(|(outcome, _)| *outcome == Outcome::Cancelled).count();
                 done.tally.orders_cancelled += cancelled as u64;
                 let verdicts = take_backs.get(&position).map_or(&[][..], |take_back| &take_back.lines);
                 note_cancellation(&self.sheet.invoices[position], verdicts, &outcomes, done);
@@ -235,7 +251,9 @@ fn note_cancellation(
 ) {
     for (line, verdict) in invoice.lines.iter().zip(verdicts) {
         let (outcome, detail) = match verdict {
-            LineVerdict::With(order) => outcomes.get(order).cloned().expect("every order of a verdict was cancelled"),
+            LineVerdict::With(order) => {
+                outcomes.get(order).cloned().expect("every order of a verdict was cancelled")
+            }
             LineVerdict::Settled(outcome) => (*outcome, in_words(*outcome).to_owned()),
         };
         *done.tally.rows_cancelling.entry(outcome).or_default() += 1;

@@ -135,16 +135,20 @@ impl Mapping {
             "northwind" => Self::parse(NORTHWIND),
             "uci-online-retail" => Self::parse(UCI_ONLINE_RETAIL),
             file if Path::new(file).extension().is_some_and(|extension| extension == "toml") => {
-                let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the mapping {file}"))?;
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read the mapping {file}"))?;
                 Self::parse(&text).with_context(|| format!("the mapping {file} cannot be used"))
             }
-            other => bail!("there is no mapping '{other}'; write northwind, uci-online-retail, or the name of a .toml file"),
+            other => bail!(
+                "there is no mapping '{other}'; write northwind, uci-online-retail, or the name of a .toml file"
+            ),
         }
     }
 
     fn parse(text: &str) -> Result<Self> {
         let mapping: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let before = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = 1 + text[..before].matches('\n').count();
             anyhow::anyhow!("line {line}: {}", error.message().replace('\n', " "))
         })?;
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -244,7 +248,8 @@ mod tests {
     fn a_mapping_that_cannot_be_used_says_why_in_one_line() {
         let mistake = |text: &str| format!("{:#}", Mapping::parse(text).expect_err("a mistake"));
         let right = NORTHWIND.to_owned();
-        assert!(mistake(&right.replace("order_ref", "a\"\nmystery = \"")).contains("mystery"));
+        let mystery = mistake(&right.replace("currency =", "mystery = 1\ncurrency ="));
+        assert!(mystery.starts_with("line 3:") && mystery.contains("mystery"), "{mystery}");
         assert!(mistake(&right.replace("\"USD\"", "\"XXY\"")).contains("XXY"));
         assert!(mistake(&right.replace("\"northwind\"", "\"a b\"")).contains("name = 'a b'"));
         assert!(format!("{:#}", Mapping::named("other").expect_err("unknown")).contains(".toml"));

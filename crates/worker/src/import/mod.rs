@@ -21,4 +21,4 @@ pub use report::write_report;
 pub use sheet::{Invoice, InvoiceKind, InvoiceLine, Item, Named, Sheet, SheetProduct};
 pub use standing::{Standing, settle};
 pub use take_back::{LineVerdict, TakeBack, take_backs};
-pub use tally::{Outcome, Reason, Rejected, Tally, TakenBack};
+pub use tally::{Outcome, Reason, Rejected, TakenBack, Tally};

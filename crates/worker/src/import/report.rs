@@ -12,7 +12,8 @@ use super::Done;
 /// # Errors
 /// If the file cannot be written.
 pub fn write_report(path: &Path, done: &Done) -> Result<()> {
-    let place = || format!("cannot write the report to {}; choose another place with --report", path.display());
+    let place =
+        || format!("cannot write the report to {}; choose another place with --report", path.display());
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(place)?;
     }
@@ -21,7 +22,8 @@ pub fn write_report(path: &Path, done: &Done) -> Result<()> {
     let rejected = done.rejected.iter();
     let rejected = rejected.map(|row| (row.line, &row.order, "rejected", row.reason.as_str(), &row.detail));
     let taken_back = done.taken_back.iter();
-    let taken_back = taken_back.map(|row| (row.line, &row.order, "cancellation", row.outcome.as_str(), &row.detail));
+    let taken_back =
+        taken_back.map(|row| (row.line, &row.order, "cancellation", row.outcome.as_str(), &row.detail));
     let mut rows: Vec<_> = rejected.chain(taken_back).collect();
     rows.sort_unstable_by_key(|row| row.0);
     for (line, order, what, why, detail) in rows {

@@ -165,8 +165,13 @@ impl Sheet {
         let delimiter = u8::try_from(mapping.delimiter).context("the delimiter was checked and is ASCII")?;
         let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(source);
         let places = Places::find(reader.headers().context("the file cannot be read")?, mapping)?;
-        let mut assembly =
-            Assembly { mapping, places, sheet: Self::default(), products: HashMap::new(), open: HashMap::new() };
+        let mut assembly = Assembly {
+            mapping,
+            places,
+            sheet: Self::default(),
+            products: HashMap::new(),
+            open: HashMap::new(),
+        };
         for record in reader.byte_records() {
             let record = record.context("the file cannot be read")?;
             let line = record.position().map_or(0, csv::Position::line);
@@ -185,7 +190,8 @@ impl Sheet {
 impl Assembly<'_> {
     fn take(&mut self, record: &StringRecord, line: u64) {
         let number = record.get(self.places.order).unwrap_or_default().trim();
-        let kind = if self.mapping.is_cancellation(number) { InvoiceKind::Cancellation } else { InvoiceKind::Order };
+        let kind =
+            if self.mapping.is_cancellation(number) { InvoiceKind::Cancellation } else { InvoiceKind::Order };
         let taken = self.line_of(record, kind, line).and_then(|invoice_line| {
             self.add(record, kind, number, invoice_line)?;
             Ok(())
@@ -201,7 +207,12 @@ impl Assembly<'_> {
         self.sheet.rejected.push(Rejected { line, order: number.to_owned(), reason, detail });
     }
 
-    fn line_of(&mut self, record: &StringRecord, kind: InvoiceKind, line: u64) -> Result<InvoiceLine, Objection> {
+    fn line_of(
+        &mut self,
+        record: &StringRecord,
+        kind: InvoiceKind,
+        line: u64,
+    ) -> Result<InvoiceLine, Objection> {
         let code = record.get(self.places.sku).unwrap_or_default().trim().to_uppercase();
         let quantity = record.get(self.places.quantity).unwrap_or_default().trim();
         let price = record.get(self.places.price).unwrap_or_default().trim();
@@ -211,11 +222,14 @@ impl Assembly<'_> {
         let no_product = self.mapping.is_no_product(&code);
         match kind {
             InvoiceKind::Cancellation => {
-                let known = self.products.get(&code).map_or(Item::NeverOrdered, |product| Item::Product(*product));
+                let known =
+                    self.products.get(&code).map_or(Item::NeverOrdered, |product| Item::Product(*product));
                 let item = if no_product { Item::NoProduct } else { known };
                 Ok(InvoiceLine { line, item, units: taken_back(quantity)?, price_minor: 0 })
             }
-            InvoiceKind::Order if no_product => Err(Objection(Reason::NotAProduct, format!("'{code}' is no product"))),
+            InvoiceKind::Order if no_product => {
+                Err(Objection(Reason::NotAProduct, format!("'{code}' is no product")))
+            }
             InvoiceKind::Order => {
                 let units = ordered(quantity)?;
                 let (price_minor, currency) = self.price(record, price)?;
@@ -229,7 +243,8 @@ impl Assembly<'_> {
         let currency = self.places.currency.and_then(|place| record.get(place)).map(str::trim);
         let currency = currency.filter(|code| !code.is_empty()).unwrap_or(&self.mapping.currency);
         let money = self.mapping.price(field, currency);
-        let money = money.map_err(|error| Objection(Reason::InvalidPrice, format!("price '{field}': {error}")))?;
+        let money =
+            money.map_err(|error| Objection(Reason::InvalidPrice, format!("price '{field}': {error}")))?;
         if money.minor <= 0 {
             return Err(Objection(Reason::PriceNotPositive, format!("price {field}")));
         }
@@ -296,8 +311,8 @@ impl Assembly<'_> {
     ) -> Result<(), Objection> {
         let field = record.get(self.places.ordered_at).unwrap_or_default().trim();
         let ordered_at = self.mapping.time(field);
-        let ordered_at =
-            ordered_at.map_err(|error| Objection(Reason::InvalidTime, format!("time '{field}': {error:#}")))?;
+        let ordered_at = ordered_at
+            .map_err(|error| Objection(Reason::InvalidTime, format!("time '{field}': {error:#}")))?;
         let field = record.get(self.places.customer).unwrap_or_default().trim();
         let customer = self.mapping.customer(field);
         CustomerId::parse(customer)

@@ -73,7 +73,9 @@ impl Customer {
                 None if self.ever_ordered(sheet, product) => LineVerdict::Settled(Outcome::Partial),
                 None => LineVerdict::Settled(Outcome::NoSuchOrder),
             },
-            (Item::Product(_) | Item::NeverOrdered, Named::No) => LineVerdict::Settled(Outcome::UnknownCustomer),
+            (Item::Product(_) | Item::NeverOrdered, Named::No) => {
+                LineVerdict::Settled(Outcome::UnknownCustomer)
+            }
         };
         let lines = cancellation.lines.iter().map(verdict).collect();
         TakeBack { orders, lines }
@@ -85,7 +87,8 @@ impl Customer {
         let mut covered = Covered::default();
         for &position in self.orders.iter().rev() {
             let wanted = units_by_product(&sheet.invoices[position]);
-            let covers = |(product, units): (&usize, &u64)| left.get(product).is_some_and(|left| left >= units);
+            let covers =
+                |(product, units): (&usize, &u64)| left.get(product).is_some_and(|left| left >= units);
             if self.taken.contains(&position) || !wanted.iter().all(covers) {
                 continue;
             }

@@ -145,6 +145,10 @@ impl Tally {
     /// # Panics
     /// If one was: that is a bug of the import.
     pub fn assert_complete(&self) {
-        assert_eq!(self.rows, self.rows_accounted_for(), "every row is imported, rejected or a cancellation: {self:?}");
+        assert_eq!(
+            self.rows,
+            self.rows_accounted_for(),
+            "every row is imported, rejected or a cancellation: {self:?}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 
 use anyhow::Result;
 use application::messages::Amount;
-use comfy_table::{Table, presets};
+use comfy_table::{LineStyle, Table, TableStyle, presets};
 use domain::{Currency, Money};
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
@@ -24,10 +24,13 @@ pub(super) fn answer<T: Serialize>(format: Format, value: &T, text: impl FnOnce(
     }
 }
 
+/// A rule beneath the headings and nothing else.
+const PLAIN: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// A table with these headings.
 pub(super) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(headings);
+    table.load_style(PLAIN).set_header(headings);
     table
 }
 

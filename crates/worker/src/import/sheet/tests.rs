@@ -1,3 +1,5 @@
+//! How rows of a file become lines of orders. Reads no file and reaches no server.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -73,14 +75,14 @@ fn each_bad_row_is_rejected_for_the_reason_that_applies() {
 
 #[test]
 fn rows_of_one_order_come_together_wherever_they_stand() {
-    let sheet = sheet(&[row("1", "a", "1", "2.1"), row("2", "B", "2", "1.0"), row("1", "A", "3", "2.55")]);
+    let sheet = sheet(&[row("1", "a", "1", "2.1"), row("2", "X", "2", "1.0"), row("1", "A", "3", "2.55")]);
     let numbers: Vec<&str> = sheet.invoices.iter().map(|invoice| invoice.number.as_str()).collect();
     assert_eq!(numbers, ["1", "2"]);
     let units: Vec<u32> = sheet.invoices[0].lines.iter().map(|line| line.units).collect();
     assert_eq!(units, [1, 3]);
     let products: Vec<(&str, i64)> =
         sheet.products.iter().map(|product| (product.sku.as_str(), product.price_minor)).collect();
-    assert_eq!(products, [("A", 210), ("B", 100)]);
+    assert_eq!(products, [("A", 210), ("X", 100)]);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Which order a cancellation takes back. Reaches no server.
+
 use super::*;
 use crate::import::Mapping;
 
@@ -24,19 +26,31 @@ fn meant(rows: &[(&str, &str, i32, &str)]) -> (Vec<String>, Vec<LineVerdict>) {
 
 #[test]
 fn the_latest_order_that_is_covered_whole_is_meant() {
-    let rows = [("1", "A", 5, "7"), ("2", "A", 5, "7"), ("3", "A", 9, "7"), ("4", "A", 5, "8"), ("C5", "A", -5, "7")];
+    let rows = [
+        ("1", "A", 5, "7"),
+        ("2", "A", 5, "7"),
+        ("3", "A", 9, "7"),
+        ("4", "A", 5, "8"),
+        ("C5", "A", -5, "7"),
+    ];
     assert_eq!(meant(&rows), (vec!["2".to_owned()], vec![LineVerdict::With(1)]));
 }
 
 #[test]
 fn a_part_of_an_order_would_be_a_return() {
-    let rows = [("1", "A", 5, "7"), ("1", "B", 1, "7"), ("C2", "A", -5, "7")];
+    let rows = [("1", "A", 5, "7"), ("1", "X", 1, "7"), ("C2", "A", -5, "7")];
     assert_eq!(meant(&rows), (Vec::new(), vec![LineVerdict::Settled(Outcome::Partial)]));
 }
 
 #[test]
 fn one_cancellation_may_take_back_several_orders_and_more() {
-    let rows = [("1", "A", 2, "7"), ("2", "A", 3, "7"), ("2", "B", 1, "7"), ("C3", "A", -5, "7"), ("C3", "B", -1, "7")];
+    let rows = [
+        ("1", "A", 2, "7"),
+        ("2", "A", 3, "7"),
+        ("2", "X", 1, "7"),
+        ("C3", "A", -5, "7"),
+        ("C3", "X", -1, "7"),
+    ];
     let (orders, lines) = meant(&rows);
     assert_eq!(orders, ["2", "1"]);
     assert!(lines.iter().all(|line| matches!(line, LineVerdict::With(_))), "{lines:?}");

@@ -1,3 +1,5 @@
+//! What batches of events are read as, whatever is in them. Speaks to no provider.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The laws of signatures: what was not signed is refused, whatever was changed. Speaks to no provider.
+
 use proptest::prelude::*;
 
 use super::*;

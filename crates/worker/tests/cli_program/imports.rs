@@ -1,0 +1,104 @@
+//! Importing files: every row is accounted for, and doing it twice changes nothing.
+
+use serde_json::Value;
+
+use crate::program::Folder;
+
+const HEADINGS: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+
+const ROWS: &str = "\
+536365,85123a,HEART,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom
+536366,22633,WARMER,1,2010-12-01 08:28:00,1.85,,United Kingdom
+536365,71053,LANTERN,6,2010-12-01 08:26:00,3.39,17850.0,United Kingdom
+536367,POST,POSTAGE,1,2010-12-01 08:30:00,18.0,17850.0,United Kingdom
+536368,22633,WARMER,-4,2010-12-01 08:31:00,1.85,17850.0,United Kingdom
+536369,22633,,1,2010-12-01 08:32:00,0.0,17850.0,United Kingdom
+C536370,85123A,HEART,-1,2010-12-01 08:33:00,2.55,17850.0,United Kingdom
+C536371,22633,WARMER,-1,2010-12-01 08:34:00,1.85,,United Kingdom
+C536372,D,Discount,-1,2010-12-01 08:35:00,27.5,17850.0,United Kingdom
+";
+
+/// Rows, by what became of them.
+fn rows(summary: &Value) -> [u64; 4] {
+    let sum =
+        |counts: &Value| counts.as_object().into_iter().flatten().filter_map(|(_, it)| it.as_u64()).sum();
+    let count = |name: &str| summary[name].as_u64().unwrap_or(0);
+    [
+        count("rows_imported"),
+        count("rows_replayed"),
+        sum(&summary["rows_rejected"]),
+        sum(&summary["rows_cancelling"]),
+    ]
+}
+
+#[test]
+fn every_row_is_accounted_for_and_a_second_import_changes_nothing() {
+    let folder = Folder::new("import");
+    folder.file("retail.csv", format!("{HEADINGS}{ROWS}"));
+    let import = ["import", "retail.csv", "--mapping", "uci-online-retail", "--database", "o.db", "--json"];
+    let first = folder.run(&import).json();
+    assert_eq!((first["rows"].as_u64(), rows(&first)), (Some(9), [3, 0, 3, 3]), "{first:#}");
+    assert_eq!((&first["processed"]["delivered"], &first["products_new"]), (&2.into(), &3.into()));
+
+    let report = std::fs::read_to_string(folder.path().join("import-uci-online-retail-report.csv"));
+    let report = report.expect("a report lies next to the database");
+    for told in [
+        "5,536367,rejected,not_a_product",
+        "6,536368,rejected,quantity_not_positive",
+        "7,536369,rejected,price_not_positive",
+        "8,C536370,cancellation,partial",
+        "9,C536371,cancellation,unknown_customer",
+        "10,C536372,cancellation,not_a_product",
+    ] {
+        assert!(report.contains(told), "{told} is missing in\n{report}");
+    }
+
+    let second = folder.run(&import).json();
+    assert_eq!((rows(&second), &second["changed_nothing"]), ([0, 3, 3, 3], &true.into()), "{second:#}");
+}
+
+#[test]
+fn a_mapping_of_ones_own_and_a_packed_file_are_read() {
+    let folder = Folder::new("import-own");
+    folder.file(
+        "mine.toml",
+        r#"
+name = "mine"
+delimiter = ";"
+currency = "JPY"
+price_unit = "major"
+time_format = "rfc3339"
+[columns]
+order = "no"
+customer = "who"
+ordered_at = "when"
+sku = "what"
+quantity = "many"
+price = "each"
+"#,
+    );
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(
+        &mut packed,
+        b"no;who;when;what;many;each\n1;ann;2026-01-31T12:00:00Z;tea;2;500\n",
+    )
+    .expect("memory takes it");
+    folder.file("mine.csv.gz", packed.finish().expect("memory takes it"));
+    let import = ["import", "mine.csv.gz", "--mapping", "mine.toml", "--database", "o.db", "--json"];
+    let summary = folder.run(&import).json();
+    assert_eq!(rows(&summary), [1, 0, 0, 0], "{summary:#}");
+    let shown = folder.run(&["orders", "show", "import-mine-1", "--database", "o.db", "--json"]).json();
+    assert_eq!(shown["order"]["total"], serde_json::json!({"minor": 1_000, "currency": "JPY"}));
+}
+
+#[test]
+fn an_import_that_cannot_work_says_why_in_one_line() {
+    let folder = Folder::new("import-mistakes");
+    folder.file("retail.csv", HEADINGS);
+    let refusal = |arguments: &[&str]| folder.run(&[&["import"], arguments].concat()).refusal();
+    assert!(refusal(&["none.csv", "--mapping", "northwind"]).contains("cannot read none.csv"));
+    assert!(refusal(&["retail.csv", "--mapping", "other"]).contains("no mapping 'other'"));
+    assert!(refusal(&["retail.csv", "--mapping", "northwind"]).contains("no column 'order_ref'"));
+    let uci = ["retail.csv", "--mapping", "uci-online-retail", "--server"];
+    assert!(refusal(&[&uci[..], &["ftp://x"]].concat()).contains("http://HOST:PORT"));
+}

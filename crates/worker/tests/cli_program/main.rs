@@ -1,0 +1,6 @@
+//! The real program, run as people run it: what it answers, what it leaves behind, and how it refuses.
+
+mod demonstration;
+mod imports;
+mod mistakes;
+mod program;
