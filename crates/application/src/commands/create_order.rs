@@ -110,7 +110,7 @@ impl CreateOrderHandler {
         loop {
             match self.attempt(requests).await {
                 Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => {
-                    conflicts += 1
+                    conflicts += 1;
                 }
                 answered => return answered,
             }

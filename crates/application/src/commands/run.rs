@@ -57,7 +57,7 @@ impl CommandPipeline {
         let result = loop {
             match self.attempt(command).await {
                 Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => {
-                    conflicts += 1
+                    conflicts += 1;
                 }
                 result => break result,
             }
