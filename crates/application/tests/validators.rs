@@ -39,7 +39,7 @@ fn a_sound_draft_becomes_the_command_that_it_describes() {
     assert_eq!((command.idempotency_key.as_str(), command.request_digest), ("key", [7; 32]));
     assert_eq!(command.customer_id.as_str(), "ALFKI");
     assert_eq!(command.external_reference.as_deref(), Some("10248"));
-    assert_eq!(command.ordered_at.map(|at| at.as_second()), Some(836_438_400));
+    assert_eq!(command.ordered_at.map(jiff::Timestamp::as_second), Some(836_438_400));
     let line = &command.lines[0];
     assert_eq!((line.sku.as_str(), line.quantity.get()), ("CHAI", 2));
     assert_eq!(line.unit_price.map(Amount::from), Some(price));

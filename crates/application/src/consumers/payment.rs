@@ -58,7 +58,11 @@ impl PaymentConsumer {
                 Err(unanswered) => return PaymentAnswer { asked: "look_up", said: Err(unanswered) },
             }
         }
-        PaymentAnswer { asked: "charge", said: self.gateway.charge(request).await }
+        let said = match self.gateway.charge(request).await {
+            Ok(known) => self.taken(known, request).await,
+            Err(unanswered) => Err(unanswered),
+        };
+        PaymentAnswer { asked: "charge", said }
     }
 
     /// A charge that was only authorised is captured under the same key.

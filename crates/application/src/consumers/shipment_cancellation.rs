@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Work};
+use bus::{Consumer, Effects, Envelope, Fault, Message, Outcome, Step, Work};
 use domain::{OrderId, Shipment};
 use jiff::Timestamp;
 
 use super::undo::{give_up_or_retry, undo_failed};
-use crate::messages::ShipmentCancellationRequested;
+use crate::messages::{OrderShippedEvent, ShipmentCancellationRequested};
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, ShipmentCancelOutcome, ShippingProvider, Unanswered, UnitOfWork};
-use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
+use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
 
 /// Consumes [`ShipmentCancellationRequested`].
 pub struct ShipmentCancellationConsumer {
@@ -80,8 +80,13 @@ impl Consumer<AnyUnit> for ShipmentCancellationConsumer {
     ) -> Result<(), Fault> {
         let now = self.context.clock.now();
         let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work)).collect();
-        carry_out(unit, &happenings, now).await?;
-        record(unit, batch, now).await?;
+        let steps = carry_out(unit, &happenings, now).await?;
+        let rows = record(unit, batch, now).await?;
+        let kept =
+            happenings.iter().zip(&steps).filter_map(|(happening, step)| kept(happening, step, &rows, now));
+        let kept = kept.collect();
+        drop(happenings);
+        unit.publish(kept).await?;
         for work in batch {
             if let Err(unanswered) = work.answer.clone() {
                 give_up_or_retry(work, &unanswered, &self.context, now);
@@ -95,7 +100,7 @@ async fn record(
     unit: &mut dyn UnitOfWork,
     batch: &[Work<ShipmentCancellationRequested, Said>],
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<BTreeMap<OrderId, Shipment>, Fault> {
     let answered: Vec<_> = batch.iter().filter(|work| work.answer.is_ok()).collect();
     let ids: Vec<OrderId> = answered.iter().map(|work| OrderId(work.message.order_id)).collect();
     let rows = unit.shipments().get(&ids).await?;
@@ -105,8 +110,26 @@ async fn record(
             note(shipment, &work.answer);
         }
     }
-    let changed: Vec<Shipment> = rows.into_values().collect();
-    unit.shipments().update(&changed, now).await
+    let changed: Vec<Shipment> = rows.values().cloned().collect();
+    unit.shipments().update(&changed, now).await?;
+    Ok(rows)
+}
+
+/// News of a parcel that could not be called back: the order goes forward with it after all.
+fn kept(
+    happening: &Happening<'_>,
+    step: &Step<OrderProcessingSaga>,
+    rows: &BTreeMap<OrderId, Shipment>,
+    now: Timestamp,
+) -> Option<Envelope> {
+    let goes_forward = step.after.as_ref().is_some_and(|saga| saga.state == SagaState::Shipped);
+    let row = rows.get(&happening.order_id).filter(|_| goes_forward && step.outcome == Outcome::Moved)?;
+    let shipped = OrderShippedEvent {
+        order_id: happening.order_id.0,
+        tracking_number: row.tracking_number.clone()?,
+        carrier: row.carrier.clone()?,
+    };
+    Some(shipped.caused_by(happening.cause, 0, now))
 }
 
 fn note(shipment: &mut Shipment, said: &Said) {

@@ -1,12 +1,12 @@
 //! Has orders shipped: calls the provider outside any transaction, with a key stored before, and records what it said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{Consumer, Effects, Envelope, Fault, Message, Step, Work};
-use domain::{OrderId, Shipment};
+use domain::{Change, OrderId, Rejection, Shipment};
 use jiff::Timestamp;
 
 use crate::messages::{OrderShippedEvent, OrderShippingRequested, ShippingCompleted, correlation};
@@ -15,7 +15,7 @@ use crate::ports::{
     AnyUnit, BookingOutcome, BookingRequest, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered,
     UnitOfWork,
 };
-use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, carry_out};
+use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
 
 /// Consumes [`OrderShippingRequested`].
 pub struct ShippingConsumer {
@@ -140,17 +140,26 @@ impl Consumer<AnyUnit> for ShippingConsumer {
         let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work)).collect();
         let steps: Vec<Step<OrderProcessingSaga>> = carry_out(unit, &happenings, now).await?;
         debug_assert_eq!(steps.len(), happenings.len());
-        record(unit, batch, now).await?;
+        let shipped = shipped(&steps);
+        record(unit, batch, &shipped, now).await?;
         unit.history().append(&unanswered_calls(batch, now)).await?;
-        unit.publish(batch.iter().flat_map(|work| news(work, now)).collect()).await?;
+        unit.publish(batch.iter().flat_map(|work| news(work, &shipped, now)).collect()).await?;
         self.settle(unit, batch, now).await
     }
+}
+
+/// The orders that go forward with their parcel. A booking that came too late for its order is there to be called back,
+/// and must not be told, or recorded, as a parcel on its way.
+fn shipped(steps: &[Step<OrderProcessingSaga>]) -> BTreeSet<OrderId> {
+    let sagas = steps.iter().filter_map(|step| step.after.as_ref());
+    sagas.filter(|saga| saga.state == SagaState::Shipped).map(|saga| saga.order_id).collect()
 }
 
 /// Brings the shipment rows up to what the provider said.
 async fn record(
     unit: &mut dyn UnitOfWork,
     batch: &[Work<OrderShippingRequested, BookingAnswer>],
+    shipped: &BTreeSet<OrderId>,
     now: Timestamp,
 ) -> Result<(), Fault> {
     let ids: Vec<OrderId> = batch.iter().map(|work| OrderId(work.message.order_id)).collect();
@@ -161,21 +170,26 @@ async fn record(
             note(shipment, &work.answer.said);
         }
     }
+    for shipment in rows.values_mut().filter(|row| shipped.contains(&row.order_id)) {
+        fits(shipment.order_id, shipment.ship());
+    }
     let changed: Vec<Shipment> = rows.into_values().collect();
     unit.shipments().update(&changed, now).await
 }
 
 fn note(shipment: &mut Shipment, said: &Result<BookingOutcome, Unanswered>) {
     let noted = match said {
-        Ok(BookingOutcome::Booked { tracking_number, carrier }) => {
-            shipment.book(tracking_number, carrier).and_then(|_| shipment.ship())
-        }
+        Ok(BookingOutcome::Booked { tracking_number, carrier }) => shipment.book(tracking_number, carrier),
         Ok(BookingOutcome::Refused { .. }) => shipment.fail(),
         Ok(BookingOutcome::Closed) => shipment.cancel(),
         Err(_) => shipment.note_unknown(),
     };
+    fits(shipment.order_id, noted);
+}
+
+fn fits(order_id: OrderId, noted: Result<Change, Rejection>) {
     if let Err(rejection) = noted {
-        tracing::warn!(order_id = %shipment.order_id, %rejection, "the provider's answer does not fit what is known");
+        tracing::warn!(%order_id, %rejection, "the provider's answer does not fit what is known");
     }
 }
 
@@ -198,10 +212,16 @@ fn unanswered_calls(
         .collect()
 }
 
-fn news(work: &Work<OrderShippingRequested, BookingAnswer>, now: Timestamp) -> Vec<Envelope> {
+fn news(
+    work: &Work<OrderShippingRequested, BookingAnswer>,
+    shipped: &BTreeSet<OrderId>,
+    now: Timestamp,
+) -> Vec<Envelope> {
     let order_id = work.message.order_id;
     let mut news = Vec::new();
-    if let Ok(BookingOutcome::Booked { tracking_number, carrier }) = &work.answer.said {
+    if let Ok(BookingOutcome::Booked { tracking_number, carrier }) = &work.answer.said
+        && shipped.contains(&OrderId(order_id))
+    {
         let shipped = OrderShippedEvent {
             order_id,
             tracking_number: tracking_number.clone(),

@@ -146,6 +146,11 @@ impl Case<'_> {
         let captures = self.account.map_or(0, |account| account.captures);
         check(4, captures <= 1, format!("was charged {captures} times"));
         let held = self.account.map_or(0, Account::held_minor);
+        let noted =
+            self.order.payment.as_ref().map_or((0, 0), |row| (row.captured_minor, row.refunded_minor));
+        let known = self.account.map_or((0, 0), |account| (account.captured_minor, account.refunded_minor));
+        let said = format!("its rows have {noted:?} taken and given back, the gateway has {known:?}");
+        check(2, noted == known || self.is_waived(), said);
         match self.order.status.as_str() {
             "delivered" => {
                 let total = self.order.total.minor;
@@ -156,6 +161,10 @@ impl Case<'_> {
             "cancelled" => {
                 let settled = self.saga.payment == "waived";
                 check(2, held == 0 || settled, format!("is cancelled, and the gateway holds {held}"));
+                let row = self.order.shipment.as_ref().map_or("none", |shipment| shipment.status.as_str());
+                let tells_true = !matches!(row, "booked" | "shipped" | "delivered");
+                let said = format!("is cancelled, its parcel is {:?}, and the row says {row}", self.parcel);
+                check(5, tells_true || self.is_waived(), said);
                 let gone = self.parcel.is_some_and(Parcel::is_under_way);
                 let settled = self.saga.shipment == "waived";
                 check(2, !gone || settled, format!("is cancelled, and its parcel is {:?}", self.parcel));

@@ -14,7 +14,7 @@ use orderwright_testkit::simulation::{
 
 /// Where the store's worker dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crash {
+pub(crate) enum Crash {
     Never,
     Before(usize),
     After(usize),
@@ -22,14 +22,14 @@ pub enum Crash {
 
 /// How often a published message arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Copies {
+pub(crate) enum Copies {
     One,
     /// Two, the second so much later.
     Two(Duration),
 }
 
 /// A store that counts its steps and dies at one of them.
-pub struct ChosenStep {
+pub(crate) struct ChosenStep {
     crash: Crash,
     copies: Copies,
     steps: AtomicUsize,
@@ -37,17 +37,17 @@ pub struct ChosenStep {
 }
 
 impl ChosenStep {
-    pub fn new(crash: Crash, copies: Copies) -> Arc<Self> {
+    pub(crate) fn new(crash: Crash, copies: Copies) -> Arc<Self> {
         Arc::new(Self { crash, copies, steps: AtomicUsize::new(0), struck: AtomicUsize::new(0) })
     }
 
     /// Steps taken so far.
-    pub fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         self.steps.load(Ordering::Relaxed)
     }
 
     /// How often the chosen step was reached.
-    pub fn struck(&self) -> usize {
+    pub(crate) fn struck(&self) -> usize {
         self.struck.load(Ordering::Relaxed)
     }
 }
@@ -73,20 +73,20 @@ impl StoreFate for ChosenStep {
 }
 
 /// Providers that answer by rule.
-pub struct Rules {
+pub(crate) struct Rules {
     /// Time that each charge and each booking takes.
-    pub latency: Duration,
+    pub(crate) latency: Duration,
     /// What the gateway says to a charge, and the carrier to a booking.
-    pub consent: fn(Call, &str) -> Consent,
+    pub(crate) consent: fn(Call, &str) -> Consent,
     /// How often the first undoings go unanswered.
-    pub unanswered_undoings: usize,
+    pub(crate) unanswered_undoings: usize,
     /// How often the first charges and bookings are done, with the answer lost.
-    pub lost_answers: usize,
+    pub(crate) lost_answers: usize,
     calls: Mutex<BTreeMap<Call, usize>>,
 }
 
 impl Rules {
-    pub fn new(consent: fn(Call, &str) -> Consent) -> Self {
+    pub(crate) fn new(consent: fn(Call, &str) -> Consent) -> Self {
         Self {
             latency: Duration::ZERO,
             consent,
@@ -97,7 +97,7 @@ impl Rules {
     }
 
     /// How often this call was made.
-    pub fn calls(&self, call: Call) -> usize {
+    pub(crate) fn calls(&self, call: Call) -> usize {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&call).copied().unwrap_or(0)
     }
 
@@ -139,12 +139,12 @@ impl ProviderFate for Rules {
 }
 
 /// Everybody agrees to everything.
-pub fn willing(_call: Call, _key: &str) -> Consent {
+pub(crate) fn willing(_call: Call, _key: &str) -> Consent {
     Consent::Yes
 }
 
 /// A script with one order of one product.
-pub fn one_order(stock: i64, regret: Option<Duration>) -> Script {
+pub(crate) fn one_order(stock: i64, regret: Option<Duration>) -> Script {
     let wish = Wish { at: Duration::ZERO, lines: vec![line(sku(0), 2)], regret, presses: 1 };
     Script {
         products: vec![new_product(0, 1_250, stock)],
@@ -155,7 +155,12 @@ pub fn one_order(stock: i64, regret: Option<Duration>) -> Script {
 }
 
 /// One worker through this script.
-pub fn perform(script: Script, store: &Arc<ChosenStep>, rules: &Arc<Rules>, batch_max: usize) -> Outcome {
+pub(crate) fn perform(
+    script: Script,
+    store: &Arc<ChosenStep>,
+    rules: &Arc<Rules>,
+    batch_max: usize,
+) -> Outcome {
     let staging = Staging {
         script,
         store_fate: Arc::clone(store) as _,

@@ -20,7 +20,7 @@ pub(super) async fn check(shared: &Shared) -> Result<ExitCode> {
     match shared.format() {
         Format::Json => println!("{}", serde_json::to_string_pretty(&broken)?),
         Format::Text if broken.is_empty() => {
-            println!("the books are right: all invariants that the store can tell of hold")
+            println!("the books are right: all invariants that the store can tell of hold");
         }
         Format::Text => {
             for mistake in &broken {

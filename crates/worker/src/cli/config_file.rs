@@ -36,7 +36,7 @@ impl ConfigFile {
             (What::Check, Format::Text) => println!("the configuration is right"),
             (What::Check, Format::Json) => println!("{{\"valid\":true}}"),
             (What::Show | What::Default, Format::Json) => {
-                println!("{}", serde_json::to_string_pretty(&config)?)
+                println!("{}", serde_json::to_string_pretty(&config)?);
             }
             (What::Show | What::Default, Format::Text) => print!("{}", toml::to_string(&config)?),
         }

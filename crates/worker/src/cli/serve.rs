@@ -30,7 +30,7 @@ impl Serve {
         match service.stop().await {
             Drained::Cleanly => println!("stopped"),
             Drained::ByForce => {
-                println!("stopped before everything in hand was finished; it goes on at the next start")
+                println!("stopped before everything in hand was finished; it goes on at the next start");
             }
         }
         Ok(ExitCode::SUCCESS)

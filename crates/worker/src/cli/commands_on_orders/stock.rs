@@ -81,9 +81,7 @@ impl Stock {
                 let page = desk.store.inventory_levels(low, after.as_ref(), limit).await?;
                 answer(desk.format, &page, levels)
             }
-            Self::Show { sku } => {
-                answer(desk.format, &level_of(desk, &sku).await?, |level| level_facts(level))
-            }
+            Self::Show { sku } => answer(desk.format, &level_of(desk, &sku).await?, level_facts),
             Self::Movements { sku, before, limit } => {
                 level_of(desk, &sku).await?;
                 let movements = desk.store.movements(ProductId::of(&sku), before, limit).await?;
@@ -107,7 +105,7 @@ async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> R
     let Reason { reason, actor } = reason;
     let command = AdjustStockCommand { sku: sku.clone(), change, reason, actor };
     match desk.commands.run(&command).await? {
-        StockReply::Done(_) => answer(desk.format, &level_of(desk, &sku).await?, |level| level_facts(level)),
+        StockReply::Done(_) => answer(desk.format, &level_of(desk, &sku).await?, level_facts),
         StockReply::Rejected(rejection) => bail!("the stock was not changed: {rejection}"),
         StockReply::UnknownSku => bail!("there is no product with the sku '{sku}'"),
     }
