@@ -1,7 +1,6 @@
 //! Every durable step of a few scripted orders, crashed just before and just after; every message delivered twice; every
 //! undoing failing from never to once too often. Each point is proven to have been reached.
 
-#[expect(dead_code, reason = "shared by several test programs, each of which uses its own part")]
 mod scripted;
 
 use std::sync::Arc;

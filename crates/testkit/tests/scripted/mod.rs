@@ -82,7 +82,7 @@ pub(crate) struct Rules {
     pub(crate) unanswered_undoings: usize,
     /// How often the first charges and bookings are done, with the answer lost.
     pub(crate) lost_answers: usize,
-    calls: Mutex<BTreeMap<Call, usize>>,
+    pub(crate) calls: Mutex<BTreeMap<Call, usize>>,
 }
 
 impl Rules {
