@@ -227,7 +227,7 @@ impl Config {
             .map_err(|error| Mistakes(vec![format!("cannot read the configuration file {name}: {error}")]))?;
         toml::from_str(&text).map_err(|error| {
             let place =
-                error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+                error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             Mistakes(vec![format!("{name}:{place}: {}", error.message().replace('\n', " "))])
         })
     }
