@@ -1,7 +1,8 @@
 //! What the rows of one order cost: every write and read of an order from creation to delivery, through the ports, in
 //! batches, with neither HTTP nor JSON to decode. Prints microseconds per order, step by step.
 //!
-//! `cargo run --release --example sqlite_floor -- [orders] [batch] [customers] [database]`
+//! `cargo run --release --example sqlite_floor -- [orders] [batch] [customers] [database]`, with `PAGE_BYTES`, `CACHE_KIB`
+//! and `CHECKPOINT_PAGES` to try other settings than the product's.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use application::saga::{
     EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out, timers,
 };
 use bus::{
-    Clock, Delivery, Disposition, Envelope, Fault, Feed, IdSource, Message, MessageId, RandomIds, Settlement,
-    Store, SystemClock, Transport, new_timer,
+    Delivery, Disposition, Envelope, Fault, Feed, Message, MessageId, RandomIds, Settlement, Store,
+    SystemClock, Transport, new_timer,
 };
 use domain::{
     Currency, CustomerId, Inventory, Money, MovementCause, NewOrder, NewOrderLine, Order, OrderId, Payment,
@@ -51,7 +52,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
     }
-    let store = SqliteStore::open(&path, SqliteOptions::new(topology(), Routing::Store))?;
+    let setting = |name: &str, default: u32| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let plain = SqliteOptions::new(topology(), Routing::Store);
+    let options = SqliteOptions {
+        page_bytes: setting("PAGE_BYTES", plain.page_bytes),
+        cache_kib: setting("CACHE_KIB", plain.cache_kib),
+        checkpoint_pages: setting("CHECKPOINT_PAGES", plain.checkpoint_pages),
+        ..plain
+    };
+    let store = SqliteStore::open(&path, options)?;
     let context = Context {
         clock: Arc::new(SystemClock),
         ids: Arc::new(RandomIds::seeded(1)),

@@ -55,10 +55,11 @@ impl SqliteUnit {
     fn redrive(&mut self, positions: &[i64]) -> Result<Vec<Moved>> {
         let mut redriven = Vec::with_capacity(positions.len());
         for position in positions {
-            let Some(moved) = take(self.connection(), *position)? else { continue };
-            self.return_to_queue(&moved.queue, Envelope { attempt: 0, ..moved.envelope.clone() })?;
-            redriven.push(moved);
+            redriven.extend(take(self.connection(), *position)?);
         }
+        let fresh =
+            |moved: &Moved| (Arc::clone(&moved.queue), Envelope { attempt: 0, ..moved.envelope.clone() });
+        self.return_to_queues(redriven.iter().map(fresh))?;
         Ok(redriven)
     }
 }

@@ -28,9 +28,9 @@ impl InventoryRepository for SqliteUnit {
     ) -> std::result::Result<(), Fault> {
         for inventory in changed {
             inventory.check().map_err(|error| Fault::give_up("inventory.store", error))?;
-            if update(self.connection(), inventory).map_err(fault("inventory.store"))? != 1 {
-                return Err(changed_meanwhile("inventory.store", inventory.product_id()));
-            }
+        }
+        if let Some(stray) = update(self.connection(), changed).map_err(fault("inventory.store"))? {
+            return Err(changed_meanwhile("inventory.store", stray));
         }
         let first = self.take_positions(movements.len());
         append(self.connection(), first, movements, at).map_err(fault("inventory.store"))
@@ -119,15 +119,16 @@ fn inventory(row: &Row<'_>) -> Result<Inventory> {
         .map_err(|error| broken(0, error))
 }
 
-fn update(connection: &Connection, inventory: &Inventory) -> Result<usize> {
-    let counters = inventory.counters();
-    connection
-        .prepare_cached(
-            "update inventory set available_stock = ?2, reserved_stock = ?3, shipped = ?4, received = ?5,
-                 adjusted = ?6, reorder_level = ?7, last_updated = ?8
-             where product_id = ?1",
-        )?
-        .execute(params![
+/// Stores all; the first that is not there, if any.
+fn update(connection: &Connection, changed: &[Inventory]) -> Result<Option<ProductId>> {
+    let mut update = connection.prepare_cached(
+        "update inventory set available_stock = ?2, reserved_stock = ?3, shipped = ?4, received = ?5,
+             adjusted = ?6, reorder_level = ?7, last_updated = ?8
+         where product_id = ?1",
+    )?;
+    for inventory in changed {
+        let counters = inventory.counters();
+        let found = update.execute(params![
             inventory.product_id().0,
             counters.available,
             counters.reserved,
@@ -136,7 +137,12 @@ fn update(connection: &Connection, inventory: &Inventory) -> Result<usize> {
             counters.adjusted,
             inventory.reorder_level(),
             Micros(inventory.last_updated()),
-        ])
+        ])?;
+        if found != 1 {
+            return Ok(Some(inventory.product_id()));
+        }
+    }
+    Ok(None)
 }
 
 fn append(connection: &Connection, first: i64, movements: &[StockMovement], at: Timestamp) -> Result<()> {

@@ -47,18 +47,18 @@ impl Moved {
     }
 }
 
-/// Adds a row to the outbox.
+/// Adds rows to the outbox, the first of them at position `first`.
 pub(super) fn insert_outgoing(
     connection: &Connection,
-    position: i64,
-    queue: &str,
-    envelope: &Envelope,
+    first: i64,
+    routed: &[(Arc<str>, Arc<Envelope>)],
 ) -> Result<()> {
-    connection
-        .prepare_cached("insert into outbox values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, null)")?
-        .execute(params![
+    let mut insert = connection
+        .prepare_cached("insert into outbox values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, null)")?;
+    for (position, (queue, envelope)) in (first..).zip(routed) {
+        insert.execute(params![
             position,
-            queue,
+            &**queue,
             envelope.id.0,
             &*envelope.kind,
             envelope.correlation_id.0,
@@ -69,6 +69,7 @@ pub(super) fn insert_outgoing(
             envelope.attempt,
             &*envelope.body,
         ])?;
+    }
     Ok(())
 }
 

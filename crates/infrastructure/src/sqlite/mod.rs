@@ -2,6 +2,7 @@
 //! writes, some read; messages committed here are handed on in memory, with their rows as the safety net.
 //! Never decides anything about orders, and never reads a clock.
 
+mod adoption;
 mod column;
 mod dead_letters;
 mod fault;
@@ -11,6 +12,7 @@ mod housekeeping;
 mod idempotency;
 mod inbox;
 mod inventory;
+mod memory;
 mod message_rows;
 mod open;
 mod orders;

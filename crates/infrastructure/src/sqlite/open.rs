@@ -27,6 +27,10 @@ pub struct SqliteOptions {
     pub exclusive: Exclusive,
     /// Page cache of the writer, in KiB.
     pub cache_kib: u32,
+    /// Bytes of a page of a new file: a power of two from 512 to 65,536. A file that is there keeps its own.
+    pub page_bytes: u32,
+    /// Pages in the write-ahead log before they are moved to the file. A page that changed often in between is moved once.
+    pub checkpoint_pages: u32,
     /// Messages of one queue kept in memory ahead of their turn; the rest waits in the file.
     pub queue_memory_max: usize,
 }
@@ -40,6 +44,8 @@ impl SqliteOptions {
             routing,
             exclusive: Exclusive::No,
             cache_kib: 64 * 1024,
+            page_bytes: 8_192,
+            checkpoint_pages: 2_000,
             queue_memory_max: bus::limits::QUEUE_MEMORY_MAX,
         }
     }
@@ -142,24 +148,18 @@ fn configured(path: &Path, options: &SqliteOptions) -> Result<Connection> {
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.execute_batch(&format!(
-        "pragma page_size = {PAGE_BYTES};
+        "pragma page_size = {};
          pragma journal_mode = wal;
          pragma synchronous = full;
          pragma foreign_keys = on;
          pragma temp_store = memory;
          pragma cache_size = -{};
-         pragma wal_autocheckpoint = {CHECKPOINT_PAGES};
+         pragma wal_autocheckpoint = {};
          pragma journal_size_limit = 67108864;",
-        options.cache_kib
+        options.page_bytes, options.cache_kib, options.checkpoint_pages
     ))?;
     Ok(connection)
 }
-
-/// Bytes of a page.
-const PAGE_BYTES: u32 = 4096;
-
-/// Pages in the write-ahead log before they are moved to the file. Each page that changed often in between is moved once.
-const CHECKPOINT_PAGES: u32 = 4_000;
 
 /// A store in memory, with its tables.
 pub(super) fn memory() -> std::result::Result<Connection, OpenError> {

@@ -31,13 +31,10 @@ impl OrderRepository for SqliteUnit {
     }
 
     async fn update(&mut self, moves: &[StatusMove]) -> std::result::Result<(), Fault> {
-        for step in moves {
-            let moved = move_one(self.connection(), step).map_err(fault("orders.update"))?;
-            if moved != 1 {
-                return Err(changed_meanwhile("orders.update", step.order_id));
-            }
-            self.tally_move(step);
+        if let Some(stray) = move_all(self.connection(), moves).map_err(fault("orders.update"))? {
+            return Err(changed_meanwhile("orders.update", stray));
         }
+        moves.iter().for_each(|step| self.tally_move(step));
         Ok(())
     }
 
@@ -81,7 +78,7 @@ impl SqliteUnit {
 
 fn insert(connection: &Connection, orders: &[NewOrderRow]) -> Result<()> {
     let mut order_insert =
-        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     for row in orders {
         let order = row.order.snapshot();
         order_insert.execute(params![
@@ -89,6 +86,7 @@ fn insert(connection: &Connection, orders: &[NewOrderRow]) -> Result<()> {
             order.customer_id.as_str(),
             Micros(order.ordered_at),
             order.status.as_str(),
+            (!order.status.is_terminal()).then_some(1),
             order.total.minor,
             order.total.currency.code(),
             Micros(order.created_at),
@@ -117,16 +115,27 @@ fn insert(connection: &Connection, orders: &[NewOrderRow]) -> Result<()> {
     Ok(())
 }
 
-fn move_one(connection: &Connection, step: &StatusMove) -> Result<usize> {
-    let moved = connection
-        .prepare_cached(
-            "update orders set status = ?3, updated_at = max(updated_at, ?4) where order_id = ?1 and status = ?2",
-        )?
-        .execute(params![step.order_id.0, step.from.as_str(), step.to.as_str(), Micros(step.at)])?;
-    if let Some(cancellation) = &step.cancellation {
-        record_cancellation(connection, step.order_id, cancellation, step.at)?;
+/// Whether each of the moves found its order where it should be; stops at the first that did not.
+fn move_all(connection: &Connection, moves: &[StatusMove]) -> Result<Option<OrderId>> {
+    // The plus keeps SQLite from looking at anything but the key.
+    let mut step_on = connection.prepare_cached(
+        "update orders set status = ?3, updated_at = max(updated_at, ?4) where order_id = ?1 and +status = ?2",
+    )?;
+    let mut end = connection.prepare_cached(
+        "update orders set status = ?3, updated_at = max(updated_at, ?4), is_open = null
+         where order_id = ?1 and +status = ?2",
+    )?;
+    for step in moves {
+        let statement = if step.to.is_terminal() { &mut end } else { &mut step_on };
+        let row = params![step.order_id.0, step.from.as_str(), step.to.as_str(), Micros(step.at)];
+        if statement.execute(row)? != 1 {
+            return Ok(Some(step.order_id));
+        }
+        if let Some(cancellation) = &step.cancellation {
+            record_cancellation(connection, step.order_id, cancellation, step.at)?;
+        }
     }
-    Ok(moved)
+    Ok(None)
 }
 
 fn record_cancellation(
@@ -207,12 +216,27 @@ fn by_status(
     max: usize,
 ) -> Result<Vec<OrderId>> {
     let after = after.map_or(uuid::Uuid::nil(), |id| id.0);
+    let sql = format!(
+        "select o.order_id from {} where o.order_id > ? and o.status = ? order by o.order_id limit ?",
+        of_status(status)
+    );
     connection
-        .prepare_cached(
-            "select order_id from orders where status = ? and order_id > ? order by order_id limit ?",
-        )?
-        .query_map(params![status.as_str(), after, rows_max(max)], |row| row.get(0).map(OrderId))?
+        .prepare_cached(&sql)?
+        .query_map(params![after, status.as_str(), rows_max(max)], |row| row.get(0).map(OrderId))?
         .collect()
+}
+
+/// The smallest set of rows that has all orders of a status, as `o`.
+pub(super) const fn of_status(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Pending
+        | OrderStatus::Validated
+        | OrderStatus::PaymentProcessing
+        | OrderStatus::Paid
+        | OrderStatus::Shipped => "(select * from orders indexed by orders_open where is_open = 1) o",
+        OrderStatus::Delivered => "orders o",
+        OrderStatus::Cancelled => "cancellations x cross join orders o on o.order_id = x.order_id",
+    }
 }
 
 fn demand(connection: &Connection, ids: &[OrderId]) -> Result<Vec<StockDemand>> {

@@ -19,26 +19,30 @@ pub(super) const NO_QUEUE: &str = "";
 impl SqliteUnit {
     pub(super) fn publish_all(&mut self, envelopes: Vec<Envelope>) -> Result<()> {
         let shared = Arc::clone(&self.shared);
+        let mut routed = Vec::with_capacity(envelopes.len());
         for envelope in envelopes {
             let envelope = Arc::new(envelope);
             match shared.routing {
-                Routing::Outbox => self.publish_to(&Arc::from(NO_QUEUE), envelope)?,
+                Routing::Outbox => routed.push((Arc::from(NO_QUEUE), envelope)),
                 Routing::Store => {
-                    for queue in shared.topology.queues(&envelope.kind) {
-                        self.publish_to(queue, Arc::clone(&envelope))?;
-                    }
+                    let queues = shared.topology.queues(&envelope.kind);
+                    routed.extend(queues.map(|queue| (Arc::clone(queue), Arc::clone(&envelope))));
                 }
             }
         }
-        Ok(())
+        self.send_out(routed)
     }
 
-    fn publish_to(&mut self, queue: &Arc<str>, envelope: Arc<Envelope>) -> Result<()> {
-        let position = self.take_positions(1);
-        insert_outgoing(self.connection(), position, queue, &envelope)?;
-        self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
+    fn send_out(&mut self, routed: Vec<(Arc<str>, Arc<Envelope>)>) -> Result<()> {
+        let first = self.take_positions(routed.len());
+        insert_outgoing(self.connection(), first, &routed)?;
+        for (queue, _) in &routed {
+            self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
+        }
         if self.shared.routing == Routing::Store {
-            self.fresh.push((Arc::clone(queue), position, envelope));
+            let placed =
+                (first..).zip(routed).map(|(position, (queue, envelope))| (queue, position, envelope));
+            self.fresh.extend(placed);
         }
         Ok(())
     }
@@ -128,21 +132,27 @@ impl SqliteUnit {
 
     fn send_again(&mut self, waiting: Vec<Moved>) -> Result<usize> {
         let count = waiting.len();
-        for moved in waiting {
+        for moved in &waiting {
             self.connection()
                 .prepare_cached("delete from delayed_messages where position = ?")?
                 .execute([moved.position])?;
-            self.return_to_queue(&moved.queue, moved.envelope)?;
         }
+        let back = waiting.into_iter().map(|moved| (moved.queue, moved.envelope));
+        self.return_to_queues(back)?;
         Ok(count)
     }
 
-    /// Puts a message back: into its queue, or on its way to the broker.
-    pub(super) fn return_to_queue(&mut self, queue: &Arc<str>, envelope: Envelope) -> Result<()> {
-        match self.shared.routing {
-            Routing::Store => self.publish_to(queue, Arc::new(envelope)),
-            Routing::Outbox => self.publish_to(&Arc::from(NO_QUEUE), Arc::new(envelope)),
-        }
+    /// Puts messages back: into their queues, or on their way to the broker.
+    pub(super) fn return_to_queues(
+        &mut self,
+        messages: impl Iterator<Item = (Arc<str>, Envelope)>,
+    ) -> Result<()> {
+        let routing = self.shared.routing;
+        let route = |(queue, envelope)| match routing {
+            Routing::Store => (queue, Arc::new(envelope)),
+            Routing::Outbox => (Arc::from(NO_QUEUE), Arc::new(envelope)),
+        };
+        self.send_out(messages.map(route).collect())
     }
 }
 

@@ -22,40 +22,44 @@ impl PaymentRepository for SqliteUnit {
     }
 
     async fn get(&mut self, order_ids: &[OrderId]) -> std::result::Result<Vec<Payment>, Fault> {
-        let found = select(self.connection(), order_ids).map_err(fault("payments.get"))?;
+        self.read_unread_payments(order_ids).map_err(fault("payments.get"))?;
+        let known = |id: &OrderId| self.view.payment(self.memories(), *id).cloned();
+        let found: Vec<Payment> = order_ids.iter().filter_map(known).collect();
         checked(&found, "payments.get")?;
-        let money = |payment: &Payment| (payment.order_id, (payment.captured_minor, payment.refunded_minor));
-        self.before.payments.extend(found.iter().map(money));
         Ok(found)
     }
 
     async fn update(&mut self, payments: &[Payment], at: Timestamp) -> std::result::Result<(), Fault> {
         checked(payments, "payments.update")?;
-        self.read_unread_payments(payments).await?;
-        for payment in payments {
-            if update(self.connection(), payment, at).map_err(fault("payments.update"))? != 1 {
-                return Err(changed_meanwhile("payments.update", payment.order_id));
-            }
-            self.tally_money(payment);
+        let ids: Vec<OrderId> = payments.iter().map(|payment| payment.order_id).collect();
+        self.read_unread_payments(&ids).map_err(fault("payments.update"))?;
+        if let Some(stray) = update(self.connection(), payments, at).map_err(fault("payments.update"))? {
+            return Err(changed_meanwhile("payments.update", stray));
         }
+        payments.iter().for_each(|payment| self.tally_money(payment));
         Ok(())
     }
 }
 
 impl SqliteUnit {
-    /// A payment that is stored without having been read here is looked at first, for the sake of the counts.
-    async fn read_unread_payments(&mut self, payments: &[Payment]) -> std::result::Result<(), Fault> {
-        let unread = payments.iter().filter(|payment| !self.before.payments.contains_key(&payment.order_id));
-        let unread: Vec<OrderId> = unread.map(|payment| payment.order_id).collect();
-        PaymentRepository::get(self, &unread).await.map(drop)
+    fn read_unread_payments(&mut self, ids: &[OrderId]) -> Result<()> {
+        let unread = |id: &&OrderId| self.view.payment(self.memories(), **id).is_none();
+        let unread: Vec<OrderId> = ids.iter().filter(unread).copied().collect();
+        if !unread.is_empty() {
+            let read = select(self.connection(), &unread)?;
+            self.view.payments.extend(read.into_iter().map(|payment| (payment.order_id, payment)));
+        }
+        Ok(())
     }
 
     fn tally_money(&mut self, payment: &Payment) {
-        let after = (payment.captured_minor, payment.refunded_minor);
-        let (captured, refunded) = self.before.payments.insert(payment.order_id, after).unwrap_or_default();
+        let before = self.view.payment(self.memories(), payment.order_id);
+        let (captured, refunded) =
+            before.map_or((0, 0), |before| (before.captured_minor, before.refunded_minor));
         let currency = payment.amount.currency;
-        self.tally.add(Tallied::Captured(currency), after.0 - captured);
-        self.tally.add(Tallied::Refunded(currency), after.1 - refunded);
+        self.tally.add(Tallied::Captured(currency), payment.captured_minor - captured);
+        self.tally.add(Tallied::Refunded(currency), payment.refunded_minor - refunded);
+        self.view.payments.insert(payment.order_id, payment.clone());
     }
 }
 
@@ -111,14 +115,15 @@ fn payment(row: &Row<'_>) -> Result<Payment> {
     })
 }
 
-fn update(connection: &Connection, payment: &Payment, at: Timestamp) -> Result<usize> {
-    connection
-        .prepare_cached(
-            "update payments set status = ?2, captured_minor = ?3, refunded_minor = ?4, provider_reference = ?5,
+/// Stores all; the first that is not there, if any.
+fn update(connection: &Connection, payments: &[Payment], at: Timestamp) -> Result<Option<OrderId>> {
+    let mut update = connection.prepare_cached(
+        "update payments set status = ?2, captured_minor = ?3, refunded_minor = ?4, provider_reference = ?5,
                  attempts = ?6, decline_code = ?7, updated_at = max(updated_at, ?8)
              where order_id = ?1",
-        )?
-        .execute(params![
+    )?;
+    for payment in payments {
+        let changed = update.execute(params![
             payment.order_id.0,
             payment.status.as_str(),
             payment.captured_minor,
@@ -127,5 +132,10 @@ fn update(connection: &Connection, payment: &Payment, at: Timestamp) -> Result<u
             payment.attempts,
             payment.decline_code,
             Micros(at),
-        ])
+        ])?;
+        if changed != 1 {
+            return Ok(Some(payment.order_id));
+        }
+    }
+    Ok(None)
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
 use domain::OrderId;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, Statement, params};
 
 use super::SqliteUnit;
 use super::column::{Micros, money, name, name_or_none, time};
@@ -18,9 +18,9 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         &mut self,
         ids: &[CorrelationId],
     ) -> std::result::Result<Vec<OrderProcessingSaga>, Fault> {
-        let found = select(self.connection(), ids).map_err(fault("sagas.load"))?;
-        self.before.sagas.extend(found.iter().map(|saga| (saga.order_id, saga.state)));
-        Ok(found)
+        self.read_unread_sagas(ids).map_err(fault("sagas.load"))?;
+        let known = |id: &CorrelationId| self.view.saga(self.memories(), OrderId(id.0)).cloned();
+        Ok(ids.iter().filter_map(known).collect())
     }
 
     async fn insert_sagas(
@@ -31,7 +31,7 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         insert(self.connection(), sagas, now).map_err(conflict_if_taken("sagas.insert"))?;
         for saga in sagas {
             self.tally.add(Tallied::Sagas(saga.state), 1);
-            self.before.sagas.insert(saga.order_id, saga.state);
+            self.view.sagas.insert(saga.order_id, saga.clone());
         }
         Ok(())
     }
@@ -41,31 +41,34 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         sagas: &[OrderProcessingSaga],
         now: Timestamp,
     ) -> std::result::Result<(), Fault> {
-        self.read_unread_sagas(sagas).await?;
-        for saga in sagas {
-            if update(self.connection(), saga, now).map_err(fault("sagas.update"))? != 1 {
-                return Err(changed_meanwhile("sagas.update", saga.order_id));
-            }
-            self.tally_step(saga);
+        let ids: Vec<CorrelationId> = sagas.iter().map(Saga::correlation_id).collect();
+        self.read_unread_sagas(&ids).map_err(fault("sagas.update"))?;
+        if let Some(stray) = update(self.connection(), sagas, now).map_err(fault("sagas.update"))? {
+            return Err(changed_meanwhile("sagas.update", stray));
         }
+        sagas.iter().for_each(|saga| self.tally_step(saga));
         Ok(())
     }
 }
 
 impl SqliteUnit {
-    /// A saga that is stored without having been loaded here is looked at first, for the sake of the counts.
-    async fn read_unread_sagas(&mut self, sagas: &[OrderProcessingSaga]) -> std::result::Result<(), Fault> {
-        let unread = sagas.iter().filter(|saga| !self.before.sagas.contains_key(&saga.order_id));
-        let unread: Vec<CorrelationId> = unread.map(Saga::correlation_id).collect();
-        self.load_sagas(&unread).await.map(drop)
+    fn read_unread_sagas(&mut self, ids: &[CorrelationId]) -> Result<()> {
+        let unread = |id: &&CorrelationId| self.view.saga(self.memories(), OrderId(id.0)).is_none();
+        let unread: Vec<CorrelationId> = ids.iter().filter(unread).copied().collect();
+        if !unread.is_empty() {
+            let read = select(self.connection(), &unread)?;
+            self.view.sagas.extend(read.into_iter().map(|saga| (saga.order_id, saga)));
+        }
+        Ok(())
     }
 
     fn tally_step(&mut self, saga: &OrderProcessingSaga) {
-        let before = self.before.sagas.insert(saga.order_id, saga.state);
+        let before = self.view.saga(self.memories(), saga.order_id).map(|before| before.state);
         if let Some(before) = before.filter(|before| *before != saga.state) {
             self.tally.add(Tallied::Sagas(before), -1);
             self.tally.add(Tallied::Sagas(saga.state), 1);
         }
+        self.view.sagas.insert(saga.order_id, saga.clone());
     }
 }
 
@@ -126,19 +129,36 @@ fn insert(connection: &Connection, sagas: &[OrderProcessingSaga], now: Timestamp
     Ok(())
 }
 
-/// A step between two open states leaves `is_open` out, so that its index is not touched; a late reopening of a final
-/// saga, which is rare, puts the row back.
-fn update(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<usize> {
-    let sql = if saga.state.is_final() {
-        "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6, reason = ?7,
-             timer_generation = ?8, updated_at = max(updated_at, ?9), is_open = null
-         where correlation_id = ?1"
-    } else {
-        "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6, reason = ?7,
-             timer_generation = ?8, updated_at = max(updated_at, ?9)
-         where correlation_id = ?1 and is_open = 1"
-    };
-    let changed = connection.prepare_cached(sql)?.execute(params![
+/// Stores all; the first that is not there, if any. A step between two open states leaves `is_open` out, so that its
+/// index is not touched.
+fn update(connection: &Connection, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<Option<OrderId>> {
+    let mut step_on = connection.prepare_cached(
+        "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
+             reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9)
+         where correlation_id = ?1 and +is_open = 1",
+    )?;
+    let mut end = connection.prepare_cached(
+        "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
+             reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), is_open = null
+         where correlation_id = ?1",
+    )?;
+    for saga in sagas {
+        let found = if saga.state.is_final() {
+            update_one(&mut end, saga, now)?
+        } else {
+            update_one(&mut step_on, saga, now)? || {
+                reopen(connection, saga)? && update_one(&mut step_on, saga, now)?
+            }
+        };
+        if !found {
+            return Ok(Some(saga.order_id));
+        }
+    }
+    Ok(None)
+}
+
+fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Timestamp) -> Result<bool> {
+    let changed = statement.execute(params![
         saga.order_id.0,
         saga.state.as_str(),
         saga.order.as_str(),
@@ -149,12 +169,11 @@ fn update(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -
         saga.timer_generation,
         Micros(now),
     ])?;
-    if changed == 1 || saga.state.is_final() { Ok(changed) } else { reopen(connection, saga, now) }
+    Ok(changed == 1)
 }
 
-fn reopen(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<usize> {
-    let reopened = connection
-        .prepare_cached("update order_saga set is_open = 1 where correlation_id = ? and is_open is null")?
-        .execute([saga.order_id.0])?;
-    if reopened == 1 { update(connection, saga, now) } else { Ok(0) }
+/// Late news can put a final saga back to work, which is rare.
+fn reopen(connection: &Connection, saga: &OrderProcessingSaga) -> Result<bool> {
+    let sql = "update order_saga set is_open = 1 where correlation_id = ? and +is_open is null";
+    Ok(connection.prepare_cached(sql)?.execute([saga.order_id.0])? == 1)
 }

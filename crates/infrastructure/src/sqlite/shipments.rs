@@ -15,23 +15,36 @@ use super::fault::{changed_meanwhile, conflict_if_taken, fault};
 impl ShipmentRepository for SqliteUnit {
     async fn insert(&mut self, shipments: &[Shipment], at: Timestamp) -> std::result::Result<(), Fault> {
         checked(shipments, "shipments.insert")?;
-        insert(self.connection(), shipments, at).map_err(conflict_if_taken("shipments.insert"))
+        insert(self.connection(), shipments, at).map_err(conflict_if_taken("shipments.insert"))?;
+        self.see(shipments);
+        Ok(())
     }
 
     async fn get(&mut self, order_ids: &[OrderId]) -> std::result::Result<Vec<Shipment>, Fault> {
-        let found = select(self.connection(), order_ids).map_err(fault("shipments.get"))?;
+        let unread = |id: &&OrderId| self.view.shipment(self.memories(), **id).is_none();
+        let unread: Vec<OrderId> = order_ids.iter().filter(unread).copied().collect();
+        let read = select(self.connection(), &unread).map_err(fault("shipments.get"))?;
+        self.see(&read);
+        let known = |id: &OrderId| self.view.shipment(self.memories(), *id).cloned();
+        let found: Vec<Shipment> = order_ids.iter().filter_map(known).collect();
         checked(&found, "shipments.get")?;
         Ok(found)
     }
 
     async fn update(&mut self, shipments: &[Shipment], at: Timestamp) -> std::result::Result<(), Fault> {
         checked(shipments, "shipments.update")?;
-        for shipment in shipments {
-            if update(self.connection(), shipment, at).map_err(fault("shipments.update"))? != 1 {
-                return Err(changed_meanwhile("shipments.update", shipment.order_id));
-            }
+        if let Some(stray) = update(self.connection(), shipments, at).map_err(fault("shipments.update"))? {
+            return Err(changed_meanwhile("shipments.update", stray));
         }
+        self.see(shipments);
         Ok(())
+    }
+}
+
+impl SqliteUnit {
+    fn see(&mut self, shipments: &[Shipment]) {
+        let seen = shipments.iter().map(|shipment| (shipment.order_id, shipment.clone()));
+        self.view.shipments.extend(seen);
     }
 }
 
@@ -76,17 +89,23 @@ fn shipment(row: &Row<'_>) -> Result<Shipment> {
     })
 }
 
-fn update(connection: &Connection, shipment: &Shipment, at: Timestamp) -> Result<usize> {
-    connection
-        .prepare_cached(
-            "update shipments set status = ?2, tracking_number = ?3, carrier = ?4, updated_at = max(updated_at, ?5)
+/// Stores all; the first that is not there, if any.
+fn update(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Result<Option<OrderId>> {
+    let mut update = connection.prepare_cached(
+        "update shipments set status = ?2, tracking_number = ?3, carrier = ?4, updated_at = max(updated_at, ?5)
              where order_id = ?1",
-        )?
-        .execute(params![
+    )?;
+    for shipment in shipments {
+        let changed = update.execute(params![
             shipment.order_id.0,
             shipment.status.as_str(),
             shipment.tracking_number,
             shipment.carrier,
             Micros(at),
-        ])
+        ])?;
+        if changed != 1 {
+            return Ok(Some(shipment.order_id));
+        }
+    }
+    Ok(None)
 }

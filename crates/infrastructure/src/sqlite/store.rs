@@ -11,9 +11,11 @@ use bus::{Envelope, Fault, Feed, Store, Topology, Transport, Unit};
 use rusqlite::{Connection, Result};
 use tokio::sync::Mutex;
 
+use super::adoption::adopt;
 use super::fault::fault;
 use super::feed::StoreFeed;
-use super::open::{self, OpenError, SqliteOptions};
+use super::memory::Memories;
+use super::open::{self, Exclusive, OpenError, SqliteOptions};
 use super::queue::Queue;
 use super::reader_pool::ReaderPool;
 use super::writer::{Seen, Writer};
@@ -55,6 +57,9 @@ impl SqliteStore {
     pub fn open(path: &Path, options: SqliteOptions) -> std::result::Result<Self, OpenError> {
         let lock = open::lock(path, options.exclusive)?;
         let connection = open::file(path, &options)?;
+        if options.exclusive == Exclusive::Yes {
+            adopt(&connection, &options.topology, options.routing).map_err(|error| open::explain(path, error))?;
+        }
         let place =
             Place::File { path: path.to_owned(), readers: ReaderPool::new(path.to_owned()), _lock: lock };
         Ok(Self::over(Arc::new(Mutex::new(Writer::new(connection))), place, options))
@@ -166,7 +171,7 @@ impl Shared {
         matches!(self.place, Place::File { .. })
     }
 
-    /// If others wrote, memory no longer knows all of any queue. The writer is held, within a transaction or without one.
+    /// If others wrote, memory no longer knows all of any queue, nor any row. The writer is held, within a transaction or without one.
     pub(super) fn notice_others(&self, writer: &mut Writer) -> Result<()> {
         let version = if self.has_neighbours() { writer.version()? } else { 0 };
         let seen = Seen { version, viewer: self.viewer };
@@ -174,6 +179,7 @@ impl Shared {
             return Ok(());
         }
         writer.last_position = Writer::stored_position(&writer.connection)?;
+        writer.memories = Memories::default();
         writer.seen = Some(seen);
         for queue in self.queues.values() {
             queue.spill();

@@ -1,22 +1,20 @@
 //! The unit of work on SQLite: one immediate transaction, statements executed where they are called. Dropped, it is
 //! rolled back; committed, what it published is handed to the queues in memory while the writer is still held.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use application::ports::{
     AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
 };
-use application::saga::SagaState;
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
-use domain::OrderId;
 use jiff::Timestamp;
 use rusqlite::{Connection, Result};
 use tokio::sync::OwnedMutexGuard;
 
 use super::fault::fault;
+use super::memory::{Memories, View};
 use super::store::Shared;
 use super::tally::Tally;
 use super::writer::Writer;
@@ -29,20 +27,11 @@ pub struct SqliteUnit {
     pub(super) fresh: Vec<(Arc<str>, i64, Arc<Envelope>)>,
     /// What this transaction changes of the counts.
     pub(super) tally: Tally,
-    /// What was read here, as far as its change is to be counted.
-    pub(super) before: Before,
+    /// What this transaction has read and written.
+    pub(super) view: View,
     writer: OwnedMutexGuard<Writer>,
     last_position: i64,
     state: State,
-}
-
-/// Rows as they were when this transaction read them.
-#[derive(Default)]
-pub(super) struct Before {
-    /// The states of sagas.
-    pub(super) sagas: HashMap<OrderId, SagaState>,
-    /// Minor units taken and given back.
-    pub(super) payments: HashMap<OrderId, (i64, i64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,7 +51,7 @@ impl SqliteUnit {
             shared,
             fresh: Vec::new(),
             tally: Tally::default(),
-            before: Before::default(),
+            view: View::default(),
             writer,
             last_position: 0,
             state: State::Open,
@@ -76,6 +65,11 @@ impl SqliteUnit {
     /// The connection, within the transaction.
     pub(super) fn connection(&self) -> &Connection {
         &self.writer.connection
+    }
+
+    /// Rows that need not be read.
+    pub(super) fn memories(&self) -> &Memories {
+        &self.writer.memories
     }
 
     /// Gives out `count` positions in a row and returns the first.
@@ -97,6 +91,7 @@ impl SqliteUnit {
 
     fn hand_over(&mut self) {
         self.writer.last_position = self.last_position;
+        self.writer.memories.absorb(std::mem::take(&mut self.view));
         for (queue, position, envelope) in self.fresh.drain(..) {
             if let Some(queue) = self.shared.queues.get(&queue) {
                 queue.push(position, envelope);

@@ -2,12 +2,16 @@
 
 use rusqlite::{Connection, Result};
 
+use super::memory::Memories;
+
 /// The writing connection and what it knows of the file.
 pub(super) struct Writer {
     /// The connection.
     pub(super) connection: Connection,
     /// The last position that was given and committed.
     pub(super) last_position: i64,
+    /// Rows read or written last.
+    pub(super) memories: Memories,
     /// SQLite's mark of what others wrote, as last seen; none if what is known may not be true any more.
     pub(super) seen: Option<Seen>,
 }
@@ -23,8 +27,8 @@ pub(super) struct Seen {
 
 impl Writer {
     /// A writer that knows nothing yet.
-    pub(super) const fn new(connection: Connection) -> Self {
-        Self { connection, last_position: 0, seen: None }
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, last_position: 0, memories: Memories::default(), seen: None }
     }
 
     /// The mark as it is now.

@@ -8,21 +8,23 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 use uuid::Uuid;
 
 use super::super::column::{Micros, rows_max, time};
+use super::super::orders::of_status;
 use super::page;
 
-const SELECT: &str = "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
+const COLUMNS: &str = "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
          o.external_reference, o.order_date, o.created_at, o.updated_at,
          p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
-         h.status, h.idempotency_key, h.tracking_number, h.carrier
-     from orders o
-     left join order_saga s on s.correlation_id = o.order_id
+         h.status, h.idempotency_key, h.tracking_number, h.carrier";
+
+/// What the columns come from, beside the orders.
+const JOINS: &str = "left join order_saga s on s.correlation_id = o.order_id
      left join cancellations c on c.order_id = o.order_id
      left join payments p on p.order_id = o.order_id
      left join shipments h on h.order_id = o.order_id";
 
 /// One order with everything beneath it.
 pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<OrderView>> {
-    let sql = format!("{SELECT} where o.order_id = ?");
+    let sql = format!("{COLUMNS} from orders o {JOINS} where o.order_id = ?");
     let found = connection.prepare_cached(&sql)?.query_row([id.0], order).optional()?;
     let Some(mut view) = found else { return Ok(None) };
     view.lines = lines(connection, id)?;
@@ -31,6 +33,10 @@ pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<OrderVi
 
 /// A page of orders, by id.
 pub(super) fn list(connection: &Connection, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>> {
+    let orders = match (&filter.customer_id, filter.status) {
+        (None, Some(status)) => of_status(status),
+        (Some(_), _) | (None, None) => "orders o",
+    };
     let mut conditions = vec!["o.order_id > ?"];
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(lower_bound(filter))];
     if let Some(status) = filter.status {
@@ -52,7 +58,10 @@ pub(super) fn list(connection: &Connection, filter: &OrderFilter, max: usize) ->
         values.push(Box::new(first_id_at(before.saturating_add(ID_SKEW).unwrap_or(Timestamp::MAX))));
     }
     values.push(Box::new(rows_max(max.saturating_add(1))));
-    let sql = format!("{SELECT} where {} order by o.order_id limit ?", conditions.join(" and "));
+    let sql = format!(
+        "{COLUMNS} from {orders} {JOINS} where {} order by o.order_id limit ?",
+        conditions.join(" and ")
+    );
     let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
     let found =
         connection.prepare_cached(&sql)?.query_map(values.as_slice(), order)?.collect::<Result<_>>()?;

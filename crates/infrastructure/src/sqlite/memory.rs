@@ -1,0 +1,82 @@
+//! Rows that this process read or wrote last, so that the next step of an order need not read back what the last one
+//! wrote. True because one connection writes and nobody else is let in: what others commit, a commit of unknown outcome
+//! and a restart all make it forget everything. What a unit saw enters only once the unit is committed.
+
+use std::collections::{HashMap, VecDeque};
+
+use application::saga::OrderProcessingSaga;
+use domain::{OrderId, Payment, Shipment};
+
+/// Rows kept of each table; an order in flight has about as long to come back as it takes for so many others to pass.
+const ROWS_MAX: usize = 8_192;
+
+/// The rows of one table.
+pub(super) struct Memory<V> {
+    rows: HashMap<OrderId, V>,
+    oldest_first: VecDeque<OrderId>,
+}
+
+impl<V> Default for Memory<V> {
+    fn default() -> Self {
+        Self { rows: HashMap::new(), oldest_first: VecDeque::new() }
+    }
+}
+
+impl<V> Memory<V> {
+    fn keep(&mut self, id: OrderId, row: V) {
+        if self.rows.insert(id, row).is_some() {
+            return;
+        }
+        self.oldest_first.push_back(id);
+        if self.oldest_first.len() > ROWS_MAX
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.rows.remove(&oldest);
+        }
+    }
+}
+
+/// What the writer remembers between units.
+#[derive(Default)]
+pub(super) struct Memories {
+    sagas: Memory<OrderProcessingSaga>,
+    payments: Memory<Payment>,
+    shipments: Memory<Shipment>,
+}
+
+/// What one unit has read and written, on top of what the writer remembers.
+#[derive(Default)]
+pub(super) struct View {
+    /// Sagas.
+    pub(super) sagas: HashMap<OrderId, OrderProcessingSaga>,
+    /// Payments.
+    pub(super) payments: HashMap<OrderId, Payment>,
+    /// Shipments.
+    pub(super) shipments: HashMap<OrderId, Shipment>,
+}
+
+impl View {
+    /// The saga as this unit sees it, if it is known without reading.
+    pub(super) fn saga<'a>(&'a self, memories: &'a Memories, id: OrderId) -> Option<&'a OrderProcessingSaga> {
+        self.sagas.get(&id).or_else(|| memories.sagas.rows.get(&id))
+    }
+
+    /// The payment as this unit sees it, if it is known without reading.
+    pub(super) fn payment<'a>(&'a self, memories: &'a Memories, id: OrderId) -> Option<&'a Payment> {
+        self.payments.get(&id).or_else(|| memories.payments.rows.get(&id))
+    }
+
+    /// The shipment as this unit sees it, if it is known without reading.
+    pub(super) fn shipment<'a>(&'a self, memories: &'a Memories, id: OrderId) -> Option<&'a Shipment> {
+        self.shipments.get(&id).or_else(|| memories.shipments.rows.get(&id))
+    }
+}
+
+impl Memories {
+    /// Takes in what a committed unit saw.
+    pub(super) fn absorb(&mut self, view: View) {
+        view.sagas.into_iter().for_each(|(id, row)| self.sagas.keep(id, row));
+        view.payments.into_iter().for_each(|(id, row)| self.payments.keep(id, row));
+        view.shipments.into_iter().for_each(|(id, row)| self.shipments.keep(id, row));
+    }
+}
