@@ -22,7 +22,9 @@ pub(super) fn adopt(connection: &Connection, topology: &Topology, routing: Routi
         Routing::Store => "queue = ''",
         Routing::Outbox => "queue <> ''",
     };
-    let select = format!("select position, {MESSAGE} from outbox where {left_behind} order by position limit {STEP_MAX}");
+    let select = format!(
+        "select position, {MESSAGE} from outbox where {left_behind} order by position limit {STEP_MAX}"
+    );
     loop {
         connection.execute_batch("begin immediate")?;
         let moved = step(connection, &select, topology, routing);

@@ -58,7 +58,8 @@ impl SqliteStore {
         let lock = open::lock(path, options.exclusive)?;
         let connection = open::file(path, &options)?;
         if options.exclusive == Exclusive::Yes {
-            adopt(&connection, &options.topology, options.routing).map_err(|error| open::explain(path, error))?;
+            adopt(&connection, &options.topology, options.routing)
+                .map_err(|error| open::explain(path, error))?;
         }
         let place =
             Place::File { path: path.to_owned(), readers: ReaderPool::new(path.to_owned()), _lock: lock };
