@@ -38,6 +38,8 @@ pub struct PostgresOptions {
     pub lock_limit: Duration,
     /// How long what a process has claimed stays its own without a sign of life.
     pub lease: Duration,
+    /// Messages of one queue kept in memory ahead of their turn; the rest waits in the database.
+    pub queue_memory_max: usize,
 }
 
 impl PostgresOptions {
@@ -56,6 +58,7 @@ impl PostgresOptions {
             statement_limit: Duration::from_secs(10),
             lock_limit: Duration::from_secs(5),
             lease: Duration::from_secs(30),
+            queue_memory_max: bus::limits::QUEUE_MEMORY_MAX,
         }
     }
 }

@@ -8,7 +8,7 @@ use bus::{Delivery, Fault, Feed, Receipt};
 use super::column::rows_max;
 use super::message_rows::{Moved, message};
 use super::pipeline::{Act, Param};
-use super::queue::{CLAIM_MAX, Next, Queue, Row};
+use super::queue::{Next, Queue, Row};
 use super::store::Shared;
 
 /// A feed of one queue.
@@ -35,9 +35,9 @@ impl Feed for PostgresFeed {
                 Next::Take(rows) => return Ok(rows.iter().map(|row| self.queue.delivery(row)).collect()),
                 Next::Failed(fault) => return Err(fault),
                 Next::Wait => self.queue.woken.notified().await,
-                Next::Claim { rumours } => {
+                Next::Claim { max, rumours } => {
                     // Whoever waits here may be dropped at any moment; the claim must come to its end all the same.
-                    tokio::spawn(claim_into(Arc::clone(&self.shared), Arc::clone(&self.queue), rumours));
+                    tokio::spawn(claim_into(Arc::clone(&self.shared), Arc::clone(&self.queue), max, rumours));
                 }
             }
         }
@@ -56,8 +56,8 @@ impl Drop for PostgresFeed {
 }
 
 /// Claims what it may for this process and tells the queue how that went.
-pub(super) async fn claim_into(shared: Arc<Shared>, queue: Arc<Queue>, rumours: u64) {
-    match claim(&shared, &queue.name).await {
+pub(super) async fn claim_into(shared: Arc<Shared>, queue: Arc<Queue>, max: usize, rumours: u64) {
+    match claim(&shared, &queue.name, max).await {
         // The last reader went meanwhile.
         Ok(rows) if !queue.is_read() => {
             shared.errands.give_up(rows.iter().map(|row| row.position).collect());
@@ -72,7 +72,7 @@ pub(super) async fn claim_into(shared: Arc<Shared>, queue: Arc<Queue>, rumours: 
 }
 
 /// Takes the oldest rows that nobody has. Rows that another process is taking at this moment are passed over.
-async fn claim(shared: &Shared, queue: &str) -> Result<Vec<Row>, Fault> {
+async fn claim(shared: &Shared, queue: &str, max: usize) -> Result<Vec<Row>, Fault> {
     let sql = concat!(
         "with free as (
              select position as place from outbox where queue = $1 and claimed_by is null
@@ -83,7 +83,7 @@ async fn claim(shared: &Shared, queue: &str) -> Result<Vec<Row>, Fault> {
         message!()
     );
     let params: Vec<Param> =
-        vec![Box::new(queue.to_owned()), Box::new(rows_max(CLAIM_MAX)), Box::new(shared.instance)];
+        vec![Box::new(queue.to_owned()), Box::new(rows_max(max)), Box::new(shared.instance)];
     let rows = shared.run_alone("feed.receive", Act::new("feed.receive", sql, params)).await?;
     let mut rows: Vec<Row> = rows.iter().filter_map(readable).collect();
     rows.sort_unstable_by_key(|row| row.position);

@@ -12,8 +12,8 @@ use bus::limits::{BATCH_MAX, QUEUE_MEMORY_MAX};
 use bus::{Delivery, Envelope, Fault, Receipt};
 use tokio::sync::Notify;
 
-/// Rows claimed at once: what is claimed here waits for this process alone.
-pub(super) const CLAIM_MAX: usize = 2 * BATCH_MAX;
+/// Rows claimed at once, unless memory is smaller still: what is claimed here waits for this process alone.
+const CLAIM_MAX: usize = 2 * BATCH_MAX;
 
 /// Rows kept while other processes could do their work: more wait unclaimed, for whoever is free.
 const SHARED_MEMORY_MAX: usize = 4 * BATCH_MAX;
@@ -27,6 +27,7 @@ pub(super) struct Queue {
     pub(super) name: Arc<str>,
     /// Told whenever there may be something to receive.
     pub(super) woken: Arc<Notify>,
+    memory_max: usize,
     state: Mutex<State>,
 }
 
@@ -68,8 +69,10 @@ pub(super) struct Row {
 pub(super) enum Next {
     /// Take these.
     Take(Vec<Row>),
-    /// Claim some, and say so with this number.
+    /// Claim up to so many, and say so with this number.
     Claim {
+        /// Rows that may be claimed.
+        max: usize,
         /// Rumours of unclaimed rows heard so far.
         rumours: u64,
     },
@@ -80,19 +83,19 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    /// A queue that nobody here reads.
-    pub(super) fn new(name: Arc<str>) -> Self {
+    /// A queue that nobody here reads, and of which memory keeps no more than so many rows.
+    pub(super) fn new(name: Arc<str>, memory_max: usize) -> Self {
         let state = State {
             ready: VecDeque::new(),
             held: HashMap::new(),
             readers: 0,
             reserved: 0,
-            bound: SHARED_MEMORY_MAX,
+            bound: SHARED_MEMORY_MAX.min(memory_max),
             rest: Rest::None,
             rumours: 0,
             failure: None,
         };
-        Self { name, woken: Arc::default(), state: Mutex::new(state) }
+        Self { name, woken: Arc::default(), memory_max, state: Mutex::new(state) }
     }
 
     /// A reader begins.
@@ -121,7 +124,8 @@ impl Queue {
 
     /// Whether other processes share the work.
     pub(super) fn share(&self, others: usize) {
-        self.lock().bound = if others == 0 { QUEUE_MEMORY_MAX } else { SHARED_MEMORY_MAX };
+        let bound = if others == 0 { QUEUE_MEMORY_MAX } else { SHARED_MEMORY_MAX };
+        self.lock().bound = bound.min(self.memory_max);
     }
 
     /// Makes room for up to `wanted` rows that are about to be committed as claimed. None while older rows wait unclaimed,
@@ -163,13 +167,13 @@ impl Queue {
             return Next::Wait;
         }
         state.rest = Rest::BeingClaimed;
-        Next::Claim { rumours: state.rumours }
+        Next::Claim { max: self.claim_max(), rumours: state.rumours }
     }
 
-    /// Takes in what was claimed. Fewer rows than [`CLAIM_MAX`] are all there were, unless more were rumoured meanwhile.
+    /// Takes in what was claimed. Fewer rows than might be are all there were, unless more were rumoured meanwhile.
     pub(super) fn claimed(&self, rows: Vec<Row>, rumours: u64) {
         let mut state = self.lock();
-        let all = rows.len() < CLAIM_MAX && state.rumours == rumours;
+        let all = rows.len() < self.claim_max() && state.rumours == rumours;
         state.rest = if all { Rest::None } else { Rest::Rumoured };
         state.ready.extend(rows);
         self.wake_if_more(&state);
@@ -221,6 +225,10 @@ impl Queue {
             envelope: Arc::clone(&row.envelope),
             receipt: Receipt { queue: Arc::clone(&self.name), token: row.position },
         }
+    }
+
+    fn claim_max(&self) -> usize {
+        CLAIM_MAX.min(self.memory_max).max(1)
     }
 
     /// One that is woken takes what it has room for; the rest is for the next.
@@ -291,9 +299,9 @@ mod tests {
     }
 
     fn read_queue() -> Arc<Queue> {
-        let queue = Arc::new(Queue::new(Arc::from("q")));
+        let queue = Arc::new(Queue::new(Arc::from("q"), QUEUE_MEMORY_MAX));
         queue.join();
-        let Next::Claim { rumours } = queue.next(1, 1) else { panic!("a new reader looks at the table") };
+        let Next::Claim { rumours, .. } = queue.next(1, 1) else { panic!("a new reader looks at the table") };
         queue.claimed(Vec::new(), rumours);
         queue
     }
@@ -309,7 +317,7 @@ mod tests {
     fn a_rumour_during_a_claim_is_not_forgotten() {
         let queue = read_queue();
         queue.spill();
-        let Next::Claim { rumours } = queue.next(1, 1) else { panic!("there is a rumour") };
+        let Next::Claim { rumours, .. } = queue.next(1, 1) else { panic!("there is a rumour") };
         queue.spill();
         queue.claimed(Vec::new(), rumours);
         assert!(matches!(queue.next(1, 1), Next::Claim { .. }));

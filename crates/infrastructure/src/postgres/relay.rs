@@ -82,8 +82,8 @@ impl PostgresStore {
                 Next::Take(rows) => return Ok(rows),
                 Next::Failed(fault) => return Err(fault),
                 Next::Wait => return Ok(Vec::new()),
-                Next::Claim { rumours } => {
-                    claim_into(Arc::clone(&self.shared), Arc::clone(queue), rumours).await;
+                Next::Claim { max, rumours } => {
+                    claim_into(Arc::clone(&self.shared), Arc::clone(queue), max, rumours).await;
                 }
             }
         }

@@ -135,10 +135,11 @@ impl Shared {
     fn new(config: tokio_postgres::Config, options: PostgresOptions) -> Self {
         let units = connect::pool(&config, connect::Use::Units, &options);
         let readers = connect::pool(&config, connect::Use::Reads, &options);
-        let PostgresOptions { topology, routing, clock, instance, lease, .. } = options;
+        let PostgresOptions { topology, routing, clock, instance, lease, queue_memory_max, .. } = options;
         let mut names = topology.all_queues();
         names.push(Arc::from(NO_QUEUE));
-        let queues = names.into_iter().map(|name| (Arc::clone(&name), Arc::new(Queue::new(name)))).collect();
+        let queue = |name: Arc<str>| (Arc::clone(&name), Arc::new(Queue::new(name, queue_memory_max)));
+        let queues = names.into_iter().map(queue).collect();
         Self {
             units,
             readers,
