@@ -21,7 +21,8 @@ pub(super) fn changed_meanwhile(operation: &'static str, subject: impl std::fmt:
     Fault::conflict(operation, format!("{subject} is not as it was read"))
 }
 
-fn verdict(error: &Error) -> Verdict {
+/// What to do about an error.
+pub(super) fn verdict(error: &Error) -> Verdict {
     let away = [
         ErrorCode::DatabaseBusy,
         ErrorCode::DatabaseLocked,

@@ -46,8 +46,9 @@ impl StoreFeed {
 
     async fn read_on(&self, cursor: i64) -> std::result::Result<(), Fault> {
         let max = READ_AHEAD_MAX.min(self.shared.queue_memory_max).max(1);
-        let writer = self.shared.writer.lock().await;
-        let (rows, last) = read_on(&writer, &self.queue.name, cursor, max).map_err(fault("feed.receive"))?;
+        let turn = self.shared.turns.next_alone().await;
+        let (rows, last) =
+            read_on(turn.writer(), &self.queue.name, cursor, max).map_err(fault("feed.receive"))?;
         self.queue.refill(cursor, rows, last);
         Ok(())
     }
@@ -59,8 +60,8 @@ impl StoreFeed {
             return Ok(());
         }
         if tokio::time::timeout(FOREIGN_POLL, self.queue.woken.notified()).await.is_err() {
-            let mut writer = self.shared.writer.lock().await;
-            self.shared.notice_others(&mut writer).map_err(fault("feed.receive"))?;
+            let mut turn = self.shared.turns.next_alone().await;
+            self.shared.notice_others(turn.writer_mut()).map_err(fault("feed.receive"))?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Stock and its ledger. Counters and movements are only ever written together, and the arithmetic is the domain's.
 
+use std::collections::HashMap;
+
 use application::ports::InventoryRepository;
 use async_trait::async_trait;
 use bus::Fault;
@@ -10,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteUnit;
 use super::column::{Micros, broken, rows_max, time};
 use super::fault::{changed_meanwhile, fault};
+use super::memory::StockRow;
 
 #[async_trait]
 impl InventoryRepository for SqliteUnit {
@@ -17,7 +20,9 @@ impl InventoryRepository for SqliteUnit {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         ids.dedup();
-        select(self.connection(), &ids).map_err(fault("inventory.lock"))
+        self.read_unread_stock(&ids).map_err(fault("inventory.lock"))?;
+        let known = |id: &ProductId| self.view.stock(self.memories(), *id);
+        Ok(ids.iter().filter_map(known).map(|row| row.inventory.clone()).collect())
     }
 
     async fn store(
@@ -29,11 +34,13 @@ impl InventoryRepository for SqliteUnit {
         for inventory in changed {
             inventory.check().map_err(|error| Fault::give_up("inventory.store", error))?;
         }
-        if let Some(stray) = update(self.connection(), changed).map_err(fault("inventory.store"))? {
+        let rows = self.chained(changed, movements, at).map_err(fault("inventory.store"))?;
+        if let Some(stray) = update(self.connection(), &rows).map_err(fault("inventory.store"))? {
             return Err(changed_meanwhile("inventory.store", stray));
         }
-        let first = self.take_positions(movements.len());
-        append(self.connection(), first, movements, at).map_err(fault("inventory.store"))
+        let rows = rows.into_iter().map(|row| (row.inventory.product_id(), row));
+        self.view.stock.extend(rows);
+        Ok(())
     }
 
     async fn update_available_stock(
@@ -50,6 +57,39 @@ impl InventoryRepository for SqliteUnit {
                 Ok(Ok(stock))
             }
         }
+    }
+}
+
+impl SqliteUnit {
+    fn read_unread_stock(&mut self, ids: &[ProductId]) -> Result<()> {
+        let unread = |id: &&ProductId| self.view.stock(self.memories(), **id).is_none();
+        let unread: Vec<ProductId> = ids.iter().filter(unread).copied().collect();
+        if !unread.is_empty() {
+            let read = select(self.connection(), &unread)?;
+            self.view.stock.extend(read.into_iter().map(|row| (row.inventory.product_id(), row)));
+        }
+        Ok(())
+    }
+
+    /// Appends the movements to the ledger; the changed stock comes back with the end of each product's chain.
+    fn chained(
+        &mut self,
+        changed: &[Inventory],
+        movements: &[StockMovement],
+        at: Timestamp,
+    ) -> Result<Vec<StockRow>> {
+        let ids: Vec<ProductId> = changed.iter().map(Inventory::product_id).collect();
+        self.read_unread_stock(&ids)?;
+        let known =
+            |id: &ProductId| (*id, self.view.stock(self.memories(), *id).and_then(|row| row.last_movement));
+        let mut ends: HashMap<ProductId, Option<i64>> = ids.iter().map(known).collect();
+        let first = self.take_positions(movements.len());
+        append(self.connection(), first, movements, &mut ends, at)?;
+        let row = |inventory: &Inventory| StockRow {
+            inventory: inventory.clone(),
+            last_movement: ends.get(&inventory.product_id()).copied().flatten(),
+        };
+        Ok(changed.iter().map(row).collect())
     }
 }
 
@@ -89,12 +129,13 @@ fn movement(
 const COLUMNS: &str =
     "product_id, available_stock, reserved_stock, shipped, received, adjusted, reorder_level, last_updated";
 
-fn select(connection: &Connection, ids: &[ProductId]) -> Result<Vec<Inventory>> {
-    let mut select =
-        connection.prepare_cached(&format!("select {COLUMNS} from inventory where product_id = ?"))?;
+fn select(connection: &Connection, ids: &[ProductId]) -> Result<Vec<StockRow>> {
+    let sql = format!("select {COLUMNS}, last_movement from inventory where product_id = ?");
+    let mut select = connection.prepare_cached(&sql)?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        found.extend(select.query_row([id.0], inventory).optional()?);
+        let row = |row: &Row<'_>| Ok(StockRow { inventory: inventory(row)?, last_movement: row.get(8)? });
+        found.extend(select.query_row([id.0], row).optional()?);
     }
     Ok(found)
 }
@@ -120,13 +161,13 @@ fn inventory(row: &Row<'_>) -> Result<Inventory> {
 }
 
 /// Stores all; the first that is not there, if any.
-fn update(connection: &Connection, changed: &[Inventory]) -> Result<Option<ProductId>> {
+fn update(connection: &Connection, changed: &[StockRow]) -> Result<Option<ProductId>> {
     let mut update = connection.prepare_cached(
         "update inventory set available_stock = ?2, reserved_stock = ?3, shipped = ?4, received = ?5,
-             adjusted = ?6, reorder_level = ?7, last_updated = ?8
+             adjusted = ?6, reorder_level = ?7, last_updated = ?8, last_movement = ?9
          where product_id = ?1",
     )?;
-    for inventory in changed {
+    for StockRow { inventory, last_movement } in changed {
         let counters = inventory.counters();
         let found = update.execute(params![
             inventory.product_id().0,
@@ -137,6 +178,7 @@ fn update(connection: &Connection, changed: &[Inventory]) -> Result<Option<Produ
             counters.adjusted,
             inventory.reorder_level(),
             Micros(inventory.last_updated()),
+            last_movement,
         ])?;
         if found != 1 {
             return Ok(Some(inventory.product_id()));
@@ -145,9 +187,16 @@ fn update(connection: &Connection, changed: &[Inventory]) -> Result<Option<Produ
     Ok(None)
 }
 
-fn append(connection: &Connection, first: i64, movements: &[StockMovement], at: Timestamp) -> Result<()> {
+/// Adds movements, the first of them at position `first`, each behind the end of its product's chain.
+fn append(
+    connection: &Connection,
+    first: i64,
+    movements: &[StockMovement],
+    ends: &mut HashMap<ProductId, Option<i64>>,
+    at: Timestamp,
+) -> Result<()> {
     let mut insert =
-        connection.prepare_cached("insert into stock_movements values (?, ?, ?, ?, ?, ?, ?, ?)")?;
+        connection.prepare_cached("insert into stock_movements values (?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     for (position, movement) in (first..).zip(movements) {
         let (cause, order_id, note) = match &movement.cause {
             MovementCause::Order(id) => ("order", Some(id.0), None),
@@ -155,8 +204,9 @@ fn append(connection: &Connection, first: i64, movements: &[StockMovement], at: 
             MovementCause::Import(name) => ("import", None, Some(name)),
         };
         insert.execute(params![
-            movement.product_id.0,
             position,
+            ends.insert(movement.product_id, Some(position)).flatten(),
+            movement.product_id.0,
             movement.kind.as_str(),
             movement.quantity,
             cause,

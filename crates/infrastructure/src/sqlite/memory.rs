@@ -3,27 +3,28 @@
 //! and a restart all make it forget everything. What a unit saw enters only once the unit is committed.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 
 use application::saga::OrderProcessingSaga;
-use domain::{OrderId, Payment, Shipment};
+use domain::{Inventory, OrderId, Payment, ProductId, Shipment};
 
 /// Rows kept of each table; an order in flight has about as long to come back as it takes for so many others to pass.
 const ROWS_MAX: usize = 8_192;
 
 /// The rows of one table.
-pub(super) struct Memory<V> {
-    rows: HashMap<OrderId, V>,
-    oldest_first: VecDeque<OrderId>,
+pub(super) struct Memory<K, V> {
+    rows: HashMap<K, V>,
+    oldest_first: VecDeque<K>,
 }
 
-impl<V> Default for Memory<V> {
+impl<K, V> Default for Memory<K, V> {
     fn default() -> Self {
         Self { rows: HashMap::new(), oldest_first: VecDeque::new() }
     }
 }
 
-impl<V> Memory<V> {
-    fn keep(&mut self, id: OrderId, row: V) {
+impl<K: Copy + Eq + Hash, V> Memory<K, V> {
+    fn keep(&mut self, id: K, row: V) {
         if self.rows.insert(id, row).is_some() {
             return;
         }
@@ -39,9 +40,10 @@ impl<V> Memory<V> {
 /// What the writer remembers between units.
 #[derive(Default)]
 pub(super) struct Memories {
-    sagas: Memory<OrderProcessingSaga>,
-    payments: Memory<Payment>,
-    shipments: Memory<Shipment>,
+    sagas: Memory<OrderId, OrderProcessingSaga>,
+    payments: Memory<OrderId, Payment>,
+    shipments: Memory<OrderId, Shipment>,
+    stock: Memory<ProductId, StockRow>,
 }
 
 /// What one unit has read and written, on top of what the writer remembers.
@@ -53,6 +55,17 @@ pub(super) struct View {
     pub(super) payments: HashMap<OrderId, Payment>,
     /// Shipments.
     pub(super) shipments: HashMap<OrderId, Shipment>,
+    /// Stock.
+    pub(super) stock: HashMap<ProductId, StockRow>,
+}
+
+/// A product's stock and where its ledger ends.
+#[derive(Clone)]
+pub(super) struct StockRow {
+    /// The counters.
+    pub(super) inventory: Inventory,
+    /// Position of the latest movement, if there was any.
+    pub(super) last_movement: Option<i64>,
 }
 
 impl View {
@@ -70,6 +83,11 @@ impl View {
     pub(super) fn shipment<'a>(&'a self, memories: &'a Memories, id: OrderId) -> Option<&'a Shipment> {
         self.shipments.get(&id).or_else(|| memories.shipments.rows.get(&id))
     }
+
+    /// The stock of a product as this unit sees it, if it is known without reading.
+    pub(super) fn stock<'a>(&'a self, memories: &'a Memories, id: ProductId) -> Option<&'a StockRow> {
+        self.stock.get(&id).or_else(|| memories.stock.rows.get(&id))
+    }
 }
 
 impl Memories {
@@ -78,5 +96,6 @@ impl Memories {
         view.sagas.into_iter().for_each(|(id, row)| self.sagas.keep(id, row));
         view.payments.into_iter().for_each(|(id, row)| self.payments.keep(id, row));
         view.shipments.into_iter().for_each(|(id, row)| self.shipments.keep(id, row));
+        view.stock.into_iter().for_each(|(id, row)| self.stock.keep(id, row));
     }
 }

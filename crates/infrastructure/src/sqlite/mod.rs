@@ -29,6 +29,7 @@ mod shipments;
 mod store;
 mod tally;
 mod timers;
+mod turns;
 mod unit;
 mod writer;
 

@@ -98,7 +98,7 @@ fn upsert(connection: &Connection, product: &Product) -> Result<()> {
             Micros(product.updated_at),
         ])?;
     connection
-        .prepare_cached("insert or ignore into inventory values (?, 0, 0, 0, 0, 0, 0, ?)")?
+        .prepare_cached("insert or ignore into inventory values (?, 0, 0, 0, 0, 0, 0, ?, null)")?
         .execute(params![product.id.0, Micros(product.updated_at)])?;
     Ok(())
 }

@@ -9,7 +9,6 @@ use application::ports::UnitOfWork;
 use async_trait::async_trait;
 use bus::{Envelope, Fault, Feed, Store, Topology, Transport, Unit};
 use rusqlite::{Connection, Result};
-use tokio::sync::Mutex;
 
 use super::adoption::adopt;
 use super::fault::fault;
@@ -18,6 +17,7 @@ use super::memory::Memories;
 use super::open::{self, Exclusive, OpenError, SqliteOptions};
 use super::queue::Queue;
 use super::reader_pool::ReaderPool;
+use super::turns::Turns;
 use super::writer::{Seen, Writer};
 use super::{Routing, SqliteUnit, schema};
 
@@ -29,13 +29,14 @@ pub struct SqliteStore {
 
 /// What every clone, unit and feed of a store shares.
 pub(super) struct Shared {
-    pub(super) writer: Arc<Mutex<Writer>>,
+    pub(super) turns: Turns,
     pub(super) place: Place,
     pub(super) topology: Topology,
     pub(super) routing: Routing,
     pub(super) queues: BTreeMap<Arc<str>, Arc<Queue>>,
     pub(super) queue_memory_max: usize,
-    viewer: u64,
+    /// Tells this memory from others that share the writer.
+    pub(super) viewer: u64,
 }
 
 /// Where the rows are.
@@ -63,7 +64,7 @@ impl SqliteStore {
         }
         let place =
             Place::File { path: path.to_owned(), readers: ReaderPool::new(path.to_owned()), _lock: lock };
-        Ok(Self::over(Arc::new(Mutex::new(Writer::new(connection))), place, options))
+        Ok(Self::over(Turns::new(Writer::new(connection)), place, options))
     }
 
     /// A store that lives in memory only, for tests and simulation.
@@ -72,7 +73,7 @@ impl SqliteStore {
     /// [`OpenError::Unusable`] if SQLite cannot work at all.
     pub fn in_memory(options: SqliteOptions) -> std::result::Result<Self, OpenError> {
         let connection = open::memory()?;
-        Ok(Self::over(Arc::new(Mutex::new(Writer::new(connection))), Place::Memory, options))
+        Ok(Self::over(Turns::new(Writer::new(connection)), Place::Memory, options))
     }
 
     /// The same rows seen by a process that has just started: what the old memory knew is forgotten. Only for a store in
@@ -85,12 +86,12 @@ impl SqliteStore {
             ..SqliteOptions::new(shared.topology.clone(), shared.routing)
         };
         match &shared.place {
-            Place::Memory => Some(Self::over(Arc::clone(&shared.writer), Place::Memory, options)),
+            Place::Memory => Some(Self::over(shared.turns.clone(), Place::Memory, options)),
             Place::File { .. } => None,
         }
     }
 
-    fn over(writer: Arc<Mutex<Writer>>, place: Place, options: SqliteOptions) -> Self {
+    fn over(turns: Turns, place: Place, options: SqliteOptions) -> Self {
         let SqliteOptions { topology, routing, queue_memory_max, .. } = options;
         let queues = topology
             .all_queues()
@@ -99,17 +100,17 @@ impl SqliteStore {
             .collect();
         let viewer = VIEWERS.fetch_add(1, Ordering::Relaxed);
         Self {
-            shared: Arc::new(Shared { writer, place, topology, routing, queues, queue_memory_max, viewer }),
+            shared: Arc::new(Shared { turns, place, topology, routing, queues, queue_memory_max, viewer }),
         }
     }
 
-    /// Begins a transaction.
+    /// Begins a unit.
     ///
     /// # Errors
     /// [`bus::Verdict::Retry`] while another process writes.
     pub(super) async fn unit(&self) -> std::result::Result<SqliteUnit, Fault> {
-        let writer = Arc::clone(&self.shared.writer).lock_owned().await;
-        SqliteUnit::begin(Arc::clone(&self.shared), writer)
+        let turn = self.shared.turns.next().await;
+        SqliteUnit::begin(Arc::clone(&self.shared), turn)
     }
 
     /// Brings the tables up to date; returns the version that they have then.
@@ -117,8 +118,11 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError::Newer`] for a database of a newer version, [`OpenError::Unusable`] if a step fails.
     pub async fn migrate(&self) -> std::result::Result<u32, OpenError> {
-        let mut writer = self.shared.writer.lock().await;
-        schema::migrate(&mut writer.connection, self.path().unwrap_or_else(|| Path::new(":memory:")))
+        let mut turn = self.shared.turns.next_alone().await;
+        schema::migrate(
+            &mut turn.writer_mut().connection,
+            self.path().unwrap_or_else(|| Path::new(":memory:")),
+        )
     }
 
     /// The version of the tables.
@@ -126,8 +130,8 @@ impl SqliteStore {
     /// # Errors
     /// Those of the store.
     pub async fn schema_version(&self) -> std::result::Result<u32, Fault> {
-        let writer = self.shared.writer.lock().await;
-        schema::version(&writer.connection).map_err(fault("schema.version"))
+        let turn = self.shared.turns.next_alone().await;
+        schema::version(&turn.writer().connection).map_err(fault("schema.version"))
     }
 
     /// The file, unless the store is in memory.
@@ -159,8 +163,8 @@ impl SqliteStore {
         match &self.shared.place {
             Place::File { readers, .. } => readers.read(operation, query).await,
             Place::Memory => {
-                let writer = self.shared.writer.lock().await;
-                query(&writer.connection).map_err(fault(operation))
+                let turn = self.shared.turns.next_alone().await;
+                query(&turn.writer().connection).map_err(fault(operation))
             }
         }
     }
@@ -172,7 +176,7 @@ impl Shared {
         matches!(self.place, Place::File { .. })
     }
 
-    /// If others wrote, memory no longer knows all of any queue, nor any row. The writer is held, within a transaction or without one.
+    /// If others wrote, memory no longer knows all of any queue, nor any row. The writer is held, and no unit waits to be durable.
     pub(super) fn notice_others(&self, writer: &mut Writer) -> Result<()> {
         let version = if self.has_neighbours() { writer.version()? } else { 0 };
         let seen = Seen { version, viewer: self.viewer };

@@ -1,5 +1,5 @@
 //! Counts over everything, kept as they change, so that an overview of a million orders costs no more than one of ten.
-//! Changes are summed up in memory and written once, in the transaction that made them.
+//! Changes are summed up in memory and written once, in the transaction that makes them durable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl Tallied {
     }
 }
 
-/// The changes of one transaction.
+/// The changes of one unit, or of several.
 #[derive(Default)]
 pub(super) struct Tally(BTreeMap<Tallied, i64>);
 
@@ -58,15 +58,22 @@ impl Tally {
         *self.0.entry(what).or_insert(0) += amount;
     }
 
+    /// Adds all changes of another.
+    pub(super) fn add_all(&mut self, other: Self) {
+        for (what, amount) in other.0 {
+            self.add(what, amount);
+        }
+    }
+
     /// Writes what changed.
-    pub(super) fn store(&mut self, connection: &Connection) -> Result<()> {
+    pub(super) fn store(self, connection: &Connection) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());
         }
         let mut update = connection.prepare_cached(
             "insert into tallies values (?, ?, ?) on conflict (subject, name) do update set amount = amount + excluded.amount",
         )?;
-        for (what, amount) in std::mem::take(&mut self.0) {
+        for (what, amount) in self.0 {
             if amount != 0 {
                 update.execute(params![what.subject(), what.name(), amount])?;
             }

@@ -1,5 +1,5 @@
-//! The unit of work on SQLite: one immediate transaction, statements executed where they are called. Dropped, it is
-//! rolled back; committed, what it published is handed to the queues in memory while the writer is still held.
+//! The unit of work on SQLite: a savepoint of the writer's transaction, statements executed where they are called. Dropped,
+//! it is undone; committed, it is durable together with the units around it, and only then are its messages handed over.
 
 use std::sync::Arc;
 
@@ -10,26 +10,30 @@ use application::ports::{
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
 use jiff::Timestamp;
-use rusqlite::{Connection, Result};
-use tokio::sync::OwnedMutexGuard;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
 
 use super::fault::fault;
 use super::memory::{Memories, View};
 use super::store::Shared;
 use super::tally::Tally;
-use super::writer::Writer;
+use super::turns::Turn;
+use super::writer::Member;
 use super::{inbox, timers};
 
-/// One transaction.
+/// Tells whether a unit has become durable.
+type Told = oneshot::Receiver<std::result::Result<(), Fault>>;
+
+/// One unit of work.
 pub struct SqliteUnit {
     pub(super) shared: Arc<Shared>,
-    /// What was published and is to be handed over after the commit: queue, position, message.
+    /// What was published and is to be handed over once durable: queue, position, message.
     pub(super) fresh: Vec<(Arc<str>, i64, Arc<Envelope>)>,
-    /// What this transaction changes of the counts.
+    /// What this unit changes of the counts.
     pub(super) tally: Tally,
-    /// What this transaction has read and written.
+    /// What this unit has read and written.
     pub(super) view: View,
-    writer: OwnedMutexGuard<Writer>,
+    turn: Turn,
     last_position: i64,
     state: State,
 }
@@ -41,35 +45,29 @@ enum State {
 }
 
 impl SqliteUnit {
-    /// Begins a transaction on a writer that nobody else holds.
-    pub(super) fn begin(
-        shared: Arc<Shared>,
-        writer: OwnedMutexGuard<Writer>,
-    ) -> std::result::Result<Self, Fault> {
-        writer.run("begin immediate").map_err(fault("unit.begin"))?;
-        let mut unit = Self {
+    /// Begins a unit on a writer that nobody else has.
+    pub(super) fn begin(shared: Arc<Shared>, mut turn: Turn) -> std::result::Result<Self, Fault> {
+        turn.writer_mut().begin_unit(&shared)?;
+        let last_position = turn.writer().last_position;
+        Ok(Self {
             shared,
             fresh: Vec::new(),
             tally: Tally::default(),
             view: View::default(),
-            writer,
-            last_position: 0,
+            turn,
+            last_position,
             state: State::Open,
-        };
-        let shared = Arc::clone(&unit.shared);
-        shared.notice_others(&mut unit.writer).map_err(fault("unit.begin"))?;
-        unit.last_position = unit.writer.last_position;
-        Ok(unit)
+        })
     }
 
     /// The connection, within the transaction.
     pub(super) fn connection(&self) -> &Connection {
-        &self.writer.connection
+        &self.turn.writer().connection
     }
 
     /// Rows that need not be read.
     pub(super) fn memories(&self) -> &Memories {
-        &self.writer.memories
+        &self.turn.writer().memories
     }
 
     /// Gives out `count` positions in a row and returns the first.
@@ -79,34 +77,27 @@ impl SqliteUnit {
         first
     }
 
-    fn make_durable(&mut self) -> Result<()> {
-        self.tally.store(&self.writer.connection)?;
-        if self.last_position != self.writer.last_position {
-            self.connection()
-                .prepare_cached("update positions set last_position = ?")?
-                .execute([self.last_position])?;
-        }
-        self.writer.run("commit")
-    }
-
-    fn hand_over(&mut self) {
-        self.writer.last_position = self.last_position;
-        self.writer.memories.absorb(std::mem::take(&mut self.view));
-        for (queue, position, envelope) in self.fresh.drain(..) {
-            if let Some(queue) = self.shared.queues.get(&queue) {
-                queue.push(position, envelope);
-            }
-        }
+    /// Ends the unit and its turn; what comes back tells when it is durable.
+    fn leave(mut self) -> std::result::Result<Told, Fault> {
+        let (durable, told) = oneshot::channel();
+        let member =
+            Member { shared: Arc::clone(&self.shared), fresh: std::mem::take(&mut self.fresh), durable };
+        let (view, tally) = (std::mem::take(&mut self.view), std::mem::take(&mut self.tally));
+        let last_position = self.last_position;
+        self.turn
+            .writer_mut()
+            .commit_unit(view, tally, last_position, member)
+            .map_err(fault("unit.commit"))?;
+        self.state = State::Closed;
+        Ok(told)
     }
 }
 
 impl Drop for SqliteUnit {
     fn drop(&mut self) {
-        if self.state == State::Closed || self.connection().is_autocommit() {
-            return;
-        }
-        if let Err(error) = self.writer.run("rollback") {
-            tracing::error!(%error, "a transaction could not be rolled back");
+        match self.state {
+            State::Open => self.turn.writer_mut().abandon_unit(),
+            State::Closed => {}
         }
     }
 }
@@ -159,19 +150,10 @@ impl Unit for SqliteUnit {
         inbox::admit(self.connection(), first, source, ids, now).map_err(fault("inbox.admit"))
     }
 
-    async fn commit(mut self: Box<Self>) -> std::result::Result<(), Fault> {
-        match self.make_durable() {
-            Ok(()) => {
-                self.state = State::Closed;
-                self.hand_over();
-                Ok(())
-            }
-            Err(error) => {
-                // Whether it is durable is not known for certain, so memory vouches for nothing any more.
-                self.writer.seen = None;
-                Err(fault("unit.commit")(error))
-            }
-        }
+    async fn commit(self: Box<Self>) -> std::result::Result<(), Fault> {
+        let told = self.leave()?;
+        told.await
+            .unwrap_or_else(|_| Err(Fault::retry("unit.commit", "the store was closed before the commit")))
     }
 }
 

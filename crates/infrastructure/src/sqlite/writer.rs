@@ -1,19 +1,48 @@
-//! The one connection that writes. Whoever holds it is alone with the file, but for other processes.
+//! The one connection that writes, and the transaction that is open on it. Whoever holds it is alone with the file, but
+//! for other processes.
 
+use std::sync::Arc;
+
+use bus::{Envelope, Fault, Verdict};
 use rusqlite::{Connection, Result};
+use tokio::sync::oneshot;
 
-use super::memory::Memories;
+use super::fault::{fault, verdict};
+use super::memory::{Memories, View};
+use super::store::Shared;
+use super::tally::Tally;
+
+/// Units in one transaction at most, so that the first need not wait for ever longer company.
+const GROUP_MAX: usize = 64;
 
 /// The writing connection and what it knows of the file.
 pub(super) struct Writer {
     /// The connection.
     pub(super) connection: Connection,
-    /// The last position that was given and committed.
+    /// The last position that was given.
     pub(super) last_position: i64,
     /// Rows read or written last.
     pub(super) memories: Memories,
     /// SQLite's mark of what others wrote, as last seen; none if what is known may not be true any more.
     pub(super) seen: Option<Seen>,
+    group: Group,
+}
+
+/// Units that are done but not durable yet.
+#[derive(Default)]
+struct Group {
+    members: Vec<Member>,
+    tally: Tally,
+}
+
+/// A unit that is done but not durable yet.
+pub(super) struct Member {
+    /// Whose queues get the messages.
+    pub(super) shared: Arc<Shared>,
+    /// What is to be handed over: queue, position, message.
+    pub(super) fresh: Vec<(Arc<str>, i64, Arc<Envelope>)>,
+    /// Who wants to know.
+    pub(super) durable: oneshot::Sender<std::result::Result<(), Fault>>,
 }
 
 /// What was last seen, and by whom: memory that was not there to see it has to look for itself.
@@ -28,7 +57,13 @@ pub(super) struct Seen {
 impl Writer {
     /// A writer that knows nothing yet.
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, last_position: 0, memories: Memories::default(), seen: None }
+        Self {
+            connection,
+            last_position: 0,
+            memories: Memories::default(),
+            seen: None,
+            group: Group::default(),
+        }
     }
 
     /// The mark as it is now.
@@ -41,8 +76,117 @@ impl Writer {
         connection.prepare_cached("select last_position from positions")?.query_row([], |row| row.get(0))
     }
 
+    /// Opens a unit's savepoint: in the transaction of the units before it, or in a new one.
+    pub(super) fn begin_unit(&mut self, shared: &Shared) -> std::result::Result<(), Fault> {
+        if self.connection.is_autocommit() || !self.is_seen_by(shared.viewer) {
+            self.close_group();
+            self.run("begin immediate").map_err(fault("unit.begin"))?;
+            if let Err(error) = shared.notice_others(self) {
+                self.close_group();
+                return Err(fault("unit.begin")(error));
+            }
+        }
+        self.run("savepoint unit").map_err(fault("unit.begin"))
+    }
+
+    /// Makes the unit's work part of the transaction. It is durable when the group is closed.
+    pub(super) fn commit_unit(
+        &mut self,
+        view: View,
+        tally: Tally,
+        last_position: i64,
+        member: Member,
+    ) -> Result<()> {
+        self.run("release unit")?;
+        self.memories.absorb(view);
+        self.last_position = last_position;
+        self.group.tally.add_all(tally);
+        self.group.members.push(member);
+        Ok(())
+    }
+
+    /// Undoes the unit's work, and nothing else.
+    pub(super) fn abandon_unit(&mut self) {
+        if self.connection.is_autocommit() {
+            return;
+        }
+        if let Err(error) = self.run("rollback to unit").and_then(|()| self.run("release unit")) {
+            tracing::error!(%error, "a unit could not be undone by itself; its whole transaction is");
+            self.roll_back();
+        }
+    }
+
+    /// Whether the next unit should find a new transaction.
+    pub(super) fn group_is_full(&self) -> bool {
+        self.group.members.len() >= GROUP_MAX
+    }
+
+    /// Makes durable what waits for it, hands its messages over, and tells everybody.
+    pub(super) fn close_group(&mut self) {
+        let Group { members, tally } = std::mem::take(&mut self.group);
+        if members.is_empty() {
+            self.roll_back();
+            return;
+        }
+        match self.make_durable(tally) {
+            Ok(()) => members.into_iter().for_each(Member::hand_over),
+            Err(error) => {
+                // Whether it is durable is not known for certain, so memory vouches for nothing any more.
+                self.roll_back();
+                self.seen = None;
+                let verdict = verdict(&error);
+                let reason = error.to_string();
+                members.into_iter().for_each(|member| member.fail(verdict, &reason));
+            }
+        }
+    }
+
+    fn make_durable(&self, tally: Tally) -> Result<()> {
+        if self.connection.is_autocommit() {
+            // An error so bad that SQLite has undone the transaction by itself, such as a full disk.
+            return Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
+                Some("the transaction was undone because of an earlier error".to_owned()),
+            ));
+        }
+        tally.store(&self.connection)?;
+        self.connection
+            .prepare_cached("update positions set last_position = ?1 where last_position <> ?1")?
+            .execute([self.last_position])?;
+        self.run("commit")
+    }
+
+    fn roll_back(&mut self) {
+        if self.connection.is_autocommit() {
+            return;
+        }
+        if let Err(error) = self.run("rollback") {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    fn is_seen_by(&self, viewer: u64) -> bool {
+        self.seen.is_some_and(|seen| seen.viewer == viewer)
+    }
+
     /// Runs a statement without parameters.
-    pub(super) fn run(&self, sql: &str) -> Result<()> {
+    fn run(&self, sql: &str) -> Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+}
+
+impl Member {
+    fn hand_over(self) {
+        for (queue, position, envelope) in self.fresh {
+            if let Some(queue) = self.shared.queues.get(&queue) {
+                queue.push(position, envelope);
+            }
+        }
+        // A caller that went away need not know.
+        let _ = self.durable.send(Ok(()));
+    }
+
+    fn fail(self, verdict: Verdict, reason: &str) {
+        let _ = self.durable.send(Err(Fault::new("unit.commit", verdict, reason.to_owned())));
     }
 }

@@ -41,23 +41,26 @@ create table inventory (
     adjusted integer not null,
     reorder_level integer not null check (reorder_level >= 0),
     last_updated integer not null,
+    last_movement integer,
     check (available_stock + reserved_stock + shipped = received + adjusted)
 ) without rowid;
 create index inventory_low on inventory (product_id) where available_stock <= reorder_level;
 
--- The ledger of the stock; only ever added to. Kept together by product, so that one product's ledger is one stretch.
+-- The ledger of the stock; only ever added to, and only at its end. Each movement knows the one before it of the same
+-- product, and the stock row knows the last: a product's ledger is read backwards along that chain. An index by product
+-- would touch a page for almost every movement.
 create table stock_movements (
+    position integer primary key,
+    previous integer check (previous < position),
     product_id blob not null,
-    position integer not null,
     kind text not null check (kind = 'received' or kind = 'reserved' or kind = 'released' or kind = 'shipped'
         or kind = 'adjusted'),
     quantity integer not null check (quantity <> 0),
     cause text not null check (cause = 'order' or cause = 'adjustment' or cause = 'import'),
     order_id blob check ((order_id is not null) = (cause = 'order')),
     note text check ((note is not null) = (cause <> 'order')),
-    at integer not null,
-    primary key (product_id, position)
-) without rowid;
+    at integer not null
+);
 
 -- Orders, by time. 'is_open' is null once the order is delivered or cancelled, which takes the row out of its index: a
 -- change of status then costs no index entry. Cancelled orders are found by their cancellations, delivered ones are most.

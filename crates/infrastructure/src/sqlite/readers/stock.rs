@@ -83,7 +83,7 @@ fn inventory(row: &Row<'_>) -> Result<InventoryView> {
     })
 }
 
-/// The ledger of one product, latest first.
+/// The ledger of one product, latest first: back along its chain, from its end or from behind the movement `before`.
 pub(super) fn movements(
     connection: &Connection,
     id: ProductId,
@@ -92,10 +92,17 @@ pub(super) fn movements(
 ) -> Result<Vec<MovementView>> {
     connection
         .prepare_cached(
-            "select position, at, kind, quantity, cause, order_id, note from stock_movements
-             where product_id = ? and position < ? order by position desc limit ?",
+            "with recursive chain (place) as (
+                 select case when ?2 is null then (select last_movement from inventory where product_id = ?1)
+                     else (select previous from stock_movements where position = ?2 and product_id = ?1) end
+                 union all
+                 select m.previous from chain join stock_movements m on m.position = chain.place
+                 limit ?3
+             )
+             select position, at, kind, quantity, cause, order_id, note
+             from chain join stock_movements on position = place order by position desc",
         )?
-        .query_map(params![id.0, before.unwrap_or(i64::MAX), rows_max(max)], movement)?
+        .query_map(params![id.0, before, rows_max(max)], movement)?
         .collect()
 }
 
