@@ -3,13 +3,16 @@
 
 mod parts;
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::{Fuse, FusedFuture};
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use self::parts::{Parts, done_correlations, is_overtaken, split_overtaken};
@@ -52,16 +55,41 @@ type WorkOf<C, U> = Work<<C as Consumer<U>>::Message, <C as Consumer<U>>::Answer
 
 type IntakeOf<C, U> = Intake<Prepared<WorkOf<C, U>>>;
 
-/// What is on its way in: effects under way, and whether the transport may be asked.
+/// What is on its way in: effects under way, what waits for the next batch, and whether the transport may be asked.
 struct Intake<P> {
     effects: JoinSet<P>,
+    ready: VecDeque<P>,
     closed_until: Instant,
     backoff: Backoff,
 }
 
-impl<P> Default for Intake<P> {
-    fn default() -> Self {
-        Self { effects: JoinSet::new(), closed_until: Instant::now(), backoff: Backoff::default() }
+impl<P: 'static> Intake<P> {
+    fn new() -> Self {
+        Self {
+            effects: JoinSet::new(),
+            ready: VecDeque::new(),
+            closed_until: Instant::now(),
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Takes in an effect that is done, and all others that are.
+    fn collect(&mut self, first: Result<P, JoinError>) {
+        let mut next = Some(first);
+        while let Some(done) = next {
+            self.ready.push_back(done.expect("an effect's panic is caught within it, and none is aborted"));
+            next = self.effects.try_join_next();
+        }
+    }
+
+    /// The next batch, if anything is ready.
+    fn take_batch(&mut self, max: usize) -> Option<Vec<P>> {
+        let count = self.ready.len().min(max);
+        (count > 0).then(|| self.ready.drain(..count).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.effects.is_empty() && self.ready.is_empty()
     }
 }
 
@@ -96,39 +124,31 @@ where
         Self { consumer, store, clock, ids, policy }
     }
 
-    /// Runs until stopped. What is already received is finished, effects under way included; nothing new is taken.
+    /// Runs until stopped. What is already received is finished, effects under way included; nothing new is taken. While
+    /// one batch commits, the next is gathered and its effects are begun.
     pub async fn run(&self, mut feed: Box<dyn Feed>, stop: Stop) {
-        let mut intake = Intake::default();
-        while let Some(batch) = self.gather(feed.as_mut(), &mut intake, &stop).await {
-            self.finish(feed.as_mut(), batch, &stop).await;
-        }
-    }
-
-    /// Waits until something is ready and returns all that is. None when stopped and nothing is under way.
-    async fn gather(
-        &self,
-        feed: &mut dyn Feed,
-        intake: &mut IntakeOf<C, U>,
-        stop: &Stop,
-    ) -> Option<Vec<Prepared<WorkOf<C, U>>>> {
+        let mut intake: IntakeOf<C, U> = Intake::new();
+        let mut finishing = pin!(Fuse::terminated());
         loop {
-            let room = self.room(intake.effects.len());
-            let open = !stop.is_stopped();
-            if !open && intake.effects.is_empty() {
-                return None;
+            if finishing.is_terminated() {
+                match intake.take_batch(self.policy.batch_max.max(1)) {
+                    Some(batch) => finishing.set(self.finish(batch, &stop).fuse()),
+                    None if stop.is_stopped() && intake.is_empty() => return,
+                    None => {}
+                }
             }
+            let open = !stop.is_stopped();
+            let room = if open { self.room(&intake) } else { 0 };
             tokio::select! {
                 biased;
-                Some(done) = intake.effects.join_next() => return Some(self.drain(done, &mut intake.effects)),
+                settled = &mut finishing, if !finishing.is_terminated() => {
+                    self.acknowledge(feed.as_mut(), &settled).await;
+                }
+                Some(done) = intake.effects.join_next() => intake.collect(done),
                 () = stop.stopped(), if open => {}
-                received = receive(feed, room, intake.closed_until), if open && room > 0 => match received {
-                    Ok(received) => {
-                        intake.backoff = Backoff::default();
-                        if let Some(batch) = self.begin(received, &mut intake.effects) {
-                            return Some(batch);
-                        }
-                    }
-                    Err(fault) => self.hold_off(intake, &fault),
+                received = receive(feed.as_mut(), room, intake.closed_until), if room > 0 => match received {
+                    Ok(received) => self.begin(received, &mut intake),
+                    Err(fault) => self.hold_off(&mut intake, &fault),
                 },
             }
         }
@@ -140,32 +160,28 @@ where
         intake.closed_until = Instant::now() + intake.backoff.next(self.ids.as_ref());
     }
 
-    /// How many more messages may be taken.
-    fn room(&self, under_way: usize) -> usize {
+    /// How many more messages may be taken: one batch ahead, and no more effects at once than the consumer allows.
+    fn room(&self, intake: &IntakeOf<C, U>) -> usize {
         let batch_max = self.policy.batch_max.max(1);
+        let under_way = intake.effects.len();
+        let ahead = batch_max.saturating_sub(intake.ready.len());
         match self.consumer.effects() {
-            Effects::None => batch_max,
+            Effects::None => ahead,
             Effects::Outside { at_once_max } => {
-                at_once_max.clamp(1, PERFORM_MAX).saturating_sub(under_way).min(batch_max)
+                at_once_max.clamp(1, PERFORM_MAX).saturating_sub(under_way).min(ahead)
             }
         }
     }
 
     /// Starts the effects of what was received; without effects it is ready at once.
-    fn begin(
-        &self,
-        received: Vec<Delivery>,
-        effects: &mut JoinSet<Prepared<WorkOf<C, U>>>,
-    ) -> Option<Vec<Prepared<WorkOf<C, U>>>> {
-        match self.consumer.effects() {
-            Effects::Outside { .. } => {
-                for delivery in received {
-                    effects.spawn(prepare(Arc::clone(&self.consumer), delivery));
+    fn begin(&self, received: Vec<Delivery>, intake: &mut IntakeOf<C, U>) {
+        intake.backoff = Backoff::default();
+        for delivery in received {
+            match self.consumer.effects() {
+                Effects::Outside { .. } => {
+                    intake.effects.spawn(prepare(Arc::clone(&self.consumer), delivery));
                 }
-                None
-            }
-            Effects::None => {
-                Some(received.into_iter().map(|delivery| self.prepare_at_once(delivery)).collect())
+                Effects::None => intake.ready.push_back(self.prepare_at_once(delivery)),
             }
         }
     }
@@ -178,26 +194,9 @@ where
         })
     }
 
-    /// All effects that are done by now, up to a batch.
-    fn drain(
-        &self,
-        first: Result<Prepared<WorkOf<C, U>>, tokio::task::JoinError>,
-        effects: &mut JoinSet<Prepared<WorkOf<C, U>>>,
-    ) -> Vec<Prepared<WorkOf<C, U>>> {
-        let mut batch = vec![first.expect("an effect's panic is caught within it, and none is aborted")];
-        while batch.len() < self.policy.batch_max {
-            match effects.try_join_next() {
-                Some(done) => {
-                    batch.push(done.expect("an effect's panic is caught within it, and none is aborted"));
-                }
-                None => break,
-            }
-        }
-        batch
-    }
-
-    /// Carries a batch to its end: committed, redelivered or dead-lettered, message by message if need be.
-    async fn finish(&self, feed: &mut dyn Feed, batch: Vec<Prepared<WorkOf<C, U>>>, stop: &Stop) {
+    /// Carries a batch to its end: committed, redelivered or dead-lettered, message by message if need be. What was
+    /// settled comes back, to be acknowledged.
+    async fn finish(&self, batch: Vec<Prepared<WorkOf<C, U>>>, stop: &Stop) -> Vec<Receipt> {
         let (mut ready, mut spoilt) = (Vec::with_capacity(batch.len()), Vec::new());
         for prepared in batch {
             match prepared {
@@ -205,26 +204,25 @@ where
                 Prepared::Spoilt(delivery, fault) => spoilt.push(self.fate(delivery, &fault)),
             }
         }
-        self.set_aside(feed, spoilt, stop).await;
+        let mut done = self.set_aside(spoilt, stop).await;
         let mut parts = Parts::new(ready);
         while let Some(mut part) = parts.next() {
             match self.settle_part(&mut part, stop).await {
                 Ended::Committed => {
                     let (overtaken, settled) = split_overtaken(part);
-                    self.acknowledge(feed, &receipts(&settled)).await;
+                    done.extend(receipts(&settled));
                     parts.push(overtaken);
                 }
                 Ended::Abandoned => {}
                 Ended::Failed(_) if part.len() > 1 => parts.halve(part),
-                Ended::Failed(fault) if fault.verdict == Verdict::Stale => {
-                    self.acknowledge(feed, &receipts(&part)).await;
-                }
+                Ended::Failed(fault) if fault.verdict == Verdict::Stale => done.extend(receipts(&part)),
                 Ended::Failed(fault) => {
                     let fates = part.iter().map(|work| self.fate(work.delivery().clone(), &fault)).collect();
-                    self.set_aside(feed, fates, stop).await;
+                    done.extend(self.set_aside(fates, stop).await);
                 }
             }
         }
+        done
     }
 
     /// Handles and commits one part, waiting for the store as long as it takes.
@@ -267,23 +265,23 @@ where
     }
 
     /// Stores what becomes of messages that could not be handled; all in one transaction unless one of them spoils it.
-    async fn set_aside(&self, feed: &mut dyn Feed, fates: Vec<Settlement>, stop: &Stop) {
+    async fn set_aside(&self, fates: Vec<Settlement>, stop: &Stop) -> Vec<Receipt> {
+        let mut done = Vec::new();
         let mut parts = Parts::new(fates);
         while let Some(part) = parts.next() {
-            let receipts: Vec<_> = part.iter().map(|fate| fate.delivery.receipt.clone()).collect();
+            let receipts = part.iter().map(|fate| fate.delivery.receipt.clone());
             match self.settle_fates(&part, stop).await {
-                Ended::Committed => self.acknowledge(feed, &receipts).await,
+                Ended::Committed => done.extend(receipts),
                 Ended::Abandoned => {}
                 Ended::Failed(_) if part.len() > 1 => parts.halve(part),
-                Ended::Failed(fault) if fault.verdict == Verdict::Stale => {
-                    self.acknowledge(feed, &receipts).await;
-                }
+                Ended::Failed(fault) if fault.verdict == Verdict::Stale => done.extend(receipts),
                 // Not acknowledged, so it is not lost: it comes again with the next start, and holds up nobody until then.
                 Ended::Failed(fault) => {
                     tracing::error!(queue = self.consumer.queue(), %fault, "message cannot even be set aside");
                 }
             }
         }
+        done
     }
 
     async fn settle_fates(&self, fates: &[Settlement], stop: &Stop) -> Ended {
@@ -330,6 +328,9 @@ where
 
     /// A failed acknowledgement only means that the deliveries come again; the commit has made them repeats.
     async fn acknowledge(&self, feed: &mut dyn Feed, receipts: &[Receipt]) {
+        if receipts.is_empty() {
+            return;
+        }
         if let Err(fault) = feed.acknowledge(receipts).await {
             tracing::warn!(queue = self.consumer.queue(), %fault, "acknowledgement lost; the messages will come again");
         }
