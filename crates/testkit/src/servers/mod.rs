@@ -4,5 +4,7 @@
 mod guard;
 mod postgres;
 mod programs;
+mod rabbitmq;
 
 pub use postgres::{Durability, Postgres};
+pub use rabbitmq::RabbitMq;
