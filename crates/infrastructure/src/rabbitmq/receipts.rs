@@ -74,7 +74,7 @@ impl Outstanding {
         let done: BTreeSet<u64> = tags.into_iter().filter(|tag| self.0.contains(tag)).collect();
         let prefix = self.0.iter().zip(&done).take_while(|(held, done)| held == done).count();
         let mut acks = Vec::new();
-        match done.iter().take(prefix).last() {
+        match done.iter().take(prefix).next_back() {
             Some(last) if prefix > 1 => acks.push(Ack::UpTo(*last)),
             Some(only) => acks.push(Ack::One(*only)),
             None => {}

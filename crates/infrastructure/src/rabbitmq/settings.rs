@@ -61,7 +61,9 @@ pub enum SettingsError {
         problem: &'static str,
     },
     /// The namespace.
-    #[error("the RabbitMQ namespace is '{found}'; give letters, digits, dots and underscores, such as Orderwright.Contracts")]
+    #[error(
+        "the RabbitMQ namespace is '{found}'; give letters, digits, dots and underscores, such as Orderwright.Contracts"
+    )]
     Namespace {
         /// What was given.
         found: String,
@@ -116,7 +118,9 @@ impl RabbitMqSettings {
         }
         let mut uri: AMQPUri = address.parse().map_err(|_| "is no AMQP address")?;
         if uri.scheme == AMQPScheme::AMQPS {
-            return Err("asks for TLS, which this build lacks; use amqp:// over a private network or a tunnel");
+            return Err(
+                "asks for TLS, which this build lacks; use amqp:// over a private network or a tunnel",
+            );
         }
         if uri.vhost.is_empty() {
             return Err("has an empty virtual host; the default one is written as /%2f");
@@ -150,7 +154,8 @@ mod tests {
 
     #[test]
     fn an_address_that_would_lead_astray_is_refused_without_its_password() {
-        let addresses = ["amqps://u:secret@h/v", "amqp://u:secret@[::1]:5672/v", "amqp://u:secret@h/", "secret"];
+        let addresses =
+            ["amqps://u:secret@h/v", "amqp://u:secret@[::1]:5672/v", "amqp://u:secret@h/", "secret"];
         for address in addresses {
             let text = problem(address);
             assert!(text.contains("address 1") && !text.contains("secret"), "{text}");

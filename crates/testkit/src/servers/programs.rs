@@ -40,12 +40,8 @@ const RABBITMQ_FOLDERS: [&str; 5] = [
 ];
 
 /// Where Erlang's name server may be if it is not on the path.
-const ERLANG_FOLDERS: [&str; 4] = [
-    "/usr/bin",
-    "/usr/lib/erlang/bin",
-    "/usr/local/lib/erlang/bin",
-    "/opt/homebrew/lib/erlang/bin",
-];
+const ERLANG_FOLDERS: [&str; 4] =
+    ["/usr/bin", "/usr/lib/erlang/bin", "/usr/local/lib/erlang/bin", "/opt/homebrew/lib/erlang/bin"];
 
 /// The programs of a RabbitMQ server.
 #[derive(Debug)]
@@ -81,10 +77,7 @@ fn find_rabbitmq() -> Option<RabbitMqPrograms> {
     };
     let server = [usual(&RABBITMQ_FOLDERS), on_path.clone()].concat();
     let epmd = [on_path, usual(&ERLANG_FOLDERS)].concat();
-    Some(RabbitMqPrograms {
-        server: in_one_of(server, "rabbitmq-server")?,
-        epmd: in_one_of(epmd, "epmd")?,
-    })
+    Some(RabbitMqPrograms { server: in_one_of(server, "rabbitmq-server")?, epmd: in_one_of(epmd, "epmd")? })
 }
 
 /// Whether this process may do everything, which the server refuses to run with.

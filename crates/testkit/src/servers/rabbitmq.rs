@@ -251,9 +251,7 @@ impl Ports {
 fn definitions() -> String {
     let names: Vec<String> = (0..VHOSTS).map(|number| format!("test_{number}")).collect();
     let vhosts: Vec<_> = names.iter().map(|name| serde_json::json!({ "name": name })).collect();
-    let all = |name: &String| {
-        serde_json::json!({ "user": USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*" })
-    };
+    let all = |name: &String| serde_json::json!({ "user": USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*" });
     serde_json::json!({
         "users": [{ "name": USER, "password": USER, "tags": "administrator" }],
         "vhosts": vhosts,
@@ -289,7 +287,8 @@ fn await_ready(log: ChildStdout) -> std::result::Result<(), Vec<String>> {
 }
 
 fn kill_group(leader: u32) {
-    let _ = Command::new("kill").args(["-s", "KILL", "--", &format!("-{leader}")]).stderr(Stdio::null()).status();
+    let _ =
+        Command::new("kill").args(["-s", "KILL", "--", &format!("-{leader}")]).stderr(Stdio::null()).status();
 }
 
 /// The processes whose group is `leader`.

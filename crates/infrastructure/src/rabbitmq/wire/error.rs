@@ -14,7 +14,9 @@ pub enum WireError {
         source: serde_json::Error,
     },
     /// A field of an outgoing message.
-    #[error("the field '{field}' has a capital letter; name fields in snake_case, which the wire turns into camelCase and back")]
+    #[error(
+        "the field '{field}' has a capital letter; name fields in snake_case, which the wire turns into camelCase and back"
+    )]
     FieldName {
         /// The field.
         field: String,

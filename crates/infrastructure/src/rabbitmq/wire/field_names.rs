@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn names_change_and_values_do_not() {
-        let ours = json!({ "order_id": "a_b: \"c_d\"", "lines": [{ "product_id": 1 }], "x_1": null }).to_string();
+        let ours =
+            json!({ "order_id": "a_b: \"c_d\"", "lines": [{ "product_id": 1 }], "x_1": null }).to_string();
         let wire = json!({ "orderId": "a_b: \"c_d\"", "lines": [{ "productId": 1 }], "x_1": null });
         assert_eq!(serde_json::from_str::<Value>(&to_wire(&ours).unwrap()).unwrap(), wire);
         assert_eq!(from_wire(r#"{ "OrderId" : 1, "order_id": 2 }"#), r#"{ "order_id" : 1, "order_id": 2 }"#);

@@ -11,10 +11,7 @@ pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const ACTIVITY_ID: &str = "MT-Activity-Id";
 
 /// The trace context that is written on the outside, or else `inside`; W3C's header goes before MassTransit's.
-pub(super) fn context<'a>(
-    parcel: &'a Parcel,
-    inside: impl Fn(&str) -> Option<&'a str>,
-) -> Option<Arc<str>> {
+pub(super) fn context<'a>(parcel: &'a Parcel, inside: impl Fn(&str) -> Option<&'a str>) -> Option<Arc<str>> {
     let names = [TRACEPARENT, ACTIVITY_ID];
     let outside = names.iter().filter_map(|name| parcel.header(name));
     let inside = names.iter().filter_map(|name| inside(name));
