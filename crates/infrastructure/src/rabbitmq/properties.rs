@@ -77,3 +77,46 @@ fn scalar(value: &AMQPValue) -> Option<String> {
 fn short(text: &str) -> ShortString {
     ShortString::from(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn delivered(properties: BasicProperties, body: Vec<u8>) -> Delivery {
+        let mut delivery = Delivery::mock(1, "exchange".into(), "".into(), false, body);
+        delivery.properties = properties;
+        delivery
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_on_the_outside_is_read_back(
+            ids: (Option<u32>, Option<u32>),
+            at in prop::option::of(0_i64..4_000_000_000),
+            headers in prop::collection::btree_map("[a-zA-Z:-]{1,20}", any::<String>(), 0..5),
+            body: Vec<u8>,
+        ) {
+            let parcel = Parcel {
+                content_type: "application/json".to_owned(),
+                message_id: ids.0.map(|id| id.to_string()),
+                correlation_id: ids.1.map(|id| id.to_string()),
+                timestamp: at.map(|at| Timestamp::from_second(at).unwrap()),
+                headers,
+                body,
+            };
+            prop_assert_eq!(super::parcel(delivered(of(&parcel), parcel.body.clone())), parcel);
+        }
+    }
+
+    #[test]
+    fn numbers_of_other_senders_are_read_as_text_and_tables_are_passed_over() {
+        let mut headers = FieldTable::default();
+        headers.insert("count".into(), AMQPValue::LongInt(3));
+        headers.insert("x-death".into(), AMQPValue::FieldTable(FieldTable::default()));
+        let properties = BasicProperties::default().with_headers(headers);
+        let read = super::parcel(delivered(properties, Vec::new()));
+        assert_eq!(read.headers, [("count".to_owned(), "3".to_owned())].into());
+    }
+}

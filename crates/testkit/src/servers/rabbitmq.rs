@@ -105,9 +105,25 @@ impl RabbitMq {
     pub fn kill9(&mut self) {
         let Some(Running { mut name_server, mut node, guard }) = self.running.take() else { return };
         drop(guard);
-        kill_group(name_server.id());
+        signal_group(name_server.id(), "KILL");
         let _ = node.wait();
         let _ = name_server.wait();
+    }
+
+    /// Stops every process of the node where it stands: connections stay open and nothing answers.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a frozen node go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        if let Some(running) = &self.running {
+            signal_group(running.name_server.id(), signal);
+        }
     }
 
     /// Starts the node again on the same data and ports.
@@ -172,7 +188,7 @@ impl RabbitMq {
         let mut running = match node {
             Ok(node) => Running { name_server, node, guard },
             Err(error) => {
-                kill_group(name_server.id());
+                signal_group(name_server.id(), "KILL");
                 return Err(error);
             }
         };
@@ -180,7 +196,7 @@ impl RabbitMq {
         match await_ready(log) {
             Ok(()) => Ok(Ok(running)),
             Err(said) => {
-                kill_group(running.name_server.id());
+                signal_group(running.name_server.id(), "KILL");
                 let _ = running.node.wait();
                 let _ = running.name_server.wait();
                 Ok(Err(said))
@@ -286,9 +302,9 @@ fn await_ready(log: ChildStdout) -> std::result::Result<(), Vec<String>> {
     }
 }
 
-fn kill_group(leader: u32) {
+fn signal_group(leader: u32, signal: &str) {
     let _ =
-        Command::new("kill").args(["-s", "KILL", "--", &format!("-{leader}")]).stderr(Stdio::null()).status();
+        Command::new("kill").args(["-s", signal, "--", &format!("-{leader}")]).stderr(Stdio::null()).status();
 }
 
 /// The processes whose group is `leader`.
