@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bus::{Envelope, Fault, MessageId, Transport, Verdict};
 use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use rabbitmq_stage::{consume, envelopes, ids, settings, soon, transport, transport_with};
-use testkit::servers::RabbitMq;
+use testkit::servers::rabbitmq::RabbitMq;
 
 /// Messages of one sending.
 const SLICE: usize = 50;

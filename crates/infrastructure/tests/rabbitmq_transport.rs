@@ -34,6 +34,17 @@ async fn what_is_sent_arrives_in_every_queue_that_wants_it_and_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_message_of_many_frames_arrives_whole() {
+    let transport = transport(&node().vhost().unwrap());
+    let text: String = (0..400_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
+    let mut sent = envelope("K", 1);
+    sent.body = serde_json::to_vec(&serde_json::json!({ "text": text })).unwrap().into();
+    transport.send(std::slice::from_ref(&sent)).await.unwrap();
+    let mut feed = transport.subscribe("q").await.unwrap();
+    assert_eq!(*receive(feed.as_mut(), 1).await[0].envelope, sent);
+}
+
+#[tokio::test]
 async fn what_is_acknowledged_in_any_order_is_gone_and_the_rest_comes_again() {
     let address = node().vhost().unwrap();
     let transport = transport(&address);

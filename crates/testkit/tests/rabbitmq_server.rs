@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use orderwright_testkit::servers::RabbitMq;
+use orderwright_testkit::servers::rabbitmq::RabbitMq;
 
 /// Says hello in AMQP and returns whether a broker answers.
 fn answers(port: u16) -> bool {

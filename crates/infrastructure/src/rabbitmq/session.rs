@@ -36,7 +36,7 @@ impl Session {
         let channel = shared.consuming.open().await?.channel;
         let generation = shared.next_generation();
         let qos = channel.basic_qos(shared.prefetch, BasicQosOptions { global: false });
-        qos.await.map_err(|error| refusal::fault(RECEIVE, error))?;
+        qos.await.map_err(|error| Fault::retry(RECEIVE, error))?;
         let tag = ShortString::from(format!("orderwright-{generation}"));
         let options = BasicConsumeOptions::default();
         let consuming = channel.basic_consume(name(&queue)?, tag, options, FieldTable::default());
@@ -44,7 +44,7 @@ impl Session {
             if refusal::read(&error) == Refusal::Unknown {
                 shared.consuming.doubt();
             }
-            refusal::fault(RECEIVE, error)
+            Fault::retry(RECEIVE, error)
         })?;
         let kinds = shared.declaration.topology().kinds(&queue).collect();
         let outstanding = Outstanding::default();
@@ -77,7 +77,7 @@ impl Session {
     ) -> Result<lapin::message::Delivery, Fault> {
         match next {
             Some(Ok(delivery)) => Ok(delivery),
-            Some(Err(error)) => Err(refusal::fault(RECEIVE, error)),
+            Some(Err(error)) => Err(Fault::retry(RECEIVE, error)),
             None => {
                 self.shared.consuming.doubt();
                 Err(Fault::retry(RECEIVE, "the broker ended the consumer; its queue was deleted or moved"))
@@ -129,7 +129,7 @@ impl Session {
             Ack::UpTo(tag) => (tag, true),
         };
         let said = self.channel.basic_ack(tag, BasicAckOptions { multiple });
-        said.await.map_err(|error| refusal::fault("rabbitmq.acknowledge", error))
+        said.await.map_err(|error| Fault::retry("rabbitmq.acknowledge", error))
     }
 }
 

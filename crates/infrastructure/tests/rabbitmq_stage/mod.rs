@@ -16,7 +16,7 @@ use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
-use testkit::servers::RabbitMq;
+use testkit::servers::rabbitmq::RabbitMq;
 use uuid::Uuid;
 
 /// How long anything may take that is to happen at once.

@@ -4,7 +4,6 @@
 mod guard;
 mod postgres;
 mod programs;
-mod rabbitmq;
+pub mod rabbitmq;
 
 pub use postgres::{Durability, Postgres};
-pub use rabbitmq::RabbitMq;

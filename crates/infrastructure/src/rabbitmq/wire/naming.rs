@@ -64,9 +64,14 @@ impl Naming {
     }
 }
 
-/// Namespace and name of a message type; of a nested type its own name.
+/// Namespace and name of a message type; of a nested type its own name. A sender may leave out the namespace, or add an
+/// assembly.
 fn split(urn: &str) -> Option<(&str, &str)> {
-    let (namespace, name) = urn.strip_prefix(URN)?.rsplit_once(':')?;
+    let mut parts = urn.strip_prefix(URN)?.split(':');
+    let (namespace, name) = match (parts.next()?, parts.next()) {
+        (name, None) => ("", name),
+        (namespace, Some(name)) => (namespace, name),
+    };
     Some((namespace, name.rsplit_once('+').map_or(name, |(_, inner)| inner)))
 }
 
@@ -85,6 +90,13 @@ mod tests {
         assert_eq!(kind(&types, &["A", "B"]), Some("A"));
         assert_eq!(kind(&types, &["B"]), Some("B"));
         assert_eq!(kind(&types, &["C"]), None);
+    }
+
+    #[test]
+    fn a_type_without_a_namespace_or_with_an_assembly_is_known() {
+        assert_eq!(kind(&["urn:message:A"], &["A"]), Some("A"));
+        assert_eq!(kind(&["urn:message:Shop:A:Shop.Assembly"], &["A"]), Some("A"));
+        assert_eq!(kind(&["urn:message:MassTransit:Fault[[Shop:A]]"], &["A"]), None);
     }
 
     #[test]
