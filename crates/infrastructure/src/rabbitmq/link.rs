@@ -11,6 +11,7 @@ use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::attempt;
 use super::declaration::Declaration;
 use super::limits::{ROUND_PAUSE_MAX, ROUND_PAUSE_MIN};
 use super::refusal::{self, Refusal};
@@ -169,11 +170,10 @@ impl Link {
     async fn connect(&self, address: &AMQPUri) -> Result<Connection, Failure> {
         let properties =
             ConnectionProperties::default().with_connection_name(self.name.as_bytes().to_vec().into());
-        let connecting = timeout(self.connect_limit, Connection::connect_uri(address.clone(), properties));
-        let connection = match connecting.await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(Failure::of(&error)),
-            Err(_) => {
+        let connection = match attempt::connect(address, properties, self.connect_limit).await {
+            Some(Ok(connection)) => connection,
+            Some(Err(error)) => return Err(Failure::of(&error)),
+            None => {
                 let text = format!("no answer within {:?}", self.connect_limit);
                 return Err(Failure { verdict: Verdict::Retry, text });
             }

@@ -1,6 +1,7 @@
 //! RabbitMQ as the transport, speaking MassTransit's envelope and topology. Delivers at least once; everything that makes it
 //! exactly once is above, in the store's transaction. Uses none of the driver's own recovery.
 
+mod attempt;
 mod declaration;
 mod feed;
 mod limits;

@@ -106,30 +106,27 @@ impl RabbitMqSettings {
         let numbered = self.addresses.iter().zip(1..);
         numbered
             .map(|(address, number)| {
-                self.uri(address).map_err(|problem| SettingsError::Address { number, problem })
+                uri(address).map_err(|problem| SettingsError::Address { number, problem })
             })
             .collect()
     }
+}
 
-    fn uri(&self, address: &str) -> Result<AMQPUri, &'static str> {
-        // The driver would quietly connect to localhost instead.
-        if address.contains("@[") || address.contains("//[") {
-            return Err("has an IPv6 address; give a host name that leads there");
-        }
-        let mut uri: AMQPUri = address.parse().map_err(|_| "is no AMQP address")?;
-        if uri.scheme == AMQPScheme::AMQPS {
-            return Err(
-                "asks for TLS, which this build lacks; use amqp:// over a private network or a tunnel",
-            );
-        }
-        if uri.vhost.is_empty() {
-            return Err("has an empty virtual host; the default one is written as /%2f");
-        }
-        let limit_ms = u64::try_from(self.connect_limit.as_millis()).unwrap_or(u64::MAX);
-        uri.query.connection_timeout.get_or_insert(limit_ms);
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
-        Ok(uri)
+/// An address as the driver takes it, or what is wrong with it.
+fn uri(address: &str) -> Result<AMQPUri, &'static str> {
+    // The driver would quietly connect to localhost instead.
+    if address.contains("@[") || address.contains("//[") {
+        return Err("has an IPv6 address; give a host name that leads there");
     }
+    let mut uri: AMQPUri = address.parse().map_err(|_| "is no AMQP address")?;
+    if uri.scheme == AMQPScheme::AMQPS {
+        return Err("asks for TLS, which this build lacks; use amqp:// over a private network or a tunnel");
+    }
+    if uri.vhost.is_empty() {
+        return Err("has an empty virtual host; the default one is written as /%2f");
+    }
+    uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
+    Ok(uri)
 }
 
 impl fmt::Debug for RabbitMqSettings {
