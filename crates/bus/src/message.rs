@@ -71,6 +71,11 @@ impl Topology {
         self.routes.iter().filter(move |(wanted, _)| *wanted == kind).map(|(_, queue)| queue)
     }
 
+    /// The kinds that this queue wants.
+    pub fn kinds<'a>(&'a self, queue: &'a str) -> impl Iterator<Item = &'static str> + 'a {
+        self.routes.iter().filter(move |(_, wanted)| &**wanted == queue).map(|(kind, _)| *kind)
+    }
+
     /// Every queue, each once, in order of first subscription.
     #[must_use]
     pub fn all_queues(&self) -> Vec<Arc<str>> {

@@ -3,4 +3,5 @@
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod providers;
+pub mod rabbitmq;
 pub mod sqlite;

@@ -4,5 +4,6 @@
 mod guard;
 mod postgres;
 mod programs;
+pub mod rabbitmq;
 
 pub use postgres::{Durability, Postgres};

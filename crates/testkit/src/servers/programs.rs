@@ -29,6 +29,57 @@ pub(super) fn postgres() -> Result<PathBuf> {
     find().context("PostgreSQL's programs are missing; install PostgreSQL 15 or later (Debian: apt-get install postgresql)")
 }
 
+/// Where Debian, Fedora, Homebrew and those who unpack it themselves put RabbitMQ. Debian's link on the path is a wrapper
+/// for its own service, and no use here.
+const RABBITMQ_FOLDERS: [&str; 5] = [
+    "/usr/lib/rabbitmq/bin",
+    "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin",
+    "/opt/homebrew/opt/rabbitmq/sbin",
+    "/usr/local/opt/rabbitmq/sbin",
+    "/opt/rabbitmq_server-*/sbin",
+];
+
+/// Where Erlang's name server may be if it is not on the path.
+const ERLANG_FOLDERS: [&str; 4] =
+    ["/usr/bin", "/usr/lib/erlang/bin", "/usr/local/lib/erlang/bin", "/opt/homebrew/lib/erlang/bin"];
+
+/// The programs of a RabbitMQ server.
+#[derive(Debug)]
+pub(super) struct RabbitMqPrograms {
+    /// The server.
+    pub(super) server: PathBuf,
+    /// Erlang's name server.
+    pub(super) epmd: PathBuf,
+}
+
+/// RabbitMQ's programs.
+///
+/// # Errors
+/// Says what to install if there are none and none can be installed.
+pub(super) fn rabbitmq() -> Result<RabbitMqPrograms> {
+    if let Some(programs) = find_rabbitmq() {
+        return Ok(programs);
+    }
+    if is_root() && Path::new("/usr/bin/apt-get").exists() {
+        install("rabbitmq-server")?;
+    }
+    find_rabbitmq().context(
+        "RabbitMQ's programs are missing; install RabbitMQ 3.10 or later with Erlang (Debian: apt-get install rabbitmq-server)",
+    )
+}
+
+fn find_rabbitmq() -> Option<RabbitMqPrograms> {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
+    let usual = |folders: &[&str]| folders.iter().flat_map(|folder| expand(folder)).collect::<Vec<_>>();
+    let in_one_of = |folders: Vec<PathBuf>, name: &str| {
+        folders.into_iter().map(|folder| folder.join(name)).find(|program| program.exists())
+    };
+    let server = [usual(&RABBITMQ_FOLDERS), on_path.clone()].concat();
+    let epmd = [on_path, usual(&ERLANG_FOLDERS)].concat();
+    Some(RabbitMqPrograms { server: in_one_of(server, "rabbitmq-server")?, epmd: in_one_of(epmd, "epmd")? })
+}
+
 /// Whether this process may do everything, which the server refuses to run with.
 pub(super) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -1,0 +1,33 @@
+//! Every bound of the RabbitMQ adapter, with why it has its size.
+
+use std::time::Duration;
+
+/// Messages published and not yet confirmed, per sending. The relay sends at most [`bus::limits::RELAY_BATCH_MAX`] at once.
+pub(super) const IN_FLIGHT_MAX: usize = 512;
+
+/// Channels for publishing that are kept open between sendings; more senders than that at once open their own.
+pub(super) const IDLE_CHANNELS_MAX: usize = 4;
+
+/// Exchanges that are remembered as declared on the way; past that the memory begins anew.
+pub(super) const KNOWN_EXCHANGES_MAX: usize = 1_024;
+
+/// Deliveries that the broker may have sent ahead, in batches: one in hand and one on its way.
+pub(super) const PREFETCH_BATCHES: usize = 2;
+
+/// The prefetch of AMQP is a number of two bytes.
+pub(super) const PREFETCH_MAX: u16 = u16::MAX;
+
+/// Seconds between heartbeats; a peer that is silent for twice as long is gone.
+pub(super) const HEARTBEAT_S: u16 = 10;
+
+/// First pause after all addresses were tried in vain.
+pub(super) const ROUND_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// Longest pause of that kind: a broker that comes back is found again within it.
+pub(super) const ROUND_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Bytes of a short string in AMQP: names of queues and exchanges.
+pub(super) const NAME_BYTES_MAX: usize = 255;
+
+/// Addresses of one cluster.
+pub(super) const ADDRESSES_MAX: usize = 32;

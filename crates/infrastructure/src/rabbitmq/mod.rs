@@ -1,0 +1,19 @@
+//! RabbitMQ as the transport, speaking MassTransit's envelope and topology. Delivers at least once; everything that makes it
+//! exactly once is above, in the store's transaction. Uses none of the driver's own recovery.
+
+mod attempt;
+mod declaration;
+mod feed;
+mod limits;
+mod link;
+mod properties;
+mod publisher;
+mod receipts;
+mod refusal;
+mod session;
+mod settings;
+mod transport;
+pub mod wire;
+
+pub use settings::{QueueKind, RabbitMqSettings, SettingsError};
+pub use transport::RabbitMqTransport;

@@ -1,0 +1,233 @@
+//! Publishing with confirms: all at once, then every confirm is waited for. A message that the topology says somebody wants is
+//! mandatory, so the broker returns what it could bring to no queue, and that is an error too.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bus::Fault;
+use futures_util::future::join_all;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::ShortString;
+use lapin::{Channel, Confirmation};
+use tokio::time::timeout;
+
+use super::declaration::{bind_exchange, declare_exchange, name};
+use super::limits::{IDLE_CHANNELS_MAX, IN_FLIGHT_MAX, KNOWN_EXCHANGES_MAX};
+use super::link::{Link, Opened};
+use super::properties;
+use super::refusal::{self, Refusal};
+use super::wire::Parcel;
+
+/// Something to publish.
+pub(super) struct Post {
+    pub(super) exchange: String,
+    pub(super) demand: Demand,
+    pub(super) parcel: Parcel,
+}
+
+/// Whether a queue is known to want a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// It must come to a queue. Its exchange was declared with the topology.
+    Wanted,
+    /// News: whoever is interested has bound the exchange, perhaps nobody.
+    Optional,
+    /// A fault: news whose exchange leads to that of all faults.
+    Fault {
+        /// The exchange of all faults.
+        all: &'static str,
+    },
+}
+
+/// Publishes over one link. Each sending has a channel for itself, because the driver hands a returned message to whichever
+/// confirm comes next on its channel.
+pub(super) struct Publisher {
+    link: Link,
+    confirm_limit: Duration,
+    idle: Mutex<Vec<Opened>>,
+    known: Mutex<Known>,
+}
+
+/// Exchanges that were declared on the way, on the present connection.
+#[derive(Default)]
+struct Known {
+    epoch: u64,
+    exchanges: HashSet<String>,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Link, confirm_limit: Duration) -> Self {
+        Self { link, confirm_limit, idle: Mutex::default(), known: Mutex::default() }
+    }
+
+    /// Publishes all and waits for every confirm.
+    pub(super) async fn send(&self, posts: &[Post]) -> Result<(), Fault> {
+        let opened = self.take_channel().await?;
+        for window in posts.chunks(IN_FLIGHT_MAX) {
+            self.declare_exchanges(&opened, window).await?;
+            let sending = timeout(self.confirm_limit, publish(&opened.channel, window));
+            match sending.await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => return Err(self.judge(failure)),
+                Err(_) => {
+                    let text = format!("the broker confirmed not all of it within {:?}", self.confirm_limit);
+                    return Err(Fault::retry(PUBLISH, text));
+                }
+            }
+        }
+        self.put_back(opened);
+        Ok(())
+    }
+
+    /// Connects if that has not happened yet.
+    pub(super) async fn warm_up(&self) -> Result<(), Fault> {
+        let opened = self.take_channel().await?;
+        self.put_back(opened);
+        Ok(())
+    }
+
+    /// A channel with nothing outstanding on it.
+    async fn take_channel(&self) -> Result<Opened, Fault> {
+        while let Some(opened) = self.pop_idle() {
+            if opened.channel.status().connected() {
+                return Ok(opened);
+            }
+        }
+        let opened = self.link.open().await?;
+        let confirms = opened.channel.confirm_select(ConfirmSelectOptions::default());
+        timeout(self.confirm_limit, confirms)
+            .await
+            .map_err(|_| Fault::retry(PUBLISH, "the broker did not turn confirms on in time"))?
+            .map_err(|error| refusal::fault(PUBLISH, error))?;
+        Ok(opened)
+    }
+
+    fn pop_idle(&self) -> Option<Opened> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Only a channel on which everything was confirmed comes back here; any other is closed by being dropped.
+    fn put_back(&self, opened: Opened) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CHANNELS_MAX {
+            idle.push(opened);
+        }
+    }
+
+    /// Publishing to an exchange that is not there would close the channel.
+    async fn declare_exchanges(&self, opened: &Opened, posts: &[Post]) -> Result<(), Fault> {
+        for post in posts {
+            if post.demand == Demand::Wanted || self.is_known(opened.epoch, &post.exchange) {
+                continue;
+            }
+            let declaring = declare_for(&opened.channel, post);
+            timeout(self.confirm_limit, declaring)
+                .await
+                .map_err(|_| Fault::retry(PUBLISH, "the broker declared no exchange in time"))??;
+            self.note(opened.epoch, &post.exchange);
+        }
+        Ok(())
+    }
+
+    fn is_known(&self, epoch: u64, exchange: &str) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.epoch == epoch && known.exchanges.contains(exchange)
+    }
+
+    fn note(&self, epoch: u64, exchange: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.epoch != epoch || known.exchanges.len() >= KNOWN_EXCHANGES_MAX {
+            *known = Known { epoch, exchanges: HashSet::new() };
+        }
+        known.exchanges.insert(exchange.to_owned());
+    }
+
+    fn judge(&self, failure: Failure) -> Fault {
+        match failure {
+            Failure::Returned(names) => {
+                self.link.doubt();
+                let text = format!(
+                    "the broker has no queue for {}; bindings were deleted there and will be declared again",
+                    names.join(", ")
+                );
+                Fault::give_up(PUBLISH, text)
+            }
+            Failure::Refused(ids) => {
+                let text = format!(
+                    "the broker refused to keep {}: a queue is full or has no leader",
+                    ids.join(", ")
+                );
+                Fault::retry(PUBLISH, text)
+            }
+            Failure::Broken(error) => {
+                if refusal::read(&error) == Refusal::Unknown {
+                    self.link.doubt();
+                    *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+                }
+                refusal::fault(PUBLISH, error)
+            }
+        }
+    }
+}
+
+const PUBLISH: &str = "rabbitmq.publish";
+
+/// Why some of what was sent is not safe.
+enum Failure {
+    /// These came back: no queue wants them.
+    Returned(Vec<String>),
+    /// These the broker did not take on.
+    Refused(Vec<String>),
+    /// The channel broke.
+    Broken(lapin::Error),
+}
+
+/// Publishes all, then waits for all. Every confirm is heard, whatever the others say, so that none is left for the next user
+/// of the channel.
+async fn publish(channel: &Channel, posts: &[Post]) -> Result<(), Failure> {
+    let confirmations = join_all(posts.iter().map(|post| publish_one(channel, post))).await;
+    let (mut returned, mut refused) = (Vec::new(), Vec::new());
+    for (confirmation, post) in confirmations.into_iter().zip(posts) {
+        match confirmation.map_err(Failure::Broken)? {
+            Confirmation::Ack(None) => {}
+            // Whose confirm brings it back is chance: what it says of itself counts.
+            Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message)) => {
+                let id = message.properties.message_id().as_ref().map(ShortString::as_str);
+                returned.push(format!("{} for {}", id.unwrap_or("a message"), message.exchange));
+            }
+            Confirmation::Nack(None) | Confirmation::NotRequested => {
+                refused.push(post.parcel.message_id.clone().unwrap_or_default());
+            }
+        }
+    }
+    if !returned.is_empty() {
+        return Err(Failure::Returned(returned));
+    }
+    if !refused.is_empty() {
+        return Err(Failure::Refused(refused));
+    }
+    Ok(())
+}
+
+async fn publish_one(channel: &Channel, post: &Post) -> lapin::Result<Confirmation> {
+    let options = BasicPublishOptions { mandatory: post.demand == Demand::Wanted, immediate: false };
+    let exchange = ShortString::from(post.exchange.as_str());
+    let properties = properties::of(&post.parcel);
+    channel
+        .basic_publish(exchange, ShortString::default(), options, &post.parcel.body, properties)
+        .await?
+        .await
+}
+
+async fn declare_for(channel: &Channel, post: &Post) -> Result<(), Fault> {
+    name(&post.exchange)?;
+    declare_exchange(channel, &post.exchange).await?;
+    match post.demand {
+        Demand::Wanted | Demand::Optional => Ok(()),
+        Demand::Fault { all } => {
+            declare_exchange(channel, all).await?;
+            bind_exchange(channel, all, &post.exchange).await
+        }
+    }
+}

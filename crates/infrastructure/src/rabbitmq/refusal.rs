@@ -1,0 +1,42 @@
+//! What an error of the driver means for us, told by codes and never by text.
+
+use bus::{Fault, Verdict};
+use lapin::ErrorKind;
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+
+/// Why the broker, or the way to it, said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is away, or was for a moment.
+    Away,
+    /// It has no such exchange or queue.
+    Unknown,
+    /// It has one of that name with other arguments, or finds a message too large.
+    Unfit,
+    /// It does not let us in: wrong user, password, virtual host, or too few rights.
+    Forbidden,
+}
+
+/// What an error says.
+pub(super) fn read(error: &lapin::Error) -> Refusal {
+    let ErrorKind::ProtocolError(said) = error.kind() else {
+        let is_login = matches!(error.kind(), ErrorKind::AuthProviderError(_));
+        return if is_login { Refusal::Forbidden } else { Refusal::Away };
+    };
+    match said.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Refusal::Unknown,
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => Refusal::Unfit,
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+        | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Refusal::Forbidden,
+        AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => Refusal::Away,
+    }
+}
+
+/// An error while a link is in use: a broker that must come back will, or it never takes this.
+pub(super) fn fault(operation: &'static str, error: lapin::Error) -> Fault {
+    let verdict = match read(&error) {
+        Refusal::Away | Refusal::Unknown | Refusal::Forbidden => Verdict::Retry,
+        Refusal::Unfit => Verdict::GiveUp,
+    };
+    Fault::new(operation, verdict, error)
+}

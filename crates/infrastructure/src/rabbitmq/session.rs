@@ -1,0 +1,152 @@
+//! One channel that consumes one queue, with what it delivered and what was said about it. Ends with its channel; what was not
+//! acknowledged by then is delivered again, on another one.
+
+use std::sync::Arc;
+
+use bus::{Delivery, Fault, Receipt};
+use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+    BasicRejectOptions,
+};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Channel, Consumer};
+
+use super::declaration::name;
+use super::properties;
+use super::receipts::{Ack, Mark, Outstanding};
+use super::refusal::{self, Refusal};
+use super::transport::Shared;
+
+/// A consuming channel.
+pub(super) struct Session {
+    shared: Arc<Shared>,
+    queue: Arc<str>,
+    kinds: Vec<&'static str>,
+    channel: Channel,
+    consumer: Consumer,
+    generation: u64,
+    outstanding: Outstanding,
+}
+
+impl Session {
+    /// Opens a channel and begins to consume.
+    pub(super) async fn open(shared: Arc<Shared>, queue: Arc<str>) -> Result<Self, Fault> {
+        let channel = shared.consuming.open().await?.channel;
+        let generation = shared.next_generation();
+        let qos = channel.basic_qos(shared.prefetch, BasicQosOptions { global: false });
+        qos.await.map_err(|error| Fault::retry(RECEIVE, error))?;
+        let tag = ShortString::from(format!("orderwright-{generation}"));
+        let options = BasicConsumeOptions::default();
+        let consuming = channel.basic_consume(name(&queue)?, tag, options, FieldTable::default());
+        let consumer = consuming.await.map_err(|error| {
+            if refusal::read(&error) == Refusal::Unknown {
+                shared.consuming.doubt();
+            }
+            Fault::retry(RECEIVE, error)
+        })?;
+        let kinds = shared.declaration.topology().kinds(&queue).collect();
+        let outstanding = Outstanding::default();
+        Ok(Self { shared, queue, kinds, channel, consumer, generation, outstanding })
+    }
+
+    /// Waits for a delivery and returns all that are there, up to `max`. Nothing is waited for once one was taken, so that
+    /// whoever drops this future loses nothing. Empty if what came could not be read.
+    pub(super) async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, Fault> {
+        let mut deliveries = Vec::new();
+        let mut next = self.consumer.next().await;
+        for room in (0..max).rev() {
+            // What was taken before the end of the stream counts no more: it comes again.
+            let delivery = self.judge(next)?;
+            deliveries.extend(self.take(delivery)?);
+            if room == 0 {
+                break;
+            }
+            match self.consumer.next().now_or_never() {
+                Some(arrived) => next = arrived,
+                None => break,
+            }
+        }
+        Ok(deliveries)
+    }
+
+    fn judge(
+        &self,
+        next: Option<lapin::Result<lapin::message::Delivery>>,
+    ) -> Result<lapin::message::Delivery, Fault> {
+        match next {
+            Some(Ok(delivery)) => Ok(delivery),
+            Some(Err(error)) => Err(Fault::retry(RECEIVE, error)),
+            None => {
+                self.shared.consuming.doubt();
+                Err(Fault::retry(RECEIVE, "the broker ended the consumer; its queue was deleted or moved"))
+            }
+        }
+    }
+
+    /// A delivery of ours, or nothing if it cannot be read and goes to the error queue.
+    fn take(&mut self, delivery: lapin::message::Delivery) -> Result<Option<Delivery>, Fault> {
+        let tag = delivery.delivery_tag;
+        let mark = Mark { generation: self.generation, tag };
+        let token = mark.token().ok_or_else(|| Fault::retry(RECEIVE, "the channel has counted too far"))?;
+        self.outstanding.add(tag);
+        let parcel = properties::parcel(delivery);
+        match self.shared.codec.decode(&parcel, &self.kinds, self.shared.clock.now()) {
+            Ok(envelope) => {
+                let receipt = Receipt { queue: Arc::clone(&self.queue), token };
+                Ok(Some(Delivery { envelope: Arc::new(envelope), receipt }))
+            }
+            Err(error) => {
+                let id = parcel.message_id.as_deref().unwrap_or("without an id");
+                tracing::error!(queue = &*self.queue, message = id, %error, "message cannot be read; it goes to the error queue");
+                self.reject(tag);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The first poll puts the frame in the line; there is nothing else to wait for.
+    fn reject(&mut self, tag: u64) {
+        self.outstanding.forget(tag);
+        let _ = self.channel.basic_reject(tag, BasicRejectOptions { requeue: false }).now_or_never();
+    }
+
+    /// Tells the broker that these are done, those of them that are this channel's; returns how many are not.
+    pub(super) async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<usize, Fault> {
+        let marks: Vec<Mark> = receipts.iter().map(|receipt| Mark::of(receipt.token)).collect();
+        let own = marks.iter().filter(|mark| mark.is_of(self.generation)).map(|mark| mark.tag);
+        let foreign = marks.iter().filter(|mark| !mark.is_of(self.generation)).count();
+        let acks = self.outstanding.settle(own);
+        let said = join_all(acks.into_iter().map(|ack| self.say(ack))).await;
+        said.into_iter().collect::<Result<(), _>>()?;
+        Ok(foreign)
+    }
+
+    async fn say(&self, ack: Ack) -> Result<(), Fault> {
+        let (tag, multiple) = match ack {
+            Ack::One(tag) => (tag, false),
+            Ack::UpTo(tag) => (tag, true),
+        };
+        let said = self.channel.basic_ack(tag, BasicAckOptions { multiple });
+        said.await.map_err(|error| Fault::retry("rabbitmq.acknowledge", error))
+    }
+}
+
+impl Drop for Session {
+    /// Hands back what is left before the channel closes: from RabbitMQ 4.3 on, what is handed back does not count towards the
+    /// delivery limit, and what a closed channel leaves behind does.
+    fn drop(&mut self) {
+        if !self.channel.status().connected() {
+            return;
+        }
+        let cancel = BasicCancelOptions { nowait: true };
+        let _ = self.channel.basic_cancel(self.consumer.tag(), cancel).now_or_never();
+        if self.outstanding.len() > 0 {
+            let all = BasicNackOptions { multiple: true, requeue: true };
+            let _ = self.channel.basic_nack(0, all).now_or_never();
+        }
+    }
+}
+
+const RECEIVE: &str = "rabbitmq.receive";

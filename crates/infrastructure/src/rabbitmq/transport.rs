@@ -1,0 +1,152 @@
+//! The transport as the bus sees it: two connections, since a broker that is short of memory stops listening to those that
+//! publish, and acknowledgements must still get through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bus::{Clock, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport};
+use lapin::uri::AMQPUri;
+
+use super::declaration::Declaration;
+use super::feed::RabbitMqFeed;
+use super::limits::{PREFETCH_BATCHES, PREFETCH_MAX};
+use super::link::Link;
+use super::publisher::{Demand, Post, Publisher};
+use super::settings::{RabbitMqSettings, SettingsError};
+use super::wire::{Codec, Naming};
+
+/// Carries messages over RabbitMQ. Cheap to clone; the connections close with the last clone and feed.
+#[derive(Clone)]
+pub struct RabbitMqTransport {
+    shared: Arc<Shared>,
+    publisher: Arc<Publisher>,
+}
+
+/// What every feed needs.
+pub(super) struct Shared {
+    pub(super) declaration: Arc<Declaration>,
+    pub(super) codec: Codec,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) consuming: Link,
+    /// Deliveries that the broker may send ahead, per feed.
+    pub(super) prefetch: u16,
+    generations: AtomicU64,
+}
+
+impl Shared {
+    /// Tells consuming channels apart over the life of the process.
+    pub(super) fn next_generation(&self) -> u64 {
+        self.generations.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl RabbitMqTransport {
+    /// A transport that connects when it is first used. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// What is wrong with the settings.
+    pub fn new(
+        settings: &RabbitMqSettings,
+        topology: Topology,
+        clock: Arc<dyn Clock>,
+        ids: &Arc<dyn IdSource>,
+    ) -> Result<Self, SettingsError> {
+        let addresses = settings.check()?;
+        let naming = Naming::new(settings.namespace.clone());
+        let codec = Codec::new(naming.clone(), base(&addresses[0]), settings.host.clone());
+        let declaration =
+            Arc::new(Declaration::new(topology, naming, settings.queue_kind, settings.delivery_limit));
+        let link = |purpose: &str| {
+            let name = format!("{} ({purpose})", settings.connection_name);
+            let declaration = Arc::clone(&declaration);
+            Link::new(addresses.clone(), name, settings.connect_limit, declaration, Arc::clone(ids))
+        };
+        let publisher = Arc::new(Publisher::new(link("publishes"), settings.confirm_limit));
+        let prefetch = settings.batch_max.saturating_mul(PREFETCH_BATCHES);
+        let shared = Arc::new(Shared {
+            consuming: link("consumes"),
+            declaration,
+            codec,
+            clock,
+            prefetch: u16::try_from(prefetch).unwrap_or(PREFETCH_MAX),
+            generations: AtomicU64::new(0),
+        });
+        Ok(Self { shared, publisher })
+    }
+
+    /// Connects and declares the topology now, so that a start fails at once and says why.
+    ///
+    /// # Errors
+    /// [`bus::Verdict::Retry`] while no broker answers; [`bus::Verdict::GiveUp`] when none lets us in, or one has a queue or
+    /// exchange of the same name with other arguments.
+    pub async fn declare(&self) -> Result<(), Fault> {
+        self.publisher.warm_up().await
+    }
+
+    /// Publishes MassTransit's `Fault<T>` for each of these, for whoever is interested. Publishing one twice is a repeat: its
+    /// id derives from the message and its attempts.
+    ///
+    /// # Errors
+    /// As for [`Transport::send`].
+    pub async fn publish_faults(&self, dead: &[DeadLetter]) -> Result<(), Fault> {
+        let naming = self.shared.codec.naming();
+        let post = |dead: &DeadLetter| {
+            let parcel = self
+                .shared
+                .codec
+                .encode_fault(dead)
+                .map_err(|error| Fault::give_up("fault.encode", error))?;
+            let exchange = naming.fault_exchange(&dead.envelope.kind);
+            Ok(Post { exchange, demand: Demand::Fault { all: Naming::all_faults_exchange() }, parcel })
+        };
+        let posts = dead.iter().map(post).collect::<Result<Vec<_>, Fault>>()?;
+        self.publisher.send(&posts).await
+    }
+
+    fn post(&self, envelope: &Envelope) -> Result<Post, Fault> {
+        let codec = &self.shared.codec;
+        let parcel = codec.encode(envelope).map_err(|error| {
+            Fault::give_up(
+                "message.encode",
+                format!("message {} of kind {}: {error}", envelope.id, envelope.kind),
+            )
+        })?;
+        let is_wanted = self.shared.declaration.topology().queues(&envelope.kind).next().is_some();
+        let demand = if is_wanted { Demand::Wanted } else { Demand::Optional };
+        Ok(Post { exchange: codec.naming().exchange(&envelope.kind), demand, parcel })
+    }
+}
+
+#[async_trait]
+impl Transport for RabbitMqTransport {
+    async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
+        let queues = self.shared.declaration.topology().all_queues();
+        let known = queues.into_iter().find(|known| &**known == queue).ok_or_else(|| {
+            Fault::give_up("transport.subscribe", format!("the topology has no queue '{queue}'"))
+        })?;
+        Ok(Box::new(RabbitMqFeed::new(Arc::clone(&self.shared), known)))
+    }
+
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+        if envelopes.is_empty() {
+            return Ok(());
+        }
+        let posts = envelopes.iter().map(|envelope| self.post(envelope)).collect::<Result<Vec<_>, _>>()?;
+        self.publisher.send(&posts).await
+    }
+}
+
+/// The virtual host as MassTransit writes it in addresses: without a password, and without the port that goes without saying.
+fn base(uri: &AMQPUri) -> String {
+    let authority = &uri.authority;
+    let port = match authority.port {
+        5672 => String::new(),
+        port => format!(":{port}"),
+    };
+    let vhost = match uri.vhost.as_str() {
+        "/" => String::new(),
+        vhost => format!("/{vhost}"),
+    };
+    format!("rabbitmq://{}{port}{vhost}", authority.host)
+}

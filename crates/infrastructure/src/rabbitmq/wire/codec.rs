@@ -1,0 +1,208 @@
+//! From an envelope of the bus to what travels, and back. What cannot be read is an error that says why, never a guess.
+
+use std::collections::BTreeMap;
+use std::str;
+use std::sync::Arc;
+
+use bus::{CorrelationId, DeadLetter, Envelope, MessageId};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::fault_message::FaultBody;
+use super::masstransit::{REDELIVERY_COUNT, Read, Written, raw};
+use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
+use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, WireError, cloud_event, field_names};
+
+/// Writes and reads messages.
+#[derive(Clone, Debug)]
+pub struct Codec {
+    naming: Naming,
+    /// Address of the virtual host, as `rabbitmq://host/vhost`.
+    base: String,
+    source: String,
+    host: Host,
+}
+
+impl Codec {
+    /// A codec for the contracts that `naming` names. `base` is the virtual host's address as `rabbitmq://host/vhost`.
+    #[must_use]
+    pub fn new(naming: Naming, base: String, host: Host) -> Self {
+        let source = format!("{base}/orderwright");
+        Self { naming, base, source, host }
+    }
+
+    /// Names of exchanges and types.
+    #[must_use]
+    pub const fn naming(&self) -> &Naming {
+        &self.naming
+    }
+
+    /// A message as it travels.
+    ///
+    /// # Errors
+    /// [`WireError`] for a body that is not JSON with names in snake_case.
+    pub fn encode(&self, envelope: &Envelope) -> Result<Parcel, WireError> {
+        let message = self.message(envelope)?;
+        let written = Written {
+            message_type: vec![self.naming.urn(&envelope.kind)],
+            destination_address: format!("{}/{}", self.base, self.naming.exchange(&envelope.kind)),
+            ..self.written(envelope, &message)
+        };
+        Ok(self.parcel(&written, envelope))
+    }
+
+    /// The news that a message could not be handled, as MassTransit publishes it.
+    ///
+    /// # Errors
+    /// As for [`Self::encode`].
+    pub fn encode_fault(&self, dead: &DeadLetter) -> Result<Parcel, WireError> {
+        let envelope = &dead.envelope;
+        let original = self.message(envelope)?;
+        let id = envelope.id.child("Fault", envelope.attempt).0;
+        let body = FaultBody::new(id, dead, self.naming.urn(&envelope.kind), &original, &self.host);
+        let message = raw(body.json(), &envelope.kind)?;
+        let written = Written {
+            message_id: id,
+            initiator_id: Some(envelope.id.0),
+            message_type: self.naming.fault_urns(&envelope.kind).into(),
+            destination_address: format!("{}/{}", self.base, self.naming.fault_exchange(&envelope.kind)),
+            sent_time: dead.died_at,
+            ..self.written(envelope, &message)
+        };
+        Ok(self.parcel(&written, envelope))
+    }
+
+    /// Reads what was delivered to a queue that takes `kinds`. `received_at` stands in for a time that the sender did not give.
+    ///
+    /// # Errors
+    /// [`WireError`] with what is wrong and what would be right.
+    pub fn decode(
+        &self,
+        parcel: &Parcel,
+        kinds: &[&str],
+        received_at: Timestamp,
+    ) -> Result<Envelope, WireError> {
+        if cloud_event::is_one(parcel) {
+            return cloud_event::read(parcel, kinds, received_at);
+        }
+        if media_type(&parcel.content_type) != MASSTRANSIT_JSON {
+            return Err(WireError::ContentType { found: parcel.content_type.clone() });
+        }
+        self.read(parcel, kinds, received_at)
+    }
+
+    fn read(&self, parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> Result<Envelope, WireError> {
+        let read = Read::parse(&parcel.body)?;
+        let kind = self
+            .naming
+            .kind(&read.message_type, kinds)
+            .ok_or_else(|| no_kind(&read.message_type.join(", "), kinds))?;
+        let body = Bytes::from(field_names::from_wire(read.message.get()));
+        let id = read.message_id.or_else(|| id_of(parcel.message_id.as_deref()));
+        let id = id.ok_or(WireError::Missing { name: "messageId", expected: "a UUID" })?;
+        let outside = || id_of(parcel.correlation_id.as_deref());
+        let correlation = read.correlation_id.or_else(outside).or_else(|| order_of(&body));
+        Ok(Envelope {
+            id: MessageId(id),
+            kind: Arc::from(kind),
+            correlation_id: CorrelationId(correlation.ok_or(NO_CORRELATION)?),
+            causation_id: read.initiator_id.map(MessageId),
+            conversation_id: MessageId(read.conversation_id.unwrap_or(id)),
+            traceparent: trace::context(parcel, |name| read.header(name)),
+            sent_at: micros(read.sent_at().or(parcel.timestamp).unwrap_or(received_at)),
+            attempt: read.attempt(),
+            body,
+        })
+    }
+
+    /// The body as the wire has it.
+    fn message(&self, envelope: &Envelope) -> Result<Box<RawValue>, WireError> {
+        let kind = &*envelope.kind;
+        let not_json = |source| WireError::BodyNotJson { kind: kind.to_owned(), source };
+        // Only of what is known to be JSON can names be told from texts.
+        let json: &RawValue = serde_json::from_slice(&envelope.body).map_err(not_json)?;
+        raw(field_names::to_wire(json.get())?, kind)
+    }
+
+    fn written<'a>(&'a self, envelope: &'a Envelope, message: &'a RawValue) -> Written<'a> {
+        Written {
+            message_id: envelope.id.0,
+            request_id: None,
+            correlation_id: envelope.correlation_id.0,
+            conversation_id: envelope.conversation_id.0,
+            initiator_id: envelope.causation_id.map(|id| id.0),
+            source_address: &self.source,
+            destination_address: String::new(),
+            response_address: None,
+            fault_address: None,
+            message_type: Vec::new(),
+            message,
+            expiration_time: None,
+            sent_time: envelope.sent_at,
+            headers: headers(envelope),
+            host: &self.host,
+        }
+    }
+
+    fn parcel(&self, written: &Written, envelope: &Envelope) -> Parcel {
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let outside = headers(envelope).into_iter().map(|(name, value)| (name.to_owned(), text(value)));
+        Parcel {
+            content_type: MASSTRANSIT_JSON.to_owned(),
+            message_id: Some(written.message_id.to_string()),
+            correlation_id: Some(written.correlation_id.to_string()),
+            timestamp: Some(written.sent_time),
+            headers: outside.collect(),
+            body: written.bytes(),
+        }
+    }
+}
+
+pub(super) const NO_CORRELATION: WireError = WireError::Missing {
+    name: "correlation",
+    expected: "a UUID as correlationId (correlationid in a CloudEvent), or as orderId of the message itself",
+};
+
+/// Headers that travel both in the envelope and on the outside.
+fn headers(envelope: &Envelope) -> BTreeMap<&'static str, Value> {
+    let mut headers = BTreeMap::new();
+    if let Some(context) = &envelope.traceparent {
+        headers.insert(TRACEPARENT, Value::from(&**context));
+        headers.insert(ACTIVITY_ID, Value::from(&**context));
+    }
+    if envelope.attempt > 0 {
+        headers.insert(REDELIVERY_COUNT, Value::from(envelope.attempt));
+    }
+    headers
+}
+
+/// The saga of a message whose sender knows nothing of correlation: it is the order that the message is about.
+pub(super) fn order_of(body: &[u8]) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct AboutOrder {
+        order_id: Uuid,
+    }
+    serde_json::from_slice::<AboutOrder>(body).ok().map(|message| message.order_id)
+}
+
+pub(super) fn id_of(text: Option<&str>) -> Option<Uuid> {
+    text?.parse().ok()
+}
+
+pub(super) fn no_kind(offered: &str, kinds: &[&str]) -> WireError {
+    WireError::NoKind { offered: offered.to_owned(), wanted: kinds.join(", ") }
+}
+
+/// A media type without its parameters.
+pub(super) fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Stores keep microseconds; finer times would change by being stored.
+pub(super) fn micros(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}

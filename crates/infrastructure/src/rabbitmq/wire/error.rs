@@ -1,0 +1,63 @@
+//! What can be wrong with bytes. Each text says what is wrong and what would be right; none is ever retried.
+
+use thiserror::Error;
+
+/// A message that cannot be written, or read.
+#[derive(Debug, Error)]
+pub enum WireError {
+    /// The body of an outgoing message.
+    #[error("the body of a {kind} is not JSON, which is what the envelope carries: {source}")]
+    BodyNotJson {
+        /// The message's kind.
+        kind: String,
+        /// Where it stops being JSON.
+        source: serde_json::Error,
+    },
+    /// A field of an outgoing message.
+    #[error(
+        "the field '{field}' has a capital letter; name fields in snake_case, which the wire turns into camelCase and back"
+    )]
+    FieldName {
+        /// The field.
+        field: String,
+    },
+    /// Neither of the formats that are read.
+    #[error(
+        "content type '{found}' is not read here; send '{}', or CloudEvents in binary mode with JSON data",
+        super::MASSTRANSIT_JSON
+    )]
+    ContentType {
+        /// What the message says that it is.
+        found: String,
+    },
+    /// Not what the content type says.
+    #[error("the body is not a {format}: {source}")]
+    Malformed {
+        /// What it should be.
+        format: &'static str,
+        /// Where it goes wrong.
+        source: serde_json::Error,
+    },
+    /// Nothing that this queue takes.
+    #[error("it offers the types [{offered}], of which this queue takes none; it takes [{wanted}]")]
+    NoKind {
+        /// What the message says that it is.
+        offered: String,
+        /// What the queue takes.
+        wanted: String,
+    },
+    /// No identity, so a repeat could not be told from a new message.
+    #[error("it has no usable {name}; give it {expected}")]
+    Missing {
+        /// What is missing.
+        name: &'static str,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// Not a version that is read.
+    #[error("CloudEvents version '{found}' is not read here; send 1.0")]
+    CloudEventsVersion {
+        /// The version found.
+        found: String,
+    },
+}

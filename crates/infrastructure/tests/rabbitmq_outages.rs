@@ -1,0 +1,128 @@
+//! The transport against a broker that dies, hangs and comes back: what was confirmed is never lost, what was not is an error,
+//! and nobody has to be restarted.
+
+mod rabbitmq_stage;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use bus::{Envelope, Fault, MessageId, Transport, Verdict};
+use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use rabbitmq_stage::{consume, envelopes, ids, settings, soon, transport, transport_with};
+use testkit::servers::rabbitmq::RabbitMq;
+
+/// Messages of one sending.
+const SLICE: usize = 50;
+
+/// Sends slice after slice until one fails; returns what was confirmed, and the fault.
+async fn send_until_fault(transport: &RabbitMqTransport, all: &[Envelope]) -> (BTreeSet<MessageId>, Fault) {
+    let mut confirmed = BTreeSet::new();
+    for slice in all.chunks(SLICE) {
+        match transport.send(slice).await {
+            Ok(()) => confirmed.extend(ids(slice)),
+            Err(fault) => return (confirmed, fault),
+        }
+    }
+    panic!("the broker confirmed everything before it was killed");
+}
+
+/// Sends again and again, as a relay does, until it is confirmed.
+async fn send_in_the_end(transport: &RabbitMqTransport, envelopes: &[Envelope]) {
+    let sending = async {
+        while let Err(fault) = transport.send(envelopes).await {
+            assert_eq!(fault.verdict, Verdict::Retry, "{fault}");
+        }
+    };
+    soon("the confirm", sending).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_confirmed_outlives_a_broker_that_is_killed_and_what_was_not_is_an_error() {
+    let mut node = RabbitMq::start().unwrap();
+    let address = node.vhost().unwrap();
+    let transport = transport(&address);
+    let all = envelopes("K", 100_000);
+    let (first, rest) = all.split_at(SLICE);
+    transport.send(first).await.unwrap();
+    let sending = tokio::spawn({
+        let (transport, rest) = (transport.clone(), rest.to_vec());
+        async move { send_until_fault(&transport, &rest).await }
+    });
+    // A consumer that holds some of it, acknowledged and not, when the broker goes.
+    let mut feed = transport.subscribe("q").await.unwrap();
+    let consumed = consume(feed.as_mut(), SLICE).await;
+    let held = soon("a delivery", feed.receive(3)).await.unwrap();
+    let mut node = tokio::task::spawn_blocking(move || {
+        node.kill9();
+        node
+    })
+    .await
+    .unwrap();
+    let (mut confirmed, fault) = sending.await.unwrap();
+    assert_eq!(fault.verdict, Verdict::Retry, "{fault}");
+    confirmed.extend(ids(first));
+    // What was held is no longer ours to acknowledge.
+    let receipts: Vec<_> = held.iter().map(|delivery| delivery.receipt.clone()).collect();
+    assert_eq!(feed.acknowledge(&receipts).await.unwrap_err().verdict, Verdict::Retry);
+    node = tokio::task::spawn_blocking(move || node.restart().map(|()| node)).await.unwrap().unwrap();
+    let unconfirmed: Vec<_> =
+        all.iter().filter(|envelope| !confirmed.contains(&envelope.id)).take(SLICE).cloned().collect();
+    send_in_the_end(&transport, &unconfirmed).await;
+    confirmed.extend(ids(&unconfirmed));
+    let mut seen = consumed;
+    let consuming = async {
+        while !confirmed.is_subset(&seen) {
+            seen.extend(consume(feed.as_mut(), 1).await);
+        }
+    };
+    soon("everything that was confirmed", consuming).await;
+    assert!(held.iter().all(|delivery| seen.contains(&delivery.envelope.id)));
+    drop(node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_costs_no_more_than_the_limit() {
+    let node = RabbitMq::start().unwrap();
+    let address = node.vhost().unwrap();
+    let limit = Duration::from_secs(1);
+    let settings = RabbitMqSettings { connect_limit: limit, confirm_limit: limit, ..settings(&[&address]) };
+    let (warm, cold) = (transport_with(&settings), transport_with(&settings));
+    soon("the first connection", async { while warm.declare().await.is_err() {} }).await;
+    let sent = envelopes("K", 3);
+    node.freeze();
+    let started = Instant::now();
+    for transport in [&warm, &cold] {
+        let fault = transport.send(&sent).await.unwrap_err();
+        assert_eq!(fault.verdict, Verdict::Retry, "{fault}");
+    }
+    let taken = started.elapsed();
+    node.thaw();
+    assert!(taken < limit * 5, "{taken:?}");
+    for transport in [&warm, &cold] {
+        send_in_the_end(transport, &sent).await;
+    }
+    let mut feed = warm.subscribe("q").await.unwrap();
+    assert_eq!(consume(feed.as_mut(), 3).await, ids(&sent));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_dies_is_replaced_by_another_address() {
+    let starting = || tokio::task::spawn_blocking(|| RabbitMq::start().unwrap());
+    let (one, two) = tokio::join!(starting(), starting());
+    let (mut one, mut two) = (one.unwrap(), two.unwrap());
+    let addresses = [one.vhost().unwrap(), two.vhost().unwrap(), "amqp://127.0.0.1:1/test_0".to_owned()];
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let transport = transport_with(&settings(&addresses));
+    let mut feed = transport.subscribe("q").await.unwrap();
+    // Which of them is used first is chance; whichever it is, it is gone for one of these.
+    let mut number = 0;
+    for node in [&mut one, &mut two] {
+        node.kill9();
+        // The two nodes are no cluster, so a sending and the feed may have found different ones until both must use the other.
+        let sent: Vec<_> = envelopes("K", number + 3).into_iter().skip(number as usize).collect();
+        number += 3;
+        send_in_the_end(&transport, &sent).await;
+        assert_eq!(consume(feed.as_mut(), 3).await, ids(&sent));
+        node.restart().unwrap();
+    }
+}

@@ -1,0 +1,218 @@
+//! The whole pipeline with RabbitMQ between its consumers: from acceptance to delivery, over a broker that is killed on the way.
+//! Rows are on SQLite; a relay takes what leaves the outbox to the broker.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use application::commands::{
+    CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply,
+    ImportProductsCommand, NewProduct, NewsKind, ProviderNews, TakeProviderNewsCommand,
+};
+use application::pipeline::{Context, Parts, PipelineSettings, topology};
+use application::ports::{
+    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Readers,
+    ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+};
+use async_trait::async_trait;
+use bus::{Clock, Coalesce, Drained, IdSource, RandomIds, Relay, Stop, Supervisor, SystemClock};
+use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
+use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright_infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use testkit::servers::rabbitmq::RabbitMq;
+use tokio::sync::mpsc;
+
+const ORDERS: usize = 200;
+
+/// How long it may take until all is delivered, the broker's restart included.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Says yes to everything at once and remembers the keys under which it was asked.
+struct Agreeable {
+    charged: Mutex<BTreeSet<String>>,
+    booked: mpsc::UnboundedSender<OrderId>,
+}
+
+#[async_trait]
+impl PaymentGateway for Agreeable {
+    async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        self.charged.lock().unwrap().insert(request.key.clone());
+        Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key) })
+    }
+
+    async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        self.charge(request).await
+    }
+
+    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
+        Ok(ChargeOutcome::Captured { reference: format!("ch_{key}") })
+    }
+
+    async fn look_up(&self, _key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
+        Ok(None)
+    }
+
+    async fn cancel(&self, _key: &str) -> Result<CancelOutcome, Unanswered> {
+        Ok(CancelOutcome::Voided)
+    }
+
+    async fn refund(&self, _key: &str, _: &str, minor: i64) -> Result<CancelOutcome, Unanswered> {
+        Ok(CancelOutcome::Refunded { minor })
+    }
+}
+
+#[async_trait]
+impl ShippingProvider for Agreeable {
+    async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
+        let _ = self.booked.send(request.reference.parse().expect("the reference is the order's id"));
+        let tracking_number = format!("TRK-{}", request.key);
+        Ok(BookingOutcome::Booked { tracking_number, carrier: "agreeable".to_owned() })
+    }
+
+    async fn look_up(&self, key: &str) -> Result<TrackingOutcome, Unanswered> {
+        let tracking_number = format!("TRK-{key}");
+        Ok(TrackingOutcome::Booked { tracking_number, carrier: "agreeable".to_owned() })
+    }
+
+    async fn cancel(&self, _key: &str) -> Result<ShipmentCancelOutcome, Unanswered> {
+        Ok(ShipmentCancelOutcome::Cancelled)
+    }
+}
+
+/// One worker.
+struct Worker {
+    store: SqliteStore,
+    context: Arc<Context>,
+    provider: Arc<Agreeable>,
+    supervisor: Supervisor,
+    stop: Stop,
+}
+
+fn start(address: &str) -> Worker {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::seeded(1));
+    let store = SqliteStore::in_memory(SqliteOptions::new(topology(), Routing::Outbox)).unwrap();
+    let settings = RabbitMqSettings {
+        connect_limit: Duration::from_secs(2),
+        confirm_limit: Duration::from_secs(3),
+        ..RabbitMqSettings::at(vec![address.to_owned()])
+    };
+    let transport = RabbitMqTransport::new(&settings, topology(), Arc::clone(&clock), &ids).unwrap();
+    let relay = Relay::new(
+        Arc::new(store.clone()),
+        Arc::new(transport.clone()),
+        Arc::clone(&clock),
+        Arc::clone(&ids),
+    );
+    let context = Arc::new(Context { clock, ids, settings: PipelineSettings::default() });
+    let (booked, arriving) = mpsc::unbounded_channel();
+    let provider = Arc::new(Agreeable { charged: Mutex::default(), booked });
+    let parts = Parts {
+        store: Arc::new(store.clone()),
+        transport: Arc::new(transport),
+        gateway: Arc::<Agreeable>::clone(&provider),
+        shipping: Arc::<Agreeable>::clone(&provider),
+        context: Arc::clone(&context),
+    };
+    let stop = Stop::new();
+    let mut supervisor = Supervisor::new(stop.clone());
+    parts.start(&mut supervisor);
+    let relay = Arc::new(relay);
+    supervisor.run("relay", move |stop| {
+        let relay = Arc::clone(&relay);
+        async move { relay.run(stop).await }
+    });
+    let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context));
+    tokio::spawn(deliver(arriving, commands));
+    Worker { store, context, provider, supervisor, stop }
+}
+
+/// The carrier's word that parcels arrived; as often as it is booked, so sometimes twice.
+async fn deliver(mut arriving: mpsc::UnboundedReceiver<OrderId>, commands: CommandPipeline) {
+    while let Some(order_id) = arriving.recv().await {
+        let kind = NewsKind::ShipmentDelivered { tracking_number: "TRK".to_owned() };
+        let news = vec![ProviderNews { event_id: format!("evt_{order_id}"), order_id, kind }];
+        commands.run(&TakeProviderNewsCommand { source: "agreeable".to_owned(), news }).await.unwrap();
+    }
+}
+
+impl Worker {
+    async fn accept(&self, orders: usize) {
+        let product = NewProduct {
+            sku: sku(),
+            name: "A thing".to_owned(),
+            description: String::new(),
+            price: Money::new(1_250, Currency::parse("USD").unwrap()),
+            stock: 1_000_000,
+            reorder_level: 10,
+            availability: Availability::Active,
+        };
+        let commands = CommandPipeline::new(Arc::new(self.store.clone()), Arc::clone(&self.context));
+        let import = ImportProductsCommand { products: vec![product], import: "test".to_owned() };
+        commands.run(&import).await.unwrap();
+        let handler = CreateOrderHandler::new(Arc::new(self.store.clone()), Arc::clone(&self.context));
+        let requests: Vec<_> = (0..orders).map(|_| self.request()).collect();
+        let replies = handler.flush(&requests).await.unwrap();
+        assert!(replies.iter().all(|reply| matches!(reply, CreateOrderReply::Created(_))));
+    }
+
+    fn request(&self) -> CreateOrderCommand {
+        let id = || self.context.ids.next(self.context.clock.now());
+        CreateOrderCommand {
+            order_id: OrderId(id()),
+            idempotency_key: id().to_string(),
+            request_digest: [7; 32],
+            customer_id: CustomerId::parse("customer").unwrap(),
+            lines: vec![CreateOrderLine {
+                sku: sku(),
+                quantity: Quantity::new(2).unwrap(),
+                unit_price: None,
+            }],
+            ordered_at: None,
+            external_reference: None,
+            payment_token: Some("tok_visa".to_owned()),
+            traceparent: None,
+        }
+    }
+
+    async fn delivered(&self) -> usize {
+        let counts = self.store.overview().await.unwrap().orders;
+        let found = counts.into_iter().find(|(status, _)| status == "delivered");
+        usize::try_from(found.map_or(0, |(_, count)| count)).unwrap()
+    }
+
+    /// Looks now and then until so many are delivered.
+    async fn await_delivered(&self, orders: usize) {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        let looking = async {
+            while self.delivered().await < orders {
+                looks.tick().await;
+            }
+        };
+        if tokio::time::timeout(LIMIT, looking).await.is_err() {
+            panic!("not all delivered within {LIMIT:?}: {:?}", self.store.overview().await.unwrap());
+        }
+    }
+}
+
+fn sku() -> Sku {
+    Sku::parse("SKU-1").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_order_is_delivered_and_paid_once_over_a_broker_that_is_killed_on_the_way() {
+    let mut node = RabbitMq::start().unwrap();
+    let worker = start(&node.vhost().unwrap());
+    worker.accept(ORDERS).await;
+    worker.await_delivered(1).await;
+    node.kill9();
+    worker.accept(10).await;
+    node.restart().unwrap();
+    worker.await_delivered(ORDERS + 10).await;
+    assert_eq!(worker.provider.charged.lock().unwrap().len(), ORDERS + 10);
+    let broken = worker.store.broken_invariants(worker.context.clock.now(), 5).await.unwrap();
+    assert!(broken.is_empty(), "{broken:?}");
+    assert_eq!(worker.store.overview().await.unwrap().dead_letters, 0);
+    worker.stop.stop();
+    assert_eq!(worker.supervisor.drained(Duration::from_secs(20)).await, Drained::Cleanly);
+}

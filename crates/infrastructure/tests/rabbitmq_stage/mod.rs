@@ -1,0 +1,150 @@
+//! What the tests on RabbitMQ stand on: one node for each test program, one virtual host for each test, and an eye on the
+//! broker that does not go through the adapter.
+
+#![allow(dead_code, reason = "each test program uses its own part of the stage")]
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bus::{
+    Clock, CorrelationId, Delivery, Envelope, Feed, IdSource, MessageId, RandomIds, SystemClock, Topology,
+};
+use bytes::Bytes;
+use jiff::Timestamp;
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties};
+use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use testkit::servers::rabbitmq::RabbitMq;
+use uuid::Uuid;
+
+/// How long anything may take that is to happen at once.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The time of every message here.
+pub(crate) const SENT_AT: Timestamp = Timestamp::constant(1_700_000_000, 123_456_000);
+
+/// The node that all tests of a program share.
+pub(crate) fn node() -> &'static RabbitMq {
+    static NODE: OnceLock<RabbitMq> = OnceLock::new();
+    NODE.get_or_init(|| RabbitMq::start().unwrap())
+}
+
+/// Queue `q` wants `K` and `L`, queue `other` wants `L` too.
+pub(crate) fn topology() -> Topology {
+    Topology::default().subscribe("q", &["K", "L"]).subscribe("other", &["L"])
+}
+
+pub(crate) fn settings(addresses: &[&str]) -> RabbitMqSettings {
+    let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
+    RabbitMqSettings {
+        batch_max: 5,
+        connect_limit: Duration::from_secs(3),
+        confirm_limit: Duration::from_secs(5),
+        ..RabbitMqSettings::at(addresses)
+    }
+}
+
+pub(crate) fn transport_with(settings: &RabbitMqSettings) -> RabbitMqTransport {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::seeded(1));
+    RabbitMqTransport::new(settings, topology(), clock, &ids).unwrap()
+}
+
+pub(crate) fn transport(address: &str) -> RabbitMqTransport {
+    transport_with(&settings(&[address]))
+}
+
+pub(crate) fn envelope(kind: &str, number: u32) -> Envelope {
+    let id = MessageId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)));
+    let body = Bytes::from(format!("{{\"order_id\":\"{}\",\"number\":{number}}}", id.0));
+    Envelope::first(id, CorrelationId(id.0), kind, body, SENT_AT)
+}
+
+pub(crate) fn envelopes(kind: &str, count: u32) -> Vec<Envelope> {
+    (0..count).map(|number| envelope(kind, number)).collect()
+}
+
+pub(crate) fn ids(envelopes: &[Envelope]) -> BTreeSet<MessageId> {
+    envelopes.iter().map(|envelope| envelope.id).collect()
+}
+
+/// Whatever happens, a test that waits for nothing ends.
+pub(crate) async fn soon<T>(what: &str, waiting: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen within {SOON:?}"))
+}
+
+/// Deliveries, at least so many.
+pub(crate) async fn receive(feed: &mut dyn Feed, count: usize) -> Vec<Delivery> {
+    let mut all = Vec::new();
+    let receiving = async {
+        while all.len() < count {
+            // A loss is told once; the next asking opens anew.
+            all.extend(feed.receive(100).await.unwrap_or_default());
+        }
+    };
+    soon("the deliveries", receiving).await;
+    all
+}
+
+/// The same, each acknowledged.
+pub(crate) async fn consume(feed: &mut dyn Feed, count: usize) -> BTreeSet<MessageId> {
+    let mut seen = BTreeSet::new();
+    let consuming = async {
+        while seen.len() < count {
+            let Ok(deliveries) = feed.receive(100).await else { continue };
+            seen.extend(deliveries.iter().map(|delivery| delivery.envelope.id));
+            let receipts: Vec<_> = deliveries.into_iter().map(|delivery| delivery.receipt).collect();
+            let _ = feed.acknowledge(&receipts).await;
+        }
+    };
+    soon("the deliveries", consuming).await;
+    seen
+}
+
+/// A channel of the test's own.
+pub(crate) struct Eye {
+    pub(crate) channel: Channel,
+    connection: Connection,
+}
+
+impl Eye {
+    pub(crate) async fn on(address: &str) -> Self {
+        let connection = Connection::connect(address, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        Self { channel, connection }
+    }
+
+    /// Messages that wait in a queue and that nobody has.
+    pub(crate) async fn ready(&self, queue: &str) -> u32 {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let queue = self.channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap();
+        queue.message_count()
+    }
+
+    /// Waits until so many messages wait in a queue; a queue counts behind what it does.
+    pub(crate) async fn await_ready(&self, queue: &str, count: u32) {
+        let counting = async {
+            while self.ready(queue).await != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("the queue's count", counting).await;
+    }
+
+    /// Takes a message out of a queue, once there is one.
+    pub(crate) async fn take(&self, queue: &str) -> lapin::message::Delivery {
+        let taking = async {
+            loop {
+                let options = BasicGetOptions { no_ack: true };
+                if let Some(message) = self.channel.basic_get(queue.into(), options).await.unwrap() {
+                    return message.delivery;
+                }
+            }
+        };
+        soon("the message", taking).await
+    }
+}

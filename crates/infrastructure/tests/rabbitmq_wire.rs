@@ -1,0 +1,399 @@
+//! The contract with other services, without a broker: what is written is what the documents show, what was written is read
+//! back as it was, and what others write is understood or refused with a reason.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use application::messages::{
+    Amount, Demand, InventoryReservationFailed, InventoryReservationRequested, InventoryReserved,
+    OrderCancelledEvent, OrderCreatedEvent, OrderDeliveredEvent, OrderShippedEvent, OrderShippingRequested,
+    OrderTimeoutEvent, PaymentFailed, PaymentProcessed, PaymentProcessingRequested, PaymentRefundRequested,
+    ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
+};
+use application::pipeline::topology;
+use bus::{CorrelationId, DeadLetter, Envelope, Message, MessageId, TimerFired};
+use jiff::Timestamp;
+use orderwright_infrastructure::rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Naming, Parcel};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const ORDER: Uuid = Uuid::from_u128(0x0192_3f5e_8a40_7c11_9d2e_5b6a_7c8d_9e0f);
+const CAUSE: Uuid = Uuid::from_u128(0x0192_3f5e_8a41_8f00_b1c2_d3e4_f506_1728);
+const CONVERSATION: Uuid = Uuid::from_u128(0x0192_3f5e_8a3f_7000_8a9b_acbd_cedf_e0f1);
+const PRODUCT: Uuid = Uuid::from_u128(0x0191_0000_0000_7abc_8def_0123_4567_89ab);
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const SENT_AT: Timestamp = Timestamp::constant(1_731_580_200, 250_000_000);
+const RECEIVED_AT: Timestamp = Timestamp::constant(1_731_580_201, 0);
+
+fn codec() -> Codec {
+    let host = Host {
+        machine_name: "worker-1".into(),
+        process_name: "orderwright".into(),
+        process_id: 1,
+        assembly: "orderwright".into(),
+        assembly_version: "0.1.0".into(),
+        operating_system_version: "linux".into(),
+    };
+    Codec::new(Naming::new("Orderwright.Contracts"), "rabbitmq://broker/shop".into(), host)
+}
+
+/// One of each message.
+fn messages() -> Vec<Envelope> {
+    let order_id = ORDER;
+    let lines = || vec![Demand { product_id: PRODUCT, quantity: 2 }];
+    let amount = || Amount { minor: 4_990, currency: "EUR".into() };
+    let payment_token = || Some("tok_visa".to_owned());
+    let idempotency_key = || format!("charge-{ORDER}");
+    let tracking_number = || "TRK-000123".to_owned();
+    let customer_id = "ALFKI".to_owned();
+    let fired =
+        TimerFired { saga: ORDER, name: "stage".into(), generation: 2, due_at_us: SENT_AT.as_microsecond() };
+    vec![
+        written(&OrderCreatedEvent {
+            order_id,
+            customer_id,
+            total: amount(),
+            lines: lines(),
+            payment_token: payment_token(),
+        }),
+        written(&InventoryReservationRequested { order_id, lines: lines(), payment_token: payment_token() }),
+        written(&PaymentProcessingRequested {
+            order_id,
+            amount: amount(),
+            idempotency_key: idempotency_key(),
+            payment_token: payment_token(),
+        }),
+        written(&PaymentProcessed { order_id, amount: amount(), provider_reference: "ch_42".into() }),
+        written(&PaymentFailed { order_id, code: "card_declined".into() }),
+        written(&OrderShippingRequested { order_id, idempotency_key: idempotency_key() }),
+        written(&ShippingCompleted { order_id, tracking_number: tracking_number() }),
+        written(&ShipmentTrackingRequested { order_id, idempotency_key: idempotency_key() }),
+        written(&ShipmentCancellationRequested { order_id, idempotency_key: idempotency_key() }),
+        written(&PaymentRefundRequested { order_id, idempotency_key: idempotency_key() }),
+        written(&InventoryReserved { order_id }),
+        written(&InventoryReservationFailed { order_id, reason: "2 wanted, 1 available".into() }),
+        written(&OrderShippedEvent { order_id, tracking_number: tracking_number(), carrier: "swift".into() }),
+        written(&OrderDeliveredEvent { order_id }),
+        written(&OrderCancelledEvent { order_id, reason: "card_declined".into() }),
+        written(&OrderTimeoutEvent(fired)),
+    ]
+}
+
+fn written(message: &impl Message) -> Envelope {
+    let kind = message.kind();
+    Envelope {
+        id: MessageId(CAUSE).child(kind, 0),
+        kind: Arc::from(kind),
+        correlation_id: CorrelationId(ORDER),
+        causation_id: Some(MessageId(CAUSE)),
+        conversation_id: MessageId(CONVERSATION),
+        traceparent: Some(Arc::from(TRACE)),
+        sent_at: SENT_AT,
+        attempt: 0,
+        body: message.encode(),
+    }
+}
+
+fn dead_letter() -> DeadLetter {
+    let failed = messages().into_iter().find(|envelope| &*envelope.kind == "PaymentFailed");
+    let envelope = Envelope { attempt: 6, ..failed.unwrap() };
+    let reason = "message.decode failed: missing field `code` at line 1 column 58".to_owned();
+    DeadLetter { position: 7, queue: "payment-processed".into(), envelope, reason, died_at: RECEIVED_AT }
+}
+
+/// Every example: the name of its file, and what stands in it.
+fn examples() -> BTreeMap<String, String> {
+    let pretty = |parcel: Parcel| format!("{}\n", indented(std::str::from_utf8(&parcel.body).unwrap()));
+    let mut examples: BTreeMap<String, String> = messages()
+        .iter()
+        .map(|envelope| (envelope.kind.to_string(), pretty(codec().encode(envelope).unwrap())))
+        .collect();
+    examples.insert("Fault-PaymentFailed".into(), pretty(codec().encode_fault(&dead_letter()).unwrap()));
+    examples
+}
+
+/// JSON over several lines, its fields in their order; a value read and written again would sort them.
+fn indented(json: &str) -> String {
+    let (mut out, mut depth, mut in_text, mut is_escaped) = (String::new(), 0, false, false);
+    let mut letters = json.chars().peekable();
+    let new_line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
+    while let Some(letter) = letters.next() {
+        let is_empty = matches!(letters.peek(), Some('}' | ']'));
+        if in_text || letter == '"' {
+            in_text ^= letter == '"' && !is_escaped;
+            is_escaped = letter == '\\' && !is_escaped;
+            out.push(letter);
+            continue;
+        }
+        match letter {
+            '{' | '[' if is_empty => {
+                out.push(letter);
+                out.extend(letters.next());
+            }
+            '{' | '[' => {
+                out.push(letter);
+                depth += 1;
+                new_line(&mut out, depth);
+            }
+            '}' | ']' => {
+                depth -= 1;
+                new_line(&mut out, depth);
+                out.push(letter);
+            }
+            ',' => {
+                out.push(letter);
+                new_line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+fn docs() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+/// How the examples are written anew after a change that was meant: run these tests with this variable set.
+const REWRITE: &str = "ORDERWRIGHT_REWRITE_EXAMPLES";
+
+#[test]
+fn the_golden_files_show_each_message_as_it_is_written() {
+    let expected = examples();
+    let folder = docs().join("interop");
+    if std::env::var_os(REWRITE).is_some() {
+        for (name, text) in &expected {
+            fs::write(folder.join(format!("{name}.json")), text).unwrap();
+        }
+    }
+    let found: BTreeMap<String, String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>(),
+        "set {REWRITE}=1 if this is meant"
+    );
+    for (name, text) in &expected {
+        assert_eq!(&found[name], text, "{name}: set {REWRITE}=1 if this is meant");
+    }
+}
+
+#[test]
+fn the_document_shows_the_golden_files() {
+    const MARK: &str = "<!-- examples: written by a test -->\n";
+    let path = docs().join("interop.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, after) = text.split_once(MARK).expect("the document has its mark");
+    let sections = examples().into_iter().map(|(name, json)| format!("\n### {name}\n\n```json\n{json}```\n"));
+    let expected: String = sections.collect();
+    if std::env::var_os(REWRITE).is_some() {
+        fs::write(&path, format!("{before}{MARK}{expected}")).unwrap();
+        return;
+    }
+    assert!(after == expected, "docs/interop.md is behind; set {REWRITE}=1 if this is meant");
+}
+
+#[test]
+fn no_message_of_the_pipeline_is_without_an_example() {
+    let declared = include_str!("../../application/src/messages.rs").matches("\nmessage!(").count();
+    assert_eq!(messages().len(), declared + 1, "one of each, and the timer");
+    let names = examples();
+    for queue in topology().all_queues() {
+        for kind in topology().kinds(&queue) {
+            assert!(names.contains_key(kind), "{kind} of queue {queue}");
+        }
+    }
+}
+
+#[test]
+fn every_golden_file_is_read_back_as_the_message_that_it_shows() {
+    for sent in messages() {
+        let text = fs::read(docs().join(format!("interop/{}.json", sent.kind))).unwrap();
+        let read = codec().decode(&envelope_parcel(text), &[&sent.kind], RECEIVED_AT).unwrap();
+        let body = |envelope: &Envelope| serde_json::from_slice::<Value>(&envelope.body).unwrap();
+        assert_eq!(body(&read), body(&sent));
+        assert_eq!(Envelope { body: sent.body.clone(), ..read }, sent);
+    }
+}
+
+fn envelope_parcel(body: impl Into<Vec<u8>>) -> Parcel {
+    Parcel { content_type: MASSTRANSIT_JSON.into(), body: body.into(), ..Parcel::default() }
+}
+
+fn any_envelope() -> impl Strategy<Value = Envelope> {
+    let message = prop::sample::select(messages());
+    let ids: (_, _, _, _) = (any::<u128>(), any::<u128>(), any::<u128>(), any::<Option<u128>>());
+    let rest = (any::<bool>(), any::<u32>(), 0..253_402_207_200_000_000_i64);
+    let fields =
+        prop::collection::btree_map("[a-z][a-z0-9_]{0,9}", any::<(i64, String, Option<f64>)>(), 0..5);
+    (message, ids, rest, prop::option::of(fields)).prop_map(|(message, ids, rest, fields)| Envelope {
+        id: MessageId(Uuid::from_u128(ids.0)),
+        kind: message.kind,
+        correlation_id: CorrelationId(Uuid::from_u128(ids.1)),
+        causation_id: ids.3.map(|id| MessageId(Uuid::from_u128(id))),
+        conversation_id: MessageId(Uuid::from_u128(ids.2)),
+        traceparent: rest.0.then(|| Arc::from(TRACE)),
+        sent_at: Timestamp::from_microsecond(rest.2).unwrap(),
+        attempt: rest.1,
+        body: fields.map_or(message.body, |fields| serde_json::to_vec(&fields).unwrap().into()),
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back_as_it_was(sent in any_envelope()) {
+        let parcel = codec().encode(&sent).unwrap();
+        prop_assert_eq!(parcel.message_id.as_deref(), Some(&*sent.id.to_string()));
+        let read = codec().decode(&parcel, &["Other", &sent.kind], RECEIVED_AT).unwrap();
+        prop_assert_eq!(read, sent);
+    }
+
+    #[test]
+    fn whatever_bytes_come_reading_ends_in_a_message_or_a_reason(
+        body in prop_oneof![any::<Vec<u8>>(), "[{}\\[\\]\":,a-z0-9]{0,40}".prop_map(String::into_bytes)],
+        names in prop::collection::btree_map("cloudEvents:(specversion|type|id|time)|traceparent", "[a-z0-9.]{0,8}", 0..4),
+        content_type in prop_oneof![Just(MASSTRANSIT_JSON.to_owned()), Just("application/json".to_owned()), any::<String>()],
+    ) {
+        let parcel = Parcel { content_type, headers: names, body, ..Parcel::default() };
+        if let Err(error) = codec().decode(&parcel, &["K"], RECEIVED_AT) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+/// As a .NET service on MassTransit 8 writes it whose contract has no correlation id, and with a field that we do not know.
+fn foreign() -> Value {
+    json!({
+        "messageId": "3d2e0000-5d3f-0015-1f0b-08dc9c5b7a11",
+        "requestId": null,
+        "correlationId": null,
+        "conversationId": "3d2e0000-5d3f-0015-2a67-08dc9c5b7a11",
+        "initiatorId": null,
+        "sourceAddress": "rabbitmq://broker/shop/STOREFRONT_bus_xyz?temporary=true",
+        "destinationAddress": "rabbitmq://broker/shop/Orderwright.Contracts:ShippingCompleted",
+        "messageType": ["urn:message:Carrier.Messages:ParcelNews", "urn:message:Orderwright.Contracts:ShippingCompleted"],
+        "message": { "orderId": ORDER, "trackingNumber": "TRK-000123", "signedBy": "neighbour" },
+        "expirationTime": null,
+        "sentTime": "2024-11-14T10:30:00.1234567Z",
+        "headers": { "MT-Activity-Id": TRACE, "tenant": { "id": 5 } },
+        "host": { "machineName": "web-1", "processId": 1, "massTransitVersion": "8.2.5.0" }
+    })
+}
+
+fn read_foreign(envelope: &Value) -> Result<Envelope, String> {
+    let parcel = envelope_parcel(envelope.to_string());
+    let read = codec().decode(&parcel, &["ShippingCompleted"], RECEIVED_AT);
+    read.map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_envelope_of_a_dotnet_service_is_understood() {
+    let read = read_foreign(&foreign()).unwrap();
+    let expected = ShippingCompleted { order_id: ORDER, tracking_number: "TRK-000123".into() };
+    assert_eq!(ShippingCompleted::decode(&read.kind, &read.body).unwrap(), expected);
+    assert_eq!(read.correlation_id, CorrelationId(ORDER));
+    assert_eq!(read.traceparent.as_deref(), Some(TRACE));
+    assert_eq!(read.sent_at.to_string(), "2024-11-14T10:30:00.123456Z");
+    assert_ne!(read.conversation_id, read.id);
+    assert_eq!((read.attempt, read.causation_id), (0, None));
+}
+
+#[test]
+fn what_a_sender_leaves_out_has_a_meaning_or_is_asked_for() {
+    let mut envelope = foreign();
+    for name in ["conversationId", "sentTime", "headers", "host", "initiatorId", "correlationId"] {
+        envelope.as_object_mut().unwrap().remove(name);
+    }
+    let read = read_foreign(&envelope).unwrap();
+    assert_eq!((read.conversation_id, read.sent_at), (read.id, RECEIVED_AT));
+    envelope["message"] = json!({ "trackingNumber": "TRK" });
+    assert!(read_foreign(&envelope).unwrap_err().contains("orderId"));
+    envelope.as_object_mut().unwrap().remove("messageId");
+    assert!(read_foreign(&envelope).unwrap_err().contains("messageId"));
+    envelope["messageType"] = json!(["urn:message:Carrier.Messages:ParcelNews"]);
+    let refused = read_foreign(&envelope).unwrap_err();
+    assert!(refused.contains("ParcelNews") && refused.contains("ShippingCompleted"), "{refused}");
+}
+
+#[test]
+fn the_names_of_pascal_case_are_understood_too() {
+    let mut envelope = foreign();
+    envelope["message"] = json!({ "OrderId": ORDER, "TrackingNumber": "TRK" });
+    let read = read_foreign(&envelope).unwrap();
+    assert_eq!(ShippingCompleted::decode(&read.kind, &read.body).unwrap().tracking_number, "TRK");
+}
+
+fn event(prefix: &str, attributes: &[(&str, &str)], body: &Value) -> Parcel {
+    let usual = [
+        ("specversion", "1.0"),
+        ("source", "carrier/eu"),
+        ("type", "com.carrier.ShippingCompleted.v1"),
+        ("id", "evt-1"),
+    ];
+    let headers =
+        usual.iter().chain(attributes).map(|(name, value)| (format!("{prefix}{name}"), (*value).to_owned()));
+    Parcel {
+        content_type: "application/json; charset=utf-8".into(),
+        headers: headers.collect(),
+        body: body.to_string().into_bytes(),
+        ..Parcel::default()
+    }
+}
+
+fn read_event(parcel: &Parcel) -> Result<Envelope, String> {
+    codec().decode(parcel, &["ShippingCompleted"], RECEIVED_AT).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_cloud_event_in_binary_mode_is_understood_with_either_prefix() {
+    let body = json!({ "order_id": ORDER, "trackingNumber": "TRK" });
+    for prefix in ["cloudEvents:", "cloudEvents_"] {
+        let attributes =
+            [("time", "2024-11-14T10:30:00Z"), ("traceparent", TRACE), ("causationid", &CAUSE.to_string())];
+        let read = read_event(&event(prefix, &attributes, &body)).unwrap();
+        assert_eq!(ShippingCompleted::decode(&read.kind, &read.body).unwrap().tracking_number, "TRK");
+        assert_eq!(read.correlation_id, CorrelationId(ORDER));
+        assert_eq!(read.causation_id, Some(MessageId(CAUSE)));
+        assert_eq!(read.traceparent.as_deref(), Some(TRACE));
+        assert_eq!(read.sent_at.to_string(), "2024-11-14T10:30:00Z");
+    }
+}
+
+#[test]
+fn a_cloud_event_is_known_by_source_and_id_together() {
+    let body = json!({ "orderId": ORDER, "trackingNumber": "TRK" });
+    let id = |attributes: &[(&str, &str)]| read_event(&event("cloudEvents:", attributes, &body)).unwrap().id;
+    assert_eq!(id(&[]), id(&[("time", "2024-11-14T10:30:00Z")]));
+    assert_ne!(id(&[]), id(&[("id", "evt-2")]));
+    assert_ne!(id(&[]), id(&[("source", "carrier/us")]));
+    assert_eq!(id(&[("id", &CAUSE.to_string())]), MessageId(CAUSE));
+}
+
+#[test]
+fn a_cloud_event_that_cannot_be_read_says_why() {
+    let body = json!({ "orderId": ORDER, "trackingNumber": "TRK" });
+    let refused =
+        |attributes: &[(&str, &str)]| read_event(&event("cloudEvents:", attributes, &body)).unwrap_err();
+    assert!(refused(&[("specversion", "0.3")]).contains("send 1.0"));
+    assert!(refused(&[("type", "com.carrier.Lost")]).contains("com.carrier.Lost"));
+    let mut xml = event("cloudEvents:", &[], &body);
+    xml.content_type = "application/xml".into();
+    assert!(read_event(&xml).unwrap_err().contains("application/xml"));
+    assert!(
+        read_event(&Parcel { content_type: "text/plain".into(), ..Parcel::default() })
+            .unwrap_err()
+            .contains("CloudEvents")
+    );
+}

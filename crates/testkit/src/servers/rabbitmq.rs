@@ -1,0 +1,322 @@
+//! A private RabbitMQ node: on loopback, with ports, name, cookie, name server and data of its own, in a folder that goes with
+//! it. Its virtual hosts are made at its first start, because a tool that made one later would take seconds each time.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::guard::Guard;
+use super::programs::{self, RabbitMqPrograms};
+
+/// User and password of every virtual host here.
+const USER: &str = "orderwright";
+
+/// Virtual hosts that a node is born with.
+const VHOSTS: u32 = 24;
+
+/// How often a start is tried again while what is left of a killed node goes.
+const STARTS_MAX: u32 = 5;
+
+/// Lines of the node's log that are shown when it does not start.
+const LOG_LINES_MAX: usize = 30;
+
+/// A running node. It dies with this value.
+#[derive(Debug)]
+pub struct RabbitMq {
+    programs: RabbitMqPrograms,
+    folder: PathBuf,
+    name: String,
+    ports: Ports,
+    running: Option<Running>,
+    vhosts: AtomicU32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    amqp: u16,
+    distribution: u16,
+    name_server: u16,
+}
+
+/// The processes of a node. All are of the group that the name server leads.
+#[derive(Debug)]
+struct Running {
+    name_server: Child,
+    node: Child,
+    guard: Guard,
+}
+
+/// Tells the folders of one process apart.
+static FOLDERS: AtomicU32 = AtomicU32::new(0);
+
+impl RabbitMq {
+    /// Starts a fresh node. Takes some seconds.
+    ///
+    /// # Errors
+    /// Says what to install if there are no programs; otherwise what the node said.
+    pub fn start() -> Result<Self> {
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("orderwright-rabbitmq-{}-{number}", std::process::id());
+        let mut node = Self {
+            programs: programs::rabbitmq()?,
+            folder: std::env::temp_dir().join(&name),
+            name,
+            ports: Ports::free()?,
+            running: None,
+            vhosts: AtomicU32::new(0),
+        };
+        node.prepare()?;
+        node.restart()?;
+        Ok(node)
+    }
+
+    /// The address of a virtual host that no other test has.
+    ///
+    /// # Errors
+    /// When there are no more of them.
+    pub fn vhost(&self) -> Result<String> {
+        let number = self.vhosts.fetch_add(1, Ordering::Relaxed);
+        ensure!(number < VHOSTS, "a node has {VHOSTS} virtual hosts; start another one");
+        Ok(self.address(number))
+    }
+
+    /// The port on which it listens, on loopback.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.ports.amqp
+    }
+
+    /// The ids of its processes: the name server, and whatever shares its group.
+    #[must_use]
+    pub fn pids(&self) -> BTreeSet<u32> {
+        let Some(running) = &self.running else { return BTreeSet::new() };
+        members(running.name_server.id())
+    }
+
+    /// Kills every process of the node at once, as a loss of power would.
+    pub fn kill9(&mut self) {
+        let Some(Running { mut name_server, mut node, guard }) = self.running.take() else { return };
+        drop(guard);
+        signal_group(name_server.id(), "KILL");
+        let _ = node.wait();
+        let _ = name_server.wait();
+    }
+
+    /// Stops every process of the node where it stands: connections stay open and nothing answers.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a frozen node go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        if let Some(running) = &self.running {
+            signal_group(running.name_server.id(), signal);
+        }
+    }
+
+    /// Starts the node again on the same data and ports.
+    ///
+    /// # Errors
+    /// What the node said.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill9();
+        let mut log = Vec::new();
+        for _ in 0..STARTS_MAX {
+            match self.try_start()? {
+                Ok(running) => {
+                    self.running = Some(running);
+                    return Ok(());
+                }
+                Err(said) => log = said,
+            }
+        }
+        bail!("the RabbitMQ node does not start:\n{}", log.join("\n"))
+    }
+
+    fn address(&self, number: u32) -> String {
+        format!("amqp://{USER}:{USER}@127.0.0.1:{}/test_{number}", self.ports.amqp)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        for part in ["home", "log", "data"] {
+            fs::create_dir_all(self.folder.join(part)).context("making the node's folder")?;
+        }
+        let cookie = self.folder.join("home/.erlang.cookie");
+        self.write("home/.erlang.cookie", &self.name.to_uppercase())?;
+        fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400)).context("closing the cookie")?;
+        self.write("plugins", "[].\n")?;
+        self.write("environment", "")?;
+        self.write("definitions.json", &definitions())?;
+        self.write("rabbitmq.conf", &self.settings())
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        fs::write(self.folder.join(name), text).with_context(|| format!("writing the node's file {name}"))
+    }
+
+    fn settings(&self) -> String {
+        format!(
+            "listeners.tcp.1 = 127.0.0.1:{}\n\
+             load_definitions = {}\n\
+             loopback_users = none\n\
+             log.file = false\n\
+             log.console = true\n\
+             log.console.level = info\n\
+             disk_free_limit.absolute = 10MB\n",
+            self.ports.amqp,
+            self.folder.join("definitions.json").display(),
+        )
+    }
+
+    /// Starts the processes and waits for the node's word that it is ready; or for its end, with what it said.
+    fn try_start(&self) -> Result<Result<Running, Vec<String>>> {
+        let name_server = self.name_server().spawn().context("starting epmd")?;
+        let guard = Guard::over_group(name_server.id(), &self.folder)?;
+        let node = self.node(name_server.id()).spawn().context("starting rabbitmq-server");
+        let mut running = match node {
+            Ok(node) => Running { name_server, node, guard },
+            Err(error) => {
+                signal_group(name_server.id(), "KILL");
+                return Err(error);
+            }
+        };
+        let log = running.node.stdout.take().context("the node's log is piped")?;
+        match await_ready(log) {
+            Ok(()) => Ok(Ok(running)),
+            Err(said) => {
+                signal_group(running.name_server.id(), "KILL");
+                let _ = running.node.wait();
+                let _ = running.name_server.wait();
+                Ok(Err(said))
+            }
+        }
+    }
+
+    fn name_server(&self) -> Command {
+        let mut epmd = Command::new(&self.programs.epmd);
+        epmd.args(["-port", &self.ports.name_server.to_string(), "-address", "127.0.0.1"]);
+        epmd.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        epmd
+    }
+
+    fn node(&self, group: u32) -> Command {
+        let mut server = Command::new(&self.programs.server);
+        let in_folder = |name: &str| self.folder.join(name);
+        server
+            .current_dir(&self.folder)
+            .env("HOME", in_folder("home"))
+            .env("LC_ALL", "C.UTF-8")
+            .env("ERL_EPMD_PORT", self.ports.name_server.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_CONF_ENV_FILE", in_folder("environment"))
+            .env("RABBITMQ_NODENAME", format!("{}@localhost", self.name))
+            .env("RABBITMQ_CONFIG_FILE", in_folder("rabbitmq.conf"))
+            .env("RABBITMQ_MNESIA_BASE", in_folder("data"))
+            .env("RABBITMQ_LOG_BASE", in_folder("log"))
+            .env("RABBITMQ_LOGS", "-")
+            .env("RABBITMQ_PID_FILE", in_folder("pid"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", in_folder("plugins"))
+            .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
+        let group = i32::try_from(group).unwrap_or_default();
+        server.process_group(group).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        server
+    }
+}
+
+impl Drop for RabbitMq {
+    fn drop(&mut self) {
+        self.kill9();
+        // What a dying process is still writing may appear again once.
+        for _ in 0..3 {
+            if fs::remove_dir_all(&self.folder).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+impl Ports {
+    /// Three that are free, all held until the last is found.
+    fn free() -> Result<Self> {
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?);
+        }
+        let port = |at: usize| -> Result<u16> {
+            let listener: &TcpListener = &held[at];
+            Ok(listener.local_addr().context("asking for the port found")?.port())
+        };
+        Ok(Self { amqp: port(0)?, distribution: port(1)?, name_server: port(2)? })
+    }
+}
+
+/// The user and the virtual hosts that a node is born with.
+fn definitions() -> String {
+    let names: Vec<String> = (0..VHOSTS).map(|number| format!("test_{number}")).collect();
+    let vhosts: Vec<_> = names.iter().map(|name| serde_json::json!({ "name": name })).collect();
+    let all = |name: &String| serde_json::json!({ "user": USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*" });
+    serde_json::json!({
+        "users": [{ "name": USER, "password": USER, "tags": "administrator" }],
+        "vhosts": vhosts,
+        "permissions": names.iter().map(all).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+/// Reads the node's log until it says that it is ready. A log that nobody reads later would stop the node when the pipe is
+/// full, so somebody goes on reading.
+fn await_ready(log: ChildStdout) -> std::result::Result<(), Vec<String>> {
+    let mut lines = BufReader::new(log);
+    let mut said = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        if !lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            said.drain(..said.len().saturating_sub(LOG_LINES_MAX));
+            return Err(said);
+        }
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let is_ready = line.contains("Server startup complete");
+        said.push(line);
+        if is_ready {
+            std::thread::spawn(move || {
+                let mut line = Vec::new();
+                while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                    line.clear();
+                }
+            });
+            return Ok(());
+        }
+    }
+}
+
+fn signal_group(leader: u32, signal: &str) {
+    let _ =
+        Command::new("kill").args(["-s", signal, "--", &format!("-{leader}")]).stderr(Stdio::null()).status();
+}
+
+/// The processes whose group is `leader`.
+fn members(leader: u32) -> BTreeSet<u32> {
+    let Ok(processes) = fs::read_dir("/proc") else { return BTreeSet::new() };
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| group_of(*pid) == Some(leader)).collect()
+}
+
+/// The fifth field of a process's `stat`, counted from behind the name, which may hold anything.
+fn group_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(2)?.parse().ok()
+}
