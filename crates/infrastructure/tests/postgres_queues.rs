@@ -1,8 +1,6 @@
 //! The database as broker for several processes: each delivery goes to one of them, comes again if that one dies, and is
 //! settled by nobody else.
 
-#![cfg(feature = "postgres")]
-
 mod postgres_stage;
 
 use std::collections::BTreeSet;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use application::pipeline::Context;
 use application::ports::{LowOnly, Readers};
 use bus::{Fault, Stop, Supervisor};
-use infrastructure::sqlite::{Retention, SqliteStore};
+use infrastructure::sqlite::Retention;
 
+use crate::any_store::{AnyStore, Upkeep};
 use crate::config::Config;
 
 /// How often the stock is looked at.
@@ -29,17 +30,19 @@ const TIDY_ROWS_MAX: usize = 2_000;
 const LOOK_MAX: usize = 1_000;
 
 /// Starts them all.
-pub fn start(supervisor: &mut Supervisor, store: &SqliteStore, context: &Arc<Context>, config: &Config) {
-    let monitoring = InventoryMonitoringService { readers: store.clone(), context: Arc::clone(context) };
+pub fn start(supervisor: &mut Supervisor, store: &AnyStore, context: &Arc<Context>, config: &Config) {
+    let monitoring =
+        InventoryMonitoringService { readers: Arc::clone(&store.readers), context: Arc::clone(context) };
     run(supervisor, "inventory-monitoring-service", Arc::new(monitoring), InventoryMonitoringService::run);
-    let collection = MetricsCollectionService { readers: store.clone() };
+    let collection = MetricsCollectionService { readers: Arc::clone(&store.readers) };
     run(supervisor, "metrics-collection-service", Arc::new(collection), MetricsCollectionService::run);
     let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3_600));
     let kept = Retention {
         idempotency: hours(config.retention.idempotency_hours),
         inbox: hours(config.retention.inbox_hours),
     };
-    let housekeeping = HousekeepingService { store: store.clone(), context: Arc::clone(context), kept };
+    let housekeeping =
+        HousekeepingService { upkeep: Arc::clone(&store.upkeep), context: Arc::clone(context), kept };
     run(supervisor, "housekeeping-service", Arc::new(housekeeping), HousekeepingService::run);
 }
 
@@ -53,7 +56,7 @@ where
 
 /// Tells when stock runs low, once per product and shortage, and checks that the books agree.
 pub struct InventoryMonitoringService {
-    readers: SqliteStore,
+    readers: Arc<dyn Readers>,
     context: Arc<Context>,
 }
 
@@ -99,7 +102,7 @@ impl InventoryMonitoringService {
 
 /// Collects the counts of the service and logs them.
 pub struct MetricsCollectionService {
-    readers: SqliteStore,
+    readers: Arc<dyn Readers>,
 }
 
 impl MetricsCollectionService {
@@ -124,7 +127,7 @@ impl MetricsCollectionService {
 
 /// Removes what has served its time, in bounded steps.
 pub struct HousekeepingService {
-    store: SqliteStore,
+    upkeep: Arc<dyn Upkeep>,
     context: Arc<Context>,
     kept: Retention,
 }
@@ -133,7 +136,7 @@ impl HousekeepingService {
     async fn run(self: Arc<Self>, stop: Stop) {
         while !stop.is_stopped() {
             let swept =
-                self.store.housekeeping_step(self.context.clock.now(), self.kept, TIDY_ROWS_MAX).await;
+                self.upkeep.housekeeping_step(self.context.clock.now(), self.kept, TIDY_ROWS_MAX).await;
             let pause = match swept {
                 Ok(swept) if swept.inbox.max(swept.idempotency) >= TIDY_ROWS_MAX => {
                     Duration::from_millis(100)

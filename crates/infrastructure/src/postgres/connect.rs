@@ -15,6 +15,16 @@ use super::Routing;
 /// The oldest release that has everything asked for here.
 const VERSION_MIN: i32 = 15;
 
+/// What a process does on a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// It takes messages and works on them; others count on it.
+    #[default]
+    Worker,
+    /// It looks, or leaves something for the workers, and takes no messages; nobody counts on it.
+    Visitor,
+}
+
 /// How to use a server.
 #[derive(Clone)]
 pub struct PostgresOptions {
@@ -26,6 +36,8 @@ pub struct PostgresOptions {
     pub clock: Arc<dyn Clock>,
     /// The name of this run of this process; no other may have it.
     pub instance: Uuid,
+    /// What this process does there.
+    pub presence: Presence,
     /// Connections for units of work.
     pub pool_max: usize,
     /// Connections for reading.
@@ -52,6 +64,7 @@ impl PostgresOptions {
             routing,
             clock,
             instance,
+            presence: Presence::default(),
             pool_max: 16,
             readers_max: 4,
             connect_limit: Duration::from_secs(5),
