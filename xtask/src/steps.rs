@@ -16,8 +16,12 @@ pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint];
 /// Steps that take minutes; `--quick` leaves them out.
 pub(crate) const LONG: &[Step] = &[
     Step::Simulation(Simulation { seeds: 1_000, from: 0, release: false }),
-    Step::Chaos(Chaos { kills: Some(8), seconds: Some(240), orders: Some(600), release: false }),
+    Step::Chaos(Chaos { postgres: false, ..SHORT }),
+    Step::Chaos(Chaos { postgres: true, ..SHORT }),
 ];
+
+const SHORT: Chaos =
+    Chaos { postgres: false, kills: Some(8), seconds: Some(240), orders: Some(600), release: false };
 
 /// The test runner comes last: its summaries end the output.
 pub(crate) const LAST: &[Step] = &[Step::Tests];
@@ -52,7 +56,10 @@ pub(crate) struct Simulation {
 /// How hard to shake the real program; what is not given is the chaos program's own choice.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chaos {
-    /// How many times the program is killed.
+    /// Two workers on a PostgreSQL server of its own, which is killed as well.
+    #[arg(long)]
+    pub(crate) postgres: bool,
+    /// How many times something is killed.
     #[arg(long)]
     pub(crate) kills: Option<u32>,
     /// How long it is shaken, in seconds.
@@ -142,6 +149,7 @@ fn shake(root: &Path, chaos: &Chaos) -> Result<Ran> {
     }
     let program = cargo::program_path(profile, "orderwright")?;
     let mut args = vec!["--orderwright".to_owned(), program];
+    args.extend(chaos.postgres.then(|| "--postgres".to_owned()));
     for (flag, value) in [("--kills", chaos.kills), ("--seconds", chaos.seconds), ("--orders", chaos.orders)]
     {
         args.extend(value.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
@@ -162,7 +170,8 @@ impl Step {
             Step::Lint => "lint",
             Step::Documentation => "documentation",
             Step::Simulation(_) => "simulation",
-            Step::Chaos(_) => "chaos",
+            Step::Chaos(Chaos { postgres: false, .. }) => "chaos",
+            Step::Chaos(Chaos { postgres: true, .. }) => "chaos on PostgreSQL",
             Step::Bench(_) => "bench",
             Step::Tests => "tests",
         }

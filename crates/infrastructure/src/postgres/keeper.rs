@@ -97,8 +97,8 @@ impl Keeper {
             due: Due::now(),
             suspects: HashSet::new(),
         };
-        let client = keeper.connect().await.map_err(|error| connect::explain(&keeper.config, error))?;
-        keeper.beat(shared, &client).await.map_err(ConnectError::unusable)?;
+        let client = keeper.connect().await.map_err(|error| connect::explain(&keeper.config, &error))?;
+        keeper.beat(shared, &client).await.map_err(|fault| connect::explain_any(&keeper.config, &fault))?;
         Ok(tokio::spawn(async move { keeper.run(client).await }))
     }
 

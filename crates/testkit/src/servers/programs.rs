@@ -62,7 +62,7 @@ fn find() -> Option<PathBuf> {
 }
 
 fn is_complete(folder: &Path) -> bool {
-    ["postgres", "initdb", "pg_ctl", "createdb"].iter().all(|program| folder.join(program).exists())
+    ["postgres", "initdb", "pg_ctl", "createdb", "psql"].iter().all(|program| folder.join(program).exists())
 }
 
 /// The folders that a pattern with one `*` stands for, latest release first.

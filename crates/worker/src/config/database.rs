@@ -76,7 +76,11 @@ impl Serialize for DatabaseAddress {
 /// `scheme://user:password@…`. The last `@` counts, so that none of a password shows that was not escaped.
 fn without_user_password(address: &str) -> String {
     let hidden = || {
-        let user = address.find("://")? + 3;
+        let user = match address.find("://") {
+            Some(scheme) => scheme + 3,
+            // As if a slash had been forgotten.
+            None => address.find(':')? + 1,
+        };
         let at = user + address[user..].rfind('@')?;
         let colon = user + address[user..at].find(':')?;
         Some(format!("{}:{STARS}{}", &address[..colon], &address[at..]))
@@ -109,6 +113,7 @@ mod tests {
             ),
             ("postgres://me@host/db?sslmode=prefer", "postgres://me@host/db?sslmode=prefer"),
             ("oracle://me:pass-word@host", "oracle://me:******@host"),
+            ("postgres:/me:pass-word@host/db", "postgres:/me:******@host/db"),
             ("data/orders.db", "data/orders.db"),
         ] {
             let address = DatabaseAddress::from(written);
