@@ -13,6 +13,9 @@ use crate::tidy;
 /// Steps that find most mistakes soonest.
 pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint];
 
+/// The servers that the tests start for themselves are there; without them no test of theirs would say so half as well.
+pub(crate) const NEEDED: &[Step] = &[Step::Servers];
+
 /// Steps that take minutes; `--quick` leaves them out.
 pub(crate) const LONG: &[Step] = &[
     Step::Simulation(Simulation { seeds: 1_000, from: 0, release: false }),
@@ -33,6 +36,7 @@ pub(crate) enum Step {
     Format,
     Lint,
     Documentation,
+    Servers,
     Simulation(Simulation),
     Chaos(Chaos),
     Bench(Vec<String>),
@@ -109,6 +113,7 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
             cargo(root, ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
         }
         Step::Documentation => cargo::document(root),
+        Step::Servers => servers(root),
         Step::Simulation(simulation) => simulate(root, simulation),
         Step::Chaos(chaos) => shake(root, chaos),
         Step::Bench(args) => bench(root, args),
@@ -130,6 +135,13 @@ fn report(step: &Step, ran: Ran, started: Instant) {
         Ran::Well => println!("    {}: well, {seconds:.1} s", step.name()),
         Ran::Badly => println!("    {}: FAILED after {seconds:.1} s", step.name()),
     }
+}
+
+fn servers(root: &Path) -> Result<Ran> {
+    if cargo::build_programs(root, Profile::Dev)? == Ran::Badly {
+        return Ok(Ran::Badly);
+    }
+    cargo::run_program::<&str>(root, Profile::Dev, "servers", &[])
 }
 
 fn simulate(root: &Path, simulation: &Simulation) -> Result<Ran> {
@@ -169,6 +181,7 @@ impl Step {
             Step::Format => "format",
             Step::Lint => "lint",
             Step::Documentation => "documentation",
+            Step::Servers => "servers",
             Step::Simulation(_) => "simulation",
             Step::Chaos(Chaos { postgres: false, .. }) => "chaos",
             Step::Chaos(Chaos { postgres: true, .. }) => "chaos on PostgreSQL",
