@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bus::{Disposition, Relay, Store, Transport, Verdict};
 use jiff::SignedDuration;
-use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
+use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Presence, Routing};
 use postgres_stage::*;
 
 fn later(seconds: i64) -> jiff::Timestamp {
@@ -171,4 +171,33 @@ async fn relays_of_two_processes_send_each_message_once() {
     }
     let received: BTreeSet<_> = numbers(&receive(feed.as_mut(), 700).await).into_iter().collect();
     assert_eq!((received.len(), sent), (700, 700));
+}
+
+#[tokio::test]
+async fn of_several_workers_one_is_the_eldest_until_it_goes_and_visitors_do_not_count() {
+    let address = database();
+    let visitor = PostgresOptions { presence: Presence::Visitor, ..options(&clock(), 1) };
+    let visitor = PostgresStore::connect(&address, visitor).await.unwrap();
+    assert_eq!(visitor.other_workers().await.unwrap(), 0);
+    let (one, two) = (store_over(&address, 2).await, store_over(&address, 3).await);
+    assert_eq!(visitor.other_workers().await.unwrap(), 2);
+    assert_eq!((one.other_workers().await.unwrap(), two.other_workers().await.unwrap()), (1, 1));
+    let eldest = [one.is_eldest().await.unwrap(), two.is_eldest().await.unwrap()];
+    assert_eq!(eldest.iter().filter(|is_eldest| **is_eldest).count(), 1);
+    let (going, staying) = if eldest[0] { (one, two) } else { (two, one) };
+    going.close().await;
+    assert!(staying.is_eldest().await.unwrap());
+    assert_eq!(visitor.other_workers().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_a_visitor_leaves_wakes_the_worker() {
+    let address = database();
+    let worker = store_over(&address, 1).await;
+    let mut feed = worker.subscribe("q").await.unwrap();
+    let visitor = PostgresOptions { presence: Presence::Visitor, ..options(&clock(), 2) };
+    let visitor = PostgresStore::connect(&address, visitor).await.unwrap();
+    publish(&visitor, vec![message(1)]).await;
+    visitor.close().await;
+    assert_eq!(numbers(&receive(feed.as_mut(), 1).await), [1]);
 }

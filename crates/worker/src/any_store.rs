@@ -59,6 +59,12 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Those of the store.
     async fn other_workers(&self) -> Result<usize, Fault>;
 
+    /// Whether what only one of the processes need do is this one's to do.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn is_eldest(&self) -> Result<bool, Fault>;
+
     /// Gives up what this process has claimed, so that no other waits for it. Nothing is done with the store afterwards.
     async fn close(&self);
 }
@@ -123,6 +129,10 @@ impl Upkeep for SqliteStore {
         Ok(0)
     }
 
+    async fn is_eldest(&self) -> Result<bool, Fault> {
+        Ok(true)
+    }
+
     async fn close(&self) {}
 }
 
@@ -138,6 +148,10 @@ impl Upkeep for PostgresStore {
 
     async fn other_workers(&self) -> Result<usize, Fault> {
         Self::other_workers(self).await
+    }
+
+    async fn is_eldest(&self) -> Result<bool, Fault> {
+        Self::is_eldest(self).await
     }
 
     async fn close(&self) {

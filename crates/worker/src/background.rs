@@ -31,8 +31,7 @@ const LOOK_MAX: usize = 1_000;
 
 /// Starts them all.
 pub fn start(supervisor: &mut Supervisor, store: &AnyStore, context: &Arc<Context>, config: &Config) {
-    let monitoring =
-        InventoryMonitoringService { readers: Arc::clone(&store.readers), context: Arc::clone(context) };
+    let monitoring = InventoryMonitoringService { store: store.clone(), context: Arc::clone(context) };
     run(supervisor, "inventory-monitoring-service", Arc::new(monitoring), InventoryMonitoringService::run);
     let collection = MetricsCollectionService { readers: Arc::clone(&store.readers) };
     run(supervisor, "metrics-collection-service", Arc::new(collection), MetricsCollectionService::run);
@@ -54,9 +53,10 @@ where
     supervisor.run(name, move |stop| start(Arc::clone(&service), stop));
 }
 
-/// Tells when stock runs low, once per product and shortage, and checks that the books agree.
+/// Tells when stock runs low, once per product and shortage, and checks that the books agree. Of several workers the eldest
+/// does so for all.
 pub struct InventoryMonitoringService {
-    readers: Arc<dyn Readers>,
+    store: AnyStore,
     context: Arc<Context>,
 }
 
@@ -65,22 +65,28 @@ impl InventoryMonitoringService {
         let mut known_low = BTreeSet::new();
         let mut since_check = BOOKS_CHECK;
         while !stop.is_stopped() {
-            if let Err(fault) = self.look(&mut known_low).await {
-                tracing::warn!(%fault, "the stock cannot be looked at");
-            }
             since_check += STOCK_LOOK;
-            if since_check >= BOOKS_CHECK {
-                since_check = Duration::ZERO;
-                if let Err(fault) = self.check().await {
-                    tracing::warn!(%fault, "the books cannot be checked");
-                }
+            if let Err(fault) = self.step(&mut known_low, &mut since_check).await {
+                tracing::warn!(%fault, "stock and books cannot be looked at");
             }
             stop.sleep(STOCK_LOOK).await;
         }
     }
 
+    async fn step(&self, known_low: &mut BTreeSet<String>, since_check: &mut Duration) -> Result<(), Fault> {
+        if !self.store.upkeep.is_eldest().await? {
+            return Ok(());
+        }
+        self.look(known_low).await?;
+        if *since_check >= BOOKS_CHECK {
+            *since_check = Duration::ZERO;
+            self.check().await?;
+        }
+        Ok(())
+    }
+
     async fn look(&self, known_low: &mut BTreeSet<String>) -> Result<(), Fault> {
-        let page = self.readers.inventory_levels(LowOnly::Yes, None, LOOK_MAX).await?;
+        let page = self.store.readers.inventory_levels(LowOnly::Yes, None, LOOK_MAX).await?;
         let low: BTreeSet<String> = page.items.iter().map(|level| level.sku.clone()).collect();
         for level in page.items.iter().filter(|level| !known_low.contains(&level.sku)) {
             let (sku, available, reorder_level) = (&level.sku, level.available, level.reorder_level);
@@ -91,7 +97,7 @@ impl InventoryMonitoringService {
     }
 
     async fn check(&self) -> Result<(), Fault> {
-        let broken = self.readers.broken_invariants(self.context.clock.now(), LOOK_MAX).await?;
+        let broken = self.store.readers.broken_invariants(self.context.clock.now(), LOOK_MAX).await?;
         for mistake in broken {
             let (invariant, subject, detail) = (mistake.invariant, mistake.subject, mistake.detail);
             tracing::error!(invariant, subject, detail, "an invariant is broken");

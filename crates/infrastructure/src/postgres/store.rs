@@ -121,6 +121,20 @@ impl PostgresStore {
         Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or(0))
     }
 
+    /// Whether no other living process has worked here for longer: what only one of them need do is this one's to do.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn is_eldest(&self) -> Result<bool, Fault> {
+        let Shared { clock, instance, .. } = &*self.shared;
+        let connection = self.reader("instances.eldest").await?;
+        let eldest = "select instance_id = $2 from instances where alive_until >= $1
+             order by started_at, instance_id limit 1";
+        let row = connection.query_opt(eldest, &[&clock.now().as_microsecond(), instance]).await;
+        let row = row.map_err(fault("instances.eldest", Taken::GiveUp))?;
+        Ok(row.is_none_or(|row| row.get(0)))
+    }
+
     /// Told whenever a message is on its way to a broker.
     #[must_use]
     pub fn outgoing(&self) -> Arc<Notify> {
