@@ -27,7 +27,7 @@ pub struct Plan {
     pub program: PathBuf,
     /// What it stores its orders in.
     pub engine: Engine,
-    /// How often something is killed.
+    /// How often something is killed or made to stop.
     pub kills: u32,
     /// Give up after this long.
     pub limit: Duration,
@@ -61,6 +61,9 @@ impl Engine {
 
 /// Of so many kills one is the server's.
 const SERVER_ONE_IN: u32 = 4;
+
+/// One worker in so many is asked to stop, and not killed.
+const POLITE_ONE_IN: u32 = 4;
 
 /// Products for sale; the first few are scarce, so that some orders run short.
 const PRODUCTS: u32 = 20;
@@ -119,8 +122,11 @@ async fn kill_and_restart(plan: &Plan, processes: &mut Processes, deadline: Inst
         if plan.engine != Engine::Sqlite && kill % SERVER_ONE_IN == 0 {
             processes.kill_server_and_restart()?;
         } else {
-            let victim = random.random_range(0..plan.engine.workers());
-            processes.kill_worker_and_restart(victim).await?;
+            let chosen = random.random_range(0..plan.engine.workers());
+            match random.random_range(0..POLITE_ONE_IN) {
+                0 => processes.stop_worker_and_restart(chosen).await?,
+                _ => processes.kill_worker_and_restart(chosen).await?,
+            }
         }
         if kill % 10 == 0 || kill == plan.kills {
             println!("killed {kill} of {} times", plan.kills);

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -15,6 +15,9 @@ use crate::servers::{Durability, Postgres};
 
 /// How long a process may take to get ready.
 const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a worker may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// Stage limits short enough that every timeout happens within a run.
 const CONFIG: &str = "
@@ -77,6 +80,15 @@ impl Drop for Folder {
 pub(super) struct Kills {
     pub(super) workers: u32,
     pub(super) server: u32,
+    /// Workers that were asked to stop, and did.
+    pub(super) stopped: u32,
+}
+
+impl Kills {
+    /// All of them.
+    pub(super) const fn all(self) -> u32 {
+        self.workers + self.server + self.stopped
+    }
 }
 
 /// All processes, killed when dropped.
@@ -138,6 +150,21 @@ impl Processes {
         let worker = &mut self.workers[victim];
         worker.process.kill().await?;
         self.kills.workers += 1;
+        worker.process = spawn(&self.program, &worker.args, &worker.log).await?;
+        Ok(())
+    }
+
+    /// A polite stop in the middle of everything, as for an upgrade, and a new life on the same rows.
+    pub(super) async fn stop_worker_and_restart(&mut self, chosen: usize) -> Result<()> {
+        self.nobody_fell()?;
+        let worker = &mut self.workers[chosen];
+        let pid = worker.process.id().context("a worker that has not fallen has an id")?;
+        let told = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        ensure!(told.success(), "worker {chosen} cannot be told to stop");
+        let ended = tokio::time::timeout(STOP_LIMIT, worker.process.wait()).await;
+        let ended = ended.context("a worker did not stop in time")??;
+        ensure!(ended.success(), "a worker that was told to stop ended with {ended}");
+        self.kills.stopped += 1;
         worker.process = spawn(&self.program, &worker.args, &worker.log).await?;
         Ok(())
     }

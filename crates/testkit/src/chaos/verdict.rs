@@ -63,7 +63,7 @@ impl Verdict {
     /// Whether everything is as it must be.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.problems.is_empty() && self.kills.workers + self.kills.server >= self.kills_planned
+        self.problems.is_empty() && self.kills.all() >= self.kills_planned
     }
 
     fn every_order_has_an_end(
@@ -198,8 +198,8 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "killed under load: a worker {} times, the database server {}; {} orders accepted, {} charges made",
-            self.kills.workers, self.kills.server, self.accepted, self.charges
+            "killed under load: a worker {} times, the database server {}; a worker was told to stop {} times; {} orders accepted, {} charges made",
+            self.kills.workers, self.kills.server, self.kills.stopped, self.accepted, self.charges
         )?;
         for (outcome, count) in &self.outcomes {
             writeln!(f, "  {count:>6} {outcome}")?;
