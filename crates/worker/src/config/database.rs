@@ -32,7 +32,8 @@ impl DatabaseAddress {
             return Some(Place::Postgres(self.0.clone()));
         }
         let path = self.0.strip_prefix("sqlite:").unwrap_or(&self.0);
-        let known = !path.is_empty() && !path.contains("://") && !path.starts_with("postgres");
+        let mistyped = ["postgres:", "postgresql:"].iter().any(|scheme| path.starts_with(scheme));
+        let known = !path.is_empty() && !path.contains("://") && !mistyped;
         known.then(|| Place::File(PathBuf::from(path)))
     }
 
@@ -127,8 +128,8 @@ mod tests {
         let is_server = |text: &str| matches!(DatabaseAddress::from(text).place(), Some(Place::Postgres(_)));
         let is_file = |text: &str| matches!(DatabaseAddress::from(text).place(), Some(Place::File(_)));
         assert!(["postgres://h/d", "postgresql://h/d"].iter().all(|text| is_server(text)));
-        assert!(["o.db", "sqlite:o.db", "/a/b c.db", "sqlite:postgres"].iter().any(|text| is_file(text)));
-        for nothing in ["", "sqlite:", "mysql://h/d", "postgres:/h/d", "postgres"] {
+        assert!(["o.db", "sqlite:o.db", "/a/b c.db", "postgres.db"].iter().all(|text| is_file(text)));
+        for nothing in ["", "sqlite:", "mysql://h/d", "postgres:/h/d", "postgresql:h"] {
             assert!(DatabaseAddress::from(nothing).place().is_none(), "{nothing}");
         }
     }
