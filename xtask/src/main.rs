@@ -33,7 +33,7 @@ enum Task {
     Tidy,
     /// The whole pipeline in virtual time, one seeded world after the other.
     Simulate(Simulation),
-    /// The real program under load, killed and restarted.
+    /// The real program under load, killed and restarted; with `--postgres` several workers and their server.
     Chaos(Chaos),
     /// Measures the release build: everything after `bench` goes to `orderwright bench`.
     Bench(BenchArgs),
@@ -78,7 +78,7 @@ fn run(task: Task) -> Result<Ran> {
 
 fn test_steps(args: &TestArgs, more: &[Step]) -> Vec<Step> {
     let long = if args.quick { &[] } else { steps::LONG };
-    [steps::FAST, more, long, steps::LAST].concat()
+    [steps::FAST, more, steps::NEEDED, long, steps::LAST].concat()
 }
 
 fn workspace_root() -> Result<PathBuf> {

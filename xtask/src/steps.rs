@@ -13,11 +13,18 @@ use crate::tidy;
 /// Steps that find most mistakes soonest.
 pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint];
 
+/// The servers that the tests start for themselves are there; without them no test of theirs would say so half as well.
+pub(crate) const NEEDED: &[Step] = &[Step::Servers];
+
 /// Steps that take minutes; `--quick` leaves them out.
 pub(crate) const LONG: &[Step] = &[
     Step::Simulation(Simulation { seeds: 1_000, from: 0, release: false }),
-    Step::Chaos(Chaos { kills: Some(8), seconds: Some(240), orders: Some(600), release: false }),
+    Step::Chaos(Chaos { postgres: false, ..SHORT }),
+    Step::Chaos(Chaos { postgres: true, ..SHORT }),
 ];
+
+const SHORT: Chaos =
+    Chaos { postgres: false, kills: Some(8), seconds: Some(240), orders: Some(600), release: false };
 
 /// The test runner comes last: its summaries end the output.
 pub(crate) const LAST: &[Step] = &[Step::Tests];
@@ -29,6 +36,7 @@ pub(crate) enum Step {
     Format,
     Lint,
     Documentation,
+    Servers,
     Simulation(Simulation),
     Chaos(Chaos),
     Bench(Vec<String>),
@@ -52,7 +60,10 @@ pub(crate) struct Simulation {
 /// How hard to shake the real program; what is not given is the chaos program's own choice.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chaos {
-    /// How many times the program is killed.
+    /// Two workers on a PostgreSQL server of its own, which is killed as well.
+    #[arg(long)]
+    pub(crate) postgres: bool,
+    /// How many times something is killed.
     #[arg(long)]
     pub(crate) kills: Option<u32>,
     /// How long it is shaken, in seconds.
@@ -102,6 +113,7 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
             cargo(root, ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
         }
         Step::Documentation => cargo::document(root),
+        Step::Servers => servers(root),
         Step::Simulation(simulation) => simulate(root, simulation),
         Step::Chaos(chaos) => shake(root, chaos),
         Step::Bench(args) => bench(root, args),
@@ -125,6 +137,13 @@ fn report(step: &Step, ran: Ran, started: Instant) {
     }
 }
 
+fn servers(root: &Path) -> Result<Ran> {
+    if cargo::build_programs(root, Profile::Dev)? == Ran::Badly {
+        return Ok(Ran::Badly);
+    }
+    cargo::run_program::<&str>(root, Profile::Dev, "servers", &[])
+}
+
 fn simulate(root: &Path, simulation: &Simulation) -> Result<Ran> {
     let seeds = simulation.seeds.to_string();
     let from = simulation.from.to_string();
@@ -142,6 +161,7 @@ fn shake(root: &Path, chaos: &Chaos) -> Result<Ran> {
     }
     let program = cargo::program_path(profile, "orderwright")?;
     let mut args = vec!["--orderwright".to_owned(), program];
+    args.extend(chaos.postgres.then(|| "--postgres".to_owned()));
     for (flag, value) in [("--kills", chaos.kills), ("--seconds", chaos.seconds), ("--orders", chaos.orders)]
     {
         args.extend(value.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
@@ -161,8 +181,10 @@ impl Step {
             Step::Format => "format",
             Step::Lint => "lint",
             Step::Documentation => "documentation",
+            Step::Servers => "servers",
             Step::Simulation(_) => "simulation",
-            Step::Chaos(_) => "chaos",
+            Step::Chaos(Chaos { postgres: false, .. }) => "chaos",
+            Step::Chaos(Chaos { postgres: true, .. }) => "chaos on PostgreSQL",
             Step::Bench(_) => "bench",
             Step::Tests => "tests",
         }

@@ -2,26 +2,14 @@
 //! commit, with providers that answer at once and without HTTP. Prints orders a second and the processor time of either
 //! side for each order.
 //!
-//! `cargo run --release --features postgres --example postgres_floor -- [orders] [batch] [statements]`
+//! `cargo run --release --example postgres_floor -- [orders] [batch] [statements]`
 //!
 //! With `statements`, the dearest statements of the server are listed.
 
-#[cfg(feature = "postgres")]
-#[path = "../../testkit/src/servers/mod.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the example uses a part of it")]
-mod servers;
-
-#[cfg(not(feature = "postgres"))]
-fn main() {
-    eprintln!("this example needs: --features postgres");
-}
-
-#[cfg(feature = "postgres")]
 fn main() -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(floor::run())
 }
 
-#[cfg(feature = "postgres")]
 mod floor {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
@@ -42,7 +30,7 @@ mod floor {
     use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
     use tokio::sync::mpsc;
 
-    use super::servers::{Durability, Postgres};
+    use testkit::servers::{Durability, Postgres};
 
     #[global_allocator]
     static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

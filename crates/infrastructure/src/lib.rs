@@ -1,6 +1,5 @@
 //! The adapters: how the world that the use cases ask for is reached. Holds no rule of the business.
 
-#[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod providers;
 pub mod rabbitmq;

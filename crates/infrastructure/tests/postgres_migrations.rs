@@ -1,7 +1,5 @@
 //! The tables of a server: made once however many processes start, and left alone if they are of a later release.
 
-#![cfg(feature = "postgres")]
-
 mod postgres_stage;
 
 use orderwright_infrastructure::postgres::{ConnectError, PostgresStore};

@@ -1,13 +1,10 @@
 //! A server that is killed and comes back: what was confirmed is there, what was under way is tried again.
 
-#![cfg(feature = "postgres")]
-
 mod postgres_stage;
 
 use application::ports::Readers;
 use bus::{Disposition, Transport, Verdict};
 use orderwright_infrastructure::postgres::PostgresStore;
-use postgres_stage::servers::{Durability, Postgres};
 use postgres_stage::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

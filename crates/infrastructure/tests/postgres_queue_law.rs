@@ -2,15 +2,13 @@
 //! until a committed unit settles it. Nothing is lost, stuck or doubled by a full memory, a dropped feed, a rolled-back
 //! unit, or a process that goes and comes again.
 
-#![cfg(feature = "postgres")]
-
 mod postgres_stage;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use application::ports::Readers;
-use bus::{CorrelationId, Delivery, Disposition, Envelope, Feed, Store, Transport};
+use bus::{CorrelationId, Delivery, Disposition, Envelope, Feed, Transport};
 use jiff::SignedDuration;
 use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore};
 use postgres_stage::*;

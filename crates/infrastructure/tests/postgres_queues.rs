@@ -1,51 +1,19 @@
 //! The database as broker for several processes: each delivery goes to one of them, comes again if that one dies, and is
 //! settled by nobody else.
 
-#![cfg(feature = "postgres")]
-
 mod postgres_stage;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{
-    DeadLetterFilter, DeadLetters, Disposition, Envelope, OutboxStore, Relay, Store, Transport, Verdict,
-};
+use bus::{Disposition, Relay, Store, Transport, Verdict};
 use jiff::SignedDuration;
-use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
+use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Presence, Routing};
 use postgres_stage::*;
-use uuid::Uuid;
 
 fn later(seconds: i64) -> jiff::Timestamp {
     NOW + SignedDuration::from_secs(seconds)
-}
-
-#[tokio::test]
-async fn a_message_published_here_is_received_here_and_is_gone_when_it_is_settled() {
-    let store = store().await;
-    let mut feed = store.subscribe("q").await.unwrap();
-    publish(&store, vec![message(1), message(2), of_kind("unwanted", 3)]).await;
-    let received = receive(feed.as_mut(), 2).await;
-    assert_eq!(numbers(&received), [1, 2]);
-    assert_eq!(*received[0].envelope, message(1));
-    settle(&store, &received, Disposition::Done).await.unwrap();
-    feed.acknowledge(&receipts(&received)).await.unwrap();
-    drop(feed);
-    let mut again = store.subscribe("q").await.unwrap();
-    publish(&store, vec![message(4)]).await;
-    assert_eq!(numbers(&receive(again.as_mut(), 1).await), [4]);
-}
-
-#[tokio::test]
-async fn what_is_not_committed_is_not_received() {
-    let store = store().await;
-    let mut feed = store.subscribe("q").await.unwrap();
-    let mut dropped = store.begin().await.unwrap();
-    dropped.publish(vec![message(1)]).await.unwrap();
-    drop(dropped);
-    publish(&store, vec![message(2)]).await;
-    assert_eq!(numbers(&receive(feed.as_mut(), 1).await), [2]);
 }
 
 #[tokio::test]
@@ -82,20 +50,6 @@ async fn more_than_memory_holds_goes_to_whoever_is_free() {
 }
 
 #[tokio::test]
-async fn what_a_feed_held_comes_again_when_it_goes() {
-    let store = store().await;
-    let mut feed = store.subscribe("q").await.unwrap();
-    publish(&store, (1..=5).map(message).collect()).await;
-    let received = receive(feed.as_mut(), 3).await;
-    settle(&store, &received[..1], Disposition::Done).await.unwrap();
-    feed.acknowledge(&receipts(&received[..1])).await.unwrap();
-    drop(feed);
-    let mut again = store.subscribe("q").await.unwrap();
-    let all: BTreeSet<_> = numbers(&receive(again.as_mut(), 4).await).into_iter().collect();
-    assert_eq!(all, BTreeSet::from([2, 3, 4, 5]));
-}
-
-#[tokio::test]
 async fn a_delivery_is_settled_once_and_by_its_holder_only() {
     let address = database();
     let (holder, other) = (store_over(&address, 1).await, store_over(&address, 2).await);
@@ -107,22 +61,6 @@ async fn a_delivery_is_settled_once_and_by_its_holder_only() {
     settle(&holder, &received, Disposition::Done).await.unwrap();
     let twice = settle(&holder, &received, Disposition::Done).await.unwrap_err();
     assert_eq!(twice.verdict, Verdict::Stale);
-}
-
-#[tokio::test]
-async fn nothing_of_a_unit_is_stored_if_its_delivery_was_lost() {
-    let store = store().await;
-    let mut feed = store.subscribe("q").await.unwrap();
-    publish(&store, vec![message(1)]).await;
-    let received = receive(feed.as_mut(), 1).await;
-    settle(&store, &received, Disposition::Done).await.unwrap();
-    let mut unit = store.begin().await.unwrap();
-    accept(unit.as_mut(), &order(1)).await.unwrap();
-    unit.settle(settled(&received, &Disposition::Done)).await.unwrap();
-    assert_eq!(unit.commit().await.unwrap_err().verdict, Verdict::Stale);
-    let mut looking = store.begin().await.unwrap();
-    let sagas = looking.load_sagas(&[application::messages::correlation(order_id(1))]).await.unwrap();
-    assert_eq!(sagas, []);
 }
 
 /// Runs a process that claims the messages and then dies without a word.
@@ -194,54 +132,6 @@ async fn a_claim_that_memory_does_not_know_of_is_found_and_given_up() {
 }
 
 #[tokio::test]
-async fn delayed_messages_come_again_when_they_are_due_and_parked_ones_when_they_are_named() {
-    let store = store().await;
-    let mut feed = store.subscribe("q").await.unwrap();
-    publish(&store, vec![message(1), message(2)]).await;
-    let received = receive(feed.as_mut(), 2).await;
-    let redeliver = Disposition::Redeliver { due_at: later(5), reason: "not now".to_owned() };
-    settle(&store, &received[..1], redeliver).await.unwrap();
-    settle(&store, &received[1..], Disposition::Park { until: later(60) }).await.unwrap();
-    feed.acknowledge(&receipts(&received)).await.unwrap();
-    assert_eq!(store_waiting(&store).await, 2);
-    let mut early = store.begin().await.unwrap();
-    assert_eq!(early.requeue_due(later(4), 9).await.unwrap(), 0);
-    assert_eq!(early.requeue_due(later(5), 9).await.unwrap(), 1);
-    assert_eq!(early.unpark(&[message(2).correlation_id, message(9).correlation_id], NOW).await.unwrap(), 1);
-    early.commit().await.unwrap();
-    let mut again = receive(feed.as_mut(), 2).await;
-    again.sort_by_key(|delivery| delivery.envelope.id);
-    assert_eq!(*again[0].envelope, Envelope { attempt: 1, ..message(1) });
-    assert_eq!(*again[1].envelope, message(2));
-    assert_eq!(store_waiting(&store).await, 0);
-}
-
-async fn store_waiting(store: &PostgresStore) -> u64 {
-    application::ports::Readers::overview(store).await.unwrap().waiting
-}
-
-#[tokio::test]
-async fn dead_letters_are_listed_counted_and_put_back_with_a_fresh_count() {
-    let store = store().await;
-    let mut feed = store.subscribe("q").await.unwrap();
-    publish(&store, vec![message(1), message(2)]).await;
-    let received = receive(feed.as_mut(), 2).await;
-    let dead = Disposition::DeadLetter { reason: "cannot be read".to_owned() };
-    settle(&store, &received, dead).await.unwrap();
-    feed.acknowledge(&receipts(&received)).await.unwrap();
-    let filter = DeadLetterFilter { reason_contains: Some("read".to_owned()), ..DeadLetterFilter::default() };
-    let letters = store.list_dead_letters(&filter, 9).await.unwrap();
-    assert_eq!(letters.len(), 2);
-    assert_eq!((letters[0].envelope.attempt, letters[0].died_at), (1, NOW));
-    let other = DeadLetterFilter { queue: Some("other".to_owned()), ..DeadLetterFilter::default() };
-    assert_eq!(store.count_dead_letters(&other).await.unwrap(), 0);
-    let redriven = store.redrive(&[letters[0].position, 999], "operator", NOW).await.unwrap();
-    assert_eq!((redriven, store.count_dead_letters(&filter).await.unwrap()), (1, 1));
-    let again = receive(feed.as_mut(), 1).await;
-    assert_eq!(*again[0].envelope, message(1));
-}
-
-#[tokio::test]
 async fn a_timer_fires_once_however_many_processes_look() {
     let address = database();
     let (one, two) = (store_over(&address, 1).await, store_over(&address, 2).await);
@@ -264,25 +154,6 @@ async fn relay_store(address: &str, seed: u64) -> PostgresStore {
 }
 
 #[tokio::test]
-async fn a_relay_leases_removes_and_leases_again_what_was_not_removed_in_time() {
-    let address = database();
-    let store = relay_store(&address, 1).await;
-    let (holder, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    assert_eq!(store.lease(holder, NOW, later(30), 9).await.unwrap(), []);
-    publish(&store, vec![message(1), message(2), message(3)]).await;
-    let leased = store.lease(holder, NOW, later(30), 2).await.unwrap();
-    assert_eq!(leased.iter().map(|row| row.envelope.clone()).collect::<Vec<_>>(), [message(1), message(2)]);
-    let positions: Vec<i64> = leased.iter().map(|row| row.position).collect();
-    assert_eq!(store.remove(other, &positions).await.unwrap(), 0);
-    assert_eq!(store.remove(holder, &positions[..1]).await.unwrap(), 1);
-    let rest = store.lease(other, later(29), later(59), 9).await.unwrap();
-    assert_eq!(rest.iter().map(|row| row.envelope.clone()).collect::<Vec<_>>(), [message(3)]);
-    let again = store.lease(other, later(30), later(60), 9).await.unwrap();
-    assert_eq!(again.iter().map(|row| row.position).collect::<Vec<_>>(), positions[1..]);
-    assert_eq!(store.remove(holder, &positions[1..]).await.unwrap(), 0);
-}
-
-#[tokio::test]
 async fn relays_of_two_processes_send_each_message_once() {
     let (source, target) = (database(), database());
     let (one, two) = (relay_store(&source, 1).await, relay_store(&source, 2).await);
@@ -300,4 +171,33 @@ async fn relays_of_two_processes_send_each_message_once() {
     }
     let received: BTreeSet<_> = numbers(&receive(feed.as_mut(), 700).await).into_iter().collect();
     assert_eq!((received.len(), sent), (700, 700));
+}
+
+#[tokio::test]
+async fn of_several_workers_one_is_the_eldest_until_it_goes_and_visitors_do_not_count() {
+    let address = database();
+    let visitor = PostgresOptions { presence: Presence::Visitor, ..options(&clock(), 1) };
+    let visitor = PostgresStore::connect(&address, visitor).await.unwrap();
+    assert_eq!(visitor.other_workers().await.unwrap(), 0);
+    let (one, two) = (store_over(&address, 2).await, store_over(&address, 3).await);
+    assert_eq!(visitor.other_workers().await.unwrap(), 2);
+    assert_eq!((one.other_workers().await.unwrap(), two.other_workers().await.unwrap()), (1, 1));
+    let eldest = [one.is_eldest().await.unwrap(), two.is_eldest().await.unwrap()];
+    assert_eq!(eldest.iter().filter(|is_eldest| **is_eldest).count(), 1);
+    let (going, staying) = if eldest[0] { (one, two) } else { (two, one) };
+    going.close().await;
+    assert!(staying.is_eldest().await.unwrap());
+    assert_eq!(visitor.other_workers().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_a_visitor_leaves_wakes_the_worker() {
+    let address = database();
+    let worker = store_over(&address, 1).await;
+    let mut feed = worker.subscribe("q").await.unwrap();
+    let visitor = PostgresOptions { presence: Presence::Visitor, ..options(&clock(), 2) };
+    let visitor = PostgresStore::connect(&address, visitor).await.unwrap();
+    publish(&visitor, vec![message(1)]).await;
+    visitor.close().await;
+    assert_eq!(numbers(&receive(feed.as_mut(), 1).await), [1]);
 }

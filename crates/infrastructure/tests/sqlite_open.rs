@@ -108,16 +108,6 @@ fn a_second_server_is_turned_away_and_a_command_beside_the_server_is_not() {
     assert!(SqliteStore::open(&folder.file(), serving).is_ok());
 }
 
-#[tokio::test]
-async fn an_empty_store_has_an_overview_and_breaks_nothing() {
-    let store = SqliteStore::in_memory(options()).unwrap();
-    let overview = store.overview().await.unwrap();
-    assert_eq!(overview.orders.iter().map(|(_, count)| count).sum::<u64>(), 0);
-    assert_eq!(overview.orders.len(), domain::OrderStatus::ALL.len());
-    assert!(store.broken_invariants(jiff::Timestamp::UNIX_EPOCH, 10).await.unwrap().is_empty());
-    assert!(store.rebuild_check(10).await.unwrap().is_empty());
-}
-
 fn message(number: u128, kind: &str) -> Envelope {
     let id = Uuid::from_u128(number);
     Envelope::first(MessageId(id), CorrelationId(id), kind, Bytes::from_static(b"1"), Timestamp::UNIX_EPOCH)

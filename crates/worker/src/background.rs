@@ -8,8 +8,9 @@ use std::time::Duration;
 use application::pipeline::Context;
 use application::ports::{LowOnly, Readers};
 use bus::{Fault, Stop, Supervisor};
-use infrastructure::sqlite::{Retention, SqliteStore};
+use infrastructure::sqlite::Retention;
 
+use crate::any_store::{AnyStore, Upkeep};
 use crate::config::Config;
 
 /// How often the stock is looked at.
@@ -29,17 +30,18 @@ const TIDY_ROWS_MAX: usize = 2_000;
 const LOOK_MAX: usize = 1_000;
 
 /// Starts them all.
-pub fn start(supervisor: &mut Supervisor, store: &SqliteStore, context: &Arc<Context>, config: &Config) {
-    let monitoring = InventoryMonitoringService { readers: store.clone(), context: Arc::clone(context) };
+pub fn start(supervisor: &mut Supervisor, store: &AnyStore, context: &Arc<Context>, config: &Config) {
+    let monitoring = InventoryMonitoringService { store: store.clone(), context: Arc::clone(context) };
     run(supervisor, "inventory-monitoring-service", Arc::new(monitoring), InventoryMonitoringService::run);
-    let collection = MetricsCollectionService { readers: store.clone() };
+    let collection = MetricsCollectionService { readers: Arc::clone(&store.readers) };
     run(supervisor, "metrics-collection-service", Arc::new(collection), MetricsCollectionService::run);
     let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3_600));
     let kept = Retention {
         idempotency: hours(config.retention.idempotency_hours),
         inbox: hours(config.retention.inbox_hours),
     };
-    let housekeeping = HousekeepingService { store: store.clone(), context: Arc::clone(context), kept };
+    let housekeeping =
+        HousekeepingService { upkeep: Arc::clone(&store.upkeep), context: Arc::clone(context), kept };
     run(supervisor, "housekeeping-service", Arc::new(housekeeping), HousekeepingService::run);
 }
 
@@ -51,9 +53,10 @@ where
     supervisor.run(name, move |stop| start(Arc::clone(&service), stop));
 }
 
-/// Tells when stock runs low, once per product and shortage, and checks that the books agree.
+/// Tells when stock runs low, once per product and shortage, and checks that the books agree. Of several workers the eldest
+/// does so for all.
 pub struct InventoryMonitoringService {
-    readers: SqliteStore,
+    store: AnyStore,
     context: Arc<Context>,
 }
 
@@ -62,22 +65,28 @@ impl InventoryMonitoringService {
         let mut known_low = BTreeSet::new();
         let mut since_check = BOOKS_CHECK;
         while !stop.is_stopped() {
-            if let Err(fault) = self.look(&mut known_low).await {
-                tracing::warn!(%fault, "the stock cannot be looked at");
-            }
             since_check += STOCK_LOOK;
-            if since_check >= BOOKS_CHECK {
-                since_check = Duration::ZERO;
-                if let Err(fault) = self.check().await {
-                    tracing::warn!(%fault, "the books cannot be checked");
-                }
+            if let Err(fault) = self.step(&mut known_low, &mut since_check).await {
+                tracing::warn!(%fault, "stock and books cannot be looked at");
             }
             stop.sleep(STOCK_LOOK).await;
         }
     }
 
+    async fn step(&self, known_low: &mut BTreeSet<String>, since_check: &mut Duration) -> Result<(), Fault> {
+        if !self.store.upkeep.is_eldest().await? {
+            return Ok(());
+        }
+        self.look(known_low).await?;
+        if *since_check >= BOOKS_CHECK {
+            *since_check = Duration::ZERO;
+            self.check().await?;
+        }
+        Ok(())
+    }
+
     async fn look(&self, known_low: &mut BTreeSet<String>) -> Result<(), Fault> {
-        let page = self.readers.inventory_levels(LowOnly::Yes, None, LOOK_MAX).await?;
+        let page = self.store.readers.inventory_levels(LowOnly::Yes, None, LOOK_MAX).await?;
         let low: BTreeSet<String> = page.items.iter().map(|level| level.sku.clone()).collect();
         for level in page.items.iter().filter(|level| !known_low.contains(&level.sku)) {
             let (sku, available, reorder_level) = (&level.sku, level.available, level.reorder_level);
@@ -88,7 +97,7 @@ impl InventoryMonitoringService {
     }
 
     async fn check(&self) -> Result<(), Fault> {
-        let broken = self.readers.broken_invariants(self.context.clock.now(), LOOK_MAX).await?;
+        let broken = self.store.readers.broken_invariants(self.context.clock.now(), LOOK_MAX).await?;
         for mistake in broken {
             let (invariant, subject, detail) = (mistake.invariant, mistake.subject, mistake.detail);
             tracing::error!(invariant, subject, detail, "an invariant is broken");
@@ -99,7 +108,7 @@ impl InventoryMonitoringService {
 
 /// Collects the counts of the service and logs them.
 pub struct MetricsCollectionService {
-    readers: SqliteStore,
+    readers: Arc<dyn Readers>,
 }
 
 impl MetricsCollectionService {
@@ -124,7 +133,7 @@ impl MetricsCollectionService {
 
 /// Removes what has served its time, in bounded steps.
 pub struct HousekeepingService {
-    store: SqliteStore,
+    upkeep: Arc<dyn Upkeep>,
     context: Arc<Context>,
     kept: Retention,
 }
@@ -133,7 +142,7 @@ impl HousekeepingService {
     async fn run(self: Arc<Self>, stop: Stop) {
         while !stop.is_stopped() {
             let swept =
-                self.store.housekeeping_step(self.context.clock.now(), self.kept, TIDY_ROWS_MAX).await;
+                self.upkeep.housekeeping_step(self.context.clock.now(), self.kept, TIDY_ROWS_MAX).await;
             let pause = match swept {
                 Ok(swept) if swept.inbox.max(swept.idempotency) >= TIDY_ROWS_MAX => {
                     Duration::from_millis(100)

@@ -11,6 +11,12 @@ use application::saga::StageLimits;
 use bus::RetryPolicy;
 use serde::{Deserialize, Serialize};
 
+mod database;
+mod server;
+
+pub use database::{DatabaseAddress, Place};
+pub use server::Postgres;
+
 /// The file as it ships: every key, with its default and its meaning.
 pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
 
@@ -20,8 +26,10 @@ pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
 pub struct Config {
     /// Address that the API listens on.
     pub listen: String,
-    /// Where the data lies: a path, or `sqlite:PATH`.
-    pub database: String,
+    /// Where the data lies: a path, `sqlite:PATH`, or `postgres://user:password@host:port/database`.
+    pub database: DatabaseAddress,
+    /// How the PostgreSQL server is used, if it lies on one.
+    pub postgres: Postgres,
     /// The payment gateway and the shipping provider.
     pub providers: Providers,
     /// How long stages may take.
@@ -126,7 +134,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
-            database: "data/orderwright.db".to_owned(),
+            database: "data/orderwright.db".into(),
+            postgres: Postgres::default(),
             providers: Providers::default(),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
@@ -245,8 +254,11 @@ impl Config {
             format!("listen = '{}' is not an address; write IP:PORT, such as 127.0.0.1:8080", self.listen),
         );
         expect(
-            self.database_path().is_some(),
-            format!("database = '{}' is not known; write a path or sqlite:PATH", self.database),
+            self.database.place().is_some(),
+            format!(
+                "database = '{}' is not known; write a path, sqlite:PATH or postgres://user:password@host/database",
+                self.database
+            ),
         );
         for (key, url) in
             [("payment_url", &self.providers.payment_url), ("shipping_url", &self.providers.shipping_url)]
@@ -260,7 +272,7 @@ impl Config {
             !self.providers.webhook_secret.expose().is_empty(),
             "providers.webhook_secret is empty".to_owned(),
         );
-        for (key, value, least) in self.numbers() {
+        for (key, value, least) in self.numbers().into_iter().chain(self.postgres.numbers()) {
             expect(value >= least, format!("{key} = {value} is too small; at least {least}"));
         }
         expect(
@@ -287,14 +299,6 @@ impl Config {
             ("retention.idempotency_hours", self.retention.idempotency_hours, 1),
             ("retention.inbox_hours", self.retention.inbox_hours, 1),
         ]
-    }
-
-    /// Where the embedded database lies.
-    #[must_use]
-    pub fn database_path(&self) -> Option<PathBuf> {
-        let path = self.database.strip_prefix("sqlite:").unwrap_or(&self.database);
-        let known = !path.is_empty() && !path.contains("://");
-        known.then(|| PathBuf::from(path))
     }
 
     /// The settings of the pipeline.
@@ -335,9 +339,11 @@ impl Overrides {
             }
         };
         set(&mut config.listen, &self.listen);
-        set(&mut config.database, &self.database);
         set(&mut config.providers.payment_url, &self.payment_url);
         set(&mut config.providers.shipping_url, &self.shipping_url);
+        if let Some(address) = &self.database {
+            config.database = address.clone().into();
+        }
         if let Some(secret) = &self.webhook_secret {
             config.providers.webhook_secret = Secret(secret.clone());
         }
@@ -357,7 +363,7 @@ mod tests {
     #[test]
     fn every_mistake_is_named_at_once() {
         let mut config =
-            Config { listen: "nowhere".to_owned(), database: "oracle://x".to_owned(), ..Config::default() };
+            Config { listen: "nowhere".to_owned(), database: "oracle://x".into(), ..Config::default() };
         config.pipeline.batch_max = 0;
         config.limits.order_ms = 1_000;
         let mistakes = config.mistakes().join("\n");

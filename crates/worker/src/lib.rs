@@ -1,6 +1,7 @@
 //! Orderwright, the program: configuration, wiring, HTTP API, background services and command line.
 //! Holds no business rule and no SQL; it joins those who do.
 
+pub mod any_store;
 pub mod background;
 pub mod bench;
 pub mod cli;

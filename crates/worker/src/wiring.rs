@@ -7,28 +7,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use application::commands::{CommandPipeline, CreateOrderHandler};
-use application::pipeline::{Context, Parts, topology};
-use application::ports::Readers;
+use application::pipeline::{Context, Parts};
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
 use infrastructure::providers::webhooks::Verifier;
 use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
-use infrastructure::sqlite::{Exclusive, Routing, SqliteOptions, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::config::Config;
 use crate::http::{self, Api, InFlightKeys, StoreReadiness, Webhooks};
-
-/// Opens the store that the configuration names.
-///
-/// # Errors
-/// One line that says what is wrong with the place or the file, and what to do.
-pub fn open_store(config: &Config, exclusive: Exclusive) -> Result<SqliteStore> {
-    let path = config.database_path().context("the configuration was checked and names a database")?;
-    let options = SqliteOptions { exclusive, ..SqliteOptions::new(topology(), Routing::Store) };
-    Ok(SqliteStore::open(&path, options)?)
-}
 
 /// What handlers share, on real time.
 #[must_use]
@@ -40,8 +29,8 @@ pub fn context(config: &Config) -> Arc<Context> {
 
 /// A pipeline for commands over this store.
 #[must_use]
-pub fn commands(store: &SqliteStore, config: &Config) -> CommandPipeline {
-    CommandPipeline::new(Arc::new(store.clone()), context(config))
+pub fn commands(store: &AnyStore, config: &Config) -> CommandPipeline {
+    CommandPipeline::new(Arc::clone(&store.units), context(config))
 }
 
 /// A running service.
@@ -49,7 +38,7 @@ pub struct Service {
     /// Where the API listens.
     pub addr: SocketAddr,
     /// The store behind it.
-    pub store: SqliteStore,
+    pub store: AnyStore,
     stop: Stop,
     supervisor: Supervisor,
     http: JoinHandle<()>,
@@ -61,8 +50,8 @@ impl Service {
     ///
     /// # Errors
     /// What is wrong with the store or the providers' addresses.
-    pub fn start(config: &Config, listener: TcpListener) -> Result<Self> {
-        let store = open_store(config, Exclusive::Yes)?;
+    pub async fn start(config: &Config, listener: TcpListener) -> Result<Self> {
+        let store = AnyStore::open(config, Purpose::Serve).await?;
         let context = context(config);
         let stop = Stop::new();
         let mut supervisor = Supervisor::new(stop.clone());
@@ -86,11 +75,12 @@ impl Service {
         self.stop.stop();
         let drained = self.supervisor.drained(self.stop_limit).await;
         self.http.abort();
+        self.store.upkeep.close().await;
         drained
     }
 }
 
-fn parts(config: &Config, store: &SqliteStore, context: &Arc<Context>) -> Result<Parts> {
+fn parts(config: &Config, store: &AnyStore, context: &Arc<Context>) -> Result<Parts> {
     let settings = |url: &str| ProviderSettings {
         time_limit: Duration::from_millis(config.providers.call_limit_ms),
         connections_max: config.providers.calls_at_once_max,
@@ -103,8 +93,8 @@ fn parts(config: &Config, store: &SqliteStore, context: &Arc<Context>) -> Result
     let shipping = HttpShippingProvider::new(settings(&config.providers.shipping_url), clock())
         .context("providers.shipping_url cannot be used")?;
     Ok(Parts {
-        store: Arc::new(store.clone()),
-        transport: Arc::new(store.clone()),
+        store: Arc::clone(&store.units),
+        transport: Arc::clone(&store.transport),
         gateway: Arc::new(gateway),
         shipping: Arc::new(shipping),
         context: Arc::clone(context),
@@ -113,24 +103,24 @@ fn parts(config: &Config, store: &SqliteStore, context: &Arc<Context>) -> Result
 
 fn api(
     config: &Config,
-    store: &SqliteStore,
+    store: &AnyStore,
     context: &Arc<Context>,
     supervisor: &mut Supervisor,
 ) -> Result<Api> {
-    let handler = CreateOrderHandler::new(Arc::new(store.clone()), Arc::clone(context));
+    let handler = CreateOrderHandler::new(Arc::clone(&store.units), Arc::clone(context));
     let (create, accepting) = Coalescer::stopping_with(Arc::new(handler), supervisor.stop());
     supervisor.run_once("order-acceptance", accepting);
-    let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(context));
+    let commands = CommandPipeline::new(Arc::clone(&store.units), Arc::clone(context));
     let verifier = || Verifier::new(config.providers.webhook_secret.expose());
     let (webhooks, listening) = Webhooks::new(verifier()?, verifier()?, &commands, &supervisor.stop());
     supervisor.run_once("webhooks", listening);
-    let readers: Arc<dyn Readers> = Arc::new(store.clone());
+    let readers = Arc::clone(&store.readers);
     Ok(Api {
         commands,
         create,
         readiness: Arc::new(StoreReadiness::new(Arc::clone(&readers), supervisor.stop())),
         readers,
-        dead_letters: Arc::new(store.clone()),
+        dead_letters: Arc::clone(&store.dead_letters),
         webhooks,
         in_flight: InFlightKeys::default(),
     })

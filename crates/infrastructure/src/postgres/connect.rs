@@ -15,6 +15,16 @@ use super::Routing;
 /// The oldest release that has everything asked for here.
 const VERSION_MIN: i32 = 15;
 
+/// What a process does on a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// It takes messages and works on them; others count on it.
+    #[default]
+    Worker,
+    /// It looks, or leaves something for the workers, and takes no messages; nobody counts on it.
+    Visitor,
+}
+
 /// How to use a server.
 #[derive(Clone)]
 pub struct PostgresOptions {
@@ -26,6 +36,8 @@ pub struct PostgresOptions {
     pub clock: Arc<dyn Clock>,
     /// The name of this run of this process; no other may have it.
     pub instance: Uuid,
+    /// What this process does there.
+    pub presence: Presence,
     /// Connections for units of work.
     pub pool_max: usize,
     /// Connections for reading.
@@ -52,6 +64,7 @@ impl PostgresOptions {
             routing,
             clock,
             instance,
+            presence: Presence::default(),
             pool_max: 16,
             readers_max: 4,
             connect_limit: Duration::from_secs(5),
@@ -73,12 +86,12 @@ pub enum ConnectError {
         why: String,
     },
     /// Nobody answers.
-    #[error("no PostgreSQL server answers at {place}: {source}; start it or correct the address")]
+    #[error("no PostgreSQL server answers at {place}: {why}; start it or correct the address")]
     Unreachable {
         /// Hosts and ports.
         place: String,
         /// What the system says.
-        source: tokio_postgres::Error,
+        why: String,
     },
     /// The server does not let us in.
     #[error(
@@ -98,6 +111,16 @@ pub enum ConnectError {
         /// Its name.
         database: String,
     },
+    /// The user may log in and may not make tables, as is the rule since PostgreSQL 15.
+    #[error(
+        "user '{user}' may not make tables in database '{database}'; let an administrator run: alter database \"{database}\" owner to \"{user}\""
+    )]
+    NotAllowed {
+        /// The user.
+        user: String,
+        /// The database.
+        database: String,
+    },
     /// The server is from before what is used here.
     #[error("the server is PostgreSQL {found}, and {VERSION_MIN} or later is needed; upgrade it")]
     TooOld {
@@ -115,17 +138,17 @@ pub enum ConnectError {
         known: u32,
     },
     /// Anything else.
-    #[error("the database cannot be used: {source}")]
+    #[error("the PostgreSQL database cannot be used: {why}")]
     Unusable {
         /// What the server says.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        why: String,
     },
 }
 
 impl ConnectError {
     /// None of the known mistakes.
-    pub(super) fn unusable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Unusable { source: source.into() }
+    pub(super) fn unusable(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Unusable { why: root(error) }
     }
 }
 
@@ -173,7 +196,7 @@ fn set(config: &mut Config, name: &str, value: &str) {
 /// Looks whether the server is there and new enough. Should it be set to forget what it has confirmed, our connections ask
 /// it to remember.
 pub(super) async fn probe(config: &mut Config) -> Result<(), ConnectError> {
-    let unhappy = |error| explain(config, error);
+    let unhappy = |error: tokio_postgres::Error| explain(config, &error);
     let (client, connection) = config.connect(NoTls).await.map_err(unhappy)?;
     let driver = tokio::spawn(connection);
     let row = client
@@ -223,7 +246,7 @@ pub(super) fn pool(config: &Config, purpose: Use, options: &PostgresOptions) -> 
 }
 
 /// Which of the known mistakes an error is.
-pub(super) fn explain(config: &Config, error: tokio_postgres::Error) -> ConnectError {
+pub(super) fn explain(config: &Config, error: &tokio_postgres::Error) -> ConnectError {
     let place = place(config);
     match error.as_db_error() {
         Some(said) if said.code().code() == "3D000" => {
@@ -233,9 +256,35 @@ pub(super) fn explain(config: &Config, error: tokio_postgres::Error) -> ConnectE
         Some(said) if said.code().code().starts_with("28") => {
             ConnectError::Refused { place, why: said.message().to_owned() }
         }
+        Some(said) if said.code().code() == "42501" => {
+            let user = config.get_user().unwrap_or_default().to_owned();
+            let database = config.get_dbname().unwrap_or(&user).to_owned();
+            ConnectError::NotAllowed { user, database }
+        }
         Some(_) => ConnectError::unusable(error),
-        None => ConnectError::Unreachable { place, source: error },
+        None => ConnectError::Unreachable { place, why: root(error) },
     }
+}
+
+/// Which of the known mistakes is at the bottom of an error.
+pub(super) fn explain_any(config: &Config, error: &(dyn std::error::Error + 'static)) -> ConnectError {
+    let mut cause = Some(error);
+    while let Some(known) = cause {
+        if let Some(error) = known.downcast_ref() {
+            return explain(config, error);
+        }
+        cause = known.source();
+    }
+    ConnectError::unusable(error)
+}
+
+/// The cause of all causes, which says what happened and not what it spoiled.
+fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string().replace('\n', " ")
 }
 
 fn place(config: &Config) -> String {

@@ -61,7 +61,7 @@ fn verdict_of_state(state: &str, taken: Taken) -> Verdict {
 /// An error without an SQLSTATE is the connection's, unless it is about a value that could not be encoded or decoded.
 fn is_connection_lost(error: &Error) -> bool {
     let source = std::error::Error::source(error);
-    error.is_closed() || source.is_some_and(|source| source.is::<std::io::Error>())
+    error.is_closed() || source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket, tls::NoTls
 use uuid::Uuid;
 
 use super::array::Array;
-use super::connect::{self, ConnectError};
+use super::connect::{self, ConnectError, Presence};
 use super::fault::{Taken, fault};
 use super::store::{Lists, Shared};
 use super::tally;
@@ -97,8 +97,8 @@ impl Keeper {
             due: Due::now(),
             suspects: HashSet::new(),
         };
-        let client = keeper.connect().await.map_err(|error| connect::explain(&keeper.config, error))?;
-        keeper.beat(shared, &client).await.map_err(ConnectError::unusable)?;
+        let client = keeper.connect().await.map_err(|error| connect::explain(&keeper.config, &error))?;
+        keeper.beat(shared, &client).await.map_err(|fault| connect::explain_any(&keeper.config, &fault))?;
         Ok(tokio::spawn(async move { keeper.run(client).await }))
     }
 
@@ -190,17 +190,22 @@ impl Keeper {
         Ok(())
     }
 
-    /// Says that this process is alive, and learns how many others are.
+    /// Says that this process is alive, if it works here, and learns how many others are.
     async fn beat(&self, shared: &Shared, client: &Client) -> Result<(), Fault> {
         let now = shared.clock.now();
         let row = client
             .query_one(
                 "with beat as (
-                     insert into instances (instance_id, started_at, alive_until) values ($1, $2, $3)
+                     insert into instances (instance_id, started_at, alive_until) select $1, $2, $3 where $4
                      on conflict (instance_id) do update set alive_until = excluded.alive_until
                  )
                  select count(*) from instances where alive_until >= $2 and instance_id <> $1",
-                &[&self.instance, &now.as_microsecond(), &later(now, shared.lease).as_microsecond()],
+                &[
+                    &self.instance,
+                    &now.as_microsecond(),
+                    &later(now, shared.lease).as_microsecond(),
+                    &(shared.presence == Presence::Worker),
+                ],
             )
             .await
             .map_err(fault("keeper.beat", Taken::GiveUp))?;

@@ -32,6 +32,6 @@ mod timers;
 mod unit;
 
 pub use crate::sqlite::{Retention, Routing, Swept};
-pub use connect::{ConnectError, PostgresOptions};
+pub use connect::{ConnectError, PostgresOptions, Presence};
 pub use store::PostgresStore;
 pub use unit::PostgresUnit;

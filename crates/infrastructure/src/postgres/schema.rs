@@ -5,7 +5,7 @@ use bus::Fault;
 use refinery::Runner;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::connect::{ConnectError, explain};
+use super::connect::{ConnectError, explain, explain_any};
 use super::fault::{Taken, fault};
 
 mod embedded {
@@ -17,26 +17,26 @@ const MIGRATION_LOCK: i64 = 0x6f72_6465_7277_7274;
 
 /// Brings the tables up to date and returns their version. A database of a later release is left alone.
 pub(super) async fn migrate(config: &Config) -> Result<u32, ConnectError> {
-    let unhappy = |error| explain(config, error);
+    let unhappy = |error: tokio_postgres::Error| explain(config, &error);
     let (mut client, connection) = config.connect(NoTls).await.map_err(unhappy)?;
     let driver = tokio::spawn(connection);
     // A wait for somebody else's migration has no limit of its own. The lock goes with the connection.
     client.batch_execute("set statement_timeout = 0; set lock_timeout = 0").await.map_err(unhappy)?;
     client.execute("select pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await.map_err(unhappy)?;
-    let migrated = take_steps(&mut client).await;
+    let migrated = take_steps(&mut client, config).await;
     drop(client);
     drop(driver.await);
     migrated
 }
 
-async fn take_steps(client: &mut Client) -> Result<u32, ConnectError> {
+async fn take_steps(client: &mut Client, config: &Config) -> Result<u32, ConnectError> {
     let known = latest();
-    let found = version(client).await.map_err(ConnectError::unusable)?;
+    let found = version(client).await.map_err(|fault| explain_any(config, &fault))?;
     if found > known {
         return Err(ConnectError::Newer { found, known });
     }
     if found < known {
-        runner().run_async(client).await.map_err(ConnectError::unusable)?;
+        runner().run_async(client).await.map_err(|error| explain_any(config, &error))?;
     }
     Ok(known)
 }

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::connect::{self, ConnectError, PostgresOptions};
-use super::fault::away;
+use super::connect::{self, ConnectError, PostgresOptions, Presence};
+use super::fault::{Taken, away, fault};
 use super::feed::PostgresFeed;
 use super::keeper::Keeper;
 use super::outbox::NO_QUEUE;
@@ -38,6 +38,7 @@ pub(super) struct Shared {
     pub(super) config: tokio_postgres::Config,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) instance: Uuid,
+    pub(super) presence: Presence,
     pub(super) lease: std::time::Duration,
     pub(super) topology: Topology,
     pub(super) routing: Routing,
@@ -107,6 +108,33 @@ impl PostgresStore {
         schema::version(&connection).await
     }
 
+    /// Other processes that work on the same database at this moment.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn other_workers(&self) -> Result<usize, Fault> {
+        let Shared { clock, instance, .. } = &*self.shared;
+        let connection = self.reader("instances.count").await?;
+        let alive = "select count(*) from instances where alive_until >= $1 and instance_id <> $2";
+        let row = connection.query_one(alive, &[&clock.now().as_microsecond(), instance]).await;
+        let row = row.map_err(fault("instances.count", Taken::GiveUp))?;
+        Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+    }
+
+    /// Whether no other living process has worked here for longer: what only one of them need do is this one's to do.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn is_eldest(&self) -> Result<bool, Fault> {
+        let Shared { clock, instance, .. } = &*self.shared;
+        let connection = self.reader("instances.eldest").await?;
+        let eldest = "select instance_id = $2 from instances where alive_until >= $1
+             order by started_at, instance_id limit 1";
+        let row = connection.query_opt(eldest, &[&clock.now().as_microsecond(), instance]).await;
+        let row = row.map_err(fault("instances.eldest", Taken::GiveUp))?;
+        Ok(row.is_none_or(|row| row.get(0)))
+    }
+
     /// Told whenever a message is on its way to a broker.
     #[must_use]
     pub fn outgoing(&self) -> Arc<Notify> {
@@ -135,7 +163,8 @@ impl Shared {
     fn new(config: tokio_postgres::Config, options: PostgresOptions) -> Self {
         let units = connect::pool(&config, connect::Use::Units, &options);
         let readers = connect::pool(&config, connect::Use::Reads, &options);
-        let PostgresOptions { topology, routing, clock, instance, lease, queue_memory_max, .. } = options;
+        let PostgresOptions { topology, routing, clock, instance, presence, lease, queue_memory_max, .. } =
+            options;
         let mut names = topology.all_queues();
         names.push(Arc::from(NO_QUEUE));
         let queue = |name: Arc<str>| (Arc::clone(&name), Arc::new(Queue::new(name, queue_memory_max)));
@@ -146,6 +175,7 @@ impl Shared {
             config,
             clock,
             instance,
+            presence,
             lease,
             topology,
             routing,

@@ -20,10 +20,7 @@ use jiff::Timestamp;
 use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
 use uuid::Uuid;
 
-#[path = "../../../testkit/src/servers/mod.rs"]
-pub(crate) mod servers;
-
-use servers::{Durability, Postgres};
+pub(crate) use testkit::servers::{Durability, Postgres};
 
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
 

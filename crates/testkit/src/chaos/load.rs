@@ -27,7 +27,7 @@ const CANCEL_ONE_IN: u32 = 25;
 
 /// The load of one run.
 pub(super) struct Load {
-    client: Client,
+    clients: Vec<Client>,
     orders: u32,
     seed: u64,
     next: AtomicU32,
@@ -39,8 +39,9 @@ pub(super) fn sku(number: u32) -> String {
 }
 
 impl Load {
-    pub(super) fn new(authority: &str, orders: u32, seed: u64) -> Self {
-        Self { client: Client::new(authority), orders, seed, next: AtomicU32::new(0) }
+    pub(super) fn new(authorities: &[String], orders: u32, seed: u64) -> Self {
+        let clients = authorities.iter().map(|authority| Client::new(authority)).collect();
+        Self { clients, orders, seed, next: AtomicU32::new(0) }
     }
 
     /// Sends every order until it is accepted; returns the order id by key.
@@ -73,18 +74,25 @@ impl Load {
             }
             let key = format!("chaos-{ordinal}");
             let body = Bytes::from(order(&mut random).to_string());
-            let id = self.until_accepted(&key, &body, deadline).await?;
+            let id = self.until_accepted(ordinal, &key, &body, deadline).await?;
             if random.random_range(0..CANCEL_ONE_IN) == 0 {
-                self.cancel(&id).await;
+                self.cancel(ordinal, &id).await;
             }
             accepted.insert(key, id);
         }
     }
 
-    async fn until_accepted(&self, key: &str, body: &Bytes, deadline: Instant) -> Result<String> {
-        loop {
+    /// Asks one worker after the other.
+    async fn until_accepted(
+        &self,
+        ordinal: u32,
+        key: &str,
+        body: &Bytes,
+        deadline: Instant,
+    ) -> Result<String> {
+        for client in self.clients.iter().cycle().skip(ordinal as usize) {
             let headers = [("idempotency-key", key)];
-            match self.client.call(Method::POST, "/orders", &headers, body.clone()).await {
+            match client.call(Method::POST, "/orders", &headers, body.clone()).await {
                 Ok((StatusCode::CREATED, answer)) => {
                     return answer["order_id"]
                         .as_str()
@@ -99,13 +107,15 @@ impl Load {
             ensure!(Instant::now() < deadline, "time is up and {key} was not accepted");
             tokio::time::sleep(AGAIN).await;
         }
+        bail!("there is no worker to send orders to")
     }
 
     /// Whether it gets through, and in time, does not matter.
-    async fn cancel(&self, id: &str) {
+    async fn cancel(&self, ordinal: u32, id: &str) {
         let body = json!({"reason": "customer", "actor": "chaos", "note": "changed my mind"});
         let path = format!("/orders/{id}/cancel");
-        let _ = self.client.call(Method::POST, &path, &[], Bytes::from(body.to_string())).await;
+        let client = &self.clients[ordinal as usize % self.clients.len()];
+        let _ = client.call(Method::POST, &path, &[], Bytes::from(body.to_string())).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Chaos on the real thing: processes, sockets, a file with full durability, and `kill -9`. What is checked afterwards is
+//! Chaos on the real thing: processes, sockets, a database with full durability, and `kill -9`. What is checked afterwards is
 //! what people would sue over: every accepted order has an end, no key was charged twice, money and stock balance.
 
 mod client;
@@ -25,7 +25,9 @@ pub use verdict::Verdict;
 pub struct Plan {
     /// The program to shake.
     pub program: PathBuf,
-    /// How often it is killed.
+    /// What it stores its orders in.
+    pub engine: Engine,
+    /// How often something is killed or made to stop.
     pub kills: u32,
     /// Give up after this long.
     pub limit: Duration,
@@ -34,6 +36,34 @@ pub struct Plan {
     /// Decides when it is killed and what is ordered.
     pub seed: u64,
 }
+
+/// What orders are stored in, and by how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded store: a file, and one worker.
+    Sqlite,
+    /// A PostgreSQL server of our own, which is killed in its turn, and several workers.
+    Postgres {
+        /// How many.
+        workers: usize,
+    },
+}
+
+impl Engine {
+    /// Workers that share the load.
+    const fn workers(self) -> usize {
+        match self {
+            Self::Sqlite => 1,
+            Self::Postgres { workers } => workers,
+        }
+    }
+}
+
+/// Of so many kills one is the server's.
+const SERVER_ONE_IN: u32 = 4;
+
+/// One worker in so many is asked to stop, and not killed.
+const POLITE_ONE_IN: u32 = 4;
 
 /// Products for sale; the first few are scarce, so that some orders run short.
 const PRODUCTS: u32 = 20;
@@ -56,16 +86,16 @@ const OPEN_STATES: [&str; 6] =
 pub async fn run(plan: &Plan) -> Result<Verdict> {
     let deadline = Instant::now() + plan.limit;
     let folder = Folder::new()?;
-    let mut processes = Processes::start(&plan.program, &folder, plan.seed).await?;
-    let service = Client::new(&processes.service_addr);
+    let mut processes = Processes::start(plan, &folder).await?;
+    let service = Client::new(&processes.service_addrs[0]);
     stock_up(&service).await?;
-    let load = Arc::new(Load::new(&processes.service_addr, plan.orders, plan.seed));
+    let load = Arc::new(Load::new(&processes.service_addrs, plan.orders, plan.seed));
     let sending = tokio::spawn(Arc::clone(&load).send_all(deadline));
     kill_and_restart(plan, &mut processes, deadline).await?;
     let accepted = sending.await??;
     let provider = Client::new(&processes.provider_addr);
     all_ended(&service, deadline).await?;
-    let verdict = Verdict::reach(plan, processes.kills, &accepted, &service, &provider).await?;
+    let verdict = Verdict::reach(plan, processes.kills(), &accepted, &service, &provider).await?;
     processes.stop().await?;
     Ok(verdict)
 }
@@ -89,7 +119,15 @@ async fn kill_and_restart(plan: &Plan, processes: &mut Processes, deadline: Inst
             bail!("only {} of {} kills were made in {:?}", kill - 1, plan.kills, plan.limit);
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(LIFE_MS))).await;
-        processes.kill_service_and_restart().await?;
+        if plan.engine != Engine::Sqlite && kill % SERVER_ONE_IN == 0 {
+            processes.kill_server_and_restart()?;
+        } else {
+            let chosen = random.random_range(0..plan.engine.workers());
+            match random.random_range(0..POLITE_ONE_IN) {
+                0 => processes.stop_worker_and_restart(chosen).await?,
+                _ => processes.kill_worker_and_restart(chosen).await?,
+            }
+        }
         if kill % 10 == 0 || kill == plan.kills {
             println!("killed {kill} of {} times", plan.kills);
         }

@@ -1,16 +1,23 @@
-//! The processes under chaos: a provider that lives through it, and a service that does not.
+//! The processes under chaos: a provider that lives through it, and workers and a database server that do not.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+use super::{Engine, Plan};
+use crate::servers::{Durability, Postgres};
+
 /// How long a process may take to get ready.
 const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a worker may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// Stage limits short enough that every timeout happens within a run.
 const CONFIG: &str = "
@@ -26,6 +33,8 @@ undo_ms = 30000
 call_retry_first_ms = 50
 undo_retry_first_ms = 100
 undo_retries_max = 12
+[postgres]
+lease_ms = 2000
 ";
 
 /// What the provider does wrong.
@@ -44,7 +53,10 @@ pub(super) struct Folder(PathBuf);
 
 impl Folder {
     pub(super) fn new() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("orderwright-chaos-{}", std::process::id()));
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let name =
+            format!("orderwright-chaos-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("chaos.toml"), CONFIG)?;
         Ok(Self(folder))
@@ -63,94 +75,144 @@ impl Drop for Folder {
     }
 }
 
-/// Both processes, killed when dropped.
+/// How often what was killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kills {
+    pub(super) workers: u32,
+    pub(super) server: u32,
+    /// Workers that were asked to stop, and did.
+    pub(super) stopped: u32,
+}
+
+impl Kills {
+    /// All of them.
+    pub(super) const fn all(self) -> u32 {
+        self.workers + self.server + self.stopped
+    }
+}
+
+/// All processes, killed when dropped.
 pub(super) struct Processes {
-    /// Where the service listens, each time it lives.
-    pub(super) service_addr: String,
+    /// Where each worker listens, each time it lives.
+    pub(super) service_addrs: Vec<String>,
     /// Where the provider listens.
     pub(super) provider_addr: String,
-    /// How often the service was killed.
-    pub(super) kills: u32,
     program: PathBuf,
+    workers: Vec<Worker>,
+    provider: Child,
+    server: Option<Postgres>,
+    kills: Kills,
+}
+
+/// One life after the other of the same worker.
+struct Worker {
     args: Vec<String>,
     log: PathBuf,
-    service: Child,
-    provider: Child,
+    process: Child,
 }
 
 impl Processes {
-    pub(super) async fn start(program: &Path, folder: &Folder, seed: u64) -> Result<Self> {
-        let (service_addr, provider_addr) = (free_address().await?, free_address().await?);
-        let provider_args = [
-            "sandbox",
-            "--listen",
-            &provider_addr,
-            "--webhook-url",
-            &format!("http://{service_addr}/webhooks"),
-            "--seed",
-            &seed.to_string(),
-            "--faults",
-            FAULTS,
-            "--delivery-min-ms",
-            "5",
-            "--delivery-max-ms",
-            "200",
-        ]
-        .map(str::to_owned);
-        let provider = spawn(program, &provider_args, &folder.path("provider.log")).await?;
-        let provider_url = format!("http://{provider_addr}");
-        let (config, database) = (folder.path("chaos.toml"), folder.path("chaos.db"));
-        let args: Vec<String> = [
-            "serve",
-            "--config",
-            &config.display().to_string(),
-            "--database",
-            &database.display().to_string(),
-            "--listen",
-            &service_addr,
-            "--payment-url",
-            &provider_url,
-            "--shipping-url",
-            &provider_url,
-        ]
-        .map(str::to_owned)
-        .into();
-        let log = folder.path("service.log");
-        let service = spawn(program, &args, &log).await?;
-        Ok(Self {
-            service_addr,
-            provider_addr,
-            kills: 0,
-            program: program.to_owned(),
-            args,
-            log,
-            service,
-            provider,
-        })
+    pub(super) async fn start(plan: &Plan, folder: &Folder) -> Result<Self> {
+        let mut service_addrs = Vec::new();
+        for _ in 0..plan.engine.workers() {
+            service_addrs.push(free_address().await?);
+        }
+        let provider_addr = free_address().await?;
+        let provider_args = provider_args(&provider_addr, &service_addrs[0], plan.seed);
+        let provider = spawn(&plan.program, &provider_args, &folder.path("provider.log")).await?;
+        let server = match plan.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres { .. } => Some(Postgres::start(Durability::Fsync)?),
+        };
+        let database = match &server {
+            None => folder.path("chaos.db").display().to_string(),
+            Some(server) => server.database()?,
+        };
+        let mut workers = Vec::new();
+        for (number, address) in service_addrs.iter().enumerate() {
+            let args = worker_args(&folder.path("chaos.toml"), &database, address, &provider_addr);
+            let log = folder.path(&format!("worker-{number}.log"));
+            let process = spawn(&plan.program, &args, &log).await?;
+            workers.push(Worker { args, log, process });
+        }
+        let (program, kills) = (plan.program.clone(), Kills::default());
+        Ok(Self { service_addrs, provider_addr, program, workers, provider, server, kills })
     }
 
-    /// `kill -9`, and a new life on the same file.
-    pub(super) async fn kill_service_and_restart(&mut self) -> Result<()> {
-        ensure!(
-            self.service.try_wait()?.is_none(),
-            "the service fell by itself; see its log:\n{}",
-            self.last_words()
-        );
-        self.service.kill().await?;
-        self.kills += 1;
-        self.service = spawn(&self.program, &self.args, &self.log).await?;
+    /// What was killed so far.
+    pub(super) const fn kills(&self) -> Kills {
+        self.kills
+    }
+
+    /// `kill -9`, and a new life on the same rows.
+    pub(super) async fn kill_worker_and_restart(&mut self, victim: usize) -> Result<()> {
+        self.nobody_fell()?;
+        let worker = &mut self.workers[victim];
+        worker.process.kill().await?;
+        self.kills.workers += 1;
+        worker.process = spawn(&self.program, &worker.args, &worker.log).await?;
+        Ok(())
+    }
+
+    /// A polite stop in the middle of everything, as for an upgrade, and a new life on the same rows.
+    pub(super) async fn stop_worker_and_restart(&mut self, chosen: usize) -> Result<()> {
+        self.nobody_fell()?;
+        let worker = &mut self.workers[chosen];
+        let pid = worker.process.id().context("a worker that has not fallen has an id")?;
+        let told = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        ensure!(told.success(), "worker {chosen} cannot be told to stop");
+        let ended = tokio::time::timeout(STOP_LIMIT, worker.process.wait()).await;
+        let ended = ended.context("a worker did not stop in time")??;
+        ensure!(ended.success(), "a worker that was told to stop ended with {ended}");
+        self.kills.stopped += 1;
+        worker.process = spawn(&self.program, &worker.args, &worker.log).await?;
+        Ok(())
+    }
+
+    /// The database server goes as by a loss of power, recovers, and the workers have to live with it.
+    pub(super) fn kill_server_and_restart(&mut self) -> Result<()> {
+        self.nobody_fell()?;
+        let server = self.server.as_mut().context("there is a server only if one was asked for")?;
+        tokio::task::block_in_place(|| server.restart())?;
+        self.kills.server += 1;
         Ok(())
     }
 
     pub(super) async fn stop(mut self) -> Result<()> {
-        self.service.kill().await?;
+        self.nobody_fell()?;
+        for worker in &mut self.workers {
+            worker.process.kill().await?;
+        }
         self.provider.kill().await?;
         Ok(())
     }
 
-    fn last_words(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+    fn nobody_fell(&mut self) -> Result<()> {
+        for worker in &mut self.workers {
+            if worker.process.try_wait()?.is_some() {
+                let last_words = std::fs::read_to_string(&worker.log).unwrap_or_default();
+                bail!("a worker fell by itself; see its log:\n{last_words}");
+            }
+        }
+        Ok(())
     }
+}
+
+fn provider_args(address: &str, service_addr: &str, seed: u64) -> Vec<String> {
+    let webhooks = format!("http://{service_addr}/webhooks");
+    let seed = seed.to_string();
+    let quick = ["--delivery-min-ms", "5", "--delivery-max-ms", "200"];
+    let args =
+        ["sandbox", "--listen", address, "--webhook-url", &webhooks, "--seed", &seed, "--faults", FAULTS];
+    args.into_iter().chain(quick).map(str::to_owned).collect()
+}
+
+fn worker_args(config: &Path, database: &str, address: &str, provider_addr: &str) -> Vec<String> {
+    let provider = format!("http://{provider_addr}");
+    let config = config.display().to_string();
+    let places = ["serve", "--config", &config, "--database", database, "--listen", address];
+    let providers = ["--payment-url", &provider, "--shipping-url", &provider];
+    places.into_iter().chain(providers).map(str::to_owned).collect()
 }
 
 async fn free_address() -> Result<String> {
@@ -173,7 +235,7 @@ async fn spawn(program: &Path, args: &[String], log: &Path) -> Result<Child> {
     let first =
         tokio::time::timeout(READY_LIMIT, lines.next_line()).await.context("it did not get ready")??;
     if first.is_none() {
-        anyhow::bail!("it ended at once:\n{}", std::fs::read_to_string(log).unwrap_or_default());
+        bail!("it ended at once:\n{}", std::fs::read_to_string(log).unwrap_or_default());
     }
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok(child)

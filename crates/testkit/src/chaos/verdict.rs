@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Plan;
 use super::client::Client;
+use super::processes::Kills;
 
 /// Entries of a provider's listing asked for at once.
 const PAGE: usize = 10_000;
@@ -18,7 +19,7 @@ const SHOWN_MAX: usize = 20;
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    kills: u32,
+    kills: Kills,
     kills_planned: u32,
     accepted: usize,
     outcomes: BTreeMap<String, u64>,
@@ -32,7 +33,7 @@ impl Verdict {
     /// Asks both sides.
     pub(super) async fn reach(
         plan: &Plan,
-        kills: u32,
+        kills: Kills,
         accepted: &BTreeMap<String, String>,
         service: &Client,
         provider: &Client,
@@ -62,7 +63,7 @@ impl Verdict {
     /// Whether everything is as it must be.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.problems.is_empty() && self.kills >= self.kills_planned
+        self.problems.is_empty() && self.kills.all() >= self.kills_planned
     }
 
     fn every_order_has_an_end(
@@ -197,8 +198,8 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "killed {} times under load; {} orders accepted, {} charges made",
-            self.kills, self.accepted, self.charges
+            "killed under load: a worker {} times, the database server {}; a worker was told to stop {} times; {} orders accepted, {} charges made",
+            self.kills.workers, self.kills.server, self.kills.stopped, self.accepted, self.charges
         )?;
         for (outcome, count) in &self.outcomes {
             writeln!(f, "  {count:>6} {outcome}")?;

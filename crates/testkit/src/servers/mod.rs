@@ -6,4 +6,15 @@ mod postgres;
 mod programs;
 pub mod rabbitmq;
 
+use anyhow::Result;
+
 pub use postgres::{Durability, Postgres};
+
+/// Which servers can be started here, a line for each. Installs what is missing where that is possible.
+///
+/// # Errors
+/// Says what to install.
+pub fn ready() -> Result<Vec<String>> {
+    let folder = programs::postgres()?;
+    Ok(vec![format!("{} in {}", programs::release(&folder)?, folder.display())])
+}

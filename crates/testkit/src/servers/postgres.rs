@@ -1,4 +1,4 @@
-//! A private PostgreSQL server: on loopback, without passwords, in a folder of its own that goes with it.
+//! A private PostgreSQL server: on loopback, without passwords unless one is wanted, in a folder of its own that goes with it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -42,6 +42,7 @@ pub struct Postgres {
     owner: Option<(u32, u32)>,
     durability: Durability,
     settings: Vec<String>,
+    password: Option<String>,
     server: Option<Server>,
     databases: AtomicU32,
 }
@@ -70,6 +71,18 @@ impl Postgres {
     /// # Errors
     /// As for [`Self::start`].
     pub fn start_with(durability: Durability, settings: &[&str]) -> Result<Self> {
+        Self::start_any(durability, settings, None)
+    }
+
+    /// The same for nobody who does not know the password.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_locked(durability: Durability, password: &str) -> Result<Self> {
+        Self::start_any(durability, &[], Some(password.to_owned()))
+    }
+
+    fn start_any(durability: Durability, settings: &[&str], password: Option<String>) -> Result<Self> {
         let programs = programs::postgres()?;
         let owner = if programs::is_root() { Some(programs::unprivileged()?) } else { None };
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
@@ -82,6 +95,7 @@ impl Postgres {
             owner,
             durability,
             settings,
+            password,
             server: None,
             databases: AtomicU32::new(0),
         };
@@ -93,7 +107,8 @@ impl Postgres {
     /// The address of a database.
     #[must_use]
     pub fn address(&self, database: &str) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+        let password = self.password.as_ref().map(|password| format!(":{password}")).unwrap_or_default();
+        format!("postgres://{USER}{password}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Makes an empty database that no other test has and returns its address.
@@ -114,7 +129,19 @@ impl Postgres {
         let mut createdb = self.program("createdb");
         createdb.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", USER]);
         createdb.args(["--maintenance-db", "postgres", "--template", template, name]);
-        succeed(createdb)
+        succeed(createdb).map(drop)
+    }
+
+    /// Runs statements in a database and returns what they answer, a line for each row.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn query(&self, database: &str, sql: &str) -> Result<String> {
+        let mut psql = self.program("psql");
+        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]);
+        psql.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", USER]);
+        psql.args(["--dbname", database, "--command", sql]);
+        succeed(psql)
     }
 
     /// The id of the server's first process.
@@ -172,18 +199,19 @@ impl Postgres {
         }
         let mut initdb = self.program("initdb");
         initdb.arg("--pgdata").arg(self.data());
-        initdb.args([
-            "--username",
-            USER,
-            "--auth",
-            "trust",
-            "--encoding",
-            "UTF8",
-            "--locale",
-            "C",
-            "--no-sync",
-        ]);
-        succeed(initdb)
+        initdb.args(["--username", USER, "--encoding", "UTF8", "--locale", "C", "--no-sync"]);
+        match &self.password {
+            None => initdb.args(["--auth", "trust"]),
+            Some(password) => {
+                let file = self.folder.join("password");
+                fs::write(&file, password).context("writing the password's file")?;
+                if let Some((user, group)) = self.owner {
+                    chown(&file, Some(user), Some(group)).context("giving the password's file away")?;
+                }
+                initdb.args(["--auth", "scram-sha-256", "--pwfile"]).arg(file)
+            }
+        };
+        succeed(initdb).map(drop)
     }
 
     /// Starts the server and waits for its word that it is ready; or for its end, with what it said.
@@ -226,6 +254,9 @@ impl Postgres {
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.current_dir("/").env("LC_ALL", "C");
+        if let Some(password) = &self.password {
+            command.env("PGPASSWORD", password);
+        }
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
@@ -235,7 +266,7 @@ impl Postgres {
     fn signal(&self, signal: &str, pid: u32) -> Result<()> {
         let mut pg_ctl = self.program("pg_ctl");
         pg_ctl.args(["kill", signal, &pid.to_string()]);
-        succeed(pg_ctl)
+        succeed(pg_ctl).map(drop)
     }
 
     fn data(&self) -> PathBuf {
@@ -269,10 +300,10 @@ fn drain(mut log: BufReader<ChildStderr>) {
     });
 }
 
-fn succeed(mut command: Command) -> Result<()> {
+fn succeed(mut command: Command) -> Result<String> {
     let output = command.output().with_context(|| format!("running {command:?}"))?;
     ensure!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    String::from_utf8(output.stdout).context("the answer is text")
 }
 
 fn free_port() -> Result<u16> {

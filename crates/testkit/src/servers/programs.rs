@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Where Debian, Fedora, Homebrew and those who build it themselves put PostgreSQL; a `*` is any release.
 const FOLDERS: [&str; 5] = [
@@ -15,18 +16,46 @@ const FOLDERS: [&str; 5] = [
     "/usr/local/opt/postgresql@*/bin",
 ];
 
+/// The oldest release of PostgreSQL that the service works with.
+const POSTGRES_MIN: u32 = 15;
+
+/// Where Debian reads, when it installs PostgreSQL, whether to start a server of its own; nobody asked for that one.
+const CLUSTER_WISHES: &str = "/etc/postgresql-common/createcluster.d";
+
 /// The folder with all of PostgreSQL's programs, the latest release's if there are several.
 ///
 /// # Errors
 /// Says what to install if there is none and none can be installed.
 pub(super) fn postgres() -> Result<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(folder) = find() {
         return Ok(folder);
     }
-    if is_root() && Path::new("/usr/bin/apt-get").exists() {
-        install("postgresql")?;
+    let may_install = is_root() && Path::new("/usr/bin/apt-get").exists();
+    let tried = if may_install { install_postgres() } else { Ok(()) };
+    let missing = "PostgreSQL's programs are missing; install PostgreSQL 15 or later (Debian: apt-get install postgresql)";
+    match (find(), tried) {
+        (Some(folder), _) => Ok(folder),
+        (None, Ok(())) => bail!(missing),
+        (None, Err(error)) => Err(error.context(missing)),
     }
-    find().context("PostgreSQL's programs are missing; install PostgreSQL 15 or later (Debian: apt-get install postgresql)")
+}
+
+/// The release of the programs in a folder, in words.
+///
+/// # Errors
+/// If they do not run, or are too old.
+pub(super) fn release(folder: &Path) -> Result<String> {
+    let output =
+        Command::new(folder.join("postgres")).arg("--version").output().context("running postgres")?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let number = said.split_whitespace().find_map(|word| word.split('.').next()?.parse::<u32>().ok());
+    match number {
+        Some(number) if number >= POSTGRES_MIN => Ok(said),
+        Some(_) => bail!("{} is {said}; install PostgreSQL {POSTGRES_MIN} or later", folder.display()),
+        None => bail!("{} says '{said}', which is no release of PostgreSQL", folder.display()),
+    }
 }
 
 /// Where Debian, Fedora, Homebrew and those who unpack it themselves put RabbitMQ. Debian's link on the path is a wrapper
@@ -113,7 +142,7 @@ fn find() -> Option<PathBuf> {
 }
 
 fn is_complete(folder: &Path) -> bool {
-    ["postgres", "initdb", "pg_ctl", "createdb"].iter().all(|program| folder.join(program).exists())
+    ["postgres", "initdb", "pg_ctl", "createdb", "psql"].iter().all(|program| folder.join(program).exists())
 }
 
 /// The folders that a pattern with one `*` stands for, latest release first.
@@ -131,15 +160,30 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     found
 }
 
-fn install(package: &str) -> Result<()> {
-    let installed = Command::new("apt-get")
-        .args(["install", "-y", "--no-install-recommends", package])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdout(Stdio::null())
-        .status()
-        .context("running apt-get")?;
-    if !installed.success() {
-        bail!("apt-get could not install {package}; install it yourself");
+/// Installs the programs and no running server.
+fn install_postgres() -> Result<()> {
+    let wishes = Path::new(CLUSTER_WISHES);
+    let was_there = wishes.exists();
+    let wish = wishes.join("orderwright-tests.conf");
+    fs::create_dir_all(wishes).and_then(|()| fs::write(&wish, "create_main_cluster = false\n"))?;
+    let installed = install("postgresql").or_else(|_| {
+        apt_get(&["update"])?;
+        install("postgresql")
+    });
+    fs::remove_file(wish)?;
+    if !was_there {
+        fs::remove_dir(wishes)?;
     }
+    installed
+}
+
+fn install(package: &str) -> Result<()> {
+    apt_get(&["install", "-y", "--no-install-recommends", package])
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+    ensure!(command.status().context("running apt-get")?.success(), "apt-get {} failed", arguments.join(" "));
     Ok(())
 }

@@ -44,6 +44,7 @@ impl Children {
                 "--delivery-max-ms",
                 "0",
             ],
+            config,
             folder,
             "sandbox.log",
         )
@@ -54,13 +55,12 @@ impl Children {
                 "serve",
                 "--listen",
                 &service_addr,
-                "--database",
-                &config.database,
                 "--payment-url",
                 &provider_url,
                 "--shipping-url",
                 &provider_url,
             ],
+            config,
             folder,
             "service.log",
         )
@@ -92,13 +92,15 @@ async fn free_address() -> Result<String> {
 }
 
 /// Starts this very program and waits for its first line, which it prints when it is ready.
-async fn spawn(args: &[&str], folder: &Path, log: &str) -> Result<Child> {
+async fn spawn(args: &[&str], config: &Config, folder: &Path, log: &str) -> Result<Child> {
     let program = std::env::current_exe()?;
     let log = folder.join(log);
     let errors = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut child = Command::new(program)
         .args(args)
         .env("RUST_LOG", "warn")
+        // Arguments are for everybody to see, and the address may have a password in it.
+        .env("ORDERWRIGHT_DATABASE", config.database.expose())
         .stdout(Stdio::piped())
         .stderr(errors)
         .kill_on_drop(true)

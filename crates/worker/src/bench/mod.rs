@@ -6,7 +6,7 @@ mod load;
 mod report;
 mod usage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -15,9 +15,9 @@ use application::ports::{OrderFilter, Readers, SagaFilter};
 use application::saga::SagaState;
 use domain::{Availability, Currency, Money, OrderId, OrderStatus, Sku};
 use hdrhistogram::Histogram;
-use infrastructure::sqlite::{Exclusive, SqliteStore};
 
-use crate::config::Config;
+use crate::any_store::{AnyStore, Purpose};
+use crate::config::{Config, DatabaseAddress};
 use crate::wiring;
 use children::Children;
 pub use report::Report;
@@ -38,8 +38,10 @@ pub struct Plan {
     pub products: u32,
     /// Lines of an order.
     pub lines: usize,
-    /// Where the data goes; emptied before.
+    /// Where the data and the logs go; what an earlier measurement left there is removed.
     pub folder: PathBuf,
+    /// A PostgreSQL server for the data, and its first process, if that is to be watched. Its database must be empty.
+    pub server: Option<(DatabaseAddress, Option<u32>)>,
 }
 
 /// Units of each product: enough that nothing runs short.
@@ -61,24 +63,26 @@ const PAGE: usize = 1_000;
 pub async fn run(plan: &Plan) -> Result<Report> {
     let config = prepare(plan).await?;
     let mut children = Children::start(&config, &plan.folder).await?;
-    let store = wiring::open_store(&config, Exclusive::No)?;
+    let store = AnyStore::open(&config, Purpose::Visit).await?;
     if plan.preload > 0 {
         eprintln!("storing {} orders first", plan.preload);
         let preload = Plan { orders: plan.preload, rate: None, ..plan.clone() };
         load::send(&preload, &children.service_addr, "preload").await?;
-        all_final(&store).await?;
+        all_final(store.readers.as_ref()).await?;
     }
-    let newest = newest_order(&store).await?;
-    let sampler = Sampler::start(children.pids());
+    let newest = newest_order(store.readers.as_ref()).await?;
+    let server = plan.server.as_ref().and_then(|(_, pid)| *pid);
+    let sampler = Sampler::start(children.pids(), server);
     let before = sampler.usage()?;
     let started = Instant::now();
     let outcome = load::send(plan, &children.service_addr, "bench").await?;
     let accepted_in = started.elapsed();
-    all_final(&store).await?;
+    all_final(store.readers.as_ref()).await?;
     let delivered_in = started.elapsed();
     let used = sampler.usage()?.since(&before);
     let memory = sampler.stop().await;
-    let latencies = latencies(&store, newest, outcome.accepted).await?;
+    let latencies = latencies(store.readers.as_ref(), newest, outcome.accepted).await?;
+    store.upkeep.close().await;
     children.stop().await?;
     Ok(Report::new(plan, &outcome, accepted_in, delivered_in, &latencies, used, memory))
 }
@@ -89,19 +93,35 @@ async fn prepare(plan: &Plan) -> Result<Config> {
         plan.orders > 0 && plan.connections > 0 && plan.products > 0,
         "orders, connections and products are at least 1"
     );
-    let path = plan.folder.join("bench.db");
+    let database = match &plan.server {
+        Some((address, _)) => address.clone(),
+        None => emptied(&plan.folder)?,
+    };
+    let config = Config { database, ..Config::default() };
+    let store = AnyStore::open(&config, Purpose::Visit).await?;
+    let found = store.readers.overview().await?.orders.iter().map(|(_, count)| count).sum::<u64>();
+    ensure!(
+        found == 0 && store.upkeep.other_workers().await? == 0,
+        "{} is in use, {found} orders are in it; name an empty database, to be made with createdb",
+        config.database
+    );
+    let products = (0..plan.products).map(product).collect::<Result<_>>()?;
+    let import = ImportProductsCommand { products, import: "bench".to_owned() };
+    wiring::commands(&store, &config).run(&import).await?;
+    store.upkeep.close().await;
+    Ok(config)
+}
+
+/// A file that is not there any more.
+fn emptied(folder: &Path) -> Result<DatabaseAddress> {
+    let path = folder.join("bench.db");
     for suffix in ["", "-wal", "-shm", ".lock"] {
         let file = PathBuf::from(format!("{}{suffix}", path.display()));
         if file.exists() {
             std::fs::remove_file(&file).with_context(|| format!("cannot empty {}", file.display()))?;
         }
     }
-    let config = Config { database: path.display().to_string(), ..Config::default() };
-    let store = wiring::open_store(&config, Exclusive::No)?;
-    let products = (0..plan.products).map(product).collect::<Result<_>>()?;
-    let import = ImportProductsCommand { products, import: "bench".to_owned() };
-    wiring::commands(&store, &config).run(&import).await?;
-    Ok(config)
+    Ok(path.display().to_string().into())
 }
 
 fn product(number: u32) -> Result<NewProduct> {
@@ -117,7 +137,7 @@ fn product(number: u32) -> Result<NewProduct> {
 }
 
 /// Waits until no saga has anything left to do.
-async fn all_final(store: &SqliteStore) -> Result<()> {
+async fn all_final(store: &dyn Readers) -> Result<()> {
     let mut last_change = Instant::now();
     let mut last_open = None;
     loop {
@@ -132,7 +152,7 @@ async fn all_final(store: &SqliteStore) -> Result<()> {
 }
 
 /// The oldest order that is not final.
-async fn first_open(store: &SqliteStore) -> Result<Option<OrderId>> {
+async fn first_open(store: &dyn Readers) -> Result<Option<OrderId>> {
     let mut first: Option<OrderId> = None;
     for state in SagaState::ALL.iter().filter(|state| !state.is_final()) {
         let filter = SagaFilter { state: Some(*state), ..SagaFilter::default() };
@@ -143,7 +163,7 @@ async fn first_open(store: &SqliteStore) -> Result<Option<OrderId>> {
 }
 
 /// The newest order stored so far; what is measured comes after it.
-async fn newest_order(store: &SqliteStore) -> Result<Option<OrderId>> {
+async fn newest_order(store: &dyn Readers) -> Result<Option<OrderId>> {
     let mut after = None;
     loop {
         let page = store.orders(&OrderFilter { after, ..OrderFilter::default() }, PAGE).await?;
@@ -155,7 +175,7 @@ async fn newest_order(store: &SqliteStore) -> Result<Option<OrderId>> {
 }
 
 /// From accepted to delivered, in microseconds, of every order after `after`.
-async fn latencies(store: &SqliteStore, mut after: Option<OrderId>, expected: u64) -> Result<Histogram<u64>> {
+async fn latencies(store: &dyn Readers, mut after: Option<OrderId>, expected: u64) -> Result<Histogram<u64>> {
     let mut latencies = Histogram::new(3)?;
     loop {
         let filter = OrderFilter { status: None, after, ..OrderFilter::default() };

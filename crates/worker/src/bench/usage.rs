@@ -32,12 +32,14 @@ pub(super) struct Memory {
 /// Watches processes until it is stopped.
 pub(super) struct Sampler {
     pids: Vec<(&'static str, u32)>,
+    server: Option<u32>,
     watching: JoinHandle<()>,
     seen: std::sync::Arc<std::sync::Mutex<Vec<Memory>>>,
 }
 
 impl Sampler {
-    pub(super) fn start(pids: Vec<(&'static str, u32)>) -> Self {
+    /// Watches these processes; and of the database server, if its first process is known, the CPU time of all.
+    pub(super) fn start(pids: Vec<(&'static str, u32)>, server: Option<u32>) -> Self {
         let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let (watched, noted) = (pids.clone(), std::sync::Arc::clone(&seen));
         let watching = tokio::spawn(async move {
@@ -50,12 +52,14 @@ impl Sampler {
                 tokio::time::sleep(MEMORY_LOOK).await;
             }
         });
-        Self { pids, watching, seen }
+        Self { pids, server, watching, seen }
     }
 
     /// CPU time used so far.
     pub(super) fn usage(&self) -> Result<Usage> {
-        self.pids.iter().map(|(name, pid)| Ok((*name, cpu_seconds(*pid)?))).collect::<Result<_>>().map(Usage)
+        let server = self.server.iter().map(|pid| Ok(("database", family_seconds(*pid)?)));
+        let ours = self.pids.iter().map(|(name, pid)| Ok((*name, cpu_seconds(*pid)?)));
+        ours.chain(server).collect::<Result<_>>().map(Usage)
     }
 
     pub(super) async fn stop(self) -> Vec<Memory> {
@@ -88,12 +92,25 @@ fn note(seen: &mut Vec<Memory>, rows: &[(&'static str, f64)]) {
 
 /// User and system time; fields 14 and 15 after the command's name in brackets.
 fn cpu_seconds(pid: u32) -> Result<f64> {
+    ticks(pid, [11, 12]).map(|ticks| ticks / TICKS_PER_SECOND)
+}
+
+/// The same of a process, its children that live, and those that ended (fields 16 and 17).
+fn family_seconds(first: u32) -> Result<f64> {
+    let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children"))
+        .with_context(|| format!("no process {first} is here to be watched"))?;
+    let living = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    let living: f64 = living.filter_map(|pid| ticks(pid, [11, 12]).ok()).sum();
+    Ok((ticks(first, [11, 12])? + ticks(first, [13, 14])? + living) / TICKS_PER_SECOND)
+}
+
+fn ticks(pid: u32, fields_wanted: [usize; 2]) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .context("CPU time is read from /proc, which is Linux's")?;
     let fields: Vec<&str> =
         stat.rsplit_once(')').context("a name in brackets")?.1.split_whitespace().collect();
     let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("a field")?.parse()?) };
-    Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
+    Ok(ticks(fields_wanted[0])? + ticks(fields_wanted[1])?)
 }
 
 fn resident_mib(pid: u32) -> Result<f64> {

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{Format, Shared};
 use crate::bench::{self, Plan};
+use crate::config::Place;
 
 /// Measure orders per second, latency, CPU and memory, end to end.
 #[derive(Debug, Args)]
@@ -30,7 +31,10 @@ pub(super) struct Bench {
     /// Lines of an order.
     #[arg(long, default_value_t = 2)]
     lines: usize,
-    /// Folder for the data; what an earlier measurement left there is removed.
+    /// First process of the PostgreSQL server that --database names, if it runs on this machine: its CPU time is counted too.
+    #[arg(long, value_name = "PID")]
+    server_pid: Option<u32>,
+    /// Folder for logs and, without a postgres:// database, the data; what an earlier measurement left there is removed.
     #[arg(long, default_value = "data/bench")]
     data: PathBuf,
 }
@@ -38,6 +42,11 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         std::fs::create_dir_all(&self.data)?;
+        let database = shared.config(None)?.database;
+        let server = match database.place() {
+            Some(Place::Postgres(_)) => Some((database, self.server_pid)),
+            Some(Place::File(_)) | None => None,
+        };
         let plan = Plan {
             orders: self.orders,
             preload: self.preload,
@@ -46,6 +55,7 @@ impl Bench {
             products: self.products,
             lines: self.lines,
             folder: self.data,
+            server,
         };
         let report = bench::run(&plan).await?;
         match shared.format() {

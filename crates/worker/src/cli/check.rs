@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use application::ports::Readers;
-use infrastructure::sqlite::Exclusive;
 
 use super::{Format, Shared};
+use crate::any_store::{AnyStore, Purpose};
 use crate::wiring;
 
 /// Mistakes listed at most.
@@ -14,9 +13,11 @@ const MISTAKES_MAX: usize = 1_000;
 
 pub(super) async fn check(shared: &Shared) -> Result<ExitCode> {
     let config = shared.config(None)?;
-    let store = wiring::open_store(&config, Exclusive::No)?;
+    let store = AnyStore::open(&config, Purpose::Visit).await?;
     let now = wiring::context(&config).clock.now();
-    let broken = store.broken_invariants(now, MISTAKES_MAX).await?;
+    let broken = store.readers.broken_invariants(now, MISTAKES_MAX).await;
+    store.upkeep.close().await;
+    let broken = broken?;
     match shared.format() {
         Format::Json => println!("{}", serde_json::to_string_pretty(&broken)?),
         Format::Text if broken.is_empty() => {
@@ -33,8 +34,10 @@ pub(super) async fn check(shared: &Shared) -> Result<ExitCode> {
 
 pub(super) async fn migrate(shared: &Shared) -> Result<ExitCode> {
     let config = shared.config(None)?;
-    let store = wiring::open_store(&config, Exclusive::No)?;
-    let version = store.schema_version().await?;
+    let store = AnyStore::open(&config, Purpose::Visit).await?;
+    let version = store.upkeep.schema_version().await;
+    store.upkeep.close().await;
+    let version = version?;
     match shared.format() {
         Format::Json => println!("{{\"schema_version\":{version}}}"),
         Format::Text => println!("{} has tables of version {version}", config.database),

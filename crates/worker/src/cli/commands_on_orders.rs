@@ -10,16 +10,16 @@ mod stock;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use application::commands::CommandPipeline;
 use application::pipeline::Context;
 use application::ports::UnitOfWork;
-use bus::Store;
 use clap::{Args, Subcommand};
 use domain::OrderId;
-use infrastructure::sqlite::{Exclusive, SqliteStore};
 
 use super::{Format, Shared};
+use crate::any_store::{AnyStore, Purpose};
+use crate::config::{Config, Place};
 use crate::wiring;
 
 /// Commands about what is in the database.
@@ -41,14 +41,15 @@ pub(super) enum OnOrders {
 
 impl OnOrders {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
-        let desk = Desk::open(shared)?;
-        match self {
-            Self::Orders(orders) => orders.run(&desk).await?,
-            Self::Stock(stock) => stock.run(&desk).await?,
-            Self::Sagas(sagas) => sagas.run(&desk).await?,
-            Self::DeadLetters(dead_letters) => dead_letters.run(&desk).await?,
-        }
-        Ok(ExitCode::SUCCESS)
+        let desk = Desk::open(shared).await?;
+        let ran = match self {
+            Self::Orders(orders) => orders.run(&desk).await,
+            Self::Stock(stock) => stock.run(&desk).await,
+            Self::Sagas(sagas) => sagas.run(&desk).await,
+            Self::DeadLetters(dead_letters) => dead_letters.run(&desk).await,
+        };
+        desk.store.upkeep.close().await;
+        ran.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -65,23 +66,17 @@ pub(in crate::cli) struct Signed {
 
 /// What every one of these commands works with.
 struct Desk {
-    store: SqliteStore,
+    store: AnyStore,
     commands: CommandPipeline,
     context: Arc<Context>,
     format: Format,
 }
 
 impl Desk {
-    fn open(shared: &Shared) -> Result<Self> {
+    async fn open(shared: &Shared) -> Result<Self> {
         let config = shared.config(None)?;
-        let path = config.database_path().context("the configuration was checked and names a database")?;
-        if !path.exists() {
-            bail!(
-                "there is no database at {}; name one with --database, or make one with: orderwright demo",
-                path.display()
-            );
-        }
-        let store = wiring::open_store(&config, Exclusive::No)?;
+        make_no_file(&config)?;
+        let store = AnyStore::open(&config, Purpose::Visit).await?;
         let commands = wiring::commands(&store, &config);
         let context = Arc::clone(commands.context());
         Ok(Self { store, commands, context, format: shared.format() })
@@ -92,11 +87,22 @@ impl Desk {
         if let Ok(id) = name.parse() {
             return Ok(id);
         }
-        let mut unit: Box<dyn UnitOfWork> = self.store.begin().await?;
+        let mut unit: Box<dyn UnitOfWork> = self.store.units.begin().await?;
         let found = unit.orders().find_by_external_reference(&[name.to_owned()]).await?;
         match found.first() {
             Some((_, id)) => Ok(*id),
             None => bail!("there is no order with the id or reference '{name}'"),
         }
+    }
+}
+
+/// A command about what is there makes nothing where nothing is.
+fn make_no_file(config: &Config) -> Result<()> {
+    match config.database.place() {
+        Some(Place::File(path)) if !path.exists() => bail!(
+            "there is no database at {}; name one with --database, or make one with: orderwright demo",
+            path.display()
+        ),
+        Some(Place::File(_) | Place::Postgres(_)) | None => Ok(()),
     }
 }

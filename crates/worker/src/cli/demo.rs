@@ -7,13 +7,14 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{Format, Shared};
-use crate::demo::{Demo, Start};
+use crate::config::Place;
+use crate::demo::{Demo, Server, Start};
 use crate::import::Shown;
 
 /// Show everything at work: 830 orders, providers that fail, and books that agree.
 #[derive(Debug, Args)]
 pub(super) struct DemoCommand {
-    /// Folder of the demonstration's data.
+    /// Folder of the demonstration's data; with a postgres:// database, of all but the orders.
     #[arg(long, default_value = "data/demo", value_name = "DIR")]
     data: PathBuf,
     /// Everything random derives from it.
@@ -27,8 +28,14 @@ pub(super) struct DemoCommand {
 impl DemoCommand {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         let format = shared.format();
+        let config = shared.config(None)?;
+        let server = match config.database.place() {
+            Some(Place::Postgres(_)) => Some(Server { address: config.database, postgres: config.postgres }),
+            Some(Place::File(_)) | None => None,
+        };
         let demo = Demo {
             folder: self.data,
+            server,
             seed: self.seed,
             start: if self.fresh { Start::Fresh } else { Start::Resume },
             shown: match format {

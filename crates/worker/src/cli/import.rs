@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Format, Shared};
-use crate::config::{Config, Providers};
+use crate::config::{Config, Place, Providers};
 use crate::demo::Stage;
 use crate::import::{
     ApiClient, CatalogueProduct, Done, Feed, Gauge, Mapping, Sheet, Shown, Standing, Tally, settle,
@@ -118,7 +118,10 @@ impl Import {
 
     fn report_place(&self, config: &Config, mapping: &Mapping) -> PathBuf {
         let name = format!("import-{}-report.csv", mapping.name);
-        let beside = || config.database_path().unwrap_or_default().with_file_name(name);
+        let beside = || match config.database.place() {
+            Some(Place::File(path)) => path.with_file_name(name),
+            Some(Place::Postgres(_)) | None => PathBuf::from(name),
+        };
         self.report.clone().unwrap_or_else(beside)
     }
 
@@ -154,7 +157,7 @@ impl Import {
         let client = ApiClient::new(&stage.address())?;
         let started = Instant::now();
         let (done, accept_ms) = self.feed(source, &client, shared).await?;
-        let readers = &stage.service.store;
+        let readers = stage.service.store.readers.as_ref();
         let gauge =
             Gauge::new(shown(shared), "processed", done.tally.orders_new + done.tally.orders_replayed);
         let standing = settle(readers, &gauge, STALL_MAX).await?;

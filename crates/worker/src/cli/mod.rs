@@ -37,8 +37,8 @@ pub struct Shared {
     /// Configuration file; `config show` prints one to start from.
     #[arg(long, global = true, env = "ORDERWRIGHT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the data lies: a path, or sqlite:PATH.
-    #[arg(long, global = true, env = "ORDERWRIGHT_DATABASE", value_name = "ADDRESS")]
+    /// Where the data lies: a path, sqlite:PATH, or postgres://user:password@host:port/database.
+    #[arg(long, global = true, env = "ORDERWRIGHT_DATABASE", value_name = "ADDRESS", hide_env_values = true)]
     database: Option<String>,
     /// Base address of the payment gateway.
     #[arg(long, global = true, env = "ORDERWRIGHT_PAYMENT_URL", value_name = "URL")]

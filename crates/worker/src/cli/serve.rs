@@ -23,7 +23,7 @@ impl Serve {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         let config = shared.config(self.listen.as_deref())?;
         let listener = bind(&config.listen).await?;
-        let service = Service::start(&config, listener)?;
+        let service = Service::start(&config, listener).await?;
         println!("orderwright serves http://{}  (API page: /docs, data: {})", service.addr, config.database);
         stop_signal().await?;
         println!("stopping: finishing what is in hand");

@@ -19,6 +19,8 @@ use application::ports::Readers;
 use bus::{Clock as _, SystemClock};
 use indicatif::MultiProgress;
 
+use crate::any_store::{AnyStore, Purpose};
+use crate::config::{Config, DatabaseAddress, Postgres};
 use crate::import::{ApiClient, Gauge, Shown, Standing, settle};
 use books::{GatewayBooks, OurBooks};
 use checks::Evidence;
@@ -43,12 +45,23 @@ const REST_MAX: Duration = Duration::from_secs(10);
 pub struct Demo {
     /// Folder of its data.
     pub folder: PathBuf,
+    /// The server that the orders are on; in the folder, if none.
+    pub server: Option<Server>,
     /// Everything random derives from it.
     pub seed: u64,
     /// Whether to remove an earlier demonstration's data first.
     pub start: Start,
     /// Whether progress is shown.
     pub shown: Shown,
+}
+
+/// A PostgreSQL server to demonstrate on.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its address.
+    pub address: DatabaseAddress,
+    /// How it is used.
+    pub postgres: Postgres,
 }
 
 /// What becomes of an earlier demonstration's data.
@@ -93,6 +106,18 @@ impl Demo {
     /// # Errors
     /// If the folder cannot be used, or an order does not come to its end.
     pub async fn run(&self) -> Result<Ended> {
+        let config = setting::config(&self.folder, self.server.as_ref());
+        let earlier = match &self.server {
+            None => self.books_beside_the_file()?,
+            Some(_) => self.books_of_the_server(&config).await?,
+        };
+        let stage = Stage::open(config, Some(setting::sandbox(self.seed))).await?;
+        let ended = Box::pin(self.play(&stage, earlier)).await;
+        stage.close().await;
+        ended
+    }
+
+    fn books_beside_the_file(&self) -> Result<Option<GatewayBooks>> {
         if self.start == Start::Fresh {
             remove(&self.folder)?;
         }
@@ -104,15 +129,35 @@ impl Demo {
                 self.folder.display()
             );
         }
-        let stage = Stage::open(setting::config(&self.folder), Some(setting::sandbox(self.seed))).await?;
-        let ended = Box::pin(self.play(&stage, earlier)).await;
-        stage.close().await;
-        ended
+        Ok(earlier)
+    }
+
+    /// On a server nothing is removed, and nothing is played over the orders of somebody else.
+    async fn books_of_the_server(&self, config: &Config) -> Result<Option<GatewayBooks>> {
+        if self.start == Start::Fresh {
+            bail!("--fresh removes no tables from a server; make an empty database and name that one");
+        }
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("cannot make {}", self.folder.display()))?;
+        let store = AnyStore::open(config, Purpose::Visit).await?;
+        let overview = store.readers.overview().await;
+        store.upkeep.close().await;
+        let accepted = Standing::of(&overview?).accepted;
+        let earlier = GatewayBooks::load(&self.folder)?;
+        match earlier {
+            _ if accepted == 0 => Ok(None),
+            Some(earlier) if accepted == Northwind::read()?.orders() => Ok(Some(earlier)),
+            Some(_) | None => bail!(
+                "{} holds orders that no demo in {} has finished; name an empty database",
+                config.database,
+                self.folder.display()
+            ),
+        }
     }
 
     async fn play(&self, stage: &Stage, earlier: Option<GatewayBooks>) -> Result<Ended> {
         let northwind = Northwind::read()?;
-        let readers: &dyn Readers = &stage.service.store;
+        let readers: &dyn Readers = stage.service.store.readers.as_ref();
         let client = ApiClient::new(&stage.address())?;
         let feeding = Feeding { northwind: &northwind, client: &client, readers };
         let found = OurBooks::read(readers).await?.as_text()?;
@@ -146,7 +191,7 @@ impl Demo {
             gateway: &gateway,
             pace: Pace::read(readers).await?,
             checks,
-            database: setting::database(&self.folder).display().to_string(),
+            database: setting::config(&self.folder, self.server.as_ref()).database.to_string(),
         });
         Ok(Ended { summary })
     }
@@ -181,7 +226,7 @@ async fn at_rest(stage: &Stage) -> Result<OurBooks> {
     let sandbox = stage.sandbox.as_ref().context("the demonstration has a sandbox")?;
     let looking = async {
         loop {
-            let ours = OurBooks::read(&stage.service.store).await?;
+            let ours = OurBooks::read(stage.service.store.readers.as_ref()).await?;
             let stats = sandbox.stats();
             let theirs = GatewayBooks::of(&stats);
             let untouched = stats.payments.charges == 0;
@@ -195,7 +240,7 @@ async fn at_rest(stage: &Stage) -> Result<OurBooks> {
     };
     match tokio::time::timeout(REST_MAX, looking).await {
         Ok(ours) => ours,
-        Err(_) => OurBooks::read(&stage.service.store).await,
+        Err(_) => OurBooks::read(stage.service.store.readers.as_ref()).await,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sandbox::{FaultSettings, Faults, WebhookFaults};
 
+use super::Server;
 use crate::config::{Config, Limits, Pipeline, Providers, Secret};
 
 /// Name of the database in the demonstration's folder.
@@ -29,11 +30,16 @@ pub(super) fn database(folder: &Path) -> PathBuf {
     folder.join(DATABASE)
 }
 
-/// The service's settings.
-pub(super) fn config(folder: &Path) -> Config {
+/// The service's settings, with the data in the folder unless a server is given for it.
+pub(super) fn config(folder: &Path, server: Option<&Server>) -> Config {
     let defaults = Config::default();
+    let (place, postgres) = match server {
+        Some(server) => (server.address.clone(), server.postgres),
+        None => (database(folder).to_string_lossy().into_owned().into(), defaults.postgres),
+    };
     Config {
-        database: database(folder).to_string_lossy().into_owned(),
+        database: place,
+        postgres,
         providers: Providers {
             webhook_secret: Secret::from("demo-secret".to_owned()),
             call_limit_ms: CALL_LIMIT_MS,

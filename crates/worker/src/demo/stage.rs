@@ -1,12 +1,13 @@
 //! A whole service in this process, with the sandbox as its providers if nobody else is: real sockets on free ports, real
 //! webhooks. Must never differ from what `serve` starts.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bus::Drained;
 use sandbox::{Running, Sandbox};
 use tokio::net::TcpListener;
 
-use crate::config::Config;
+use crate::any_store::{AnyStore, Purpose};
+use crate::config::{Config, Place};
 use crate::wiring::Service;
 
 /// Any free port, for this machine only.
@@ -30,9 +31,12 @@ impl Stage {
         let listener = TcpListener::bind(ANY_PORT).await.context("no port is free on 127.0.0.1")?;
         let sandbox = match sandbox {
             None => None,
-            Some(settings) => Some(beside(&mut config, settings, &listener).await?),
+            Some(settings) => {
+                nobody_else_works_there(&config).await?;
+                Some(beside(&mut config, settings, &listener).await?)
+            }
         };
-        let service = Service::start(&config, listener)?;
+        let service = Service::start(&config, listener).await?;
         Ok(Self { service, sandbox })
     }
 
@@ -50,6 +54,21 @@ impl Stage {
         }
         drained
     }
+}
+
+/// A worker with providers of its own would take the orders of the others to them.
+async fn nobody_else_works_there(config: &Config) -> Result<()> {
+    if let Some(Place::Postgres(_)) = config.database.place() {
+        let store = AnyStore::open(config, Purpose::Visit).await?;
+        let others = store.upkeep.other_workers().await;
+        store.upkeep.close().await;
+        ensure!(
+            others? == 0,
+            "a service works on {} and the sandbox must not answer for its providers; stop that one first, or choose another database",
+            config.database
+        );
+    }
+    Ok(())
 }
 
 async fn beside(config: &mut Config, settings: sandbox::Settings, service: &TcpListener) -> Result<Running> {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bus::{DeadLetter, DeadLetterFilter, DeadLetters};
+use bus::{DeadLetter, DeadLetterFilter};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -139,8 +139,8 @@ impl Shown {
 }
 
 async fn list(desk: &Desk, filter: &DeadLetterFilter, limit: usize) -> Result<()> {
-    let letters = desk.store.list_dead_letters(filter, limit).await?;
-    let matching = desk.store.count_dead_letters(filter).await?;
+    let letters = desk.store.dead_letters.list_dead_letters(filter, limit).await?;
+    let matching = desk.store.dead_letters.count_dead_letters(filter).await?;
     let shown: Vec<Shown> = letters.iter().map(Shown::headline).collect();
     answer(desk.format, &shown, |shown| letter_table(shown, matching))
 }
@@ -167,7 +167,7 @@ fn letter_table(letters: &[Shown], matching: u64) -> String {
 
 async fn show(desk: &Desk, position: i64) -> Result<()> {
     let filter = DeadLetterFilter { after: position.checked_sub(1), ..DeadLetterFilter::default() };
-    let letters = desk.store.list_dead_letters(&filter, 1).await?;
+    let letters = desk.store.dead_letters.list_dead_letters(&filter, 1).await?;
     let letter = letters.iter().find(|letter| letter.position == position);
     let letter = letter.with_context(|| format!("there is no dead letter at position {position}"))?;
     answer(desk.format, &Shown::whole(letter), letter_facts)
@@ -197,14 +197,14 @@ struct Redriven {
 }
 
 async fn count(desk: &Desk, filter: &DeadLetterFilter) -> Result<()> {
-    let matching = desk.store.count_dead_letters(filter).await?;
+    let matching = desk.store.dead_letters.count_dead_letters(filter).await?;
     answer(desk.format, &Redriven { matching, redriven: 0 }, |counted| {
         format!("{} would be put back; nothing was changed", counted.matching)
     })
 }
 
 async fn redrive(desk: &Desk, mut filter: DeadLetterFilter, rate: NonZeroU32, actor: &str) -> Result<()> {
-    let matching = desk.store.count_dead_letters(&filter).await?;
+    let matching = desk.store.dead_letters.count_dead_letters(&filter).await?;
     let progress = match desk.format {
         Format::Text => ProgressBar::new(matching),
         Format::Json => ProgressBar::hidden(),
@@ -216,11 +216,12 @@ async fn redrive(desk: &Desk, mut filter: DeadLetterFilter, rate: NonZeroU32, ac
     while progress.position() < matching {
         ticks.tick().await;
         let left = usize::try_from(matching - progress.position()).unwrap_or(usize::MAX);
-        let letters = desk.store.list_dead_letters(&filter, left.min(step)).await?;
+        let letters = desk.store.dead_letters.list_dead_letters(&filter, left.min(step)).await?;
         let Some(last) = letters.last() else { break };
         filter.after = Some(last.position);
         let positions: Vec<i64> = letters.iter().map(|letter| letter.position).collect();
-        redriven += desk.store.redrive(&positions, actor, desk.context.clock.now()).await? as u64;
+        redriven +=
+            desk.store.dead_letters.redrive(&positions, actor, desk.context.clock.now()).await? as u64;
         progress.inc(letters.len() as u64);
     }
     progress.finish_and_clear();

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use application::commands::{CancelOrderCommand, CancelReply};
-use application::ports::{HistoryView, OrderFilter, OrderView, Page, Readers, SagaView};
+use application::ports::{HistoryView, OrderFilter, OrderView, Page, SagaView};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
@@ -84,7 +84,7 @@ async fn list(desk: &Desk, wanted: Wanted) -> Result<()> {
         created_before: None,
         after: wanted.after,
     };
-    let page = desk.store.orders(&filter, wanted.limit).await?;
+    let page = desk.store.readers.orders(&filter, wanted.limit).await?;
     answer(desk.format, &page, order_table)
 }
 
@@ -116,8 +116,8 @@ struct Whole {
 
 async fn show(desk: &Desk, name: &str) -> Result<()> {
     let id = desk.order_id(name).await?;
-    let Some(order) = desk.store.order(id).await? else { bail!("there is no order {id}") };
-    let saga = desk.store.saga(id).await?;
+    let Some(order) = desk.store.readers.order(id).await? else { bail!("there is no order {id}") };
+    let saga = desk.store.readers.saga(id).await?;
     answer(desk.format, &Whole { order, saga }, whole)
 }
 
@@ -198,7 +198,7 @@ fn saga_facts(saga: &SagaView) -> Table {
 
 async fn history(desk: &Desk, name: &str) -> Result<()> {
     let id = desk.order_id(name).await?;
-    let Some(entries) = desk.store.history(id).await? else { bail!("there is no order {id}") };
+    let Some(entries) = desk.store.readers.history(id).await? else { bail!("there is no order {id}") };
     answer(desk.format, &entries, |entries| timeline(entries))
 }
 

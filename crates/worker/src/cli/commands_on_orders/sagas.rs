@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
-use application::ports::{Page, Readers, SagaFilter, SagaView};
+use application::ports::{Page, SagaFilter, SagaView};
 use application::saga::SagaState;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -68,13 +68,18 @@ impl Sagas {
     pub(super) async fn run(self, desk: &Desk) -> Result<()> {
         match self {
             Self::List { state, unmoved_since, after, limit } => {
-                let page = desk.store.sagas(&SagaFilter { state, unmoved_since, after }, limit).await?;
+                let page =
+                    desk.store.readers.sagas(&SagaFilter { state, unmoved_since, after }, limit).await?;
                 answer(desk.format, &page, saga_table)
             }
             Self::Show { order } => {
                 let id = desk.order_id(&order).await?;
-                let saga =
-                    desk.store.saga(id).await?.with_context(|| format!("there is no saga of order {id}"))?;
+                let saga = desk
+                    .store
+                    .readers
+                    .saga(id)
+                    .await?
+                    .with_context(|| format!("there is no saga of order {id}"))?;
                 answer(desk.format, &saga, saga_facts)
             }
             Self::Retry { order, signed } => operate(desk, &order, SagaOperation::Retry, signed).await,

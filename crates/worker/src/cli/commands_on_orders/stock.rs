@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use application::commands::{AdjustStockCommand, StockChange, StockReply};
-use application::ports::{InventoryView, LowOnly, MovementView, Page, Readers};
+use application::ports::{InventoryView, LowOnly, MovementView, Page};
 use clap::{Args, Subcommand};
 use domain::{ProductId, Sku};
 
@@ -78,13 +78,13 @@ impl Stock {
         match self {
             Self::List { low, after, limit } => {
                 let low = if low { LowOnly::Yes } else { LowOnly::No };
-                let page = desk.store.inventory_levels(low, after.as_ref(), limit).await?;
+                let page = desk.store.readers.inventory_levels(low, after.as_ref(), limit).await?;
                 answer(desk.format, &page, levels)
             }
             Self::Show { sku } => answer(desk.format, &level_of(desk, &sku).await?, level_facts),
             Self::Movements { sku, before, limit } => {
                 level_of(desk, &sku).await?;
-                let movements = desk.store.movements(ProductId::of(&sku), before, limit).await?;
+                let movements = desk.store.readers.movements(ProductId::of(&sku), before, limit).await?;
                 answer(desk.format, &movements, |movements| ledger(movements))
             }
             Self::Receive { sku, units, reason } => {
@@ -98,7 +98,11 @@ impl Stock {
 }
 
 async fn level_of(desk: &Desk, sku: &Sku) -> Result<InventoryView> {
-    desk.store.inventory_of(sku).await?.with_context(|| format!("there is no product with the sku '{sku}'"))
+    desk.store
+        .readers
+        .inventory_of(sku)
+        .await?
+        .with_context(|| format!("there is no product with the sku '{sku}'"))
 }
 
 async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> Result<()> {

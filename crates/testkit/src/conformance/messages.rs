@@ -1,0 +1,221 @@
+//! Laws of messages in a store: outbox, inbox, timers, parking and dead letters commit with everything else, or not at all.
+
+use bus::{Admission, DeadLetterFilter, Disposition, Envelope, Timer, Verdict};
+use uuid::Uuid;
+
+use super::stage::*;
+use super::{BusHome, Routing};
+
+/// The route of a message, from the unit that published it to the one that was done with it.
+pub async fn a_message_reaches_every_queue_that_wants_it_and_is_gone_when_it_is_settled(
+    home: &mut impl BusHome,
+) {
+    let bus = home.bus(Routing::Store).await;
+    let mut q = bus.transport.subscribe("q").await.unwrap();
+    let mut other = bus.transport.subscribe("other").await.unwrap();
+    publish(&bus, vec![message(1), of_kind("B", 2), of_kind("unwanted", 3)]).await.unwrap();
+    let received = receive(q.as_mut(), 2).await;
+    assert_eq!(envelopes(&received), [message(1), of_kind("B", 2)]);
+    assert_eq!(envelopes(&receive(other.as_mut(), 1).await), [of_kind("B", 2)]);
+    finish(&bus, q.as_mut(), &received, Disposition::Done).await;
+    drop(q);
+    let mut again = bus.transport.subscribe("q").await.unwrap();
+    nothing_comes(again.as_mut()).await;
+}
+
+/// A unit that is dropped has sent nothing.
+pub async fn what_is_not_committed_is_not_received(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    let mut dropped = bus.unit().await;
+    dropped.publish(vec![message(1)]).await.unwrap();
+    drop(dropped);
+    publish(&bus, vec![message(2)]).await.unwrap();
+    assert_eq!(envelopes(&receive(feed.as_mut(), 1).await), [message(2)]);
+}
+
+/// Who comes second learns that it is too late.
+pub async fn a_delivery_is_settled_once(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    publish(&bus, vec![message(1), message(2)]).await.unwrap();
+    let received = receive(feed.as_mut(), 2).await;
+    settle(&bus, &received[..1], Disposition::Done).await.unwrap();
+    let stale = settle(&bus, &received, Disposition::Done).await.unwrap_err();
+    assert_eq!(stale.verdict, Verdict::Stale);
+    settle(&bus, &received[1..], Disposition::Done).await.unwrap();
+}
+
+/// What was decided about a message that was somebody else's is not stored either.
+pub async fn nothing_of_a_unit_is_stored_if_its_delivery_was_lost(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    let mut other = bus.transport.subscribe("other").await.unwrap();
+    publish(&bus, vec![message(1)]).await.unwrap();
+    let received = receive(feed.as_mut(), 1).await;
+    settle(&bus, &received, Disposition::Done).await.unwrap();
+    let mut late = bus.unit().await;
+    let stored = async {
+        late.publish(vec![of_kind("L", 2)]).await?;
+        late.set_timers(vec![timer(1, "order", 1)]).await?;
+        late.settle(settlements(&received, &Disposition::Done)).await?;
+        late.commit().await
+    };
+    assert_eq!(stored.await.unwrap_err().verdict, Verdict::Stale);
+    nothing_comes(other.as_mut()).await;
+    assert_eq!(bus.unit().await.take_due_timers(later(9), 9).await.unwrap(), []);
+}
+
+/// A retry waits for its time and counts; what came too early waits for its saga and does not.
+pub async fn delayed_messages_come_again_when_due_and_parked_ones_when_named(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    publish(&bus, vec![message(1), message(2)]).await.unwrap();
+    let mut received = receive(feed.as_mut(), 2).await;
+    received.sort_by_key(|delivery| delivery.envelope.id);
+    let redeliver = Disposition::Redeliver { due_at: later(5), reason: "not now".to_owned() };
+    finish(&bus, feed.as_mut(), &received[..1], redeliver).await;
+    finish(&bus, feed.as_mut(), &received[1..], Disposition::Park { until: later(60) }).await;
+    nothing_comes(feed.as_mut()).await;
+    let mut unit = bus.unit().await;
+    assert_eq!(unit.requeue_due(later(4), 9).await.unwrap(), 0);
+    assert_eq!(unit.requeue_due(later(5), 9).await.unwrap(), 1);
+    let named = [message(1), message(2), message(9)].map(|message| message.correlation_id);
+    assert_eq!(unit.unpark(&named, NOW).await.unwrap(), 1);
+    unit.commit().await.unwrap();
+    let again = envelopes(&receive(feed.as_mut(), 2).await);
+    assert_eq!(again, [Envelope { attempt: 1, ..message(1) }, message(2)]);
+}
+
+/// Nothing waits for ever.
+pub async fn a_parked_message_that_nobody_names_comes_again_at_its_deadline(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    publish(&bus, (1..=3).map(message).collect()).await.unwrap();
+    let received = receive(feed.as_mut(), 3).await;
+    finish(&bus, feed.as_mut(), &received, Disposition::Park { until: later(60) }).await;
+    for (at, max, expected) in [(59, 9, 0), (60, 2, 2), (60, 9, 1)] {
+        let mut unit = bus.unit().await;
+        assert_eq!(unit.requeue_due(later(at), max).await.unwrap(), expected);
+        unit.commit().await.unwrap();
+    }
+    assert_eq!(ids(&receive(feed.as_mut(), 3).await).len(), 3);
+}
+
+/// A person finds what was set aside, and can put it back.
+pub async fn a_dead_letter_is_listed_found_and_redriven_with_a_fresh_count(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    publish(&bus, vec![message(1), message(2)]).await.unwrap();
+    let received = receive(feed.as_mut(), 2).await;
+    let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
+    finish(&bus, feed.as_mut(), &received, dead).await;
+    let letters = &bus.dead_letters;
+    let all = letters.list_dead_letters(&DeadLetterFilter::default(), 10).await.unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!((all[0].envelope.attempt, &*all[0].queue, all[0].died_at), (1, "q", later(1)));
+    let any = DeadLetterFilter::default;
+    for (filter, count) in [
+        (DeadLetterFilter { queue: Some("q".into()), ..any() }, 2),
+        (DeadLetterFilter { queue: Some("other".into()), ..any() }, 0),
+        (DeadLetterFilter { kind: Some("K".into()), ..any() }, 2),
+        (DeadLetterFilter { reason_contains: Some("such".into()), ..any() }, 2),
+        (DeadLetterFilter { reason_contains: Some("%".into()), ..any() }, 0),
+        (DeadLetterFilter { message_id: Some(all[1].envelope.id), ..any() }, 1),
+        (DeadLetterFilter { after: Some(all[0].position), ..any() }, 1),
+    ] {
+        assert_eq!(letters.list_dead_letters(&filter, 10).await.unwrap().len(), count, "{filter:?}");
+        assert_eq!(letters.count_dead_letters(&filter).await.unwrap(), count as u64, "{filter:?}");
+    }
+    let positions: Vec<i64> = all.iter().map(|letter| letter.position).chain([999]).collect();
+    assert_eq!(letters.redrive(&positions, "me", later(2)).await.unwrap(), 2);
+    assert_eq!(letters.redrive(&positions, "me", later(2)).await.unwrap(), 0);
+    assert_eq!(envelopes(&receive(feed.as_mut(), 2).await), [message(1), message(2)]);
+}
+
+/// Earliest first; a timer set again is another one; a cancelled one is none.
+pub async fn timers_come_due_in_order_once_and_the_latest_setting_counts(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut setting = bus.unit().await;
+    let timers =
+        vec![timer(1, "order", 30), timer(2, "order", 10), timer(3, "order", 20), timer(1, "undo", 40)];
+    setting.set_timers(timers).await.unwrap();
+    setting.set_timers(vec![Timer { generation: 2, ..timer(1, "order", 5) }]).await.unwrap();
+    setting.cancel_timers(vec![timer(3, "order", 0).key, timer(9, "order", 0).key]).await.unwrap();
+    setting.commit().await.unwrap();
+    let mut taking = bus.unit().await;
+    let due = taking.take_due_timers(later(39), 1).await.unwrap();
+    assert_eq!((&due[0].key, due[0].generation), (&timer(1, "order", 0).key, 2));
+    assert_eq!(taking.take_due_timers(later(39), 9).await.unwrap(), [timer(2, "order", 10)]);
+    assert_eq!(taking.take_due_timers(later(39), 9).await.unwrap(), []);
+    taking.commit().await.unwrap();
+    let mut dropped = bus.unit().await;
+    assert_eq!(dropped.take_due_timers(later(40), 9).await.unwrap(), [timer(1, "undo", 40)]);
+    drop(dropped);
+    let mut taking = bus.unit().await;
+    assert_eq!(taking.take_due_timers(later(40), 9).await.unwrap(), [timer(1, "undo", 40)]);
+}
+
+/// The inbox: the mark commits with everything else.
+pub async fn an_id_from_outside_is_new_once_per_source(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let ids = ["b".to_owned(), "a".to_owned(), "b".to_owned()];
+    let mut dropped = bus.unit().await;
+    let admitted = dropped.admit("gateway", &ids, NOW).await.unwrap();
+    assert_eq!(admitted, [Admission::New, Admission::New, Admission::Repeat]);
+    drop(dropped);
+    let mut first = bus.unit().await;
+    assert_eq!(first.admit("gateway", &ids[..1], NOW).await.unwrap(), [Admission::New]);
+    first.commit().await.unwrap();
+    let mut second = bus.unit().await;
+    let admitted = second.admit("gateway", &ids[..2], NOW).await.unwrap();
+    assert_eq!(admitted, [Admission::Repeat, Admission::New]);
+    assert_eq!(second.admit("carrier", &ids[..1], NOW).await.unwrap(), [Admission::New]);
+}
+
+/// The outbox of a store with a broker.
+pub async fn a_relay_leases_what_nobody_holds_and_removes_only_its_own(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Outbox).await;
+    let (mine, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    assert_eq!(bus.outbox.lease(mine, NOW, later(30), 2).await.unwrap(), []);
+    publish(&bus, vec![message(1), message(2), message(3)]).await.unwrap();
+    let first = bus.outbox.lease(mine, NOW, later(30), 2).await.unwrap();
+    assert_eq!(first.iter().map(|row| row.envelope.clone()).collect::<Vec<_>>(), [message(1), message(2)]);
+    let second = bus.outbox.lease(other, NOW, later(30), 9).await.unwrap();
+    assert_eq!(second.len(), 1);
+    let positions: Vec<i64> = first.iter().chain(&second).map(|row| row.position).collect();
+    assert_eq!(bus.outbox.remove(mine, &positions).await.unwrap(), 2);
+    assert_eq!(bus.outbox.lease(mine, later(29), later(60), 9).await.unwrap(), []);
+    assert_eq!(bus.outbox.lease(mine, later(30), later(60), 9).await.unwrap(), second);
+    assert_eq!(bus.outbox.remove(other, &positions).await.unwrap(), 0);
+}
+
+/// A process that ends leaves everything that it had not settled, of every kind.
+pub async fn what_a_process_kept_is_there_for_the_next(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    publish(&bus, (1..=6).map(message).collect()).await.unwrap();
+    let received = receive(feed.as_mut(), 6).await;
+    let delayed = Disposition::Redeliver { due_at: later(5), reason: "not now".to_owned() };
+    let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
+    finish(&bus, feed.as_mut(), &received[..1], delayed).await;
+    finish(&bus, feed.as_mut(), &received[1..2], Disposition::Park { until: later(5) }).await;
+    finish(&bus, feed.as_mut(), &received[2..3], dead).await;
+    let mut setting = bus.unit().await;
+    setting.set_timers(vec![timer(1, "order", 3)]).await.unwrap();
+    setting.admit("gateway", &["a".to_owned()], NOW).await.unwrap();
+    setting.commit().await.unwrap();
+    drop((feed, bus));
+
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    let left = receive(feed.as_mut(), 3).await;
+    assert_eq!(ids(&left), ids(&received[3..]));
+    assert_eq!(bus.dead_letters.count_dead_letters(&DeadLetterFilter::default()).await.unwrap(), 1);
+    let mut unit = bus.unit().await;
+    assert_eq!(unit.requeue_due(later(5), 9).await.unwrap(), 2);
+    assert_eq!(unit.take_due_timers(later(5), 9).await.unwrap(), [timer(1, "order", 3)]);
+    assert_eq!(unit.admit("gateway", &["a".to_owned()], NOW).await.unwrap(), [Admission::Repeat]);
+    unit.commit().await.unwrap();
+    assert_eq!(ids(&receive(feed.as_mut(), 2).await), ids(&received[..2]));
+}

@@ -1,0 +1,280 @@
+//! Laws of what belongs to an order: what goes in comes out, what does not fit is refused with the right verdict, and the read
+//! side shows it.
+
+use std::time::Duration;
+
+use application::ports::{AuditEntry, OrderFilter, SagaFilter, StockDemand};
+use application::saga::{PaymentStep, SagaState, StockStep};
+use bus::Verdict;
+use domain::{CancelReason, Order, OrderId, OrderStatus, Payment, Shipment};
+use infrastructure::sqlite::Retention;
+use uuid::Uuid;
+
+use super::Home;
+use super::stage::*;
+
+/// The road of an order that is delivered.
+const ROAD: [OrderStatus; 6] = [
+    OrderStatus::Pending,
+    OrderStatus::Validated,
+    OrderStatus::PaymentProcessing,
+    OrderStatus::Paid,
+    OrderStatus::Shipped,
+    OrderStatus::Delivered,
+];
+
+/// Lines, money, times and names are as they were.
+pub async fn an_order_comes_out_as_it_went_in(home: &mut impl Home) {
+    let process = home.process().await;
+    let order = accepted(&process, 1, &[product("A"), product("B")]).await;
+    let mut unit = process.unit().await;
+    let asked = [order.id(), order_id(99)];
+    let found = unit.orders().get_orders_with_items(&asked).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&order));
+    let demand = unit.orders().get_demand(&asked).await.unwrap();
+    assert_eq!(demand, [StockDemand { order_id: order.id(), lines: order.merged_demand() }]);
+    let wanted = ["reference-1", "reference-2"].map(str::to_owned);
+    let by_reference = unit.orders().find_by_external_reference(&wanted).await.unwrap();
+    assert_eq!(by_reference, [("reference-1".to_owned(), order.id())]);
+    assert_eq!(stored_saga(unit.as_mut(), &order).await, saga(&order));
+    drop(unit);
+    let view = process.readers.order(order.id()).await.unwrap().unwrap();
+    assert_eq!((view.status.as_str(), view.lines.len(), view.saga_state.as_str()), ("pending", 2, "created"));
+    assert_eq!(process.readers.order(order_id(99)).await.unwrap(), None);
+}
+
+/// Whoever decides from an old state decides again.
+pub async fn an_order_moves_only_from_where_it_is(home: &mut impl Home) {
+    let process = home.process().await;
+    let order = accepted(&process, 1, &[product("A")]).await;
+    let mut first = process.unit().await;
+    first.orders().update(&[step(&order, OrderStatus::Pending, OrderStatus::Validated)]).await.unwrap();
+    first.commit().await.unwrap();
+    let mut second = process.unit().await;
+    let moved = async {
+        second.orders().update(&[step(&order, OrderStatus::Pending, OrderStatus::Cancelled)]).await?;
+        second.commit().await
+    };
+    assert_eq!(moved.await.unwrap_err().verdict, Verdict::Conflict);
+    let mut third = process.unit().await;
+    third.orders().update(&[step(&order, OrderStatus::Validated, OrderStatus::Cancelled)]).await.unwrap();
+    third.commit().await.unwrap();
+    let view = process.readers.order(order.id()).await.unwrap().unwrap();
+    assert_eq!((view.status.as_str(), view.cancel_reason.as_deref()), ("cancelled", Some("customer")));
+    assert_eq!(view.lines.len(), 1);
+    let counts = process.readers.overview().await.unwrap();
+    assert!(
+        counts.orders.contains(&("cancelled".to_owned(), 1))
+            && counts.orders.contains(&("pending".to_owned(), 0))
+    );
+    assert!(counts.cancellations.contains(&("customer".to_owned(), 1)));
+}
+
+/// Open or ended, by status, customer and time, a page at a time.
+pub async fn orders_of_every_status_are_found_page_by_page(home: &mut impl Home) {
+    let process = home.process().await;
+    let mut orders = Vec::new();
+    for number in 1..=6 {
+        orders.push(accepted(&process, number, &[product("A")]).await);
+    }
+    let mut moving = process.unit().await;
+    let cancel = [&orders[0], &orders[3]].map(|it| step(it, OrderStatus::Pending, OrderStatus::Cancelled));
+    moving.orders().update(&cancel).await.unwrap();
+    for pair in ROAD.windows(2) {
+        moving.orders().update(&[step(&orders[5], pair[0], pair[1])]).await.unwrap();
+    }
+    moving.commit().await.unwrap();
+    let mut reading = process.unit().await;
+    let ids = |numbers: &[usize]| numbers.iter().map(|at| orders[*at].id()).collect::<Vec<_>>();
+    let found = reading.orders().get_orders_by_status(OrderStatus::Pending, None, 2).await.unwrap();
+    assert_eq!(found, ids(&[1, 2]));
+    for (status, after, expected) in [
+        (OrderStatus::Pending, Some(found[1]), ids(&[4])),
+        (OrderStatus::Cancelled, None, ids(&[0, 3])),
+        (OrderStatus::Delivered, None, ids(&[5])),
+    ] {
+        let found = reading.orders().get_orders_by_status(status, after, 9).await.unwrap();
+        assert_eq!(found, expected, "{status}");
+    }
+    drop(reading);
+    let any = OrderFilter::default;
+    for (filter, max, count) in [
+        (OrderFilter { status: Some(OrderStatus::Pending), ..any() }, 9, 3),
+        (OrderFilter { status: Some(OrderStatus::Cancelled), ..any() }, 9, 2),
+        (OrderFilter { status: Some(OrderStatus::Delivered), ..any() }, 9, 1),
+        (OrderFilter { customer_id: Some("alfki".into()), ..any() }, 4, 4),
+        (OrderFilter { customer_id: Some("nobody".into()), ..any() }, 9, 0),
+        (OrderFilter { created_before: Some(NOW), ..any() }, 9, 0),
+        (OrderFilter { created_from: Some(NOW), created_before: Some(later(1)), ..any() }, 9, 6),
+        (OrderFilter { after: Some(orders[1].id()), ..any() }, 9, 4),
+    ] {
+        let page = process.readers.orders(&filter, max).await.unwrap();
+        assert_eq!((page.items.len(), page.has_more), (count, max == 4), "{filter:?}");
+    }
+}
+
+/// Two orders of one name would be one order twice.
+pub async fn a_reference_is_borne_by_one_order_only(home: &mut impl Home) {
+    let process = home.process().await;
+    accepted(&process, 1, &[product("A")]).await;
+    let mut twin = order(2, &[product("A")]).into_snapshot();
+    twin.external_reference = Some("reference-1".to_owned());
+    let twin = Order::restore(twin).unwrap();
+    let mut again = process.unit().await;
+    let stored = async {
+        create(again.as_mut(), &twin).await?;
+        again.commit().await
+    };
+    assert_eq!(stored.await.unwrap_err().verdict, Verdict::Conflict);
+    assert_eq!(process.readers.order(twin.id()).await.unwrap(), None);
+}
+
+/// Whether a process remembers them or reads them for the first time.
+pub async fn sagas_payments_and_shipments_come_out_as_last_written(home: &mut impl Home) {
+    let process = home.process().await;
+    let order = accepted(&process, 1, &[product("A")]).await;
+    let (mut payment, mut shipment) =
+        (Payment::request(order.id(), order.total()), Shipment::request(order.id()));
+    let mut writing = process.unit().await;
+    let mut saga = stored_saga(writing.as_mut(), &order).await;
+    saga.state = SagaState::PaymentProcessing;
+    saga.payment = PaymentStep::Requested;
+    saga.reason = Some(CancelReason::Timeout);
+    saga.timer_generation = 7;
+    writing.update_sagas(std::slice::from_ref(&saga), later(2)).await.unwrap();
+    writing.payments().insert(std::slice::from_ref(&payment), NOW).await.unwrap();
+    writing.shipments().insert(std::slice::from_ref(&shipment), NOW).await.unwrap();
+    let _ = payment.capture(order.total(), "ch_1").unwrap();
+    let _ = shipment.book("T-1", "DHL").unwrap();
+    writing.payments().update(std::slice::from_ref(&payment), NOW).await.unwrap();
+    writing.shipments().update(std::slice::from_ref(&shipment), NOW).await.unwrap();
+    writing.commit().await.unwrap();
+    for process in [process.clone(), home.process().await] {
+        let mut reading = process.unit().await;
+        assert_eq!(stored_saga(reading.as_mut(), &order).await, saga);
+        assert_eq!(reading.payments().get(&[order.id()]).await.unwrap(), std::slice::from_ref(&payment));
+        assert_eq!(reading.shipments().get(&[order.id()]).await.unwrap(), std::slice::from_ref(&shipment));
+    }
+    let view = process.readers.order(order.id()).await.unwrap().unwrap();
+    assert_eq!(view.payment.unwrap().captured_minor, order.total().minor);
+    assert_eq!(view.shipment.unwrap().tracking_number.as_deref(), Some("T-1"));
+    let view = process.readers.saga(order.id()).await.unwrap().unwrap();
+    assert_eq!((view.state.as_str(), view.updated_at), ("payment_processing", later(2)));
+    let counts = process.readers.overview().await.unwrap();
+    assert_eq!(counts.money, [("USD".to_owned(), order.total().minor, 0)]);
+}
+
+/// Listings and counts follow a saga wherever it goes.
+pub async fn a_final_saga_leaves_the_open_ones_and_may_come_back(home: &mut impl Home) {
+    let process = home.process().await;
+    let order = accepted(&process, 1, &[product("A")]).await;
+    for state in [SagaState::Failed, SagaState::Compensating, SagaState::NeedsAttention] {
+        let mut moving = process.unit().await;
+        let mut saga = stored_saga(moving.as_mut(), &order).await;
+        saga.state = state;
+        moving.update_sagas(&[saga], later(1)).await.unwrap();
+        moving.commit().await.unwrap();
+        let filter = SagaFilter { state: Some(state), ..SagaFilter::default() };
+        assert_eq!(process.readers.sagas(&filter, 5).await.unwrap().items.len(), 1, "{state}");
+    }
+    let moved = SagaFilter { unmoved_since: Some(later(1)), ..SagaFilter::default() };
+    assert!(process.readers.sagas(&moved, 5).await.unwrap().items.is_empty());
+    let counts = process.readers.overview().await.unwrap().sagas;
+    let alive: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(alive, [("needs_attention".to_owned(), 1)]);
+}
+
+/// A change finds its saga, or nothing is stored.
+pub async fn a_saga_that_is_not_there_cannot_be_changed(home: &mut impl Home) {
+    let process = home.process().await;
+    let mut unit = process.unit().await;
+    let changed = async {
+        unit.update_sagas(&[saga(&order(9, &[product("A")]))], NOW).await?;
+        unit.commit().await
+    };
+    assert_eq!(changed.await.unwrap_err().verdict, Verdict::Conflict);
+}
+
+/// A client's key stands for one order, for as long as it is kept.
+pub async fn a_key_is_taken_once_and_swept_when_its_time_has_passed(home: &mut impl Home) {
+    let process = home.process().await;
+    let products = [product("A")];
+    let (old, new) = (accepted(&process, 1, &products).await, accepted(&process, 2, &products).await);
+    let (old, new) = (record(&old, NOW), record(&new, later(100)));
+    let mut first = process.unit().await;
+    first.idempotency().insert(&[old.clone(), new.clone()]).await.unwrap();
+    first.admit("gateway", &["old".to_owned()], NOW).await.unwrap();
+    first.commit().await.unwrap();
+    let mut second = process.unit().await;
+    let taken = async {
+        second.idempotency().insert(std::slice::from_ref(&new)).await?;
+        second.commit().await
+    };
+    assert_eq!(taken.await.unwrap_err().verdict, Verdict::Conflict);
+    let kept = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+    let swept = process.sweep(later(101), kept, 10).await.unwrap();
+    assert_eq!((swept.inbox, swept.idempotency), (1, 1));
+    let mut third = process.unit().await;
+    let found = third.idempotency().find(&[old.key, new.key.clone()]).await.unwrap();
+    assert_eq!(found, [new]);
+}
+
+/// Tidying up is done in steps.
+pub async fn no_more_is_swept_than_may_be(home: &mut impl Home) {
+    let process = home.process().await;
+    let ids: Vec<String> = (0..5).map(|number: u32| number.to_string()).collect();
+    let mut seen = process.unit().await;
+    seen.admit("gateway", &ids, NOW).await.unwrap();
+    seen.commit().await.unwrap();
+    let kept = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+    for (at, expected) in [(50, 0), (51, 3), (51, 2), (51, 0)] {
+        assert_eq!(process.sweep(later(at), kept, 3).await.unwrap().inbox, expected);
+    }
+}
+
+/// What happened to an order, in the order in which it happened.
+pub async fn a_timeline_is_kept_in_order_and_only_of_orders_that_exist(home: &mut impl Home) {
+    let process = home.process().await;
+    let order = accepted(&process, 1, &[product("A")]).await;
+    let mut unit = process.unit().await;
+    unit.history().append(&[entry(&order, "First"), entry(&order, "Second")]).await.unwrap();
+    let words = |text: &str| text.to_owned();
+    let audit = AuditEntry {
+        at: NOW,
+        actor: words("me"),
+        action: words("look"),
+        subject: words("order"),
+        note: String::new(),
+    };
+    unit.audit().record(&[audit]).await.unwrap();
+    unit.commit().await.unwrap();
+    let timeline = process.readers.history(order.id()).await.unwrap().unwrap();
+    assert_eq!(timeline.iter().map(|it| it.event.as_str()).collect::<Vec<_>>(), ["First", "Second"]);
+    assert_eq!(timeline[0].detail, entry(&order, "First").detail);
+    assert_eq!(process.readers.history(OrderId(Uuid::nil())).await.unwrap(), None);
+    let saga = process.readers.saga(order.id()).await.unwrap().unwrap();
+    assert_eq!(saga.last_event, Some(timeline[1].clone()));
+}
+
+/// What the rows alone can tell.
+pub async fn broken_invariants_are_told_in_words(home: &mut impl Home) {
+    let process = home.process().await;
+    let products = [product("A")];
+    stock_up(&process, &products, 5).await;
+    let (silent, unpaid) = (accepted(&process, 1, &products).await, accepted(&process, 2, &products).await);
+    let mut breaking = process.unit().await;
+    breaking.set_timers(vec![timer(2, "order", 9)]).await.unwrap();
+    for pair in ROAD[..5].windows(2) {
+        breaking.orders().update(&[step(&unpaid, pair[0], pair[1])]).await.unwrap();
+    }
+    let mut saga = stored_saga(breaking.as_mut(), &silent).await;
+    saga.stock = StockStep::Reserved;
+    breaking.update_sagas(&[saga], NOW).await.unwrap();
+    breaking.commit().await.unwrap();
+    let broken = process.readers.broken_invariants(later(1), 10).await.unwrap();
+    let told: Vec<(u8, &str)> = broken.iter().map(|view| (view.invariant, view.subject.as_str())).collect();
+    let (silent, unpaid) = (format!("order {}", silent.id()), format!("order {}", unpaid.id()));
+    let stock = format!("product {}", products[0].id);
+    assert_eq!(told, [(1, silent.as_str()), (2, &unpaid), (3, &stock), (5, &unpaid)]);
+    assert_eq!(process.readers.broken_invariants(later(1), 2).await.unwrap().len(), 2);
+}

@@ -1,0 +1,136 @@
+//! The address of the database: a file of our own or a server. Never shows the password that may be in it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How the address of a server begins.
+const SERVER: [&str; 2] = ["postgres://", "postgresql://"];
+
+/// What stands where a password stood.
+const STARS: &str = "******";
+
+/// Where the data lies, as it was written.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct DatabaseAddress(String);
+
+/// Where the data lies, as it is meant.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A file of the embedded store.
+    File(PathBuf),
+    /// A PostgreSQL server, by its whole address.
+    Postgres(String),
+}
+
+impl DatabaseAddress {
+    /// What it means; none if it cannot mean anything.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        if SERVER.iter().any(|scheme| self.0.starts_with(scheme)) {
+            return Some(Place::Postgres(self.0.clone()));
+        }
+        let path = self.0.strip_prefix("sqlite:").unwrap_or(&self.0);
+        let mistyped = ["postgres:", "postgresql:"].iter().any(|scheme| path.starts_with(scheme));
+        let known = !path.is_empty() && !path.contains("://") && !mistyped;
+        known.then(|| Place::File(PathBuf::from(path)))
+    }
+
+    /// The address with its password, for a process that we start.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for DatabaseAddress {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for DatabaseAddress {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for DatabaseAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_parameter(&without_user_password(&self.0)))
+    }
+}
+
+impl fmt::Debug for DatabaseAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for DatabaseAddress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// `scheme://user:password@…`. The last `@` counts, so that none of a password shows that was not escaped.
+fn without_user_password(address: &str) -> String {
+    let hidden = || {
+        let user = match address.find("://") {
+            Some(scheme) => scheme + 3,
+            // As if a slash had been forgotten.
+            None => address.find(':')? + 1,
+        };
+        let at = user + address[user..].rfind('@')?;
+        let colon = user + address[user..at].find(':')?;
+        Some(format!("{}:{STARS}{}", &address[..colon], &address[at..]))
+    };
+    hidden().unwrap_or_else(|| address.to_owned())
+}
+
+/// `…?password=…&…`.
+fn without_parameter(address: &str) -> String {
+    let Some(query) = address.find('?') else { return address.to_owned() };
+    let parameters = address[query + 1..].split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) if name.contains("password") => format!("{name}={STARS}"),
+        Some(_) | None => parameter.to_owned(),
+    });
+    format!("{}?{}", &address[..query], parameters.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown_wherever_it_stands() {
+        for (written, shown) in [
+            ("postgres://me:pass-word@host:1/db", "postgres://me:******@host:1/db"),
+            ("postgres://me:pass@word:x@host/db", "postgres://me:******@host/db"),
+            (
+                "postgresql://host/db?user=me&password=pass-word",
+                "postgresql://host/db?user=me&password=******",
+            ),
+            ("postgres://me@host/db?sslmode=prefer", "postgres://me@host/db?sslmode=prefer"),
+            ("oracle://me:pass-word@host", "oracle://me:******@host"),
+            ("postgres:/me:pass-word@host/db", "postgres:/me:******@host/db"),
+            ("data/orders.db", "data/orders.db"),
+        ] {
+            let address = DatabaseAddress::from(written);
+            assert_eq!((address.to_string().as_str(), format!("{address:?}").as_str()), (shown, shown));
+            assert_eq!(serde_json::to_value(&address).expect("a text"), shown);
+        }
+    }
+
+    #[test]
+    fn a_server_is_told_from_a_file() {
+        let is_server = |text: &str| matches!(DatabaseAddress::from(text).place(), Some(Place::Postgres(_)));
+        let is_file = |text: &str| matches!(DatabaseAddress::from(text).place(), Some(Place::File(_)));
+        assert!(["postgres://h/d", "postgresql://h/d"].iter().all(|text| is_server(text)));
+        assert!(["o.db", "sqlite:o.db", "/a/b c.db", "postgres.db"].iter().all(|text| is_file(text)));
+        for nothing in ["", "sqlite:", "mysql://h/d", "postgres:/h/d", "postgresql:h"] {
+            assert!(DatabaseAddress::from(nothing).place().is_none(), "{nothing}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How a PostgreSQL server is used, if one is. Says nothing about an embedded store.
+
+use std::time::Duration;
+
+use infrastructure::postgres::PostgresOptions;
+use serde::{Deserialize, Serialize};
+
+/// Connections and time limits towards a PostgreSQL server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Postgres {
+    /// Connections for units of work.
+    pub pool_max: usize,
+    /// Connections for reading.
+    pub readers_max: usize,
+    /// How long to wait for the server, and for a free connection, in milliseconds.
+    pub connect_limit_ms: u64,
+    /// How long a statement may take, in milliseconds.
+    pub statement_limit_ms: u64,
+    /// How long a statement may wait for a row that another transaction has, in milliseconds.
+    pub lock_limit_ms: u64,
+    /// How long what a worker has claimed stays its own without a sign of life, in milliseconds.
+    pub lease_ms: u64,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self {
+            pool_max: 16,
+            readers_max: 4,
+            connect_limit_ms: 5_000,
+            statement_limit_ms: 10_000,
+            lock_limit_ms: 5_000,
+            lease_ms: 30_000,
+        }
+    }
+}
+
+impl Postgres {
+    /// The settings that are too small if they are below a least value: name, value, least.
+    pub(super) fn numbers(&self) -> [(&'static str, u64, u64); 6] {
+        let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        [
+            ("postgres.pool_max", size(self.pool_max), 2),
+            ("postgres.readers_max", size(self.readers_max), 1),
+            ("postgres.connect_limit_ms", self.connect_limit_ms, 100),
+            ("postgres.statement_limit_ms", self.statement_limit_ms, 100),
+            ("postgres.lock_limit_ms", self.lock_limit_ms, 10),
+            ("postgres.lease_ms", self.lease_ms, 500),
+        ]
+    }
+
+    /// The same options with these settings.
+    #[must_use]
+    pub fn applied_to(&self, options: PostgresOptions) -> PostgresOptions {
+        let ms = Duration::from_millis;
+        PostgresOptions {
+            pool_max: self.pool_max,
+            readers_max: self.readers_max,
+            connect_limit: ms(self.connect_limit_ms),
+            statement_limit: ms(self.statement_limit_ms),
+            lock_limit: ms(self.lock_limit_ms),
+            lease: ms(self.lease_ms),
+            ..options
+        }
+    }
+}

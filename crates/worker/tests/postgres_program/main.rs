@@ -1,0 +1,5 @@
+//! The program on a PostgreSQL server: every command, several workers, and what it says when the server cannot be used.
+
+mod mistakes;
+mod program;
+mod workers;
