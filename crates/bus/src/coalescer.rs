@@ -1,5 +1,6 @@
-//! Many callers, one transaction: one flush is under way, whatever arrives meanwhile joins the next. No timer, so an idle
-//! caller waits for nobody, and a busy store is asked once for hundreds.
+//! Many callers, one transaction: one flush is under way, whatever arrives meanwhile joins the next, and so does what
+//! arrives while that waits for its unit of work. No timer, so an idle caller waits for nobody, and a busy store is asked
+//! once for hundreds.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,12 +21,21 @@ pub trait Coalesce: Send + Sync + 'static {
     /// What a caller gets.
     type Reply: Send + 'static;
 
+    /// What a flush is done in, such as a unit of work.
+    type Unit: Send + 'static;
+
     /// Requests in one flush at most.
     fn batch_max(&self) -> usize;
 
+    /// Opens what the next flush is done in. Whatever arrives until it is open still joins that flush.
+    ///
+    /// # Errors
+    /// Those of the store; they fail the callers as those of a flush do.
+    async fn begin(&self) -> Result<Self::Unit, Fault>;
+
     /// Answers all, in order, one reply per request. A request that must fail alone gets a reply that says so; a fault
     /// fails every caller of the flush, and nothing of it was done.
-    async fn flush(&self, requests: &[Self::Request]) -> Result<Vec<Self::Reply>, Fault>;
+    async fn flush(&self, unit: Self::Unit, requests: &[Self::Request]) -> Result<Vec<Self::Reply>, Fault>;
 }
 
 /// The handle that callers share.
@@ -99,15 +109,28 @@ async fn serve<C: Coalesce>(work: Arc<C>, mut inbox: mpsc::Receiver<Waiting<C>>,
         if received == 0 {
             return;
         }
-        answer(work.as_ref(), &mut batch).await;
+        let begun = AssertUnwindSafe(work.begin()).catch_unwind().await;
+        let begun = begun.unwrap_or_else(|panic| Err(Fault::panicked("coalescer.begin", panic.as_ref())));
+        while batch.len() < batch_max
+            && let Ok(one) = inbox.try_recv()
+        {
+            batch.push(one);
+        }
+        answer(work.as_ref(), begun, &mut batch).await;
     }
 }
 
-async fn answer<C: Coalesce>(work: &C, batch: &mut Vec<Waiting<C>>) {
+async fn answer<C: Coalesce>(work: &C, begun: Result<C::Unit, Fault>, batch: &mut Vec<Waiting<C>>) {
     let (requests, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|one| (one.request, one.answer)).unzip();
-    // A flush that panics fails its own callers; those of the next one must not pay for it.
-    let flushed = AssertUnwindSafe(work.flush(&requests)).catch_unwind().await;
-    match flushed.unwrap_or_else(|panic| Err(Fault::panicked("coalescer.flush", panic.as_ref()))) {
+    let flushed = match begun {
+        // A flush that panics fails its own callers; those of the next one must not pay for it.
+        Ok(unit) => AssertUnwindSafe(work.flush(unit, &requests))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|panic| Err(Fault::panicked("coalescer.flush", panic.as_ref()))),
+        Err(fault) => Err(fault),
+    };
+    match flushed {
         Ok(replies) => {
             debug_assert_eq!(replies.len(), answers.len(), "one reply per request");
             for (answer, reply) in answers.into_iter().zip(replies) {

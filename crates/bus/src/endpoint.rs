@@ -82,14 +82,10 @@ impl<P: 'static> Intake<P> {
         }
     }
 
-    /// The next batch, if anything is ready.
-    fn take_batch(&mut self, max: usize) -> Option<Vec<P>> {
+    /// What is ready, as far as it fits in one batch.
+    fn take_batch(&mut self, max: usize) -> Vec<P> {
         let count = self.ready.len().min(max);
-        (count > 0).then(|| self.ready.drain(..count).collect())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.effects.is_empty() && self.ready.is_empty()
+        self.ready.drain(..count).collect()
     }
 }
 
@@ -125,16 +121,18 @@ where
     }
 
     /// Runs until stopped. What is already received is finished, effects under way included; nothing new is taken. While
-    /// one batch commits, the next is gathered and its effects are begun.
+    /// one batch commits, the next is gathered and its effects are begun; it is closed only when its unit of work is open,
+    /// so that whatever arrives while others use the store still joins it.
     pub async fn run(&self, mut feed: Box<dyn Feed>, stop: Stop) {
         let mut intake: IntakeOf<C, U> = Intake::new();
+        let mut beginning = pin!(Fuse::terminated());
         let mut finishing = pin!(Fuse::terminated());
         loop {
-            if finishing.is_terminated() {
-                match intake.take_batch(self.policy.batch_max.max(1)) {
-                    Some(batch) => finishing.set(self.finish(batch, &stop).fuse()),
-                    None if stop.is_stopped() && intake.is_empty() => return,
-                    None => {}
+            if finishing.is_terminated() && beginning.is_terminated() {
+                match intake.ready.is_empty() {
+                    false => beginning.set(self.store.begin().fuse()),
+                    true if stop.is_stopped() && intake.effects.is_empty() => return,
+                    true => {}
                 }
             }
             let open = !stop.is_stopped();
@@ -142,14 +140,19 @@ where
             tokio::select! {
                 biased;
                 settled = &mut finishing, if !finishing.is_terminated() => {
+                    let settled: Vec<Receipt> = settled;
                     self.acknowledge(feed.as_mut(), &settled).await;
                 }
                 Some(done) = intake.effects.join_next() => intake.collect(done),
-                () = stop.stopped(), if open => {}
                 received = receive(feed.as_mut(), room, intake.closed_until), if room > 0 => match received {
                     Ok(received) => self.begin(received, &mut intake),
                     Err(fault) => self.hold_off(&mut intake, &fault),
                 },
+                begun = &mut beginning, if !beginning.is_terminated() => {
+                    let batch = intake.take_batch(self.policy.batch_max.max(1));
+                    finishing.set(self.finish(batch, begun.ok(), &stop).fuse());
+                }
+                () = stop.stopped(), if open => {}
             }
         }
     }
@@ -196,7 +199,12 @@ where
 
     /// Carries a batch to its end: committed, redelivered or dead-lettered, message by message if need be. What was
     /// settled comes back, to be acknowledged.
-    async fn finish(&self, batch: Vec<Prepared<WorkOf<C, U>>>, stop: &Stop) -> Vec<Receipt> {
+    async fn finish(
+        &self,
+        batch: Vec<Prepared<WorkOf<C, U>>>,
+        unit: Option<Box<U>>,
+        stop: &Stop,
+    ) -> Vec<Receipt> {
         let (mut ready, mut spoilt) = (Vec::with_capacity(batch.len()), Vec::new());
         for prepared in batch {
             match prepared {
@@ -204,10 +212,12 @@ where
                 Prepared::Spoilt(delivery, fault) => spoilt.push(self.fate(delivery, &fault)),
             }
         }
-        let mut done = self.set_aside(spoilt, stop).await;
+        // A unit that nobody uses must be gone before the next is begun.
+        let mut unit = unit.filter(|_| !ready.is_empty());
+        let mut done = Vec::with_capacity(ready.len());
         let mut parts = Parts::new(ready);
         while let Some(mut part) = parts.next() {
-            match self.settle_part(&mut part, stop).await {
+            match self.settle_part(&mut part, &mut unit, stop).await {
                 Ended::Committed => {
                     let (overtaken, settled) = split_overtaken(part);
                     done.extend(receipts(&settled));
@@ -222,15 +232,16 @@ where
                 }
             }
         }
+        done.extend(self.set_aside(spoilt, stop).await);
         done
     }
 
     /// Handles and commits one part, waiting for the store as long as it takes.
-    async fn settle_part(&self, part: &mut [WorkOf<C, U>], stop: &Stop) -> Ended {
+    async fn settle_part(&self, part: &mut [WorkOf<C, U>], unit: &mut Option<Box<U>>, stop: &Stop) -> Ended {
         let mut conflicts = 0;
         let mut backoff = Backoff::default();
         loop {
-            let Err(fault) = self.attempt(part).await else {
+            let Err(fault) = self.attempt(part, unit.take()).await else {
                 return Ended::Committed;
             };
             match fault.verdict {
@@ -245,10 +256,13 @@ where
         }
     }
 
-    /// One transaction over the part.
-    async fn attempt(&self, part: &mut [WorkOf<C, U>]) -> Result<(), Fault> {
+    /// One transaction over the part: in the unit that is open already, or in a new one.
+    async fn attempt(&self, part: &mut [WorkOf<C, U>], unit: Option<Box<U>>) -> Result<(), Fault> {
         part.iter_mut().for_each(Work::reset);
-        let mut unit = self.store.begin().await?;
+        let mut unit = match unit {
+            Some(unit) => unit,
+            None => self.store.begin().await?,
+        };
         let handling = async { self.consumer.handle(unit.as_mut(), part).await };
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
         handled.unwrap_or_else(|panic| Err(Fault::panicked("consumer.handle", panic.as_ref())))?;

@@ -189,7 +189,7 @@ mod floor {
         while accepted < orders {
             let requests: Vec<_> =
                 (0..batch.min(orders - accepted)).map(|_| request(context)).collect::<Result<_>>()?;
-            handler.flush(&requests).await?;
+            handler.flush(handler.begin().await?, &requests).await?;
             accepted += requests.len();
             while accepted > delivered(store).await? + UNDER_WAY_MAX {
                 tokio::time::sleep(Duration::from_millis(10)).await;

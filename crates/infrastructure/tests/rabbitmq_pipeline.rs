@@ -152,7 +152,7 @@ impl Worker {
         commands.run(&import).await.unwrap();
         let handler = CreateOrderHandler::new(Arc::new(self.store.clone()), Arc::clone(&self.context));
         let requests: Vec<_> = (0..orders).map(|_| self.request()).collect();
-        let replies = handler.flush(&requests).await.unwrap();
+        let replies = handler.flush(handler.begin().await.unwrap(), &requests).await.unwrap();
         assert!(replies.iter().all(|reply| matches!(reply, CreateOrderReply::Created(_))));
     }
 

@@ -105,10 +105,14 @@ impl CreateOrderHandler {
     }
 
     /// All in one transaction, decided anew as long as another one wins.
-    async fn decided_anew(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
+    async fn decided_anew(
+        &self,
+        mut unit: Option<Box<dyn UnitOfWork>>,
+        requests: &[CreateOrderCommand],
+    ) -> Result<Vec<CreateOrderReply>, Fault> {
         let mut conflicts = 0;
         loop {
-            match self.attempt(requests).await {
+            match self.attempt(unit.take(), requests).await {
                 Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => {
                     conflicts += 1;
                 }
@@ -121,7 +125,7 @@ impl CreateOrderHandler {
     async fn one_by_one(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
-            replies.push(match self.decided_anew(std::slice::from_ref(request)).await {
+            replies.push(match self.decided_anew(None, std::slice::from_ref(request)).await {
                 Ok(mut reply) => reply.pop().expect("one reply per request"),
                 Err(fault) if fault.verdict == Verdict::GiveUp => {
                     CreateOrderReply::Rejected(vec![unstorable(&fault)])
@@ -132,8 +136,15 @@ impl CreateOrderHandler {
         Ok(replies)
     }
 
-    async fn attempt(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
-        let mut unit = self.store.begin().await?;
+    async fn attempt(
+        &self,
+        unit: Option<Box<dyn UnitOfWork>>,
+        requests: &[CreateOrderCommand],
+    ) -> Result<Vec<CreateOrderReply>, Fault> {
+        let mut unit = match unit {
+            Some(unit) => unit,
+            None => self.store.begin().await?,
+        };
         let replies = self.handle(unit.as_mut(), requests).await?;
         unit.commit().await?;
         Ok(replies)
@@ -158,13 +169,22 @@ impl CreateOrderHandler {
 impl Coalesce for CreateOrderHandler {
     type Request = CreateOrderCommand;
     type Reply = CreateOrderReply;
+    type Unit = Box<dyn UnitOfWork>;
 
     fn batch_max(&self) -> usize {
         ACCEPT_BATCH_MAX
     }
 
-    async fn flush(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
-        match self.decided_anew(requests).await {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, Fault> {
+        self.store.begin().await
+    }
+
+    async fn flush(
+        &self,
+        unit: Box<dyn UnitOfWork>,
+        requests: &[CreateOrderCommand],
+    ) -> Result<Vec<CreateOrderReply>, Fault> {
+        match self.decided_anew(Some(unit), requests).await {
             Err(fault) if fault.verdict == Verdict::GiveUp && requests.len() > 1 => {
                 self.one_by_one(requests).await
             }

@@ -47,6 +47,14 @@ pub struct ProviderNews {
     pub kind: NewsKind,
 }
 
+impl ProviderNews {
+    /// Under which it is noted as seen. The order comes first: providers give out random ids, and among a million of them
+    /// almost every one would fall on a page of its own.
+    fn inbox_id(&self) -> String {
+        format!("{}/{}", self.order_id.0.simple(), self.event_id)
+    }
+}
+
 /// Take these events of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeProviderNewsCommand {
@@ -65,7 +73,7 @@ impl Command for TakeProviderNewsCommand {
 
     async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<usize, Fault> {
         let now = context.clock.now();
-        let ids: Vec<String> = self.news.iter().map(|news| news.event_id.clone()).collect();
+        let ids: Vec<String> = self.news.iter().map(ProviderNews::inbox_id).collect();
         let admissions = unit.admit(&self.source, &ids, now).await?;
         let fresh: Vec<&ProviderNews> = self
             .news

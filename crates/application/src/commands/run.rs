@@ -52,10 +52,32 @@ impl CommandPipeline {
     /// # Errors
     /// Those of the store, after conflicts were decided anew a bounded number of times.
     pub async fn run<C: Command>(&self, command: &C) -> Result<C::Reply, Fault> {
+        let unit = self.begin().await?;
+        self.run_in(unit, command).await
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn begin(&self) -> Result<Box<dyn UnitOfWork>, Fault> {
+        self.store.begin().await
+    }
+
+    /// Runs a command in this transaction, or in further ones if it loses against another.
+    ///
+    /// # Errors
+    /// Those of the store, after conflicts were decided anew a bounded number of times.
+    pub async fn run_in<C: Command>(
+        &self,
+        unit: Box<dyn UnitOfWork>,
+        command: &C,
+    ) -> Result<C::Reply, Fault> {
+        let mut unit = Some(unit);
         let started = self.context.clock.now();
         let mut conflicts = 0;
         let result = loop {
-            match self.attempt(command).await {
+            match self.attempt(unit.take(), command).await {
                 Err(fault) if fault.verdict == Verdict::Conflict && conflicts < CONFLICTS_MAX => {
                     conflicts += 1;
                 }
@@ -70,8 +92,15 @@ impl CommandPipeline {
         result
     }
 
-    async fn attempt<C: Command>(&self, command: &C) -> Result<C::Reply, Fault> {
-        let mut unit = self.store.begin().await?;
+    async fn attempt<C: Command>(
+        &self,
+        unit: Option<Box<dyn UnitOfWork>>,
+        command: &C,
+    ) -> Result<C::Reply, Fault> {
+        let mut unit = match unit {
+            Some(unit) => unit,
+            None => self.store.begin().await?,
+        };
         let reply = command.handle(unit.as_mut(), &self.context).await?;
         unit.commit().await?;
         Ok(reply)

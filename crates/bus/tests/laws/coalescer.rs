@@ -51,12 +51,17 @@ impl Doubler {
 impl Coalesce for Doubler {
     type Request = u64;
     type Reply = u64;
+    type Unit = ();
 
     fn batch_max(&self) -> usize {
         self.batch_max
     }
 
-    async fn flush(&self, requests: &[u64]) -> Result<Vec<u64>, Fault> {
+    async fn begin(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn flush(&self, (): (), requests: &[u64]) -> Result<Vec<u64>, Fault> {
         assert_eq!(self.under_way.fetch_add(1, Ordering::SeqCst), 0, "one flush at a time");
         self.flushes.lock().expect("nobody panics with it").push(requests.to_vec());
         self.gate.acquire().await.expect("the gate is never closed").forget();

@@ -47,7 +47,8 @@ impl Shop {
     }
 
     pub(crate) async fn create(&self, requests: &[CreateOrderCommand]) -> Vec<CreateOrderReply> {
-        self.create.flush(requests).await.expect("a store in memory is never away")
+        let unit = self.create.begin().await.expect("a store in memory is never away");
+        self.create.flush(unit, requests).await.expect("a store in memory is never away")
     }
 
     /// An accepted order for so many of product 0.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use application::commands::{CommandPipeline, NewsKind, ProviderNews, TakeProviderNewsCommand};
+use application::ports::AnyUnit;
 use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -59,15 +60,16 @@ pub struct TakeNewsHandler {
 }
 
 impl TakeNewsHandler {
-    async fn take(&self, news: Vec<ProviderNews>) -> Result<usize, Fault> {
-        self.commands.run(&TakeProviderNewsCommand { source: self.source.to_owned(), news }).await
+    fn command(&self, news: Vec<ProviderNews>) -> TakeProviderNewsCommand {
+        TakeProviderNewsCommand { source: self.source.to_owned(), news }
     }
 
     /// One webhook that cannot be stored must not keep the others from it.
     async fn take_one_by_one(&self, requests: &[Vec<ProviderNews>]) -> Vec<Result<(), Arc<Fault>>> {
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
-            replies.push(self.take(request.clone()).await.map(|_| ()).map_err(Arc::new));
+            replies
+                .push(self.commands.run(&self.command(request.clone())).await.map(|_| ()).map_err(Arc::new));
         }
         replies
     }
@@ -77,13 +79,18 @@ impl TakeNewsHandler {
 impl Coalesce for TakeNewsHandler {
     type Request = Vec<ProviderNews>;
     type Reply = Result<(), Arc<Fault>>;
+    type Unit = Box<AnyUnit>;
 
     fn batch_max(&self) -> usize {
         WEBHOOKS_AT_ONCE_MAX
     }
 
-    async fn flush(&self, requests: &[Self::Request]) -> Result<Vec<Self::Reply>, Fault> {
-        match self.take(requests.concat()).await {
+    async fn begin(&self) -> Result<Box<AnyUnit>, Fault> {
+        self.commands.begin().await
+    }
+
+    async fn flush(&self, unit: Box<AnyUnit>, requests: &[Self::Request]) -> Result<Vec<Self::Reply>, Fault> {
+        match self.commands.run_in(unit, &self.command(requests.concat())).await {
             Ok(_) => Ok(requests.iter().map(|_| Ok(())).collect()),
             Err(fault) if fault.verdict == bus::Verdict::GiveUp && requests.len() > 1 => {
                 Ok(self.take_one_by_one(requests).await)
