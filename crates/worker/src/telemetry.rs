@@ -17,7 +17,7 @@ pub enum Verbosity {
 /// Starts logging. Does nothing if it was started before.
 pub fn start(verbosity: Verbosity) {
     let default = match verbosity {
-        Verbosity::Serving => "info,refinery_core=warn",
+        Verbosity::Serving => "info,refinery_core=warn,lapin=error",
         Verbosity::Command => "error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
