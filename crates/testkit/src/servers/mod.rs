@@ -16,5 +16,9 @@ pub use postgres::{Durability, Postgres};
 /// Says what to install.
 pub fn ready() -> Result<Vec<String>> {
     let folder = programs::postgres()?;
-    Ok(vec![format!("{} in {}", programs::release(&folder)?, folder.display())])
+    let rabbitmq = programs::rabbitmq()?;
+    Ok(vec![
+        format!("{} in {}", programs::release(&folder)?, folder.display()),
+        format!("RabbitMQ at {}", rabbitmq.server.display()),
+    ])
 }

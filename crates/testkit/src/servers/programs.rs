@@ -86,6 +86,8 @@ pub(super) struct RabbitMqPrograms {
 /// # Errors
 /// Says what to install if there are none and none can be installed.
 pub(super) fn rabbitmq() -> Result<RabbitMqPrograms> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(programs) = find_rabbitmq() {
         return Ok(programs);
     }
@@ -166,10 +168,7 @@ fn install_postgres() -> Result<()> {
     let was_there = wishes.exists();
     let wish = wishes.join("orderwright-tests.conf");
     fs::create_dir_all(wishes).and_then(|()| fs::write(&wish, "create_main_cluster = false\n"))?;
-    let installed = install("postgresql").or_else(|_| {
-        apt_get(&["update"])?;
-        install("postgresql")
-    });
+    let installed = install("postgresql");
     fs::remove_file(wish)?;
     if !was_there {
         fs::remove_dir(wishes)?;
@@ -177,8 +176,13 @@ fn install_postgres() -> Result<()> {
     installed
 }
 
+/// Lists of packages that are missing or old are fetched only when an installation fails without.
 fn install(package: &str) -> Result<()> {
-    apt_get(&["install", "-y", "--no-install-recommends", package])
+    let install = ["install", "-y", "--no-install-recommends", package];
+    apt_get(&install).or_else(|_| {
+        apt_get(&["update"])?;
+        apt_get(&install)
+    })
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
