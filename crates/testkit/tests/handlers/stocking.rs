@@ -1,12 +1,16 @@
 //! Catalogue, stock and reservations.
 
+use std::sync::Arc;
+
 use application::commands::{
     AdjustStockCommand, ReservationVerdict, ReserveInventoryCommand, StockChange, StockReply,
     reserve_inventory,
 };
 use application::messages::Demand;
+use application::ports::Readers;
 use domain::{OrderId, ProductId, Rejection};
 use orderwright_testkit::simulation::sku;
+use tokio::task::JoinSet;
 
 use super::shop::{Shop, catalogue};
 
@@ -101,4 +105,27 @@ async fn an_order_that_nobody_knows_wants_nothing() {
     let shop = Shop::open().await;
     let verdicts = reserve(&shop, &[(OrderId(uuid::Uuid::max()), 1, 1)]).await;
     assert_eq!(verdicts, [ReservationVerdict::NotWanted]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_thousand_buyers_at_once_a_stock_of_a_hundred_serves_exactly_a_hundred() {
+    let shop = Arc::new(Shop::open().await);
+    shop.run(&change(0, StockChange::Receive(90))).await;
+    let mut buyers = JoinSet::new();
+    for number in 1..=1_000 {
+        let shop = Arc::clone(&shop);
+        buyers.spawn(async move {
+            let id = shop.order(number, 1).await.order_id;
+            reserve(&shop, &[(id, 1, 0)]).await.pop().unwrap()
+        });
+    }
+    let verdicts = buyers.join_all().await;
+    let sold = verdicts.iter().filter(|verdict| **verdict == ReservationVerdict::Reserved).count();
+    let told = ReservationVerdict::Short("P-0: requested 1, available 0".to_owned());
+    let losers = verdicts.iter().filter(|verdict| **verdict == told).count();
+    assert_eq!((sold, losers), (100, 900));
+    let stock = shop.stock(0).await;
+    assert_eq!((stock.available, stock.reserved), (0, 100));
+    let ledger = shop.store.movements(ProductId(stock.product_id), None, 200).await.unwrap();
+    assert_eq!(ledger.len(), 102, "what came with the catalogue, what was received, and one for each sale");
 }
