@@ -1,5 +1,7 @@
 //! Laws of messages in a store: outbox, inbox, timers, parking and dead letters commit with everything else, or not at all.
 
+use std::time::Duration;
+
 use bus::{Admission, DeadLetterFilter, Disposition, Envelope, Timer, Verdict};
 use uuid::Uuid;
 
@@ -152,8 +154,17 @@ pub async fn timers_come_due_in_order_once_and_the_latest_setting_counts(home: &
     let mut dropped = bus.unit().await;
     assert_eq!(dropped.take_due_timers(later(40), 9).await.unwrap(), [timer(1, "undo", 40)]);
     drop(dropped);
-    let mut taking = bus.unit().await;
-    assert_eq!(taking.take_due_timers(later(40), 9).await.unwrap(), [timer(1, "undo", 40)]);
+    // A server may still be undoing the dropped unit, and passes over what that has locked.
+    let again = async {
+        loop {
+            let due = bus.unit().await.take_due_timers(later(40), 9).await.unwrap();
+            if !due.is_empty() {
+                return due;
+            }
+        }
+    };
+    let due = tokio::time::timeout(Duration::from_secs(30), again).await.expect("it comes due again");
+    assert_eq!(due, [timer(1, "undo", 40)]);
 }
 
 /// The inbox: the mark commits with everything else.
