@@ -129,10 +129,10 @@ where
         let mut finishing = pin!(Fuse::terminated());
         loop {
             if finishing.is_terminated() && beginning.is_terminated() {
-                match intake.ready.is_empty() {
-                    false => beginning.set(self.store.begin().fuse()),
-                    true if stop.is_stopped() && intake.effects.is_empty() => return,
-                    true => {}
+                if !intake.ready.is_empty() {
+                    beginning.set(self.store.begin().fuse());
+                } else if stop.is_stopped() && intake.effects.is_empty() {
+                    return;
                 }
             }
             let open = !stop.is_stopped();

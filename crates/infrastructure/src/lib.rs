@@ -4,3 +4,7 @@ pub mod postgres;
 pub mod providers;
 pub mod rabbitmq;
 pub mod sqlite;
+
+mod overview;
+mod paging;
+mod tally;

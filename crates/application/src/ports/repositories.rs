@@ -159,7 +159,46 @@ pub trait InventoryRepository: Send {
         &mut self,
         changes: &[(ProductId, i64, MovementCause)],
         at: Timestamp,
-    ) -> Result<Result<Vec<Inventory>, Rejection>, Fault>;
+    ) -> Result<Result<Vec<Inventory>, Rejection>, Fault> {
+        let ids: Vec<ProductId> = changes.iter().map(|(id, _, _)| *id).collect();
+        let mut stock = self.lock(&ids).await?;
+        match booked(&mut stock, changes, at)? {
+            Err(rejection) => Ok(Err(rejection)),
+            Ok(movements) => {
+                self.store(&stock, &movements, at).await?;
+                Ok(Ok(stock))
+            }
+        }
+    }
+}
+
+/// The movements that the changes amount to, applied to `stock`; or the first that cannot be.
+fn booked(
+    stock: &mut [Inventory],
+    changes: &[(ProductId, i64, MovementCause)],
+    at: Timestamp,
+) -> Result<Result<Vec<StockMovement>, Rejection>, Fault> {
+    let mut movements = Vec::with_capacity(changes.len());
+    for (id, units, cause) in changes {
+        let Some(inventory) = stock.iter_mut().find(|inventory| inventory.product_id() == *id) else {
+            return Err(Fault::give_up("inventory.update", format!("no stock row for product {id}")));
+        };
+        let applied = movement(inventory, *units, cause)
+            .and_then(|movement| inventory.apply(&movement, at).map(|()| movement));
+        match applied {
+            Ok(movement) => movements.push(movement),
+            Err(rejection) => return Ok(Err(rejection)),
+        }
+    }
+    Ok(Ok(movements))
+}
+
+/// What comes in with a catalogue is received; what a person books is a correction of the count.
+fn movement(inventory: &Inventory, units: i64, cause: &MovementCause) -> Result<StockMovement, Rejection> {
+    match cause {
+        MovementCause::Adjustment { reason } => inventory.adjust(units, reason),
+        MovementCause::Import(_) | MovementCause::Order(_) => inventory.receive(units, cause.clone()),
+    }
 }
 
 /// The locked stock of one batch, and the movements decided on so far.

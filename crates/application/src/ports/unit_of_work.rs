@@ -32,3 +32,50 @@ pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
 
 /// A unit of work of whichever store was chosen.
 pub type AnyUnit = dyn UnitOfWork + 'static;
+
+/// A unit that is every repository itself, as those of the stores are.
+impl<U> UnitOfWork for U
+where
+    U: Unit
+        + SagaRepository<OrderProcessingSaga>
+        + OrderRepository
+        + ProductRepository
+        + InventoryRepository
+        + PaymentRepository
+        + ShipmentRepository
+        + HistoryRepository
+        + IdempotencyRepository
+        + AuditRepository,
+{
+    fn orders(&mut self) -> &mut dyn OrderRepository {
+        self
+    }
+
+    fn products(&mut self) -> &mut dyn ProductRepository {
+        self
+    }
+
+    fn inventory(&mut self) -> &mut dyn InventoryRepository {
+        self
+    }
+
+    fn payments(&mut self) -> &mut dyn PaymentRepository {
+        self
+    }
+
+    fn shipments(&mut self) -> &mut dyn ShipmentRepository {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn audit(&mut self) -> &mut dyn AuditRepository {
+        self
+    }
+}

@@ -17,7 +17,7 @@ use super::array::Array;
 use super::column::{Broken, money, name, name_or_none, rows_max, time};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
-use super::tally::Tallied;
+use crate::tally::Tallied;
 
 #[async_trait]
 impl OrderRepository for PostgresUnit {

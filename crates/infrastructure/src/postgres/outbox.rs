@@ -17,8 +17,8 @@ use super::message_rows::{MessageColumns, Moved, message};
 use super::pipeline::{Act, Param};
 use super::queue::{self, Reservation};
 use super::store::Shared;
-use super::tally::Tallied;
 use super::{PostgresUnit, Routing};
+use crate::tally::Tallied;
 
 /// The queue of a row that a relay takes to a broker, which knows the queues itself.
 pub(super) const NO_QUEUE: &str = "";

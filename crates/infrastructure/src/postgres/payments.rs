@@ -11,8 +11,8 @@ use super::array::Array;
 use super::column::{Broken, count, money, name};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
-use super::tally::Tallied;
 use super::{PostgresUnit, sagas};
+use crate::tally::Tallied;
 
 #[async_trait]
 impl PaymentRepository for PostgresUnit {

@@ -16,7 +16,7 @@ use super::feed::claim_into;
 use super::outbox::NO_QUEUE;
 use super::pipeline::{Act, Ending, Opening, run};
 use super::queue::{Next, Queue, Row};
-use super::tally::Tallied;
+use crate::tally::Tallied;
 
 /// Who among the relays of this process has which row, and until when.
 #[derive(Default)]

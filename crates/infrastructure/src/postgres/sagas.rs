@@ -13,7 +13,7 @@ use super::array::Array;
 use super::column::{Broken, count, money, name, name_or_none, time};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
-use super::tally::Tallied;
+use crate::tally::Tallied;
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for PostgresUnit {

@@ -7,10 +7,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use application::ports::{
-    AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
-};
 use application::saga::SagaState;
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit, Verdict};
@@ -23,8 +19,9 @@ use super::history::HistoryColumns;
 use super::outbox::Outgoing;
 use super::pipeline::{Act, Ending, Opening, run};
 use super::store::Shared;
-use super::tally::Tally;
+use super::tally;
 use super::{inbox, timers};
+use crate::tally::Tally;
 
 /// One transaction.
 pub struct PostgresUnit {
@@ -109,7 +106,7 @@ impl PostgresUnit {
         let claims = self.outgoing.claims(&self.shared);
         let mut acts = std::mem::take(&mut self.pending);
         acts.extend(self.history.store());
-        acts.extend(self.tally.store());
+        acts.extend(tally::store(&std::mem::take(&mut self.tally)));
         acts.extend(self.outgoing.store(&claims, self.shared.instance));
         if acts.is_empty() && self.phase == Phase::Unsent {
             self.phase = Phase::Over;
@@ -207,39 +204,5 @@ impl Unit for PostgresUnit {
 
     async fn commit(mut self: Box<Self>) -> Result<(), Fault> {
         self.make_durable().await
-    }
-}
-
-impl UnitOfWork for PostgresUnit {
-    fn orders(&mut self) -> &mut dyn OrderRepository {
-        self
-    }
-
-    fn products(&mut self) -> &mut dyn ProductRepository {
-        self
-    }
-
-    fn inventory(&mut self) -> &mut dyn InventoryRepository {
-        self
-    }
-
-    fn payments(&mut self) -> &mut dyn PaymentRepository {
-        self
-    }
-
-    fn shipments(&mut self) -> &mut dyn ShipmentRepository {
-        self
-    }
-
-    fn history(&mut self) -> &mut dyn HistoryRepository {
-        self
-    }
-
-    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
-        self
-    }
-
-    fn audit(&mut self) -> &mut dyn AuditRepository {
-        self
     }
 }

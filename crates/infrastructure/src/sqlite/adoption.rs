@@ -10,8 +10,9 @@ use rusqlite::{Connection, Result};
 use super::Routing;
 use super::message_rows::{MESSAGE, Moved, insert_outgoing};
 use super::outbox::NO_QUEUE;
-use super::tally::{Tallied, Tally};
+use super::tally;
 use super::writer::Writer;
+use crate::tally::{Tallied, Tally};
 
 /// Rows moved at once; a backlog is moved in as many steps as it takes.
 const STEP_MAX: usize = 1_000;
@@ -38,12 +39,12 @@ pub(super) fn adopt(connection: &Connection, topology: &Topology, routing: Routi
 fn step(connection: &Connection, select: &str, topology: &Topology, routing: Routing) -> Result<usize> {
     let rows = connection.prepare(select)?.query_map([], Moved::read)?.collect::<Result<Vec<_>>>()?;
     let count = rows.len();
-    let mut tally = Tally::default();
+    let mut counts = Tally::default();
     let mut routed = Vec::new();
     let mut sent = HashSet::new();
     for row in rows {
         connection.prepare_cached("delete from outbox where position = ?")?.execute([row.position])?;
-        tally.add(Tallied::Queued(Arc::clone(&row.queue)), -1);
+        counts.add(Tallied::Queued(Arc::clone(&row.queue)), -1);
         let envelope = Arc::new(row.envelope);
         match routing {
             Routing::Store => {
@@ -55,11 +56,11 @@ fn step(connection: &Connection, select: &str, topology: &Topology, routing: Rou
             Routing::Outbox => routed.push((Arc::from(NO_QUEUE), envelope)),
         }
     }
-    routed.iter().for_each(|(queue, _)| tally.add(Tallied::Queued(Arc::clone(queue)), 1));
+    routed.iter().for_each(|(queue, _)| counts.add(Tallied::Queued(Arc::clone(queue)), 1));
     let last = Writer::stored_position(connection)?;
     insert_outgoing(connection, last + 1, &routed)?;
     let given = i64::try_from(routed.len()).expect("a step is bounded");
     connection.execute("update positions set last_position = ?", [last + given])?;
-    tally.store(connection)?;
+    tally::store(connection, &counts)?;
     Ok(count)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use application::ports::InventoryRepository;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Inventory, MovementCause, ProductId, Rejection, StockCounters, StockMovement};
+use domain::{Inventory, MovementCause, ProductId, StockCounters, StockMovement};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
@@ -42,22 +42,6 @@ impl InventoryRepository for SqliteUnit {
         self.view.stock.extend(rows);
         Ok(())
     }
-
-    async fn update_available_stock(
-        &mut self,
-        changes: &[(ProductId, i64, MovementCause)],
-        at: Timestamp,
-    ) -> std::result::Result<std::result::Result<Vec<Inventory>, Rejection>, Fault> {
-        let ids: Vec<ProductId> = changes.iter().map(|(id, _, _)| *id).collect();
-        let mut stock = self.lock(&ids).await?;
-        match decide(&mut stock, changes, at)? {
-            Err(rejection) => Ok(Err(rejection)),
-            Ok(movements) => {
-                self.store(&stock, &movements, at).await?;
-                Ok(Ok(stock))
-            }
-        }
-    }
 }
 
 impl SqliteUnit {
@@ -90,39 +74,6 @@ impl SqliteUnit {
             last_movement: ends.get(&inventory.product_id()).copied().flatten(),
         };
         Ok(changed.iter().map(row).collect())
-    }
-}
-
-/// The movements that the changes amount to, applied to `stock`; or the first that cannot be.
-fn decide(
-    stock: &mut [Inventory],
-    changes: &[(ProductId, i64, MovementCause)],
-    at: Timestamp,
-) -> std::result::Result<std::result::Result<Vec<StockMovement>, Rejection>, Fault> {
-    let mut movements = Vec::with_capacity(changes.len());
-    for (id, units, cause) in changes {
-        let Some(inventory) = stock.iter_mut().find(|inventory| inventory.product_id() == *id) else {
-            return Err(Fault::give_up("inventory.update", format!("no stock row for product {id}")));
-        };
-        let applied = movement(inventory, *units, cause)
-            .and_then(|movement| inventory.apply(&movement, at).map(|()| movement));
-        match applied {
-            Ok(movement) => movements.push(movement),
-            Err(rejection) => return Ok(Err(rejection)),
-        }
-    }
-    Ok(Ok(movements))
-}
-
-/// What comes in with a catalogue is received; what a person books is a correction of the count.
-fn movement(
-    inventory: &Inventory,
-    units: i64,
-    cause: &MovementCause,
-) -> std::result::Result<StockMovement, Rejection> {
-    match cause {
-        MovementCause::Adjustment { reason } => inventory.adjust(units, reason),
-        MovementCause::Import(_) | MovementCause::Order(_) => inventory.receive(units, cause.clone()),
     }
 }
 

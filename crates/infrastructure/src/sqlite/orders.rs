@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteUnit;
 use super::column::{Micros, broken, money, name, name_or_none, rows_max, time};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
-use super::tally::Tallied;
+use crate::tally::Tallied;
 
 #[async_trait]
 impl OrderRepository for SqliteUnit {

@@ -10,8 +10,8 @@ use rusqlite::{Connection, Result, params};
 use super::column::{Micros, rows_max};
 use super::fault::fault;
 use super::message_rows::{MESSAGE, Moved, insert_kept, insert_outgoing};
-use super::tally::Tallied;
 use super::{Routing, SqliteUnit};
+use crate::tally::Tallied;
 
 /// The queue of a row that a relay takes to a broker, which knows the queues itself.
 pub(super) const NO_QUEUE: &str = "";

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteUnit;
 use super::column::{Micros, money, name};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
-use super::tally::Tallied;
+use crate::tally::Tallied;
 
 #[async_trait]
 impl PaymentRepository for SqliteUnit {

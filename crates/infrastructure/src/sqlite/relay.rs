@@ -13,7 +13,7 @@ use super::column::{Micros, rows_max};
 use super::fault::fault;
 use super::message_rows::{MESSAGE, Moved};
 use super::outbox::NO_QUEUE;
-use super::tally::Tallied;
+use crate::tally::Tallied;
 
 #[async_trait]
 impl OutboxStore for SqliteStore {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, Statement, params};
 use super::SqliteUnit;
 use super::column::{Micros, money, name, name_or_none, time};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
-use super::tally::Tallied;
+use crate::tally::Tallied;
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for SqliteUnit {

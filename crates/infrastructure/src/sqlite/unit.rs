@@ -3,10 +3,6 @@
 
 use std::sync::Arc;
 
-use application::ports::{
-    AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
-};
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
 use jiff::Timestamp;
@@ -16,10 +12,10 @@ use tokio::sync::oneshot;
 use super::fault::fault;
 use super::memory::{Memories, View};
 use super::store::Shared;
-use super::tally::Tally;
 use super::turns::Turn;
 use super::writer::Member;
 use super::{inbox, timers};
+use crate::tally::Tally;
 
 /// Tells whether a unit has become durable.
 type Told = oneshot::Receiver<std::result::Result<(), Fault>>;
@@ -154,39 +150,5 @@ impl Unit for SqliteUnit {
         let told = self.leave()?;
         told.await
             .unwrap_or_else(|_| Err(Fault::retry("unit.commit", "the store was closed before the commit")))
-    }
-}
-
-impl UnitOfWork for SqliteUnit {
-    fn orders(&mut self) -> &mut dyn OrderRepository {
-        self
-    }
-
-    fn products(&mut self) -> &mut dyn ProductRepository {
-        self
-    }
-
-    fn inventory(&mut self) -> &mut dyn InventoryRepository {
-        self
-    }
-
-    fn payments(&mut self) -> &mut dyn PaymentRepository {
-        self
-    }
-
-    fn shipments(&mut self) -> &mut dyn ShipmentRepository {
-        self
-    }
-
-    fn history(&mut self) -> &mut dyn HistoryRepository {
-        self
-    }
-
-    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
-        self
-    }
-
-    fn audit(&mut self) -> &mut dyn AuditRepository {
-        self
     }
 }

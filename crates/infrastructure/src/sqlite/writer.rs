@@ -10,9 +10,10 @@ use tokio::sync::oneshot;
 use super::fault::{fault, verdict};
 use super::memory::{Memories, View};
 use super::store::Shared;
-use super::tally::Tally;
+use super::tally;
+use crate::tally::Tally;
 
-/// Units in one transaction at most, so that the first need not wait for ever longer company.
+/// Units in one transaction at most, those included that come to nothing: the first need not wait for ever longer company.
 const GROUP_MAX: usize = 64;
 
 /// The writing connection and what it knows of the file.
@@ -31,6 +32,7 @@ pub(super) struct Writer {
 /// Units that are done but not durable yet.
 #[derive(Default)]
 struct Group {
+    begun: usize,
     members: Vec<Member>,
     tally: Tally,
 }
@@ -86,6 +88,7 @@ impl Writer {
                 return Err(fault("unit.begin")(error));
             }
         }
+        self.group.begun += 1;
         self.run("savepoint unit").map_err(fault("unit.begin"))
     }
 
@@ -118,17 +121,17 @@ impl Writer {
 
     /// Whether the next unit should find a new transaction.
     pub(super) fn group_is_full(&self) -> bool {
-        self.group.members.len() >= GROUP_MAX
+        self.group.begun >= GROUP_MAX
     }
 
     /// Makes durable what waits for it, hands its messages over, and tells everybody.
     pub(super) fn close_group(&mut self) {
-        let Group { members, tally } = std::mem::take(&mut self.group);
+        let Group { members, tally, begun: _ } = std::mem::take(&mut self.group);
         if members.is_empty() {
             self.roll_back();
             return;
         }
-        match self.make_durable(tally) {
+        match self.make_durable(&tally) {
             Ok(()) => members.into_iter().for_each(Member::hand_over),
             Err(error) => {
                 // Whether it is durable is not known for certain, so memory vouches for nothing any more.
@@ -141,7 +144,7 @@ impl Writer {
         }
     }
 
-    fn make_durable(&self, tally: Tally) -> Result<()> {
+    fn make_durable(&self, changes: &Tally) -> Result<()> {
         if self.connection.is_autocommit() {
             // An error so bad that SQLite has undone the transaction by itself, such as a full disk.
             return Err(rusqlite::Error::SqliteFailure(
@@ -149,7 +152,7 @@ impl Writer {
                 Some("the transaction was undone because of an earlier error".to_owned()),
             ));
         }
-        tally.store(&self.connection)?;
+        tally::store(&self.connection, changes)?;
         self.connection
             .prepare_cached("update positions set last_position = ?1 where last_position <> ?1")?
             .execute([self.last_position])?;

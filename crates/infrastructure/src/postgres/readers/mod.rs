@@ -114,10 +114,3 @@ fn views<T>(
 ) -> Result<Vec<T>, Fault> {
     rows.iter().map(view).collect::<Result<_, _>>().map_err(broken(operation))
 }
-
-/// One row more than asked for tells that there are more.
-fn page<T>(mut items: Vec<T>, max: usize) -> Page<T> {
-    let has_more = items.len() > max;
-    items.truncate(max);
-    Page { items, has_more }
-}

@@ -5,14 +5,14 @@ use application::ports::{HistoryView, LineView, OrderFilter, OrderView, Page, Pa
 use bus::Fault;
 use deadpool_postgres::Object;
 use domain::OrderId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use super::super::column::{Broken, count, rows_max, time};
 use super::super::fault::broken;
 use super::filter::Filter;
-use super::{page, query, views};
+use super::{query, views};
+use crate::paging::{lower_bound, page, upper_bound};
 
 macro_rules! order_view {
     () => {
@@ -63,31 +63,13 @@ pub(super) async fn list(
     }
     if let Some(before) = filter.created_before {
         wanted.and("o.created_at <", before.as_microsecond());
-        wanted.and("o.order_id <", first_id_at(before.saturating_add(ID_SKEW).unwrap_or(Timestamp::MAX)));
+        wanted.and("o.order_id <", upper_bound(before));
     }
     let limit = wanted.bind(rows_max(max.saturating_add(1)));
     let (conditions, values) = wanted.finish();
     let sql = format!("{} where {conditions} order by o.order_id limit ${limit}", order_view!());
     let rows = query(client, "orders.list", &sql, &values).await?;
     Ok(page(views(&rows, "orders.list", order)?, max))
-}
-
-/// How far the time within an order's id may be from the time of its acceptance; ids narrow a search by time, which is
-/// then exact by the column.
-const ID_SKEW: SignedDuration = SignedDuration::from_hours(24);
-
-fn lower_bound(filter: &OrderFilter) -> Uuid {
-    let after = filter.after.map_or(Uuid::nil(), |id| id.0);
-    let from = filter
-        .created_from
-        .map_or(Uuid::nil(), |from| first_id_at(from.saturating_sub(ID_SKEW).unwrap_or(Timestamp::MIN)));
-    after.max(from)
-}
-
-/// The least id with this time in front.
-fn first_id_at(at: Timestamp) -> Uuid {
-    let millis = u128::try_from(at.as_millisecond()).unwrap_or(0);
-    Uuid::from_u128(millis << 80)
 }
 
 fn order(row: &Row) -> Result<OrderView, Broken> {

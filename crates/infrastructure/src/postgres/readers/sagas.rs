@@ -13,7 +13,8 @@ use super::super::column::{Broken, rows_max, time};
 use super::super::sagas::{saga, saga_columns};
 use super::filter::Filter;
 use super::orders::entry;
-use super::{page, query, views};
+use super::{query, views};
+use crate::paging::page;
 
 /// The saga, the last entry of its timeline, and its timers. The narrowing goes into the innermost query.
 fn select(conditions: &str) -> String {

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::super::column::{Broken, rows_max, time};
 use super::orders::amount;
-use super::{page, query, views};
+use super::{query, views};
+use crate::paging::page;
 
 /// Products by sku.
 pub(super) async fn products(

@@ -92,10 +92,3 @@ impl SqliteStore {
         self.read("inventory.rebuild_check", check).await
     }
 }
-
-/// One row more than asked for tells that there are more.
-fn page<T>(mut items: Vec<T>, max: usize) -> Page<T> {
-    let has_more = items.len() > max;
-    items.truncate(max);
-    Page { items, has_more }
-}

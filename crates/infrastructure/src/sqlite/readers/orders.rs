@@ -3,13 +3,11 @@
 use application::messages::Amount;
 use application::ports::{HistoryView, LineView, OrderFilter, OrderView, Page, PaymentView, ShipmentView};
 use domain::OrderId;
-use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
-use uuid::Uuid;
 
 use super::super::column::{Micros, rows_max, time};
 use super::super::orders::of_status;
-use super::page;
+use crate::paging::{lower_bound, page, upper_bound};
 
 const COLUMNS: &str = "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
          o.external_reference, o.order_date, o.created_at, o.updated_at,
@@ -55,7 +53,7 @@ pub(super) fn list(connection: &Connection, filter: &OrderFilter, max: usize) ->
         conditions.push("o.created_at < ?");
         values.push(Box::new(Micros(before)));
         conditions.push("o.order_id < ?");
-        values.push(Box::new(first_id_at(before.saturating_add(ID_SKEW).unwrap_or(Timestamp::MAX))));
+        values.push(Box::new(upper_bound(before)));
     }
     values.push(Box::new(rows_max(max.saturating_add(1))));
     let sql = format!(
@@ -66,24 +64,6 @@ pub(super) fn list(connection: &Connection, filter: &OrderFilter, max: usize) ->
     let found =
         connection.prepare_cached(&sql)?.query_map(values.as_slice(), order)?.collect::<Result<_>>()?;
     Ok(page(found, max))
-}
-
-/// How far the time within an order's id may be from the time of its acceptance; ids narrow a search by time, which is
-/// then exact by the column.
-const ID_SKEW: SignedDuration = SignedDuration::from_hours(24);
-
-fn lower_bound(filter: &OrderFilter) -> Uuid {
-    let after = filter.after.map_or(Uuid::nil(), |id| id.0);
-    let from = filter
-        .created_from
-        .map_or(Uuid::nil(), |from| first_id_at(from.saturating_sub(ID_SKEW).unwrap_or(Timestamp::MIN)));
-    after.max(from)
-}
-
-/// The least id with this time in front.
-fn first_id_at(at: Timestamp) -> Uuid {
-    let millis = u128::try_from(at.as_millisecond()).unwrap_or(0);
-    Uuid::from_u128(millis << 80)
 }
 
 fn order(row: &Row<'_>) -> Result<OrderView> {

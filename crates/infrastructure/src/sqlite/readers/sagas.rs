@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::super::column::{Micros, rows_max, time};
 use super::super::sagas::{COLUMNS, saga};
 use super::orders::entry;
-use super::page;
+use crate::paging::page;
 
 /// One saga instance.
 pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<SagaView>> {

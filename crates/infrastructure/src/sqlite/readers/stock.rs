@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::column::{rows_max, time};
 use super::orders::amount;
-use super::page;
+use crate::paging::page;
 
 /// Products by sku.
 pub(super) fn products(
