@@ -9,5 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod http;
 pub mod import;
+pub mod metrics;
+pub mod observe;
 pub mod telemetry;
 pub mod wiring;

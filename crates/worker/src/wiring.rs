@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::config::Config;
-use crate::http::{self, Api, InFlightKeys, StoreReadiness, Webhooks};
+use crate::http::{self, Api, InFlightKeys, StoreReadiness, Watch, Webhooks};
+use crate::observe::{Observation, Providers};
 
 /// What handlers share, on real time.
 #[must_use]
@@ -51,13 +52,16 @@ impl Service {
     /// # Errors
     /// What is wrong with the store or the providers' addresses.
     pub async fn start(config: &Config, listener: TcpListener) -> Result<Self> {
-        let store = AnyStore::open(config, Purpose::Serve).await?;
         let context = context(config);
+        let providers = providers(config, &context)?;
+        let observation = Observation::new(&providers, &context.clock, &config.telemetry);
+        let store = AnyStore::open(config, Purpose::Serve).await?;
+        let store = observation.over_store(store, &config.telemetry);
         let stop = Stop::new();
         let mut supervisor = Supervisor::new(stop.clone());
-        parts(config, &store, &context)?.start(&mut supervisor);
-        background::start(&mut supervisor, &store, &context, config);
-        let api = Arc::new(api(config, &store, &context, &mut supervisor)?);
+        observation.over_providers(parts(providers, &store, &context)).start(&mut supervisor);
+        background::start(&mut supervisor, &store, &context, config, &observation);
+        let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
         let addr = listener.local_addr()?;
         let http = tokio::spawn(http::serve(listener, http::router(api), stop.clone()));
         Ok(Self {
@@ -80,7 +84,7 @@ impl Service {
     }
 }
 
-fn parts(config: &Config, store: &AnyStore, context: &Arc<Context>) -> Result<Parts> {
+fn providers(config: &Config, context: &Arc<Context>) -> Result<Providers> {
     let settings = |url: &str| ProviderSettings {
         time_limit: Duration::from_millis(config.providers.call_limit_ms),
         connections_max: config.providers.calls_at_once_max,
@@ -92,19 +96,24 @@ fn parts(config: &Config, store: &AnyStore, context: &Arc<Context>) -> Result<Pa
         .context("providers.payment_url cannot be used")?;
     let shipping = HttpShippingProvider::new(settings(&config.providers.shipping_url), clock())
         .context("providers.shipping_url cannot be used")?;
-    Ok(Parts {
+    Ok(Providers { gateway: Arc::new(gateway), shipping: Arc::new(shipping) })
+}
+
+fn parts(providers: Providers, store: &AnyStore, context: &Arc<Context>) -> Parts {
+    Parts {
         store: Arc::clone(&store.units),
         transport: Arc::clone(&store.transport),
-        gateway: Arc::new(gateway),
-        shipping: Arc::new(shipping),
+        gateway: providers.gateway,
+        shipping: providers.shipping,
         context: Arc::clone(context),
-    })
+    }
 }
 
 fn api(
     config: &Config,
     store: &AnyStore,
     context: &Arc<Context>,
+    observation: &Observation,
     supervisor: &mut Supervisor,
 ) -> Result<Api> {
     let handler = CreateOrderHandler::new(Arc::clone(&store.units), Arc::clone(context));
@@ -123,5 +132,6 @@ fn api(
         dead_letters: Arc::clone(&store.dead_letters),
         webhooks,
         in_flight: InFlightKeys::default(),
+        watch: Watch { registry: Arc::clone(&observation.registry) },
     })
 }

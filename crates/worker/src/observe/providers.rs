@@ -1,0 +1,221 @@
+//! The providers, observed: how long each call took, what is known afterwards, and when an answer last came. Must never
+//! make a call of its own, and never keep anything of what was said.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use application::ports::{
+    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway,
+    ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+};
+use async_trait::async_trait;
+use bus::{BreakerState, Clock};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::words::{BREAKER_STATES, breaker_word};
+use crate::metrics::{Metric, Registry};
+
+/// A provider's breaker, as whoever looks at it sees it.
+pub type BreakerProbe = Arc<dyn Fn() -> BreakerState + Send + Sync>;
+
+/// What is known of one provider.
+pub struct ProviderWatch {
+    /// Its name in labels: `payment` or `shipping`.
+    pub name: &'static str,
+    registry: Arc<Registry>,
+    clock: Arc<dyn Clock>,
+    breaker: BreakerProbe,
+    slow: Duration,
+    last: Mutex<LastCalls>,
+}
+
+/// When a provider last answered and last did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastCalls {
+    /// The last answer, be it yes or no.
+    pub answered_at: Option<Timestamp>,
+    /// The last call without an answer.
+    pub unanswered_at: Option<Timestamp>,
+    /// Calls without an answer since the last answer.
+    pub unanswered: u64,
+}
+
+impl ProviderWatch {
+    /// A watch over one provider; a call that takes longer than `slow` is logged.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        registry: Arc<Registry>,
+        clock: Arc<dyn Clock>,
+        breaker: BreakerProbe,
+        slow: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self { name, registry, clock, breaker, slow, last: Mutex::default() })
+    }
+
+    /// When it last answered and last did not.
+    #[must_use]
+    pub fn last(&self) -> LastCalls {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where its breaker stands.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerState {
+        (self.breaker)()
+    }
+
+    /// Shows where the breaker stands.
+    pub fn show_breaker(&self) {
+        let present = breaker_word(self.breaker());
+        for state in BREAKER_STATES {
+            self.registry.set(
+                Metric::BreakerState,
+                &[self.name, state],
+                f64::from(u8::from(state == present)),
+            );
+        }
+    }
+
+    async fn watch<T>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        call: impl Future<Output = Result<T, Unanswered>>,
+        word: fn(&T) -> &'static str,
+    ) -> Result<T, Unanswered> {
+        let began_at = Instant::now();
+        let answer = call.await;
+        let took = began_at.elapsed();
+        let outcome = match &answer {
+            Ok(said) => word(said),
+            Err(Unanswered::NotDone { .. }) => "not_done",
+            Err(Unanswered::Unknown { .. }) => "unknown",
+        };
+        self.registry.observe(Metric::ProviderCallDuration, &[self.name, operation, outcome], took);
+        self.remember(&answer);
+        let (provider, took_ms) = (self.name, took.as_millis() as u64);
+        match &answer {
+            Err(Unanswered::Unknown { why }) => {
+                tracing::warn!(provider, operation, key, took_ms, why, "a provider did not answer");
+            }
+            // While it is away there is one for each order; its breaker and its health check tell of it once.
+            Err(Unanswered::NotDone { why, .. }) => {
+                tracing::debug!(
+                    provider,
+                    operation,
+                    key,
+                    took_ms,
+                    why,
+                    "a provider was not asked, or refused to listen"
+                );
+            }
+            Ok(_) if took >= self.slow => {
+                tracing::warn!(provider, operation, key, outcome, took_ms, "a call to a provider was slow");
+            }
+            Ok(_) => tracing::debug!(provider, operation, key, outcome, took_ms, "a provider answered"),
+        }
+        answer
+    }
+
+    fn remember<T>(&self, answer: &Result<T, Unanswered>) {
+        let now = Some(self.clock.now());
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = match answer {
+            Ok(_) => LastCalls { answered_at: now, unanswered: 0, ..*last },
+            Err(_) => LastCalls { unanswered_at: now, unanswered: last.unanswered + 1, ..*last },
+        };
+    }
+}
+
+/// A payment gateway, observed.
+pub struct ObservedGateway {
+    /// The gateway.
+    pub inner: Arc<dyn PaymentGateway>,
+    /// Its watch.
+    pub watch: Arc<ProviderWatch>,
+}
+
+#[async_trait]
+impl PaymentGateway for ObservedGateway {
+    async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        self.watch.watch("charge", &request.key, self.inner.charge(request), charge_word).await
+    }
+
+    async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        self.watch.watch("authorise", &request.key, self.inner.authorise(request), charge_word).await
+    }
+
+    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
+        self.watch.watch("capture", key, self.inner.capture(key), charge_word).await
+    }
+
+    async fn look_up(&self, key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
+        let word = |found: &Option<ChargeOutcome>| found.as_ref().map_or("unknown_key", charge_word);
+        self.watch.watch("look_up", key, self.inner.look_up(key), word).await
+    }
+
+    async fn cancel(&self, key: &str) -> Result<CancelOutcome, Unanswered> {
+        self.watch.watch("cancel", key, self.inner.cancel(key), cancel_word).await
+    }
+
+    async fn refund(&self, key: &str, refund_key: &str, minor: i64) -> Result<CancelOutcome, Unanswered> {
+        self.watch.watch("refund", key, self.inner.refund(key, refund_key, minor), cancel_word).await
+    }
+}
+
+/// A shipping provider, observed.
+pub struct ObservedShipping {
+    /// The provider.
+    pub inner: Arc<dyn ShippingProvider>,
+    /// Its watch.
+    pub watch: Arc<ProviderWatch>,
+}
+
+#[async_trait]
+impl ShippingProvider for ObservedShipping {
+    async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
+        let word = |outcome: &BookingOutcome| match outcome {
+            BookingOutcome::Booked { .. } => "booked",
+            BookingOutcome::Refused { .. } => "refused",
+            BookingOutcome::Closed => "closed",
+        };
+        self.watch.watch("create_shipment", &request.key, self.inner.create_shipment(request), word).await
+    }
+
+    async fn look_up(&self, key: &str) -> Result<TrackingOutcome, Unanswered> {
+        let word = |outcome: &TrackingOutcome| match outcome {
+            TrackingOutcome::UnknownKey => "unknown_key",
+            TrackingOutcome::Booked { .. } => "booked",
+            TrackingOutcome::Delivered { .. } => "delivered",
+            TrackingOutcome::Cancelled => "cancelled",
+        };
+        self.watch.watch("look_up", key, self.inner.look_up(key), word).await
+    }
+
+    async fn cancel(&self, key: &str) -> Result<ShipmentCancelOutcome, Unanswered> {
+        let word = |outcome: &ShipmentCancelOutcome| match outcome {
+            ShipmentCancelOutcome::Cancelled => "cancelled",
+            ShipmentCancelOutcome::AlreadyHandedOver => "already_handed_over",
+        };
+        self.watch.watch("cancel", key, self.inner.cancel(key), word).await
+    }
+}
+
+const fn charge_word(outcome: &ChargeOutcome) -> &'static str {
+    match outcome {
+        ChargeOutcome::Authorised { .. } => "authorised",
+        ChargeOutcome::Captured { .. } => "captured",
+        ChargeOutcome::Declined { .. } => "declined",
+        ChargeOutcome::Refunded { .. } => "refunded",
+        ChargeOutcome::Closed => "closed",
+    }
+}
+
+const fn cancel_word(outcome: &CancelOutcome) -> &'static str {
+    match outcome {
+        CancelOutcome::Voided => "voided",
+        CancelOutcome::Refunded { .. } => "refunded",
+    }
+}
