@@ -12,6 +12,7 @@ use infrastructure::sqlite::Retention;
 
 use crate::any_store::{AnyStore, Upkeep};
 use crate::config::Config;
+use crate::health::{HealthService, Parts};
 use crate::metrics::Metric;
 use crate::observe::{MetricsCollectionService, Observation, TIMER_SERVICE};
 
@@ -56,6 +57,7 @@ pub fn start(
     };
     pulses.expect(MetricsCollectionService::NAME, every);
     run(supervisor, MetricsCollectionService::NAME, Arc::new(collection), MetricsCollectionService::run);
+    health(supervisor, store, context, config, observation);
     let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3_600));
     let kept = Retention {
         idempotency: hours(config.retention.idempotency_hours),
@@ -69,6 +71,26 @@ pub fn start(
     };
     pulses.expect(HousekeepingService::NAME, TIDY);
     run(supervisor, HousekeepingService::NAME, Arc::new(housekeeping), HousekeepingService::run);
+}
+
+fn health(
+    supervisor: &mut Supervisor,
+    store: &AnyStore,
+    context: &Arc<Context>,
+    config: &Config,
+    observation: &Observation,
+) {
+    let parts = Parts {
+        readers: Arc::clone(&store.readers),
+        vitals: Arc::clone(&store.vitals),
+        clock: Arc::clone(&context.clock),
+        observation: observation.clone(),
+        statuses: [Box::new(supervisor.statuses()), Box::new(supervisor.statuses())],
+        broker: None,
+    };
+    let service = HealthService::new(parts, &config.telemetry);
+    observation.pulses.expect(HealthService::NAME, Duration::from_millis(config.telemetry.check_ms));
+    run(supervisor, HealthService::NAME, Arc::new(service), HealthService::run);
 }
 
 fn run<S, R>(supervisor: &mut Supervisor, name: &'static str, service: Arc<S>, start: fn(Arc<S>, Stop) -> R)

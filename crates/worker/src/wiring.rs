@@ -38,6 +38,8 @@ pub fn commands(store: &AnyStore, config: &Config) -> CommandPipeline {
 pub struct Service {
     /// Where the API listens.
     pub addr: SocketAddr,
+    /// Where metrics and health are shown, if not there.
+    pub metrics_addr: Option<SocketAddr>,
     /// The store behind it.
     pub store: AnyStore,
     stop: Stop,
@@ -63,9 +65,11 @@ impl Service {
         background::start(&mut supervisor, &store, &context, config, &observation);
         let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
         let addr = listener.local_addr()?;
+        let metrics_addr = serve_metrics(config, api.watch.clone(), &stop).await?;
         let http = tokio::spawn(http::serve(listener, http::router(api), stop.clone()));
         Ok(Self {
             addr,
+            metrics_addr,
             store,
             stop,
             supervisor,
@@ -82,6 +86,20 @@ impl Service {
         self.store.upkeep.close().await;
         drained
     }
+}
+
+/// Serves metrics and health on a listener of their own, if one is wanted. Ends with the process, so that whoever looks sees
+/// the stop to its end.
+async fn serve_metrics(config: &Config, watch: Watch, stop: &Stop) -> Result<Option<SocketAddr>> {
+    if config.telemetry.metrics_listen.is_empty() {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(&config.telemetry.metrics_listen).await.with_context(|| {
+        format!("cannot listen on telemetry.metrics_listen = {}", config.telemetry.metrics_listen)
+    })?;
+    let addr = listener.local_addr()?;
+    tokio::spawn(http::serve(listener, watch.router(), stop.clone()));
+    Ok(Some(addr))
 }
 
 fn providers(config: &Config, context: &Arc<Context>) -> Result<Providers> {
@@ -132,6 +150,6 @@ fn api(
         dead_letters: Arc::clone(&store.dead_letters),
         webhooks,
         in_flight: InFlightKeys::default(),
-        watch: Watch { registry: Arc::clone(&observation.registry) },
+        watch: Watch { registry: Arc::clone(&observation.registry), health: Arc::clone(&observation.health) },
     })
 }

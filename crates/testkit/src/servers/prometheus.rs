@@ -94,7 +94,8 @@ pub fn promtool(arguments: &[&str], input: &str) -> Result<String> {
     let mut process = command.spawn().context("starting promtool")?;
     process.stdin.take().context("its input is piped")?.write_all(input.as_bytes()).context("its input")?;
     let output = process.wait_with_output().context("waiting for promtool")?;
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    let said =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     ensure!(output.status.success(), "promtool {arguments:?}: {said}");
     Ok(said)
 }

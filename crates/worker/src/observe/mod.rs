@@ -19,6 +19,7 @@ use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider};
 
 use crate::any_store::AnyStore;
 use crate::config::Telemetry;
+use crate::health::HealthBoard;
 use crate::metrics::{Metric, Registry};
 
 pub use books::{Books, CheckedBooks};
@@ -42,6 +43,8 @@ pub struct Observation {
     pub pulses: Arc<Pulses>,
     /// What the last check of the books found.
     pub books: Arc<Books>,
+    /// What the last round of health checks found.
+    pub health: Arc<HealthBoard>,
     /// The providers.
     pub providers: [Arc<ProviderWatch>; 2],
 }
@@ -71,6 +74,7 @@ impl Observation {
             ],
             pulses: Arc::new(Pulses::new(Arc::clone(&registry), Arc::clone(clock))),
             books: Arc::default(),
+            health: Arc::default(),
             registry,
         }
     }
