@@ -17,7 +17,7 @@ mod telemetry;
 
 pub use database::{DatabaseAddress, Place};
 pub use server::Postgres;
-pub use telemetry::{LogFormat, Telemetry};
+pub use telemetry::{LogFormat, OrderEvents, Telemetry};
 
 /// The file as it ships: every key, with its default and its meaning.
 pub const DEFAULT_FILE: &str = include_str!("config/default.toml");

@@ -12,5 +12,6 @@ pub mod http;
 pub mod import;
 pub mod metrics;
 pub mod observe;
+pub mod otlp;
 pub mod telemetry;
 pub mod wiring;

@@ -17,8 +17,9 @@ use tokio::task::JoinHandle;
 use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::config::Config;
-use crate::http::{self, Api, InFlightKeys, StoreReadiness, Watch, Webhooks};
-use crate::observe::{Observation, Providers};
+use crate::http::{self, Api, InFlightKeys, MetricsPlace, StoreReadiness, Watch, Webhooks};
+use crate::observe::{self, Observation, Providers, Recording};
+use crate::otlp::{Exporter, Tracer};
 
 /// What handlers share, on real time.
 #[must_use]
@@ -56,12 +57,16 @@ impl Service {
     pub async fn start(config: &Config, listener: TcpListener) -> Result<Self> {
         let context = context(config);
         let providers = providers(config, &context)?;
-        let observation = Observation::new(&providers, &context.clock, &config.telemetry);
+        let (recording, exporter) = recording(config, &context);
+        let observation = Observation::new(&providers, &context.clock, &config.telemetry, recording);
         let store = AnyStore::open(config, Purpose::Serve).await?;
         let store = observation.over_store(store, &config.telemetry);
         let stop = Stop::new();
         let mut supervisor = Supervisor::new(stop.clone());
         observation.over_providers(parts(providers, &store, &context)).start(&mut supervisor);
+        if let Some(exporter) = exporter {
+            supervisor.run(Exporter::NAME, move |stop| Arc::clone(&exporter).run(stop));
+        }
         background::start(&mut supervisor, &store, &context, config, &observation);
         let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
         let addr = listener.local_addr()?;
@@ -85,6 +90,32 @@ impl Service {
         self.http.abort();
         self.store.upkeep.close().await;
         drained
+    }
+}
+
+/// Where what is seen is recorded, and who sends it on, if a collector is named.
+fn recording(config: &Config, context: &Context) -> (Recording, Option<Arc<Exporter>>) {
+    let registry = Arc::new(observe::registry());
+    let Some(endpoint) = config.telemetry.endpoint() else {
+        return (Recording { registry, tracer: None }, None);
+    };
+    let (tracer, spans) = Tracer::new(config.telemetry.trace_permille, Arc::clone(&registry));
+    let instance = context.ids.next(context.clock.now()).to_string();
+    let every = Duration::from_millis(config.telemetry.otlp_interval_ms);
+    let clock = Arc::clone(&context.clock);
+    let exporter = Exporter::new(endpoint, &instance, spans, Arc::clone(&registry), clock, every);
+    (Recording { registry, tracer: Some(tracer) }, Some(Arc::new(exporter)))
+}
+
+fn watch(config: &Config, observation: &Observation) -> Watch {
+    Watch {
+        registry: Arc::clone(&observation.registry),
+        health: Arc::clone(&observation.health),
+        place: if config.telemetry.metrics_listen.is_empty() {
+            MetricsPlace::Api
+        } else {
+            MetricsPlace::Elsewhere
+        },
     }
 }
 
@@ -150,6 +181,6 @@ fn api(
         dead_letters: Arc::clone(&store.dead_letters),
         webhooks,
         in_flight: InFlightKeys::default(),
-        watch: Watch { registry: Arc::clone(&observation.registry), health: Arc::clone(&observation.health) },
+        watch: watch(config, observation),
     })
 }

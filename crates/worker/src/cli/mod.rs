@@ -117,7 +117,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Saga(_)
         | Command::OnOrders(_) => Verbosity::Command,
     };
-    telemetry::start(verbosity);
+    // A configuration that is wrong is told by the command itself.
+    let settings = cli.shared.config(None).map(|config| config.telemetry).unwrap_or_default();
+    telemetry::start(verbosity, &settings);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(dispatch(cli))
 }
 

@@ -12,6 +12,8 @@ pub struct Telemetry {
     pub metrics_listen: String,
     /// How logs are written.
     pub log_format: LogFormat,
+    /// Which events of orders are logged.
+    pub order_events: OrderEvents,
     /// A step or call that takes this long is logged as slow, in milliseconds.
     pub slow_ms: u64,
     /// Between two readings of the gauges that come from the store, in milliseconds.
@@ -28,6 +30,8 @@ pub struct Telemetry {
     pub otlp_endpoint: String,
     /// Between two sendings of metrics, in milliseconds.
     pub otlp_interval_ms: u64,
+    /// Of a thousand orders, how many are traced; the same ones by every worker.
+    pub trace_permille: u64,
 }
 
 /// How logs are written.
@@ -43,11 +47,23 @@ pub enum LogFormat {
     Pretty,
 }
 
+/// Which events of orders are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderEvents {
+    /// Failed payments, shortages, timeouts, refusals and undoings that fail.
+    #[default]
+    Failures,
+    /// Every step of every order, some eight lines for each.
+    All,
+}
+
 impl Default for Telemetry {
     fn default() -> Self {
         Self {
             metrics_listen: String::new(),
             log_format: LogFormat::Auto,
+            order_events: OrderEvents::Failures,
             slow_ms: 1_000,
             collect_ms: 10_000,
             check_ms: 5_000,
@@ -56,6 +72,7 @@ impl Default for Telemetry {
             stall_ms: 30_000,
             otlp_endpoint: String::new(),
             otlp_interval_ms: 60_000,
+            trace_permille: 1_000,
         }
     }
 }
@@ -89,7 +106,22 @@ impl Telemetry {
                 self.otlp_endpoint
             ));
         }
+        if self.trace_permille > 1_000 {
+            mistakes.push(format!(
+                "telemetry.trace_permille = {} is more than 1000, which is all of them",
+                self.trace_permille
+            ));
+        }
         mistakes
+    }
+
+    /// Where metrics and traces are sent, if anywhere: the file goes before the environment's usual name for it.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<String> {
+        let named = [self.otlp_endpoint.clone()];
+        let usual = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok();
+        let found = named.into_iter().chain(usual).find(|endpoint| !endpoint.is_empty())?;
+        Some(found.trim_end_matches('/').to_owned())
     }
 
     /// From how long on something counts as slow.

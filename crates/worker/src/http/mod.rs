@@ -38,7 +38,7 @@ pub use health::{Readiness, StoreReadiness, Unready};
 pub use idempotency::InFlightKeys;
 pub use openapi::document;
 pub use server::serve;
-pub use watching::Watch;
+pub use watching::{MetricsPlace, Watch};
 pub use webhooks::{TakeNewsHandler, Webhooks};
 
 use route::Route;

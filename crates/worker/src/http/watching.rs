@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::Api;
+use super::problem::{Code, Problem};
 use super::route::Route;
 use super::shape::{Schema, Shape, need};
 use crate::health::{HealthBoard, Status};
@@ -22,12 +23,24 @@ pub struct Watch {
     pub registry: Arc<Registry>,
     /// How the parts are.
     pub health: Arc<HealthBoard>,
+    /// Where metrics are shown.
+    pub place: MetricsPlace,
+}
+
+/// Where metrics are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsPlace {
+    /// Beside the rest of the API.
+    #[default]
+    Api,
+    /// On a listener of their own, and not here.
+    Elsewhere,
 }
 
 impl Watch {
     /// The same pages without the rest of the API, for a listener of their own.
     pub fn router(self) -> Router {
-        let (registry, board) = (self.registry, self.health);
+        let Self { registry, health: board, place: _ } = self;
         Router::new()
             .route("/metrics", axum::routing::get(move || async move { shown(&registry) }))
             .route("/health", axum::routing::get(move || async move { told(&board) }))
@@ -38,7 +51,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/metrics", "getMetrics", metrics)
             .about("Shows every metric in the text format of Prometheus.")
-            .giving_text(200, "text/plain"),
+            .giving_text(200, "text/plain")
+            .failing(&[Code::RouteNotFound]),
         Route::get("/health", "getHealth", health)
             .about("Tells how each part is, as last checked; 503 if one of them is down.")
             .giving(200, &HEALTH)
@@ -46,8 +60,14 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn metrics(State(api): State<Arc<Api>>) -> Response {
-    shown(&api.watch.registry)
+async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    match api.watch.place {
+        MetricsPlace::Api => Ok(shown(&api.watch.registry)),
+        MetricsPlace::Elsewhere => Err(Problem::new(
+            Code::RouteNotFound,
+            "metrics have a listener of their own: telemetry.metrics_listen",
+        )),
+    }
 }
 
 async fn health(State(api): State<Arc<Api>>) -> Response {

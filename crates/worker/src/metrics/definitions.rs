@@ -125,6 +125,8 @@ metrics! {
         "Answer of a health check: 0 up, 1 degraded, 2 down.";
     CollectedAt = "orderwright.collected.timestamp", Seconds, GAUGE, Worker, [],
         "When the gauges that come from the store were last read, in seconds since the epoch.";
+    TelemetryDropped = "orderwright.telemetry.dropped", Count, COUNTER, Worker, ["signal"],
+        "Spans, and sendings of metrics, that no collector took.";
     BuildInfo = "orderwright.build.info", State, GAUGE, Worker, ["version"],
         "Always 1; names the version of the program.";
     ProcessCpu = "process.cpu.time", Seconds, COUNTER, Worker, [],

@@ -3,10 +3,12 @@
 
 mod definition;
 mod definitions;
+mod documentation;
 mod exposition;
 mod registry;
 
 pub use definition::{Definition, Kind, Origin, Unit};
 pub use definitions::{DEFINITIONS, Metric};
+pub use documentation::documentation;
 pub use exposition::{MEDIA_TYPE, text};
 pub use registry::{Reading, Registry, Series};

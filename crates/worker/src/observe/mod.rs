@@ -3,11 +3,13 @@
 
 mod books;
 mod collection;
+mod events;
 mod notes;
 mod process;
 mod providers;
 mod pulse;
 mod repositories;
+mod trail;
 mod unit;
 mod words;
 
@@ -21,6 +23,7 @@ use crate::any_store::AnyStore;
 use crate::config::Telemetry;
 use crate::health::HealthBoard;
 use crate::metrics::{Metric, Registry};
+use crate::otlp::Tracer;
 
 pub use books::{Books, CheckedBooks};
 pub use collection::{MetricsCollectionService, OVERDUE_GRACE, Statuses};
@@ -39,6 +42,10 @@ pub const SHIPPING_PROVIDER: &str = "shipping-provider";
 pub struct Observation {
     /// What was counted.
     pub registry: Arc<Registry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who takes spans, if anybody wants them.
+    pub tracer: Option<Tracer>,
     /// Signs of life of the background services.
     pub pulses: Arc<Pulses>,
     /// What the last check of the books found.
@@ -47,6 +54,14 @@ pub struct Observation {
     pub health: Arc<HealthBoard>,
     /// The providers.
     pub providers: [Arc<ProviderWatch>; 2],
+}
+
+/// Where what is seen goes.
+pub struct Recording {
+    /// What is counted.
+    pub registry: Arc<Registry>,
+    /// Spans, if anybody wants them.
+    pub tracer: Option<Tracer>,
 }
 
 /// The providers as they are called, before anybody looks on.
@@ -60,11 +75,16 @@ pub struct Providers {
 impl Observation {
     /// Looks on from now.
     #[must_use]
-    pub fn new(providers: &Providers, clock: &Arc<dyn Clock>, settings: &Telemetry) -> Self {
-        let registry = Arc::new(registry());
+    pub fn new(
+        providers: &Providers,
+        clock: &Arc<dyn Clock>,
+        settings: &Telemetry,
+        recording: Recording,
+    ) -> Self {
+        let (registry, tracer) = (recording.registry, recording.tracer);
         let watch = |name, breaker| {
             let (registry, clock) = (Arc::clone(&registry), Arc::clone(clock));
-            ProviderWatch::new(name, registry, clock, breaker, settings.slow())
+            ProviderWatch::new(name, registry, clock, breaker, settings.slow(), tracer.clone())
         };
         let (gateway, shipping) = (Arc::clone(&providers.gateway), Arc::clone(&providers.shipping));
         Self {
@@ -73,8 +93,10 @@ impl Observation {
                 watch(SHIPPING_PROVIDER, Arc::new(move || shipping.breaker_state())),
             ],
             pulses: Arc::new(Pulses::new(Arc::clone(&registry), Arc::clone(clock))),
+            clock: Arc::clone(clock),
             books: Arc::default(),
             health: Arc::default(),
+            tracer: tracer.clone(),
             registry,
         }
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::ports::StatusMove;
+use application::ports::{HistoryEntry, StatusMove};
 use application::saga::OrderProcessingSaga;
 use bus::{Disposition, Envelope, Settlement, Timer};
 use domain::{CancelReason, MovementKind, OrderId, OrderStatus};
 use jiff::Timestamp;
 
+use super::events::OrderNote;
 use crate::metrics::{Metric, Registry};
 
 /// The fates of messages, by the index at which they are counted.
@@ -27,6 +28,7 @@ pub(super) struct Notes {
     published: Vec<(Arc<str>, u64)>,
     queues: Vec<Queue>,
     lateness: Vec<Duration>,
+    events: Vec<OrderNote>,
 }
 
 #[derive(Debug)]
@@ -112,6 +114,10 @@ impl Notes {
         self.lateness.extend(timers.iter().map(|timer| between(timer.due_at, now)));
     }
 
+    pub(super) fn happened(&mut self, entries: &[HistoryEntry]) {
+        self.events.extend(entries.iter().filter_map(OrderNote::of));
+    }
+
     /// The queue whose messages it handled, if any.
     pub(super) fn queue(&self) -> &str {
         self.queues.first().map_or("", |queue| &queue.name)
@@ -120,6 +126,7 @@ impl Notes {
     /// The unit is committed, `took` after it was begun.
     pub(super) fn tell(self, registry: &Registry, took: Duration) {
         self.tell_business(registry);
+        self.events.iter().for_each(OrderNote::tell);
         for (kind, count) in &self.published {
             registry.add(Metric::MessagesSent, &[kind], *count);
         }

@@ -12,9 +12,12 @@ use async_trait::async_trait;
 use bus::{BreakerState, Clock};
 use jiff::Timestamp;
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::words::{BREAKER_STATES, breaker_word};
+use super::trail::call_span;
+use super::words::{BREAKER_STATES, NOT_DONE, UNKNOWN, breaker_word, order_of, trace_word};
 use crate::metrics::{Metric, Registry};
+use crate::otlp::Tracer;
 
 /// A provider's breaker, as whoever looks at it sees it.
 pub type BreakerProbe = Arc<dyn Fn() -> BreakerState + Send + Sync>;
@@ -27,6 +30,7 @@ pub struct ProviderWatch {
     clock: Arc<dyn Clock>,
     breaker: BreakerProbe,
     slow: Duration,
+    tracer: Option<Tracer>,
     last: Mutex<LastCalls>,
 }
 
@@ -50,8 +54,9 @@ impl ProviderWatch {
         clock: Arc<dyn Clock>,
         breaker: BreakerProbe,
         slow: Duration,
+        tracer: Option<Tracer>,
     ) -> Arc<Self> {
-        Arc::new(Self { name, registry, clock, breaker, slow, last: Mutex::default() })
+        Arc::new(Self { name, registry, clock, breaker, slow, tracer, last: Mutex::default() })
     }
 
     /// When it last answered and last did not.
@@ -85,38 +90,58 @@ impl ProviderWatch {
         call: impl Future<Output = Result<T, Unanswered>>,
         word: fn(&T) -> &'static str,
     ) -> Result<T, Unanswered> {
+        let traced = self.traced(key);
         let began_at = Instant::now();
         let answer = call.await;
         let took = began_at.elapsed();
         let outcome = match &answer {
             Ok(said) => word(said),
-            Err(Unanswered::NotDone { .. }) => "not_done",
-            Err(Unanswered::Unknown { .. }) => "unknown",
+            Err(Unanswered::NotDone { .. }) => NOT_DONE,
+            Err(Unanswered::Unknown { .. }) => UNKNOWN,
         };
         self.registry.observe(Metric::ProviderCallDuration, &[self.name, operation, outcome], took);
         self.remember(&answer);
+        if let Some((tracer, order_id, began_at)) = traced {
+            tracer.ended(call_span(order_id, self.name, operation, outcome, began_at, self.clock.now()));
+        }
+        self.log(operation, key, outcome, took, &answer);
+        answer
+    }
+
+    /// Who traces the call, on behalf of which order, from when on; none if nobody does.
+    fn traced(&self, key: &str) -> Option<(&Tracer, Uuid, Timestamp)> {
+        let tracer = self.tracer.as_ref()?;
+        let order_id = order_of(key).filter(|order_id| tracer.wants(*order_id))?;
+        Some((tracer, order_id, self.clock.now()))
+    }
+
+    fn log<T>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        outcome: &'static str,
+        took: Duration,
+        answer: &Result<T, Unanswered>,
+    ) {
         let (provider, took_ms) = (self.name, took.as_millis() as u64);
-        match &answer {
+        if took < self.slow && answer.is_ok() {
+            return;
+        }
+        let order_id = order_of(key).unwrap_or_default();
+        let (correlation_id, trace_id) = (order_id, trace_word(order_id));
+        let correlation_id = &correlation_id;
+        match answer {
             Err(Unanswered::Unknown { why }) => {
-                tracing::warn!(provider, operation, key, took_ms, why, "a provider did not answer");
+                tracing::warn!(provider, operation, key, %correlation_id, trace_id, took_ms, why, "a provider did not answer");
             }
             // While it is away there is one for each order; its breaker and its health check tell of it once.
             Err(Unanswered::NotDone { why, .. }) => {
-                tracing::debug!(
-                    provider,
-                    operation,
-                    key,
-                    took_ms,
-                    why,
-                    "a provider was not asked, or refused to listen"
-                );
+                tracing::debug!(provider, operation, key, %correlation_id, trace_id, took_ms, why, "a provider was not asked, or refused to listen");
             }
-            Ok(_) if took >= self.slow => {
-                tracing::warn!(provider, operation, key, outcome, took_ms, "a call to a provider was slow");
+            Ok(_) => {
+                tracing::warn!(provider, operation, key, %correlation_id, trace_id, outcome, took_ms, "a call to a provider was slow");
             }
-            Ok(_) => tracing::debug!(provider, operation, key, outcome, took_ms, "a provider answered"),
         }
-        answer
     }
 
     fn remember<T>(&self, answer: &Result<T, Unanswered>) {

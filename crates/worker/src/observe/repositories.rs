@@ -1,8 +1,9 @@
-//! The two repositories of an observed unit of work whose calls are worth a note. Each is passed on whole, so that a store
+//! The three repositories of an observed unit of work whose calls are worth a note. Each is passed on whole, so that a store
 //! that does better than the default does so here too.
 
 use application::ports::{
-    InventoryRepository, NewOrderRow, OrderRepository, ReservationOutcome, StatusMove, StockDemand,
+    HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow, OrderRepository, ReservationOutcome,
+    StatusMove, StockDemand,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -17,6 +18,9 @@ use super::unit::ObservedUnit;
 impl OrderRepository for ObservedUnit {
     async fn create(&mut self, orders: &[NewOrderRow]) -> Result<(), Fault> {
         self.notes.accepted(orders.len());
+        if let Some(trail) = &mut self.trail {
+            trail.accepted(orders);
+        }
         self.inner.orders().create(orders).await
     }
 
@@ -73,7 +77,11 @@ impl InventoryRepository for ObservedUnit {
         demands: &[StockDemand],
         at: Timestamp,
     ) -> Result<Vec<ReservationOutcome>, Fault> {
+        let began_at = self.clock.now();
         let outcomes = self.inner.inventory().reserve_stock(demands, at).await?;
+        if let Some(trail) = &mut self.trail {
+            trail.reserved(demands, &outcomes, began_at, self.clock.now());
+        }
         for (demand, outcome) in demands.iter().zip(&outcomes) {
             match outcome {
                 ReservationOutcome::Reserved => {
@@ -112,6 +120,14 @@ impl InventoryRepository for ObservedUnit {
             }
         }
         Ok(updated)
+    }
+}
+
+#[async_trait]
+impl HistoryRepository for ObservedUnit {
+    async fn append(&mut self, entries: &[HistoryEntry]) -> Result<(), Fault> {
+        self.notes.happened(entries);
+        self.inner.history().append(entries).await
     }
 }
 

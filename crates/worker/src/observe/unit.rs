@@ -11,21 +11,26 @@ use application::ports::{
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Envelope, Fault, SagaRepository, Settlement, Store, Timer, TimerKey, Unit,
+    Admission, Clock, CorrelationId, Envelope, Fault, SagaRepository, Settlement, Store, Timer, TimerKey,
+    Unit,
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::notes::Notes;
+use super::trail::Trail;
 use super::words::verdict_word;
 use super::{Observation, Pulses, TIMER_SERVICE};
 use crate::metrics::{Metric, Registry};
+use crate::otlp::Tracer;
 
 /// A store whose units of work are observed.
 pub struct ObservedStore {
     inner: Arc<dyn Store<AnyUnit>>,
     registry: Arc<Registry>,
     pulses: Arc<Pulses>,
+    clock: Arc<dyn Clock>,
+    tracer: Option<Tracer>,
     slow: Duration,
 }
 
@@ -34,7 +39,8 @@ impl ObservedStore {
     #[must_use]
     pub fn new(inner: Arc<dyn Store<AnyUnit>>, observation: &Observation, slow: Duration) -> Self {
         let (registry, pulses) = (Arc::clone(&observation.registry), Arc::clone(&observation.pulses));
-        Self { inner, registry, pulses, slow }
+        let (clock, tracer) = (Arc::clone(&observation.clock), observation.tracer.clone());
+        Self { inner, registry, pulses, clock, tracer, slow }
     }
 }
 
@@ -48,7 +54,9 @@ impl Store<AnyUnit> for ObservedStore {
         self.registry.observe(Metric::DatabaseDuration, &["begin", error], begun_at - asked_at);
         let (registry, pulses) = (Arc::clone(&self.registry), Arc::clone(&self.pulses));
         let (inner, slow, notes) = (begun?, self.slow, Notes::default());
-        Ok(Box::new(ObservedUnit { inner, registry, pulses, slow, begun_at, notes }))
+        let clock = Arc::clone(&self.clock);
+        let trail = self.tracer.clone().map(|tracer| Trail::new(tracer, clock.now()));
+        Ok(Box::new(ObservedUnit { inner, registry, pulses, clock, slow, begun_at, notes, trail }))
     }
 }
 
@@ -57,20 +65,28 @@ pub(super) struct ObservedUnit {
     pub(super) inner: Box<AnyUnit>,
     registry: Arc<Registry>,
     pulses: Arc<Pulses>,
+    pub(super) clock: Arc<dyn Clock>,
     slow: Duration,
     begun_at: Instant,
     pub(super) notes: Notes,
+    pub(super) trail: Option<Trail>,
 }
 
 #[async_trait]
 impl Unit for ObservedUnit {
-    async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault> {
+    async fn publish(&mut self, mut envelopes: Vec<Envelope>) -> Result<(), Fault> {
         self.notes.published(&envelopes);
+        if let Some(trail) = &self.trail {
+            trail.send_on(&mut envelopes);
+        }
         self.inner.publish(envelopes).await
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault> {
         self.notes.settled(&settlements);
+        if let Some(trail) = &mut self.trail {
+            trail.settled(&settlements);
+        }
         self.inner.settle(settlements).await
     }
 
@@ -82,7 +98,10 @@ impl Unit for ObservedUnit {
         self.inner.requeue_due(now, max).await
     }
 
-    async fn set_timers(&mut self, timers: Vec<Timer>) -> Result<(), Fault> {
+    async fn set_timers(&mut self, mut timers: Vec<Timer>) -> Result<(), Fault> {
+        if let Some(trail) = &self.trail {
+            trail.set(&mut timers);
+        }
         self.inner.set_timers(timers).await
     }
 
@@ -102,7 +121,7 @@ impl Unit for ObservedUnit {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), Fault> {
-        let Self { inner, registry, begun_at, notes, slow, .. } = *self;
+        let Self { inner, registry, begun_at, notes, slow, trail, clock, .. } = *self;
         let asked_at = Instant::now();
         let committed = inner.commit().await;
         let ended_at = Instant::now();
@@ -116,6 +135,9 @@ impl Unit for ObservedUnit {
         }
         if committed.is_ok() {
             notes.tell(&registry, took);
+            if let Some(trail) = trail {
+                trail.tell(clock.now());
+            }
         }
         committed
     }
@@ -133,6 +155,9 @@ impl SagaRepository<OrderProcessingSaga> for ObservedUnit {
 
     async fn update_sagas(&mut self, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<(), Fault> {
         self.notes.changed(sagas);
+        if let Some(trail) = &mut self.trail {
+            trail.changed(sagas);
+        }
         self.inner.update_sagas(sagas, now).await
     }
 }
@@ -159,7 +184,7 @@ impl UnitOfWork for ObservedUnit {
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
-        self.inner.history()
+        self
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {

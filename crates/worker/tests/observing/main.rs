@@ -1,0 +1,7 @@
+//! What the service tells about itself: metrics as Prometheus reads them, and health that turns where something was broken,
+//! and nowhere else.
+
+mod health;
+mod names;
+mod scraping;
+mod stage;
