@@ -18,9 +18,11 @@ pub enum Verbosity {
     Command,
 }
 
-/// Drivers that write down statements with their values, and bodies.
-const TELLTALES: [&str; 5] =
-    ["tokio_postgres=info", "hyper=info", "h2=info", "lapin=error", "refinery_core=warn"];
+/// What drivers are never asked for: they would write down statements with their values, and bodies.
+const TELLTALES: [&str; 4] = ["tokio_postgres=info", "hyper=info", "hyper_util=info", "h2=info"];
+
+/// What drivers make too much of.
+const CHATTERERS: [&str; 2] = ["refinery_core=warn", "lapin=error"];
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,15 +60,20 @@ fn filter(verbosity: Verbosity, order_events: OrderEvents) -> EnvFilter {
         Verbosity::Command => LevelFilter::ERROR,
     };
     let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
-    let unasked = asked.is_none();
-    let filter = asked
-        .and_then(|asked| EnvFilter::builder().parse(asked).ok())
-        .unwrap_or_else(|| EnvFilter::default().add_directive(default.into()));
-    let directives = TELLTALES.into_iter().chain(match (unasked, order_events) {
-        (true, OrderEvents::Failures) => Some("orderwright::order_events=warn"),
-        (true, OrderEvents::All) => Some("orderwright::order_events=info"),
-        (false, OrderEvents::Failures | OrderEvents::All) => None,
-    });
+    let Some(filter) = asked.as_ref().and_then(|asked| EnvFilter::builder().parse(asked).ok()) else {
+        let order_events = match order_events {
+            OrderEvents::Failures => "orderwright::order_events=warn",
+            OrderEvents::All => "orderwright::order_events=info",
+        };
+        let quiet = CHATTERERS.into_iter().chain((verbosity == Verbosity::Serving).then_some(order_events));
+        return with(EnvFilter::default().add_directive(default.into()), quiet);
+    };
+    let asked = asked.unwrap_or_default().to_lowercase();
+    let tells = ["debug", "trace"].iter().any(|level| asked.contains(level));
+    with(filter, TELLTALES.into_iter().filter(|_| tells))
+}
+
+fn with(filter: EnvFilter, directives: impl Iterator<Item = &'static str>) -> EnvFilter {
     directives.fold(filter, |filter, directive| {
         filter.add_directive(directive.parse().expect("the directives stand here and are well-formed"))
     })

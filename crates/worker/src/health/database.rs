@@ -53,8 +53,8 @@ fn judged(state: &DatabaseState, took: Duration, slow: Duration) -> Finding {
     let facts: Vec<String> = state.facts.iter().map(|(name, amount)| format!("{name} {amount}")).collect();
     let said = format!("{} answered within {} µs: {}", state.engine, took.as_micros(), facts.join(", "));
     let mut findings = vec![Finding::up(said)];
-    if fact("in_recovery") == 1 || fact("read_only") == 1 {
-        findings.push(Finding::down("it takes no writes: it is a standby, or set to read only"));
+    if fact("in_recovery") == 1 {
+        findings.push(Finding::down("it takes no writes: it is a standby"));
     }
     if took >= slow {
         findings.push(Finding::degraded(format!("it took {} ms to answer", took.as_millis())));
@@ -89,7 +89,6 @@ mod tests {
     fn what_it_says_of_itself_is_judged() {
         assert_eq!(status(&[], 1), Status::Up);
         assert_eq!(status(&[("in_recovery", 1)], 1), Status::Down);
-        assert_eq!(status(&[("read_only", 1)], 1), Status::Down);
         assert_eq!(status(&[], 100), Status::Degraded);
         assert_eq!(status(&[("connections_used", 91), ("connections_max", 100)], 1), Status::Degraded);
         assert_eq!(status(&[("connections_used", 90), ("connections_max", 100)], 1), Status::Up);

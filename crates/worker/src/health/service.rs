@@ -139,3 +139,119 @@ impl HealthService {
         Ok(StoreScene { overview, vitals })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use application::pipeline::topology;
+    use async_trait::async_trait;
+    use bus::VirtualClock;
+    use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
+    use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::health::BrokerQueue;
+    use crate::observe::{self, Providers, Recording};
+
+    struct Hanging;
+
+    #[async_trait]
+    impl Check for Hanging {
+        fn name(&self) -> &'static str {
+            "hanging"
+        }
+
+        async fn look(&self, _: &Scene) -> Finding {
+            std::future::pending().await
+        }
+    }
+
+    struct Rabbit(Result<Vec<BrokerQueue>, String>);
+
+    #[async_trait]
+    impl Broker for Rabbit {
+        async fn queues(&self) -> Result<Vec<BrokerQueue>, String> {
+            self.0.clone()
+        }
+    }
+
+    async fn service(broker: Option<Arc<dyn Broker>>) -> (HealthService, Arc<VirtualClock>) {
+        let store = SqliteStore::in_memory(SqliteOptions::new(topology(), Routing::Store)).expect("a store");
+        store.migrate().await.expect("tables");
+        let virtual_clock = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
+        let clock = Arc::clone(&virtual_clock) as Arc<dyn Clock>;
+        let nobody = || ProviderSettings::at("http://127.0.0.1:1");
+        let gateway = HttpPaymentGateway::new(nobody(), Arc::clone(&clock)).expect("an address");
+        let shipping = HttpShippingProvider::new(nobody(), Arc::clone(&clock)).expect("an address");
+        let providers = Providers { gateway: Arc::new(gateway), shipping: Arc::new(shipping) };
+        let recording = Recording { registry: Arc::new(observe::registry()), tracer: None };
+        let settings = Telemetry::default();
+        let observation = Observation::new(&providers, &clock, &settings, recording);
+        let parts = Parts {
+            readers: Arc::new(store.clone()),
+            vitals: Arc::new(store),
+            clock,
+            observation,
+            statuses: [Box::new(Vec::new), Box::new(Vec::new)],
+            broker,
+        };
+        (HealthService::new(parts, &settings), virtual_clock)
+    }
+
+    fn status(service: &HealthService, check: &str) -> Status {
+        let report = service.observation.health.read();
+        report
+            .checks
+            .iter()
+            .find(|answer| answer.name == check)
+            .map(|answer| answer.verdict)
+            .expect("a check")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_hangs_is_given_up_and_holds_up_no_other() {
+        let (mut service, _) = service(None).await;
+        service.checks.push(Box::new(Hanging));
+        service.round().await;
+        assert_eq!(status(&service, "hanging"), Status::Down);
+        assert_eq!(status(&service, "database"), Status::Up);
+        assert_eq!(service.observation.registry.value(Metric::HealthStatus, &["hanging"]), Some(2.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_without_a_sign_of_life_turns_background_services_alone_and_since_tells_when() {
+        let (service, clock) = service(None).await;
+        service.observation.pulses.expect("asleep", Duration::from_secs(1));
+        service.round().await;
+        assert_eq!(status(&service, "background-services"), Status::Up);
+        clock.jump(SignedDuration::from_secs(60));
+        service.round().await;
+        clock.jump(SignedDuration::from_secs(60));
+        service.round().await;
+        let report = service.observation.health.read();
+        let ill: Vec<_> = report.checks.iter().filter(|answer| answer.verdict != Status::Up).collect();
+        assert_eq!(ill.len(), 1, "{ill:?}");
+        assert_eq!((ill[0].name, ill[0].since.as_second()), ("background-services", 60));
+        assert!(ill[0].detail.contains("asleep"), "{}", ill[0].detail);
+        service.observation.pulses.fail("asleep", &"it has a cold");
+        service.round().await;
+        assert_eq!(status(&service, "background-services"), Status::Degraded);
+        service.observation.pulses.beat("asleep");
+        service.round().await;
+        assert_eq!(status(&service, "background-services"), Status::Up);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_is_down_when_it_is_away_or_a_queue_is_read_by_nobody() {
+        let queue = |consumers| BrokerQueue { name: "payment".to_owned(), messages: 3, consumers };
+        for (said, wanted) in [
+            (Ok(vec![queue(1)]), Status::Up),
+            (Ok(vec![queue(1), queue(0)]), Status::Down),
+            (Err("no connection".to_owned()), Status::Down),
+        ] {
+            let (service, _) = service(Some(Arc::new(Rabbit(said)))).await;
+            service.round().await;
+            assert_eq!(status(&service, "broker"), wanted);
+        }
+    }
+}

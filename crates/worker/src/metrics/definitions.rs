@@ -133,6 +133,6 @@ metrics! {
         "CPU time of the process.";
     ProcessMemory = "process.memory.usage", Bytes, GAUGE, Worker, [],
         "Resident memory of the process.";
-    ProcessFiles = "process.open_file_descriptor.count", Count, GAUGE, Worker, [],
+    ProcessFiles = "process.open.file.descriptors", Count, GAUGE, Worker, [],
         "File descriptors that the process has open.";
 }

@@ -35,8 +35,8 @@ enum Trouble {
 const TROUBLE: [&str; 11] = [
     "OrderRejected",
     "InventoryShort",
-    "PaymentDeclined",
-    "ShipmentRefused",
+    "PaymentFailed",
+    "ShippingFailed",
     "OrderTimedOut",
     "PaymentTimedOut",
     "ShippingTimedOut",

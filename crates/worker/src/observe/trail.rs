@@ -1,11 +1,11 @@
 //! The spans of one unit of work: of its batch, of each message in it, of orders that begin in it, and of stock that is
 //! asked for. Told once the unit is committed. Costs nothing where no traces are wanted, because there is none of it then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use application::ports::{NewOrderRow, ReservationOutcome, StockDemand};
 use application::saga::OrderProcessingSaga;
-use bus::{Disposition, Envelope, Settlement, Timer};
+use bus::{Disposition, Envelope, MessageId, Settlement, Timer};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -14,6 +14,9 @@ use crate::otlp::{
     Span, SpanKind, SpanValue, Tracer, message_span, order_span, parent_of, traceparent, whole,
 };
 
+/// The fate of a message that came too early.
+const PARKED: &str = "parked";
+
 /// What is to be told of one unit of work.
 pub(super) struct Trail {
     tracer: Tracer,
@@ -21,6 +24,7 @@ pub(super) struct Trail {
     spans: Vec<Span>,
     checks: Vec<(Uuid, Span)>,
     handled: Vec<Handled>,
+    sent: BTreeSet<(Uuid, MessageId)>,
     stages: BTreeMap<Uuid, &'static str>,
 }
 
@@ -28,7 +32,7 @@ pub(super) struct Trail {
 struct Handled {
     envelope: std::sync::Arc<Envelope>,
     queue: std::sync::Arc<str>,
-    error: Option<&'static str>,
+    put_off: Option<&'static str>,
 }
 
 impl Trail {
@@ -39,14 +43,16 @@ impl Trail {
             spans: Vec::new(),
             checks: Vec::new(),
             handled: Vec::new(),
+            sent: BTreeSet::new(),
             stages: BTreeMap::new(),
         }
     }
 
     /// Gives messages on their way the context of whoever sends them.
-    pub(super) fn send_on(&self, envelopes: &mut [Envelope]) {
+    pub(super) fn send_on(&mut self, envelopes: &mut [Envelope]) {
         for envelope in envelopes.iter_mut().filter(|envelope| self.tracer.wants(envelope.correlation_id.0)) {
             envelope.traceparent = Some(traceparent(envelope).into());
+            self.sent.extend(envelope.causation_id.map(|cause| (envelope.correlation_id.0, cause)));
         }
     }
 
@@ -134,10 +140,10 @@ impl Trail {
                 self.handled.push(Handled {
                     envelope: std::sync::Arc::clone(envelope),
                     queue: std::sync::Arc::clone(&settlement.delivery.receipt.queue),
-                    error: match settlement.disposition {
+                    put_off: match settlement.disposition {
                         Disposition::Done => None,
                         Disposition::Redeliver { .. } => Some("redelivered"),
-                        Disposition::Park { .. } => Some("parked"),
+                        Disposition::Park { .. } => Some(PARKED),
                         Disposition::DeadLetter { .. } => Some("dead_lettered"),
                     },
                 });
@@ -156,6 +162,11 @@ impl Trail {
             let message = self.handled.iter().find(|handled| handled.envelope.correlation_id.0 == order_id);
             span.parent = Some(message.map_or_else(|| order_span(order_id), |handled| handled.span_id()));
             self.tracer.ended(span);
+        }
+        if self.handled.is_empty() {
+            self.sent
+                .iter()
+                .for_each(|(order_id, cause)| self.tracer.ended(self.command(*order_id, *cause, ended_ns)));
         }
         let handled: Vec<Span> = self.handled.iter().map(|handled| self.message(handled, ended_ns)).collect();
         if let Some(batch) = self.batch(&handled, ended_ns) {
@@ -187,9 +198,28 @@ impl Trail {
                 ("orderwright.message.type", envelope.kind.to_string().into()),
                 ("order.id", order_id.to_string().into()),
                 ("order.stage", stage.into()),
+                ("orderwright.disposition", handled.put_off.unwrap_or("done").into()),
             ],
             links: Vec::new(),
-            error: handled.error,
+            // What came too early is no error.
+            error: handled.put_off.filter(|fate| *fate != PARKED),
+        }
+    }
+
+    /// What was done to an order without a message: a command of a person, or news of a provider.
+    fn command(&self, order_id: Uuid, cause: MessageId, ended_ns: i64) -> Span {
+        let stage = self.stages.get(&order_id).copied().unwrap_or("unchanged");
+        Span {
+            trace: *order_id.as_bytes(),
+            id: message_span(cause, None),
+            parent: Some(order_span(order_id)),
+            name: "command".to_owned(),
+            kind: SpanKind::Server,
+            began_ns: nanos(self.begun_at),
+            ended_ns,
+            attributes: vec![("order.id", order_id.to_string().into()), ("order.stage", stage.into())],
+            links: Vec::new(),
+            error: None,
         }
     }
 
@@ -219,7 +249,7 @@ impl Trail {
 
 impl Handled {
     fn span_id(&self) -> crate::otlp::SpanId {
-        let failed = self.error.map(|_| self.envelope.attempt);
+        let failed = self.put_off.map(|_| self.envelope.attempt);
         message_span(self.envelope.id, failed)
     }
 }

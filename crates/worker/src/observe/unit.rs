@@ -76,7 +76,7 @@ pub(super) struct ObservedUnit {
 impl Unit for ObservedUnit {
     async fn publish(&mut self, mut envelopes: Vec<Envelope>) -> Result<(), Fault> {
         self.notes.published(&envelopes);
-        if let Some(trail) = &self.trail {
+        if let Some(trail) = &mut self.trail {
             trail.send_on(&mut envelopes);
         }
         self.inner.publish(envelopes).await

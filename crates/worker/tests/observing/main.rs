@@ -2,6 +2,8 @@
 //! and nowhere else.
 
 mod health;
+mod logs;
 mod names;
 mod scraping;
 mod stage;
+mod traces;

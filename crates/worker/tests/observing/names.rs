@@ -30,6 +30,7 @@ fn named(text: &str) -> BTreeSet<String> {
         .flat_map(|definition| definition.labels.iter().map(|label| label.replace('.', "_")))
         .collect();
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+        .map(|word| word.trim_end_matches(':'))
         .filter(|word| OURS.iter().any(|prefix| word.starts_with(prefix)))
         .filter(|word| !labels.contains(*word))
         .map(str::to_owned)

@@ -66,19 +66,7 @@ impl Running {
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
-        let key = body.and_then(|body| body["key"].as_str()).unwrap_or("none").to_owned();
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.stage.address()))
-            .header("content-type", "application/json")
-            .header("idempotency-key", key)
-            .body(Full::new(body.map_or_else(Bytes::new, |body| Bytes::from(strip(body).to_string()))))
-            .expect("a request");
-        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.request(request).await.expect("the service answers");
-        let status = response.status();
-        let body = response.into_body().collect().await.expect("a whole answer").to_bytes();
-        (status, serde_json::from_slice(&body).unwrap_or_default())
+        send(&self.stage.address(), method.as_str(), path, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -141,6 +129,23 @@ impl Running {
         }
         panic!("waited for {wanted:?} to be ill; ill are {seen:?}:\n{:#}", self.get("/health").await.1);
     }
+}
+
+/// Sends a request and reads the answer; a member `key` of the body becomes the idempotency key.
+pub(crate) async fn send(base: &str, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+    let key = body.and_then(|body| body["key"].as_str()).unwrap_or("none").to_owned();
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{base}{path}"))
+        .header("content-type", "application/json")
+        .header("idempotency-key", key)
+        .body(Full::new(body.map_or_else(Bytes::new, |body| Bytes::from(strip(body).to_string()))))
+        .expect("a request");
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let response = client.request(request).await.expect("the service answers");
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("a whole answer").to_bytes();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 /// Waits for this to hold.

@@ -19,8 +19,7 @@ const STATE: &str = "select 'in_recovery', pg_is_in_recovery()::int::bigint
      union all select 'waiting_for_locks', count(*) from pg_stat_activity
          where datname = current_database() and wait_event_type = 'Lock'
      union all select 'wal_mib', case when pg_is_in_recovery() then 0
-         else (pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') / 1048576)::bigint end
-     union all select 'read_only', (current_setting('default_transaction_read_only') = 'on')::int::bigint";
+         else (pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') / 1048576)::bigint end";
 
 #[async_trait]
 impl VitalSigns for PostgresStore {
