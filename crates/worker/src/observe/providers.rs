@@ -1,6 +1,7 @@
 //! The providers, observed: how long each call took, what is known afterwards, and when an answer last came. Must never
 //! make a call of its own, and never keep anything of what was said.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use application::ports::{
 };
 use async_trait::async_trait;
 use bus::{BreakerState, Clock};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -18,6 +19,9 @@ use super::trail::call_span;
 use super::words::{BREAKER_STATES, NOT_DONE, UNKNOWN, breaker_word, order_of, trace_word};
 use crate::metrics::{Metric, Registry};
 use crate::otlp::Tracer;
+
+/// How long a call without an answer counts.
+const OF_LATE: SignedDuration = SignedDuration::from_secs(60);
 
 /// A provider's breaker, as whoever looks at it sees it.
 pub type BreakerProbe = Arc<dyn Fn() -> BreakerState + Send + Sync>;
@@ -31,7 +35,21 @@ pub struct ProviderWatch {
     breaker: BreakerProbe,
     slow: Duration,
     tracer: Option<Tracer>,
-    last: Mutex<LastCalls>,
+    last: Mutex<Memory>,
+}
+
+/// What is remembered of calls.
+#[derive(Debug, Default)]
+struct Memory {
+    last: LastCalls,
+    unanswered: BTreeMap<&'static str, Unheard>,
+}
+
+/// Calls of one kind without an answer since the last answer to that kind.
+#[derive(Clone, Copy, Debug)]
+struct Unheard {
+    calls: u64,
+    last_at: Timestamp,
 }
 
 /// When a provider last answered and last did not.
@@ -41,7 +59,7 @@ pub struct LastCalls {
     pub answered_at: Option<Timestamp>,
     /// The last call without an answer.
     pub unanswered_at: Option<Timestamp>,
-    /// Calls without an answer since the last answer.
+    /// Calls without an answer since the last answer, of the kind of call that fares worst of late.
     pub unanswered: u64,
 }
 
@@ -62,7 +80,10 @@ impl ProviderWatch {
     /// When it last answered and last did not.
     #[must_use]
     pub fn last(&self) -> LastCalls {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        let memory = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = self.clock.now().saturating_sub(OF_LATE).unwrap_or(Timestamp::MIN);
+        let of_late = memory.unanswered.values().filter(|unheard| unheard.last_at >= since);
+        LastCalls { unanswered: of_late.map(|unheard| unheard.calls).max().unwrap_or(0), ..memory.last }
     }
 
     /// Where its breaker stands.
@@ -100,7 +121,7 @@ impl ProviderWatch {
             Err(Unanswered::Unknown { .. }) => UNKNOWN,
         };
         self.registry.observe(Metric::ProviderCallDuration, &[self.name, operation, outcome], took);
-        self.remember(&answer);
+        self.remember(operation, &answer);
         if let Some((tracer, order_id, began_at)) = traced {
             tracer.ended(call_span(order_id, self.name, operation, outcome, began_at, self.clock.now()));
         }
@@ -144,13 +165,21 @@ impl ProviderWatch {
         }
     }
 
-    fn remember<T>(&self, answer: &Result<T, Unanswered>) {
-        let now = Some(self.clock.now());
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = match answer {
-            Ok(_) => LastCalls { answered_at: now, unanswered: 0, ..*last },
-            Err(_) => LastCalls { unanswered_at: now, unanswered: last.unanswered + 1, ..*last },
-        };
+    /// A provider that answers questions may still leave orders unanswered, so each kind of call counts for itself.
+    fn remember<T>(&self, operation: &'static str, answer: &Result<T, Unanswered>) {
+        let now = self.clock.now();
+        let mut memory = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(_) => {
+                memory.last.answered_at = Some(now);
+                memory.unanswered.remove(operation);
+            }
+            Err(_) => {
+                memory.last.unanswered_at = Some(now);
+                let unheard = memory.unanswered.entry(operation).or_insert(Unheard { calls: 0, last_at: now });
+                *unheard = Unheard { calls: unheard.calls + 1, last_at: now };
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use application::consumers::InventoryReservationConsumer;
 use application::ports::{NewOrderRow, ReservationOutcome, StockDemand};
 use application::saga::OrderProcessingSaga;
 use bus::{Disposition, Envelope, MessageId, Settlement, Timer};
@@ -159,14 +160,15 @@ impl Trail {
             self.tracer.ended(span);
         }
         for (order_id, mut span) in std::mem::take(&mut self.checks) {
-            let message = self.handled.iter().find(|handled| handled.envelope.correlation_id.0 == order_id);
-            span.parent = Some(message.map_or_else(|| order_span(order_id), |handled| handled.span_id()));
+            let of_order = |handled: &&Handled| handled.envelope.correlation_id.0 == order_id;
+            let asks = |handled: &&Handled| *handled.queue == *InventoryReservationConsumer::QUEUE;
+            let message = self.handled.iter().filter(of_order).find(asks);
+            span.parent = Some(message.map_or_else(|| order_span(order_id), Handled::span_id));
             self.tracer.ended(span);
         }
-        if self.handled.is_empty() {
-            self.sent
-                .iter()
-                .for_each(|(order_id, cause)| self.tracer.ended(self.command(*order_id, *cause, ended_ns)));
+        let by_message: BTreeSet<MessageId> = self.handled.iter().map(|handled| handled.envelope.id).collect();
+        for (order_id, cause) in self.sent.iter().filter(|(_, cause)| !by_message.contains(cause)) {
+            self.tracer.ended(self.command(*order_id, *cause, ended_ns));
         }
         let handled: Vec<Span> = self.handled.iter().map(|handled| self.message(handled, ended_ns)).collect();
         if let Some(batch) = self.batch(&handled, ended_ns) {
