@@ -60,10 +60,10 @@ metrics! {
         ["messaging.destination.name", "disposition"],
         "Messages settled, by what became of them: done, redelivered, parked or dead_lettered.";
     MessagesSent = "messaging.client.sent.messages", Count, COUNTER, Worker, ["message.type"],
-        "Messages written to the outbox by committed transactions.";
+        "Messages published by committed transactions, those handled within the same one included.";
     ProcessDuration = "messaging.process.duration", Seconds, Kind::Histogram(FAST), Worker,
         ["messaging.destination.name"],
-        "Time of one batch from the beginning of its transaction to the end of its commit.";
+        "Time of the transaction that handled a batch, from its beginning to the end of its commit.";
     BatchMessages = "orderwright.batch.messages", Count, Kind::Histogram(BATCH), Worker,
         ["messaging.destination.name"],
         "Messages in one batch.";

@@ -176,7 +176,8 @@ impl ProviderWatch {
             }
             Err(_) => {
                 memory.last.unanswered_at = Some(now);
-                let unheard = memory.unanswered.entry(operation).or_insert(Unheard { calls: 0, last_at: now });
+                let unheard =
+                    memory.unanswered.entry(operation).or_insert(Unheard { calls: 0, last_at: now });
                 *unheard = Unheard { calls: unheard.calls + 1, last_at: now };
             }
         }

@@ -166,7 +166,8 @@ impl Trail {
             span.parent = Some(message.map_or_else(|| order_span(order_id), Handled::span_id));
             self.tracer.ended(span);
         }
-        let by_message: BTreeSet<MessageId> = self.handled.iter().map(|handled| handled.envelope.id).collect();
+        let by_message: BTreeSet<MessageId> =
+            self.handled.iter().map(|handled| handled.envelope.id).collect();
         for (order_id, cause) in self.sent.iter().filter(|(_, cause)| !by_message.contains(cause)) {
             self.tracer.ended(self.command(*order_id, *cause, ended_ns));
         }

@@ -11,8 +11,8 @@ use application::ports::{
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
 use bus::{
-    Admission, Clock, CorrelationId, Envelope, Fault, SagaRepository, Settlement, Store, Timer, TimerKey,
-    Unit,
+    Admission, Clock, CorrelationId, Delivery, Envelope, Fault, SagaRepository, Settlement, Store, Timer,
+    TimerKey, Unit,
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -80,6 +80,10 @@ impl Unit for ObservedUnit {
             trail.send_on(&mut envelopes);
         }
         self.inner.publish(envelopes).await
+    }
+
+    async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault> {
+        self.inner.reclaim(queues).await
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault> {

@@ -161,7 +161,10 @@ async fn a_gateway_that_hangs_turns_the_gateway_alone_and_an_order_past_its_limi
     running.until_ill(&["order-processing", "payment-gateway"]).await;
     faults.replace(well);
     server
-        .query(&name, "update order_saga set expires_at = created_at + 1800000000 where expires_at = created_at")
+        .query(
+            &name,
+            "update order_saga set expires_at = created_at + 1800000000 where expires_at = created_at",
+        )
         .expect("an order within its limit");
     running.order("after", "CHAI", 1).await;
     running.until_ill(&[]).await;
@@ -175,11 +178,11 @@ async fn a_consumer_that_cannot_get_on_turns_consumers_alone() {
     let holder = std::thread::spawn(move || {
         // Ends with an error when it is called off.
         let _ =
-            locking.query(&database, "begin; lock table inventory in exclusive mode; select pg_sleep(120)");
+            locking.query(&database, "begin; lock table shipments in exclusive mode; select pg_sleep(120)");
     });
     until("the table to be locked", async || {
         let sql =
-            "select count(*) from pg_locks where mode = 'ExclusiveLock' and relation = 'inventory'::regclass";
+            "select count(*) from pg_locks where mode = 'ExclusiveLock' and relation = 'shipments'::regclass";
         server.query(&name, sql).is_ok_and(|count| count.trim() == "1")
     })
     .await;
