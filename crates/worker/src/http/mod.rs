@@ -67,6 +67,9 @@ pub struct Api {
 pub fn router(api: Arc<Api>) -> Router {
     let mut router = Router::new();
     for Route { operation, handler } in routes() {
+        if !api.watch.serves(operation.path) {
+            continue;
+        }
         router = router.route(operation.path, handler);
     }
     let registry = Arc::clone(&api.watch.registry);

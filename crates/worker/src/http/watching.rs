@@ -10,11 +10,13 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::Api;
-use super::problem::{Code, Problem};
 use super::route::Route;
 use super::shape::{Schema, Shape, need};
 use crate::health::{HealthBoard, Status};
 use crate::metrics::{self, Registry};
+
+/// Where metrics are.
+const METRICS: &str = "/metrics";
 
 /// What is known from looking on.
 #[derive(Clone, Default)]
@@ -38,21 +40,28 @@ pub enum MetricsPlace {
 }
 
 impl Watch {
+    /// Whether the API is to serve this route.
+    pub(super) fn serves(&self, path: &str) -> bool {
+        match self.place {
+            MetricsPlace::Api => true,
+            MetricsPlace::Elsewhere => path != METRICS,
+        }
+    }
+
     /// The same pages without the rest of the API, for a listener of their own.
     pub fn router(self) -> Router {
         let Self { registry, health: board, place: _ } = self;
         Router::new()
-            .route("/metrics", axum::routing::get(move || async move { shown(&registry) }))
+            .route(METRICS, axum::routing::get(move || async move { shown(&registry) }))
             .route("/health", axum::routing::get(move || async move { told(&board) }))
     }
 }
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/metrics", "getMetrics", metrics)
+        Route::get(METRICS, "getMetrics", metrics)
             .about("Shows every metric in the text format of Prometheus.")
-            .giving_text(200, "text/plain")
-            .failing(&[Code::RouteNotFound]),
+            .giving_text(200, "text/plain"),
         Route::get("/health", "getHealth", health)
             .about("Tells how each part is, as last checked; 503 if one of them is down.")
             .giving(200, &HEALTH)
@@ -60,14 +69,8 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    match api.watch.place {
-        MetricsPlace::Api => Ok(shown(&api.watch.registry)),
-        MetricsPlace::Elsewhere => Err(Problem::new(
-            Code::RouteNotFound,
-            "metrics have a listener of their own: telemetry.metrics_listen",
-        )),
-    }
+async fn metrics(State(api): State<Arc<Api>>) -> Response {
+    shown(&api.watch.registry)
 }
 
 async fn health(State(api): State<Arc<Api>>) -> Response {
