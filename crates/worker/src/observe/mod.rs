@@ -5,6 +5,7 @@ mod books;
 mod collection;
 mod events;
 mod notes;
+mod outbox;
 mod process;
 mod providers;
 mod pulse;
@@ -16,7 +17,7 @@ mod words;
 use std::sync::Arc;
 
 use application::pipeline::{Parts, topology};
-use bus::Clock;
+use bus::{Clock, OutboxStore};
 use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider};
 
 use crate::any_store::AnyStore;
@@ -25,8 +26,11 @@ use crate::health::HealthBoard;
 use crate::metrics::{Metric, Registry};
 use crate::otlp::Tracer;
 
+use outbox::ObservedOutbox;
+
 pub use books::{Books, CheckedBooks};
 pub use collection::{MetricsCollectionService, OVERDUE_GRACE, Statuses};
+pub use outbox::RELAY_SERVICE;
 pub use providers::{BreakerProbe, LastCalls, ObservedGateway, ObservedShipping, ProviderWatch};
 pub use pulse::{Pulse, Pulses, TIMER_SERVICE};
 pub use unit::ObservedStore;
@@ -106,6 +110,13 @@ impl Observation {
     pub fn over_store(&self, store: AnyStore, settings: &Telemetry) -> AnyStore {
         let units = ObservedStore::new(store.units, self, settings.slow());
         AnyStore { units: Arc::new(units), ..store }
+    }
+
+    /// The same outbox, observed; from now on its relay should show signs of life.
+    #[must_use]
+    pub fn over_outbox(&self, inner: Arc<dyn OutboxStore>) -> Arc<dyn OutboxStore> {
+        self.pulses.expect(RELAY_SERVICE, bus::limits::RELAY_CONFIRM_MAX);
+        Arc::new(ObservedOutbox { inner, pulses: Arc::clone(&self.pulses) })
     }
 
     /// The same parts with their providers observed.
