@@ -21,8 +21,8 @@ pub enum Verbosity {
 /// What drivers are never asked for: they would write down statements with their values, and bodies.
 const TELLTALES: [&str; 4] = ["tokio_postgres=info", "hyper=info", "hyper_util=info", "h2=info"];
 
-/// What drivers make too much of.
-const CHATTERERS: [&str; 2] = ["refinery_core=warn", "lapin=error"];
+/// The broker's driver tells what whoever used it tells as well.
+const REPEATED: &str = "lapin=off";
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,11 @@ fn filter(verbosity: Verbosity, order_events: OrderEvents) -> EnvFilter {
             OrderEvents::Failures => "orderwright::order_events=warn",
             OrderEvents::All => "orderwright::order_events=info",
         };
-        let quiet = CHATTERERS.into_iter().chain((verbosity == Verbosity::Serving).then_some(order_events));
-        return with(EnvFilter::default().add_directive(default.into()), quiet);
+        let chosen: &[&'static str] = match verbosity {
+            Verbosity::Serving => &[REPEATED, "refinery_core=warn", order_events],
+            Verbosity::Command => &[REPEATED],
+        };
+        return with(EnvFilter::default().add_directive(default.into()), chosen.iter().copied());
     };
     let asked = asked.unwrap_or_default().to_lowercase();
     let tells = ["debug", "trace"].iter().any(|level| asked.contains(level));
