@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use application::pipeline::topology;
-use application::ports::{AnyUnit, Readers};
+use application::ports::{AnyUnit, Readers, VitalSigns};
 use async_trait::async_trait;
 use bus::{Clock, DeadLetters, Fault, RandomIds, Store, SystemClock, Transport};
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
@@ -32,6 +32,8 @@ pub struct AnyStore {
     pub transport: Arc<dyn Transport>,
     /// Shows what is there.
     pub readers: Arc<dyn Readers>,
+    /// Tells whether it is well.
+    pub vitals: Arc<dyn VitalSigns>,
     /// What was set aside.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Keeps it in order.
@@ -101,13 +103,14 @@ impl AnyStore {
     /// The same store behind every port.
     pub fn over<S>(store: S) -> Self
     where
-        S: Store<AnyUnit> + Transport + Readers + DeadLetters + Upkeep,
+        S: Store<AnyUnit> + Transport + Readers + VitalSigns + DeadLetters + Upkeep,
     {
         let store = Arc::new(store);
         Self {
             units: Arc::<S>::clone(&store),
             transport: Arc::<S>::clone(&store),
             readers: Arc::<S>::clone(&store),
+            vitals: Arc::<S>::clone(&store),
             dead_letters: Arc::<S>::clone(&store),
             upkeep: store,
         }

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 
 mod database;
 mod server;
+mod telemetry;
 
 pub use database::{DatabaseAddress, Place};
 pub use server::Postgres;
+pub use telemetry::{LogFormat, OrderEvents, Telemetry};
 
 /// The file as it ships: every key, with its default and its meaning.
 pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
@@ -38,6 +40,8 @@ pub struct Config {
     pub pipeline: Pipeline,
     /// What is kept, and for how long.
     pub retention: Retention,
+    /// What the service tells about itself.
+    pub telemetry: Telemetry,
 }
 
 /// The outside.
@@ -140,6 +144,7 @@ impl Default for Config {
             limits: Limits::default(),
             pipeline: Pipeline::default(),
             retention: Retention::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -272,7 +277,9 @@ impl Config {
             !self.providers.webhook_secret.expose().is_empty(),
             "providers.webhook_secret is empty".to_owned(),
         );
-        for (key, value, least) in self.numbers().into_iter().chain(self.postgres.numbers()) {
+        for (key, value, least) in
+            self.numbers().into_iter().chain(self.postgres.numbers()).chain(self.telemetry.numbers())
+        {
             expect(value >= least, format!("{key} = {value} is too small; at least {least}"));
         }
         expect(
@@ -282,6 +289,7 @@ impl Config {
                 self.limits.order_ms
             ),
         );
+        mistakes.extend(self.telemetry.mistakes());
         mistakes
     }
 

@@ -22,7 +22,7 @@ use http_body_util::BodyExt;
 use infrastructure::providers::webhooks::Verifier;
 use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
 use jiff::Timestamp;
-use orderwright::http::{Api, InFlightKeys, StoreReadiness, Webhooks, router};
+use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tower::ServiceExt;
@@ -143,6 +143,7 @@ impl Service {
             webhooks,
             readiness: Arc::new(StoreReadiness::new(Arc::new(store.clone()), stop.clone())),
             in_flight: InFlightKeys::default(),
+            watch: Watch::default(),
         });
         let router = router(Arc::clone(&api));
         Self { router, api, store, stop, clock, accepting: Some(Box::pin(accepting)) }
