@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use application::pipeline::topology;
-use application::ports::{AnyUnit, Readers};
+use application::ports::{AnyUnit, ApiKeys, Readers};
 use async_trait::async_trait;
 use bus::{Clock, DeadLetters, Fault, RandomIds, Store, SystemClock, Transport};
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
@@ -34,6 +34,8 @@ pub struct AnyStore {
     pub readers: Arc<dyn Readers>,
     /// What was set aside.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// Keys that let callers in.
+    pub keys: Arc<dyn ApiKeys>,
     /// Keeps it in order.
     pub upkeep: Arc<dyn Upkeep>,
 }
@@ -101,7 +103,7 @@ impl AnyStore {
     /// The same store behind every port.
     pub fn over<S>(store: S) -> Self
     where
-        S: Store<AnyUnit> + Transport + Readers + DeadLetters + Upkeep,
+        S: Store<AnyUnit> + Transport + Readers + DeadLetters + ApiKeys + Upkeep,
     {
         let store = Arc::new(store);
         Self {
@@ -109,6 +111,7 @@ impl AnyStore {
             transport: Arc::<S>::clone(&store),
             readers: Arc::<S>::clone(&store),
             dead_letters: Arc::<S>::clone(&store),
+            keys: Arc::<S>::clone(&store),
             upkeep: store,
         }
     }

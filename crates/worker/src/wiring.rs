@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
-use infrastructure::providers::webhooks::Verifier;
 use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::config::Config;
+use crate::entrance;
 use crate::http::{self, Api, InFlightKeys, StoreReadiness, Webhooks};
 
 /// What handlers share, on real time.
@@ -57,9 +57,11 @@ impl Service {
         let mut supervisor = Supervisor::new(stop.clone());
         parts(config, &store, &context)?.start(&mut supervisor);
         background::start(&mut supervisor, &store, &context, config);
-        let api = Arc::new(api(config, &store, &context, &mut supervisor)?);
         let addr = listener.local_addr()?;
-        let http = tokio::spawn(http::serve(listener, http::router(api), stop.clone()));
+        let gate = entrance::gate(config, addr, &store, &context, &mut supervisor).await?;
+        let door = entrance::door(config, addr)?;
+        let api = Arc::new(api(config, &store, &context, &mut supervisor)?);
+        let http = tokio::spawn(http::serve_behind(door, listener, http::router(api, gate), stop.clone()));
         Ok(Self {
             addr,
             store,
@@ -111,8 +113,8 @@ fn api(
     let (create, accepting) = Coalescer::stopping_with(Arc::new(handler), supervisor.stop());
     supervisor.run_once("order-acceptance", accepting);
     let commands = CommandPipeline::new(Arc::clone(&store.units), Arc::clone(context));
-    let verifier = || Verifier::new(config.providers.webhook_secret.expose());
-    let (webhooks, listening) = Webhooks::new(verifier()?, verifier()?, &commands, &supervisor.stop());
+    let verifier = entrance::verifier(config)?;
+    let (webhooks, listening) = Webhooks::new(verifier.clone(), verifier, &commands, &supervisor.stop());
     supervisor.run_once("webhooks", listening);
     let readers = Arc::clone(&store.readers);
     Ok(Api {

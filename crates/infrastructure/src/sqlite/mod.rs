@@ -3,6 +3,7 @@
 //! Never decides anything about orders, and never reads a clock.
 
 mod adoption;
+mod api_keys;
 mod column;
 mod dead_letters;
 mod fault;

@@ -1,6 +1,7 @@
 //! The HTTP API: orders, stock, sagas, imports, webhooks, health, and the document that describes all of it. Reads what
 //! comes, asks the use cases, writes what they say; must never hold a rule of the business.
 
+mod access;
 mod body;
 mod csv_orders;
 mod cursor;
@@ -35,9 +36,10 @@ use bus::{Coalescer, DeadLetters};
 pub use health::{Readiness, StoreReadiness, Unready};
 pub use idempotency::InFlightKeys;
 pub use openapi::document;
-pub use server::serve;
+pub use server::{Door, Names, serve, serve_behind};
 pub use webhooks::{TakeNewsHandler, Webhooks};
 
+use crate::security::Gate;
 use route::Route;
 
 /// Everything that the handlers use.
@@ -58,13 +60,13 @@ pub struct Api {
     pub in_flight: InFlightKeys,
 }
 
-/// Every route, with its documentation and its problems.
-pub fn router(api: Arc<Api>) -> Router {
+/// Every route behind the gate, with its documentation and its problems.
+pub fn router(api: Arc<Api>, gate: Arc<Gate>) -> Router {
     let mut router = Router::new();
     for Route { operation, handler } in routes() {
         router = router.route(operation.path, handler);
     }
-    edge::around(router.with_state(api).merge(openapi::page()))
+    edge::around(router.with_state(api).merge(openapi::page()), gate)
 }
 
 /// The routes in the order in which the document lists them.

@@ -19,7 +19,7 @@ fn every_mistake_of_a_configuration_is_named() {
     let refusal = folder.run(&["serve", "--config", "bad.toml"]).refusal();
     assert!(refusal.contains("listen = 'here'") && refusal.contains("batch_max = 0"), "{refusal}");
     folder.file("typo.toml", "[limits]\norder_mss = 5\n");
-    let typo = folder.run(&["config", "check", "--config", "typo.toml"]).refusal();
+    let typo = folder.run(&["migrate", "--config", "typo.toml"]).refusal();
     assert!(typo.contains("typo.toml:") && typo.contains("order_mss"), "{typo}");
     assert!(folder.run(&["serve", "--config", "none.toml"]).refusal().contains("none.toml"));
 }
