@@ -16,6 +16,7 @@ mod environment;
 mod file;
 mod layer;
 mod loading;
+mod notifications;
 mod profile;
 mod risks;
 mod schema;
@@ -26,6 +27,7 @@ mod spelling;
 
 pub use database::{DatabaseAddress, Place};
 pub use loading::{Loaded, Mistakes};
+pub use notifications::{Allowance, Notifications, Way};
 pub use profile::Profile;
 pub use risks::{Risk, Weight};
 pub use schema::{SCHEMA_FILE, document};
@@ -53,6 +55,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// Who may reach the service, and how.
     pub security: Security,
+    /// Whom to tell what becomes of orders, and how.
+    pub notifications: Notifications,
     /// The payment gateway and the shipping provider.
     pub providers: Providers,
     /// How long stages may take.
@@ -135,6 +139,7 @@ impl Default for Config {
             database: "data/orderwright.db".into(),
             postgres: Postgres::default(),
             security: Security::default(),
+            notifications: Notifications::default(),
             providers: Providers::default(),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
@@ -258,6 +263,7 @@ impl Config {
             ),
         );
         mistakes.extend(self.security.mistakes());
+        mistakes.extend(self.notifications.mistakes());
         mistakes
     }
 

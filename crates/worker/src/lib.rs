@@ -10,6 +10,7 @@ pub mod demo;
 pub mod entrance;
 pub mod http;
 pub mod import;
+pub mod notifying;
 pub mod security;
 pub mod telemetry;
 pub mod tls;

@@ -18,6 +18,7 @@ use crate::background;
 use crate::config::Config;
 use crate::entrance;
 use crate::http::{self, Api, InFlightKeys, StoreReadiness, Webhooks};
+use crate::notifying;
 
 /// What handlers share, on real time.
 #[must_use]
@@ -95,6 +96,7 @@ fn parts(config: &Config, store: &AnyStore, context: &Arc<Context>) -> Result<Pa
     let shipping = HttpShippingProvider::new(settings(&config.providers.shipping_url), clock())
         .context("providers.shipping_url cannot be used")?;
     Ok(Parts {
+        notifications: notifying::notifications(config, store, context)?,
         store: Arc::clone(&store.units),
         transport: Arc::clone(&store.transport),
         gateway: Arc::new(gateway),

@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod array;
+mod closed_endpoints;
 mod column;
 mod connect;
 mod dead_letters;
@@ -26,6 +27,7 @@ mod readers;
 mod relay;
 mod sagas;
 mod schema;
+mod server;
 mod shipments;
 mod store;
 mod tally;

@@ -4,6 +4,7 @@
 
 mod adoption;
 mod api_keys;
+mod closed_endpoints;
 mod column;
 mod dead_letters;
 mod fault;

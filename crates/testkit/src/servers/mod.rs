@@ -5,10 +5,12 @@ mod guard;
 mod postgres;
 mod programs;
 pub mod rabbitmq;
+mod smtp;
 
 use anyhow::Result;
 
 pub use postgres::{Durability, Postgres};
+pub use smtp::Smtp;
 
 /// Which servers can be started here, a line for each. Installs what is missing where that is possible.
 ///
@@ -17,8 +19,10 @@ pub use postgres::{Durability, Postgres};
 pub fn ready() -> Result<Vec<String>> {
     let folder = programs::postgres()?;
     let rabbitmq = programs::rabbitmq()?;
+    let smtp = programs::smtp()?;
     Ok(vec![
         format!("{} in {}", programs::release(&folder)?, folder.display()),
         format!("RabbitMQ at {}", rabbitmq.server.display()),
+        format!("aiosmtpd for {}", smtp.display()),
     ])
 }

@@ -5,6 +5,7 @@ mod check;
 mod commands_on_orders;
 mod config_file;
 mod demo;
+mod endpoints;
 mod import;
 mod keys;
 mod outputs;
@@ -84,6 +85,9 @@ enum Command {
     Config(config_file::ConfigFile),
     /// Make, list and revoke the keys that let callers in.
     Keys(keys::Keys),
+    /// Receivers of webhooks that want no more of them.
+    #[command(subcommand)]
+    Endpoints(endpoints::Endpoints),
     /// Print the OpenAPI document.
     Openapi,
     /// Look at the order saga's definition.
@@ -116,6 +120,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Bench(_)
         | Command::Config(_)
         | Command::Keys(_)
+        | Command::Endpoints(_)
         | Command::Openapi
         | Command::Saga(_)
         | Command::OnOrders(_) => Verbosity::Command,
@@ -136,6 +141,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Bench(bench) => bench.run(&shared).await,
         Command::Config(config) => config.run(&shared),
         Command::Keys(keys) => keys.run(&shared).await,
+        Command::Endpoints(endpoints) => endpoints.run(&shared).await,
         Command::Openapi => outputs::openapi(),
         Command::Saga(saga) => Ok(saga.run()),
         Command::OnOrders(command) => command.run(&shared).await,

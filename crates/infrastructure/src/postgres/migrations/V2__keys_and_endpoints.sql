@@ -8,3 +8,10 @@ create table api_keys (
     expires_at bigint,
     revoked_at bigint
 );
+
+-- Receivers of our webhooks that have answered 410, which means that they want no more.
+create table closed_endpoints (
+    address text primary key,
+    reason text not null,
+    closed_at bigint not null
+);

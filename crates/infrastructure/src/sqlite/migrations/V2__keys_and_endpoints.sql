@@ -8,3 +8,10 @@ create table api_keys (
     expires_at integer,
     revoked_at integer
 ) strict, without rowid;
+
+-- Receivers of our webhooks that have answered 410, which means that they want no more.
+create table closed_endpoints (
+    address text primary key,
+    reason text not null,
+    closed_at integer not null
+) strict, without rowid;
