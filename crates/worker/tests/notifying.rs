@@ -78,8 +78,9 @@ async fn settled(stage: &Stage, id: Uuid) {
 
 async fn wait(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
         while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            looks.tick().await;
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_ok(), "{what}");
