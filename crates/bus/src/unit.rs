@@ -1,6 +1,8 @@
 //! The unit of work: one object, one transaction. What the bus itself needs of a store is here; whoever builds on the bus
 //! adds repositories of their own as a subtrait. Dropping a unit undoes everything done through it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -49,6 +51,10 @@ pub struct Settlement {
 pub trait Unit: Send {
     /// Adds outgoing messages; they leave after the commit, each at least once, and never without it.
     async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault>;
+
+    /// Takes back what this unit has published for these queues, in order: it never lies there, but is handled within this
+    /// very unit and settled like any other delivery. A store whose messages leave through a broker gives nothing back.
+    async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault>;
 
     /// Settles deliveries. [`crate::Verdict::Stale`] if one of them is no longer ours.
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault>;

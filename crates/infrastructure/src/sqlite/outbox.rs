@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bus::{CorrelationId, Disposition, Envelope, Fault, Settlement};
+use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
@@ -17,42 +17,51 @@ use crate::tally::Tallied;
 pub(super) const NO_QUEUE: &str = "";
 
 impl SqliteUnit {
-    pub(super) fn publish_all(&mut self, envelopes: Vec<Envelope>) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let mut routed = Vec::with_capacity(envelopes.len());
+    pub(super) fn publish_all(&mut self, envelopes: Vec<Envelope>) {
         for envelope in envelopes {
             let envelope = Arc::new(envelope);
-            match shared.routing {
-                Routing::Outbox => routed.push((Arc::from(NO_QUEUE), envelope)),
+            match self.shared.routing {
+                Routing::Outbox => self.outgoing.push((Arc::from(NO_QUEUE), envelope)),
                 Routing::Store => {
-                    let queues = shared.topology.queues(&envelope.kind);
-                    routed.extend(queues.map(|queue| (Arc::clone(queue), Arc::clone(&envelope))));
+                    let queues = self.shared.topology.queues(&envelope.kind);
+                    self.outgoing.extend(queues.map(|queue| (Arc::clone(queue), Arc::clone(&envelope))));
                 }
             }
         }
-        self.send_out(routed)
     }
 
-    fn send_out(&mut self, routed: Vec<(Arc<str>, Arc<Envelope>)>) -> Result<()> {
+    pub(super) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
+        let (reclaimed, left) =
+            std::mem::take(&mut self.outgoing).into_iter().partition(|(queue, _)| queues.contains(queue));
+        self.outgoing = left;
+        let reclaimed: Vec<(Arc<str>, Arc<Envelope>)> = reclaimed;
+        let delivery = |(queue, envelope)| Delivery { envelope, receipt: Receipt::reclaimed(queue) };
+        reclaimed.into_iter().map(delivery).collect()
+    }
+
+    /// Writes what leaves with this unit; comes back with what is to be handed over once that is durable: queue, position,
+    /// message.
+    pub(super) fn send_out(&mut self) -> Result<Vec<(Arc<str>, i64, Arc<Envelope>)>> {
+        let routed = std::mem::take(&mut self.outgoing);
         let first = self.take_positions(routed.len());
         insert_outgoing(self.connection(), first, &routed)?;
         for (queue, _) in &routed {
             self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
         }
-        if self.shared.routing == Routing::Store {
-            let placed =
-                (first..).zip(routed).map(|(position, (queue, envelope))| (queue, position, envelope));
-            self.fresh.extend(placed);
+        match self.shared.routing {
+            Routing::Store => Ok((first..)
+                .zip(routed)
+                .map(|(position, (queue, envelope))| (queue, position, envelope))
+                .collect()),
+            Routing::Outbox => Ok(Vec::new()),
         }
-        Ok(())
     }
 
     pub(super) fn settle_all(&mut self, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
         if self.shared.routing == Routing::Store {
             remove_delivered(self.connection(), settlements)?;
-            for settlement in settlements {
-                let queue = Arc::clone(&settlement.delivery.receipt.queue);
-                self.tally.add(Tallied::Queued(queue), -1);
+            for receipt in queued(settlements) {
+                self.tally.add(Tallied::Queued(Arc::clone(&receipt.queue)), -1);
             }
         }
         for settlement in settlements {
@@ -138,29 +147,34 @@ impl SqliteUnit {
                 .execute([moved.position])?;
         }
         let back = waiting.into_iter().map(|moved| (moved.queue, moved.envelope));
-        self.return_to_queues(back)?;
+        self.return_to_queues(back);
         Ok(count)
     }
 
     /// Puts messages back: into their queues, or on their way to the broker.
-    pub(super) fn return_to_queues(
-        &mut self,
-        messages: impl Iterator<Item = (Arc<str>, Envelope)>,
-    ) -> Result<()> {
+    pub(super) fn return_to_queues(&mut self, messages: impl Iterator<Item = (Arc<str>, Envelope)>) {
         let routing = self.shared.routing;
         let route = |(queue, envelope)| match routing {
             Routing::Store => (queue, Arc::new(envelope)),
             Routing::Outbox => (Arc::from(NO_QUEUE), Arc::new(envelope)),
         };
-        self.send_out(messages.map(route).collect())
+        self.outgoing.extend(messages.map(route));
     }
+}
+
+/// Receipts of what lay in a queue.
+fn queued(settlements: &[Settlement]) -> impl Iterator<Item = &Receipt> {
+    settlements
+        .iter()
+        .map(|settlement| &settlement.delivery.receipt)
+        .filter(|receipt| !receipt.is_reclaimed())
 }
 
 fn remove_delivered(connection: &Connection, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
     let mut delete =
         connection.prepare_cached("delete from outbox where position = ?").map_err(fault("outbox.settle"))?;
-    for settlement in settlements {
-        let position = settlement.delivery.receipt.token;
+    for receipt in queued(settlements) {
+        let position = receipt.token;
         if delete.execute([position]).map_err(fault("outbox.settle"))? != 1 {
             return Err(Fault::stale("outbox.settle", format!("delivery {position} was settled before")));
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
+use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -23,8 +23,8 @@ type Told = oneshot::Receiver<std::result::Result<(), Fault>>;
 /// One unit of work.
 pub struct SqliteUnit {
     pub(super) shared: Arc<Shared>,
-    /// What was published and is to be handed over once durable: queue, position, message.
-    pub(super) fresh: Vec<(Arc<str>, i64, Arc<Envelope>)>,
+    /// What leaves with the commit.
+    pub(super) outgoing: Vec<(Arc<str>, Arc<Envelope>)>,
     /// What this unit changes of the counts.
     pub(super) tally: Tally,
     /// What this unit has read and written.
@@ -47,7 +47,7 @@ impl SqliteUnit {
         let last_position = turn.writer().last_position;
         Ok(Self {
             shared,
-            fresh: Vec::new(),
+            outgoing: Vec::new(),
             tally: Tally::default(),
             view: View::default(),
             turn,
@@ -75,9 +75,9 @@ impl SqliteUnit {
 
     /// Ends the unit and its turn; what comes back tells when it is durable.
     fn leave(mut self) -> std::result::Result<Told, Fault> {
+        let fresh = self.send_out().map_err(fault("outbox.publish"))?;
         let (durable, told) = oneshot::channel();
-        let member =
-            Member { shared: Arc::clone(&self.shared), fresh: std::mem::take(&mut self.fresh), durable };
+        let member = Member { shared: Arc::clone(&self.shared), fresh, durable };
         let (view, tally) = (std::mem::take(&mut self.view), std::mem::take(&mut self.tally));
         let last_position = self.last_position;
         self.turn
@@ -101,7 +101,12 @@ impl Drop for SqliteUnit {
 #[async_trait]
 impl Unit for SqliteUnit {
     async fn publish(&mut self, envelopes: Vec<Envelope>) -> std::result::Result<(), Fault> {
-        self.publish_all(envelopes).map_err(fault("outbox.publish"))
+        self.publish_all(envelopes);
+        Ok(())
+    }
+
+    async fn reclaim(&mut self, queues: &[Arc<str>]) -> std::result::Result<Vec<Delivery>, Fault> {
+        Ok(self.reclaim_all(queues))
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> std::result::Result<(), Fault> {
