@@ -12,7 +12,7 @@ use infrastructure::notifications::{
 };
 
 use crate::any_store::AnyStore;
-use crate::config::{Allowance, Config, Way};
+use crate::config::{Allowance, Config, Secret, Way};
 
 /// Whether anybody is told at all.
 #[must_use]
@@ -66,7 +66,7 @@ fn mailer(config: &Config) -> Result<Mailer> {
 fn webhooks(config: &Config, store: &AnyStore, context: &Context) -> Result<WebhookSender> {
     let settings = &config.notifications;
     let secrets = [&settings.webhook_secret, &settings.webhook_secret_previous];
-    let secrets = secrets.into_iter().filter(|secret| !secret.is_empty()).map(|secret| secret.expose());
+    let secrets = secrets.into_iter().filter(|secret| !secret.is_empty()).map(Secret::expose);
     let more_roots = (!settings.webhook_roots.is_empty()).then(|| Path::new(&settings.webhook_roots));
     let sending = WebhookSettings {
         signer: Signer::new(secrets).context("notifications.webhook_secret cannot be used")?,

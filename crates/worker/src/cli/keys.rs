@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use application::ports::{ApiKey, Scopes};
+use application::ports::{ApiKey, Scope, Scopes};
 use clap::{Args, Subcommand};
 use comfy_table::{LineStyle, Table, TableStyle};
 use jiff::{SignedDuration, Timestamp};
@@ -161,7 +161,7 @@ fn state(key: &ApiKey, now: Timestamp) -> &'static str {
 }
 
 fn shown(key: &ApiKey, now: Timestamp) -> Value {
-    let scopes: Vec<&str> = key.scopes.iter().map(application::ports::Scope::as_str).collect();
+    let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
     json!({
         "id": key.id,
         "name": key.name,

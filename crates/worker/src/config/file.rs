@@ -36,9 +36,12 @@ fn flatten(table: &DeTable<'_>, above: &str, place: &dyn Fn(usize) -> String, ra
     for (key, value) in table {
         let path =
             if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
-        match value.get_ref() {
-            DeValue::Table(below) if !below.is_empty() => flatten(below, &path, place, rank, layer),
-            other => layer.say(path, plain(other), place(key.span().start), rank),
+        if let DeValue::Table(below) = value.get_ref()
+            && !below.is_empty()
+        {
+            flatten(below, &path, place, rank, layer);
+        } else {
+            layer.say(path, plain(value.get_ref()), place(key.span().start), rank);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Config, Place, Profile, SANDBOX_SECRET};
+use super::{Allowance, Config, Place, Profile, SANDBOX_SECRET, Way};
 
 /// How a risk is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,14 @@ const WEBHOOK_REPEATS_HOURS: u64 = 28;
 impl Config {
     /// Everything risky, and how this profile takes it.
     pub(super) fn risks(&self) -> Vec<Risk> {
-        let found = [self.secret_risks(), self.place_risks(), self.time_risks()].concat();
+        let found = [
+            self.secret_risks(),
+            self.entrance_risks(),
+            self.place_risks(),
+            self.telling_risks(),
+            self.time_risks(),
+        ]
+        .concat();
         let weighed = |(danger, text)| match (self.profile, danger) {
             (Profile::Development, _) => None,
             (Profile::Production, Danger::Grave) => Some(Risk { weight: Weight::Refused, text }),
@@ -66,6 +73,45 @@ impl Config {
         short.then_some((Danger::Grave, text)).into_iter().collect()
     }
 
+    fn entrance_risks(&self) -> Vec<(Danger, String)> {
+        if is_here(host(&self.listen)) {
+            return Vec::new();
+        }
+        let (listen, security) = (&self.listen, &self.security);
+        let mut found = Vec::new();
+        if security.tls_cert.is_empty() {
+            found.push(format!(
+                "listen = '{listen}' is reached from elsewhere without TLS; set security.tls_cert, or let a proxy speak TLS"
+            ));
+        }
+        if security.admin_key.is_empty() {
+            found.push(format!(
+                "listen = '{listen}' is reached from elsewhere and security.admin_key is empty; \
+                 the service starts only if a key was made with `orderwright keys create`"
+            ));
+        }
+        if security.requests_per_second_max == 0 {
+            found.push("security.requests_per_second_max = 0 lets one caller take all there is".to_owned());
+        }
+        found.into_iter().map(|text| (Danger::Slight, text)).collect()
+    }
+
+    fn telling_risks(&self) -> Vec<(Danger, String)> {
+        let settings = &self.notifications;
+        let mut found = Vec::new();
+        if settings.uses(Way::Webhooks) && settings.webhook_private_addresses == Allowance::Allow {
+            let text = "notifications.webhook_private_addresses = 'allow' lets webhooks reach what only this machine should";
+            found.push((Danger::Grave, text.to_owned()));
+        }
+        let mail = settings.smtp_url.expose();
+        if settings.uses(Way::Smtp) && mail.starts_with("smtp://") && !mail.contains("tls=required") {
+            let text =
+                "notifications.smtp_url sends mail in the clear; write ?tls=required behind it, or smtps://";
+            found.push((Danger::Slight, text.to_owned()));
+        }
+        found
+    }
+
     fn place_risks(&self) -> Vec<(Danger, String)> {
         let mut found = Vec::new();
         for (key, url) in
@@ -76,22 +122,20 @@ impl Config {
                 found.push((Danger::Slight, text));
             }
         }
-        if !is_here(host(&self.listen)) && self.security.tls_cert.is_empty() {
-            let text = format!(
-                "listen = '{}' is reached from elsewhere without TLS; set security.tls_cert, or let a proxy before it speak TLS",
-                self.listen
-            );
-            found.push((Danger::Slight, text));
-        }
-        if !is_here(host(&self.listen)) && self.security.requests_per_second_max == 0 {
-            let text = "security.requests_per_second_max = 0 lets one caller take all there is".to_owned();
-            found.push((Danger::Slight, text));
-        }
         match self.database.place() {
             Some(Place::File(path)) if path.starts_with(std::env::temp_dir()) => found.push((
                 Danger::Grave,
                 format!("database = '{}' lies among temporary files, which vanish", self.database),
             )),
+            Some(Place::Postgres(address))
+                if !is_here(host(&address)) && !address.contains("sslmode=verify-full") =>
+            {
+                let text = format!(
+                    "database = '{}' is elsewhere and does not have to prove who it is; write ?sslmode=verify-full behind it",
+                    self.database
+                );
+                found.push((Danger::Slight, text));
+            }
             Some(Place::File(_) | Place::Postgres(_)) | None => {}
         }
         found

@@ -64,9 +64,9 @@ impl Kind {
     ];
 
     fn of(schema: &Value) -> Self {
-        let word = match &schema["type"] {
-            Value::Array(words) => words.iter().find(|word| **word != "null").unwrap_or(&Value::Null),
-            one => one,
+        let word = match schema["type"].as_array() {
+            Some(words) => words.iter().find(|word| **word != "null").unwrap_or(&Value::Null),
+            None => &schema["type"],
         };
         // A choice between words has no type of its own, and is a text.
         Self::ALL.iter().find(|(_, name, _)| *word == *name).map_or(Self::Text, |(kind, _, _)| *kind)

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::ports::Scope;
 use bus::Clock;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -58,7 +59,7 @@ pub(crate) enum Refused {
     /// Its key is none, or is revoked, or past its time.
     KeyUnknown,
     /// Its key may not do this.
-    ScopeMissing(application::ports::Scope),
+    ScopeMissing(Scope),
     /// Its caller has asked too often.
     TooOften(Duration),
 }

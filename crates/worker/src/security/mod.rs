@@ -1,6 +1,10 @@
 //! Who may do what over HTTP, and how often: keys, the ring of those in force, the limit of requests, and the gate that joins
 //! them. Knows no route and no order.
 
+use application::ports::Scope;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 mod gate;
 mod key_text;
 mod limiter;
@@ -18,13 +22,13 @@ pub enum Access {
     /// Anybody: something else, such as a signature, tells who it is.
     Anybody,
     /// Anybody if this part is configured to be public, otherwise a key of this scope.
-    Part(Part, application::ports::Scope),
+    Part(Part, Scope),
     /// A key of this scope.
-    Scope(application::ports::Scope),
+    Scope(Scope),
 }
 
 /// Parts of the service that can be public.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Part {
