@@ -116,14 +116,10 @@ impl SqliteUnit {
     }
 
     pub(super) fn unpark_all(&mut self, correlations: &[CorrelationId]) -> Result<usize> {
-        let any = "select exists (select 1 from delayed_messages where waiting = 'parked')";
-        if !self.connection().prepare_cached(any)?.query_row([], |row| row.get::<_, bool>(0))? {
+        if correlations.is_empty() || !is_anything_parked(self.connection())? {
             return Ok(0);
         }
-        let mut parked = Vec::new();
-        for correlation in correlations {
-            parked.extend(parked_of(self.connection(), *correlation)?);
-        }
+        let parked = parked_of(self.connection(), correlations)?;
         self.send_again(parked)
     }
 
@@ -182,9 +178,19 @@ fn remove_delivered(connection: &Connection, settlements: &[Settlement]) -> std:
     Ok(())
 }
 
-fn parked_of(connection: &Connection, correlation: CorrelationId) -> Result<Vec<Moved>> {
+fn is_anything_parked(connection: &Connection) -> Result<bool> {
+    let sql = "select exists (select 1 from delayed_messages where waiting = 'parked')";
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
+}
+
+/// One question about all of them: SQLite plans this one anew whenever it is asked, which is dearer than what it finds.
+fn parked_of(connection: &Connection, correlations: &[CorrelationId]) -> Result<Vec<Moved>> {
+    let mut ids: Vec<String> = correlations.iter().map(|id| format!("\"{}\"", id.0.simple())).collect();
+    ids.sort_unstable();
+    ids.dedup();
     let sql = format!(
-        "select position, {MESSAGE} from delayed_messages where correlation_id = ? and waiting = 'parked' order by position"
+        "select position, {MESSAGE} from json_each(?) cross join delayed_messages
+         on correlation_id = unhex(value) and waiting = 'parked' order by position"
     );
-    connection.prepare_cached(&sql)?.query_map([correlation.0], Moved::read)?.collect()
+    connection.prepare_cached(&sql)?.query_map([format!("[{}]", ids.join(","))], Moved::read)?.collect()
 }

@@ -1,16 +1,19 @@
 //! The unit of work on SQLite: a savepoint of the writer's transaction, statements executed where they are called. Dropped,
 //! it is undone; committed, it is durable together with the units around it, and only then are its messages handed over.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
+use domain::OrderId;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::fault::fault;
 use super::memory::{Memories, View};
+use super::sagas::Unsaved;
 use super::store::Shared;
 use super::turns::Turn;
 use super::writer::Member;
@@ -25,6 +28,8 @@ pub struct SqliteUnit {
     pub(super) shared: Arc<Shared>,
     /// What leaves with the commit.
     pub(super) outgoing: Vec<(Arc<str>, Arc<Envelope>)>,
+    /// Sagas that are stored when the unit ends.
+    pub(super) unsaved_sagas: BTreeMap<OrderId, Unsaved>,
     /// What this unit changes of the counts.
     pub(super) tally: Tally,
     /// What this unit has read and written.
@@ -48,6 +53,7 @@ impl SqliteUnit {
         Ok(Self {
             shared,
             outgoing: Vec::new(),
+            unsaved_sagas: BTreeMap::new(),
             tally: Tally::default(),
             view: View::default(),
             turn,
@@ -75,6 +81,7 @@ impl SqliteUnit {
 
     /// Ends the unit and its turn; what comes back tells when it is durable.
     fn leave(mut self) -> std::result::Result<Told, Fault> {
+        self.save_sagas()?;
         let fresh = self.send_out().map_err(fault("outbox.publish"))?;
         let (durable, told) = oneshot::channel();
         let member = Member { shared: Arc::clone(&self.shared), fresh, durable };
