@@ -32,6 +32,11 @@ impl Config {
     /// # Errors
     /// All mistakes at once: an unreadable or malformed file, unknown keys, values out of range, risks not taken.
     pub fn load(overrides: &Overrides) -> Result<Loaded, Mistakes> {
+        Self::judged(overrides)
+            .map_err(|mistakes| Mistakes(mistakes.iter().map(|mistake| one_line(mistake)).collect()))
+    }
+
+    fn judged(overrides: &Overrides) -> Result<Loaded, Vec<String>> {
         let schema = Schema::of_config();
         let mut mistakes = Vec::new();
         let mut said = settings(overrides, schema, &mut mistakes);
@@ -46,16 +51,21 @@ impl Config {
         let config = match Self::deserialize(Value::Table(said.into_table())) {
             Ok(config) => config,
             Err(error) => {
-                mistakes.push(error.to_string().replace('\n', " "));
-                return Err(Mistakes(mistakes));
+                mistakes.push(error.to_string());
+                return Err(mistakes);
             }
         };
         mistakes.extend(config.mistakes());
         let (refused, risks): (Vec<Risk>, Vec<Risk>) =
             config.risks().into_iter().partition(|risk| risk.weight == Weight::Refused);
         mistakes.extend(refused.into_iter().map(|risk| risk.text));
-        if mistakes.is_empty() { Ok(Loaded { config, risks }) } else { Err(Mistakes(mistakes)) }
+        if mistakes.is_empty() { Ok(Loaded { config, risks }) } else { Err(mistakes) }
     }
+}
+
+/// Whatever somebody has written into a name or a value, a mistake is told in one line.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// Profile, file, environment and flags, in this order. A file that cannot be read is a mistake, and is left out.
