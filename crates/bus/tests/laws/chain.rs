@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use orderwright_bus as bus;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use bus::harness::{Harness, MemoryUnit};
-use bus::{Chain, Clock, Consumer, EndpointPolicy, Envelope, Fault, Message, MessageId, Unit, Work};
+use bus::{
+    Chain, Clock, Consumer, CorrelationId, EndpointPolicy, Envelope, Fault, Message, MessageId, Unit, Work,
+};
 
 use crate::ledger::{Add, Bookkeeper, Conduct, Ledger, add, harness, on_virtual_time, with_conduct};
 
@@ -94,8 +98,10 @@ async fn remains(sheets: &[Vec<Add>], way: Way) -> (Ledger, BTreeMap<MessageId, 
     let mut harness = harness();
     clerk(&mut harness, way, Bookkeeper::without_effects());
     harness.consume(Bookkeeper::without_effects());
-    for adds in sheets {
-        harness.send(Sheet { adds: adds.clone() }).await;
+    for (number, adds) in (1..).zip(sheets) {
+        let id = Uuid::from_u128(number);
+        let sheet = Sheet { adds: adds.clone() };
+        harness.send_envelope(sheet.first(MessageId(id), CorrelationId(id), Timestamp::UNIX_EPOCH)).await;
     }
     harness.advance(EVERYTHING).await;
     let dead = harness.dead_letters().into_iter();

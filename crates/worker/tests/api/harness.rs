@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use application::commands::{Command, CommandPipeline, CreateOrderHandler};
 use application::messages::correlation;
-use application::pipeline::{Context, PipelineSettings, topology};
+use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{ReservationOutcome, StockDemand, UnitOfWork};
 use application::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 use async_trait::async_trait;
@@ -133,7 +133,8 @@ impl Service {
         let context = Arc::new(Context {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids,
-            settings: PipelineSettings::default(),
+            // One step at a time, so that each can be looked at.
+            settings: PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() },
         });
         let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context));
         let handler = CreateOrderHandler::new(Arc::new(store.clone()), context);
