@@ -1,7 +1,8 @@
-//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `bench`.
+//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `schemathesis`, `bench`.
 //! It starts programs and reads files; it must never know how orders are processed.
 
 mod cargo;
+mod schemathesis;
 mod steps;
 mod tally;
 mod tidy;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use crate::schemathesis::Schemathesis;
 use crate::steps::{Chaos, Ran, Simulation, Step};
 
 /// Checks, simulations and measurements of the Orderwright workspace.
@@ -35,6 +37,8 @@ enum Task {
     Simulate(Simulation),
     /// The real program under load, killed and restarted; with `--postgres` several workers and their server.
     Chaos(Chaos),
+    /// A running service against its own OpenAPI document; installs Schemathesis the first time.
+    Schemathesis(Schemathesis),
     /// Measures the release build: everything after `bench` goes to `orderwright bench`.
     Bench(BenchArgs),
 }
@@ -71,6 +75,7 @@ fn run(task: Task) -> Result<Ran> {
         Task::Tidy => vec![Step::Tidy],
         Task::Simulate(simulation) => vec![Step::Simulation(simulation)],
         Task::Chaos(chaos) => vec![Step::Chaos(chaos)],
+        Task::Schemathesis(asked) => vec![Step::Schemathesis(asked)],
         Task::Bench(bench) => vec![Step::Bench(bench.args)],
     };
     steps::run_all(&root, &steps)

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::cargo::{self, Profile, cargo};
+use crate::schemathesis::{self, Schemathesis};
 use crate::tidy;
 
 /// Steps that find most mistakes soonest.
@@ -39,6 +40,7 @@ pub(crate) enum Step {
     Servers,
     Simulation(Simulation),
     Chaos(Chaos),
+    Schemathesis(Schemathesis),
     Bench(Vec<String>),
     Tests,
 }
@@ -116,6 +118,7 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         Step::Servers => servers(root),
         Step::Simulation(simulation) => simulate(root, simulation),
         Step::Chaos(chaos) => shake(root, chaos),
+        Step::Schemathesis(asked) => schemathesis::run(root, asked),
         Step::Bench(args) => bench(root, args),
         Step::Tests => cargo::test(root).map(|(ran, _)| ran),
     }
@@ -185,6 +188,7 @@ impl Step {
             Step::Simulation(_) => "simulation",
             Step::Chaos(Chaos { postgres: false, .. }) => "chaos",
             Step::Chaos(Chaos { postgres: true, .. }) => "chaos on PostgreSQL",
+            Step::Schemathesis(_) => "schemathesis",
             Step::Bench(_) => "bench",
             Step::Tests => "tests",
         }

@@ -7,6 +7,8 @@ use domain::{Currency, Money, OrderId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::ports::Notification;
+
 /// Kind of the message that a saga's timer becomes; its body is [`bus::TimerFired`].
 pub const ORDER_TIMEOUT_EVENT: &str = "OrderTimeoutEvent";
 
@@ -196,6 +198,16 @@ message!(
     OrderCancelledEvent {
         /// Why, as a code.
         reason: String,
+    }
+);
+
+message!(
+    /// Have somebody told by way of one channel.
+    NotificationDispatchRequested {
+        /// By what way, as [`crate::ports::Channel`] writes it.
+        channel: String,
+        /// What to tell.
+        notification: Notification,
     }
 );
 

@@ -10,11 +10,11 @@ use bus::{
 };
 
 use crate::consumers::{
-    InventoryReservationConsumer, OrderCreatedConsumer, OrderTimeoutConsumer, PaymentConsumer,
-    PaymentProcessedConsumer, PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer,
-    ShippingCompletedConsumer, ShippingConsumer,
+    InventoryReservationConsumer, NotificationConsumer, NotificationDispatchConsumer, OrderCreatedConsumer,
+    OrderTimeoutConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
+    ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingCompletedConsumer, ShippingConsumer,
 };
-use crate::ports::{AnyUnit, PaymentGateway, ShippingProvider};
+use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
 /// What can be set about the pipeline.
@@ -79,8 +79,45 @@ pub struct Parts {
     pub gateway: Arc<dyn PaymentGateway>,
     /// Shipments.
     pub shipping: Arc<dyn ShippingProvider>,
+    /// Whom to tell, if anybody.
+    pub notifications: Option<Notifications>,
     /// Time, ids, settings.
     pub context: Arc<Context>,
+}
+
+/// Whom to tell what becomes of orders.
+#[derive(Clone)]
+pub struct Notifications {
+    /// By what ways.
+    pub channels: Arc<[Channel]>,
+    /// Who tells.
+    pub service: Arc<dyn NotificationService>,
+}
+
+/// Whether anybody is told what becomes of orders. If not, no queue wants the news and none of it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// Nobody is.
+    Nobody,
+    /// Somebody is.
+    Somebody,
+}
+
+/// Which queue wants which kinds, those of notifications included.
+#[must_use]
+pub fn topology_telling(telling: Telling) -> Topology {
+    match telling {
+        Telling::Nobody => topology(),
+        Telling::Somebody => topology()
+            .subscribe(
+                NotificationConsumer::QUEUE,
+                <NotificationConsumer as Consumer<AnyUnit>>::Message::KINDS,
+            )
+            .subscribe(
+                NotificationDispatchConsumer::QUEUE,
+                <NotificationDispatchConsumer as Consumer<AnyUnit>>::Message::KINDS,
+            ),
+    }
 }
 
 /// Which queue wants which kinds.
@@ -151,6 +188,12 @@ impl Parts {
             PaymentRefundConsumer::new(gateway(), context()),
         );
         self.endpoint(supervisor, OrderTimeoutConsumer::QUEUE, OrderTimeoutConsumer::new(context()));
+        if let Some(Notifications { channels, service }) = self.notifications.clone() {
+            let telling = NotificationConsumer::new(channels, context());
+            self.endpoint(supervisor, NotificationConsumer::QUEUE, telling);
+            let dispatching = NotificationDispatchConsumer::new(service, context());
+            self.endpoint(supervisor, NotificationDispatchConsumer::QUEUE, dispatching);
+        }
         let timers = Arc::new(TimerService::new(Arc::clone(&self.store), Arc::clone(&self.context.clock)));
         supervisor.run("order-timeout-service", move |stop| {
             let timers = Arc::clone(&timers);

@@ -148,6 +148,7 @@ mod floor {
         let mut supervisor = Supervisor::new(stop.clone());
         let provider = Arc::new(Agreeable { booked });
         let parts = Parts {
+            notifications: None,
             store: Arc::new(store.clone()),
             transport: Arc::new(store.clone()),
             gateway: Arc::<Agreeable>::clone(&provider),

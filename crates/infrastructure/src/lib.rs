@@ -1,5 +1,6 @@
 //! The adapters: how the world that the use cases ask for is reached. Holds no rule of the business.
 
+pub mod notifications;
 pub mod postgres;
 pub mod providers;
 pub mod rabbitmq;

@@ -108,6 +108,7 @@ fn start(address: &str) -> Worker {
     let (booked, arriving) = mpsc::unbounded_channel();
     let provider = Arc::new(Agreeable { charged: Mutex::default(), booked });
     let parts = Parts {
+        notifications: None,
         store: Arc::new(store.clone()),
         transport: Arc::new(transport),
         gateway: Arc::<Agreeable>::clone(&provider),

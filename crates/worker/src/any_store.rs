@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use application::pipeline::topology;
-use application::ports::{AnyUnit, Readers, VitalSigns};
+use application::pipeline::topology_telling;
+use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers, VitalSigns};
 use async_trait::async_trait;
 use bus::{Clock, DeadLetters, Fault, RandomIds, Store, SystemClock, Transport};
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
@@ -13,6 +13,7 @@ use infrastructure::sqlite::{Exclusive, Retention, Routing, SqliteOptions, Sqlit
 use jiff::Timestamp;
 
 use crate::config::{Config, Place};
+use crate::notifying;
 
 /// What a process wants of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,10 @@ pub struct AnyStore {
     pub vitals: Arc<dyn VitalSigns>,
     /// What was set aside.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// Keys that let callers in.
+    pub keys: Arc<dyn ApiKeys>,
+    /// Receivers of webhooks that want no more.
+    pub endpoints: Arc<dyn ClosedEndpoints>,
     /// Keeps it in order.
     pub upkeep: Arc<dyn Upkeep>,
 }
@@ -77,19 +82,20 @@ impl AnyStore {
     /// # Errors
     /// One line that says what is wrong with the place, the file or the server, and what to do.
     pub async fn open(config: &Config, purpose: Purpose) -> Result<Self> {
+        let topology = topology_telling(notifying::telling(config));
         match config.database.place().context("the configuration was checked and names a database")? {
             Place::File(path) => {
                 let exclusive = match purpose {
                     Purpose::Serve => Exclusive::Yes,
                     Purpose::Visit => Exclusive::No,
                 };
-                let options = SqliteOptions { exclusive, ..SqliteOptions::new(topology(), Routing::Store) };
+                let options = SqliteOptions { exclusive, ..SqliteOptions::new(topology, Routing::Store) };
                 Ok(Self::over(SqliteStore::open(&path, options)?))
             }
             Place::Postgres(address) => {
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
                 let ids = RandomIds::from_system();
-                let options = PostgresOptions::new(topology(), Routing::Store, clock, &ids);
+                let options = PostgresOptions::new(topology, Routing::Store, clock, &ids);
                 let presence = match purpose {
                     Purpose::Serve => Presence::Worker,
                     Purpose::Visit => Presence::Visitor,
@@ -103,7 +109,14 @@ impl AnyStore {
     /// The same store behind every port.
     pub fn over<S>(store: S) -> Self
     where
-        S: Store<AnyUnit> + Transport + Readers + VitalSigns + DeadLetters + Upkeep,
+        S: Store<AnyUnit>
+            + Transport
+            + Readers
+            + VitalSigns
+            + DeadLetters
+            + ApiKeys
+            + ClosedEndpoints
+            + Upkeep,
     {
         let store = Arc::new(store);
         Self {
@@ -112,6 +125,8 @@ impl AnyStore {
             readers: Arc::<S>::clone(&store),
             vitals: Arc::<S>::clone(&store),
             dead_letters: Arc::<S>::clone(&store),
+            keys: Arc::<S>::clone(&store),
+            endpoints: Arc::<S>::clone(&store),
             upkeep: store,
         }
     }

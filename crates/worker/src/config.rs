@@ -1,37 +1,64 @@
 //! Configuration: built-in defaults, then a file, then the environment, then flags; checked as a whole, every mistake
 //! named at once. Secrets never appear in what is shown.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use application::pipeline::PipelineSettings;
 use application::saga::StageLimits;
 use bus::RetryPolicy;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod database;
+mod environment;
+mod file;
+mod layer;
+mod loading;
+mod notifications;
+mod profile;
+mod risks;
+mod schema;
+mod secret;
+mod security;
 mod server;
+mod spelling;
 mod telemetry;
 
 pub use database::{DatabaseAddress, Place};
+pub use loading::{Loaded, Mistakes};
+pub use notifications::{Allowance, Notifications, Way};
+pub use profile::Profile;
+pub use risks::{Risk, Weight};
+pub use schema::{SCHEMA_FILE, document};
+pub use secret::Secret;
+pub use security::Security;
 pub use server::Postgres;
 pub use telemetry::{LogFormat, OrderEvents, Telemetry};
 
 /// The file as it ships: every key, with its default and its meaning.
 pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
 
+/// The secret that the sandbox signs with unless it is told another.
+pub const SANDBOX_SECRET: &str = "sandbox-secret";
+
 /// Everything that can be set.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// What the service runs for; decides some defaults, and whether risks are told or refused.
+    pub profile: Profile,
     /// Address that the API listens on.
     pub listen: String,
     /// Where the data lies: a path, `sqlite:PATH`, or `postgres://user:password@host:port/database`.
     pub database: DatabaseAddress,
     /// How the PostgreSQL server is used, if it lies on one.
     pub postgres: Postgres,
+    /// Who may reach the service, and how.
+    pub security: Security,
+    /// Whom to tell what becomes of orders, and how.
+    pub notifications: Notifications,
     /// The payment gateway and the shipping provider.
     pub providers: Providers,
     /// How long stages may take.
@@ -45,7 +72,7 @@ pub struct Config {
 }
 
 /// The outside.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Providers {
     /// Base address of the payment gateway.
@@ -54,6 +81,10 @@ pub struct Providers {
     pub shipping_url: String,
     /// Secret that signs their webhooks.
     pub webhook_secret: Secret,
+    /// The secret before it, accepted as well while they change; empty for none.
+    pub webhook_secret_previous: Secret,
+    /// How far the time of a webhook may be from ours, in seconds; one that is farther off may be an old one sent again.
+    pub webhook_tolerance_s: u64,
     /// Time limit of one call, in milliseconds.
     pub call_limit_ms: u64,
     /// Calls under way at once, per kind.
@@ -61,7 +92,7 @@ pub struct Providers {
 }
 
 /// How long stages may take, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// From acceptance to hand-over.
@@ -77,7 +108,7 @@ pub struct Limits {
 }
 
 /// How the pipeline works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pipeline {
     /// Messages in one transaction.
@@ -95,7 +126,7 @@ pub struct Pipeline {
 }
 
 /// What is kept, and for how long, in hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// Answers under an idempotency key.
@@ -104,42 +135,15 @@ pub struct Retention {
     pub inbox_hours: u64,
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself, for whoever must use it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("******")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("******")
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
+            profile: Profile::default(),
             listen: "127.0.0.1:8080".to_owned(),
             database: "data/orderwright.db".into(),
             postgres: Postgres::default(),
+            security: Security::default(),
+            notifications: Notifications::default(),
             providers: Providers::default(),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
@@ -154,7 +158,9 @@ impl Default for Providers {
         Self {
             payment_url: "http://127.0.0.1:8090".to_owned(),
             shipping_url: "http://127.0.0.1:8090".to_owned(),
-            webhook_secret: Secret("sandbox-secret".to_owned()),
+            webhook_secret: Secret::from(SANDBOX_SECRET.to_owned()),
+            webhook_secret_previous: Secret::default(),
+            webhook_tolerance_s: 300,
             call_limit_ms: 5_000,
             calls_at_once_max: bus::limits::PERFORM_MAX,
         }
@@ -201,6 +207,10 @@ fn millis(duration: Duration) -> u64 {
 /// What flags and environment say, over file and defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
+    /// `--profile` / `ORDERWRIGHT_PROFILE`.
+    pub profile: Option<Profile>,
+    /// Every variable of the environment whose name begins with `ORDERWRIGHT__`.
+    pub environment: Vec<(String, String)>,
     /// `--config` / `ORDERWRIGHT_CONFIG`.
     pub file: Option<PathBuf>,
     /// `--listen` / `ORDERWRIGHT_LISTEN`.
@@ -215,37 +225,7 @@ pub struct Overrides {
     pub webhook_secret: Option<String>,
 }
 
-/// Everything that is wrong with a configuration.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("; "))]
-pub struct Mistakes(pub Vec<String>);
-
 impl Config {
-    /// Reads and checks the whole.
-    ///
-    /// # Errors
-    /// All mistakes at once: an unreadable or malformed file, unknown keys, values out of range.
-    pub fn load(overrides: &Overrides) -> Result<Self, Mistakes> {
-        let mut config = match &overrides.file {
-            Some(path) => Self::read(path)?,
-            None => Self::default(),
-        };
-        overrides.apply(&mut config);
-        let mistakes = config.mistakes();
-        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
-    }
-
-    fn read(path: &Path) -> Result<Self, Mistakes> {
-        let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Mistakes(vec![format!("cannot read the configuration file {name}: {error}")]))?;
-        toml::from_str(&text).map_err(|error| {
-            let place =
-                error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            Mistakes(vec![format!("{name}:{place}: {}", error.message().replace('\n', " "))])
-        })
-    }
-
     /// Values that cannot work, each with what would.
     fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
@@ -290,12 +270,15 @@ impl Config {
             ),
         );
         mistakes.extend(self.telemetry.mistakes());
+        mistakes.extend(self.security.mistakes());
+        mistakes.extend(self.notifications.mistakes());
         mistakes
     }
 
-    fn numbers(&self) -> [(&'static str, u64, u64); 10] {
+    fn numbers(&self) -> [(&'static str, u64, u64); 11] {
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         [
+            ("providers.webhook_tolerance_s", self.providers.webhook_tolerance_s, 10),
             ("providers.call_limit_ms", self.providers.call_limit_ms, 10),
             ("providers.calls_at_once_max", size(self.providers.calls_at_once_max), 1),
             ("limits.order_ms", self.limits.order_ms, 100),
@@ -340,67 +323,26 @@ impl Config {
 }
 
 impl Overrides {
-    fn apply(&self, config: &mut Config) {
-        let set = |target: &mut String, value: &Option<String>| {
-            if let Some(value) = value {
-                target.clone_from(value);
-            }
-        };
-        set(&mut config.listen, &self.listen);
-        set(&mut config.providers.payment_url, &self.payment_url);
-        set(&mut config.providers.shipping_url, &self.shipping_url);
-        if let Some(address) = &self.database {
-            config.database = address.clone().into();
-        }
-        if let Some(secret) = &self.webhook_secret {
-            config.providers.webhook_secret = Secret(secret.clone());
-        }
+    /// The variables of this process that are settings: `ORDERWRIGHT__SECTION__KEY`.
+    #[must_use]
+    pub fn of_this_process() -> Vec<(String, String)> {
+        environment::of_this_process()
+    }
+
+    /// Key, value and where it was said.
+    fn flags(&self) -> Vec<(&'static str, String, &'static str)> {
+        [
+            ("listen", &self.listen, "--listen"),
+            ("database", &self.database, "--database"),
+            ("providers.payment_url", &self.payment_url, "--payment-url"),
+            ("providers.shipping_url", &self.shipping_url, "--shipping-url"),
+            ("providers.webhook_secret", &self.webhook_secret, "--webhook-secret"),
+        ]
+        .into_iter()
+        .filter_map(|(key, value, flag)| Some((key, value.clone()?, flag)))
+        .collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_as_it_ships_says_exactly_the_defaults() {
-        let shipped: Config = toml::from_str(DEFAULT_FILE).expect("the shipped file is well-formed");
-        assert_eq!(shipped, Config::default());
-    }
-
-    #[test]
-    fn every_mistake_is_named_at_once() {
-        let mut config =
-            Config { listen: "nowhere".to_owned(), database: "oracle://x".into(), ..Config::default() };
-        config.pipeline.batch_max = 0;
-        config.limits.order_ms = 1_000;
-        let mistakes = config.mistakes().join("\n");
-        for named in [
-            "listen = 'nowhere'",
-            "database = 'oracle://x'",
-            "pipeline.batch_max = 0",
-            "limits.order_ms = 1000",
-        ] {
-            assert!(mistakes.contains(named), "{named} is missing in:\n{mistakes}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_line() {
-        let folder = std::env::temp_dir().join(format!("orderwright-config-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder for the test");
-        let path = folder.join("bad.toml");
-        std::fs::write(&path, "listen = \"127.0.0.1:1\"\n\n[limits]\norder_mss = 5\n")
-            .expect("a file for the test");
-        let mistakes = Config::read(&path).expect_err("order_mss is unknown").to_string();
-        std::fs::remove_dir_all(&folder).expect("the folder is ours");
-        assert!(mistakes.contains("bad.toml:4") && mistakes.contains("order_mss"), "{mistakes}");
-    }
-
-    #[test]
-    fn a_secret_is_never_shown() {
-        let config = Config::default();
-        assert!(!format!("{config:?}").contains("sandbox-secret"));
-        assert!(!toml::to_string(&config).is_ok_and(|text| text.contains("sandbox-secret")));
-    }
-}
+mod tests;

@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
-use infrastructure::providers::webhooks::Verifier;
 use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,7 +16,9 @@ use tokio::task::JoinHandle;
 use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::config::Config;
+use crate::entrance;
 use crate::http::{self, Api, InFlightKeys, MetricsPlace, StoreReadiness, Watch, Webhooks};
+use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
 use crate::otlp::{Exporter, Tracer};
 
@@ -63,15 +64,18 @@ impl Service {
         let store = observation.over_store(store, &config.telemetry);
         let stop = Stop::new();
         let mut supervisor = Supervisor::new(stop.clone());
-        observation.over_providers(parts(providers, &store, &context)).start(&mut supervisor);
+        let parts = parts(config, providers, &store, &context)?;
+        observation.over_providers(parts).start(&mut supervisor);
         if let Some(exporter) = exporter {
             supervisor.run(Exporter::NAME, move |stop| Arc::clone(&exporter).run(stop));
         }
         background::start(&mut supervisor, &store, &context, config, &observation);
-        let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
         let addr = listener.local_addr()?;
+        let gate = entrance::gate(config, addr, &store, &context, &mut supervisor).await?;
+        let door = entrance::door(config, addr)?;
+        let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
         let metrics_addr = serve_metrics(config, api.watch.clone(), &stop).await?;
-        let http = tokio::spawn(http::serve(listener, http::router(api), stop.clone()));
+        let http = tokio::spawn(http::serve_behind(door, listener, http::router(api, gate), stop.clone()));
         Ok(Self {
             addr,
             metrics_addr,
@@ -148,14 +152,15 @@ fn providers(config: &Config, context: &Arc<Context>) -> Result<Providers> {
     Ok(Providers { gateway: Arc::new(gateway), shipping: Arc::new(shipping) })
 }
 
-fn parts(providers: Providers, store: &AnyStore, context: &Arc<Context>) -> Parts {
-    Parts {
+fn parts(config: &Config, providers: Providers, store: &AnyStore, context: &Arc<Context>) -> Result<Parts> {
+    Ok(Parts {
+        notifications: notifying::notifications(config, store, context)?,
         store: Arc::clone(&store.units),
         transport: Arc::clone(&store.transport),
         gateway: providers.gateway,
         shipping: providers.shipping,
         context: Arc::clone(context),
-    }
+    })
 }
 
 fn api(
@@ -169,8 +174,8 @@ fn api(
     let (create, accepting) = Coalescer::stopping_with(Arc::new(handler), supervisor.stop());
     supervisor.run_once("order-acceptance", accepting);
     let commands = CommandPipeline::new(Arc::clone(&store.units), Arc::clone(context));
-    let verifier = || Verifier::new(config.providers.webhook_secret.expose());
-    let (webhooks, listening) = Webhooks::new(verifier()?, verifier()?, &commands, &supervisor.stop());
+    let verifier = entrance::verifier(config)?;
+    let (webhooks, listening) = Webhooks::new(verifier.clone(), verifier, &commands, &supervisor.stop());
     supervisor.run_once("webhooks", listening);
     let readers = Arc::clone(&store.readers);
     Ok(Api {

@@ -2,6 +2,8 @@
 
 mod early;
 mod inventory_reservation;
+mod notification;
+mod notification_dispatch;
 mod order_created;
 mod order_timeout;
 mod payment;
@@ -14,6 +16,8 @@ mod shipping_completed;
 mod undo;
 
 pub use inventory_reservation::InventoryReservationConsumer;
+pub use notification::{CustomerNews, NotificationConsumer};
+pub use notification_dispatch::NotificationDispatchConsumer;
 pub use order_created::OrderCreatedConsumer;
 pub use order_timeout::OrderTimeoutConsumer;
 pub use payment::{PaymentAnswer, PaymentConsumer};

@@ -1,5 +1,7 @@
 //! What the use cases need of the world, as contracts. Adapters live elsewhere and know the use cases only through these.
 
+mod api_keys;
+mod notification_service;
 mod payment_gateway;
 mod readers;
 mod repositories;
@@ -7,6 +9,10 @@ mod shipping_provider;
 mod unit_of_work;
 mod vitals;
 
+pub use api_keys::{ApiKey, ApiKeys, Scope, Scopes};
+pub use notification_service::{
+    Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
+};
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
 pub use readers::{
     BrokenInvariantView, HistoryView, InventoryView, LineView, LowOnly, MovementView, OrderFilter, OrderView,

@@ -6,11 +6,12 @@ use std::time::Duration;
 use bus::{Clock, IdSource, Topology};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 use uuid::Uuid;
 
 use super::Routing;
+use super::server::Server;
 
 /// The oldest release that has everything asked for here.
 const VERSION_MIN: i32 = 15;
@@ -162,29 +163,22 @@ pub(super) enum Use {
 }
 
 /// What the address and the options say.
-pub(super) fn config(address: &str, options: &PostgresOptions) -> Result<Config, ConnectError> {
+pub(super) fn server(address: &str, options: &PostgresOptions) -> Result<Server, ConnectError> {
     let bad = |why: String| ConnectError::Address { why };
     if !["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme)) {
         return Err(bad("it does not begin with postgres://".to_owned()));
     }
-    let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| {
-        bad(std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string))
-    })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(bad(
-            "sslmode=require is not supported; reach the server over a private network".to_owned()
-        ));
-    }
-    config.ssl_mode(SslMode::Disable);
+    let mut server = Server::at(address).map_err(bad)?;
+    let config = &mut server.config;
     config.application_name("orderwright");
     config.connect_timeout(options.connect_limit);
     config.keepalives_idle(Duration::from_secs(10));
     let statement = options.statement_limit;
-    set(&mut config, "statement_timeout", &statement.as_millis().to_string());
-    set(&mut config, "lock_timeout", &options.lock_limit.as_millis().to_string());
-    set(&mut config, "idle_in_transaction_session_timeout", &(statement * 3).as_millis().to_string());
-    set(&mut config, "jit", "off");
-    Ok(config)
+    set(config, "statement_timeout", &statement.as_millis().to_string());
+    set(config, "lock_timeout", &options.lock_limit.as_millis().to_string());
+    set(config, "idle_in_transaction_session_timeout", &(statement * 3).as_millis().to_string());
+    set(config, "jit", "off");
+    Ok(server)
 }
 
 fn set(config: &mut Config, name: &str, value: &str) {
@@ -195,9 +189,9 @@ fn set(config: &mut Config, name: &str, value: &str) {
 
 /// Looks whether the server is there and new enough. Should it be set to forget what it has confirmed, our connections ask
 /// it to remember.
-pub(super) async fn probe(config: &mut Config) -> Result<(), ConnectError> {
-    let unhappy = |error: tokio_postgres::Error| explain(config, &error);
-    let (client, connection) = config.connect(NoTls).await.map_err(unhappy)?;
+pub(super) async fn probe(server: &mut Server) -> Result<(), ConnectError> {
+    let unhappy = |error: tokio_postgres::Error| explain(&server.config, &error);
+    let (client, connection) = server.connect().await.map_err(unhappy)?;
     let driver = tokio::spawn(connection);
     let row = client
         .query_one(
@@ -213,14 +207,14 @@ pub(super) async fn probe(config: &mut Config) -> Result<(), ConnectError> {
         return Err(ConnectError::TooOld { found: row.get(1) });
     }
     if row.get::<_, &str>(2) == "off" {
-        set(config, "synchronous_commit", "on");
+        set(&mut server.config, "synchronous_commit", "on");
     }
     Ok(())
 }
 
 /// Connections of one kind, opened as they are needed.
-pub(super) fn pool(config: &Config, purpose: Use, options: &PostgresOptions) -> Pool {
-    let mut config = config.clone();
+pub(super) fn pool(server: &Server, purpose: Use, options: &PostgresOptions) -> Pool {
+    let Server { mut config, tls } = server.clone();
     let size = match purpose {
         Use::Units => {
             set(&mut config, "plan_cache_mode", "force_generic_plan");
@@ -235,7 +229,7 @@ pub(super) fn pool(config: &Config, purpose: Use, options: &PostgresOptions) -> 
         }
     };
     let manager =
-        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
     Pool::builder(manager)
         .max_size(size.max(1))
         .runtime(Runtime::Tokio1)

@@ -18,12 +18,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket, tls::NoTlsStream};
+use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
 use uuid::Uuid;
 
 use super::array::Array;
 use super::connect::{self, ConnectError, Presence};
 use super::fault::{Taken, fault};
+use super::server::{Server, Stream};
 use super::store::{Lists, Shared};
 use super::tally;
 
@@ -49,7 +50,7 @@ const CHANNEL: &str = "orderwright_outbox";
 /// Keeps one process's claims.
 pub(super) struct Keeper {
     shared: Weak<Shared>,
-    config: tokio_postgres::Config,
+    server: Server,
     instance: Uuid,
     lease: Duration,
     waiting: Arc<Notify>,
@@ -89,7 +90,7 @@ impl Keeper {
     pub(super) async fn start(shared: &Arc<Shared>) -> Result<JoinHandle<()>, ConnectError> {
         let keeper = Self {
             shared: Arc::downgrade(shared),
-            config: shared.config.clone(),
+            server: shared.server.clone(),
             instance: shared.instance,
             lease: shared.lease,
             waiting: Arc::clone(&shared.errands.waiting),
@@ -97,8 +98,12 @@ impl Keeper {
             due: Due::now(),
             suspects: HashSet::new(),
         };
-        let client = keeper.connect().await.map_err(|error| connect::explain(&keeper.config, &error))?;
-        keeper.beat(shared, &client).await.map_err(|fault| connect::explain_any(&keeper.config, &fault))?;
+        let client =
+            keeper.connect().await.map_err(|error| connect::explain(&keeper.server.config, &error))?;
+        keeper
+            .beat(shared, &client)
+            .await
+            .map_err(|fault| connect::explain_any(&keeper.server.config, &fault))?;
         Ok(tokio::spawn(async move { keeper.run(client).await }))
     }
 
@@ -304,7 +309,7 @@ impl Keeper {
     }
 
     async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = self.config.connect(NoTls).await?;
+        let (client, connection) = self.server.connect().await?;
         tokio::spawn(listen(connection, Weak::clone(&self.shared)));
         client.batch_execute(&format!("listen {CHANNEL}")).await?;
         Ok(client)
@@ -335,7 +340,7 @@ async fn fold(client: &Client) -> Result<(), Fault> {
 }
 
 /// Drives the connection and passes on what is said on the channel.
-async fn listen(mut connection: Connection<Socket, NoTlsStream>, shared: Weak<Shared>) {
+async fn listen(mut connection: Connection<Socket, Stream>, shared: Weak<Shared>) {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notification(word) = message
             && let Some(shared) = shared.upgrade()

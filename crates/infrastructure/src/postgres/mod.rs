@@ -2,7 +2,9 @@
 //! as whole sets, rows are locked in the order of their ids, and what a process works on is claimed in the database.
 //! Never decides anything about orders, and never reads a clock.
 
+mod api_keys;
 mod array;
+mod closed_endpoints;
 mod column;
 mod connect;
 mod dead_letters;
@@ -25,6 +27,7 @@ mod readers;
 mod relay;
 mod sagas;
 mod schema;
+mod server;
 mod shipments;
 mod store;
 mod tally;

@@ -3,10 +3,11 @@
 
 use bus::Fault;
 use refinery::Runner;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 use super::connect::{ConnectError, explain, explain_any};
 use super::fault::{Taken, fault};
+use super::server::Server;
 
 mod embedded {
     refinery::embed_migrations!("src/postgres/migrations");
@@ -16,9 +17,10 @@ mod embedded {
 const MIGRATION_LOCK: i64 = 0x6f72_6465_7277_7274;
 
 /// Brings the tables up to date and returns their version. A database of a later release is left alone.
-pub(super) async fn migrate(config: &Config) -> Result<u32, ConnectError> {
+pub(super) async fn migrate(server: &Server) -> Result<u32, ConnectError> {
+    let config = &server.config;
     let unhappy = |error: tokio_postgres::Error| explain(config, &error);
-    let (mut client, connection) = config.connect(NoTls).await.map_err(unhappy)?;
+    let (mut client, connection) = server.connect().await.map_err(unhappy)?;
     let driver = tokio::spawn(connection);
     // A wait for somebody else's migration has no limit of its own. The lock goes with the connection.
     client.batch_execute("set statement_timeout = 0; set lock_timeout = 0").await.map_err(unhappy)?;

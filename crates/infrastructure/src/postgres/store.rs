@@ -22,6 +22,7 @@ use super::outbox::NO_QUEUE;
 use super::pipeline::{Act, Ending, Opening, run};
 use super::queue::Queue;
 use super::relay::Leases;
+use super::server::Server;
 use super::{PostgresUnit, Routing, schema};
 
 /// The store on a PostgreSQL server. Clones share everything.
@@ -35,7 +36,7 @@ pub struct PostgresStore {
 pub(super) struct Shared {
     pub(super) units: Pool,
     pub(super) readers: Pool,
-    pub(super) config: tokio_postgres::Config,
+    pub(super) server: Server,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) instance: Uuid,
     pub(super) presence: Presence,
@@ -74,10 +75,10 @@ impl PostgresStore {
     /// # Errors
     /// [`ConnectError`] says in one line what is wrong and what to do.
     pub async fn connect(address: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
-        let mut config = connect::config(address, &options)?;
-        connect::probe(&mut config).await?;
-        schema::migrate(&config).await?;
-        let shared = Arc::new(Shared::new(config, options));
+        let mut server = connect::server(address, &options)?;
+        connect::probe(&mut server).await?;
+        schema::migrate(&server).await?;
+        let shared = Arc::new(Shared::new(server, options));
         let keeper = Keeper::start(&shared).await?;
         Ok(Self { shared, keeper: Arc::new(Mutex::new(Some(keeper))) })
     }
@@ -96,7 +97,7 @@ impl PostgresStore {
     /// # Errors
     /// [`ConnectError::Newer`] for a database of a newer version, [`ConnectError::Unusable`] if a step fails.
     pub async fn migrate(&self) -> Result<u32, ConnectError> {
-        schema::migrate(&self.shared.config).await
+        schema::migrate(&self.shared.server).await
     }
 
     /// The version of the tables.
@@ -160,9 +161,9 @@ impl PostgresStore {
 }
 
 impl Shared {
-    fn new(config: tokio_postgres::Config, options: PostgresOptions) -> Self {
-        let units = connect::pool(&config, connect::Use::Units, &options);
-        let readers = connect::pool(&config, connect::Use::Reads, &options);
+    fn new(server: Server, options: PostgresOptions) -> Self {
+        let units = connect::pool(&server, connect::Use::Units, &options);
+        let readers = connect::pool(&server, connect::Use::Reads, &options);
         let PostgresOptions { topology, routing, clock, instance, presence, lease, queue_memory_max, .. } =
             options;
         let mut names = topology.all_queues();
@@ -172,7 +173,7 @@ impl Shared {
         Self {
             units,
             readers,
-            config,
+            server,
             clock,
             instance,
             presence,

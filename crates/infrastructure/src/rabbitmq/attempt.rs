@@ -7,16 +7,18 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lapin::tcp::{AMQPUriTcpExt, AsyncTcpStream};
-use lapin::uri::AMQPUri;
+use lapin::tcp::{AMQPUriTcpExt, AsyncTcpStream, TLSConfig};
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties};
 use tokio::time::timeout;
 
-/// Connects within the limit, handshake included; none when time was up.
+/// Connects within the limit, handshakes included; none when time was up. An address that begins with `amqps` is believed to be
+/// the broker's only if the system, or these certificates in PEM, vouch for it.
 pub(super) async fn connect(
     address: &AMQPUri,
     properties: ConnectionProperties,
     limit: Duration,
+    more_roots: Option<Arc<str>>,
 ) -> Option<lapin::Result<Connection>> {
     let socket = Socket::default();
     let given_up = GiveUp(socket.clone());
@@ -26,12 +28,19 @@ pub(super) async fn connect(
     };
     let own = runtime.clone();
     let open = async move |address: AMQPUri, _| {
-        let opening = timeout(limit, address.connect_async(&own)).await;
+        let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..address.clone() };
+        let opening = timeout(limit, plain.connect_async(&own)).await;
         let stream = opening.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         if let AsyncTcpStream::Plain(plain) = &stream {
             socket.keep(TcpStream::from(plain.get_ref().as_fd().try_clone_to_owned()?))?;
         }
-        Ok(stream)
+        match address.scheme {
+            AMQPScheme::AMQP => Ok(stream),
+            AMQPScheme::AMQPS => {
+                let config = TLSConfig { identity: None, cert_chain: more_roots.as_deref() };
+                Ok(stream.into_tls(&address.authority.host, config).await?)
+            }
+        }
     };
     let connected = timeout(limit, Connection::connector(address.clone(), runtime, open, properties)).await;
     if matches!(connected, Ok(Ok(_))) {

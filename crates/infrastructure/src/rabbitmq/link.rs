@@ -15,12 +15,14 @@ use super::attempt;
 use super::declaration::Declaration;
 use super::limits::{ROUND_PAUSE_MAX, ROUND_PAUSE_MIN};
 use super::refusal::{self, Refusal};
+use super::settings::RabbitMqSettings;
 
 /// A connection that heals.
 pub(super) struct Link {
     addresses: Vec<AMQPUri>,
     name: String,
     connect_limit: Duration,
+    more_roots: Option<Arc<str>>,
     declaration: Arc<Declaration>,
     ids: Arc<dyn IdSource>,
     state: Mutex<State>,
@@ -60,10 +62,11 @@ impl Link {
     pub(super) fn new(
         addresses: Vec<AMQPUri>,
         name: String,
-        connect_limit: Duration,
+        settings: &RabbitMqSettings,
         declaration: Arc<Declaration>,
         ids: Arc<dyn IdSource>,
     ) -> Self {
+        let (connect_limit, more_roots) = (settings.connect_limit, settings.more_roots.clone());
         // Many processes that start together spread over the cluster.
         let next = usize::try_from(ids.below(addresses.len() as u64)).unwrap_or_default();
         let state = State {
@@ -76,7 +79,7 @@ impl Link {
             doubts_answered: 0,
         };
         let (state, failures, doubts) = (Mutex::new(state), AtomicU64::new(0), AtomicU64::new(0));
-        Self { addresses, name, connect_limit, declaration, ids, state, failures, doubts }
+        Self { addresses, name, connect_limit, more_roots, declaration, ids, state, failures, doubts }
     }
 
     /// A fresh channel; over a fresh connection if there is none that works.
@@ -170,14 +173,15 @@ impl Link {
     async fn connect(&self, address: &AMQPUri) -> Result<Connection, Failure> {
         let properties =
             ConnectionProperties::default().with_connection_name(self.name.as_bytes().to_vec().into());
-        let connection = match attempt::connect(address, properties, self.connect_limit).await {
-            Some(Ok(connection)) => connection,
-            Some(Err(error)) => return Err(Failure::of(&error)),
-            None => {
-                let text = format!("no answer within {:?}", self.connect_limit);
-                return Err(Failure { verdict: Verdict::Retry, text });
-            }
-        };
+        let connection =
+            match attempt::connect(address, properties, self.connect_limit, self.more_roots.clone()).await {
+                Some(Ok(connection)) => connection,
+                Some(Err(error)) => return Err(Failure::of(&error)),
+                None => {
+                    let text = format!("no answer within {:?}", self.connect_limit);
+                    return Err(Failure { verdict: Verdict::Retry, text });
+                }
+            };
         self.declare(&connection)
             .await
             .map_err(|fault| Failure { verdict: fault.verdict, text: fault.to_string() })?;

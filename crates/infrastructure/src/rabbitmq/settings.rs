@@ -1,9 +1,10 @@
 //! What can be set about the broker, checked as a whole before anything connects. Never shows a password.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::AMQPUri;
 use thiserror::Error;
 
 use super::limits::{ADDRESSES_MAX, HEARTBEAT_S};
@@ -33,6 +34,8 @@ pub struct RabbitMqSettings {
     pub delivery_limit: u32,
     /// Messages in one batch; twice as many are fetched ahead.
     pub batch_max: usize,
+    /// Certificates in PEM that vouch for brokers at `amqps://`, beside those of the system.
+    pub more_roots: Option<Arc<str>>,
     /// How long connecting to one address may take.
     pub connect_limit: Duration,
     /// How long the broker may take to confirm what was sent at once.
@@ -53,7 +56,9 @@ pub enum SettingsError {
         found: usize,
     },
     /// One of the addresses.
-    #[error("RabbitMQ address {number} {problem}; write it as amqp://user:password@host:5672/vhost")]
+    #[error(
+        "RabbitMQ address {number} {problem}; write it as amqp://user:password@host:5672/vhost, or amqps:// for TLS"
+    )]
     Address {
         /// Which one, counted from 1.
         number: usize,
@@ -83,6 +88,7 @@ impl RabbitMqSettings {
             queue_kind: QueueKind::default(),
             delivery_limit: 100,
             batch_max: bus::limits::BATCH_MAX,
+            more_roots: None,
             connect_limit: Duration::from_secs(5),
             confirm_limit: Duration::from_secs(8),
             connection_name: "orderwright".to_owned(),
@@ -119,9 +125,6 @@ fn uri(address: &str) -> Result<AMQPUri, &'static str> {
         return Err("has an IPv6 address; give a host name that leads there");
     }
     let mut uri: AMQPUri = address.parse().map_err(|_| "is no AMQP address")?;
-    if uri.scheme == AMQPScheme::AMQPS {
-        return Err("asks for TLS, which this build lacks; use amqp:// over a private network or a tunnel");
-    }
     if uri.vhost.is_empty() {
         return Err("has an empty virtual host; the default one is written as /%2f");
     }
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn an_address_that_would_lead_astray_is_refused_without_its_password() {
         let addresses =
-            ["amqps://u:secret@h/v", "amqp://u:secret@[::1]:5672/v", "amqp://u:secret@h/", "secret"];
+            ["amqps://u:secret@[::1]/v", "amqp://u:secret@[::1]:5672/v", "amqp://u:secret@h/", "secret"];
         for address in addresses {
             let text = problem(address);
             assert!(text.contains("address 1") && !text.contains("secret"), "{text}");

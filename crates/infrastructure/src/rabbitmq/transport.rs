@@ -60,7 +60,7 @@ impl RabbitMqTransport {
         let link = |purpose: &str| {
             let name = format!("{} ({purpose})", settings.connection_name);
             let declaration = Arc::clone(&declaration);
-            Link::new(addresses.clone(), name, settings.connect_limit, declaration, Arc::clone(ids))
+            Link::new(addresses.clone(), name, settings, declaration, Arc::clone(ids))
         };
         let publisher = Arc::new(Publisher::new(link("publishes"), settings.confirm_limit));
         let prefetch = settings.batch_max.saturating_mul(PREFETCH_BATCHES);

@@ -3,6 +3,8 @@
 //! Never decides anything about orders, and never reads a clock.
 
 mod adoption;
+mod api_keys;
+mod closed_endpoints;
 mod column;
 mod dead_letters;
 mod fault;

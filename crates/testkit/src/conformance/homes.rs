@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use application::ports::{AnyUnit, Readers};
+use application::ports::{AnyUnit, ApiKeys, Readers};
 use async_trait::async_trait;
 use bus::harness::{MemoryStore, MemoryUnit, Routing as MemoryRouting};
 use bus::{Clock, DeadLetters, Fault, OutboxStore, RandomIds, Store, Transport, VirtualClock};
@@ -32,13 +32,14 @@ impl Sweeper for PostgresStore {
 
 fn whole<S>(store: S) -> Process
 where
-    S: Store<AnyUnit> + Transport + Readers + DeadLetters + OutboxStore + Sweeper + 'static,
+    S: Store<AnyUnit> + Transport + Readers + DeadLetters + OutboxStore + ApiKeys + Sweeper + 'static,
 {
     let store = Arc::new(store);
     Process {
         bus: Bus::over::<AnyUnit, S>(&store, |unit| unit),
         units: Arc::<S>::clone(&store),
         readers: Arc::<S>::clone(&store),
+        keys: Arc::<S>::clone(&store),
         sweeper: store,
     }
 }

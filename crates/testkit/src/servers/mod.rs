@@ -6,10 +6,12 @@ mod postgres;
 mod programs;
 pub mod prometheus;
 pub mod rabbitmq;
+mod smtp;
 
 use anyhow::Result;
 
 pub use postgres::{Durability, Postgres};
+pub use smtp::Smtp;
 
 /// Which servers can be started here, a line for each. Installs what is missing where that is possible.
 ///
@@ -19,9 +21,11 @@ pub fn ready() -> Result<Vec<String>> {
     let folder = programs::postgres()?;
     let rabbitmq = programs::rabbitmq()?;
     let prometheus = programs::prometheus()?;
+    let smtp = programs::smtp()?;
     Ok(vec![
         format!("{} in {}", programs::release(&folder)?, folder.display()),
         format!("RabbitMQ at {}", rabbitmq.server.display()),
         format!("Prometheus at {}", prometheus.server.display()),
+        format!("aiosmtpd for {}", smtp.display()),
     ])
 }

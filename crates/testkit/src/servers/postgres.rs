@@ -43,8 +43,16 @@ pub struct Postgres {
     durability: Durability,
     settings: Vec<String>,
     password: Option<String>,
+    certificate: Option<Certificate>,
     server: Option<Server>,
     databases: AtomicU32,
+}
+
+/// What a server shows to prove who it is, in PEM.
+#[derive(Debug)]
+struct Certificate {
+    certificates: String,
+    key: String,
 }
 
 /// The first process and what ends it if nobody else does.
@@ -71,7 +79,7 @@ impl Postgres {
     /// # Errors
     /// As for [`Self::start`].
     pub fn start_with(durability: Durability, settings: &[&str]) -> Result<Self> {
-        Self::start_any(durability, settings, None)
+        Self::start_any(durability, settings, None, None)
     }
 
     /// The same for nobody who does not know the password.
@@ -79,10 +87,24 @@ impl Postgres {
     /// # Errors
     /// As for [`Self::start`].
     pub fn start_locked(durability: Durability, password: &str) -> Result<Self> {
-        Self::start_any(durability, &[], Some(password.to_owned()))
+        Self::start_any(durability, &[], Some(password.to_owned()), None)
     }
 
-    fn start_any(durability: Durability, settings: &[&str], password: Option<String>) -> Result<Self> {
+    /// The same with certificate and key, in PEM, for those who want to speak TLS.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_encrypted(durability: Durability, certificates: &str, key: &str) -> Result<Self> {
+        let certificate = Certificate { certificates: certificates.to_owned(), key: key.to_owned() };
+        Self::start_any(durability, &["ssl=on"], None, Some(certificate))
+    }
+
+    fn start_any(
+        durability: Durability,
+        settings: &[&str],
+        password: Option<String>,
+        certificate: Option<Certificate>,
+    ) -> Result<Self> {
         let programs = programs::postgres()?;
         let owner = if programs::is_root() { Some(programs::unprivileged()?) } else { None };
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
@@ -96,6 +118,7 @@ impl Postgres {
             durability,
             settings,
             password,
+            certificate,
             server: None,
             databases: AtomicU32::new(0),
         };
@@ -211,7 +234,18 @@ impl Postgres {
                 initdb.args(["--auth", "scram-sha-256", "--pwfile"]).arg(file)
             }
         };
-        succeed(initdb).map(drop)
+        succeed(initdb)?;
+        let Some(Certificate { certificates, key }) = &self.certificate else { return Ok(()) };
+        for (name, text) in [("server.crt", certificates), ("server.key", key)] {
+            let file = self.data().join(name);
+            fs::write(&file, text).context("writing the server's certificate")?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))
+                .context("closing the server's key")?;
+            if let Some((user, group)) = self.owner {
+                chown(&file, Some(user), Some(group)).context("giving the certificate away")?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts the server and waits for its word that it is ready; or for its end, with what it said.

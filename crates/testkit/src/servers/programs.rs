@@ -146,6 +146,32 @@ fn find_prometheus() -> Option<PrometheusPrograms> {
     Some(PrometheusPrograms { server: find("prometheus")?, tool: find("promtool")? })
 }
 
+/// The Python that has a mail server: the system's, for which packages are made, or the first on the path.
+///
+/// # Errors
+/// Says what to install if there is none and none can be installed.
+pub(super) fn smtp() -> Result<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let find = || {
+        let known = ["/usr/bin/python3", "python3"].map(PathBuf::from);
+        known.into_iter().find(|python| {
+            let mut asked = Command::new(python);
+            asked.args(["-c", "import aiosmtpd"]).stdout(Stdio::null()).stderr(Stdio::null());
+            asked.status().is_ok_and(|status| status.success())
+        })
+    };
+    if let Some(python) = find() {
+        return Ok(python);
+    }
+    if is_root() && Path::new("/usr/bin/apt-get").exists() {
+        install("python3-aiosmtpd")?;
+    }
+    find().context(
+        "there is no mail server for tests; install aiosmtpd (Debian: apt-get install python3-aiosmtpd)",
+    )
+}
+
 /// Whether this process may do everything, which the server refuses to run with.
 pub(super) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;

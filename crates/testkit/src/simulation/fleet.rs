@@ -137,6 +137,7 @@ impl Fleet {
         let risky = Arc::new(RiskyStore(risks));
         let mut supervisor = Supervisor::new(Stop::new());
         let parts = Parts {
+            notifications: None,
             store: Arc::clone(&risky) as _,
             transport: self.transport(store),
             gateway: Arc::clone(&blueprint.gateway),

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::{Format, Shared};
-use crate::config;
+use crate::config::{self, Config, Loaded, Mistakes};
 
 /// Look at the configuration.
 #[derive(Debug, Args)]
@@ -19,27 +20,52 @@ pub(super) struct ConfigFile {
 enum What {
     /// Say whether it is right, or everything that is wrong with it.
     Check,
-    /// Print what is in force: defaults, file, environment and flags together.
+    /// Print what is in force: defaults, profile, file, environment and flags together.
     Show,
     /// Print the documented file with every default, to start from.
     Default,
+    /// Print the JSON schema of the file, for editors.
+    Schema,
 }
 
 impl ConfigFile {
     pub(super) fn run(&self, shared: &Shared) -> Result<ExitCode> {
-        if matches!(self.what, What::Default) {
-            print!("{}", config::DEFAULT_FILE);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let config = shared.config(None)?;
-        match (&self.what, shared.format()) {
-            (What::Check, Format::Text) => println!("the configuration is right"),
-            (What::Check, Format::Json) => println!("{{\"valid\":true}}"),
-            (What::Show | What::Default, Format::Json) => {
-                println!("{}", serde_json::to_string_pretty(&config)?);
+        match self.what {
+            What::Check => return check(shared),
+            What::Default => print!("{}", config::DEFAULT_FILE),
+            What::Schema => println!("{}", serde_json::to_string_pretty(&config::document())?),
+            What::Show => {
+                let config = shared.config(None)?;
+                match shared.format() {
+                    Format::Json => println!("{}", serde_json::to_string_pretty(&config)?),
+                    Format::Text => print!("{}", toml::to_string(&config)?),
+                }
             }
-            (What::Show | What::Default, Format::Text) => print!("{}", toml::to_string(&config)?),
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn check(shared: &Shared) -> Result<ExitCode> {
+    let (mistakes, risks) = match Config::load(&shared.overrides(None)) {
+        Ok(Loaded { risks, .. }) => (Vec::new(), risks.into_iter().map(|risk| risk.text).collect()),
+        Err(Mistakes(mistakes)) => (mistakes, Vec::new()),
+    };
+    let risks: Vec<String> = risks;
+    match shared.format() {
+        Format::Json => {
+            let found = json!({"valid": mistakes.is_empty(), "mistakes": mistakes, "risks": risks});
+            println!("{}", serde_json::to_string_pretty(&found)?);
+        }
+        Format::Text => {
+            mistakes.iter().for_each(|mistake| println!("mistake: {mistake}"));
+            risks.iter().for_each(|risk| println!("risk: {risk}"));
+            match mistakes.len() {
+                0 => println!("the configuration is right"),
+                1 => println!("1 mistake"),
+                several => println!("{several} mistakes"),
+            }
+        }
+    }
+    Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -38,6 +38,9 @@ pub(super) struct Import {
     /// Address of a running service, such as http://127.0.0.1:8080; without one, a service is started for the import.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    /// API key for that service, if it asks for one: orders:write, stock:read and stock:write.
+    #[arg(long, env = "ORDERWRIGHT_API_KEY", value_name = "KEY", hide_env_values = true)]
+    api_key: Option<String>,
     /// Catalogue with products and their stock; other products are made from the orders.
     #[arg(long, value_name = "FILE")]
     products: Option<PathBuf>,
@@ -87,6 +90,10 @@ impl Import {
         let (done, accept_ms, processed) = match &self.server {
             Some(server) => {
                 let client = ApiClient::new(server)?;
+                let client = match &self.api_key {
+                    Some(key) => client.with_key(key)?,
+                    None => client,
+                };
                 let (done, accept_ms) = self.feed(&source, &client, shared).await?;
                 (done, accept_ms, None)
             }

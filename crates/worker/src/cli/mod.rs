@@ -5,8 +5,10 @@ mod check;
 mod commands_on_orders;
 mod config_file;
 mod demo;
+mod endpoints;
 mod health;
 mod import;
+mod keys;
 mod outputs;
 mod sandbox_provider;
 mod serve;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Loaded, Overrides, Profile};
 use crate::telemetry::{self, Verbosity};
 
 pub use outputs::Format;
@@ -35,7 +37,10 @@ struct Cli {
 /// Flags that every command understands.
 #[derive(Debug, Args)]
 pub struct Shared {
-    /// Configuration file; `config show` prints one to start from.
+    /// What the service runs for; decides some defaults, and whether risks are told or refused.
+    #[arg(long, global = true, env = "ORDERWRIGHT_PROFILE", value_enum, value_name = "PROFILE")]
+    profile: Option<Profile>,
+    /// Configuration file; `config default` prints one to start from.
     #[arg(long, global = true, env = "ORDERWRIGHT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where the data lies: a path, sqlite:PATH, or postgres://user:password@host:port/database.
@@ -81,6 +86,11 @@ enum Command {
     Bench(bench::Bench),
     /// Look at the configuration.
     Config(config_file::ConfigFile),
+    /// Make, list and revoke the keys that let callers in.
+    Keys(keys::Keys),
+    /// Receivers of webhooks that want no more of them.
+    #[command(subcommand)]
+    Endpoints(endpoints::Endpoints),
     /// Print the OpenAPI document.
     Openapi,
     /// Look at the order saga's definition.
@@ -113,6 +123,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Health(_)
         | Command::Bench(_)
         | Command::Config(_)
+        | Command::Keys(_)
+        | Command::Endpoints(_)
         | Command::Openapi
         | Command::Saga(_)
         | Command::OnOrders(_) => Verbosity::Command,
@@ -135,6 +147,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Health(health) => health.run(&shared).await,
         Command::Bench(bench) => bench.run(&shared).await,
         Command::Config(config) => config.run(&shared),
+        Command::Keys(keys) => keys.run(&shared).await,
+        Command::Endpoints(endpoints) => endpoints.run(&shared).await,
         Command::Openapi => outputs::openapi(),
         Command::Saga(saga) => Ok(saga.run()),
         Command::OnOrders(command) => command.run(&shared).await,
@@ -142,19 +156,29 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
 }
 
 impl Shared {
-    /// The configuration that these flags lead to.
+    /// The configuration that these flags lead to. What is risky about it is logged.
     ///
     /// # Errors
     /// Every mistake in it.
     pub fn config(&self, listen: Option<&str>) -> Result<Config> {
-        Ok(Config::load(&Overrides {
+        let Loaded { config, risks } = Config::load(&self.overrides(listen))?;
+        for risk in risks {
+            tracing::warn!(risk = risk.text, "the configuration is risky");
+        }
+        Ok(config)
+    }
+
+    fn overrides(&self, listen: Option<&str>) -> Overrides {
+        Overrides {
+            profile: self.profile,
+            environment: Overrides::of_this_process(),
             file: self.config.clone(),
             listen: listen.map(str::to_owned),
             database: self.database.clone(),
             payment_url: self.payment_url.clone(),
             shipping_url: self.shipping_url.clone(),
             webhook_secret: self.webhook_secret.clone(),
-        })?)
+        }
     }
 
     /// How answers are written.

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::secret::STARS;
 
 /// How the address of a server begins.
 const SERVER: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// What stands where a password stood.
-const STARS: &str = "******";
-
 /// Where the data lies, as it was written.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(inline, extend("x-secret" = true))]
 pub struct DatabaseAddress(String);
 
 /// Where the data lies, as it is meant.

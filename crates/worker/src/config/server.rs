@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use infrastructure::postgres::PostgresOptions;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Connections and time limits towards a PostgreSQL server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Postgres {
     /// Connections for units of work.

@@ -3,28 +3,38 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::ALLOW;
 use http::{Method, StatusCode, Uri};
 
+use tokio::time::Instant;
+
+use super::access::access;
 use super::problem::{Code, Problem};
+use crate::security::{Gate, Peer, Refused};
 
 /// Puts the edge around a router.
-pub(super) fn around(router: Router) -> Router {
-    router.fallback(no_route).layer(from_fn(finish))
+pub(super) fn around(router: Router, gate: Arc<Gate>) -> Router {
+    router.fallback(no_route).layer(from_fn_with_state(gate, finish))
 }
 
 async fn no_route(method: Method, uri: Uri) -> Problem {
     Problem::new(Code::RouteNotFound, format!("nothing here takes {method} {}", uri.path()))
 }
 
-async fn finish(request: Request, next: Next) -> Response {
+async fn finish(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
+    if gate.is_closed()
+        && let Err(problem) = let_in(&gate, &mut request)
+    {
+        return problem.render(uri.path());
+    }
     let mut response = AssertUnwindSafe(next.run(request))
         .catch_unwind()
         .await
@@ -36,6 +46,35 @@ async fn finish(request: Request, next: Next) -> Response {
         return wrong_method(&response).render(uri.path());
     }
     response
+}
+
+/// Has the gate look at a request; handlers find out who asks from its extensions.
+fn let_in(gate: &Gate, request: &mut Request) -> Result<(), Problem> {
+    let access = access(request.method(), request.uri().path());
+    let peer = request.extensions().get::<Peer>().copied();
+    let identity = gate.admit(access, request.headers(), peer, Instant::now()).map_err(refused)?;
+    if let Some(identity) = identity {
+        request.extensions_mut().insert(identity);
+    }
+    Ok(())
+}
+
+fn refused(refused: Refused) -> Problem {
+    match refused {
+        Refused::KeyMissing => {
+            Problem::new(Code::KeyMissing, "send a key: Authorization: Bearer KEY, or X-Api-Key: KEY")
+        }
+        Refused::KeyUnknown => {
+            Problem::new(Code::KeyUnknown, "this key is unknown, revoked or past its time")
+        }
+        Refused::ScopeMissing(scope) => {
+            Problem::new(Code::ScopeMissing, format!("this key lacks the scope {scope}"))
+        }
+        Refused::TooOften(wait) => {
+            let seconds = u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX);
+            Problem::new(Code::TooManyRequests, format!("wait {seconds} s")).retry_after_s(seconds)
+        }
+    }
 }
 
 fn wrong_method(response: &Response) -> Problem {

@@ -1,6 +1,7 @@
 //! The HTTP API: orders, stock, sagas, imports, webhooks, health, and the document that describes all of it. Reads what
 //! comes, asks the use cases, writes what they say; must never hold a rule of the business.
 
+mod access;
 mod body;
 mod csv_orders;
 mod cursor;
@@ -37,10 +38,11 @@ use bus::{Coalescer, DeadLetters};
 pub use health::{Readiness, StoreReadiness, Unready};
 pub use idempotency::InFlightKeys;
 pub use openapi::document;
-pub use server::serve;
+pub use server::{Door, Names, serve, serve_behind};
 pub use watching::{MetricsPlace, Watch};
 pub use webhooks::{TakeNewsHandler, Webhooks};
 
+use crate::security::Gate;
 use route::Route;
 
 /// Everything that the handlers use.
@@ -63,8 +65,8 @@ pub struct Api {
     pub watch: Watch,
 }
 
-/// Every route, with its documentation and its problems.
-pub fn router(api: Arc<Api>) -> Router {
+/// Every route behind the gate, with its documentation and its problems.
+pub fn router(api: Arc<Api>, gate: Arc<Gate>) -> Router {
     let mut router = Router::new();
     for Route { operation, handler } in routes() {
         if !api.watch.serves(operation.path) {
@@ -73,7 +75,7 @@ pub fn router(api: Arc<Api>) -> Router {
         router = router.route(operation.path, handler);
     }
     let registry = Arc::clone(&api.watch.registry);
-    let router = edge::around(router.with_state(api).merge(openapi::page()));
+    let router = edge::around(router.with_state(api).merge(openapi::page()), gate);
     measuring::around(router, registry)
 }
 

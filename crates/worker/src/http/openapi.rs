@@ -9,10 +9,12 @@ use serde_json::{Map, Value, json};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::Api;
+use super::access::access;
 use super::parameters::TextInPath;
 use super::problem::{Again, Code, Problem};
 use super::route::{self, Content, Operation, Parameter, ParameterPlace, Route};
 use super::shape::{Schema, Shape, need};
+use crate::security::Access;
 
 /// The OpenAPI 3.1 document.
 #[must_use]
@@ -33,9 +35,20 @@ pub fn document() -> Value {
             "license": {"name": "MIT OR Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": schemas(&operations)},
+        "components": {"schemas": schemas(&operations), "securitySchemes": {
+            BEARER: {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A key made with `orderwright keys create`; not needed on one's own machine before the first is made.",
+            },
+            HEADER: {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same key."},
+        }},
     })
 }
+
+/// Names of the two ways to show a key.
+const BEARER: &str = "bearer";
+const HEADER: &str = "header";
 
 /// The page at `/docs`, with everything that it needs.
 pub(super) fn page() -> Router {
@@ -87,6 +100,15 @@ fn described(operation: &Operation) -> Value {
         "parameters": operation.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "responses": responses(operation),
     });
+    described["security"] = match access(&operation.method, operation.path) {
+        Access::Anybody => json!([]),
+        Access::Part(..) => json!([{}, {BEARER: []}, {HEADER: []}]),
+        Access::Scope(_) => json!([{BEARER: []}, {HEADER: []}]),
+    };
+    match access(&operation.method, operation.path) {
+        Access::Anybody => {}
+        Access::Part(_, scope) | Access::Scope(scope) => described["x-scope"] = json!(scope.as_str()),
+    }
     if !operation.takes.is_empty() {
         let content: Map<String, Value> = operation.takes.iter().map(content).collect();
         described["requestBody"] = json!({"required": true, "content": content});
@@ -127,7 +149,7 @@ fn responses(operation: &Operation) -> Map<String, Value> {
         let content: Map<String, Value> = [content(gives)].into_iter().collect();
         responses.insert(status.to_string(), json!({"description": "It is done.", "content": content}));
     }
-    for code in &operation.problems {
+    for code in operation.problems.iter().chain(at_the_gate(operation)) {
         let status = code.status().as_u16().to_string();
         let problem = json!({"application/problem+json": {"schema": reference("Problem")}});
         let known = responses
@@ -141,6 +163,16 @@ fn responses(operation: &Operation) -> Map<String, Value> {
         }
     }
     responses
+}
+
+/// What the gate may answer before the operation is asked.
+fn at_the_gate(operation: &Operation) -> &'static [Code] {
+    match access(&operation.method, operation.path) {
+        Access::Anybody => &[Code::TooManyRequests],
+        Access::Part(..) | Access::Scope(_) => {
+            &[Code::KeyMissing, Code::KeyUnknown, Code::ScopeMissing, Code::TooManyRequests]
+        }
+    }
 }
 
 fn schemas(operations: &[Operation]) -> Map<String, Value> {

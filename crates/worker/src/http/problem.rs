@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use application::commands::Violation;
 use axum::response::{IntoResponse, Response};
 use bus::{Fault, Overloaded, Verdict};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -57,6 +57,9 @@ problems! {
     IdempotencyKeyMissing = "idempotency_key_missing", BAD_REQUEST, No, "An Idempotency-Key is needed";
     IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, No, "This cannot be an Idempotency-Key";
     SignatureRefused = "signature_refused", UNAUTHORIZED, No, "The signature does not fit";
+    KeyMissing = "key_missing", UNAUTHORIZED, No, "An API key is needed";
+    KeyUnknown = "key_unknown", UNAUTHORIZED, No, "This key lets nobody in";
+    ScopeMissing = "scope_missing", FORBIDDEN, No, "The key may not do this";
     RouteNotFound = "route_not_found", NOT_FOUND, No, "There is nothing at this address";
     OrderNotFound = "order_not_found", NOT_FOUND, No, "There is no such order";
     SagaNotFound = "saga_not_found", NOT_FOUND, No, "There is no such saga";
@@ -75,6 +78,7 @@ problems! {
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, No, "The request has something wrong in it";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, No, "The key belongs to another request";
     ReferenceReused = "external_reference_reused", UNPROCESSABLE_ENTITY, No, "The reference belongs to another order";
+    TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, Later, "The caller asks too often";
     Internal = "internal", INTERNAL_SERVER_ERROR, No, "Something is wrong with the service";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, Later, "Too many requests are waiting";
     Stopping = "stopping", SERVICE_UNAVAILABLE, Later, "The service is stopping";
@@ -226,6 +230,9 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = details.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(code, Code::KeyMissing | Code::KeyUnknown) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(allow) = &details.allow {
             headers.insert(ALLOW, allow.clone());

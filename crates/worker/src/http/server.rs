@@ -1,22 +1,50 @@
 //! Accepts connections and speaks HTTP/1.1 and cleartext HTTP/2 on the same port, so many at a time and no more; when told
-//! to stop, answers what it has begun and takes nothing new. Knows no routes.
+//! to stop, answers what it has begun and takes nothing new. With a certificate, over TLS. Knows no routes.
 
 use std::pin::pin;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use bus::Stop;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::security::Peer;
 
 use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, DRAIN_MAX, HEAD_TIME_MAX, STREAMS_PER_CONNECTION_MAX};
 
-/// Serves until it is stopped; returns once every answer under way was given, or has taken too long.
+/// What stands between a connection and the routes.
+#[derive(Clone, Default)]
+pub struct Door {
+    /// Speaks TLS; without it everything is sent in the clear.
+    pub tls: Option<TlsAcceptor>,
+    /// Whether requests are told where they come from.
+    pub names: Names,
+}
+
+/// Whether requests are told where they come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// It makes no difference, and costs nothing.
+    #[default]
+    Untold,
+    /// They are.
+    Told,
+}
+
+/// Serves in the clear until it is stopped; returns once every answer under way was given, or has taken too long.
 pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
+    serve_behind(Door::default(), listener, router, stop).await;
+}
+
+/// Serves behind this door until it is stopped; returns once every answer under way was given, or has taken too long.
+pub async fn serve_behind(door: Door, listener: TcpListener, router: Router, stop: Stop) {
     let mut connections = JoinSet::new();
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let http = http();
@@ -27,7 +55,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
             Some(_) = connections.join_next() => {}
             accepted = next(&listener, &seats) => match accepted {
                 Ok((stream, seat)) => {
-                    connections.spawn(connection(http.clone(), stream, router.clone(), stop.clone(), seat));
+                    let router = named(&door, &stream, &router);
+                    let (http, tls, stop) = (http.clone(), door.tls.clone(), stop.clone());
+                    connections.spawn(connection(http, tls, stream, router, stop, seat));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -38,6 +68,14 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// The routes, told where this connection comes from.
+fn named(door: &Door, stream: &TcpStream, router: &Router) -> Router {
+    match (door.names, stream.peer_addr()) {
+        (Names::Told, Ok(peer)) => router.clone().layer(Extension(Peer(peer.ip()))),
+        (Names::Told, Err(_)) | (Names::Untold, _) => router.clone(),
+    }
 }
 
 /// The next connection, once there is a seat for it.
@@ -59,6 +97,7 @@ fn http() -> Builder<TokioExecutor> {
 
 async fn connection(
     http: Builder<TokioExecutor>,
+    tls: Option<TlsAcceptor>,
     stream: TcpStream,
     router: Router,
     stop: Stop,
@@ -66,6 +105,22 @@ async fn connection(
 ) {
     // A connection whose options cannot be set is already gone, which serving it finds out.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return speak(http, stream, router, stop).await };
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HEAD_TIME_MAX, tls.accept(stream)) => shaken,
+        () = stop.stopped() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => speak(http, stream, router, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection speaks no TLS that is understood"),
+        Err(_) => tracing::debug!("a connection was too slow to agree on TLS"),
+    }
+}
+
+async fn speak<S>(http: Builder<TokioExecutor>, stream: S, router: Router, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = TowerToHyperService::new(router);
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -35,6 +35,7 @@ const LOW_MAX: usize = 200;
 pub struct ApiClient {
     http: Client<HttpConnector, Full<Bytes>>,
     base: String,
+    key: Option<HeaderValue>,
 }
 
 /// What the service made of an order.
@@ -136,7 +137,18 @@ impl ApiClient {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(ANSWER_TIME_MAX));
         let http = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key: None })
+    }
+
+    /// Shows this key with every request.
+    ///
+    /// # Errors
+    /// If it could not be any service's.
+    pub fn with_key(mut self, key: &str) -> Result<Self> {
+        let mut key = HeaderValue::from_str(key.trim()).context("an API key has no such characters")?;
+        key.set_sensitive(true);
+        self.key = Some(key);
+        Ok(self)
     }
 
     /// Sends products in batches; returns how many were new.
@@ -255,6 +267,9 @@ impl ApiClient {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
+        if let Some(key) = &self.key {
+            request = request.header("x-api-key", key);
+        }
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -271,7 +286,7 @@ impl ApiClient {
             Err(late) => return Ok(Err(Again::Unreachable(late.into()))),
         };
         let pause = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        if head.status == StatusCode::SERVICE_UNAVAILABLE
+        if matches!(head.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
             || (head.status == StatusCode::CONFLICT && pause.is_some())
         {
             return Ok(Err(Again::Asked(pause.map(Duration::from_secs))));

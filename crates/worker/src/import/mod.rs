@@ -13,7 +13,7 @@ mod take_back;
 mod tally;
 
 pub use catalogue::CatalogueProduct;
-pub use client::{ApiClient, Cancelled, LowProduct, OrderAnswer, ProductBody, Refusal};
+pub use client::{ApiClient, Cancelled, LowProduct, OrderAnswer, PriceBody, ProductBody, Refusal};
 pub use feed::{Done, Feed, OrderBody};
 pub use gauge::{Gauge, Shown};
 pub use mapping::Mapping;

@@ -23,6 +23,7 @@ use infrastructure::providers::webhooks::Verifier;
 use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::security::{Gate, GateSettings, KeyRing};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tower::ServiceExt;
@@ -115,6 +116,14 @@ impl Service {
         service
     }
 
+    /// Puts this gate before everything.
+    pub(crate) fn behind(mut self, settings: GateSettings, ring: &Arc<KeyRing>) -> Self {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let gate = Arc::new(Gate::new(settings, Arc::clone(ring), clock));
+        self.router = router(Arc::clone(&self.api), gate);
+        self
+    }
+
     /// A service in which orders wait at the door until [`Self::accept`].
     pub(crate) async fn without_acceptance() -> Self {
         let store = SqliteStore::in_memory(SqliteOptions::new(topology(), Routing::Store)).expect("a store");
@@ -145,7 +154,8 @@ impl Service {
             in_flight: InFlightKeys::default(),
             watch: Watch::default(),
         });
-        let router = router(Arc::clone(&api));
+        let gate = Arc::new(Gate::open(Arc::clone(&clock) as Arc<dyn Clock>));
+        let router = router(Arc::clone(&api), gate);
         Self { router, api, store, stop, clock, accepting: Some(Box::pin(accepting)) }
     }
 

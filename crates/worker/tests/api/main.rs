@@ -3,6 +3,7 @@
 mod conformance;
 mod document;
 mod garbage;
+mod gate;
 mod harness;
 mod imports;
 mod listings;
@@ -12,4 +13,5 @@ mod problems;
 mod sagas;
 mod server;
 mod stock;
+mod tls;
 mod webhooks;

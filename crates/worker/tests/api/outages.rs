@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use infrastructure::providers::webhooks::Verifier;
 use jiff::Timestamp;
 use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::security::Gate;
 use serde_json::json;
 
 use crate::harness::Service;
@@ -101,7 +102,8 @@ async fn without_a_store(verdict: Verdict) -> Service {
     let verifier = || Verifier::new("secret").expect("a secret");
     let (webhooks, _) = Webhooks::new(verifier(), verifier(), &commands, &service.stop);
     let create: Coalescer<_> = service.api.create.clone();
-    service.router = router(Arc::new(Api {
+    let gate = Arc::new(Gate::open(Arc::new(bus::SystemClock)));
+    let api = Api {
         commands,
         create,
         readiness: Arc::new(StoreReadiness::new(Arc::clone(&readers), service.stop.clone())),
@@ -110,7 +112,8 @@ async fn without_a_store(verdict: Verdict) -> Service {
         webhooks,
         in_flight: InFlightKeys::default(),
         watch: Watch::default(),
-    }));
+    };
+    service.router = router(Arc::new(api), gate);
     service
 }
 

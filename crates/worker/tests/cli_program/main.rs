@@ -2,5 +2,6 @@
 
 mod demonstration;
 mod imports;
+mod keys;
 mod mistakes;
 mod program;

@@ -28,7 +28,9 @@ impl Folder {
     /// Runs the program here, with nothing from the environment of whoever runs the tests.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orderwright"));
-        for name in ["CONFIG", "DATABASE", "LISTEN", "PAYMENT_URL", "SHIPPING_URL", "WEBHOOK_SECRET"] {
+        for name in
+            ["PROFILE", "CONFIG", "DATABASE", "LISTEN", "PAYMENT_URL", "SHIPPING_URL", "WEBHOOK_SECRET"]
+        {
             command.env_remove(format!("ORDERWRIGHT_{name}"));
         }
         let output = command.args(arguments).current_dir(&self.0).env_remove("RUST_LOG").output();
@@ -58,6 +60,13 @@ impl Ran {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.answer()).expect("the answer is JSON")
+    }
+
+    /// What it printed, though it failed.
+    #[track_caller]
+    pub(crate) fn failure(&self) -> String {
+        assert!(!self.0.status.success(), "{self:?}");
+        String::from_utf8(self.0.stdout.clone()).expect("it is text")
     }
 
     /// The one line with which it refused; it must have failed.

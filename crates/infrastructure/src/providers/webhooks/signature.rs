@@ -2,6 +2,7 @@
 //! secret, nor tell by its timing how much of a signature was right.
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +17,7 @@ use crate::providers::limits;
 #[derive(Clone)]
 pub struct Verifier {
     keys: Vec<Hmac<Sha256>>,
+    tolerance: Duration,
 }
 
 /// A text that cannot serve as a secret.
@@ -67,7 +69,14 @@ impl Verifier {
     /// # Errors
     /// A text that cannot serve as a secret.
     pub fn new(secret: &str) -> Result<Self, InvalidSecret> {
-        Ok(Self { keys: vec![key(secret)?] })
+        Ok(Self { keys: vec![key(secret)?], tolerance: limits::WEBHOOK_TOLERANCE })
+    }
+
+    /// Believes times that are so far from ours, and no farther.
+    #[must_use]
+    pub const fn tolerating(mut self, tolerance: Duration) -> Self {
+        self.tolerance = tolerance;
+        self
     }
 
     /// Accepts another secret beside those so far, while secrets are being rotated.
@@ -96,7 +105,7 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<(), SignatureRefused> {
         check_id(id)?;
-        check_time(timestamp, now)?;
+        check_time(timestamp, now, self.tolerance)?;
         let signatures = signatures(signature_header)?;
         let fits = self.keys.iter().any(|key| {
             let signed = signed(key, id, timestamp, body);
@@ -138,12 +147,12 @@ fn check_id(id: &str) -> Result<(), SignatureRefused> {
     if allowed { Ok(()) } else { Err(SignatureRefused::MalformedId) }
 }
 
-fn check_time(timestamp: &str, now: Timestamp) -> Result<(), SignatureRefused> {
+fn check_time(timestamp: &str, now: Timestamp, tolerance: Duration) -> Result<(), SignatureRefused> {
     let digits = !timestamp.is_empty() && timestamp.bytes().all(|byte| byte.is_ascii_digit());
     let sent =
         timestamp.parse().ok().filter(|_| digits).and_then(|second| Timestamp::from_second(second).ok());
     let age = now.duration_since(sent.ok_or(SignatureRefused::MalformedTimestamp)?);
-    let tolerance = SignedDuration::from_secs(limits::WEBHOOK_TOLERANCE.as_secs().cast_signed());
+    let tolerance = SignedDuration::try_from(tolerance).unwrap_or(SignedDuration::MAX);
     match age {
         age if age > tolerance => Err(SignatureRefused::TooOld),
         age if age < -tolerance => Err(SignatureRefused::TooNew),

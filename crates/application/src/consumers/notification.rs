@@ -1,0 +1,170 @@
+//! Turns news about orders into notifications, one for each channel, in the transaction that takes the news. Only there if
+//! somebody is to be told at all; otherwise nobody subscribes and nothing is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus::{Consumer, Envelope, Fault, Message, MessageId, Work, from_json};
+use bytes::Bytes;
+use domain::{Order, OrderId};
+use uuid::Uuid;
+
+use crate::messages::{
+    NotificationDispatchRequested, OrderCancelledEvent, OrderDeliveredEvent, OrderShippedEvent,
+    OrderShippingRequested,
+};
+use crate::pipeline::Context;
+use crate::ports::{AnyUnit, Channel, Notification, NotificationKind};
+
+/// News that customers care about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustomerNews {
+    /// Shipping is asked for as soon as the money is there, which is when an order is certain.
+    Confirmed(OrderShippingRequested),
+    /// The carrier has it.
+    Shipped(OrderShippedEvent),
+    /// The customer has it.
+    Delivered(OrderDeliveredEvent),
+    /// It will not come.
+    Cancelled(OrderCancelledEvent),
+}
+
+impl Message for CustomerNews {
+    const KINDS: &'static [&'static str] = &[
+        OrderShippingRequested::KIND,
+        OrderShippedEvent::KIND,
+        OrderDeliveredEvent::KIND,
+        OrderCancelledEvent::KIND,
+    ];
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Confirmed(_) => OrderShippingRequested::KIND,
+            Self::Shipped(_) => OrderShippedEvent::KIND,
+            Self::Delivered(_) => OrderDeliveredEvent::KIND,
+            Self::Cancelled(_) => OrderCancelledEvent::KIND,
+        }
+    }
+
+    fn encode(&self) -> Bytes {
+        match self {
+            Self::Confirmed(message) => message.encode(),
+            Self::Shipped(message) => message.encode(),
+            Self::Delivered(message) => message.encode(),
+            Self::Cancelled(message) => message.encode(),
+        }
+    }
+
+    fn decode(kind: &str, body: &[u8]) -> Result<Self, Fault> {
+        match kind {
+            OrderShippingRequested::KIND => from_json(body).map(Self::Confirmed),
+            OrderShippedEvent::KIND => from_json(body).map(Self::Shipped),
+            OrderDeliveredEvent::KIND => from_json(body).map(Self::Delivered),
+            OrderCancelledEvent::KIND => from_json(body).map(Self::Cancelled),
+            other => Err(Fault::give_up("message.decode", format!("no consumer here for kind '{other}'"))),
+        }
+    }
+}
+
+impl CustomerNews {
+    const fn order_id(&self) -> Uuid {
+        match self {
+            Self::Confirmed(message) => message.order_id,
+            Self::Shipped(message) => message.order_id,
+            Self::Delivered(message) => message.order_id,
+            Self::Cancelled(message) => message.order_id,
+        }
+    }
+
+    const fn notification_kind(&self) -> NotificationKind {
+        match self {
+            Self::Confirmed(_) => NotificationKind::OrderConfirmed,
+            Self::Shipped(_) => NotificationKind::OrderShipped,
+            Self::Delivered(_) => NotificationKind::OrderDelivered,
+            Self::Cancelled(_) => NotificationKind::OrderCancelled,
+        }
+    }
+
+    /// Carrier, tracking number and reason, where the news has them.
+    fn details(&self) -> (Option<String>, Option<String>, Option<String>) {
+        match self {
+            Self::Shipped(message) => {
+                (Some(message.carrier.clone()), Some(message.tracking_number.clone()), None)
+            }
+            Self::Cancelled(message) => (None, None, Some(message.reason.clone())),
+            Self::Confirmed(_) | Self::Delivered(_) => (None, None, None),
+        }
+    }
+}
+
+/// Consumes [`CustomerNews`].
+pub struct NotificationConsumer {
+    channels: Arc<[Channel]>,
+    context: Arc<Context>,
+}
+
+impl NotificationConsumer {
+    /// Its queue.
+    pub const QUEUE: &'static str = "notification";
+
+    /// A consumer that has everything told by way of each of these channels.
+    #[must_use]
+    pub const fn new(channels: Arc<[Channel]>, context: Arc<Context>) -> Self {
+        Self { channels, context }
+    }
+}
+
+#[async_trait]
+impl Consumer<AnyUnit> for NotificationConsumer {
+    type Message = CustomerNews;
+    type Answer = ();
+
+    fn queue(&self) -> &'static str {
+        Self::QUEUE
+    }
+
+    async fn perform(&self, _message: &CustomerNews, _envelope: &Envelope) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<CustomerNews, ()>]) -> Result<(), Fault> {
+        let now = self.context.clock.now();
+        let mut ids: Vec<OrderId> = batch.iter().map(|work| OrderId(work.message.order_id())).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let orders = unit.orders().get_orders_with_items(&ids).await?;
+        let orders: BTreeMap<Uuid, &Order> = orders.iter().map(|order| (order.id().0, order)).collect();
+        let mut messages = Vec::with_capacity(batch.len() * self.channels.len());
+        for work in batch.iter() {
+            let Some(order) = orders.get(&work.message.order_id()) else { continue };
+            let notification = notification(&work.message, order, work.envelope());
+            for (ordinal, channel) in (0..).zip(self.channels.iter()) {
+                let request = NotificationDispatchRequested {
+                    order_id: order.id().0,
+                    channel: channel.to_string(),
+                    notification: notification.clone(),
+                };
+                messages.push(request.caused_by(work.envelope(), ordinal, now));
+            }
+        }
+        unit.publish(messages).await
+    }
+}
+
+/// Its id follows from order and kind alone: news that comes twice, in whatever message, is the same notification.
+fn notification(news: &CustomerNews, order: &Order, envelope: &Envelope) -> Notification {
+    let kind = news.notification_kind();
+    let (carrier, tracking_number, reason) = news.details();
+    Notification {
+        id: MessageId(order.id().0).child(kind.as_str(), 0).0,
+        kind,
+        order_id: order.id().0,
+        customer_id: order.customer_id().to_string(),
+        total: order.total().into(),
+        at: envelope.sent_at,
+        carrier,
+        tracking_number,
+        reason,
+    }
+}

@@ -1,0 +1,139 @@
+//! Has one notification told by way of one channel, and tried again for about three days if need be. What is not told then, or
+//! cannot be told at all, goes to the dead letters, from where a person can have it tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bus::{Consumer, Effects, Envelope, Fault, Work};
+use domain::OrderId;
+
+use crate::messages::NotificationDispatchRequested;
+use crate::pipeline::Context;
+use crate::ports::{AnyUnit, HistoryEntry, NotificationService, Said, Untold};
+
+/// Pauses between attempts, as Standard Webhooks recommends them: three days in all.
+const PAUSES: [Duration; 9] = [
+    Duration::from_secs(5),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 3_600),
+    Duration::from_secs(5 * 3_600),
+    Duration::from_secs(10 * 3_600),
+    Duration::from_secs(14 * 3_600),
+    Duration::from_secs(20 * 3_600),
+    Duration::from_secs(24 * 3_600),
+];
+
+/// Longest pause that a receiver may ask for.
+const ASKED_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// Notifications under way at once.
+const AT_ONCE_MAX: usize = 16;
+
+/// Consumes [`NotificationDispatchRequested`].
+pub struct NotificationDispatchConsumer {
+    service: Arc<dyn NotificationService>,
+    context: Arc<Context>,
+}
+
+type Told = Result<Said, Untold>;
+
+impl NotificationDispatchConsumer {
+    /// Its queue.
+    pub const QUEUE: &'static str = "notification-dispatch";
+
+    /// A consumer that has this service tell.
+    #[must_use]
+    pub fn new(service: Arc<dyn NotificationService>, context: Arc<Context>) -> Self {
+        Self { service, context }
+    }
+}
+
+#[async_trait]
+impl Consumer<AnyUnit> for NotificationDispatchConsumer {
+    type Message = NotificationDispatchRequested;
+    type Answer = Told;
+
+    fn queue(&self) -> &'static str {
+        Self::QUEUE
+    }
+
+    fn effects(&self) -> Effects {
+        Effects::Outside { at_once_max: AT_ONCE_MAX }
+    }
+
+    async fn perform(&self, message: &NotificationDispatchRequested, _: &Envelope) -> Result<Told, Fault> {
+        Ok(match message.channel.parse() {
+            Ok(channel) => self.service.tell(&message.notification, &channel).await,
+            Err(why) => Err(Untold::Never { why }),
+        })
+    }
+
+    async fn handle(
+        &self,
+        unit: &mut AnyUnit,
+        batch: &mut [Work<NotificationDispatchRequested, Told>],
+    ) -> Result<(), Fault> {
+        let now = self.context.clock.now();
+        let mut entries = Vec::new();
+        for work in batch.iter_mut() {
+            let attempt = work.envelope().attempt;
+            let channel = work.message.channel.clone();
+            let kind = work.message.notification.kind.as_str();
+            let detail = match work.answer.clone() {
+                Ok(Said::Told) => Some(format!("{kind} by {channel}")),
+                Ok(Said::Unwanted) => Some(format!("{kind} not by {channel}, which wants no more")),
+                Err(Untold::Never { why }) => {
+                    work.dead_letter(why.clone());
+                    Some(format!("{kind} not by {channel}: {why}"))
+                }
+                Err(Untold::Later { why, after }) => match pause(attempt, after) {
+                    Some(pause) => {
+                        work.redeliver(now, pause, why);
+                        None
+                    }
+                    None => {
+                        work.dead_letter(format!(
+                            "not told in {} attempts: {why}",
+                            attempt.saturating_add(1)
+                        ));
+                        Some(format!("{kind} not by {channel}: {why}"))
+                    }
+                },
+            };
+            entries.extend(detail.map(|detail| HistoryEntry {
+                order_id: OrderId(work.message.order_id),
+                at: now,
+                event: "Notification",
+                status: None,
+                saga_state: None,
+                detail: Some(detail),
+            }));
+        }
+        unit.history().append(&entries).await
+    }
+}
+
+/// The pause after this many attempts have failed before; none if it was the last.
+fn pause(attempt: u32, asked: Option<Duration>) -> Option<Duration> {
+    let pause = *PAUSES.get(usize::try_from(attempt).ok()?)?;
+    Some(asked.map_or(pause, |asked| pause.max(asked.min(ASKED_MAX))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_over_three_days_and_then_end() {
+        let pauses: Vec<Duration> = (0..100).map_while(|attempt| pause(attempt, None)).collect();
+        assert!(pauses.is_sorted() && pauses.len() == PAUSES.len());
+        let days = pauses.iter().sum::<Duration>().as_secs_f64() / 86_400.0;
+        assert!((3.0..4.0).contains(&days), "{days}");
+        assert_eq!(pause(0, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
+        assert_eq!(pause(2, Some(Duration::from_secs(60))), Some(PAUSES[2]));
+        assert_eq!(pause(0, Some(Duration::MAX)), Some(ASKED_MAX));
+        assert_eq!(pause(9, Some(Duration::ZERO)), None);
+    }
+}

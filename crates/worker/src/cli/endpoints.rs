@@ -1,0 +1,62 @@
+//! `orderwright endpoints`: receivers of our webhooks that have answered 410 and get no more, until somebody opens them again.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Format, Shared};
+use crate::any_store::{AnyStore, Purpose};
+
+/// Receivers of webhooks that want no more of them.
+#[derive(Debug, Subcommand)]
+pub(super) enum Endpoints {
+    /// List those that are closed, and why.
+    List,
+    /// Send webhooks to one again. What was missed can be sent by `dead-letters redrive --queue notification-dispatch`.
+    Reopen {
+        /// Its address, as configured.
+        address: String,
+    },
+}
+
+impl Endpoints {
+    pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        let store = AnyStore::open(&shared.config(None)?, Purpose::Visit).await?;
+        let ran = match self {
+            Self::List => list(&store, shared.format()).await,
+            Self::Reopen { address } => reopen(&store, &address, shared.format()).await,
+        };
+        store.upkeep.close().await;
+        ran.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+async fn list(store: &AnyStore, format: Format) -> Result<()> {
+    let closed = store.endpoints.closed_endpoints().await?;
+    match format {
+        Format::Json => {
+            let shown = |(address, reason, at): &(String, String, jiff::Timestamp)| json!({"address": address, "reason": reason, "closed_at": at.to_string()});
+            println!("{}", serde_json::to_string_pretty(&closed.iter().map(shown).collect::<Vec<Value>>())?);
+        }
+        Format::Text if closed.is_empty() => println!("no receiver is closed"),
+        Format::Text => {
+            for (address, reason, at) in closed {
+                println!("{address}: {reason}, {at}");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn reopen(store: &AnyStore, address: &str, format: Format) -> Result<()> {
+    if !store.endpoints.reopen_endpoint(address).await? {
+        bail!("{address} is not closed; `orderwright endpoints list` shows those that are");
+    }
+    match format {
+        Format::Json => println!("{}", json!({"address": address, "state": "open"})),
+        Format::Text => println!("{address} gets webhooks again"),
+    }
+    Ok(())
+}

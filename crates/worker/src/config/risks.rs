@@ -1,0 +1,192 @@
+//! What works and is risky all the same. Beyond development each is told; what endangers orders, money or secrets is refused
+//! in production. Looks only at the configuration.
+
+use std::net::IpAddr;
+
+use super::{Allowance, Config, Place, Profile, SANDBOX_SECRET, Way};
+
+/// How a risk is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It is told, and the service starts.
+    Told,
+    /// The service does not start.
+    Refused,
+}
+
+/// Something risky.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Risk {
+    /// Whether this profile takes it.
+    pub weight: Weight,
+    /// The key, what is risky about its value, and what would be better.
+    pub text: String,
+}
+
+/// How bad it would be in production.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Danger {
+    /// Orders, money or secrets are in danger.
+    Grave,
+    /// Somebody should know.
+    Slight,
+}
+
+/// Characters that a secret has at least which nobody can guess.
+const SECRET_CHARS_MIN: usize = 16;
+
+/// Hours for which providers repeat a webhook, by the rules of Standard Webhooks.
+const WEBHOOK_REPEATS_HOURS: u64 = 28;
+
+impl Config {
+    /// Everything risky, and how this profile takes it.
+    pub(super) fn risks(&self) -> Vec<Risk> {
+        let found = [
+            self.secret_risks(),
+            self.entrance_risks(),
+            self.place_risks(),
+            self.telling_risks(),
+            self.time_risks(),
+        ]
+        .concat();
+        let weighed = |(danger, text)| match (self.profile, danger) {
+            (Profile::Development, _) => None,
+            (Profile::Production, Danger::Grave) => Some(Risk { weight: Weight::Refused, text }),
+            (Profile::Staging, _) | (Profile::Production, Danger::Slight) => {
+                Some(Risk { weight: Weight::Told, text })
+            }
+        };
+        found.into_iter().filter_map(weighed).collect()
+    }
+
+    fn secret_risks(&self) -> Vec<(Danger, String)> {
+        let secret = self.providers.webhook_secret.expose();
+        let key = "providers.webhook_secret";
+        if secret == SANDBOX_SECRET {
+            let text = format!(
+                "{key} is the sandbox's, which everybody knows; make one with: openssl rand -base64 32"
+            );
+            return vec![(Danger::Grave, text)];
+        }
+        let short = secret.len() < SECRET_CHARS_MIN;
+        let text = format!("{key} has fewer than {SECRET_CHARS_MIN} characters and could be guessed");
+        short.then_some((Danger::Grave, text)).into_iter().collect()
+    }
+
+    fn entrance_risks(&self) -> Vec<(Danger, String)> {
+        if is_here(host(&self.listen)) {
+            return Vec::new();
+        }
+        let (listen, security) = (&self.listen, &self.security);
+        let mut found = Vec::new();
+        if security.tls_cert.is_empty() {
+            found.push(format!(
+                "listen = '{listen}' is reached from elsewhere without TLS; set security.tls_cert, or let a proxy speak TLS"
+            ));
+        }
+        if security.admin_key.is_empty() {
+            found.push(format!(
+                "listen = '{listen}' is reached from elsewhere and security.admin_key is empty; \
+                 the service starts only if a key was made with `orderwright keys create`"
+            ));
+        }
+        if security.requests_per_second_max == 0 {
+            found.push("security.requests_per_second_max = 0 lets one caller take all there is".to_owned());
+        }
+        found.into_iter().map(|text| (Danger::Slight, text)).collect()
+    }
+
+    fn telling_risks(&self) -> Vec<(Danger, String)> {
+        let settings = &self.notifications;
+        let mut found = Vec::new();
+        if settings.uses(Way::Webhooks) && settings.webhook_private_addresses == Allowance::Allow {
+            let text = "notifications.webhook_private_addresses = 'allow' lets webhooks reach what only this machine should";
+            found.push((Danger::Grave, text.to_owned()));
+        }
+        let mail = settings.smtp_url.expose();
+        if settings.uses(Way::Smtp) && mail.starts_with("smtp://") && !mail.contains("tls=required") {
+            let text =
+                "notifications.smtp_url sends mail in the clear; write ?tls=required behind it, or smtps://";
+            found.push((Danger::Slight, text.to_owned()));
+        }
+        found
+    }
+
+    fn place_risks(&self) -> Vec<(Danger, String)> {
+        let mut found = Vec::new();
+        for (key, url) in
+            [("payment_url", &self.providers.payment_url), ("shipping_url", &self.providers.shipping_url)]
+        {
+            if is_here(host(url)) {
+                let text = format!("providers.{key} = '{url}' is on this machine, as only the sandbox is");
+                found.push((Danger::Slight, text));
+            }
+        }
+        match self.database.place() {
+            Some(Place::File(path)) if path.starts_with(std::env::temp_dir()) => found.push((
+                Danger::Grave,
+                format!("database = '{}' lies among temporary files, which vanish", self.database),
+            )),
+            Some(Place::Postgres(address))
+                if !is_here(host(&address)) && !address.contains("sslmode=verify-full") =>
+            {
+                let text = format!(
+                    "database = '{}' is elsewhere and does not have to prove who it is; write ?sslmode=verify-full behind it",
+                    self.database
+                );
+                found.push((Danger::Slight, text));
+            }
+            Some(Place::File(_) | Place::Postgres(_)) | None => {}
+        }
+        found
+    }
+
+    fn time_risks(&self) -> Vec<(Danger, String)> {
+        let mut found = Vec::new();
+        let mut expect = |holds: bool, danger, text: String| {
+            if !holds {
+                found.push((danger, text));
+            }
+        };
+        let hours = self.retention.inbox_hours;
+        expect(
+            hours >= WEBHOOK_REPEATS_HOURS,
+            Danger::Grave,
+            format!(
+                "retention.inbox_hours = {hours} forgets webhooks while they are still repeated; at least {WEBHOOK_REPEATS_HOURS}"
+            ),
+        );
+        let (lease, statement) = (self.postgres.lease_ms, self.postgres.statement_limit_ms);
+        expect(
+            lease > statement,
+            Danger::Grave,
+            format!(
+                "postgres.lease_ms = {lease} ends before a statement must (statement_limit_ms = {statement}); \
+                 others would take over work that is still under way"
+            ),
+        );
+        let stop = self.pipeline.stop_limit_ms;
+        expect(
+            stop >= self.providers.call_limit_ms,
+            Danger::Slight,
+            format!("pipeline.stop_limit_ms = {stop} cuts off calls that may take providers.call_limit_ms"),
+        );
+        found
+    }
+}
+
+/// The host of an address, without port and path.
+pub(super) fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(v6),
+        None => host.split(':').next().unwrap_or(host),
+    }
+}
+
+/// Whether a host is this machine.
+pub(super) fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}

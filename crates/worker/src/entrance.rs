@@ -1,0 +1,87 @@
+//! The way in, as configured: the gate with its keys, the door with its certificate, the secrets of webhooks. Refuses to open
+//! to others what would then be open to everybody.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use application::pipeline::Context;
+use bus::Supervisor;
+use infrastructure::providers::webhooks::Verifier;
+
+use crate::any_store::AnyStore;
+use crate::config::Config;
+use crate::http::{Door, Names};
+use crate::security::{Gate, GateSettings, KeyRing, KeyRingService, Rate, Reach};
+use crate::tls;
+
+/// The gate of a service that listens at this address, with the keys of its store.
+///
+/// # Errors
+/// If others reach the service and there is no key to ask them for; those of the store.
+pub async fn gate(
+    config: &Config,
+    addr: SocketAddr,
+    store: &AnyStore,
+    context: &Context,
+    supervisor: &mut Supervisor,
+) -> Result<Arc<Gate>> {
+    let security = &config.security;
+    let configured = (!security.admin_key.is_empty()).then(|| security.admin_key.expose());
+    let ring = Arc::new(KeyRing::new(configured));
+    let pause = Duration::from_millis(security.keys_refresh_ms);
+    let keeping =
+        KeyRingService::new(Arc::clone(&store.keys), Arc::clone(&ring), Arc::clone(&context.clock), pause);
+    let valid = keeping.step().await?;
+    if reach(addr) == Reach::Beyond && valid == 0 && configured.is_none() {
+        bail!(
+            "listen = '{addr}' is reached from elsewhere and there is no API key: make one with \
+             `orderwright keys create --name NAME --scopes admin`, set security.admin_key, or listen on 127.0.0.1"
+        );
+    }
+    let keeping = Arc::new(keeping);
+    supervisor.run("api-key-service", move |stop| Arc::clone(&keeping).run(stop));
+    let rate = Rate { per_second: security.requests_per_second_max, burst: security.requests_burst_max };
+    let settings = GateSettings { rate, public: security.public.clone(), reach: reach(addr) };
+    Ok(Arc::new(Gate::new(settings, ring, Arc::clone(&context.clock))))
+}
+
+/// The door of a service that listens at this address.
+///
+/// # Errors
+/// If certificate and key cannot be used.
+pub fn door(config: &Config, addr: SocketAddr) -> Result<Door> {
+    let names = match reach(addr) {
+        Reach::Here => Names::Untold,
+        Reach::Beyond => Names::Told,
+    };
+    let security = &config.security;
+    let tls = match (security.tls_cert.as_str(), security.tls_key.as_str()) {
+        ("", "") => None,
+        (cert, key) => Some(tls::acceptor(cert.as_ref(), key.as_ref())?),
+    };
+    Ok(Door { tls, names })
+}
+
+/// Verifies webhooks with the secret, and with the one before it while that is still around.
+///
+/// # Errors
+/// If one of them cannot be a secret.
+pub fn verifier(config: &Config) -> Result<Verifier> {
+    let providers = &config.providers;
+    let tolerance = Duration::from_secs(providers.webhook_tolerance_s);
+    let verifier = Verifier::new(providers.webhook_secret.expose())
+        .context("providers.webhook_secret cannot be used")?
+        .tolerating(tolerance);
+    if providers.webhook_secret_previous.is_empty() {
+        return Ok(verifier);
+    }
+    verifier
+        .accepting(providers.webhook_secret_previous.expose())
+        .context("providers.webhook_secret_previous cannot be used")
+}
+
+fn reach(addr: SocketAddr) -> Reach {
+    if addr.ip().to_canonical().is_loopback() { Reach::Here } else { Reach::Beyond }
+}

@@ -1,0 +1,29 @@
+//! Whom each address is for: the whole policy on one screen. What is not named here is for administrators only, so that a
+//! route which somebody adds is closed until it is opened here.
+
+use application::ports::Scope;
+use http::Method;
+
+use crate::security::{Access, Part};
+
+/// Whom this method of this address is for. Takes the address as it was asked for, or as a route has it.
+pub(super) fn access(method: &Method, path: &str) -> Access {
+    let reads = *method == Method::GET || *method == Method::HEAD;
+    let either = |read, write| Access::Scope(if reads { read } else { write });
+    let mut steps = path.split('/').skip(1);
+    match (steps.next().unwrap_or(""), steps.next(), steps.next()) {
+        ("health", Some("live" | "ready"), None) => Access::Part(Part::Health, Scope::Operate),
+        ("metrics", None, None) => Access::Part(Part::Metrics, Scope::Operate),
+        ("openapi.json" | "docs" | "problems" | "swagger-ui", _, _) => {
+            Access::Part(Part::Docs, Scope::OrdersRead)
+        }
+        // Their signature tells who sent them.
+        ("webhooks", Some("payments" | "shipping"), None) => Access::Anybody,
+        ("orders", Some(_), Some("saga")) => either(Scope::OrdersRead, Scope::Operate),
+        ("orders", _, _) => either(Scope::OrdersRead, Scope::OrdersWrite),
+        ("imports", None, None) => Access::Scope(Scope::OrdersWrite),
+        ("products" | "inventory", _, _) => either(Scope::StockRead, Scope::StockWrite),
+        ("health" | "sagas" | "dead-letters" | "overview" | "check", _, _) => Access::Scope(Scope::Operate),
+        _ => Access::Scope(Scope::Admin),
+    }
+}

@@ -1,0 +1,82 @@
+//! Who tells customers what became of their orders, as configured. Nobody does unless a way is named.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use application::pipeline::{Context, Notifications, Telling};
+use application::ports::Channel;
+use infrastructure::notifications::{
+    MailSettings, Mailer, Notifier, PrivateAddresses, Signer, WebhookSender, WebhookSettings, check_address,
+};
+
+use crate::any_store::AnyStore;
+use crate::config::{Allowance, Config, Secret, Way};
+
+/// Whether anybody is told at all.
+#[must_use]
+pub fn telling(config: &Config) -> Telling {
+    if config.notifications.ways.is_empty() { Telling::Nobody } else { Telling::Somebody }
+}
+
+/// Who tells, and by what ways; nobody if there is none.
+///
+/// # Errors
+/// Which setting cannot be used.
+pub fn notifications(config: &Config, store: &AnyStore, context: &Context) -> Result<Option<Notifications>> {
+    let settings = &config.notifications;
+    if settings.ways.is_empty() {
+        return Ok(None);
+    }
+    let mut notifier = Notifier::default();
+    let mut channels = Vec::new();
+    if settings.uses(Way::Log) {
+        channels.push(Channel::Log);
+    }
+    if settings.uses(Way::File) {
+        notifier = notifier.with_file(settings.file.clone().into());
+        channels.push(Channel::File);
+    }
+    if settings.uses(Way::Smtp) {
+        notifier = notifier.with_mail(mailer(config)?);
+        channels.push(Channel::Smtp);
+    }
+    if settings.uses(Way::Webhooks) {
+        notifier = notifier.with_webhooks(webhooks(config, store, context)?);
+        for address in &settings.webhook_urls {
+            check_address(address).context("notifications.webhook_urls")?;
+            channels.push(Channel::Webhook(address.clone()));
+        }
+    }
+    Ok(Some(Notifications { channels: channels.into(), service: Arc::new(notifier) }))
+}
+
+fn mailer(config: &Config) -> Result<Mailer> {
+    let settings = &config.notifications;
+    let mail = MailSettings {
+        url: settings.smtp_url.expose(),
+        from: &settings.smtp_from,
+        to: &settings.smtp_to,
+        limit: Duration::from_millis(settings.call_limit_ms),
+    };
+    Mailer::new(&mail).context("notifications.smtp_url, smtp_from or smtp_to cannot be used")
+}
+
+fn webhooks(config: &Config, store: &AnyStore, context: &Context) -> Result<WebhookSender> {
+    let settings = &config.notifications;
+    let secrets = [&settings.webhook_secret, &settings.webhook_secret_previous];
+    let secrets = secrets.into_iter().filter(|secret| !secret.is_empty()).map(Secret::expose);
+    let more_roots = (!settings.webhook_roots.is_empty()).then(|| Path::new(&settings.webhook_roots));
+    let sending = WebhookSettings {
+        signer: Signer::new(secrets).context("notifications.webhook_secret cannot be used")?,
+        private: match settings.webhook_private_addresses {
+            Allowance::Refuse => PrivateAddresses::Refused,
+            Allowance::Allow => PrivateAddresses::Allowed,
+        },
+        limit: Duration::from_millis(settings.call_limit_ms),
+        more_roots,
+    };
+    WebhookSender::new(sending, Arc::clone(&store.endpoints), Arc::clone(&context.clock))
+        .context("notifications.webhook_roots cannot be used")
+}

@@ -1,0 +1,132 @@
+//! Decides whether a request comes in: its key, what the key may do, how often its caller has asked. On the hot path of every
+//! request: one load where no key is needed, a digest and a look into memory where one is. Never asks the store.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::ports::Scope;
+use bus::Clock;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use tokio::time::Instant;
+
+use super::limiter::{Caller, Limiter, Rate};
+use super::ring::{Identity, KeyRing};
+use super::{Access, Part};
+
+/// The header that may hold a key, beside `Authorization: Bearer`.
+const KEY_HEADER: &str = "x-api-key";
+
+/// Where a request comes from; not told on a service that only this machine reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+/// What can be set about the gate.
+#[derive(Clone, Debug)]
+pub struct GateSettings {
+    /// How often each caller may ask.
+    pub rate: Rate,
+    /// What is public.
+    pub public: Vec<Part>,
+    /// Whether others than this machine reach the service.
+    pub reach: Reach,
+}
+
+/// Who reaches the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This machine only. Without any key everybody on it may do everything.
+    Here,
+    /// Others too. Nobody comes in without a key.
+    Beyond,
+}
+
+/// The gate.
+pub struct Gate {
+    ring: Arc<KeyRing>,
+    limiter: Limiter,
+    public: Vec<Part>,
+    reach: Reach,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why a request does not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It has no key.
+    KeyMissing,
+    /// Its key is none, or is revoked, or past its time.
+    KeyUnknown,
+    /// Its key may not do this.
+    ScopeMissing(Scope),
+    /// Its caller has asked too often.
+    TooOften(Duration),
+}
+
+impl Gate {
+    /// A gate of these settings, with the keys of this ring.
+    #[must_use]
+    pub fn new(settings: GateSettings, ring: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Self {
+        let GateSettings { rate, public, reach } = settings;
+        Self { ring, limiter: Limiter::new(rate), public, reach, clock }
+    }
+
+    /// A gate that lets everybody in, for a service that only this machine reaches.
+    #[must_use]
+    pub fn open(clock: Arc<dyn Clock>) -> Self {
+        let rate = Rate { per_second: 0, burst: 0 };
+        let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Here };
+        Self::new(settings, Arc::new(KeyRing::new(None)), clock)
+    }
+
+    /// Whether requests are looked at: as soon as there is a key, or somebody else reaches the service.
+    #[must_use]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.reach == Reach::Beyond || self.ring.any()
+    }
+
+    /// Whether a request comes in that wants this.
+    pub(crate) fn admit(
+        &self,
+        access: Access,
+        headers: &HeaderMap,
+        peer: Option<Peer>,
+        now: Instant,
+    ) -> Result<Option<Identity>, Refused> {
+        let shown = key_of(headers);
+        let identity = shown.and_then(|text| self.ring.identify(text, self.clock.now()));
+        self.count(identity.as_ref(), peer, now)?;
+        let needed = match access {
+            Access::Anybody => return Ok(identity),
+            Access::Part(part, _) if self.public.contains(&part) => return Ok(identity),
+            Access::Part(_, scope) | Access::Scope(scope) => scope,
+        };
+        match identity {
+            Some(identity) if identity.scopes.allow(needed) => Ok(Some(identity)),
+            Some(_) => Err(Refused::ScopeMissing(needed)),
+            None if shown.is_some() => Err(Refused::KeyUnknown),
+            None => Err(Refused::KeyMissing),
+        }
+    }
+
+    /// A caller without a key on this very machine, such as a probe, is not counted.
+    fn count(&self, identity: Option<&Identity>, peer: Option<Peer>, now: Instant) -> Result<(), Refused> {
+        let caller = match (identity, peer) {
+            (Some(identity), _) => Caller::Key(Arc::clone(&identity.id)),
+            (None, Some(Peer(address))) if !address.to_canonical().is_loopback() => Caller::at(address),
+            (None, Some(_) | None) => return Ok(()),
+        };
+        self.limiter.admit(caller, now).map_err(Refused::TooOften)
+    }
+}
+
+/// The key that a request shows.
+fn key_of(headers: &HeaderMap) -> Option<&str> {
+    let bearer = || {
+        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    };
+    headers.get(KEY_HEADER).and_then(|value| value.to_str().ok()).or_else(bearer)
+}

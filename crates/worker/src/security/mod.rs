@@ -1,0 +1,41 @@
+//! Who may do what over HTTP, and how often: keys, the ring of those in force, the limit of requests, and the gate that joins
+//! them. Knows no route and no order.
+
+use application::ports::Scope;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod gate;
+mod key_text;
+mod limiter;
+mod ring;
+
+pub(crate) use gate::Refused;
+pub use gate::{Gate, GateSettings, Peer, Reach};
+pub use key_text::{KeyText, digest};
+pub use limiter::{Limiter, Rate};
+pub use ring::{Identity, KEYS_MAX, KeyRing, KeyRingService};
+
+/// Whom a request must come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody: something else, such as a signature, tells who it is.
+    Anybody,
+    /// Anybody if this part is configured to be public, otherwise a key of this scope.
+    Part(Part, Scope),
+    /// A key of this scope.
+    Scope(Scope),
+}
+
+/// Parts of the service that can be public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Part {
+    /// Whether it lives, and whether it can serve.
+    Health,
+    /// What it counts.
+    Metrics,
+    /// The description of the API.
+    Docs,
+}

@@ -1,0 +1,132 @@
+//! The whole service tells what becomes of its orders, once by each way, and stores nothing about it if nobody is to be told.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use domain::OrderId;
+use orderwright::config::{Config, Secret, Way};
+use orderwright::demo::Stage;
+use orderwright::import::{ApiClient, OrderAnswer, PriceBody, ProductBody};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// A folder that is gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("orderwright-notifying-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder for the test");
+        Self(path)
+    }
+
+    fn config(&self, ways: &[Way]) -> Config {
+        let mut config = Config {
+            database: self.0.join("o.db").display().to_string().as_str().into(),
+            ..Config::default()
+        };
+        config.providers.webhook_secret = Secret::from("a secret of this test".to_owned());
+        config.notifications.ways = ways.to_vec();
+        config.notifications.file = self.0.join("told.jsonl").display().to_string();
+        config
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn sandbox() -> sandbox::Settings {
+    sandbox::Settings { delivery_delay_ms: (0, 1), ..sandbox::Settings::default() }
+}
+
+/// An order that is delivered and one that is cancelled for want of stock.
+async fn two_orders(stage: &Stage) -> [Uuid; 2] {
+    let client = ApiClient::new(&stage.address()).expect("an address");
+    let product = ProductBody {
+        sku: "TEA",
+        name: "Tea",
+        description: "",
+        price: PriceBody { minor: 500, currency: "EUR" },
+        stock: 3,
+        reorder_level: 0,
+        availability: "active",
+    };
+    client.put_products("first", &[product]).await.expect("products");
+    let mut placed = Vec::new();
+    for quantity in [2, 2] {
+        let body =
+            json!({"customer_id": "alfki", "lines": [{"sku": "TEA", "quantity": quantity}]}).to_string();
+        let answer = client.create_order(&format!("key-{}", placed.len()), body.into()).await;
+        let OrderAnswer::New(id) = answer.expect("an answer") else { panic!("it is new") };
+        settled(stage, id).await;
+        placed.push(id);
+    }
+    placed.try_into().expect("two were placed")
+}
+
+/// Waits until an order is delivered or cancelled.
+async fn settled(stage: &Stage, id: Uuid) {
+    wait("the order is settled", async || {
+        let order = stage.service.store.readers.order(OrderId(id)).await.expect("the store");
+        order.is_some_and(|order| ["delivered", "cancelled"].contains(&order.status.as_str()))
+    })
+    .await;
+}
+
+async fn wait(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while !holds().await {
+            looks.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_ok(), "{what}");
+}
+
+fn told(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_becomes_of_an_order_is_told_once_by_each_way() {
+    let folder = Folder::new("told");
+    let config = folder.config(&[Way::Log, Way::File]);
+    let stage = Stage::open(config, Some(sandbox())).await.expect("a stage");
+    let [delivered, cancelled] = two_orders(&stage).await;
+    let file = folder.0.join("told.jsonl");
+    wait("everything is told", async || told(&file).len() >= 4).await;
+    wait("nothing waits", async || {
+        let overview = stage.service.store.readers.overview().await.expect("the store");
+        overview.queues.iter().all(|(_, waiting)| *waiting == 0)
+    })
+    .await;
+    let about = |order: Uuid| -> Vec<String> {
+        let told = told(&file);
+        let about = told.iter().filter(|line| line["order_id"] == order.to_string());
+        about.map(|line| line["kind"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let mut of_delivered = about(delivered);
+    of_delivered.sort();
+    assert_eq!(of_delivered, ["order.confirmed", "order.delivered", "order.shipped"]);
+    assert_eq!(about(cancelled), ["order.cancelled"]);
+    let history = stage.service.store.readers.history(OrderId(delivered)).await.expect("the store");
+    let history = history.expect("it has one");
+    let entries = history.iter().filter(|entry| entry.event == "Notification").count();
+    assert_eq!(entries, 6, "three by each of two ways");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_stored_for_it_if_nobody_is_to_be_told() {
+    let folder = Folder::new("untold");
+    let stage = Stage::open(folder.config(&[]), Some(sandbox())).await.expect("a stage");
+    two_orders(&stage).await;
+    let overview = stage.service.store.readers.overview().await.expect("the store");
+    assert!(overview.queues.iter().all(|(queue, _)| !queue.starts_with("notification")), "{overview:?}");
+    assert!(!folder.0.join("told.jsonl").exists());
+    stage.close().await;
+}

@@ -1,0 +1,122 @@
+//! Holds a running service against its own OpenAPI document with Schemathesis, which is a Python program: it is installed into
+//! an environment of its own in the target folder, once. Needs the package registry the first time; so no part of `test`.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use crate::cargo::{self, Profile};
+use crate::steps::Ran;
+
+/// The release that is asked.
+const RELEASE: &str = "4.32.5";
+
+/// What every answer must be. Left out is that whatever has the right form is accepted: the document tells forms, and an order of
+/// goods that nobody has is refused in the best of forms.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+    response_headers_conformance,response_schema_conformance,negative_data_rejection,missing_required_header,\
+    unsupported_method,ignored_auth";
+
+/// A key for the service that is asked, which lives as long as this does.
+const KEY: &str = "a key for as long as schemathesis asks";
+
+/// How much to ask.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Schemathesis {
+    /// Requests for each operation and phase, at most.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) examples: u32,
+    /// The seed that everything asked derives from.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// A service in a folder of its own; both are gone with this value.
+struct Service {
+    process: Child,
+    folder: PathBuf,
+    address: String,
+}
+
+pub(crate) fn run(root: &Path, asked: &Schemathesis) -> Result<Ran> {
+    if cargo::build_programs(root, Profile::Dev)? == Ran::Badly {
+        return Ok(Ran::Badly);
+    }
+    let program = PathBuf::from(cargo::program_path(Profile::Dev, "orderwright")?);
+    let target = program.ancestors().nth(2).context("the program lies inside a target folder")?;
+    let schemathesis = installed(target)?;
+    let service = Service::start(&program)?;
+    let status = Command::new(schemathesis)
+        .args(["run", &format!("{}/openapi.json", service.address), "--checks", CHECKS])
+        .args(["--header", &format!("Authorization: Bearer {KEY}"), "--phases", "examples,coverage,fuzzing"])
+        .args(["--max-examples", &asked.examples.to_string(), "--seed", &asked.seed.to_string()])
+        .args(["--generation-database", "none", "--warnings", "off", "--continue-on-failure"])
+        .current_dir(&service.folder)
+        .status()
+        .context("cannot start schemathesis")?;
+    Ok(if status.success() { Ran::Well } else { Ran::Badly })
+}
+
+/// The program, installed where that was not done yet.
+fn installed(target: &Path) -> Result<PathBuf> {
+    let home = target.join(format!("schemathesis-{RELEASE}"));
+    let program = home.join("bin/schemathesis");
+    let works = |program: &Path| {
+        let mut asked = Command::new(program);
+        asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        asked.status().is_ok_and(|status| status.success())
+    };
+    if works(&program) {
+        return Ok(program);
+    }
+    let missing =
+        "Schemathesis needs Python 3.10 or later with venv and pip (Debian: apt-get install python3-venv)";
+    let made =
+        Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home).status().context(missing)?;
+    ensure!(made.success(), missing);
+    let package = format!("schemathesis=={RELEASE}");
+    let pip = Command::new(home.join("bin/python"))
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &package])
+        .status()
+        .context(missing)?;
+    ensure!(
+        pip.success() && works(&program),
+        "{package} cannot be installed; is the package registry there?"
+    );
+    Ok(program)
+}
+
+impl Service {
+    fn start(program: &Path) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("orderwright-schemathesis-{}", std::process::id()));
+        fs::create_dir_all(&folder).context("making a folder for the service")?;
+        let mut process = Command::new(program)
+            .args(["serve", "--listen", "127.0.0.1:0", "--database", "orders.db"])
+            .env("ORDERWRIGHT__SECURITY__ADMIN_KEY", KEY)
+            .env("ORDERWRIGHT__SECURITY__REQUESTS_PER_SECOND_MAX", "0")
+            .env("RUST_LOG", "error")
+            .current_dir(&folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the service")?;
+        let output = process.stdout.take().context("the service's output is piped")?;
+        let mut service = Self { process, folder, address: String::new() };
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).context("reading what the service says")?;
+        let address = line.split_whitespace().find(|word| word.starts_with("http://"));
+        service.address = address.with_context(|| format!("the service did not start: {line}"))?.to_owned();
+        Ok(service)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
