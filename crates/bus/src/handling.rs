@@ -73,8 +73,11 @@ where
     unit.settle(settled.map(settle).collect()).await
 }
 
+/// Work of one kind.
+type Part<M, A> = Vec<Work<M, A>>;
+
 /// Those that were overtaken, and the others.
-pub(crate) fn split_overtaken<M, A>(part: Vec<Work<M, A>>) -> (Vec<Work<M, A>>, Vec<Work<M, A>>) {
+pub(crate) fn split_overtaken<M, A>(part: Part<M, A>) -> (Part<M, A>, Part<M, A>) {
     let done = done_correlations(&part);
     part.into_iter().partition(|work| is_overtaken(work, &done))
 }

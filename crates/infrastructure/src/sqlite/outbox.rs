@@ -10,6 +10,7 @@ use rusqlite::{Connection, Result, params};
 use super::column::{Micros, rows_max};
 use super::fault::fault;
 use super::message_rows::{MESSAGE, Moved, insert_kept, insert_outgoing};
+use super::writer::Placed;
 use super::{Routing, SqliteUnit};
 use crate::tally::Tallied;
 
@@ -39,9 +40,8 @@ impl SqliteUnit {
         reclaimed.into_iter().map(delivery).collect()
     }
 
-    /// Writes what leaves with this unit; comes back with what is to be handed over once that is durable: queue, position,
-    /// message.
-    pub(super) fn send_out(&mut self) -> Result<Vec<(Arc<str>, i64, Arc<Envelope>)>> {
+    /// Writes what leaves with this unit; comes back with what is to be handed over once that is durable.
+    pub(super) fn send_out(&mut self) -> Result<Vec<Placed>> {
         let routed = std::mem::take(&mut self.outgoing);
         let first = self.take_positions(routed.len());
         insert_outgoing(self.connection(), first, &routed)?;

@@ -91,7 +91,7 @@ impl SqliteUnit {
             let Some(saga) = self.view.sagas.get(&id) else { continue };
             match row {
                 Written::New => {
-                    insert(self.connection(), saga, at).map_err(conflict_if_taken("sagas.insert"))?
+                    insert(self.connection(), saga, at).map_err(conflict_if_taken("sagas.insert"))?;
                 }
                 Written::Changed => {
                     if !update(self.connection(), saga, at).map_err(fault("sagas.update"))? {

@@ -37,12 +37,15 @@ struct Group {
     tally: Tally,
 }
 
+/// A message in its queue: queue, position, message.
+pub(super) type Placed = (Arc<str>, i64, Arc<Envelope>);
+
 /// A unit that is done but not durable yet.
 pub(super) struct Member {
     /// Whose queues get the messages.
     pub(super) shared: Arc<Shared>,
-    /// What is to be handed over: queue, position, message.
-    pub(super) fresh: Vec<(Arc<str>, i64, Arc<Envelope>)>,
+    /// What is to be handed over.
+    pub(super) fresh: Vec<Placed>,
     /// Who wants to know.
     pub(super) durable: oneshot::Sender<std::result::Result<(), Fault>>,
 }
