@@ -45,8 +45,8 @@ async fn door(shown: &CertifiedKey<rcgen::KeyPair>, broker: SocketAddr) -> u16 {
     port
 }
 
-fn over(address: String, vouching: &CertifiedKey<rcgen::KeyPair>) -> RabbitMqTransport {
-    let settings = RabbitMqSettings { more_roots: Some(vouching.cert.pem().into()), ..settings(&[&address]) };
+fn over(address: &str, vouching: &CertifiedKey<rcgen::KeyPair>) -> RabbitMqTransport {
+    let settings = RabbitMqSettings { more_roots: Some(vouching.cert.pem().into()), ..settings(&[address]) };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::seeded(1));
     RabbitMqTransport::new(&settings, topology(), clock, &ids).unwrap()
@@ -62,11 +62,11 @@ async fn messages_travel_over_tls_and_only_to_a_broker_that_proves_who_it_is() {
         .replace("amqp://", "amqps://")
         .replace(&format!("127.0.0.1:{port}"), &format!("localhost:{door}"));
     assert!(outside.starts_with("amqps://") && outside.contains(&format!("localhost:{door}")), "{outside}");
-    let transport = over(outside.clone(), &own);
+    let transport = over(&outside, &own);
     transport.declare().await.unwrap();
     transport.send(&[envelope("K", 1), envelope("K", 2)]).await.unwrap();
     let mut feed = transport.subscribe("q").await.unwrap();
     assert_eq!(consume(&mut *feed, 2).await.len(), 2);
-    let refused = over(outside, &stranger).declare().await.unwrap_err();
+    let refused = over(&outside, &stranger).declare().await.unwrap_err();
     assert!(matches!(refused.verdict, Verdict::Retry | Verdict::GiveUp), "{refused}");
 }

@@ -73,11 +73,10 @@ fn every_key_can_be_set_in_the_environment_and_every_profile_is_right() {
     let shown = serde_json::to_value(Config::default()).expect("it can be shown");
     for path in Schema::of_config().keys() {
         let value = path.split('.').fold(&shown, |value, step| &value[step]);
-        let text = match value {
-            serde_json::Value::Null => continue,
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
+        if value.is_null() {
+            continue;
+        }
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let name = format!("ORDERWRIGHT__{}", path.to_uppercase().replace('.', "__"));
         let overrides = Overrides { environment: vec![(name.clone(), text)], ..Overrides::default() };
         let loaded = Config::load(&overrides);
