@@ -11,9 +11,11 @@ use application::saga::StageLimits;
 use bus::RetryPolicy;
 use serde::{Deserialize, Serialize};
 
+mod broker;
 mod database;
 mod server;
 
+pub use broker::{BrokerAddresses, QueueKindName, RabbitMq};
 pub use database::{DatabaseAddress, Place};
 pub use server::Postgres;
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub database: DatabaseAddress,
     /// How the PostgreSQL server is used, if it lies on one.
     pub postgres: Postgres,
+    /// The broker, if messages go over one.
+    pub rabbitmq: RabbitMq,
     /// The payment gateway and the shipping provider.
     pub providers: Providers,
     /// How long stages may take.
@@ -136,6 +140,7 @@ impl Default for Config {
             listen: "127.0.0.1:8080".to_owned(),
             database: "data/orderwright.db".into(),
             postgres: Postgres::default(),
+            rabbitmq: RabbitMq::default(),
             providers: Providers::default(),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
@@ -202,6 +207,8 @@ pub struct Overrides {
     pub listen: Option<String>,
     /// `--database` / `ORDERWRIGHT_DATABASE`.
     pub database: Option<String>,
+    /// `--broker` / `ORDERWRIGHT_BROKER`.
+    pub broker: Option<String>,
     /// `--payment-url` / `ORDERWRIGHT_PAYMENT_URL`.
     pub payment_url: Option<String>,
     /// `--shipping-url` / `ORDERWRIGHT_SHIPPING_URL`.
@@ -272,7 +279,9 @@ impl Config {
             !self.providers.webhook_secret.expose().is_empty(),
             "providers.webhook_secret is empty".to_owned(),
         );
-        for (key, value, least) in self.numbers().into_iter().chain(self.postgres.numbers()) {
+        for (key, value, least) in
+            self.numbers().into_iter().chain(self.postgres.numbers()).chain(self.rabbitmq.numbers())
+        {
             expect(value >= least, format!("{key} = {value} is too small; at least {least}"));
         }
         expect(
@@ -282,6 +291,7 @@ impl Config {
                 self.limits.order_ms
             ),
         );
+        mistakes.extend(self.rabbitmq.mistake());
         mistakes
     }
 
@@ -343,6 +353,9 @@ impl Overrides {
         set(&mut config.providers.shipping_url, &self.shipping_url);
         if let Some(address) = &self.database {
             config.database = address.clone().into();
+        }
+        if let Some(addresses) = &self.broker {
+            config.rabbitmq.addresses = addresses.as_str().into();
         }
         if let Some(secret) = &self.webhook_secret {
             config.providers.webhook_secret = Secret(secret.clone());

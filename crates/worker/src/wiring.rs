@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::any_store::{AnyStore, Purpose};
 use crate::background;
+use crate::broker;
 use crate::config::Config;
 use crate::http::{self, Api, InFlightKeys, StoreReadiness, Webhooks};
 
@@ -56,6 +57,7 @@ impl Service {
         let stop = Stop::new();
         let mut supervisor = Supervisor::new(stop.clone());
         parts(config, &store, &context)?.start(&mut supervisor);
+        broker::start(&mut supervisor, &store, &context);
         background::start(&mut supervisor, &store, &context, config);
         let api = Arc::new(api(config, &store, &context, &mut supervisor)?);
         let addr = listener.local_addr()?;

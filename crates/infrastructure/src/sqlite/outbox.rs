@@ -39,11 +39,8 @@ impl SqliteUnit {
         for (queue, _) in &routed {
             self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
         }
-        if self.shared.routing == Routing::Store {
-            let placed =
-                (first..).zip(routed).map(|(position, (queue, envelope))| (queue, position, envelope));
-            self.fresh.extend(placed);
-        }
+        let placed = (first..).zip(routed).map(|(position, (queue, envelope))| (queue, position, envelope));
+        self.fresh.extend(placed);
         Ok(())
     }
 
@@ -57,6 +54,10 @@ impl SqliteUnit {
         }
         for settlement in settlements {
             self.keep(settlement).map_err(fault("outbox.settle"))?;
+        }
+        if self.shared.routing == Routing::Outbox {
+            let notices = settlements.iter().filter_map(Settlement::notice).collect();
+            self.publish_all(notices).map_err(fault("outbox.settle"))?;
         }
         Ok(())
     }
