@@ -33,7 +33,8 @@ enum Task {
     Tidy,
     /// The whole pipeline in virtual time, one seeded world after the other.
     Simulate(Simulation),
-    /// The real program under load, killed and restarted; with `--postgres` several workers and their server.
+    /// The real program under load, killed and restarted; with `--postgres` several workers and their server, with `--rabbitmq`
+    /// a broker between them.
     Chaos(Chaos),
     /// Measures the release build: everything after `bench` goes to `orderwright bench`.
     Bench(BenchArgs),

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_notice_tells_all_of_the_dead_letter_but_its_position() {
-        let dead = dead(b"{\"order_id\": 7}");
+        let dead = dead(b"{\"thing\": 7}");
         let notice = dead.notice().expect("its body is JSON");
         assert_eq!(DeadLetter::told_by(&notice).expect("it is a notice"), dead);
         assert_eq!(dead.notice(), Some(notice), "telling of it twice is a repeat");

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use application::pipeline::topology;
 use application::ports::{AnyUnit, Readers};
 use async_trait::async_trait;
-use bus::{Clock, DeadLetters, Fault, IdSource, OutboxStore, RandomIds, Store, SystemClock, Transport};
+use bus::{
+    Clock, DeadLetters, Fault, IdSource, OutboxStore, RandomIds, Store, SystemClock, Transport, Verdict,
+};
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
 use infrastructure::rabbitmq::RabbitMqTransport;
 use infrastructure::sqlite::{Exclusive, Retention, Routing, SqliteOptions, SqliteStore, Swept};
@@ -102,7 +104,7 @@ impl AnyStore {
             None => None,
         };
         if let (Some(broker), Purpose::Serve) = (&broker, purpose) {
-            broker.declare().await?;
+            broker.declare().await.map_err(unusable)?;
         }
         let routing = if broker.is_some() { Routing::Outbox } else { Routing::Store };
         match config.database.place().context("the configuration was checked and names a database")? {
@@ -148,6 +150,17 @@ impl AnyStore {
             upkeep: store,
             outgoing,
         }
+    }
+}
+
+/// A broker that is not there may only be late; one that says no needs somebody to do something.
+fn unusable(fault: Fault) -> anyhow::Error {
+    let why = std::error::Error::source(&fault).map_or_else(|| fault.to_string(), ToString::to_string);
+    match fault.verdict {
+        Verdict::Retry | Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers => {
+            anyhow!("{why}; start it or correct the address")
+        }
+        Verdict::GiveUp => anyhow!("{why}"),
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::PRODUCTS;
-use super::client::Client;
+use super::client::{Client, NoAnswer};
 
 /// Clients at once.
 const CLIENTS: u64 = 16;
@@ -31,6 +31,50 @@ pub(super) struct Load {
     orders: u32,
     seed: u64,
     next: AtomicU32,
+    answers: [AtomicU32; 5],
+}
+
+/// How often the clients met what, beside orders that were accepted at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Nobody was there.
+    pub refused: u32,
+    /// The connection ended before there was an answer; a client cannot know what became of its order.
+    pub cut_off: u32,
+    /// There was no answer in time.
+    pub silent: u32,
+    /// Told to come again.
+    pub come_again: u32,
+    /// Any other answer of a server that cannot.
+    pub failed: u32,
+}
+
+/// Which one it was.
+#[derive(Clone, Copy)]
+enum Answer {
+    Refused,
+    CutOff,
+    Silent,
+    ComeAgain,
+    Failed,
+}
+
+impl Answer {
+    fn of(answer: &Result<(StatusCode, Value)>) -> Self {
+        match answer {
+            Ok((StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT, _)) => Self::ComeAgain,
+            Ok(_) => Self::Failed,
+            Err(error) => {
+                let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+                match io.map(std::io::Error::kind) {
+                    Some(std::io::ErrorKind::ConnectionRefused) => Self::Refused,
+                    Some(_) => Self::CutOff,
+                    None if error.is::<NoAnswer>() => Self::Silent,
+                    None => Self::CutOff,
+                }
+            }
+        }
+    }
 }
 
 /// The sku of the product with this number.
@@ -41,7 +85,19 @@ pub(super) fn sku(number: u32) -> String {
 impl Load {
     pub(super) fn new(authorities: &[String], orders: u32, seed: u64) -> Self {
         let clients = authorities.iter().map(|authority| Client::new(authority)).collect();
-        Self { clients, orders, seed, next: AtomicU32::new(0) }
+        Self { clients, orders, seed, next: AtomicU32::new(0), answers: Default::default() }
+    }
+
+    /// What the clients met so far.
+    pub(super) fn answers(&self) -> Answers {
+        let count = |answer: Answer| self.answers[answer as usize].load(Ordering::Relaxed);
+        Answers {
+            refused: count(Answer::Refused),
+            cut_off: count(Answer::CutOff),
+            silent: count(Answer::Silent),
+            come_again: count(Answer::ComeAgain),
+            failed: count(Answer::Failed),
+        }
     }
 
     /// Sends every order until it is accepted; returns the order id by key.
@@ -102,7 +158,9 @@ impl Load {
                 Ok((status, answer)) if status.is_client_error() && status != StatusCode::CONFLICT => {
                     bail!("POST /orders answered {status}: {answer}");
                 }
-                Ok(_) | Err(_) => {}
+                other => {
+                    self.answers[Answer::of(&other) as usize].fetch_add(1, Ordering::Relaxed);
+                }
             }
             ensure!(Instant::now() < deadline, "time is up and {key} was not accepted");
             tokio::time::sleep(AGAIN).await;
