@@ -75,8 +75,12 @@ impl Service {
     /// Stops taking, finishes what is in hand, and says whether it all finished in time.
     pub async fn stop(self) -> Drained {
         self.stop.stop();
-        let drained = self.supervisor.drained(self.stop_limit).await;
-        self.http.abort();
+        let mut http = self.http;
+        let answered = tokio::time::timeout(self.stop_limit, &mut http);
+        let (drained, answered) = tokio::join!(self.supervisor.drained(self.stop_limit), answered);
+        if answered.is_err() {
+            http.abort();
+        }
         self.store.upkeep.close().await;
         drained
     }

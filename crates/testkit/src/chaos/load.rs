@@ -1,6 +1,7 @@
 //! Clients that do what a careful client does: one idempotency key per order, sent again until it is answered.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use hyper::{Method, StatusCode};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::PRODUCTS;
@@ -32,6 +34,8 @@ pub(super) struct Load {
     seed: u64,
     next: AtomicU32,
     answers: [AtomicU32; 5],
+    /// Orders that may be sent by now.
+    released: watch::Sender<u32>,
 }
 
 /// How often the clients met what, beside orders that were accepted at once.
@@ -47,6 +51,16 @@ pub struct Answers {
     pub come_again: u32,
     /// Any other answer of a server that cannot.
     pub failed: u32,
+}
+
+impl fmt::Display for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { refused, cut_off, silent, come_again, failed } = self;
+        write!(
+            f,
+            "nobody there {refused} times, cut off {cut_off}, no answer in time {silent}, told to come again {come_again}, failed {failed}"
+        )
+    }
 }
 
 /// Which one it was.
@@ -85,7 +99,24 @@ pub(super) fn sku(number: u32) -> String {
 impl Load {
     pub(super) fn new(authorities: &[String], orders: u32, seed: u64) -> Self {
         let clients = authorities.iter().map(|authority| Client::new(authority)).collect();
-        Self { clients, orders, seed, next: AtomicU32::new(0), answers: Default::default() }
+        Self {
+            clients,
+            orders,
+            seed,
+            next: AtomicU32::new(0),
+            answers: Default::default(),
+            released: watch::Sender::new(0),
+        }
+    }
+
+    /// Lets the clients send as many orders as belong to `part` of `parts`, so that there is a load until the end.
+    pub(super) fn release(&self, part: u32, parts: u32) {
+        let orders = u64::from(self.orders) * u64::from(part) / u64::from(parts.max(1));
+        self.released.send_replace(if part >= parts {
+            self.orders
+        } else {
+            u32::try_from(orders).unwrap_or(u32::MAX)
+        });
     }
 
     /// What the clients met so far.
@@ -128,6 +159,7 @@ impl Load {
             if ordinal >= self.orders {
                 return Ok(accepted);
             }
+            self.released.subscribe().wait_for(|released| ordinal < *released).await?;
             let key = format!("chaos-{ordinal}");
             let body = Bytes::from(order(&mut random).to_string());
             let id = self.until_accepted(ordinal, &key, &body, deadline).await?;

@@ -119,7 +119,7 @@ pub async fn run(plan: &Plan) -> Result<Verdict> {
     stock_up(&service).await?;
     let load = Arc::new(Load::new(&processes.service_addrs, plan.orders, plan.seed));
     let sending = tokio::spawn(Arc::clone(&load).send_all(deadline));
-    shake(plan, &mut processes, deadline).await?;
+    shake(plan, &mut processes, &load, deadline).await?;
     let accepted = sending.await??;
     let provider = Client::new(&processes.provider_addr);
     all_ended(&service, deadline).await?;
@@ -141,13 +141,14 @@ async fn stock_up(service: &Client) -> Result<()> {
 }
 
 /// At random moments: while accepting, while calling, between any two writes.
-async fn shake(plan: &Plan, processes: &mut Processes, deadline: Instant) -> Result<()> {
+async fn shake(plan: &Plan, processes: &mut Processes, load: &Load, deadline: Instant) -> Result<()> {
     let mut random = SmallRng::seed_from_u64(plan.seed);
     let mut deck = Deck::new(plan);
     for number in 1..=plan.faults {
         if Instant::now() > deadline {
             bail!("only {} of {} faults happened in {:?}", number - 1, plan.faults, plan.limit);
         }
+        load.release(number, plan.faults + 1);
         tokio::time::sleep(Duration::from_millis(random.random_range(LIFE_MS))).await;
         let chosen = match plan.course {
             Course::Mishaps => random.random_range(0..plan.engine.workers()),
@@ -159,7 +160,9 @@ async fn shake(plan: &Plan, processes: &mut Processes, deadline: Instant) -> Res
             println!("{number} of {} faults happened", plan.faults);
         }
     }
-    processes.heal().await
+    processes.heal().await?;
+    load.release(1, 1);
+    Ok(())
 }
 
 async fn all_ended(service: &Client, deadline: Instant) -> Result<()> {

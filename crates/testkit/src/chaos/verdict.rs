@@ -116,7 +116,7 @@ impl Verdict {
     fn clients_met_nothing_worse_than_absence(&mut self) {
         let Answers { cut_off, silent, failed, .. } = self.answers;
         if cut_off + silent + failed > 0 {
-            self.problems.push(format!("rolling restarts were noticed: {:?}", self.answers));
+            self.problems.push(format!("rolling restarts were noticed: {}", self.answers));
         }
     }
 
@@ -220,7 +220,7 @@ impl fmt::Display for Verdict {
         writeln!(f, "{} faults under load: {}", self.happened.all(), self.happened)?;
         writeln!(
             f,
-            "{} orders accepted, {} charges made; clients met {:?}",
+            "{} orders accepted, {} charges made; clients: {}",
             self.accepted, self.charges, self.answers
         )?;
         for (outcome, count) in &self.outcomes {

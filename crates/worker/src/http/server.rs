@@ -3,9 +3,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use bus::Stop;
+use futures_util::FutureExt;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -13,7 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, DRAIN_MAX, HEAD_TIME_MAX, STREAMS_PER_CONNECTION_MAX};
+use super::limits::{
+    ACCEPT_PAUSE, CONNECTIONS_MAX, DRAIN_MAX, FIRST_REQUEST_MAX, HEAD_TIME_MAX, STREAMS_PER_CONNECTION_MAX,
+};
 
 /// Serves until it is stopped; returns once every answer under way was given, or has taken too long.
 pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
@@ -35,6 +40,10 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
                 }
             },
         }
+    }
+    // Whoever has connected by now gets an answer: a connection that just breaks would leave a client in doubt.
+    while let Some(Ok((stream, seat))) = next(&listener, &seats).now_or_never() {
+        connections.spawn(connection(http.clone(), stream, router.clone(), stop.clone(), seat));
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
@@ -66,12 +75,21 @@ async fn connection(
 ) {
     // A connection whose options cannot be set is already gone, which serving it finds out.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
+    let begun = Arc::new(AtomicBool::new(false));
+    let (noted, routes) = (Arc::clone(&begun), TowerToHyperService::new(router));
+    let service = service_fn(move |request| {
+        noted.store(true, Ordering::Relaxed);
+        routes.call(request)
+    });
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         // An error is the client's leaving, which is business as usual.
         _ = serving.as_mut() => {}
         () = stop.stopped() => {
+            if !begun.load(Ordering::Relaxed) {
+                // Its first request is on its way.
+                let _ = tokio::time::timeout(FIRST_REQUEST_MAX, serving.as_mut()).await;
+            }
             serving.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(DRAIN_MAX, serving).await;
         }
