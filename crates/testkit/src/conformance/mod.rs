@@ -193,6 +193,7 @@ macro_rules! laws_of_a_store {
     ($home:expr) => {
         $crate::laws_of_a_bus!($home);
         $crate::laws!($home, carriage: a_queue_that_nobody_knows_is_refused);
+        $crate::laws!($home, messages: what_is_set_aside_is_told_of_by_the_same_commit);
         $crate::laws!($home, orders:
             an_order_comes_out_as_it_went_in,
             an_order_moves_only_from_where_it_is,

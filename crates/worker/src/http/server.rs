@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use bus::Stop;
-use futures_util::FutureExt;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -42,11 +41,24 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
         }
     }
     // Whoever has connected by now gets an answer: a connection that just breaks would leave a client in doubt.
-    while let Some(Ok((stream, seat))) = next(&listener, &seats).now_or_never() {
-        connections.spawn(connection(http.clone(), stream, router.clone(), stop.clone(), seat));
+    for stream in last_in_line(listener) {
+        if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+            connections.spawn(connection(http.clone(), stream, router.clone(), stop.clone(), seat));
+        }
     }
-    drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// Closes the listening socket and returns who waited there. The system is asked itself, because what the runtime knows of the
+/// line is a moment old.
+fn last_in_line(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let waiting = std::iter::from_fn(|| listener.accept().ok()).take(CONNECTIONS_MAX);
+    let ready = waiting.filter_map(|(stream, _)| {
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    });
+    ready.collect()
 }
 
 /// The next connection, once there is a seat for it.
