@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    Clock, Consumer, Endpoint, EndpointPolicy, IdSource, Message, RetryPolicy, Store, Supervisor,
+    Chain, Clock, Consumer, Endpoint, EndpointPolicy, IdSource, Message, RetryPolicy, Store, Supervisor,
     TimerService, Topology, Transport,
 };
 
@@ -32,6 +32,17 @@ pub struct PipelineSettings {
     pub calls_at_once_max: usize,
     /// Messages in one transaction.
     pub batch_max: usize,
+    /// How messages between consumers without effects travel.
+    pub hand_over: HandOver,
+}
+
+/// How a message gets to a consumer that only reads and writes the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOver {
+    /// It is handled in the unit of work that publishes it.
+    InUnit,
+    /// It goes through its queue.
+    ByQueue,
 }
 
 impl Default for PipelineSettings {
@@ -43,6 +54,7 @@ impl Default for PipelineSettings {
             undo_retry: RetryPolicy::exponential(6, Duration::from_millis(500), Duration::from_secs(60)),
             calls_at_once_max: bus::limits::PERFORM_MAX,
             batch_max: bus::limits::BATCH_MAX,
+            hand_over: HandOver::InUnit,
         }
     }
 }
@@ -90,6 +102,22 @@ pub fn topology() -> Topology {
     of::<OrderTimeoutConsumer>(topology, OrderTimeoutConsumer::QUEUE)
 }
 
+/// What is followed within the unit that published it: from acceptance to the gateway's door, from its answer to the
+/// carrier's, and from the carrier's word to the end.
+#[must_use]
+pub fn chain(context: &Arc<Context>) -> Arc<Chain<AnyUnit>> {
+    let chain = Chain::new(Arc::clone(&context.clock));
+    let context = || Arc::clone(context);
+    Arc::new(match context().settings.hand_over {
+        HandOver::ByQueue => chain,
+        HandOver::InUnit => chain
+            .with(Arc::new(OrderCreatedConsumer::new(context())))
+            .with(Arc::new(InventoryReservationConsumer::new(context())))
+            .with(Arc::new(PaymentProcessedConsumer::new(context())))
+            .with(Arc::new(ShippingCompletedConsumer::new(context()))),
+    })
+}
+
 impl Parts {
     /// Starts every endpoint and the timers under the supervisor.
     pub fn start(&self, supervisor: &mut Supervisor) {
@@ -133,13 +161,14 @@ impl Parts {
     fn endpoint<C: Consumer<AnyUnit>>(&self, supervisor: &mut Supervisor, queue: &'static str, consumer: C) {
         let policy =
             EndpointPolicy { batch_max: self.context.settings.batch_max, ..EndpointPolicy::default() };
-        let endpoint = Arc::new(Endpoint::new(
+        let endpoint = Endpoint::new(
             Arc::new(consumer),
             Arc::clone(&self.store),
             Arc::clone(&self.context.clock),
             Arc::clone(&self.context.ids),
             policy,
-        ));
+        );
+        let endpoint = Arc::new(endpoint.following(chain(&self.context)));
         let transport = Arc::clone(&self.transport);
         supervisor.run(queue, move |stop| {
             let (endpoint, transport) = (Arc::clone(&endpoint), Arc::clone(&transport));

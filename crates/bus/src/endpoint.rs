@@ -4,23 +4,22 @@
 mod parts;
 
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::{Fuse, FusedFuture};
+use futures_util::future::{Fuse, FusedFuture, FutureExt};
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use self::parts::{Parts, done_correlations, is_overtaken, split_overtaken};
+use self::parts::Parts;
 use crate::consumer::{Effects, Work};
+use crate::handling::{Spoilt, WorkOf, handle, prepare, prepare_at_once, split_overtaken};
 use crate::limits::{BATCH_MAX, CONFLICT_ATTEMPTS_MAX, LEFT_FOR, PERFORM_MAX, REASON_CHARS_MAX};
 use crate::retry::Backoff;
 use crate::{
-    Clock, Consumer, Delivery, Disposition, Fault, Feed, IdSource, Message, Receipt, RetryPolicy, Settlement,
+    Chain, Clock, Consumer, Delivery, Disposition, Fault, Feed, IdSource, Receipt, RetryPolicy, Settlement,
     Stop, Store, Unit, Verdict,
 };
 
@@ -49,11 +48,11 @@ pub struct Endpoint<C, U: Unit + ?Sized> {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     policy: EndpointPolicy,
+    chain: Arc<Chain<U>>,
 }
 
-type WorkOf<C, U> = Work<<C as Consumer<U>>::Message, <C as Consumer<U>>::Answer>;
-
-type IntakeOf<C, U> = Intake<Prepared<WorkOf<C, U>>>;
+/// What became of a message before its batch: its effect is done, or it cannot be handled.
+type Prepared<C, U> = Result<WorkOf<C, U>, Spoilt>;
 
 /// What is on its way in: effects under way, what waits for the next batch, and whether the transport may be asked.
 struct Intake<P> {
@@ -89,12 +88,6 @@ impl<P: 'static> Intake<P> {
     }
 }
 
-/// What became of a message before its batch: its effect is done, or it cannot be handled.
-enum Prepared<W> {
-    Ready(W),
-    Spoilt(Delivery, Fault),
-}
-
 /// How a transaction over some deliveries ended.
 enum Ended {
     Committed,
@@ -117,14 +110,22 @@ where
         ids: Arc<dyn IdSource>,
         policy: EndpointPolicy,
     ) -> Self {
-        Self { consumer, store, clock, ids, policy }
+        let chain = Arc::new(Chain::new(Arc::clone(&clock)));
+        Self { consumer, store, clock, ids, policy, chain }
+    }
+
+    /// The same, with what a batch publishes followed within its unit of work.
+    #[must_use]
+    pub fn following(mut self, chain: Arc<Chain<U>>) -> Self {
+        self.chain = chain;
+        self
     }
 
     /// Runs until stopped. What is already received is finished, effects under way included; nothing new is taken. While
     /// one batch commits, the next is gathered and its effects are begun; it is closed only when its unit of work is open,
     /// so that whatever arrives while others use the store still joins it.
     pub async fn run(&self, mut feed: Box<dyn Feed>, stop: Stop) {
-        let mut intake: IntakeOf<C, U> = Intake::new();
+        let mut intake: Intake<Prepared<C, U>> = Intake::new();
         let mut beginning = pin!(Fuse::terminated());
         let mut finishing = pin!(Fuse::terminated());
         loop {
@@ -158,13 +159,13 @@ where
     }
 
     /// The transport is away: nothing is taken for a while. Effects under way still come to their end.
-    fn hold_off(&self, intake: &mut IntakeOf<C, U>, fault: &Fault) {
+    fn hold_off(&self, intake: &mut Intake<Prepared<C, U>>, fault: &Fault) {
         tracing::warn!(queue = self.consumer.queue(), %fault, "transport is away");
         intake.closed_until = Instant::now() + intake.backoff.next(self.ids.as_ref());
     }
 
     /// How many more messages may be taken: one batch ahead, and no more effects at once than the consumer allows.
-    fn room(&self, intake: &IntakeOf<C, U>) -> usize {
+    fn room(&self, intake: &Intake<Prepared<C, U>>) -> usize {
         let batch_max = self.policy.batch_max.max(1);
         let under_way = intake.effects.len();
         let ahead = batch_max.saturating_sub(intake.ready.len());
@@ -177,39 +178,26 @@ where
     }
 
     /// Starts the effects of what was received; without effects it is ready at once.
-    fn begin(&self, received: Vec<Delivery>, intake: &mut IntakeOf<C, U>) {
+    fn begin(&self, received: Vec<Delivery>, intake: &mut Intake<Prepared<C, U>>) {
         intake.backoff = Backoff::default();
         for delivery in received {
             match self.consumer.effects() {
                 Effects::Outside { .. } => {
                     intake.effects.spawn(prepare(Arc::clone(&self.consumer), delivery));
                 }
-                Effects::None => intake.ready.push_back(self.prepare_at_once(delivery)),
+                Effects::None => intake.ready.push_back(prepare_at_once(&self.consumer, delivery)),
             }
         }
     }
 
-    /// Without effects there is nothing to wait for; a consumer that waits all the same would hold up its whole queue.
-    fn prepare_at_once(&self, delivery: Delivery) -> Prepared<WorkOf<C, U>> {
-        prepare(Arc::clone(&self.consumer), delivery.clone()).now_or_never().unwrap_or_else(|| {
-            let text = "it waits, but the consumer declares no effects";
-            Prepared::Spoilt(delivery, Fault::give_up("consumer.perform", text))
-        })
-    }
-
     /// Carries a batch to its end: committed, redelivered or dead-lettered, message by message if need be. What was
     /// settled comes back, to be acknowledged.
-    async fn finish(
-        &self,
-        batch: Vec<Prepared<WorkOf<C, U>>>,
-        unit: Option<Box<U>>,
-        stop: &Stop,
-    ) -> Vec<Receipt> {
+    async fn finish(&self, batch: Vec<Prepared<C, U>>, unit: Option<Box<U>>, stop: &Stop) -> Vec<Receipt> {
         let (mut ready, mut spoilt) = (Vec::with_capacity(batch.len()), Vec::new());
         for prepared in batch {
             match prepared {
-                Prepared::Ready(work) => ready.push(work),
-                Prepared::Spoilt(delivery, fault) => spoilt.push(self.fate(delivery, &fault)),
+                Ok(work) => ready.push(work),
+                Err((delivery, fault)) => spoilt.push(self.fate(delivery, &fault)),
             }
         }
         // A unit that nobody uses must be gone before the next is begun.
@@ -260,23 +248,12 @@ where
 
     /// One transaction over the part: in the unit that is open already, or in a new one.
     async fn attempt(&self, part: &mut [WorkOf<C, U>], unit: Option<Box<U>>) -> Result<(), Fault> {
-        part.iter_mut().for_each(Work::reset);
         let mut unit = match unit {
             Some(unit) => unit,
             None => self.store.begin().await?,
         };
-        let handling = async { self.consumer.handle(unit.as_mut(), part).await };
-        let handled = AssertUnwindSafe(handling).catch_unwind().await;
-        handled.unwrap_or_else(|panic| Err(Fault::panicked("consumer.handle", panic.as_ref())))?;
-        let at = self.clock.now();
-        let settle = |work: &WorkOf<C, U>| Settlement {
-            delivery: work.delivery().clone(),
-            disposition: work.disposition().clone(),
-            at,
-        };
-        let done = done_correlations(part);
-        let settled = part.iter().filter(|work| !is_overtaken(work, &done));
-        unit.settle(settled.map(settle).collect()).await?;
+        handle(self.consumer.as_ref(), unit.as_mut(), part, self.clock.as_ref()).await?;
+        self.chain.follow(unit.as_mut()).await?;
         unit.commit().await
     }
 
@@ -364,25 +341,6 @@ async fn receive(feed: &mut dyn Feed, max: usize, opens_at: Instant) -> Result<V
         tokio::time::sleep_until(opens_at).await;
     }
     feed.receive(max).await
-}
-
-/// Decodes a message and performs its effect. A panic in either is the message's own misfortune.
-async fn prepare<C, U>(consumer: Arc<C>, delivery: Delivery) -> Prepared<WorkOf<C, U>>
-where
-    C: Consumer<U>,
-    U: Unit + ?Sized,
-{
-    let envelope = Arc::clone(&delivery.envelope);
-    let preparing = async {
-        let message = C::Message::decode(&envelope.kind, &envelope.body)?;
-        let answer = consumer.perform(&message, &envelope).await?;
-        Ok((message, answer))
-    };
-    let prepared = AssertUnwindSafe(preparing).catch_unwind().await;
-    match prepared.unwrap_or_else(|panic| Err(Fault::panicked("consumer.perform", panic.as_ref()))) {
-        Ok((message, answer)) => Prepared::Ready(Work::new(delivery, message, answer)),
-        Err(fault) => Prepared::Spoilt(delivery, fault),
-    }
 }
 
 /// A reason as every store can keep it: of bounded length and without control characters.

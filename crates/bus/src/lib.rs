@@ -8,6 +8,7 @@
 //! and runs one [`Endpoint`] per queue. The [`harness`] runs the same on memory and virtual time.
 
 mod breaker;
+mod chain;
 mod clock;
 mod coalescer;
 mod consumer;
@@ -15,6 +16,7 @@ mod dead_letter;
 mod endpoint;
 mod envelope;
 mod fault;
+mod handling;
 pub mod harness;
 pub mod limits;
 mod message;
@@ -28,6 +30,7 @@ mod transport;
 mod unit;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState};
+pub use chain::Chain;
 pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered};
 pub use coalescer::{Coalesce, Coalescer, Overloaded};
 pub use consumer::{Consumer, Effects, Work};

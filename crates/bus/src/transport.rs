@@ -12,8 +12,25 @@ use crate::{Envelope, Fault};
 pub struct Receipt {
     /// The queue that it came from.
     pub queue: Arc<str>,
-    /// The transport's own mark: a row's position, or a broker's delivery tag.
+    /// The transport's own mark, greater than zero: a row's position, or a broker's delivery tag.
     pub token: i64,
+}
+
+impl Receipt {
+    /// The token of what never lay in its queue.
+    const RECLAIMED: i64 = 0;
+
+    /// A receipt of a message that its own unit took back ([`crate::Unit::reclaim`]).
+    #[must_use]
+    pub const fn reclaimed(queue: Arc<str>) -> Self {
+        Self { queue, token: Self::RECLAIMED }
+    }
+
+    /// Whether the message never lay in its queue, so that nothing need be removed there.
+    #[must_use]
+    pub const fn is_reclaimed(&self) -> bool {
+        self.token == Self::RECLAIMED
+    }
 }
 
 /// A message that was handed to us.

@@ -75,6 +75,10 @@ pub trait Unit: Send {
     /// Adds outgoing messages; they leave after the commit, each at least once, and never without it.
     async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault>;
 
+    /// Takes back what this unit has published for these queues, in order: it never lies there, but is handled within this
+    /// very unit and settled like any other delivery. A store whose messages leave through a broker gives nothing back.
+    async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault>;
+
     /// Settles deliveries. [`crate::Verdict::Stale`] if one of them is no longer ours.
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault>;
 

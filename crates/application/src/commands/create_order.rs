@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
+use bus::{Chain, Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
 use domain::{CustomerId, Money, NewOrder, NewOrderLine, Order, OrderId, Product, Quantity, Rejection, Sku};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::messages::{Demand, OrderCreatedEvent, correlation};
-use crate::pipeline::Context;
-use crate::ports::{HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
+use crate::pipeline::{Context, chain};
+use crate::ports::{AnyUnit, HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
 use crate::saga::{OrderProcessingSaga, SagaState, timers};
 
 /// Orders accepted in one transaction.
@@ -95,13 +95,15 @@ pub enum CreateOrderReply {
 pub struct CreateOrderHandler {
     store: Arc<dyn Store<dyn UnitOfWork>>,
     context: Arc<Context>,
+    chain: Arc<Chain<AnyUnit>>,
 }
 
 impl CreateOrderHandler {
     /// A handler over this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store<dyn UnitOfWork>>, context: Arc<Context>) -> Self {
-        Self { store, context }
+        let chain = chain(&context);
+        Self { store, context, chain }
     }
 
     /// All in one transaction, decided anew as long as another one wins.
@@ -146,6 +148,7 @@ impl CreateOrderHandler {
             None => self.store.begin().await?,
         };
         let replies = self.handle(unit.as_mut(), requests).await?;
+        self.chain.follow(unit.as_mut()).await?;
         unit.commit().await?;
         Ok(replies)
     }

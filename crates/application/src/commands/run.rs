@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Fault, Store, Verdict};
+use bus::{Chain, Fault, Store, Verdict};
 
-use crate::pipeline::Context;
-use crate::ports::UnitOfWork;
+use crate::pipeline::{Context, chain};
+use crate::ports::{AnyUnit, UnitOfWork};
 
 /// How often a command that lost against another transaction is decided anew.
 const CONFLICTS_MAX: u32 = 8;
@@ -32,13 +32,15 @@ pub trait Command: Send + Sync {
 pub struct CommandPipeline {
     store: Arc<dyn Store<dyn UnitOfWork>>,
     context: Arc<Context>,
+    chain: Arc<Chain<AnyUnit>>,
 }
 
 impl CommandPipeline {
     /// A pipeline over this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store<dyn UnitOfWork>>, context: Arc<Context>) -> Self {
-        Self { store, context }
+        let chain = chain(&context);
+        Self { store, context, chain }
     }
 
     /// What handlers may use.
@@ -102,6 +104,7 @@ impl CommandPipeline {
             None => self.store.begin().await?,
         };
         let reply = command.handle(unit.as_mut(), &self.context).await?;
+        self.chain.follow(unit.as_mut()).await?;
         unit.commit().await?;
         Ok(reply)
     }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Admission, CorrelationId, DeadLetter, DeadLetterFilter, Disposition, Envelope, Fault, Leased, Settlement,
-    Timer, TimerKey,
+    Admission, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault, Leased,
+    Receipt, Settlement, Timer, TimerKey,
 };
 
 /// A message ready in its queue.
@@ -87,6 +87,24 @@ impl Tables {
         self.queued.insert(position, Queued { queue, envelope });
     }
 
+    pub(super) const fn last_position(&self) -> i64 {
+        self.last_position
+    }
+
+    /// Takes those of `rows` that lie in one of these queues out again.
+    pub(super) fn reclaim(&mut self, rows: &mut Vec<i64>, queues: &[Arc<str>]) -> Vec<Delivery> {
+        let mut reclaimed = Vec::new();
+        rows.retain(|position| {
+            let wanted = self.queued.get(position).is_some_and(|row| queues.contains(&row.queue));
+            let row = if wanted { self.queued.remove(position) } else { None };
+            reclaimed.extend(
+                row.map(|row| Delivery { envelope: row.envelope, receipt: Receipt::reclaimed(row.queue) }),
+            );
+            !wanted
+        });
+        reclaimed
+    }
+
     pub(super) fn add_outgoing(&mut self, envelope: Envelope) {
         let position = self.next_position();
         self.outgoing.insert(position, Outgoing { envelope, lease: None });
@@ -97,10 +115,7 @@ impl Tables {
     }
 
     pub(super) fn settle(&mut self, settlement: Settlement) -> Result<(), Fault> {
-        let position = settlement.delivery.receipt.token;
-        let Some(Queued { queue, envelope }) = self.queued.remove(&position) else {
-            return Err(Fault::stale("deliveries.settle", format!("row {position} is no longer there")));
-        };
+        let (position, Queued { queue, envelope }) = self.take_out(&settlement.delivery)?;
         match settlement.disposition {
             Disposition::Done => {}
             Disposition::Redeliver { due_at, reason } => {
@@ -125,6 +140,19 @@ impl Tables {
             }
         }
         Ok(())
+    }
+
+    fn take_out(&mut self, delivery: &Delivery) -> Result<(i64, Queued), Fault> {
+        let Delivery { envelope, receipt } = delivery;
+        if receipt.is_reclaimed() {
+            let row = Queued { queue: Arc::clone(&receipt.queue), envelope: Arc::clone(envelope) };
+            return Ok((self.next_position(), row));
+        }
+        let position = receipt.token;
+        match self.queued.remove(&position) {
+            Some(row) => Ok((position, row)),
+            None => Err(Fault::stale("deliveries.settle", format!("row {position} is no longer there"))),
+        }
     }
 
     pub(super) fn unpark(&mut self, correlations: &[CorrelationId]) -> usize {

@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use super::mishap::Act;
 use super::store::Shared;
 use super::tables::Tables;
-use crate::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
+use crate::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
 
 /// One transaction over the bus's tables and the user's own.
 pub struct MemoryUnit<T> {
@@ -19,6 +19,7 @@ pub struct MemoryUnit<T> {
     pub data: T,
     tables: Tables,
     published: Vec<Envelope>,
+    own_rows: Vec<i64>,
     shared: Arc<Shared<T>>,
     _turn: OwnedMutexGuard<()>,
 }
@@ -26,7 +27,7 @@ pub struct MemoryUnit<T> {
 impl<T: Clone + Send + 'static> MemoryUnit<T> {
     pub(super) fn over(shared: Arc<Shared<T>>, turn: OwnedMutexGuard<()>) -> Self {
         let (tables, data) = shared.read(|committed| (committed.tables.clone(), committed.data.clone()));
-        Self { data, tables, published: Vec::new(), shared, _turn: turn }
+        Self { data, tables, published: Vec::new(), own_rows: Vec::new(), shared, _turn: turn }
     }
 }
 
@@ -41,10 +42,17 @@ impl<T: Clone + Send + 'static> Unit for MemoryUnit<T> {
     async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault> {
         step(&self.shared, Act::Publish).await?;
         for envelope in &envelopes {
+            let before = self.tables.last_position();
             self.shared.route(&mut self.tables, envelope);
+            self.own_rows.extend(before + 1..=self.tables.last_position());
         }
         self.published.extend(envelopes);
         Ok(())
+    }
+
+    async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault> {
+        yield_now().await;
+        Ok(self.tables.reclaim(&mut self.own_rows, queues))
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault> {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bus::{CorrelationId, Disposition, Envelope, Fault, Settlement};
+use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -129,6 +129,18 @@ impl PostgresUnit {
         self.outgoing.0.push((Arc::clone(queue), envelope));
     }
 
+    pub(super) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
+        let (reclaimed, left) =
+            std::mem::take(&mut self.outgoing.0).into_iter().partition(|(queue, _)| queues.contains(queue));
+        self.outgoing.0 = left;
+        let reclaimed: Vec<(Arc<str>, Arc<Envelope>)> = reclaimed;
+        for (queue, _) in &reclaimed {
+            self.tally.add(Tallied::Queued(Arc::clone(queue)), -1);
+        }
+        let delivery = |(queue, envelope)| Delivery { envelope, receipt: Receipt::reclaimed(queue) };
+        reclaimed.into_iter().map(delivery).collect()
+    }
+
     /// Puts a message back: into its queue, or on its way to the broker.
     pub(super) fn return_to_queue(&mut self, queue: &Arc<str>, envelope: Envelope) {
         match self.shared.routing {
@@ -141,12 +153,12 @@ impl PostgresUnit {
         if settlements.is_empty() {
             return;
         }
-        if self.shared.routing == Routing::Store {
-            let positions = settlements.iter().map(|settlement| settlement.delivery.receipt.token);
-            self.later(remove_delivered(positions, self.shared.instance));
-            for settlement in settlements {
-                let queue = Arc::clone(&settlement.delivery.receipt.queue);
-                self.tally.add(Tallied::Queued(queue), -1);
+        let receipts = || settlements.iter().map(|settlement| &settlement.delivery.receipt);
+        let queued = || receipts().filter(|receipt| !receipt.is_reclaimed());
+        if self.shared.routing == Routing::Store && queued().next().is_some() {
+            self.later(remove_delivered(queued().map(|receipt| receipt.token), self.shared.instance));
+            for receipt in queued() {
+                self.tally.add(Tallied::Queued(Arc::clone(&receipt.queue)), -1);
             }
         }
         self.delay(settlements);

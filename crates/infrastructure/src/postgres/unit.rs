@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use application::saga::SagaState;
 use async_trait::async_trait;
-use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit, Verdict};
+use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit, Verdict};
 use deadpool_postgres::Object;
 use domain::OrderId;
 use jiff::Timestamp;
@@ -160,6 +160,10 @@ impl Unit for PostgresUnit {
     async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault> {
         self.publish_all(envelopes);
         Ok(())
+    }
+
+    async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault> {
+        Ok(self.reclaim_all(queues))
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault> {

@@ -59,7 +59,7 @@ impl SqliteUnit {
         }
         let fresh =
             |moved: &Moved| (Arc::clone(&moved.queue), Envelope { attempt: 0, ..moved.envelope.clone() });
-        self.return_to_queues(redriven.iter().map(fresh))?;
+        self.return_to_queues(redriven.iter().map(fresh));
         Ok(redriven)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use application::saga::OrderProcessingSaga;
-use domain::{Inventory, OrderId, Payment, ProductId, Shipment};
+use domain::{Inventory, OrderId, Payment, Product, ProductId, Shipment};
 
 /// Rows kept of each table; an order in flight has about as long to come back as it takes for so many others to pass.
 const ROWS_MAX: usize = 8_192;
@@ -35,6 +35,12 @@ impl<K: Copy + Eq + Hash, V> Memory<K, V> {
             self.rows.remove(&oldest);
         }
     }
+
+    fn forget(&mut self, id: K) {
+        if self.rows.remove(&id).is_some() {
+            self.oldest_first.retain(|kept| *kept != id);
+        }
+    }
 }
 
 /// What the writer remembers between units.
@@ -44,6 +50,7 @@ pub(super) struct Memories {
     payments: Memory<OrderId, Payment>,
     shipments: Memory<OrderId, Shipment>,
     stock: Memory<ProductId, StockRow>,
+    products: Memory<ProductId, Product>,
 }
 
 /// What one unit has read and written, on top of what the writer remembers.
@@ -57,6 +64,8 @@ pub(super) struct View {
     pub(super) shipments: HashMap<OrderId, Shipment>,
     /// Stock.
     pub(super) stock: HashMap<ProductId, StockRow>,
+    /// Products; none for one that was written and not read since.
+    pub(super) products: HashMap<ProductId, Option<Product>>,
 }
 
 /// A product's stock and where its ledger ends.
@@ -88,6 +97,14 @@ impl View {
     pub(super) fn stock<'a>(&'a self, memories: &'a Memories, id: ProductId) -> Option<&'a StockRow> {
         self.stock.get(&id).or_else(|| memories.stock.rows.get(&id))
     }
+
+    /// The product as this unit sees it, if it is known without reading.
+    pub(super) fn product<'a>(&'a self, memories: &'a Memories, id: ProductId) -> Option<&'a Product> {
+        match self.products.get(&id) {
+            Some(seen) => seen.as_ref(),
+            None => memories.products.rows.get(&id),
+        }
+    }
 }
 
 impl Memories {
@@ -97,5 +114,11 @@ impl Memories {
         view.payments.into_iter().for_each(|(id, row)| self.payments.keep(id, row));
         view.shipments.into_iter().for_each(|(id, row)| self.shipments.keep(id, row));
         view.stock.into_iter().for_each(|(id, row)| self.stock.keep(id, row));
+        for (id, product) in view.products {
+            match product {
+                Some(product) => self.products.keep(id, product),
+                None => self.products.forget(id),
+            }
+        }
     }
 }

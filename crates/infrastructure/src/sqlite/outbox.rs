@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bus::{CorrelationId, Disposition, Envelope, Fault, Settlement};
+use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
@@ -17,39 +17,46 @@ use crate::tally::Tallied;
 pub(super) const NO_QUEUE: &str = "";
 
 impl SqliteUnit {
-    pub(super) fn publish_all(&mut self, envelopes: Vec<Envelope>) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let mut routed = Vec::with_capacity(envelopes.len());
+    pub(super) fn publish_all(&mut self, envelopes: Vec<Envelope>) {
         for envelope in envelopes {
             let envelope = Arc::new(envelope);
-            match shared.routing {
-                Routing::Outbox => routed.push((Arc::from(NO_QUEUE), envelope)),
+            match self.shared.routing {
+                Routing::Outbox => self.outgoing.push((Arc::from(NO_QUEUE), envelope)),
                 Routing::Store => {
-                    let queues = shared.topology.queues(&envelope.kind);
-                    routed.extend(queues.map(|queue| (Arc::clone(queue), Arc::clone(&envelope))));
+                    let queues = self.shared.topology.queues(&envelope.kind);
+                    self.outgoing.extend(queues.map(|queue| (Arc::clone(queue), Arc::clone(&envelope))));
                 }
             }
         }
-        self.send_out(routed)
     }
 
-    fn send_out(&mut self, routed: Vec<(Arc<str>, Arc<Envelope>)>) -> Result<()> {
+    pub(super) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
+        let (reclaimed, left) =
+            std::mem::take(&mut self.outgoing).into_iter().partition(|(queue, _)| queues.contains(queue));
+        self.outgoing = left;
+        let reclaimed: Vec<(Arc<str>, Arc<Envelope>)> = reclaimed;
+        let delivery = |(queue, envelope)| Delivery { envelope, receipt: Receipt::reclaimed(queue) };
+        reclaimed.into_iter().map(delivery).collect()
+    }
+
+    /// Writes what leaves with this unit; comes back with what is to be handed over once that is durable: queue, position,
+    /// message.
+    pub(super) fn send_out(&mut self) -> Result<Vec<(Arc<str>, i64, Arc<Envelope>)>> {
+        let routed = std::mem::take(&mut self.outgoing);
         let first = self.take_positions(routed.len());
         insert_outgoing(self.connection(), first, &routed)?;
         for (queue, _) in &routed {
             self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
         }
         let placed = (first..).zip(routed).map(|(position, (queue, envelope))| (queue, position, envelope));
-        self.fresh.extend(placed);
-        Ok(())
+        Ok(placed.collect())
     }
 
     pub(super) fn settle_all(&mut self, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
         if self.shared.routing == Routing::Store {
             remove_delivered(self.connection(), settlements)?;
-            for settlement in settlements {
-                let queue = Arc::clone(&settlement.delivery.receipt.queue);
-                self.tally.add(Tallied::Queued(queue), -1);
+            for receipt in queued(settlements) {
+                self.tally.add(Tallied::Queued(Arc::clone(&receipt.queue)), -1);
             }
         }
         for settlement in settlements {
@@ -57,7 +64,7 @@ impl SqliteUnit {
         }
         if self.shared.routing == Routing::Outbox {
             let notices = settlements.iter().filter_map(Settlement::notice).collect();
-            self.publish_all(notices).map_err(fault("outbox.settle"))?;
+            self.publish_all(notices);
         }
         Ok(())
     }
@@ -108,14 +115,10 @@ impl SqliteUnit {
     }
 
     pub(super) fn unpark_all(&mut self, correlations: &[CorrelationId]) -> Result<usize> {
-        let any = "select exists (select 1 from delayed_messages where waiting = 'parked')";
-        if !self.connection().prepare_cached(any)?.query_row([], |row| row.get::<_, bool>(0))? {
+        if correlations.is_empty() || !is_anything_parked(self.connection())? {
             return Ok(0);
         }
-        let mut parked = Vec::new();
-        for correlation in correlations {
-            parked.extend(parked_of(self.connection(), *correlation)?);
-        }
+        let parked = parked_of(self.connection(), correlations)?;
         self.send_again(parked)
     }
 
@@ -139,29 +142,34 @@ impl SqliteUnit {
                 .execute([moved.position])?;
         }
         let back = waiting.into_iter().map(|moved| (moved.queue, moved.envelope));
-        self.return_to_queues(back)?;
+        self.return_to_queues(back);
         Ok(count)
     }
 
     /// Puts messages back: into their queues, or on their way to the broker.
-    pub(super) fn return_to_queues(
-        &mut self,
-        messages: impl Iterator<Item = (Arc<str>, Envelope)>,
-    ) -> Result<()> {
+    pub(super) fn return_to_queues(&mut self, messages: impl Iterator<Item = (Arc<str>, Envelope)>) {
         let routing = self.shared.routing;
         let route = |(queue, envelope)| match routing {
             Routing::Store => (queue, Arc::new(envelope)),
             Routing::Outbox => (Arc::from(NO_QUEUE), Arc::new(envelope)),
         };
-        self.send_out(messages.map(route).collect())
+        self.outgoing.extend(messages.map(route));
     }
+}
+
+/// Receipts of what lay in a queue.
+fn queued(settlements: &[Settlement]) -> impl Iterator<Item = &Receipt> {
+    settlements
+        .iter()
+        .map(|settlement| &settlement.delivery.receipt)
+        .filter(|receipt| !receipt.is_reclaimed())
 }
 
 fn remove_delivered(connection: &Connection, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
     let mut delete =
         connection.prepare_cached("delete from outbox where position = ?").map_err(fault("outbox.settle"))?;
-    for settlement in settlements {
-        let position = settlement.delivery.receipt.token;
+    for receipt in queued(settlements) {
+        let position = receipt.token;
         if delete.execute([position]).map_err(fault("outbox.settle"))? != 1 {
             return Err(Fault::stale("outbox.settle", format!("delivery {position} was settled before")));
         }
@@ -169,9 +177,19 @@ fn remove_delivered(connection: &Connection, settlements: &[Settlement]) -> std:
     Ok(())
 }
 
-fn parked_of(connection: &Connection, correlation: CorrelationId) -> Result<Vec<Moved>> {
+fn is_anything_parked(connection: &Connection) -> Result<bool> {
+    let sql = "select exists (select 1 from delayed_messages where waiting = 'parked')";
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
+}
+
+/// One question about all of them: SQLite plans this one anew whenever it is asked, which is dearer than what it finds.
+fn parked_of(connection: &Connection, correlations: &[CorrelationId]) -> Result<Vec<Moved>> {
+    let mut ids: Vec<String> = correlations.iter().map(|id| format!("\"{}\"", id.0.simple())).collect();
+    ids.sort_unstable();
+    ids.dedup();
     let sql = format!(
-        "select position, {MESSAGE} from delayed_messages where correlation_id = ? and waiting = 'parked' order by position"
+        "select position, {MESSAGE} from json_each(?) cross join delayed_messages
+         on correlation_id = unhex(value) and waiting = 'parked' order by position"
     );
-    connection.prepare_cached(&sql)?.query_map([correlation.0], Moved::read)?.collect()
+    connection.prepare_cached(&sql)?.query_map([format!("[{}]", ids.join(","))], Moved::read)?.collect()
 }

@@ -4,7 +4,7 @@ use application::ports::ProductRepository;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{Inventory, Product, ProductId, Sku};
-use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::column::{Micros, money, name, time};
 use super::fault::fault;
@@ -13,21 +13,21 @@ use super::{SqliteUnit, inventory};
 #[async_trait]
 impl ProductRepository for SqliteUnit {
     async fn get_by_ids(&mut self, ids: &[ProductId]) -> std::result::Result<Vec<Product>, Fault> {
-        let found =
-            select(self.connection(), BY_ID, ids.iter().map(|id| id.0)).map_err(fault("products.get"))?;
-        checked(found, "products.get")
+        self.read_unread_products(ids)?;
+        let known = |id: &ProductId| self.view.product(self.memories(), *id).cloned();
+        Ok(ids.iter().filter_map(known).collect())
     }
 
     async fn get_by_skus(&mut self, skus: &[Sku]) -> std::result::Result<Vec<Product>, Fault> {
-        let found =
-            select(self.connection(), BY_SKU, skus.iter().map(Sku::as_str)).map_err(fault("products.get"))?;
-        checked(found, "products.get")
+        let ids: Vec<ProductId> = skus.iter().map(ProductId::of).collect();
+        self.get_by_ids(&ids).await
     }
 
     async fn upsert(&mut self, products: &[Product]) -> std::result::Result<(), Fault> {
         for product in products {
             product.check().map_err(|error| Fault::give_up("products.upsert", error))?;
             upsert(self.connection(), product).map_err(fault("products.upsert"))?;
+            self.view.products.insert(product.id, None);
         }
         Ok(())
     }
@@ -37,22 +37,30 @@ impl ProductRepository for SqliteUnit {
     }
 }
 
-const BY_ID: &str =
-    "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at
-     from products where product_id = ?";
-const BY_SKU: &str =
-    "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at
-     from products where sku = ?";
+impl SqliteUnit {
+    fn read_unread_products(&mut self, ids: &[ProductId]) -> std::result::Result<(), Fault> {
+        let unread = |id: &&ProductId| self.view.product(self.memories(), **id).is_none();
+        let unread: Vec<ProductId> = ids.iter().filter(unread).copied().collect();
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let read = select(self.connection(), &unread).map_err(fault("products.get"))?;
+        for product in read {
+            product.check().map_err(|error| Fault::give_up("products.get", error))?;
+            self.view.products.insert(product.id, Some(product));
+        }
+        Ok(())
+    }
+}
 
-fn select<K: ToSql>(
-    connection: &Connection,
-    sql: &str,
-    keys: impl Iterator<Item = K>,
-) -> Result<Vec<Product>> {
-    let mut select = connection.prepare_cached(sql)?;
-    let mut found = Vec::new();
-    for key in keys {
-        found.extend(select.query_row([key], product).optional()?);
+fn select(connection: &Connection, ids: &[ProductId]) -> Result<Vec<Product>> {
+    let mut select = connection.prepare_cached(
+        "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at
+         from products where product_id = ?",
+    )?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(select.query_row([id.0], product).optional()?);
     }
     Ok(found)
 }
@@ -68,13 +76,6 @@ fn product(row: &Row<'_>) -> Result<Product> {
         created_at: time(row, 7)?,
         updated_at: time(row, 8)?,
     })
-}
-
-fn checked(products: Vec<Product>, operation: &'static str) -> std::result::Result<Vec<Product>, Fault> {
-    for product in &products {
-        product.check().map_err(|error| Fault::give_up(operation, error))?;
-    }
-    Ok(products)
 }
 
 fn upsert(connection: &Connection, product: &Product) -> Result<()> {

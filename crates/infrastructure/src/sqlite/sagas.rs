@@ -29,9 +29,9 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         sagas: &[OrderProcessingSaga],
         now: Timestamp,
     ) -> std::result::Result<(), Fault> {
-        insert(self.connection(), sagas, now).map_err(conflict_if_taken("sagas.insert"))?;
         for saga in sagas {
             self.tally.add(Tallied::Sagas(saga.state), 1);
+            self.unsaved_sagas.insert(saga.order_id, Unsaved { row: Written::New, at: now });
             self.view.sagas.insert(saga.order_id, saga.clone());
         }
         Ok(())
@@ -44,12 +44,27 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
     ) -> std::result::Result<(), Fault> {
         let ids: Vec<CorrelationId> = sagas.iter().map(Saga::correlation_id).collect();
         self.read_unread_sagas(&ids).map_err(fault("sagas.update"))?;
-        if let Some(stray) = update(self.connection(), sagas, now).map_err(fault("sagas.update"))? {
-            return Err(changed_meanwhile("sagas.update", stray));
+        for saga in sagas {
+            self.tally_step(saga);
+            let changed = || Unsaved { row: Written::Changed, at: now };
+            self.unsaved_sagas.entry(saga.order_id).or_insert_with(changed).at = now;
+            self.view.sagas.insert(saga.order_id, saga.clone());
         }
-        sagas.iter().for_each(|saga| self.tally_step(saga));
         Ok(())
     }
+}
+
+/// A saga that this unit wrote and that is stored once, as it is in the end, when the unit ends.
+pub(super) struct Unsaved {
+    row: Written,
+    at: Timestamp,
+}
+
+/// Whether there is a row already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    New,
+    Changed,
 }
 
 impl SqliteUnit {
@@ -69,7 +84,24 @@ impl SqliteUnit {
             self.tally.add(Tallied::Sagas(before), -1);
             self.tally.add(Tallied::Sagas(saga.state), 1);
         }
-        self.view.sagas.insert(saga.order_id, saga.clone());
+    }
+
+    /// Stores the sagas that this unit wrote.
+    pub(super) fn save_sagas(&mut self) -> std::result::Result<(), Fault> {
+        for (id, Unsaved { row, at }) in std::mem::take(&mut self.unsaved_sagas) {
+            let Some(saga) = self.view.sagas.get(&id) else { continue };
+            match row {
+                Written::New => {
+                    insert(self.connection(), saga, at).map_err(conflict_if_taken("sagas.insert"))?
+                }
+                Written::Changed => {
+                    if !update(self.connection(), saga, at).map_err(fault("sagas.update"))? {
+                        return Err(changed_meanwhile("sagas.update", id));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -112,57 +144,46 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
     })
 }
 
-fn insert(connection: &Connection, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<()> {
-    let mut insert =
-        connection.prepare_cached("insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")?;
-    for saga in sagas {
-        insert.execute(params![
-            saga.order_id.0,
-            saga.version,
-            saga.state.as_str(),
-            (!saga.state.is_final()).then_some(1),
-            saga.order.as_str(),
-            saga.stock.as_str(),
-            saga.payment.as_str(),
-            saga.shipment.as_str(),
-            saga.reason.map(domain::CancelReason::as_str),
-            saga.total.minor,
-            saga.total.currency.code(),
-            saga.timer_generation,
-            Micros(saga.created_at),
-            Micros(now),
-            Micros(saga.expires_at),
-        ])?;
-    }
+fn insert(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<()> {
+    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    connection.prepare_cached(sql)?.execute(params![
+        saga.order_id.0,
+        saga.version,
+        saga.state.as_str(),
+        (!saga.state.is_final()).then_some(1),
+        saga.order.as_str(),
+        saga.stock.as_str(),
+        saga.payment.as_str(),
+        saga.shipment.as_str(),
+        saga.reason.map(domain::CancelReason::as_str),
+        saga.total.minor,
+        saga.total.currency.code(),
+        saga.timer_generation,
+        Micros(saga.created_at),
+        Micros(now),
+        Micros(saga.expires_at),
+    ])?;
     Ok(())
 }
 
-/// Stores all; the first that is not there, if any. A step between two open states leaves `is_open` out, so that its
-/// index is not touched.
-fn update(connection: &Connection, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<Option<OrderId>> {
+/// Whether the saga is there to be updated. A step between two open states leaves `is_open` out, so that its index is not
+/// touched.
+fn update(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<bool> {
+    if saga.state.is_final() {
+        let mut end = connection.prepare_cached(
+            "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
+                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), is_open = null
+             where correlation_id = ?1",
+        )?;
+        return update_one(&mut end, saga, now);
+    }
     let mut step_on = connection.prepare_cached(
         "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
              reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9)
          where correlation_id = ?1 and +is_open = 1",
     )?;
-    let mut end = connection.prepare_cached(
-        "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-             reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), is_open = null
-         where correlation_id = ?1",
-    )?;
-    for saga in sagas {
-        let found = if saga.state.is_final() {
-            update_one(&mut end, saga, now)?
-        } else {
-            update_one(&mut step_on, saga, now)? || {
-                reopen(connection, saga)? && update_one(&mut step_on, saga, now)?
-            }
-        };
-        if !found {
-            return Ok(Some(saga.order_id));
-        }
-    }
-    Ok(None)
+    Ok(update_one(&mut step_on, saga, now)?
+        || (reopen(connection, saga)? && update_one(&mut step_on, saga, now)?))
 }
 
 fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Timestamp) -> Result<bool> {

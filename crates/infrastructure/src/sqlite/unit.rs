@@ -1,16 +1,19 @@
 //! The unit of work on SQLite: a savepoint of the writer's transaction, statements executed where they are called. Dropped,
 //! it is undone; committed, it is durable together with the units around it, and only then are its messages handed over.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Admission, CorrelationId, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
+use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
+use domain::OrderId;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::fault::fault;
 use super::memory::{Memories, View};
+use super::sagas::Unsaved;
 use super::store::Shared;
 use super::turns::Turn;
 use super::writer::Member;
@@ -23,8 +26,10 @@ type Told = oneshot::Receiver<std::result::Result<(), Fault>>;
 /// One unit of work.
 pub struct SqliteUnit {
     pub(super) shared: Arc<Shared>,
-    /// What was published and is to be handed over once durable: queue, position, message.
-    pub(super) fresh: Vec<(Arc<str>, i64, Arc<Envelope>)>,
+    /// What leaves with the commit.
+    pub(super) outgoing: Vec<(Arc<str>, Arc<Envelope>)>,
+    /// Sagas that are stored when the unit ends.
+    pub(super) unsaved_sagas: BTreeMap<OrderId, Unsaved>,
     /// What this unit changes of the counts.
     pub(super) tally: Tally,
     /// What this unit has read and written.
@@ -47,7 +52,8 @@ impl SqliteUnit {
         let last_position = turn.writer().last_position;
         Ok(Self {
             shared,
-            fresh: Vec::new(),
+            outgoing: Vec::new(),
+            unsaved_sagas: BTreeMap::new(),
             tally: Tally::default(),
             view: View::default(),
             turn,
@@ -75,9 +81,10 @@ impl SqliteUnit {
 
     /// Ends the unit and its turn; what comes back tells when it is durable.
     fn leave(mut self) -> std::result::Result<Told, Fault> {
+        self.save_sagas()?;
+        let fresh = self.send_out().map_err(fault("outbox.publish"))?;
         let (durable, told) = oneshot::channel();
-        let member =
-            Member { shared: Arc::clone(&self.shared), fresh: std::mem::take(&mut self.fresh), durable };
+        let member = Member { shared: Arc::clone(&self.shared), fresh, durable };
         let (view, tally) = (std::mem::take(&mut self.view), std::mem::take(&mut self.tally));
         let last_position = self.last_position;
         self.turn
@@ -101,7 +108,12 @@ impl Drop for SqliteUnit {
 #[async_trait]
 impl Unit for SqliteUnit {
     async fn publish(&mut self, envelopes: Vec<Envelope>) -> std::result::Result<(), Fault> {
-        self.publish_all(envelopes).map_err(fault("outbox.publish"))
+        self.publish_all(envelopes);
+        Ok(())
+    }
+
+    async fn reclaim(&mut self, queues: &[Arc<str>]) -> std::result::Result<Vec<Delivery>, Fault> {
+        Ok(self.reclaim_all(queues))
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> std::result::Result<(), Fault> {

@@ -9,7 +9,9 @@ use application::ports::{
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
-use bus::{Admission, CorrelationId, Envelope, Fault, SagaRepository, Settlement, Timer, TimerKey, Unit};
+use bus::{
+    Admission, CorrelationId, Delivery, Envelope, Fault, SagaRepository, Settlement, Timer, TimerKey, Unit,
+};
 use jiff::Timestamp;
 
 use super::fate::{Publication, StepFate, StepKind};
@@ -60,6 +62,10 @@ impl Unit for RiskyUnit {
             }
         }
         self.inner.publish(arriving).await
+    }
+
+    async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault> {
+        self.inner.reclaim(queues).await
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault> {

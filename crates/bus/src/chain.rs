@@ -1,0 +1,130 @@
+//! Handing on within the unit: a message whose consumer only reads and writes the same store need not lie in a queue in
+//! between. It is handled in the very unit of work that published it, before that commits, so the two steps are durable
+//! together, or not at all. What it publishes is followed in turn.
+//!
+//! Whoever cannot be handled like that spoils nothing: the unit is undone, and for a while messages go through their queues
+//! again, where the endpoint finds the one to blame. Never waits, and never performs an effect.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::handling::{handle, prepare_at_once, split_overtaken};
+use crate::{Clock, Consumer, Delivery, Effects, Fault, Unit, Verdict};
+
+/// Steps of a chain within one unit; what is published after so many goes through its queue.
+const STEPS_MAX: usize = 8;
+
+/// How long messages go through their queues after one could not be followed: long enough for what was to be followed to be
+/// in a queue, where one that cannot be handled is found out and set aside.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Consumers whose messages are handled in the unit that published them.
+pub struct Chain<U: Unit + ?Sized> {
+    links: BTreeMap<Arc<str>, Box<dyn Link<U>>>,
+    queues: Vec<Arc<str>>,
+    clock: Arc<dyn Clock>,
+    paused_until: Mutex<Timestamp>,
+}
+
+/// A consumer, whatever its message.
+#[async_trait]
+trait Link<U: Unit + ?Sized>: Send + Sync {
+    async fn handle(&self, unit: &mut U, deliveries: Vec<Delivery>, clock: &dyn Clock) -> Result<(), Fault>;
+}
+
+struct LinkTo<C>(Arc<C>);
+
+impl<U: Unit + ?Sized> Chain<U> {
+    /// A chain without consumers: every message goes through its queue.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { links: BTreeMap::new(), queues: Vec::new(), clock, paused_until: Mutex::new(Timestamp::MIN) }
+    }
+
+    /// The same with this consumer, too. One with effects is left to its queue: its unit of work has to be durable before
+    /// anything outside is done on its word.
+    #[must_use]
+    pub fn with<C: Consumer<U>>(mut self, consumer: Arc<C>) -> Self
+    where
+        U: 'static,
+    {
+        if consumer.effects() == Effects::None {
+            let queue: Arc<str> = Arc::from(consumer.queue());
+            self.queues.push(Arc::clone(&queue));
+            self.links.insert(queue, Box::new(LinkTo(consumer)));
+        }
+        self
+    }
+
+    /// Handles what the unit has published for the chain's consumers, and what they publish.
+    ///
+    /// # Errors
+    /// Those of the store. If it is a message that cannot be handled, [`Verdict::Conflict`]: decided anew, the unit leaves
+    /// its messages to their queues.
+    pub async fn follow(&self, unit: &mut U) -> Result<(), Fault> {
+        if self.queues.is_empty() || self.clock.now() < self.paused_until() {
+            return Ok(());
+        }
+        match self.follow_all(unit).await {
+            Err(fault)
+                if matches!(fault.verdict, Verdict::GiveUp | Verdict::LeaveToOthers | Verdict::Stale) =>
+            {
+                self.pause();
+                tracing::warn!(%fault, "a message cannot be handled where it was published; it goes through its queue");
+                Err(Fault::conflict("chain.follow", fault))
+            }
+            followed => followed,
+        }
+    }
+
+    async fn follow_all(&self, unit: &mut U) -> Result<(), Fault> {
+        for _ in 0..STEPS_MAX {
+            let reclaimed = unit.reclaim(&self.queues).await?;
+            if reclaimed.is_empty() {
+                return Ok(());
+            }
+            let mut by_queue: BTreeMap<Arc<str>, Vec<Delivery>> = BTreeMap::new();
+            for delivery in reclaimed {
+                by_queue.entry(Arc::clone(&delivery.receipt.queue)).or_default().push(delivery);
+            }
+            for (queue, deliveries) in by_queue {
+                if let Some(link) = self.links.get(&queue) {
+                    link.handle(unit, deliveries, self.clock.as_ref()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn paused_until(&self) -> Timestamp {
+        *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pause(&self) {
+        let pause = SignedDuration::try_from(PAUSE).unwrap_or(SignedDuration::MAX);
+        let until = self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
+        *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+}
+
+#[async_trait]
+impl<C, U> Link<U> for LinkTo<C>
+where
+    C: Consumer<U>,
+    U: Unit + ?Sized,
+{
+    async fn handle(&self, unit: &mut U, deliveries: Vec<Delivery>, clock: &dyn Clock) -> Result<(), Fault> {
+        let mut part = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            part.push(prepare_at_once(&self.0, delivery).map_err(|(_, fault)| fault)?);
+        }
+        while !part.is_empty() {
+            handle(self.0.as_ref(), unit, &mut part, clock).await?;
+            (part, _) = split_overtaken(part);
+        }
+        Ok(())
+    }
+}
