@@ -104,7 +104,7 @@ impl AnyStore {
             None => None,
         };
         if let (Some(broker), Purpose::Serve) = (&broker, purpose) {
-            broker.declare().await.map_err(unusable)?;
+            broker.declare().await.map_err(|fault| unusable(&fault))?;
         }
         let routing = if broker.is_some() { Routing::Outbox } else { Routing::Store };
         match config.database.place().context("the configuration was checked and names a database")? {
@@ -154,8 +154,8 @@ impl AnyStore {
 }
 
 /// A broker that is not there may only be late; one that says no needs somebody to do something.
-fn unusable(fault: Fault) -> anyhow::Error {
-    let why = std::error::Error::source(&fault).map_or_else(|| fault.to_string(), ToString::to_string);
+fn unusable(fault: &Fault) -> anyhow::Error {
+    let why = std::error::Error::source(fault).map_or_else(|| fault.to_string(), ToString::to_string);
     match fault.verdict {
         Verdict::Retry | Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers => {
             anyhow!("{why}; start it or correct the address")
