@@ -21,7 +21,7 @@ pub(crate) const LONG: &[Step] = &[
     Step::Simulation(Simulation { seeds: 1_000, from: 0, release: false }),
     Step::Chaos(Chaos { postgres: false, ..SHORT }),
     Step::Chaos(Chaos { postgres: true, ..SHORT }),
-    Step::Chaos(Chaos { postgres: true, rabbitmq: true, faults: Some(12), orders: Some(300), ..SHORT }),
+    Step::Chaos(Chaos { postgres: true, rabbitmq: true, faults: Some(12), ..SHORT }),
 ];
 
 const SHORT: Chaos = Chaos {
