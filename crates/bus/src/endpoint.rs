@@ -311,13 +311,14 @@ where
         }
         let reason = storable(&fault.to_string());
         let attempt = delivery.envelope.attempt.saturating_add(1);
+        let (message, correlation_id) = (delivery.envelope.id, delivery.envelope.correlation_id);
         let disposition = match self.policy.redelivery.pause(attempt, None, self.ids.as_ref()) {
             Some(pause) => {
-                tracing::warn!(queue, message = %delivery.envelope.id, reason, "message comes again later");
+                tracing::warn!(queue, %message, %correlation_id, reason, "message comes again later");
                 Disposition::Redeliver { due_at: at.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
             }
             None => {
-                tracing::error!(queue, message = %delivery.envelope.id, reason, "message goes to the dead letters");
+                tracing::error!(queue, %message, %correlation_id, reason, "message goes to the dead letters");
                 Disposition::DeadLetter { reason }
             }
         };

@@ -93,7 +93,7 @@ pub use self::tables::{Redrive, WaitCause, Waiting};
 pub use self::unit::MemoryUnit;
 use crate::limits::BACKOFF_MIN;
 use crate::{
-    Clock, Consumer, CorrelationId, DeadLetter, DeadLetterFilter, Endpoint, EndpointPolicy, Envelope,
+    Chain, Clock, Consumer, CorrelationId, DeadLetter, DeadLetterFilter, Endpoint, EndpointPolicy, Envelope,
     IdSource, Message, MessageId, RandomIds, Stop, TimerService, Topology, Transport, VirtualClock,
 };
 
@@ -152,17 +152,30 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
 
     /// Runs a consumer under another policy.
     pub fn consume_with<C: Consumer<MemoryUnit<T>>>(&mut self, consumer: C, policy: EndpointPolicy) {
+        let chain = Arc::new(Chain::new(Arc::clone(&self.clock) as _));
+        self.consume_following(consumer, policy, chain);
+    }
+
+    /// Runs a consumer whose messages are followed by this chain in the unit that publishes them. The queues of the chain's
+    /// consumers must be known by then.
+    pub fn consume_following<C: Consumer<MemoryUnit<T>>>(
+        &mut self,
+        consumer: C,
+        policy: EndpointPolicy,
+        chain: Arc<Chain<MemoryUnit<T>>>,
+    ) {
         let queue = consumer.queue();
         self.store.add_routes(queue, C::Message::KINDS);
         self.queues.push(queue);
         let store = Arc::new(self.store.clone());
-        let endpoint = Arc::new(Endpoint::new(
+        let endpoint = Endpoint::new(
             Arc::new(consumer),
             Arc::clone(&store) as _,
             Arc::clone(&self.clock) as _,
             Arc::clone(&self.ids) as _,
             policy,
-        ));
+        );
+        let endpoint = Arc::new(endpoint.following(chain));
         let stop = self.stop.clone();
         self.start(Box::new(move || {
             let (endpoint, store, stop) = (Arc::clone(&endpoint), Arc::clone(&store), stop.clone());

@@ -8,3 +8,4 @@ pub mod sqlite;
 mod overview;
 mod paging;
 mod tally;
+mod vitals;

@@ -6,7 +6,9 @@ mod scripted;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orderwright_testkit::simulation::{Call, Consent, Outcome, Script, Wish, line, new_product, sku};
+use orderwright_testkit::simulation::{
+    Call, Consent, HandOver, Outcome, Script, Wish, line, new_product, sku,
+};
 use proptest::prelude::*;
 
 use self::scripted::{ChosenStep, Copies, Crash, Rules, perform};
@@ -44,7 +46,11 @@ fn any_script() -> impl Strategy<Value = Script> {
 }
 
 fn perform_with(script: &Script, copies: Copies, batch_max: usize) -> Outcome {
-    let rules = Arc::new(Rules::new(choosy));
+    perform_by(script, copies, batch_max, HandOver::InUnit)
+}
+
+fn perform_by(script: &Script, copies: Copies, batch_max: usize, hand_over: HandOver) -> Outcome {
+    let rules = Arc::new(Rules { hand_over, ..Rules::new(choosy) });
     let outcome = perform(script.clone(), &ChosenStep::new(Crash::Never, copies), &rules, batch_max);
     let found: String = outcome.findings.iter().map(|finding| format!("- {finding}\n")).collect();
     assert!(found.is_empty(), "stock or money is not conserved, or worse:\n{found}");
@@ -59,6 +65,16 @@ proptest! {
         let one_by_one = perform_with(&script, Copies::One, 1);
         let together = perform_with(&script, Copies::One, batch_max);
         prop_assert_eq!(one_by_one.ends, together.ends);
+    }
+
+    #[test]
+    fn a_message_handled_where_it_was_published_is_one_that_went_through_its_queue(
+        script in any_script(),
+        batch_max in 1_usize..40,
+    ) {
+        let in_unit = perform_by(&script, Copies::One, batch_max, HandOver::InUnit);
+        let by_queue = perform_by(&script, Copies::One, batch_max, HandOver::ByQueue);
+        prop_assert_eq!(in_unit.ends, by_queue.ends);
     }
 
     #[test]

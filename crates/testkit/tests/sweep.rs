@@ -6,7 +6,7 @@ mod scripted;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orderwright_testkit::simulation::{Call, Consent, Outcome, Script, UNDO_RETRIES_MAX};
+use orderwright_testkit::simulation::{Call, Consent, HandOver, Outcome, Script, UNDO_RETRIES_MAX};
 
 use self::scripted::{ChosenStep, Copies, Crash, Rules, one_order, perform, willing};
 
@@ -18,6 +18,7 @@ struct Scenario {
     name: &'static str,
     script: Script,
     rules: fn() -> Rules,
+    hand_over: HandOver,
     end: End,
 }
 
@@ -51,16 +52,22 @@ fn refusing_and_hard_to_undo() -> Rules {
 }
 
 fn scenarios() -> Vec<Scenario> {
+    [HandOver::ByQueue, HandOver::InUnit].into_iter().flat_map(scenarios_by).collect()
+}
+
+fn scenarios_by(hand_over: HandOver) -> Vec<Scenario> {
     let certain = |name, stock, rules: fn() -> Rules| Scenario {
         name,
         script: one_order(stock, None),
         rules,
+        hand_over,
         end: End::Certain,
     };
     let regretted = |name, after_ms| Scenario {
         name,
         script: one_order(9, Some(Duration::from_millis(after_ms))),
         rules: slow,
+        hand_over,
         end: End::Race,
     };
     vec![
@@ -78,12 +85,16 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn run(scenario: &Scenario, crash: Crash, copies: Copies) -> (Outcome, Arc<ChosenStep>) {
-    let (store, rules) = (ChosenStep::new(crash, copies), Arc::new((scenario.rules)()));
+    let (store, rules) = (
+        ChosenStep::new(crash, copies),
+        Arc::new(Rules { hand_over: scenario.hand_over, ..(scenario.rules)() }),
+    );
     let outcome = perform(scenario.script.clone(), &store, &rules, 16);
     assert!(
         outcome.findings.is_empty(),
-        "{}, {crash:?}, {copies:?}:\n{}",
+        "{}, {:?}, {crash:?}, {copies:?}:\n{}",
         scenario.name,
+        scenario.hand_over,
         outcome.findings.iter().map(|finding| format!("- {finding}\n")).collect::<String>()
     );
     (outcome, store)

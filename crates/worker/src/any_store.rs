@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use application::pipeline::topology;
-use application::ports::{AnyUnit, Readers};
+use application::ports::{AnyUnit, Readers, VitalSigns};
 use async_trait::async_trait;
 use bus::{
     Clock, DeadLetters, Fault, IdSource, OutboxStore, RandomIds, Store, SystemClock, Transport, Verdict,
@@ -36,6 +36,8 @@ pub struct AnyStore {
     pub transport: Arc<dyn Transport>,
     /// Shows what is there.
     pub readers: Arc<dyn Readers>,
+    /// Tells whether it is well.
+    pub vitals: Arc<dyn VitalSigns>,
     /// What was set aside.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Keeps it in order.
@@ -135,7 +137,7 @@ impl AnyStore {
     /// The same store behind every port, and a broker as the transport if there is one.
     fn over_any<S>(store: S, broker: Option<RabbitMqTransport>, woken: Arc<Notify>) -> Self
     where
-        S: Store<AnyUnit> + Transport + OutboxStore + Readers + DeadLetters + Upkeep,
+        S: Store<AnyUnit> + Transport + OutboxStore + Readers + VitalSigns + DeadLetters + Upkeep,
     {
         let store = Arc::new(store);
         let (transport, outgoing): (Arc<dyn Transport>, _) = match broker {
@@ -146,6 +148,7 @@ impl AnyStore {
             units: Arc::<S>::clone(&store),
             transport,
             readers: Arc::<S>::clone(&store),
+            vitals: Arc::<S>::clone(&store),
             dead_letters: Arc::<S>::clone(&store),
             upkeep: store,
             outgoing,

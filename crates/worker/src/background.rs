@@ -6,21 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::pipeline::Context;
-use application::ports::{LowOnly, Readers};
+use application::ports::LowOnly;
 use bus::{Fault, Stop, Supervisor};
 use infrastructure::sqlite::Retention;
 
 use crate::any_store::{AnyStore, Upkeep};
 use crate::config::Config;
+use crate::health::{HealthService, Parts};
+use crate::metrics::Metric;
+use crate::observe::{MetricsCollectionService, Observation, TIMER_SERVICE};
 
 /// How often the stock is looked at.
 const STOCK_LOOK: Duration = Duration::from_secs(5);
-
-/// How often the whole of the books is checked.
-const BOOKS_CHECK: Duration = Duration::from_secs(300);
-
-/// How often the counts are collected.
-const COLLECT: Duration = Duration::from_secs(30);
 
 /// How often it is tidied up, and rows in one step; a full step is followed by the next at once.
 const TIDY: Duration = Duration::from_secs(60);
@@ -30,19 +27,70 @@ const TIDY_ROWS_MAX: usize = 2_000;
 const LOOK_MAX: usize = 1_000;
 
 /// Starts them all.
-pub fn start(supervisor: &mut Supervisor, store: &AnyStore, context: &Arc<Context>, config: &Config) {
-    let monitoring = InventoryMonitoringService { store: store.clone(), context: Arc::clone(context) };
-    run(supervisor, "inventory-monitoring-service", Arc::new(monitoring), InventoryMonitoringService::run);
-    let collection = MetricsCollectionService { readers: Arc::clone(&store.readers) };
-    run(supervisor, "metrics-collection-service", Arc::new(collection), MetricsCollectionService::run);
+pub fn start(
+    supervisor: &mut Supervisor,
+    store: &AnyStore,
+    context: &Arc<Context>,
+    config: &Config,
+    observation: &Observation,
+) {
+    let pulses = &observation.pulses;
+    pulses.expect(TIMER_SERVICE, Duration::from_secs(1));
+    let books_check = Duration::from_millis(config.telemetry.books_check_ms);
+    let monitoring = InventoryMonitoringService {
+        store: store.clone(),
+        context: Arc::clone(context),
+        observation: observation.clone(),
+        look: STOCK_LOOK.min(books_check),
+        books_check,
+    };
+    pulses.expect(InventoryMonitoringService::NAME, monitoring.look);
+    run(supervisor, InventoryMonitoringService::NAME, Arc::new(monitoring), InventoryMonitoringService::run);
+    let every = Duration::from_millis(config.telemetry.collect_ms);
+    let collection = MetricsCollectionService {
+        readers: Arc::clone(&store.readers),
+        vitals: Arc::clone(&store.vitals),
+        observation: observation.clone(),
+        clock: Arc::clone(&context.clock),
+        statuses: Box::new(supervisor.statuses()),
+        every,
+    };
+    pulses.expect(MetricsCollectionService::NAME, every);
+    run(supervisor, MetricsCollectionService::NAME, Arc::new(collection), MetricsCollectionService::run);
+    health(supervisor, store, context, config, observation);
     let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3_600));
     let kept = Retention {
         idempotency: hours(config.retention.idempotency_hours),
         inbox: hours(config.retention.inbox_hours),
     };
-    let housekeeping =
-        HousekeepingService { upkeep: Arc::clone(&store.upkeep), context: Arc::clone(context), kept };
-    run(supervisor, "housekeeping-service", Arc::new(housekeeping), HousekeepingService::run);
+    let housekeeping = HousekeepingService {
+        upkeep: Arc::clone(&store.upkeep),
+        context: Arc::clone(context),
+        observation: observation.clone(),
+        kept,
+    };
+    pulses.expect(HousekeepingService::NAME, TIDY);
+    run(supervisor, HousekeepingService::NAME, Arc::new(housekeeping), HousekeepingService::run);
+}
+
+fn health(
+    supervisor: &mut Supervisor,
+    store: &AnyStore,
+    context: &Arc<Context>,
+    config: &Config,
+    observation: &Observation,
+) {
+    let parts = Parts {
+        readers: Arc::clone(&store.readers),
+        vitals: Arc::clone(&store.vitals),
+        clock: Arc::clone(&context.clock),
+        observation: observation.clone(),
+        statuses: [Box::new(supervisor.statuses()), Box::new(supervisor.statuses())],
+        broker: None,
+    };
+    let service = HealthService::new(parts, &config.telemetry);
+    observation.pulses.expect(HealthService::NAME, Duration::from_millis(config.telemetry.check_ms));
+    run(supervisor, HealthService::NAME, Arc::new(service), HealthService::run);
 }
 
 fn run<S, R>(supervisor: &mut Supervisor, name: &'static str, service: Arc<S>, start: fn(Arc<S>, Stop) -> R)
@@ -58,18 +106,28 @@ where
 pub struct InventoryMonitoringService {
     store: AnyStore,
     context: Arc<Context>,
+    observation: Observation,
+    look: Duration,
+    books_check: Duration,
 }
 
 impl InventoryMonitoringService {
+    /// Its name.
+    pub const NAME: &'static str = "inventory-monitoring-service";
+
     async fn run(self: Arc<Self>, stop: Stop) {
         let mut known_low = BTreeSet::new();
-        let mut since_check = BOOKS_CHECK;
+        let mut since_check = self.books_check;
         while !stop.is_stopped() {
-            since_check += STOCK_LOOK;
-            if let Err(fault) = self.step(&mut known_low, &mut since_check).await {
-                tracing::warn!(%fault, "stock and books cannot be looked at");
+            since_check += self.look;
+            match self.step(&mut known_low, &mut since_check).await {
+                Ok(()) => self.observation.pulses.beat(Self::NAME),
+                Err(fault) => {
+                    self.observation.pulses.fail(Self::NAME, &fault);
+                    tracing::warn!(%fault, "stock and books cannot be looked at");
+                }
             }
-            stop.sleep(STOCK_LOOK).await;
+            stop.sleep(self.look).await;
         }
     }
 
@@ -78,7 +136,7 @@ impl InventoryMonitoringService {
             return Ok(());
         }
         self.look(known_low).await?;
-        if *since_check >= BOOKS_CHECK {
+        if *since_check >= self.books_check {
             *since_check = Duration::ZERO;
             self.check().await?;
         }
@@ -97,7 +155,10 @@ impl InventoryMonitoringService {
     }
 
     async fn check(&self) -> Result<(), Fault> {
-        let broken = self.store.readers.broken_invariants(self.context.clock.now(), LOOK_MAX).await?;
+        let now = self.context.clock.now();
+        let broken = self.store.readers.broken_invariants(now, LOOK_MAX).await?;
+        self.observation.registry.set(Metric::BrokenInvariants, &[], broken.len() as f64);
+        self.observation.books.put(now, broken.clone());
         for mistake in broken {
             let (invariant, subject, detail) = (mistake.invariant, mistake.subject, mistake.detail);
             tracing::error!(invariant, subject, detail, "an invariant is broken");
@@ -106,43 +167,26 @@ impl InventoryMonitoringService {
     }
 }
 
-/// Collects the counts of the service and logs them.
-pub struct MetricsCollectionService {
-    readers: Arc<dyn Readers>,
-}
-
-impl MetricsCollectionService {
-    async fn run(self: Arc<Self>, stop: Stop) {
-        while !stop.is_stopped() {
-            stop.sleep(COLLECT).await;
-            match self.readers.overview().await {
-                Ok(counts) => tracing::info!(
-                    orders = ?counts.orders,
-                    sagas = ?counts.sagas,
-                    queues = ?counts.queues,
-                    dead_letters = counts.dead_letters,
-                    timers = counts.timers,
-                    waiting = counts.waiting,
-                    "counts"
-                ),
-                Err(fault) => tracing::warn!(%fault, "the counts cannot be collected"),
-            }
-        }
-    }
-}
-
 /// Removes what has served its time, in bounded steps.
 pub struct HousekeepingService {
     upkeep: Arc<dyn Upkeep>,
     context: Arc<Context>,
+    observation: Observation,
     kept: Retention,
 }
 
 impl HousekeepingService {
+    /// Its name.
+    pub const NAME: &'static str = "housekeeping-service";
+
     async fn run(self: Arc<Self>, stop: Stop) {
         while !stop.is_stopped() {
             let swept =
                 self.upkeep.housekeeping_step(self.context.clock.now(), self.kept, TIDY_ROWS_MAX).await;
+            match &swept {
+                Ok(_) => self.observation.pulses.beat(Self::NAME),
+                Err(fault) => self.observation.pulses.fail(Self::NAME, fault),
+            }
             let pause = match swept {
                 Ok(swept) if swept.inbox.max(swept.idempotency) >= TIDY_ROWS_MAX => {
                     Duration::from_millis(100)

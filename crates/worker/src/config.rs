@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 mod broker;
 mod database;
 mod server;
+mod telemetry;
 
 pub use broker::{BrokerAddresses, QueueKindName, RabbitMq};
 pub use database::{DatabaseAddress, Place};
 pub use server::Postgres;
+pub use telemetry::{LogFormat, OrderEvents, Telemetry};
 
 /// The file as it ships: every key, with its default and its meaning.
 pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
@@ -42,6 +44,8 @@ pub struct Config {
     pub pipeline: Pipeline,
     /// What is kept, and for how long.
     pub retention: Retention,
+    /// What the service tells about itself.
+    pub telemetry: Telemetry,
 }
 
 /// The outside.
@@ -145,6 +149,7 @@ impl Default for Config {
             limits: Limits::default(),
             pipeline: Pipeline::default(),
             retention: Retention::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -279,8 +284,12 @@ impl Config {
             !self.providers.webhook_secret.expose().is_empty(),
             "providers.webhook_secret is empty".to_owned(),
         );
-        for (key, value, least) in
-            self.numbers().into_iter().chain(self.postgres.numbers()).chain(self.rabbitmq.numbers())
+        for (key, value, least) in self
+            .numbers()
+            .into_iter()
+            .chain(self.postgres.numbers())
+            .chain(self.rabbitmq.numbers())
+            .chain(self.telemetry.numbers())
         {
             expect(value >= least, format!("{key} = {value} is too small; at least {least}"));
         }
@@ -292,6 +301,7 @@ impl Config {
             ),
         );
         mistakes.extend(self.rabbitmq.mistake());
+        mistakes.extend(self.telemetry.mistakes());
         mistakes
     }
 

@@ -1,9 +1,13 @@
-//! Logs: readable lines on a terminal, one JSON object a line elsewhere. Always to standard error, so that a command's
-//! answer on standard output stays clean.
+//! Logs: readable lines on a terminal, one JSON object a line elsewhere, unless the configuration says otherwise. Always to
+//! standard error, so that a command's answer on standard output stays clean. Never a secret: what drivers would write of
+//! the values they are given is not let through at any level.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::config::{LogFormat, OrderEvents, Telemetry};
 
 /// What is logged when `RUST_LOG` says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,17 +18,66 @@ pub enum Verbosity {
     Command,
 }
 
+/// What drivers are never asked for: they would write down statements with their values, and bodies.
+const TELLTALES: [&str; 4] = ["tokio_postgres=info", "hyper=info", "hyper_util=info", "h2=info"];
+
+/// The broker's driver tells what whoever used it tells as well.
+const REPEATED: &str = "lapin=off";
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Json,
+    Pretty,
+}
+
 /// Starts logging. Does nothing if it was started before.
-pub fn start(verbosity: Verbosity) {
-    let default = match verbosity {
-        Verbosity::Serving => "info,refinery_core=warn,lapin=off",
-        Verbosity::Command => "error,lapin=off",
+pub fn start(verbosity: Verbosity, settings: &Telemetry) {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(verbosity, settings.order_events))
+        .with_writer(std::io::stderr);
+    let started = match form(settings.log_format) {
+        Form::Pretty => builder.try_init(),
+        Form::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started =
-        if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
     if started.is_err() {
         tracing::debug!("logging was started before");
     }
+}
+
+fn form(wanted: LogFormat) -> Form {
+    match wanted {
+        LogFormat::Json => Form::Json,
+        LogFormat::Pretty => Form::Pretty,
+        LogFormat::Auto if std::io::stderr().is_terminal() => Form::Pretty,
+        LogFormat::Auto => Form::Json,
+    }
+}
+
+fn filter(verbosity: Verbosity, order_events: OrderEvents) -> EnvFilter {
+    let default = match verbosity {
+        Verbosity::Serving => LevelFilter::INFO,
+        Verbosity::Command => LevelFilter::ERROR,
+    };
+    let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
+    let Some(filter) = asked.as_ref().and_then(|asked| EnvFilter::builder().parse(asked).ok()) else {
+        let order_events = match order_events {
+            OrderEvents::Failures => "orderwright::order_events=warn",
+            OrderEvents::All => "orderwright::order_events=info",
+        };
+        let chosen: &[&'static str] = match verbosity {
+            Verbosity::Serving => &[REPEATED, "refinery_core=warn", order_events],
+            Verbosity::Command => &[REPEATED],
+        };
+        return with(EnvFilter::default().add_directive(default.into()), chosen.iter().copied());
+    };
+    let asked = asked.unwrap_or_default().to_lowercase();
+    let tells = ["debug", "trace"].iter().any(|level| asked.contains(level));
+    with(filter, TELLTALES.into_iter().filter(|_| tells))
+}
+
+fn with(filter: EnvFilter, directives: impl Iterator<Item = &'static str>) -> EnvFilter {
+    directives.fold(filter, |filter, directive| {
+        filter.add_directive(directive.parse().expect("the directives stand here and are well-formed"))
+    })
 }

@@ -18,7 +18,9 @@ use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::broker;
 use crate::config::Config;
-use crate::http::{self, Api, InFlightKeys, StoreReadiness, Webhooks};
+use crate::http::{self, Api, InFlightKeys, MetricsPlace, StoreReadiness, Watch, Webhooks};
+use crate::observe::{self, Observation, Providers, Recording};
+use crate::otlp::{Exporter, Tracer};
 
 /// What handlers share, on real time.
 #[must_use]
@@ -38,6 +40,8 @@ pub fn commands(store: &AnyStore, config: &Config) -> CommandPipeline {
 pub struct Service {
     /// Where the API listens.
     pub addr: SocketAddr,
+    /// Where metrics and health are shown, if not there.
+    pub metrics_addr: Option<SocketAddr>,
     /// The store behind it.
     pub store: AnyStore,
     stop: Stop,
@@ -52,18 +56,27 @@ impl Service {
     /// # Errors
     /// What is wrong with the store or the providers' addresses.
     pub async fn start(config: &Config, listener: TcpListener) -> Result<Self> {
-        let store = AnyStore::open(config, Purpose::Serve).await?;
         let context = context(config);
+        let providers = providers(config, &context)?;
+        let (recording, exporter) = recording(config, &context);
+        let observation = Observation::new(&providers, &context.clock, &config.telemetry, recording);
+        let store = AnyStore::open(config, Purpose::Serve).await?;
+        let store = observation.over_store(store, &config.telemetry);
         let stop = Stop::new();
         let mut supervisor = Supervisor::new(stop.clone());
-        parts(config, &store, &context)?.start(&mut supervisor);
+        observation.over_providers(parts(providers, &store, &context)).start(&mut supervisor);
+        if let Some(exporter) = exporter {
+            supervisor.run(Exporter::NAME, move |stop| Arc::clone(&exporter).run(stop));
+        }
         broker::start(&mut supervisor, &store, &context);
-        background::start(&mut supervisor, &store, &context, config);
-        let api = Arc::new(api(config, &store, &context, &mut supervisor)?);
+        background::start(&mut supervisor, &store, &context, config, &observation);
+        let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
         let addr = listener.local_addr()?;
+        let metrics_addr = serve_metrics(config, api.watch.clone(), &stop).await?;
         let http = tokio::spawn(http::serve(listener, http::router(api), stop.clone()));
         Ok(Self {
             addr,
+            metrics_addr,
             store,
             stop,
             supervisor,
@@ -86,7 +99,47 @@ impl Service {
     }
 }
 
-fn parts(config: &Config, store: &AnyStore, context: &Arc<Context>) -> Result<Parts> {
+/// Where what is seen is recorded, and who sends it on, if a collector is named.
+fn recording(config: &Config, context: &Context) -> (Recording, Option<Arc<Exporter>>) {
+    let registry = Arc::new(observe::registry());
+    let Some(endpoint) = config.telemetry.endpoint() else {
+        return (Recording { registry, tracer: None }, None);
+    };
+    let (tracer, spans) = Tracer::new(config.telemetry.trace_permille, Arc::clone(&registry));
+    let instance = context.ids.next(context.clock.now()).to_string();
+    let every = Duration::from_millis(config.telemetry.otlp_interval_ms);
+    let clock = Arc::clone(&context.clock);
+    let exporter = Exporter::new(endpoint, &instance, spans, Arc::clone(&registry), clock, every);
+    (Recording { registry, tracer: Some(tracer) }, Some(Arc::new(exporter)))
+}
+
+fn watch(config: &Config, observation: &Observation) -> Watch {
+    Watch {
+        registry: Arc::clone(&observation.registry),
+        health: Arc::clone(&observation.health),
+        place: if config.telemetry.metrics_listen.is_empty() {
+            MetricsPlace::Api
+        } else {
+            MetricsPlace::Elsewhere
+        },
+    }
+}
+
+/// Serves metrics and health on a listener of their own, if one is wanted. Ends with the process, so that whoever looks sees
+/// the stop to its end.
+async fn serve_metrics(config: &Config, watch: Watch, stop: &Stop) -> Result<Option<SocketAddr>> {
+    if config.telemetry.metrics_listen.is_empty() {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(&config.telemetry.metrics_listen).await.with_context(|| {
+        format!("cannot listen on telemetry.metrics_listen = {}", config.telemetry.metrics_listen)
+    })?;
+    let addr = listener.local_addr()?;
+    tokio::spawn(http::serve(listener, watch.router(), stop.clone()));
+    Ok(Some(addr))
+}
+
+fn providers(config: &Config, context: &Arc<Context>) -> Result<Providers> {
     let settings = |url: &str| ProviderSettings {
         time_limit: Duration::from_millis(config.providers.call_limit_ms),
         connections_max: config.providers.calls_at_once_max,
@@ -98,19 +151,24 @@ fn parts(config: &Config, store: &AnyStore, context: &Arc<Context>) -> Result<Pa
         .context("providers.payment_url cannot be used")?;
     let shipping = HttpShippingProvider::new(settings(&config.providers.shipping_url), clock())
         .context("providers.shipping_url cannot be used")?;
-    Ok(Parts {
+    Ok(Providers { gateway: Arc::new(gateway), shipping: Arc::new(shipping) })
+}
+
+fn parts(providers: Providers, store: &AnyStore, context: &Arc<Context>) -> Parts {
+    Parts {
         store: Arc::clone(&store.units),
         transport: Arc::clone(&store.transport),
-        gateway: Arc::new(gateway),
-        shipping: Arc::new(shipping),
+        gateway: providers.gateway,
+        shipping: providers.shipping,
         context: Arc::clone(context),
-    })
+    }
 }
 
 fn api(
     config: &Config,
     store: &AnyStore,
     context: &Arc<Context>,
+    observation: &Observation,
     supervisor: &mut Supervisor,
 ) -> Result<Api> {
     let handler = CreateOrderHandler::new(Arc::clone(&store.units), Arc::clone(context));
@@ -129,5 +187,6 @@ fn api(
         dead_letters: Arc::clone(&store.dead_letters),
         webhooks,
         in_flight: InFlightKeys::default(),
+        watch: watch(config, observation),
     })
 }

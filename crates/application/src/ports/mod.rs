@@ -5,6 +5,7 @@ mod readers;
 mod repositories;
 mod shipping_provider;
 mod unit_of_work;
+mod vitals;
 
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
 pub use readers::{
@@ -20,3 +21,4 @@ pub use shipping_provider::{
     BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
 };
 pub use unit_of_work::{AnyUnit, UnitOfWork};
+pub use vitals::{DatabaseState, VITALS_ROWS_MAX, VitalSigns, Vitals};

@@ -1,6 +1,7 @@
 //! The laws of the bus, on memory and virtual time. A test here waits for events or moves the clock; it never sleeps.
 
 mod batches;
+mod chain;
 mod coalescer;
 mod crashes;
 mod effects;

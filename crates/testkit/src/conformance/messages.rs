@@ -51,6 +51,34 @@ pub async fn a_delivery_is_settled_once(home: &mut impl BusHome) {
     settle(&bus, &received[1..], Disposition::Done).await.unwrap();
 }
 
+/// A unit may handle what it published; only what is not done with it then is stored.
+pub async fn what_its_own_unit_reclaims_never_lies_in_its_queue(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    let mut other = bus.transport.subscribe("other").await.unwrap();
+    let mut unit = bus.unit().await;
+    unit.publish(vec![message(1), message(2), message(3), of_kind("B", 4)]).await.unwrap();
+    let own = unit.reclaim(&["q".into()]).await.unwrap();
+    assert_eq!(envelopes(&own), [message(1), message(2), message(3), of_kind("B", 4)]);
+    assert!(unit.reclaim(&["q".into()]).await.unwrap().is_empty(), "they are given back once");
+    unit.settle(settlements(&own[..1], &Disposition::Done)).await.unwrap();
+    unit.settle(settlements(&own[1..2], &Disposition::Park { until: later(60) })).await.unwrap();
+    let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
+    unit.settle(settlements(&own[2..3], &dead)).await.unwrap();
+    let again = Disposition::Redeliver { due_at: later(5), reason: "not now".to_owned() };
+    unit.settle(settlements(&own[3..], &again)).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(envelopes(&receive(other.as_mut(), 1).await), [of_kind("B", 4)]);
+    nothing_comes(feed.as_mut()).await;
+    let mut unit = bus.unit().await;
+    assert_eq!(unit.requeue_due(later(60), 9).await.unwrap(), 2);
+    unit.commit().await.unwrap();
+    let mut kept = receive(feed.as_mut(), 2).await;
+    kept.sort_by_key(|delivery| delivery.envelope.id);
+    assert_eq!(envelopes(&kept), [message(2), Envelope { attempt: 1, ..of_kind("B", 4) }]);
+    assert_eq!(bus.dead_letters.count_dead_letters(&DeadLetterFilter::default()).await.unwrap(), 1);
+}
+
 /// What was decided about a message that was somebody else's is not stored either.
 pub async fn nothing_of_a_unit_is_stored_if_its_delivery_was_lost(home: &mut impl BusHome) {
     let bus = home.bus(Routing::Store).await;

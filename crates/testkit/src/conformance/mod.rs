@@ -158,6 +158,7 @@ macro_rules! laws_of_a_bus {
             a_message_reaches_every_queue_that_wants_it_and_is_gone_when_it_is_settled,
             what_is_not_committed_is_not_received,
             a_delivery_is_settled_once,
+            what_its_own_unit_reclaims_never_lies_in_its_queue,
             nothing_of_a_unit_is_stored_if_its_delivery_was_lost,
             delayed_messages_come_again_when_due_and_parked_ones_when_named,
             a_parked_message_that_nobody_names_comes_again_at_its_deadline,

@@ -4,6 +4,7 @@
 mod guard;
 mod postgres;
 mod programs;
+pub mod prometheus;
 pub mod rabbitmq;
 
 use anyhow::Result;
@@ -17,8 +18,10 @@ pub use postgres::{Durability, Postgres};
 pub fn ready() -> Result<Vec<String>> {
     let folder = programs::postgres()?;
     let rabbitmq = programs::rabbitmq()?;
+    let prometheus = programs::prometheus()?;
     Ok(vec![
         format!("{} in {}", programs::release(&folder)?, folder.display()),
         format!("RabbitMQ at {}", rabbitmq.server.display()),
+        format!("Prometheus at {}", prometheus.server.display()),
     ])
 }

@@ -111,6 +111,41 @@ fn find_rabbitmq() -> Option<RabbitMqPrograms> {
     Some(RabbitMqPrograms { server: in_one_of(server, "rabbitmq-server")?, epmd: in_one_of(epmd, "epmd")? })
 }
 
+/// Prometheus and its tool.
+#[derive(Debug)]
+pub(super) struct PrometheusPrograms {
+    /// The server.
+    pub(super) server: PathBuf,
+    /// What checks metrics and rules.
+    pub(super) tool: PathBuf,
+}
+
+/// Prometheus's programs.
+///
+/// # Errors
+/// Says what to install if there are none and none can be installed.
+pub(super) fn prometheus() -> Result<PrometheusPrograms> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(programs) = find_prometheus() {
+        return Ok(programs);
+    }
+    if is_root() && Path::new("/usr/bin/apt-get").exists() {
+        install("prometheus")?;
+    }
+    find_prometheus().context(
+        "Prometheus's programs are missing; install Prometheus 2.40 or later with promtool (Debian: apt-get install prometheus)",
+    )
+}
+
+fn find_prometheus() -> Option<PrometheusPrograms> {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"].map(PathBuf::from);
+    let folders: Vec<PathBuf> = std::env::split_paths(&on_path).chain(usual).collect();
+    let find = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|program| program.exists());
+    Some(PrometheusPrograms { server: find("prometheus")?, tool: find("promtool")? })
+}
+
 /// Whether this process may do everything, which the server refuses to run with.
 pub(super) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;

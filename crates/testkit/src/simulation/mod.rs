@@ -24,6 +24,8 @@ mod weather;
 
 use std::sync::Arc;
 
+pub use application::pipeline::HandOver;
+
 pub use self::dice::Dice;
 pub use self::fate::{
     Call, CallFate, CallPlan, Carriage, Consent, ProviderFate, Publication, StepFate, StepKind, StoreFate,
@@ -69,6 +71,7 @@ pub fn run_sabotaged(seed: u64, trace: Trace, sabotage: Sabotage) -> Outcome {
         habit: Habit::Impatient,
         workers: 2,
         batch_max: *dice.pick(&[1, 2, 7, bus::limits::BATCH_MAX]),
+        hand_over: *dice.pick(&[HandOver::InUnit, HandOver::ByQueue]),
         seed,
         trace,
     };

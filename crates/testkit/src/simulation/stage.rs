@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use application::commands::{AdjustStockCommand, CommandPipeline, ImportProductsCommand, StockChange};
 use application::messages::OrderCreatedEvent;
-use application::pipeline::{Context, PipelineSettings, topology};
+use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{Overview, Readers};
 use application::saga::{SagaState, StageLimits};
 use bus::{
@@ -66,6 +66,8 @@ pub struct Staging {
     pub workers: usize,
     /// Messages in one transaction.
     pub batch_max: usize,
+    /// How messages between consumers without effects travel.
+    pub hand_over: HandOver,
     /// Seed of ids, of jitter and of the operator's whims.
     pub seed: u64,
     /// Whether every event is printed.
@@ -94,7 +96,7 @@ pub struct Outcome {
 }
 
 /// Limits short enough that a run passes through all of them in some minutes.
-fn settings(batch_max: usize) -> PipelineSettings {
+fn settings(batch_max: usize, hand_over: HandOver) -> PipelineSettings {
     let limits = StageLimits {
         order: Duration::from_secs(60),
         payment: Duration::from_secs(12),
@@ -109,6 +111,7 @@ fn settings(batch_max: usize) -> PipelineSettings {
         look_up_pause_max: Duration::from_secs(2),
         undo_retry: retry(UNDO_RETRIES_MAX),
         batch_max,
+        hand_over,
         ..PipelineSettings::default()
     }
 }
@@ -158,7 +161,7 @@ impl Stage {
         let context = Arc::new(Context {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds::seeded(staging.seed)),
-            settings: settings(staging.batch_max),
+            settings: settings(staging.batch_max, staging.hand_over),
         });
         let options = SqliteOptions::new(topology(), Routing::Store);
         let store = SqliteStore::in_memory(options).expect("memory is there");

@@ -7,7 +7,7 @@ use application::commands::{
     ImportProductsCommand, OrderAccepted,
 };
 use application::messages::correlation;
-use application::pipeline::{Context, PipelineSettings, topology};
+use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{AnyUnit, InventoryView, Readers};
 use application::saga::OrderProcessingSaga;
 use bus::{Clock, Coalesce, RandomIds, SagaRepository, Store, VirtualClock};
@@ -30,7 +30,8 @@ impl Shop {
         let store =
             SqliteStore::in_memory(SqliteOptions::new(topology(), Routing::Store)).expect("memory is there");
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
-        let settings = PipelineSettings::default();
+        // One step at a time, so that each can be looked at.
+        let settings = PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() };
         let context = Arc::new(Context { clock, ids: Arc::new(RandomIds::seeded(5)), settings });
         let shop = Self {
             commands: CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context)),

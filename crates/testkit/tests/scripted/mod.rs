@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bus::Envelope;
 use orderwright_testkit::simulation::{
-    Call, CallFate, CallPlan, Carriage, Consent, Habit, Honesty, Outcome, ProviderFate, Publication, Script,
-    Staging, StepFate, StepKind, StoreFate, Trace, Wish, line, new_product, play, sku,
+    Call, CallFate, CallPlan, Carriage, Consent, Habit, HandOver, Honesty, Outcome, ProviderFate,
+    Publication, Script, Staging, StepFate, StepKind, StoreFate, Trace, Wish, line, new_product, play, sku,
 };
 
 /// Where the store's worker dies.
@@ -82,6 +82,8 @@ pub(crate) struct Rules {
     pub(crate) unanswered_undoings: usize,
     /// How often the first charges and bookings are done, with the answer lost.
     pub(crate) lost_answers: usize,
+    /// How messages between consumers without effects travel.
+    pub(crate) hand_over: HandOver,
     pub(crate) calls: Mutex<BTreeMap<Call, usize>>,
 }
 
@@ -92,6 +94,7 @@ impl Rules {
             consent,
             unanswered_undoings: 0,
             lost_answers: 0,
+            hand_over: HandOver::ByQueue,
             calls: Mutex::default(),
         }
     }
@@ -170,6 +173,7 @@ pub(crate) fn perform(
         habit: Habit::Patient,
         workers: 1,
         batch_max,
+        hand_over: rules.hand_over,
         seed: 11,
         trace: Trace::Off,
     };

@@ -20,7 +20,7 @@ pub(super) struct Bench {
     #[arg(long, default_value_t = 0)]
     preload: u64,
     /// Connections, each with one request at a time.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 1_024)]
     connections: usize,
     /// Orders per second to offer; as fast as the connections manage, if left out.
     #[arg(long)]

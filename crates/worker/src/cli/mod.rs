@@ -5,6 +5,7 @@ mod check;
 mod commands_on_orders;
 mod config_file;
 mod demo;
+mod health;
 mod import;
 mod outputs;
 mod sandbox_provider;
@@ -77,6 +78,8 @@ enum Command {
     Migrate,
     /// Check the five invariants over everything that is stored.
     Check,
+    /// Ask a running service how it is; the exit code is for probes of containers.
+    Health(health::Health),
     /// Measure orders per second, latency, CPU and memory, end to end.
     Bench(bench::Bench),
     /// Look at the configuration.
@@ -110,13 +113,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Import(_)
         | Command::Migrate
         | Command::Check
+        | Command::Health(_)
         | Command::Bench(_)
         | Command::Config(_)
         | Command::Openapi
         | Command::Saga(_)
         | Command::OnOrders(_) => Verbosity::Command,
     };
-    telemetry::start(verbosity);
+    // A configuration that is wrong is told by the command itself.
+    let settings = cli.shared.config(None).map(|config| config.telemetry).unwrap_or_default();
+    telemetry::start(verbosity, &settings);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(dispatch(cli))
 }
 
@@ -129,6 +135,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Import(import) => Box::pin(import.run(&shared)).await,
         Command::Migrate => check::migrate(&shared).await,
         Command::Check => check::check(&shared).await,
+        Command::Health(health) => health.run(&shared).await,
         Command::Bench(bench) => bench.run(&shared).await,
         Command::Config(config) => config.run(&shared),
         Command::Openapi => outputs::openapi(),

@@ -12,6 +12,7 @@ mod idempotency;
 mod imports;
 mod inventory;
 mod limits;
+mod measuring;
 mod ndjson_orders;
 mod openapi;
 mod orders;
@@ -23,6 +24,7 @@ mod sagas;
 mod server;
 mod shape;
 mod text;
+mod watching;
 mod webhooks;
 
 use std::sync::Arc;
@@ -36,6 +38,7 @@ pub use health::{Readiness, StoreReadiness, Unready};
 pub use idempotency::InFlightKeys;
 pub use openapi::document;
 pub use server::serve;
+pub use watching::{MetricsPlace, Watch};
 pub use webhooks::{TakeNewsHandler, Webhooks};
 
 use route::Route;
@@ -56,15 +59,22 @@ pub struct Api {
     pub readiness: Arc<dyn Readiness>,
     /// Orders being accepted at this moment; begins empty.
     pub in_flight: InFlightKeys,
+    /// What is known from looking on.
+    pub watch: Watch,
 }
 
 /// Every route, with its documentation and its problems.
 pub fn router(api: Arc<Api>) -> Router {
     let mut router = Router::new();
     for Route { operation, handler } in routes() {
+        if !api.watch.serves(operation.path) {
+            continue;
+        }
         router = router.route(operation.path, handler);
     }
-    edge::around(router.with_state(api).merge(openapi::page()))
+    let registry = Arc::clone(&api.watch.registry);
+    let router = edge::around(router.with_state(api).merge(openapi::page()));
+    measuring::around(router, registry)
 }
 
 /// The routes in the order in which the document lists them.
@@ -78,6 +88,7 @@ fn routes() -> Vec<Route> {
         dead_letters::routes(),
         webhooks::routes(),
         health::routes(),
+        watching::routes(),
         openapi::routes(),
     ]
     .into_iter()

@@ -134,6 +134,12 @@ impl Route {
         self
     }
 
+    /// Gives a text of this media type.
+    pub(super) fn giving_text(mut self, status: u16, media_type: &'static str) -> Self {
+        self.operation.gives.push((status, Content::Text(media_type)));
+        self
+    }
+
     pub(super) fn failing(mut self, problems: &[Code]) -> Self {
         self.operation.problems.extend(problems);
         self

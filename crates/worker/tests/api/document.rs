@@ -34,6 +34,8 @@ const OWED: &[(&str, &str)] = &[
     ("post", "/webhooks/shipping"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
+    ("get", "/health"),
+    ("get", "/metrics"),
     ("get", "/openapi.json"),
     ("get", "/overview"),
     ("get", "/check"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use application::commands::{Command, CommandPipeline, CreateOrderHandler};
 use application::messages::correlation;
-use application::pipeline::{Context, PipelineSettings, topology};
+use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{ReservationOutcome, StockDemand, UnitOfWork};
 use application::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 use async_trait::async_trait;
@@ -22,7 +22,7 @@ use http_body_util::BodyExt;
 use infrastructure::providers::webhooks::Verifier;
 use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
 use jiff::Timestamp;
-use orderwright::http::{Api, InFlightKeys, StoreReadiness, Webhooks, router};
+use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tower::ServiceExt;
@@ -124,7 +124,8 @@ impl Service {
         let context = Arc::new(Context {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids,
-            settings: PipelineSettings::default(),
+            // One step at a time, so that each can be looked at.
+            settings: PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() },
         });
         let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context));
         let handler = CreateOrderHandler::new(Arc::new(store.clone()), context);
@@ -142,6 +143,7 @@ impl Service {
             webhooks,
             readiness: Arc::new(StoreReadiness::new(Arc::new(store.clone()), stop.clone())),
             in_flight: InFlightKeys::default(),
+            watch: Watch::default(),
         });
         let router = router(Arc::clone(&api));
         Self { router, api, store, stop, clock, accepting: Some(Box::pin(accepting)) }

@@ -12,7 +12,7 @@ use domain::{OrderId, ProductId, Sku};
 use futures_util::FutureExt;
 use infrastructure::providers::webhooks::Verifier;
 use jiff::Timestamp;
-use orderwright::http::{Api, InFlightKeys, StoreReadiness, Webhooks, router};
+use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
 use serde_json::json;
 
 use crate::harness::Service;
@@ -109,6 +109,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
         dead_letters: Arc::new(Away(verdict)),
         webhooks,
         in_flight: InFlightKeys::default(),
+        watch: Watch::default(),
     }));
     service
 }

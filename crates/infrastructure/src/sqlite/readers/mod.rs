@@ -5,6 +5,7 @@ mod orders;
 mod overview;
 mod sagas;
 mod stock;
+mod vitals;
 
 use application::ports::{
     BrokenInvariantView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter, OrderView, Overview,

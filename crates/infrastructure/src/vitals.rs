@@ -1,0 +1,53 @@
+//! The signs of life as one statement that both engines understand, and the reading of its rows. Bounded: of open sagas and
+//! waiting messages only the oldest are looked at.
+
+use application::ports::{VITALS_ROWS_MAX, Vitals};
+use jiff::Timestamp;
+
+/// How messages that wait for a broker are called, as they have no queue yet.
+const OUTBOX: &str = "outbox";
+
+/// Rows of subject, name and amount. The one parameter is the moment before which an order must have been handed over.
+pub(crate) fn statement(open: &str, low: &str) -> String {
+    let sagas = format!(
+        "(select correlation_id, state, order_status, updated_at, expires_at from order_saga where {open}
+             order by correlation_id limit {VITALS_ROWS_MAX}) s"
+    );
+    let messages = format!("(select queue, sent_at from outbox order by position limit {VITALS_ROWS_MAX}) m");
+    format!(
+        "select 'oldest_saga', state, min(updated_at) from {sagas} group by state
+         union all select 'overdue', '', count(*) from {sagas} where expires_at < $1
+             and state in ('created', 'inventory_reserved', 'payment_processing', 'paid')
+         union all select 'orphaned', '', count(*) from {sagas} left join orders o on o.order_id = s.correlation_id
+             where o.order_id is null
+         union all select 'inconsistent', '', count(*) from {sagas} join orders o on o.order_id = s.correlation_id
+             where o.status <> s.order_status
+         union all select 'oldest_message', queue, min(sent_at) from {messages} group by queue
+         union all select 'first_timer', '', min(due_at) from timers having count(*) > 0
+         union all select 'low', '', count(*) from inventory where {low}"
+    )
+}
+
+/// The signs of life that these rows tell.
+pub(crate) fn vitals(rows: impl IntoIterator<Item = (String, String, i64)>) -> Vitals {
+    let mut vitals = Vitals::default();
+    for (subject, name, amount) in rows {
+        let moment = Timestamp::from_microsecond(amount).unwrap_or(Timestamp::MAX);
+        let count = u64::try_from(amount).unwrap_or(0);
+        match subject.as_str() {
+            "oldest_saga" => vitals.oldest_sagas.push((name, moment)),
+            "overdue" => vitals.overdue_sagas = count,
+            "orphaned" => vitals.orphaned_sagas = count,
+            "inconsistent" => vitals.inconsistent_sagas = count,
+            "oldest_message" => {
+                let queue = if name.is_empty() { OUTBOX.to_owned() } else { name };
+                vitals.oldest_messages.push((queue, moment));
+            }
+            "first_timer" => vitals.first_timer = Some(moment),
+            "low" => vitals.low_products = count,
+            // The statement stands above and names no other.
+            _ => {}
+        }
+    }
+    vitals
+}

@@ -1,0 +1,90 @@
+//! What the last round of checks found, for whoever asks. A round that is long past is told as such.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Finding, Status};
+
+/// The last finding of every check.
+#[derive(Debug, Default)]
+pub struct HealthBoard(Mutex<Vec<Answer>>);
+
+/// The last finding of one check.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// The check.
+    pub name: &'static str,
+    /// `up`, `degraded` or `down`.
+    pub status: &'static str,
+    /// What was seen.
+    pub detail: String,
+    /// How long the check took, in microseconds.
+    pub duration_us: u64,
+    /// Since when it has had this status.
+    pub since: Timestamp,
+    /// When it was last made.
+    pub checked_at: Timestamp,
+    /// The status itself.
+    #[serde(skip)]
+    pub verdict: Status,
+}
+
+/// All findings, and what they come to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// As ill as the worst.
+    pub status: &'static str,
+    /// The version of the program.
+    pub version: &'static str,
+    /// Every check.
+    pub checks: Vec<Answer>,
+    /// The status itself.
+    #[serde(skip)]
+    pub verdict: Status,
+}
+
+/// Whether a check's status is another than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is the same, or this is the first.
+    None,
+    /// It was this before.
+    From(Status),
+}
+
+impl HealthBoard {
+    /// Everything that was found.
+    #[must_use]
+    pub fn read(&self) -> Report {
+        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let verdict = checks.iter().map(|answer| answer.verdict).max().unwrap_or_default();
+        Report { status: verdict.as_str(), version: env!("CARGO_PKG_VERSION"), checks, verdict }
+    }
+
+    /// A check was made.
+    pub(super) fn put(&self, name: &'static str, found: Finding, took: Duration, now: Timestamp) -> Change {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = Answer {
+            name,
+            status: found.status.as_str(),
+            detail: found.detail,
+            duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            since: now,
+            checked_at: now,
+            verdict: found.status,
+        };
+        let Some(known) = answers.iter_mut().find(|known| known.name == name) else {
+            answers.push(answer);
+            return Change::None;
+        };
+        let before = known.verdict;
+        if before == answer.verdict {
+            answer.since = known.since;
+        }
+        *known = answer;
+        if before == found.status { Change::None } else { Change::From(before) }
+    }
+}

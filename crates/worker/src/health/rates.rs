@@ -1,0 +1,72 @@
+//! Whether messages go through: how many a second, and how many of them cannot be handled.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Check, Finding, Scene};
+use crate::metrics::{Metric, Registry};
+
+/// Messages within one round from which on their share of failures means something.
+const MESSAGES_MIN: f64 = 20.0;
+
+/// Compares what this worker has counted with the round before.
+pub(super) struct MessageRatesCheck {
+    registry: Arc<Registry>,
+    before: Mutex<Option<(Timestamp, Totals)>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    all: f64,
+    put_off: f64,
+    dead: f64,
+}
+
+impl MessageRatesCheck {
+    pub(super) const fn new(registry: Arc<Registry>) -> Self {
+        Self { registry, before: Mutex::new(None) }
+    }
+
+    fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        let (_, readings) = self.registry.read().swap_remove(Metric::MessagesConsumed as usize);
+        for reading in readings {
+            totals.all += reading.value;
+            match reading.labels.last().map(String::as_str) {
+                Some("redelivered") => totals.put_off += reading.value,
+                Some("dead_lettered") => totals.dead += reading.value,
+                Some(_) | None => {}
+            }
+        }
+        totals
+    }
+}
+
+#[async_trait]
+impl Check for MessageRatesCheck {
+    fn name(&self) -> &'static str {
+        "message-rates"
+    }
+
+    async fn look(&self, scene: &Scene) -> Finding {
+        let now = self.totals();
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((at, then)) = before.replace((scene.now, now)) else {
+            return Finding::up("this is the first round");
+        };
+        let seconds = scene.now.duration_since(at).as_secs_f64().max(0.001);
+        let (all, put_off, dead) = (now.all - then.all, now.put_off - then.put_off, now.dead - then.dead);
+        let rate = all / seconds;
+        if dead > 0.0 {
+            return Finding::degraded(format!("{dead} messages became dead letters; {rate:.1} messages/s"));
+        }
+        if all >= MESSAGES_MIN && put_off > all / 2.0 {
+            return Finding::degraded(format!(
+                "{put_off} of {all} messages were put off; {rate:.1} messages/s"
+            ));
+        }
+        Finding::up(format!("{rate:.1} messages/s, {:.1}/s of them put off", put_off / seconds))
+    }
+}

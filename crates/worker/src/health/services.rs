@@ -1,0 +1,129 @@
+//! Whether everything runs that should, and whether what runs does something.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use application::pipeline::topology;
+use async_trait::async_trait;
+use bus::{Running, ServiceStatus};
+use jiff::{SignedDuration, Timestamp};
+
+use super::scene::StoreScene;
+use super::{Check, Finding, Scene};
+use crate::observe::{Pulse, Pulses, Statuses};
+
+/// Whether the consumers run, and their queues move.
+pub(super) struct ConsumersCheck {
+    statuses: Statuses,
+    stall: SignedDuration,
+    heads: Mutex<BTreeMap<String, Head>>,
+}
+
+/// The oldest message of a queue, and since when it has been that.
+#[derive(Clone, Copy)]
+struct Head {
+    sent_at: Timestamp,
+    seen_at: Timestamp,
+}
+
+impl ConsumersCheck {
+    /// A queue whose oldest message stays the same for longer than `stall` is stuck.
+    pub(super) fn new(statuses: Statuses, stall: Duration) -> Self {
+        let stall = SignedDuration::try_from(stall).unwrap_or(SignedDuration::MAX);
+        Self { statuses, stall, heads: Mutex::default() }
+    }
+
+    /// How long each queue has had the same oldest message.
+    fn standing(&self, store: &StoreScene, now: Timestamp) -> Vec<(String, SignedDuration)> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = std::mem::take(&mut *heads);
+        for (queue, sent_at) in &store.vitals.oldest_messages {
+            let head = known.get(queue).copied().filter(|head| head.sent_at == *sent_at);
+            heads.insert(queue.clone(), head.unwrap_or(Head { sent_at: *sent_at, seen_at: now }));
+        }
+        heads.iter().map(|(queue, head)| (queue.clone(), now.duration_since(head.seen_at))).collect()
+    }
+}
+
+#[async_trait]
+impl Check for ConsumersCheck {
+    fn name(&self) -> &'static str {
+        "consumers"
+    }
+
+    async fn look(&self, scene: &Scene) -> Finding {
+        let queues = topology().all_queues();
+        let is_consumer = |status: &ServiceStatus| queues.iter().any(|queue| &**queue == status.name);
+        let running = running((self.statuses)().into_iter().filter(is_consumer));
+        let store = match scene.store() {
+            Ok(store) => store,
+            Err(unknown) => return Finding::worst_of([running, unknown]),
+        };
+        let stuck: Vec<String> = self
+            .standing(store, scene.now)
+            .into_iter()
+            .filter(|(_, standing)| *standing > self.stall)
+            .map(|(queue, standing)| format!("{queue} has not moved for {} s", standing.as_secs()))
+            .collect();
+        if stuck.is_empty() { running } else { Finding::worst_of([running, Finding::down(stuck.join("; "))]) }
+    }
+}
+
+/// Whether the background services run and show signs of life.
+pub(super) struct BackgroundServicesCheck {
+    statuses: Statuses,
+    pulses: Arc<Pulses>,
+}
+
+impl BackgroundServicesCheck {
+    pub(super) const fn new(statuses: Statuses, pulses: Arc<Pulses>) -> Self {
+        Self { statuses, pulses }
+    }
+}
+
+#[async_trait]
+impl Check for BackgroundServicesCheck {
+    fn name(&self) -> &'static str {
+        "background-services"
+    }
+
+    async fn look(&self, scene: &Scene) -> Finding {
+        let queues = topology().all_queues();
+        let is_service = |status: &ServiceStatus| queues.iter().all(|queue| &**queue != status.name);
+        let running = running((self.statuses)().into_iter().filter(is_service));
+        let pulses = self.pulses.read();
+        let faint = pulses.iter().filter_map(|(name, pulse)| faint(name, pulse, scene.now));
+        Finding::worst_of([running].into_iter().chain(faint))
+    }
+}
+
+/// What is wrong with a service that should show signs of life.
+fn faint(name: &str, pulse: &Pulse, now: Timestamp) -> Option<Finding> {
+    let silent = now.duration_since(pulse.beat_at);
+    // Three steps missed, and time for one that is long.
+    let patience = pulse.every.saturating_mul(3).saturating_add(Duration::from_secs(5));
+    if silent > SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX) {
+        return Some(Finding::down(format!("{name} has shown no sign of life for {} s", silent.as_secs())));
+    }
+    let trouble = pulse.trouble.as_ref()?;
+    Some(Finding::degraded(format!("{name} could not do its last step ({})", trouble.lines().next()?)))
+}
+
+/// Whether all of these run.
+fn running(statuses: impl Iterator<Item = ServiceStatus>) -> Finding {
+    let (mut count, mut restarts, mut fallen) = (0, 0, Vec::new());
+    for status in statuses {
+        count += 1;
+        restarts += status.restarts;
+        match status.running {
+            Running::Yes => {}
+            Running::Restarting => fallen.push(format!("{} fell and is started again", status.name)),
+            Running::Stopped => fallen.push(format!("{} has stopped", status.name)),
+        }
+    }
+    if fallen.is_empty() {
+        return Finding::up(format!("{count} run, with {restarts} restarts so far"));
+    }
+    Finding::down(fallen.join("; "))
+}

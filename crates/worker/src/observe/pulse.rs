@@ -1,0 +1,76 @@
+//! Signs of life of the background services: when each last did its step, and whether it went well. A service that is
+//! running but does nothing shows here and nowhere else.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bus::Clock;
+use jiff::Timestamp;
+
+use crate::metrics::{Metric, Registry};
+
+/// The name of the service that fires timers; its steps are seen where they reach the store.
+pub const TIMER_SERVICE: &str = "order-timeout-service";
+
+/// The signs of life of all services of one process.
+pub struct Pulses {
+    registry: Arc<Registry>,
+    clock: Arc<dyn Clock>,
+    beats: Mutex<BTreeMap<&'static str, Pulse>>,
+}
+
+/// The signs of life of one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// How often it should show one.
+    pub every: Duration,
+    /// When it last did its step, or was first expected to.
+    pub beat_at: Timestamp,
+    /// What went wrong in its last step, if something did.
+    pub trouble: Option<String>,
+}
+
+impl Pulses {
+    /// None is expected yet.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, clock: Arc<dyn Clock>) -> Self {
+        Self { registry, clock, beats: Mutex::default() }
+    }
+
+    /// From now on, this service should show a sign of life this often.
+    pub fn expect(&self, service: &'static str, every: Duration) {
+        let pulse = Pulse { every, beat_at: self.clock.now(), trouble: None };
+        self.lock().insert(service, pulse);
+    }
+
+    /// The service did its step.
+    pub fn beat(&self, service: &'static str) {
+        self.registry.add(Metric::ServiceSteps, &[service, "done"], 1);
+        self.note(service, None);
+    }
+
+    /// The service could not do its step, and lives.
+    pub fn fail(&self, service: &'static str, why: &impl ToString) {
+        self.registry.add(Metric::ServiceSteps, &[service, "failed"], 1);
+        self.note(service, Some(why.to_string()));
+    }
+
+    /// Those that are expected, with what is known of each.
+    #[must_use]
+    pub fn read(&self) -> BTreeMap<&'static str, Pulse> {
+        self.lock().clone()
+    }
+
+    fn note(&self, service: &'static str, trouble: Option<String>) {
+        let now = self.clock.now();
+        if let Some(pulse) = self.lock().get_mut(service) {
+            pulse.beat_at = now;
+            pulse.trouble = trouble;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Pulse>> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
