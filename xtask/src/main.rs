@@ -35,7 +35,8 @@ enum Task {
     Tidy,
     /// The whole pipeline in virtual time, one seeded world after the other.
     Simulate(Simulation),
-    /// The real program under load, killed and restarted; with `--postgres` several workers and their server.
+    /// The real program under load, killed and restarted; with `--postgres` several workers and their server, with `--rabbitmq`
+    /// a broker between them.
     Chaos(Chaos),
     /// A running service against its own OpenAPI document; installs Schemathesis the first time.
     Schemathesis(Schemathesis),

@@ -22,10 +22,19 @@ pub(crate) const LONG: &[Step] = &[
     Step::Simulation(Simulation { seeds: 1_000, from: 0, release: false }),
     Step::Chaos(Chaos { postgres: false, ..SHORT }),
     Step::Chaos(Chaos { postgres: true, ..SHORT }),
+    Step::Chaos(Chaos { postgres: true, rabbitmq: true, faults: Some(12), ..SHORT }),
 ];
 
-const SHORT: Chaos =
-    Chaos { postgres: false, kills: Some(8), seconds: Some(240), orders: Some(600), release: false };
+const SHORT: Chaos = Chaos {
+    postgres: false,
+    rabbitmq: false,
+    rolling: false,
+    workers: None,
+    faults: Some(8),
+    seconds: Some(240),
+    orders: Some(600),
+    release: false,
+};
 
 /// The test runner comes last: its summaries end the output.
 pub(crate) const LAST: &[Step] = &[Step::Tests];
@@ -65,9 +74,19 @@ pub(crate) struct Chaos {
     /// Two workers on a PostgreSQL server of its own, which is killed as well.
     #[arg(long)]
     pub(crate) postgres: bool,
-    /// How many times something is killed.
+    /// A RabbitMQ node of its own between the workers, which is killed as well; the ways to all servers stall, lose bytes and
+    /// break, and the payment gateway hangs.
     #[arg(long)]
-    pub(crate) kills: Option<u32>,
+    pub(crate) rabbitmq: bool,
+    /// Only tell one worker after the other to stop, as for an upgrade.
+    #[arg(long, requires = "postgres")]
+    pub(crate) rolling: bool,
+    /// How many workers there are.
+    #[arg(long, requires = "postgres")]
+    pub(crate) workers: Option<u32>,
+    /// How many times something is killed, stalled or broken.
+    #[arg(long, visible_alias = "kills")]
+    pub(crate) faults: Option<u32>,
     /// How long it is shaken, in seconds.
     #[arg(long)]
     pub(crate) seconds: Option<u32>,
@@ -164,9 +183,17 @@ fn shake(root: &Path, chaos: &Chaos) -> Result<Ran> {
     }
     let program = cargo::program_path(profile, "orderwright")?;
     let mut args = vec!["--orderwright".to_owned(), program];
-    args.extend(chaos.postgres.then(|| "--postgres".to_owned()));
-    for (flag, value) in [("--kills", chaos.kills), ("--seconds", chaos.seconds), ("--orders", chaos.orders)]
+    for (flag, wanted) in
+        [("--postgres", chaos.postgres), ("--rabbitmq", chaos.rabbitmq), ("--rolling", chaos.rolling)]
     {
+        args.extend(wanted.then(|| flag.to_owned()));
+    }
+    for (flag, value) in [
+        ("--workers", chaos.workers),
+        ("--faults", chaos.faults),
+        ("--seconds", chaos.seconds),
+        ("--orders", chaos.orders),
+    ] {
         args.extend(value.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
     }
     cargo::run_program(root, profile, "chaos", &args)
@@ -186,8 +213,12 @@ impl Step {
             Step::Documentation => "documentation",
             Step::Servers => "servers",
             Step::Simulation(_) => "simulation",
-            Step::Chaos(Chaos { postgres: false, .. }) => "chaos",
-            Step::Chaos(Chaos { postgres: true, .. }) => "chaos on PostgreSQL",
+            Step::Chaos(Chaos { postgres: false, rabbitmq: false, .. }) => "chaos",
+            Step::Chaos(Chaos { postgres: true, rabbitmq: false, .. }) => "chaos on PostgreSQL",
+            Step::Chaos(Chaos { postgres: false, rabbitmq: true, .. }) => "chaos over RabbitMQ",
+            Step::Chaos(Chaos { postgres: true, rabbitmq: true, .. }) => {
+                "chaos on PostgreSQL and over RabbitMQ"
+            }
             Step::Schemathesis(_) => "schemathesis",
             Step::Bench(_) => "bench",
             Step::Tests => "tests",

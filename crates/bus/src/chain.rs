@@ -69,7 +69,9 @@ impl<U: Unit + ?Sized> Chain<U> {
             return Ok(());
         }
         match self.follow_all(unit).await {
-            Err(fault) if matches!(fault.verdict, Verdict::GiveUp | Verdict::Stale) => {
+            Err(fault)
+                if matches!(fault.verdict, Verdict::GiveUp | Verdict::LeaveToOthers | Verdict::Stale) =>
+            {
                 self.pause();
                 tracing::warn!(%fault, "a message cannot be handled where it was published; it goes through its queue");
                 Err(Fault::conflict("chain.follow", fault))

@@ -4,9 +4,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::{Envelope, Fault, MessageId};
+use crate::{Envelope, Fault, MessageId, from_json, to_json};
+
+/// Kind of the news that a message was set aside. It leaves through the outbox with the very transaction that sets the
+/// message aside, for whoever listens at the broker; no queue of ours wants it.
+pub const DEAD_LETTER_NOTICE: &str = "DeadLetterNotice";
 
 /// A message that was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +28,57 @@ pub struct DeadLetter {
     pub reason: String,
     /// When it was set aside.
     pub died_at: Timestamp,
+}
+
+/// What a notice says beyond what an envelope says anyway.
+#[derive(Serialize, Deserialize)]
+struct Notice {
+    queue: Arc<str>,
+    kind: Arc<str>,
+    causation_id: Option<Uuid>,
+    sent_at: Timestamp,
+    attempt: u32,
+    reason: String,
+    body: String,
+}
+
+impl DeadLetter {
+    /// The news of it, as a consequence of the message. None if nobody could read the message in it.
+    #[must_use]
+    pub fn notice(&self) -> Option<Envelope> {
+        let envelope = &self.envelope;
+        let body = std::str::from_utf8(&envelope.body).ok()?;
+        serde_json::from_str::<serde::de::IgnoredAny>(body).ok()?;
+        let notice = Notice {
+            queue: Arc::clone(&self.queue),
+            kind: Arc::clone(&envelope.kind),
+            causation_id: envelope.causation_id.map(|id| id.0),
+            sent_at: envelope.sent_at,
+            attempt: envelope.attempt,
+            reason: self.reason.clone(),
+            body: body.to_owned(),
+        };
+        Some(envelope.caused(DEAD_LETTER_NOTICE, envelope.attempt, to_json(&notice), self.died_at))
+    }
+
+    /// What a notice tells of. Its position is not known any more.
+    ///
+    /// # Errors
+    /// [`crate::Verdict::GiveUp`] for an envelope that is no notice.
+    pub fn told_by(notice: &Envelope) -> Result<Self, Fault> {
+        let told: Notice = from_json(&notice.body)?;
+        let id = notice.causation_id.ok_or_else(|| Fault::give_up("notice.read", "a notice has a cause"))?;
+        let envelope = Envelope {
+            id,
+            kind: told.kind,
+            causation_id: told.causation_id.map(MessageId),
+            sent_at: told.sent_at,
+            attempt: told.attempt,
+            body: Bytes::from(told.body),
+            ..notice.clone()
+        };
+        Ok(Self { position: 0, queue: told.queue, envelope, reason: told.reason, died_at: notice.sent_at })
+    }
 }
 
 /// Which dead letters are meant.
@@ -63,4 +121,34 @@ pub trait DeadLetters: Send + Sync {
     /// # Errors
     /// Those of the store.
     async fn redrive(&self, positions: &[i64], actor: &str, now: Timestamp) -> Result<usize, Fault>;
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::CorrelationId;
+
+    fn dead(body: &'static [u8]) -> DeadLetter {
+        let id = |number| Uuid::from_u128(number);
+        let at = |us| Timestamp::from_microsecond(us).expect("a time");
+        let body = Bytes::from_static(body);
+        let cause = Envelope::first(MessageId(id(1)), CorrelationId(id(2)), "A", Bytes::new(), at(1));
+        let envelope = Envelope { attempt: 3, ..cause.caused("B", 0, body, at(2)) };
+        DeadLetter { position: 0, queue: Arc::from("q"), envelope, reason: "no".to_owned(), died_at: at(3) }
+    }
+
+    #[test]
+    fn a_notice_tells_all_of_the_dead_letter_but_its_position() {
+        let dead = dead(b"{\"thing\": 7}");
+        let notice = dead.notice().expect("its body is JSON");
+        assert_eq!(DeadLetter::told_by(&notice).expect("it is a notice"), dead);
+        assert_eq!(dead.notice(), Some(notice), "telling of it twice is a repeat");
+    }
+
+    #[test]
+    fn of_what_nobody_can_read_there_is_no_notice() {
+        assert!(dead(b"{").notice().is_none() && dead(b"\xFF").notice().is_none());
+    }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use self::parts::Parts;
 use crate::consumer::{Effects, Work};
 use crate::handling::{Spoilt, WorkOf, handle, prepare, prepare_at_once, split_overtaken};
-use crate::limits::{BATCH_MAX, CONFLICT_ATTEMPTS_MAX, PERFORM_MAX, REASON_CHARS_MAX};
+use crate::limits::{BATCH_MAX, CONFLICT_ATTEMPTS_MAX, LEFT_FOR, PERFORM_MAX, REASON_CHARS_MAX};
 use crate::retry::Backoff;
 use crate::{
     Chain, Clock, Consumer, Delivery, Disposition, Fault, Feed, IdSource, Receipt, RetryPolicy, Settlement,
@@ -239,7 +239,9 @@ where
                     tracing::warn!(queue = self.consumer.queue(), %fault, "store is away");
                     backoff.wait(self.ids.as_ref(), stop).await;
                 }
-                Verdict::Conflict | Verdict::Stale | Verdict::GiveUp => return Ended::Failed(fault),
+                Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers | Verdict::GiveUp => {
+                    return Ended::Failed(fault);
+                }
             }
         }
     }
@@ -282,7 +284,7 @@ where
                 return Ended::Committed;
             };
             match fault.verdict {
-                Verdict::Stale | Verdict::GiveUp => return Ended::Failed(fault),
+                Verdict::Stale | Verdict::LeaveToOthers | Verdict::GiveUp => return Ended::Failed(fault),
                 Verdict::Retry | Verdict::Conflict if stop.is_stopped() => return Ended::Abandoned,
                 Verdict::Retry | Verdict::Conflict => {
                     tracing::warn!(queue = self.consumer.queue(), %fault, "store is away");
@@ -298,10 +300,15 @@ where
         unit.commit().await
     }
 
-    /// Delayed redelivery, or the dead letters when it has had its chances.
+    /// Delayed redelivery, or the dead letters when it has had its chances. What others can do has all the chances there are.
     fn fate(&self, delivery: Delivery, fault: &Fault) -> Settlement {
         let queue = self.consumer.queue();
         let at = self.clock.now();
+        if fault.verdict == Verdict::LeaveToOthers {
+            tracing::warn!(queue, message = %delivery.envelope.id, %fault, "message is left to a newer program");
+            let until = at.saturating_add(LEFT_FOR).unwrap_or(Timestamp::MAX);
+            return Settlement { delivery, disposition: Disposition::Park { until }, at };
+        }
         let reason = storable(&fault.to_string());
         let attempt = delivery.envelope.attempt.saturating_add(1);
         let (message, correlation_id) = (delivery.envelope.id, delivery.envelope.correlation_id);

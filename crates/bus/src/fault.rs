@@ -14,6 +14,8 @@ pub enum Verdict {
     Conflict,
     /// The work no longer belongs to us: drop it, whoever took it finishes it.
     Stale,
+    /// It takes a newer program than this one: leave it to whoever runs one, however long that takes.
+    LeaveToOthers,
     /// Trying again will not help: find the message that cannot be handled and set it aside.
     GiveUp,
 }
@@ -58,6 +60,11 @@ impl Fault {
     /// What was read has changed since.
     pub fn conflict(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(operation, Verdict::Conflict, source)
+    }
+
+    /// This program is too old for the work.
+    pub fn leave_to_others(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(operation, Verdict::LeaveToOthers, source)
     }
 
     /// The work was taken over by somebody else.

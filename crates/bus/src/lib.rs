@@ -34,7 +34,7 @@ pub use chain::Chain;
 pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered};
 pub use coalescer::{Coalesce, Coalescer, Overloaded};
 pub use consumer::{Consumer, Effects, Work};
-pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetters};
+pub use dead_letter::{DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLetters};
 pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
 pub use fault::{Fault, Verdict};

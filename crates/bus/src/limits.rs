@@ -32,6 +32,9 @@ pub const RELAY_CONFIRM_MAX: Duration = Duration::from_secs(10);
 /// How often a relay looks at the outbox without being woken.
 pub const RELAY_POLL: Duration = Duration::from_millis(500);
 
+/// How long a message that takes a newer program is put away before any process gets it again.
+pub const LEFT_FOR: Duration = Duration::from_secs(2);
+
 /// Attempts at a conflicting batch before it is treated as poisoned.
 pub const CONFLICT_ATTEMPTS_MAX: u32 = 8;
 

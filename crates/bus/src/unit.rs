@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{CorrelationId, Delivery, Envelope, Fault, Timer, TimerKey};
+use crate::{CorrelationId, DeadLetter, Delivery, Envelope, Fault, Timer, TimerKey};
 
 /// What becomes of a delivery when its batch commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,29 @@ pub struct Settlement {
     pub disposition: Disposition,
     /// When that was decided.
     pub at: Timestamp,
+}
+
+impl Settlement {
+    /// The news that the message is a dead letter, if that is its fate. A store whose messages go over a broker publishes it
+    /// in the same transaction.
+    #[must_use]
+    pub fn notice(&self) -> Option<Envelope> {
+        match &self.disposition {
+            Disposition::DeadLetter { reason } => self.dead_letter(reason).notice(),
+            Disposition::Done | Disposition::Redeliver { .. } | Disposition::Park { .. } => None,
+        }
+    }
+
+    fn dead_letter(&self, reason: &str) -> DeadLetter {
+        let envelope = &self.delivery.envelope;
+        DeadLetter {
+            position: 0,
+            queue: Arc::clone(&self.delivery.receipt.queue),
+            envelope: Envelope { attempt: envelope.attempt.saturating_add(1), ..Envelope::clone(envelope) },
+            reason: reason.to_owned(),
+            died_at: self.at,
+        }
+    }
 }
 
 /// The bus's own tables within one transaction. Every method works on a set and is one round trip.

@@ -17,19 +17,15 @@ mod floor {
     use anyhow::{Context as _, Result, ensure};
     use application::commands::{
         CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine, ImportProductsCommand,
-        NewProduct, NewsKind, ProviderNews, TakeProviderNewsCommand,
+        NewProduct,
     };
     use application::pipeline::{Context, Parts, PipelineSettings, topology};
-    use application::ports::{
-        BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Readers,
-        ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
-    };
-    use async_trait::async_trait;
+    use application::ports::Readers;
     use bus::{Clock, Coalesce, IdSource, RandomIds, Stop, Supervisor, SystemClock};
     use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
     use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
-    use tokio::sync::mpsc;
 
+    use testkit::agreeable::Agreeable;
     use testkit::servers::{Durability, Postgres};
 
     #[global_allocator]
@@ -39,58 +35,6 @@ mod floor {
 
     /// Orders accepted and not yet delivered at most.
     const UNDER_WAY_MAX: usize = 4_000;
-
-    /// Says yes to everything, at once.
-    struct Agreeable {
-        booked: mpsc::UnboundedSender<OrderId>,
-    }
-
-    #[async_trait]
-    impl PaymentGateway for Agreeable {
-        async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-            Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key) })
-        }
-
-        async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-            Ok(ChargeOutcome::Authorised { reference: format!("ch_{}", request.key) })
-        }
-
-        async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
-            Ok(ChargeOutcome::Captured { reference: format!("ch_{key}") })
-        }
-
-        async fn look_up(&self, _key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
-            Ok(None)
-        }
-
-        async fn cancel(&self, _key: &str) -> Result<CancelOutcome, Unanswered> {
-            Ok(CancelOutcome::Voided)
-        }
-
-        async fn refund(&self, _key: &str, _: &str, minor: i64) -> Result<CancelOutcome, Unanswered> {
-            Ok(CancelOutcome::Refunded { minor })
-        }
-    }
-
-    #[async_trait]
-    impl ShippingProvider for Agreeable {
-        async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
-            if let Ok(id) = request.reference.parse() {
-                let _ = self.booked.send(id);
-            }
-            let tracking_number = format!("TRK-{}", request.key);
-            Ok(BookingOutcome::Booked { tracking_number, carrier: "agreeable".to_owned() })
-        }
-
-        async fn look_up(&self, key: &str) -> Result<TrackingOutcome, Unanswered> {
-            let tracking_number = format!("TRK-{key}");
-            Ok(TrackingOutcome::Booked { tracking_number, carrier: "agreeable".to_owned() })
-        }
-
-        async fn cancel(&self, _key: &str) -> Result<ShipmentCancelOutcome, Unanswered> {
-            Ok(ShipmentCancelOutcome::Cancelled)
-        }
-    }
 
     pub(super) async fn run() -> Result<()> {
         let mut arguments = std::env::args().skip(1);
@@ -112,9 +56,9 @@ mod floor {
         if statements {
             list(&address, "create extension pg_stat_statements", 0).await?;
         }
-        let (booked, arriving) = mpsc::unbounded_channel();
-        let (mut supervisor, stop) = start(&store, &context, booked);
-        supervisor.run_once("carrier", deliver(arriving, commands, batch));
+        let (provider, arrivals) = Agreeable::new();
+        let (mut supervisor, stop) = start(&store, &context, provider);
+        supervisor.run_once("carrier", arrivals.tell(commands, batch));
         let before = (Instant::now(), own_time(), server_time(&server));
         accept(&store, &context, orders, batch).await?;
         while delivered(&store).await? < orders {
@@ -139,14 +83,9 @@ mod floor {
         Ok(())
     }
 
-    fn start(
-        store: &PostgresStore,
-        context: &Arc<Context>,
-        booked: mpsc::UnboundedSender<OrderId>,
-    ) -> (Supervisor, Stop) {
+    fn start(store: &PostgresStore, context: &Arc<Context>, provider: Arc<Agreeable>) -> (Supervisor, Stop) {
         let stop = Stop::new();
         let mut supervisor = Supervisor::new(stop.clone());
-        let provider = Arc::new(Agreeable { booked });
         let parts = Parts {
             notifications: None,
             store: Arc::new(store.clone()),
@@ -157,26 +96,6 @@ mod floor {
         };
         parts.start(&mut supervisor);
         (supervisor, stop)
-    }
-
-    /// The carrier's word that parcels arrived, in batches.
-    async fn deliver(
-        mut arriving: mpsc::UnboundedReceiver<OrderId>,
-        commands: CommandPipeline,
-        batch: usize,
-    ) {
-        let mut ids = Vec::new();
-        while arriving.recv_many(&mut ids, batch).await > 0 {
-            let news = ids.drain(..).map(|order_id| ProviderNews {
-                event_id: format!("evt_{order_id}"),
-                order_id,
-                kind: NewsKind::ShipmentDelivered { tracking_number: "TRK".to_owned() },
-            });
-            let command = TakeProviderNewsCommand { source: "agreeable".to_owned(), news: news.collect() };
-            if let Err(fault) = commands.run(&command).await {
-                eprintln!("{fault}");
-            }
-        }
     }
 
     async fn accept(

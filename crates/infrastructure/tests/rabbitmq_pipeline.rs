@@ -1,83 +1,26 @@
 //! The whole pipeline with RabbitMQ between its consumers: from acceptance to delivery, over a broker that is killed on the way.
 //! Rows are on SQLite; a relay takes what leaves the outbox to the broker.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use application::commands::{
     CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply,
-    ImportProductsCommand, NewProduct, NewsKind, ProviderNews, TakeProviderNewsCommand,
+    ImportProductsCommand, NewProduct,
 };
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
-use application::ports::{
-    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Readers,
-    ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
-};
-use async_trait::async_trait;
+use application::ports::Readers;
 use bus::{Clock, Coalesce, Drained, IdSource, RandomIds, Relay, Stop, Supervisor, SystemClock};
 use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
 use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use orderwright_infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use testkit::agreeable::Agreeable;
 use testkit::servers::rabbitmq::RabbitMq;
-use tokio::sync::mpsc;
 
 const ORDERS: usize = 200;
 
 /// How long it may take until all is delivered, the broker's restart included.
 const LIMIT: Duration = Duration::from_secs(90);
-
-/// Says yes to everything at once and remembers the keys under which it was asked.
-struct Agreeable {
-    charged: Mutex<BTreeSet<String>>,
-    booked: mpsc::UnboundedSender<OrderId>,
-}
-
-#[async_trait]
-impl PaymentGateway for Agreeable {
-    async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        self.charged.lock().unwrap().insert(request.key.clone());
-        Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key) })
-    }
-
-    async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        self.charge(request).await
-    }
-
-    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
-        Ok(ChargeOutcome::Captured { reference: format!("ch_{key}") })
-    }
-
-    async fn look_up(&self, _key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
-        Ok(None)
-    }
-
-    async fn cancel(&self, _key: &str) -> Result<CancelOutcome, Unanswered> {
-        Ok(CancelOutcome::Voided)
-    }
-
-    async fn refund(&self, _key: &str, _: &str, minor: i64) -> Result<CancelOutcome, Unanswered> {
-        Ok(CancelOutcome::Refunded { minor })
-    }
-}
-
-#[async_trait]
-impl ShippingProvider for Agreeable {
-    async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
-        let _ = self.booked.send(request.reference.parse().expect("the reference is the order's id"));
-        let tracking_number = format!("TRK-{}", request.key);
-        Ok(BookingOutcome::Booked { tracking_number, carrier: "agreeable".to_owned() })
-    }
-
-    async fn look_up(&self, key: &str) -> Result<TrackingOutcome, Unanswered> {
-        let tracking_number = format!("TRK-{key}");
-        Ok(TrackingOutcome::Booked { tracking_number, carrier: "agreeable".to_owned() })
-    }
-
-    async fn cancel(&self, _key: &str) -> Result<ShipmentCancelOutcome, Unanswered> {
-        Ok(ShipmentCancelOutcome::Cancelled)
-    }
-}
 
 /// One worker.
 struct Worker {
@@ -105,8 +48,7 @@ fn start(address: &str) -> Worker {
         Arc::clone(&ids),
     );
     let context = Arc::new(Context { clock, ids, settings: PipelineSettings::default() });
-    let (booked, arriving) = mpsc::unbounded_channel();
-    let provider = Arc::new(Agreeable { charged: Mutex::default(), booked });
+    let (provider, arrivals) = Agreeable::new();
     let parts = Parts {
         notifications: None,
         store: Arc::new(store.clone()),
@@ -124,17 +66,8 @@ fn start(address: &str) -> Worker {
         async move { relay.run(stop).await }
     });
     let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context));
-    tokio::spawn(deliver(arriving, commands));
+    tokio::spawn(arrivals.tell(commands, 1));
     Worker { store, context, provider, supervisor, stop }
-}
-
-/// The carrier's word that parcels arrived; as often as it is booked, so sometimes twice.
-async fn deliver(mut arriving: mpsc::UnboundedReceiver<OrderId>, commands: CommandPipeline) {
-    while let Some(order_id) = arriving.recv().await {
-        let kind = NewsKind::ShipmentDelivered { tracking_number: "TRK".to_owned() };
-        let news = vec![ProviderNews { event_id: format!("evt_{order_id}"), order_id, kind }];
-        commands.run(&TakeProviderNewsCommand { source: "agreeable".to_owned(), news }).await.unwrap();
-    }
 }
 
 impl Worker {
@@ -210,7 +143,7 @@ async fn every_order_is_delivered_and_paid_once_over_a_broker_that_is_killed_on_
     worker.accept(10).await;
     node.restart().unwrap();
     worker.await_delivered(ORDERS + 10).await;
-    assert_eq!(worker.provider.charged.lock().unwrap().len(), ORDERS + 10);
+    assert_eq!(worker.provider.charged(), ORDERS + 10);
     let broken = worker.store.broken_invariants(worker.context.clock.now(), 5).await.unwrap();
     assert!(broken.is_empty(), "{broken:?}");
     assert_eq!(worker.store.overview().await.unwrap().dead_letters, 0);

@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use application::pipeline::topology_telling;
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers, VitalSigns};
 use async_trait::async_trait;
-use bus::{Clock, DeadLetters, Fault, RandomIds, Store, SystemClock, Transport};
+use bus::{
+    Clock, DeadLetters, Fault, IdSource, OutboxStore, RandomIds, Store, SystemClock, Transport, Verdict,
+};
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
+use infrastructure::rabbitmq::RabbitMqTransport;
 use infrastructure::sqlite::{Exclusive, Retention, Routing, SqliteOptions, SqliteStore, Swept};
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use crate::config::{Config, Place};
 use crate::notifying;
@@ -43,6 +47,17 @@ pub struct AnyStore {
     pub endpoints: Arc<dyn ClosedEndpoints>,
     /// Keeps it in order.
     pub upkeep: Arc<dyn Upkeep>,
+    /// What leaves for the broker; none if the store carries messages itself.
+    pub outgoing: Option<Outgoing>,
+}
+
+/// Messages on their way to a broker.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// Their rows.
+    pub outbox: Arc<dyn OutboxStore>,
+    /// Told whenever there may be more of them.
+    pub woken: Arc<Notify>,
 }
 
 /// What a store needs from time to time, beside what the use cases ask of it.
@@ -53,6 +68,12 @@ pub trait Upkeep: Send + Sync + 'static {
     /// # Errors
     /// Those of the store.
     async fn housekeeping_step(&self, now: Timestamp, kept: Retention, max: usize) -> Result<Swept, Fault>;
+
+    /// Makes messages ready that were left for another carrier than the one that is configured; returns how many.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn adopt_strays(&self) -> Result<usize, Fault>;
 
     /// The version of the tables.
     ///
@@ -77,40 +98,56 @@ pub trait Upkeep: Send + Sync + 'static {
 }
 
 impl AnyStore {
-    /// Opens the store that the configuration names and brings its tables up to date.
+    /// Opens the store that the configuration names and brings its tables up to date. With a broker, whoever serves has it
+    /// know the queues as well; whoever visits leaves messages in the outbox and needs no broker for that.
     ///
     /// # Errors
-    /// One line that says what is wrong with the place, the file or the server, and what to do.
+    /// One line that says what is wrong with the place, the file, the server or the broker, and what to do.
     pub async fn open(config: &Config, purpose: Purpose) -> Result<Self> {
         let topology = topology_telling(notifying::telling(config));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
+        let broker = match config.rabbitmq.settings(config.pipeline.batch_max) {
+            Some(settings) => {
+                Some(RabbitMqTransport::new(&settings, topology.clone(), Arc::clone(&clock), &ids)?)
+            }
+            None => None,
+        };
+        if let (Some(broker), Purpose::Serve) = (&broker, purpose) {
+            broker.declare().await.map_err(|fault| unusable(&fault))?;
+        }
+        let routing = if broker.is_some() { Routing::Outbox } else { Routing::Store };
         match config.database.place().context("the configuration was checked and names a database")? {
             Place::File(path) => {
                 let exclusive = match purpose {
                     Purpose::Serve => Exclusive::Yes,
                     Purpose::Visit => Exclusive::No,
                 };
-                let options = SqliteOptions { exclusive, ..SqliteOptions::new(topology, Routing::Store) };
-                Ok(Self::over(SqliteStore::open(&path, options)?))
+                let options = SqliteOptions { exclusive, ..SqliteOptions::new(topology, routing) };
+                let store = SqliteStore::open(&path, options)?;
+                let woken = store.outgoing();
+                Ok(Self::over_any(store, broker, woken))
             }
             Place::Postgres(address) => {
-                let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-                let ids = RandomIds::from_system();
-                let options = PostgresOptions::new(topology, Routing::Store, clock, &ids);
+                let options = PostgresOptions::new(topology, routing, clock, ids.as_ref());
                 let presence = match purpose {
                     Purpose::Serve => Presence::Worker,
                     Purpose::Visit => Presence::Visitor,
                 };
                 let options = PostgresOptions { presence, ..config.postgres.applied_to(options) };
-                Ok(Self::over(PostgresStore::connect(&address, options).await?))
+                let store = PostgresStore::connect(&address, options).await?;
+                let woken = store.outgoing();
+                Ok(Self::over_any(store, broker, woken))
             }
         }
     }
 
-    /// The same store behind every port.
-    pub fn over<S>(store: S) -> Self
+    /// The same store behind every port, and a broker as the transport if there is one.
+    fn over_any<S>(store: S, broker: Option<RabbitMqTransport>, woken: Arc<Notify>) -> Self
     where
         S: Store<AnyUnit>
             + Transport
+            + OutboxStore
             + Readers
             + VitalSigns
             + DeadLetters
@@ -119,16 +156,32 @@ impl AnyStore {
             + Upkeep,
     {
         let store = Arc::new(store);
+        let (transport, outgoing): (Arc<dyn Transport>, _) = match broker {
+            Some(broker) => (Arc::new(broker), Some(Outgoing { outbox: Arc::<S>::clone(&store), woken })),
+            None => (Arc::<S>::clone(&store), None),
+        };
         Self {
             units: Arc::<S>::clone(&store),
-            transport: Arc::<S>::clone(&store),
+            transport,
             readers: Arc::<S>::clone(&store),
             vitals: Arc::<S>::clone(&store),
             dead_letters: Arc::<S>::clone(&store),
             keys: Arc::<S>::clone(&store),
             endpoints: Arc::<S>::clone(&store),
             upkeep: store,
+            outgoing,
         }
+    }
+}
+
+/// A broker that is not there may only be late; one that says no needs somebody to do something.
+fn unusable(fault: &Fault) -> anyhow::Error {
+    let why = std::error::Error::source(fault).map_or_else(|| fault.to_string(), ToString::to_string);
+    match fault.verdict {
+        Verdict::Retry | Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers => {
+            anyhow!("{why}; start it or correct the address")
+        }
+        Verdict::GiveUp => anyhow!("{why}"),
     }
 }
 
@@ -136,6 +189,10 @@ impl AnyStore {
 impl Upkeep for SqliteStore {
     async fn housekeeping_step(&self, now: Timestamp, kept: Retention, max: usize) -> Result<Swept, Fault> {
         Self::housekeeping_step(self, now, kept, max).await
+    }
+
+    async fn adopt_strays(&self) -> Result<usize, Fault> {
+        Self::adopt_strays(self).await
     }
 
     async fn schema_version(&self) -> Result<u32, Fault> {
@@ -158,6 +215,10 @@ impl Upkeep for SqliteStore {
 impl Upkeep for PostgresStore {
     async fn housekeeping_step(&self, now: Timestamp, kept: Retention, max: usize) -> Result<Swept, Fault> {
         Self::housekeeping_step(self, now, kept, max).await
+    }
+
+    async fn adopt_strays(&self) -> Result<usize, Fault> {
+        Self::adopt_strays(self).await
     }
 
     async fn schema_version(&self) -> Result<u32, Fault> {

@@ -11,6 +11,7 @@ use bus::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod broker;
 mod database;
 mod environment;
 mod file;
@@ -26,6 +27,7 @@ mod server;
 mod spelling;
 mod telemetry;
 
+pub use broker::{BrokerAddresses, QueueKindName, RabbitMq};
 pub use database::{DatabaseAddress, Place};
 pub use loading::{Loaded, Mistakes};
 pub use notifications::{Allowance, Notifications, Way};
@@ -59,6 +61,8 @@ pub struct Config {
     pub security: Security,
     /// Whom to tell what becomes of orders, and how.
     pub notifications: Notifications,
+    /// The broker, if messages go over one.
+    pub rabbitmq: RabbitMq,
     /// The payment gateway and the shipping provider.
     pub providers: Providers,
     /// How long stages may take.
@@ -144,6 +148,7 @@ impl Default for Config {
             postgres: Postgres::default(),
             security: Security::default(),
             notifications: Notifications::default(),
+            rabbitmq: RabbitMq::default(),
             providers: Providers::default(),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
@@ -217,6 +222,8 @@ pub struct Overrides {
     pub listen: Option<String>,
     /// `--database` / `ORDERWRIGHT_DATABASE`.
     pub database: Option<String>,
+    /// `--broker` / `ORDERWRIGHT_BROKER`.
+    pub broker: Option<String>,
     /// `--payment-url` / `ORDERWRIGHT_PAYMENT_URL`.
     pub payment_url: Option<String>,
     /// `--shipping-url` / `ORDERWRIGHT_SHIPPING_URL`.
@@ -257,8 +264,12 @@ impl Config {
             !self.providers.webhook_secret.expose().is_empty(),
             "providers.webhook_secret is empty".to_owned(),
         );
-        for (key, value, least) in
-            self.numbers().into_iter().chain(self.postgres.numbers()).chain(self.telemetry.numbers())
+        for (key, value, least) in self
+            .numbers()
+            .into_iter()
+            .chain(self.postgres.numbers())
+            .chain(self.rabbitmq.numbers())
+            .chain(self.telemetry.numbers())
         {
             expect(value >= least, format!("{key} = {value} is too small; at least {least}"));
         }
@@ -269,6 +280,7 @@ impl Config {
                 self.limits.order_ms
             ),
         );
+        mistakes.extend(self.rabbitmq.mistake());
         mistakes.extend(self.telemetry.mistakes());
         mistakes.extend(self.security.mistakes());
         mistakes.extend(self.notifications.mistakes());
@@ -334,6 +346,7 @@ impl Overrides {
         [
             ("listen", &self.listen, "--listen"),
             ("database", &self.database, "--database"),
+            ("rabbitmq.addresses", &self.broker, "--broker"),
             ("providers.payment_url", &self.payment_url, "--payment-url"),
             ("providers.shipping_url", &self.shipping_url, "--shipping-url"),
             ("providers.webhook_secret", &self.webhook_secret, "--webhook-secret"),

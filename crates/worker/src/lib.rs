@@ -4,6 +4,7 @@
 pub mod any_store;
 pub mod background;
 pub mod bench;
+pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -12,7 +12,7 @@ use crate::config::{LogFormat, OrderEvents, Telemetry};
 /// What is logged when `RUST_LOG` says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
-    /// A server: what happens.
+    /// A server: what happens. What the broker's driver has to say is told by whoever used it.
     Serving,
     /// A command: only what goes wrong.
     Command,

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::any_store::{AnyStore, Purpose};
 use crate::background;
+use crate::broker;
 use crate::config::Config;
 use crate::entrance;
 use crate::http::{self, Api, InFlightKeys, MetricsPlace, StoreReadiness, Watch, Webhooks};
@@ -69,6 +70,7 @@ impl Service {
         if let Some(exporter) = exporter {
             supervisor.run(Exporter::NAME, move |stop| Arc::clone(&exporter).run(stop));
         }
+        broker::start(&mut supervisor, &store, &context);
         background::start(&mut supervisor, &store, &context, config, &observation);
         let addr = listener.local_addr()?;
         let gate = entrance::gate(config, addr, &store, &context, &mut supervisor).await?;
@@ -90,8 +92,12 @@ impl Service {
     /// Stops taking, finishes what is in hand, and says whether it all finished in time.
     pub async fn stop(self) -> Drained {
         self.stop.stop();
-        let drained = self.supervisor.drained(self.stop_limit).await;
-        self.http.abort();
+        let mut http = self.http;
+        let answered = tokio::time::timeout(self.stop_limit, &mut http);
+        let (drained, answered) = tokio::join!(self.supervisor.drained(self.stop_limit), answered);
+        if answered.is_err() {
+            http.abort();
+        }
         self.store.upkeep.close().await;
         drained
     }

@@ -8,5 +8,7 @@ mod table;
 
 pub use carry_out::{Facts, Happening, carry_out};
 pub use react::{STAGE_LIMITS, SagaCommand, SagaEvent, StageLimits, Undo, timers};
-pub use state::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, ShipmentStep, StockStep};
+pub use state::{
+    NewerSaga, OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, ShipmentStep, StockStep,
+};
 pub use table::{EventKind, Rule, STATES, TABLE, rule};

@@ -10,6 +10,26 @@ use jiff::Timestamp;
 /// number and a migration, or the snapshot test fails.
 pub const SAGA_VERSION: u16 = 1;
 
+/// An instance of a definition that came after this program: it takes a newer one to go on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the saga is of version {found}, this program knows versions up to {SAGA_VERSION}; a newer program goes on with it"
+)]
+pub struct NewerSaga {
+    /// Its version.
+    pub found: i64,
+}
+
+impl NewerSaga {
+    /// Nothing, for every version that this program knows.
+    ///
+    /// # Errors
+    /// Itself for any other.
+    pub fn unless_known(found: i64) -> Result<(), Self> {
+        if found > i64::from(SAGA_VERSION) { Err(Self { found }) } else { Ok(()) }
+    }
+}
+
 /// Where the saga stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SagaState {

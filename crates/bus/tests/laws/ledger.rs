@@ -44,6 +44,8 @@ pub(crate) enum Conduct {
     Good,
     /// Handling it fails, so often; it is known from the attempt count.
     FailsFirst(u32),
+    /// It takes a newer program.
+    NeedsNewer,
     FailsAlways,
     PanicsInHandle,
     FailsInPerform,
@@ -56,7 +58,7 @@ pub(crate) enum Conduct {
 impl Conduct {
     pub(crate) fn is_poison(self) -> bool {
         match self {
-            Self::Good | Self::FailsFirst(_) | Self::TakesMs(_) => false,
+            Self::Good | Self::FailsFirst(_) | Self::NeedsNewer | Self::TakesMs(_) => false,
             Self::FailsAlways
             | Self::PanicsInHandle
             | Self::FailsInPerform
@@ -197,6 +199,7 @@ async fn conduct_effect(message: &Add) -> Result<(), Fault> {
         }
         Conduct::Good
         | Conduct::FailsFirst(_)
+        | Conduct::NeedsNewer
         | Conduct::FailsAlways
         | Conduct::PanicsInHandle
         | Conduct::PanicsInDecode => Ok(()),
@@ -209,6 +212,7 @@ fn conduct_handling(message: &Add, envelope: &Envelope) -> Result<(), Fault> {
         Conduct::FailsFirst(times) if envelope.attempt < times => {
             Err(Fault::give_up("ledger.add", "not yet"))
         }
+        Conduct::NeedsNewer => Err(Fault::leave_to_others("ledger.add", "of a later release")),
         Conduct::PanicsInHandle => panic!("handle fell"),
         Conduct::Good
         | Conduct::FailsFirst(_)

@@ -39,6 +39,22 @@ async fn a_message_that_fails_comes_again_after_growing_pauses_and_then_goes_to_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_takes_a_newer_program_comes_again_for_ever_uncounted_and_holds_up_nobody() {
+    let mut harness = harness();
+    let policy = EndpointPolicy { redelivery: RetryPolicy::immediate(1), batch_max: 8 };
+    harness.consume_with(Bookkeeper::without_effects(), policy);
+    harness.send(with_conduct(1, Conduct::NeedsNewer)).await;
+    harness.send(add(2)).await;
+    harness.advance(EVERYTHING).await;
+    harness.run_until_idle().await;
+    assert!(harness.dead_letters().is_empty());
+    assert_eq!(harness.published::<Added>().len(), 1, "the other one was handled");
+    let waiting = harness.store().waiting();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!((waiting[0].cause.clone(), waiting[0].envelope.attempt), (WaitCause::Early, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redriven_dead_letter_has_all_its_chances_again_and_it_is_known_who_asked() {
     let mut harness = harness();
     let policy = EndpointPolicy { redelivery: RetryPolicy::immediate(1), batch_max: 8 };

@@ -1,5 +1,6 @@
 //! Turns SQLSTATEs into verdicts. Never looks at the text of a message.
 
+use application::saga::NewerSaga;
 use bus::{Fault, Verdict};
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
@@ -33,7 +34,10 @@ pub(super) fn away(operation: &'static str) -> impl FnOnce(PoolError) -> Fault {
 
 /// A row that is not what it says.
 pub(super) fn broken(operation: &'static str) -> impl FnOnce(Broken) -> Fault {
-    move |error| Fault::give_up(operation, error)
+    move |error| match error.is::<NewerSaga>() {
+        true => Fault::leave_to_others(operation, error),
+        false => Fault::give_up(operation, error),
+    }
 }
 
 fn verdict(error: &Error, taken: Taken) -> Verdict {

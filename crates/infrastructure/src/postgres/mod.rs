@@ -2,6 +2,7 @@
 //! as whole sets, rows are locked in the order of their ids, and what a process works on is claimed in the database.
 //! Never decides anything about orders, and never reads a clock.
 
+mod adoption;
 mod api_keys;
 mod array;
 mod closed_endpoints;

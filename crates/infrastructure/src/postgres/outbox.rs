@@ -163,6 +163,9 @@ impl PostgresUnit {
         }
         self.delay(settlements);
         self.bury(settlements);
+        if self.shared.routing == Routing::Outbox {
+            self.publish_all(settlements.iter().filter_map(Settlement::notice).collect());
+        }
     }
 
     /// Writes the rows of what comes again.

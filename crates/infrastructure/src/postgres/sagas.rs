@@ -1,7 +1,7 @@
 //! Saga instances. The row of a saga is also the lock of everything that belongs to its order, so whoever works on an order
 //! takes it first; all else beneath the order is then free of others.
 
-use application::saga::OrderProcessingSaga;
+use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
 use domain::{CancelReason, OrderId};
@@ -22,7 +22,8 @@ impl SagaRepository<OrderProcessingSaga> for PostgresUnit {
             return Ok(Vec::new());
         }
         let rows = self.ask(select(ids)).await?;
-        let found = rows.iter().map(saga).collect::<Result<Vec<_>, _>>().map_err(broken("sagas.load"))?;
+        let found =
+            rows.iter().map(understood).collect::<Result<Vec<_>, _>>().map_err(broken("sagas.load"))?;
         self.before.sagas.extend(found.iter().map(|saga| (saga.order_id, saga.state)));
         Ok(found)
     }
@@ -89,6 +90,12 @@ fn select(ids: &[CorrelationId]) -> Act {
 pub(super) fn lock(ids: &[OrderId]) -> Act {
     let sql = "select from order_saga where correlation_id = any($1) order by correlation_id for update";
     Act::new("sagas.lock", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
+}
+
+/// Reads [`saga_columns`] of an instance that is to be worked on, which takes a program that knows its definition.
+fn understood(row: &Row) -> Result<OrderProcessingSaga, Broken> {
+    NewerSaga::unless_known(i64::from(row.try_get::<_, i32>(2)?))?;
+    saga(row)
 }
 
 /// Reads [`saga_columns`].

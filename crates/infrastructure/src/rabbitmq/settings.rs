@@ -96,6 +96,14 @@ impl RabbitMqSettings {
         }
     }
 
+    /// Whether they can work, without connecting.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn verify(&self) -> Result<(), SettingsError> {
+        self.check().map(drop)
+    }
+
     /// The addresses in a form that the driver takes.
     pub(super) fn check(&self) -> Result<Vec<AMQPUri>, SettingsError> {
         let found = self.addresses.len();

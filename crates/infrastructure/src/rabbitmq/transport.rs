@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use bus::{Clock, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport};
+use bus::{Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport};
 use lapin::uri::AMQPUri;
 
 use super::declaration::Declaration;
@@ -90,21 +90,22 @@ impl RabbitMqTransport {
     /// # Errors
     /// As for [`Transport::send`].
     pub async fn publish_faults(&self, dead: &[DeadLetter]) -> Result<(), Fault> {
-        let naming = self.shared.codec.naming();
-        let post = |dead: &DeadLetter| {
-            let parcel = self
-                .shared
-                .codec
-                .encode_fault(dead)
-                .map_err(|error| Fault::give_up("fault.encode", error))?;
-            let exchange = naming.fault_exchange(&dead.envelope.kind);
-            Ok(Post { exchange, demand: Demand::Fault { all: Naming::all_faults_exchange() }, parcel })
-        };
-        let posts = dead.iter().map(post).collect::<Result<Vec<_>, Fault>>()?;
+        let posts = dead.iter().map(|dead| self.fault(dead)).collect::<Result<Vec<_>, Fault>>()?;
         self.publisher.send(&posts).await
     }
 
+    fn fault(&self, dead: &DeadLetter) -> Result<Post, Fault> {
+        let codec = &self.shared.codec;
+        let parcel = codec.encode_fault(dead).map_err(|error| Fault::give_up("fault.encode", error))?;
+        let exchange = codec.naming().fault_exchange(&dead.envelope.kind);
+        Ok(Post { exchange, demand: Demand::Fault { all: Naming::all_faults_exchange() }, parcel })
+    }
+
+    /// What travels for an envelope: the message; or, for the news of a dead letter, MassTransit's form of it.
     fn post(&self, envelope: &Envelope) -> Result<Post, Fault> {
+        if &*envelope.kind == DEAD_LETTER_NOTICE {
+            return self.fault(&DeadLetter::told_by(envelope)?);
+        }
         let codec = &self.shared.codec;
         let parcel = codec.encode(envelope).map_err(|error| {
             Fault::give_up(

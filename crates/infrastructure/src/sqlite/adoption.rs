@@ -1,39 +1,93 @@
-//! When a server starts with another carrier than its predecessor: messages that were left for the one are made ready for
-//! the other, so that changing from embedded to broker, or back, loses nothing. Some may then arrive twice, as ever.
+//! Messages that were left for another carrier, by a server that was set up otherwise or by a command beside this one, are
+//! made ready for our own, so that changing from embedded to broker, or back, loses nothing. Some may then arrive twice, as
+//! ever.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bus::Topology;
+use bus::{Fault, Topology};
 use rusqlite::{Connection, Result};
 
-use super::Routing;
+use super::fault::fault;
 use super::message_rows::{MESSAGE, Moved, insert_outgoing};
 use super::outbox::NO_QUEUE;
-use super::tally;
 use super::writer::Writer;
+use super::{Routing, SqliteStore, tally};
 use crate::tally::{Tallied, Tally};
 
 /// Rows moved at once; a backlog is moved in as many steps as it takes.
 const STEP_MAX: usize = 1_000;
 
-/// Makes what is in the outbox fit for `routing`.
-pub(super) fn adopt(connection: &Connection, topology: &Topology, routing: Routing) -> Result<()> {
+/// How far was looked for such messages. Whatever is left later has a higher position, and changes the mark.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Adopted {
+    version: Option<i64>,
+    position: i64,
+}
+
+impl SqliteStore {
+    /// Looks for messages that another process has left for another carrier, if any has written since the last look, and
+    /// makes them ready for our own; returns how many there were.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn adopt_strays(&self) -> std::result::Result<usize, Fault> {
+        let shared = &self.shared;
+        let mut turn = shared.turns.next_alone().await;
+        let writer = turn.writer_mut();
+        let adopted = adopt(writer, &shared.topology, shared.routing).map_err(fault("outbox.adopt"))?;
+        if adopted > 0 {
+            // Positions were given, and rows added, behind memory's back.
+            writer.seen = None;
+            shared.notice_others(writer).map_err(fault("outbox.adopt"))?;
+            shared.outgoing.notify_one();
+        }
+        Ok(adopted)
+    }
+}
+
+/// Makes what is in the outbox fit for `routing`; returns how many rows were not. No transaction is open.
+pub(super) fn adopt(writer: &mut Writer, topology: &Topology, routing: Routing) -> Result<usize> {
+    let version = writer.version()?;
+    if writer.adopted.version == Some(version) {
+        return Ok(0);
+    }
+    let looked_to = Writer::stored_position(&writer.connection)?;
     let left_behind = match routing {
         Routing::Store => "queue = ''",
         Routing::Outbox => "queue <> ''",
     };
+    let from = writer.adopted.position;
     let select = format!(
-        "select position, {MESSAGE} from outbox where {left_behind} order by position limit {STEP_MAX}"
+        "select position, {MESSAGE} from outbox where position > {from} and {left_behind} order by position limit {STEP_MAX}"
     );
+    let mut adopted = 0;
     loop {
-        connection.execute_batch("begin immediate")?;
-        let moved = step(connection, &select, topology, routing);
-        connection.execute_batch(if moved.is_ok() { "commit" } else { "rollback" })?;
-        if moved? < STEP_MAX {
-            return Ok(());
+        let moved =
+            in_a_transaction(&writer.connection, |connection| step(connection, &select, topology, routing))?;
+        adopted += moved;
+        if moved < STEP_MAX {
+            writer.adopted = Adopted { version: Some(version), position: looked_to };
+            return Ok(adopted);
         }
     }
+}
+
+/// Whatever a relay of an earlier life had leased is free: nobody else has this file.
+pub(super) fn free_leases(connection: &Connection) -> Result<()> {
+    connection
+        .execute(
+            "update outbox set leased_by = null, leased_until = null where leased_until is not null and queue = ''",
+            [],
+        )
+        .map(drop)
+}
+
+fn in_a_transaction<T>(connection: &Connection, act: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    connection.execute_batch("begin immediate")?;
+    let done = act(connection);
+    connection.execute_batch(if done.is_ok() { "commit" } else { "rollback" })?;
+    done
 }
 
 fn step(connection: &Connection, select: &str, topology: &Topology, routing: Routing) -> Result<usize> {

@@ -1,5 +1,6 @@
 //! Turns SQLite's result codes into verdicts. Never looks at the text of a message.
 
+use application::saga::NewerSaga;
 use bus::{Fault, Verdict};
 use rusqlite::{Error, ErrorCode, ffi};
 
@@ -30,6 +31,11 @@ pub(super) fn verdict(error: &Error) -> Verdict {
         ErrorCode::DiskFull,
         ErrorCode::CannotOpen,
     ];
+    if let Error::FromSqlConversionFailure(_, _, why) = error
+        && why.is::<NewerSaga>()
+    {
+        return Verdict::LeaveToOthers;
+    }
     match error.sqlite_error_code() {
         Some(code) if away.contains(&code) => Verdict::Retry,
         Some(_) | None => Verdict::GiveUp,

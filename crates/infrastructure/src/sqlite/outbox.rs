@@ -48,13 +48,8 @@ impl SqliteUnit {
         for (queue, _) in &routed {
             self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
         }
-        match self.shared.routing {
-            Routing::Store => Ok((first..)
-                .zip(routed)
-                .map(|(position, (queue, envelope))| (queue, position, envelope))
-                .collect()),
-            Routing::Outbox => Ok(Vec::new()),
-        }
+        let placed = (first..).zip(routed).map(|(position, (queue, envelope))| (queue, position, envelope));
+        Ok(placed.collect())
     }
 
     pub(super) fn settle_all(&mut self, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
@@ -66,6 +61,10 @@ impl SqliteUnit {
         }
         for settlement in settlements {
             self.keep(settlement).map_err(fault("outbox.settle"))?;
+        }
+        if self.shared.routing == Routing::Outbox {
+            let notices = settlements.iter().filter_map(Settlement::notice).collect();
+            self.publish_all(notices);
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Saga instances. A final one leaves the index of open ones and stays in the table.
 
-use application::saga::OrderProcessingSaga;
+use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
 use domain::OrderId;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Result, Row, Statement, params};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, OptionalExtension, Result, Row, Statement, params};
 
 use super::SqliteUnit;
 use super::column::{Micros, money, name, name_or_none, time};
@@ -113,9 +114,16 @@ fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderPro
         connection.prepare_cached(&format!("select {COLUMNS} from order_saga where correlation_id = ?"))?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        found.extend(select.query_row([id.0], saga).optional()?);
+        found.extend(select.query_row([id.0], understood).optional()?);
     }
     Ok(found)
+}
+
+/// Reads [`COLUMNS`] of an instance that is to be worked on, which takes a program that knows its definition.
+fn understood(row: &Row<'_>) -> Result<OrderProcessingSaga> {
+    NewerSaga::unless_known(row.get(2)?)
+        .map_err(|newer| Error::FromSqlConversionFailure(2, Type::Integer, Box::new(newer)))?;
+    saga(row)
 }
 
 /// Reads [`COLUMNS`].

@@ -9,8 +9,9 @@ use application::ports::UnitOfWork;
 use async_trait::async_trait;
 use bus::{Envelope, Fault, Feed, Store, Topology, Transport, Unit};
 use rusqlite::{Connection, Result};
+use tokio::sync::Notify;
 
-use super::adoption::adopt;
+use super::adoption;
 use super::fault::fault;
 use super::feed::StoreFeed;
 use super::memory::Memories;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) routing: Routing,
     pub(super) queues: BTreeMap<Arc<str>, Arc<Queue>>,
     pub(super) queue_memory_max: usize,
+    /// Told whenever a message is on its way to a broker.
+    pub(super) outgoing: Arc<Notify>,
     /// Tells this memory from others that share the writer.
     pub(super) viewer: u64,
 }
@@ -57,14 +60,15 @@ impl SqliteStore {
     /// [`OpenError`] says in one line what is wrong and what to do.
     pub fn open(path: &Path, options: SqliteOptions) -> std::result::Result<Self, OpenError> {
         let lock = open::lock(path, options.exclusive)?;
-        let connection = open::file(path, &options)?;
+        let mut writer = Writer::new(open::file(path, &options)?);
         if options.exclusive == Exclusive::Yes {
-            adopt(&connection, &options.topology, options.routing)
+            adoption::free_leases(&writer.connection)
+                .and_then(|()| adoption::adopt(&mut writer, &options.topology, options.routing))
                 .map_err(|error| open::explain(path, error))?;
         }
         let place =
             Place::File { path: path.to_owned(), readers: ReaderPool::new(path.to_owned()), _lock: lock };
-        Ok(Self::over(Turns::new(Writer::new(connection)), place, options))
+        Ok(Self::over(Turns::new(writer), place, options))
     }
 
     /// A store that lives in memory only, for tests and simulation.
@@ -100,8 +104,23 @@ impl SqliteStore {
             .collect();
         let viewer = VIEWERS.fetch_add(1, Ordering::Relaxed);
         Self {
-            shared: Arc::new(Shared { turns, place, topology, routing, queues, queue_memory_max, viewer }),
+            shared: Arc::new(Shared {
+                turns,
+                place,
+                topology,
+                routing,
+                queues,
+                queue_memory_max,
+                outgoing: Arc::default(),
+                viewer,
+            }),
         }
+    }
+
+    /// Told whenever a message is on its way to a broker.
+    #[must_use]
+    pub fn outgoing(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.outgoing)
     }
 
     /// Begins a unit.

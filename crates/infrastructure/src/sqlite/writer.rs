@@ -7,6 +7,7 @@ use bus::{Envelope, Fault, Verdict};
 use rusqlite::{Connection, Result};
 use tokio::sync::oneshot;
 
+use super::adoption::Adopted;
 use super::fault::{fault, verdict};
 use super::memory::{Memories, View};
 use super::store::Shared;
@@ -26,6 +27,8 @@ pub(super) struct Writer {
     pub(super) memories: Memories,
     /// SQLite's mark of what others wrote, as last seen; none if what is known may not be true any more.
     pub(super) seen: Option<Seen>,
+    /// What was made ready for our own carrier so far.
+    pub(super) adopted: Adopted,
     group: Group,
 }
 
@@ -67,6 +70,7 @@ impl Writer {
             last_position: 0,
             memories: Memories::default(),
             seen: None,
+            adopted: Adopted::default(),
             group: Group::default(),
         }
     }
@@ -184,8 +188,10 @@ impl Writer {
 impl Member {
     fn hand_over(self) {
         for (queue, position, envelope) in self.fresh {
-            if let Some(queue) = self.shared.queues.get(&queue) {
-                queue.push(position, envelope);
+            match self.shared.queues.get(&queue) {
+                Some(queue) => queue.push(position, envelope),
+                // A relay takes it to the broker.
+                None => self.shared.outgoing.notify_one(),
             }
         }
         // A caller that went away need not know.

@@ -1,12 +1,12 @@
-//! `chaos`: the real program and the real provider over loopback, under load, with workers, and the database server if
-//! there is one, killed again and again.
+//! `chaos`: the real program and the real provider over loopback, under load, with workers, and the servers if there are any,
+//! killed again and again, and the ways between them stalled, lost and broken.
 //! Exits with failure if one accepted order is lost, one charge doubled, or one unit or cent unaccounted for.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use orderwright_testkit::chaos::{self, Engine, Plan};
+use orderwright_testkit::chaos::{self, Carrier, Course, Engine, Plan};
 
 /// Shakes the real program and checks that nothing was lost, doubled or oversold.
 #[derive(Parser)]
@@ -20,9 +20,16 @@ struct Args {
     /// Workers on that server.
     #[arg(long, default_value_t = 2, requires = "postgres", value_parser = clap::value_parser!(u8).range(1..=16))]
     workers: u8,
-    /// How often something is killed.
-    #[arg(long, default_value_t = 50)]
-    kills: u32,
+    /// Carry messages over a RabbitMQ node of its own, which is killed as well; all ways to servers go through proxies that
+    /// stall, lose bytes and break.
+    #[arg(long)]
+    rabbitmq: bool,
+    /// Only tell one worker after the other to stop, as for an upgrade; no client may meet worse than its absence.
+    #[arg(long, requires = "postgres")]
+    rolling: bool,
+    /// How often something is done.
+    #[arg(long, visible_alias = "kills", default_value_t = 50)]
+    faults: u32,
     /// Give up after this many seconds.
     #[arg(long, default_value_t = 600)]
     seconds: u64,
@@ -41,7 +48,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let plan = Plan {
         program: args.orderwright,
         engine,
-        kills: args.kills,
+        carrier: if args.rabbitmq { Carrier::RabbitMq } else { Carrier::Store },
+        course: if args.rolling { Course::RollingRestarts } else { Course::Mishaps },
+        faults: args.faults,
         limit: std::time::Duration::from_secs(args.seconds),
         orders: args.orders,
         seed: args.seed,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
@@ -12,6 +12,18 @@ use tokio::net::TcpStream;
 
 /// No answer within this is no answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// There was no answer in time.
+#[derive(Debug)]
+pub(super) struct NoAnswer;
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no answer in time")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
 
 /// A client of one address.
 #[derive(Clone)]
@@ -36,6 +48,12 @@ impl Client {
         Ok(body)
     }
 
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let (status, body) = self.call(Method::POST, path, &[], Bytes::from(body.to_string())).await?;
+        ensure!(status.is_success(), "POST {path} answered {status}: {body}");
+        Ok(body)
+    }
+
     /// Any call. An error means that nobody knows whether it was done.
     pub(super) async fn call(
         &self,
@@ -46,7 +64,7 @@ impl Client {
     ) -> Result<(StatusCode, Value)> {
         tokio::time::timeout(ANSWER_LIMIT, self.exchange(method, path, headers, body))
             .await
-            .context("no answer in time")?
+            .unwrap_or_else(|_| Err(NoAnswer.into()))
     }
 
     async fn exchange(

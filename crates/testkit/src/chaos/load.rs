@@ -1,6 +1,7 @@
 //! Clients that do what a careful client does: one idempotency key per order, sent again until it is answered.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -11,10 +12,11 @@ use hyper::{Method, StatusCode};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::PRODUCTS;
-use super::client::Client;
+use super::client::{Client, NoAnswer};
 
 /// Clients at once.
 const CLIENTS: u64 = 16;
@@ -31,6 +33,62 @@ pub(super) struct Load {
     orders: u32,
     seed: u64,
     next: AtomicU32,
+    answers: [AtomicU32; 5],
+    /// Orders that may be sent by now.
+    released: watch::Sender<u32>,
+}
+
+/// How often the clients met what, beside orders that were accepted at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Nobody was there.
+    pub refused: u32,
+    /// The connection ended before there was an answer; a client cannot know what became of its order.
+    pub cut_off: u32,
+    /// There was no answer in time.
+    pub silent: u32,
+    /// Told to come again.
+    pub come_again: u32,
+    /// Any other answer of a server that cannot.
+    pub failed: u32,
+}
+
+impl fmt::Display for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { refused, cut_off, silent, come_again, failed } = self;
+        write!(
+            f,
+            "nobody there {refused} times, cut off {cut_off}, no answer in time {silent}, told to come again {come_again}, failed {failed}"
+        )
+    }
+}
+
+/// Which one it was.
+#[derive(Clone, Copy)]
+enum Answer {
+    Refused,
+    CutOff,
+    Silent,
+    ComeAgain,
+    Failed,
+}
+
+impl Answer {
+    fn of(answer: &Result<(StatusCode, Value)>) -> Self {
+        match answer {
+            Ok((StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT, _)) => Self::ComeAgain,
+            Ok(_) => Self::Failed,
+            Err(error) => {
+                let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+                match io.map(std::io::Error::kind) {
+                    Some(std::io::ErrorKind::ConnectionRefused) => Self::Refused,
+                    Some(_) => Self::CutOff,
+                    None if error.is::<NoAnswer>() => Self::Silent,
+                    None => Self::CutOff,
+                }
+            }
+        }
+    }
 }
 
 /// The sku of the product with this number.
@@ -41,7 +99,36 @@ pub(super) fn sku(number: u32) -> String {
 impl Load {
     pub(super) fn new(authorities: &[String], orders: u32, seed: u64) -> Self {
         let clients = authorities.iter().map(|authority| Client::new(authority)).collect();
-        Self { clients, orders, seed, next: AtomicU32::new(0) }
+        Self {
+            clients,
+            orders,
+            seed,
+            next: AtomicU32::new(0),
+            answers: Default::default(),
+            released: watch::Sender::new(0),
+        }
+    }
+
+    /// Lets the clients send as many orders as belong to `part` of `parts`, so that there is a load until the end.
+    pub(super) fn release(&self, part: u32, parts: u32) {
+        let orders = u64::from(self.orders) * u64::from(part) / u64::from(parts.max(1));
+        self.released.send_replace(if part >= parts {
+            self.orders
+        } else {
+            u32::try_from(orders).unwrap_or(u32::MAX)
+        });
+    }
+
+    /// What the clients met so far.
+    pub(super) fn answers(&self) -> Answers {
+        let count = |answer: Answer| self.answers[answer as usize].load(Ordering::Relaxed);
+        Answers {
+            refused: count(Answer::Refused),
+            cut_off: count(Answer::CutOff),
+            silent: count(Answer::Silent),
+            come_again: count(Answer::ComeAgain),
+            failed: count(Answer::Failed),
+        }
     }
 
     /// Sends every order until it is accepted; returns the order id by key.
@@ -72,6 +159,7 @@ impl Load {
             if ordinal >= self.orders {
                 return Ok(accepted);
             }
+            self.released.subscribe().wait_for(|released| ordinal < *released).await?;
             let key = format!("chaos-{ordinal}");
             let body = Bytes::from(order(&mut random).to_string());
             let id = self.until_accepted(ordinal, &key, &body, deadline).await?;
@@ -102,7 +190,9 @@ impl Load {
                 Ok((status, answer)) if status.is_client_error() && status != StatusCode::CONFLICT => {
                     bail!("POST /orders answered {status}: {answer}");
                 }
-                Ok(_) | Err(_) => {}
+                other => {
+                    self.answers[Answer::of(&other) as usize].fetch_add(1, Ordering::Relaxed);
+                }
             }
             ensure!(Instant::now() < deadline, "time is up and {key} was not accepted");
             tokio::time::sleep(AGAIN).await;

@@ -3,6 +3,7 @@
 
 mod client;
 mod load;
+mod mishap;
 mod processes;
 mod verdict;
 
@@ -16,8 +17,12 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use client::Client;
+pub use load::Answers;
 use load::Load;
+use mishap::Deck;
+pub use mishap::{Happened, Mishap};
 use processes::{Folder, Processes};
+use verdict::Found;
 pub use verdict::Verdict;
 
 /// What to do.
@@ -27,8 +32,12 @@ pub struct Plan {
     pub program: PathBuf,
     /// What it stores its orders in.
     pub engine: Engine,
-    /// How often something is killed or made to stop.
-    pub kills: u32,
+    /// What carries its messages.
+    pub carrier: Carrier,
+    /// What is done to it.
+    pub course: Course,
+    /// How often.
+    pub faults: u32,
     /// Give up after this long.
     pub limit: Duration,
     /// Orders sent meanwhile.
@@ -49,6 +58,28 @@ pub enum Engine {
     },
 }
 
+/// What carries messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carrier {
+    /// The store itself.
+    #[default]
+    Store,
+    /// A RabbitMQ node of our own. The ways to it, and to the database server, go through proxies that misbehave, and the
+    /// first worker has no more than two connections to the database.
+    RabbitMq,
+}
+
+/// What is done to the processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Course {
+    /// Everything that can happen to them.
+    #[default]
+    Mishaps,
+    /// One worker after the other is told to stop and started again, as for an upgrade. No client may notice more than that
+    /// one of them is not there for the moment.
+    RollingRestarts,
+}
+
 impl Engine {
     /// Workers that share the load.
     const fn workers(self) -> usize {
@@ -59,18 +90,15 @@ impl Engine {
     }
 }
 
-/// Of so many kills one is the server's.
-const SERVER_ONE_IN: u32 = 4;
-
-/// One worker in so many is asked to stop, and not killed.
-const POLITE_ONE_IN: u32 = 4;
-
 /// Products for sale; the first few are scarce, so that some orders run short.
 const PRODUCTS: u32 = 20;
 const SCARCE: u32 = 2;
 
-/// How long the program lives between two kills, in milliseconds.
+/// How long the program lives between two faults, in milliseconds.
 const LIFE_MS: std::ops::Range<u64> = 60..600;
+
+/// How long a fault lasts that passes by itself, in milliseconds: up to longer than a claim outlives its worker.
+const MISHAP_MS: std::ops::Range<u64> = 100..3_000;
 
 /// How often it is looked whether all orders have come to an end.
 const LOOK: Duration = Duration::from_millis(200);
@@ -91,11 +119,12 @@ pub async fn run(plan: &Plan) -> Result<Verdict> {
     stock_up(&service).await?;
     let load = Arc::new(Load::new(&processes.service_addrs, plan.orders, plan.seed));
     let sending = tokio::spawn(Arc::clone(&load).send_all(deadline));
-    kill_and_restart(plan, &mut processes, deadline).await?;
+    shake(plan, &mut processes, &load, deadline).await?;
     let accepted = sending.await??;
     let provider = Client::new(&processes.provider_addr);
     all_ended(&service, deadline).await?;
-    let verdict = Verdict::reach(plan, processes.kills(), &accepted, &service, &provider).await?;
+    let found = Found { happened: processes.happened(), answers: load.answers(), accepted: &accepted };
+    let verdict = Verdict::reach(plan, found, &service, &provider).await?;
     processes.stop().await?;
     Ok(verdict)
 }
@@ -111,46 +140,56 @@ async fn stock_up(service: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Kills at random moments: while accepting, while calling, between any two writes.
-async fn kill_and_restart(plan: &Plan, processes: &mut Processes, deadline: Instant) -> Result<()> {
+/// At random moments: while accepting, while calling, between any two writes.
+async fn shake(plan: &Plan, processes: &mut Processes, load: &Load, deadline: Instant) -> Result<()> {
     let mut random = SmallRng::seed_from_u64(plan.seed);
-    for kill in 1..=plan.kills {
+    let mut deck = Deck::new(plan);
+    for number in 1..=plan.faults {
         if Instant::now() > deadline {
-            bail!("only {} of {} kills were made in {:?}", kill - 1, plan.kills, plan.limit);
+            bail!("only {} of {} faults happened in {:?}", number - 1, plan.faults, plan.limit);
         }
+        load.release(number, plan.faults + 1);
         tokio::time::sleep(Duration::from_millis(random.random_range(LIFE_MS))).await;
-        if plan.engine != Engine::Sqlite && kill % SERVER_ONE_IN == 0 {
-            processes.kill_server_and_restart()?;
-        } else {
-            let chosen = random.random_range(0..plan.engine.workers());
-            match random.random_range(0..POLITE_ONE_IN) {
-                0 => processes.stop_worker_and_restart(chosen).await?,
-                _ => processes.kill_worker_and_restart(chosen).await?,
-            }
-        }
-        if kill % 10 == 0 || kill == plan.kills {
-            println!("killed {kill} of {} times", plan.kills);
+        let chosen = match plan.course {
+            Course::Mishaps => random.random_range(0..plan.engine.workers()),
+            Course::RollingRestarts => number as usize % plan.engine.workers(),
+        };
+        let time = Duration::from_millis(random.random_range(MISHAP_MS));
+        processes.strike(deck.deal(&mut random), chosen, time).await?;
+        if number % 10 == 0 || number == plan.faults {
+            println!("{number} of {} faults happened", plan.faults);
         }
     }
+    processes.heal().await?;
+    load.release(1, 1);
     Ok(())
 }
 
 async fn all_ended(service: &Client, deadline: Instant) -> Result<()> {
     loop {
-        let mut open = Vec::new();
-        for state in OPEN_STATES {
-            let page = service.get(&format!("/sagas?state={state}&limit=200")).await?;
-            let count = page["items"].as_array().map_or(0, Vec::len);
-            if count > 0 {
-                open.push(format!("{state}: {count}"));
+        let open = open_sagas(service).await;
+        match &open {
+            Ok(open) if open.is_empty() => return Ok(()),
+            Ok(open) if Instant::now() > deadline => {
+                bail!("time is up and some orders have not come to an end: {}", open.join(", "))
             }
+            Err(error) if Instant::now() > deadline => {
+                bail!("time is up and a worker does not answer: {error}")
+            }
+            // It may still be recovering from the last of what was done to it.
+            Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
         }
-        if open.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            bail!("time is up and some orders have not come to an end: {}", open.join(", "));
-        }
-        tokio::time::sleep(LOOK).await;
     }
+}
+
+async fn open_sagas(service: &Client) -> Result<Vec<String>> {
+    let mut open = Vec::new();
+    for state in OPEN_STATES {
+        let page = service.get(&format!("/sagas?state={state}&limit=200")).await?;
+        let count = page["items"].as_array().map_or(0, Vec::len);
+        if count > 0 {
+            open.push(format!("{state}: {count}"));
+        }
+    }
+    Ok(open)
 }

@@ -1,4 +1,4 @@
-//! The processes under chaos: a provider that lives through it, and workers and a database server that do not.
+//! The processes under chaos: a provider that lives through it, workers and servers that do not, and the ways between them.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,7 +10,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use super::{Engine, Plan};
+use super::client::Client;
+use super::mishap::{Happened, Mishap};
+use super::{Carrier, Engine, Plan};
+use crate::proxy::{Proxy, Weather};
+use crate::servers::rabbitmq::RabbitMq;
 use crate::servers::{Durability, Postgres};
 
 /// How long a process may take to get ready.
@@ -37,6 +41,15 @@ undo_retries_max = 12
 lease_ms = 2000
 ";
 
+/// What the first worker beside a broker has in its place: so few connections that its units of work always wait for one.
+const FEW_CONNECTIONS: &str = "lease_ms = 2000\npool_max = 2\nreaders_max = 1\n";
+
+/// How often a worker is started again that ends at once because a server is away.
+const STARTS_MAX: u32 = 60;
+
+/// The pause before that.
+const START_PAUSE: Duration = Duration::from_millis(250);
+
 /// What the provider does wrong.
 const FAULTS: &str = r#"{
     "payments": {"decline_permille": 30, "server_error_permille": 30, "throttle_permille": 20, "hang_permille": 15,
@@ -59,6 +72,8 @@ impl Folder {
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("chaos.toml"), CONFIG)?;
+        let few = CONFIG.replace("lease_ms = 2000\n", FEW_CONNECTIONS);
+        std::fs::write(folder.join("few-connections.toml"), few)?;
         Ok(Self(folder))
     }
 
@@ -75,22 +90,6 @@ impl Drop for Folder {
     }
 }
 
-/// How often what was killed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kills {
-    pub(super) workers: u32,
-    pub(super) server: u32,
-    /// Workers that were asked to stop, and did.
-    pub(super) stopped: u32,
-}
-
-impl Kills {
-    /// All of them.
-    pub(super) const fn all(self) -> u32 {
-        self.workers + self.server + self.stopped
-    }
-}
-
 /// All processes, killed when dropped.
 pub(super) struct Processes {
     /// Where each worker listens, each time it lives.
@@ -100,8 +99,8 @@ pub(super) struct Processes {
     program: PathBuf,
     workers: Vec<Worker>,
     provider: Child,
-    server: Option<Postgres>,
-    kills: Kills,
+    servers: Servers,
+    happened: Happened,
 }
 
 /// One life after the other of the same worker.
@@ -109,6 +108,20 @@ struct Worker {
     args: Vec<String>,
     log: PathBuf,
     process: Child,
+    ways: Ways,
+}
+
+/// A worker's ways to its servers, as far as something can happen on them.
+#[derive(Default)]
+struct Ways {
+    database: Option<Proxy>,
+    broker: Option<Proxy>,
+}
+
+/// The servers of this run.
+struct Servers {
+    database: Option<Postgres>,
+    broker: Option<RabbitMq>,
 }
 
 impl Processes {
@@ -120,61 +133,72 @@ impl Processes {
         let provider_addr = free_address().await?;
         let provider_args = provider_args(&provider_addr, &service_addrs[0], plan.seed);
         let provider = spawn(&plan.program, &provider_args, &folder.path("provider.log")).await?;
-        let server = match plan.engine {
-            Engine::Sqlite => None,
-            Engine::Postgres { .. } => Some(Postgres::start(Durability::Fsync)?),
-        };
-        let database = match &server {
+        let servers = tokio::task::block_in_place(|| Servers::start(plan))?;
+        let database = match &servers.database {
             None => folder.path("chaos.db").display().to_string(),
             Some(server) => server.database()?,
         };
+        let broker = servers.broker.as_ref().map(RabbitMq::vhost).transpose()?;
         let mut workers = Vec::new();
         for (number, address) in service_addrs.iter().enumerate() {
-            let args = worker_args(&folder.path("chaos.toml"), &database, address, &provider_addr);
+            let config = match (plan.carrier, number) {
+                (Carrier::RabbitMq, 0) => folder.path("few-connections.toml"),
+                (Carrier::RabbitMq | Carrier::Store, _) => folder.path("chaos.toml"),
+            };
+            let (ways, places) = Ways::to(&database, broker.as_deref()).await?;
+            let args = worker_args(&config, &places, address, &provider_addr);
             let log = folder.path(&format!("worker-{number}.log"));
-            let process = spawn(&plan.program, &args, &log).await?;
-            workers.push(Worker { args, log, process });
+            let process = start(&plan.program, &args, &log).await?;
+            workers.push(Worker { args, log, process, ways });
         }
-        let (program, kills) = (plan.program.clone(), Kills::default());
-        Ok(Self { service_addrs, provider_addr, program, workers, provider, server, kills })
+        let (program, happened) = (plan.program.clone(), Happened::default());
+        Ok(Self { service_addrs, provider_addr, program, workers, provider, servers, happened })
     }
 
-    /// What was killed so far.
-    pub(super) const fn kills(&self) -> Kills {
-        self.kills
+    /// What was done so far.
+    pub(super) fn happened(&self) -> Happened {
+        self.happened.clone()
     }
 
-    /// `kill -9`, and a new life on the same rows.
-    pub(super) async fn kill_worker_and_restart(&mut self, victim: usize) -> Result<()> {
+    /// Does it: to the worker `chosen`, if it is done to a worker, and for `time`, if it passes by itself.
+    pub(super) async fn strike(&mut self, mishap: Mishap, chosen: usize, time: Duration) -> Result<()> {
         self.nobody_fell()?;
-        let worker = &mut self.workers[victim];
-        worker.process.kill().await?;
-        self.kills.workers += 1;
-        worker.process = spawn(&self.program, &worker.args, &worker.log).await?;
+        let ways = &self.workers[chosen].ways;
+        match mishap {
+            Mishap::WorkerKilled => {
+                self.workers[chosen].process.kill().await?;
+                self.start_again(chosen).await?;
+            }
+            Mishap::WorkerStopped => self.stop_and_restart(chosen).await?,
+            Mishap::DatabaseKilled => {
+                let server = self.servers.database.as_mut().context("there is a server")?;
+                tokio::task::block_in_place(|| server.restart())?;
+            }
+            Mishap::BrokerKilled => {
+                let broker = self.servers.broker.as_mut().context("there is a broker")?;
+                tokio::task::block_in_place(|| broker.restart())?;
+            }
+            Mishap::DatabaseStalled => ways.database()?.set_for(Weather::Stalled, time),
+            Mishap::DatabaseLost => ways.database()?.set_for(Weather::Swallowing, time),
+            Mishap::DatabaseReset => ways.database()?.reset(),
+            Mishap::BrokerStalled => ways.broker()?.set_for(Weather::Stalled, time),
+            Mishap::BrokerLost => ways.broker()?.set_for(Weather::Swallowing, time),
+            Mishap::BrokerReset => ways.broker()?.reset(),
+            Mishap::GatewayHung => {
+                self.gateway("hang").await?;
+                tokio::time::sleep(time).await;
+                self.gateway("up").await?;
+            }
+        }
+        self.happened.note(mishap);
         Ok(())
     }
 
-    /// A polite stop in the middle of everything, as for an upgrade, and a new life on the same rows.
-    pub(super) async fn stop_worker_and_restart(&mut self, chosen: usize) -> Result<()> {
+    /// Nothing more happens.
+    pub(super) async fn heal(&mut self) -> Result<()> {
         self.nobody_fell()?;
-        let worker = &mut self.workers[chosen];
-        let pid = worker.process.id().context("a worker that has not fallen has an id")?;
-        let told = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
-        ensure!(told.success(), "worker {chosen} cannot be told to stop");
-        let ended = tokio::time::timeout(STOP_LIMIT, worker.process.wait()).await;
-        let ended = ended.context("a worker did not stop in time")??;
-        ensure!(ended.success(), "a worker that was told to stop ended with {ended}");
-        self.kills.stopped += 1;
-        worker.process = spawn(&self.program, &worker.args, &worker.log).await?;
-        Ok(())
-    }
-
-    /// The database server goes as by a loss of power, recovers, and the workers have to live with it.
-    pub(super) fn kill_server_and_restart(&mut self) -> Result<()> {
-        self.nobody_fell()?;
-        let server = self.server.as_mut().context("there is a server only if one was asked for")?;
-        tokio::task::block_in_place(|| server.restart())?;
-        self.kills.server += 1;
+        let ways = self.workers.iter().flat_map(|worker| [&worker.ways.database, &worker.ways.broker]);
+        ways.flatten().for_each(|way| way.set(Weather::Fair));
         Ok(())
     }
 
@@ -185,6 +209,28 @@ impl Processes {
         }
         self.provider.kill().await?;
         Ok(())
+    }
+
+    async fn start_again(&mut self, chosen: usize) -> Result<()> {
+        let worker = &mut self.workers[chosen];
+        worker.process = start(&self.program, &worker.args, &worker.log).await?;
+        Ok(())
+    }
+
+    async fn stop_and_restart(&mut self, chosen: usize) -> Result<()> {
+        let worker = &mut self.workers[chosen];
+        let pid = worker.process.id().context("a worker that has not fallen has an id")?;
+        let told = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        ensure!(told.success(), "worker {chosen} cannot be told to stop");
+        let ended = tokio::time::timeout(STOP_LIMIT, worker.process.wait()).await;
+        let ended = ended.context("a worker did not stop in time")??;
+        ensure!(ended.success(), "a worker that was told to stop ended with {ended}");
+        self.start_again(chosen).await
+    }
+
+    async fn gateway(&self, availability: &str) -> Result<()> {
+        let pause = serde_json::json!({ "payments": availability });
+        Client::new(&self.provider_addr).post("/pause", &pause).await.map(drop)
     }
 
     fn nobody_fell(&mut self) -> Result<()> {
@@ -198,6 +244,49 @@ impl Processes {
     }
 }
 
+impl Servers {
+    fn start(plan: &Plan) -> Result<Self> {
+        let database = match plan.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres { .. } => Some(Postgres::start(Durability::Fsync)?),
+        };
+        let broker = match plan.carrier {
+            Carrier::Store => None,
+            Carrier::RabbitMq => Some(RabbitMq::start()?),
+        };
+        Ok(Self { database, broker })
+    }
+}
+
+/// The flags that lead a worker to its servers.
+type Places = Vec<String>;
+
+impl Ways {
+    /// With a broker everything goes through proxies; without one it is as direct as can be.
+    async fn to(database: &str, broker: Option<&str>) -> Result<(Self, Places)> {
+        let Some(broker) = broker else {
+            return Ok((Self::default(), vec!["--database".to_owned(), database.to_owned()]));
+        };
+        let mut ways = Self::default();
+        let mut database = database.to_owned();
+        if database.starts_with("postgres://") {
+            let (proxy, through) = Proxy::before(&database).await?;
+            (ways.database, database) = (Some(proxy), through);
+        }
+        let (proxy, broker) = Proxy::before(broker).await?;
+        ways.broker = Some(proxy);
+        Ok((ways, ["--database", &database, "--broker", &broker].map(str::to_owned).into()))
+    }
+
+    fn database(&self) -> Result<&Proxy> {
+        self.database.as_ref().context("there is a proxy before the database")
+    }
+
+    fn broker(&self) -> Result<&Proxy> {
+        self.broker.as_ref().context("there is a proxy before the broker")
+    }
+}
+
 fn provider_args(address: &str, service_addr: &str, seed: u64) -> Vec<String> {
     let webhooks = format!("http://{service_addr}/webhooks");
     let seed = seed.to_string();
@@ -207,16 +296,29 @@ fn provider_args(address: &str, service_addr: &str, seed: u64) -> Vec<String> {
     args.into_iter().chain(quick).map(str::to_owned).collect()
 }
 
-fn worker_args(config: &Path, database: &str, address: &str, provider_addr: &str) -> Vec<String> {
+fn worker_args(config: &Path, places: &Places, address: &str, provider_addr: &str) -> Vec<String> {
     let provider = format!("http://{provider_addr}");
     let config = config.display().to_string();
-    let places = ["serve", "--config", &config, "--database", database, "--listen", address];
+    let own = ["serve", "--config", &config, "--listen", address];
     let providers = ["--payment-url", &provider, "--shipping-url", &provider];
-    places.into_iter().chain(providers).map(str::to_owned).collect()
+    own.into_iter().chain(providers).map(str::to_owned).chain(places.iter().cloned()).collect()
 }
 
 async fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string())
+}
+
+/// Starts a worker as whoever runs services does: again, should it end because a server is away.
+async fn start(program: &Path, args: &[String], log: &Path) -> Result<Child> {
+    let mut ended = None;
+    for _ in 0..STARTS_MAX {
+        match spawn(program, args, log).await {
+            Ok(child) => return Ok(child),
+            Err(error) => ended = Some(error),
+        }
+        tokio::time::sleep(START_PAUSE).await;
+    }
+    Err(ended.context("a worker is started at least once")?)
 }
 
 /// Starts the program and waits for its first line, which it prints when it is ready.

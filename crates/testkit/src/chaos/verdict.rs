@@ -6,9 +6,8 @@ use std::fmt;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Plan;
 use super::client::Client;
-use super::processes::Kills;
+use super::{Answers, Course, Happened, Plan};
 
 /// Entries of a provider's listing asked for at once.
 const PAGE: usize = 10_000;
@@ -16,11 +15,22 @@ const PAGE: usize = 10_000;
 /// Problems shown at most.
 const SHOWN_MAX: usize = 20;
 
+/// What is known when it is over.
+pub(super) struct Found<'a> {
+    /// What was done.
+    pub(super) happened: Happened,
+    /// What clients met.
+    pub(super) answers: Answers,
+    /// Order ids by key.
+    pub(super) accepted: &'a BTreeMap<String, String>,
+}
+
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    kills: Kills,
-    kills_planned: u32,
+    happened: Happened,
+    faults_planned: u32,
+    answers: Answers,
     accepted: usize,
     outcomes: BTreeMap<String, u64>,
     charges: u64,
@@ -33,18 +43,19 @@ impl Verdict {
     /// Asks both sides.
     pub(super) async fn reach(
         plan: &Plan,
-        kills: Kills,
-        accepted: &BTreeMap<String, String>,
+        found: Found<'_>,
         service: &Client,
         provider: &Client,
     ) -> Result<Self> {
+        let Found { happened, answers, accepted } = found;
         let orders = all(service, "/orders?limit=200").await?;
         let orders: BTreeMap<&str, &Value> =
             orders.iter().filter_map(|order| Some((order["order_id"].as_str()?, order))).collect();
         let stats = provider.get("/stats").await?;
         let mut verdict = Self {
-            kills,
-            kills_planned: plan.kills,
+            happened,
+            faults_planned: plan.faults,
+            answers,
             accepted: accepted.len(),
             outcomes: BTreeMap::new(),
             charges: stats["payments"]["charges"].as_u64().unwrap_or(0),
@@ -52,6 +63,9 @@ impl Verdict {
             faults: stats["faults"].clone(),
             problems: Vec::new(),
         };
+        if plan.course == Course::RollingRestarts {
+            verdict.clients_met_nothing_worse_than_absence();
+        }
         verdict.every_order_has_an_end(accepted, &orders);
         verdict.nothing_was_charged_twice(&stats);
         verdict.money_balances(&orders, &listing(provider, "/charges").await?);
@@ -63,7 +77,7 @@ impl Verdict {
     /// Whether everything is as it must be.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.problems.is_empty() && self.kills.all() >= self.kills_planned
+        self.problems.is_empty() && self.happened.all() >= self.faults_planned
     }
 
     fn every_order_has_an_end(
@@ -96,6 +110,13 @@ impl Verdict {
                 orders.len(),
                 accepted.len()
             ));
+        }
+    }
+
+    fn clients_met_nothing_worse_than_absence(&mut self) {
+        let Answers { cut_off, silent, failed, .. } = self.answers;
+        if cut_off + silent + failed > 0 {
+            self.problems.push(format!("rolling restarts were noticed: {}", self.answers));
         }
     }
 
@@ -196,10 +217,11 @@ async fn listing(provider: &Client, path: &str) -> Result<Vec<Value>> {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} faults under load: {}", self.happened.all(), self.happened)?;
         writeln!(
             f,
-            "killed under load: a worker {} times, the database server {}; a worker was told to stop {} times; {} orders accepted, {} charges made",
-            self.kills.workers, self.kills.server, self.kills.stopped, self.accepted, self.charges
+            "{} orders accepted, {} charges made; clients: {}",
+            self.accepted, self.charges, self.answers
         )?;
         for (outcome, count) in &self.outcomes {
             writeln!(f, "  {count:>6} {outcome}")?;

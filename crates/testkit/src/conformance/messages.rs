@@ -1,8 +1,11 @@
 //! Laws of messages in a store: outbox, inbox, timers, parking and dead letters commit with everything else, or not at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Admission, DeadLetterFilter, Disposition, Envelope, Timer, Verdict};
+use bus::{
+    Admission, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Receipt, Timer, Verdict,
+};
 use uuid::Uuid;
 
 use super::stage::*;
@@ -227,6 +230,23 @@ pub async fn a_relay_leases_what_nobody_holds_and_removes_only_its_own(home: &mu
     assert_eq!(bus.outbox.lease(mine, later(29), later(60), 9).await.unwrap(), []);
     assert_eq!(bus.outbox.lease(mine, later(30), later(60), 9).await.unwrap(), second);
     assert_eq!(bus.outbox.remove(other, &positions).await.unwrap(), 0);
+}
+
+/// With a broker, the news of a dead letter commits with it, for whoever listens there.
+pub async fn what_is_set_aside_is_told_of_by_the_same_commit(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Outbox).await;
+    let receipt = Receipt { queue: Arc::from("q"), token: 7 };
+    let delivery = Delivery { envelope: Arc::new(message(1)), receipt };
+    let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
+    let mut dropped = bus.unit().await;
+    dropped.settle(settlements(std::slice::from_ref(&delivery), &dead)).await.unwrap();
+    drop(dropped);
+    settle(&bus, std::slice::from_ref(&delivery), dead).await.unwrap();
+    let kept = bus.dead_letters.list_dead_letters(&DeadLetterFilter::default(), 9).await.unwrap();
+    let told = bus.outbox.lease(Uuid::from_u128(1), NOW, later(30), 9).await.unwrap();
+    let told: Vec<_> = told.iter().map(|row| DeadLetter::told_by(&row.envelope).unwrap()).collect();
+    let kept: Vec<_> = kept.into_iter().map(|kept| DeadLetter { position: 0, ..kept }).collect();
+    assert_eq!((told.len(), told), (1, kept));
 }
 
 /// A process that ends leaves everything that it had not settled, of every kind.

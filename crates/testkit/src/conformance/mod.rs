@@ -197,6 +197,7 @@ macro_rules! laws_of_a_store {
     ($home:expr) => {
         $crate::laws_of_a_bus!($home);
         $crate::laws!($home, carriage: a_queue_that_nobody_knows_is_refused);
+        $crate::laws!($home, messages: what_is_set_aside_is_told_of_by_the_same_commit);
         $crate::laws!($home, orders:
             an_order_comes_out_as_it_went_in,
             an_order_moves_only_from_where_it_is,
@@ -205,6 +206,7 @@ macro_rules! laws_of_a_store {
             sagas_payments_and_shipments_come_out_as_last_written,
             a_final_saga_leaves_the_open_ones_and_may_come_back,
             a_saga_that_is_not_there_cannot_be_changed,
+            a_saga_of_a_newer_definition_is_left_alone_and_an_older_one_is_gone_on_with,
             a_key_is_taken_once_and_swept_when_its_time_has_passed,
             no_more_is_swept_than_may_be,
             a_timeline_is_kept_in_order_and_only_of_orders_that_exist,

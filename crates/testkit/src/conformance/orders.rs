@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use application::ports::{AuditEntry, OrderFilter, SagaFilter, StockDemand};
-use application::saga::{PaymentStep, SagaState, StockStep};
+use application::messages::correlation;
+use application::ports::{AuditEntry, NewOrderRow, OrderFilter, SagaFilter, StockDemand};
+use application::saga::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, StockStep};
 use bus::Verdict;
 use domain::{CancelReason, Order, OrderId, OrderStatus, Payment, Shipment};
 use infrastructure::sqlite::Retention;
@@ -277,4 +278,36 @@ pub async fn broken_invariants_are_told_in_words(home: &mut impl Home) {
     let stock = format!("product {}", products[0].id);
     assert_eq!(told, [(1, silent.as_str()), (2, &unpaid), (3, &stock), (5, &unpaid)]);
     assert_eq!(process.readers.broken_invariants(later(1), 2).await.unwrap().len(), 2);
+}
+
+/// A worker that is older than a saga's definition leaves it alone, whatever the state is called there; one that is newer
+/// goes on with it under the number that it has.
+pub async fn a_saga_of_a_newer_definition_is_left_alone_and_an_older_one_is_gone_on_with(
+    home: &mut impl Home,
+) {
+    let process = home.process().await;
+    let orders = [order(1, &[product("A")]), order(2, &[product("A")])];
+    let [newer, older] = [SAGA_VERSION + 1, SAGA_VERSION - 1];
+    let mut unit = process.unit().await;
+    for (order, version) in orders.iter().zip([newer, older]) {
+        let row = NewOrderRow { order: order.clone(), payment_token: None };
+        unit.orders().create(&[row]).await.unwrap();
+        unit.insert_sagas(&[OrderProcessingSaga { version, ..saga(order) }], NOW).await.unwrap();
+    }
+    unit.commit().await.unwrap();
+    drop(process);
+    let process = home.process().await;
+    let mut unit = process.unit().await;
+    let ids = orders.each_ref().map(|order| correlation(order.id()));
+    let left = unit.load_sagas(&ids).await.unwrap_err();
+    assert_eq!(left.verdict, Verdict::LeaveToOthers, "{left}");
+    drop(unit);
+    let mut unit = process.unit().await;
+    let mut taken = stored_saga(unit.as_mut(), &orders[1]).await;
+    taken.state = SagaState::InventoryReserved;
+    unit.update_sagas(std::slice::from_ref(&taken), NOW).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut unit = process.unit().await;
+    assert_eq!(stored_saga(unit.as_mut(), &orders[1]).await, taken);
+    assert_eq!(taken.version, older);
 }

@@ -1,4 +1,4 @@
-//! The processes that a measurement starts and stops: the service and the provider, each on its own.
+//! The processes that a measurement starts and stops: the workers and the provider, each on its own.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+use super::{Plan, WORKERS_MAX};
 use crate::config::Config;
 
 /// How long a process may take to say that it is ready.
@@ -17,65 +18,53 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 /// How long it may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// Both processes, killed when dropped.
+/// Names of the workers in a report.
+const WORKERS: [&str; WORKERS_MAX] =
+    ["service", "service 2", "service 3", "service 4", "service 5", "service 6", "service 7", "service 8"];
+
+/// All processes, killed when dropped.
 pub(super) struct Children {
-    /// Where the service listens.
-    pub(super) service_addr: String,
-    service: Child,
+    /// Where each worker listens.
+    pub(super) service_addrs: Vec<String>,
+    workers: Vec<Child>,
     provider: Child,
 }
 
 impl Children {
-    pub(super) async fn start(config: &Config, folder: &Path) -> Result<Self> {
-        let (service_addr, provider_addr) = (free_address().await?, free_address().await?);
-        let webhooks = format!("http://{service_addr}/webhooks");
-        let keys = "2000000";
-        let provider = spawn(
-            &[
-                "sandbox",
-                "--listen",
-                &provider_addr,
-                "--webhook-url",
-                &webhooks,
-                "--keys-max",
-                keys,
-                "--delivery-min-ms",
-                "0",
-                "--delivery-max-ms",
-                "0",
-            ],
-            config,
-            folder,
-            "sandbox.log",
-        )
-        .await?;
+    pub(super) async fn start(config: &Config, plan: &Plan) -> Result<Self> {
+        let folder = &plan.folder;
+        let mut service_addrs = Vec::new();
+        for _ in 0..plan.workers {
+            service_addrs.push(free_address().await?);
+        }
+        let provider_addr = free_address().await?;
+        let webhooks = format!("http://{}/webhooks", service_addrs[0]);
+        let place = ["sandbox", "--listen", &provider_addr, "--webhook-url", &webhooks];
+        let pace = ["--keys-max", "2000000", "--delivery-min-ms", "0", "--delivery-max-ms", "0"];
+        let provider = spawn(&[&place[..], &pace[..]].concat(), config, folder, "sandbox.log").await?;
         let provider_url = format!("http://{provider_addr}");
-        let service = spawn(
-            &[
-                "serve",
-                "--listen",
-                &service_addr,
-                "--payment-url",
-                &provider_url,
-                "--shipping-url",
-                &provider_url,
-            ],
-            config,
-            folder,
-            "service.log",
-        )
-        .await?;
-        Ok(Self { service_addr, service, provider })
+        let mut workers = Vec::new();
+        for (number, address) in service_addrs.iter().enumerate() {
+            let providers = ["--payment-url", &provider_url, "--shipping-url", &provider_url];
+            let serve = [&["serve", "--listen", address][..], &providers[..]].concat();
+            let log = match number {
+                0 => "service.log".to_owned(),
+                _ => format!("service-{}.log", number + 1),
+            };
+            workers.push(spawn(&serve, config, folder, &log).await?);
+        }
+        Ok(Self { service_addrs, workers, provider })
     }
 
     /// Name and process id of each.
     pub(super) fn pids(&self) -> Vec<(&'static str, u32)> {
         let pid = |child: &Child| child.id().unwrap_or(0);
-        vec![("service", pid(&self.service)), ("sandbox", pid(&self.provider)), ("load", std::process::id())]
+        let workers = WORKERS.iter().zip(&self.workers).map(|(name, worker)| (*name, pid(worker)));
+        workers.chain([("sandbox", pid(&self.provider)), ("load", std::process::id())]).collect()
     }
 
     pub(super) async fn stop(&mut self) -> Result<()> {
-        for child in [&mut self.service, &mut self.provider] {
+        for child in self.workers.iter_mut().chain([&mut self.provider]) {
             let pid = child.id().context("the process has ended before it was told to")?;
             let told = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
             ensure!(told.success(), "process {pid} cannot be told to stop");
@@ -99,8 +88,9 @@ async fn spawn(args: &[&str], config: &Config, folder: &Path, log: &str) -> Resu
     let mut child = Command::new(program)
         .args(args)
         .env("RUST_LOG", "warn")
-        // Arguments are for everybody to see, and the address may have a password in it.
+        // Arguments are for everybody to see, and the addresses may have passwords in them.
         .env("ORDERWRIGHT_DATABASE", config.database.expose())
+        .env("ORDERWRIGHT_BROKER", config.rabbitmq.addresses.expose())
         .stdout(Stdio::piped())
         .stderr(errors)
         .kill_on_drop(true)

@@ -41,17 +41,17 @@ pub(super) fn sku(number: u32) -> String {
 /// What the connections share.
 struct Course {
     plan: Plan,
-    authority: String,
+    authorities: Vec<String>,
     run: &'static str,
     next: AtomicU64,
     started: Instant,
 }
 
-/// Sends the plan's orders and waits for every answer.
-pub(super) async fn send(plan: &Plan, authority: &str, run: &'static str) -> Result<Outcome> {
+/// Sends the plan's orders to all workers and waits for every answer.
+pub(super) async fn send(plan: &Plan, authorities: &[String], run: &'static str) -> Result<Outcome> {
     let course = Arc::new(Course {
         plan: plan.clone(),
-        authority: authority.to_owned(),
+        authorities: authorities.to_vec(),
         run,
         next: AtomicU64::new(0),
         started: Instant::now(),
@@ -73,7 +73,8 @@ pub(super) async fn send(plan: &Plan, authority: &str, run: &'static str) -> Res
 
 impl Course {
     async fn drive(&self, number: usize) -> Result<Outcome> {
-        let mut connection = connect(&self.authority).await?;
+        let authority = &self.authorities[number % self.authorities.len()];
+        let mut connection = connect(authority).await?;
         let mut random = SmallRng::seed_from_u64(number as u64);
         let mut outcome = Outcome { accepted: 0, overloaded: 0, latencies: Histogram::new(3)? };
         loop {
@@ -84,7 +85,7 @@ impl Course {
             let due = self.wait_until_due(ordinal).await;
             let body = self.body(ordinal, &mut random);
             for _ in 0..OVERLOADED_TRIES_MAX {
-                let status = self.post(&mut connection, ordinal, &body).await?;
+                let status = self.post(&mut connection, authority, ordinal, &body).await?;
                 if status != StatusCode::SERVICE_UNAVAILABLE {
                     ensure!(status == StatusCode::CREATED, "POST /orders answered {status}");
                     outcome.accepted += 1;
@@ -124,11 +125,12 @@ impl Course {
     async fn post(
         &self,
         connection: &mut SendRequest<Full<Bytes>>,
+        authority: &str,
         ordinal: u64,
         body: &Bytes,
     ) -> Result<StatusCode> {
         let request = Request::post("/orders")
-            .header("host", &self.authority)
+            .header("host", authority)
             .header("content-type", "application/json")
             .header("idempotency-key", format!("{}-{ordinal}", self.run))
             .body(Full::new(body.clone()))?;

@@ -3,6 +3,7 @@
 
 mod children;
 mod load;
+mod neighbours;
 mod report;
 mod usage;
 
@@ -17,7 +18,7 @@ use domain::{Availability, Currency, Money, OrderId, OrderStatus, Sku};
 use hdrhistogram::Histogram;
 
 use crate::any_store::{AnyStore, Purpose};
-use crate::config::{Config, DatabaseAddress};
+use crate::config::{Config, DatabaseAddress, RabbitMq};
 use crate::wiring;
 use children::Children;
 pub use report::Report;
@@ -40,9 +41,22 @@ pub struct Plan {
     pub lines: usize,
     /// Where the data and the logs go; what an earlier measurement left there is removed.
     pub folder: PathBuf,
-    /// A PostgreSQL server for the data, and its first process, if that is to be watched. Its database must be empty.
-    pub server: Option<(DatabaseAddress, Option<u32>)>,
+    /// A PostgreSQL server for the data. Its database must be empty.
+    pub server: Option<DatabaseAddress>,
+    /// Its first process, if it cannot be found among the processes of this machine.
+    pub server_pid: Option<u32>,
+    /// The broker and how it is used, if messages go over one.
+    pub rabbitmq: RabbitMq,
+    /// Processes that share the work; more than one need a server.
+    pub workers: usize,
 }
+
+/// Processes that share the work at most.
+pub const WORKERS_MAX: usize = 8;
+
+/// Ports of servers whose addresses name none.
+const POSTGRES_PORT: u16 = 5432;
+const AMQP_PORT: u16 = 5672;
 
 /// Units of each product: enough that nothing runs short.
 const STOCK: i64 = 1_000_000_000;
@@ -62,20 +76,19 @@ const PAGE: usize = 1_000;
 /// What could not be started, or an order that did not arrive.
 pub async fn run(plan: &Plan) -> Result<Report> {
     let config = prepare(plan).await?;
-    let mut children = Children::start(&config, &plan.folder).await?;
+    let mut children = Children::start(&config, plan).await?;
     let store = AnyStore::open(&config, Purpose::Visit).await?;
     if plan.preload > 0 {
         eprintln!("storing {} orders first", plan.preload);
         let preload = Plan { orders: plan.preload, rate: None, ..plan.clone() };
-        load::send(&preload, &children.service_addr, "preload").await?;
+        load::send(&preload, &children.service_addrs, "preload").await?;
         all_final(store.readers.as_ref()).await?;
     }
     let newest = newest_order(store.readers.as_ref()).await?;
-    let server = plan.server.as_ref().and_then(|(_, pid)| *pid);
-    let sampler = Sampler::start(children.pids(), server);
+    let sampler = Sampler::start(children.pids(), servers(plan));
     let before = sampler.usage()?;
     let started = Instant::now();
-    let outcome = load::send(plan, &children.service_addr, "bench").await?;
+    let outcome = load::send(plan, &children.service_addrs, "bench").await?;
     let accepted_in = started.elapsed();
     all_final(store.readers.as_ref()).await?;
     let delivered_in = started.elapsed();
@@ -93,11 +106,15 @@ async fn prepare(plan: &Plan) -> Result<Config> {
         plan.orders > 0 && plan.connections > 0 && plan.products > 0,
         "orders, connections and products are at least 1"
     );
+    ensure!(
+        plan.workers == 1 || (plan.server.is_some() && plan.workers <= WORKERS_MAX),
+        "several workers, up to {WORKERS_MAX}, share a PostgreSQL server; name one with --database"
+    );
     let database = match &plan.server {
-        Some((address, _)) => address.clone(),
+        Some(address) => address.clone(),
         None => emptied(&plan.folder)?,
     };
-    let config = Config { database, ..Config::default() };
+    let config = Config { database, rabbitmq: plan.rabbitmq.clone(), ..Config::default() };
     let store = AnyStore::open(&config, Purpose::Visit).await?;
     let found = store.readers.overview().await?.orders.iter().map(|(_, count)| count).sum::<u64>();
     ensure!(
@@ -110,6 +127,16 @@ async fn prepare(plan: &Plan) -> Result<Config> {
     wiring::commands(&store, &config).run(&import).await?;
     store.upkeep.close().await;
     Ok(config)
+}
+
+/// The first processes of the servers, as far as they are here.
+fn servers(plan: &Plan) -> Vec<(&'static str, u32)> {
+    let database = plan.server.as_ref().and_then(|address| {
+        plan.server_pid.or_else(|| neighbours::listener(address.expose(), POSTGRES_PORT))
+    });
+    let broker = neighbours::listener(&plan.rabbitmq.addresses.expose(), AMQP_PORT);
+    let found = [("database", database), ("broker", broker)];
+    found.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect()
 }
 
 /// A file that is not there any more.

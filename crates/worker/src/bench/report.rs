@@ -25,6 +25,10 @@ pub struct Report {
     pub preload: u64,
     /// Connections of the load.
     pub connections: usize,
+    /// Processes that share the work.
+    pub workers: usize,
+    /// Where the messages go.
+    pub carrier: &'static str,
     /// Orders per second offered, if fixed.
     pub rate: Option<u64>,
     /// Orders per second accepted, from the first request to the last answer.
@@ -88,6 +92,8 @@ impl Report {
             products: plan.products,
             preload: plan.preload,
             connections: plan.connections,
+            workers: plan.workers,
+            carrier: if plan.rabbitmq.addresses.is_empty() { "the store" } else { "RabbitMQ" },
             rate: plan.rate,
             accepted_per_s: accepted / accepted_in.as_secs_f64(),
             delivered_per_s: accepted / delivered_in.as_secs_f64(),
@@ -110,8 +116,15 @@ impl fmt::Display for Report {
             self.rate.map_or_else(|| "closed loop".to_owned(), |rate| format!("{rate} orders/s offered"));
         writeln!(
             f,
-            "{} orders of {} lines over {} products, {} stored before; {offered} on {} connections; {} cores for all processes",
-            self.orders, self.lines, self.products, self.preload, self.connections, self.cores
+            "{} orders of {} lines over {} products, {} stored before; {offered} on {} connections; {} workers, messages carried by {}; {} cores for all processes",
+            self.orders,
+            self.lines,
+            self.products,
+            self.preload,
+            self.connections,
+            self.workers,
+            self.carrier,
+            self.cores
         )?;
         writeln!(f, "accepted   {:>9.0} orders/s", self.accepted_per_s)?;
         writeln!(f, "delivered  {:>9.0} orders/s end to end", self.delivered_per_s)?;
@@ -122,12 +135,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "accepted to delivered in    {}", self.delivered_ms)?;
         for (process, ms) in &self.cpu_ms_per_order {
-            writeln!(f, "CPU of {process:<8} {ms:>8.3} ms per order")?;
+            writeln!(f, "CPU of {process:<9} {ms:>8.3} ms per order")?;
         }
         for memory in &self.memory {
             writeln!(
                 f,
-                "memory of {:<8} {:>7.0} MiB at first, {:.0} at most, {:.0} at the end",
+                "memory of {:<9} {:>6.0} MiB at first, {:.0} at most, {:.0} at the end",
                 memory.process, memory.first_mib, memory.most_mib, memory.last_mib
             )?;
         }

@@ -32,14 +32,14 @@ pub(super) struct Memory {
 /// Watches processes until it is stopped.
 pub(super) struct Sampler {
     pids: Vec<(&'static str, u32)>,
-    server: Option<u32>,
+    servers: Vec<(&'static str, u32)>,
     watching: JoinHandle<()>,
     seen: std::sync::Arc<std::sync::Mutex<Vec<Memory>>>,
 }
 
 impl Sampler {
-    /// Watches these processes; and of the database server, if its first process is known, the CPU time of all.
-    pub(super) fn start(pids: Vec<(&'static str, u32)>, server: Option<u32>) -> Self {
+    /// Watches these processes; and of servers, by their first processes, the CPU time of all.
+    pub(super) fn start(pids: Vec<(&'static str, u32)>, servers: Vec<(&'static str, u32)>) -> Self {
         let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let (watched, noted) = (pids.clone(), std::sync::Arc::clone(&seen));
         let watching = tokio::spawn(async move {
@@ -52,14 +52,14 @@ impl Sampler {
                 tokio::time::sleep(MEMORY_LOOK).await;
             }
         });
-        Self { pids, server, watching, seen }
+        Self { pids, servers, watching, seen }
     }
 
     /// CPU time used so far.
     pub(super) fn usage(&self) -> Result<Usage> {
-        let server = self.server.iter().map(|pid| Ok(("database", family_seconds(*pid)?)));
+        let servers = self.servers.iter().map(|(name, pid)| Ok((*name, family_seconds(*pid)?)));
         let ours = self.pids.iter().map(|(name, pid)| Ok((*name, cpu_seconds(*pid)?)));
-        ours.chain(server).collect::<Result<_>>().map(Usage)
+        ours.chain(servers).collect::<Result<_>>().map(Usage)
     }
 
     pub(super) async fn stop(self) -> Vec<Memory> {

@@ -31,7 +31,11 @@ pub(super) struct Bench {
     /// Lines of an order.
     #[arg(long, default_value_t = 2)]
     lines: usize,
-    /// First process of the PostgreSQL server that --database names, if it runs on this machine: its CPU time is counted too.
+    /// Processes that share the work; more than one need a postgres:// database.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    workers: u8,
+    /// First process of the PostgreSQL server that --database names, if it is not found by itself: its CPU time is counted too,
+    /// as is that of a broker on this machine.
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
     /// Folder for logs and, without a postgres:// database, the data; what an earlier measurement left there is removed.
@@ -42,9 +46,9 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         std::fs::create_dir_all(&self.data)?;
-        let database = shared.config(None)?.database;
-        let server = match database.place() {
-            Some(Place::Postgres(_)) => Some((database, self.server_pid)),
+        let config = shared.config(None)?;
+        let server = match config.database.place() {
+            Some(Place::Postgres(_)) => Some(config.database),
             Some(Place::File(_)) | None => None,
         };
         let plan = Plan {
@@ -56,6 +60,9 @@ impl Bench {
             lines: self.lines,
             folder: self.data,
             server,
+            server_pid: self.server_pid,
+            rabbitmq: config.rabbitmq,
+            workers: self.workers.into(),
         };
         let report = bench::run(&plan).await?;
         match shared.format() {

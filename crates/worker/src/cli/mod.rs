@@ -46,6 +46,9 @@ pub struct Shared {
     /// Where the data lies: a path, sqlite:PATH, or postgres://user:password@host:port/database.
     #[arg(long, global = true, env = "ORDERWRIGHT_DATABASE", value_name = "ADDRESS", hide_env_values = true)]
     database: Option<String>,
+    /// RabbitMQ between the workers: amqp://user:password@host:port/vhost, more of the same cluster behind commas.
+    #[arg(long, global = true, env = "ORDERWRIGHT_BROKER", value_name = "ADDRESSES", hide_env_values = true)]
+    broker: Option<String>,
     /// Base address of the payment gateway.
     #[arg(long, global = true, env = "ORDERWRIGHT_PAYMENT_URL", value_name = "URL")]
     payment_url: Option<String>,
@@ -175,6 +178,7 @@ impl Shared {
             file: self.config.clone(),
             listen: listen.map(str::to_owned),
             database: self.database.clone(),
+            broker: self.broker.clone(),
             payment_url: self.payment_url.clone(),
             shipping_url: self.shipping_url.clone(),
             webhook_secret: self.webhook_secret.clone(),

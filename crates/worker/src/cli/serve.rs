@@ -24,7 +24,14 @@ impl Serve {
         let config = shared.config(self.listen.as_deref())?;
         let listener = bind(&config.listen).await?;
         let service = Service::start(&config, listener).await?;
-        println!("orderwright serves http://{}  (API page: /docs, data: {})", service.addr, config.database);
+        let broker = match config.rabbitmq.addresses.is_empty() {
+            true => String::new(),
+            false => format!(", broker: {}", config.rabbitmq.addresses),
+        };
+        println!(
+            "orderwright serves http://{}  (API page: /docs, data: {}{broker})",
+            service.addr, config.database
+        );
         stop_signal().await?;
         println!("stopping: finishing what is in hand");
         match service.stop().await {

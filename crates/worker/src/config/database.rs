@@ -76,7 +76,7 @@ impl Serialize for DatabaseAddress {
 }
 
 /// `scheme://user:password@…`. The last `@` counts, so that none of a password shows that was not escaped.
-fn without_user_password(address: &str) -> String {
+pub(super) fn without_user_password(address: &str) -> String {
     let hidden = || {
         let user = match address.find("://") {
             Some(scheme) => scheme + 3,

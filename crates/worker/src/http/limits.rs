@@ -45,6 +45,8 @@ pub(super) const CONNECTIONS_MAX: usize = 4_096;
 pub(super) const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
 /// How long the answers under way may take once the service stops.
 pub(super) const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a connection that is there when the service stops may take to send its first request.
+pub(super) const FIRST_REQUEST_MAX: Duration = Duration::from_millis(100);
 /// Pause after a connection could not be accepted, most likely for want of file descriptors.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

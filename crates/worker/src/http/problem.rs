@@ -265,7 +265,7 @@ impl From<Fault> for Problem {
 impl From<&Fault> for Problem {
     fn from(fault: &Fault) -> Self {
         match fault.verdict {
-            Verdict::Retry | Verdict::Conflict | Verdict::Stale => {
+            Verdict::Retry | Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers => {
                 Self::new(Code::StoreUnavailable, "nothing was done; try again in a moment")
             }
             Verdict::GiveUp => {

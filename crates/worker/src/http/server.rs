@@ -3,9 +3,11 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::{Extension, Router};
 use bus::Stop;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -17,7 +19,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::security::Peer;
 
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, DRAIN_MAX, HEAD_TIME_MAX, STREAMS_PER_CONNECTION_MAX};
+use super::limits::{
+    ACCEPT_PAUSE, CONNECTIONS_MAX, DRAIN_MAX, FIRST_REQUEST_MAX, HEAD_TIME_MAX, STREAMS_PER_CONNECTION_MAX,
+};
 
 /// What stands between a connection and the routes.
 #[derive(Clone, Default)]
@@ -66,7 +70,13 @@ pub async fn serve_behind(door: Door, listener: TcpListener, router: Router, sto
             },
         }
     }
-    drop(listener);
+    // Whoever has connected by now gets an answer: a connection that just breaks would leave a client in doubt.
+    for stream in last_in_line(listener) {
+        if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+            let router = named(&door, &stream, &router);
+            connections.spawn(connection(http.clone(), door.tls.clone(), stream, router, stop.clone(), seat));
+        }
+    }
     while connections.join_next().await.is_some() {}
 }
 
@@ -76,6 +86,18 @@ fn named(door: &Door, stream: &TcpStream, router: &Router) -> Router {
         (Names::Told, Ok(peer)) => router.clone().layer(Extension(Peer(peer.ip()))),
         (Names::Told, Err(_)) | (Names::Untold, _) => router.clone(),
     }
+}
+
+/// Closes the listening socket and returns who waited there. The system is asked itself, because what the runtime knows of the
+/// line is a moment old.
+fn last_in_line(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let waiting = std::iter::from_fn(|| listener.accept().ok()).take(CONNECTIONS_MAX);
+    let ready = waiting.filter_map(|(stream, _)| {
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    });
+    ready.collect()
 }
 
 /// The next connection, once there is a seat for it.
@@ -121,12 +143,21 @@ async fn speak<S>(http: Builder<TokioExecutor>, stream: S, router: Router, stop:
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router);
+    let begun = Arc::new(AtomicBool::new(false));
+    let (noted, routes) = (Arc::clone(&begun), TowerToHyperService::new(router));
+    let service = service_fn(move |request| {
+        noted.store(true, Ordering::Relaxed);
+        routes.call(request)
+    });
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         // An error is the client's leaving, which is business as usual.
         _ = serving.as_mut() => {}
         () = stop.stopped() => {
+            if !begun.load(Ordering::Relaxed) {
+                // Its first request is on its way.
+                let _ = tokio::time::timeout(FIRST_REQUEST_MAX, serving.as_mut()).await;
+            }
             serving.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(DRAIN_MAX, serving).await;
         }

@@ -32,6 +32,7 @@ pub(super) const fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::Retry => "retry",
         Verdict::Conflict => "conflict",
         Verdict::Stale => "stale",
+        Verdict::LeaveToOthers => "leave_to_others",
         Verdict::GiveUp => "give_up",
     }
 }

@@ -13,7 +13,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use orderwright::http::serve;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -76,5 +77,26 @@ async fn an_order_under_way_is_answered_before_the_server_ends() {
     let (status, body) = waiting.await.expect("an answer");
     let problem: Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!((status.as_u16(), problem["errors"][0]["code"].as_str()), (422, Some("unknown_sku")));
+    tokio::time::timeout(Duration::from_secs(30), serving).await.expect("it stops").expect("in good order");
+}
+
+#[tokio::test]
+async fn who_has_connected_when_the_server_stops_is_answered() {
+    let service = Service::start().await;
+    let (address, serving) = listening(&service).await;
+    let place = address.trim_start_matches("http://");
+    let mut connected = Vec::new();
+    for _ in 0..20 {
+        connected.push(TcpStream::connect(place).await.expect("a connection"));
+    }
+    service.stop.stop();
+    for stream in &mut connected {
+        stream.write_all(b"GET /orders HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("it is open");
+    }
+    for stream in &mut connected {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it ends in good order");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
     tokio::time::timeout(Duration::from_secs(30), serving).await.expect("it stops").expect("in good order");
 }

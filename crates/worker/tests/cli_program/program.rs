@@ -28,9 +28,16 @@ impl Folder {
     /// Runs the program here, with nothing from the environment of whoever runs the tests.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orderwright"));
-        for name in
-            ["PROFILE", "CONFIG", "DATABASE", "LISTEN", "PAYMENT_URL", "SHIPPING_URL", "WEBHOOK_SECRET"]
-        {
+        for name in [
+            "PROFILE",
+            "CONFIG",
+            "DATABASE",
+            "BROKER",
+            "LISTEN",
+            "PAYMENT_URL",
+            "SHIPPING_URL",
+            "WEBHOOK_SECRET",
+        ] {
             command.env_remove(format!("ORDERWRIGHT_{name}"));
         }
         let output = command.args(arguments).current_dir(&self.0).env_remove("RUST_LOG").output();

@@ -22,7 +22,7 @@ pub(crate) fn database() -> String {
 
 fn run(database: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);
-    for name in ["CONFIG", "DATABASE", "LISTEN", "PAYMENT_URL", "SHIPPING_URL", "WEBHOOK_SECRET"] {
+    for name in ["CONFIG", "DATABASE", "BROKER", "LISTEN", "PAYMENT_URL", "SHIPPING_URL", "WEBHOOK_SECRET"] {
         command.env_remove(format!("ORDERWRIGHT_{name}"));
     }
     command

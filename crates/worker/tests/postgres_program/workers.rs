@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use orderwright::any_store::{AnyStore, Purpose};
 use orderwright::config::Config;
-use testkit::chaos::{self, Engine, Plan};
+use testkit::chaos::{self, Carrier, Course, Engine, Plan};
 
 use crate::program::{PROGRAM, database, json, refusal, server};
 
-fn plan(workers: usize, kills: u32, orders: u32) -> Plan {
+fn plan(workers: usize, faults: u32, orders: u32) -> Plan {
     Plan {
         program: PROGRAM.into(),
         engine: Engine::Postgres { workers },
-        kills,
+        carrier: Carrier::Store,
+        course: Course::Mishaps,
+        faults,
         limit: Duration::from_secs(180),
         orders,
         seed: 7,

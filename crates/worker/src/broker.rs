@@ -1,0 +1,45 @@
+//! What a worker does for messages beside handling them: takes what leaves the outbox to the broker, if there is one, and
+//! looks after messages that somebody left for the other carrier. Never decides which carrier that is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::pipeline::Context;
+use bus::{Relay, Stop, Supervisor};
+
+use crate::any_store::{AnyStore, Upkeep};
+
+/// How often it is looked for messages that were left for the other carrier.
+const STRAYS_LOOK: Duration = Duration::from_secs(1);
+
+/// Starts what there is to do.
+pub fn start(supervisor: &mut Supervisor, store: &AnyStore, context: &Arc<Context>) {
+    if let Some(outgoing) = &store.outgoing {
+        let relay = Relay::new(
+            Arc::clone(&outgoing.outbox),
+            Arc::clone(&store.transport),
+            Arc::clone(&context.clock),
+            Arc::clone(&context.ids),
+        );
+        let relay = Arc::new(relay.woken_by(Arc::clone(&outgoing.woken)));
+        supervisor.run("outbox-relay", move |stop| {
+            let relay = Arc::clone(&relay);
+            async move { relay.run(stop).await }
+        });
+    }
+    let upkeep = Arc::clone(&store.upkeep);
+    supervisor.run("stray-messages", move |stop| adopt_strays(Arc::clone(&upkeep), stop));
+}
+
+async fn adopt_strays(upkeep: Arc<dyn Upkeep>, stop: Stop) {
+    while !stop.is_stopped() {
+        match upkeep.adopt_strays().await {
+            Ok(0) => {}
+            Ok(messages) => {
+                tracing::info!(messages, "messages that were left for another carrier are on their way");
+            }
+            Err(fault) => tracing::warn!(%fault, "messages that were left for another carrier wait"),
+        }
+        stop.sleep(STRAYS_LOOK).await;
+    }
+}
