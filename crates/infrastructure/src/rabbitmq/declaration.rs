@@ -11,6 +11,17 @@ use super::refusal::{self, Refusal};
 use super::settings::QueueKind;
 use super::wire::Naming;
 
+/// A queue as the broker sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Its name.
+    pub queue: String,
+    /// Messages that are ready.
+    pub messages: u32,
+    /// Who reads it.
+    pub consumers: u32,
+}
+
 /// What is to be declared.
 #[derive(Debug)]
 pub(super) struct Declaration {
@@ -48,6 +59,19 @@ impl Declaration {
             }
         }
         Ok(())
+    }
+
+    /// Asks for each queue without declaring any.
+    pub(super) async fn depths(&self, channel: &Channel) -> Result<Vec<QueueDepth>, Fault> {
+        let mut depths = Vec::new();
+        for queue in self.topology.all_queues() {
+            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            let asking = channel.queue_declare(name(&queue)?, options, FieldTable::default());
+            let seen = asking.await.map_err(|error| refusal::fault(DECLARE, error))?;
+            let (messages, consumers) = (seen.message_count(), seen.consumer_count());
+            depths.push(QueueDepth { queue: queue.to_string(), messages, consumers });
+        }
+        Ok(depths)
     }
 
     async fn declare_error_queue(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {

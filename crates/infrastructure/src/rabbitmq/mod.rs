@@ -15,5 +15,6 @@ mod settings;
 mod transport;
 pub mod wire;
 
+pub use declaration::QueueDepth;
 pub use settings::{QueueKind, RabbitMqSettings, SettingsError};
 pub use transport::RabbitMqTransport;

@@ -87,6 +87,11 @@ impl Publisher {
         Ok(())
     }
 
+    /// A channel for a question; one that is refused closes with it.
+    pub(super) async fn open_channel(&self) -> Result<Opened, Fault> {
+        self.link.open().await
+    }
+
     /// A channel with nothing outstanding on it.
     async fn take_channel(&self) -> Result<Opened, Fault> {
         while let Some(opened) = self.pop_idle() {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bus::{Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport};
 use lapin::uri::AMQPUri;
 
-use super::declaration::Declaration;
+use super::declaration::{Declaration, QueueDepth};
 use super::feed::RabbitMqFeed;
 use super::limits::{PREFETCH_BATCHES, PREFETCH_MAX};
 use super::link::Link;
@@ -82,6 +82,15 @@ impl RabbitMqTransport {
     /// exchange of the same name with other arguments.
     pub async fn declare(&self) -> Result<(), Fault> {
         self.publisher.warm_up().await
+    }
+
+    /// What the broker says of each queue. Only looks.
+    ///
+    /// # Errors
+    /// As for [`Self::declare`]; [`bus::Verdict::GiveUp`] too if a queue is gone.
+    pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, Fault> {
+        let opened = self.publisher.open_channel().await?;
+        self.shared.declaration.depths(&opened.channel).await
     }
 
     /// Publishes MassTransit's `Fault<T>` for each of these, for whoever is interested. Publishing one twice is a repeat: its

@@ -20,7 +20,7 @@ use application::pipeline::{Parts, topology};
 use bus::{Clock, OutboxStore};
 use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider};
 
-use crate::any_store::AnyStore;
+use crate::any_store::{AnyStore, Outgoing};
 use crate::config::Telemetry;
 use crate::health::HealthBoard;
 use crate::metrics::{Metric, Registry};
@@ -109,12 +109,15 @@ impl Observation {
     #[must_use]
     pub fn over_store(&self, store: AnyStore, settings: &Telemetry) -> AnyStore {
         let units = ObservedStore::new(store.units, self, settings.slow());
-        AnyStore { units: Arc::new(units), ..store }
+        let outgoing = store.outgoing.map(|outgoing| {
+            let outbox = self.over_outbox(Arc::clone(&outgoing.outbox));
+            Outgoing { outbox, ..outgoing }
+        });
+        AnyStore { units: Arc::new(units), outgoing, ..store }
     }
 
     /// The same outbox, observed; from now on its relay should show signs of life.
-    #[must_use]
-    pub fn over_outbox(&self, inner: Arc<dyn OutboxStore>) -> Arc<dyn OutboxStore> {
+    fn over_outbox(&self, inner: Arc<dyn OutboxStore>) -> Arc<dyn OutboxStore> {
         self.pulses.expect(RELAY_SERVICE, bus::limits::RELAY_CONFIRM_MAX);
         Arc::new(ObservedOutbox { inner, pulses: Arc::clone(&self.pulses) })
     }
