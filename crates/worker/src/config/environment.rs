@@ -26,10 +26,15 @@ pub(super) fn read(variables: &[(String, String)], schema: &Schema) -> Layer {
     for (name, text) in variables {
         let Some(key) = name.strip_prefix(PREFIX) else { continue };
         let path = key.to_ascii_lowercase().replace("__", ".");
-        let value = schema.kind(&path).map_or_else(|| Value::String(text.clone()), |kind| value(text, kind));
+        let value = of_text(text, &path, schema);
         layer.say(path, value, name.clone(), Rank::Environment);
     }
     layer
+}
+
+/// What a text says, wherever it was written without the marks of a file: a variable, a flag, a file that holds a secret.
+pub(super) fn of_text(text: &str, path: &str, schema: &Schema) -> Value {
+    schema.kind(path).map_or_else(|| Value::String(text.to_owned()), |kind| value(text, kind))
 }
 
 fn value(text: &str, kind: Kind) -> Value {

@@ -79,7 +79,8 @@ fn settings(overrides: &Overrides, schema: &Schema, mistakes: &mut Vec<String>) 
     }
     chosen.lay(environment::read(&overrides.environment, schema));
     for (key, value, flag) in overrides.flags() {
-        chosen.say(key.to_owned(), Value::String(value), flag.to_owned(), Rank::Flags);
+        let value = environment::of_text(&value, key, schema);
+        chosen.say(key.to_owned(), value, flag.to_owned(), Rank::Flags);
     }
     if let Some(profile) = overrides.profile {
         let value = Value::String(profile.as_str().to_owned());
@@ -114,7 +115,10 @@ fn expose_files(said: &mut Layer, schema: &Schema, mistakes: &mut Vec<String>) {
             Some(_) | None => {}
         }
         match secret_in(&file_key, &named) {
-            Ok(text) => said.say(key, Value::String(text), named.place, named.rank),
+            Ok(text) => {
+                let value = environment::of_text(&text, &key, schema);
+                said.say(key, value, named.place, named.rank);
+            }
             Err(mistake) => mistakes.push(mistake),
         }
     }

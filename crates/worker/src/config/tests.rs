@@ -202,3 +202,22 @@ fn production_refuses_what_staging_tells_and_development_does_not_mention() {
         assert!(names(&told) && names(&refused), "{key}: {told:?} {refused:?}");
     }
 }
+
+#[test]
+fn addresses_of_the_broker_may_stand_behind_a_flag_in_a_variable_and_in_a_file_of_their_own() {
+    let both = "amqp://me:secret@one/orders, amqp://me:secret@two/orders";
+    let flag = Overrides { broker: Some(both.to_owned()), ..Overrides::default() };
+    let variable = |name: &str, text: &str| Overrides {
+        environment: vec![(format!("ORDERWRIGHT__RABBITMQ__{name}"), text.to_owned())],
+        ..Overrides::default()
+    };
+    let path = std::env::temp_dir().join(format!("orderwright-addresses-{}", std::process::id()));
+    std::fs::write(&path, format!("{both}\n")).expect("a file of our own");
+    let named = variable("ADDRESSES_FILE", &path.to_string_lossy());
+    for overrides in [flag, variable("ADDRESSES", both), named] {
+        let config = Config::load(&overrides).expect("it is right").config;
+        assert_eq!(config.rabbitmq.addresses.expose(), both.replace(", ", ","));
+        assert!(!format!("{config:?}").contains("secret@"), "{config:?}");
+    }
+    std::fs::remove_file(path).expect("it is ours");
+}
