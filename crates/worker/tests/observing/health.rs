@@ -178,7 +178,6 @@ async fn a_broker_that_is_gone_turns_the_broker_alone_and_all_is_well_when_it_is
     let server = Postgres::start(Durability::None).expect("a server of our own");
     let mut config = config(&server.database().expect("a database"));
     config.rabbitmq.addresses = node.vhost().expect("a virtual host").as_str().into();
-    config.rabbitmq.connect_limit_ms = 500;
     let running = Running::with(config).await;
     running.stock().await;
     running.order("first", "CHAI", 2).await;
