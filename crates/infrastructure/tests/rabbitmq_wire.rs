@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use application::messages::{
     Amount, Demand, InventoryReservationFailed, InventoryReservationRequested, InventoryReserved,
-    OrderCancelledEvent, OrderCreatedEvent, OrderDeliveredEvent, OrderShippedEvent, OrderShippingRequested,
-    OrderTimeoutEvent, PaymentFailed, PaymentProcessed, PaymentProcessingRequested, PaymentRefundRequested,
-    ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
+    NotificationDispatchRequested, OrderCancelledEvent, OrderCreatedEvent, OrderDeliveredEvent,
+    OrderShippedEvent, OrderShippingRequested, OrderTimeoutEvent, PaymentFailed, PaymentProcessed,
+    PaymentProcessingRequested, PaymentRefundRequested, ShipmentCancellationRequested,
+    ShipmentTrackingRequested, ShippingCompleted,
 };
 use application::pipeline::topology;
+use application::ports::{Notification, NotificationKind};
 use bus::{CorrelationId, DeadLetter, Envelope, Message, MessageId, TimerFired};
 use jiff::Timestamp;
 use orderwright_infrastructure::rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Naming, Parcel};
@@ -78,8 +80,27 @@ fn messages() -> Vec<Envelope> {
         written(&OrderShippedEvent { order_id, tracking_number: tracking_number(), carrier: "swift".into() }),
         written(&OrderDeliveredEvent { order_id }),
         written(&OrderCancelledEvent { order_id, reason: "card_declined".into() }),
+        written(&NotificationDispatchRequested {
+            order_id,
+            channel: "smtp".into(),
+            notification: notification(amount(), tracking_number()),
+        }),
         written(&OrderTimeoutEvent(fired)),
     ]
+}
+
+fn notification(total: Amount, tracking_number: String) -> Notification {
+    Notification {
+        id: CAUSE,
+        kind: NotificationKind::OrderShipped,
+        order_id: ORDER,
+        customer_id: "ALFKI".into(),
+        total,
+        at: SENT_AT,
+        carrier: Some("swift".into()),
+        tracking_number: Some(tracking_number),
+        reason: None,
+    }
 }
 
 fn written(message: &impl Message) -> Envelope {

@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_work_is_a_mistake_that_says_which() {
-        let mistake = at("amqp://one/v,http://u:sesame@two/v").mistake().expect("that is no broker's address");
+        let mistake =
+            at("amqp://one/v,http://u:sesame@two/v").mistake().expect("that is no broker's address");
         assert!(mistake.contains("address 2") && !mistake.contains("sesame"), "{mistake}");
     }
 }
