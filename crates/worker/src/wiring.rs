@@ -65,6 +65,9 @@ impl Service {
         let store = observation.over_store(store, &config.telemetry);
         let stop = Stop::new();
         let mut supervisor = Supervisor::new(stop.clone());
+        let addr = listener.local_addr()?;
+        let gate = entrance::gate(config, addr, &store, &context, &mut supervisor).await?;
+        let door = entrance::door(config, addr)?;
         let parts = parts(config, providers, &store, &context)?;
         observation.over_providers(parts).start(&mut supervisor);
         if let Some(exporter) = exporter {
@@ -72,9 +75,6 @@ impl Service {
         }
         broker::start(&mut supervisor, &store, &context);
         background::start(&mut supervisor, &store, &context, config, &observation);
-        let addr = listener.local_addr()?;
-        let gate = entrance::gate(config, addr, &store, &context, &mut supervisor).await?;
-        let door = entrance::door(config, addr)?;
         let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
         let metrics_addr = serve_metrics(config, api.watch.clone(), &stop).await?;
         let http = tokio::spawn(http::serve_behind(door, listener, http::router(api, gate), stop.clone()));
