@@ -154,7 +154,7 @@ async fn a_gateway_that_hangs_turns_the_gateway_alone_and_an_order_past_its_limi
     server
         .query(
             &name,
-            "update order_saga set expires_at = created_at
+            "update order_saga set expires_at = created_at - 3600000000
              where order_id = (select order_id from order_saga where is_open limit 1)",
         )
         .expect("an order past its limit; its timer does not know");
@@ -163,7 +163,7 @@ async fn a_gateway_that_hangs_turns_the_gateway_alone_and_an_order_past_its_limi
     server
         .query(
             &name,
-            "update order_saga set expires_at = created_at + 1800000000 where expires_at = created_at",
+            "update order_saga set expires_at = created_at + 1800000000 where expires_at < created_at",
         )
         .expect("an order within its limit");
     running.order("after", "CHAI", 1).await;
