@@ -167,7 +167,6 @@ impl Chart {
         };
         let across = ends(&mut all().map(|(x, _)| *x));
         let (least, most) = ends(&mut all().map(|(_, y)| *y));
-        let across = if across.0 < across.1 { across } else { (0.0, 1.0) };
         let up = match self.scale {
             Scale::Linear => (0.0, if most > 0.0 { most * 1.06 } else { 1.0 }),
             Scale::Logarithmic if most > 0.0 => {
@@ -175,7 +174,8 @@ impl Chart {
             }
             Scale::Logarithmic => (1.0, 10.0),
         };
-        Frame { across: (across.0.min(0.0), across.1), up, scale: self.scale }
+        let across = (across.0.min(0.0), across.1.max(1.0));
+        Frame { across, up, scale: self.scale }
     }
 
     fn draw_bands(&self, frame: &Frame, html: &mut String) {
