@@ -113,7 +113,10 @@ async fn spawn(args: &[&str], config: &Config, words: &[(&str, String)], log: &P
     let first = tokio::time::timeout(READY_LIMIT, lines.next_line())
         .await
         .context("a process did not get ready")??;
-    first.with_context(|| format!("'{}' ended at once; see {}", args[0], log.display()))?;
+    first.with_context(|| {
+        let last_words = std::fs::read_to_string(log).unwrap_or_default();
+        format!("'{}' ended at once; see {}: {}", args[0], log.display(), last_words.trim_end())
+    })?;
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok(child)
 }

@@ -142,7 +142,8 @@ impl Chart {
     /// The chart with its title and legend, as HTML.
     pub(super) fn html(&self) -> String {
         let mut html = format!("<figure><figcaption><b>{}</b>", escaped(&self.title));
-        for (number, line) in self.lines.iter().enumerate() {
+        // One line alone is what the title says.
+        for (number, line) in self.lines.iter().enumerate().filter(|_| self.lines.len() > 1) {
             let _ = write!(html, "<span class=\"key k{number}\">{}</span>", escaped(&line.name));
         }
         let _ = write!(
@@ -174,7 +175,8 @@ impl Chart {
             }
             Scale::Logarithmic => (1.0, 10.0),
         };
-        let across = (across.0.min(0.0), across.1.max(1.0));
+        let last_band = self.bands.iter().map(|band| band.window.to_s).fold(1.0, f64::max);
+        let across = (across.0.min(0.0), across.1.max(last_band));
         Frame { across, up, scale: self.scale }
     }
 

@@ -56,8 +56,9 @@ fn judgements(report: &Report, html: &mut String) {
 fn figures(report: &Report, html: &mut String) {
     html.push_str("<h2>Figures</h2>\n<dl class=\"figures\">\n");
     for figure in &report.figures {
-        let (name, value) = (escaped(figure.name), escaped(&figure.to_string()));
-        let _ = writeln!(html, "<div><dt>{name}</dt><dd>{value}</dd></div>");
+        let (name, unit) = (escaped(figure.name), escaped(figure.unit));
+        let _ =
+            writeln!(html, "<div><dt>{name}</dt><dd>{} <small>{unit}</small></dd></div>", figure.amount());
     }
     html.push_str("</dl>\n");
 }

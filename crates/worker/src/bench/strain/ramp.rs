@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use super::chart::{self, Chart};
+use super::flood::Flood;
 use super::judge;
 use super::report::{Facts, Figure, Report};
 use super::scene::Scene;
@@ -76,8 +77,10 @@ impl Ramp {
         let before = scene.burst("capacity before", self.burst, 0).await?;
         eprintln!("it can do {:.0} orders/s", before.per_s);
         let climbed_at = scene.watch.now_s();
-        let mut steps = self.climb(&scene, before.per_s).await?;
+        let mut climbing = scene.flood("ramp").await?;
+        let mut steps = self.climb(&scene, &mut climbing, before.per_s).await?;
         let over_at = scene.watch.now_s();
+        climbing.answered().await?;
         scene.worked_off(0, PATIENCE).await?;
         let recovery_s = scene.watch.now_s() - over_at;
         let mut flood = scene.flood("calm").await?;
@@ -110,18 +113,16 @@ impl Ramp {
         Ok(report)
     }
 
-    /// Up and down again; every request has its answer afterwards.
-    async fn climb(&self, scene: &Scene, most_per_s: f64) -> Result<Vec<Step>> {
+    /// Up and down again.
+    async fn climb(&self, scene: &Scene, flood: &mut Flood, most_per_s: f64) -> Result<Vec<Step>> {
         let up = UP.iter().map(|share| ("up", *share));
         let peak = [("beyond", self.peak / 2.0), ("peak", self.peak)];
         let down = DOWN.iter().map(|share| ("down", *share));
-        let mut flood = scene.flood("ramp").await?;
         let mut steps = Vec::new();
         for (name, share) in up.chain(peak).chain(down) {
             let name = format!("{name}, {:.0} %", share * 100.0);
-            steps.push(Step::run(scene, &mut flood, &name, rate(most_per_s, share), self.time()).await?);
+            steps.push(Step::run(scene, flood, &name, rate(most_per_s, share), self.time()).await?);
         }
-        flood.answered().await?;
         Ok(steps)
     }
 

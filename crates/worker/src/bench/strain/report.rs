@@ -66,12 +66,21 @@ impl Figure {
     pub(super) const fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
         Self { name, value, unit }
     }
+
+    /// The number alone, no more exact than it is worth.
+    pub(super) fn amount(&self) -> String {
+        let digits = match self.value.abs() {
+            small if small < 10.0 => 3,
+            middling if middling < 100.0 => 1,
+            _ => 0,
+        };
+        format!("{:.digits$}", self.value)
+    }
 }
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = if self.value.abs() < 10.0 { 3 } else { 0 };
-        write!(f, "{:.digits$} {}", self.value, self.unit)
+        write!(f, "{} {}", self.amount(), self.unit)
     }
 }
 

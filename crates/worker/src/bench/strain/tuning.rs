@@ -3,8 +3,9 @@
 
 use crate::config::Config;
 
-/// A time limit that no strain reaches, in milliseconds: a day.
-const DAY_MS: u64 = 24 * 3_600_000;
+/// Time limits that no strain reaches, in milliseconds: a day for a stage, two for the whole order.
+const STAGE_MS: u64 = 24 * 3_600_000;
+const ORDER_MS: u64 = 2 * STAGE_MS;
 
 /// Settings that differ.
 #[derive(Clone, Debug, Default)]
@@ -40,9 +41,9 @@ impl Tuning {
                 Setting::PoolMax(pool_max) => config.postgres.pool_max = *pool_max,
                 Setting::DeliveryPollMs(ms) => config.limits.delivery_poll_ms = *ms,
                 Setting::Patience => {
-                    config.limits.order_ms = DAY_MS;
-                    config.limits.payment_ms = DAY_MS;
-                    config.limits.shipping_ms = DAY_MS;
+                    config.limits.order_ms = ORDER_MS;
+                    config.limits.payment_ms = STAGE_MS;
+                    config.limits.shipping_ms = STAGE_MS;
                 }
             }
         }
@@ -54,9 +55,9 @@ impl Tuning {
             Setting::PoolMax(pool_max) => vec![("ORDERWRIGHT__POSTGRES__POOL_MAX", pool_max.to_string())],
             Setting::DeliveryPollMs(ms) => vec![("ORDERWRIGHT__LIMITS__DELIVERY_POLL_MS", ms.to_string())],
             Setting::Patience => vec![
-                ("ORDERWRIGHT__LIMITS__ORDER_MS", DAY_MS.to_string()),
-                ("ORDERWRIGHT__LIMITS__PAYMENT_MS", DAY_MS.to_string()),
-                ("ORDERWRIGHT__LIMITS__SHIPPING_MS", DAY_MS.to_string()),
+                ("ORDERWRIGHT__LIMITS__ORDER_MS", ORDER_MS.to_string()),
+                ("ORDERWRIGHT__LIMITS__PAYMENT_MS", STAGE_MS.to_string()),
+                ("ORDERWRIGHT__LIMITS__SHIPPING_MS", STAGE_MS.to_string()),
             ],
         });
         words.collect()
@@ -66,5 +67,24 @@ impl Tuning {
     pub(super) fn told(&self) -> Vec<(String, String)> {
         let name = |word: &str| word.trim_start_matches("ORDERWRIGHT__").to_lowercase().replace("__", ".");
         self.words().into_iter().map(|(word, value)| (name(word), value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    #[test]
+    fn a_worker_reads_from_its_environment_what_is_set_here() {
+        for tuning in [Tuning::pool(2), Tuning::delivery_poll(90_000), Tuning::patience()] {
+            let mut set = Config::default();
+            tuning.apply(&mut set);
+            assert_ne!(set, Config::default());
+            let environment =
+                tuning.words().into_iter().map(|(name, word)| (name.to_owned(), word)).collect();
+            let read = Config::load(&Overrides { environment, ..Overrides::default() }).expect("it is valid");
+            assert_eq!((read.config.limits, read.config.postgres), (set.limits, set.postgres));
+        }
     }
 }

@@ -17,61 +17,78 @@ use crate::bench::usage;
 /// How often, at first.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Times a look takes that pass until the next.
+/// Times a look takes that pass until the next, and how long that may be.
 const REST: u32 = 20;
+const REST_MAX: Duration = Duration::from_secs(2);
 
 /// Somebody who watches until stopped.
 pub(super) struct Watch {
-    started: Instant,
-    seen: Arc<Mutex<Series>>,
-    latest: watch::Receiver<Sample>,
+    eyes: Arc<Eyes>,
     watching: JoinHandle<()>,
+}
+
+struct Eyes {
+    readers: Arc<dyn Readers>,
+    pids: Vec<u32>,
+    counts: Arc<Counts>,
+    started: Instant,
+    seen: Mutex<Series>,
+    latest: watch::Sender<Sample>,
 }
 
 impl Watch {
     pub(super) fn start(readers: Arc<dyn Readers>, pids: Vec<u32>, counts: Arc<Counts>) -> Self {
-        let started = Instant::now();
-        let seen = Arc::new(Mutex::new(Series::default()));
-        let (sender, latest) = watch::channel(Sample::default());
-        let noted = Arc::clone(&seen);
+        let (started, seen) = (Instant::now(), Mutex::default());
+        let latest = watch::Sender::new(Sample::default());
+        let eyes = Arc::new(Eyes { readers, pids, counts, started, seen, latest });
+        let looking = Arc::clone(&eyes);
         let watching = tokio::spawn(async move {
             let mut pause = LOOK;
             loop {
-                let looked = Instant::now();
-                if let Ok(overview) = readers.overview().await {
-                    let sample = sample(started, &overview, &pids, &counts);
-                    if note(&mut noted.lock().unwrap_or_else(PoisonError::into_inner), sample)
-                        == Kept::EverySecond
-                    {
-                        pause *= 2;
-                    }
-                    sender.send_replace(sample);
+                let begun = Instant::now();
+                if looking.look().await == Kept::EverySecond {
+                    pause *= 2;
                 }
-                tokio::time::sleep(pause.max(looked.elapsed() * REST)).await;
+                tokio::time::sleep(pause.max(begun.elapsed() * REST).min(pause.max(REST_MAX))).await;
             }
         });
-        Self { started, seen, latest, watching }
+        Self { eyes, watching }
+    }
+
+    /// Looks now, so that there is a sample of this moment.
+    pub(super) async fn look(&self) {
+        self.eyes.look().await;
     }
 
     /// Seconds since it started.
     pub(super) fn now_s(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
+        self.eyes.started.elapsed().as_secs_f64()
     }
 
     /// The newest sample, whenever there is one.
     pub(super) fn latest(&self) -> watch::Receiver<Sample> {
-        self.latest.clone()
+        self.eyes.latest.subscribe()
     }
 
     /// Everything seen so far.
     pub(super) fn series(&self) -> Series {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.eyes.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.watching.abort();
+    }
+}
+
+impl Eyes {
+    /// A store that does not answer is looked at again the next time.
+    async fn look(&self) -> Kept {
+        let Ok(overview) = self.readers.overview().await else { return Kept::All };
+        let sample = sample(self.started, &overview, &self.pids, &self.counts);
+        self.latest.send_replace(sample);
+        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner), sample)
     }
 }
 
@@ -102,8 +119,10 @@ enum Kept {
     EverySecond,
 }
 
+/// Two may look at once; the one that looked earlier may be later to tell.
 fn note(seen: &mut Series, sample: Sample) -> Kept {
-    seen.0.push(sample);
+    let at = seen.0.partition_point(|known| known.at_s <= sample.at_s);
+    seen.0.insert(at, sample);
     if seen.0.len() < SAMPLES_MAX {
         return Kept::All;
     }
