@@ -69,7 +69,7 @@ fn a_backlog_is_worked_off_and_everything_of_it_delivered() {
 #[test]
 fn a_ramp_beyond_saturation_loses_nothing_and_a_verdict_that_fails_is_the_exit_code() {
     let folder = Folder::new("ramp");
-    let ramp = ["ramp", "--seconds", "1", "--burst", "400", "--peak", "6", "--memory-mib", "0"];
+    let ramp = ["ramp", "--seconds", "0.3", "--burst", "200", "--peak", "6", "--memory-mib", "0"];
     let output = folder.strain(&ramp);
     let report = json(&output);
     assert!(judgement(&report, "nothing accepted is lost"), "{report}");

@@ -26,8 +26,8 @@ const RATE_MAX: f64 = 100_000.0;
 #[derive(Clone, Debug, Args)]
 pub struct Ramp {
     /// Seconds of each step; there are nine.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
-    seconds: u64,
+    #[arg(long, default_value_t = 8.0)]
+    seconds: f64,
     /// The peak, in times of what it can do at most.
     #[arg(long, default_value_t = 4.0)]
     peak: f64,
@@ -71,6 +71,7 @@ impl Ramp {
 
     async fn over(&self, plan: &Plan, tuning: &Tuning, facts: Facts) -> Result<Report> {
         ensure!((1.5..=20.0).contains(&self.peak), "--peak is from 1.5 to 20 times of what it can do");
+        ensure!((0.1..=600.0).contains(&self.seconds), "--seconds is from 0.1 to 600");
         let scene = Scene::open(plan, tuning).await?;
         // The first orders find a process that is not warm yet.
         scene.burst("warm-up", self.burst / 4, 0).await?;
@@ -127,7 +128,7 @@ impl Ramp {
     }
 
     fn time(&self) -> Duration {
-        Duration::from_secs(self.seconds)
+        Duration::from_secs_f64(self.seconds)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::bench::{PATIENCE, Plan};
 /// How much load, and how long.
 #[derive(Clone, Debug, Args)]
 struct Course {
-    /// Seconds before, and seconds after it was slow; twice as long, should the backlog take longer.
+    /// Seconds of each of the three steps in which it is not slow: before, right after, and once nothing is left to do.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Seconds in which it is slow.
