@@ -86,13 +86,13 @@ pub(super) fn rates(series: &Series) -> Chart {
 /// Orders that have not come to their end.
 pub(super) fn backlog(series: &Series) -> Chart {
     let points = series.0.iter().map(|sample| (sample.at_s, sample.open as f64)).collect();
-    Chart::new("orders on their way", "orders", SECONDS).line("on their way", points)
+    Chart::new("orders on their way", "orders", SECONDS).line("orders on their way", points)
 }
 
 /// Memory of all workers.
 pub(super) fn memory(series: &Series) -> Chart {
     let points = series.0.iter().map(|sample| (sample.at_s, sample.memory_mib)).collect();
-    Chart::new("memory of the workers", "MiB", SECONDS).line("resident", points)
+    Chart::new("memory of the workers", "MiB", SECONDS).line("memory of the workers", points)
 }
 
 /// How long accepting and delivering took, step by step.
@@ -142,8 +142,7 @@ impl Chart {
     /// The chart with its title and legend, as HTML.
     pub(super) fn html(&self) -> String {
         let mut html = format!("<figure><figcaption><b>{}</b>", escaped(&self.title));
-        // One line alone is what the title says.
-        for (number, line) in self.lines.iter().enumerate().filter(|_| self.lines.len() > 1) {
+        for (number, line) in self.lines.iter().enumerate().filter(|(_, line)| line.name != self.title) {
             let _ = write!(html, "<span class=\"key k{number}\">{}</span>", escaped(&line.name));
         }
         let _ = write!(
