@@ -1,6 +1,7 @@
 //! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `schemathesis`, `bench`, `strain`.
 //! It starts programs and reads files; it must never know how orders are processed.
 
+mod bench;
 mod cargo;
 mod schemathesis;
 mod steps;
@@ -40,7 +41,8 @@ enum Task {
     Chaos(Chaos),
     /// A running service against its own OpenAPI document; installs Schemathesis the first time.
     Schemathesis(Schemathesis),
-    /// Measures the release build: everything after `bench` goes to `orderwright bench`.
+    /// Measures the release build: everything after `bench` goes to `orderwright bench`. With `--postgres` and `--rabbitmq` on
+    /// servers started for it; `bench floor` beside the same rows written by SQL alone.
     Bench(BenchArgs),
     /// Puts the release build under strain: everything after the servers' flags goes to `orderwright strain`.
     Strain(Strain),

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 
+use crate::bench;
 use crate::cargo::{self, Profile, cargo};
 use crate::schemathesis::{self, Schemathesis};
 use crate::tidy;
@@ -156,7 +157,7 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         Step::Simulation(simulation) => simulate(root, simulation),
         Step::Chaos(chaos) => shake(root, chaos),
         Step::Schemathesis(asked) => schemathesis::run(root, asked),
-        Step::Bench(args) => bench(root, args),
+        Step::Bench(args) => bench::run(root, args),
         Step::Strain(asked) => strain(root, asked),
         Step::Tests => cargo::test(root).map(|(ran, _)| ran),
     }
@@ -216,11 +217,6 @@ fn shake(root: &Path, chaos: &Chaos) -> Result<Ran> {
         args.extend(value.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
     }
     cargo::run_program(root, profile, "chaos", &args)
-}
-
-fn bench(root: &Path, args: &[String]) -> Result<Ran> {
-    let fixed = ["run", "--release", "--quiet", "-p", "orderwright", "--", "bench"];
-    cargo(root, fixed.into_iter().chain(args.iter().map(String::as_str)))
 }
 
 fn strain(root: &Path, asked: &Strain) -> Result<Ran> {
