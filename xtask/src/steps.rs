@@ -7,7 +7,10 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 
+use crate::audit::{self, Audit};
 use crate::cargo::{self, Profile, cargo};
+use crate::deployment;
+use crate::fuzz::{self, Fuzz};
 use crate::schemathesis::{self, Schemathesis};
 use crate::tidy;
 
@@ -23,6 +26,10 @@ pub(crate) const LONG: &[Step] = &[
     Step::Chaos(Chaos { postgres: false, ..SHORT }),
     Step::Chaos(Chaos { postgres: true, ..SHORT }),
     Step::Chaos(Chaos { postgres: true, rabbitmq: true, faults: Some(12), ..SHORT }),
+    Step::Fuzz(Fuzz { seconds: 2, parser: None }),
+    Step::Schemathesis(Schemathesis { examples: 15, seed: 1 }),
+    Step::Audit(Audit { without_advisories: true }),
+    Step::Deployment,
 ];
 
 const SHORT: Chaos = Chaos {
@@ -49,7 +56,10 @@ pub(crate) enum Step {
     Servers,
     Simulation(Simulation),
     Chaos(Chaos),
+    Fuzz(Fuzz),
     Schemathesis(Schemathesis),
+    Audit(Audit),
+    Deployment,
     Bench(Vec<String>),
     Tests,
 }
@@ -137,7 +147,10 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         Step::Servers => servers(root),
         Step::Simulation(simulation) => simulate(root, simulation),
         Step::Chaos(chaos) => shake(root, chaos),
+        Step::Fuzz(asked) => fuzz::run(root, asked),
         Step::Schemathesis(asked) => schemathesis::run(root, asked),
+        Step::Audit(asked) => audit::run(root, asked),
+        Step::Deployment => deployment::run(root),
         Step::Bench(args) => bench(root, args),
         Step::Tests => cargo::test(root).map(|(ran, _)| ran),
     }
@@ -219,7 +232,10 @@ impl Step {
             Step::Chaos(Chaos { postgres: true, rabbitmq: true, .. }) => {
                 "chaos on PostgreSQL and over RabbitMQ"
             }
+            Step::Fuzz(_) => "fuzz",
             Step::Schemathesis(_) => "schemathesis",
+            Step::Audit(_) => "audit",
+            Step::Deployment => "deployment",
             Step::Bench(_) => "bench",
             Step::Tests => "tests",
         }
