@@ -15,8 +15,10 @@ use crate::steps::Ran;
 /// Who asks.
 const SCHEMATHESIS: Package = Package { name: "schemathesis", release: "4.32.5", program: "schemathesis" };
 
-/// What every answer must be. Left out is that whatever has the right form is accepted: the document tells forms, and an order of
-/// goods that nobody has is refused in the best of forms.
+/// What every answer must be. Left out is `positive_data_acceptance`, that whatever has the right form is accepted. It was tried: of
+/// 29 operations 16 refuse something that has it, all rightly. Four kinds of sense have no form: goods must exist and be sold in
+/// the currency named, a cursor must be one that was given out, a text is bounded in bytes where a schema counts characters, and
+/// a sheet in CSV has no schema at all.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance,negative_data_rejection,missing_required_header,\
     unsupported_method,ignored_auth";

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bus::{Fault, IdSource, Verdict, jittered};
-use lapin::protocol::constants::REPLY_SUCCESS;
-use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::{Mutex, MutexGuard};
@@ -110,22 +108,6 @@ impl Link {
     /// The broker lacks something that was declared: declare it again before the next channel is used.
     pub(super) fn doubt(&self) {
         self.doubts.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// The broker does not answer on this connection: it is closed, and with it whatever the broker may have begun there. The
-    /// next channel is opened over another one.
-    pub(super) async fn give_up(&self, epoch: u64) {
-        let mut state = self.state.lock().await;
-        if state.epoch != epoch {
-            return;
-        }
-        if let Some(connection) = state.connection.take() {
-            let limit = self.connect_limit;
-            tokio::spawn(async move {
-                let closing = connection.close(REPLY_SUCCESS, ShortString::from("no answer came in time"));
-                let _ = timeout(limit, closing).await;
-            });
-        }
     }
 
     async fn answer_doubts(&self, state: &mut State) -> Result<(), Fault> {

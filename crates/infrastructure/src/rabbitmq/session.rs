@@ -15,7 +15,6 @@ use lapin::{Channel, Consumer};
 use tokio::time::timeout;
 
 use super::declaration::name;
-use super::link::Opened;
 use super::properties;
 use super::receipts::{Ack, Mark, Outstanding};
 use super::refusal::{self, Refusal};
@@ -35,12 +34,12 @@ pub(super) struct Session {
 impl Session {
     /// Opens a channel and begins to consume.
     pub(super) async fn open(shared: Arc<Shared>, queue: Arc<str>) -> Result<Self, Fault> {
-        let Opened { channel, epoch } = shared.consuming.open().await?;
+        let channel = shared.consuming.open().await?.channel;
         let generation = shared.next_generation();
         let limit = shared.answer_limit;
         let Ok(consumer) = timeout(limit, consume(&channel, &shared, &queue, generation)).await else {
-            // A quorum queue that has no leader yet can swallow the question: RabbitMQ's channel then waits for ever.
-            shared.consuming.give_up(epoch).await;
+            // A quorum queue that has no leader yet can swallow the question: RabbitMQ's channel then waits for ever. The others
+            // of this connection do not suffer from it, so it stays.
             let text = format!("the broker did not say within {limit:?} that '{queue}' is read");
             return Err(Fault::retry(RECEIVE, text));
         };
