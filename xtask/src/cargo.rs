@@ -88,7 +88,8 @@ pub(crate) fn program_path(profile: Profile, program: &str) -> Result<String> {
     path.into_os_string().into_string().ok().context("the path of the target folder is not UTF-8")
 }
 
-fn command(root: &Path) -> Command {
+/// Cargo, as it was started here, in the workspace.
+pub(crate) fn command(root: &Path) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.current_dir(root);

@@ -1,8 +1,14 @@
-//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `schemathesis`, `bench`, `strain`.
+//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `fuzz`, `schemathesis`,
+//! `audit`, `deployment`, `bench`, `strain`.
 //! It starts programs and reads files; it must never know how orders are processed.
 
+mod audit;
 mod bench;
 mod cargo;
+mod deployment;
+mod fuzz;
+mod packages;
+mod python;
 mod schemathesis;
 mod steps;
 mod tally;
@@ -15,6 +21,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use crate::audit::Audit;
+use crate::fuzz::Fuzz;
 use crate::schemathesis::Schemathesis;
 use crate::steps::{Chaos, Ran, Simulation, Step, Strain};
 
@@ -39,6 +47,12 @@ enum Task {
     /// The real program under load, killed and restarted; with `--postgres` several workers and their server, with `--rabbitmq`
     /// a broker between them.
     Chaos(Chaos),
+    /// Bytes that break a parser, looked for by what they reach in the code.
+    Fuzz(Fuzz),
+    /// Dependencies: licences, sources, bans, and what is known to be wrong with them; installs cargo-deny the first time.
+    Audit(Audit),
+    /// The files in `deploy` against Compose's schema and Hadolint; installs both the first time.
+    Deployment,
     /// A running service against its own OpenAPI document; installs Schemathesis the first time.
     Schemathesis(Schemathesis),
     /// Measures the release build: everything after `bench` goes to `orderwright bench`. With `--postgres` and `--rabbitmq` on
@@ -62,6 +76,9 @@ struct BenchArgs {
 }
 
 fn main() -> ExitCode {
+    if fuzz::stands_in_for_the_compiler() {
+        return fuzz::compile();
+    }
     match run(Cli::parse().task) {
         Ok(Ran::Well) => ExitCode::SUCCESS,
         Ok(Ran::Badly) => ExitCode::FAILURE,
@@ -80,6 +97,9 @@ fn run(task: Task) -> Result<Ran> {
         Task::Tidy => vec![Step::Tidy],
         Task::Simulate(simulation) => vec![Step::Simulation(simulation)],
         Task::Chaos(chaos) => vec![Step::Chaos(chaos)],
+        Task::Fuzz(asked) => vec![Step::Fuzz(asked)],
+        Task::Audit(asked) => vec![Step::Audit(asked)],
+        Task::Deployment => vec![Step::Deployment],
         Task::Schemathesis(asked) => vec![Step::Schemathesis(asked)],
         Task::Bench(bench) => vec![Step::Bench(bench.args)],
         Task::Strain(strain) => vec![Step::Strain(strain)],

@@ -7,8 +7,11 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 
+use crate::audit::{self, Audit};
 use crate::bench;
 use crate::cargo::{self, Profile, cargo};
+use crate::deployment;
+use crate::fuzz::{self, Fuzz};
 use crate::schemathesis::{self, Schemathesis};
 use crate::tidy;
 
@@ -24,6 +27,10 @@ pub(crate) const LONG: &[Step] = &[
     Step::Chaos(Chaos { postgres: false, ..SHORT }),
     Step::Chaos(Chaos { postgres: true, ..SHORT }),
     Step::Chaos(Chaos { postgres: true, rabbitmq: true, faults: Some(12), ..SHORT }),
+    Step::Fuzz(Fuzz { seconds: 2, parser: None }),
+    Step::Schemathesis(Schemathesis { examples: 15, seed: 1 }),
+    Step::Audit(Audit { without_advisories: true }),
+    Step::Deployment,
 ];
 
 const SHORT: Chaos = Chaos {
@@ -50,7 +57,10 @@ pub(crate) enum Step {
     Servers,
     Simulation(Simulation),
     Chaos(Chaos),
+    Fuzz(Fuzz),
     Schemathesis(Schemathesis),
+    Audit(Audit),
+    Deployment,
     Bench(Vec<String>),
     Strain(Strain),
     Tests,
@@ -156,9 +166,12 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         Step::Servers => servers(root),
         Step::Simulation(simulation) => simulate(root, simulation),
         Step::Chaos(chaos) => shake(root, chaos),
+        Step::Fuzz(asked) => fuzz::run(root, asked),
         Step::Schemathesis(asked) => schemathesis::run(root, asked),
         Step::Bench(args) => bench::run(root, args),
         Step::Strain(asked) => strain(root, asked),
+        Step::Audit(asked) => audit::run(root, asked),
+        Step::Deployment => deployment::run(root),
         Step::Tests => cargo::test(root).map(|(ran, _)| ran),
     }
 }
@@ -247,7 +260,10 @@ impl Step {
             Step::Chaos(Chaos { postgres: true, rabbitmq: true, .. }) => {
                 "chaos on PostgreSQL and over RabbitMQ"
             }
+            Step::Fuzz(_) => "fuzz",
             Step::Schemathesis(_) => "schemathesis",
+            Step::Audit(_) => "audit",
+            Step::Deployment => "deployment",
             Step::Bench(_) => "bench",
             Step::Strain(_) => "strain",
             Step::Tests => "tests",

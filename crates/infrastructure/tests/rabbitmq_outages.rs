@@ -4,9 +4,13 @@
 mod rabbitmq_stage;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bus::{Envelope, Fault, MessageId, Transport, Verdict};
+use bus::{
+    Clock, Envelope, Fault, IdSource, MessageId, RandomIds, Receipt, SystemClock, Topology, Transport,
+    Verdict,
+};
 use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use rabbitmq_stage::{consume, envelopes, ids, settings, soon, transport, transport_with};
 use testkit::servers::rabbitmq::RabbitMq;
@@ -125,4 +129,58 @@ async fn a_node_that_dies_is_replaced_by_another_address() {
         assert_eq!(consume(feed.as_mut(), 3).await, ids(&sent));
         node.restart().unwrap();
     }
+}
+
+/// Queues of the kind that a service has, of which only some have much to do.
+const QUEUES: [&str; 10] =
+    ["q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "a queue where nothing happens"];
+
+/// Reads a queue as an endpoint does, whatever happens to the broker.
+async fn read(transport: RabbitMqTransport, queue: &'static str) {
+    let mut feed = transport.subscribe(queue).await.unwrap();
+    loop {
+        if let Ok(deliveries) = feed.receive(5).await {
+            let receipts: Vec<Receipt> = deliveries.into_iter().map(|delivery| delivery.receipt).collect();
+            let _ = feed.acknowledge(&receipts).await;
+        }
+    }
+}
+
+/// Which queues nobody reads, once the broker can be asked.
+async fn unread(transport: &RabbitMqTransport) -> Vec<String> {
+    match transport.queue_depths().await {
+        Ok(depths) => {
+            depths.into_iter().filter(|depth| depth.consumers == 0).map(|depth| depth.queue).collect()
+        }
+        Err(fault) => vec![fault.to_string()],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_queue_is_read_again_however_often_the_broker_is_killed() {
+    let mut node = RabbitMq::start().unwrap();
+    let address = node.vhost().unwrap();
+    let topology =
+        QUEUES.iter().fold(Topology::default(), |topology, queue| topology.subscribe(queue, &["K"]));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::seeded(1));
+    let transport = RabbitMqTransport::new(&settings(&[&address]), topology, clock, &ids).unwrap();
+    let readers: Vec<_> = QUEUES.iter().map(|queue| tokio::spawn(read(transport.clone(), queue))).collect();
+    for round in 0..4 {
+        let mut seen = vec!["nobody has looked yet".to_owned()];
+        let all_read = async {
+            while !seen.is_empty() {
+                seen = unread(&transport).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(40), all_read).await.is_ok();
+        assert!(in_time, "round {round}: nobody reads {seen:?}");
+        let restarting = tokio::task::spawn_blocking(move || {
+            node.kill9();
+            node.restart().map(|()| node)
+        });
+        node = restarting.await.unwrap().unwrap();
+    }
+    readers.iter().for_each(tokio::task::JoinHandle::abort);
 }

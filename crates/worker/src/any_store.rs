@@ -11,12 +11,13 @@ use bus::{
     Clock, DeadLetters, Fault, IdSource, OutboxStore, RandomIds, Store, SystemClock, Transport, Verdict,
 };
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
-use infrastructure::rabbitmq::RabbitMqTransport;
+use infrastructure::rabbitmq::{QueueDepth, RabbitMqTransport};
 use infrastructure::sqlite::{Exclusive, Retention, Routing, SqliteOptions, SqliteStore, Swept};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::config::{Config, Place};
+use crate::health::{Broker, BrokerQueue};
 use crate::notifying;
 
 /// What a process wants of a store.
@@ -58,6 +59,8 @@ pub struct Outgoing {
     pub outbox: Arc<dyn OutboxStore>,
     /// Told whenever there may be more of them.
     pub woken: Arc<Notify>,
+    /// The broker, to see whether it is well.
+    pub broker: Arc<dyn Broker>,
 }
 
 /// What a store needs from time to time, beside what the use cases ask of it.
@@ -159,7 +162,7 @@ impl AnyStore {
         let (transport, outgoing): (Arc<dyn Transport>, _) = match broker {
             Some(broker) => {
                 let outbox = Arc::<S>::clone(&store);
-                let outgoing = Outgoing { outbox, woken };
+                let outgoing = Outgoing { outbox, woken, broker: Arc::new(broker.clone()) };
                 (Arc::new(broker), Some(outgoing))
             }
             None => (Arc::<S>::clone(&store), None),
@@ -239,5 +242,18 @@ impl Upkeep for PostgresStore {
 
     async fn close(&self) {
         Self::close(self.clone()).await;
+    }
+}
+
+#[async_trait]
+impl Broker for RabbitMqTransport {
+    async fn queues(&self) -> Result<Vec<BrokerQueue>, String> {
+        let depths = self.queue_depths().await.map_err(|fault| fault.to_string())?;
+        let seen = |depth: QueueDepth| BrokerQueue {
+            name: depth.queue,
+            messages: depth.messages.into(),
+            consumers: depth.consumers.into(),
+        };
+        Ok(depths.into_iter().map(seen).collect())
     }
 }

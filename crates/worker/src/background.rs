@@ -86,7 +86,7 @@ fn health(
         clock: Arc::clone(&context.clock),
         observation: observation.clone(),
         statuses: [Box::new(supervisor.statuses()), Box::new(supervisor.statuses())],
-        broker: None,
+        broker: store.outgoing.as_ref().map(|outgoing| Arc::clone(&outgoing.broker)),
     };
     let service = HealthService::new(parts, &config.telemetry);
     observation.pulses.expect(HealthService::NAME, Duration::from_millis(config.telemetry.check_ms));

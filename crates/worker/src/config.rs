@@ -37,7 +37,7 @@ pub use schema::{SCHEMA_FILE, document};
 pub use secret::Secret;
 pub use security::Security;
 pub use server::Postgres;
-pub use telemetry::{LogFormat, OrderEvents, Telemetry};
+pub use telemetry::{LogFormat, OrderEvents, OtlpProtocol, Telemetry};
 
 /// The file as it ships: every key, with its default and its meaning.
 pub const DEFAULT_FILE: &str = include_str!("config/default.toml");

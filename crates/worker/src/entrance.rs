@@ -14,7 +14,7 @@ use crate::any_store::AnyStore;
 use crate::config::Config;
 use crate::http::{Door, Names};
 use crate::security::{Gate, GateSettings, KeyRing, KeyRingService, Rate, Reach};
-use crate::tls;
+use crate::tls::Certificate;
 
 /// The gate of a service that listens at this address, with the keys of its store.
 ///
@@ -47,11 +47,11 @@ pub async fn gate(
     Ok(Arc::new(Gate::new(settings, ring, Arc::clone(&context.clock))))
 }
 
-/// The door of a service that listens at this address.
+/// The door of a service that listens at this address. Its certificate is read anew when the files change.
 ///
 /// # Errors
 /// If certificate and key cannot be used.
-pub fn door(config: &Config, addr: SocketAddr) -> Result<Door> {
+pub fn door(config: &Config, addr: SocketAddr, supervisor: &mut Supervisor) -> Result<Door> {
     let names = match reach(addr) {
         Reach::Here => Names::Untold,
         Reach::Beyond => Names::Told,
@@ -59,7 +59,12 @@ pub fn door(config: &Config, addr: SocketAddr) -> Result<Door> {
     let security = &config.security;
     let tls = match (security.tls_cert.as_str(), security.tls_key.as_str()) {
         ("", "") => None,
-        (cert, key) => Some(tls::acceptor(cert.as_ref(), key.as_ref())?),
+        (cert, key) => {
+            let certificate = Certificate::of_files(cert.into(), key.into())?;
+            let acceptor = certificate.acceptor()?;
+            supervisor.run(Certificate::SERVICE, move |stop| Arc::clone(&certificate).run(stop));
+            Some(acceptor)
+        }
     };
     Ok(Door { tls, names })
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
@@ -21,7 +21,7 @@ use crate::entrance;
 use crate::http::{self, Api, InFlightKeys, MetricsPlace, StoreReadiness, Watch, Webhooks};
 use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
-use crate::otlp::{Exporter, Tracer};
+use crate::otlp::{Collector, Exporter, Tracer};
 
 /// What handlers share, on real time.
 #[must_use]
@@ -59,7 +59,7 @@ impl Service {
     pub async fn start(config: &Config, listener: TcpListener) -> Result<Self> {
         let context = context(config);
         let providers = providers(config, &context)?;
-        let (recording, exporter) = recording(config, &context);
+        let (recording, exporter) = recording(config, &context)?;
         let observation = Observation::new(&providers, &context.clock, &config.telemetry, recording);
         let store = AnyStore::open(config, Purpose::Serve).await?;
         let store = observation.over_store(store, &config.telemetry);
@@ -67,7 +67,7 @@ impl Service {
         let mut supervisor = Supervisor::new(stop.clone());
         let addr = listener.local_addr()?;
         let gate = entrance::gate(config, addr, &store, &context, &mut supervisor).await?;
-        let door = entrance::door(config, addr)?;
+        let door = entrance::door(config, addr, &mut supervisor)?;
         let parts = parts(config, providers, &store, &context)?;
         observation.over_providers(parts).start(&mut supervisor);
         if let Some(exporter) = exporter {
@@ -104,17 +104,19 @@ impl Service {
 }
 
 /// Where what is seen is recorded, and who sends it on, if a collector is named.
-fn recording(config: &Config, context: &Context) -> (Recording, Option<Arc<Exporter>>) {
+fn recording(config: &Config, context: &Context) -> Result<(Recording, Option<Arc<Exporter>>)> {
     let registry = Arc::new(observe::registry());
     let Some(endpoint) = config.telemetry.endpoint() else {
-        return (Recording { registry, tracer: None }, None);
+        return Ok((Recording { registry, tracer: None }, None));
     };
+    let protocol = config.telemetry.protocol().map_err(Error::msg)?;
+    let collector = Collector::at(&endpoint, protocol)?;
     let (tracer, spans) = Tracer::new(config.telemetry.trace_permille, Arc::clone(&registry));
     let instance = context.ids.next(context.clock.now()).to_string();
     let every = Duration::from_millis(config.telemetry.otlp_interval_ms);
     let clock = Arc::clone(&context.clock);
-    let exporter = Exporter::new(endpoint, &instance, spans, Arc::clone(&registry), clock, every);
-    (Recording { registry, tracer: Some(tracer) }, Some(Arc::new(exporter)))
+    let exporter = Exporter::new(collector, &instance, spans, Arc::clone(&registry), clock, every);
+    Ok((Recording { registry, tracer: Some(tracer) }, Some(Arc::new(exporter))))
 }
 
 fn watch(config: &Config, observation: &Observation) -> Watch {

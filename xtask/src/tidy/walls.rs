@@ -47,6 +47,11 @@ const WALLS: &[Wall] = &[
         does_without: &[DRIVERS],
     },
     Wall {
+        name: "fuzz",
+        looks_up_to: &["domain", "bus", "application", "infrastructure", "worker"],
+        does_without: &[DRIVERS, HTTP],
+    },
+    Wall {
         name: "testkit",
         looks_up_to: &["domain", "bus", "application", "infrastructure", "sandbox", "worker"],
         does_without: &[DRIVERS],

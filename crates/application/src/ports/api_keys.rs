@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use bus::Fault;
 use jiff::Timestamp;
 
+use super::AuditEntry;
+
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
@@ -126,6 +128,25 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked, if it was. A revoked key stays, so that it can be told what it was.
     pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// What is written down when it is made.
+    #[must_use]
+    pub fn creation(&self, actor: &str) -> AuditEntry {
+        audited("create key", self.created_at, actor, &self.id, self.scopes.to_string())
+    }
+
+    /// What is written down when the key of this id is revoked.
+    #[must_use]
+    pub fn revocation(id: &str, actor: &str, at: Timestamp) -> AuditEntry {
+        audited("revoke key", at, actor, id, String::new())
+    }
+}
+
+fn audited(action: &str, at: Timestamp, actor: &str, id: &str, note: String) -> AuditEntry {
+    let subject = format!("key {id}");
+    AuditEntry { at, actor: actor.to_owned(), action: action.to_owned(), subject, note }
 }
 
 impl ApiKey {

@@ -65,55 +65,48 @@ impl PostgresStore {
     }
 }
 
-/// One message that several queues wanted is one message to a broker.
-const TO_THE_BROKER: &str = concat!(
-    "with free as (
-         select position as place from outbox where queue > '' and claimed_by is null
-         order by queue, position limit $1 for update skip locked
+/// Takes the rows of `free` out of the outbox, puts what `messages` makes of them back into it, and keeps the tally.
+macro_rules! moving {
+    (free: $free:literal, messages: $messages:literal) => {
+        concat!(
+            "with free as (
+         select position as place from outbox where ",
+            $free,
+            " limit $1 for update skip locked
      ), gone as (
          delete from outbox using free where position = free.place returning position, ",
-    message!(),
-    "), messages as (
-         select distinct on (message_id) position, '' as queue, message_id, kind, correlation_id, causation_id,
-             conversation_id, traceparent, sent_at, attempt, body
-         from gone order by message_id, position
-     ), fresh as (
+            message!(),
+            "), messages as (",
+            $messages,
+            "), fresh as (
          insert into outbox (",
-    message!(),
-    ") select ",
-    message!(),
-    " from messages order by position returning queue
+            message!(),
+            ") select ",
+            message!(),
+            " from messages order by position returning queue
      ), tallied as (
          insert into tally_changes (subject, name, amount)
          select 'queued', queue, -count(*) from gone group by queue
          union all select 'queued', queue, count(*) from fresh group by queue
      )
      select count(*) from gone"
+        )
+    };
+}
+
+/// One message that several queues wanted is one message to a broker.
+const TO_THE_BROKER: &str = moving!(
+    free: "queue > '' and claimed_by is null order by queue, position",
+    messages: "select distinct on (message_id) position, '' as queue, message_id, kind, correlation_id, causation_id,
+             conversation_id, traceparent, sent_at, attempt, body
+         from gone order by message_id, position"
 );
 
 /// What no queue wants was news for others, and there are none without a broker.
-const TO_THE_QUEUES: &str = concat!(
-    "with free as (
-         select position as place from outbox where queue = '' and claimed_by is null
-         order by position limit $1 for update skip locked
-     ), gone as (
-         delete from outbox using free where position = free.place returning position, ",
-    message!(),
-    "), messages as (
-         select position, routes.queue, message_id, routes.kind, correlation_id, causation_id, conversation_id, traceparent,
+const TO_THE_QUEUES: &str = moving!(
+    free: "queue = '' and claimed_by is null order by position",
+    messages: "select position, routes.queue, message_id, routes.kind, correlation_id, causation_id, conversation_id, traceparent,
              sent_at, attempt, body
          from gone join unnest($2::text[], $3::text[], $4::text[]) as routes (wanted, kind, queue)
-             on routes.wanted = gone.kind
-     ), fresh as (
-         insert into outbox (",
-    message!(),
-    ") select ",
-    message!(),
-    " from messages order by position returning queue
-     ), tallied as (
-         insert into tally_changes (subject, name, amount)
-         select 'queued', queue, -count(*) from gone group by queue
-         union all select 'queued', queue, count(*) from fresh group by queue
-     )
-     select count(*) from gone"
+             on routes.wanted = gone.kind"
 );

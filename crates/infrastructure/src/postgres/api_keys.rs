@@ -1,6 +1,6 @@
 //! Keys that let callers in. Knows only the digests of their secrets.
 
-use application::ports::{ApiKey, ApiKeys, AuditEntry, AuditRepository};
+use application::ports::{ApiKey, ApiKeys, AuditRepository};
 use async_trait::async_trait;
 use bus::{Fault, Unit};
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ impl ApiKeys for PostgresStore {
             ],
         );
         unit.ask(act).await?;
-        unit.record(&[entry("create key", key.created_at, actor, &key.id, &key.scopes.to_string())]).await?;
+        unit.record(&[key.creation(actor)]).await?;
         Box::new(unit).commit().await
     }
 
@@ -43,7 +43,7 @@ impl ApiKeys for PostgresStore {
         let act = Act::new("keys.revoke", sql, vec![Box::new(id.to_owned()), Box::new(now.as_microsecond())]);
         let revoked = !unit.ask(act).await?.is_empty();
         if revoked {
-            unit.record(&[entry("revoke key", now, actor, id, "")]).await?;
+            unit.record(&[ApiKey::revocation(id, actor, now)]).await?;
         }
         Box::new(unit).commit().await?;
         Ok(revoked)
@@ -71,9 +71,4 @@ fn key(row: &Row) -> Result<ApiKey, Broken> {
         expires_at: time_or_none(5)?,
         revoked_at: time_or_none(6)?,
     })
-}
-
-fn entry(action: &str, at: Timestamp, actor: &str, id: &str, note: &str) -> AuditEntry {
-    let subject = format!("key {id}");
-    AuditEntry { at, actor: actor.to_owned(), action: action.to_owned(), subject, note: note.to_owned() }
 }

@@ -12,6 +12,7 @@ use lapin::options::{
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
+use tokio::time::timeout;
 
 use super::declaration::name;
 use super::properties;
@@ -35,17 +36,14 @@ impl Session {
     pub(super) async fn open(shared: Arc<Shared>, queue: Arc<str>) -> Result<Self, Fault> {
         let channel = shared.consuming.open().await?.channel;
         let generation = shared.next_generation();
-        let qos = channel.basic_qos(shared.prefetch, BasicQosOptions { global: false });
-        qos.await.map_err(|error| Fault::retry(RECEIVE, error))?;
-        let tag = ShortString::from(format!("orderwright-{generation}"));
-        let options = BasicConsumeOptions::default();
-        let consuming = channel.basic_consume(name(&queue)?, tag, options, FieldTable::default());
-        let consumer = consuming.await.map_err(|error| {
-            if refusal::read(&error) == Refusal::Unknown {
-                shared.consuming.doubt();
-            }
-            Fault::retry(RECEIVE, error)
-        })?;
+        let limit = shared.answer_limit;
+        let Ok(consumer) = timeout(limit, consume(&channel, &shared, &queue, generation)).await else {
+            // A quorum queue that has no leader yet can swallow the question: RabbitMQ's channel then waits for ever. The others
+            // of this connection do not suffer from it, so it stays.
+            let text = format!("the broker did not say within {limit:?} that '{queue}' is read");
+            return Err(Fault::retry(RECEIVE, text));
+        };
+        let consumer = consumer?;
         let kinds = shared.declaration.topology().kinds(&queue).collect();
         let outstanding = Outstanding::default();
         Ok(Self { shared, queue, kinds, channel, consumer, generation, outstanding })
@@ -131,6 +129,26 @@ impl Session {
         let said = self.channel.basic_ack(tag, BasicAckOptions { multiple });
         said.await.map_err(|error| Fault::retry("rabbitmq.acknowledge", error))
     }
+}
+
+/// Has the broker send what is in a queue.
+async fn consume(
+    channel: &Channel,
+    shared: &Shared,
+    queue: &str,
+    generation: u64,
+) -> Result<Consumer, Fault> {
+    let qos = channel.basic_qos(shared.prefetch, BasicQosOptions { global: false });
+    qos.await.map_err(|error| Fault::retry(RECEIVE, error))?;
+    let tag = ShortString::from(format!("orderwright-{generation}"));
+    let options = BasicConsumeOptions::default();
+    let consuming = channel.basic_consume(name(queue)?, tag, options, FieldTable::default());
+    consuming.await.map_err(|error| {
+        if refusal::read(&error) == Refusal::Unknown {
+            shared.consuming.doubt();
+        }
+        Fault::retry(RECEIVE, error)
+    })
 }
 
 impl Drop for Session {

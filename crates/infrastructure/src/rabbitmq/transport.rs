@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) consuming: Link,
     /// Deliveries that the broker may send ahead, per feed.
     pub(super) prefetch: u16,
+    /// How long the broker may take to let somebody read a queue.
+    pub(super) answer_limit: Duration,
     generations: AtomicU64,
 }
 
@@ -73,6 +76,7 @@ impl RabbitMqTransport {
             codec,
             clock,
             prefetch: u16::try_from(prefetch).unwrap_or(PREFETCH_MAX),
+            answer_limit: settings.confirm_limit,
             generations: AtomicU64::new(0),
         });
         Ok(Self { shared, publisher })

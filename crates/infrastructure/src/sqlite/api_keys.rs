@@ -1,6 +1,6 @@
 //! Keys that let callers in. Knows only the digests of their secrets.
 
-use application::ports::{ApiKey, ApiKeys, AuditEntry, AuditRepository};
+use application::ports::{ApiKey, ApiKeys, AuditRepository};
 use async_trait::async_trait;
 use bus::{Fault, Unit};
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ impl ApiKeys for SqliteStore {
     async fn add_key(&self, key: &ApiKey, actor: &str) -> std::result::Result<(), Fault> {
         let mut unit = self.unit().await?;
         add(unit.connection(), key).map_err(fault("keys.add"))?;
-        unit.record(&[entry("create key", key.created_at, actor, &key.id, &key.scopes.to_string())]).await?;
+        unit.record(&[key.creation(actor)]).await?;
         Box::new(unit).commit().await
     }
 
@@ -25,7 +25,7 @@ impl ApiKeys for SqliteStore {
         let revoked =
             unit.connection().execute(sql, params![id, Micros(now)]).map_err(fault("keys.revoke"))? > 0;
         if revoked {
-            unit.record(&[entry("revoke key", now, actor, id, "")]).await?;
+            unit.record(&[ApiKey::revocation(id, actor, now)]).await?;
         }
         Box::new(unit).commit().await?;
         Ok(revoked)
@@ -67,9 +67,4 @@ fn key(row: &Row<'_>) -> Result<ApiKey> {
         expires_at: time_or_none(5)?,
         revoked_at: time_or_none(6)?,
     })
-}
-
-fn entry(action: &str, at: Timestamp, actor: &str, id: &str, note: &str) -> AuditEntry {
-    let subject = format!("key {id}");
-    AuditEntry { at, actor: actor.to_owned(), action: action.to_owned(), subject, note: note.to_owned() }
 }

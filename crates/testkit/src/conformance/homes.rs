@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use application::ports::{AnyUnit, ApiKeys, Readers};
+use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
 use async_trait::async_trait;
 use bus::harness::{MemoryStore, MemoryUnit, Routing as MemoryRouting};
 use bus::{Clock, DeadLetters, Fault, OutboxStore, RandomIds, Store, Transport, VirtualClock};
@@ -32,7 +32,15 @@ impl Sweeper for PostgresStore {
 
 fn whole<S>(store: S) -> Process
 where
-    S: Store<AnyUnit> + Transport + Readers + DeadLetters + OutboxStore + ApiKeys + Sweeper + 'static,
+    S: Store<AnyUnit>
+        + Transport
+        + Readers
+        + DeadLetters
+        + OutboxStore
+        + ApiKeys
+        + ClosedEndpoints
+        + Sweeper
+        + 'static,
 {
     let store = Arc::new(store);
     Process {
@@ -40,6 +48,7 @@ where
         units: Arc::<S>::clone(&store),
         readers: Arc::<S>::clone(&store),
         keys: Arc::<S>::clone(&store),
+        endpoints: Arc::<S>::clone(&store),
         sweeper: store,
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod carriage;
 pub mod crashes;
+pub mod endpoints;
 pub mod keys;
 pub mod messages;
 pub mod orders;
@@ -17,7 +18,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::ports::{AnyUnit, ApiKeys, Readers};
+use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
 use async_trait::async_trait;
 use bus::{DeadLetters, Fault, OutboxStore, Store, Transport, Unit};
 use infrastructure::sqlite::{Retention, Swept};
@@ -49,6 +50,8 @@ pub struct Process {
     pub readers: Arc<dyn Readers>,
     /// Keys that let callers in.
     pub keys: Arc<dyn ApiKeys>,
+    /// Receivers that want no more.
+    pub endpoints: Arc<dyn ClosedEndpoints>,
     sweeper: Arc<dyn Sweeper>,
 }
 
@@ -219,6 +222,7 @@ macro_rules! laws_of_a_store {
             an_adjustment_below_zero_is_a_rejection_and_changes_nothing,
             many_that_want_the_same_units_at_once_get_no_more_than_there_are,
         );
+        $crate::laws!($home, endpoints: a_receiver_that_wants_no_more_is_kept_until_it_is_opened_again);
         $crate::laws!($home, keys: a_key_is_kept_until_it_is_revoked_and_is_told_ever_after);
         $crate::laws!($home, units:
             what_changes_several_times_in_one_unit_is_stored_as_it_is_in_the_end,

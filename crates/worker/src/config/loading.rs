@@ -1,6 +1,8 @@
 //! Lays the layers over each other, checks the whole, and reports everything that is wrong at once: unknown keys with what
 //! was probably meant, values of the wrong kind, values that cannot work, and risks that the profile does not take.
 
+use std::io::Read;
+
 use serde::Deserialize;
 use toml::Value;
 
@@ -130,11 +132,13 @@ fn secret_in(file_key: &str, named: &Said) -> Result<String, String> {
         return Err(format!("{place}: {file_key} is not a text in quotes"));
     };
     let told = |why: &dyn std::fmt::Display| format!("{place}: {file_key} = '{path}' cannot be read: {why}");
-    let length = std::fs::metadata(path).map_err(|error| told(&error))?.len();
-    if length > SECRET_BYTES_MAX {
-        return Err(told(&format!("it has {length} bytes, which no secret has")));
+    // What is no file may have no end.
+    let opened = std::fs::File::open(path).map_err(|error| told(&error))?;
+    let mut text = String::new();
+    opened.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| told(&error))?;
+    if text.len() as u64 > SECRET_BYTES_MAX {
+        return Err(told(&format!("it has more than {SECRET_BYTES_MAX} bytes, which no secret has")));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() { Err(told(&"it is empty")) } else { Ok(text.to_owned()) }
 }

@@ -27,8 +27,10 @@ pub struct Telemetry {
     pub books_check_ms: u64,
     /// How long the oldest message of a queue may stand still before its consumer counts as stuck, in milliseconds.
     pub stall_ms: u64,
-    /// Where metrics and traces are sent in OTLP over HTTP, such as `http://127.0.0.1:4318`; empty for nowhere.
+    /// Where metrics and traces are sent in OTLP, such as `http://127.0.0.1:4318`, or `:4317` for gRPC; empty for nowhere.
     pub otlp_endpoint: String,
+    /// How they are sent.
+    pub otlp_protocol: OtlpProtocol,
     /// Between two sendings of metrics, in milliseconds.
     pub otlp_interval_ms: u64,
     /// Of a thousand orders, how many are traced; the same ones by every worker.
@@ -59,6 +61,36 @@ pub enum OrderEvents {
     All,
 }
 
+/// How metrics and traces travel to their collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum OtlpProtocol {
+    /// As `OTEL_EXPORTER_OTLP_PROTOCOL` says; in JSON over HTTP if it says nothing.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// Calls over HTTP/2, with TLS if the address begins with `https://`.
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// Binary bodies over HTTP.
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+    /// JSON bodies over HTTP.
+    #[serde(rename = "http/json")]
+    HttpJson,
+}
+
+impl OtlpProtocol {
+    /// The one of this name in `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "grpc" => Some(Self::Grpc),
+            "http/protobuf" => Some(Self::HttpProtobuf),
+            "" | "http/json" => Some(Self::HttpJson),
+            _ => None,
+        }
+    }
+}
+
 impl Default for Telemetry {
     fn default() -> Self {
         Self {
@@ -72,6 +104,7 @@ impl Default for Telemetry {
             books_check_ms: 300_000,
             stall_ms: 30_000,
             otlp_endpoint: String::new(),
+            otlp_protocol: OtlpProtocol::Auto,
             otlp_interval_ms: 60_000,
             trace_permille: 1_000,
         }
@@ -101,12 +134,7 @@ impl Telemetry {
                 self.metrics_listen
             ));
         }
-        if !self.otlp_endpoint.is_empty() && !self.otlp_endpoint.starts_with("http://") {
-            mistakes.push(format!(
-                "telemetry.otlp_endpoint = '{}' is not an address; write http://HOST:PORT, or nothing",
-                self.otlp_endpoint
-            ));
-        }
+        mistakes.extend(self.collector_mistake());
         if self.trace_permille > 1_000 {
             mistakes.push(format!(
                 "telemetry.trace_permille = {} is more than 1000, which is all of them",
@@ -114,6 +142,40 @@ impl Telemetry {
             ));
         }
         mistakes
+    }
+
+    fn collector_mistake(&self) -> Option<String> {
+        let protocol = match self.protocol() {
+            Ok(protocol) => protocol,
+            Err(mistake) => return Some(mistake),
+        };
+        let address = self.endpoint()?;
+        let schemes: &[&str] = match protocol {
+            OtlpProtocol::Grpc => &["http://", "https://"],
+            OtlpProtocol::HttpProtobuf | OtlpProtocol::HttpJson | OtlpProtocol::Auto => &["http://"],
+        };
+        let fits = address.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some());
+        (!fits || !schemes.iter().any(|scheme| address.starts_with(scheme))).then(|| {
+            format!(
+                "telemetry.otlp_endpoint = '{address}' is not an address; write http://HOST:PORT (with otlp_protocol = \"grpc\" also https://HOST:PORT), or nothing"
+            )
+        })
+    }
+
+    /// How metrics and traces are sent; never [`OtlpProtocol::Auto`].
+    ///
+    /// # Errors
+    /// If the environment names none that there is.
+    pub fn protocol(&self) -> Result<OtlpProtocol, String> {
+        match self.otlp_protocol {
+            OtlpProtocol::Auto => {
+                let name = std::env::var("OTEL_EXPORTER_OTLP_PROTOCOL").unwrap_or_default();
+                OtlpProtocol::named(&name).ok_or_else(|| {
+                    format!("OTEL_EXPORTER_OTLP_PROTOCOL = '{name}' is none; write grpc, http/protobuf or http/json")
+                })
+            }
+            known @ (OtlpProtocol::Grpc | OtlpProtocol::HttpProtobuf | OtlpProtocol::HttpJson) => Ok(known),
+        }
     }
 
     /// Where metrics and traces are sent, if anywhere: the file goes before the environment's usual name for it.

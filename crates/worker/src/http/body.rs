@@ -52,15 +52,10 @@ fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("at most {bytes_max} bytes are taken here"))
 }
 
-/// A small JSON request.
-pub(super) async fn json<T: DeserializeOwned>(
-    headers: &HeaderMap,
-    body: Body,
-    shape: &Shape,
-) -> Result<T, Problem> {
+/// The text of a small JSON request.
+pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     expect_json(headers)?;
-    let body = read(body, ORDER_BYTES_MAX).await?;
-    parse(&body, shape)
+    read(body, ORDER_BYTES_MAX).await
 }
 
 /// The value of a JSON text, or everything about its form that is wrong.

@@ -128,13 +128,23 @@ async fn adjust(
 
 async fn wish(request: Request, quantity_min: i64) -> Result<Change, Problem> {
     let (head, body) = request.into_parts();
-    let wish: Change = body::json(&head.headers, body, &CHANGE.shape).await?;
+    change(&body::json(&head.headers, body).await?, quantity_min)
+}
+
+/// What a text asks for, of at least so many units.
+fn change(text: &[u8], quantity_min: i64) -> Result<Change, Problem> {
+    let wish: Change = body::parse(text, &CHANGE.shape)?;
     let mut texts = Texts::default();
     texts.within("/quantity", wish.quantity, quantity_min, UNITS_MAX);
     texts.needed("/reason", &wish.reason, TEXT_BYTES_MAX);
     texts.needed("/actor", &wish.actor, TEXT_BYTES_MAX);
     texts.finish()?;
     Ok(wish)
+}
+
+/// Whether a text asks for an adjustment.
+pub(super) fn is_adjustment(text: &[u8]) -> Result<(), Problem> {
+    change(text, -UNITS_MAX).map(drop)
 }
 
 async fn carry_out(api: &Api, command: AdjustStockCommand) -> Result<Json<Changed>, Problem> {

@@ -150,14 +150,7 @@ async fn cancel(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let wish: CancelWish = body::json(&head.headers, body, &CANCEL.shape).await?;
-    let mut texts = super::text::Texts::default();
-    texts.needed("/actor", &wish.actor, TEXT_BYTES_MAX);
-    texts.optional("/note", wish.note.as_deref(), NOTE_BYTES_MAX);
-    let reason = cancel_reason(wish.reason.as_deref(), &mut texts);
-    texts.finish()?;
-    let note = wish.note.unwrap_or_default();
-    let command = CancelOrderCommand { order_id, reason, actor: wish.actor, note };
+    let command = cancellation(order_id, &body::json(&head.headers, body).await?)?;
     let status = match api.commands.run(&command).await? {
         CancelReply::Accepted => StatusCode::ACCEPTED,
         CancelReply::Already => StatusCode::OK,
@@ -169,6 +162,17 @@ async fn cancel(
     };
     let outcome = if status == StatusCode::ACCEPTED { "accepted" } else { "already" };
     Ok((status, Json(CancelAnswer { order_id: order_id.0, outcome })).into_response())
+}
+
+/// The command that a text asks for.
+pub(super) fn cancellation(order_id: OrderId, text: &[u8]) -> Result<CancelOrderCommand, Problem> {
+    let wish: CancelWish = body::parse(text, &CANCEL.shape)?;
+    let mut texts = super::text::Texts::default();
+    texts.needed("/actor", &wish.actor, TEXT_BYTES_MAX);
+    texts.optional("/note", wish.note.as_deref(), NOTE_BYTES_MAX);
+    let reason = cancel_reason(wish.reason.as_deref(), &mut texts);
+    texts.finish()?;
+    Ok(CancelOrderCommand { order_id, reason, actor: wish.actor, note: wish.note.unwrap_or_default() })
 }
 
 #[derive(Serialize)]

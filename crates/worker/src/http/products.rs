@@ -76,13 +76,14 @@ async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Json<Im
     let (head, body) = request.into_parts();
     body::expect_json(&head.headers)?;
     let body = body::read(body, PRODUCTS_BYTES_MAX).await?;
-    let batch: Batch = body::parse(&body, &PRODUCT_BATCH.shape)?;
-    let command = command(&batch)?;
+    let command = command(&body)?;
     let created = api.commands.run(&command).await?;
     Ok(Json(Imported { products: command.products.len(), created }))
 }
 
-fn command(batch: &Batch) -> Result<ImportProductsCommand, Problem> {
+/// The command that a text asks for.
+pub(super) fn command(text: &[u8]) -> Result<ImportProductsCommand, Problem> {
+    let batch: Batch = body::parse(text, &PRODUCT_BATCH.shape)?;
     let mut texts = Texts::default();
     texts.optional("/import", batch.import.as_deref(), TEXT_BYTES_MAX);
     if batch.products.len() > PRODUCTS_MAX {

@@ -55,7 +55,7 @@ async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnsw
 /// Who operates, and why.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Operation {
+pub(super) struct Operation {
     actor: String,
     note: String,
 }
@@ -73,11 +73,7 @@ async fn operate(
     request: Request,
 ) -> Result<Json<Operated>, Problem> {
     let (head, body) = request.into_parts();
-    let Operation { actor, note } = body::json(&head.headers, body, &OPERATION.shape).await?;
-    let mut texts = Texts::default();
-    texts.needed("/actor", &actor, TEXT_BYTES_MAX);
-    texts.needed("/note", &note, NOTE_BYTES_MAX);
-    texts.finish()?;
+    let Operation { actor, note } = operation_in(&body::json(&head.headers, body).await?)?;
     match api.commands.run(&OperateSagaCommand { order_id, operation, actor, note }).await? {
         OperateReply::Done(state) => Ok(Json(Operated { order_id: order_id.0, state: state.as_str() })),
         OperateReply::Refused { state, why } => {
@@ -85,6 +81,16 @@ async fn operate(
         }
         OperateReply::NotFound => Err(not_found(order_id)),
     }
+}
+
+/// Who operates, and why, as a text says.
+pub(super) fn operation_in(text: &[u8]) -> Result<Operation, Problem> {
+    let operation: Operation = body::parse(text, &OPERATION.shape)?;
+    let mut texts = Texts::default();
+    texts.needed("/actor", &operation.actor, TEXT_BYTES_MAX);
+    texts.needed("/note", &operation.note, NOTE_BYTES_MAX);
+    texts.finish()?;
+    Ok(operation)
 }
 
 fn not_found(id: OrderId) -> Problem {

@@ -145,7 +145,11 @@ impl Mapping {
         }
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// One that is written out in TOML.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self> {
         let mapping: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = 1 + text[..before].matches('\n').count();

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::words::unspoken;
 use crate::otlp::{
-    Span, SpanKind, SpanValue, Tracer, message_span, order_span, parent_of, traceparent, whole,
+    Span, SpanId, SpanKind, SpanValue, TraceId, Tracer, message_span, order_span, parent_of, parse,
+    traceparent, whole,
 };
 
 /// The fate of a message that came too early.
@@ -27,6 +28,7 @@ pub(super) struct Trail {
     handled: Vec<Handled>,
     sent: BTreeSet<(Uuid, MessageId)>,
     stages: BTreeMap<Uuid, &'static str>,
+    callers: BTreeMap<Uuid, (TraceId, SpanId)>,
 }
 
 /// A message of the batch.
@@ -46,22 +48,30 @@ impl Trail {
             handled: Vec::new(),
             sent: BTreeSet::new(),
             stages: BTreeMap::new(),
+            callers: BTreeMap::new(),
         }
     }
 
-    /// Gives messages on their way the context of whoever sends them.
+    /// Gives messages on their way the context of whoever sends them. The first one has that of the caller who placed the
+    /// order: the order's trace stays its own, whose name follows from its id, and leads to the caller's by a link.
     pub(super) fn send_on(&mut self, envelopes: &mut [Envelope]) {
         for envelope in envelopes.iter_mut().filter(|envelope| self.tracer.wants(envelope.correlation_id.0)) {
+            if envelope.causation_id.is_none() {
+                let caller = envelope.traceparent.take().and_then(|text| parse(&text));
+                self.callers.extend(caller.map(|caller| (envelope.correlation_id.0, caller)));
+            }
             envelope.traceparent = Some(traceparent(envelope).into());
             self.sent.extend(envelope.causation_id.map(|cause| (envelope.correlation_id.0, cause)));
         }
     }
 
-    /// The same for timers.
+    /// The same for timers, which are the order's own, whoever was the cause.
     pub(super) fn set(&self, timers: &mut [Timer]) {
-        for timer in timers.iter_mut().filter(|timer| timer.traceparent.is_none()) {
+        for timer in timers.iter_mut() {
             let saga = timer.key.saga.0;
-            if self.tracer.wants(saga) {
+            let known = timer.traceparent.as_deref().and_then(parse);
+            let is_own = known.is_some_and(|(trace, _)| trace == *saga.as_bytes());
+            if !is_own && self.tracer.wants(saga) {
                 timer.traceparent = Some(whole(saga.as_bytes(), &order_span(saga)).into());
             }
         }
@@ -157,6 +167,7 @@ impl Trail {
         let ended_ns = nanos(ended_at);
         for mut span in std::mem::take(&mut self.spans) {
             span.ended_ns = ended_ns;
+            span.links.extend(self.callers.get(&Uuid::from_bytes(span.trace)));
             self.tracer.ended(span);
         }
         for (order_id, mut span) in std::mem::take(&mut self.checks) {
@@ -251,7 +262,7 @@ impl Trail {
 }
 
 impl Handled {
-    fn span_id(&self) -> crate::otlp::SpanId {
+    fn span_id(&self) -> SpanId {
         let failed = self.put_off.map(|_| self.envelope.attempt);
         message_span(self.envelope.id, failed)
     }

@@ -1,9 +1,10 @@
-//! Traces and metrics in OTLP, over HTTP in its JSON form, to whoever collects them. Where nobody is named nothing of this
+//! Traces and metrics in OTLP, over gRPC or HTTP, to whoever collects them. Where nobody is named nothing of this
 //! runs. Must never make the work wait: what cannot be sent in time is dropped, and counted.
 
+mod collector;
 mod export;
+mod message;
 mod span;
-mod wire;
 
 use std::sync::Arc;
 
@@ -12,9 +13,11 @@ use uuid::Uuid;
 
 use crate::metrics::{Metric, Registry};
 
+pub use collector::{Collector, HttpCollector};
 pub use export::Exporter;
 pub use span::{
-    Span, SpanId, SpanKind, SpanValue, TraceId, message_span, order_span, parent_of, traceparent, whole,
+    Span, SpanId, SpanKind, SpanValue, TraceId, message_span, order_span, parent_of, parse, traceparent,
+    whole,
 };
 
 /// Spans that wait to be sent; what comes beyond is dropped.

@@ -115,7 +115,9 @@ pub fn whole(trace: &TraceId, span: &SpanId) -> String {
     format!("00-{}-{}-01", hex(trace), hex(span))
 }
 
-fn parse(text: &str) -> Option<(TraceId, SpanId)> {
+/// The trace and the span that a context names; none if it is no context.
+#[must_use]
+pub fn parse(text: &str) -> Option<(TraceId, SpanId)> {
     let mut parts = text.split('-').skip(1);
     let trace = u128::from_str_radix(parts.next().filter(|part| part.len() == 32)?, 16).ok()?;
     let span = u64::from_str_radix(parts.next().filter(|part| part.len() == 16)?, 16).ok()?;
@@ -127,8 +129,7 @@ fn tail(id: MessageId) -> SpanId {
 }
 
 /// Bytes as they are written in traces.
-#[must_use]
-pub(super) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes everything");
         text

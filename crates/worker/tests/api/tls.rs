@@ -1,5 +1,6 @@
 //! The server on a real socket over TLS, with a certificate made for the test.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use http::{Request, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use orderwright::http::{Door, Names, serve_behind};
-use orderwright::tls;
+use orderwright::tls::{Certificate, Renewal};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -47,8 +48,10 @@ async fn both_protocols_are_spoken_over_tls_and_nothing_in_the_clear() {
     let (cert_file, key_file) = (folder.join("cert.pem"), folder.join("key.pem"));
     std::fs::write(&cert_file, cert.pem()).expect("a file for the test");
     std::fs::write(&key_file, signing_key.serialize_pem()).expect("a file for the test");
-    let acceptor = tls::acceptor(&cert_file, &key_file).expect("certificate and key fit");
-    let refused = tls::acceptor(&key_file, &cert_file).err().expect("they were mixed up").to_string();
+    let certificate =
+        Certificate::of_files(cert_file.clone(), key_file.clone()).expect("certificate and key fit");
+    let acceptor = certificate.acceptor().expect("TLS");
+    let refused = Certificate::of_files(key_file, cert_file).expect_err("they were mixed up").to_string();
     assert!(refused.contains("security.tls_"), "{refused}");
     std::fs::remove_dir_all(&folder).expect("the folder is ours");
 
@@ -87,4 +90,42 @@ async fn both_protocols_are_spoken_over_tls_and_nothing_in_the_clear() {
     service.stop.stop();
     tokio::time::timeout(Duration::from_secs(30), serving).await.expect("it stops").expect("in good order");
     let _ = tokio::join!(driving, driving_too);
+}
+
+/// Writes a certificate and its key, and gives the certificate.
+fn renew(cert_file: &Path, key_file: &Path) -> CertificateDer<'static> {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(cert_file, cert.pem()).expect("a file for the test");
+    std::fs::write(key_file, signing_key.serialize_pem()).expect("a file for the test");
+    cert.der().clone()
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_to_whoever_comes_next_and_a_broken_one_to_nobody() {
+    let folder = std::env::temp_dir().join(format!("orderwright-tls-renewed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the test");
+    let (cert_file, key_file) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let first = renew(&cert_file, &key_file);
+    let certificate =
+        Certificate::of_files(cert_file.clone(), key_file.clone()).expect("certificate and key fit");
+    let service = Service::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let door = Door { tls: Some(certificate.acceptor().expect("TLS")), names: Names::Told };
+    let serving = tokio::spawn(serve_behind(door, listener, service.router.clone(), service.stop.clone()));
+    let is_shown = async |trusted: &CertificateDer<'static>| connect(address, trusted, b"h2").await.is_ok();
+
+    assert_eq!(certificate.look().expect("as it was"), Renewal::None);
+    assert!(is_shown(&first).await);
+    std::fs::write(&cert_file, "half a certi").expect("a file for the test");
+    assert!(certificate.look().is_err() && is_shown(&first).await, "what was shown is shown on");
+    let second = renew(&cert_file, &key_file);
+    assert!(!is_shown(&second).await, "nobody has looked yet");
+    assert_eq!(certificate.look().expect("a new one"), Renewal::Renewed);
+    assert!(is_shown(&second).await && !is_shown(&first).await);
+
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+    service.stop.stop();
+    tokio::time::timeout(Duration::from_secs(30), serving).await.expect("it stops").expect("in good order");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use sandbox::{FaultSettings, Faults};
+use testkit::servers::rabbitmq::RabbitMq;
 use testkit::servers::{Durability, Postgres};
 
 use crate::stage::{Running, config, until};
@@ -168,6 +169,28 @@ async fn a_gateway_that_hangs_turns_the_gateway_alone_and_an_order_past_its_limi
         .expect("an order within its limit");
     running.order("after", "CHAI", 1).await;
     running.until_ill(&[]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_gone_turns_the_broker_alone_and_all_is_well_when_it_is_back() {
+    let mut node = RabbitMq::start().expect("a node of our own");
+    let server = Postgres::start(Durability::None).expect("a server of our own");
+    let mut config = config(&server.database().expect("a database"));
+    config.rabbitmq.addresses = node.vhost().expect("a virtual host").as_str().into();
+    let running = Running::with(config).await;
+    running.stock().await;
+    running.order("first", "CHAI", 2).await;
+    running.until_orders("delivered", 1).await;
+    running.until_ill(&[]).await;
+    node.kill9();
+    running.until_ill(&["broker"]).await;
+    let (_, report) = running.get("/health").await;
+    assert!(!report.to_string().contains("amqp://"), "no address is told: {report}");
+    node.restart().expect("the node starts again");
+    running.until_ill(&[]).await;
+    running.order("second", "CHAI", 2).await;
+    running.until_orders("delivered", 2).await;
     running.stop().await;
 }
 

@@ -131,14 +131,18 @@ impl Running {
     }
 }
 
-/// Sends a request and reads the answer; a member `key` of the body becomes the idempotency key.
+/// Sends a request and reads the answer; the members `key` and `traceparent` of the body become the headers.
 pub(crate) async fn send(base: &str, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
-    let key = body.and_then(|body| body["key"].as_str()).unwrap_or("none").to_owned();
-    let request = Request::builder()
+    let member = |name: &str| body.and_then(|body| body[name].as_str()).map(str::to_owned);
+    let mut request = Request::builder()
         .method(method)
         .uri(format!("{base}{path}"))
         .header("content-type", "application/json")
-        .header("idempotency-key", key)
+        .header("idempotency-key", member("key").unwrap_or_else(|| "none".to_owned()));
+    if let Some(context) = member("traceparent") {
+        request = request.header("traceparent", context);
+    }
+    let request = request
         .body(Full::new(body.map_or_else(Bytes::new, |body| Bytes::from(strip(body).to_string()))))
         .expect("a request");
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
@@ -172,11 +176,12 @@ async fn open(config: Config) -> Stage {
     Stage::open(config, Some(sandbox)).await.expect("a service")
 }
 
-/// The body without the idempotency key, which travels as a header.
+/// The body without what travels as headers.
 fn strip(body: &Value) -> Value {
     let mut body = body.clone();
     if let Some(members) = body.as_object_mut() {
         members.remove("key");
+        members.remove("traceparent");
     }
     body
 }

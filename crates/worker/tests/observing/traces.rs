@@ -1,62 +1,16 @@
 //! One order is one trace, whole, whatever became of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
 
-use axum::routing::post;
-use axum::{Json, Router};
+use orderwright::config::OtlpProtocol;
 use sandbox::{FaultSettings, Faults};
-use serde_json::Value;
-use tokio::net::TcpListener;
+use serde_json::{Value, json};
 
+use crate::collector::Collector;
 use crate::stage::{Running, config, until};
 
-/// A collector that keeps what it is sent.
-#[derive(Clone, Default)]
-struct Collector {
-    spans: Arc<Mutex<Vec<Value>>>,
-    metrics: Arc<Mutex<BTreeSet<String>>>,
-}
-
-fn within(body: &Value, path: [&str; 3]) -> Vec<Value> {
-    let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
-    let scopes = list(body, path[0]).into_iter().flat_map(|resource| list(&resource, path[1]));
-    scopes.flat_map(|scope| list(&scope, path[2])).collect()
-}
-
-impl Collector {
-    async fn start(&self) -> String {
-        let (spans, metrics) = (Arc::clone(&self.spans), Arc::clone(&self.metrics));
-        let traces = move |Json(body): Json<Value>| async move {
-            let mut all = spans.lock().expect("nobody panics with it");
-            all.extend(within(&body, ["resourceSpans", "scopeSpans", "spans"]));
-            "{}"
-        };
-        let counts = move |Json(body): Json<Value>| async move {
-            let mut all = metrics.lock().expect("nobody panics with it");
-            let told = within(&body, ["resourceMetrics", "scopeMetrics", "metrics"]);
-            all.extend(told.iter().filter_map(|metric| metric["name"].as_str().map(str::to_owned)));
-            "{}"
-        };
-        let router = Router::new().route("/v1/traces", post(traces)).route("/v1/metrics", post(counts));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let addr = listener.local_addr().expect("an address");
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        format!("http://{addr}")
-    }
-
-    /// The spans of an order, by their ids.
-    fn of(&self, order_id: &str) -> BTreeMap<String, Value> {
-        let trace = order_id.replace('-', "");
-        let all = self.spans.lock().expect("nobody panics with it");
-        let own = all.iter().filter(|span| span["traceId"] == trace.as_str());
-        own.map(|span| (text(&span["spanId"]), span.clone())).collect()
-    }
-
-    fn names(&self, order_id: &str) -> BTreeSet<String> {
-        self.of(order_id).values().map(|span| text(&span["name"])).collect()
-    }
-}
+/// Whose request places an order.
+const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
@@ -87,17 +41,55 @@ fn assert_tree(spans: &BTreeMap<String, Value>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_one_tree_from_acceptance_to_delivery_and_so_is_one_that_is_undone() {
+async fn an_order_is_one_tree_over_grpc_whether_it_is_delivered_or_undone() {
+    orders_are_whole_trees(OtlpProtocol::Grpc).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_one_tree_in_binary_over_http_whether_it_is_delivered_or_undone() {
+    orders_are_whole_trees(OtlpProtocol::HttpProtobuf).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_one_tree_in_json_over_http_whether_it_is_delivered_or_undone() {
+    orders_are_whole_trees(OtlpProtocol::HttpJson).await;
+}
+
+async fn orders_are_whole_trees(protocol: OtlpProtocol) {
     let collector = Collector::default();
-    let folder = std::env::temp_dir().join(format!("orderwright-traces-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("orderwright-traces-{protocol:?}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let mut config = config(&folder.join("orders.db").to_string_lossy());
-    config.telemetry.otlp_endpoint = collector.start().await;
+    config.telemetry.otlp_endpoint = collector.start(protocol).await;
+    config.telemetry.otlp_protocol = protocol;
     config.telemetry.otlp_interval_ms = 200;
     let running = Running::with(config).await;
     running.stock().await;
+    delivered_order_is_a_tree(&running, &collector).await;
+    undone_order_is_a_tree(&running, &collector).await;
 
-    let delivered = running.order("delivered", "CHAI", 2).await;
+    let all = collector.spans();
+    let batch = all.iter().find(|span| text(&span["name"]).starts_with("process batch")).expect("a batch");
+    let links = batch["links"].as_array().expect("links");
+    assert!(!links.is_empty() && attribute(batch, "messaging.batch.message_count").is_some(), "{batch:#}");
+    until("metrics to arrive", async || {
+        let told = collector.metrics();
+        ["orderwright.orders.accepted", "messaging.process.duration"].iter().all(|name| told.contains(*name))
+    })
+    .await;
+    running.stop().await;
+    std::fs::remove_dir_all(folder).expect("the folder is ours");
+}
+
+async fn delivered_order_is_a_tree(running: &Running, collector: &Collector) {
+    let order = json!({
+        "key": "delivered",
+        "traceparent": CALLER,
+        "customer_id": "ALFKI",
+        "lines": [{"sku": "CHAI", "quantity": 2}],
+    });
+    let (_, answer) = running.call(http::Method::POST, "/orders", Some(&order)).await;
+    let delivered = text(&answer["order_id"]);
     running.until_orders("delivered", 1).await;
     let wanted =
         ["accept order", "inventory check", "charge payment-gateway", "create_shipment shipping-provider"];
@@ -113,7 +105,14 @@ async fn an_order_is_one_tree_from_acceptance_to_delivery_and_so_is_one_that_is_
     assert_eq!(attribute(root, "customer.id").expect("a customer")["stringValue"], "ALFKI");
     let products = attribute(root, "product.ids").expect("products");
     assert_eq!(products["arrayValue"]["values"].as_array().map(Vec::len), Some(1));
+    let caller: Vec<&str> = CALLER.split('-').collect();
+    let link = &root["links"][0];
+    assert_eq!((link["traceId"].as_str(), link["spanId"].as_str()), (Some(caller[1]), Some(caller[2])));
+    let strays = collector.spans().into_iter().filter(|span| span["traceId"] == caller[1]).count();
+    assert_eq!(strays, 0, "nothing of ours is in the caller's own trace");
+}
 
+async fn undone_order_is_a_tree(running: &Running, collector: &Collector) {
     let faults = running.stage.sandbox.as_ref().expect("a sandbox").faults();
     let well = faults.current();
     faults
@@ -132,16 +131,4 @@ async fn an_order_is_one_tree_from_acceptance_to_delivery_and_so_is_one_that_is_
     })
     .await;
     assert_tree(&collector.of(&undone));
-
-    let all = collector.spans.lock().expect("nobody panics with it").clone();
-    let batch = all.iter().find(|span| text(&span["name"]).starts_with("process batch")).expect("a batch");
-    let links = batch["links"].as_array().expect("links");
-    assert!(!links.is_empty() && attribute(batch, "messaging.batch.message_count").is_some(), "{batch:#}");
-    until("metrics to arrive", async || {
-        let told = collector.metrics.lock().expect("nobody panics with it");
-        ["orderwright.orders.accepted", "messaging.process.duration"].iter().all(|name| told.contains(*name))
-    })
-    .await;
-    running.stop().await;
-    std::fs::remove_dir_all(folder).expect("the folder is ours");
 }

@@ -1,0 +1,94 @@
+//! What an operator writes: settings, mappings, sheets, addresses, keys.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use infrastructure::rabbitmq::RabbitMqSettings;
+use worker::config::{Config, DatabaseAddress, Overrides};
+use worker::import::{CatalogueProduct, Mapping, Sheet};
+use worker::otlp;
+use worker::security::KeyText;
+
+/// A file of settings, which has to lie on disk.
+pub(crate) fn configuration(bytes: &[u8]) {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    let name = || std::env::temp_dir().join(format!("orderwright-fuzz-{}.toml", std::process::id()));
+    let path = FILE.get_or_init(name);
+    std::fs::write(path, bytes).expect("a file of our own");
+    judge(&Overrides { file: Some(path.clone()), ..Overrides::default() });
+    std::fs::remove_file(path).expect("the file is ours");
+}
+
+/// Settings in the environment.
+pub(crate) fn environment(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    let named = |(name, value): (&str, &str)| (format!("ORDERWRIGHT__{name}"), value.to_owned());
+    judge(&Overrides { environment: pairs.map(named).collect(), ..Overrides::default() });
+}
+
+/// Either it can be worked with, and shown, or every mistake is a line.
+fn judge(overrides: &Overrides) {
+    match Config::load(overrides) {
+        Ok(loaded) => drop(format!("{:?}", loaded.config)),
+        Err(mistakes) => {
+            assert!(!mistakes.0.is_empty(), "refused, and nobody says why");
+            let whole = |mistake: &&String| mistake.contains('\n') || mistake.trim().is_empty();
+            assert_eq!(mistakes.0.iter().find(whole), None);
+        }
+    }
+}
+
+/// A mapping that is one can be used.
+pub(crate) fn mapping(bytes: &[u8]) {
+    if let Ok(mapping) = Mapping::parse(&String::from_utf8_lossy(bytes)) {
+        let _ = Sheet::read(&b"order,customer,time,sku,quantity,price\n1,2,3,4,5,6\n"[..], &mapping);
+    }
+}
+
+/// A sheet, by either of the mappings that are ours. No row is lost: each is in an order or rejected.
+pub(crate) fn sheet(bytes: &[u8]) {
+    for name in ["northwind", "uci-online-retail"] {
+        let mapping = Mapping::named(name).expect("ours");
+        let Ok(sheet) = Sheet::read(bytes, &mapping) else { continue };
+        let lines: usize = sheet.invoices.iter().map(|invoice| invoice.lines.len()).sum();
+        let told = lines as u64 + sheet.rejected.len() as u64;
+        assert_eq!(told, sheet.rows, "{name}: rows are neither in an order nor rejected");
+    }
+}
+
+/// Products in CSV.
+pub(crate) fn catalogue(bytes: &[u8]) {
+    let _ = CatalogueProduct::read(bytes);
+}
+
+/// One of the short texts; the first byte says which.
+pub(crate) fn short(bytes: &[u8]) {
+    let Some((which, rest)) = bytes.split_first() else { return };
+    let text = String::from_utf8_lossy(rest);
+    match which % 4 {
+        0 => {
+            let address = DatabaseAddress::from(format!("postgres://user:HUSHHUSH@{text}").as_str());
+            assert!(!address.to_string().contains("HUSHHUSH"), "{address}");
+            let _ = address.place();
+            let _ = DatabaseAddress::from(&*text).place();
+        }
+        1 => {
+            let address = format!("amqp://user:HUSHHUSH@{text}");
+            if let Err(refused) = RabbitMqSettings::at(vec![address]).verify() {
+                assert!(!refused.to_string().contains("HUSHHUSH"), "{refused}");
+            }
+            let _ = RabbitMqSettings::at(vec![text.into_owned()]).verify();
+        }
+        2 => {
+            if let Some(key) = KeyText::parse(&text) {
+                assert_eq!(key.expose(), text, "a key has one form only");
+            }
+        }
+        _ => {
+            if let Some((trace, span)) = otlp::parse(&text) {
+                assert_eq!(otlp::parse(&otlp::whole(&trace, &span)), Some((trace, span)));
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Whether each queue of a broker is read, seen on a real node: what turns is that queue alone, when its reader goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use application::pipeline::topology;
+use bus::{Clock, IdSource, RandomIds, SystemClock, Transport};
+use infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright::health::{Broker, BrokerCheck, Check, Finding, Scene, Status};
+use testkit::servers::rabbitmq::RabbitMq;
+use tokio::task::JoinHandle;
+
+use crate::stage::until;
+
+fn transport(address: String) -> RabbitMqTransport {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
+    let settings = RabbitMqSettings::at(vec![address]);
+    RabbitMqTransport::new(&settings, topology(), clock, &ids).expect("an address")
+}
+
+/// Reads a queue for as long as the task is there.
+async fn read(transport: &RabbitMqTransport, queue: &str) -> JoinHandle<()> {
+    let mut feed = transport.subscribe(queue).await.expect("a queue of ours");
+    tokio::spawn(async move {
+        let received = feed.receive(1).await;
+        panic!("nobody sends anything here: {received:?}");
+    })
+}
+
+async fn looked(check: &BrokerCheck) -> Finding {
+    let store = Err("nobody asks for it here".to_owned());
+    check.look(&Scene { now: SystemClock.now(), store }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_whose_reader_goes_is_told_of_alone_until_it_is_read_again() {
+    let node = RabbitMq::start().expect("a node of our own");
+    let transport = transport(node.vhost().expect("a virtual host"));
+    transport.declare().await.expect("queues");
+    let broker: Arc<dyn Broker> = Arc::new(transport.clone());
+    let check = BrokerCheck::new(broker);
+    let mut readers = BTreeMap::new();
+    for queue in topology().all_queues() {
+        readers.insert(queue.to_string(), read(&transport, &queue).await);
+    }
+    until("every queue to be read", async || looked(&check).await.status == Status::Up).await;
+    for queue in ["payment", "order-timeouts"] {
+        let reader = readers.remove(queue).expect("a reader");
+        reader.abort();
+        assert!(reader.await.expect_err("it was told to go").is_cancelled());
+        let alone = Finding::down(format!("nobody reads {queue}"));
+        until(&format!("{queue} alone to be told of"), async || looked(&check).await == alone).await;
+        readers.insert(queue.to_owned(), read(&transport, queue).await);
+        until("it to be read again", async || looked(&check).await.status == Status::Up).await;
+    }
+    readers.values().for_each(JoinHandle::abort);
+}

