@@ -28,7 +28,7 @@ const REQUEST_MAX: Duration = Duration::from_secs(5);
 /// A collector.
 pub enum Collector {
     /// Takes bodies by POST.
-    Http(HttpCollector),
+    Http(Box<HttpCollector>),
     /// Is called.
     Grpc(Channel),
 }
@@ -62,7 +62,7 @@ impl Collector {
 
     fn over_http(endpoint: &str, form: Form) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self::Http(HttpCollector { endpoint: endpoint.to_owned(), form, client })
+        Self::Http(Box::new(HttpCollector { endpoint: endpoint.to_owned(), form, client }))
     }
 
     /// Tells it of spans.
