@@ -1,8 +1,9 @@
 //! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `fuzz`, `schemathesis`,
-//! `audit`, `deployment`, `bench`.
+//! `audit`, `deployment`, `bench`, `strain`.
 //! It starts programs and reads files; it must never know how orders are processed.
 
 mod audit;
+mod bench;
 mod cargo;
 mod deployment;
 mod fuzz;
@@ -23,7 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::audit::Audit;
 use crate::fuzz::Fuzz;
 use crate::schemathesis::Schemathesis;
-use crate::steps::{Chaos, Ran, Simulation, Step};
+use crate::steps::{Chaos, Ran, Simulation, Step, Strain};
 
 /// Checks, simulations and measurements of the Orderwright workspace.
 #[derive(Parser)]
@@ -54,8 +55,11 @@ enum Task {
     Deployment,
     /// A running service against its own OpenAPI document; installs Schemathesis the first time.
     Schemathesis(Schemathesis),
-    /// Measures the release build: everything after `bench` goes to `orderwright bench`.
+    /// Measures the release build: everything after `bench` goes to `orderwright bench`. With `--postgres` and `--rabbitmq` on
+    /// servers started for it; `bench floor` beside the same rows written by SQL alone.
     Bench(BenchArgs),
+    /// Puts the release build under strain: everything after the servers' flags goes to `orderwright strain`.
+    Strain(Strain),
 }
 
 #[derive(Args)]
@@ -98,6 +102,7 @@ fn run(task: Task) -> Result<Ran> {
         Task::Deployment => vec![Step::Deployment],
         Task::Schemathesis(asked) => vec![Step::Schemathesis(asked)],
         Task::Bench(bench) => vec![Step::Bench(bench.args)],
+        Task::Strain(strain) => vec![Step::Strain(strain)],
     };
     steps::run_all(&root, &steps)
 }
@@ -128,6 +133,14 @@ mod tests {
         let cli = Cli::parse_from(["xtask", "bench", "--orders", "10", "sqlite"]);
         let Task::Bench(bench) = cli.task else { panic!("not bench") };
         assert_eq!(bench.args, ["--orders", "10", "sqlite"]);
+    }
+
+    #[test]
+    fn strain_keeps_the_servers_to_itself_and_hands_on_the_rest() {
+        let cli = Cli::parse_from(["xtask", "strain", "--postgres", "growth", "--orders", "10", "--json"]);
+        let Task::Strain(strain) = cli.task else { panic!("not strain") };
+        assert!(strain.postgres && !strain.rabbitmq && !strain.dev);
+        assert_eq!(strain.scenario, ["growth", "--orders", "10", "--json"]);
     }
 
     #[test]

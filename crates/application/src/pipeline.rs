@@ -14,6 +14,7 @@ use crate::consumers::{
     OrderTimeoutConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
     ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingCompletedConsumer, ShippingConsumer,
 };
+use crate::messages::InventoryReservationRequested;
 use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
@@ -136,8 +137,11 @@ pub fn topology() -> Topology {
     let topology = of::<ShipmentTrackingConsumer>(topology, ShipmentTrackingConsumer::QUEUE);
     let topology = of::<ShipmentCancellationConsumer>(topology, ShipmentCancellationConsumer::QUEUE);
     let topology = of::<PaymentRefundConsumer>(topology, PaymentRefundConsumer::QUEUE);
-    of::<OrderTimeoutConsumer>(topology, OrderTimeoutConsumer::QUEUE)
+    of::<OrderTimeoutConsumer>(topology, OrderTimeoutConsumer::QUEUE).keep_private(PRIVATE)
 }
+
+/// Handled where they are published, these are steps of our own that no event to come would be missed for.
+const PRIVATE: &[&str] = &[InventoryReservationRequested::KIND];
 
 /// What is followed within the unit that published it: from acceptance to the gateway's door, from its answer to the
 /// carrier's, and from the carrier's word to the end.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::news::unmarked;
 use crate::{CorrelationId, Envelope, Fault, MessageId};
 
 /// One message type, or a closed enum of several that one consumer handles.
@@ -55,6 +56,7 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     routes: Vec<(&'static str, Arc<str>)>,
+    private: Vec<&'static str>,
 }
 
 impl Topology {
@@ -66,9 +68,25 @@ impl Topology {
         self
     }
 
-    /// The queues that want this kind; none means that a message of it interests nobody and is dropped.
+    /// Keeps kinds from those who listen at a broker, as far as no queue needs them: nobody outside is to lean on them.
+    #[must_use]
+    pub fn keep_private(mut self, kinds: &[&'static str]) -> Self {
+        self.private.extend(kinds);
+        self
+    }
+
+    /// Whether nobody outside is to hear of this kind.
+    #[must_use]
+    pub fn is_private(&self, kind: &str) -> bool {
+        self.private.contains(&kind)
+    }
+
+    /// The queues that want this kind; none means that a message of it interests nobody and is dropped. One that has handled
+    /// the message already, by the mark on the kind, does not want it.
     pub fn queues<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Arc<str>> + 'a {
-        self.routes.iter().filter(move |(wanted, _)| *wanted == kind).map(|(_, queue)| queue)
+        let (done, kind) = unmarked(kind);
+        let wanting = self.routes.iter().filter(move |(wanted, _)| *wanted == kind).map(|(_, queue)| queue);
+        wanting.filter(move |queue| Some(&***queue) != done)
     }
 
     /// The kinds that this queue wants.

@@ -76,7 +76,8 @@ pub trait Unit: Send {
     async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault>;
 
     /// Takes back what this unit has published for these queues, in order: it never lies there, but is handled within this
-    /// very unit and settled like any other delivery. A store whose messages leave through a broker gives nothing back.
+    /// very unit and settled like any other delivery. With a broker in between, what others may want to hear still leaves for
+    /// it, as news that these queues do not get ([`crate::Topology::take_back`]).
     async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault>;
 
     /// Settles deliveries. [`crate::Verdict::Stale`] if one of them is no longer ours.

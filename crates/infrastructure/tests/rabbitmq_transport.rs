@@ -5,10 +5,11 @@ mod rabbitmq_stage;
 
 use std::collections::BTreeSet;
 
-use bus::{DeadLetter, Transport, Verdict};
+use bus::{DeadLetter, Envelope, Transport, Verdict, marked};
 use lapin::BasicProperties;
 use lapin::options::{
-    BasicPublishOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicPublishOptions, ExchangeBindOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use orderwright_infrastructure::rabbitmq::{QueueKind, RabbitMqSettings};
@@ -139,9 +140,8 @@ async fn a_message_that_no_queue_would_get_is_an_error_that_names_it_and_heals()
     let eye = Eye::on(&address).await;
     let exchange = "Orderwright.Contracts:K";
     let options = ExchangeUnbindOptions::default();
-    let unbind =
-        eye.channel.exchange_unbind("q".into(), exchange.into(), "".into(), options, FieldTable::default());
-    unbind.await.unwrap();
+    let (inbox, none) = ("q_inbox".into(), FieldTable::default());
+    eye.channel.exchange_unbind(inbox, exchange.into(), "".into(), options, none).await.unwrap();
     let lost = envelope("K", 2);
     let fault = transport.send(&[envelope("L", 1), lost.clone(), envelope("L", 3)]).await.unwrap_err();
     assert_eq!(fault.verdict, Verdict::GiveUp);
@@ -160,6 +160,55 @@ async fn news_that_nobody_wants_is_no_error_and_a_service_that_binds_the_exchang
     transport.send(&[envelope("News", 2)]).await.unwrap();
     let news = eye.take("theirs").await;
     assert_eq!(news.properties.message_id().as_ref().unwrap().as_str(), envelope("News", 2).id.to_string());
+}
+
+#[tokio::test]
+async fn news_of_what_a_queue_has_handled_reaches_everybody_but_that_queue() {
+    let address = node().vhost().unwrap();
+    let transport = transport(&address);
+    transport.declare().await.unwrap();
+    let eye = Eye::on(&address).await;
+    bind(&eye, "theirs", "Orderwright.Contracts:K").await;
+    let (handled, fresh) = (envelope("K", 1), envelope("K", 2));
+    let news = Envelope { kind: marked("q", "K").into(), ..handled.clone() };
+    transport.send(&[news, fresh.clone()]).await.unwrap();
+    for message in [handled, fresh.clone()] {
+        let heard = eye.take("theirs").await;
+        let properties = heard.properties;
+        assert_eq!(properties.message_id().as_ref().unwrap().as_str(), message.id.to_string());
+        let body: serde_json::Value = serde_json::from_slice(&heard.data).unwrap();
+        assert_eq!(body["messageType"][0], "urn:message:Orderwright.Contracts:K");
+    }
+    let mut feed = transport.subscribe("q").await.unwrap();
+    let received = consume(feed.as_mut(), 1).await;
+    assert_eq!(received, BTreeSet::from([fresh.id]));
+    eye.await_ready("q", 0).await;
+}
+
+#[tokio::test]
+async fn a_binding_of_earlier_versions_gives_way_and_other_routing_keys_arrive_as_ever() {
+    let address = node().vhost().unwrap();
+    let first = transport(&address);
+    first.declare().await.unwrap();
+    let eye = Eye::on(&address).await;
+    let exchange = "Orderwright.Contracts:K";
+    let (options, none) = (ExchangeBindOptions::default(), FieldTable::default());
+    eye.channel.exchange_bind("q".into(), exchange.into(), "".into(), options, none).await.unwrap();
+    let second = transport(&address);
+    second.declare().await.unwrap();
+    second.send(&[Envelope { kind: marked("q", "K").into(), ..envelope("K", 1) }]).await.unwrap();
+    let with_a_key = eye.channel.basic_publish(
+        exchange.into(),
+        "some.key.of.theirs".into(),
+        BasicPublishOptions::default(),
+        br#"{"messageId":"01923f5e-8a41-8f00-b1c2-d3e4f5061728","messageType":["urn:message:Orderwright.Contracts:K"],"message":{"number":7}}"#,
+        BasicProperties::default().with_content_type("application/vnd.masstransit+json".into()),
+    );
+    with_a_key.await.unwrap().await.unwrap();
+    let mut feed = second.subscribe("q").await.unwrap();
+    let received = consume(feed.as_mut(), 1).await;
+    assert_eq!(received.first().unwrap().to_string(), "01923f5e-8a41-8f00-b1c2-d3e4f5061728");
+    eye.await_ready("q", 0).await;
 }
 
 #[tokio::test]

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use application::pipeline::Context;
 use bus::{Relay, Stop, Supervisor};
+use futures_util::future::join_all;
 
 use crate::any_store::{AnyStore, Upkeep};
+
+/// Slices of the outbox on their way at once: while one waits for its confirms, others are written and removed.
+const RELAYS: usize = 3;
 
 /// How often it is looked for messages that were left for the other carrier.
 const STRAYS_LOOK: Duration = Duration::from_secs(1);
@@ -15,16 +19,19 @@ const STRAYS_LOOK: Duration = Duration::from_secs(1);
 /// Starts what there is to do.
 pub fn start(supervisor: &mut Supervisor, store: &AnyStore, context: &Arc<Context>) {
     if let Some(outgoing) = &store.outgoing {
-        let relay = Relay::new(
-            Arc::clone(&outgoing.outbox),
-            Arc::clone(&store.transport),
-            Arc::clone(&context.clock),
-            Arc::clone(&context.ids),
-        );
-        let relay = Arc::new(relay.woken_by(Arc::clone(&outgoing.woken)));
+        let relay = || {
+            let relay = Relay::new(
+                Arc::clone(&outgoing.outbox),
+                Arc::clone(&store.transport),
+                Arc::clone(&context.clock),
+                Arc::clone(&context.ids),
+            );
+            Arc::new(relay.woken_by(Arc::clone(&outgoing.woken)))
+        };
+        let relays: Vec<_> = (0..RELAYS).map(|_| relay()).collect();
         supervisor.run("outbox-relay", move |stop| {
-            let relay = Arc::clone(&relay);
-            async move { relay.run(stop).await }
+            let relays = relays.clone();
+            async move { drop(join_all(relays.iter().map(|relay| relay.run(stop.clone()))).await) }
         });
     }
     let upkeep = Arc::clone(&store.upkeep);

@@ -16,7 +16,7 @@ use super::mishap::{Act, Mishaps};
 use super::tables::{Redrive, Tables, Waiting};
 use crate::{
     DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Envelope, Fault, Feed, Leased, OutboxStore, Receipt,
-    Store, Timer, Topology, Transport, Verdict,
+    Store, Timer, Topology, Transport, Verdict, without_mark,
 };
 
 /// A store on memory. Clones share it; it survives every crash of those that use it, as a database would.
@@ -79,8 +79,24 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Takes back what a unit has published for these queues.
+    pub(super) fn reclaim(
+        &self,
+        tables: &mut Tables,
+        own_rows: &mut Vec<i64>,
+        queues: &[Arc<str>],
+    ) -> Vec<Delivery> {
+        match self.routing {
+            Routing::Queues => tables.reclaim(own_rows, queues),
+            Routing::Outbox => {
+                let topology = lock(&self.topology);
+                tables.take_back(own_rows, |envelope| topology.take_back(envelope, queues))
+            }
+        }
+    }
+
     fn enqueue(&self, tables: &mut Tables, envelope: &Envelope) {
-        let message = Arc::new(envelope.clone());
+        let message = Arc::new(without_mark(envelope));
         for queue in lock(&self.topology).queues(&envelope.kind) {
             tables.enqueue(Arc::clone(queue), Arc::clone(&message));
         }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Admission, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault, Leased,
-    Receipt, Settlement, Timer, TimerKey,
+    Receipt, Settlement, TakenBack, Timer, TimerKey,
 };
 
 /// A message ready in its queue.
@@ -102,6 +102,26 @@ impl Tables {
             );
             !wanted
         });
+        reclaimed
+    }
+
+    /// Takes those of `rows` that are on their way to a broker out again, as far as `taken` says, and leaves the news of them.
+    pub(super) fn take_back(
+        &mut self,
+        rows: &[i64],
+        taken: impl Fn(&Envelope) -> Option<TakenBack>,
+    ) -> Vec<Delivery> {
+        let mut reclaimed = Vec::new();
+        for position in rows {
+            let Some(outgoing) = self.outgoing.get_mut(position) else { continue };
+            let Some(TakenBack { queue, news }) = taken(&outgoing.envelope) else { continue };
+            let envelope = Arc::new(outgoing.envelope.clone());
+            match news {
+                Some(news) => outgoing.envelope = news,
+                None => drop(self.outgoing.remove(position)),
+            }
+            reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(queue) });
+        }
         reclaimed
     }
 

@@ -52,7 +52,7 @@ impl<T: Clone + Send + 'static> Unit for MemoryUnit<T> {
 
     async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault> {
         yield_now().await;
-        Ok(self.tables.reclaim(&mut self.own_rows, queues))
+        Ok(self.shared.reclaim(&mut self.tables, &mut self.own_rows, queues))
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 //! our own, so that changing from embedded to broker, or back, loses nothing. Some may then arrive twice, as ever. What
 //! another process has claimed is left to it.
 
-use bus::Fault;
+use bus::{Fault, marked};
 
 use super::array::Array;
 use super::fault::{Taken, fault};
@@ -43,17 +43,25 @@ impl PostgresStore {
         Ok(usize::try_from(moved).unwrap_or(0))
     }
 
-    /// The bound of a step, and which queue wants which kind.
+    /// The bound of a step; what may be written as a kind, the kind that this is, and a queue that wants it.
     fn routes(&self) -> Vec<Param> {
         let topology = &self.shared.topology;
-        let (mut kinds, mut queues) = (Array::of_texts(), Array::of_texts());
-        for queue in topology.all_queues() {
-            for kind in topology.kinds(&queue) {
-                kinds.push_text(kind);
-                queues.push_text(&queue);
+        let all = topology.all_queues();
+        let (mut wanted, mut kinds, mut queues) = (Array::of_texts(), Array::of_texts(), Array::of_texts());
+        for queue in &all {
+            for kind in topology.kinds(queue) {
+                // Of what another queue has handled already, the news counts.
+                let marked = all.iter().map(|done| marked(done, kind));
+                for written in std::iter::once(kind.to_owned()).chain(marked) {
+                    if topology.queues(&written).any(|wanting| wanting == queue) {
+                        wanted.push_text(&written);
+                        kinds.push_text(kind);
+                        queues.push_text(queue);
+                    }
+                }
             }
         }
-        vec![Box::new(STEP_MAX), Box::new(kinds), Box::new(queues)]
+        vec![Box::new(STEP_MAX), Box::new(wanted), Box::new(kinds), Box::new(queues)]
     }
 }
 
@@ -97,7 +105,8 @@ const TO_THE_BROKER: &str = moving!(
 /// What no queue wants was news for others, and there are none without a broker.
 const TO_THE_QUEUES: &str = moving!(
     free: "queue = '' and claimed_by is null order by position",
-    messages: "select position, routes.queue, message_id, kind, correlation_id, causation_id, conversation_id, traceparent,
+    messages: "select position, routes.queue, message_id, routes.kind, correlation_id, causation_id, conversation_id, traceparent,
              sent_at, attempt, body
-         from gone join unnest($2::text[], $3::text[]) as routes (wanted, queue) on routes.wanted = gone.kind"
+         from gone join unnest($2::text[], $3::text[], $4::text[]) as routes (wanted, kind, queue)
+             on routes.wanted = gone.kind"
 );

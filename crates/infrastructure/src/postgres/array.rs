@@ -115,6 +115,11 @@ impl Array {
         self.push(value);
     }
 
+    /// Whether it has no rows.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     fn new(element: Type) -> Self {
         Self { element, count: 0, nulls: Nulls::None, bytes: BytesMut::new() }
     }

@@ -18,7 +18,7 @@ impl IdempotencyRepository for PostgresUnit {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.ask(select(keys)).await?;
+        let rows = self.ask_beside(select(keys)).await?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(broken("idempotency.find"))
     }
 

@@ -19,7 +19,7 @@ impl InventoryRepository for PostgresUnit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.ask(select(ids)).await?;
+        let rows = self.ask_beside(select(ids)).await?;
         read_all(&rows).map_err(broken("inventory.lock"))
     }
 

@@ -28,12 +28,14 @@ mod readers;
 mod relay;
 mod sagas;
 mod schema;
+mod seen;
 mod server;
 mod shipments;
 mod store;
 mod tally;
 mod timers;
 mod unit;
+mod unsaved;
 
 pub use crate::sqlite::{Retention, Routing, Swept};
 pub use connect::{ConnectError, PostgresOptions, Presence};

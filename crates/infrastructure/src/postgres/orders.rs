@@ -1,7 +1,5 @@
 //! Orders, their lines and their cancellations. Decides nothing; a move that does not fit is a conflict.
 
-use std::collections::BTreeMap;
-
 use application::ports::{NewOrderRow, OrderRepository, StatusMove, StockDemand};
 use async_trait::async_trait;
 use bus::Fault;
@@ -25,27 +23,18 @@ impl OrderRepository for PostgresUnit {
         for row in orders {
             row.order.check().map_err(|error| Fault::give_up("orders.create", error))?;
         }
-        if orders.is_empty() {
-            return Ok(());
-        }
-        self.later(insert(orders));
-        self.later(insert_lines(orders));
         for row in orders {
+            self.unsaved.create_order(row)?;
             self.tally.add(Tallied::Orders(row.order.status()), 1);
         }
         Ok(())
     }
 
     async fn update(&mut self, moves: &[StatusMove]) -> Result<(), Fault> {
-        if moves.is_empty() {
-            return Ok(());
+        for step in moves {
+            self.unsaved.move_order(step)?;
+            self.tally_move(step);
         }
-        let joined = joined(moves)?;
-        self.later(update(&joined));
-        if joined.iter().any(|step| step.cancellation.is_some()) {
-            self.later(record_cancellations(&joined));
-        }
-        moves.iter().for_each(|step| self.tally_move(step));
         Ok(())
     }
 
@@ -75,7 +64,10 @@ impl OrderRepository for PostgresUnit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.ask(demand(ids)).await?;
+        if self.unsaved.has_fresh_orders() {
+            self.send_unsaved();
+        }
+        let rows = self.ask_beside(demand(ids)).await?;
         demands(&rows).map_err(broken("orders.get_demand"))
     }
 
@@ -102,31 +94,20 @@ impl PostgresUnit {
     }
 }
 
-/// Moves of the same order joined to one: a statement changes a row only once.
-fn joined(moves: &[StatusMove]) -> Result<Vec<StatusMove>, Fault> {
-    let mut joined: BTreeMap<OrderId, StatusMove> = BTreeMap::new();
-    for step in moves {
-        let Some(earlier) = joined.get_mut(&step.order_id) else {
-            joined.insert(step.order_id, step.clone());
-            continue;
-        };
-        if earlier.to != step.from {
-            let text = format!("{} is to move from {} and {} at once", step.order_id, earlier.to, step.from);
-            return Err(Fault::conflict("orders.update", text));
-        }
-        earlier.to = step.to;
-        earlier.at = earlier.at.max(step.at);
-        earlier.cancellation = step.cancellation.clone().or(earlier.cancellation.take());
-    }
-    Ok(joined.into_values().collect())
-}
-
-fn insert(orders: &[NewOrderRow]) -> Act {
+/// New orders, with the move that each has made since.
+pub(super) fn insert(orders: &[(NewOrderRow, Option<StatusMove>)]) -> Act {
     let sql = "insert into orders (order_id, customer_id, order_date, status, total_minor, currency, created_at,
              updated_at, external_reference, payment_token)
          select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
              $8::bigint[], $9::text[], $10::text[])";
-    let all = || orders.iter().map(|row| row.order.snapshot());
+    let all = || orders.iter().map(|(row, _)| row.order.snapshot());
+    let status = |(row, step): &(NewOrderRow, Option<StatusMove>)| {
+        step.as_ref().map_or(row.order.status(), |step| step.to).as_str()
+    };
+    let updated_at = |(row, step): &(NewOrderRow, Option<StatusMove>)| {
+        let placed = row.order.snapshot().updated_at;
+        step.as_ref().map_or(placed, |step| placed.max(step.at))
+    };
     Act::new(
         "orders.create",
         sql,
@@ -134,31 +115,32 @@ fn insert(orders: &[NewOrderRow]) -> Act {
             Box::new(Array::uuids(all().map(|order| order.id.0))),
             Box::new(Array::texts(all().map(|order| order.customer_id.as_str()))),
             Box::new(Array::times(all().map(|order| order.ordered_at))),
-            Box::new(Array::texts(all().map(|order| order.status.as_str()))),
+            Box::new(Array::texts(orders.iter().map(status))),
             Box::new(Array::numbers(all().map(|order| order.total.minor))),
             Box::new(Array::texts(all().map(|order| order.total.currency.code()))),
             Box::new(Array::times(all().map(|order| order.created_at))),
-            Box::new(Array::times(all().map(|order| order.updated_at))),
+            Box::new(Array::times(orders.iter().map(updated_at))),
             Box::new(Array::texts_or_null(all().map(|order| order.external_reference.as_deref()))),
-            Box::new(Array::texts_or_null(orders.iter().map(|row| row.payment_token.as_deref()))),
+            Box::new(Array::texts_or_null(orders.iter().map(|(row, _)| row.payment_token.as_deref()))),
         ],
     )
     .conflict_if_taken()
 }
 
-fn insert_lines(orders: &[NewOrderRow]) -> Act {
+/// The lines of new orders.
+pub(super) fn insert_lines(orders: &[(NewOrderRow, Option<StatusMove>)]) -> Act {
     let sql = "insert into order_items (order_id, ordinal, order_item_id, product_id, sku, quantity, unit_price_minor,
              currency)
          select * from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[],
              $8::text[])";
     let (mut order_id, mut ordinals) = (Array::of_uuids(), Array::of_numbers());
-    for row in orders {
+    for (row, _) in orders {
         for (ordinal, _) in (0..).zip(row.order.lines()) {
             order_id.push_uuid(row.order.id().0);
             ordinals.push_number(ordinal);
         }
     }
-    let lines = || orders.iter().flat_map(|row| row.order.lines());
+    let lines = || orders.iter().flat_map(|(row, _)| row.order.lines());
     Act::new(
         "orders.create",
         sql,
@@ -176,7 +158,8 @@ fn insert_lines(orders: &[NewOrderRow]) -> Act {
     .conflict_if_taken()
 }
 
-fn update(moves: &[StatusMove]) -> Act {
+/// Moves, one for each order.
+pub(super) fn update(moves: &[StatusMove]) -> Act {
     let sql = "with moved as (
              update orders o set status = n.becomes, updated_at = greatest(o.updated_at, n.at)
              from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) as n (id, was, becomes, at)
@@ -196,7 +179,8 @@ fn update(moves: &[StatusMove]) -> Act {
     )
 }
 
-fn record_cancellations(moves: &[StatusMove]) -> Act {
+/// The records of those that are cancellations.
+pub(super) fn record_cancellations(moves: &[StatusMove]) -> Act {
     let sql = "insert into cancellations (order_id, reason, actor, note, at)
          select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[])";
     let called_off =

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement};
+use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement, TakenBack};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use super::fault::{STALE, broken};
 use super::message_rows::{MessageColumns, Moved, message};
 use super::pipeline::{Act, Param};
 use super::queue::{self, Reservation};
+use super::seen::Parked;
 use super::store::Shared;
 use super::{PostgresUnit, Routing};
 use crate::tally::Tallied;
@@ -130,15 +131,32 @@ impl PostgresUnit {
     }
 
     pub(super) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
-        let (reclaimed, left) =
-            std::mem::take(&mut self.outgoing.0).into_iter().partition(|(queue, _)| queues.contains(queue));
-        self.outgoing.0 = left;
-        let reclaimed: Vec<(Arc<str>, Arc<Envelope>)> = reclaimed;
-        for (queue, _) in &reclaimed {
-            self.tally.add(Tallied::Queued(Arc::clone(queue)), -1);
+        let mut reclaimed = Vec::new();
+        for (queue, envelope) in std::mem::take(&mut self.outgoing.0) {
+            match self.shared.routing {
+                Routing::Store if queues.contains(&queue) => {
+                    self.tally.add(Tallied::Queued(Arc::clone(&queue)), -1);
+                    reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(queue) });
+                }
+                Routing::Store => self.outgoing.0.push((queue, envelope)),
+                Routing::Outbox => match self.shared.topology.take_back(&envelope, queues) {
+                    None => self.outgoing.0.push((queue, envelope)),
+                    Some(TakenBack { queue: wanting, news }) => {
+                        reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(wanting) });
+                        self.leave_news(queue, news);
+                    }
+                },
+            }
         }
-        let delivery = |(queue, envelope)| Delivery { envelope, receipt: Receipt::reclaimed(queue) };
-        reclaimed.into_iter().map(delivery).collect()
+        reclaimed
+    }
+
+    /// What goes to the broker in the place of a message that was taken back.
+    fn leave_news(&mut self, queue: Arc<str>, news: Option<Envelope>) {
+        match news {
+            Some(news) => self.outgoing.0.push((queue, Arc::new(news))),
+            None => self.tally.add(Tallied::Queued(queue), -1),
+        }
     }
 
     /// Puts a message back: into its queue, or on its way to the broker.
@@ -180,6 +198,9 @@ impl PostgresUnit {
                 Disposition::Done | Disposition::DeadLetter { .. } => continue,
             };
             let envelope = &settlement.delivery.envelope;
+            if reason.is_none() {
+                self.seen.parked.insert(envelope.correlation_id, Parked::Something);
+            }
             let attempt = envelope.attempt.saturating_add(u32::from(reason.is_some()));
             columns.push(&settlement.delivery.receipt.queue, envelope, attempt);
             waiting.push_text(kind);
@@ -214,6 +235,8 @@ impl PostgresUnit {
     }
 
     pub(super) async fn unpark_all(&mut self, correlations: &[CorrelationId]) -> Result<usize, Fault> {
+        let unsure = |id: &&CorrelationId| self.seen.parked.get(id) != Some(&Parked::Nothing);
+        let correlations: Vec<CorrelationId> = correlations.iter().filter(unsure).copied().collect();
         if correlations.is_empty() {
             return Ok(0);
         }
@@ -222,7 +245,7 @@ impl PostgresUnit {
             message!()
         );
         let wanted = Array::uuids(correlations.iter().map(|correlation| correlation.0));
-        let rows = self.ask(Act::new("outbox.unpark", sql, vec![Box::new(wanted)])).await?;
+        let rows = self.ask_beside(Act::new("outbox.unpark", sql, vec![Box::new(wanted)])).await?;
         let parked = Moved::read_all(&rows).map_err(broken("outbox.unpark"))?;
         Ok(self.send_again(parked))
     }
@@ -237,7 +260,7 @@ impl PostgresUnit {
             message!()
         );
         let params: Vec<Param> = vec![Box::new(now.as_microsecond()), Box::new(rows_max(max))];
-        let rows = self.ask(Act::new("outbox.requeue", sql, params)).await?;
+        let rows = self.ask_beside(Act::new("outbox.requeue", sql, params)).await?;
         let due = Moved::read_all(&rows).map_err(broken("outbox.requeue"))?;
         Ok(self.send_again(due))
     }
@@ -249,6 +272,14 @@ impl PostgresUnit {
         }
         count
     }
+}
+
+/// Those of these correlations for which messages are parked.
+pub(super) fn parked_of(correlations: &[CorrelationId]) -> Act {
+    let sql =
+        "select correlation_id from delayed_messages where waiting = 'parked' and correlation_id = any($1)";
+    let wanted = Array::uuids(correlations.iter().map(|correlation| correlation.0));
+    Act::new("outbox.parked", sql, vec![Box::new(wanted)])
 }
 
 const DELAY: &str = concat!(

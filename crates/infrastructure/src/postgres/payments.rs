@@ -7,11 +7,11 @@ use domain::{OrderId, Payment};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresUnit;
 use super::array::Array;
 use super::column::{Broken, count, money, name};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
-use super::{PostgresUnit, sagas};
 use crate::tally::Tallied;
 
 #[async_trait]
@@ -29,13 +29,13 @@ impl PaymentRepository for PostgresUnit {
         if order_ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.later(sagas::lock(order_ids));
-        let rows = self.ask(select(order_ids)).await?;
+        self.lock_sagas(order_ids);
+        let rows = self.ask_beside(select(order_ids)).await?;
         let found =
             rows.iter().map(payment).collect::<Result<Vec<_>, _>>().map_err(broken("payments.get"))?;
         checked(&found, "payments.get")?;
         let money = |payment: &Payment| (payment.order_id, (payment.captured_minor, payment.refunded_minor));
-        self.before.payments.extend(found.iter().map(money));
+        self.seen.payments.extend(found.iter().map(money));
         Ok(found)
     }
 
@@ -54,14 +54,14 @@ impl PaymentRepository for PostgresUnit {
 impl PostgresUnit {
     /// A payment that is stored without having been read here is looked at first, for the sake of the counts.
     async fn read_unread_payments(&mut self, payments: &[Payment]) -> Result<(), Fault> {
-        let unread = payments.iter().filter(|payment| !self.before.payments.contains_key(&payment.order_id));
+        let unread = payments.iter().filter(|payment| !self.seen.payments.contains_key(&payment.order_id));
         let unread: Vec<OrderId> = unread.map(|payment| payment.order_id).collect();
         PaymentRepository::get(self, &unread).await.map(drop)
     }
 
     fn tally_money(&mut self, payment: &Payment) {
         let after = (payment.captured_minor, payment.refunded_minor);
-        let (captured, refunded) = self.before.payments.insert(payment.order_id, after).unwrap_or_default();
+        let (captured, refunded) = self.seen.payments.insert(payment.order_id, after).unwrap_or_default();
         let currency = payment.amount.currency;
         self.tally.add(Tallied::Captured(currency), after.0 - captured);
         self.tally.add(Tallied::Refunded(currency), after.1 - refunded);

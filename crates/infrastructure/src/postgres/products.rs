@@ -1,5 +1,7 @@
 //! The catalogue. A product enters together with its empty stock.
 
+use std::collections::BTreeSet;
+
 use application::ports::ProductRepository;
 use async_trait::async_trait;
 use bus::Fault;
@@ -15,11 +17,15 @@ use super::{PostgresUnit, inventory};
 #[async_trait]
 impl ProductRepository for PostgresUnit {
     async fn get_by_ids(&mut self, ids: &[ProductId]) -> Result<Vec<Product>, Fault> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let unread = |id: &&ProductId| !self.seen.products.contains_key(id);
+        let unread = Array::uuids(ids.iter().filter(unread).map(|id| id.0));
+        if !unread.is_empty() {
+            let act = Act::new("products.get", BY_ID, vec![Box::new(unread)]);
+            let found = read_all(&self.ask_beside(act).await?)?;
+            self.seen.products.extend(found.into_iter().map(|product| (product.id, product)));
         }
-        let ids = Array::uuids(ids.iter().map(|id| id.0));
-        read_all(&self.ask(Act::new("products.get", BY_ID, vec![Box::new(ids)])).await?)
+        let wanted: BTreeSet<ProductId> = ids.iter().copied().collect();
+        Ok(wanted.iter().filter_map(|id| self.seen.products.get(id).cloned()).collect())
     }
 
     async fn get_by_skus(&mut self, skus: &[Sku]) -> Result<Vec<Product>, Fault> {
@@ -27,12 +33,18 @@ impl ProductRepository for PostgresUnit {
             return Ok(Vec::new());
         }
         let skus = Array::texts(skus.iter().map(Sku::as_str));
-        read_all(&self.ask(Act::new("products.get", BY_SKU, vec![Box::new(skus)])).await?)
+        let found =
+            read_all(&self.ask_beside(Act::new("products.get", BY_SKU, vec![Box::new(skus)])).await?)?;
+        self.seen.products.extend(found.iter().map(|product| (product.id, product.clone())));
+        Ok(found)
     }
 
     async fn upsert(&mut self, products: &[Product]) -> Result<(), Fault> {
         for product in products {
             product.check().map_err(|error| Fault::give_up("products.upsert", error))?;
+        }
+        for product in products {
+            self.seen.products.remove(&product.id);
         }
         if !products.is_empty() {
             self.later(upsert(products));

@@ -1,6 +1,8 @@
 //! Saga instances. The row of a saga is also the lock of everything that belongs to its order, so whoever works on an order
 //! takes it first; all else beneath the order is then free of others.
 
+use std::collections::BTreeSet;
+
 use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
@@ -11,59 +13,77 @@ use tokio_postgres::Row;
 use super::PostgresUnit;
 use super::array::Array;
 use super::column::{Broken, count, money, name, name_or_none, time};
-use super::fault::{CHANGED, broken};
-use super::pipeline::Act;
+use super::fault::{CHANGED, Taken, broken, fault};
+use super::outbox;
+use super::pipeline::{Act, Param};
+use super::seen::Parked;
+use super::unsaved::UnsavedSaga;
 use crate::tally::Tallied;
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for PostgresUnit {
     async fn load_sagas(&mut self, ids: &[CorrelationId]) -> Result<Vec<OrderProcessingSaga>, Fault> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = self.ask(select(ids)).await?;
-        let found =
-            rows.iter().map(understood).collect::<Result<Vec<_>, _>>().map_err(broken("sagas.load"))?;
-        self.before.sagas.extend(found.iter().map(|saga| (saga.order_id, saga.state)));
-        Ok(found)
+        self.read_unread(ids).await?;
+        let wanted: BTreeSet<OrderId> = ids.iter().map(|id| OrderId(id.0)).collect();
+        Ok(wanted.iter().filter_map(|id| self.seen.sagas.get(id).cloned()).collect())
     }
 
     async fn insert_sagas(&mut self, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<(), Fault> {
-        if sagas.is_empty() {
-            return Ok(());
-        }
-        self.later(insert(sagas, now));
         for saga in sagas {
+            self.unsaved.insert_saga(saga, now)?;
             self.tally.add(Tallied::Sagas(saga.state), 1);
-            self.before.sagas.insert(saga.order_id, saga.state);
+            // Nobody has heard of it yet, so nothing is parked for it.
+            self.seen.parked.insert(saga.correlation_id(), Parked::Nothing);
+            self.seen.sagas.insert(saga.order_id, saga.clone());
         }
         Ok(())
     }
 
     async fn update_sagas(&mut self, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<(), Fault> {
-        if sagas.is_empty() {
-            return Ok(());
+        let ids: Vec<CorrelationId> = sagas.iter().map(Saga::correlation_id).collect();
+        self.read_unread(&ids).await?;
+        for saga in sagas {
+            self.unsaved.update_saga(saga, now);
+            self.tally_step(saga);
         }
-        self.read_unread(sagas).await?;
-        self.later(update(sagas, now));
-        sagas.iter().for_each(|saga| self.tally_step(saga));
         Ok(())
     }
 }
 
 impl PostgresUnit {
-    /// A saga that is stored without having been loaded here is looked at first, for the sake of the counts.
-    async fn read_unread(&mut self, sagas: &[OrderProcessingSaga]) -> Result<(), Fault> {
-        let unread = sagas.iter().filter(|saga| !self.before.sagas.contains_key(&saga.order_id));
-        let unread: Vec<CorrelationId> = unread.map(Saga::correlation_id).collect();
-        self.load_sagas(&unread).await.map(drop)
+    /// Reads and locks what this unit has not seen; what it has seen is locked already. Whether messages are parked for them
+    /// is asked in the same breath: parking one takes the lock too, so the answer stays true as long as the unit lasts.
+    async fn read_unread(&mut self, ids: &[CorrelationId]) -> Result<(), Fault> {
+        let unread = |id: &&CorrelationId| !self.seen.sagas.contains_key(&OrderId(id.0));
+        let unread: Vec<CorrelationId> = ids.iter().filter(unread).copied().collect();
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let answers = self.ask_all_beside(vec![select(&unread), outbox::parked_of(&unread)]).await?;
+        let [rows, parked] = answers.as_slice() else {
+            return Err(Fault::give_up("sagas.load", "two questions have two answers"));
+        };
+        let found =
+            rows.iter().map(understood).collect::<Result<Vec<_>, _>>().map_err(broken("sagas.load"))?;
+        self.seen.note_parked(&unread, parked).map_err(fault("sagas.load", Taken::GiveUp))?;
+        self.seen.sagas.extend(found.into_iter().map(|saga| (saga.order_id, saga)));
+        Ok(())
     }
 
     fn tally_step(&mut self, saga: &OrderProcessingSaga) {
-        let before = self.before.sagas.insert(saga.order_id, saga.state);
+        let before = self.seen.sagas.insert(saga.order_id, saga.clone()).map(|before| before.state);
         if let Some(before) = before.filter(|before| *before != saga.state) {
             self.tally.add(Tallied::Sagas(before), -1);
             self.tally.add(Tallied::Sagas(saga.state), 1);
+        }
+    }
+
+    /// Takes the locks of these orders, for what is read next.
+    pub(super) fn lock_sagas(&mut self, ids: &[OrderId]) {
+        let unseen: Vec<OrderId> =
+            ids.iter().filter(|id| !self.seen.sagas.contains_key(id)).copied().collect();
+        if !unseen.is_empty() {
+            self.later(lock(&unseen));
         }
     }
 }
@@ -86,8 +106,7 @@ fn select(ids: &[CorrelationId]) -> Act {
     Act::new("sagas.load", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
 }
 
-/// Takes the locks of these orders, for what is read next.
-pub(super) fn lock(ids: &[OrderId]) -> Act {
+fn lock(ids: &[OrderId]) -> Act {
     let sql = "select from order_saga where correlation_id = any($1) order by correlation_id for update";
     Act::new("sagas.lock", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
 }
@@ -116,62 +135,57 @@ pub(super) fn saga(row: &Row) -> Result<OrderProcessingSaga, Broken> {
     })
 }
 
-fn insert(sagas: &[OrderProcessingSaga], now: Timestamp) -> Act {
+/// New instances.
+pub(super) fn insert(sagas: &[UnsavedSaga]) -> Act {
     let sql = "insert into order_saga (correlation_id, order_id, version, state, order_status, stock, payment, shipment,
              reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at)
          select id, id, version, state, order_status, stock, payment, shipment, reason, total_minor, currency,
-             timer_generation, created_at, $14, expires_at
-         from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-             $9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[])
-             as fresh (id, version, state, order_status, stock, payment, shipment, reason, total_minor, currency,
-                 timer_generation, created_at, expires_at)";
-    Act::new(
-        "sagas.insert",
-        sql,
-        vec![
-            Box::new(Array::uuids(sagas.iter().map(|saga| saga.order_id.0))),
-            Box::new(Array::numbers(sagas.iter().map(|saga| i64::from(saga.version)))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.state.as_str()))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.order.as_str()))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.stock.as_str()))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.payment.as_str()))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.shipment.as_str()))),
-            Box::new(Array::texts_or_null(sagas.iter().map(|saga| saga.reason.map(CancelReason::as_str)))),
-            Box::new(Array::numbers(sagas.iter().map(|saga| saga.total.minor))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.total.currency.code()))),
-            Box::new(Array::numbers(sagas.iter().map(|saga| i64::from(saga.timer_generation)))),
-            Box::new(Array::times(sagas.iter().map(|saga| saga.created_at))),
-            Box::new(Array::times(sagas.iter().map(|saga| saga.expires_at))),
-            Box::new(now.as_microsecond()),
-        ],
-    )
-    .conflict_if_taken()
+             timer_generation, created_at, updated_at, expires_at
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+             $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[])
+             as fresh (id, state, order_status, stock, payment, shipment, reason, timer_generation, updated_at,
+                 version, total_minor, currency, created_at, expires_at)";
+    let all = || sagas.iter().map(|unsaved| &unsaved.saga);
+    let mut params = changing(sagas);
+    params.extend([
+        Box::new(Array::numbers(all().map(|saga| i64::from(saga.version)))) as Param,
+        Box::new(Array::numbers(all().map(|saga| saga.total.minor))),
+        Box::new(Array::texts(all().map(|saga| saga.total.currency.code()))),
+        Box::new(Array::times(all().map(|saga| saga.created_at))),
+        Box::new(Array::times(all().map(|saga| saga.expires_at))),
+    ]);
+    Act::new("sagas.insert", sql, params).conflict_if_taken()
 }
 
-fn update(sagas: &[OrderProcessingSaga], now: Timestamp) -> Act {
+/// Changed instances.
+pub(super) fn update(sagas: &[UnsavedSaga]) -> Act {
     let sql = "with moved as (
              update order_saga s set state = n.state, order_status = n.order_status, stock = n.stock,
                  payment = n.payment, shipment = n.shipment, reason = n.reason,
-                 timer_generation = n.timer_generation, updated_at = greatest(s.updated_at, $9)
+                 timer_generation = n.timer_generation, updated_at = greatest(s.updated_at, n.updated_at)
              from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                 $8::bigint[]) as n (id, state, order_status, stock, payment, shipment, reason, timer_generation)
+                 $8::bigint[], $9::bigint[])
+                 as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, updated_at)
              where s.correlation_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $10, 'sagas.update')";
-    Act::new(
-        "sagas.update",
-        sql,
-        vec![
-            Box::new(Array::uuids(sagas.iter().map(|saga| saga.order_id.0))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.state.as_str()))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.order.as_str()))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.stock.as_str()))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.payment.as_str()))),
-            Box::new(Array::texts(sagas.iter().map(|saga| saga.shipment.as_str()))),
-            Box::new(Array::texts_or_null(sagas.iter().map(|saga| saga.reason.map(CancelReason::as_str)))),
-            Box::new(Array::numbers(sagas.iter().map(|saga| i64::from(saga.timer_generation)))),
-            Box::new(now.as_microsecond()),
-            Box::new(CHANGED),
-        ],
-    )
+    let mut params = changing(sagas);
+    params.push(Box::new(CHANGED));
+    Act::new("sagas.update", sql, params)
+}
+
+/// The name and the columns of which at least one changes with every step.
+fn changing(sagas: &[UnsavedSaga]) -> Vec<Param> {
+    let all = || sagas.iter().map(|unsaved| &unsaved.saga);
+    vec![
+        Box::new(Array::uuids(all().map(|saga| saga.order_id.0))),
+        Box::new(Array::texts(all().map(|saga| saga.state.as_str()))),
+        Box::new(Array::texts(all().map(|saga| saga.order.as_str()))),
+        Box::new(Array::texts(all().map(|saga| saga.stock.as_str()))),
+        Box::new(Array::texts(all().map(|saga| saga.payment.as_str()))),
+        Box::new(Array::texts(all().map(|saga| saga.shipment.as_str()))),
+        Box::new(Array::texts_or_null(all().map(|saga| saga.reason.map(CancelReason::as_str)))),
+        Box::new(Array::numbers(all().map(|saga| i64::from(saga.timer_generation)))),
+        Box::new(Array::times(sagas.iter().map(|unsaved| unsaved.at))),
+    ]
 }

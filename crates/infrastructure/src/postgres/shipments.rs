@@ -7,11 +7,11 @@ use domain::{OrderId, Shipment};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::PostgresUnit;
 use super::array::Array;
 use super::column::{Broken, name};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
-use super::{PostgresUnit, sagas};
 
 #[async_trait]
 impl ShipmentRepository for PostgresUnit {
@@ -27,8 +27,8 @@ impl ShipmentRepository for PostgresUnit {
         if order_ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.later(sagas::lock(order_ids));
-        let rows = self.ask(select(order_ids)).await?;
+        self.lock_sagas(order_ids);
+        let rows = self.ask_beside(select(order_ids)).await?;
         let found = rows.iter().map(shipment).collect::<Result<Vec<_>, _>>();
         let found = found.map_err(broken("shipments.get"))?;
         checked(&found, "shipments.get")?;

@@ -1,6 +1,5 @@
 //! Timers that are running. A saga has at most one of a name.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::{CorrelationId, Fault, Timer, TimerKey};
@@ -12,25 +11,22 @@ use super::column::{Broken, count, rows_max, time};
 use super::fault::broken;
 use super::pipeline::Act;
 
-/// Sets timers, replacing those of the same key.
-pub(super) fn set(timers: Vec<Timer>) -> Act {
+/// Sets timers, replacing those of the same key. In order of keys, no two of one key.
+pub(super) fn set(timers: &[Timer]) -> Act {
     let sql = "insert into timers (correlation_id, name, generation, due_at, kind, traceparent)
          select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[])
          on conflict (correlation_id, name) do update set generation = excluded.generation,
              due_at = excluded.due_at, kind = excluded.kind, traceparent = excluded.traceparent";
-    // In order of keys, and of those that are set twice the last.
-    let timers: BTreeMap<TimerKey, Timer> =
-        timers.into_iter().map(|timer| (timer.key.clone(), timer)).collect();
     Act::new(
         "timers.set",
         sql,
         vec![
-            Box::new(Array::uuids(timers.keys().map(|key| key.saga.0))),
-            Box::new(Array::texts(timers.keys().map(|key| &*key.name))),
-            Box::new(Array::numbers(timers.values().map(|timer| i64::from(timer.generation)))),
-            Box::new(Array::times(timers.values().map(|timer| timer.due_at))),
-            Box::new(Array::texts(timers.values().map(|timer| &*timer.kind))),
-            Box::new(Array::texts_or_null(timers.values().map(|timer| timer.traceparent.as_deref()))),
+            Box::new(Array::uuids(timers.iter().map(|timer| timer.key.saga.0))),
+            Box::new(Array::texts(timers.iter().map(|timer| &*timer.key.name))),
+            Box::new(Array::numbers(timers.iter().map(|timer| i64::from(timer.generation)))),
+            Box::new(Array::times(timers.iter().map(|timer| timer.due_at))),
+            Box::new(Array::texts(timers.iter().map(|timer| &*timer.kind))),
+            Box::new(Array::texts_or_null(timers.iter().map(|timer| timer.traceparent.as_deref()))),
         ],
     )
 }

@@ -4,22 +4,21 @@
 //!
 //! Dropped, it is rolled back, and the connection goes back to the pool when that is done.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use application::saga::SagaState;
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit, Verdict};
 use deadpool_postgres::Object;
-use domain::OrderId;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::history::HistoryColumns;
 use super::outbox::Outgoing;
 use super::pipeline::{Act, Ending, Opening, run};
+use super::seen::Seen;
 use super::store::Shared;
 use super::tally;
+use super::unsaved::Unsaved;
 use super::{inbox, timers};
 use crate::tally::Tally;
 
@@ -32,20 +31,13 @@ pub struct PostgresUnit {
     pub(super) history: HistoryColumns,
     /// What this transaction changes of the counts.
     pub(super) tally: Tally,
-    /// What was read here, as far as its change is to be counted.
-    pub(super) before: Before,
+    /// What was read and written here, as far as somebody will want to know.
+    pub(super) seen: Seen,
+    /// What was written here and is sent later.
+    pub(super) unsaved: Unsaved,
     pending: Vec<Act>,
     connection: Option<Object>,
     phase: Phase,
-}
-
-/// Rows as they were when this transaction read them.
-#[derive(Default)]
-pub(super) struct Before {
-    /// The states of sagas.
-    pub(super) sagas: HashMap<OrderId, SagaState>,
-    /// Minor units taken and given back.
-    pub(super) payments: HashMap<OrderId, (i64, i64)>,
 }
 
 /// How far a transaction is.
@@ -69,7 +61,8 @@ impl PostgresUnit {
             outgoing: Outgoing::default(),
             history: HistoryColumns::new(),
             tally: Tally::default(),
-            before: Before::default(),
+            seen: Seen::default(),
+            unsaved: Unsaved::default(),
             pending: Vec::new(),
             connection: Some(connection),
             phase: Phase::Unsent,
@@ -83,12 +76,30 @@ impl PostgresUnit {
 
     /// Sends all that was kept back and this question behind it, and waits for its rows.
     pub(super) async fn ask(&mut self, question: Act) -> Result<Vec<Row>, Fault> {
+        self.send_unsaved();
+        self.ask_beside(question).await
+    }
+
+    /// The same for a question that what is unsaved has no bearing on.
+    pub(super) async fn ask_beside(&mut self, question: Act) -> Result<Vec<Row>, Fault> {
+        Ok(self.ask_all_beside(vec![question]).await?.pop().unwrap_or_default())
+    }
+
+    /// The same for several, in one round trip.
+    pub(super) async fn ask_all_beside(&mut self, questions: Vec<Act>) -> Result<Vec<Vec<Row>>, Fault> {
         let mut acts = std::mem::take(&mut self.pending);
-        acts.push(question);
+        let first = acts.len();
+        acts.extend(questions);
         let opening = self.opening();
         self.phase = Phase::Open;
         let mut answers = run(self.connection(), opening, &acts, Ending::None).await?;
-        Ok(answers.pop().unwrap_or_default())
+        Ok(answers.split_off(first))
+    }
+
+    /// Keeps no row back any more.
+    pub(super) fn send_unsaved(&mut self) {
+        let acts = self.unsaved.take();
+        self.pending.extend(acts);
     }
 
     fn connection(&self) -> &Object {
@@ -103,6 +114,7 @@ impl PostgresUnit {
     }
 
     async fn make_durable(&mut self) -> Result<(), Fault> {
+        self.send_unsaved();
         let claims = self.outgoing.claims(&self.shared);
         let mut acts = std::mem::take(&mut self.pending);
         acts.extend(self.history.store());
@@ -180,16 +192,12 @@ impl Unit for PostgresUnit {
     }
 
     async fn set_timers(&mut self, timers: Vec<Timer>) -> Result<(), Fault> {
-        if !timers.is_empty() {
-            self.later(timers::set(timers));
-        }
+        timers.into_iter().for_each(|timer| self.unsaved.set_timer(timer));
         Ok(())
     }
 
     async fn cancel_timers(&mut self, timers: Vec<TimerKey>) -> Result<(), Fault> {
-        if !timers.is_empty() {
-            self.later(timers::cancel(&timers));
-        }
+        timers.into_iter().for_each(|key| self.unsaved.cancel_timer(key));
         Ok(())
     }
 
@@ -202,7 +210,7 @@ impl Unit for PostgresUnit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.ask(inbox::admit(source, ids, now)).await?;
+        let rows = self.ask_beside(inbox::admit(source, ids, now)).await?;
         inbox::admissions(ids, &rows)
     }
 

@@ -1,8 +1,10 @@
 //! The topology as the broker is to have it: an exchange for each message type, bound to the exchange of each queue that wants
-//! it, bound to the queue; and beside each queue one for what it could not take. Declaring it twice changes nothing.
+//! it by way of a filter, bound to the queue; and beside each queue one for what it could not take. Declaring it twice changes nothing.
 
 use bus::{Fault, Topology, Verdict};
-use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions,
+};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
 
@@ -52,10 +54,14 @@ impl Declaration {
         for queue in self.topology.all_queues() {
             self.declare_error_queue(&channel, &queue).await?;
             self.declare_queue(&channel, &queue).await?;
+            let inbox = Naming::inbox_exchange(&queue);
+            declare_inbox(&channel, &inbox, &queue).await?;
             for kind in self.topology.kinds(&queue) {
                 let exchange = self.naming.exchange(kind);
                 declare_exchange(&channel, &exchange).await?;
-                bind_exchange(&channel, &queue, &exchange).await?;
+                bind_exchange(&channel, &inbox, &exchange).await?;
+                // As earlier versions had it.
+                unbind_exchange(&channel, &queue, &exchange).await?;
             }
         }
         Ok(())
@@ -122,6 +128,30 @@ pub(super) async fn declare_exchange(channel: &Channel, exchange: &str) -> Resul
     let declared =
         channel.exchange_declare(name(exchange)?, ExchangeKind::Fanout, options, FieldTable::default());
     declared.await.map_err(|error| refused("exchange", exchange, &error))
+}
+
+/// Declares the exchange through which a queue hears of kinds: all goes on to the queue but for what bears the queue's own name
+/// as its routing key, which is news of what the queue's consumer has done already. That leads to an exchange that leads
+/// nowhere; everything else finds no binding here and so takes the alternative.
+async fn declare_inbox(channel: &Channel, inbox: &str, queue: &str) -> Result<(), Fault> {
+    let nowhere = Naming::nowhere_exchange();
+    declare_exchange(channel, nowhere).await?;
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let mut arguments = FieldTable::default();
+    arguments.insert(ShortString::from("alternate-exchange"), text(queue));
+    let declared = channel.exchange_declare(name(inbox)?, ExchangeKind::Direct, options, arguments);
+    declared.await.map_err(|error| refused("exchange", inbox, &error))?;
+    let (to, from, key) = (name(nowhere)?, name(inbox)?, name(queue)?);
+    let bound = channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), FieldTable::default());
+    bound.await.map_err(|error| refused("exchange", inbox, &error))
+}
+
+/// Has what comes to `source` no longer go to `destination`, if it did.
+async fn unbind_exchange(channel: &Channel, destination: &str, source: &str) -> Result<(), Fault> {
+    let (to, from) = (name(destination)?, name(source)?);
+    let options = ExchangeUnbindOptions::default();
+    let unbound = channel.exchange_unbind(to, from, ShortString::default(), options, FieldTable::default());
+    unbound.await.map_err(|error| refused("exchange", destination, &error))
 }
 
 /// Has what comes to `source` go to `destination` too.

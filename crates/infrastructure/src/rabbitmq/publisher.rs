@@ -22,6 +22,8 @@ use super::wire::Parcel;
 /// Something to publish.
 pub(super) struct Post {
     pub(super) exchange: String,
+    /// The queue that has handled it already; nobody else looks at it.
+    pub(super) routing_key: String,
     pub(super) demand: Demand,
     pub(super) parcel: Parcel,
 }
@@ -218,11 +220,9 @@ async fn publish(channel: &Channel, posts: &[Post]) -> Result<(), Failure> {
 async fn publish_one(channel: &Channel, post: &Post) -> lapin::Result<Confirmation> {
     let options = BasicPublishOptions { mandatory: post.demand == Demand::Wanted, immediate: false };
     let exchange = ShortString::from(post.exchange.as_str());
+    let key = ShortString::from(post.routing_key.as_str());
     let properties = properties::of(&post.parcel);
-    channel
-        .basic_publish(exchange, ShortString::default(), options, &post.parcel.body, properties)
-        .await?
-        .await
+    channel.basic_publish(exchange, key, options, &post.parcel.body, properties).await?.await
 }
 
 async fn declare_for(channel: &Channel, post: &Post) -> Result<(), Fault> {

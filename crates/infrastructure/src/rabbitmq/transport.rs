@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::{Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport};
+use bus::{
+    Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport, unmarked,
+    without_mark,
+};
 use lapin::uri::AMQPUri;
 
 use super::declaration::{Declaration, QueueDepth};
@@ -111,7 +114,8 @@ impl RabbitMqTransport {
         let codec = &self.shared.codec;
         let parcel = codec.encode_fault(dead).map_err(|error| Fault::give_up("fault.encode", error))?;
         let exchange = codec.naming().fault_exchange(&dead.envelope.kind);
-        Ok(Post { exchange, demand: Demand::Fault { all: Naming::all_faults_exchange() }, parcel })
+        let demand = Demand::Fault { all: Naming::all_faults_exchange() };
+        Ok(Post { exchange, routing_key: String::new(), demand, parcel })
     }
 
     /// What travels for an envelope: the message; or, for the news of a dead letter, MassTransit's form of it.
@@ -120,15 +124,14 @@ impl RabbitMqTransport {
             return self.fault(&DeadLetter::told_by(envelope)?);
         }
         let codec = &self.shared.codec;
-        let parcel = codec.encode(envelope).map_err(|error| {
-            Fault::give_up(
-                "message.encode",
-                format!("message {} of kind {}: {error}", envelope.id, envelope.kind),
-            )
+        let (handled_by, kind) = unmarked(&envelope.kind);
+        let parcel = codec.encode(&without_mark(envelope)).map_err(|error| {
+            Fault::give_up("message.encode", format!("message {} of kind {kind}: {error}", envelope.id))
         })?;
         let is_wanted = self.shared.declaration.topology().queues(&envelope.kind).next().is_some();
         let demand = if is_wanted { Demand::Wanted } else { Demand::Optional };
-        Ok(Post { exchange: codec.naming().exchange(&envelope.kind), demand, parcel })
+        let routing_key = handled_by.unwrap_or_default().to_owned();
+        Ok(Post { exchange: codec.naming().exchange(kind), routing_key, demand, parcel })
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bus::{Fault, Topology};
+use bus::{Fault, Topology, without_mark};
 use rusqlite::{Connection, Result};
 
 use super::fault::fault;
@@ -102,8 +102,9 @@ fn step(connection: &Connection, select: &str, topology: &Topology, routing: Rou
         let envelope = Arc::new(row.envelope);
         match routing {
             Routing::Store => {
+                let message = Arc::new(without_mark(&envelope));
                 let queues = topology.queues(&envelope.kind);
-                routed.extend(queues.map(|queue| (Arc::clone(queue), Arc::clone(&envelope))));
+                routed.extend(queues.map(|queue| (Arc::clone(queue), Arc::clone(&message))));
             }
             // One message that several queues wanted is one message to a broker.
             Routing::Outbox if !sent.insert(envelope.id) => {}

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement};
+use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement, TakenBack};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
@@ -32,12 +32,23 @@ impl SqliteUnit {
     }
 
     pub(super) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
-        let (reclaimed, left) =
-            std::mem::take(&mut self.outgoing).into_iter().partition(|(queue, _)| queues.contains(queue));
-        self.outgoing = left;
-        let reclaimed: Vec<(Arc<str>, Arc<Envelope>)> = reclaimed;
-        let delivery = |(queue, envelope)| Delivery { envelope, receipt: Receipt::reclaimed(queue) };
-        reclaimed.into_iter().map(delivery).collect()
+        let mut reclaimed = Vec::new();
+        for (queue, envelope) in std::mem::take(&mut self.outgoing) {
+            match self.shared.routing {
+                Routing::Store if queues.contains(&queue) => {
+                    reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(queue) });
+                }
+                Routing::Store => self.outgoing.push((queue, envelope)),
+                Routing::Outbox => match self.shared.topology.take_back(&envelope, queues) {
+                    None => self.outgoing.push((queue, envelope)),
+                    Some(TakenBack { queue: wanting, news }) => {
+                        reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(wanting) });
+                        self.outgoing.extend(news.map(|news| (queue, Arc::new(news))));
+                    }
+                },
+            }
+        }
+        reclaimed
     }
 
     /// Writes what leaves with this unit; comes back with what is to be handed over once that is durable.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::{
     Admission, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Receipt, Timer, Verdict,
+    unmarked, without_mark,
 };
 use uuid::Uuid;
 
@@ -37,6 +38,26 @@ pub async fn what_is_not_committed_is_not_received(home: &mut impl BusHome) {
     drop(dropped);
     publish(&bus, vec![message(2)]).await.unwrap();
     assert_eq!(envelopes(&receive(feed.as_mut(), 1).await), [message(2)]);
+}
+
+/// With a broker in between a unit may do the same, and others still hear of it.
+pub async fn what_its_own_unit_reclaims_leaves_for_the_broker_as_news(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Outbox).await;
+    let mut unit = bus.unit().await;
+    unit.publish(vec![message(1), of_kind("N", 2), of_kind("B", 3)]).await.unwrap();
+    let own = unit.reclaim(&["q".into()]).await.unwrap();
+    assert_eq!(envelopes(&own), [message(1), of_kind("B", 3)]);
+    assert!(unit.reclaim(&["q".into()]).await.unwrap().is_empty(), "they are given back once");
+    unit.settle(settlements(&own, &Disposition::Done)).await.unwrap();
+    unit.commit().await.unwrap();
+    let left = bus.outbox.lease(Uuid::from_u128(1), NOW, later(30), 9).await.unwrap();
+    let left: Vec<Envelope> = left.into_iter().map(|row| row.envelope).collect();
+    assert_eq!(
+        left.iter().map(without_mark).collect::<Vec<_>>(),
+        [message(1), of_kind("N", 2), of_kind("B", 3)]
+    );
+    let marks: Vec<Option<&str>> = left.iter().map(|envelope| unmarked(&envelope.kind).0).collect();
+    assert_eq!(marks, [Some("q"), None, Some("q")]);
 }
 
 /// Who comes second learns that it is too late.

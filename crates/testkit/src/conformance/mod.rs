@@ -165,6 +165,7 @@ macro_rules! laws_of_a_bus {
             what_is_not_committed_is_not_received,
             a_delivery_is_settled_once,
             what_its_own_unit_reclaims_never_lies_in_its_queue,
+            what_its_own_unit_reclaims_leaves_for_the_broker_as_news,
             nothing_of_a_unit_is_stored_if_its_delivery_was_lost,
             delayed_messages_come_again_when_due_and_parked_ones_when_named,
             a_parked_message_that_nobody_names_comes_again_at_its_deadline,
@@ -224,6 +225,7 @@ macro_rules! laws_of_a_store {
         $crate::laws!($home, endpoints: a_receiver_that_wants_no_more_is_kept_until_it_is_opened_again);
         $crate::laws!($home, keys: a_key_is_kept_until_it_is_revoked_and_is_told_ever_after);
         $crate::laws!($home, units:
+            what_changes_several_times_in_one_unit_is_stored_as_it_is_in_the_end,
             a_unit_that_is_dropped_after_any_step_never_was,
             a_write_that_fails_takes_all_the_others_with_it,
             what_was_committed_is_there_for_the_next_process_and_cannot_be_done_again,

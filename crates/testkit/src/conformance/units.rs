@@ -1,6 +1,7 @@
 //! Laws of units of work: all of it or nothing, whatever step it ends at, and what is committed outlives the process.
 
 use application::ports::{AnyUnit, Overview};
+use application::saga::SagaState;
 use bus::{Admission, Fault, Verdict};
 use domain::{Order, OrderStatus, Payment, Product, Shipment};
 use jiff::Timestamp;
@@ -131,6 +132,49 @@ pub async fn what_was_committed_is_there_for_the_next_process_and_cannot_be_done
     assert_eq!(picture(&process, &order, &products).await, done);
     let mut feed = process.bus.transport.subscribe("q").await.unwrap();
     assert_eq!(envelopes(&receive(feed.as_mut(), 1).await), [message(1)]);
+}
+
+/// Whether a store writes every change or keeps them back until the end of the unit: the end is what counts.
+pub async fn what_changes_several_times_in_one_unit_is_stored_as_it_is_in_the_end(home: &mut impl Home) {
+    let process = home.process().await;
+    let products = [product("A")];
+    stock_up(&process, &products, 10).await;
+    let (kept, called_off) = (order(1, &products), order(2, &products));
+    let mut unit = process.unit().await;
+    create(unit.as_mut(), &kept).await.unwrap();
+    create(unit.as_mut(), &called_off).await.unwrap();
+    unit.set_timers(vec![timer(1, "order", 30), timer(1, "payment", 20), timer(2, "order", 30)])
+        .await
+        .unwrap();
+    unit.orders().update(&[step(&kept, OrderStatus::Pending, OrderStatus::Validated)]).await.unwrap();
+    let moves = [
+        step(&kept, OrderStatus::Validated, OrderStatus::PaymentProcessing),
+        step(&called_off, OrderStatus::Pending, OrderStatus::Cancelled),
+    ];
+    unit.orders().update(&moves).await.unwrap();
+    let mut changed = stored_saga(unit.as_mut(), &kept).await;
+    assert_eq!(changed, saga(&kept));
+    for state in [SagaState::InventoryReserved, SagaState::PaymentProcessing] {
+        changed.state = state;
+        changed.timer_generation += 1;
+        unit.update_sagas(std::slice::from_ref(&changed), later(2)).await.unwrap();
+    }
+    unit.cancel_timers(vec![timer(1, "payment", 20).key]).await.unwrap();
+    unit.set_timers(vec![timer(1, "order", 40)]).await.unwrap();
+    assert_eq!(stored_saga(unit.as_mut(), &kept).await, changed);
+    assert_eq!(unit.orders().get_demand(&[kept.id()]).await.unwrap(), [demand(&kept)]);
+    unit.commit().await.unwrap();
+
+    let counted = process.readers.overview().await.unwrap().orders;
+    let counted: Vec<_> = counted.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name).collect();
+    assert_eq!(counted, ["payment_processing", "cancelled"]);
+    let mut unit = process.unit().await;
+    assert_eq!(stored_saga(unit.as_mut(), &kept).await, changed);
+    let stored = unit.orders().get_orders_with_items(&[kept.id(), called_off.id()]).await.unwrap();
+    let statuses: Vec<OrderStatus> = stored.iter().map(Order::status).collect();
+    assert_eq!(statuses, [OrderStatus::PaymentProcessing, OrderStatus::Cancelled]);
+    let timers = unit.take_due_timers(Timestamp::MAX, 9).await.unwrap();
+    assert_eq!(timers, [timer(2, "order", 30), timer(1, "order", 40)]);
 }
 
 /// Before anything has happened.

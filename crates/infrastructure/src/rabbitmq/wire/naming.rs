@@ -42,6 +42,18 @@ impl Naming {
         format!("{queue}_error")
     }
 
+    /// The exchange between those of the kinds that a queue wants and the queue's own.
+    #[must_use]
+    pub fn inbox_exchange(queue: &str) -> String {
+        format!("{queue}_inbox")
+    }
+
+    /// Where news goes that a queue does not need.
+    #[must_use]
+    pub const fn nowhere_exchange() -> &'static str {
+        "orderwright_handled"
+    }
+
     /// The type of a kind.
     #[must_use]
     pub fn urn(&self, kind: &str) -> String {
