@@ -183,6 +183,9 @@ async fn a_broker_that_is_gone_turns_the_broker_alone_and_all_is_well_when_it_is
     running.order("first", "CHAI", 2).await;
     running.until_orders("delivered", 1).await;
     running.until_ill(&[]).await;
+    // Killed earlier, RabbitMQ would have forgotten the queue that it was told of last, which would have no leader then.
+    let began_at = std::time::Instant::now();
+    until("the node to have written down its queues", async || began_at.elapsed().as_secs() >= 3).await;
     node.kill9();
     running.until_ill(&["broker"]).await;
     let (_, report) = running.get("/health").await;
