@@ -1,4 +1,4 @@
-//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `schemathesis`, `bench`.
+//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `schemathesis`, `bench`, `strain`.
 //! It starts programs and reads files; it must never know how orders are processed.
 
 mod bench;
@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::schemathesis::Schemathesis;
-use crate::steps::{Chaos, Ran, Simulation, Step};
+use crate::steps::{Chaos, Ran, Simulation, Step, Strain};
 
 /// Checks, simulations and measurements of the Orderwright workspace.
 #[derive(Parser)]
@@ -44,6 +44,8 @@ enum Task {
     /// Measures the release build: everything after `bench` goes to `orderwright bench`. With `--postgres` and `--rabbitmq` on
     /// servers started for it; `bench floor` beside the same rows written by SQL alone.
     Bench(BenchArgs),
+    /// Puts the release build under strain: everything after the servers' flags goes to `orderwright strain`.
+    Strain(Strain),
 }
 
 #[derive(Args)]
@@ -80,6 +82,7 @@ fn run(task: Task) -> Result<Ran> {
         Task::Chaos(chaos) => vec![Step::Chaos(chaos)],
         Task::Schemathesis(asked) => vec![Step::Schemathesis(asked)],
         Task::Bench(bench) => vec![Step::Bench(bench.args)],
+        Task::Strain(strain) => vec![Step::Strain(strain)],
     };
     steps::run_all(&root, &steps)
 }
@@ -110,6 +113,14 @@ mod tests {
         let cli = Cli::parse_from(["xtask", "bench", "--orders", "10", "sqlite"]);
         let Task::Bench(bench) = cli.task else { panic!("not bench") };
         assert_eq!(bench.args, ["--orders", "10", "sqlite"]);
+    }
+
+    #[test]
+    fn strain_keeps_the_servers_to_itself_and_hands_on_the_rest() {
+        let cli = Cli::parse_from(["xtask", "strain", "--postgres", "growth", "--orders", "10", "--json"]);
+        let Task::Strain(strain) = cli.task else { panic!("not strain") };
+        assert!(strain.postgres && !strain.rabbitmq && !strain.dev);
+        assert_eq!(strain.scenario, ["growth", "--orders", "10", "--json"]);
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub(crate) enum Step {
     Chaos(Chaos),
     Schemathesis(Schemathesis),
     Bench(Vec<String>),
+    Strain(Strain),
     Tests,
 }
 
@@ -99,6 +100,23 @@ pub(crate) struct Chaos {
     pub(crate) release: bool,
 }
 
+/// On which servers, and what.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Strain {
+    /// On a PostgreSQL server of its own, with full durability.
+    #[arg(long)]
+    pub(crate) postgres: bool,
+    /// With a RabbitMQ node of its own between the workers.
+    #[arg(long)]
+    pub(crate) rabbitmq: bool,
+    /// The development build: no figures, but sooner there.
+    #[arg(long)]
+    pub(crate) dev: bool,
+    /// The scenario and its flags, as for `orderwright strain`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub(crate) scenario: Vec<String>,
+}
+
 /// How a step, or all of them, went; why it went badly has been printed by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ran {
@@ -140,6 +158,7 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         Step::Chaos(chaos) => shake(root, chaos),
         Step::Schemathesis(asked) => schemathesis::run(root, asked),
         Step::Bench(args) => bench::run(root, args),
+        Step::Strain(asked) => strain(root, asked),
         Step::Tests => cargo::test(root).map(|(ran, _)| ran),
     }
 }
@@ -200,6 +219,19 @@ fn shake(root: &Path, chaos: &Chaos) -> Result<Ran> {
     cargo::run_program(root, profile, "chaos", &args)
 }
 
+fn strain(root: &Path, asked: &Strain) -> Result<Ran> {
+    let profile = Profile::from_flag(!asked.dev);
+    if cargo::build_programs(root, profile)? == Ran::Badly {
+        return Ok(Ran::Badly);
+    }
+    let mut args = vec!["--orderwright".to_owned(), cargo::program_path(profile, "orderwright")?];
+    for (flag, wanted) in [("--postgres", asked.postgres), ("--rabbitmq", asked.rabbitmq)] {
+        args.extend(wanted.then(|| flag.to_owned()));
+    }
+    args.extend(asked.scenario.iter().cloned());
+    cargo::run_program(root, profile, "strain", &args)
+}
+
 impl Step {
     fn name(&self) -> &'static str {
         match self {
@@ -217,6 +249,7 @@ impl Step {
             }
             Step::Schemathesis(_) => "schemathesis",
             Step::Bench(_) => "bench",
+            Step::Strain(_) => "strain",
             Step::Tests => "tests",
         }
     }

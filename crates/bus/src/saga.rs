@@ -1,7 +1,7 @@
 //! Sagas: a total pure function decides, a table says the same in a form that people and checkers can read, and one engine
 //! loads, reacts and stores. The engine never performs a command; the caller turns commands into messages and writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,17 +128,17 @@ where
     U: Unit + SagaRepository<S> + ?Sized,
 {
     let mut sagas = load(unit, incoming).await?;
-    let untouched = sagas.clone();
     let mut timers = TimerPlan::default();
     let mut steps = Vec::with_capacity(incoming.len());
+    let mut touched = BTreeSet::new();
     for input in incoming {
-        steps.push(step(&mut sagas, input, &mut timers, now));
+        let step = step(&mut sagas, input, &mut timers, now);
+        if step.before != step.after {
+            touched.insert(input.saga);
+        }
+        steps.push(step);
     }
-    let changed: Vec<S> = sagas
-        .into_iter()
-        .filter(|(id, saga)| untouched.get(id) != Some(saga))
-        .map(|(_, saga)| saga)
-        .collect();
+    let changed: Vec<S> = touched.iter().filter_map(|id| sagas.remove(id)).collect();
     if !changed.is_empty() {
         unit.update_sagas(&changed, now).await?;
     }

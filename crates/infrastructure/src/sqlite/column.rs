@@ -1,4 +1,5 @@
-//! How a value stands in a column: times as microseconds, closed sets as their names. Reading refuses what cannot be.
+//! How a value stands in a column: times as microseconds, closed sets as their names. Reading refuses what cannot be. Ids are
+//! bound as their bytes, where they lie: the uuid's own way of binding would copy each to the heap.
 
 use std::error::Error;
 use std::str::FromStr;

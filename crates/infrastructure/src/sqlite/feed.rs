@@ -59,8 +59,12 @@ impl StoreFeed {
             self.queue.woken.notified().await;
             return Ok(());
         }
-        if tokio::time::timeout(FOREIGN_POLL, self.queue.woken.notified()).await.is_err() {
-            let mut turn = self.shared.turns.next_alone().await;
+        let woken = tokio::time::timeout(FOREIGN_POLL, self.queue.woken.notified()).await;
+        // Whoever has the writer has looked, or will with the next transaction.
+        if woken.is_err()
+            && let Some(mut turn) = self.shared.turns.now()
+            && turn.writer().connection.is_autocommit()
+        {
             self.shared.notice_others(turn.writer_mut()).map_err(fault("feed.receive"))?;
         }
         Ok(())

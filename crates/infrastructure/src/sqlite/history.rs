@@ -31,7 +31,7 @@ fn append(connection: &Connection, first: i64, entries: &[HistoryEntry]) -> Resu
     let mut insert = connection.prepare_cached("insert into order_history values (?, ?, ?, ?, ?, ?, ?)")?;
     for (position, entry) in (first..).zip(entries) {
         insert.execute(params![
-            entry.order_id.0,
+            entry.order_id.0.as_bytes(),
             position,
             Micros(entry.at),
             entry.event,

@@ -51,7 +51,7 @@ fn insert(connection: &Connection, first: i64, records: &[IdempotencyRecord]) ->
             position,
             record.key,
             record.request_digest,
-            record.order_id.0,
+            record.order_id.0.as_bytes(),
             record.total.minor,
             record.total.currency.code(),
             Micros(record.created_at),

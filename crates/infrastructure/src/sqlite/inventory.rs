@@ -86,7 +86,7 @@ fn select(connection: &Connection, ids: &[ProductId]) -> Result<Vec<StockRow>> {
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         let row = |row: &Row<'_>| Ok(StockRow { inventory: inventory(row)?, last_movement: row.get(8)? });
-        found.extend(select.query_row([id.0], row).optional()?);
+        found.extend(select.query_row([id.0.as_bytes()], row).optional()?);
     }
     Ok(found)
 }
@@ -150,14 +150,14 @@ fn append(
         connection.prepare_cached("insert into stock_movements values (?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     for (position, movement) in (first..).zip(movements) {
         let (cause, order_id, note) = match &movement.cause {
-            MovementCause::Order(id) => ("order", Some(id.0), None),
+            MovementCause::Order(id) => ("order", Some(id.0.as_bytes()), None),
             MovementCause::Adjustment { reason } => ("adjustment", None, Some(reason)),
             MovementCause::Import(name) => ("import", None, Some(name)),
         };
         insert.execute(params![
             position,
             ends.insert(movement.product_id, Some(position)).flatten(),
-            movement.product_id.0,
+            movement.product_id.0.as_bytes(),
             movement.kind.as_str(),
             movement.quantity,
             cause,

@@ -59,11 +59,11 @@ pub(super) fn insert_outgoing(
         insert.execute(params![
             position,
             &**queue,
-            envelope.id.0,
+            envelope.id.0.as_bytes(),
             &*envelope.kind,
-            envelope.correlation_id.0,
-            envelope.causation_id.map(|id| id.0),
-            envelope.conversation_id.0,
+            envelope.correlation_id.0.as_bytes(),
+            envelope.causation_id.as_ref().map(|id| id.0.as_bytes()),
+            envelope.conversation_id.0.as_bytes(),
             envelope.traceparent.as_deref(),
             Micros(envelope.sent_at),
             envelope.attempt,
@@ -82,17 +82,17 @@ pub(super) fn insert_kept(
     envelope: &Envelope,
     attempt: u32,
 ) -> Result<()> {
-    let causation_id = envelope.causation_id.map(|id| id.0);
+    let causation_id = envelope.causation_id.as_ref().map(|id| id.0.as_bytes());
     let traceparent = envelope.traceparent.as_deref();
     let body: &[u8] = &envelope.body;
     let kind: &str = &envelope.kind;
     let message: [&dyn ToSql; 10] = [
         &queue,
-        &envelope.id.0,
+        &envelope.id.0.as_bytes(),
         &kind,
-        &envelope.correlation_id.0,
+        &envelope.correlation_id.0.as_bytes(),
         &causation_id,
-        &envelope.conversation_id.0,
+        &envelope.conversation_id.0.as_bytes(),
         &traceparent,
         &Micros(envelope.sent_at),
         &attempt,

@@ -16,6 +16,7 @@ mod inbox;
 mod inventory;
 mod memory;
 mod message_rows;
+mod new_orders;
 mod open;
 mod orders;
 mod outbox;

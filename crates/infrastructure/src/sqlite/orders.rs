@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteUnit;
 use super::column::{Micros, broken, money, name, name_or_none, rows_max, time};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+use super::new_orders::Moved;
 use crate::tally::Tallied;
 
 #[async_trait]
@@ -23,22 +24,31 @@ impl OrderRepository for SqliteUnit {
         for row in orders {
             row.order.check().map_err(|error| Fault::give_up("orders.create", error))?;
         }
-        insert(self.connection(), orders).map_err(conflict_if_taken("orders.create"))?;
         for row in orders {
+            if !self.new_orders.add(row) {
+                return Err(Fault::conflict("orders.create", format!("{} is there already", row.order.id())));
+            }
             self.tally.add(Tallied::Orders(row.order.status()), 1);
         }
         Ok(())
     }
 
     async fn update(&mut self, moves: &[StatusMove]) -> std::result::Result<(), Fault> {
-        if let Some(stray) = move_all(self.connection(), moves).map_err(fault("orders.update"))? {
-            return Err(changed_meanwhile("orders.update", stray));
+        let new_orders = &mut self.new_orders;
+        let rows: Vec<&StatusMove> =
+            moves.iter().filter(|step| new_orders.step_on(step) == Moved::AskTheRow).collect();
+        if !rows.is_empty() {
+            self.save_new_orders()?;
+            if let Some(stray) = move_all(self.connection(), &rows).map_err(fault("orders.update"))? {
+                return Err(changed_meanwhile("orders.update", stray));
+            }
         }
         moves.iter().for_each(|step| self.tally_move(step));
         Ok(())
     }
 
     async fn get_orders_with_items(&mut self, ids: &[OrderId]) -> std::result::Result<Vec<Order>, Fault> {
+        self.save_new_orders()?;
         let snapshots = select_many(self.connection(), ids).map_err(fault("orders.get"))?;
         let restore =
             |snapshot| Order::restore(snapshot).map_err(|error| Fault::give_up("orders.get", error));
@@ -51,10 +61,12 @@ impl OrderRepository for SqliteUnit {
         after: Option<OrderId>,
         max: usize,
     ) -> std::result::Result<Vec<OrderId>, Fault> {
+        self.save_new_orders()?;
         by_status(self.connection(), status, after, max).map_err(fault("orders.get_by_status"))
     }
 
     async fn get_demand(&mut self, ids: &[OrderId]) -> std::result::Result<Vec<StockDemand>, Fault> {
+        self.save_new_orders()?;
         demand(self.connection(), ids).map_err(fault("orders.get_demand"))
     }
 
@@ -62,11 +74,21 @@ impl OrderRepository for SqliteUnit {
         &mut self,
         references: &[String],
     ) -> std::result::Result<Vec<(String, OrderId)>, Fault> {
+        self.save_new_orders()?;
         by_reference(self.connection(), references).map_err(fault("orders.find_by_reference"))
     }
 }
 
 impl SqliteUnit {
+    /// Stores the orders that this unit has accepted so far.
+    pub(super) fn save_new_orders(&mut self) -> std::result::Result<(), Fault> {
+        if self.new_orders.is_empty() {
+            return Ok(());
+        }
+        let new_orders = std::mem::take(&mut self.new_orders);
+        new_orders.store(self.connection()).map_err(conflict_if_taken("orders.create"))
+    }
+
     fn tally_move(&mut self, step: &StatusMove) {
         self.tally.add(Tallied::Orders(step.from), -1);
         self.tally.add(Tallied::Orders(step.to), 1);
@@ -76,47 +98,8 @@ impl SqliteUnit {
     }
 }
 
-fn insert(connection: &Connection, orders: &[NewOrderRow]) -> Result<()> {
-    let mut order_insert =
-        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
-    for row in orders {
-        let order = row.order.snapshot();
-        order_insert.execute(params![
-            order.id.0,
-            order.customer_id.as_str(),
-            Micros(order.ordered_at),
-            order.status.as_str(),
-            (!order.status.is_terminal()).then_some(1),
-            order.total.minor,
-            order.total.currency.code(),
-            Micros(order.created_at),
-            Micros(order.updated_at),
-            order.external_reference,
-            row.payment_token,
-        ])?;
-    }
-    let mut line_insert =
-        connection.prepare_cached("insert into order_items values (?, ?, ?, ?, ?, ?, ?, ?)")?;
-    for row in orders {
-        let order = row.order.snapshot();
-        for (ordinal, line) in (0_i64..).zip(&order.lines) {
-            line_insert.execute(params![
-                order.id.0,
-                ordinal,
-                line.item_id.0,
-                line.product_id.0,
-                line.sku.as_str(),
-                line.quantity.get(),
-                line.unit_price.minor,
-                line.unit_price.currency.code(),
-            ])?;
-        }
-    }
-    Ok(())
-}
-
 /// Whether each of the moves found its order where it should be; stops at the first that did not.
-fn move_all(connection: &Connection, moves: &[StatusMove]) -> Result<Option<OrderId>> {
+fn move_all(connection: &Connection, moves: &[&StatusMove]) -> Result<Option<OrderId>> {
     // The plus keeps SQLite from looking at anything but the key.
     let mut step_on = connection.prepare_cached(
         "update orders set status = ?3, updated_at = max(updated_at, ?4) where order_id = ?1 and +status = ?2",
@@ -127,7 +110,7 @@ fn move_all(connection: &Connection, moves: &[StatusMove]) -> Result<Option<Orde
     )?;
     for step in moves {
         let statement = if step.to.is_terminal() { &mut end } else { &mut step_on };
-        let row = params![step.order_id.0, step.from.as_str(), step.to.as_str(), Micros(step.at)];
+        let row = params![step.order_id.0.as_bytes(), step.from.as_str(), step.to.as_str(), Micros(step.at)];
         if statement.execute(row)? != 1 {
             return Ok(Some(step.order_id));
         }
@@ -145,7 +128,7 @@ fn record_cancellation(
     at: Timestamp,
 ) -> Result<()> {
     connection.prepare_cached("insert into cancellations values (?, ?, ?, ?, ?)")?.execute(params![
-        order_id.0,
+        order_id.0.as_bytes(),
         cancellation.reason.as_str(),
         cancellation.actor,
         cancellation.note,
@@ -163,7 +146,7 @@ fn select_many(connection: &Connection, ids: &[OrderId]) -> Result<Vec<OrderSnap
     )?;
     let mut orders = Vec::with_capacity(ids.len());
     for id in ids {
-        let Some(mut order) = select.query_row([id.0], snapshot).optional()? else { continue };
+        let Some(mut order) = select.query_row([id.0.as_bytes()], snapshot).optional()? else { continue };
         order.lines = lines(connection, *id)?;
         orders.push(order);
     }
@@ -195,7 +178,7 @@ fn lines(connection: &Connection, id: OrderId) -> Result<Vec<OrderLine>> {
             "select order_item_id, product_id, sku, quantity, unit_price_minor, currency
              from order_items where order_id = ? order by ordinal",
         )?
-        .query_map([id.0], line)?
+        .query_map([id.0.as_bytes()], line)?
         .collect()
 }
 
@@ -245,7 +228,7 @@ fn demand(connection: &Connection, ids: &[OrderId]) -> Result<Vec<StockDemand>> 
     let mut demands = Vec::with_capacity(ids.len());
     for &order_id in ids {
         let mut merged = BTreeMap::new();
-        let mut rows = select.query([order_id.0])?;
+        let mut rows = select.query([order_id.0.as_bytes()])?;
         while let Some(row) = rows.next()? {
             *merged.entry(ProductId(row.get(0)?)).or_insert(0) += row.get::<_, i64>(1)?;
         }

@@ -72,7 +72,7 @@ fn insert(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
         .prepare_cached("insert into payments values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)")?;
     for payment in payments {
         insert.execute(params![
-            payment.order_id.0,
+            payment.order_id.0.as_bytes(),
             payment.key,
             payment.status.as_str(),
             payment.amount.minor,
@@ -96,7 +96,7 @@ fn select(connection: &Connection, order_ids: &[OrderId]) -> Result<Vec<Payment>
     )?;
     let mut found = Vec::with_capacity(order_ids.len());
     for id in order_ids {
-        found.extend(select.query_row([id.0], payment).optional()?);
+        found.extend(select.query_row([id.0.as_bytes()], payment).optional()?);
     }
     Ok(found)
 }
@@ -124,7 +124,7 @@ fn update(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
     )?;
     for payment in payments {
         let changed = update.execute(params![
-            payment.order_id.0,
+            payment.order_id.0.as_bytes(),
             payment.status.as_str(),
             payment.captured_minor,
             payment.refunded_minor,

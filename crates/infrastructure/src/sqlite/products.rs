@@ -60,7 +60,7 @@ fn select(connection: &Connection, ids: &[ProductId]) -> Result<Vec<Product>> {
     )?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        found.extend(select.query_row([id.0], product).optional()?);
+        found.extend(select.query_row([id.0.as_bytes()], product).optional()?);
     }
     Ok(found)
 }
@@ -88,7 +88,7 @@ fn upsert(connection: &Connection, product: &Product) -> Result<()> {
                  updated_at = max(products.created_at, excluded.updated_at)",
         )?
         .execute(params![
-            product.id.0,
+            product.id.0.as_bytes(),
             product.sku.as_str(),
             product.name,
             product.description,
@@ -100,6 +100,6 @@ fn upsert(connection: &Connection, product: &Product) -> Result<()> {
         ])?;
     connection
         .prepare_cached("insert or ignore into inventory values (?, 0, 0, 0, 0, 0, 0, ?, null)")?
-        .execute(params![product.id.0, Micros(product.updated_at)])?;
+        .execute(params![product.id.0.as_bytes(), Micros(product.updated_at)])?;
     Ok(())
 }

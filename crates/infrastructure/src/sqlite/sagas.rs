@@ -114,7 +114,7 @@ fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderPro
         connection.prepare_cached(&format!("select {COLUMNS} from order_saga where correlation_id = ?"))?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        found.extend(select.query_row([id.0], understood).optional()?);
+        found.extend(select.query_row([id.0.as_bytes()], understood).optional()?);
     }
     Ok(found)
 }
@@ -147,7 +147,7 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
 fn insert(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<()> {
     let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     connection.prepare_cached(sql)?.execute(params![
-        saga.order_id.0,
+        saga.order_id.0.as_bytes(),
         saga.version,
         saga.state.as_str(),
         (!saga.state.is_final()).then_some(1),
@@ -188,7 +188,7 @@ fn update(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -
 
 fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Timestamp) -> Result<bool> {
     let changed = statement.execute(params![
-        saga.order_id.0,
+        saga.order_id.0.as_bytes(),
         saga.state.as_str(),
         saga.order.as_str(),
         saga.stock.as_str(),
@@ -204,5 +204,5 @@ fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Ti
 /// Late news can put a final saga back to work, which is rare.
 fn reopen(connection: &Connection, saga: &OrderProcessingSaga) -> Result<bool> {
     let sql = "update order_saga set is_open = 1 where correlation_id = ? and +is_open is null";
-    Ok(connection.prepare_cached(sql)?.execute([saga.order_id.0])? == 1)
+    Ok(connection.prepare_cached(sql)?.execute([saga.order_id.0.as_bytes()])? == 1)
 }

@@ -57,7 +57,7 @@ fn insert(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Res
         connection.prepare_cached("insert into shipments values (?1, ?2, ?3, ?4, ?5, ?6, ?6)")?;
     for shipment in shipments {
         insert.execute(params![
-            shipment.order_id.0,
+            shipment.order_id.0.as_bytes(),
             shipment.key,
             shipment.status.as_str(),
             shipment.tracking_number,
@@ -74,7 +74,7 @@ fn select(connection: &Connection, order_ids: &[OrderId]) -> Result<Vec<Shipment
     )?;
     let mut found = Vec::with_capacity(order_ids.len());
     for id in order_ids {
-        found.extend(select.query_row([id.0], shipment).optional()?);
+        found.extend(select.query_row([id.0.as_bytes()], shipment).optional()?);
     }
     Ok(found)
 }
@@ -97,7 +97,7 @@ fn update(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Res
     )?;
     for shipment in shipments {
         let changed = update.execute(params![
-            shipment.order_id.0,
+            shipment.order_id.0.as_bytes(),
             shipment.status.as_str(),
             shipment.tracking_number,
             shipment.carrier,

@@ -13,7 +13,7 @@ pub(super) fn set(connection: &Connection, timers: &[Timer]) -> Result<()> {
     let mut insert = connection.prepare_cached("insert or replace into timers values (?, ?, ?, ?, ?, ?)")?;
     for timer in timers {
         insert.execute(params![
-            timer.key.saga.0,
+            timer.key.saga.0.as_bytes(),
             &*timer.key.name,
             timer.generation,
             Micros(timer.due_at),
@@ -31,7 +31,7 @@ pub(super) fn cancel<'a>(
 ) -> Result<()> {
     let mut delete = connection.prepare_cached("delete from timers where correlation_id = ? and name = ?")?;
     for key in keys {
-        delete.execute(params![key.saga.0, &*key.name])?;
+        delete.execute(params![key.saga.0.as_bytes(), &*key.name])?;
     }
     Ok(())
 }

@@ -48,6 +48,12 @@ impl Turns {
         turn
     }
 
+    /// A turn at once, if nobody has the writer.
+    pub(super) fn now(&self) -> Option<Turn> {
+        let writer = Arc::clone(&self.writer).try_lock_owned().ok()?;
+        Some(Turn { writer: Some(writer), turns: self.clone() })
+    }
+
     /// Commits for units that wait for somebody who is not coming any more. Whoever has the writer does so when it leaves.
     fn close_unattended(&self) {
         if self.waiting.load(Ordering::SeqCst) == 0

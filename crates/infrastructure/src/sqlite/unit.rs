@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::fault::fault;
 use super::memory::{Memories, View};
+use super::new_orders::NewOrders;
 use super::sagas::Unsaved;
 use super::store::Shared;
 use super::turns::Turn;
@@ -28,6 +29,8 @@ pub struct SqliteUnit {
     pub(super) shared: Arc<Shared>,
     /// What leaves with the commit.
     pub(super) outgoing: Vec<(Arc<str>, Arc<Envelope>)>,
+    /// Orders that are stored when the unit ends.
+    pub(super) new_orders: NewOrders,
     /// Sagas that are stored when the unit ends.
     pub(super) unsaved_sagas: BTreeMap<OrderId, Unsaved>,
     /// What this unit changes of the counts.
@@ -53,6 +56,7 @@ impl SqliteUnit {
         Ok(Self {
             shared,
             outgoing: Vec::new(),
+            new_orders: NewOrders::default(),
             unsaved_sagas: BTreeMap::new(),
             tally: Tally::default(),
             view: View::default(),
@@ -81,6 +85,7 @@ impl SqliteUnit {
 
     /// Ends the unit and its turn; what comes back tells when it is durable.
     fn leave(mut self) -> std::result::Result<Told, Fault> {
+        self.save_new_orders()?;
         self.save_sagas()?;
         let fresh = self.send_out().map_err(fault("outbox.publish"))?;
         let (durable, told) = oneshot::channel();

@@ -167,6 +167,36 @@ impl Postgres {
         succeed(psql)
     }
 
+    /// A command for the shell after which each flush of the server's log takes a tenth of a second longer, as on a slow disk:
+    /// whoever flushes holds the lock meanwhile, and the others wait.
+    ///
+    /// # Errors
+    /// If its programs cannot be named in a shell.
+    pub fn slow_flushes(&self) -> Result<String> {
+        self.shell(&["alter system set commit_siblings = 0", "alter system set commit_delay = 100000"])
+    }
+
+    /// A command for the shell that takes that back.
+    ///
+    /// # Errors
+    /// As for [`Self::slow_flushes`].
+    pub fn fair_flushes(&self) -> Result<String> {
+        self.shell(&["alter system reset commit_siblings", "alter system reset commit_delay"])
+    }
+
+    fn shell(&self, statements: &[&str]) -> Result<String> {
+        let psql = self.programs.join("psql");
+        let psql = psql.to_str().context("the folder of PostgreSQL's programs has no ordinary name")?;
+        ensure!(!psql.contains('\''), "the folder of PostgreSQL's programs has a quote in its name");
+        let each = statements.iter().chain(&["select pg_reload_conf()"]);
+        let each: Vec<String> = each.map(|statement| format!("--command '{statement}'")).collect();
+        Ok(format!(
+            "'{psql}' --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname '{}' {}",
+            self.address("postgres"),
+            each.join(" ")
+        ))
+    }
+
     /// The id of the server's first process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

@@ -26,12 +26,19 @@ const WORKERS: [&str; WORKERS_MAX] =
 pub(super) struct Children {
     /// Where each worker listens.
     pub(super) service_addrs: Vec<String>,
+    /// Where the provider listens.
+    pub(super) provider_addr: String,
     workers: Vec<Child>,
     provider: Child,
 }
 
 impl Children {
     pub(super) async fn start(config: &Config, plan: &Plan) -> Result<Self> {
+        Self::start_with(config, plan, &[]).await
+    }
+
+    /// The same; the workers find these words in their environment as well.
+    pub(super) async fn start_with(config: &Config, plan: &Plan, words: &[(&str, String)]) -> Result<Self> {
         let folder = &plan.folder;
         let mut service_addrs = Vec::new();
         for _ in 0..plan.workers {
@@ -41,7 +48,8 @@ impl Children {
         let webhooks = format!("http://{}/webhooks", service_addrs[0]);
         let place = ["sandbox", "--listen", &provider_addr, "--webhook-url", &webhooks];
         let pace = ["--keys-max", "2000000", "--delivery-min-ms", "0", "--delivery-max-ms", "0"];
-        let provider = spawn(&[&place[..], &pace[..]].concat(), config, folder, "sandbox.log").await?;
+        let provider =
+            spawn(&[&place[..], &pace[..]].concat(), config, &[], &folder.join("sandbox.log")).await?;
         let provider_url = format!("http://{provider_addr}");
         let mut workers = Vec::new();
         for (number, address) in service_addrs.iter().enumerate() {
@@ -51,9 +59,14 @@ impl Children {
                 0 => "service.log".to_owned(),
                 _ => format!("service-{}.log", number + 1),
             };
-            workers.push(spawn(&serve, config, folder, &log).await?);
+            workers.push(spawn(&serve, config, words, &folder.join(log)).await?);
         }
-        Ok(Self { service_addrs, workers, provider })
+        Ok(Self { service_addrs, provider_addr, workers, provider })
+    }
+
+    /// Process ids of the workers.
+    pub(super) fn worker_pids(&self) -> Vec<u32> {
+        self.workers.iter().filter_map(Child::id).collect()
     }
 
     /// Name and process id of each.
@@ -81,16 +94,16 @@ async fn free_address() -> Result<String> {
 }
 
 /// Starts this very program and waits for its first line, which it prints when it is ready.
-async fn spawn(args: &[&str], config: &Config, folder: &Path, log: &str) -> Result<Child> {
+async fn spawn(args: &[&str], config: &Config, words: &[(&str, String)], log: &Path) -> Result<Child> {
     let program = std::env::current_exe()?;
-    let log = folder.join(log);
-    let errors = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let errors = std::fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut child = Command::new(program)
         .args(args)
         .env("RUST_LOG", "warn")
         // Arguments are for everybody to see, and the addresses may have passwords in them.
         .env("ORDERWRIGHT_DATABASE", config.database.expose())
         .env("ORDERWRIGHT_BROKER", config.rabbitmq.addresses.expose())
+        .envs(words.iter().map(|(name, word)| (*name, word.as_str())))
         .stdout(Stdio::piped())
         .stderr(errors)
         .kill_on_drop(true)
@@ -100,7 +113,10 @@ async fn spawn(args: &[&str], config: &Config, folder: &Path, log: &str) -> Resu
     let first = tokio::time::timeout(READY_LIMIT, lines.next_line())
         .await
         .context("a process did not get ready")??;
-    first.with_context(|| format!("'{}' ended at once; see {}", args[0], log.display()))?;
+    first.with_context(|| {
+        let last_words = std::fs::read_to_string(log).unwrap_or_default();
+        format!("'{}' ended at once; see {}: {}", args[0], log.display(), last_words.trim_end())
+    })?;
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok(child)
 }

@@ -10,11 +10,13 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Plan;
@@ -42,19 +44,32 @@ pub(super) fn sku(number: u32) -> String {
 struct Course {
     plan: Plan,
     authorities: Vec<String>,
-    run: &'static str,
+    run: String,
     next: AtomicU64,
     started: Instant,
+    /// Orders that may be sent by now; all, if nobody says.
+    released: Option<watch::Receiver<u64>>,
 }
 
 /// Sends the plan's orders to all workers and waits for every answer.
-pub(super) async fn send(plan: &Plan, authorities: &[String], run: &'static str) -> Result<Outcome> {
+pub(super) async fn send(plan: &Plan, authorities: &[String], run: &str) -> Result<Outcome> {
+    send_released(plan, authorities, run, None).await
+}
+
+/// The same, no more orders in all than have been released so far.
+pub(super) async fn send_released(
+    plan: &Plan,
+    authorities: &[String],
+    run: &str,
+    released: Option<watch::Receiver<u64>>,
+) -> Result<Outcome> {
     let course = Arc::new(Course {
         plan: plan.clone(),
         authorities: authorities.to_vec(),
-        run,
+        run: run.to_owned(),
         next: AtomicU64::new(0),
         started: Instant::now(),
+        released,
     });
     let mut connections = JoinSet::new();
     for number in 0..plan.connections {
@@ -82,8 +97,9 @@ impl Course {
             if ordinal >= self.plan.orders {
                 return Ok(outcome);
             }
+            self.wait_until_released(ordinal).await?;
             let due = self.wait_until_due(ordinal).await;
-            let body = self.body(ordinal, &mut random);
+            let body = order(&self.plan, ordinal, &mut random);
             for _ in 0..OVERLOADED_TRIES_MAX {
                 let status = self.post(&mut connection, authority, ordinal, &body).await?;
                 if status != StatusCode::SERVICE_UNAVAILABLE {
@@ -107,19 +123,10 @@ impl Course {
         due
     }
 
-    fn body(&self, ordinal: u64, random: &mut SmallRng) -> Bytes {
-        let first = random.random_range(0..self.plan.products);
-        let lines: Vec<String> = (0..self.plan.lines)
-            .map(|line| {
-                let product = (first + u32::try_from(line).unwrap_or(0)) % self.plan.products;
-                format!("{{\"sku\":\"{}\",\"quantity\":{}}}", sku(product), random.random_range(1..4))
-            })
-            .collect();
-        Bytes::from(format!(
-            "{{\"customer_id\":\"C{:05}\",\"lines\":[{}]}}",
-            ordinal % 10_000,
-            lines.join(",")
-        ))
+    async fn wait_until_released(&self, ordinal: u64) -> Result<()> {
+        let Some(mut released) = self.released.clone() else { return Ok(()) };
+        released.wait_for(|released| ordinal < *released).await.context("nobody releases orders any more")?;
+        Ok(())
     }
 
     async fn post(
@@ -129,11 +136,9 @@ impl Course {
         ordinal: u64,
         body: &Bytes,
     ) -> Result<StatusCode> {
-        let request = Request::post("/orders")
-            .header("host", authority)
-            .header("content-type", "application/json")
-            .header("idempotency-key", format!("{}-{ordinal}", self.run))
-            .body(Full::new(body.clone()))?;
+        let key = format!("{}-{ordinal}", self.run);
+        let request = request("/orders", &key).header("host", authority);
+        let request = request.body(Full::new(body.clone()))?;
         connection.ready().await.context("the service closed the connection")?;
         let answer = connection.send_request(request).await?;
         let status = answer.status();
@@ -143,6 +148,23 @@ impl Course {
         }
         Ok(status)
     }
+}
+
+/// The head of a request for an order.
+pub(super) fn request(target: &str, key: &str) -> Builder {
+    Request::post(target).header("content-type", "application/json").header("idempotency-key", key)
+}
+
+/// An order, as a client writes it.
+pub(super) fn order(plan: &Plan, ordinal: u64, random: &mut SmallRng) -> Bytes {
+    let first = random.random_range(0..plan.products);
+    let lines: Vec<String> = (0..plan.lines)
+        .map(|line| {
+            let product = (first + u32::try_from(line).unwrap_or(0)) % plan.products;
+            format!("{{\"sku\":\"{}\",\"quantity\":{}}}", sku(product), random.random_range(1..4))
+        })
+        .collect();
+    Bytes::from(format!("{{\"customer_id\":\"C{:05}\",\"lines\":[{}]}}", ordinal % 10_000, lines.join(",")))
 }
 
 async fn connect(authority: &str) -> Result<SendRequest<Full<Bytes>>> {

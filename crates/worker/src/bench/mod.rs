@@ -5,6 +5,7 @@ mod children;
 mod load;
 mod neighbours;
 mod report;
+pub mod strain;
 mod usage;
 
 use std::path::{Path, PathBuf};

@@ -62,7 +62,8 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(microseconds: &Histogram<u64>) -> Self {
+    /// Of microseconds, in milliseconds.
+    pub(super) fn of(microseconds: &Histogram<u64>) -> Self {
         let at = |quantile: f64| microseconds.value_at_quantile(quantile) as f64 / 1e3;
         Self {
             p50: at(0.5),

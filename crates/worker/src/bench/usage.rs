@@ -91,7 +91,7 @@ fn note(seen: &mut Vec<Memory>, rows: &[(&'static str, f64)]) {
 }
 
 /// User and system time; fields 14 and 15 after the command's name in brackets.
-fn cpu_seconds(pid: u32) -> Result<f64> {
+pub(super) fn cpu_seconds(pid: u32) -> Result<f64> {
     ticks(pid, [11, 12]).map(|ticks| ticks / TICKS_PER_SECOND)
 }
 
@@ -113,7 +113,8 @@ fn ticks(pid: u32, fields_wanted: [usize; 2]) -> Result<f64> {
     Ok(ticks(fields_wanted[0])? + ticks(fields_wanted[1])?)
 }
 
-fn resident_mib(pid: u32) -> Result<f64> {
+/// What it has in memory.
+pub(super) fn resident_mib(pid: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;

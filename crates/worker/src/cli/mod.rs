@@ -12,6 +12,7 @@ mod keys;
 mod outputs;
 mod sandbox_provider;
 mod serve;
+mod strain;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +88,8 @@ enum Command {
     Health(health::Health),
     /// Measure orders per second, latency, CPU and memory, end to end.
     Bench(bench::Bench),
+    /// Put it under strain: too much load, scarce resources, slow neighbours, many waiting and many stored orders.
+    Strain(strain::Strain),
     /// Look at the configuration.
     Config(config_file::ConfigFile),
     /// Make, list and revoke the keys that let callers in.
@@ -125,6 +128,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Check
         | Command::Health(_)
         | Command::Bench(_)
+        | Command::Strain(_)
         | Command::Config(_)
         | Command::Keys(_)
         | Command::Endpoints(_)
@@ -149,6 +153,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Check => check::check(&shared).await,
         Command::Health(health) => health.run(&shared).await,
         Command::Bench(bench) => bench.run(&shared).await,
+        Command::Strain(strain) => Box::pin(strain.run(&shared)).await,
         Command::Config(config) => config.run(&shared),
         Command::Keys(keys) => keys.run(&shared).await,
         Command::Endpoints(endpoints) => endpoints.run(&shared).await,

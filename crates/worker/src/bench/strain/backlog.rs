@@ -1,0 +1,109 @@
+//! A great backlog, worked off in flat memory: orders are accepted into the store while no worker is there, through the same
+//! command that the API uses; then the workers start.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use application::commands::{CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply};
+use application::pipeline::Context;
+use bus::Coalesce;
+use clap::Args;
+use domain::{CustomerId, OrderId, Quantity, Sku};
+
+use super::chart;
+use super::judge;
+use super::report::{Facts, Figure, Report};
+use super::scene::{self, Scene};
+use super::tuning::Tuning;
+use crate::any_store::{AnyStore, Purpose};
+use crate::bench::{PATIENCE, Plan, load};
+use crate::config::Config;
+use crate::wiring;
+
+/// Orders between two words about how far it is.
+const TELL: u64 = 100_000;
+
+/// How many.
+#[derive(Clone, Debug, Args)]
+pub struct Backlog {
+    /// Orders accepted before anybody works.
+    #[arg(long, default_value_t = 250_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+    orders: u64,
+}
+
+impl Backlog {
+    pub(super) async fn run(&self, plan: &Plan) -> Result<Report> {
+        let tuning = Tuning::patience();
+        let config = scene::empty(plan, &tuning).await?;
+        eprintln!("accepting {} orders while no worker is there", self.orders);
+        let accepting = Instant::now();
+        accept(&config, plan, self.orders).await?;
+        let accepted_per_s = self.orders as f64 / accepting.elapsed().as_secs_f64().max(1e-6);
+        eprintln!("accepted {accepted_per_s:.0} orders/s; now they are worked off");
+        let scene = Scene::raise(plan, &tuning, &config, self.orders).await?;
+        let from_s = scene.watch.now_s();
+        scene.worked_off(0, PATIENCE).await?;
+        let working = scene.since(from_s);
+        let (books, series) = scene.close().await?;
+        let facts = Facts {
+            name: "backlog",
+            about: "Orders are accepted while no worker is there; then the workers start and work the backlog off.",
+        };
+        let mut report = Report::new(facts, plan, &tuning, books, &series);
+        let all_delivered = series.speed(working, |sample| sample.delivered);
+        report.judgements = vec![judge::memory_flat(&series, working), judge::nothing_lost(&report.books)];
+        report.figures = vec![
+            Figure::new("accepted", accepted_per_s, "orders/s"),
+            Figure::new("worked off", all_delivered, "orders/s"),
+            Figure::new("in", working.seconds(), "s"),
+            Figure::new("memory of the workers at most", series.memory_most(working), "MiB"),
+        ];
+        report.charts = vec![chart::backlog(&series), chart::memory(&series), chart::rates(&series)];
+        Ok(report)
+    }
+}
+
+/// Accepts orders without a service.
+async fn accept(config: &Config, plan: &Plan, orders: u64) -> Result<()> {
+    let store = AnyStore::open(config, Purpose::Visit).await?;
+    let context = wiring::context(config);
+    let handler = CreateOrderHandler::new(Arc::clone(&store.units), Arc::clone(&context));
+    let batch = u64::try_from(handler.batch_max()).unwrap_or(1).max(1);
+    let mut from = 0;
+    while from < orders {
+        let to = (from + batch).min(orders);
+        let requests =
+            (from..to).map(|ordinal| order(&context, plan, ordinal)).collect::<Result<Vec<_>>>()?;
+        let unit = handler.begin().await?;
+        let replies = handler.flush(unit, &requests).await?;
+        let accepted = replies.iter().filter(|reply| matches!(reply, CreateOrderReply::Created(_))).count();
+        ensure!(accepted == requests.len(), "only {accepted} of {} orders were accepted", requests.len());
+        if from / TELL < to / TELL {
+            eprintln!("{to} accepted");
+        }
+        from = to;
+    }
+    store.upkeep.close().await;
+    Ok(())
+}
+
+fn order(context: &Context, plan: &Plan, ordinal: u64) -> Result<CreateOrderCommand> {
+    let line = |number: usize| -> Result<CreateOrderLine> {
+        let product = (ordinal + number as u64) % u64::from(plan.products);
+        let sku = Sku::parse(&load::sku(u32::try_from(product)?))?;
+        let quantity = Quantity::new(u32::try_from(ordinal % 3)? + 1)?;
+        Ok(CreateOrderLine { sku, quantity, unit_price: None })
+    };
+    Ok(CreateOrderCommand {
+        order_id: OrderId(context.ids.next(context.clock.now())),
+        idempotency_key: format!("backlog-{ordinal}"),
+        request_digest: [0; 32],
+        customer_id: CustomerId::parse(&format!("C{:05}", ordinal % 10_000))?,
+        lines: (0..plan.lines).map(line).collect::<Result<_>>()?,
+        ordered_at: None,
+        external_reference: None,
+        payment_token: None,
+        traceparent: None,
+    })
+}

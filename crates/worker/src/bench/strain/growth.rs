@@ -1,0 +1,121 @@
+//! The speed while the tables grow: a closed load with so many orders on their way at most, so that the speed is that of the
+//! whole way and not of accepting alone.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::chart::{self, Chart};
+use super::judge;
+use super::report::{Facts, Figure, Report};
+use super::scene::Scene;
+use super::series::Series;
+use super::tuning::Tuning;
+use crate::bench::{PATIENCE, Plan};
+
+/// Orders stored from which on the speed at the beginning is measured: by then the process is warm.
+const BEGINNING: u64 = 10_000;
+
+/// The share of all orders over which a speed is measured.
+const SPAN: f64 = 0.05;
+
+/// Points of the curve.
+const POINTS: u64 = 50;
+
+/// How far.
+#[derive(Clone, Debug, Args)]
+pub struct Growth {
+    /// Orders stored at the end.
+    #[arg(long, default_value_t = 250_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    orders: u64,
+    /// Orders on their way at once.
+    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(16..=100_000))]
+    in_hand: u64,
+}
+
+impl Growth {
+    pub(super) async fn run(&self, plan: &Plan) -> Result<Report> {
+        let tuning = Tuning::default();
+        let scene = Scene::open(plan, &tuning).await?;
+        eprintln!("{} orders, {} on their way at once", self.orders, self.in_hand);
+        scene.send_in_hand("growth", self.orders, self.in_hand).await?;
+        scene.worked_off(0, PATIENCE).await?;
+        let (books, series) = scene.close().await?;
+        let facts = Facts {
+            name: "growth",
+            about: "Orders are accepted and delivered as fast as it goes while the tables grow.",
+        };
+        let mut report = Report::new(facts, plan, &tuning, books, &series);
+        let (early, late) = self.spans();
+        let speed = |(from, to): (u64, u64)| (from, series.speed_between(from, to));
+        report.judgements = vec![
+            judge::keeps_speed(speed(early), speed(late)),
+            judge::memory_flat(&series, series.whole()),
+            judge::nothing_lost(&report.books),
+        ];
+        report.figures = vec![
+            Figure::new("speed at the beginning", speed(early).1.unwrap_or(0.0), "orders/s"),
+            Figure::new("speed at the end", speed(late).1.unwrap_or(0.0), "orders/s"),
+            Figure::new("CPU of the workers at the beginning", cpu_ms(&series, early), "ms per order"),
+            Figure::new("CPU of the workers at the end", cpu_ms(&series, late), "ms per order"),
+        ];
+        report.charts = vec![
+            self.speeds(&series),
+            self.costs(&series),
+            chart::rates(&series),
+            chart::backlog(&series),
+            chart::memory(&series),
+        ];
+        Ok(report)
+    }
+
+    /// The orders over which the speed at the beginning is measured, and those for the end. The very last are delivered while
+    /// nothing is accepted any more, and count for neither.
+    fn spans(&self) -> ((u64, u64), (u64, u64)) {
+        let span = ((self.orders as f64 * SPAN) as u64).max(1);
+        let beginning = BEGINNING.min(self.orders / 10);
+        let end = self.orders.saturating_sub(self.in_hand.min(self.orders / 10));
+        ((beginning, beginning + span), (end - span, end))
+    }
+
+    fn speeds(&self, series: &Series) -> Chart {
+        let speed = |(from, to)| series.speed_between(from, to);
+        self.curve("delivered per second, by orders stored", "orders/s", speed)
+    }
+
+    fn costs(&self, series: &Series) -> Chart {
+        let cost = |span| Some(cpu_ms(series, span));
+        self.curve("CPU of the workers per order, by orders stored", "ms", cost)
+    }
+
+    fn curve(&self, title: &str, unit: &str, value: impl Fn((u64, u64)) -> Option<f64>) -> Chart {
+        let leg = (self.orders / POINTS).max(1);
+        let point = |number: u64| {
+            let (from, to) = (number * leg, (number + 1) * leg);
+            Some(((from + to) as f64 / 2.0, value((from, to))?))
+        };
+        let points = (0..POINTS).filter_map(point).collect();
+        Chart::new(title, unit, "orders stored").line(title, points)
+    }
+}
+
+fn cpu_ms(series: &Series, (from, to): (u64, u64)) -> f64 {
+    let Some(window) = series.between(from, to) else { return 0.0 };
+    let cpu = |at_s: f64| series.at(at_s, |sample| sample.cpu_s);
+    (cpu(window.to_s) - cpu(window.from_s)) * 1e3 / (to - from) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spans_lie_within_what_is_sent_and_do_not_meet() {
+        for orders in [1_000, 20_000, 250_000, 1_000_000, 10_000_000] {
+            for in_hand in [16, 4_096, 100_000] {
+                let ((early_from, early_to), (late_from, late_to)) = Growth { orders, in_hand }.spans();
+                assert!(early_from < early_to && early_to < late_from, "{orders} {in_hand}");
+                assert!(late_from < late_to && late_to <= orders, "{orders} {in_hand}");
+            }
+        }
+    }
+}

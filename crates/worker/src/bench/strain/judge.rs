@@ -1,0 +1,284 @@
+//! What must hold after a strain, each a function from what was seen to a judgement. Looks at nothing itself, so that a test can
+//! show each of them something that it must condemn.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::books::Books;
+use super::series::{Series, Window};
+use super::step::StepReport;
+
+/// MiB by which a process may grow that does the same all the time: what an allocator keeps back.
+const SLACK_MIB: f64 = 24.0;
+
+/// How much more memory than before is still flat.
+const FLAT: f64 = 1.10;
+
+/// Delivered of what was offered, beyond which a step is not saturated.
+const SATURATED: f64 = 0.9;
+
+/// Of the speed before, what it has to be again afterwards.
+const SPEED_AGAIN: f64 = 0.9;
+
+/// The same of the greatest speed, which is measured in a few seconds and varies more.
+const CAPACITY_AGAIN: f64 = 0.75;
+
+/// Times the latency of before, and milliseconds on top, that count as the same; the median, and the slowest of a hundred.
+const MEDIAN_AGAIN: (f64, f64) = (1.5, 25.0);
+const SLOWEST_AGAIN: (f64, f64) = (3.0, 150.0);
+
+/// Times the latency of before, from which something was felt.
+const FELT: f64 = 2.0;
+
+/// Of the speed at first, what is kept however much is stored.
+const KEPT: f64 = 0.9;
+
+/// Of the speed without waiting orders, what is left with them.
+const LEFT: f64 = 0.9;
+
+/// One thing that must hold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judgement {
+    /// What it is about.
+    pub name: &'static str,
+    /// Whether it does.
+    pub holds: bool,
+    /// By what it was judged.
+    pub seen: String,
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.holds { "holds " } else { "FAILS " };
+        write!(f, "{mark} {}: {}", self.name, self.seen)
+    }
+}
+
+/// Everything that was accepted has come to an end, and both sides' books agree.
+pub(super) fn nothing_lost(books: &Books) -> Judgement {
+    let wrongs = books.wrongs();
+    let seen = if wrongs.is_empty() { books.to_string() } else { wrongs.join("; ") };
+    Judgement { name: "nothing accepted is lost", holds: wrongs.is_empty(), seen }
+}
+
+/// Memory stays below what the process had at first and an allowance, whatever comes in.
+pub(super) fn memory_bounded(series: &Series, allowance_mib: f64) -> Judgement {
+    let (first, most) =
+        (series.0.first().map_or(0.0, |sample| sample.memory_mib), series.memory_most(series.whole()));
+    Judgement {
+        name: "memory is bounded",
+        holds: most > 0.0 && most <= first + allowance_mib,
+        seen: format!("{first:.0} MiB at first, {most:.0} at most, {allowance_mib:.0} more are allowed"),
+    }
+}
+
+/// Memory does not grow any more once the work is under way.
+pub(super) fn memory_flat(series: &Series, window: Window) -> Judgement {
+    let early = series.memory_median(window.part(0.2, 0.4));
+    let late = series.memory_median(window.part(0.8, 1.0));
+    Judgement {
+        name: "memory is flat",
+        holds: early > 0.0 && late <= early * FLAT + SLACK_MIB,
+        seen: format!(
+            "{early:.0} MiB in the second fifth of {:.0} s, {late:.0} in the last, {:.0} at most",
+            window.seconds(),
+            series.memory_most(window)
+        ),
+    }
+}
+
+/// A load that everything could take proves nothing.
+pub(super) fn saturated(steps: &[StepReport]) -> Judgement {
+    let peak = steps.iter().max_by(|a, b| a.rate.cmp(&b.rate));
+    let (offered, delivered) =
+        peak.map_or((0.0, 0.0), |peak| (peak.offered as f64 / peak.seconds.max(1e-9), peak.delivered_per_s));
+    Judgement {
+        name: "the peak was beyond saturation",
+        holds: offered > 0.0 && delivered < offered * SATURATED,
+        seen: format!("{offered:.0} orders/s offered, {delivered:.0} delivered"),
+    }
+}
+
+/// Whoever is not served is told so, and when to come again.
+pub(super) fn refuses_politely(steps: &[StepReport]) -> Judgement {
+    let sum = |of: fn(&StepReport) -> u64| steps.iter().map(of).sum::<u64>();
+    let (refused, silent) = (sum(|step| step.refused), sum(|step| step.refused_without_retry_after));
+    let (failed, unanswered) = (sum(|step| step.failed), sum(|step| step.unanswered));
+    Judgement {
+        name: "sheds or queues, never fails",
+        holds: silent + failed + unanswered == 0,
+        seen: format!(
+            "{refused} told to come again ({silent} of them not when), {failed} failed, {unanswered} not answered"
+        ),
+    }
+}
+
+/// Afterwards it is as it was before.
+pub(super) fn recovered(before: &StepReport, after: &StepReport) -> Judgement {
+    let same = |now: f64, then: f64, (times, more): (f64, f64)| now <= then * times + more;
+    let speed = after.delivered_per_s >= before.delivered_per_s * SPEED_AGAIN && before.delivered_per_s > 0.0;
+    let accepting = same(after.accept_ms.p50, before.accept_ms.p50, MEDIAN_AGAIN)
+        && same(after.accept_ms.p99, before.accept_ms.p99, SLOWEST_AGAIN);
+    let delivering = same(after.delivered_ms.p50, before.delivered_ms.p50, MEDIAN_AGAIN)
+        && same(after.delivered_ms.p99, before.delivered_ms.p99, SLOWEST_AGAIN);
+    let all_taken = after.accepted == after.offered;
+    let told = |step: &StepReport| {
+        format!(
+            "{:.0} orders/s delivered, accepted in {:.0} ms (p99 {:.0}), delivered in {:.0} ms (p99 {:.0})",
+            step.delivered_per_s,
+            step.accept_ms.p50,
+            step.accept_ms.p99,
+            step.delivered_ms.p50,
+            step.delivered_ms.p99
+        )
+    };
+    Judgement {
+        name: "recovers by itself",
+        holds: speed && accepting && delivering && all_taken,
+        seen: format!("before: {}; afterwards: {}", told(before), told(after)),
+    }
+}
+
+/// What it can do at most is again what it was.
+pub(super) fn capacity_again(before_per_s: f64, after_per_s: f64) -> Judgement {
+    Judgement {
+        name: "as fast as before",
+        holds: before_per_s > 0.0 && after_per_s >= before_per_s * CAPACITY_AGAIN,
+        seen: format!("at most {before_per_s:.0} orders/s before, {after_per_s:.0} afterwards"),
+    }
+}
+
+/// What was slow was felt; or nothing was tried.
+pub(super) fn felt(before: &StepReport, during: &StepReport) -> Judgement {
+    let slower = |now: f64, then: f64| then > 0.0 && now >= then * FELT;
+    Judgement {
+        name: "the slowness was felt",
+        holds: slower(during.delivered_ms.p50, before.delivered_ms.p50)
+            || slower(during.accept_ms.p50, before.accept_ms.p50),
+        seen: format!(
+            "half were accepted within {:.1} ms and delivered within {:.0} ms before, {:.1} and {:.0} meanwhile; {:.0} orders/s delivered before, {:.0} meanwhile",
+            before.accept_ms.p50,
+            before.delivered_ms.p50,
+            during.accept_ms.p50,
+            during.delivered_ms.p50,
+            before.delivered_per_s,
+            during.delivered_per_s
+        ),
+    }
+}
+
+/// Orders that wait cost those that do not next to nothing.
+pub(super) fn waiting_is_cheap(waiting: u64, without_per_s: f64, with_per_s: f64) -> Judgement {
+    Judgement {
+        name: "waiting orders cost the others less than 10 %",
+        holds: waiting > 0 && without_per_s > 0.0 && with_per_s > without_per_s * LEFT,
+        seen: format!(
+            "{without_per_s:.0} orders/s without, {with_per_s:.0} beside {waiting} that wait: {:+.1} %",
+            (with_per_s / without_per_s.max(1e-9) - 1.0) * 100.0
+        ),
+    }
+}
+
+/// The speed is kept however much is stored.
+pub(super) fn keeps_speed(early: (u64, Option<f64>), late: (u64, Option<f64>)) -> Judgement {
+    let name = "at least 90 % of the speed at the beginning";
+    let (Some(first), Some(last)) = (early.1, late.1) else {
+        return Judgement { name, holds: false, seen: "it did not get so far".to_owned() };
+    };
+    Judgement {
+        name,
+        holds: first > 0.0 && last >= first * KEPT,
+        seen: format!(
+            "{first:.0} orders/s from {} orders on, {last:.0} from {} on: {:.0} %",
+            early.0,
+            late.0,
+            last / first.max(1e-9) * 100.0
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report_tests::step;
+    use super::super::series::tests::series;
+    use super::*;
+
+    #[test]
+    fn memory_that_grows_with_the_load_is_condemned() {
+        let grown = series(&[(10, 50.0), (10, 200.0), (10, 351.0), (10, 60.0)]);
+        assert!(!memory_bounded(&grown, 300.0).holds);
+        assert!(memory_bounded(&grown, 302.0).holds);
+        assert!(!memory_bounded(&Series::default(), 300.0).holds, "nobody looked");
+    }
+
+    #[test]
+    fn memory_that_never_stops_growing_is_condemned_and_a_warm_up_is_not() {
+        let leak: Vec<(u64, f64)> = (0..100).map(|at| (10, 100.0 + f64::from(at) * 2.0)).collect();
+        let leak = series(&leak);
+        assert!(!memory_flat(&leak, leak.whole()).holds);
+        let warm: Vec<(u64, f64)> = (0..100).map(|at| (10, if at < 10 { 30.0 } else { 170.0 })).collect();
+        let warm = series(&warm);
+        assert!(memory_flat(&warm, warm.whole()).holds);
+    }
+
+    #[test]
+    fn a_peak_that_everything_took_is_condemned() {
+        assert!(!saturated(&[step(100, 100.0, 10.0), step(1_000, 990.0, 10.0)]).holds);
+        assert!(saturated(&[step(100, 100.0, 10.0), step(1_000, 700.0, 10.0)]).holds);
+        assert!(!saturated(&[]).holds);
+    }
+
+    #[test]
+    fn refusing_without_a_word_of_when_failing_and_silence_are_condemned() {
+        let polite = StepReport { refused: 7, ..step(100, 100.0, 10.0) };
+        assert!(refuses_politely(std::slice::from_ref(&polite)).holds);
+        for rude in [
+            StepReport { refused_without_retry_after: 1, ..polite.clone() },
+            StepReport { failed: 1, ..polite.clone() },
+            StepReport { unanswered: 1, ..polite.clone() },
+        ] {
+            assert!(!refuses_politely(&[polite.clone(), rude]).holds);
+        }
+    }
+
+    #[test]
+    fn a_service_that_stays_slow_or_refuses_afterwards_is_condemned() {
+        let before = step(100, 100.0, 10.0);
+        assert!(recovered(&before, &before).holds);
+        assert!(!recovered(&before, &step(100, 85.0, 10.0)).holds, "slower");
+        assert!(!recovered(&before, &step(100, 100.0, 200.0)).holds, "later");
+        let refusing = StepReport { accepted: before.offered - 1, ..before.clone() };
+        assert!(!recovered(&before, &refusing).holds);
+        let nothing = step(100, 0.0, 10.0);
+        assert!(!recovered(&nothing, &nothing).holds, "nothing was delivered at all");
+    }
+
+    #[test]
+    fn a_capacity_that_does_not_come_back_is_condemned() {
+        assert!(capacity_again(1_000.0, 900.0).holds);
+        assert!(!capacity_again(1_000.0, 700.0).holds);
+        assert!(!capacity_again(0.0, 0.0).holds);
+    }
+
+    #[test]
+    fn slowness_that_nobody_felt_is_condemned() {
+        let before = step(100, 100.0, 10.0);
+        assert!(!felt(&before, &step(100, 100.0, 15.0)).holds);
+        assert!(felt(&before, &step(100, 60.0, 25.0)).holds);
+    }
+
+    #[test]
+    fn waiting_orders_that_cost_a_tenth_are_condemned_and_so_is_none_that_waits() {
+        assert!(waiting_is_cheap(100, 1_000.0, 950.0).holds);
+        assert!(!waiting_is_cheap(100, 1_000.0, 900.0).holds);
+        assert!(!waiting_is_cheap(0, 1_000.0, 1_000.0).holds);
+    }
+
+    #[test]
+    fn a_speed_that_falls_below_nine_tenths_is_condemned() {
+        assert!(keeps_speed((10, Some(100.0)), (1_000, Some(90.0))).holds);
+        assert!(!keeps_speed((10, Some(100.0)), (1_000, Some(89.0))).holds);
+        assert!(!keeps_speed((10, Some(100.0)), (1_000, None)).holds);
+    }
+}
