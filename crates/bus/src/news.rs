@@ -22,9 +22,11 @@ pub struct TakenBack {
 }
 
 impl Topology {
-    /// What becomes of a message that is on its way to a broker, if one of these queues can have it here and now.
+    /// What becomes of a message that is on its way to a broker, if one of these queues can have it here and now. News of what
+    /// was handled stays on its way: a mark has room for one queue.
     #[must_use]
     pub fn take_back(&self, envelope: &Envelope, queues: &[Arc<str>]) -> Option<TakenBack> {
+        let (None, _) = unmarked(&envelope.kind) else { return None };
         let queue = self.queues(&envelope.kind).find(|queue| queues.contains(queue)).cloned()?;
         let is_private = self.is_private(&envelope.kind) && self.queues(&envelope.kind).nth(1).is_none();
         let news = (!is_private)

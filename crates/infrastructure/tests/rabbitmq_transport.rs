@@ -201,7 +201,7 @@ async fn a_binding_of_earlier_versions_gives_way_and_other_routing_keys_arrive_a
         exchange.into(),
         "some.key.of.theirs".into(),
         BasicPublishOptions::default(),
-        br#"{"messageId":"01923f5e-8a41-8f00-b1c2-d3e4f5061728","messageType":["urn:message:Orderwright.Contracts:K"],"message":{"number":7}}"#,
+        br#"{"messageId":"01923f5e-8a41-8f00-b1c2-d3e4f5061728","correlationId":"01923f5e-8a41-8f00-b1c2-d3e4f5061728","messageType":["urn:message:Orderwright.Contracts:K"],"message":{"number":7}}"#,
         BasicProperties::default().with_content_type("application/vnd.masstransit+json".into()),
     );
     with_a_key.await.unwrap().await.unwrap();
