@@ -9,4 +9,5 @@ pub mod sqlite;
 mod overview;
 mod paging;
 mod tally;
+mod unsaved;
 mod vitals;

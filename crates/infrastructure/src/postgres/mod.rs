@@ -35,7 +35,6 @@ mod store;
 mod tally;
 mod timers;
 mod unit;
-mod unsaved;
 
 pub use crate::sqlite::{Retention, Routing, Swept};
 pub use connect::{ConnectError, PostgresOptions, Presence};

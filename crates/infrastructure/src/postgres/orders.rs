@@ -16,6 +16,7 @@ use super::column::{Broken, money, name, name_or_none, rows_max, time};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
 use crate::tally::Tallied;
+use crate::unsaved::{CancellationRow, NewOrder};
 
 #[async_trait]
 impl OrderRepository for PostgresUnit {
@@ -64,7 +65,7 @@ impl OrderRepository for PostgresUnit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        if self.unsaved.has_fresh_orders() {
+        if self.unsaved.has_new_orders() {
             self.send_unsaved();
         }
         let rows = self.ask_beside(demand(ids)).await?;
@@ -94,20 +95,13 @@ impl PostgresUnit {
     }
 }
 
-/// New orders, with the move that each has made since.
-pub(super) fn insert(orders: &[(NewOrderRow, Option<StatusMove>)]) -> Act {
+/// New orders, as they stand by now.
+pub(super) fn insert(orders: &[NewOrder]) -> Act {
     let sql = "insert into orders (order_id, customer_id, order_date, status, total_minor, currency, created_at,
              updated_at, external_reference, payment_token)
          select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
              $8::bigint[], $9::text[], $10::text[])";
-    let all = || orders.iter().map(|(row, _)| row.order.snapshot());
-    let status = |(row, step): &(NewOrderRow, Option<StatusMove>)| {
-        step.as_ref().map_or(row.order.status(), |step| step.to).as_str()
-    };
-    let updated_at = |(row, step): &(NewOrderRow, Option<StatusMove>)| {
-        let placed = row.order.snapshot().updated_at;
-        step.as_ref().map_or(placed, |step| placed.max(step.at))
-    };
+    let all = || orders.iter().map(|order| order.row.order.snapshot());
     Act::new(
         "orders.create",
         sql,
@@ -115,32 +109,32 @@ pub(super) fn insert(orders: &[(NewOrderRow, Option<StatusMove>)]) -> Act {
             Box::new(Array::uuids(all().map(|order| order.id.0))),
             Box::new(Array::texts(all().map(|order| order.customer_id.as_str()))),
             Box::new(Array::times(all().map(|order| order.ordered_at))),
-            Box::new(Array::texts(orders.iter().map(status))),
+            Box::new(Array::texts(orders.iter().map(|order| order.status.as_str()))),
             Box::new(Array::numbers(all().map(|order| order.total.minor))),
             Box::new(Array::texts(all().map(|order| order.total.currency.code()))),
             Box::new(Array::times(all().map(|order| order.created_at))),
-            Box::new(Array::times(orders.iter().map(updated_at))),
+            Box::new(Array::times(orders.iter().map(|order| order.updated_at))),
             Box::new(Array::texts_or_null(all().map(|order| order.external_reference.as_deref()))),
-            Box::new(Array::texts_or_null(orders.iter().map(|(row, _)| row.payment_token.as_deref()))),
+            Box::new(Array::texts_or_null(orders.iter().map(|order| order.row.payment_token.as_deref()))),
         ],
     )
     .conflict_if_taken()
 }
 
 /// The lines of new orders.
-pub(super) fn insert_lines(orders: &[(NewOrderRow, Option<StatusMove>)]) -> Act {
+pub(super) fn insert_lines(orders: &[NewOrder]) -> Act {
     let sql = "insert into order_items (order_id, ordinal, order_item_id, product_id, sku, quantity, unit_price_minor,
              currency)
          select * from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[],
              $8::text[])";
     let (mut order_id, mut ordinals) = (Array::of_uuids(), Array::of_numbers());
-    for (row, _) in orders {
+    for NewOrder { row, .. } in orders {
         for (ordinal, _) in (0..).zip(row.order.lines()) {
             order_id.push_uuid(row.order.id().0);
             ordinals.push_number(ordinal);
         }
     }
-    let lines = || orders.iter().flat_map(|(row, _)| row.order.lines());
+    let lines = || orders.iter().flat_map(|order| order.row.order.lines());
     Act::new(
         "orders.create",
         sql,
@@ -179,21 +173,20 @@ pub(super) fn update(moves: &[StatusMove]) -> Act {
     )
 }
 
-/// The records of those that are cancellations.
-pub(super) fn record_cancellations(moves: &[StatusMove]) -> Act {
+/// Why orders were called off.
+pub(super) fn record_cancellations(cancelled: &[CancellationRow]) -> Act {
     let sql = "insert into cancellations (order_id, reason, actor, note, at)
          select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[])";
-    let called_off =
-        || moves.iter().filter_map(|step| step.cancellation.as_ref().map(|record| (step, record)));
+    let records = || cancelled.iter().map(|row| &row.record);
     Act::new(
         "orders.update",
         sql,
         vec![
-            Box::new(Array::uuids(called_off().map(|(step, _)| step.order_id.0))),
-            Box::new(Array::texts(called_off().map(|(_, record)| record.reason.as_str()))),
-            Box::new(Array::texts(called_off().map(|(_, record)| record.actor.as_str()))),
-            Box::new(Array::texts(called_off().map(|(_, record)| record.note.as_str()))),
-            Box::new(Array::times(called_off().map(|(step, _)| step.at))),
+            Box::new(Array::uuids(cancelled.iter().map(|row| row.order_id.0))),
+            Box::new(Array::texts(records().map(|record| record.reason.as_str()))),
+            Box::new(Array::texts(records().map(|record| record.actor.as_str()))),
+            Box::new(Array::texts(records().map(|record| record.note.as_str()))),
+            Box::new(Array::times(cancelled.iter().map(|row| row.at))),
         ],
     )
 }

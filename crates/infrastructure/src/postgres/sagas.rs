@@ -17,8 +17,8 @@ use super::fault::{CHANGED, Taken, broken, fault};
 use super::outbox;
 use super::pipeline::{Act, Param};
 use super::seen::Parked;
-use super::unsaved::UnsavedSaga;
 use crate::tally::Tallied;
+use crate::unsaved::UnsavedSaga;
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for PostgresUnit {

@@ -18,9 +18,9 @@ use super::pipeline::{Act, Ending, Opening, run};
 use super::seen::Seen;
 use super::store::Shared;
 use super::tally;
-use super::unsaved::Unsaved;
-use super::{inbox, timers};
+use super::{inbox, orders, sagas, timers};
 use crate::tally::Tally;
+use crate::unsaved::{Rows, Unsaved};
 
 /// One transaction.
 pub struct PostgresUnit {
@@ -98,8 +98,7 @@ impl PostgresUnit {
 
     /// Keeps no row back any more.
     pub(super) fn send_unsaved(&mut self) {
-        let acts = self.unsaved.take();
-        self.pending.extend(acts);
+        self.pending.extend(writes(&self.unsaved.take()));
     }
 
     fn connection(&self) -> &Object {
@@ -159,6 +158,24 @@ impl Drop for PostgresUnit {
             Err(_) => drop(Object::take(connection)),
         }
     }
+}
+
+/// The statements that store these rows; none where there is none.
+fn writes(rows: &Rows) -> Vec<Act> {
+    fn of<T>(rows: &[T], act: fn(&[T]) -> Act) -> Option<Act> {
+        (!rows.is_empty()).then(|| act(rows))
+    }
+    let acts = [
+        of(&rows.new_orders, orders::insert),
+        of(&rows.new_orders, orders::insert_lines),
+        of(&rows.moves, orders::update),
+        of(&rows.cancellations, orders::record_cancellations),
+        of(&rows.new_sagas, sagas::insert),
+        of(&rows.changed_sagas, sagas::update),
+        of(&rows.timers, timers::set),
+        of(&rows.cancelled_timers, timers::cancel),
+    ];
+    acts.into_iter().flatten().collect()
 }
 
 async fn roll_back(connection: Object) {

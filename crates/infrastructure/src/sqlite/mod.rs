@@ -16,7 +16,6 @@ mod inbox;
 mod inventory;
 mod memory;
 mod message_rows;
-mod new_orders;
 mod open;
 mod orders;
 mod outbox;

@@ -9,14 +9,13 @@ use domain::{
     Cancellation, CustomerId, Order, OrderId, OrderItemId, OrderLine, OrderSnapshot, OrderStatus, ProductId,
     Quantity, Sku,
 };
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
 use super::column::{Micros, broken, money, name, name_or_none, rows_max, time};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
-use super::new_orders::Moved;
 use crate::tally::Tallied;
+use crate::unsaved::{CancellationRow, NewOrder, Rows};
 
 #[async_trait]
 impl OrderRepository for SqliteUnit {
@@ -25,30 +24,22 @@ impl OrderRepository for SqliteUnit {
             row.order.check().map_err(|error| Fault::give_up("orders.create", error))?;
         }
         for row in orders {
-            if !self.new_orders.add(row) {
-                return Err(Fault::conflict("orders.create", format!("{} is there already", row.order.id())));
-            }
+            self.unsaved.create_order(row)?;
             self.tally.add(Tallied::Orders(row.order.status()), 1);
         }
         Ok(())
     }
 
     async fn update(&mut self, moves: &[StatusMove]) -> std::result::Result<(), Fault> {
-        let new_orders = &mut self.new_orders;
-        let rows: Vec<&StatusMove> =
-            moves.iter().filter(|step| new_orders.step_on(step) == Moved::AskTheRow).collect();
-        if !rows.is_empty() {
-            self.save_new_orders()?;
-            if let Some(stray) = move_all(self.connection(), &rows).map_err(fault("orders.update"))? {
-                return Err(changed_meanwhile("orders.update", stray));
-            }
+        for step in moves {
+            self.unsaved.move_order(step)?;
+            self.tally_move(step);
         }
-        moves.iter().for_each(|step| self.tally_move(step));
         Ok(())
     }
 
     async fn get_orders_with_items(&mut self, ids: &[OrderId]) -> std::result::Result<Vec<Order>, Fault> {
-        self.save_new_orders()?;
+        self.save()?;
         let snapshots = select_many(self.connection(), ids).map_err(fault("orders.get"))?;
         let restore =
             |snapshot| Order::restore(snapshot).map_err(|error| Fault::give_up("orders.get", error));
@@ -61,12 +52,14 @@ impl OrderRepository for SqliteUnit {
         after: Option<OrderId>,
         max: usize,
     ) -> std::result::Result<Vec<OrderId>, Fault> {
-        self.save_new_orders()?;
+        self.save()?;
         by_status(self.connection(), status, after, max).map_err(fault("orders.get_by_status"))
     }
 
     async fn get_demand(&mut self, ids: &[OrderId]) -> std::result::Result<Vec<StockDemand>, Fault> {
-        self.save_new_orders()?;
+        if self.unsaved.has_new_orders() {
+            self.save()?;
+        }
         demand(self.connection(), ids).map_err(fault("orders.get_demand"))
     }
 
@@ -74,21 +67,12 @@ impl OrderRepository for SqliteUnit {
         &mut self,
         references: &[String],
     ) -> std::result::Result<Vec<(String, OrderId)>, Fault> {
-        self.save_new_orders()?;
+        self.save()?;
         by_reference(self.connection(), references).map_err(fault("orders.find_by_reference"))
     }
 }
 
 impl SqliteUnit {
-    /// Stores the orders that this unit has accepted so far.
-    pub(super) fn save_new_orders(&mut self) -> std::result::Result<(), Fault> {
-        if self.new_orders.is_empty() {
-            return Ok(());
-        }
-        let new_orders = std::mem::take(&mut self.new_orders);
-        new_orders.store(self.connection()).map_err(conflict_if_taken("orders.create"))
-    }
-
     fn tally_move(&mut self, step: &StatusMove) {
         self.tally.add(Tallied::Orders(step.from), -1);
         self.tally.add(Tallied::Orders(step.to), 1);
@@ -98,8 +82,56 @@ impl SqliteUnit {
     }
 }
 
-/// Whether each of the moves found its order where it should be; stops at the first that did not.
-fn move_all(connection: &Connection, moves: &[&StatusMove]) -> Result<Option<OrderId>> {
+/// Stores the orders of a unit.
+///
+/// # Errors
+/// A conflict if an order is there already or not where a move expects it.
+pub(super) fn save(connection: &Connection, rows: &Rows) -> std::result::Result<(), Fault> {
+    insert_all(connection, &rows.new_orders).map_err(conflict_if_taken("orders.create"))?;
+    if let Some(stray) = move_all(connection, &rows.moves).map_err(fault("orders.update"))? {
+        return Err(changed_meanwhile("orders.update", stray));
+    }
+    record_cancellations(connection, &rows.cancellations).map_err(fault("orders.cancel"))
+}
+
+fn insert_all(connection: &Connection, orders: &[NewOrder]) -> Result<()> {
+    let mut order_insert =
+        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+    let mut line_insert =
+        connection.prepare_cached("insert into order_items values (?, ?, ?, ?, ?, ?, ?, ?)")?;
+    for NewOrder { row, status, updated_at } in orders {
+        let order = row.order.snapshot();
+        order_insert.execute(params![
+            order.id.0.as_bytes(),
+            order.customer_id.as_str(),
+            Micros(order.ordered_at),
+            status.as_str(),
+            (!status.is_terminal()).then_some(1),
+            order.total.minor,
+            order.total.currency.code(),
+            Micros(order.created_at),
+            Micros(*updated_at),
+            order.external_reference,
+            row.payment_token,
+        ])?;
+        for (ordinal, line) in (0_i64..).zip(&order.lines) {
+            line_insert.execute(params![
+                order.id.0.as_bytes(),
+                ordinal,
+                line.item_id.0.as_bytes(),
+                line.product_id.0.as_bytes(),
+                line.sku.as_str(),
+                line.quantity.get(),
+                line.unit_price.minor,
+                line.unit_price.currency.code(),
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves orders on; stops at the first that was not where it should be, and gives it.
+fn move_all(connection: &Connection, moves: &[StatusMove]) -> Result<Option<OrderId>> {
     // The plus keeps SQLite from looking at anything but the key.
     let mut step_on = connection.prepare_cached(
         "update orders set status = ?3, updated_at = max(updated_at, ?4) where order_id = ?1 and +status = ?2",
@@ -114,26 +146,21 @@ fn move_all(connection: &Connection, moves: &[&StatusMove]) -> Result<Option<Ord
         if statement.execute(row)? != 1 {
             return Ok(Some(step.order_id));
         }
-        if let Some(cancellation) = &step.cancellation {
-            record_cancellation(connection, step.order_id, cancellation, step.at)?;
-        }
     }
     Ok(None)
 }
 
-fn record_cancellation(
-    connection: &Connection,
-    order_id: OrderId,
-    cancellation: &Cancellation,
-    at: Timestamp,
-) -> Result<()> {
-    connection.prepare_cached("insert into cancellations values (?, ?, ?, ?, ?)")?.execute(params![
-        order_id.0.as_bytes(),
-        cancellation.reason.as_str(),
-        cancellation.actor,
-        cancellation.note,
-        Micros(at),
-    ])?;
+fn record_cancellations(connection: &Connection, rows: &[CancellationRow]) -> Result<()> {
+    let mut insert = connection.prepare_cached("insert into cancellations values (?, ?, ?, ?, ?)")?;
+    for CancellationRow { order_id, record, at } in rows {
+        insert.execute(params![
+            order_id.0.as_bytes(),
+            record.reason.as_str(),
+            record.actor,
+            record.note,
+            Micros(*at),
+        ])?;
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use super::SqliteUnit;
 use super::column::{Micros, money, name, name_or_none, time};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
 use crate::tally::Tallied;
+use crate::unsaved::{Rows, UnsavedSaga};
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
@@ -31,7 +32,7 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
     ) -> std::result::Result<(), Fault> {
         for saga in sagas {
             self.tally.add(Tallied::Sagas(saga.state), 1);
-            self.unsaved_sagas.insert(saga.order_id, Unsaved { row: Written::New, at: now });
+            self.unsaved.insert_saga(saga, now)?;
             self.view.sagas.insert(saga.order_id, saga.clone());
         }
         Ok(())
@@ -46,25 +47,11 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         self.read_unread_sagas(&ids).map_err(fault("sagas.update"))?;
         for saga in sagas {
             self.tally_step(saga);
-            let changed = || Unsaved { row: Written::Changed, at: now };
-            self.unsaved_sagas.entry(saga.order_id).or_insert_with(changed).at = now;
+            self.unsaved.update_saga(saga, now);
             self.view.sagas.insert(saga.order_id, saga.clone());
         }
         Ok(())
     }
-}
-
-/// A saga that this unit wrote and that is stored once, as it is in the end, when the unit ends.
-pub(super) struct Unsaved {
-    row: Written,
-    at: Timestamp,
-}
-
-/// Whether there is a row already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Written {
-    New,
-    Changed,
 }
 
 impl SqliteUnit {
@@ -85,24 +72,19 @@ impl SqliteUnit {
             self.tally.add(Tallied::Sagas(saga.state), 1);
         }
     }
+}
 
-    /// Stores the sagas that this unit wrote.
-    pub(super) fn save_sagas(&mut self) -> std::result::Result<(), Fault> {
-        for (id, Unsaved { row, at }) in std::mem::take(&mut self.unsaved_sagas) {
-            let Some(saga) = self.view.sagas.get(&id) else { continue };
-            match row {
-                Written::New => {
-                    insert(self.connection(), saga, at).map_err(conflict_if_taken("sagas.insert"))?;
-                }
-                Written::Changed => {
-                    if !update(self.connection(), saga, at).map_err(fault("sagas.update"))? {
-                        return Err(changed_meanwhile("sagas.update", id));
-                    }
-                }
-            }
-        }
-        Ok(())
+/// Stores sagas.
+pub(super) fn save(connection: &Connection, rows: &Rows) -> std::result::Result<(), Fault> {
+    for UnsavedSaga { saga, at, .. } in &rows.new_sagas {
+        insert(connection, saga, *at).map_err(conflict_if_taken("sagas.insert"))?;
     }
+    for UnsavedSaga { saga, at, .. } in &rows.changed_sagas {
+        if !update(connection, saga, *at).map_err(fault("sagas.update"))? {
+            return Err(changed_meanwhile("sagas.update", saga.order_id));
+        }
+    }
+    Ok(())
 }
 
 /// The columns that [`saga`] reads, in its order.

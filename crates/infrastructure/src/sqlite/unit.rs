@@ -1,25 +1,22 @@
 //! The unit of work on SQLite: a savepoint of the writer's transaction, statements executed where they are called. Dropped,
 //! it is undone; committed, it is durable together with the units around it, and only then are its messages handed over.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
-use domain::OrderId;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::fault::fault;
 use super::memory::{Memories, View};
-use super::new_orders::NewOrders;
-use super::sagas::Unsaved;
 use super::store::Shared;
 use super::turns::Turn;
 use super::writer::Member;
-use super::{inbox, timers};
+use super::{inbox, orders, sagas, timers};
 use crate::tally::Tally;
+use crate::unsaved::Unsaved;
 
 /// Tells whether a unit has become durable.
 type Told = oneshot::Receiver<std::result::Result<(), Fault>>;
@@ -29,10 +26,8 @@ pub struct SqliteUnit {
     pub(super) shared: Arc<Shared>,
     /// What leaves with the commit.
     pub(super) outgoing: Vec<(Arc<str>, Arc<Envelope>)>,
-    /// Orders that are stored when the unit ends.
-    pub(super) new_orders: NewOrders,
-    /// Sagas that are stored when the unit ends.
-    pub(super) unsaved_sagas: BTreeMap<OrderId, Unsaved>,
+    /// What is stored when the unit ends, or when somebody asks for it.
+    pub(super) unsaved: Unsaved,
     /// What this unit changes of the counts.
     pub(super) tally: Tally,
     /// What this unit has read and written.
@@ -56,8 +51,7 @@ impl SqliteUnit {
         Ok(Self {
             shared,
             outgoing: Vec::new(),
-            new_orders: NewOrders::default(),
-            unsaved_sagas: BTreeMap::new(),
+            unsaved: Unsaved::default(),
             tally: Tally::default(),
             view: View::default(),
             turn,
@@ -83,10 +77,18 @@ impl SqliteUnit {
         first
     }
 
+    /// Stores what was kept until now.
+    pub(super) fn save(&mut self) -> std::result::Result<(), Fault> {
+        let rows = self.unsaved.take();
+        orders::save(self.connection(), &rows)?;
+        sagas::save(self.connection(), &rows)?;
+        timers::set(self.connection(), &rows.timers).map_err(fault("timers.set"))?;
+        timers::cancel(self.connection(), &rows.cancelled_timers).map_err(fault("timers.cancel"))
+    }
+
     /// Ends the unit and its turn; what comes back tells when it is durable.
     fn leave(mut self) -> std::result::Result<Told, Fault> {
-        self.save_new_orders()?;
-        self.save_sagas()?;
+        self.save()?;
         let fresh = self.send_out().map_err(fault("outbox.publish"))?;
         let (durable, told) = oneshot::channel();
         let member = Member { shared: Arc::clone(&self.shared), fresh, durable };
@@ -138,11 +140,13 @@ impl Unit for SqliteUnit {
     }
 
     async fn set_timers(&mut self, timers: Vec<Timer>) -> std::result::Result<(), Fault> {
-        timers::set(self.connection(), &timers).map_err(fault("timers.set"))
+        timers.into_iter().for_each(|timer| self.unsaved.set_timer(timer));
+        Ok(())
     }
 
     async fn cancel_timers(&mut self, timers: Vec<TimerKey>) -> std::result::Result<(), Fault> {
-        timers::cancel(self.connection(), &timers).map_err(fault("timers.cancel"))
+        timers.into_iter().for_each(|key| self.unsaved.cancel_timer(key));
+        Ok(())
     }
 
     async fn take_due_timers(
@@ -150,6 +154,7 @@ impl Unit for SqliteUnit {
         now: Timestamp,
         max: usize,
     ) -> std::result::Result<Vec<Timer>, Fault> {
+        self.save()?;
         timers::take_due(self.connection(), now, max).map_err(fault("timers.take_due"))
     }
 

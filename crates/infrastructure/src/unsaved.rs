@@ -1,0 +1,185 @@
+//! Rows that a unit has written and not stored: an order, a saga and a timer that change several times within one unit are stored
+//! once, as they are in the end. How they are stored is each store's own. Never decides when; a store must not answer a
+//! question about rows that are still here.
+
+use std::collections::BTreeMap;
+
+use application::ports::{NewOrderRow, StatusMove};
+use application::saga::OrderProcessingSaga;
+use bus::{Fault, Timer, TimerKey};
+use domain::{Cancellation, OrderId, OrderStatus};
+use jiff::Timestamp;
+
+/// What waits to be stored.
+#[derive(Default)]
+pub(crate) struct Unsaved {
+    new_orders: BTreeMap<OrderId, NewOrder>,
+    moves: BTreeMap<OrderId, StatusMove>,
+    cancellations: Vec<CancellationRow>,
+    sagas: BTreeMap<OrderId, UnsavedSaga>,
+    timers: BTreeMap<TimerKey, Option<Timer>>,
+}
+
+/// An order without a row, and where it stands by now.
+pub(crate) struct NewOrder {
+    /// The order as it was created.
+    pub(crate) row: NewOrderRow,
+    /// Its status by now.
+    pub(crate) status: OrderStatus,
+    /// When that changed last.
+    pub(crate) updated_at: Timestamp,
+}
+
+/// Why an order was called off.
+pub(crate) struct CancellationRow {
+    /// The order.
+    pub(crate) order_id: OrderId,
+    /// The record.
+    pub(crate) record: Cancellation,
+    /// When.
+    pub(crate) at: Timestamp,
+}
+
+/// A saga as it is to be stored.
+pub(crate) struct UnsavedSaga {
+    /// The instance.
+    pub(crate) saga: OrderProcessingSaga,
+    /// When it was written last.
+    pub(crate) at: Timestamp,
+    row: SagaRow,
+}
+
+/// Whether there is a row already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SagaRow {
+    New,
+    Stored,
+}
+
+/// All that is to be stored, each row once and in the order of its key; what is named first must be stored first.
+pub(crate) struct Rows {
+    /// Orders without a row.
+    pub(crate) new_orders: Vec<NewOrder>,
+    /// Moves of orders that have one, several joined to one.
+    pub(crate) moves: Vec<StatusMove>,
+    /// Cancellations of either.
+    pub(crate) cancellations: Vec<CancellationRow>,
+    /// Sagas without a row.
+    pub(crate) new_sagas: Vec<UnsavedSaga>,
+    /// Sagas that have one.
+    pub(crate) changed_sagas: Vec<UnsavedSaga>,
+    /// Timers, each in the place of one of the same key.
+    pub(crate) timers: Vec<Timer>,
+    /// Timers that are to be no more.
+    pub(crate) cancelled_timers: Vec<TimerKey>,
+}
+
+impl Unsaved {
+    /// An order that is new.
+    ///
+    /// # Errors
+    /// A conflict if one of that id is here.
+    pub(crate) fn create_order(&mut self, row: &NewOrderRow) -> Result<(), Fault> {
+        let snapshot = row.order.snapshot();
+        let order = NewOrder { row: row.clone(), status: snapshot.status, updated_at: snapshot.updated_at };
+        match self.new_orders.insert(snapshot.id, order) {
+            None => Ok(()),
+            Some(_) => {
+                Err(Fault::conflict("orders.create", format!("order {} is created twice", snapshot.id)))
+            }
+        }
+    }
+
+    /// A change of status, joined to those before.
+    ///
+    /// # Errors
+    /// A conflict if the order is known to stand elsewhere.
+    pub(crate) fn move_order(&mut self, step: &StatusMove) -> Result<(), Fault> {
+        if let Some(order) = self.new_orders.get_mut(&step.order_id) {
+            stands_there(step, order.status)?;
+            order.status = step.to;
+            order.updated_at = order.updated_at.max(step.at);
+        } else if let Some(earlier) = self.moves.get_mut(&step.order_id) {
+            stands_there(step, earlier.to)?;
+            earlier.to = step.to;
+            earlier.at = earlier.at.max(step.at);
+        } else {
+            self.moves.insert(step.order_id, step.clone());
+        }
+        if let Some(record) = step.cancellation.clone() {
+            self.cancellations.push(CancellationRow { order_id: step.order_id, record, at: step.at });
+        }
+        Ok(())
+    }
+
+    /// A saga that is new.
+    ///
+    /// # Errors
+    /// A conflict if one of that order is here.
+    pub(crate) fn insert_saga(&mut self, saga: &OrderProcessingSaga, at: Timestamp) -> Result<(), Fault> {
+        let fresh = UnsavedSaga { saga: saga.clone(), at, row: SagaRow::New };
+        match self.sagas.insert(saga.order_id, fresh) {
+            None => Ok(()),
+            Some(_) => {
+                let text = format!("the saga of order {} is inserted twice", saga.order_id);
+                Err(Fault::conflict("sagas.insert", text))
+            }
+        }
+    }
+
+    /// A saga that has changed.
+    pub(crate) fn update_saga(&mut self, saga: &OrderProcessingSaga, at: Timestamp) {
+        let row = self.sagas.get(&saga.order_id).map_or(SagaRow::Stored, |earlier| earlier.row);
+        self.sagas.insert(saga.order_id, UnsavedSaga { saga: saga.clone(), at, row });
+    }
+
+    /// A timer, in the place of one of the same key.
+    pub(crate) fn set_timer(&mut self, timer: Timer) {
+        self.timers.insert(timer.key.clone(), Some(timer));
+    }
+
+    /// No timer of this key.
+    pub(crate) fn cancel_timer(&mut self, key: TimerKey) {
+        self.timers.insert(key, None);
+    }
+
+    /// Whether an order waits whose lines the table does not have.
+    pub(crate) fn has_new_orders(&self) -> bool {
+        !self.new_orders.is_empty()
+    }
+
+    /// All of it; none is here any more.
+    pub(crate) fn take(&mut self) -> Rows {
+        let Self { new_orders, moves, cancellations, sagas, timers } = std::mem::take(self);
+        let is_new = |key: &TimerKey| {
+            sagas.get(&OrderId(key.saga.0)).is_some_and(|unsaved| unsaved.row == SagaRow::New)
+        };
+        let (mut set, mut cancelled) = (Vec::new(), Vec::new());
+        for (key, timer) in timers {
+            match timer {
+                Some(timer) => set.push(timer),
+                // A saga that the table has not heard of has no timers there.
+                None if is_new(&key) => {}
+                None => cancelled.push(key),
+            }
+        }
+        let (new_sagas, changed_sagas) = sagas.into_values().partition(|unsaved| unsaved.row == SagaRow::New);
+        Rows {
+            new_orders: new_orders.into_values().collect(),
+            moves: moves.into_values().collect(),
+            cancellations,
+            new_sagas,
+            changed_sagas,
+            timers: set,
+            cancelled_timers: cancelled,
+        }
+    }
+}
+
+fn stands_there(step: &StatusMove, stands: OrderStatus) -> Result<(), Fault> {
+    if stands == step.from {
+        return Ok(());
+    }
+    let text = format!("{} is to move from {} and is {stands}", step.order_id, step.from);
+    Err(Fault::conflict("orders.update", text))
+}
