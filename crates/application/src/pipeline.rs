@@ -14,7 +14,7 @@ use crate::consumers::{
     OrderTimeoutConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
     ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingCompletedConsumer, ShippingConsumer,
 };
-use crate::messages::InventoryReservationRequested;
+use crate::messages::{InventoryReservationRequested, ShippingCompleted};
 use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
@@ -140,8 +140,9 @@ pub fn topology() -> Topology {
     of::<OrderTimeoutConsumer>(topology, OrderTimeoutConsumer::QUEUE).keep_private(PRIVATE)
 }
 
-/// Handled where they are published, these are steps of our own that no event to come would be missed for.
-const PRIVATE: &[&str] = &[InventoryReservationRequested::KIND];
+/// Handled where they are published, these say nothing to others: one is a step of our own, the other is what
+/// [`OrderDelivered`](crate::messages::OrderDelivered) says at the same moment.
+const PRIVATE: &[&str] = &[InventoryReservationRequested::KIND, ShippingCompleted::KIND];
 
 /// What is followed within the unit that published it: from acceptance to the gateway's door, from its answer to the
 /// carrier's, and from the carrier's word to the end.

@@ -1,7 +1,6 @@
 //! What an operator writes: settings, mappings, sheets, addresses, keys.
 
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use infrastructure::rabbitmq::RabbitMqSettings;
 use worker::config::{Config, DatabaseAddress, Overrides};
@@ -11,10 +10,10 @@ use worker::security::KeyText;
 
 /// A file of settings, which has to lie on disk.
 pub(crate) fn configuration(bytes: &[u8]) {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    let name = || std::env::temp_dir().join(format!("orderwright-fuzz-{}.toml", std::process::id()));
-    let path = FILE.get_or_init(name);
-    std::fs::write(path, bytes).expect("a file of our own");
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let (process, number) = (std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(format!("orderwright-fuzz-{process}-{number}.toml"));
+    std::fs::write(&path, bytes).expect("a file of our own");
     judge(&Overrides { file: Some(path.clone()), ..Overrides::default() });
     std::fs::remove_file(path).expect("the file is ours");
 }

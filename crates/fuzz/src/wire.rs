@@ -72,7 +72,7 @@ fn codec() -> &'static (Codec, Vec<&'static str>) {
         let queues = topology.all_queues();
         let kinds = queues.iter().flat_map(|queue| topology.kinds(queue)).collect();
         let naming = Naming::new("Orderwright.Contracts");
-        (Codec::new(naming, "rabbitmq://broker".to_owned(), Host::current()), kinds)
+        (Codec::new(naming, "rabbitmq://broker".to_owned(), &Host::current()), kinds)
     })
 }
 

@@ -39,7 +39,7 @@ fn codec() -> Codec {
         assembly_version: "0.1.0".into(),
         operating_system_version: "linux".into(),
     };
-    Codec::new(Naming::new("Orderwright.Contracts"), "rabbitmq://broker/shop".into(), host)
+    Codec::new(Naming::new("Orderwright.Contracts"), "rabbitmq://broker/shop".into(), &host)
 }
 
 /// One of each message.

@@ -74,7 +74,7 @@ macro_rules! moving {
             $free,
             " limit $1 for update skip locked
      ), gone as (
-         delete from outbox using free where position = free.place returning position, ",
+         delete from outbox using free where position = free.place returning position, messages, ",
             message!(),
             "), messages as (",
             $messages,
@@ -86,7 +86,7 @@ macro_rules! moving {
             " from messages order by position returning queue
      ), tallied as (
          insert into tally_changes (subject, name, amount)
-         select 'queued', queue, -count(*) from gone group by queue
+         select 'queued', queue, -sum(messages) from gone group by queue
          union all select 'queued', queue, count(*) from fresh group by queue
      )
      select count(*) from gone"

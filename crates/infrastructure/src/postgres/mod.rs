@@ -5,6 +5,7 @@
 mod adoption;
 mod api_keys;
 mod array;
+mod bundle;
 mod closed_endpoints;
 mod column;
 mod connect;

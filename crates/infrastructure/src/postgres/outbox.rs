@@ -5,12 +5,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement, TakenBack};
+use bus::{
+    CorrelationId, DEAD_LETTER_NOTICE, Delivery, Disposition, Envelope, Fault, Receipt, Settlement, TakenBack,
+};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::array::Array;
+use super::bundle::{Letter, bundle};
 use super::column::rows_max;
 use super::fault::{STALE, broken};
 use super::message_rows::{MessageColumns, Moved, message};
@@ -24,14 +27,26 @@ use crate::tally::Tallied;
 /// The queue of a row that a relay takes to a broker, which knows the queues itself.
 pub(super) const NO_QUEUE: &str = "";
 
-/// What a unit publishes.
+/// What a unit publishes, by queue.
 #[derive(Default)]
-pub(super) struct Outgoing(Vec<(Arc<str>, Arc<Envelope>)>);
+pub(super) struct Outgoing(Vec<(Arc<str>, Letter)>);
 
 /// Room for what a unit publishes, by queue.
 pub(super) type Claims = BTreeMap<Arc<str>, Reservation>;
 
 impl Outgoing {
+    /// Puts together what goes to a broker and no queue of ours waits for, behind the rest.
+    pub(super) fn bundle_news(&mut self, shared: &Shared) {
+        let is_news = |(queue, letter): &mut (Arc<str>, Letter)| {
+            let kind = &letter.envelope.kind;
+            **queue == *NO_QUEUE
+                && **kind != *DEAD_LETTER_NOTICE
+                && shared.topology.queues(kind).next().is_none()
+        };
+        let news = self.0.extract_if(.., is_news).map(|(_, letter)| letter.envelope).collect();
+        self.0.extend(bundle(news).into_iter().map(|letter| (Arc::from(NO_QUEUE), letter)));
+    }
+
     /// Makes room in memory for as many rows as there may be.
     pub(super) fn claims(&self, shared: &Shared) -> Claims {
         let mut wanted: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
@@ -51,24 +66,25 @@ impl Outgoing {
             return None;
         }
         let mut columns = MessageColumns::new();
-        let mut claimed_by = Array::of_uuids();
-        for ((queue, envelope), claimed) in self.0.iter().zip(self.claimed(claims)) {
-            columns.push(queue, envelope, envelope.attempt);
+        let (mut messages, mut claimed_by) = (Array::of_numbers(), Array::of_uuids());
+        for ((queue, letter), claimed) in self.0.iter().zip(self.claimed(claims)) {
+            columns.push(queue, &letter.envelope, letter.envelope.attempt);
+            messages.push_number(letter.messages);
             claimed_by.push_uuid_or_null(claimed.then_some(instance));
         }
         let sql = concat!(
             "insert into outbox (",
             message!(),
-            ", claimed_by) select ",
+            ", messages, claimed_by) select ",
             message!(),
-            ", claimed_by
+            ", messages, claimed_by
              from unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[],
-                 $8::bigint[], $9::bigint[], $10::bytea[], $11::uuid[]) with ordinality as messages (",
+                 $8::bigint[], $9::bigint[], $10::bytea[], $11::bigint[], $12::uuid[]) with ordinality as rows (",
             message!(),
-            ", claimed_by, ordinal)
+            ", messages, claimed_by, ordinal)
              order by ordinal returning position"
         );
-        Some(Act::new("outbox.publish", sql, columns.params(vec![Box::new(claimed_by)])))
+        Some(Act::new("outbox.publish", sql, columns.params(vec![Box::new(messages), Box::new(claimed_by)])))
     }
 
     /// Passes the claimed rows to their queues, now that they are durable, and tells of the others. Positions were given in
@@ -78,10 +94,10 @@ impl Outgoing {
         positions.sort_unstable();
         let claimed: Vec<bool> = self.claimed(claims).collect();
         let mut rows: BTreeMap<Arc<str>, Vec<queue::Row>> = BTreeMap::new();
-        for (((name, envelope), claimed), position) in self.0.drain(..).zip(claimed).zip(positions) {
+        for (((name, letter), claimed), position) in self.0.drain(..).zip(claimed).zip(positions) {
             let rows = rows.entry(name).or_default();
             if claimed {
-                rows.push(queue::Row { position, envelope });
+                rows.push(queue::Row { position, envelope: letter.envelope });
             }
         }
         for (name, rows) in rows {
@@ -127,22 +143,24 @@ impl PostgresUnit {
 
     fn publish_to(&mut self, queue: &Arc<str>, envelope: Arc<Envelope>) {
         self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
-        self.outgoing.0.push((Arc::clone(queue), envelope));
+        self.outgoing.0.push((Arc::clone(queue), Letter::of(envelope)));
     }
 
     pub(super) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
         let mut reclaimed = Vec::new();
-        for (queue, envelope) in std::mem::take(&mut self.outgoing.0) {
+        for (queue, letter) in std::mem::take(&mut self.outgoing.0) {
             match self.shared.routing {
                 Routing::Store if queues.contains(&queue) => {
                     self.tally.add(Tallied::Queued(Arc::clone(&queue)), -1);
-                    reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(queue) });
+                    let receipt = Receipt::reclaimed(queue);
+                    reclaimed.push(Delivery { envelope: letter.envelope, receipt });
                 }
-                Routing::Store => self.outgoing.0.push((queue, envelope)),
-                Routing::Outbox => match self.shared.topology.take_back(&envelope, queues) {
-                    None => self.outgoing.0.push((queue, envelope)),
+                Routing::Store => self.outgoing.0.push((queue, letter)),
+                Routing::Outbox => match self.shared.topology.take_back(&letter.envelope, queues) {
+                    None => self.outgoing.0.push((queue, letter)),
                     Some(TakenBack { queue: wanting, news }) => {
-                        reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(wanting) });
+                        let receipt = Receipt::reclaimed(wanting);
+                        reclaimed.push(Delivery { envelope: letter.envelope, receipt });
                         self.leave_news(queue, news);
                     }
                 },
@@ -154,7 +172,7 @@ impl PostgresUnit {
     /// What goes to the broker in the place of a message that was taken back.
     fn leave_news(&mut self, queue: Arc<str>, news: Option<Envelope>) {
         match news {
-            Some(news) => self.outgoing.0.push((queue, Arc::new(news))),
+            Some(news) => self.outgoing.0.push((queue, Letter::of(Arc::new(news)))),
             None => self.tally.add(Tallied::Queued(queue), -1),
         }
     }

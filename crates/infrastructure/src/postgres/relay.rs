@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use super::array::Array;
+use super::bundle;
 use super::fault::Taken;
 use super::feed::claim_into;
 use super::outbox::NO_QUEUE;
@@ -28,10 +29,20 @@ struct State {
     by_position: BTreeMap<i64, Lease>,
 }
 
-#[derive(Clone, Copy)]
+/// A row in a relay's hands.
 struct Lease {
     holder: Uuid,
     until: Timestamp,
+    /// Messages of the row that were not sent yet, as far as the relay has said.
+    unsent: usize,
+}
+
+/// What a relay has sent of its rows.
+struct Sent {
+    /// Rows of which nothing is left.
+    whole: Vec<i64>,
+    /// Rows of which so many messages more are sent.
+    part: Vec<(i64, usize)>,
 }
 
 #[async_trait]
@@ -46,18 +57,30 @@ impl OutboxStore for PostgresStore {
         let queue = self.outgoing_queue();
         let reader = self.relay_reader(queue);
         queue.put_back(&self.shared.leases.end(now));
-        let rows = self.take_or_claim(queue, reader, max).await?;
-        self.shared.leases.begin(&rows, Lease { holder, until });
-        let leased =
-            |row: Row| Leased { position: row.position, envelope: Arc::unwrap_or_clone(row.envelope) };
-        Ok(rows.into_iter().map(leased).collect())
+        let mut leased = Vec::with_capacity(max);
+        let mut left = Vec::new();
+        for Row { position, envelope } in self.take_or_claim(queue, reader, max).await? {
+            if leased.len() >= max {
+                left.push(position);
+                continue;
+            }
+            // A row that cannot be read is left for a person, and holds up nobody.
+            let messages = bundle::open(Arc::unwrap_or_clone(envelope)).unwrap_or_else(|error| {
+                tracing::error!(%error, position, "a row of the outbox cannot be read");
+                Vec::new()
+            });
+            self.shared.leases.begin(position, Lease { holder, until, unsent: messages.len() });
+            leased.extend(messages.into_iter().map(|envelope| Leased { position, envelope }));
+        }
+        queue.put_back(&left);
+        Ok(leased)
     }
 
     async fn remove(&self, holder: Uuid, positions: &[i64]) -> Result<usize, Fault> {
-        let ours = self.shared.leases.of(holder, positions);
-        let removed = self.remove_rows(&ours).await?;
-        self.shared.leases.forget(&ours);
-        self.outgoing_queue().release(ours);
+        let sent = self.shared.leases.sent(holder, positions);
+        let removed = if sent.whole.is_empty() { 0 } else { self.remove_rows(&sent.whole).await? };
+        self.shared.leases.settle(&sent);
+        self.outgoing_queue().release(sent.whole);
         Ok(removed)
     }
 }
@@ -92,8 +115,8 @@ impl PostgresStore {
     async fn remove_rows(&self, positions: &[i64]) -> Result<usize, Fault> {
         let connection = self.shared.units.get().await.map_err(super::fault::away("outbox.remove"))?;
         let sql =
-            "with gone as (delete from outbox where position = any($1) and claimed_by = $2 returning 1),
-                 counted as (select count(*) as gone from gone),
+            "with gone as (delete from outbox where position = any($1) and claimed_by = $2 returning messages),
+                 counted as (select coalesce(sum(messages), 0)::bigint as gone from gone),
                  tallied as (
                      insert into tally_changes (subject, name, amount)
                      select $3, $4, -gone from counted where gone > 0
@@ -118,8 +141,8 @@ impl PostgresStore {
 }
 
 impl Leases {
-    fn begin(&self, rows: &[Row], lease: Lease) {
-        self.lock().by_position.extend(rows.iter().map(|row| (row.position, lease)));
+    fn begin(&self, position: i64, lease: Lease) {
+        self.lock().by_position.insert(position, lease);
     }
 
     /// Takes out the leases that are over.
@@ -131,17 +154,34 @@ impl Leases {
             .collect()
     }
 
-    fn of(&self, holder: Uuid, positions: &[i64]) -> Vec<i64> {
+    /// What these messages, each named by its row, leave of the rows. Changes nothing.
+    fn sent(&self, holder: Uuid, positions: &[i64]) -> Sent {
+        let mut messages: BTreeMap<i64, usize> = BTreeMap::new();
+        for position in positions {
+            *messages.entry(*position).or_default() += 1;
+        }
         let state = self.lock();
-        let held =
-            |position: &&i64| state.by_position.get(*position).is_some_and(|lease| lease.holder == holder);
-        positions.iter().filter(held).copied().collect()
+        let mut sent = Sent { whole: Vec::new(), part: Vec::new() };
+        for (position, count) in messages {
+            match state.by_position.get(&position) {
+                Some(lease) if lease.holder == holder && lease.unsent <= count => sent.whole.push(position),
+                Some(lease) if lease.holder == holder => sent.part.push((position, count)),
+                Some(_) | None => {}
+            }
+        }
+        sent
     }
 
-    fn forget(&self, positions: &[i64]) {
+    /// The rows that were sent whole are gone, of others there is less to send.
+    fn settle(&self, sent: &Sent) {
         let mut state = self.lock();
-        for position in positions {
+        for position in &sent.whole {
             state.by_position.remove(position);
+        }
+        for (position, count) in &sent.part {
+            if let Some(lease) = state.by_position.get_mut(position) {
+                lease.unsent = lease.unsent.saturating_sub(*count);
+            }
         }
     }
 

@@ -114,6 +114,7 @@ impl PostgresUnit {
 
     async fn make_durable(&mut self) -> Result<(), Fault> {
         self.send_unsaved();
+        self.outgoing.bundle_news(&self.shared);
         let claims = self.outgoing.claims(&self.shared);
         let mut acts = std::mem::take(&mut self.pending);
         acts.extend(self.history.store());

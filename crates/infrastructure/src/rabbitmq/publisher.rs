@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::Fault;
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{Channel, Confirmation};
@@ -193,10 +193,18 @@ enum Failure {
 /// Publishes all, then waits for all. Every confirm is heard, whatever the others say, so that none is left for the next user
 /// of the channel.
 async fn publish(channel: &Channel, posts: &[Post]) -> Result<(), Failure> {
-    let confirmations = join_all(posts.iter().map(|post| publish_one(channel, post))).await;
-    let (mut returned, mut refused) = (Vec::new(), Vec::new());
-    for (confirmation, post) in confirmations.into_iter().zip(posts) {
-        match confirmation.map_err(Failure::Broken)? {
+    let mut sending: FuturesUnordered<_> =
+        posts.iter().map(|post| async move { (post, publish_one(channel, post).await) }).collect();
+    let (mut returned, mut refused, mut broken) = (Vec::new(), Vec::new(), None);
+    while let Some((post, confirmation)) = sending.next().await {
+        let confirmation = match confirmation {
+            Ok(confirmation) => confirmation,
+            Err(error) => {
+                broken.get_or_insert(error);
+                continue;
+            }
+        };
+        match confirmation {
             Confirmation::Ack(None) => {}
             // Whose confirm brings it back is chance: what it says of itself counts.
             Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message)) => {
@@ -207,6 +215,9 @@ async fn publish(channel: &Channel, posts: &[Post]) -> Result<(), Failure> {
                 refused.push(post.parcel.message_id.clone().unwrap_or_default());
             }
         }
+    }
+    if let Some(error) = broken {
+        return Err(Failure::Broken(error));
     }
     if !returned.is_empty() {
         return Err(Failure::Returned(returned));

@@ -60,7 +60,7 @@ impl RabbitMqTransport {
     ) -> Result<Self, SettingsError> {
         let addresses = settings.check()?;
         let naming = Naming::new(settings.namespace.clone());
-        let codec = Codec::new(naming.clone(), base(&addresses[0]), settings.host.clone());
+        let codec = Codec::new(naming.clone(), base(&addresses[0]), &settings.host);
         let declaration =
             Arc::new(Declaration::new(topology, naming, settings.queue_kind, settings.delivery_limit));
         let link = |purpose: &str| {
@@ -149,7 +149,10 @@ impl Transport for RabbitMqTransport {
         if envelopes.is_empty() {
             return Ok(());
         }
-        let posts = envelopes.iter().map(|envelope| self.post(envelope)).collect::<Result<Vec<_>, _>>()?;
+        let mut posts = Vec::with_capacity(envelopes.len());
+        for envelope in envelopes {
+            posts.push(self.post(envelope)?);
+        }
         self.publisher.send(&posts).await
     }
 }

@@ -1,5 +1,6 @@
 //! Laws of messages in a store: outbox, inbox, timers, parking and dead letters commit with everything else, or not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,8 @@ pub async fn what_its_own_unit_reclaims_leaves_for_the_broker_as_news(home: &mut
     unit.settle(settlements(&own, &Disposition::Done)).await.unwrap();
     unit.commit().await.unwrap();
     let left = bus.outbox.lease(Uuid::from_u128(1), NOW, later(30), 9).await.unwrap();
-    let left: Vec<Envelope> = left.into_iter().map(|row| row.envelope).collect();
+    let mut left: Vec<Envelope> = left.into_iter().map(|row| row.envelope).collect();
+    left.sort_by_key(|envelope| envelope.id);
     assert_eq!(
         left.iter().map(without_mark).collect::<Vec<_>>(),
         [message(1), of_kind("N", 2), of_kind("B", 3)]
@@ -251,6 +253,31 @@ pub async fn a_relay_leases_what_nobody_holds_and_removes_only_its_own(home: &mu
     assert_eq!(bus.outbox.lease(mine, later(29), later(60), 9).await.unwrap(), []);
     assert_eq!(bus.outbox.lease(mine, later(30), later(60), 9).await.unwrap(), second);
     assert_eq!(bus.outbox.remove(other, &positions).await.unwrap(), 0);
+}
+
+/// However a store keeps news, what a relay has not removed is there for the next, and what it has removed bit by bit is gone.
+pub async fn news_that_was_sent_in_part_comes_again(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Outbox).await;
+    let (mine, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    publish(&bus, (1..=30).map(|number| of_kind("N", number)).collect()).await.unwrap();
+    let first = bus.outbox.lease(mine, NOW, later(30), 9).await.unwrap();
+    let sent: Vec<i64> = first.iter().take(4).map(|row| row.position).collect();
+    bus.outbox.remove(mine, &sent).await.unwrap();
+    let (mut again, mut positions) = (BTreeSet::new(), Vec::new());
+    loop {
+        let rows = bus.outbox.lease(other, later(31), later(60), 9).await.unwrap();
+        if rows.is_empty() {
+            break;
+        }
+        positions.extend(rows.iter().map(|row| row.position));
+        again.extend(rows.into_iter().map(|row| row.envelope.id));
+    }
+    again.extend(first.iter().take(4).map(|row| row.envelope.id));
+    assert_eq!(again, (1..=30).map(|number| of_kind("N", number).id).collect());
+    let (some, rest) = positions.split_at(positions.len() / 3);
+    bus.outbox.remove(other, some).await.unwrap();
+    bus.outbox.remove(other, rest).await.unwrap();
+    assert_eq!(bus.outbox.lease(mine, later(99), later(120), 99).await.unwrap(), []);
 }
 
 /// With a broker, the news of a dead letter commits with it, for whoever listens there.

@@ -173,6 +173,7 @@ macro_rules! laws_of_a_bus {
             timers_come_due_in_order_once_and_the_latest_setting_counts,
             an_id_from_outside_is_new_once_per_source,
             a_relay_leases_what_nobody_holds_and_removes_only_its_own,
+            news_that_was_sent_in_part_comes_again,
             what_a_process_kept_is_there_for_the_next,
         );
         $crate::laws_of_a_transport!($home);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::fault_message::FaultBody;
@@ -24,14 +24,16 @@ pub struct Codec {
     /// Address of the virtual host, as `rabbitmq://host/vhost`.
     base: String,
     source: String,
-    host: Host,
+    /// The sending process, as every message has it.
+    host: Box<RawValue>,
 }
 
 impl Codec {
     /// A codec for the contracts that `naming` names. `base` is the virtual host's address as `rabbitmq://host/vhost`.
     #[must_use]
-    pub fn new(naming: Naming, base: String, host: Host) -> Self {
+    pub fn new(naming: Naming, base: String, host: &Host) -> Self {
         let source = format!("{base}/orderwright");
+        let host = to_raw_value(host).expect("a host is plain data, which always has a JSON form");
         Self { naming, base, source, host }
     }
 
@@ -49,7 +51,7 @@ impl Codec {
         let message = self.message(envelope)?;
         let written = Written {
             message_type: vec![self.naming.urn(&envelope.kind)],
-            destination_address: format!("{}/{}", self.base, self.naming.exchange(&envelope.kind)),
+            destination_address: [&self.base, "/", &self.naming.exchange(&envelope.kind)].concat(),
             ..self.written(envelope, &message)
         };
         Ok(self.parcel(&written, envelope))
@@ -122,10 +124,12 @@ impl Codec {
     /// The body as the wire has it.
     fn message(&self, envelope: &Envelope) -> Result<Box<RawValue>, WireError> {
         let kind = &*envelope.kind;
-        let not_json = |source| WireError::BodyNotJson { kind: kind.to_owned(), source };
-        // Only of what is known to be JSON can names be told from texts.
-        let json: &RawValue = serde_json::from_slice(&envelope.body).map_err(not_json)?;
-        raw(field_names::to_wire(json.get())?, kind)
+        let body = str::from_utf8(&envelope.body).map_err(|error| WireError::BodyNotJson {
+            kind: kind.to_owned(),
+            source: serde::de::Error::custom(error),
+        })?;
+        // Names change nothing about whether it is JSON, so that is looked at once, behind them.
+        raw(field_names::to_wire(body)?, kind)
     }
 
     fn written<'a>(&'a self, envelope: &'a Envelope, message: &'a RawValue) -> Written<'a> {

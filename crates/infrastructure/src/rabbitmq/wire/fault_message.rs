@@ -6,8 +6,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::Host;
-
 /// The message within the envelope of a fault.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,7 +14,7 @@ pub(super) struct FaultBody<'a> {
     faulted_message_id: Uuid,
     timestamp: Timestamp,
     exceptions: [Exception<'a>; 1],
-    host: &'a Host,
+    host: &'a RawValue,
     fault_message_types: [String; 1],
     message: &'a RawValue,
 }
@@ -40,7 +38,7 @@ impl<'a> FaultBody<'a> {
         dead: &'a DeadLetter,
         urn: String,
         original: &'a RawValue,
-        host: &'a Host,
+        host: &'a RawValue,
     ) -> Self {
         let exception = Exception {
             exception_type: "Orderwright.MessageCannotBeHandled",

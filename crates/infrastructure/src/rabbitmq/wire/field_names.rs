@@ -1,5 +1,5 @@
 //! Field names on either side: snake_case here, camelCase on the wire. Everything else of a JSON text is left as it is, byte
-//! for byte, so numbers keep their digits. Expects valid JSON; checks nothing but names.
+//! for byte, so numbers keep their digits, and what is no JSON stays none. Checks nothing but names.
 
 use super::WireError;
 

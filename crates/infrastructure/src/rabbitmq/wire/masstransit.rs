@@ -9,10 +9,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Host, WireError};
+use super::WireError;
 
 /// MassTransit's header for how often a message was delivered again.
 pub(super) const REDELIVERY_COUNT: &str = "MT-Redelivery-Count";
+
+/// Bytes that an envelope commonly takes beside its message.
+const ROOM: usize = 1_024;
 
 /// The envelope as MassTransit 8 writes it; what we never have is written as null, as it does.
 #[derive(Serialize)]
@@ -32,13 +35,16 @@ pub(super) struct Written<'a> {
     pub(super) expiration_time: Option<Timestamp>,
     pub(super) sent_time: Timestamp,
     pub(super) headers: BTreeMap<&'a str, Value>,
-    pub(super) host: &'a Host,
+    pub(super) host: &'a RawValue,
 }
 
 impl Written<'_> {
     /// The envelope's bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an envelope is plain data, which always has a JSON form")
+        let mut bytes = Vec::with_capacity(ROOM + self.message.get().len());
+        serde_json::to_writer(&mut bytes, self)
+            .expect("an envelope is plain data, which always has a JSON form");
+        bytes
     }
 }
 

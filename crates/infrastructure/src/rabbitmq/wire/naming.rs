@@ -21,7 +21,7 @@ impl Naming {
     /// The exchange to which messages of a kind are published.
     #[must_use]
     pub fn exchange(&self, kind: &str) -> String {
-        format!("{}:{kind}", self.namespace)
+        [&self.namespace, ":", kind].concat()
     }
 
     /// The exchange to which the faults of a kind are published.
@@ -57,7 +57,7 @@ impl Naming {
     /// The type of a kind.
     #[must_use]
     pub fn urn(&self, kind: &str) -> String {
-        format!("{URN}{}:{kind}", self.namespace)
+        [URN, &self.namespace, ":", kind].concat()
     }
 
     /// The types of the fault of a kind, most special first.
