@@ -153,9 +153,14 @@ impl Drop for PostgresUnit {
         if matches!(self.phase, Phase::Unsent | Phase::Over) {
             return;
         }
-        // A connection that is not clean must not be used again: it goes back after the rollback or not at all.
+        // A connection that is not clean must not be used again: it goes back after the rollback or not at all. The store lives
+        // until then: what a commit under way has claimed must not come to light when the claims were given up already.
+        let shared = Arc::clone(&self.shared);
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(roll_back(connection))),
+            Ok(runtime) => drop(runtime.spawn(async move {
+                roll_back(connection).await;
+                drop(shared);
+            })),
             Err(_) => drop(Object::take(connection)),
         }
     }
