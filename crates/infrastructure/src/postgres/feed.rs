@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::{Delivery, Fault, Feed, Receipt};
 
-use super::column::rows_max;
+use super::bundle::Letter;
+use super::column::{Broken, count, rows_max};
 use super::message_rows::{Moved, message};
 use super::pipeline::{Act, Param};
 use super::queue::{Next, Queue, Row};
@@ -80,7 +81,8 @@ async fn claim(shared: &Shared, queue: &str, max: usize) -> Result<Vec<Row>, Fau
          )
          update outbox set claimed_by = $3 from free where position = free.place
          returning position, ",
-        message!()
+        message!(),
+        ", messages"
     );
     let params: Vec<Param> =
         vec![Box::new(queue.to_owned()), Box::new(rows_max(max)), Box::new(shared.instance)];
@@ -92,11 +94,16 @@ async fn claim(shared: &Shared, queue: &str, max: usize) -> Result<Vec<Row>, Fau
 
 /// A row that cannot be a message is left for a person, and holds up nobody.
 fn readable(row: &tokio_postgres::Row) -> Option<Row> {
-    match Moved::read(row) {
-        Ok(moved) => Some(Row { position: moved.position, envelope: Arc::new(moved.envelope) }),
+    match read(row) {
+        Ok(row) => Some(row),
         Err(error) => {
             tracing::error!(%error, position = ?row.try_get::<_, i64>(0), "a row of the outbox cannot be read");
             None
         }
     }
+}
+
+fn read(row: &tokio_postgres::Row) -> Result<Row, Broken> {
+    let Moved { position, envelope, .. } = Moved::read(row)?;
+    Ok(Row { position, letter: Letter { envelope: Arc::new(envelope), messages: count(row, 11)? } })
 }

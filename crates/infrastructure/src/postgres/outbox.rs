@@ -69,7 +69,7 @@ impl Outgoing {
         let (mut messages, mut claimed_by) = (Array::of_numbers(), Array::of_uuids());
         for ((queue, letter), claimed) in self.0.iter().zip(self.claimed(claims)) {
             columns.push(queue, &letter.envelope, letter.envelope.attempt);
-            messages.push_number(letter.messages);
+            messages.push_number(letter.messages.try_into().expect("a bundle is bounded"));
             claimed_by.push_uuid_or_null(claimed.then_some(instance));
         }
         let sql = concat!(
@@ -97,7 +97,7 @@ impl Outgoing {
         for (((name, letter), claimed), position) in self.0.drain(..).zip(claimed).zip(positions) {
             let rows = rows.entry(name).or_default();
             if claimed {
-                rows.push(queue::Row { position, envelope: letter.envelope });
+                rows.push(queue::Row { position, letter });
             }
         }
         for (name, rows) in rows {

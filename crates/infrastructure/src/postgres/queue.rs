@@ -9,8 +9,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus::limits::{BATCH_MAX, QUEUE_MEMORY_MAX};
-use bus::{Delivery, Envelope, Fault, Receipt};
+use bus::{Delivery, Fault, Receipt};
 use tokio::sync::Notify;
+
+use super::bundle::Letter;
 
 /// Rows claimed at once, unless memory is smaller still: what is claimed here waits for this process alone.
 const CLAIM_MAX: usize = 2 * BATCH_MAX;
@@ -61,8 +63,8 @@ struct Held {
 pub(super) struct Row {
     /// Its place.
     pub(super) position: i64,
-    /// The message.
-    pub(super) envelope: Arc<Envelope>,
+    /// What it holds.
+    pub(super) letter: Letter,
 }
 
 /// What a reader that wants more should do.
@@ -151,7 +153,7 @@ impl Queue {
         Vec::new()
     }
 
-    /// What there is to do for a reader with room for `max`.
+    /// What there is to do for a reader with room for `max` messages. The last row may hold more than there is room left for.
     pub(super) fn next(&self, reader: u64, max: usize) -> Next {
         let mut state = self.lock();
         if let Some(fault) = state.failure.take() {
@@ -222,7 +224,7 @@ impl Queue {
     /// A delivery of a row of this queue.
     pub(super) fn delivery(&self, row: &Row) -> Delivery {
         Delivery {
-            envelope: Arc::clone(&row.envelope),
+            envelope: Arc::clone(&row.letter.envelope),
             receipt: Receipt { queue: Arc::clone(&self.name), token: row.position },
         }
     }
@@ -245,8 +247,14 @@ impl Queue {
 
 impl State {
     fn take(&mut self, reader: u64, max: usize) -> Vec<Row> {
-        let count = self.ready.len().min(max);
-        let taken: Vec<Row> = self.ready.drain(..count).collect();
+        let mut messages = 0;
+        let mut taken = Vec::new();
+        while messages < max
+            && let Some(row) = self.ready.pop_front()
+        {
+            messages += row.letter.messages;
+            taken.push(row);
+        }
         let held = |row: &Row| (row.position, Held { reader, row: row.clone() });
         self.held.extend(taken.iter().map(held));
         taken
@@ -284,7 +292,7 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 mod tests {
-    use bus::{CorrelationId, MessageId};
+    use bus::{CorrelationId, Envelope, MessageId};
     use bytes::Bytes;
     use jiff::Timestamp;
     use uuid::Uuid;
@@ -295,7 +303,7 @@ mod tests {
         let id = Uuid::from_u128(position.unsigned_abs().into());
         let envelope =
             Envelope::first(MessageId(id), CorrelationId(id), "K", Bytes::new(), Timestamp::UNIX_EPOCH);
-        Row { position, envelope: Arc::new(envelope) }
+        Row { position, letter: Letter::of(Arc::new(envelope)) }
     }
 
     fn read_queue() -> Arc<Queue> {
@@ -358,6 +366,18 @@ mod tests {
         queue.release([2]);
         assert!(queue.leave(1).is_empty());
         assert_eq!(taken(&queue, 9), [1, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_reader_has_room_for_messages_not_for_rows() {
+        let queue = read_queue();
+        let many = |position| {
+            let row = row(position);
+            Row { letter: Letter { messages: 10, ..row.letter }, ..row }
+        };
+        assert!(queue.push((1..=4).map(many).collect()).is_empty());
+        assert_eq!(taken(&queue, 11), [1, 2]);
+        assert_eq!(taken(&queue, 10), [3]);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use super::array::Array;
-use super::bundle;
 use super::fault::Taken;
 use super::feed::claim_into;
 use super::outbox::NO_QUEUE;
@@ -58,28 +57,22 @@ impl OutboxStore for PostgresStore {
         let reader = self.relay_reader(queue);
         queue.put_back(&self.shared.leases.end(now));
         let mut leased = Vec::with_capacity(max);
-        let mut left = Vec::new();
-        for Row { position, envelope } in self.take_or_claim(queue, reader, max).await? {
-            if leased.len() >= max {
-                left.push(position);
-                continue;
-            }
+        for Row { position, letter } in self.take_or_claim(queue, reader, max).await? {
             // A row that cannot be read is left for a person, and holds up nobody.
-            let messages = bundle::open(Arc::unwrap_or_clone(envelope)).unwrap_or_else(|error| {
+            let messages = letter.open().unwrap_or_else(|error| {
                 tracing::error!(%error, position, "a row of the outbox cannot be read");
                 Vec::new()
             });
             self.shared.leases.begin(position, Lease { holder, until, unsent: messages.len() });
             leased.extend(messages.into_iter().map(|envelope| Leased { position, envelope }));
         }
-        queue.put_back(&left);
         Ok(leased)
     }
 
     async fn remove(&self, holder: Uuid, positions: &[i64]) -> Result<usize, Fault> {
         let sent = self.shared.leases.sent(holder, positions);
         let removed = if sent.whole.is_empty() { 0 } else { self.remove_rows(&sent.whole).await? };
-        self.shared.leases.settle(&sent);
+        self.shared.leases.settle(holder, &sent);
         self.outgoing_queue().release(sent.whole);
         Ok(removed)
     }
@@ -106,7 +99,9 @@ impl PostgresStore {
                 Next::Failed(fault) => return Err(fault),
                 Next::Wait => return Ok(Vec::new()),
                 Next::Claim { max, rumours } => {
-                    claim_into(Arc::clone(&self.shared), Arc::clone(queue), max, rumours).await;
+                    // Whoever waits here may be dropped at any moment; the claim must come to its end all the same.
+                    let claim = claim_into(Arc::clone(&self.shared), Arc::clone(queue), max, rumours);
+                    tokio::spawn(claim).await.expect("a claim does not panic");
                 }
             }
         }
@@ -173,13 +168,14 @@ impl Leases {
     }
 
     /// The rows that were sent whole are gone, of others there is less to send.
-    fn settle(&self, sent: &Sent) {
+    fn settle(&self, holder: Uuid, sent: &Sent) {
         let mut state = self.lock();
         for position in &sent.whole {
             state.by_position.remove(position);
         }
         for (position, count) in &sent.part {
-            if let Some(lease) = state.by_position.get_mut(position) {
+            // Meanwhile the lease may have ended, and another relay have the row.
+            if let Some(lease) = state.by_position.get_mut(position).filter(|lease| lease.holder == holder) {
                 lease.unsent = lease.unsent.saturating_sub(*count);
             }
         }

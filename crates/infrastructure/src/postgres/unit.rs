@@ -155,12 +155,8 @@ impl Drop for PostgresUnit {
         }
         // A connection that is not clean must not be used again: it goes back after the rollback or not at all. The store lives
         // until then: what a commit under way has claimed must not come to light when the claims were given up already.
-        let shared = Arc::clone(&self.shared);
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move {
-                roll_back(connection).await;
-                drop(shared);
-            })),
+            Ok(runtime) => drop(runtime.spawn(roll_back(connection, Arc::clone(&self.shared)))),
             Err(_) => drop(Object::take(connection)),
         }
     }
@@ -184,7 +180,7 @@ fn writes(rows: &Rows) -> Vec<Act> {
     acts.into_iter().flatten().collect()
 }
 
-async fn roll_back(connection: Object) {
+async fn roll_back(connection: Object, _outlived: Arc<Shared>) {
     if connection.batch_execute("rollback").await.is_err() {
         drop(Object::take(connection));
     }
