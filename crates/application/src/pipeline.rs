@@ -14,7 +14,11 @@ use crate::consumers::{
     OrderTimeoutConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
     ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingCompletedConsumer, ShippingConsumer,
 };
-use crate::messages::{InventoryReservationRequested, ShippingCompleted};
+use crate::messages::{
+    InventoryReservationRequested, NotificationDispatchRequested, OrderShippingRequested,
+    PaymentProcessingRequested, PaymentRefundRequested, ShipmentCancellationRequested,
+    ShipmentTrackingRequested, ShippingCompleted,
+};
 use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
@@ -140,9 +144,19 @@ pub fn topology() -> Topology {
     of::<OrderTimeoutConsumer>(topology, OrderTimeoutConsumer::QUEUE).keep_private(PRIVATE)
 }
 
-/// Handled where they are published, these say nothing to others: one is a step of our own, the other is what
-/// [`OrderDelivered`](crate::messages::OrderDelivered) says at the same moment.
-const PRIVATE: &[&str] = &[InventoryReservationRequested::KIND, ShippingCompleted::KIND];
+/// What stays inside unless it has to wait at the broker: requests, which are for whoever carries them out, and a
+/// [`ShippingCompleted`] of our own, because [`OrderDeliveredEvent`](crate::messages::OrderDeliveredEvent) says the same at the
+/// same moment.
+const PRIVATE: &[&str] = &[
+    InventoryReservationRequested::KIND,
+    PaymentProcessingRequested::KIND,
+    OrderShippingRequested::KIND,
+    ShipmentTrackingRequested::KIND,
+    ShipmentCancellationRequested::KIND,
+    PaymentRefundRequested::KIND,
+    NotificationDispatchRequested::KIND,
+    ShippingCompleted::KIND,
+];
 
 /// What is followed within the unit that published it: from acceptance to the gateway's door, from its answer to the
 /// carrier's, and from the carrier's word to the end.

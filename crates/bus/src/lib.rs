@@ -19,6 +19,7 @@ mod fault;
 mod handling;
 pub mod harness;
 pub mod limits;
+mod local_first;
 mod message;
 mod news;
 mod outbox;
@@ -39,6 +40,7 @@ pub use dead_letter::{DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLett
 pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
 pub use fault::{Fault, Verdict};
+pub use local_first::LocalFirst;
 pub use message::{Message, Topology, from_json, to_json};
 pub use news::{TakenBack, marked, unmarked, without_mark};
 pub use outbox::{Leased, OutboxStore, Relay};
@@ -47,5 +49,5 @@ pub use saga::{Incoming, Outcome, Reaction, Saga, SagaRepository, Step, TimerCha
 pub use stop::Stop;
 pub use supervisor::{Drained, Running, ServiceStatus, Supervisor};
 pub use timer::{Timer, TimerFired, TimerKey, TimerService, TimerStep};
-pub use transport::{Delivery, Feed, Receipt, Transport};
+pub use transport::{Delivery, Feed, Origin, Receipt, Transport};
 pub use unit::{Admission, Disposition, Settlement, Store, Unit};

@@ -12,24 +12,38 @@ use crate::{Envelope, Fault};
 pub struct Receipt {
     /// The queue that it came from.
     pub queue: Arc<str>,
-    /// The transport's own mark, greater than zero: a row's position, or a broker's delivery tag.
-    pub token: i64,
+    /// Who had it until now.
+    pub origin: Origin,
+}
+
+/// Who had a delivery until it was handed to us, with their own mark on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The store, in the row of this position: settling the delivery removes it.
+    Store(i64),
+    /// A broker, under this mark: acknowledging the delivery lets it forget.
+    Broker(i64),
+    /// Nobody: its own unit took it back ([`crate::Unit::reclaim`]), and it never lay in its queue.
+    Unit,
 }
 
 impl Receipt {
-    /// The token of what never lay in its queue.
-    const RECLAIMED: i64 = 0;
-
-    /// A receipt of a message that its own unit took back ([`crate::Unit::reclaim`]).
+    /// The row that settling the delivery removes from the store.
     #[must_use]
-    pub const fn reclaimed(queue: Arc<str>) -> Self {
-        Self { queue, token: Self::RECLAIMED }
+    pub const fn row(&self) -> Option<i64> {
+        match self.origin {
+            Origin::Store(position) => Some(position),
+            Origin::Broker(_) | Origin::Unit => None,
+        }
     }
 
-    /// Whether the message never lay in its queue, so that nothing need be removed there.
+    /// The broker's mark.
     #[must_use]
-    pub const fn is_reclaimed(&self) -> bool {
-        self.token == Self::RECLAIMED
+    pub const fn mark(&self) -> Option<i64> {
+        match self.origin {
+            Origin::Broker(mark) => Some(mark),
+            Origin::Store(_) | Origin::Unit => None,
+        }
     }
 }
 

@@ -1,22 +1,31 @@
 //! The law of the queues of two processes on one database: whatever is committed is handed out, by one of them at a time,
 //! until a committed unit settles it. Nothing is lost, stuck or doubled by a full memory, a dropped feed, a rolled-back
-//! unit, or a process that goes and comes again.
+//! unit, or a process that goes and comes again. The same holds when a broker carries what a process cannot keep for itself;
+//! and then whoever listens there hears of everything.
 
 mod postgres_stage;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::Readers;
-use bus::{CorrelationId, Delivery, Disposition, Envelope, Feed, Transport};
+use async_trait::async_trait;
+use bus::{
+    CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, LocalFirst, Origin, Receipt, Relay,
+    Transport, unmarked,
+};
 use jiff::SignedDuration;
-use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore};
+use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
 use postgres_stage::*;
 use proptest::prelude::*;
 use uuid::Uuid;
 
 const QUEUES: [&str; 2] = ["q", "other"];
 const KINDS: [&str; 2] = ["K", "L"];
+
+/// A queue at the broker that the processes know nothing of.
+const LISTENER: &str = "listener";
 
 /// Small, so that memory is full all the time.
 const MEMORY_MAX: usize = 3;
@@ -31,6 +40,8 @@ enum Act {
     Unpark,
     DropFeed { feed: usize },
     Restart { process: usize },
+    Relay { process: usize },
+    Adopt { process: usize },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +65,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Unpark),
         2 => (0..4_usize).prop_map(|feed| Act::DropFeed { feed }),
         1 => (0..2_usize).prop_map(|process| Act::Restart { process }),
+        2 => (0..2_usize).prop_map(|process| Act::Relay { process }),
+        1 => (0..2_usize).prop_map(|process| Act::Adopt { process }),
     ]
 }
 
@@ -63,6 +76,7 @@ type Key = (usize, Uuid, u32);
 /// Each of two processes with a feed for each of two queues, and what the feeds hold.
 struct World {
     address: String,
+    broker: Option<Broker>,
     stores: Vec<PostgresStore>,
     feeds: Vec<Option<Box<dyn Feed>>>,
     held: [Vec<Delivery>; 4],
@@ -70,8 +84,61 @@ struct World {
     delayed: Vec<Key>,
     parked: Vec<Key>,
     dead: u64,
+    published: BTreeSet<Uuid>,
     next_id: u128,
     next_seed: u64,
+}
+
+/// Another database in the part of a broker.
+#[derive(Clone)]
+struct Broker(PostgresStore);
+
+impl Broker {
+    async fn start() -> Self {
+        let topology = topology().subscribe(LISTENER, &KINDS);
+        let options = PostgresOptions { topology, ..options(&clock(), 99) };
+        Self(PostgresStore::connect(&database(), options).await.unwrap())
+    }
+}
+
+#[async_trait]
+impl Transport for Broker {
+    async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
+        let feed = self.0.subscribe(queue).await?;
+        Ok(Box::new(BrokerFeed { store: self.0.clone(), feed, held: HashMap::new() }))
+    }
+
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+        self.0.send(envelopes).await
+    }
+}
+
+/// What was delivered is done when it is acknowledged.
+struct BrokerFeed {
+    store: PostgresStore,
+    feed: Box<dyn Feed>,
+    held: HashMap<i64, Delivery>,
+}
+
+#[async_trait]
+impl Feed for BrokerFeed {
+    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, Fault> {
+        let mut received = self.feed.receive(max).await?;
+        for delivery in &mut received {
+            let mark = delivery.receipt.row().unwrap();
+            self.held.insert(mark, delivery.clone());
+            delivery.receipt.origin = Origin::Broker(mark);
+        }
+        Ok(received)
+    }
+
+    async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
+        let mark = |receipt: &Receipt| receipt.mark().unwrap();
+        let done: Vec<Delivery> =
+            receipts.iter().map(|receipt| self.held.remove(&mark(receipt)).unwrap()).collect();
+        postgres_stage::settle(&self.store, &done, Disposition::Done).await?;
+        self.feed.acknowledge(&postgres_stage::receipts(&done)).await
+    }
 }
 
 const fn queue_of(feed: usize) -> usize {
@@ -87,9 +154,10 @@ fn key(feed: usize, delivery: &Delivery) -> Key {
 }
 
 impl World {
-    async fn new() -> Self {
+    async fn new(broker: Option<Broker>) -> Self {
         let mut world = Self {
             address: database(),
+            broker,
             stores: Vec::new(),
             feeds: Vec::new(),
             held: Default::default(),
@@ -97,6 +165,7 @@ impl World {
             delayed: Vec::new(),
             parked: Vec::new(),
             dead: 0,
+            published: BTreeSet::new(),
             next_id: 1,
             next_seed: 1,
         };
@@ -116,14 +185,30 @@ impl World {
         let options = PostgresOptions {
             queue_memory_max: MEMORY_MAX,
             pool_max: 4,
+            routing: if self.broker.is_some() { Routing::Outbox } else { Routing::Store },
             ..options(&clock(), self.next_seed)
         };
         PostgresStore::connect(&self.address, options).await.unwrap()
     }
 
     async fn subscribe(&mut self, feed: usize) {
-        let store = &self.stores[process_of(feed)];
-        self.feeds[feed] = Some(store.subscribe(QUEUES[queue_of(feed)]).await.unwrap());
+        let store = self.stores[process_of(feed)].clone();
+        let queue = QUEUES[queue_of(feed)];
+        let subscribed = match self.broker.clone() {
+            None => store.subscribe(queue).await,
+            Some(broker) => {
+                let both = LocalFirst::new(Arc::new(store), Arc::new(broker), Arc::new(ids(1)));
+                both.subscribe(queue).await
+            }
+        };
+        self.feeds[feed] = Some(subscribed.unwrap());
+    }
+
+    /// Takes to the broker what a process has for it.
+    async fn relay(&self, process: usize) {
+        let Some(broker) = self.broker.clone() else { return };
+        let outbox = Arc::new(self.stores[process].clone());
+        Relay::new(outbox, Arc::new(broker), clock(), Arc::new(ids(1))).step().await.unwrap();
     }
 
     async fn run(&mut self, act: &Act) {
@@ -132,6 +217,7 @@ impl World {
                 let messages = self.messages(kind, count);
                 self.stores[process].send(&messages).await.unwrap();
                 self.ready.extend(messages.iter().map(|message| (kind, message.id.0, 0)));
+                self.published.extend(messages.iter().map(|message| message.id.0));
             }
             Act::RollBack { process, kind, count } => {
                 let messages = self.messages(kind, count);
@@ -150,6 +236,10 @@ impl World {
                 self.subscribe(feed).await;
             }
             Act::Restart { process } => self.restart(process).await,
+            Act::Relay { process } => self.relay(process).await,
+            Act::Adopt { process } => {
+                self.stores[process].adopt_strays().await.unwrap();
+            }
         }
     }
 
@@ -230,6 +320,8 @@ impl World {
         self.unpark().await;
         let begun = tokio::time::Instant::now();
         while !self.ready.is_empty() {
+            self.relay(0).await;
+            self.stores[0].adopt_strays().await.unwrap();
             for feed in 0..4 {
                 self.receive(feed, 7, Duration::from_millis(20)).await;
             }
@@ -238,10 +330,49 @@ impl World {
         for feed in 0..4 {
             self.settle(feed, usize::MAX, Fate::Done).await;
         }
+        self.hear_of_everything().await;
         let overview = self.stores[0].overview().await.unwrap();
         assert!(overview.queues.iter().all(|(_, waiting)| *waiting == 0), "{:?}", overview.queues);
         assert_eq!((overview.waiting, overview.dead_letters), (0, self.dead));
     }
+
+    /// Who listens at the broker has heard of every message, whoever handled it.
+    async fn hear_of_everything(&self) {
+        let Some(broker) = &self.broker else { return };
+        for process in 0..2 {
+            self.relay(process).await;
+        }
+        let mut listener = broker.subscribe(LISTENER).await.unwrap();
+        let mut heard = BTreeSet::new();
+        while heard != self.published {
+            for delivery in postgres_stage::receive(listener.as_mut(), 1).await {
+                assert!(KINDS.contains(&unmarked(&delivery.envelope.kind).1));
+                heard.insert(delivery.envelope.id.0);
+            }
+        }
+    }
+}
+
+/// Who carries messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carriage {
+    Store,
+    LocalFirst,
+}
+
+fn run(acts: &[Act], carriage: Carriage) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let broker = match carriage {
+            Carriage::Store => None,
+            Carriage::LocalFirst => Some(Broker::start().await),
+        };
+        let mut world = World::new(broker).await;
+        for act in acts {
+            world.run(act).await;
+        }
+        world.drain().await;
+    });
 }
 
 proptest! {
@@ -251,13 +382,13 @@ proptest! {
     fn every_row_is_handed_out_by_one_process_at_a_time_until_it_is_settled(
         acts in prop::collection::vec(act(), 0..50),
     ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut world = World::new().await;
-            for act in &acts {
-                world.run(act).await;
-            }
-            world.drain().await;
-        });
+        run(&acts, Carriage::Store);
+    }
+
+    #[test]
+    fn with_a_broker_beside_the_store_too_and_others_hear_of_everything(
+        acts in prop::collection::vec(act(), 0..50),
+    ) {
+        run(&acts, Carriage::LocalFirst);
     }
 }

@@ -8,7 +8,8 @@ use application::pipeline::topology_telling;
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers, VitalSigns};
 use async_trait::async_trait;
 use bus::{
-    Clock, DeadLetters, Fault, IdSource, OutboxStore, RandomIds, Store, SystemClock, Transport, Verdict,
+    Clock, DeadLetters, Fault, IdSource, LocalFirst, OutboxStore, RandomIds, Store, SystemClock, Transport,
+    Verdict,
 };
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
 use infrastructure::rabbitmq::{QueueDepth, RabbitMqTransport};
@@ -133,6 +134,7 @@ impl AnyStore {
             }
             Place::Postgres(address) => {
                 let options = PostgresOptions::new(topology, routing, clock, ids.as_ref());
+                let is_local_first = broker.is_some() && config.rabbitmq.local_first;
                 let presence = match purpose {
                     Purpose::Serve => Presence::Worker,
                     Purpose::Visit => Presence::Visitor,
@@ -140,7 +142,12 @@ impl AnyStore {
                 let options = PostgresOptions { presence, ..config.postgres.applied_to(options) };
                 let store = PostgresStore::connect(&address, options).await?;
                 let woken = store.outgoing();
-                Ok(Self::over_any(store, broker, woken))
+                let any = Self::over_any(store.clone(), broker, woken);
+                if !is_local_first {
+                    return Ok(any);
+                }
+                let transport = LocalFirst::new(Arc::new(store), Arc::clone(&any.transport), ids);
+                Ok(Self { transport: Arc::new(transport), ..any })
             }
         }
     }

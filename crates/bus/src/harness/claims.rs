@@ -29,9 +29,9 @@ impl Claims {
     }
 
     pub(super) fn forget(&mut self, feed: u64, receipts: &[Receipt]) {
-        for receipt in receipts {
-            if self.holders.get(&receipt.token) == Some(&feed) {
-                self.holders.remove(&receipt.token);
+        for position in receipts.iter().filter_map(Receipt::row) {
+            if self.holders.get(&position) == Some(&feed) {
+                self.holders.remove(&position);
             }
         }
     }

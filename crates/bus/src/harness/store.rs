@@ -15,8 +15,8 @@ use super::feed::MemoryFeed;
 use super::mishap::{Act, Mishaps};
 use super::tables::{Redrive, Tables, Waiting};
 use crate::{
-    DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Envelope, Fault, Feed, Leased, OutboxStore, Receipt,
-    Store, Timer, Topology, Transport, Verdict, without_mark,
+    DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Envelope, Fault, Feed, Leased, Origin, OutboxStore,
+    Receipt, Store, Timer, Topology, Transport, Verdict, without_mark,
 };
 
 /// A store on memory. Clones share it; it survives every crash of those that use it, as a database would.
@@ -114,7 +114,7 @@ impl<T> Shared<T> {
             .take(max)
             .map(|(position, row)| Delivery {
                 envelope: Arc::clone(&row.envelope),
-                receipt: Receipt { queue: Arc::clone(queue), token: *position },
+                receipt: Receipt { queue: Arc::clone(queue), origin: Origin::Store(*position) },
             })
             .collect()
     }
@@ -123,8 +123,8 @@ impl<T> Shared<T> {
     pub(super) async fn drop_unsettled(&self, receipts: &[Receipt]) {
         let _turn = self.turn.lock().await;
         let mut committed = lock(&self.committed);
-        for receipt in receipts {
-            committed.tables.queued.remove(&receipt.token);
+        for position in receipts.iter().filter_map(Receipt::row) {
+            committed.tables.queued.remove(&position);
         }
     }
 

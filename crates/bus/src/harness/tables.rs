@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Admission, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault, Leased,
-    Receipt, Settlement, TakenBack, Timer, TimerKey,
+    Origin, Receipt, Settlement, TakenBack, Timer, TimerKey,
 };
 
 /// A message ready in its queue.
@@ -97,9 +97,10 @@ impl Tables {
         rows.retain(|position| {
             let wanted = self.queued.get(position).is_some_and(|row| queues.contains(&row.queue));
             let row = if wanted { self.queued.remove(position) } else { None };
-            reclaimed.extend(
-                row.map(|row| Delivery { envelope: row.envelope, receipt: Receipt::reclaimed(row.queue) }),
-            );
+            reclaimed.extend(row.map(|row| Delivery {
+                envelope: row.envelope,
+                receipt: Receipt { queue: row.queue, origin: Origin::Unit },
+            }));
             !wanted
         });
         reclaimed
@@ -120,7 +121,7 @@ impl Tables {
                 Some(news) => outgoing.envelope = news,
                 None => drop(self.outgoing.remove(position)),
             }
-            reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(queue) });
+            reclaimed.push(Delivery { envelope, receipt: Receipt { queue, origin: Origin::Unit } });
         }
         reclaimed
     }
@@ -164,11 +165,10 @@ impl Tables {
 
     fn take_out(&mut self, delivery: &Delivery) -> Result<(i64, Queued), Fault> {
         let Delivery { envelope, receipt } = delivery;
-        if receipt.is_reclaimed() {
+        let Some(position) = receipt.row() else {
             let row = Queued { queue: Arc::clone(&receipt.queue), envelope: Arc::clone(envelope) };
             return Ok((self.next_position(), row));
-        }
-        let position = receipt.token;
+        };
         match self.queued.remove(&position) {
             Some(row) => Ok((position, row)),
             None => Err(Fault::stale("deliveries.settle", format!("row {position} is no longer there"))),

@@ -7,6 +7,7 @@ mod crashes;
 mod effects;
 mod inbox;
 mod ledger;
+mod local_first;
 mod outages;
 mod redelivery;
 mod relay;

@@ -56,7 +56,7 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// Sixteen connections and four to read; ten seconds for a statement, five for a lock, thirty for a lease.
+    /// Three connections and four to read; ten seconds for a statement, five for a lock, thirty for a lease.
     #[must_use]
     pub fn new(topology: Topology, routing: Routing, clock: Arc<dyn Clock>, ids: &dyn IdSource) -> Self {
         let instance = ids.next(clock.now());
@@ -66,7 +66,7 @@ impl PostgresOptions {
             clock,
             instance,
             presence: Presence::default(),
-            pool_max: 16,
+            pool_max: 3,
             readers_max: 4,
             connect_limit: Duration::from_secs(5),
             statement_limit: Duration::from_secs(10),

@@ -45,7 +45,7 @@ impl Feed for PostgresFeed {
     }
 
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
-        self.queue.release(receipts.iter().map(|receipt| receipt.token));
+        self.queue.release(receipts.iter().filter_map(Receipt::row));
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::{
-    CorrelationId, DEAD_LETTER_NOTICE, Delivery, Disposition, Envelope, Fault, Receipt, Settlement, TakenBack,
+    CorrelationId, DEAD_LETTER_NOTICE, Delivery, Disposition, Envelope, Fault, Origin, Receipt, Settlement,
+    TakenBack,
 };
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -47,17 +48,17 @@ impl Outgoing {
         self.0.extend(bundle(news).into_iter().map(|letter| (Arc::from(NO_QUEUE), letter)));
     }
 
-    /// Makes room in memory for as many rows as there may be.
-    pub(super) fn claims(&self, shared: &Shared) -> Claims {
+    /// Makes room in memory for as many rows as there may be, beside those for which there is room already.
+    pub(super) fn claim(&self, claims: &mut Claims, shared: &Shared) {
         let mut wanted: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
-        for (queue, _) in &self.0 {
+        for (queue, _) in self.0.iter().filter(|(queue, _)| !claims.contains_key(queue)) {
             *wanted.entry(queue).or_default() += 1;
         }
-        let claim = |(name, count): (&Arc<str>, usize)| {
-            let queue = shared.queues.get(name)?;
-            Some((Arc::clone(name), queue.reserve(count)))
-        };
-        wanted.into_iter().filter_map(claim).collect()
+        for (name, count) in wanted {
+            if let Some(queue) = shared.queues.get(name) {
+                claims.insert(Arc::clone(name), queue.reserve(count));
+            }
+        }
     }
 
     /// The statement that writes the rows and returns their positions; none if there are none.
@@ -152,14 +153,14 @@ impl PostgresUnit {
             match self.shared.routing {
                 Routing::Store if queues.contains(&queue) => {
                     self.tally.add(Tallied::Queued(Arc::clone(&queue)), -1);
-                    let receipt = Receipt::reclaimed(queue);
+                    let receipt = Receipt { queue, origin: Origin::Unit };
                     reclaimed.push(Delivery { envelope: letter.envelope, receipt });
                 }
                 Routing::Store => self.outgoing.0.push((queue, letter)),
                 Routing::Outbox => match self.shared.topology.take_back(&letter.envelope, queues) {
                     None => self.outgoing.0.push((queue, letter)),
                     Some(TakenBack { queue: wanting, news }) => {
-                        let receipt = Receipt::reclaimed(wanting);
+                        let receipt = Receipt { queue: wanting, origin: Origin::Unit };
                         reclaimed.push(Delivery { envelope: letter.envelope, receipt });
                         self.leave_news(queue, news);
                     }
@@ -167,6 +168,33 @@ impl PostgresUnit {
             }
         }
         reclaimed
+    }
+
+    /// Keeps what readers of this process have room for, instead of sending it to the broker and getting it back. Others
+    /// hear of it as of what was handled already.
+    pub(super) fn keep_local(&mut self) -> Claims {
+        let shared = Arc::clone(&self.shared);
+        let mut claims = Claims::new();
+        if shared.routing == Routing::Store {
+            return claims;
+        }
+        let read = shared.queues.values().filter(|queue| queue.is_read());
+        let read: Vec<Arc<str>> = read.map(|queue| Arc::clone(&queue.name)).collect();
+        for (queue, letter) in std::mem::take(&mut self.outgoing.0) {
+            let mut has_room = |queue: &Arc<str>| {
+                let claim = || shared.queues[queue].reserve(0);
+                claims.entry(Arc::clone(queue)).or_insert_with(claim).grow()
+            };
+            match shared.topology.take_back(&letter.envelope, &read) {
+                Some(TakenBack { queue: reading, news }) if has_room(&reading) => {
+                    self.tally.add(Tallied::Queued(Arc::clone(&reading)), 1);
+                    self.outgoing.0.push((reading, letter));
+                    self.leave_news(queue, news);
+                }
+                Some(_) | None => self.outgoing.0.push((queue, letter)),
+            }
+        }
+        claims
     }
 
     /// What goes to the broker in the place of a message that was taken back.
@@ -189,13 +217,14 @@ impl PostgresUnit {
         if settlements.is_empty() {
             return;
         }
-        let receipts = || settlements.iter().map(|settlement| &settlement.delivery.receipt);
-        let queued = || receipts().filter(|receipt| !receipt.is_reclaimed());
-        if self.shared.routing == Routing::Store && queued().next().is_some() {
-            self.later(remove_delivered(queued().map(|receipt| receipt.token), self.shared.instance));
-            for receipt in queued() {
-                self.tally.add(Tallied::Queued(Arc::clone(&receipt.queue)), -1);
-            }
+        let receipts = settlements.iter().map(|settlement| &settlement.delivery.receipt);
+        let stored = receipts.filter_map(|receipt| Some((receipt.row()?, &receipt.queue)));
+        let (positions, queues): (Vec<i64>, Vec<&Arc<str>>) = stored.unzip();
+        if !positions.is_empty() {
+            self.later(remove_delivered(positions, self.shared.instance));
+        }
+        for queue in queues {
+            self.tally.add(Tallied::Queued(Arc::clone(queue)), -1);
         }
         self.delay(settlements);
         self.bury(settlements);
@@ -329,7 +358,7 @@ const BURY: &str = concat!(
 );
 
 /// Fails if a delivery is not there any more, or is another process's by now.
-fn remove_delivered(positions: impl Iterator<Item = i64>, instance: Uuid) -> Act {
+fn remove_delivered(positions: Vec<i64>, instance: Uuid) -> Act {
     let sql = "with gone as (delete from outbox where position = any($1) and claimed_by = $2 returning 1)
          select require_rows((select count(*) from gone), cardinality($1::bigint[]), $3, 'outbox.settle')";
     Act::new(

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus::limits::{BATCH_MAX, QUEUE_MEMORY_MAX};
-use bus::{Delivery, Fault, Receipt};
+use bus::{Delivery, Fault, Origin, Receipt};
 use tokio::sync::Notify;
 
 use super::bundle::Letter;
@@ -134,8 +134,7 @@ impl Queue {
     /// so that they are not overtaken for ever.
     pub(super) fn reserve(self: &Arc<Self>, wanted: usize) -> Reservation {
         let mut state = self.lock();
-        let free = state.bound.saturating_sub(state.ready.len() + state.reserved);
-        let granted = if state.readers > 0 && state.rest == Rest::None { wanted.min(free) } else { 0 };
+        let granted = wanted.min(state.room());
         state.reserved += granted;
         drop(state);
         Reservation { queue: Arc::clone(self), wanted, granted }
@@ -225,7 +224,7 @@ impl Queue {
     pub(super) fn delivery(&self, row: &Row) -> Delivery {
         Delivery {
             envelope: Arc::clone(&row.letter.envelope),
-            receipt: Receipt { queue: Arc::clone(&self.name), token: row.position },
+            receipt: Receipt { queue: Arc::clone(&self.name), origin: Origin::Store(row.position) },
         }
     }
 
@@ -246,6 +245,12 @@ impl Queue {
 }
 
 impl State {
+    /// Rows that may be reserved.
+    fn room(&self) -> usize {
+        let may_claim = self.readers > 0 && self.rest == Rest::None;
+        if may_claim { self.bound.saturating_sub(self.ready.len() + self.reserved) } else { 0 }
+    }
+
     fn take(&mut self, reader: u64, max: usize) -> Vec<Row> {
         let mut messages = 0;
         let mut taken = Vec::new();
@@ -282,6 +287,20 @@ pub(super) struct Reservation {
     pub(super) wanted: usize,
     /// Rows that there is room for.
     pub(super) granted: usize,
+}
+
+impl Reservation {
+    /// Makes room for one more row; false if there is none.
+    pub(super) fn grow(&mut self) -> bool {
+        let mut state = self.queue.lock();
+        let has_room = state.room() > 0;
+        if has_room {
+            state.reserved += 1;
+            self.granted += 1;
+            self.wanted += 1;
+        }
+        has_room
+    }
 }
 
 impl Drop for Reservation {

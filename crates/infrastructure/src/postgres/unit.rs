@@ -114,8 +114,9 @@ impl PostgresUnit {
 
     async fn make_durable(&mut self) -> Result<(), Fault> {
         self.send_unsaved();
+        let mut claims = self.keep_local();
         self.outgoing.bundle_news(&self.shared);
-        let claims = self.outgoing.claims(&self.shared);
+        self.outgoing.claim(&mut claims, &self.shared);
         let mut acts = std::mem::take(&mut self.pending);
         acts.extend(self.history.store());
         acts.extend(tally::store(&std::mem::take(&mut self.tally)));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bus::{Delivery, Fault, Receipt};
+use bus::{Delivery, Fault, Origin, Receipt};
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{
@@ -92,7 +92,7 @@ impl Session {
         let parcel = properties::parcel(delivery);
         match self.shared.codec.decode(&parcel, &self.kinds, self.shared.clock.now()) {
             Ok(envelope) => {
-                let receipt = Receipt { queue: Arc::clone(&self.queue), token };
+                let receipt = Receipt { queue: Arc::clone(&self.queue), origin: Origin::Broker(token) };
                 Ok(Some(Delivery { envelope: Arc::new(envelope), receipt }))
             }
             Err(error) => {
@@ -112,7 +112,7 @@ impl Session {
 
     /// Tells the broker that these are done, those of them that are this channel's; returns how many are not.
     pub(super) async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<usize, Fault> {
-        let marks: Vec<Mark> = receipts.iter().map(|receipt| Mark::of(receipt.token)).collect();
+        let marks: Vec<Mark> = receipts.iter().filter_map(Receipt::mark).map(Mark::of).collect();
         let own = marks.iter().filter(|mark| mark.is_of(self.generation)).map(|mark| mark.tag);
         let foreign = marks.iter().filter(|mark| !mark.is_of(self.generation)).count();
         let acks = self.outstanding.settle(own);

@@ -84,8 +84,8 @@ impl Feed for StoreFeed {
     }
 
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> std::result::Result<(), Fault> {
-        for receipt in receipts {
-            self.held.remove(&receipt.token);
+        for position in receipts.iter().filter_map(Receipt::row) {
+            self.held.remove(&position);
         }
         Ok(())
     }

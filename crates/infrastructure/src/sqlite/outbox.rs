@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Receipt, Settlement, TakenBack};
+use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Origin, Receipt, Settlement, TakenBack};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
@@ -36,13 +36,16 @@ impl SqliteUnit {
         for (queue, envelope) in std::mem::take(&mut self.outgoing) {
             match self.shared.routing {
                 Routing::Store if queues.contains(&queue) => {
-                    reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(queue) });
+                    reclaimed.push(Delivery { envelope, receipt: Receipt { queue, origin: Origin::Unit } });
                 }
                 Routing::Store => self.outgoing.push((queue, envelope)),
                 Routing::Outbox => match self.shared.topology.take_back(&envelope, queues) {
                     None => self.outgoing.push((queue, envelope)),
                     Some(TakenBack { queue: wanting, news }) => {
-                        reclaimed.push(Delivery { envelope, receipt: Receipt::reclaimed(wanting) });
+                        reclaimed.push(Delivery {
+                            envelope,
+                            receipt: Receipt { queue: wanting, origin: Origin::Unit },
+                        });
                         self.outgoing.extend(news.map(|news| (queue, Arc::new(news))));
                     }
                 },
@@ -64,11 +67,9 @@ impl SqliteUnit {
     }
 
     pub(super) fn settle_all(&mut self, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
-        if self.shared.routing == Routing::Store {
-            remove_delivered(self.connection(), settlements)?;
-            for receipt in queued(settlements) {
-                self.tally.add(Tallied::Queued(Arc::clone(&receipt.queue)), -1);
-            }
+        remove_delivered(self.connection(), settlements)?;
+        for (_, queue) in stored(settlements) {
+            self.tally.add(Tallied::Queued(Arc::clone(queue)), -1);
         }
         for settlement in settlements {
             self.keep(settlement).map_err(fault("outbox.settle"))?;
@@ -168,19 +169,16 @@ impl SqliteUnit {
     }
 }
 
-/// Receipts of what lay in a queue.
-fn queued(settlements: &[Settlement]) -> impl Iterator<Item = &Receipt> {
-    settlements
-        .iter()
-        .map(|settlement| &settlement.delivery.receipt)
-        .filter(|receipt| !receipt.is_reclaimed())
+/// The rows of what lay in a queue of the store, and the queue of each.
+fn stored(settlements: &[Settlement]) -> impl Iterator<Item = (i64, &Arc<str>)> {
+    let receipts = settlements.iter().map(|settlement| &settlement.delivery.receipt);
+    receipts.filter_map(|receipt| Some((receipt.row()?, &receipt.queue)))
 }
 
 fn remove_delivered(connection: &Connection, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
     let mut delete =
         connection.prepare_cached("delete from outbox where position = ?").map_err(fault("outbox.settle"))?;
-    for receipt in queued(settlements) {
-        let position = receipt.token;
+    for (position, _) in stored(settlements) {
         if delete.execute([position]).map_err(fault("outbox.settle"))? != 1 {
             return Err(Fault::stale("outbox.settle", format!("delivery {position} was settled before")));
         }

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Delivery, Envelope, Receipt};
+use bus::{Delivery, Envelope, Origin, Receipt};
 use tokio::sync::Notify;
 
 /// One queue in memory.
@@ -134,7 +134,7 @@ impl Queue {
     pub(super) fn delivery(&self, row: &Row) -> Delivery {
         Delivery {
             envelope: Arc::clone(&row.envelope),
-            receipt: Receipt { queue: Arc::clone(&self.name), token: row.position },
+            receipt: Receipt { queue: Arc::clone(&self.name), origin: Origin::Store(row.position) },
         }
     }
 

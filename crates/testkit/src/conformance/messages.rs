@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    Admission, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Receipt, Timer, Verdict,
-    unmarked, without_mark,
+    Admission, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Origin, Receipt, Timer,
+    Verdict, unmarked, without_mark,
 };
 use uuid::Uuid;
 
@@ -283,7 +283,7 @@ pub async fn news_that_was_sent_in_part_comes_again(home: &mut impl BusHome) {
 /// With a broker, the news of a dead letter commits with it, for whoever listens there.
 pub async fn what_is_set_aside_is_told_of_by_the_same_commit(home: &mut impl BusHome) {
     let bus = home.bus(Routing::Outbox).await;
-    let receipt = Receipt { queue: Arc::from("q"), token: 7 };
+    let receipt = Receipt { queue: Arc::from("q"), origin: Origin::Broker(7) };
     let delivery = Delivery { envelope: Arc::new(message(1)), receipt };
     let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
     let mut dropped = bus.unit().await;

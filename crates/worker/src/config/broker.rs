@@ -17,6 +17,9 @@ pub struct RabbitMq {
     pub addresses: BrokerAddresses,
     /// The kind of every queue.
     pub queue_kind: QueueKindName,
+    /// Whether a worker on `PostgreSQL` keeps what its own queues wait for, as far as it has room, instead of sending it to
+    /// the broker and getting it back.
+    pub local_first: bool,
     /// The .NET namespace of the contracts, which names exchanges and types.
     pub namespace: String,
     /// Deliveries without an acknowledgement before the broker sets a message aside. Quorum queues only.
@@ -91,6 +94,7 @@ impl Default for RabbitMq {
         Self {
             addresses: BrokerAddresses::default(),
             queue_kind: QueueKindName::Quorum,
+            local_first: true,
             namespace: settings.namespace,
             delivery_limit: settings.delivery_limit,
             connect_limit_ms: super::millis(settings.connect_limit),

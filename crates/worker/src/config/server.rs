@@ -27,7 +27,7 @@ pub struct Postgres {
 impl Default for Postgres {
     fn default() -> Self {
         Self {
-            pool_max: 16,
+            pool_max: 3,
             readers_max: 4,
             connect_limit_ms: 5_000,
             statement_limit_ms: 10_000,

@@ -1,0 +1,92 @@
+//! Two carriers for one queue: what this process has published for itself stays with the store, and what others publish comes
+//! over the broker. Never decides what stays: the store does, when it knows that its own reader has room.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep_until};
+
+use crate::retry::Backoff;
+use crate::{Delivery, Envelope, Fault, Feed, IdSource, Receipt, Transport};
+
+/// Delivers what lies in the store as well as what comes over the broker; sends over the broker.
+pub struct LocalFirst {
+    store: Arc<dyn Transport>,
+    broker: Arc<dyn Transport>,
+    ids: Arc<dyn IdSource>,
+}
+
+impl LocalFirst {
+    /// A broker, and the store as the nearer carrier.
+    pub fn new(store: Arc<dyn Transport>, broker: Arc<dyn Transport>, ids: Arc<dyn IdSource>) -> Self {
+        Self { store, broker, ids }
+    }
+}
+
+#[async_trait]
+impl Transport for LocalFirst {
+    async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
+        let broker = self.broker.subscribe(queue).await?;
+        let store = self.store.subscribe(queue).await?;
+        Ok(Box::new(BothFeeds {
+            store,
+            broker,
+            ids: Arc::clone(&self.ids),
+            queue: queue.to_owned(),
+            asked_again_at: Instant::now(),
+            backoff: Backoff::default(),
+        }))
+    }
+
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+        self.broker.send(envelopes).await
+    }
+}
+
+/// One queue of both. A broker that is away does not hold up what lies in the store.
+struct BothFeeds {
+    store: Box<dyn Feed>,
+    broker: Box<dyn Feed>,
+    ids: Arc<dyn IdSource>,
+    queue: String,
+    asked_again_at: Instant,
+    backoff: Backoff,
+}
+
+#[async_trait]
+impl Feed for BothFeeds {
+    async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, Fault> {
+        loop {
+            let brokered = async {
+                sleep_until(self.asked_again_at).await;
+                self.broker.receive(max).await
+            };
+            // Whichever is dropped here has lost nothing.
+            tokio::select! {
+                stored = self.store.receive(max) => return stored,
+                brokered = brokered => match brokered {
+                    Ok(deliveries) => {
+                        self.backoff = Backoff::default();
+                        return Ok(deliveries);
+                    }
+                    Err(fault) => {
+                        tracing::warn!(queue = self.queue, %fault, "the broker is away");
+                        self.asked_again_at = Instant::now() + self.backoff.next(self.ids.as_ref());
+                    }
+                },
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
+        let (brokered, stored): (Vec<Receipt>, Vec<Receipt>) =
+            receipts.iter().cloned().partition(|receipt| receipt.mark().is_some());
+        if !stored.is_empty() {
+            self.store.acknowledge(&stored).await?;
+        }
+        if !brokered.is_empty() {
+            self.broker.acknowledge(&brokered).await?;
+        }
+        Ok(())
+    }
+}
