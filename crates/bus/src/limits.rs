@@ -29,6 +29,10 @@ pub const RELAY_LEASE: Duration = Duration::from_secs(30);
 /// How long a relay waits for the broker's confirms; well within the lease, or two relays would send the same rows.
 pub const RELAY_CONFIRM_MAX: Duration = Duration::from_secs(10);
 
+/// How long a relay gathers after a slice that was not full, so that few transactions remove many rows. Nobody is kept waiting who
+/// comes after a time of rest.
+pub const RELAY_PAUSE: Duration = Duration::from_millis(20);
+
 /// How often a relay looks at the outbox without being woken.
 pub const RELAY_POLL: Duration = Duration::from_millis(500);
 

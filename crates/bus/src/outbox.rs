@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
-use crate::limits::{RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_POLL};
+use crate::limits::{RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_PAUSE, RELAY_POLL};
 use crate::retry::Backoff;
 use crate::{Clock, Envelope, Fault, IdSource, Stop, Transport, Verdict};
 
@@ -96,8 +96,12 @@ impl Relay {
                         () = stop.sleep(RELAY_POLL) => {}
                     }
                 }
-                // More may have come in meanwhile.
-                Ok(_) => backoff = Backoff::default(),
+                Ok(removed) => {
+                    backoff = Backoff::default();
+                    if removed < RELAY_BATCH_MAX {
+                        stop.sleep(RELAY_PAUSE).await;
+                    }
+                }
                 Err(fault) => {
                     tracing::warn!(%fault, "outgoing messages wait");
                     backoff.wait(self.ids.as_ref(), &stop).await;

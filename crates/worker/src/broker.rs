@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use crate::any_store::{AnyStore, Upkeep};
 
 /// Slices of the outbox on their way at once: while one waits for its confirms, others are written and removed.
-const RELAYS: usize = 3;
+const RELAYS: usize = 2;
 
 /// How often it is looked for messages that were left for the other carrier.
 const STRAYS_LOOK: Duration = Duration::from_secs(1);
