@@ -208,7 +208,8 @@ impl World {
     async fn relay(&self, process: usize) {
         let Some(broker) = self.broker.clone() else { return };
         let outbox = Arc::new(self.stores[process].clone());
-        Relay::new(outbox, Arc::new(broker), clock(), Arc::new(ids(1))).step().await.unwrap();
+        let relay = Relay::new(outbox, Arc::new(broker), clock(), Arc::new(ids(1)));
+        while relay.step().await.unwrap() > 0 {}
     }
 
     async fn run(&mut self, act: &Act) {
@@ -320,8 +321,9 @@ impl World {
         self.unpark().await;
         let begun = tokio::time::Instant::now();
         while !self.ready.is_empty() {
-            self.relay(0).await;
             self.stores[0].adopt_strays().await.unwrap();
+            self.relay(0).await;
+            self.relay(1).await;
             for feed in 0..4 {
                 self.receive(feed, 7, Duration::from_millis(20)).await;
             }
@@ -339,16 +341,18 @@ impl World {
     /// Who listens at the broker has heard of every message, whoever handled it.
     async fn hear_of_everything(&self) {
         let Some(broker) = &self.broker else { return };
-        for process in 0..2 {
-            self.relay(process).await;
-        }
         let mut listener = broker.subscribe(LISTENER).await.unwrap();
         let mut heard = BTreeSet::new();
+        let begun = tokio::time::Instant::now();
         while heard != self.published {
-            for delivery in postgres_stage::receive(listener.as_mut(), 1).await {
+            self.relay(0).await;
+            self.relay(1).await;
+            let some = tokio::time::timeout(Duration::from_millis(20), listener.receive(64)).await;
+            for delivery in some.into_iter().flat_map(Result::unwrap) {
                 assert!(KINDS.contains(&unmarked(&delivery.envelope.kind).1));
                 heard.insert(delivery.envelope.id.0);
             }
+            assert!(begun.elapsed() < SOON, "not heard of: {:?}", self.published.difference(&heard));
         }
     }
 }
