@@ -81,12 +81,9 @@ impl Feed for BothFeeds {
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
         let (brokered, stored): (Vec<Receipt>, Vec<Receipt>) =
             receipts.iter().cloned().partition(|receipt| receipt.mark().is_some());
-        if !stored.is_empty() {
-            self.store.acknowledge(&stored).await?;
-        }
-        if !brokered.is_empty() {
-            self.broker.acknowledge(&brokered).await?;
-        }
-        Ok(())
+        // What went wrong with one of them is no reason to leave the other waiting.
+        let stored = if stored.is_empty() { Ok(()) } else { self.store.acknowledge(&stored).await };
+        let brokered = if brokered.is_empty() { Ok(()) } else { self.broker.acknowledge(&brokered).await };
+        stored.and(brokered)
     }
 }

@@ -67,9 +67,13 @@ pub(crate) fn short(bytes: &[u8]) {
     let text = String::from_utf8_lossy(rest);
     match which % 4 {
         0 => {
-            let address = DatabaseAddress::from(format!("postgres://user:HUSHHUSH@{text}").as_str());
-            assert!(!address.to_string().contains("HUSHHUSH"), "{address}");
-            let _ = address.place();
+            for address in
+                [format!("postgres://user:HUSHHUSH@{text}"), format!("postgres://user:{text}HUSHHUSH@host")]
+            {
+                let address = DatabaseAddress::from(address);
+                assert!(!address.to_string().contains("HUSHHUSH"), "{address}");
+                let _ = address.place();
+            }
             let _ = DatabaseAddress::from(&*text).place();
         }
         1 => {

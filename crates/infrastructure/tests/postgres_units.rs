@@ -1,7 +1,10 @@
-//! What only a server does to units of work: connections that are given back clean, and locks that are not given in time.
+//! What only a server does to units of work and to readers: connections that are given back clean, locks that are not given in
+//! time, and statements that take too long.
 //! What every store does is told in the suite of laws.
 
 mod postgres_stage;
+
+use std::time::Duration;
 
 use application::ports::{Readers, UnitOfWork};
 use bus::{Store, Verdict};
@@ -67,8 +70,7 @@ async fn the_stock_of_orders_that_ship_and_orders_that_are_called_off_is_locked_
 
 #[tokio::test]
 async fn a_lock_that_is_not_given_in_time_is_a_conflict() {
-    let limit = std::time::Duration::from_millis(50);
-    let options = PostgresOptions { lock_limit: limit, ..options(&clock(), 1) };
+    let options = PostgresOptions { lock_limit: Duration::from_millis(50), ..options(&clock(), 1) };
     let store = PostgresStore::connect(&database(), options).await.unwrap();
     stock(&store, 1).await;
     let mut first = unit(&store).await;
@@ -76,4 +78,22 @@ async fn a_lock_that_is_not_given_in_time_is_a_conflict() {
     let mut second: Box<dyn UnitOfWork> = store.begin().await.unwrap();
     let fault = second.inventory().lock(&[ProductId::of(&sku(1))]).await.unwrap_err();
     assert_eq!(fault.verdict, Verdict::Conflict);
+}
+
+#[tokio::test]
+async fn looking_at_all_orders_may_take_longer_than_any_other_statement() {
+    let (address, limit) = (database(), Duration::from_millis(100));
+    let options = PostgresOptions { statement_limit: limit, lock_limit: SOON, ..options(&clock(), 1) };
+    let store = PostgresStore::connect(&address, options).await.unwrap();
+    let (locker, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    locker.batch_execute("begin; lock table order_saga").await.unwrap();
+    let others = async {
+        for _ in 0..3 {
+            assert!(store.order(order_id(1)).await.is_err(), "the saga's table is locked");
+        }
+        locker.batch_execute("commit").await.unwrap();
+    };
+    let (broken, ()) = tokio::join!(store.broken_invariants(NOW, 10), others);
+    assert_eq!(broken.unwrap(), []);
 }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use application::pipeline::Context;
 use application::ports::LowOnly;
 use bus::{Fault, Stop, Supervisor};
+use futures_util::future::join;
 use infrastructure::sqlite::Retention;
 
 use crate::any_store::{AnyStore, Upkeep};
@@ -116,34 +117,45 @@ impl InventoryMonitoringService {
     pub const NAME: &'static str = "inventory-monitoring-service";
 
     async fn run(self: Arc<Self>, stop: Stop) {
+        join(self.watch_stock(&stop), self.watch_books(&stop)).await;
+    }
+
+    async fn watch_stock(&self, stop: &Stop) {
         let mut known_low = BTreeSet::new();
-        let mut since_check = self.books_check;
         while !stop.is_stopped() {
-            since_check += self.look;
-            match self.step(&mut known_low, &mut since_check).await {
+            match self.look(&mut known_low).await {
                 Ok(()) => self.observation.pulses.beat(Self::NAME),
-                Err(fault) => {
-                    self.observation.pulses.fail(Self::NAME, &fault);
-                    tracing::warn!(%fault, "stock and books cannot be looked at");
-                }
+                Err(fault) => self.could_not("stock cannot be looked at", &fault),
             }
             stop.sleep(self.look).await;
         }
     }
 
-    async fn step(&self, known_low: &mut BTreeSet<String>, since_check: &mut Duration) -> Result<(), Fault> {
-        if !self.store.upkeep.is_eldest().await? {
-            return Ok(());
+    /// The longer a check takes, the longer it is until the next: nine times as long at least.
+    async fn watch_books(&self, stop: &Stop) {
+        while !stop.is_stopped() {
+            let began_at = Instant::now();
+            let checked = tokio::select! {
+                checked = self.check() => checked,
+                () = stop.stopped() => return,
+            };
+            let pause = checked.unwrap_or_else(|fault| {
+                self.could_not("the books cannot be checked", &fault);
+                self.look
+            });
+            stop.sleep(pause.max(began_at.elapsed() * 9)).await;
         }
-        self.look(known_low).await?;
-        if *since_check >= self.books_check {
-            *since_check = Duration::ZERO;
-            self.check().await?;
-        }
-        Ok(())
+    }
+
+    fn could_not(&self, what: &str, fault: &Fault) {
+        self.observation.pulses.fail(Self::NAME, fault);
+        tracing::warn!(%fault, "{what}");
     }
 
     async fn look(&self, known_low: &mut BTreeSet<String>) -> Result<(), Fault> {
+        if !self.store.upkeep.is_eldest().await? {
+            return Ok(());
+        }
         let page = self.store.readers.inventory_levels(LowOnly::Yes, None, LOOK_MAX).await?;
         let low: BTreeSet<String> = page.items.iter().map(|level| level.sku.clone()).collect();
         for level in page.items.iter().filter(|level| !known_low.contains(&level.sku)) {
@@ -154,7 +166,11 @@ impl InventoryMonitoringService {
         Ok(())
     }
 
-    async fn check(&self) -> Result<(), Fault> {
+    /// Returns how soon to come again.
+    async fn check(&self) -> Result<Duration, Fault> {
+        if !self.store.upkeep.is_eldest().await? {
+            return Ok(self.look);
+        }
         let now = self.context.clock.now();
         let broken = self.store.readers.broken_invariants(now, LOOK_MAX).await?;
         self.observation.registry.set(Metric::BrokenInvariants, &[], broken.len() as f64);
@@ -163,7 +179,7 @@ impl InventoryMonitoringService {
             let (invariant, subject, detail) = (mistake.invariant, mistake.subject, mistake.detail);
             tracing::error!(invariant, subject, detail, "an invariant is broken");
         }
-        Ok(())
+        Ok(self.books_check)
     }
 }
 

@@ -14,7 +14,7 @@ use application::ports::{
 };
 use async_trait::async_trait;
 use bus::Fault;
-use deadpool_postgres::Object;
+use deadpool_postgres::{ClientWrapper, Object};
 use domain::{OrderId, ProductId, Sku};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -78,8 +78,8 @@ impl Readers for PostgresStore {
     }
 
     async fn broken_invariants(&self, now: Timestamp, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
-        let reader = self.reader("invariants.check").await?;
-        invariants::all(&reader, self.shared.routing, now, max).await
+        let auditor = self.auditor("invariants.check").await?;
+        invariants::all(&auditor, self.shared.routing, now, max).await
     }
 }
 
@@ -89,13 +89,23 @@ impl PostgresStore {
     /// # Errors
     /// Those of the store.
     pub async fn rebuild_check(&self, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
-        invariants::ledger(&self.reader("inventory.rebuild_check").await?, max).await
+        invariants::ledger(&self.auditor("inventory.rebuild_check").await?, max).await
+    }
+
+    /// A connection for looking at whole tables, which takes the longer the more orders there are. Nobody has it afterwards.
+    async fn auditor(&self, operation: &'static str) -> Result<ClientWrapper, Fault> {
+        let auditor = Object::take(self.reader(operation).await?);
+        auditor.batch_execute(AUDIT).await.map_err(fault(operation, Taken::GiveUp))?;
+        Ok(auditor)
     }
 }
 
+/// How an audit differs from other reading: one of its statements may take ten minutes, and has room to join by hashing.
+const AUDIT: &str = "set set work_mem = '64MB'";
+
 /// Runs a query, prepared once for each connection.
 pub(super) async fn query(
-    client: &Object,
+    client: &ClientWrapper,
     operation: &'static str,
     sql: &str,
     values: &[Value<'_>],

@@ -26,14 +26,16 @@ impl VitalSigns for PostgresStore {
     async fn vitals(&self, overdue_since: Timestamp) -> Result<Vitals, Fault> {
         let sql = vitals::statement("is_open", "is_low");
         let values = [Box::new(overdue_since.as_microsecond()) as super::Value<'_>];
-        let rows = query(&self.reader("vitals.read").await?, "vitals.read", &sql, &values).await?;
+        let reader = self.reader("vitals.read").await?;
+        let rows = query(&reader, "vitals.read", &sql, &values).await?;
         let told =
             views(&rows, "vitals.read", |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))?;
         Ok(vitals::vitals(told))
     }
 
     async fn database_state(&self) -> Result<DatabaseState, Fault> {
-        let rows = query(&self.reader("database.state").await?, "database.state", STATE, &[]).await?;
+        let reader = self.reader("database.state").await?;
+        let rows = query(&reader, "database.state", STATE, &[]).await?;
         let facts = views(&rows, "database.state", |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
         Ok(DatabaseState { engine: "postgresql", facts })
     }
