@@ -1,5 +1,7 @@
 //! Stock and its ledger. Counters and movements are only ever written together, and the arithmetic is the domain's.
 
+use std::collections::BTreeSet;
+
 use application::ports::InventoryRepository;
 use async_trait::async_trait;
 use bus::Fault;
@@ -48,13 +50,16 @@ macro_rules! columns {
     };
 }
 
+/// Joined with the ids for the reason that sagas are.
 fn select(ids: &[ProductId]) -> Act {
     let sql = concat!(
         "select ",
         columns!(),
-        " from inventory where product_id = any($1) order by product_id for update"
+        " from unnest($1::uuid[]) as wanted (id) join inventory on product_id = wanted.id
+         order by product_id for update of inventory"
     );
-    Act::new("inventory.lock", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
+    let wanted: BTreeSet<ProductId> = ids.iter().copied().collect();
+    Act::new("inventory.lock", sql, vec![Box::new(Array::uuids(wanted.iter().map(|id| id.0)))])
 }
 
 /// Stock at or below its reorder level, in product order.

@@ -97,17 +97,21 @@ macro_rules! saga_columns {
 }
 pub(super) use saga_columns;
 
+/// Rows that are locked are joined with the ids instead of compared with an array of them: of each row that another
+/// transaction has changed meanwhile, the server looks again whether it is wanted, and would then sort the whole array anew.
 fn select(ids: &[CorrelationId]) -> Act {
     let sql = concat!(
         "select ",
         saga_columns!(),
-        " from order_saga where correlation_id = any($1) order by correlation_id for update"
+        " from unnest($1::uuid[]) as wanted (id) join order_saga on correlation_id = wanted.id
+         order by correlation_id for update of order_saga"
     );
     Act::new("sagas.load", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
 }
 
 fn lock(ids: &[OrderId]) -> Act {
-    let sql = "select from order_saga where correlation_id = any($1) order by correlation_id for update";
+    let sql = "select from unnest($1::uuid[]) as wanted (id) join order_saga on correlation_id = wanted.id
+         order by correlation_id for update of order_saga";
     Act::new("sagas.lock", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
 }
 
