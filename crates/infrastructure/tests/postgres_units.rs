@@ -97,3 +97,25 @@ async fn looking_at_all_orders_may_take_longer_than_any_other_statement() {
     let (broken, ()) = tokio::join!(store.broken_invariants(NOW, 10), others);
     assert_eq!(broken.unwrap(), []);
 }
+
+#[tokio::test]
+async fn an_audit_that_nobody_waits_for_ends_at_the_server_and_the_next_one_is_made() {
+    let address = database();
+    let store = PostgresStore::connect(&address, options(&clock(), 1)).await.unwrap();
+    let (locker, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    locker.batch_execute("begin; lock table order_saga").await.unwrap();
+    let waiting = async |count: i64| {
+        let held_up = "select count(*) from pg_locks where not granted and relation = 'order_saga'::regclass";
+        while locker.query_one(held_up, &[]).await.unwrap().get::<_, i64>(0) != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = store.broken_invariants(NOW, 10) => panic!("the saga's table is locked"),
+        () = waiting(1) => {}
+    }
+    tokio::time::timeout(SOON, waiting(0)).await.expect("the server was told");
+    locker.batch_execute("commit").await.unwrap();
+    assert_eq!(store.broken_invariants(NOW, 10).await.unwrap(), []);
+}

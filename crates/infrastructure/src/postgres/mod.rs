@@ -5,6 +5,7 @@
 mod adoption;
 mod api_keys;
 mod array;
+mod audit;
 mod bundle;
 mod closed_endpoints;
 mod column;

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) leases: Leases,
     pub(super) errands: Errands,
     pub(super) stop: Stop,
+    /// Held by whoever looks at all there is.
+    pub(super) audits: Arc<tokio::sync::Mutex<()>>,
     readers_met: AtomicU64,
 }
 
@@ -184,6 +186,7 @@ impl Shared {
             leases: Leases::default(),
             errands: Errands::default(),
             stop: Stop::new(),
+            audits: Arc::default(),
             readers_met: AtomicU64::new(0),
         }
     }

@@ -14,7 +14,7 @@ use application::ports::{
 };
 use async_trait::async_trait;
 use bus::Fault;
-use deadpool_postgres::{ClientWrapper, Object};
+use deadpool_postgres::ClientWrapper;
 use domain::{OrderId, ProductId, Sku};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -89,19 +89,10 @@ impl PostgresStore {
     /// # Errors
     /// Those of the store.
     pub async fn rebuild_check(&self, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
-        invariants::ledger(&self.auditor("inventory.rebuild_check").await?, max).await
-    }
-
-    /// A connection for looking at whole tables, which takes the longer the more orders there are. Nobody has it afterwards.
-    async fn auditor(&self, operation: &'static str) -> Result<ClientWrapper, Fault> {
-        let auditor = Object::take(self.reader(operation).await?);
-        auditor.batch_execute(AUDIT).await.map_err(fault(operation, Taken::GiveUp))?;
-        Ok(auditor)
+        let auditor = self.auditor("inventory.rebuild_check").await?;
+        invariants::ledger(&auditor, max).await
     }
 }
-
-/// How an audit differs from other reading: one of its statements may take ten minutes, and has room to join by hashing.
-const AUDIT: &str = "set set work_mem = '64MB'";
 
 /// Runs a query, prepared once for each connection.
 pub(super) async fn query(
