@@ -114,6 +114,8 @@ async fn bytes_that_are_no_message_go_to_the_error_queue_and_hold_up_nobody() {
     let transport = transport(&address);
     transport.declare().await.unwrap();
     let eye = Eye::on(&address).await;
+    // Of a dead letter whose queue is not ready yet, RabbitMQ thinks again after three minutes.
+    eye.send_through("q_error").await;
     let publish = eye.channel.basic_publish(
         "q".into(),
         "".into(),

@@ -12,9 +12,9 @@ use bus::{
 };
 use bytes::Bytes;
 use jiff::Timestamp;
-use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use testkit::servers::rabbitmq::RabbitMq;
 use uuid::Uuid;
@@ -133,6 +133,13 @@ impl Eye {
             }
         };
         soon("the queue's count", counting).await;
+    }
+
+    /// Sends a message to a queue and takes it out again: from then on the queue is ready.
+    pub(crate) async fn send_through(&self, queue: &str) {
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        self.channel.basic_publish("".into(), queue.into(), options, b"", properties).await.unwrap();
+        self.take(queue).await;
     }
 
     /// Takes a message out of a queue, once there is one.
