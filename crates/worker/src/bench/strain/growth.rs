@@ -15,8 +15,9 @@ use crate::bench::{PATIENCE, Plan};
 /// Orders stored from which on the speed at the beginning is measured: by then the process is warm.
 const BEGINNING: u64 = 10_000;
 
-/// The share of all orders over which a speed is measured.
-const SPAN: f64 = 0.05;
+/// The share of all orders over which a speed is measured: long enough that the machine's own ups and downs, which last for
+/// seconds, do not decide.
+const SPAN: f64 = 0.2;
 
 /// Points of the curve.
 const POINTS: u64 = 50;
