@@ -61,25 +61,30 @@ pub(crate) fn catalogue(bytes: &[u8]) {
     let _ = CatalogueProduct::read(bytes);
 }
 
-/// One of the short texts; the first byte says which.
+/// Stands for what nobody may be shown.
+const SECRET: &str = "HUSHHUSH";
+
+/// One of the short texts; the first byte says which. An input that spells [`SECRET`] itself, where it is none, proves
+/// nothing when it is shown.
 pub(crate) fn short(bytes: &[u8]) {
     let Some((which, rest)) = bytes.split_first() else { return };
     let text = String::from_utf8_lossy(rest);
     match which % 4 {
+        0 | 1 if text.contains(SECRET) => {}
         0 => {
             for address in
-                [format!("postgres://user:HUSHHUSH@{text}"), format!("postgres://user:{text}HUSHHUSH@host")]
+                [format!("postgres://user:{SECRET}@{text}"), format!("postgres://user:{text}{SECRET}@host")]
             {
                 let address = DatabaseAddress::from(address);
-                assert!(!address.to_string().contains("HUSHHUSH"), "{address}");
+                assert!(!address.to_string().contains(SECRET), "{address}");
                 let _ = address.place();
             }
             let _ = DatabaseAddress::from(&*text).place();
         }
         1 => {
-            let address = format!("amqp://user:HUSHHUSH@{text}");
+            let address = format!("amqp://user:{SECRET}@{text}");
             if let Err(refused) = RabbitMqSettings::at(vec![address]).verify() {
-                assert!(!refused.to_string().contains("HUSHHUSH"), "{refused}");
+                assert!(!refused.to_string().contains(SECRET), "{refused}");
             }
             let _ = RabbitMqSettings::at(vec![text.into_owned()]).verify();
         }
