@@ -1,7 +1,8 @@
 //! Holds a running service against its own OpenAPI document with Schemathesis, which is a Python program.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -42,7 +43,19 @@ struct Service {
     process: Child,
     folder: PathBuf,
     address: String,
+    watch: Watch,
 }
+
+/// Ends a group of processes and removes their folder, if we are killed and do not live to do so: a shell that waits for us to
+/// let go of a pipe.
+struct Watch(Child);
+
+/// What it does, unless it is told that all is done.
+const WATCH: &str = r#"
+if read -r word; then exit 0; fi
+kill -s KILL -- "-$1"
+rm -rf "$2"
+"#;
 
 pub(crate) fn run(root: &Path, asked: &Schemathesis) -> Result<Ran> {
     if cargo::build_programs(root, Profile::Dev)? == Ran::Badly {
@@ -50,21 +63,23 @@ pub(crate) fn run(root: &Path, asked: &Schemathesis) -> Result<Ran> {
     }
     let program = PathBuf::from(cargo::program_path(Profile::Dev, "orderwright")?);
     let schemathesis = SCHEMATHESIS.installed()?;
-    let service = Service::start(&program)?;
+    let folder = std::env::temp_dir().join(format!("orderwright-schemathesis-{}", std::process::id()));
+    let service = Service::start(&program, folder)?;
     let status = Command::new(schemathesis)
         .args(["run", &format!("{}/openapi.json", service.address), "--checks", CHECKS])
         .args(["--header", &format!("Authorization: Bearer {KEY}"), "--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", &asked.examples.to_string(), "--seed", &asked.seed.to_string()])
         .args(["--generation-database", "none", "--warnings", "off", "--continue-on-failure"])
         .current_dir(&service.folder)
+        .process_group(service.group()?)
+        .stdin(Stdio::null())
         .status()
         .context("cannot start schemathesis")?;
     Ok(if status.success() { Ran::Well } else { Ran::Badly })
 }
 
 impl Service {
-    fn start(program: &Path) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("orderwright-schemathesis-{}", std::process::id()));
+    fn start(program: &Path, folder: PathBuf) -> Result<Self> {
         fs::create_dir_all(&folder).context("making a folder for the service")?;
         let mut process = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--database", "orders.db"])
@@ -72,16 +87,42 @@ impl Service {
             .env("ORDERWRIGHT__SECURITY__REQUESTS_PER_SECOND_MAX", "0")
             .env("RUST_LOG", "error")
             .current_dir(&folder)
+            .process_group(0)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .context("starting the service")?;
+        let watch = Watch::over(process.id(), &folder).inspect_err(|_| drop(process.kill()))?;
         let output = process.stdout.take().context("the service's output is piped")?;
-        let mut service = Self { process, folder, address: String::new() };
+        let mut service = Self { process, folder, address: String::new(), watch };
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line).context("reading what the service says")?;
         let address = line.split_whitespace().find(|word| word.starts_with("http://"));
         service.address = address.with_context(|| format!("the service did not start: {line}"))?.to_owned();
         Ok(service)
+    }
+
+    /// The group that is watched.
+    fn group(&self) -> Result<i32> {
+        i32::try_from(self.process.id()).context("an id of a process is a small number")
+    }
+}
+
+impl Watch {
+    fn over(leader: u32, folder: &Path) -> Result<Self> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", WATCH, "watch", &leader.to_string()]).arg(folder);
+        // Not of our group, or an interrupt of ours would end it too.
+        shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(shell.spawn().context("starting what watches over the service")?))
+    }
+
+    /// All is done.
+    fn end(&mut self) {
+        if let Some(mut pipe) = self.0.stdin.take() {
+            let _ = pipe.write_all(b"done\n");
+        }
+        let _ = self.0.wait();
     }
 }
 
@@ -90,5 +131,40 @@ impl Drop for Service {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);
+        self.watch.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says where it serves, and serves nothing; has a child as well.
+    const SERVE: &str = "echo serves http://nowhere\nsleep 1000 &\nwait\n";
+
+    fn service(name: &str) -> Service {
+        let folder = std::env::temp_dir().join(format!("orderwright-watched-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for the test");
+        fs::write(folder.join("serve"), SERVE).expect("the folder is ours");
+        Service::start(Path::new("sh"), folder).expect("it says where it serves")
+    }
+
+    #[test]
+    fn a_service_and_its_folder_go_when_we_are_killed() {
+        let mut service = service("killed");
+        // What becomes of the pipe when we are killed.
+        drop(service.watch.0.stdin.take());
+        assert!(!service.process.wait().expect("it is our child").success());
+        assert!(service.watch.0.wait().expect("it is our child").success());
+        assert!(!service.folder.exists());
+    }
+
+    #[test]
+    fn a_service_and_its_folder_go_when_all_is_done_and_nobody_watches_any_more() {
+        let service = service("done");
+        let (folder, shell) = (service.folder.clone(), service.watch.0.id());
+        drop(service);
+        assert!(!folder.exists());
+        assert!(!Path::new(&format!("/proc/{shell}")).exists());
     }
 }

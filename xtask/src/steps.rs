@@ -93,16 +93,16 @@ pub(crate) struct Chaos {
     /// Only tell one worker after the other to stop, as for an upgrade.
     #[arg(long, requires = "postgres")]
     pub(crate) rolling: bool,
-    /// How many workers there are.
+    /// How many workers there are [default: 2].
     #[arg(long, requires = "postgres")]
     pub(crate) workers: Option<u32>,
-    /// How many times something is killed, stalled or broken.
+    /// How many times something is killed, stalled or broken [default: 120].
     #[arg(long, visible_alias = "kills")]
     pub(crate) faults: Option<u32>,
-    /// How long it is shaken, in seconds.
+    /// Give up after so many seconds [default: 1200].
     #[arg(long)]
     pub(crate) seconds: Option<u32>,
-    /// How many orders are sent in meanwhile.
+    /// How many orders are sent in meanwhile, the last of them when all is well again [default: 8000].
     #[arg(long)]
     pub(crate) orders: Option<u32>,
     /// Optimise fully: slower to build, more load.

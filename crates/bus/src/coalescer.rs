@@ -34,7 +34,7 @@ pub trait Coalesce: Send + Sync + 'static {
     async fn begin(&self) -> Result<Self::Unit, Fault>;
 
     /// Answers all, in order, one reply per request. A request that must fail alone gets a reply that says so; a fault
-    /// fails every caller of the flush, and nothing of it was done.
+    /// fails every caller of the flush, and nothing of it was done unless the fault says that this is in doubt.
     async fn flush(&self, unit: Self::Unit, requests: &[Self::Request]) -> Result<Vec<Self::Reply>, Fault>;
 }
 
@@ -63,7 +63,7 @@ pub enum Overloaded {
     /// The service is stopping; nothing was done, or the answer was lost with it.
     #[error("the service is stopping")]
     Stopping,
-    /// The flush failed; nothing was done.
+    /// The flush failed; nothing was done, unless the fault says that this is in doubt.
     #[error("{0}")]
     Failed(Arc<Fault>),
 }

@@ -43,6 +43,15 @@ struct Notice {
 }
 
 impl DeadLetter {
+    /// The id of news of this kind. Telling of one death twice is a repeat; one that dies again after it was put back, with its
+    /// attempts counted afresh, or in another queue, is news.
+    #[must_use]
+    pub fn news_id(&self, kind: &str) -> MessageId {
+        // A notice comes back from its store in microseconds.
+        let death = format!("{kind} {} {}", self.queue, self.died_at.as_microsecond());
+        self.envelope.id.child(&death, self.envelope.attempt)
+    }
+
     /// The news of it, as a consequence of the message. None if nobody could read the message in it.
     #[must_use]
     pub fn notice(&self) -> Option<Envelope> {
@@ -58,7 +67,8 @@ impl DeadLetter {
             reason: self.reason.clone(),
             body: body.to_owned(),
         };
-        Some(envelope.caused(DEAD_LETTER_NOTICE, envelope.attempt, to_json(&notice), self.died_at))
+        let caused = envelope.caused(DEAD_LETTER_NOTICE, envelope.attempt, to_json(&notice), self.died_at);
+        Some(Envelope { id: self.news_id(DEAD_LETTER_NOTICE), ..caused })
     }
 
     /// What a notice tells of. Its position is not known any more.
@@ -145,6 +155,22 @@ mod tests {
         let notice = dead.notice().expect("its body is JSON");
         assert_eq!(DeadLetter::told_by(&notice).expect("it is a notice"), dead);
         assert_eq!(dead.notice(), Some(notice), "telling of it twice is a repeat");
+    }
+
+    #[test]
+    fn a_second_death_is_news_and_the_same_one_is_not_however_finely_it_is_timed() {
+        let first = dead(b"{}");
+        let at = |nanos| Timestamp::from_nanosecond(nanos).expect("a time");
+        let finer = DeadLetter { died_at: at(3_999), ..first.clone() };
+        let again = DeadLetter { died_at: at(4_000), ..first.clone() };
+        let elsewhere = DeadLetter { queue: Arc::from("r"), ..first.clone() };
+        let id = |dead: &DeadLetter| dead.notice().expect("its body is JSON").id;
+        assert_eq!((id(&first), first.news_id("Fault")), (id(&finer), finer.news_id("Fault")));
+        for other in [&again, &elsewhere] {
+            assert_ne!(id(&first), id(other));
+            assert_ne!(first.news_id("Fault"), other.news_id("Fault"));
+        }
+        assert_ne!(first.news_id("Fault"), id(&first));
     }
 
     #[test]

@@ -27,7 +27,17 @@ pub struct Fault {
     pub operation: &'static str,
     /// What to do about it.
     pub verdict: Verdict,
+    outcome: Outcome,
     source: Box<dyn Error + Send + Sync>,
+}
+
+/// What a failed act has left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing.
+    Undone,
+    /// Nobody knows: it may have been done, and only the answer lost.
+    InDoubt,
 }
 
 impl Fault {
@@ -37,7 +47,7 @@ impl Fault {
         verdict: Verdict,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { operation, verdict, source: source.into() }
+        Self { operation, verdict, outcome: Outcome::Undone, source: source.into() }
     }
 
     /// Trying again will not help.
@@ -65,6 +75,27 @@ impl Fault {
     /// This program is too old for the work.
     pub fn leave_to_others(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(operation, Verdict::LeaveToOthers, source)
+    }
+
+    /// The same, where it may have been done all the same.
+    #[must_use]
+    pub fn in_doubt(self) -> Self {
+        Self { outcome: Outcome::InDoubt, ..self }
+    }
+
+    /// The same as that of a commit: a store that went away then may have heard it.
+    #[must_use]
+    pub fn at_commit(self) -> Self {
+        match self.verdict {
+            Verdict::Retry => self.in_doubt(),
+            Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers | Verdict::GiveUp => self,
+        }
+    }
+
+    /// Whether it may have been done all the same.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.outcome == Outcome::InDoubt
     }
 
     /// The work was taken over by somebody else.

@@ -49,5 +49,5 @@ pub use saga::{Incoming, Outcome, Reaction, Saga, SagaRepository, Step, TimerCha
 pub use stop::Stop;
 pub use supervisor::{Drained, Running, ServiceStatus, Supervisor};
 pub use timer::{Timer, TimerFired, TimerKey, TimerService, TimerStep};
-pub use transport::{Delivery, Feed, Origin, Receipt, Transport};
+pub use transport::{Delivery, Feed, Origin, Receipt, Transport, Unsent};
 pub use unit::{Admission, Disposition, Settlement, Store, Unit};

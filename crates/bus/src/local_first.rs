@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until};
 
 use crate::retry::Backoff;
-use crate::{Delivery, Envelope, Fault, Feed, IdSource, Receipt, Transport};
+use crate::{Delivery, Envelope, Fault, Feed, IdSource, Receipt, Transport, Unsent};
 
 /// Delivers what lies in the store as well as what comes over the broker; sends over the broker.
 pub struct LocalFirst {
@@ -38,7 +38,7 @@ impl Transport for LocalFirst {
         }))
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         self.broker.send(envelopes).await
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::limits::{RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_PAUSE, RELAY_POLL};
 use crate::retry::Backoff;
-use crate::{Clock, Envelope, Fault, IdSource, Stop, Transport, Verdict};
+use crate::{Clock, Envelope, Fault, IdSource, Stop, Transport, Unsent, Verdict};
 
 /// An outgoing row held by one relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,24 +110,30 @@ impl Relay {
         }
     }
 
-    /// Sends one slice; returns how many rows left the outbox. A row that can never be sent stays there under its lease and
-    /// holds up nobody.
+    /// Sends what one lease holds; returns how many rows left the outbox. A row that was refused, or can never be sent, stays
+    /// there under its lease and holds up nobody.
     ///
     /// # Errors
-    /// Those of the store and of the transport; rows that were sent but not removed are sent again.
+    /// Those of the store, and of the transport if nothing got through to it; rows that were sent but not removed are sent
+    /// again.
     pub async fn step(&self) -> Result<usize, Fault> {
         let mut hand = self.in_hand.lock().await;
         let left_over = self.remove(&mut hand).await?;
         self.take_up(&mut hand).await?;
         let sending = self.send(&mut hand).await;
-        let removed = self.remove(&mut hand).await?;
-        sending.map(|()| left_over + removed)
+        let removed = left_over + self.remove(&mut hand).await?;
+        match sending {
+            Err(fault) if removed > 0 => tracing::warn!(%fault, removed, "some outgoing messages wait"),
+            Err(fault) => return Err(fault),
+            Ok(()) => {}
+        }
+        Ok(removed)
     }
 
     /// Leases rows, unless there are some in hand whose lease lasts until they are confirmed.
     async fn take_up(&self, hand: &mut InHand) -> Result<(), Fault> {
         let now = self.clock.now();
-        if !hand.unsent.is_empty() && later(now, RELAY_CONFIRM_MAX) < hand.until {
+        if !hand.unsent.is_empty() && hand.lasts_from(now) {
             return Ok(());
         }
         hand.unsent.clear();
@@ -136,26 +142,32 @@ impl Relay {
         Ok(())
     }
 
-    /// Sends what is in hand; by halves where a row cannot be sent, until it stands alone.
+    /// Sends what is in hand, a slice at a time; by halves where a message cannot be sent, until it stands alone.
     async fn send(&self, hand: &mut InHand) -> Result<(), Fault> {
-        let mut slice = hand.unsent.len();
-        while !hand.unsent.is_empty() {
-            slice = slice.clamp(1, hand.unsent.len());
+        let mut slice = RELAY_BATCH_MAX;
+        while !hand.unsent.is_empty() && hand.lasts_from(self.clock.now()) {
+            slice = slice.clamp(1, hand.unsent.len().min(RELAY_BATCH_MAX));
             let envelopes: Vec<Envelope> =
                 hand.unsent.iter().take(slice).map(|row| row.envelope.clone()).collect();
-            match within(RELAY_CONFIRM_MAX, self.transport.send(&envelopes)).await {
-                Ok(()) => {
-                    hand.sent.extend(hand.unsent.drain(..slice).map(|row| row.position));
-                    slice = hand.unsent.len();
+            let Err(unsent) = within(RELAY_CONFIRM_MAX, self.transport.send(&envelopes)).await else {
+                hand.sent.extend(hand.unsent.drain(..slice).map(|row| row.position));
+                slice = RELAY_BATCH_MAX;
+                continue;
+            };
+            let rest = hand.sort_out(slice, &unsent);
+            slice = match (rest, unsent.fault.verdict) {
+                (0, _) => RELAY_BATCH_MAX,
+                (_, Verdict::GiveUp) if rest < slice => rest,
+                (1, Verdict::GiveUp) => {
+                    let message = hand.unsent.pop_front().map(|row| row.envelope.id);
+                    tracing::error!(fault = %unsent.fault, ?message, "message cannot be sent");
+                    RELAY_BATCH_MAX
                 }
-                Err(fault) if fault.verdict != Verdict::GiveUp => return Err(fault),
-                Err(_) if slice > 1 => slice /= 2,
-                Err(fault) => {
-                    let row = hand.unsent.pop_front();
-                    tracing::error!(%fault, message = ?row.map(|row| row.envelope.id), "message cannot be sent");
-                    slice = hand.unsent.len();
+                (_, Verdict::GiveUp) => rest / 2,
+                (_, Verdict::Retry | Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers) => {
+                    return Err(unsent.fault);
                 }
-            }
+            };
         }
         Ok(())
     }
@@ -170,12 +182,37 @@ impl Relay {
     }
 }
 
+impl InHand {
+    /// Whether the lease lasts until what is sent now is confirmed.
+    fn lasts_from(&self, now: Timestamp) -> bool {
+        later(now, RELAY_CONFIRM_MAX) < self.until
+    }
+
+    /// Takes out of the first `slice` messages those that are safe, and those that were refused, which stay under their lease;
+    /// returns how many are left of them.
+    fn sort_out(&mut self, slice: usize, unsent: &Unsent) -> usize {
+        let Unsent { fault, confirmed, refused } = unsent;
+        if !refused.is_empty() {
+            tracing::warn!(%fault, count = refused.len(), "outgoing messages were refused and are tried again later");
+        }
+        let behind = self.unsent.split_off(slice);
+        for (place, row) in std::mem::replace(&mut self.unsent, behind).into_iter().enumerate().rev() {
+            if confirmed.contains(&place) {
+                self.sent.push(row.position);
+            } else if !refused.contains(&place) {
+                self.unsent.push_front(row);
+            }
+        }
+        slice - (confirmed.len() + refused.len())
+    }
+}
+
 fn later(now: Timestamp, by: Duration) -> Timestamp {
     now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
-async fn within(limit: Duration, sending: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
-    tokio::time::timeout(limit, sending)
-        .await
-        .unwrap_or_else(|_| Err(Fault::retry("transport.send", format!("no confirm within {limit:?}"))))
+async fn within(limit: Duration, sending: impl Future<Output = Result<(), Unsent>>) -> Result<(), Unsent> {
+    tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
+        Err(Fault::retry("transport.send", format!("no confirm within {limit:?}")).into())
+    })
 }

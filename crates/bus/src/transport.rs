@@ -81,9 +81,42 @@ pub trait Transport: Send + Sync + 'static {
     /// [`crate::Verdict::Retry`] while the transport is away, [`crate::Verdict::GiveUp`] for a queue it does not know.
     async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault>;
 
-    /// Sends all and waits until the transport has confirmed each. All or an error; an error may leave some sent.
+    /// Sends all and waits until the transport has confirmed each.
     ///
     /// # Errors
-    /// [`crate::Verdict::Retry`] when a confirm did not come, [`crate::Verdict::GiveUp`] for what can never be sent.
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault>;
+    /// What is not known to be safe, and why: [`crate::Verdict::Retry`] when a confirm did not come,
+    /// [`crate::Verdict::GiveUp`] when one of the rest can never be sent.
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent>;
+}
+
+/// What a sending left undone. Messages that it does not name may have been sent or not.
+#[derive(Debug)]
+pub struct Unsent {
+    /// What went wrong, and what to do about the messages that are named nowhere below.
+    pub fault: Fault,
+    /// Places of the messages that are safe all the same.
+    pub confirmed: Vec<usize>,
+    /// Places of the messages that were refused, each for itself: whatever wants them takes nothing now, and others can be
+    /// sent meanwhile.
+    pub refused: Vec<usize>,
+}
+
+impl Unsent {
+    /// The same of a longer sending, of which so many messages before these are safe.
+    #[must_use]
+    pub fn after(self, done: usize) -> Self {
+        let shifted = |places: Vec<usize>| places.into_iter().map(move |place| place + done);
+        Self {
+            fault: self.fault,
+            confirmed: (0..done).chain(shifted(self.confirmed)).collect(),
+            refused: shifted(self.refused).collect(),
+        }
+    }
+}
+
+impl From<Fault> for Unsent {
+    /// Nothing is known of any message.
+    fn from(fault: Fault) -> Self {
+        Self { fault, confirmed: Vec::new(), refused: Vec::new() }
+    }
 }

@@ -101,7 +101,7 @@ pub trait Unit: Send {
     /// Notes ids as seen and tells, for each, whether it is new. The mark commits with everything else.
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault>;
 
-    /// Makes all of it durable at once.
+    /// Makes all of it durable at once. After [`crate::Verdict::Retry`] nobody knows whether it is; after any other it is not.
     async fn commit(self: Box<Self>) -> Result<(), Fault>;
 }
 

@@ -35,7 +35,7 @@ mod rows {
         let address = server.database()?;
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>) =
             (Arc::new(SystemClock), Arc::new(RandomIds::seeded(1)));
-        let options = PostgresOptions::new(topology(), Routing::Store, Arc::clone(&clock), ids.as_ref());
+        let options = PostgresOptions::new(topology(), Routing::Store, clock.as_ref(), ids.as_ref());
         let store = PostgresStore::connect(&address, options).await?;
         let client = connect(&address).await?;
         let catalogue: Vec<Uuid> = (0..products).map(|_| ids.next(clock.now())).collect();

@@ -45,7 +45,7 @@ async fn measure(address: &str, messages: usize, slice: usize) -> Result<()> {
         .collect();
     let meter = Meter::start();
     for slice in all.chunks(slice) {
-        transport.send(slice).await?;
+        transport.send(slice).await.map_err(|unsent| unsent.fault)?;
     }
     meter.print("published and confirmed", messages);
     let mut feed = transport.subscribe("orders").await?;

@@ -17,17 +17,45 @@ async fn four_processes_that_start_at_once_make_the_tables_once() {
         assert_eq!(store.schema_version().await.unwrap(), store.migrate().await.unwrap());
     }
     let rows = client(&address).await.query("select from refinery_schema_history", &[]).await.unwrap();
-    assert_eq!(rows.len(), 3, "one row for each step");
+    assert_eq!(rows.len(), 4, "one row for each step");
 }
 
 #[tokio::test]
 async fn a_database_of_a_later_release_is_left_alone() {
     let address = database();
     drop(store_over(&address, 1).await);
-    let later = "update refinery_schema_history set version = 99 where version = 3";
+    let later = "update refinery_schema_history set version = 99 where version = 4";
     client(&address).await.execute(later, &[]).await.unwrap();
     let refused = PostgresStore::connect(&address, options(&clock(), 2)).await.err().unwrap();
     assert!(matches!(refused, ConnectError::Newer { found: 99, .. }), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_somebody_holds_is_waited_for_without_making_others_wait() {
+    let address = database();
+    let (holder, other) = (client(&address).await, client(&address).await);
+    let lock = "begin; lock table refinery_schema_history in share mode";
+    let table = "create table refinery_schema_history (
+         version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))";
+    holder.batch_execute(table).await.unwrap();
+    holder.batch_execute(lock).await.unwrap();
+    let starting = {
+        let address = address.clone();
+        tokio::spawn(async move { PostgresStore::connect(&address, options(&clock(), 1)).await })
+    };
+    until(
+        &other,
+        "select exists (select from pg_locks where relation = 'refinery_schema_history'::regclass and not granted)",
+    )
+    .await;
+    let passed = tokio::time::timeout(SOON, other.batch_execute(lock)).await;
+    passed.expect("whoever takes the steps lets others pass").unwrap();
+    assert!(!starting.is_finished());
+    for client in [&holder, &other] {
+        client.batch_execute("commit").await.unwrap();
+    }
+    let store = tokio::time::timeout(SOON, starting).await.expect("the table is free").unwrap().unwrap();
+    assert!(store.schema_version().await.unwrap() > 0);
 }
 
 #[tokio::test]

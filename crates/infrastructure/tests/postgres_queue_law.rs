@@ -13,7 +13,7 @@ use application::ports::Readers;
 use async_trait::async_trait;
 use bus::{
     CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, LocalFirst, Origin, Receipt, Relay,
-    Transport, unmarked,
+    Transport, Unsent, unmarked,
 };
 use jiff::SignedDuration;
 use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
@@ -108,7 +108,7 @@ impl Transport for Broker {
         Ok(Box::new(BrokerFeed { store: self.0.clone(), feed, held: HashMap::new() }))
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         self.0.send(envelopes).await
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Disposition, Relay, Store, Transport, Verdict};
+use bus::{Disposition, OutboxStore, Relay, Store, Transport, Verdict};
 use jiff::SignedDuration;
 use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Presence, Routing};
 use postgres_stage::*;
@@ -63,6 +63,41 @@ async fn a_delivery_is_settled_once_and_by_its_holder_only() {
     assert_eq!(twice.verdict, Verdict::Stale);
 }
 
+/// What a server does that took over from one whose last commits it had not heard of.
+const GIVE_POSITIONS_OUT_AGAIN: &str = "update outbox set message_id = gen_random_uuid()";
+
+#[tokio::test]
+async fn a_delivery_settles_no_other_message_that_is_where_it_was() {
+    let address = database();
+    let store = store_over(&address, 1).await;
+    let mut feed = store.subscribe("q").await.unwrap();
+    publish(&store, vec![message(1), message(2)]).await;
+    let received = receive(feed.as_mut(), 2).await;
+    let client = client(&address).await;
+    client.execute(GIVE_POSITIONS_OUT_AGAIN, &[]).await.unwrap();
+    let settled = settle(&store, &received, Disposition::Done).await.unwrap_err();
+    assert_eq!(settled.verdict, Verdict::Stale);
+    assert_eq!(client.query("select from outbox", &[]).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_relay_has_sent_removes_no_other_message_that_is_where_it_was() {
+    let address = database();
+    let options = PostgresOptions { routing: Routing::Outbox, ..options(&clock(), 1) };
+    let store = PostgresStore::connect(&address, options).await.unwrap();
+    publish(&store, vec![message(1), message(2)]).await;
+    let relay = uuid::Uuid::from_u128(1);
+    let leased = store.lease(relay, NOW, later(9), 10).await.unwrap();
+    let positions: Vec<i64> = leased.iter().map(|row| row.position).collect();
+    assert_eq!(positions.len(), 2);
+    let client = client(&address).await;
+    let moved = format!("{GIVE_POSITIONS_OUT_AGAIN} where position = $1");
+    client.execute(&moved, &[&positions[0]]).await.unwrap();
+    assert_eq!(store.remove(relay, &positions).await.unwrap(), 1);
+    let left = client.query_one("select position from outbox", &[]).await.unwrap();
+    assert_eq!(left.get::<_, i64>(0), positions[0]);
+}
+
 /// Runs a process that claims the messages and then dies without a word.
 fn claim_and_die(address: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -83,15 +118,57 @@ fn the_claims_of_a_process_that_died_end_with_its_lease() {
     claim_and_die(&address);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
-        let clock = clock();
         let lease = Duration::from_millis(300);
-        let options = PostgresOptions { lease, ..options(&clock, 8) };
+        let options = PostgresOptions { lease, ..options(&clock(), 8) };
         let store = PostgresStore::connect(&address, options).await.unwrap();
         let mut feed = store.subscribe("q").await.unwrap();
         let early = tokio::time::timeout(Duration::from_millis(400), feed.receive(9)).await;
         assert!(early.is_err(), "the process that died may only be slow");
-        clock.jump(SignedDuration::from_secs(31));
+        end_leases(&address).await;
         assert_eq!(numbers(&receive(feed.as_mut(), 3).await), [1, 2, 3]);
+    });
+}
+
+/// Runs a process that dies in the middle of a batch, with a backlog of a thousand messages; returns what it had claimed.
+fn die_in_a_batch(address: &str) -> BTreeSet<u128> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let publisher = store_over(address, 6).await;
+        publish(&publisher, (1..=1_000).map(message).collect()).await;
+        publisher.close().await;
+        let store = store_over(address, 7).await;
+        let mut feed = store.subscribe("q").await.unwrap();
+        let batch = receive(feed.as_mut(), 100).await;
+        let mut unit = Store::begin(&store).await.unwrap();
+        unit.settle(settled(&batch, &Disposition::Done)).await.unwrap();
+        let claimed = "select message_id from outbox where claimed_by is not null";
+        let claimed = client(address).await.query(claimed, &[]).await.unwrap();
+        // Their ends would be a word.
+        std::mem::forget((unit, feed, store));
+        claimed.iter().map(|row| row.get::<_, uuid::Uuid>(0).as_u128()).collect()
+    })
+}
+
+#[test]
+fn a_process_that_dies_in_a_batch_delays_only_what_it_had_claimed() {
+    let address = database();
+    let held = die_in_a_batch(&address);
+    assert!((100..1_000).contains(&held.len()), "it had claimed {}", held.len());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = PostgresOptions { lease: Duration::from_millis(300), ..options(&clock(), 8) };
+        let store = PostgresStore::connect(&address, options).await.unwrap();
+        let mut feed = store.subscribe("q").await.unwrap();
+        // No time passes for whoever asks how long ago the other was heard of.
+        let others = receive(feed.as_mut(), 1_000 - held.len()).await;
+        settle(&store, &others, Disposition::Done).await.unwrap();
+        let others: BTreeSet<u128> = numbers(&others).into_iter().collect();
+        assert_eq!(others, (1..=1_000).filter(|number| !held.contains(number)).collect());
+        let early = tokio::time::timeout(Duration::from_millis(400), feed.receive(9)).await;
+        assert!(early.is_err(), "the process that died may only be slow");
+        end_leases(&address).await;
+        let late = receive(feed.as_mut(), held.len()).await;
+        assert_eq!(numbers(&late).into_iter().collect::<BTreeSet<_>>(), held);
     });
 }
 

@@ -27,7 +27,7 @@ async fn a_unit_that_is_dropped_leaves_nothing_and_gives_its_connection_back_cle
     for number in 1..=3 {
         let mut dropped = unit(&store).await;
         accept(dropped.as_mut(), &order(number)).await.unwrap();
-        assert_eq!(dropped.orders().get_orders_with_items(&[order_id(number)]).await.unwrap().len(), 1);
+        assert!(dropped.orders().get_by_id(order_id(number)).await.unwrap().is_some());
         drop(dropped);
     }
     let mut unit = unit(&store).await;
@@ -69,7 +69,7 @@ async fn the_stock_of_orders_that_ship_and_orders_that_are_called_off_is_locked_
 }
 
 #[tokio::test]
-async fn a_lock_that_is_not_given_in_time_is_a_conflict() {
+async fn a_lock_that_is_not_given_in_time_is_waited_for_again() {
     let options = PostgresOptions { lock_limit: Duration::from_millis(50), ..options(&clock(), 1) };
     let store = PostgresStore::connect(&database(), options).await.unwrap();
     stock(&store, 1).await;
@@ -77,7 +77,31 @@ async fn a_lock_that_is_not_given_in_time_is_a_conflict() {
     first.inventory().lock(&[ProductId::of(&sku(1))]).await.unwrap();
     let mut second: Box<dyn UnitOfWork> = store.begin().await.unwrap();
     let fault = second.inventory().lock(&[ProductId::of(&sku(1))]).await.unwrap_err();
-    assert_eq!(fault.verdict, Verdict::Conflict);
+    assert_eq!(fault.verdict, Verdict::Retry, "nothing is wrong with whoever waits");
+}
+
+#[tokio::test]
+async fn a_fault_tells_what_the_server_said_and_nothing_of_the_rows() {
+    let store = store().await;
+    accepted(&store, 1).await;
+    let mut again = unit(&store).await;
+    accept(again.as_mut(), &order(1)).await.unwrap();
+    let fault = again.commit().await.unwrap_err();
+    let told = fault.to_string();
+    for part in ["orders.create failed: 23505 ", "duplicate key", "(table orders, constraint orders_pkey)"] {
+        assert!(told.contains(part), "{part} is missing in: {told}");
+    }
+    let id = order_id(1).to_string();
+    assert!(!told.contains(&id) && !format!("{fault:?}").contains(&id), "the row is told: {fault:?}");
+}
+
+#[tokio::test]
+async fn a_fault_tells_why_there_is_no_connection() {
+    let mut server = Postgres::start(Durability::None).unwrap();
+    let store = PostgresStore::connect(&server.database().unwrap(), options(&clock(), 1)).await.unwrap();
+    server.kill9();
+    let told = store.overview().await.unwrap_err().to_string();
+    assert!(told.starts_with("overview.read failed: ") && told.contains("refused"), "{told}");
 }
 
 #[tokio::test]

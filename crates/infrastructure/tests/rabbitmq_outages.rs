@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use bus::{
     Clock, Envelope, Fault, IdSource, MessageId, RandomIds, Receipt, SystemClock, Topology, Transport,
-    Verdict,
+    Unsent, Verdict,
 };
 use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
-use rabbitmq_stage::{consume, envelopes, ids, settings, soon, transport, transport_with};
+use rabbitmq_stage::{SOON, consume, envelopes, ids, settings, soon, transport, transport_with};
 use testkit::servers::rabbitmq::RabbitMq;
 
 /// Messages of one sending.
@@ -24,7 +24,7 @@ async fn send_until_fault(transport: &RabbitMqTransport, all: &[Envelope]) -> (B
     for slice in all.chunks(SLICE) {
         match transport.send(slice).await {
             Ok(()) => confirmed.extend(ids(slice)),
-            Err(fault) => return (confirmed, fault),
+            Err(unsent) => return (confirmed, unsent.fault),
         }
     }
     panic!("the broker confirmed everything before it was killed");
@@ -33,7 +33,7 @@ async fn send_until_fault(transport: &RabbitMqTransport, all: &[Envelope]) -> (B
 /// Sends again and again, as a relay does, until it is confirmed.
 async fn send_in_the_end(transport: &RabbitMqTransport, envelopes: &[Envelope]) {
     let sending = async {
-        while let Err(fault) = transport.send(envelopes).await {
+        while let Err(Unsent { fault, .. }) = transport.send(envelopes).await {
             assert_eq!(fault.verdict, Verdict::Retry, "{fault}");
         }
     };
@@ -96,7 +96,7 @@ async fn a_broker_that_hangs_costs_no_more_than_the_limit() {
     node.freeze();
     let started = Instant::now();
     for transport in [&warm, &cold] {
-        let fault = transport.send(&sent).await.unwrap_err();
+        let fault = transport.send(&sent).await.unwrap_err().fault;
         assert_eq!(fault.verdict, Verdict::Retry, "{fault}");
     }
     let taken = started.elapsed();
@@ -129,6 +129,50 @@ async fn a_node_that_dies_is_replaced_by_another_address() {
         assert_eq!(consume(feed.as_mut(), 3).await, ids(&sent));
         node.restart().unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_refused_while_in_use_is_tried_again_until_it_is_not() {
+    let node = RabbitMq::start().unwrap();
+    let transport = transport(&node.vhost().unwrap());
+    let mut feed = transport.subscribe("q").await.unwrap();
+    let all = envelopes("K", 6);
+    let (before, after) = all.split_at(3);
+    send_in_the_end(&transport, before).await;
+    assert_eq!(consume(feed.as_mut(), 3).await, ids(before));
+    let at_node = |act: fn(&RabbitMq) -> anyhow::Result<()>, node: RabbitMq| {
+        tokio::task::spawn_blocking(move || act(&node).map(|()| node))
+    };
+    let node = at_node(RabbitMq::lock_out, node).await.unwrap().unwrap();
+    let is_refused = |fault: &Fault| fault.to_string().contains("does not let us in");
+    let sending =
+        async { while !transport.send(after).await.is_err_and(|unsent| is_refused(&unsent.fault)) {} };
+    soon("the refusal of a sending", sending).await;
+    let receiving = async { while !feed.receive(10).await.is_err_and(|fault| is_refused(&fault)) {} };
+    soon("the refusal of a feed", receiving).await;
+    let node = at_node(RabbitMq::let_in, node).await.unwrap().unwrap();
+    send_in_the_end(&transport, after).await;
+    assert_eq!(consume(feed.as_mut(), 3).await, ids(after));
+    drop(node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_to_connect_outlives_whoever_waits_for_it_and_is_there_for_the_next() {
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = format!("amqp://127.0.0.1:{}/test", silent.local_addr().unwrap().port());
+    let transport = transport_with(&RabbitMqSettings { connect_limit: SOON, ..settings(&[&address]) });
+    let impatience = Duration::from_millis(50);
+    let (first, _) = tokio::join!(soon("the attempt", silent.accept()), async {
+        for _ in 0..5 {
+            assert!(tokio::time::timeout(impatience, transport.declare()).await.is_err());
+        }
+    });
+    let another = tokio::time::timeout(impatience, silent.accept()).await;
+    assert!(another.is_err(), "each who waits makes an attempt of his own");
+    let (answered, _) =
+        tokio::join!(soon("the end of the attempt", transport.declare()), async { drop(first) });
+    let fault = answered.unwrap_err();
+    assert_eq!(fault.verdict, Verdict::Retry, "{fault}");
 }
 
 /// Queues of the kind that a service has, of which only some have much to do.

@@ -11,7 +11,7 @@ use lapin::options::{
     BasicPublishOptions, ExchangeBindOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions,
     QueueDeleteOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use orderwright_infrastructure::rabbitmq::{QueueKind, RabbitMqSettings};
 use rabbitmq_stage::{
     Eye, SENT_AT, consume, envelope, envelopes, ids, node, receive, settings, soon, transport, transport_with,
@@ -145,7 +145,9 @@ async fn a_message_that_no_queue_would_get_is_an_error_that_names_it_and_heals()
     let (inbox, none) = ("q_inbox".into(), FieldTable::default());
     eye.channel.exchange_unbind(inbox, exchange.into(), "".into(), options, none).await.unwrap();
     let lost = envelope("K", 2);
-    let fault = transport.send(&[envelope("L", 1), lost.clone(), envelope("L", 3)]).await.unwrap_err();
+    let unsent = transport.send(&[envelope("L", 1), lost.clone(), envelope("L", 3)]).await.unwrap_err();
+    assert_eq!((unsent.confirmed, unsent.refused), (vec![0, 2], vec![]), "the others are safe");
+    let fault = unsent.fault;
     assert_eq!(fault.verdict, Verdict::GiveUp);
     assert!(fault.to_string().contains(&lost.id.to_string()), "{fault}");
     assert!(fault.to_string().contains(exchange), "{fault}");
@@ -162,6 +164,29 @@ async fn news_that_nobody_wants_is_no_error_and_a_service_that_binds_the_exchang
     transport.send(&[envelope("News", 2)]).await.unwrap();
     let news = eye.take("theirs").await;
     assert_eq!(news.properties.message_id().as_ref().unwrap().as_str(), envelope("News", 2).id.to_string());
+}
+
+#[tokio::test]
+async fn a_full_queue_of_somebody_elses_holds_up_nothing_but_what_it_refuses() {
+    let address = node().vhost().unwrap();
+    let transport = transport(&address);
+    transport.send(&[envelope("News", 1)]).await.unwrap();
+    let eye = Eye::on(&address).await;
+    let mut full = FieldTable::default();
+    full.insert("x-max-length".into(), AMQPValue::LongInt(0));
+    full.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions::durable();
+    eye.channel.queue_declare("theirs".into(), options, full).await.unwrap();
+    let (exchange, none) = ("Orderwright.Contracts:News".into(), FieldTable::default());
+    eye.channel
+        .queue_bind("theirs".into(), exchange, "".into(), QueueBindOptions::default(), none)
+        .await
+        .unwrap();
+    let unsent =
+        transport.send(&[envelope("K", 1), envelope("News", 2), envelope("K", 3)]).await.unwrap_err();
+    assert_eq!((unsent.confirmed, unsent.refused), (vec![0, 2], vec![1]));
+    assert_eq!(unsent.fault.verdict, Verdict::Retry);
+    eye.await_ready("q", 2).await;
 }
 
 #[tokio::test]
@@ -343,7 +368,7 @@ async fn an_unknown_queue_and_a_body_that_is_no_json_are_given_up() {
     assert_eq!(fault.verdict, Verdict::GiveUp);
     let mut bad = envelope("K", 1);
     bad.body = bytes::Bytes::from_static(b"{");
-    let fault = transport.send(&[bad]).await.unwrap_err();
+    let fault = transport.send(&[bad]).await.unwrap_err().fault;
     assert_eq!(fault.verdict, Verdict::GiveUp);
     assert!(fault.to_string().contains("not JSON"), "{fault}");
 }

@@ -16,7 +16,7 @@ use application::messages::{
 use application::pipeline::topology;
 use application::ports::{Notification, NotificationKind};
 use bus::{CorrelationId, DeadLetter, Envelope, Message, MessageId, TimerFired};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use orderwright_infrastructure::rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Naming, Parcel};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -259,17 +259,27 @@ fn any_envelope() -> impl Strategy<Value = Envelope> {
     let rest = (any::<bool>(), any::<u32>(), 0..253_402_207_200_000_000_i64);
     let fields =
         prop::collection::btree_map("[a-z][a-z0-9_]{0,9}", any::<(i64, String, Option<f64>)>(), 0..5);
-    (message, ids, rest, prop::option::of(fields)).prop_map(|(message, ids, rest, fields)| Envelope {
-        id: MessageId(Uuid::from_u128(ids.0)),
-        kind: message.kind,
-        correlation_id: CorrelationId(Uuid::from_u128(ids.1)),
-        causation_id: ids.3.map(|id| MessageId(Uuid::from_u128(id))),
-        conversation_id: MessageId(Uuid::from_u128(ids.2)),
-        traceparent: rest.0.then(|| Arc::from(TRACE)),
-        sent_at: Timestamp::from_microsecond(rest.2).unwrap(),
-        attempt: rest.1,
-        body: fields.map_or(message.body, |fields| serde_json::to_vec(&fields).unwrap().into()),
+    (message, ids, rest, prop::option::of(fields)).prop_map(|(message, ids, rest, fields)| {
+        let body = fields.map_or(message.body, |fields| serde_json::to_vec(&fields).unwrap().into());
+        // A message about an order belongs to that order, as every one of ours does.
+        let correlation = named_order(&body).unwrap_or(Uuid::from_u128(ids.1));
+        Envelope {
+            id: MessageId(Uuid::from_u128(ids.0)),
+            kind: message.kind,
+            correlation_id: CorrelationId(correlation),
+            causation_id: ids.3.map(|id| MessageId(Uuid::from_u128(id))),
+            conversation_id: MessageId(Uuid::from_u128(ids.2)),
+            traceparent: rest.0.then(|| Arc::from(TRACE)),
+            sent_at: Timestamp::from_microsecond(rest.2).unwrap(),
+            attempt: rest.1,
+            body,
+        }
     })
+}
+
+fn named_order(body: &[u8]) -> Option<Uuid> {
+    let body: Value = serde_json::from_slice(body).unwrap();
+    body.get("order_id")?.as_str()?.parse().ok()
 }
 
 proptest! {
@@ -279,6 +289,36 @@ proptest! {
         prop_assert_eq!(parcel.message_id.as_deref(), Some(&*sent.id.to_string()));
         let read = codec().decode(&parcel, &["Other", &sent.kind], RECEIVED_AT).unwrap();
         prop_assert_eq!(read, sent);
+    }
+
+    #[test]
+    fn an_order_that_the_message_names_goes_before_whatever_stands_around_it(
+        order: u128, inside: Option<u128>, outside: Option<u128>, is_named: bool,
+    ) {
+        let [order, inside, outside] = [Some(order), inside, outside].map(|id| id.map(Uuid::from_u128));
+        let mut envelope = foreign();
+        envelope["correlationId"] = json!(inside);
+        envelope["message"] = if is_named { json!({ "orderId": order }) } else { json!({ "orderId": "A-7" }) };
+        let correlation_id = outside.map(|id| id.to_string());
+        let parcel = Parcel { correlation_id, ..envelope_parcel(envelope.to_string()) };
+        let read = codec().decode(&parcel, &["ShippingCompleted"], RECEIVED_AT).ok();
+        let expected = order.filter(|_| is_named).or(inside).or(outside);
+        prop_assert_eq!(read.map(|envelope| envelope.correlation_id.0), expected);
+    }
+
+    #[test]
+    fn an_order_that_an_event_names_goes_before_its_attributes(
+        order: u128, correlation: Option<u128>, subject: Option<u128>, is_named: bool,
+    ) {
+        let [order, correlation, subject] =
+            [Some(order), correlation, subject].map(|id| id.map(|id| Uuid::from_u128(id).to_string()));
+        let attributes = [("correlationid", &correlation), ("subject", &subject)];
+        let attributes: Vec<(&str, &str)> =
+            attributes.iter().filter_map(|(name, id)| Some((*name, id.as_deref()?))).collect();
+        let body = if is_named { json!({ "orderId": order }) } else { json!({}) };
+        let read = read_event(&event("cloudEvents:", &attributes, &body)).ok();
+        let expected = order.filter(|_| is_named).or(correlation).or(subject);
+        prop_assert_eq!(read.map(|envelope| envelope.correlation_id.to_string()), expected);
     }
 
     #[test]
@@ -311,6 +351,44 @@ fn foreign() -> Value {
         "headers": { "MT-Activity-Id": TRACE, "tenant": { "id": 5 } },
         "host": { "machineName": "web-1", "processId": 1, "massTransitVersion": "8.2.5.0" }
     })
+}
+
+/// As above, of a service whose record has an `EventId`, which MassTransit takes for the correlation.
+#[test]
+fn an_event_id_that_dotnet_made_the_correlation_leads_no_message_astray() {
+    let mut envelope = foreign();
+    envelope["correlationId"] = json!(CAUSE);
+    envelope["message"]["eventId"] = json!(CAUSE);
+    assert_eq!(read_foreign(&envelope).unwrap().correlation_id, CorrelationId(ORDER));
+}
+
+#[test]
+fn what_a_consumer_of_theirs_has_redelivered_spends_no_attempt_of_ours_and_ours_none_of_theirs() {
+    const THEIRS: &str = "MT-Redelivery-Count";
+    let mut envelope = foreign();
+    envelope["headers"][THEIRS] = json!(3);
+    let headers = [(THEIRS.to_owned(), "3".to_owned())].into();
+    let parcel = Parcel { headers, ..envelope_parcel(envelope.to_string()) };
+    let read = codec().decode(&parcel, &["ShippingCompleted"], RECEIVED_AT).unwrap();
+    assert_eq!(read.attempt, 0);
+    let dead = dead_letter();
+    let again = codec().encode(&dead.envelope).unwrap();
+    assert_eq!(again.headers["Orderwright-Attempt"], "6");
+    for written in [again, codec().encode_fault(&dead).unwrap()] {
+        assert!(!written.headers.contains_key(THEIRS));
+        assert!(!String::from_utf8(written.body).unwrap().contains(THEIRS));
+    }
+}
+
+#[test]
+fn a_fault_bears_no_count_of_ours_and_a_second_death_has_a_fault_of_its_own() {
+    let dead = dead_letter();
+    let fault = |dead: &DeadLetter| codec().encode_fault(dead).unwrap();
+    assert_eq!(fault(&dead).headers.into_keys().collect::<Vec<_>>(), ["MT-Activity-Id", "traceparent"]);
+    assert_eq!(fault(&dead), fault(&DeadLetter::told_by(&dead.notice().unwrap()).unwrap()));
+    // Put back, its attempts are counted afresh, so it dies with the same count.
+    let again = DeadLetter { died_at: RECEIVED_AT + SignedDuration::from_secs(60), ..dead.clone() };
+    assert_ne!(fault(&dead).message_id, fault(&again).message_id);
 }
 
 fn read_foreign(envelope: &Value) -> Result<Envelope, String> {

@@ -133,7 +133,7 @@ impl AnyStore {
                 Ok(Self::over_any(store, broker, woken))
             }
             Place::Postgres(address) => {
-                let options = PostgresOptions::new(topology, routing, clock, ids.as_ref());
+                let options = PostgresOptions::new(topology, routing, clock.as_ref(), ids.as_ref());
                 let is_local_first = broker.is_some() && config.rabbitmq.local_first;
                 let presence = match purpose {
                     Purpose::Serve => Presence::Worker,
@@ -260,6 +260,8 @@ impl Broker for RabbitMqTransport {
             name: depth.queue,
             messages: depth.messages.into(),
             consumers: depth.consumers.into(),
+            error_queue: depth.error_queue,
+            set_aside: depth.set_aside.into(),
         };
         Ok(depths.into_iter().map(seen).collect())
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Inventory, MovementCause, Rejection, Sku};
+use domain::{Inventory, MovementCause, ProductId, Rejection, Sku};
 
 use super::Command;
 use crate::pipeline::Context;
@@ -49,8 +49,8 @@ impl Command for AdjustStockCommand {
 
     async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<StockReply, Fault> {
         let now = context.clock.now();
-        let found = unit.products().get_by_skus(std::slice::from_ref(&self.sku)).await?;
-        let Some(product) = found.first() else { return Ok(StockReply::UnknownSku) };
+        let product = unit.products().get_by_id(ProductId::of(&self.sku)).await?;
+        let Some(product) = product else { return Ok(StockReply::UnknownSku) };
         let mut stock = unit.inventory().lock(&[product.id]).await?;
         let Some(inventory) = stock.first_mut() else { return Ok(StockReply::UnknownSku) };
         let decided = match self.change {
@@ -64,7 +64,7 @@ impl Command for AdjustStockCommand {
             Err(rejection) => return Ok(StockReply::Rejected(rejection)),
         };
         let changed = inventory.clone();
-        unit.inventory().store(&stock, &[movement], now).await?;
+        unit.products().update_inventory(&stock, &[movement], now).await?;
         unit.audit().record(&[self.audit_entry(now)]).await?;
         Ok(StockReply::Done(changed))
     }

@@ -132,7 +132,8 @@ impl CreateOrderHandler {
                 Err(fault) if fault.verdict == Verdict::GiveUp => {
                     CreateOrderReply::Rejected(vec![unstorable(&fault)])
                 }
-                Err(fault) => return Err(fault),
+                // Those before it are accepted.
+                Err(fault) => return Err(fault.in_doubt()),
             });
         }
         Ok(replies)
@@ -149,7 +150,7 @@ impl CreateOrderHandler {
         };
         let replies = self.handle(unit.as_mut(), requests).await?;
         self.chain.follow(unit.as_mut()).await?;
-        unit.commit().await?;
+        unit.commit().await.map_err(Fault::at_commit)?;
         Ok(replies)
     }
 

@@ -78,7 +78,7 @@ impl ImportProductsCommand {
             changed.push(inventory);
         }
         changed.sort_unstable_by_key(Inventory::product_id);
-        unit.inventory().store(&changed, &movements, now).await
+        unit.products().update_inventory(&changed, &movements, now).await
     }
 }
 

@@ -105,7 +105,7 @@ impl CommandPipeline {
         };
         let reply = command.handle(unit.as_mut(), &self.context).await?;
         self.chain.follow(unit.as_mut()).await?;
-        unit.commit().await?;
+        unit.commit().await.map_err(Fault::at_commit)?;
         Ok(reply)
     }
 }

@@ -243,7 +243,7 @@ pub struct SagaFilter {
     pub after: Option<OrderId>,
 }
 
-/// Counts over everything.
+/// Counts over everything. Of dead letters, timers and waiting messages a store may estimate more than ten thousand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Overview {
     /// Orders by headline status.

@@ -49,6 +49,11 @@ pub trait OrderRepository: Send {
     /// Those of `ids` that exist, with their lines, checked.
     async fn get_orders_with_items(&mut self, ids: &[OrderId]) -> Result<Vec<Order>, Fault>;
 
+    /// This order with its lines, if it exists.
+    async fn get_by_id(&mut self, id: OrderId) -> Result<Option<Order>, Fault> {
+        Ok(self.get_orders_with_items(&[id]).await?.pop())
+    }
+
     /// Up to `max` orders of a status, by id, after `after`.
     async fn get_orders_by_status(
         &mut self,
@@ -67,17 +72,31 @@ pub trait OrderRepository: Send {
     ) -> Result<Vec<(String, OrderId)>, Fault>;
 }
 
-/// The catalogue.
+/// The catalogue, and the stock row that each of its products has. What may be done to the stock is told by
+/// [`InventoryRepository`].
 #[async_trait]
 pub trait ProductRepository: Send {
     /// Those of `ids` that exist.
     async fn get_by_ids(&mut self, ids: &[ProductId]) -> Result<Vec<Product>, Fault>;
+
+    /// This product, if it exists.
+    async fn get_by_id(&mut self, id: ProductId) -> Result<Option<Product>, Fault> {
+        Ok(self.get_by_ids(&[id]).await?.pop())
+    }
 
     /// Those of `skus` that exist.
     async fn get_by_skus(&mut self, skus: &[Sku]) -> Result<Vec<Product>, Fault>;
 
     /// Adds or replaces products; a new one gets an empty stock.
     async fn upsert(&mut self, products: &[Product]) -> Result<(), Fault>;
+
+    /// Writes stock, and the movements that led to it: never one without the other.
+    async fn update_inventory(
+        &mut self,
+        changed: &[Inventory],
+        movements: &[StockMovement],
+        at: Timestamp,
+    ) -> Result<(), Fault>;
 
     /// Products whose available stock is at or below the reorder level, in product order.
     async fn get_low_stock_products(&mut self, max: usize) -> Result<Vec<Inventory>, Fault>;
@@ -112,19 +131,11 @@ pub enum ReservationOutcome {
     Short(Vec<Shortage>),
 }
 
-/// Stock and its ledger. Counters and ledger are only ever written together.
+/// Stock and what is done to it: locked, decided on, and written by [`ProductRepository::update_inventory`].
 #[async_trait]
-pub trait InventoryRepository: Send {
+pub trait InventoryRepository: ProductRepository {
     /// The stock of these products, locked until the unit ends, in product order.
     async fn lock(&mut self, ids: &[ProductId]) -> Result<Vec<Inventory>, Fault>;
-
-    /// Writes counters and the movements that led to them.
-    async fn store(
-        &mut self,
-        changed: &[Inventory],
-        movements: &[StockMovement],
-        at: Timestamp,
-    ) -> Result<(), Fault>;
 
     /// Sets stock aside for orders, in the order given, each wholly or not at all. Locks each product once and writes each
     /// once, however many orders want it.
@@ -165,7 +176,7 @@ pub trait InventoryRepository: Send {
         match booked(&mut stock, changes, at)? {
             Err(rejection) => Ok(Err(rejection)),
             Ok(movements) => {
-                self.store(&stock, &movements, at).await?;
+                self.update_inventory(&stock, &movements, at).await?;
                 Ok(Ok(stock))
             }
         }
@@ -278,7 +289,7 @@ impl Shelf {
             .filter(|(id, _)| touched.contains_key(id))
             .map(|(_, inventory)| inventory)
             .collect();
-        if changed.is_empty() { Ok(()) } else { repository.store(&changed, &movements, at).await }
+        if changed.is_empty() { Ok(()) } else { repository.update_inventory(&changed, &movements, at).await }
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod carry_out;
 pub mod diagram;
+mod migrations;
 mod react;
 mod state;
 mod table;
 
 pub use carry_out::{Facts, Happening, carry_out};
+pub use migrations::{MIGRATIONS, Migration};
 pub use react::{STAGE_LIMITS, SagaCommand, SagaEvent, StageLimits, Undo, timers};
 pub use state::{
     NewerSaga, OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, ShipmentStep, StockStep,

@@ -6,6 +6,7 @@ use bus::{CorrelationId, Outcome, Reaction, Saga, TimerChange};
 use domain::{CancelReason, OrderStatus};
 use jiff::Timestamp;
 
+use super::migrations::{MIGRATIONS, Migration, migrated};
 use super::table::{EventKind, Rule, rule};
 use super::{OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, StockStep};
 use crate::messages::ORDER_TIMEOUT_EVENT;
@@ -157,7 +158,7 @@ impl Saga for OrderProcessingSaga {
     }
 
     fn react(&self, event: &SagaEvent, _now: Timestamp) -> Reaction<Self> {
-        Reacting::new(self, event).apply(rule(self.state, event.kind))
+        self.react_after(MIGRATIONS, event)
     }
 
     fn generation(&self) -> u32 {
@@ -170,6 +171,15 @@ impl Saga for OrderProcessingSaga {
     }
 }
 
+impl OrderProcessingSaga {
+    /// The reaction of what the instance is after these migrations.
+    pub(super) fn react_after(&self, migrations: &[Migration], event: &SagaEvent) -> Reaction<Self> {
+        let saga = migrated(self, migrations);
+        let rule = rule(saga.state, event.kind);
+        Reacting::new(saga, event).apply(rule)
+    }
+}
+
 /// A reaction in the making.
 struct Reacting<'a> {
     event: &'a SagaEvent,
@@ -179,8 +189,8 @@ struct Reacting<'a> {
 }
 
 impl<'a> Reacting<'a> {
-    fn new(saga: &OrderProcessingSaga, event: &'a SagaEvent) -> Self {
-        Self { event, next: saga.clone(), commands: Vec::new(), timers: Vec::new() }
+    fn new(saga: OrderProcessingSaga, event: &'a SagaEvent) -> Self {
+        Self { event, next: saga, commands: Vec::new(), timers: Vec::new() }
     }
 
     fn apply(mut self, rule: Rule) -> Reaction<OrderProcessingSaga> {

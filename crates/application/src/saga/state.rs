@@ -6,14 +6,15 @@ use std::str::FromStr;
 use domain::{CancelReason, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 
-/// Version of the saga's definition; stored with each instance. A change to the table of a released version needs a new
-/// number and a migration, or the snapshot test fails.
+/// Version of the saga's definition; stored with each instance. A change to what a released version does needs a new number, or
+/// the fingerprint test fails, and a migration from the version before, or it does not compile.
 pub const SAGA_VERSION: u16 = 1;
 
-/// An instance of a definition that came after this program: it takes a newer one to go on with it.
+/// An instance of a definition that this program does not know, because it came later: it takes a newer one to go on with it.
+/// A number that was never released leads to none that is known, and is treated alike: whoever wrote it may know more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the saga is of version {found}, this program knows versions up to {SAGA_VERSION}; a newer program goes on with it"
+    "the saga is of version {found}, this program knows versions 1 to {SAGA_VERSION}; a newer program goes on with it"
 )]
 pub struct NewerSaga {
     /// Its version.
@@ -21,12 +22,12 @@ pub struct NewerSaga {
 }
 
 impl NewerSaga {
-    /// Nothing, for every version that this program knows.
+    /// Nothing, for every version that this program knows: the latest, and those from which there are migrations to it.
     ///
     /// # Errors
     /// Itself for any other.
     pub fn unless_known(found: i64) -> Result<(), Self> {
-        if found > i64::from(SAGA_VERSION) { Err(Self { found }) } else { Ok(()) }
+        if (1..=i64::from(SAGA_VERSION)).contains(&found) { Ok(()) } else { Err(Self { found }) }
     }
 }
 

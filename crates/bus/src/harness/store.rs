@@ -16,7 +16,7 @@ use super::mishap::{Act, Mishaps};
 use super::tables::{Redrive, Tables, Waiting};
 use crate::{
     DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Envelope, Fault, Feed, Leased, Origin, OutboxStore,
-    Receipt, Store, Timer, Topology, Transport, Verdict, without_mark,
+    Receipt, Store, Timer, Topology, Transport, Unsent, Verdict, without_mark,
 };
 
 /// A store on memory. Clones share it; it survives every crash of those that use it, as a database would.
@@ -272,7 +272,7 @@ impl<T: Clone + Default + Send + 'static> Transport for MemoryStore<T> {
         Ok(Box::new(MemoryFeed::new(Arc::clone(&self.shared), queue)))
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         self.shared.mishaps.pass(Act::Send)?;
         self.write(|tables| envelopes.iter().for_each(|envelope| self.shared.enqueue(tables, envelope)))
             .await;

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use orderwright_bus as bus;
 
 use bus::harness::{Act, MemoryStore};
-use bus::{Delivery, Envelope, Fault, Feed, LocalFirst, Origin, RandomIds, Receipt, Transport, Verdict};
+use bus::{
+    Delivery, Envelope, Fault, Feed, LocalFirst, Origin, RandomIds, Receipt, Transport, Unsent, Verdict,
+};
 
 use crate::ledger::{Ledger, add, numbered, on_virtual_time, topology};
 
@@ -31,7 +33,7 @@ impl Transport for Broker {
         Ok(Box::new(BrokerFeed { feed, acknowledged: Arc::clone(&self.acknowledged) }))
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         self.store.send(envelopes).await
     }
 }

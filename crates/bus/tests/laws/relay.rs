@@ -12,10 +12,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use bus::harness::{Act, MemoryStore, Routing};
-use bus::limits::{RELAY_BATCH_MAX, RELAY_LEASE, RELAY_POLL};
+use bus::limits::{RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_POLL};
 use bus::{
-    Clock, Envelope, Fault, Feed, MessageId, OutboxStore, RandomIds, Relay, Stop, Store, Topology, Transport,
-    Unit, Verdict, VirtualClock,
+    Clock, Envelope, Fault, Feed, Leased, MessageId, OutboxStore, RandomIds, Relay, Stop, Store, Topology,
+    Transport, Unit, Unsent, Verdict, VirtualClock,
 };
 
 use crate::ledger::{add, numbered, on_virtual_time, until};
@@ -30,13 +30,18 @@ enum Mood {
     Half,
     /// Sends everything, but the confirm is lost.
     Mute,
+    /// Sends and confirms the first half, and then breaks.
+    HalfConfirmed,
 }
 
-/// A transport with moods, and with messages that it can never send.
+/// A transport with moods, with messages that it can never send, and with some that it refuses by themselves.
 #[derive(Default)]
 struct Moody {
     moods: Mutex<VecDeque<Mood>>,
     unsendable: Vec<MessageId>,
+    refused: Vec<MessageId>,
+    /// How long it takes to confirm each message.
+    slowness: Duration,
     arrived: Mutex<BTreeMap<MessageId, u32>>,
 }
 
@@ -50,6 +55,17 @@ impl Moody {
         envelopes.iter().for_each(|envelope| *arrived.entry(envelope.id).or_default() += 1);
     }
 
+    async fn take_what_is_wanted(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
+        tokio::time::sleep(self.slowness * u32::try_from(envelopes.len()).expect("a slice is small")).await;
+        let (refused, confirmed): (Vec<_>, Vec<_>) =
+            (0..envelopes.len()).partition(|place| self.refused.contains(&envelopes[*place].id));
+        confirmed.iter().for_each(|place| self.take(&envelopes[*place..=*place]));
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(Unsent { fault: Fault::retry("transport.send", "a queue is full"), confirmed, refused })
+    }
+
     fn arrived(&self) -> BTreeMap<MessageId, u32> {
         self.arrived.lock().expect("nobody panics here").clone()
     }
@@ -61,23 +77,26 @@ impl Transport for Moody {
         Err(Fault::give_up("transport.subscribe", "it only sends"))
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         tokio::task::yield_now().await;
         if envelopes.iter().any(|envelope| self.unsendable.contains(&envelope.id)) {
-            return Err(Fault::give_up("transport.send", "too large"));
+            return Err(Fault::give_up("transport.send", "too large").into());
         }
         let mood = self.moods.lock().expect("nobody panics here").pop_front().unwrap_or(Mood::Good);
+        let half = envelopes.len() / 2;
+        let lost = || Unsent::from(Fault::retry("transport.send", "connection lost"));
         match mood {
-            Mood::Good => {
-                self.take(envelopes);
-                return Ok(());
-            }
+            Mood::Good => return self.take_what_is_wanted(envelopes).await,
             Mood::Away => {}
             Mood::Hanging => std::future::pending().await,
-            Mood::Half => self.take(&envelopes[..envelopes.len() / 2]),
+            Mood::Half => self.take(&envelopes[..half]),
             Mood::Mute => self.take(envelopes),
+            Mood::HalfConfirmed => {
+                self.take(&envelopes[..half]);
+                return Err(Unsent { confirmed: (0..half).collect(), ..lost() });
+            }
         }
-        Err(Fault::retry("transport.send", "connection lost"))
+        Err(lost())
     }
 }
 
@@ -128,6 +147,7 @@ fn moods() -> impl Strategy<Value = Vec<Mood>> {
         Just(Mood::Away),
         Just(Mood::Hanging),
         Just(Mood::Half),
+        Just(Mood::HalfConfirmed),
         Just(Mood::Mute)
     ];
     prop::collection::vec(mood, 0..8)
@@ -191,6 +211,91 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_are_refused_by_themselves_hold_up_no_other_and_are_tried_again_when_their_lease_ends()
+{
+    let outbox = Outbox::with_rows(20).await;
+    let refused: Vec<_> = [0, 7, 19].map(|place| numbered(place, &add(1)).id).to_vec();
+    let transport = Arc::new(Moody { refused, ..Moody::default() });
+    let relay = outbox.relay(&transport);
+    assert_eq!(relay.step().await.expect("the others get through"), 17);
+    assert_eq!(
+        relay.step().await.expect("nothing is away"),
+        0,
+        "they are left alone while their lease lasts"
+    );
+    tokio::time::advance(RELAY_LEASE).await;
+    let transport = Arc::new(Moody::default());
+    assert_eq!(outbox.relay(&transport).step().await.expect("nothing is away"), 3, "none of them was lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_confirmed_is_not_sent_again_because_of_what_was_not() {
+    let outbox = Outbox::with_rows(10).await;
+    let transport = Arc::new(Moody::with([Mood::HalfConfirmed, Mood::HalfConfirmed, Mood::HalfConfirmed]));
+    let relay = outbox.relay(&transport);
+    for removed in [5, 2, 1] {
+        assert_eq!(relay.step().await.expect("something got through"), removed);
+    }
+    assert_eq!(relay.step().await.expect("all is well again"), 2);
+    assert!(transport.arrived().values().all(|times| *times == 1));
+}
+
+/// An outbox whose rows hold many messages each, as rows of news do.
+struct Bundles {
+    inner: MemoryStore<()>,
+    size: usize,
+    confirmed: Mutex<BTreeMap<i64, usize>>,
+}
+
+#[async_trait]
+impl OutboxStore for Bundles {
+    async fn lease(
+        &self,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Leased>, Fault> {
+        self.confirmed.lock().expect("nobody panics here").clear();
+        let rows = self.inner.lease(holder, now, until, max).await?;
+        Ok(rows.into_iter().flat_map(|row| std::iter::repeat_n(row, self.size)).collect())
+    }
+
+    async fn remove(&self, holder: Uuid, positions: &[i64]) -> Result<usize, Fault> {
+        let whole: Vec<i64> = {
+            let mut confirmed = self.confirmed.lock().expect("nobody panics here");
+            positions.iter().for_each(|position| *confirmed.entry(*position).or_default() += 1);
+            confirmed.extract_if(.., |_, count| *count >= self.size).map(|(position, _)| position).collect()
+        };
+        self.inner.remove(holder, &whole).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_broker_works_off_a_backlog_of_which_one_lease_is_more_than_it_confirms_in_time() {
+    let outbox = Outbox::with_rows(RELAY_BATCH_MAX).await;
+    let size = 20;
+    // A slice is confirmed in half the time that there is for it, and all that is leased at once in ten times that.
+    let slowness = RELAY_CONFIRM_MAX / 2 / u32::try_from(RELAY_BATCH_MAX).expect("a small number");
+    let transport = Arc::new(Moody { slowness, ..Moody::default() });
+    let bundles = Bundles { inner: outbox.store.clone(), size, confirmed: Mutex::default() };
+    let relay = Relay::new(
+        Arc::new(bundles),
+        Arc::clone(&transport) as _,
+        Arc::clone(&outbox.clock) as _,
+        Arc::clone(&outbox.ids) as _,
+    );
+    let stop = Stop::new();
+    let watching = async {
+        tokio::time::timeout(RELAY_CONFIRM_MAX * 40, outbox.emptied())
+            .await
+            .expect("the backlog is worked off");
+        stop.stop();
+    };
+    tokio::join!(relay.run(stop.clone()), watching);
 }
 
 #[tokio::test(start_paused = true)]

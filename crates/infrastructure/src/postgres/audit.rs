@@ -3,22 +3,26 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::Fault;
-use deadpool_postgres::{ClientWrapper, Object};
 use tokio::sync::OwnedMutexGuard;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::PostgresStore;
-use super::fault::{Taken, fault};
+use super::fault::Taken;
+use super::lent::Lent;
+use super::server::Server;
 
 /// How it differs from other reading: a statement may take ten minutes, and has room to join by hashing.
 const SETTINGS: &str = "set statement_timeout = '10min'; set work_mem = '64MB'";
 
+/// How long its answers are waited for: longer than the server lets them take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(11 * 60);
+
 /// Who looks at all there is.
 pub(super) struct Auditor {
-    connection: ClientWrapper,
-    tls: MakeRustlsConnect,
+    connection: Lent,
+    server: Server,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -26,16 +30,17 @@ impl PostgresStore {
     /// Waits until no other audit of this process is under way.
     pub(super) async fn auditor(&self, operation: &'static str) -> Result<Auditor, Fault> {
         let turn = Arc::clone(&self.shared.audits).lock_owned().await;
-        let connection = Object::take(self.reader(operation).await?);
-        connection.batch_execute(SETTINGS).await.map_err(fault(operation, Taken::GiveUp))?;
-        Ok(Auditor { connection, tls: self.shared.server.tls.clone(), _turn: turn })
+        let reader = self.reader(operation).await?;
+        reader.answer(operation, Taken::GiveUp, reader.batch_execute(SETTINGS)).await?;
+        let connection = reader.keep(ANSWER_LIMIT);
+        Ok(Auditor { connection, server: self.shared.server.clone(), _turn: turn })
     }
 }
 
 impl Deref for Auditor {
-    type Target = ClientWrapper;
+    type Target = Lent;
 
-    fn deref(&self) -> &ClientWrapper {
+    fn deref(&self) -> &Lent {
         &self.connection
     }
 }
@@ -43,9 +48,13 @@ impl Deref for Auditor {
 impl Drop for Auditor {
     /// The server does not notice by itself that nobody waits; where nothing runs any more, the wish to end it means nothing.
     fn drop(&mut self) {
-        let (token, tls) = (self.connection.cancel_token(), self.tls.clone());
+        let (token, server) = (self.connection.cancel_token(), self.server.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn(async move { token.cancel_query(tls).await }));
+            let limit = server.connect_limit();
+            drop(
+                runtime
+                    .spawn(tokio::time::timeout(limit, async move { token.cancel_query(server.tls).await })),
+            );
         }
     }
 }

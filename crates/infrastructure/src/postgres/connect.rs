@@ -1,20 +1,34 @@
 //! Connecting to the server, and telling in one line what is wrong when that is not possible. Never shows a password.
 
-use std::sync::Arc;
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use bus::{Clock, IdSource, Topology};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 use uuid::Uuid;
 
 use super::Routing;
+use super::fault::{Told, is_lock_refused, refuses_writes, spoken};
+use super::lent::Lender;
+use super::patience::Silent;
 use super::server::Server;
 
 /// The oldest release that has everything asked for here.
 const VERSION_MIN: i32 = 15;
+
+/// How much longer than the server's own limit on a statement its answer is waited for: what is late then does not come.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// When a host that says nothing more is taken for dead: asked while nothing is under way, and when what was sent is not
+/// acknowledged. The system would wait for a quarter of an hour.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+const KEEPALIVE_RETRIES: u32 = 3;
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 
 /// What a process does on a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,8 +47,6 @@ pub struct PostgresOptions {
     pub topology: Topology,
     /// Who carries messages from here.
     pub routing: Routing,
-    /// The time, which tells whether other processes are still alive.
-    pub clock: Arc<dyn Clock>,
     /// The name of this run of this process; no other may have it.
     pub instance: Uuid,
     /// What this process does there.
@@ -58,12 +70,11 @@ pub struct PostgresOptions {
 impl PostgresOptions {
     /// Three connections and four to read; ten seconds for a statement, five for a lock, thirty for a lease.
     #[must_use]
-    pub fn new(topology: Topology, routing: Routing, clock: Arc<dyn Clock>, ids: &dyn IdSource) -> Self {
+    pub fn new(topology: Topology, routing: Routing, clock: &dyn Clock, ids: &dyn IdSource) -> Self {
         let instance = ids.next(clock.now());
         Self {
             topology,
             routing,
-            clock,
             instance,
             presence: Presence::default(),
             pool_max: 3,
@@ -122,6 +133,24 @@ pub enum ConnectError {
         /// The database.
         database: String,
     },
+    /// The server is a standby, or set to take no writes.
+    #[error(
+        "the PostgreSQL server at {place} takes no writes; name the one that does, or all of them, as in postgres://one,another/database"
+    )]
+    ReadOnly {
+        /// Hosts and ports.
+        place: String,
+    },
+    /// Somebody holds a table that is to be changed.
+    #[error(
+        "the tables of '{database}' cannot be brought up to date, because somebody holds them: {why}; end that transaction and start again"
+    )]
+    Held {
+        /// The database.
+        database: String,
+        /// What the server says.
+        why: String,
+    },
     /// The server is from before what is used here.
     #[error("the server is PostgreSQL {found}, and {VERSION_MIN} or later is needed; upgrade it")]
     TooOld {
@@ -148,8 +177,8 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// None of the known mistakes.
-    pub(super) fn unusable(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Unusable { why: root(error) }
+    pub(super) fn unusable(error: &(dyn StdError + 'static)) -> Self {
+        Self::Unusable { why: spoken(error) }
     }
 }
 
@@ -160,6 +189,8 @@ pub(super) enum Use {
     Units,
     /// Reading: the planner decides.
     Reads,
+    /// Keeping claims: the outbox is walked through by its key, however full it is.
+    Keeping,
 }
 
 /// What the address and the options say.
@@ -168,11 +199,16 @@ pub(super) fn server(address: &str, options: &PostgresOptions) -> Result<Server,
     if !["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme)) {
         return Err(bad("it does not begin with postgres://".to_owned()));
     }
-    let mut server = Server::at(address).map_err(bad)?;
+    let mut server = Server::at(address, options.statement_limit + SLACK).map_err(bad)?;
     let config = &mut server.config;
     config.application_name("orderwright");
     config.connect_timeout(options.connect_limit);
-    config.keepalives_idle(Duration::from_secs(10));
+    config.keepalives_idle(KEEPALIVE_IDLE);
+    config.keepalives_interval(KEEPALIVE_INTERVAL);
+    config.keepalives_retries(KEEPALIVE_RETRIES);
+    config.tcp_user_timeout(UNACKNOWLEDGED_MAX);
+    // Of several hosts the one that takes writes, and none that was one and is a standby now.
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     let statement = options.statement_limit;
     set(config, "statement_timeout", &statement.as_millis().to_string());
     set(config, "lock_timeout", &options.lock_limit.as_millis().to_string());
@@ -190,19 +226,17 @@ fn set(config: &mut Config, name: &str, value: &str) {
 /// Looks whether the server is there and new enough. Should it be set to forget what it has confirmed, our connections ask
 /// it to remember.
 pub(super) async fn probe(server: &mut Server) -> Result<(), ConnectError> {
-    let unhappy = |error: tokio_postgres::Error| explain(&server.config, &error);
-    let (client, connection) = server.connect().await.map_err(unhappy)?;
-    let driver = tokio::spawn(connection);
-    let row = client
-        .query_one(
+    let line = server.line().await.map_err(|error| explain(&server.config, &error))?;
+    let asked = line
+        .query(
+            "server.probe",
             "select current_setting('server_version_num')::integer, current_setting('server_version'),
                  current_setting('synchronous_commit')",
             &[],
         )
         .await
-        .map_err(unhappy)?;
-    drop(client);
-    drop(driver.await);
+        .map_err(|fault| explain(&server.config, &fault))?;
+    let row = asked.first().expect("the server answers with one row");
     if row.get::<_, i32>(0) / 10_000 < VERSION_MIN {
         return Err(ConnectError::TooOld { found: row.get(1) });
     }
@@ -212,73 +246,103 @@ pub(super) async fn probe(server: &mut Server) -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// Connections of one kind, opened as they are needed.
-pub(super) fn pool(server: &Server, purpose: Use, options: &PostgresOptions) -> Pool {
-    let Server { mut config, tls } = server.clone();
-    let size = match purpose {
+/// The same server, set up for one purpose.
+pub(super) fn suited(server: &Server, purpose: Use) -> Server {
+    let mut server = server.clone();
+    let config = &mut server.config;
+    match purpose {
         Use::Units => {
-            set(&mut config, "plan_cache_mode", "force_generic_plan");
-            set(&mut config, "enable_seqscan", "off");
-            set(&mut config, "enable_hashjoin", "off");
-            set(&mut config, "enable_mergejoin", "off");
-            options.pool_max
+            set(config, "plan_cache_mode", "force_generic_plan");
+            set(config, "enable_seqscan", "off");
+            set(config, "enable_hashjoin", "off");
+            set(config, "enable_mergejoin", "off");
         }
+        Use::Keeping => set(config, "enable_seqscan", "off"),
         Use::Reads => {
-            set(&mut config, "default_transaction_read_only", "on");
-            options.readers_max
+            config.target_session_attrs(TargetSessionAttrs::Any);
+            set(config, "default_transaction_read_only", "on");
         }
-    };
-    let manager =
-        Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    Pool::builder(manager)
-        .max_size(size.max(1))
-        .runtime(Runtime::Tokio1)
-        .create_timeout(Some(options.connect_limit))
-        .wait_timeout(Some(options.connect_limit))
-        .build()
-        .expect("a pool with time limits was given a runtime")
+    }
+    server
 }
 
-/// Which of the known mistakes an error is.
-pub(super) fn explain(config: &Config, error: &tokio_postgres::Error) -> ConnectError {
+/// Connections of one kind, opened as they are needed.
+pub(super) fn pool(server: &Server, purpose: Use, size: usize, options: &PostgresOptions) -> Lender {
+    let create_limit = server.connect_limit();
+    let Server { config, tls, answer_limit } = suited(server, purpose);
+    let manager =
+        Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let pool = Pool::builder(manager)
+        .max_size(size.max(1))
+        .runtime(Runtime::Tokio1)
+        .create_timeout(Some(create_limit))
+        .wait_timeout(Some(options.connect_limit))
+        .build()
+        .expect("a pool with time limits was given a runtime");
+    Lender::new(pool, answer_limit)
+}
+
+/// Which of the known mistakes is at the bottom of an error.
+pub(super) fn explain(config: &Config, error: &(dyn StdError + 'static)) -> ConnectError {
+    if let Some(driver) = driver_error(error) {
+        return explain_driver(config, driver);
+    }
+    match causes(error).find_map(|cause| cause.downcast_ref::<Silent>()) {
+        Some(silent) => ConnectError::Unreachable { place: place(config), why: silent.to_string() },
+        None => ConnectError::unusable(error),
+    }
+}
+
+/// What the driver says, wherever it lies in an error.
+pub(super) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a tokio_postgres::Error> {
+    causes(error).find_map(|cause| {
+        let told = cause.downcast_ref::<Told<tokio_postgres::Error>>().map(|told| &told.0);
+        told.or_else(|| cause.downcast_ref())
+    })
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |cause: &&'a (dyn StdError + 'static)| (*cause).source())
+}
+
+fn explain_driver(config: &Config, error: &tokio_postgres::Error) -> ConnectError {
     let place = place(config);
     match error.as_db_error() {
         Some(said) if said.code().code() == "3D000" => {
-            let database = config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned();
-            ConnectError::NoDatabase { place, database }
+            ConnectError::NoDatabase { place, database: database(config) }
         }
         Some(said) if said.code().code().starts_with("28") => {
             ConnectError::Refused { place, why: said.message().to_owned() }
         }
         Some(said) if said.code().code() == "42501" => {
             let user = config.get_user().unwrap_or_default().to_owned();
-            let database = config.get_dbname().unwrap_or(&user).to_owned();
-            ConnectError::NotAllowed { user, database }
+            ConnectError::NotAllowed { user, database: database(config) }
+        }
+        Some(_) if refuses_writes(error) => ConnectError::ReadOnly { place },
+        Some(_) if is_lock_refused(error) => {
+            ConnectError::Held { database: database(config), why: spoken(error) }
         }
         Some(_) => ConnectError::unusable(error),
+        None if takes_no_writes(error) => ConnectError::ReadOnly { place },
         None => ConnectError::Unreachable { place, why: root(error) },
     }
 }
 
-/// Which of the known mistakes is at the bottom of an error.
-pub(super) fn explain_any(config: &Config, error: &(dyn std::error::Error + 'static)) -> ConnectError {
-    let mut cause = Some(error);
-    while let Some(known) = cause {
-        if let Some(error) = known.downcast_ref() {
-            return explain(config, error);
-        }
-        cause = known.source();
-    }
-    ConnectError::unusable(error)
+/// How the driver says that no host is as it was asked for; the system would give a number with it.
+fn takes_no_writes(error: &tokio_postgres::Error) -> bool {
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| {
+        cause.kind() == io::ErrorKind::PermissionDenied && cause.raw_os_error().is_none()
+    })
 }
 
 /// The cause of all causes, which says what happened and not what it spoiled.
-fn root(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string().replace('\n', " ")
+fn root(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map_or_else(String::new, |cause| cause.to_string().replace('\n', " "))
+}
+
+fn database(config: &Config) -> String {
+    config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned()
 }
 
 fn place(config: &Config) -> String {

@@ -48,7 +48,7 @@ impl DeadLetters for PostgresStore {
             unit.return_to_queue(&moved.queue, Envelope { attempt: 0, ..moved.envelope });
         }
         unit.record(&entries).await?;
-        Box::new(unit).commit().await?;
+        Box::new(unit).commit().await.map_err(Fault::at_commit)?;
         Ok(count)
     }
 }

@@ -1,9 +1,13 @@
-//! Turns SQLSTATEs into verdicts. Never looks at the text of a message.
+//! Turns SQLSTATEs into verdicts, never looking at the text of a message, and errors into a text that says what the server
+//! said. Never tells the server's details: those quote rows.
+
+use std::fmt;
 
 use application::saga::NewerSaga;
 use bus::{Fault, Verdict};
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
+use tokio_postgres::error::DbError;
 
 use super::column::Broken;
 
@@ -12,6 +16,12 @@ pub(super) const STALE: &str = "OW001";
 
 /// Raised by a statement of ours that did not find rows as they were read.
 pub(super) const CHANGED: &str = "OW002";
+
+/// What a server says that takes no writes.
+const READ_ONLY: &str = "25006";
+
+/// What a server says when a lock was not given in time.
+const LOCKED: &str = "55P03";
 
 /// What a key that is there already means for a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +32,63 @@ pub(super) enum Taken {
     GiveUp,
 }
 
+/// An error as it is told: in the driver's own words the server's are missing. It has no source, so that nobody who tells
+/// of sources tells the details.
+pub(super) struct Told<E>(pub(super) E);
+
+impl<E: std::error::Error + 'static> fmt::Display for Told<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&spoken(&self.0))
+    }
+}
+
+impl<E: std::error::Error + 'static> fmt::Debug for Told<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for Told<E> {}
+
 /// Names the act that failed.
 pub(super) fn fault(operation: &'static str, taken: Taken) -> impl FnOnce(Error) -> Fault {
-    move |error| Fault::new(operation, verdict(&error, taken), error)
+    move |error| Fault::new(operation, verdict(&error, taken), Told(error))
 }
 
 /// There is no connection to be had. Whatever the reason, nothing is wrong with the work.
 pub(super) fn away(operation: &'static str) -> impl FnOnce(PoolError) -> Fault {
-    move |error| Fault::retry(operation, error)
+    move |error| Fault::retry(operation, Told(error))
+}
+
+/// Whether an error comes of a server that takes no writes, as one does that has become a standby.
+pub(super) fn refuses_writes(error: &Error) -> bool {
+    error.code().is_some_and(|state| state.code() == READ_ONLY)
+}
+
+/// Whether somebody else holds what was to be locked.
+pub(super) fn is_lock_refused(error: &Error) -> bool {
+    error.code().is_some_and(|state| state.code() == LOCKED)
+}
+
+/// What an error and its causes say, from the outermost to the one that the server or the system told. What repeats its cause
+/// is told once.
+pub(super) fn spoken(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(said) = error.downcast_ref::<Error>().and_then(Error::as_db_error) {
+        return said_by_the_server(said);
+    }
+    let own = error.to_string().trim_end().replace('\n', " ");
+    let Some(cause) = error.source() else { return own };
+    let deeper = spoken(cause);
+    let own = own.strip_suffix(&cause.to_string()).unwrap_or(&own).trim_end_matches([':', ' ']);
+    if own.is_empty() { deeper } else { format!("{own}: {deeper}") }
+}
+
+fn said_by_the_server(said: &DbError) -> String {
+    let named = [("table", said.table()), ("constraint", said.constraint())];
+    let named = named.into_iter().filter_map(|(what, name)| Some(format!("{what} {}", name?)));
+    let named: Vec<String> = named.collect();
+    let place = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
+    format!("{} {}{place}", said.code().code(), said.message().replace('\n', " "))
 }
 
 /// A row that is not what it says.
@@ -52,10 +111,14 @@ fn verdict(error: &Error, taken: Taken) -> Verdict {
 fn verdict_of_state(state: &str, taken: Taken) -> Verdict {
     match (state, taken) {
         (STALE, _) => Verdict::Stale,
-        // Serialisation failure, deadlock, lock not available.
-        (CHANGED | "40001" | "40P01" | "55P03", _) | ("23505", Taken::Conflict) => Verdict::Conflict,
-        // Statement completion unknown, query cancelled or out of time, a standby that does not write, an error of the disk.
-        ("40003" | "57014" | "25006" | "58030", _) => Verdict::Retry,
+        // Serialisation failure, deadlock.
+        (CHANGED | "40001" | "40P01", _) | ("23505", Taken::Conflict) => Verdict::Conflict,
+        // Statement completion unknown, query cancelled or out of time, an error of the disk.
+        ("40003" | "57014" | "58030" | READ_ONLY, _) => Verdict::Retry,
+        // A lock that somebody does not give back: nothing is wrong with the work, and it may take as long as it takes.
+        (LOCKED, _) => Verdict::Retry,
+        // A transaction that was left alone for too long, or took too long, as when this process was stopped meanwhile.
+        ("25P03" | "25P04", _) => Verdict::Retry,
         // Connection exceptions, the server going down or coming up, resources used up.
         (state, _) if ["08", "57P", "53"].iter().any(|class| state.starts_with(class)) => Verdict::Retry,
         (_, _) => Verdict::GiveUp,
@@ -77,7 +140,9 @@ mod tests {
         let expected = [
             ("40001", Verdict::Conflict),
             ("40P01", Verdict::Conflict),
-            ("55P03", Verdict::Conflict),
+            ("55P03", Verdict::Retry),
+            ("25P03", Verdict::Retry),
+            ("25P04", Verdict::Retry),
             ("23505", Verdict::GiveUp),
             ("23514", Verdict::GiveUp),
             ("22021", Verdict::GiveUp),

@@ -1,4 +1,7 @@
 //! Sweeps out what is no longer asked for, a bounded step at a time, oldest first. Orders, ledgers and timelines stay.
+//!
+//! A step goes on where the last one of any process has ended, and looks before it touches a row: as long as nothing is past its
+//! time nothing is locked but the note of how far the last one came.
 
 use std::time::Duration;
 
@@ -20,14 +23,10 @@ impl PostgresStore {
         retention: Retention,
         max: usize,
     ) -> Result<Swept, Fault> {
-        let inbox = "delete from inbox where position in
-             (select position from inbox order by position limit $1 for update skip locked) and seen_at < $2";
-        let idempotency = "delete from idempotency where position in
-             (select position from idempotency order by position limit $1 for update skip locked)
-             and created_at < $2";
+        let (inbox, idempotency) = (sweep("inbox", "seen_at"), sweep("idempotency", "created_at"));
         Ok(Swept {
-            inbox: self.sweep(inbox, before(now, retention.inbox), max).await?,
-            idempotency: self.sweep(idempotency, before(now, retention.idempotency), max).await?,
+            inbox: self.sweep(&inbox, before(now, retention.inbox), max).await?,
+            idempotency: self.sweep(&idempotency, before(now, retention.idempotency), max).await?,
         })
     }
 
@@ -35,9 +34,35 @@ impl PostgresStore {
         let connection = self.shared.units.get().await.map_err(away("housekeeping.step"))?;
         let failed = || fault("housekeeping.step", Taken::GiveUp);
         let statement = connection.prepare_cached(sql).await.map_err(failed())?;
-        let swept = connection.execute(&statement, &[&rows_max(max), &before.as_microsecond()]).await;
-        swept.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX)).map_err(failed())
+        let swept = connection.query_one(&statement, &[&rows_max(max), &before.as_microsecond()]).await;
+        let swept = swept.and_then(|row| row.try_get::<_, i64>(0)).map_err(failed())?;
+        Ok(usize::try_from(swept).unwrap_or(0))
     }
+}
+
+/// A step through a table whose rows have a position and were made at a certain time. Times do not grow quite as positions do,
+/// so what is noted is never behind a row that stays.
+fn sweep(table: &str, made_at: &str) -> String {
+    format!(
+        "with turn as materialized (select position from sweeps where swept = '{table}' for update skip locked),
+         oldest as materialized (
+             select place.position, place.made_at < $2 as is_due from turn, lateral (
+                 select position, {made_at} as made_at from {table} where position > turn.position
+                 order by position limit $1
+             ) as place
+         ),
+         gone as (
+             delete from {table} using oldest where {table}.position = oldest.position and is_due returning 1
+         ),
+         reached as (
+             select coalesce(min(position) filter (where not is_due) - 1, max(position)) as position from oldest
+         ),
+         noted as (
+             update sweeps set position = reached.position from reached
+             where swept = '{table}' and sweeps.position < reached.position
+         )
+         select count(*) from gone"
+    )
 }
 
 fn before(now: Timestamp, kept: Duration) -> Timestamp {

@@ -24,8 +24,11 @@ impl InventoryRepository for PostgresUnit {
         let rows = self.ask_beside(select(ids)).await?;
         read_all(&rows).map_err(broken("inventory.lock"))
     }
+}
 
-    async fn store(
+impl PostgresUnit {
+    /// Writes counters and ledger.
+    pub(super) fn write_stock(
         &mut self,
         changed: &[Inventory],
         movements: &[StockMovement],

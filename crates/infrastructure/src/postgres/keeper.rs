@@ -2,9 +2,9 @@
 //! claimed, listens for rows that nobody has claimed, and tells others of such rows. Has a connection of its own, so that
 //! busy units of work cannot keep it from its word. Never touches a row that a living process works on.
 //!
-//! Time comes from the process's clock. Processes may disagree about it by less than a third of the lease (ten seconds of
-//! thirty); should they disagree by more, a living process can lose its claims. Nothing is done twice even then: settling a
-//! delivery that is no longer ours fails, and takes all that was done about it back.
+//! Time is the server's, so that it does not matter what the clocks of the processes say. Whoever is merely slow for longer
+//! than its lease loses its claims while it works. Nothing is done twice even then: settling a delivery that is no longer
+//! ours fails, and takes all that was done about it back.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -14,17 +14,18 @@ use std::time::Duration;
 
 use bus::limits::{BACKOFF_MAX, BACKOFF_MIN};
 use bus::{Fault, Stop};
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
+use tokio_postgres::{AsyncMessage, Connection, Socket};
 use uuid::Uuid;
 
 use super::array::Array;
-use super::connect::{self, ConnectError, Presence};
-use super::fault::{Taken, fault};
-use super::server::{Server, Stream};
+use super::connect::{ConnectError, Presence, Use, explain, suited};
+use super::due::{Due, Duty};
+use super::patience::Line;
+use super::rounds::{Lost, Next, Rounds};
+use super::server::{NoConnection, Server, Stream};
 use super::store::{Lists, Shared};
 use super::tally;
 
@@ -35,83 +36,73 @@ const POLL: Duration = Duration::from_millis(500);
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(5);
 
 /// How often changes of counts are summed up, and how many at once.
-const FOLD: Duration = Duration::from_secs(2);
+pub(super) const FOLD: Duration = Duration::from_secs(2);
 const FOLD_MAX: i64 = 20_000;
 
-/// Between the two looks that a row must be unknown in to be given up.
+/// Between the two rounds that a row must be unknown in to be given up.
 const AUDIT_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often the claims of this process are looked through without a reason.
 const AUDIT: Duration = Duration::from_secs(300);
 
+/// Until what has failed is tried again.
+const PUT_OFF: Duration = Duration::from_secs(2);
+
 /// Where words are spoken.
 const CHANNEL: &str = "orderwright_outbox";
+
+/// The server's time as the tables keep it, in microseconds.
+macro_rules! server_now {
+    () => {
+        "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
+    };
+}
+pub(super) use server_now;
 
 /// Keeps one process's claims.
 pub(super) struct Keeper {
     shared: Weak<Shared>,
     server: Server,
     instance: Uuid,
+    presence: Presence,
     lease: Duration,
     waiting: Arc<Notify>,
     stop: Stop,
     due: Due,
-    suspects: HashSet<i64>,
-}
-
-/// When what is to be done next.
-struct Due {
-    poll: Instant,
-    beat: Instant,
-    bury: Instant,
-    fold: Instant,
-    audit: Instant,
-}
-
-impl Due {
-    fn now() -> Self {
-        let now = Instant::now();
-        Self { poll: now, beat: now, bury: now, fold: now + FOLD, audit: now }
-    }
-
-    /// After an outage nobody was heard of, and the living get the time to say so.
-    fn after_outage(lease: Duration) -> Self {
-        let now = Self::now();
-        Self { bury: now.bury + lease / 3, ..now }
-    }
-
-    fn next(&self) -> Instant {
-        self.poll.min(self.beat).min(self.bury).min(self.fold).min(self.audit)
-    }
+    heard_at: Instant,
+    rounds: Rounds,
+    /// What the server was asked for and did not answer may still be done until then, and claim rows.
+    in_doubt_until: Instant,
 }
 
 impl Keeper {
     /// Registers the process, then keeps on in the background until the store is dropped or closed.
     pub(super) async fn start(shared: &Arc<Shared>) -> Result<JoinHandle<()>, ConnectError> {
-        let keeper = Self {
+        let now = Instant::now();
+        let mut keeper = Self {
             shared: Arc::downgrade(shared),
-            server: shared.server.clone(),
+            server: suited(&shared.server, Use::Keeping),
             instance: shared.instance,
+            presence: shared.presence,
             lease: shared.lease,
             waiting: Arc::clone(&shared.errands.waiting),
             stop: shared.stop.clone(),
-            due: Due::now(),
-            suspects: HashSet::new(),
+            due: Due::at(now, shared.presence),
+            heard_at: now,
+            rounds: Rounds::default(),
+            in_doubt_until: now,
         };
-        let client =
-            keeper.connect().await.map_err(|error| connect::explain(&keeper.server.config, &error))?;
-        keeper
-            .beat(shared, &client)
-            .await
-            .map_err(|fault| connect::explain_any(&keeper.server.config, &fault))?;
-        Ok(tokio::spawn(async move { keeper.run(client).await }))
+        let line = keeper.connect().await.map_err(|error| explain(&keeper.server.config, &error))?;
+        let beaten = keeper.beat(shared, &line).await;
+        beaten.map_err(|fault| explain(&keeper.server.config, &fault))?;
+        Ok(tokio::spawn(async move { keeper.run(line).await }))
     }
 
-    async fn run(mut self, mut client: Client) {
+    async fn run(mut self, mut line: Line) {
         let mut pause = BACKOFF_MIN;
         loop {
-            match self.keep(&client).await {
-                Ok(()) => return self.retire(&client).await,
+            match self.keep(&line).await {
+                Ok(()) => return self.retire(&line).await,
                 Err(fault) => tracing::warn!(%fault, "the database is away; claims cannot be renewed"),
             }
             loop {
@@ -121,9 +112,9 @@ impl Keeper {
                 }
                 match self.connect().await {
                     Ok(connected) => {
-                        client = connected;
+                        line = connected;
                         pause = BACKOFF_MIN;
-                        self.due = Due::after_outage(self.lease);
+                        self.after_outage();
                         break;
                     }
                     Err(_) => pause = (pause * 2).min(BACKOFF_MAX),
@@ -132,13 +123,33 @@ impl Keeper {
         }
     }
 
+    /// Nobody was heard of, and the living get the time to say so. Claims may have come to light that nobody waits for.
+    fn after_outage(&mut self) {
+        let now = Instant::now();
+        self.due = Due::at(now, self.presence);
+        self.due.put(Duty::Bury, now + self.lease / 3);
+        self.doubt(now);
+    }
+
+    fn doubt(&mut self, now: Instant) {
+        self.in_doubt_until = now + self.server.answer_limit * 2;
+        self.look_round(now);
+    }
+
+    fn look_round(&mut self, now: Instant) {
+        self.rounds.want();
+        if self.rounds.is_ready() {
+            self.due.put(Duty::Audit, now);
+        }
+    }
+
     /// Until stopped.
-    async fn keep(&mut self, client: &Client) -> Result<(), Fault> {
+    async fn keep(&mut self, line: &Line) -> Result<(), Fault> {
         while !self.stop.is_stopped() {
             // Nothing of the store is held while waiting, or it would never be dropped.
             let Some(shared) = self.shared.upgrade() else { return Ok(()) };
-            self.run_errands(&shared, client).await?;
-            self.do_what_is_due(&shared, client).await?;
+            self.run_errands(&shared, line).await?;
+            self.do_what_is_due(&shared, line).await?;
             drop(shared);
             tokio::select! {
                 () = self.stop.stopped() => {}
@@ -149,194 +160,188 @@ impl Keeper {
         Ok(())
     }
 
-    async fn run_errands(&mut self, shared: &Shared, client: &Client) -> Result<(), Fault> {
+    async fn run_errands(&mut self, shared: &Shared, line: &Line) -> Result<(), Fault> {
         let Lists { give_up, announce } = shared.errands.take();
-        if !give_up.is_empty()
-            && let Err(fault) = self.give_up(shared, client, &give_up).await
-        {
-            // The audit will find them.
-            shared.errands.doubt();
-            return Err(fault);
+        if !give_up.is_empty() {
+            let given_up = self.give_up(shared, line, &give_up).await;
+            if given_up.is_err() {
+                // The audit will find them.
+                shared.errands.doubt();
+            }
+            outage(line, given_up.map(drop))?;
         }
         for queue in announce {
-            client
-                .execute("select pg_notify($1, $2)", &[&CHANNEL, &&*queue])
-                .await
-                .map_err(fault("keeper.announce", Taken::GiveUp))?;
+            // Whoever does not hear it looks by itself, a little later.
+            let told = line.query("keeper.announce", "select pg_notify($1, $2)", &[&CHANNEL, &&*queue]).await;
+            outage(line, told.map(drop))?;
         }
         if shared.errands.doubt.swap(false, Ordering::Relaxed) {
-            self.due.audit = Instant::now();
+            self.doubt(Instant::now());
         }
         Ok(())
     }
 
-    async fn do_what_is_due(&mut self, shared: &Shared, client: &Client) -> Result<(), Fault> {
-        let now = Instant::now();
-        if self.due.beat <= now {
-            self.beat(shared, client).await?;
-            self.due.beat = now + shared.lease / 3;
+    /// Does what is most urgent of what is due. Only a sign of life that cannot be given is an outage; what else fails on a
+    /// connection that still answers is put off, so that one statement that takes too long keeps nothing else from its turn.
+    async fn do_what_is_due(&mut self, shared: &Shared, line: &Line) -> Result<(), Fault> {
+        let Some(duty) = self.due.first(Instant::now()) else { return Ok(()) };
+        let done = self.fulfil(duty, shared, line).await;
+        if duty == Duty::Beat {
+            self.due.put(duty, Instant::now() + done?);
+            return Ok(());
         }
-        if self.due.bury <= now {
-            self.bury(shared, client).await?;
-            self.due.bury = now + shared.lease / 3;
+        let pause = done.as_ref().copied().unwrap_or(PUT_OFF);
+        self.due.put(duty, Instant::now() + pause);
+        outage(line, done.map(drop))
+    }
+
+    /// Returns when to come again.
+    async fn fulfil(&mut self, duty: Duty, shared: &Shared, line: &Line) -> Result<Duration, Fault> {
+        match duty {
+            Duty::Beat => self.beat(shared, line).await.map(|()| self.lease / 3),
+            Duty::Poll => poll(shared, line).await.map(|()| POLL),
+            Duty::Bury => self.bury(line).await.map(|()| self.lease / 3),
+            Duty::Fold => line.query("keeper.fold", tally::FOLD, &[&FOLD_MAX]).await.map(|_| FOLD),
+            Duty::Audit => self.audit(shared, line).await,
         }
-        if self.due.poll <= now {
-            poll(shared, client).await?;
-            self.due.poll = now + POLL;
-        }
-        if self.due.fold <= now {
-            fold(client).await?;
-            self.due.fold = now + FOLD;
-        }
-        if self.due.audit <= now {
-            self.audit(shared, client).await?;
-            self.due.audit = now + if self.suspects.is_empty() { AUDIT } else { AUDIT_PAUSE };
-        }
-        Ok(())
     }
 
     /// Says that this process is alive, if it works here, and learns how many others are.
-    async fn beat(&self, shared: &Shared, client: &Client) -> Result<(), Fault> {
-        let now = shared.clock.now();
-        let row = client
-            .query_one(
-                "with beat as (
-                     insert into instances (instance_id, started_at, alive_until) select $1, $2, $3 where $4
-                     on conflict (instance_id) do update set alive_until = excluded.alive_until
-                 )
-                 select count(*) from instances where alive_until >= $2 and instance_id <> $1",
-                &[
-                    &self.instance,
-                    &now.as_microsecond(),
-                    &later(now, shared.lease).as_microsecond(),
-                    &(shared.presence == Presence::Worker),
-                ],
-            )
-            .await
-            .map_err(fault("keeper.beat", Taken::GiveUp))?;
-        let others = usize::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+    async fn beat(&mut self, shared: &Shared, line: &Line) -> Result<(), Fault> {
+        let sql = concat!(
+            "with clock as (select ",
+            server_now!(),
+            " as now),
+             beat as (
+                 insert into instances (instance_id, started_at, alive_until) select $1, now, now + $2 from clock where $3
+                 on conflict (instance_id) do update set alive_until = excluded.alive_until
+             )
+             select count(*) from instances, clock where alive_until >= now and instance_id <> $1"
+        );
+        let lease = i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX);
+        let works = self.presence == Presence::Worker;
+        let rows = line.query("keeper.beat", sql, &[&self.instance, &lease, &works]).await?;
+        let now = Instant::now();
+        if now - self.heard_at > self.lease {
+            // The server stood still, and the others get the time to say that they are alive.
+            self.due.put(Duty::Bury, now + self.lease / 3);
+        }
+        self.heard_at = now;
+        let others = rows.first().map_or(0, |row| row.get::<_, i64>(0));
         for queue in shared.queues.values() {
-            queue.share(others);
+            queue.share(usize::try_from(others).unwrap_or(0));
         }
         Ok(())
     }
 
-    /// Frees the claims of processes that were not heard of for a lease.
-    async fn bury(&self, shared: &Shared, client: &Client) -> Result<(), Fault> {
-        let freed = client
-            .query(
-                "with dead as (
-                     delete from instances where alive_until < $1 and instance_id <> $2 returning instance_id
-                 ), freed as (
-                     update outbox set claimed_by = null where claimed_by in (select instance_id from dead)
-                     returning queue
-                 )
-                 select queue, count(*) from freed group by queue",
-                &[&shared.clock.now().as_microsecond(), &self.instance],
-            )
-            .await
-            .map_err(fault("keeper.bury", Taken::GiveUp))?;
-        for row in freed {
-            let (queue, rows): (&str, i64) = (row.get(0), row.get(1));
-            tracing::warn!(queue, rows, "messages of a process that died are free again");
-            if let Some(queue) = shared.queues.get(queue) {
-                queue.spill();
-            }
+    /// Takes processes off the list that were not heard of for a lease. What they had claimed is found in a round.
+    async fn bury(&mut self, line: &Line) -> Result<(), Fault> {
+        let sql = concat!(
+            "delete from instances where instance_id <> $1 and alive_until < ",
+            server_now!(),
+            " returning instance_id"
+        );
+        let dead = line.query("keeper.bury", sql, &[&self.instance]).await?;
+        if !dead.is_empty() {
+            self.rounds.bury(dead.iter().map(|row| row.get::<_, Uuid>(0)));
+            self.look_round(Instant::now());
         }
         Ok(())
     }
 
-    /// Gives up rows that are claimed for this process without its knowing, and claims of processes that nobody knows. A
-    /// row must be unknown twice: between a commit and the word of it there is always a moment.
-    async fn audit(&mut self, shared: &Shared, client: &Client) -> Result<(), Fault> {
-        let rows = client
-            .query(
-                "select position from outbox
-                 where claimed_by = $1 or (claimed_by is not null
-                     and claimed_by not in (select instance_id from instances))",
-                &[&self.instance],
-            )
-            .await
-            .map_err(fault("keeper.audit", Taken::GiveUp))?;
+    /// Gives up the claims that nobody is behind, as far as the next step of the round finds any.
+    async fn audit(&mut self, shared: &Shared, line: &Line) -> Result<Duration, Fault> {
+        let met = self.rounds.look(line, self.instance).await?;
         let known: HashSet<i64> = shared.queues.values().flat_map(|queue| queue.known()).collect();
-        let unknown: HashSet<i64> =
-            rows.iter().map(|row| row.get(0)).filter(|position| !known.contains(position)).collect();
-        let lost: Vec<i64> = unknown.intersection(&self.suspects).copied().collect();
-        self.suspects = unknown.difference(&self.suspects).copied().collect();
-        if lost.is_empty() {
-            return Ok(());
+        let Lost { of_the_dead, in_doubt } = self.rounds.judge(&met.claims, &known);
+        if !of_the_dead.is_empty() {
+            for (queue, rows) in self.give_up(shared, line, &of_the_dead).await? {
+                tracing::warn!(queue, rows, "messages of a process that died are free again");
+            }
         }
-        tracing::warn!(rows = lost.len(), "claims that ended in doubt are given up");
-        self.give_up(shared, client, &lost).await
+        if !in_doubt.is_empty() {
+            let freed = self.give_up(shared, line, &in_doubt).await?;
+            let rows: i64 = freed.iter().map(|(_, rows)| rows).sum();
+            tracing::warn!(rows, "claims that ended in doubt are given up");
+        }
+        let now = Instant::now();
+        Ok(match self.rounds.advance(met.goes_on_after) {
+            Next::Step => Duration::ZERO,
+            Next::Suspects => AUDIT_PAUSE,
+            Next::Rest if self.in_doubt_until > now => AUDIT.min(self.in_doubt_until - now),
+            Next::Rest => AUDIT,
+        })
     }
 
-    /// Leaves rows to whoever is free, this process included.
-    async fn give_up(&self, shared: &Shared, client: &Client, positions: &[i64]) -> Result<(), Fault> {
-        let freed = client
-            .query(
-                "with freed as (
-                     update outbox set claimed_by = null
-                     where position = any($1) and (claimed_by = $2
-                         or claimed_by not in (select instance_id from instances))
-                     returning queue
-                 )
-                 select distinct queue, pg_notify($3, queue)::text from freed",
-                &[&Array::numbers(positions.iter().copied()), &self.instance, &CHANNEL],
-            )
-            .await
-            .map_err(fault("keeper.give_up", Taken::GiveUp))?;
-        for row in freed {
-            if let Some(queue) = shared.queues.get(row.get::<_, &str>(0)) {
+    /// Leaves rows to whoever is free, this process included. Returns how many there were, by queue.
+    async fn give_up(
+        &self,
+        shared: &Shared,
+        line: &Line,
+        positions: &[i64],
+    ) -> Result<Vec<(String, i64)>, Fault> {
+        let sql = "with freed as (
+                 update outbox set claimed_by = null
+                 where position = any($1) and (claimed_by = $2
+                     or claimed_by not in (select instance_id from instances))
+                 returning queue
+             ), counted as (select queue, count(*) as rows from freed group by queue)
+             select queue, rows, pg_notify($3, queue)::text from counted";
+        let positions = Array::numbers(positions.iter().copied());
+        let freed = line.query("keeper.give_up", sql, &[&positions, &self.instance, &CHANNEL]).await?;
+        let freed: Vec<(String, i64)> = freed.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for (queue, _) in &freed {
+            if let Some(queue) = shared.queues.get(queue.as_str()) {
                 queue.spill();
             }
         }
-        Ok(())
+        Ok(freed)
     }
 
-    /// Leaves nothing behind that others would have to wait for.
-    async fn retire(&self, client: &Client) {
-        let retired = client
-            .execute(
-                "with gone as (delete from instances where instance_id = $1),
-                     freed as (update outbox set claimed_by = null where claimed_by = $1 returning queue)
-                 select pg_notify($2, queue) from (select distinct queue from freed) as queues",
-                &[&self.instance, &CHANNEL],
-            )
-            .await;
-        if let Err(error) = retired {
-            tracing::warn!(%error, "the claims of this process are left to end by themselves");
+    /// Leaves nothing behind that others would have to wait for. A visitor has nothing to leave.
+    async fn retire(&self, line: &Line) {
+        if self.presence == Presence::Visitor {
+            return;
+        }
+        let sql = "with gone as (delete from instances where instance_id = $1),
+                 freed as (update outbox set claimed_by = null where claimed_by = $1 returning queue)
+             select pg_notify($2, queue)::text from (select distinct queue from freed) as queues";
+        if let Err(fault) = line.query("keeper.retire", sql, &[&self.instance, &CHANNEL]).await {
+            tracing::warn!(%fault, "the claims of this process are left to end by themselves");
         }
     }
 
-    async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+    async fn connect(&self) -> Result<Line, NoConnection> {
         let (client, connection) = self.server.connect().await?;
-        tokio::spawn(listen(connection, Weak::clone(&self.shared)));
-        client.batch_execute(&format!("listen {CHANNEL}")).await?;
-        Ok(client)
+        let driver = tokio::spawn(listen(connection, Weak::clone(&self.shared)));
+        let line = Line::new(client, driver, self.server.answer_limit);
+        line.run("keeper.listen", &format!("listen {CHANNEL}")).await.map_err(NoConnection::Unusable)?;
+        Ok(line)
+    }
+}
+
+/// What failed on a connection that still answers is told, and is no reason to leave it.
+fn outage(line: &Line, done: Result<(), Fault>) -> Result<(), Fault> {
+    match done {
+        Err(fault) if !line.is_lost() => {
+            tracing::warn!(%fault, "claims are not kept as they should be; it is tried again");
+            Ok(())
+        }
+        Ok(()) | Err(_) => done,
     }
 }
 
 /// Looks for rows that nobody has claimed, in the queues that are read here.
-async fn poll(shared: &Shared, client: &Client) -> Result<(), Fault> {
+async fn poll(shared: &Shared, line: &Line) -> Result<(), Fault> {
     let read = shared.queues.values().filter(|queue| queue.is_read()).map(|queue| &*queue.name);
-    let found = client
-        .query(
-            "select wanted from unnest($1::text[]) as wanted
-             where exists (select 1 from outbox where queue = wanted and claimed_by is null)",
-            &[&Array::texts(read)],
-        )
-        .await
-        .map_err(fault("keeper.poll", Taken::GiveUp))?;
-    for row in found {
+    let sql = "select wanted from unnest($1::text[]) as wanted
+         where exists (select 1 from outbox where queue = wanted and claimed_by is null)";
+    for row in line.query("keeper.poll", sql, &[&Array::texts(read)]).await? {
         if let Some(queue) = shared.queues.get(row.get::<_, &str>(0)) {
             queue.spill();
         }
     }
     Ok(())
-}
-
-async fn fold(client: &Client) -> Result<(), Fault> {
-    client.execute(tally::FOLD, &[&FOLD_MAX]).await.map_err(fault("keeper.fold", Taken::GiveUp)).map(drop)
 }
 
 /// Drives the connection and passes on what is said on the channel.
@@ -349,9 +354,4 @@ async fn listen(mut connection: Connection<Socket, Stream>, shared: Weak<Shared>
             queue.spill();
         }
     }
-}
-
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-    now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -217,14 +217,15 @@ impl PostgresUnit {
         if settlements.is_empty() {
             return;
         }
-        let receipts = settlements.iter().map(|settlement| &settlement.delivery.receipt);
-        let stored = receipts.filter_map(|receipt| Some((receipt.row()?, &receipt.queue)));
-        let (positions, queues): (Vec<i64>, Vec<&Arc<str>>) = stored.unzip();
+        let deliveries = settlements.iter().map(|settlement| &settlement.delivery);
+        let stored = deliveries.filter_map(|delivery| Some((delivery.receipt.row()?, delivery)));
+        let (positions, delivered): (Vec<i64>, Vec<&Delivery>) = stored.unzip();
         if !positions.is_empty() {
-            self.later(remove_delivered(positions, self.shared.instance));
+            let ids = delivered.iter().map(|delivery| delivery.envelope.id.0);
+            self.later(remove_delivered(positions, ids, self.shared.instance));
         }
-        for queue in queues {
-            self.tally.add(Tallied::Queued(Arc::clone(queue)), -1);
+        for delivery in delivered {
+            self.tally.add(Tallied::Queued(Arc::clone(&delivery.receipt.queue)), -1);
         }
         self.delay(settlements);
         self.bury(settlements);
@@ -357,13 +358,21 @@ const BURY: &str = concat!(
      order by ordinal"
 );
 
-/// Fails if a delivery is not there any more, or is another process's by now.
-fn remove_delivered(positions: Vec<i64>, instance: Uuid) -> Act {
-    let sql = "with gone as (delete from outbox where position = any($1) and claimed_by = $2 returning 1)
-         select require_rows((select count(*) from gone), cardinality($1::bigint[]), $3, 'outbox.settle')";
-    Act::new(
-        "outbox.settle",
-        sql,
-        vec![Box::new(Array::numbers(positions)), Box::new(instance), Box::new(STALE)],
-    )
+/// Fails if a delivery is not there any more, or is another process's by now, or another message is where it was: a server
+/// that took over from one that died without having heard its last commits gives their positions out again.
+fn remove_delivered(positions: Vec<i64>, ids: impl Iterator<Item = Uuid>, instance: Uuid) -> Act {
+    let sql = "with gone as (
+             delete from outbox where position = any($1) and claimed_by = $2 returning position, message_id
+         )
+         select require_rows(
+             (select count(*) from gone join unnest($1, $4::uuid[]) as delivered (place, id)
+              on position = delivered.place and message_id = delivered.id),
+             cardinality($1::bigint[]), $3, 'outbox.settle')";
+    let params: Vec<Param> = vec![
+        Box::new(Array::numbers(positions)),
+        Box::new(instance),
+        Box::new(STALE),
+        Box::new(Array::uuids(ids)),
+    ];
+    Act::new("outbox.settle", sql, params)
 }

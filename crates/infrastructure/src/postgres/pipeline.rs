@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use bus::Fault;
-use deadpool_postgres::ClientWrapper;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
-use super::fault::{Taken, fault};
+use super::fault::Taken;
+use super::lent::Lent;
 
 /// A value for a statement.
 pub(super) type Param = Box<dyn ToSql + Sync + Send>;
@@ -70,15 +70,15 @@ enum State<'a> {
 /// Runs statements in order and returns the rows of each. After the first that fails none has any effect, and the failure
 /// is its own: within a transaction the database refuses all that follow, the commit included.
 pub(super) async fn run(
-    client: &ClientWrapper,
+    client: &Lent,
     opening: Opening,
     acts: &[Act],
     ending: Ending,
 ) -> Result<Vec<Vec<Row>>, Fault> {
     let mut statements = Vec::with_capacity(acts.len());
     for act in acts {
-        let prepared = client.prepare_cached(act.sql).await;
-        statements.push(prepared.map_err(fault(act.operation, act.taken))?);
+        let prepared = client.prepare_cached(act.sql);
+        statements.push(client.answer(act.operation, act.taken, prepared).await?);
     }
     let params: Vec<Vec<&(dyn ToSql + Sync)>> = acts.iter().map(values).collect();
     let mut sent = Vec::with_capacity(acts.len() + 2);
@@ -94,7 +94,7 @@ pub(super) async fn run(
     }
     let mut answers = Vec::with_capacity(sent.len());
     for statement in sent {
-        answers.push(statement.answer().await?);
+        answers.push(statement.answer(client).await?);
     }
     let first = usize::from(opening == Opening::Begin);
     answers.truncate(first + acts.len());
@@ -105,7 +105,7 @@ fn values(act: &Act) -> Vec<&(dyn ToSql + Sync)> {
     act.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect()
 }
 
-fn plain<'a>(client: &'a ClientWrapper, sql: &'static str) -> Answer<'a> {
+fn plain<'a>(client: &'a Lent, sql: &'static str) -> Answer<'a> {
     Box::pin(async move { client.batch_execute(sql).await.map(|()| Vec::new()) })
 }
 
@@ -120,11 +120,13 @@ impl<'a> Sent<'a> {
         Self { operation, taken, answer }
     }
 
-    async fn answer(self) -> Result<Vec<Row>, Fault> {
-        let answered = match self.answer {
-            State::Waiting(answer) => answer.await,
-            State::Answered(answered) => answered,
+    async fn answer(self, client: &Lent) -> Result<Vec<Row>, Fault> {
+        let answered = async {
+            match self.answer {
+                State::Waiting(answer) => answer.await,
+                State::Answered(answered) => answered,
+            }
         };
-        answered.map_err(fault(self.operation, self.taken))
+        client.answer(self.operation, self.taken, answered).await
     }
 }

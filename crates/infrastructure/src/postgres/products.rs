@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use application::ports::ProductRepository;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Inventory, Product, ProductId, Sku};
+use domain::{Inventory, Product, ProductId, Sku, StockMovement};
+use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::array::Array;
@@ -51,6 +52,15 @@ impl ProductRepository for PostgresUnit {
             self.later(stock(products));
         }
         Ok(())
+    }
+
+    async fn update_inventory(
+        &mut self,
+        changed: &[Inventory],
+        movements: &[StockMovement],
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        self.write_stock(changed, movements, at)
     }
 
     async fn get_low_stock_products(&mut self, max: usize) -> Result<Vec<Inventory>, Fault> {

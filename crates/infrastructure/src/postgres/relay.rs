@@ -32,14 +32,16 @@ struct State {
 struct Lease {
     holder: Uuid,
     until: Timestamp,
+    /// The message that the row is named after, which tells it from one that was given its position later.
+    message_id: Uuid,
     /// Messages of the row that were not sent yet, as far as the relay has said.
     unsent: usize,
 }
 
 /// What a relay has sent of its rows.
 struct Sent {
-    /// Rows of which nothing is left.
-    whole: Vec<i64>,
+    /// Rows of which nothing is left, each with the message that it is named after.
+    whole: Vec<(i64, Uuid)>,
     /// Rows of which so many messages more are sent.
     part: Vec<(i64, usize)>,
 }
@@ -58,12 +60,14 @@ impl OutboxStore for PostgresStore {
         queue.put_back(&self.shared.leases.end(now));
         let mut leased = Vec::with_capacity(max);
         for Row { position, letter } in self.take_or_claim(queue, reader, max).await? {
+            let message_id = letter.envelope.id.0;
             // A row that cannot be read is left for a person, and holds up nobody.
             let messages = letter.open().unwrap_or_else(|error| {
                 tracing::error!(%error, position, "a row of the outbox cannot be read");
                 Vec::new()
             });
-            self.shared.leases.begin(position, Lease { holder, until, unsent: messages.len() });
+            let unsent = messages.len();
+            self.shared.leases.begin(position, Lease { holder, until, message_id, unsent });
             leased.extend(messages.into_iter().map(|envelope| Leased { position, envelope }));
         }
         Ok(leased)
@@ -73,7 +77,7 @@ impl OutboxStore for PostgresStore {
         let sent = self.shared.leases.sent(holder, positions);
         let removed = if sent.whole.is_empty() { 0 } else { self.remove_rows(&sent.whole).await? };
         self.shared.leases.settle(holder, &sent);
-        self.outgoing_queue().release(sent.whole);
+        self.outgoing_queue().release(sent.whole.into_iter().map(|(position, _)| position));
         Ok(removed)
     }
 }
@@ -107,10 +111,13 @@ impl PostgresStore {
         }
     }
 
-    async fn remove_rows(&self, positions: &[i64]) -> Result<usize, Fault> {
+    async fn remove_rows(&self, rows: &[(i64, Uuid)]) -> Result<usize, Fault> {
         let connection = self.shared.units.get().await.map_err(super::fault::away("outbox.remove"))?;
-        let sql =
-            "with gone as (delete from outbox where position = any($1) and claimed_by = $2 returning messages),
+        let sql = "with gone as (
+                     delete from outbox where position = any($1) and claimed_by = $2
+                         and (position, message_id) in (select * from unnest($1::bigint[], $5::uuid[]))
+                     returning messages
+                 ),
                  counted as (select coalesce(sum(messages), 0)::bigint as gone from gone),
                  tallied as (
                      insert into tally_changes (subject, name, amount)
@@ -122,10 +129,11 @@ impl PostgresStore {
             "outbox.remove",
             sql,
             vec![
-                Box::new(Array::numbers(positions.iter().copied())),
+                Box::new(Array::numbers(rows.iter().map(|(position, _)| *position))),
                 Box::new(self.shared.instance),
                 Box::new(tallied.subject()),
                 Box::new(NO_QUEUE),
+                Box::new(Array::uuids(rows.iter().map(|(_, message_id)| *message_id))),
             ],
         );
         let answers = run(&connection, Opening::None, &[act], Ending::None).await?;
@@ -159,7 +167,9 @@ impl Leases {
         let mut sent = Sent { whole: Vec::new(), part: Vec::new() };
         for (position, count) in messages {
             match state.by_position.get(&position) {
-                Some(lease) if lease.holder == holder && lease.unsent <= count => sent.whole.push(position),
+                Some(lease) if lease.holder == holder && lease.unsent <= count => {
+                    sent.whole.push((position, lease.message_id));
+                }
                 Some(lease) if lease.holder == holder => sent.part.push((position, count)),
                 Some(_) | None => {}
             }
@@ -170,7 +180,7 @@ impl Leases {
     /// The rows that were sent whole are gone, of others there is less to send.
     fn settle(&self, holder: Uuid, sent: &Sent) {
         let mut state = self.lock();
-        for position in &sent.whole {
+        for (position, _) in &sent.whole {
             state.by_position.remove(position);
         }
         for (position, count) in &sent.part {

@@ -1,12 +1,15 @@
 //! The versions of the tables: which one a database has, and the steps from there to the latest. Several processes may start
 //! at once: one of them takes the steps while the others wait.
 
+use std::time::Duration;
+
 use bus::Fault;
 use refinery::Runner;
 use tokio_postgres::{Client, Config};
 
-use super::connect::{ConnectError, explain, explain_any};
-use super::fault::{Taken, fault};
+use super::connect::{ConnectError, driver_error, explain};
+use super::fault::{Taken, is_lock_refused};
+use super::patience::{Line, Patience};
 use super::server::Server;
 
 mod embedded {
@@ -16,44 +19,68 @@ mod embedded {
 /// The lock of whoever changes the tables; a number that nobody else will have chosen.
 const MIGRATION_LOCK: i64 = 0x6f72_6465_7277_7274;
 
+/// How often it is asked whether another process has taken its steps. That may take as long as it takes; the question is put
+/// anew each time, so that a server that says nothing any more is noticed.
+const TURN_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the steps are taken with. Who waits for a table to change makes all wait who come for that table later, so that wait
+/// is short, and they get their turn in the pause; the change itself may take as long as it takes.
+const SETTINGS: &str = "set statement_timeout = 0; set lock_timeout = '3s'";
+
+/// How often the steps are tried while somebody holds a table, and the pause after each time: a minute in all.
+const ATTEMPTS_MAX: u32 = 15;
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(1);
+
 /// Brings the tables up to date and returns their version. A database of a later release is left alone.
 pub(super) async fn migrate(server: &Server) -> Result<u32, ConnectError> {
     let config = &server.config;
-    let unhappy = |error: tokio_postgres::Error| explain(config, &error);
-    let (mut client, connection) = server.connect().await.map_err(unhappy)?;
-    let driver = tokio::spawn(connection);
-    // A wait for somebody else's migration has no limit of its own. The lock goes with the connection.
-    client.batch_execute("set statement_timeout = 0; set lock_timeout = 0").await.map_err(unhappy)?;
-    client.execute("select pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await.map_err(unhappy)?;
-    let migrated = take_steps(&mut client, config).await;
-    drop(client);
-    drop(driver.await);
-    migrated
+    let unhappy = |fault: Fault| explain(config, &fault);
+    let mut line = server.line().await.map_err(|error| explain(config, &error))?;
+    // The lock goes with the connection.
+    while !is_our_turn(&line).await.map_err(unhappy)? {
+        tokio::time::sleep(TURN_PAUSE).await;
+    }
+    line.run("schema.migrate", SETTINGS).await.map_err(unhappy)?;
+    take_steps(&mut line, config).await
 }
 
-async fn take_steps(client: &mut Client, config: &Config) -> Result<u32, ConnectError> {
+async fn is_our_turn(line: &Line) -> Result<bool, Fault> {
+    let rows = line.query("schema.lock", "select pg_try_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
+}
+
+async fn take_steps(line: &mut Line, config: &Config) -> Result<u32, ConnectError> {
     let known = latest();
-    let found = version(client).await.map_err(|fault| explain_any(config, &fault))?;
+    let found = version(&line.client, &line.patience).await.map_err(|fault| explain(config, &fault))?;
     if found > known {
         return Err(ConnectError::Newer { found, known });
     }
-    if found < known {
-        runner().run_async(client).await.map_err(|error| explain_any(config, &error))?;
+    let mut attempts = 1;
+    while found < known {
+        match runner().run_async(&mut line.client).await {
+            Ok(_) => break,
+            Err(error) if attempts < ATTEMPTS_MAX && driver_error(&error).is_some_and(is_lock_refused) => {
+                tracing::warn!(attempts, "somebody holds a table that is to be changed; it is tried again");
+                attempts += 1;
+                tokio::time::sleep(ATTEMPT_PAUSE).await;
+            }
+            Err(error) => return Err(explain(config, &error)),
+        }
     }
     Ok(known)
 }
 
 /// The version that the tables have; 0 if there are none.
-pub(super) async fn version(client: &Client) -> Result<u32, Fault> {
-    let failed = || fault("schema.version", Taken::GiveUp);
+pub(super) async fn version(client: &Client, patience: &Patience) -> Result<u32, Fault> {
+    const OPERATION: &str = "schema.version";
     let exists = "select to_regclass('refinery_schema_history') is not null";
-    let exists: bool = client.query_one(exists, &[]).await.map_err(failed())?.get(0);
-    if !exists {
+    let exists = patience.answer(OPERATION, Taken::GiveUp, client.query_one(exists, &[])).await?;
+    if !exists.get::<_, bool>(0) {
         return Ok(0);
     }
     let version = "select coalesce(max(version), 0)::bigint from refinery_schema_history";
-    let version: i64 = client.query_one(version, &[]).await.map_err(failed())?.get(0);
-    u32::try_from(version).map_err(|error| Fault::give_up("schema.version", error))
+    let version = patience.answer(OPERATION, Taken::GiveUp, client.query_one(version, &[])).await?;
+    u32::try_from(version.get::<_, i64>(0)).map_err(|error| Fault::give_up(OPERATION, error))
 }
 
 /// The latest version known here.

@@ -3,16 +3,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bus::Fault;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use thiserror::Error;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::fault::Told;
+use super::patience::{Line, Silent};
 
 /// What travels over a connection, encrypted or not.
 pub(super) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
@@ -22,6 +28,22 @@ pub(super) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 pub(super) struct Server {
     pub(super) config: Config,
     pub(super) tls: MakeRustlsConnect,
+    /// How long an answer is waited for.
+    pub(super) answer_limit: Duration,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(super) enum NoConnection {
+    /// It is refused, or breaks.
+    #[error("there is no connection")]
+    Failed(#[source] tokio_postgres::Error),
+    /// Whoever takes connections there says nothing.
+    #[error("there is no connection")]
+    Silent(#[source] Silent),
+    /// It is there, and does not do what is asked of it.
+    #[error("there is no connection")]
+    Unusable(#[source] Fault),
 }
 
 /// How much of TLS an address asks for.
@@ -42,7 +64,7 @@ impl Server {
     ///
     /// # Errors
     /// What is wrong with the address, or with the certificates that it names.
-    pub(super) fn at(address: &str) -> Result<Self, String> {
+    pub(super) fn at(address: &str, answer_limit: Duration) -> Result<Self, String> {
         let (address, wanted) = wanted(address)?;
         let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| {
             std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
@@ -52,13 +74,34 @@ impl Server {
             Wanted::Prefer => SslMode::Prefer,
             Wanted::Require | Wanted::VerifyFull(_) => SslMode::Require,
         });
-        Ok(Self { config, tls: MakeRustlsConnect::new(client(&wanted)?) })
+        Ok(Self { config, tls: MakeRustlsConnect::new(client(&wanted)?), answer_limit })
     }
 
-    pub(super) async fn connect(
-        &self,
-    ) -> Result<(Client, Connection<Socket, Stream>), tokio_postgres::Error> {
-        self.config.connect(self.tls.clone()).await
+    /// A connection of nobody else's, on which nothing is listened to.
+    pub(super) async fn line(&self) -> Result<Line, NoConnection> {
+        let (client, connection) = self.connect().await?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %Told(error), "a connection to the database is broken");
+            }
+        });
+        Ok(Line::new(client, driver, self.answer_limit))
+    }
+
+    /// A client, and the connection that somebody must drive.
+    pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, Stream>), NoConnection> {
+        let limit = self.connect_limit();
+        let connecting = tokio::time::timeout(limit, self.config.connect(self.tls.clone()));
+        let connected = connecting.await.map_err(|_| NoConnection::Silent(Silent(limit)))?;
+        connected.map_err(NoConnection::Failed)
+    }
+
+    /// How long connecting may take: each host is tried in its turn, and the driver limits no more than the first step with
+    /// each, so that one that takes connections and says nothing could be waited for without end.
+    pub(super) fn connect_limit(&self) -> Duration {
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+        let each = self.config.get_connect_timeout().copied().unwrap_or(self.answer_limit);
+        each.saturating_mul(hosts)
     }
 }
 
@@ -174,6 +217,8 @@ impl ServerCertVerifier for Anybody {
 mod tests {
     use super::*;
 
+    const LIMIT: Duration = Duration::from_secs(1);
+
     #[test]
     fn the_modes_are_those_of_other_clients_and_nothing_else_of_an_address_is_lost() {
         let address = "postgres://me:secret@h:1/d";
@@ -189,10 +234,11 @@ mod tests {
             let found = wanted(&format!("{address}{query}"));
             assert_eq!(found, Ok((format!("{address}{rest}"), meant)), "{query}");
         }
-        let told =
-            Server::at(&format!("{address}?sslmode=verify-most")).err().expect("there is no such mode");
+        let told = Server::at(&format!("{address}?sslmode=verify-most"), LIMIT)
+            .err()
+            .expect("there is no such mode");
         assert!(told.contains("verify-most") && !told.contains("secret"), "{told}");
-        let told = Server::at(&format!("{address}?sslmode=verify-full&sslrootcert=/nowhere")).err();
+        let told = Server::at(&format!("{address}?sslmode=verify-full&sslrootcert=/nowhere"), LIMIT).err();
         assert!(told.expect("there is no such file").contains("/nowhere"));
     }
 }

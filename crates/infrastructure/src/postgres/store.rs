@@ -7,20 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use application::ports::UnitOfWork;
 use async_trait::async_trait;
-use bus::{Clock, Envelope, Fault, Feed, Stop, Store, Topology, Transport, Unit};
-use deadpool_postgres::{Object, Pool};
+use bus::{Envelope, Fault, Feed, Stop, Store, Topology, Transport, Unit, Unsent};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connect::{self, ConnectError, PostgresOptions, Presence};
-use super::fault::{Taken, away, fault};
+use super::fault::away;
 use super::feed::PostgresFeed;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, server_now};
+use super::lent::{Lender, Lent};
 use super::outbox::NO_QUEUE;
 use super::pipeline::{Act, Ending, Opening, run};
 use super::queue::Queue;
+use super::readers::query;
 use super::relay::Leases;
 use super::server::Server;
 use super::{PostgresUnit, Routing, schema};
@@ -34,10 +35,9 @@ pub struct PostgresStore {
 
 /// What every clone, unit and feed of a store shares.
 pub(super) struct Shared {
-    pub(super) units: Pool,
-    pub(super) readers: Pool,
+    pub(super) units: Lender,
+    pub(super) readers: Lender,
     pub(super) server: Server,
-    pub(super) clock: Arc<dyn Clock>,
     pub(super) instance: Uuid,
     pub(super) presence: Presence,
     pub(super) lease: std::time::Duration,
@@ -108,7 +108,7 @@ impl PostgresStore {
     /// Those of the store.
     pub async fn schema_version(&self) -> Result<u32, Fault> {
         let connection = self.reader("schema.version").await?;
-        schema::version(&connection).await
+        schema::version(&connection, &connection.patience).await
     }
 
     /// Other processes that work on the same database at this moment.
@@ -116,12 +116,14 @@ impl PostgresStore {
     /// # Errors
     /// Those of the store.
     pub async fn other_workers(&self) -> Result<usize, Fault> {
-        let Shared { clock, instance, .. } = &*self.shared;
-        let connection = self.reader("instances.count").await?;
-        let alive = "select count(*) from instances where alive_until >= $1 and instance_id <> $2";
-        let row = connection.query_one(alive, &[&clock.now().as_microsecond(), instance]).await;
-        let row = row.map_err(fault("instances.count", Taken::GiveUp))?;
-        Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+        const OPERATION: &str = "instances.count";
+        let connection = self.reader(OPERATION).await?;
+        let alive = concat!(
+            "select count(*) from instances where instance_id <> $1 and alive_until >= ",
+            server_now!()
+        );
+        let rows = query(&connection, OPERATION, alive, &[Box::new(self.shared.instance)]).await?;
+        Ok(rows.first().map_or(0, |row| usize::try_from(row.get::<_, i64>(0)).unwrap_or(0)))
     }
 
     /// Whether no other living process has worked here for longer: what only one of them need do is this one's to do.
@@ -129,13 +131,15 @@ impl PostgresStore {
     /// # Errors
     /// Those of the store.
     pub async fn is_eldest(&self) -> Result<bool, Fault> {
-        let Shared { clock, instance, .. } = &*self.shared;
-        let connection = self.reader("instances.eldest").await?;
-        let eldest = "select instance_id = $2 from instances where alive_until >= $1
-             order by started_at, instance_id limit 1";
-        let row = connection.query_opt(eldest, &[&clock.now().as_microsecond(), instance]).await;
-        let row = row.map_err(fault("instances.eldest", Taken::GiveUp))?;
-        Ok(row.is_none_or(|row| row.get(0)))
+        const OPERATION: &str = "instances.eldest";
+        let connection = self.reader(OPERATION).await?;
+        let eldest = concat!(
+            "select instance_id = $1 from instances where alive_until >= ",
+            server_now!(),
+            " order by started_at, instance_id limit 1"
+        );
+        let rows = query(&connection, OPERATION, eldest, &[Box::new(self.shared.instance)]).await?;
+        Ok(rows.first().is_none_or(|row| row.get(0)))
     }
 
     /// Told whenever a message is on its way to a broker.
@@ -157,17 +161,16 @@ impl PostgresStore {
     }
 
     /// A connection for reading.
-    pub(super) async fn reader(&self, operation: &'static str) -> Result<Object, Fault> {
+    pub(super) async fn reader(&self, operation: &'static str) -> Result<Lent, Fault> {
         self.shared.readers.get().await.map_err(away(operation))
     }
 }
 
 impl Shared {
     fn new(server: Server, options: PostgresOptions) -> Self {
-        let units = connect::pool(&server, connect::Use::Units, &options);
-        let readers = connect::pool(&server, connect::Use::Reads, &options);
-        let PostgresOptions { topology, routing, clock, instance, presence, lease, queue_memory_max, .. } =
-            options;
+        let units = connect::pool(&server, connect::Use::Units, options.pool_max, &options);
+        let readers = connect::pool(&server, connect::Use::Reads, options.readers_max, &options);
+        let PostgresOptions { topology, routing, instance, presence, lease, queue_memory_max, .. } = options;
         let mut names = topology.all_queues();
         names.push(Arc::from(NO_QUEUE));
         let queue = |name: Arc<str>| (Arc::clone(&name), Arc::new(Queue::new(name, queue_memory_max)));
@@ -176,7 +179,6 @@ impl Shared {
             units,
             readers,
             server,
-            clock,
             instance,
             presence,
             lease,
@@ -261,9 +263,9 @@ impl Transport for PostgresStore {
         }
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         let mut unit = self.unit().await?;
         unit.publish(envelopes.to_vec()).await?;
-        Box::new(unit).commit().await
+        Ok(Box::new(unit).commit().await?)
     }
 }

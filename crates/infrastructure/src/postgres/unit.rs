@@ -2,17 +2,19 @@
 //! are put; writes are kept back and sent in a row with the next question, at the latest with the commit. A write that
 //! fails is therefore told of there, as the fault of its own operation, and the commit behind it is refused.
 //!
-//! Dropped, it is rolled back, and the connection goes back to the pool when that is done.
+//! Dropped, it is rolled back, and the connection goes back to the pool when that is done. One whose server has fallen silent
+//! is not asked to: it is closed, and what it was about to do is done or not done as after any break.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit, Verdict};
-use deadpool_postgres::Object;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
+use super::fault::Taken;
 use super::history::HistoryColumns;
+use super::lent::Lent;
 use super::outbox::Outgoing;
 use super::pipeline::{Act, Ending, Opening, run};
 use super::seen::Seen;
@@ -36,7 +38,7 @@ pub struct PostgresUnit {
     /// What was written here and is sent later.
     pub(super) unsaved: Unsaved,
     pending: Vec<Act>,
-    connection: Option<Object>,
+    connection: Option<Lent>,
     phase: Phase,
 }
 
@@ -55,7 +57,7 @@ enum Phase {
 
 impl PostgresUnit {
     /// A transaction on a connection that nobody else uses.
-    pub(super) fn over(shared: Arc<Shared>, connection: Object) -> Self {
+    pub(super) fn over(shared: Arc<Shared>, connection: Lent) -> Self {
         Self {
             shared,
             outgoing: Outgoing::default(),
@@ -101,7 +103,7 @@ impl PostgresUnit {
         self.pending.extend(writes(&self.unsaved.take()));
     }
 
-    fn connection(&self) -> &Object {
+    fn connection(&self) -> &Lent {
         self.connection.as_ref().expect("a unit has its connection until it is dropped")
     }
 
@@ -151,14 +153,14 @@ impl Drop for PostgresUnit {
         if self.phase == Phase::InDoubt {
             self.shared.errands.doubt();
         }
-        if matches!(self.phase, Phase::Unsent | Phase::Over) {
+        if matches!(self.phase, Phase::Unsent | Phase::Over) || connection.is_lost() {
             return;
         }
         // A connection that is not clean must not be used again: it goes back after the rollback or not at all. The store lives
         // until then: what a commit under way has claimed must not come to light when the claims were given up already.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(roll_back(connection, Arc::clone(&self.shared)))),
-            Err(_) => drop(Object::take(connection)),
+            Err(_) => connection.discard(),
         }
     }
 }
@@ -181,9 +183,10 @@ fn writes(rows: &Rows) -> Vec<Act> {
     acts.into_iter().flatten().collect()
 }
 
-async fn roll_back(connection: Object, _outlived: Arc<Shared>) {
-    if connection.batch_execute("rollback").await.is_err() {
-        drop(Object::take(connection));
+async fn roll_back(connection: Lent, _outlived: Arc<Shared>) {
+    let rolled_back = connection.batch_execute("rollback");
+    if connection.answer("unit.rollback", Taken::GiveUp, rolled_back).await.is_err() {
+        connection.discard();
     }
 }
 

@@ -1,5 +1,6 @@
-//! One attempt to connect, which ends when it is given up. The driver runs each connection in a thread of its own, which waits
-//! for as long as a peer stays silent: without this, every attempt at a broker that hangs would leave a thread and a socket.
+//! One attempt to connect, which ends when it is given up; and what it makes, which ends when it is cut. The driver runs each
+//! connection in a thread of its own, which waits for as long as its peer stays silent, and writes nothing, no goodbye either, to
+//! one that takes nothing: without a second handle on the socket each of these would leave a thread and a socket behind.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -19,9 +20,9 @@ pub(super) async fn connect(
     properties: ConnectionProperties,
     limit: Duration,
     more_roots: Option<Arc<str>>,
-) -> Option<lapin::Result<Connection>> {
+) -> Option<lapin::Result<Connected>> {
     let socket = Socket::default();
-    let given_up = GiveUp(socket.clone());
+    let (handle, given_up) = (socket.clone(), GiveUp(Some(socket.clone())));
     let runtime = match lapin::runtime::default_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return Some(Err(error)),
@@ -43,13 +44,44 @@ pub(super) async fn connect(
         }
     };
     let connected = timeout(limit, Connection::connector(address.clone(), runtime, open, properties)).await;
-    if matches!(connected, Ok(Ok(_))) {
-        given_up.0.let_go();
-    }
-    connected.ok()
+    Some(connected.ok()?.map(|connection| {
+        given_up.call_off();
+        Connected { connection, socket: handle }
+    }))
 }
 
-/// A second handle on the socket of a connection that is being made.
+/// A connection that stands. Dropped, it closes in good order, if the broker listens; see [`Self::cut`].
+pub(super) struct Connected {
+    pub(super) connection: Connection,
+    socket: Socket,
+}
+
+impl Connected {
+    /// Ends the connection at once, its channels and its thread with it, whatever the broker does or does not.
+    pub(super) fn cut(self) {
+        self.socket.give_up();
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.connection.status().connected()
+    }
+
+    /// Whether the broker has said that it reads nothing from here, because it is short of memory or disk.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+}
+
+impl Drop for Connected {
+    /// Nothing can be said to a broker that does not read, so the goodbye would wait as long as its alarm lasts.
+    fn drop(&mut self) {
+        if self.is_blocked() {
+            self.socket.give_up();
+        }
+    }
+}
+
+/// A second handle on the socket of a connection.
 #[derive(Clone, Default)]
 struct Socket(Arc<Mutex<State>>);
 
@@ -58,8 +90,6 @@ enum State {
     #[default]
     Unopened,
     Open(TcpStream),
-    /// The connection stands, and sees to its socket itself.
-    LetGo,
     GivenUp,
 }
 
@@ -69,28 +99,22 @@ impl Socket {
         let mut state = self.state();
         match *state {
             State::GivenUp => Err(io::Error::from(io::ErrorKind::TimedOut)),
-            State::Unopened | State::Open(_) | State::LetGo => {
+            State::Unopened | State::Open(_) => {
                 *state = State::Open(stream);
                 Ok(())
             }
         }
     }
 
-    fn let_go(&self) {
-        *self.state() = State::LetGo;
-    }
-
     fn give_up(&self) {
-        let mut state = self.state();
-        match &*state {
-            State::LetGo | State::GivenUp => return,
-            State::Unopened => {}
+        let given_up = std::mem::replace(&mut *self.state(), State::GivenUp);
+        match given_up {
+            State::Unopened | State::GivenUp => {}
             State::Open(stream) => {
                 // Whoever waits on the other handle reads the end of the stream.
                 let _ = stream.shutdown(Shutdown::Both);
             }
         }
-        *state = State::GivenUp;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -99,10 +123,18 @@ impl Socket {
 }
 
 /// Ends the attempt when it is dropped, unless it succeeded.
-struct GiveUp(Socket);
+struct GiveUp(Option<Socket>);
+
+impl GiveUp {
+    fn call_off(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for GiveUp {
     fn drop(&mut self) {
-        self.0.give_up();
+        if let Some(socket) = &self.0 {
+            socket.give_up();
+        }
     }
 }

@@ -1,14 +1,18 @@
 //! The topology as the broker is to have it: an exchange for each message type, bound to the exchange of each queue that wants
 //! it by way of a filter, bound to the queue; and beside each queue one for what it could not take. Declaring it twice changes nothing.
 
+use std::sync::Arc;
+
 use bus::{Fault, Topology, Verdict};
+use futures_util::future::{try_join, try_join_all};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lapin::options::{
     ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, Connection, ExchangeKind};
+use lapin::{Channel, Connection, ExchangeKind, Queue};
 
-use super::limits::NAME_BYTES_MAX;
+use super::limits::{DECLARED_AT_ONCE_MAX, NAME_BYTES_MAX};
 use super::refusal::{self, Refusal};
 use super::settings::QueueKind;
 use super::wire::Naming;
@@ -22,6 +26,10 @@ pub struct QueueDepth {
     pub messages: u32,
     /// Who reads it.
     pub consumers: u32,
+    /// Where the broker puts what the queue could not take.
+    pub error_queue: String,
+    /// Messages that lie there.
+    pub set_aside: u32,
 }
 
 /// What is to be declared.
@@ -48,45 +56,61 @@ impl Declaration {
         &self.topology
     }
 
-    /// Declares everything over a channel of its own, since a refusal closes the channel.
+    /// Declares everything, as much of it at once as does not need the rest, so that the way to a broker far away is gone a dozen
+    /// times and not a hundred. A refusal hits whatever is under way; one by one it hits what is to blame.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), Fault> {
-        let channel = connection.create_channel().await.map_err(|error| refusal::fault(DECLARE, error))?;
-        for queue in self.topology.all_queues() {
-            self.declare_error_queue(&channel, &queue).await?;
-            self.declare_queue(&channel, &queue).await?;
-            let inbox = Naming::inbox_exchange(&queue);
-            declare_inbox(&channel, &inbox, &queue).await?;
-            for kind in self.topology.kinds(&queue) {
-                let exchange = self.naming.exchange(kind);
-                declare_exchange(&channel, &exchange).await?;
-                bind_exchange(&channel, &inbox, &exchange).await?;
-                // As earlier versions had it.
-                unbind_exchange(&channel, &queue, &exchange).await?;
-            }
+        match self.declare_by(DECLARED_AT_ONCE_MAX, connection).await {
+            Err(_) if connection.status().connected() => self.declare_by(1, connection).await,
+            declared => declared,
         }
-        Ok(())
     }
 
-    /// Asks for each queue without declaring any.
+    /// Declares `at_once` things at a time, over a channel of its own, since a refusal closes the channel.
+    async fn declare_by(&self, at_once: usize, connection: &Connection) -> Result<(), Fault> {
+        let channel = &connection.create_channel().await.map_err(|error| refusal::fault(DECLARE, error))?;
+        let queues = self.topology.all_queues();
+        each(at_once, queues.iter().map(|queue| self.declare_error_queue(channel, queue))).await?;
+        each(at_once, queues.iter().map(|queue| self.declare_queue(channel, queue))).await?;
+        each(at_once, queues.iter().map(|queue| declare_inbox(channel, queue))).await?;
+        let subscriptions = self.subscriptions(&queues);
+        each(at_once, subscriptions.iter().map(|(queue, kind)| self.declare_kind(channel, queue, kind))).await
+    }
+
+    /// Every queue with every kind that it wants.
+    fn subscriptions<'a>(&self, queues: &'a [Arc<str>]) -> Vec<(&'a str, &'static str)> {
+        let wanted = queues.iter().map(|queue| (&**queue, self.topology.kinds(queue)));
+        wanted.flat_map(|(queue, kinds)| kinds.map(move |kind| (queue, kind))).collect()
+    }
+
+    /// Has a queue get what is published as a kind.
+    async fn declare_kind(&self, channel: &Channel, queue: &str, kind: &str) -> Result<(), Fault> {
+        let exchange = self.naming.exchange(kind);
+        declare_exchange(channel, &exchange).await?;
+        bind_exchange(channel, &Naming::inbox_exchange(queue), &exchange).await?;
+        // As earlier versions had it.
+        unbind_exchange(channel, queue, &exchange).await
+    }
+
+    /// Asks for each queue without declaring any. All are asked at once, so that it takes one way to the broker and back.
     pub(super) async fn depths(&self, channel: &Channel) -> Result<Vec<QueueDepth>, Fault> {
-        let mut depths = Vec::new();
-        for queue in self.topology.all_queues() {
-            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-            let asking = channel.queue_declare(name(&queue)?, options, FieldTable::default());
-            let seen = asking.await.map_err(|error| refusal::fault(DECLARE, error))?;
-            let (messages, consumers) = (seen.message_count(), seen.consumer_count());
-            depths.push(QueueDepth { queue: queue.to_string(), messages, consumers });
-        }
-        Ok(depths)
+        let queues = self.topology.all_queues();
+        try_join_all(queues.iter().map(|queue| depth(channel, queue))).await
     }
 
     async fn declare_error_queue(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {
         let name = Naming::error_queue(queue);
         declare_exchange(channel, &name).await?;
+        declare_queue(channel, &name, self.error_arguments()).await?;
+        bind_queue(channel, &name).await
+    }
+
+    fn error_arguments(&self) -> FieldTable {
         let mut arguments = FieldTable::default();
         self.add_type(&mut arguments);
-        declare_queue(channel, &name, arguments).await?;
-        bind_queue(channel, &name).await
+        if self.queue_kind == QueueKind::Quorum {
+            arguments.insert(ShortString::from("x-delivery-limit"), AMQPValue::LongLongInt(LOOKS_MAX));
+        }
+        arguments
     }
 
     async fn declare_queue(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {
@@ -122,6 +146,34 @@ impl Declaration {
 
 const DECLARE: &str = "topology.declare";
 
+/// How often a message in an error queue may be looked at and put back. From RabbitMQ 4.0 on a quorum queue that says nothing drops
+/// a message with the twenty-first look, for there is no further error queue. "Without end" is -1 there; 3.10 takes that too, and drops
+/// a message with the first look.
+const LOOKS_MAX: i64 = i32::MAX as i64;
+
+async fn depth(channel: &Channel, queue: &str) -> Result<QueueDepth, Fault> {
+    let error_queue = Naming::error_queue(queue);
+    let (seen, aside) = try_join(ask(channel, queue), ask(channel, &error_queue)).await?;
+    let (messages, consumers, set_aside) =
+        (seen.message_count(), seen.consumer_count(), aside.message_count());
+    Ok(QueueDepth { queue: queue.to_owned(), messages, consumers, error_queue, set_aside })
+}
+
+/// What the broker says of a queue, which must be there.
+async fn ask(channel: &Channel, queue: &str) -> Result<Queue, Fault> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let asking = channel.queue_declare(name(queue)?, options, FieldTable::default());
+    asking.await.map_err(|error| refusal::fault(DECLARE, error))
+}
+
+/// Waits for all, so many at a time, or for the first fault. The broker takes them in the order in which they were put to it.
+async fn each<D>(at_once: usize, declaring: impl Iterator<Item = D>) -> Result<(), Fault>
+where
+    D: Future<Output = Result<(), Fault>>,
+{
+    stream::iter(declaring.collect::<Vec<_>>()).buffered(at_once).try_collect().await
+}
+
 /// Declares an exchange as MassTransit does: fanout, durable.
 pub(super) async fn declare_exchange(channel: &Channel, exchange: &str) -> Result<(), Fault> {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
@@ -133,7 +185,8 @@ pub(super) async fn declare_exchange(channel: &Channel, exchange: &str) -> Resul
 /// Declares the exchange through which a queue hears of kinds: all goes on to the queue but for what bears the queue's own name
 /// as its routing key, which is news of what the queue's consumer has done already. That leads to an exchange that leads
 /// nowhere; everything else finds no binding here and so takes the alternative.
-async fn declare_inbox(channel: &Channel, inbox: &str, queue: &str) -> Result<(), Fault> {
+async fn declare_inbox(channel: &Channel, queue: &str) -> Result<(), Fault> {
+    let inbox = &Naming::inbox_exchange(queue);
     let nowhere = Naming::nowhere_exchange();
     declare_exchange(channel, nowhere).await?;
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };

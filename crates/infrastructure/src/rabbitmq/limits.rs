@@ -20,6 +20,13 @@ pub(super) const PREFETCH_MAX: u16 = u16::MAX;
 /// Seconds between heartbeats; a peer that is silent for twice as long is gone.
 pub(super) const HEARTBEAT_S: u16 = 10;
 
+/// How long a broker may take to have everything declared: long enough for one far away, for the first time, with its leaders still
+/// being elected. It does not come out of the time for connecting.
+pub(super) const DECLARE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Declarations under way at once on one channel.
+pub(super) const DECLARED_AT_ONCE_MAX: usize = 64;
+
 /// First pause after all addresses were tried in vain.
 pub(super) const ROUND_PAUSE_MIN: Duration = Duration::from_millis(50);
 
@@ -31,3 +38,8 @@ pub(super) const NAME_BYTES_MAX: usize = 255;
 
 /// Addresses of one cluster.
 pub(super) const ADDRESSES_MAX: usize = 32;
+
+const _: () = assert!(
+    DECLARE_LIMIT.as_secs() <= 2 * HEARTBEAT_S as u64,
+    "a broker that dies while it declares is found out by its missing heartbeats at that time anyway"
+);

@@ -7,25 +7,30 @@ use std::time::Duration;
 
 use bus::{Fault, IdSource, Verdict, jittered};
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties};
-use tokio::sync::{Mutex, MutexGuard};
+use lapin::{Channel, ConnectionProperties};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::attempt;
+use super::attempt::{self, Connected};
 use super::declaration::Declaration;
-use super::limits::{ROUND_PAUSE_MAX, ROUND_PAUSE_MIN};
+use super::limits::{DECLARE_LIMIT, ROUND_PAUSE_MAX, ROUND_PAUSE_MIN};
 use super::refusal::{self, Refusal};
 use super::settings::RabbitMqSettings;
 
 /// A connection that heals.
 pub(super) struct Link {
+    maker: Arc<Maker>,
+    state: Arc<Mutex<State>>,
+}
+
+/// What it takes to make a connection.
+struct Maker {
     addresses: Vec<AMQPUri>,
     name: String,
     connect_limit: Duration,
     more_roots: Option<Arc<str>>,
     declaration: Arc<Declaration>,
     ids: Arc<dyn IdSource>,
-    state: Mutex<State>,
     /// Rounds over all addresses that failed so far.
     failures: AtomicU64,
     /// Raised when the broker turned out to lack what was declared; answered by declaring again.
@@ -33,7 +38,7 @@ pub(super) struct Link {
 }
 
 struct State {
-    connection: Option<Connection>,
+    connected: Option<Connected>,
     /// Which connection it is, counted from the first.
     epoch: u64,
     /// The address to try next.
@@ -43,6 +48,9 @@ struct State {
     failure: Failure,
     doubts_answered: u64,
 }
+
+/// The state in the hands of whoever works on it, who need not be whoever waits for that.
+type Turn = OwnedMutexGuard<State>;
 
 /// Why the last round failed.
 #[derive(Clone)]
@@ -70,7 +78,7 @@ impl Link {
         // Many processes that start together spread over the cluster.
         let next = usize::try_from(ids.below(addresses.len() as u64)).unwrap_or_default();
         let state = State {
-            connection: None,
+            connected: None,
             epoch: 0,
             next,
             pause: ROUND_PAUSE_MIN,
@@ -78,36 +86,60 @@ impl Link {
             failure: Failure { verdict: Verdict::Retry, text: String::new() },
             doubts_answered: 0,
         };
-        let (state, failures, doubts) = (Mutex::new(state), AtomicU64::new(0), AtomicU64::new(0));
-        Self { addresses, name, connect_limit, more_roots, declaration, ids, state, failures, doubts }
+        let (failures, doubts) = (AtomicU64::new(0), AtomicU64::new(0));
+        let maker = Maker { addresses, name, connect_limit, more_roots, declaration, ids, failures, doubts };
+        Self { maker: Arc::new(maker), state: Arc::new(Mutex::new(state)) }
     }
 
-    /// A fresh channel; over a fresh connection if there is none that works.
+    /// A fresh channel; over a fresh connection if there is none that works. None while the broker reads nothing from the
+    /// connection: what was put on another one would only wait there as well, and be sent twice in the end.
     pub(super) async fn open(&self) -> Result<Opened, Fault> {
-        let failures_seen = self.failures.load(Ordering::Acquire);
-        let mut state = self.state.lock().await;
-        if !state.is_connected() {
-            self.reconnect(&mut state, failures_seen).await?;
+        let failures_seen = self.maker.failures.load(Ordering::Acquire);
+        let turn = Arc::clone(&self.state).lock_owned().await;
+        if turn.is_blocked() {
+            return Err(alarm());
         }
-        self.answer_doubts(&mut state).await?;
+        let mut turn = self.made_ready(turn, failures_seen).await?;
+        self.open_channel(&mut turn).await
+    }
+
+    /// Waits until there is a connection with everything declared on it. Whoever waits here may be dropped at any moment, and
+    /// that for less than an attempt may take; what has begun comes to its end all the same.
+    async fn made_ready(&self, turn: Turn, failures_seen: u64) -> Result<Turn, Fault> {
+        if turn.is_up() && turn.doubts_answered == self.maker.doubts.load(Ordering::Acquire) {
+            return Ok(turn);
+        }
+        let making = Arc::clone(&self.maker).make_ready(turn, failures_seen);
+        tokio::spawn(making).await.map_err(|error| Fault::retry(OPEN, error))?
+    }
+
+    async fn open_channel(&self, state: &mut State) -> Result<Opened, Fault> {
         let epoch = state.epoch;
-        let connection = state.connection.as_ref().ok_or_else(|| away("the connection broke at once"))?;
-        match timeout(self.connect_limit, connection.create_channel()).await {
-            Ok(Ok(channel)) => Ok(Opened { channel, epoch }),
-            Ok(Err(error)) => {
-                state.connection = None;
-                Err(refusal::fault(OPEN, error))
-            }
-            Err(_) => {
-                state.connection = None;
-                Err(away("the broker did not open a channel in time"))
-            }
-        }
+        let connected = state.connected.as_ref().ok_or_else(|| away("the connection broke at once"))?;
+        let opening = timeout(self.maker.connect_limit, connected.connection.create_channel());
+        let fault = match opening.await {
+            Ok(Ok(channel)) => return Ok(Opened { channel, epoch }),
+            Err(_) if connected.is_blocked() => return Err(alarm()),
+            Err(_) => away("the broker did not open a channel in time"),
+            Ok(Err(error)) => refusal::fault(OPEN, error),
+        };
+        state.cut();
+        Err(fault)
     }
 
     /// The broker lacks something that was declared: declare it again before the next channel is used.
     pub(super) fn doubt(&self) {
-        self.doubts.fetch_add(1, Ordering::AcqRel);
+        self.maker.doubts.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Maker {
+    async fn make_ready(self: Arc<Self>, mut turn: Turn, failures_seen: u64) -> Result<Turn, Fault> {
+        if !turn.is_up() {
+            self.reconnect(&mut turn, failures_seen).await?;
+        }
+        self.answer_doubts(&mut turn).await?;
+        Ok(turn)
     }
 
     async fn answer_doubts(&self, state: &mut State) -> Result<(), Fault> {
@@ -115,15 +147,15 @@ impl Link {
         if state.doubts_answered == doubts {
             return Ok(());
         }
-        if let Some(connection) = &state.connection {
-            self.declare(connection).await?;
+        if let Some(connected) = &state.connected {
+            self.declare(connected).await?;
         }
         state.doubts_answered = doubts;
         Ok(())
     }
 
-    async fn reconnect(&self, state: &mut MutexGuard<'_, State>, failures_seen: u64) -> Result<(), Fault> {
-        state.connection = None;
+    async fn reconnect(&self, state: &mut State, failures_seen: u64) -> Result<(), Fault> {
+        state.cut();
         if self.failures.load(Ordering::Acquire) > failures_seen {
             // Somebody tried while we waited for our turn.
             return Err(state.failure.fault());
@@ -131,8 +163,8 @@ impl Link {
         sleep_until(state.not_before).await;
         let doubts = self.doubts.load(Ordering::Acquire);
         match self.round(state).await {
-            Ok(connection) => {
-                state.connection = Some(connection);
+            Ok(connected) => {
+                state.connected = Some(connected);
                 state.epoch += 1;
                 state.pause = ROUND_PAUSE_MIN;
                 state.doubts_answered = doubts;
@@ -149,14 +181,14 @@ impl Link {
     }
 
     /// Tries each address once, beginning behind the one that was tried last.
-    async fn round(&self, state: &mut State) -> Result<Connection, Failure> {
+    async fn round(&self, state: &mut State) -> Result<Connected, Failure> {
         let mut said = Vec::new();
         let mut verdict = Verdict::GiveUp;
         for _ in 0..self.addresses.len() {
             let address = &self.addresses[state.next % self.addresses.len()];
             state.next = (state.next + 1) % self.addresses.len();
             match self.connect(address).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connected) => return Ok(connected),
                 Err(failure) => {
                     if failure.verdict != Verdict::GiveUp {
                         verdict = Verdict::Retry;
@@ -170,34 +202,48 @@ impl Link {
     }
 
     /// Connects and has everything declared, since the broker behind this address may never have seen us.
-    async fn connect(&self, address: &AMQPUri) -> Result<Connection, Failure> {
+    async fn connect(&self, address: &AMQPUri) -> Result<Connected, Failure> {
         let properties =
             ConnectionProperties::default().with_connection_name(self.name.as_bytes().to_vec().into());
-        let connection =
+        let connected =
             match attempt::connect(address, properties, self.connect_limit, self.more_roots.clone()).await {
-                Some(Ok(connection)) => connection,
+                Some(Ok(connected)) => connected,
                 Some(Err(error)) => return Err(Failure::of(&error)),
                 None => {
                     let text = format!("no answer within {:?}", self.connect_limit);
                     return Err(Failure { verdict: Verdict::Retry, text });
                 }
             };
-        self.declare(&connection)
-            .await
-            .map_err(|fault| Failure { verdict: fault.verdict, text: fault.to_string() })?;
-        Ok(connection)
+        match self.declare(&connected).await {
+            Ok(()) => Ok(connected),
+            Err(fault) => {
+                connected.cut();
+                Err(Failure { verdict: fault.verdict, text: fault.to_string() })
+            }
+        }
     }
 
-    async fn declare(&self, connection: &Connection) -> Result<(), Fault> {
-        timeout(self.connect_limit, self.declaration.declare(connection))
+    async fn declare(&self, connected: &Connected) -> Result<(), Fault> {
+        timeout(DECLARE_LIMIT, self.declaration.declare(&connected.connection))
             .await
             .unwrap_or_else(|_| Err(away("the broker did not take the topology in time")))
     }
 }
 
 impl State {
-    fn is_connected(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.status().connected())
+    fn is_up(&self) -> bool {
+        self.connected.as_ref().is_some_and(Connected::is_up)
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.connected.as_ref().is_some_and(|connected| connected.is_up() && connected.is_blocked())
+    }
+
+    /// Does away with a connection that is of no more use.
+    fn cut(&mut self) {
+        if let Some(connected) = self.connected.take() {
+            connected.cut();
+        }
     }
 }
 
@@ -219,6 +265,10 @@ impl Failure {
 }
 
 const OPEN: &str = "rabbitmq.connect";
+
+fn alarm() -> Fault {
+    away("the broker takes nothing, because it is short of memory or disk; it goes on when its alarm is over")
+}
 
 fn away(text: &str) -> Fault {
     Fault::retry(OPEN, text.to_owned())

@@ -4,6 +4,7 @@
 mod attempt;
 mod declaration;
 mod feed;
+mod heard;
 mod limits;
 mod link;
 mod properties;

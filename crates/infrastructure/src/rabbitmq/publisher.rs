@@ -5,14 +5,15 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::Fault;
+use bus::{Fault, Unsent, Verdict};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{Channel, Confirmation};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::declaration::{bind_exchange, declare_exchange, name};
+use super::heard::{Failure, Heard};
 use super::limits::{IDLE_CHANNELS_MAX, IN_FLIGHT_MAX, KNOWN_EXCHANGES_MAX};
 use super::link::{Link, Opened};
 use super::properties;
@@ -63,23 +64,22 @@ impl Publisher {
         Self { link, confirm_limit, idle: Mutex::default(), known: Mutex::default() }
     }
 
-    /// Publishes all and waits for every confirm.
-    pub(super) async fn send(&self, posts: &[Post]) -> Result<(), Fault> {
-        let opened = self.take_channel().await?;
+    /// Publishes all and waits for every confirm. A channel on which something went wrong is not used again.
+    pub(super) async fn send(&self, posts: &[Post]) -> Result<(), Unsent> {
+        let opened = self.take_channel().await.map_err(at_any_time)?;
+        let mut done = 0;
         for window in posts.chunks(IN_FLIGHT_MAX) {
-            self.declare_exchanges(&opened, window).await?;
-            let sending = timeout(self.confirm_limit, publish(&opened.channel, window));
-            match sending.await {
-                Ok(Ok(())) => {}
-                Ok(Err(failure)) => return Err(self.judge(failure)),
-                Err(_) => {
-                    let text = format!("the broker confirmed not all of it within {:?}", self.confirm_limit);
-                    return Err(Fault::retry(PUBLISH, text));
-                }
-            }
+            self.send_window(&opened, window).await.map_err(|unsent| unsent.after(done))?;
+            done += window.len();
         }
         self.put_back(opened);
         Ok(())
+    }
+
+    async fn send_window(&self, opened: &Opened, posts: &[Post]) -> Result<(), Unsent> {
+        self.declare_exchanges(opened, posts).await?;
+        let heard = publish(&opened.channel, posts, Instant::now() + self.confirm_limit).await;
+        heard.unsent(posts, |failure| self.judge(failure))
     }
 
     /// Connects if that has not happened yet.
@@ -161,11 +161,15 @@ impl Publisher {
                 Fault::give_up(PUBLISH, text)
             }
             Failure::Refused(ids) => {
-                let text = format!(
-                    "the broker refused to keep {}: a queue is full or has no leader",
-                    ids.join(", ")
-                );
-                Fault::retry(PUBLISH, text)
+                let ids = ids.join(", ");
+                Fault::retry(
+                    PUBLISH,
+                    format!("the broker refused to keep {ids}: a queue is full or has no leader"),
+                )
+            }
+            Failure::Silent(count) => {
+                let limit = self.confirm_limit;
+                Fault::retry(PUBLISH, format!("the broker did not confirm {count} messages within {limit:?}"))
             }
             Failure::Broken(error) => {
                 if refusal::read(&error) == Refusal::Unknown {
@@ -180,52 +184,25 @@ impl Publisher {
 
 const PUBLISH: &str = "rabbitmq.publish";
 
-/// Why some of what was sent is not safe.
-enum Failure {
-    /// These came back: no queue wants them.
-    Returned(Vec<String>),
-    /// These the broker did not take on.
-    Refused(Vec<String>),
-    /// The channel broke.
-    Broken(lapin::Error),
+/// A broker that no longer lets us in while we are at work will again; that is no fault of any message.
+fn at_any_time(mut fault: Fault) -> Fault {
+    fault.verdict = Verdict::Retry;
+    fault
 }
 
-/// Publishes all, then waits for all. Every confirm is heard, whatever the others say, so that none is left for the next user
-/// of the channel.
-async fn publish(channel: &Channel, posts: &[Post]) -> Result<(), Failure> {
-    let mut sending: FuturesUnordered<_> =
-        posts.iter().map(|post| async move { (post, publish_one(channel, post).await) }).collect();
-    let (mut returned, mut refused, mut broken) = (Vec::new(), Vec::new(), None);
-    while let Some((post, confirmation)) = sending.next().await {
-        let confirmation = match confirmation {
-            Ok(confirmation) => confirmation,
-            Err(error) => {
-                broken.get_or_insert(error);
-                continue;
-            }
-        };
-        match confirmation {
-            Confirmation::Ack(None) => {}
-            // Whose confirm brings it back is chance: what it says of itself counts.
-            Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message)) => {
-                let id = message.properties.message_id().as_ref().map(ShortString::as_str);
-                returned.push(format!("{} for {}", id.unwrap_or("a message"), message.exchange));
-            }
-            Confirmation::Nack(None) | Confirmation::NotRequested => {
-                refused.push(post.parcel.message_id.clone().unwrap_or_default());
-            }
-        }
+/// Publishes all, then waits for all, until the time is up. Every confirm is heard, whatever the others say, so that none is
+/// left for the next user of the channel.
+async fn publish(channel: &Channel, posts: &[Post], until: Instant) -> Heard {
+    let mut sending: FuturesUnordered<_> = posts
+        .iter()
+        .enumerate()
+        .map(|(place, post)| async move { (place, publish_one(channel, post).await) })
+        .collect();
+    let mut heard = Heard::nothing_of(posts.len());
+    while let Ok(Some((place, confirmation))) = timeout_at(until, sending.next()).await {
+        heard.note(place, confirmation);
     }
-    if let Some(error) = broken {
-        return Err(Failure::Broken(error));
-    }
-    if !returned.is_empty() {
-        return Err(Failure::Returned(returned));
-    }
-    if !refused.is_empty() {
-        return Err(Failure::Refused(refused));
-    }
-    Ok(())
+    heard
 }
 
 async fn publish_one(channel: &Channel, post: &Post) -> lapin::Result<Confirmation> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::limits::RELAY_CONFIRM_MAX;
 use lapin::uri::AMQPUri;
 use thiserror::Error;
 
@@ -38,7 +39,7 @@ pub struct RabbitMqSettings {
     pub more_roots: Option<Arc<str>>,
     /// How long connecting to one address may take.
     pub connect_limit: Duration,
-    /// How long the broker may take to confirm what was sent at once.
+    /// How long the broker may take to confirm what was sent at once; less than [`RELAY_CONFIRM_MAX`].
     pub confirm_limit: Duration,
     /// What the broker shows as the connection's name.
     pub connection_name: String,
@@ -72,6 +73,14 @@ pub enum SettingsError {
     Namespace {
         /// What was given.
         found: String,
+    },
+    /// The time for confirms.
+    #[error(
+        "the RabbitMQ confirm limit is {found:?}, which would change nothing, since a sending is cut off after {RELAY_CONFIRM_MAX:?}; give less"
+    )]
+    ConfirmLimit {
+        /// What was given.
+        found: Duration,
     },
     /// The batch.
     #[error("a RabbitMQ batch of 0 messages would never be full; give at least 1")]
@@ -113,6 +122,9 @@ impl RabbitMqSettings {
         let is_namespace = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
         if self.namespace.is_empty() || !self.namespace.chars().all(is_namespace) {
             return Err(SettingsError::Namespace { found: self.namespace.clone() });
+        }
+        if self.confirm_limit >= RELAY_CONFIRM_MAX {
+            return Err(SettingsError::ConfirmLimit { found: self.confirm_limit });
         }
         if self.batch_max == 0 {
             return Err(SettingsError::EmptyBatch);
@@ -171,6 +183,14 @@ mod tests {
         let settings = RabbitMqSettings::at(vec!["amqp://u:secret@h/v".to_owned()]);
         assert!(settings.check().is_ok());
         assert!(!format!("{settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_time_for_confirms_that_nobody_waits_for_is_refused() {
+        let usual = RabbitMqSettings::at(vec!["amqp://h/v".to_owned()]);
+        assert!(usual.confirm_limit < RELAY_CONFIRM_MAX && usual.verify().is_ok());
+        let patient = RabbitMqSettings { confirm_limit: RELAY_CONFIRM_MAX, ..usual };
+        assert!(patient.verify().unwrap_err().to_string().contains("10s; give less"));
     }
 
     #[test]

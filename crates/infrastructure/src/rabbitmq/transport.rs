@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{
-    Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport, unmarked,
-    without_mark,
+    Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport, Unsent,
+    unmarked, without_mark,
 };
 use lapin::uri::AMQPUri;
 
@@ -101,11 +101,11 @@ impl RabbitMqTransport {
     }
 
     /// Publishes MassTransit's `Fault<T>` for each of these, for whoever is interested. Publishing one twice is a repeat: its
-    /// id derives from the message and its attempts.
+    /// id derives from the message, its queue and its death.
     ///
     /// # Errors
     /// As for [`Transport::send`].
-    pub async fn publish_faults(&self, dead: &[DeadLetter]) -> Result<(), Fault> {
+    pub async fn publish_faults(&self, dead: &[DeadLetter]) -> Result<(), Unsent> {
         let posts = dead.iter().map(|dead| self.fault(dead)).collect::<Result<Vec<_>, Fault>>()?;
         self.publisher.send(&posts).await
     }
@@ -145,7 +145,7 @@ impl Transport for RabbitMqTransport {
         Ok(Box::new(RabbitMqFeed::new(Arc::clone(&self.shared), known)))
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         if envelopes.is_empty() {
             return Ok(());
         }

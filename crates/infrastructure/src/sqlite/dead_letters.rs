@@ -46,7 +46,7 @@ impl DeadLetters for SqliteStore {
         };
         let entries: Vec<AuditEntry> = redriven.iter().map(entry).collect();
         unit.record(&entries).await?;
-        Box::new(unit).commit().await?;
+        Box::new(unit).commit().await.map_err(Fault::at_commit)?;
         Ok(redriven.len())
     }
 }

@@ -24,8 +24,11 @@ impl InventoryRepository for SqliteUnit {
         let known = |id: &ProductId| self.view.stock(self.memories(), *id);
         Ok(ids.iter().filter_map(known).map(|row| row.inventory.clone()).collect())
     }
+}
 
-    async fn store(
+impl SqliteUnit {
+    /// Writes counters and ledger.
+    pub(super) fn write_stock(
         &mut self,
         changed: &[Inventory],
         movements: &[StockMovement],
@@ -42,9 +45,7 @@ impl InventoryRepository for SqliteUnit {
         self.view.stock.extend(rows);
         Ok(())
     }
-}
 
-impl SqliteUnit {
     fn read_unread_stock(&mut self, ids: &[ProductId]) -> Result<()> {
         let unread = |id: &&ProductId| self.view.stock(self.memories(), **id).is_none();
         let unread: Vec<ProductId> = ids.iter().filter(unread).copied().collect();

@@ -3,7 +3,8 @@
 use application::ports::ProductRepository;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Inventory, Product, ProductId, Sku};
+use domain::{Inventory, Product, ProductId, Sku, StockMovement};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::column::{Micros, money, name, time};
@@ -30,6 +31,15 @@ impl ProductRepository for SqliteUnit {
             self.view.products.insert(product.id, None);
         }
         Ok(())
+    }
+
+    async fn update_inventory(
+        &mut self,
+        changed: &[Inventory],
+        movements: &[StockMovement],
+        at: Timestamp,
+    ) -> std::result::Result<(), Fault> {
+        self.write_stock(changed, movements, at)
     }
 
     async fn get_low_stock_products(&mut self, max: usize) -> std::result::Result<Vec<Inventory>, Fault> {

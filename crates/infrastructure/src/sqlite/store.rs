@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use application::ports::UnitOfWork;
 use async_trait::async_trait;
-use bus::{Envelope, Fault, Feed, Store, Topology, Transport, Unit};
+use bus::{Envelope, Fault, Feed, Store, Topology, Transport, Unit, Unsent};
 use rusqlite::{Connection, Result};
 use tokio::sync::Notify;
 
@@ -228,9 +228,9 @@ impl Transport for SqliteStore {
         }
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> std::result::Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> std::result::Result<(), Unsent> {
         let mut unit = self.unit().await?;
         unit.publish(envelopes.to_vec()).await?;
-        Box::new(unit).commit().await
+        Ok(Box::new(unit).commit().await?)
     }
 }

@@ -9,8 +9,8 @@ use application::messages::correlation;
 use application::ports::{HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
 use application::saga::{OrderProcessingSaga, SagaState};
 use bus::{
-    Clock, CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, IdSource, MessageId, RandomIds,
-    Receipt, Settlement, Store, Timer, TimerKey, Topology, VirtualClock,
+    CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, IdSource, MessageId, RandomIds, Receipt,
+    Settlement, Store, Timer, TimerKey, Topology, VirtualClock,
 };
 use bytes::Bytes;
 use domain::{
@@ -43,8 +43,7 @@ pub(crate) fn topology() -> Topology {
 }
 
 pub(crate) fn options(clock: &Arc<VirtualClock>, seed: u64) -> PostgresOptions {
-    let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(clock);
-    PostgresOptions::new(topology(), Routing::Store, clock, &RandomIds::seeded(seed))
+    PostgresOptions::new(topology(), Routing::Store, clock.as_ref(), &RandomIds::seeded(seed))
 }
 
 pub(crate) fn clock() -> Arc<VirtualClock> {
@@ -208,6 +207,21 @@ pub(crate) async fn client(address: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(address, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+/// Lets the time go by that ends every lease. Whoever is alive says so again.
+pub(crate) async fn end_leases(address: &str) {
+    client(address).await.execute("update instances set alive_until = 0", &[]).await.unwrap();
+}
+
+/// Waits until a question is answered with yes.
+pub(crate) async fn until(client: &tokio_postgres::Client, question: &str) {
+    let answered = async {
+        while !client.query_one(question, &[]).await.unwrap().get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, answered).await.unwrap_or_else(|_| panic!("it stays untrue: {question}"));
 }
 
 /// A fresh id source, for whoever needs one.

@@ -12,7 +12,7 @@ use bus::{
 };
 use bytes::Bytes;
 use jiff::Timestamp;
-use lapin::options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions};
+use lapin::options::{BasicGetOptions, BasicPublishOptions, BasicRejectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
@@ -135,11 +135,30 @@ impl Eye {
         soon("the queue's count", counting).await;
     }
 
+    /// Puts bytes into a queue that are no message of ours.
+    pub(crate) async fn put(&self, queue: &str, bytes: &[u8]) {
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        self.channel.basic_publish("".into(), queue.into(), options, bytes, properties).await.unwrap();
+    }
+
     /// Sends a message to a queue and takes it out again: from then on the queue is ready.
     pub(crate) async fn send_through(&self, queue: &str) {
-        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-        self.channel.basic_publish("".into(), queue.into(), options, b"", properties).await.unwrap();
+        self.put(queue, b"").await;
         self.take(queue).await;
+    }
+
+    /// Looks at a message of a queue, once there is one, and gives it back as one that failed.
+    pub(crate) async fn look(&self, queue: &str) {
+        let looking = async {
+            loop {
+                let options = BasicGetOptions { no_ack: false };
+                if let Some(message) = self.channel.basic_get(queue.into(), options).await.unwrap() {
+                    return message.delivery.delivery_tag;
+                }
+            }
+        };
+        let tag = soon("the message", looking).await;
+        self.channel.basic_reject(tag, BasicRejectOptions { requeue: true }).await.unwrap();
     }
 
     /// Takes a message out of a queue, once there is one.

@@ -28,13 +28,13 @@ struct Args {
     #[arg(long, requires = "postgres")]
     rolling: bool,
     /// How often something is done.
-    #[arg(long, visible_alias = "kills", default_value_t = 50)]
+    #[arg(long, visible_alias = "kills", default_value_t = 120)]
     faults: u32,
     /// Give up after this many seconds.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 1_200)]
     seconds: u64,
-    /// Orders sent meanwhile.
-    #[arg(long, default_value_t = 4_000)]
+    /// Orders sent meanwhile, and some of them when all is well again.
+    #[arg(long, default_value_t = 8_000)]
     orders: u32,
     /// Decides when it is killed and what is ordered.
     #[arg(long, default_value_t = 1)]

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use orderwright_testkit::servers::rabbitmq::RabbitMq;
-use orderwright_testkit::servers::{Durability, Postgres};
+use orderwright_testkit::servers::{self, Durability, Postgres};
 
 /// Runs the program against servers of its own.
 #[derive(Parser)]
@@ -58,7 +58,7 @@ fn main() -> Result<ExitCode> {
     if let Some(node) = &rabbitmq {
         command.env("ORDERWRIGHT_BROKER", node.vhost()?);
     }
-    let status = command.status().with_context(|| format!("cannot start {}", args.orderwright.display()))?;
+    let status = servers::run(&mut command)?;
     if let (Some(server), Some(count)) = (&postgres, args.statements) {
         print!("{}", server.query(DATABASE, &format!("{DEAREST}{count}"))?);
     }

@@ -7,7 +7,10 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use orderwright_testkit::servers::rabbitmq::RabbitMq;
-use orderwright_testkit::servers::{Durability, Postgres};
+use orderwright_testkit::servers::{self, Durability, Postgres};
+
+/// The scenario that compares with a store that stays small, which it needs another database for.
+const GROWTH: &str = "growth";
 
 /// The scenario whose disk has to be slowed down.
 const SLOW_DISK: &str = "slow-disk";
@@ -41,6 +44,14 @@ fn main() -> Result<ExitCode> {
     if let Some(broker) = &broker {
         command.env("ORDERWRIGHT_BROKER", broker.vhost()?);
     }
+    if args.scenario.iter().any(|word| word == GROWTH) {
+        if let Some(server) = &database {
+            command.args(["--small-database", &server.database()?]);
+        }
+        if let Some(broker) = &broker {
+            command.args(["--small-broker", &broker.vhost()?]);
+        }
+    }
     if args.scenario.iter().any(|word| word == SLOW_DISK)
         && !args.scenario.iter().any(|word| word == "--slow")
     {
@@ -52,6 +63,6 @@ fn main() -> Result<ExitCode> {
         let server = database.as_ref().context("there is a server")?;
         command.args(["--slow", &server.slow_flushes()?, "--fair", &server.fair_flushes()?]);
     }
-    let ended = command.status().with_context(|| format!("cannot start {}", args.orderwright.display()))?;
+    let ended = servers::run(&mut command)?;
     Ok(if ended.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

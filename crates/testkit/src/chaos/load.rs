@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -24,6 +24,11 @@ const CLIENTS: u64 = 16;
 /// Pause before a request is sent again.
 const AGAIN: Duration = Duration::from_millis(25);
 
+/// One in so many orders is kept for afterwards, but not more of them than this, and not fewer.
+const AFTERWARDS_ONE_IN: u32 = 10;
+const AFTERWARDS_MAX: u32 = 200;
+const AFTERWARDS_MIN: u32 = 10;
+
 /// One in so many orders is cancelled by its customer at once.
 const CANCEL_ONE_IN: u32 = 25;
 
@@ -36,6 +41,37 @@ pub(super) struct Load {
     answers: [AtomicU32; 5],
     /// Orders that may be sent by now.
     released: watch::Sender<u32>,
+    /// Orders that were accepted by now.
+    accepted: watch::Sender<u32>,
+    /// Whether something is being done to somebody.
+    is_under_way: AtomicBool,
+    asked_meanwhile: AtomicU32,
+    accepted_meanwhile: AtomicU32,
+}
+
+/// When an order was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// While things happened.
+    Under,
+    /// When everything was well again and nothing was left of what came before.
+    Afterwards,
+}
+
+/// An order that a client was told is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Accepted {
+    pub(super) order_id: String,
+    pub(super) sent: Sent,
+}
+
+/// What clients did while something was being done to somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Meanwhile {
+    /// Requests that they made.
+    pub(super) asked: u32,
+    /// Orders that were accepted.
+    pub(super) accepted: u32,
 }
 
 /// How often the clients met what, beside orders that were accepted at once.
@@ -106,17 +142,55 @@ impl Load {
             next: AtomicU32::new(0),
             answers: Default::default(),
             released: watch::Sender::new(0),
+            accepted: watch::Sender::new(0),
+            is_under_way: AtomicBool::new(false),
+            asked_meanwhile: AtomicU32::new(0),
+            accepted_meanwhile: AtomicU32::new(0),
         }
     }
 
-    /// Lets the clients send as many orders as belong to `part` of `parts`, so that there is a load until the end.
-    pub(super) fn release(&self, part: u32, parts: u32) {
-        let orders = u64::from(self.orders) * u64::from(part) / u64::from(parts.max(1));
-        self.released.send_replace(if part >= parts {
-            self.orders
-        } else {
-            u32::try_from(orders).unwrap_or(u32::MAX)
-        });
+    /// How many orders are sent while things happen; the others come afterwards.
+    pub(super) fn under(&self) -> u32 {
+        let afterwards = (self.orders / AFTERWARDS_ONE_IN).clamp(AFTERWARDS_MIN, AFTERWARDS_MAX);
+        self.orders.saturating_sub(afterwards)
+    }
+
+    /// Lets the clients send so many orders in all.
+    pub(super) fn release(&self, orders: u32) {
+        self.released.send_replace(orders);
+    }
+
+    /// Lets the clients send what is left.
+    pub(super) fn release_all(&self) {
+        self.release(self.orders);
+    }
+
+    /// Waits until so many orders were accepted.
+    pub(super) async fn accepted(&self, orders: u32) -> Result<()> {
+        self.accepted.subscribe().wait_for(|accepted| *accepted >= orders).await?;
+        Ok(())
+    }
+
+    /// Notes what clients do while this is being done.
+    pub(super) async fn during<T>(&self, deed: impl Future<Output = T>) -> T {
+        self.is_under_way.store(true, Ordering::Relaxed);
+        let done = deed.await;
+        self.is_under_way.store(false, Ordering::Relaxed);
+        done
+    }
+
+    /// What the clients did during such deeds.
+    pub(super) fn meanwhile(&self) -> Meanwhile {
+        Meanwhile {
+            asked: self.asked_meanwhile.load(Ordering::Relaxed),
+            accepted: self.accepted_meanwhile.load(Ordering::Relaxed),
+        }
+    }
+
+    fn note_meanwhile(&self, count: &AtomicU32) {
+        if self.is_under_way.load(Ordering::Relaxed) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// What the clients met so far.
@@ -131,8 +205,8 @@ impl Load {
         }
     }
 
-    /// Sends every order until it is accepted; returns the order id by key.
-    pub(super) async fn send_all(self: Arc<Self>, deadline: Instant) -> Result<BTreeMap<String, String>> {
+    /// Sends every order until it is accepted; returns them by key.
+    pub(super) async fn send_all(self: Arc<Self>, deadline: Instant) -> Result<BTreeMap<String, Accepted>> {
         let mut clients = JoinSet::new();
         for number in 0..CLIENTS {
             let load = Arc::clone(&self);
@@ -151,7 +225,7 @@ impl Load {
         Ok(accepted)
     }
 
-    async fn one_client(&self, number: u64, deadline: Instant) -> Result<BTreeMap<String, String>> {
+    async fn one_client(&self, number: u64, deadline: Instant) -> Result<BTreeMap<String, Accepted>> {
         let mut random = SmallRng::seed_from_u64(self.seed.wrapping_add(number));
         let mut accepted = BTreeMap::new();
         loop {
@@ -162,11 +236,14 @@ impl Load {
             self.released.subscribe().wait_for(|released| ordinal < *released).await?;
             let key = format!("chaos-{ordinal}");
             let body = Bytes::from(order(&mut random).to_string());
-            let id = self.until_accepted(ordinal, &key, &body, deadline).await?;
+            let order_id = self.until_accepted(ordinal, &key, &body, deadline).await?;
+            self.note_meanwhile(&self.accepted_meanwhile);
             if random.random_range(0..CANCEL_ONE_IN) == 0 {
-                self.cancel(ordinal, &id).await;
+                self.cancel(ordinal, &order_id).await;
             }
-            accepted.insert(key, id);
+            let sent = if ordinal < self.under() { Sent::Under } else { Sent::Afterwards };
+            accepted.insert(key, Accepted { order_id, sent });
+            self.accepted.send_modify(|count| *count += 1);
         }
     }
 
@@ -180,6 +257,7 @@ impl Load {
     ) -> Result<String> {
         for client in self.clients.iter().cycle().skip(ordinal as usize) {
             let headers = [("idempotency-key", key)];
+            self.note_meanwhile(&self.asked_meanwhile);
             match client.call(Method::POST, "/orders", &headers, body.clone()).await {
                 Ok((StatusCode::CREATED, answer)) => {
                     return answer["order_id"]

@@ -1,7 +1,7 @@
 //! What is done to the processes, dealt like cards: a shuffled deck of everything that the plan allows, then another, so
 //! that even a short run has some of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use rand::rngs::SmallRng;
@@ -34,18 +34,31 @@ pub enum Mishap {
     BrokerReset,
     /// The payment gateway answers nothing for a while.
     GatewayHung,
+    /// Somebody else holds a table, and every connection of the workers to the database waits for it.
+    PoolFilled,
+}
+
+/// What it is done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// One worker, or one of its ways.
+    Worker,
+    /// What all of them use.
+    All,
 }
 
 impl Mishap {
     /// What the plan allows, as often as it should come in one deck.
     fn deck(plan: &Plan) -> Vec<Self> {
-        if plan.course == Course::RollingRestarts {
-            return vec![Self::WorkerStopped];
+        match plan.course {
+            Course::RollingRestarts => return vec![Self::WorkerStopped],
+            Course::Chosen(mishaps) => return mishaps.to_vec(),
+            Course::Mishaps => {}
         }
         let mut deck = vec![Self::WorkerKilled, Self::WorkerKilled, Self::WorkerStopped];
         let on_server = matches!(plan.engine, Engine::Postgres { .. });
         if on_server {
-            deck.push(Self::DatabaseKilled);
+            deck.extend([Self::DatabaseKilled, Self::PoolFilled]);
         }
         if plan.carrier == Carrier::RabbitMq {
             deck.extend([Self::BrokerKilled, Self::GatewayHung]);
@@ -71,6 +84,26 @@ impl Mishap {
             Self::BrokerLost => "way to the broker lost bytes",
             Self::BrokerReset => "way to the broker reset",
             Self::GatewayHung => "gateway hung",
+            Self::PoolFilled => "pool filled",
+        }
+    }
+
+    const fn target(self) -> Target {
+        match self {
+            Self::WorkerKilled | Self::WorkerStopped => Target::Worker,
+            Self::DatabaseStalled | Self::DatabaseLost | Self::DatabaseReset => Target::Worker,
+            Self::BrokerStalled | Self::BrokerLost | Self::BrokerReset => Target::Worker,
+            Self::DatabaseKilled | Self::BrokerKilled | Self::GatewayHung | Self::PoolFilled => Target::All,
+        }
+    }
+
+    /// Whether it is over only after a time in which orders come in; the others are done in no time, or last on by themselves.
+    pub(super) const fn lasts(self) -> bool {
+        match self {
+            Self::WorkerKilled | Self::WorkerStopped | Self::DatabaseKilled | Self::BrokerKilled => true,
+            Self::GatewayHung | Self::PoolFilled => true,
+            Self::DatabaseStalled | Self::DatabaseLost | Self::DatabaseReset => false,
+            Self::BrokerStalled | Self::BrokerLost | Self::BrokerReset => false,
         }
     }
 }
@@ -96,13 +129,17 @@ impl Deck {
     }
 }
 
-/// How often what happened.
+/// How often what happened, and to which worker, if it was done to one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Happened(BTreeMap<Mishap, u32>);
+pub struct Happened(BTreeMap<(Mishap, Option<usize>), u32>);
 
 impl Happened {
-    pub(super) fn note(&mut self, mishap: Mishap) {
-        *self.0.entry(mishap).or_default() += 1;
+    pub(super) fn note(&mut self, mishap: Mishap, worker: usize) {
+        let worker = match mishap.target() {
+            Target::Worker => Some(worker),
+            Target::All => None,
+        };
+        *self.0.entry((mishap, worker)).or_default() += 1;
     }
 
     /// All of them.
@@ -110,12 +147,29 @@ impl Happened {
     pub fn all(&self) -> u32 {
         self.0.values().sum()
     }
+
+    /// How often this happened.
+    #[must_use]
+    pub fn times(&self, mishap: Mishap) -> u32 {
+        self.0.iter().filter(|((what, _), _)| *what == mishap).map(|(_, count)| count).sum()
+    }
+
+    /// How often this happened to the worker with this number, counted from none.
+    #[must_use]
+    pub fn times_to(&self, mishap: Mishap, worker: usize) -> u32 {
+        self.0.get(&(mishap, Some(worker))).copied().unwrap_or(0)
+    }
+
+    /// Whether there was one that lasted while orders came in.
+    pub(super) fn lasted(&self) -> bool {
+        self.0.keys().any(|(mishap, _)| mishap.lasts())
+    }
 }
 
 impl fmt::Display for Happened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let each: Vec<String> =
-            self.0.iter().map(|(mishap, count)| format!("{} {count}", mishap.name())).collect();
-        f.write_str(&each.join(", "))
+        let kinds: BTreeSet<Mishap> = self.0.keys().map(|(mishap, _)| *mishap).collect();
+        let each = kinds.into_iter().map(|mishap| format!("{} {}", mishap.name(), self.times(mishap)));
+        f.write_str(&each.collect::<Vec<_>>().join(", "))
     }
 }

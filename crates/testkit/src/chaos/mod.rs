@@ -1,27 +1,33 @@
 //! Chaos on the real thing: processes, sockets, a database with full durability, and `kill -9`. What is checked afterwards is
 //! what people would sue over: every accepted order has an end, no key was charged twice, money and stock balance.
 
+mod books;
 mod client;
 mod load;
 mod mishap;
+mod pace;
 mod processes;
+mod program;
 mod verdict;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
+use books::Books;
 use client::Client;
 pub use load::Answers;
 use load::Load;
 use mishap::Deck;
 pub use mishap::{Happened, Mishap};
-use processes::{Folder, Processes};
+use pace::Pace;
+use processes::Processes;
+use program::Folder;
 use verdict::Found;
 pub use verdict::Verdict;
 
@@ -75,6 +81,8 @@ pub enum Course {
     /// Everything that can happen to them.
     #[default]
     Mishaps,
+    /// These, in any order; and again, if more faults are planned.
+    Chosen(&'static [Mishap]),
     /// One worker after the other is told to stop and started again, as for an upgrade. No client may notice more than that
     /// one of them is not there for the moment.
     RollingRestarts,
@@ -119,14 +127,21 @@ pub async fn run(plan: &Plan) -> Result<Verdict> {
     stock_up(&service).await?;
     let load = Arc::new(Load::new(&processes.service_addrs, plan.orders, plan.seed));
     let sending = tokio::spawn(Arc::clone(&load).send_all(deadline));
-    shake(plan, &mut processes, &load, deadline).await?;
-    let accepted = sending.await??;
-    let provider = Client::new(&processes.provider_addr);
+    let shaking = async {
+        shake(plan, &mut processes, &load, deadline).await?;
+        recover(&mut processes, &load, &service, deadline).await
+    };
+    let ((), accepted) = tokio::try_join!(shaking, async { sending.await? })?;
     all_ended(&service, deadline).await?;
-    let found = Found { happened: processes.happened(), answers: load.answers(), accepted: &accepted };
-    let verdict = Verdict::reach(plan, found, &service, &provider).await?;
+    let found = Found {
+        happened: processes.happened(),
+        answers: load.answers(),
+        meanwhile: load.meanwhile(),
+        accepted: &accepted,
+    };
+    let books = Books::read(&service, &Client::new(&processes.provider_addr)).await?;
     processes.stop().await?;
-    Ok(verdict)
+    Ok(Verdict::of(plan, found, &books))
 }
 
 async fn stock_up(service: &Client) -> Result<()> {
@@ -141,27 +156,39 @@ async fn stock_up(service: &Client) -> Result<()> {
 }
 
 /// At random moments: while accepting, while calling, between any two writes.
-async fn shake(plan: &Plan, processes: &mut Processes, load: &Load, deadline: Instant) -> Result<()> {
+async fn shake(plan: &Plan, processes: &mut Processes, load: &Arc<Load>, deadline: Instant) -> Result<()> {
     let mut random = SmallRng::seed_from_u64(plan.seed);
     let mut deck = Deck::new(plan);
+    let workers = plan.engine.workers();
+    let first = random.random_range(0..workers);
+    let pace = Pace::start(load, plan.faults);
     for number in 1..=plan.faults {
         if Instant::now() > deadline {
             bail!("only {} of {} faults happened in {:?}", number - 1, plan.faults, plan.limit);
         }
-        load.release(number, plan.faults + 1);
         tokio::time::sleep(Duration::from_millis(random.random_range(LIFE_MS))).await;
-        let chosen = match plan.course {
-            Course::Mishaps => random.random_range(0..plan.engine.workers()),
-            Course::RollingRestarts => number as usize % plan.engine.workers(),
-        };
+        let mishap = deck.deal(&mut random);
+        // What happens to one worker happens to another the next time.
+        let chosen = (first + processes.happened().times(mishap) as usize) % workers;
         let time = Duration::from_millis(random.random_range(MISHAP_MS));
-        processes.strike(deck.deal(&mut random), chosen, time).await?;
+        load.during(processes.strike(mishap, chosen, time)).await?;
+        pace.fault_happened();
         if number % 10 == 0 || number == plan.faults {
             println!("{number} of {} faults happened", plan.faults);
         }
     }
+    Ok(())
+}
+
+/// Everything is well again; once nothing is left of what came before, the last orders are sent.
+async fn recover(processes: &mut Processes, load: &Load, service: &Client, deadline: Instant) -> Result<()> {
     processes.heal().await?;
-    load.release(1, 1);
+    load.release(load.under());
+    let left = deadline.saturating_duration_since(Instant::now());
+    let in_time = tokio::time::timeout(left, load.accepted(load.under())).await;
+    ensure!(in_time.is_ok(), "time is up and not all orders were accepted");
+    all_ended(service, deadline).await?;
+    load.release_all();
     Ok(())
 }
 

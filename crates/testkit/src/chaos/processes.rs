@@ -1,94 +1,30 @@
 //! The processes under chaos: a provider that lives through it, workers and servers that do not, and the ways between them.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use super::client::Client;
 use super::mishap::{Happened, Mishap};
+use super::program::{self, Folder};
 use super::{Carrier, Engine, Plan};
 use crate::proxy::{Proxy, Weather};
 use crate::servers::rabbitmq::RabbitMq;
 use crate::servers::{Durability, Postgres};
 
-/// How long a process may take to get ready.
-const READY_LIMIT: Duration = Duration::from_secs(30);
-
 /// How long a worker may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// Stage limits short enough that every timeout happens within a run.
-const CONFIG: &str = "
-[providers]
-call_limit_ms = 400
-[limits]
-order_ms = 60000
-payment_ms = 8000
-shipping_ms = 8000
-delivery_poll_ms = 1000
-undo_ms = 30000
-[pipeline]
-call_retry_first_ms = 50
-undo_retry_first_ms = 100
-undo_retries_max = 12
-[postgres]
-lease_ms = 2000
-";
+/// A table that every unit of work writes to.
+const EVERYBODYS_TABLE: &str = "outbox";
 
-/// What the first worker beside a broker has in its place: so few connections that its units of work always wait for one.
-const FEW_CONNECTIONS: &str = "lease_ms = 2000\npool_max = 2\nreaders_max = 1\n";
+/// Connections of the smallest pool.
+const POOL_MIN: u32 = 2;
 
-/// How often a worker is started again that ends at once because a server is away.
-const STARTS_MAX: u32 = 60;
-
-/// The pause before that.
-const START_PAUSE: Duration = Duration::from_millis(250);
-
-/// What the provider does wrong.
-const FAULTS: &str = r#"{
-    "payments": {"decline_permille": 30, "server_error_permille": 30, "throttle_permille": 20, "hang_permille": 15,
-                 "lose_response_permille": 30, "hang_ms": 900, "latency_ms": [0, 20]},
-    "refunds": {"server_error_permille": 100, "lose_response_permille": 50, "latency_ms": [0, 10]},
-    "shipping": {"decline_permille": 15, "server_error_permille": 30, "lose_response_permille": 30, "hang_permille": 10,
-                 "hang_ms": 900, "latency_ms": [0, 20]},
-    "shipping_cancels": {"server_error_permille": 100},
-    "webhooks": {"duplicate_permille": 100, "reorder_permille": 100, "drop_permille": 20, "delay_ms": [0, 50]}
-}"#;
-
-/// A folder of our own, removed with its contents.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    pub(super) fn new() -> Result<Self> {
-        static FOLDERS: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("orderwright-chaos-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("chaos.toml"), CONFIG)?;
-        let few = CONFIG.replace("lease_ms = 2000\n", FEW_CONNECTIONS);
-        std::fs::write(folder.join("few-connections.toml"), few)?;
-        Ok(Self(folder))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("{} is left behind: {error}", self.0.display());
-        }
-    }
-}
+/// How often the table is held, should too few have wanted it.
+const HOLDS_MAX: u32 = 10;
 
 /// All processes, killed when dropped.
 pub(super) struct Processes {
@@ -97,6 +33,7 @@ pub(super) struct Processes {
     /// Where the provider listens.
     pub(super) provider_addr: String,
     program: PathBuf,
+    group: i32,
     workers: Vec<Worker>,
     provider: Child,
     servers: Servers,
@@ -120,23 +57,32 @@ struct Ways {
 
 /// The servers of this run.
 struct Servers {
-    database: Option<Postgres>,
+    database: Option<Database>,
     broker: Option<RabbitMq>,
+}
+
+/// A server and the database on it.
+struct Database {
+    server: Postgres,
+    name: String,
 }
 
 impl Processes {
     pub(super) async fn start(plan: &Plan, folder: &Folder) -> Result<Self> {
         let mut service_addrs = Vec::new();
         for _ in 0..plan.engine.workers() {
-            service_addrs.push(free_address().await?);
+            service_addrs.push(program::free_address().await?);
         }
-        let provider_addr = free_address().await?;
-        let provider_args = provider_args(&provider_addr, &service_addrs[0], plan.seed);
-        let provider = spawn(&plan.program, &provider_args, &folder.path("provider.log")).await?;
+        let provider_addr = program::free_address().await?;
+        let provider_args = program::provider_args(&provider_addr, &service_addrs[0], plan.seed);
+        let log = folder.path("provider.log");
+        let group = folder.group();
+        let mut provider = program::spawn(&plan.program, &provider_args, &log, group)?;
+        program::ready(&mut provider, &log).await?;
         let servers = tokio::task::block_in_place(|| Servers::start(plan))?;
         let database = match &servers.database {
             None => folder.path("chaos.db").display().to_string(),
-            Some(server) => server.database()?,
+            Some(database) => database.server.address(&database.name),
         };
         let broker = servers.broker.as_ref().map(RabbitMq::vhost).transpose()?;
         let mut workers = Vec::new();
@@ -146,13 +92,13 @@ impl Processes {
                 (Carrier::RabbitMq | Carrier::Store, _) => folder.path("chaos.toml"),
             };
             let (ways, places) = Ways::to(&database, broker.as_deref()).await?;
-            let args = worker_args(&config, &places, address, &provider_addr);
+            let args = program::worker_args(&config, &places, address, &provider_addr);
             let log = folder.path(&format!("worker-{number}.log"));
-            let process = start(&plan.program, &args, &log).await?;
+            let process = program::start(&plan.program, &args, &log, group).await?;
             workers.push(Worker { args, log, process, ways });
         }
         let (program, happened) = (plan.program.clone(), Happened::default());
-        Ok(Self { service_addrs, provider_addr, program, workers, provider, servers, happened })
+        Ok(Self { service_addrs, provider_addr, program, group, workers, provider, servers, happened })
     }
 
     /// What was done so far.
@@ -171,8 +117,8 @@ impl Processes {
             }
             Mishap::WorkerStopped => self.stop_and_restart(chosen).await?,
             Mishap::DatabaseKilled => {
-                let server = self.servers.database.as_mut().context("there is a server")?;
-                tokio::task::block_in_place(|| server.restart())?;
+                let database = self.servers.database.as_mut().context("there is a server")?;
+                tokio::task::block_in_place(|| database.server.restart())?;
             }
             Mishap::BrokerKilled => {
                 let broker = self.servers.broker.as_mut().context("there is a broker")?;
@@ -189,8 +135,12 @@ impl Processes {
                 tokio::time::sleep(time).await;
                 self.gateway("up").await?;
             }
+            Mishap::PoolFilled => {
+                let database = self.servers.database.as_ref().context("there is a server")?;
+                tokio::task::block_in_place(|| database.fill_pool(time))?;
+            }
         }
-        self.happened.note(mishap);
+        self.happened.note(mishap, chosen);
         Ok(())
     }
 
@@ -213,7 +163,7 @@ impl Processes {
 
     async fn start_again(&mut self, chosen: usize) -> Result<()> {
         let worker = &mut self.workers[chosen];
-        worker.process = start(&self.program, &worker.args, &worker.log).await?;
+        worker.process = program::start(&self.program, &worker.args, &worker.log, self.group).await?;
         Ok(())
     }
 
@@ -248,13 +198,32 @@ impl Servers {
     fn start(plan: &Plan) -> Result<Self> {
         let database = match plan.engine {
             Engine::Sqlite => None,
-            Engine::Postgres { .. } => Some(Postgres::start(Durability::Fsync)?),
+            Engine::Postgres { .. } => Some(Database::start()?),
         };
         let broker = match plan.carrier {
             Carrier::Store => None,
             Carrier::RabbitMq => Some(RabbitMq::start()?),
         };
         Ok(Self { database, broker })
+    }
+}
+
+impl Database {
+    fn start() -> Result<Self> {
+        let server = Postgres::start(Durability::Fsync)?;
+        let name = "chaos".to_owned();
+        server.create(&name, "template0")?;
+        Ok(Self { server, name })
+    }
+
+    /// Holds the table that every unit of work writes to, until as many connections as the smallest pool has wait for it.
+    fn fill_pool(&self, time: Duration) -> Result<()> {
+        for _ in 0..HOLDS_MAX {
+            if self.server.hold_table(&self.name, EVERYBODYS_TABLE, time)? >= POOL_MIN {
+                return Ok(());
+            }
+        }
+        bail!("hardly anybody wanted the database while its table {EVERYBODYS_TABLE} was held")
     }
 }
 
@@ -285,60 +254,4 @@ impl Ways {
     fn broker(&self) -> Result<&Proxy> {
         self.broker.as_ref().context("there is a proxy before the broker")
     }
-}
-
-fn provider_args(address: &str, service_addr: &str, seed: u64) -> Vec<String> {
-    let webhooks = format!("http://{service_addr}/webhooks");
-    let seed = seed.to_string();
-    let quick = ["--delivery-min-ms", "5", "--delivery-max-ms", "200"];
-    let args =
-        ["sandbox", "--listen", address, "--webhook-url", &webhooks, "--seed", &seed, "--faults", FAULTS];
-    args.into_iter().chain(quick).map(str::to_owned).collect()
-}
-
-fn worker_args(config: &Path, places: &Places, address: &str, provider_addr: &str) -> Vec<String> {
-    let provider = format!("http://{provider_addr}");
-    let config = config.display().to_string();
-    let own = ["serve", "--config", &config, "--listen", address];
-    let providers = ["--payment-url", &provider, "--shipping-url", &provider];
-    own.into_iter().chain(providers).map(str::to_owned).chain(places.iter().cloned()).collect()
-}
-
-async fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string())
-}
-
-/// Starts a worker as whoever runs services does: again, should it end because a server is away.
-async fn start(program: &Path, args: &[String], log: &Path) -> Result<Child> {
-    let mut ended = None;
-    for _ in 0..STARTS_MAX {
-        match spawn(program, args, log).await {
-            Ok(child) => return Ok(child),
-            Err(error) => ended = Some(error),
-        }
-        tokio::time::sleep(START_PAUSE).await;
-    }
-    Err(ended.context("a worker is started at least once")?)
-}
-
-/// Starts the program and waits for its first line, which it prints when it is ready.
-async fn spawn(program: &Path, args: &[String], log: &Path) -> Result<Child> {
-    let errors = std::fs::File::create(log)?;
-    let mut child = Command::new(program)
-        .args(args)
-        .env("RUST_LOG", "error")
-        .stdout(Stdio::piped())
-        .stderr(errors)
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))?;
-    let out = child.stdout.take().context("its output is piped")?;
-    let mut lines = BufReader::new(out).lines();
-    let first =
-        tokio::time::timeout(READY_LIMIT, lines.next_line()).await.context("it did not get ready")??;
-    if first.is_none() {
-        bail!("it ended at once:\n{}", std::fs::read_to_string(log).unwrap_or_default());
-    }
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Ok(child)
 }

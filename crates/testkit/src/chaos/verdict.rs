@@ -1,19 +1,24 @@
-//! The judgement: our books against the provider's, order by order.
+//! The judgement: our books against the provider's, order by order; and whether it proves anything. Asks nobody, so that a test
+//! can show it what it has to condemn.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::client::Client;
+use super::books::Books;
+use super::load::{Accepted, Meanwhile, Sent};
 use super::{Answers, Course, Happened, Plan};
-
-/// Entries of a provider's listing asked for at once.
-const PAGE: usize = 10_000;
 
 /// Problems shown at most.
 const SHOWN_MAX: usize = 20;
+
+/// Why an order may be cancelled when all is well.
+const BUSINESS: [&str; 4] = ["customer", "payment_declined", "out_of_stock", "shipping_failed"];
+
+/// At most one in so many orders may be left to a person: that happens where the undoing fails for longer than it is tried,
+/// and no fault here lasts as long.
+const ATTENTION_ONE_IN: u64 = 100;
 
 /// What is known when it is over.
 pub(super) struct Found<'a> {
@@ -21,18 +26,21 @@ pub(super) struct Found<'a> {
     pub(super) happened: Happened,
     /// What clients met.
     pub(super) answers: Answers,
-    /// Order ids by key.
-    pub(super) accepted: &'a BTreeMap<String, String>,
+    /// What clients did while something was done.
+    pub(super) meanwhile: Meanwhile,
+    /// The orders by key.
+    pub(super) accepted: &'a BTreeMap<String, Accepted>,
 }
 
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     happened: Happened,
-    faults_planned: u32,
     answers: Answers,
+    meanwhile: Meanwhile,
     accepted: usize,
     outcomes: BTreeMap<String, u64>,
+    delivered_afterwards: u64,
     charges: u64,
     kept: i64,
     faults: Value,
@@ -40,68 +48,98 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Asks both sides.
-    pub(super) async fn reach(
-        plan: &Plan,
-        found: Found<'_>,
-        service: &Client,
-        provider: &Client,
-    ) -> Result<Self> {
-        let Found { happened, answers, accepted } = found;
-        let orders = all(service, "/orders?limit=200").await?;
+    pub(super) fn of(plan: &Plan, found: Found<'_>, books: &Books) -> Self {
+        let Found { happened, answers, meanwhile, accepted } = found;
         let orders: BTreeMap<&str, &Value> =
-            orders.iter().filter_map(|order| Some((order["order_id"].as_str()?, order))).collect();
-        let stats = provider.get("/stats").await?;
+            books.orders.iter().filter_map(|order| Some((order["order_id"].as_str()?, order))).collect();
         let mut verdict = Self {
             happened,
-            faults_planned: plan.faults,
             answers,
+            meanwhile,
             accepted: accepted.len(),
             outcomes: BTreeMap::new(),
-            charges: stats["payments"]["charges"].as_u64().unwrap_or(0),
+            delivered_afterwards: 0,
+            charges: books.stats["payments"]["charges"].as_u64().unwrap_or(0),
             kept: 0,
-            faults: stats["faults"].clone(),
+            faults: books.stats["faults"].clone(),
             problems: Vec::new(),
         };
+        verdict.all_happened_under_load(plan);
         if plan.course == Course::RollingRestarts {
             verdict.clients_met_nothing_worse_than_absence();
         }
         verdict.every_order_has_an_end(accepted, &orders);
-        verdict.nothing_was_charged_twice(&stats);
-        verdict.money_balances(&orders, &listing(provider, "/charges").await?);
-        verdict.parcels_fit(&orders, &listing(provider, "/shipments").await?);
-        verdict.books_are_right(&service.get("/check").await?);
-        Ok(verdict)
+        verdict.it_worked(&books.overview);
+        verdict.nothing_was_charged_twice(&books.stats);
+        verdict.money_balances(&orders, &books.charges);
+        verdict.parcels_fit(&orders, &books.shipments);
+        verdict.books_are_right(&books.check);
+        verdict
     }
 
     /// Whether everything is as it must be.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.problems.is_empty() && self.happened.all() >= self.faults_planned
+        self.problems.is_empty()
+    }
+
+    /// What was done.
+    #[must_use]
+    pub const fn happened(&self) -> &Happened {
+        &self.happened
+    }
+
+    /// What nobody was there to feel proves nothing.
+    fn all_happened_under_load(&mut self, plan: &Plan) {
+        let happened = self.happened.all();
+        if happened < plan.faults {
+            self.problems.push(format!("only {happened} of {} faults happened", plan.faults));
+        }
+        if self.happened.lasted() && self.meanwhile.asked == 0 {
+            self.problems.push("nobody asked for anything while something happened".to_owned());
+        }
+    }
+
+    /// Whether one of them met a worker that was not there is left to chance: a restart may be over before its turn comes.
+    fn clients_met_nothing_worse_than_absence(&mut self) {
+        let Answers { cut_off, silent, failed, .. } = self.answers;
+        if cut_off + silent + failed > 0 {
+            self.problems.push(format!("rolling restarts were noticed: {}", self.answers));
+        }
+        if self.happened.all() > 0 && self.meanwhile.accepted == 0 {
+            self.problems.push("no order was accepted while a worker was restarted".to_owned());
+        }
     }
 
     fn every_order_has_an_end(
         &mut self,
-        accepted: &BTreeMap<String, String>,
+        accepted: &BTreeMap<String, Accepted>,
         orders: &BTreeMap<&str, &Value>,
     ) {
-        for (key, id) in accepted {
+        for (key, Accepted { order_id: id, sent }) in accepted {
             let Some(order) = orders.get(id.as_str()) else {
                 self.problems.push(format!("invariant 1: order {id} ({key}) was accepted and is lost"));
                 continue;
             };
-            let outcome = match (order["status"].as_str(), order["saga_state"].as_str()) {
-                (Some("delivered"), Some("completed")) => "delivered".to_owned(),
+            let reason = order["cancel_reason"].as_str().unwrap_or("no reason");
+            let (outcome, is_well) = match (order["status"].as_str(), order["saga_state"].as_str()) {
+                (Some("delivered"), Some("completed")) => ("delivered".to_owned(), true),
                 (Some("cancelled"), Some("failed")) => {
-                    format!("cancelled: {}", order["cancel_reason"].as_str().unwrap_or("no reason"))
+                    (format!("cancelled: {reason}"), BUSINESS.contains(&reason))
                 }
-                (_, Some("needs_attention")) => "needs attention".to_owned(),
+                (_, Some("needs_attention")) => ("needs attention".to_owned(), false),
                 (status, saga) => {
                     self.problems
                         .push(format!("invariant 1: order {id} ended as {status:?}, its saga as {saga:?}"));
                     continue;
                 }
             };
+            if *sent == Sent::Afterwards {
+                self.delivered_afterwards += u64::from(outcome == "delivered");
+                if !is_well {
+                    self.problems.push(format!("order {id} was sent when all was well again; {outcome}"));
+                }
+            }
             *self.outcomes.entry(outcome).or_default() += 1;
         }
         if orders.len() != accepted.len() {
@@ -113,10 +151,24 @@ impl Verdict {
         }
     }
 
-    fn clients_met_nothing_worse_than_absence(&mut self) {
-        let Answers { cut_off, silent, failed, .. } = self.answers;
-        if cut_off + silent + failed > 0 {
-            self.problems.push(format!("rolling restarts were noticed: {}", self.answers));
+    /// A service that does nothing loses nothing either.
+    fn it_worked(&mut self, overview: &Value) {
+        let count = |outcome: &str| self.outcomes.get(outcome).copied().unwrap_or(0);
+        let (delivered, attention) = (count("delivered"), count("needs attention"));
+        if overview["dead_letters"].as_u64() != Some(0) {
+            self.problems.push(format!("dead letters: {}", overview["dead_letters"]));
+        }
+        if self.charges == 0 {
+            self.problems.push("nothing was ever charged".to_owned());
+        }
+        if delivered == 0 {
+            self.problems.push("nothing was ever delivered".to_owned());
+        }
+        if self.delivered_afterwards == 0 {
+            self.problems.push("nothing was delivered when all was well again".to_owned());
+        }
+        if attention * ATTENTION_ONE_IN > self.accepted as u64 {
+            self.problems.push(format!("{attention} of {} orders need attention", self.accepted));
         }
     }
 
@@ -187,34 +239,6 @@ impl Verdict {
     }
 }
 
-/// Every item of a listing of the service.
-async fn all(service: &Client, path: &str) -> Result<Vec<Value>> {
-    let mut items = Vec::new();
-    let mut next = path.to_owned();
-    loop {
-        let page = service.get(&next).await?;
-        items.extend(page["items"].as_array().cloned().context("a listing has items")?);
-        match page["next_cursor"].as_str() {
-            Some(cursor) => next = format!("{path}&cursor={cursor}"),
-            None => return Ok(items),
-        }
-    }
-}
-
-/// Every entry of the provider's books.
-async fn listing(provider: &Client, path: &str) -> Result<Vec<Value>> {
-    let mut items = Vec::new();
-    let mut after = 0;
-    loop {
-        let page = provider.get(&format!("{path}?after={after}&limit={PAGE}")).await?;
-        items.extend(page["items"].as_array().cloned().context("a listing has items")?);
-        match page["next"].as_u64() {
-            Some(next) => after = next,
-            None => return Ok(items),
-        }
-    }
-}
-
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} faults under load: {}", self.happened.all(), self.happened)?;
@@ -223,9 +247,12 @@ impl fmt::Display for Verdict {
             "{} orders accepted, {} charges made; clients: {}",
             self.accepted, self.charges, self.answers
         )?;
+        let Meanwhile { asked, accepted } = self.meanwhile;
+        writeln!(f, "while something happened: {asked} requests, {accepted} orders accepted")?;
         for (outcome, count) in &self.outcomes {
             writeln!(f, "  {count:>6} {outcome}")?;
         }
+        writeln!(f, "delivered of those sent when all was well again: {}", self.delivered_afterwards)?;
         writeln!(f, "faults of the provider: {}", self.faults)?;
         if self.holds() {
             return writeln!(
@@ -238,3 +265,6 @@ impl fmt::Display for Verdict {
         self.problems.iter().take(SHOWN_MAX).try_for_each(|problem| writeln!(f, "  {problem}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

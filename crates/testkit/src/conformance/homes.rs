@@ -3,18 +3,24 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
 use async_trait::async_trait;
 use bus::harness::{MemoryStore, MemoryUnit, Routing as MemoryRouting};
-use bus::{Clock, DeadLetters, Fault, OutboxStore, RandomIds, Store, Transport, VirtualClock};
+use bus::{DeadLetters, Fault, OutboxStore, RandomIds, Store, Transport, VirtualClock};
 use infrastructure::postgres::{PostgresOptions, PostgresStore};
 use infrastructure::sqlite::{Retention, Routing, SqliteOptions, SqliteStore, Swept};
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use super::stage::{NOW, topology};
 use super::{Bus, BusHome, Home, Process, Sweeper};
 use crate::servers::{Durability, Postgres};
+
+/// How long a process may be silent before others take it for dead.
+const LEASE: Duration = Duration::from_secs(30);
+const SHORT_LEASE: Duration = Duration::from_millis(300);
 
 #[async_trait]
 impl Sweeper for SqliteStore {
@@ -30,7 +36,7 @@ impl Sweeper for PostgresStore {
     }
 }
 
-fn whole<S>(store: S) -> Process
+fn whole<S>(store: S, outgoing: Arc<Notify>) -> Process
 where
     S: Store<AnyUnit>
         + Transport
@@ -49,6 +55,7 @@ where
         readers: Arc::<S>::clone(&store),
         keys: Arc::<S>::clone(&store),
         endpoints: Arc::<S>::clone(&store),
+        outgoing,
         sweeper: store,
     }
 }
@@ -79,7 +86,8 @@ impl SqliteMemoryHome {
             None => SqliteStore::in_memory(SqliteOptions::new(topology(), routing)).expect("memory is there"),
         };
         self.0 = Some(process.clone());
-        whole(process)
+        let outgoing = process.outgoing();
+        whole(process, outgoing)
     }
 }
 
@@ -98,7 +106,9 @@ impl Default for SqliteFileHome {
 impl SqliteFileHome {
     fn open(&mut self, routing: Routing) -> Process {
         let options = SqliteOptions::new(topology(), routing);
-        whole(SqliteStore::open(&self.0.join("orders.db"), options).expect("the folder can be written"))
+        let store = SqliteStore::open(&self.0.join("orders.db"), options).expect("the folder can be written");
+        let outgoing = store.outgoing();
+        whole(store, outgoing)
     }
 }
 
@@ -113,6 +123,7 @@ pub struct PostgresHome {
     address: String,
     processes: u64,
     clock: Arc<VirtualClock>,
+    lease: Duration,
 }
 
 impl Default for PostgresHome {
@@ -121,18 +132,29 @@ impl Default for PostgresHome {
         let server = SERVER
             .get_or_init(|| Postgres::start(Durability::None).expect("PostgreSQL's programs are there"));
         let address = server.database().expect("the server makes databases");
-        Self { address, processes: 0, clock: Arc::new(VirtualClock::starting_at(NOW)) }
+        let clock = Arc::new(VirtualClock::starting_at(NOW));
+        Self { address, processes: 0, clock, lease: LEASE }
     }
 }
 
 impl PostgresHome {
+    /// The same, with processes that are missed soon when they die: whoever is to find out need not wait long.
+    #[must_use]
+    pub fn of_short_leases() -> Self {
+        Self { lease: SHORT_LEASE, ..Self::default() }
+    }
+
     async fn open(&mut self, routing: Routing) -> Process {
         self.processes += 1;
-        let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(&self.clock);
         let ids = RandomIds::seeded(self.processes);
-        let options =
-            PostgresOptions { pool_max: 8, ..PostgresOptions::new(topology(), routing, clock, &ids) };
-        whole(PostgresStore::connect(&self.address, options).await.expect("the server is there"))
+        let options = PostgresOptions {
+            pool_max: 8,
+            lease: self.lease,
+            ..PostgresOptions::new(topology(), routing, self.clock.as_ref(), &ids)
+        };
+        let store = PostgresStore::connect(&self.address, options).await.expect("the server is there");
+        let outgoing = store.outgoing();
+        whole(store, outgoing)
     }
 }
 
@@ -159,21 +181,21 @@ impl BusHome for PostgresHome {
 
 #[async_trait]
 impl Home for SqliteMemoryHome {
-    async fn process(&mut self) -> Process {
-        self.open(Routing::Store)
+    async fn process_for(&mut self, routing: Routing) -> Process {
+        self.open(routing)
     }
 }
 
 #[async_trait]
 impl Home for SqliteFileHome {
-    async fn process(&mut self) -> Process {
-        self.open(Routing::Store)
+    async fn process_for(&mut self, routing: Routing) -> Process {
+        self.open(routing)
     }
 }
 
 #[async_trait]
 impl Home for PostgresHome {
-    async fn process(&mut self) -> Process {
-        self.open(Routing::Store).await
+    async fn process_for(&mut self, routing: Routing) -> Process {
+        self.open(routing).await
     }
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use application::messages::correlation;
 use application::ports::{AuditEntry, NewOrderRow, OrderFilter, SagaFilter, StockDemand};
-use application::saga::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, StockStep};
-use bus::Verdict;
+use application::saga::{
+    EventKind, MIGRATIONS, OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaEvent, SagaState, StockStep,
+};
+use bus::{Incoming, Step, Verdict};
 use domain::{CancelReason, Order, OrderId, OrderStatus, Payment, Shipment};
 use infrastructure::sqlite::Retention;
 use uuid::Uuid;
 
-use super::Home;
 use super::stage::*;
+use super::{Home, Process};
 
 /// The road of an order that is delivered.
 const ROAD: [OrderStatus; 6] = [
@@ -32,6 +34,8 @@ pub async fn an_order_comes_out_as_it_went_in(home: &mut impl Home) {
     let asked = [order.id(), order_id(99)];
     let found = unit.orders().get_orders_with_items(&asked).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&order));
+    assert_eq!(unit.orders().get_by_id(order.id()).await.unwrap().as_ref(), Some(&order));
+    assert_eq!(unit.orders().get_by_id(order_id(99)).await.unwrap(), None);
     let demand = unit.orders().get_demand(&asked).await.unwrap();
     assert_eq!(demand, [StockDemand { order_id: order.id(), lines: order.merged_demand() }]);
     let wanted = ["reference-1", "reference-2"].map(str::to_owned);
@@ -233,6 +237,20 @@ pub async fn no_more_is_swept_than_may_be(home: &mut impl Home) {
     }
 }
 
+/// Clocks of several workers do not quite agree, so what came later may be older.
+pub async fn what_is_past_its_time_is_swept_before_and_behind_what_is_not(home: &mut impl Home) {
+    let process = home.process().await;
+    for (id, at) in [("a", 0), ("b", 9), ("c", 3), ("d", 9)] {
+        let mut seen = process.unit().await;
+        seen.admit("gateway", &[id.to_owned()], later(at)).await.unwrap();
+        seen.commit().await.unwrap();
+    }
+    let kept = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+    for (at, expected) in [(51, 1), (54, 1), (60, 2), (99, 0)] {
+        assert_eq!(process.sweep(later(at), kept, 10).await.unwrap().inbox, expected, "after {at} s");
+    }
+}
+
 /// What happened to an order, in the order in which it happened.
 pub async fn a_timeline_is_kept_in_order_and_only_of_orders_that_exist(home: &mut impl Home) {
     let process = home.process().await;
@@ -280,34 +298,55 @@ pub async fn broken_invariants_are_told_in_words(home: &mut impl Home) {
     assert_eq!(process.readers.broken_invariants(later(1), 2).await.unwrap().len(), 2);
 }
 
-/// A worker that is older than a saga's definition leaves it alone, whatever the state is called there; one that is newer
-/// goes on with it under the number that it has.
-pub async fn a_saga_of_a_newer_definition_is_left_alone_and_an_older_one_is_gone_on_with(
-    home: &mut impl Home,
-) {
+/// A worker takes its hands off a saga whose definition it does not know, whatever the state is called there: it came later, or
+/// it never was released, and no migration leads here.
+pub async fn a_saga_of_a_definition_that_is_not_known_is_left_alone(home: &mut impl Home) {
     let process = home.process().await;
-    let orders = [order(1, &[product("A")]), order(2, &[product("A")])];
-    let [newer, older] = [SAGA_VERSION + 1, SAGA_VERSION - 1];
-    let mut unit = process.unit().await;
-    for (order, version) in orders.iter().zip([newer, older]) {
-        let row = NewOrderRow { order: order.clone(), payment_token: None };
-        unit.orders().create(&[row]).await.unwrap();
-        unit.insert_sagas(&[OrderProcessingSaga { version, ..saga(order) }], NOW).await.unwrap();
-    }
-    unit.commit().await.unwrap();
+    let of_version = |number, version| {
+        let order = order(number, &[product("A")]);
+        (OrderProcessingSaga { version, ..saga(&order) }, order)
+    };
+    let (newer, unreleased) = (of_version(1, SAGA_VERSION + 1), of_version(2, 0));
+    let known = of_version(3, SAGA_VERSION);
+    store_sagas(&process, &[&newer, &unreleased, &known]).await;
     drop(process);
     let process = home.process().await;
+    for (strange, order) in [newer, unreleased] {
+        let ids = [correlation(order.id()), correlation(known.1.id())];
+        let left = process.unit().await.load_sagas(&ids).await.unwrap_err();
+        assert_eq!(left.verdict, Verdict::LeaveToOthers, "version {}: {left}", strange.version);
+    }
+    assert_eq!(stored_saga(process.unit().await.as_mut(), &known.1).await, known.0);
+}
+
+/// From every version that was released, once and for good: the next worker finds it under the latest. As long as there is one
+/// version, there is nothing to hold; the second cannot be had without every store being held to this.
+pub async fn a_saga_of_an_older_definition_is_migrated_when_it_reacts(home: &mut impl Home) {
+    let process = home.process().await;
+    for (number, migration) in (1..).zip(MIGRATIONS) {
+        let order = order(number, &[product("A")]);
+        let older = OrderProcessingSaga { version: migration.from, ..saga(&order) };
+        store_sagas(&process, &[&(older, order.clone())]).await;
+        let cause = message(number);
+        let validated = SagaEvent::of(EventKind::OrderValidated);
+        let incoming = [Incoming { saga: correlation(order.id()), event: validated, cause: &cause }];
+        let mut unit = process.unit().await;
+        let steps: Vec<Step<OrderProcessingSaga>> =
+            bus::advance(unit.as_mut(), &incoming, NOW).await.unwrap();
+        unit.commit().await.unwrap();
+        let after = steps[0].after.clone().unwrap();
+        assert_eq!(after.version, SAGA_VERSION);
+        let next = home.process().await;
+        assert_eq!(stored_saga(next.unit().await.as_mut(), &order).await, after, "from {}", migration.from);
+    }
+}
+
+async fn store_sagas(process: &Process, sagas: &[&(OrderProcessingSaga, Order)]) {
     let mut unit = process.unit().await;
-    let ids = orders.each_ref().map(|order| correlation(order.id()));
-    let left = unit.load_sagas(&ids).await.unwrap_err();
-    assert_eq!(left.verdict, Verdict::LeaveToOthers, "{left}");
-    drop(unit);
-    let mut unit = process.unit().await;
-    let mut taken = stored_saga(unit.as_mut(), &orders[1]).await;
-    taken.state = SagaState::InventoryReserved;
-    unit.update_sagas(std::slice::from_ref(&taken), NOW).await.unwrap();
+    for (saga, order) in sagas {
+        let row = NewOrderRow { order: order.clone(), payment_token: None };
+        unit.orders().create(&[row]).await.unwrap();
+        unit.insert_sagas(std::slice::from_ref(saga), NOW).await.unwrap();
+    }
     unit.commit().await.unwrap();
-    let mut unit = process.unit().await;
-    assert_eq!(stored_saga(unit.as_mut(), &orders[1]).await, taken);
-    assert_eq!(taken.version, older);
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Delivery, Disposition, Envelope, Fault, Feed, Receipt, Transport};
+use bus::{Delivery, Disposition, Envelope, Fault, Feed, Receipt, Transport, Unsent};
 
 use super::stage::settle;
 use super::{Bus, BusHome, CarrierHome, MemoryHome, PostgresHome, Routing, SqliteFileHome, SqliteMemoryHome};
@@ -34,7 +34,7 @@ impl Transport for OwnCarrier {
         Ok(Box::new(OwnFeed { bus: self.0.clone(), feed, held: Vec::new() }))
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         self.0.transport.send(envelopes).await
     }
 }

@@ -25,6 +25,8 @@ pub async fn products_are_added_and_replaced_and_a_new_one_has_an_empty_stock(ho
     found.sort_by(|one, other| other.sku.as_str().cmp(one.sku.as_str()));
     assert_eq!(found, [tea.clone(), salt.clone()]);
     assert_eq!(reading.products().get_by_ids(&[salt.id]).await.unwrap(), std::slice::from_ref(&salt));
+    assert_eq!(reading.products().get_by_id(tea.id).await.unwrap(), Some(tea));
+    assert_eq!(reading.products().get_by_id(product("PEPPER").id).await.unwrap(), None);
     let low = reading.products().get_low_stock_products(10).await.unwrap();
     assert_eq!(low.len(), 2, "nothing is there, so all is low");
     drop(reading);

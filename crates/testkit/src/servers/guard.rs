@@ -1,50 +1,87 @@
-//! Sees to it that a server does not outlive the test that started it, however that ends: a shell that waits for the test
-//! to let go of a pipe.
+//! Sees to it that nothing outlives the process that started it, however that one ends: a shell that waits for it to let go of
+//! a pipe, and then ends a group of processes. It is there before the first of them, so that there is no moment to be killed in.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 
-/// Ends without doing anything if it is told so; if the pipe just breaks, ends the server and removes its folder.
+/// Ends without doing anything if it is told so; if the pipe just breaks, ends the group and removes its folder. It waits no
+/// longer than ten seconds for those that are asked: where nobody buries orphans, they never seem to go.
 const SCRIPT: &str = r#"
 if read -r word; then exit 0; fi
+looks=200
 kill -s "$3" -- "$1"
-while kill -0 -- "$1" 2> /dev/null; do sleep 0.05; done
+while [ "$looks" -gt 0 ] && kill -0 -- "$1"; do
+    looks=$((looks - 1))
+    sleep 0.05
+done
+kill -s KILL -- "$1"
 rm -rf "$2"
 "#;
 
-/// A shell that watches over one server.
+/// How processes end that are watched over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// At once.
+    Killed,
+    /// When they are asked to, because some have children in groups of their own, which only they can end.
+    Asked,
+}
+
+/// A shell that watches over a group of processes and their folder.
 #[derive(Debug)]
-pub(super) struct Guard(Child);
+pub(crate) struct Guard {
+    shell: Child,
+    /// Holds the group until others join it, and ends with its input.
+    leader: Child,
+}
 
 impl Guard {
-    /// Watches over the process `pid`, which ends its children itself, and its folder.
-    pub(super) fn over(pid: u32, folder: &Path) -> Result<Self> {
-        Self::start(&pid.to_string(), folder, "QUIT")
-    }
-
-    /// Watches over all processes of the group `leader` and their folder.
-    pub(super) fn over_group(leader: u32, folder: &Path) -> Result<Self> {
-        Self::start(&format!("-{leader}"), folder, "KILL")
-    }
-
-    fn start(target: &str, folder: &Path, signal: &str) -> Result<Self> {
+    /// Watches over a group of which nobody is yet, and a folder that need not be there yet.
+    pub(crate) fn over(folder: &Path, ends: Ends) -> Result<Self> {
+        let mut leader = Command::new("cat");
+        let leader = quiet(&mut leader).spawn().context("starting a group of processes")?;
+        let signal = match ends {
+            Ends::Killed => "KILL",
+            Ends::Asked => "QUIT",
+        };
         let mut shell = Command::new("sh");
-        shell.args(["-c", SCRIPT, "guard", target]).arg(folder).arg(signal);
-        // Not of the test's group, or an interrupt of the test would end it too.
-        shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self(shell.spawn().context("starting the guard of a server")?))
+        shell.args(["-c", SCRIPT, "guard", &format!("-{}", leader.id())]).arg(folder).arg(signal);
+        let shell = quiet(&mut shell).spawn().context("starting the guard of a group of processes")?;
+        Ok(Self { shell, leader })
     }
+
+    /// The group; whoever is started in it goes with this process.
+    pub(crate) fn group(&self) -> i32 {
+        i32::try_from(self.leader.id()).expect("ids of processes are small numbers")
+    }
+}
+
+/// In a group of its own, or an interrupt of this process would end it too.
+fn quiet(command: &mut Command) -> &mut Command {
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(mut pipe) = self.0.stdin.take() {
+        if let Some(mut pipe) = self.shell.stdin.take() {
             let _ = pipe.write_all(b"done\n");
         }
-        let _ = self.0.wait();
+        let _ = self.shell.wait();
+        // Waiting closes its input.
+        let _ = self.leader.wait();
     }
+}
+
+/// Runs a program to its end, and to no later one than that of this process, with all that it starts in its group.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn run(command: &mut Command) -> Result<ExitStatus> {
+    let guard = Guard::over(Path::new(""), Ends::Killed)?;
+    command.process_group(guard.group()).stdin(Stdio::null());
+    command.status().with_context(|| format!("running {command:?}"))
 }

@@ -1,7 +1,12 @@
 //! Servers of a test's own: started on free ports with their data in a folder of their own, killed with the test.
 //! Never touches a server that it did not start.
 
+#[cfg(test)]
+mod fakes;
+pub mod family;
 mod guard;
+mod install;
+mod log;
 mod postgres;
 mod programs;
 pub mod prometheus;
@@ -10,6 +15,8 @@ mod smtp;
 
 use anyhow::Result;
 
+pub use guard::run;
+pub(crate) use guard::{Ends, Guard};
 pub use postgres::{Durability, Postgres};
 pub use smtp::Smtp;
 
@@ -24,7 +31,7 @@ pub fn ready() -> Result<Vec<String>> {
     let smtp = programs::smtp()?;
     Ok(vec![
         format!("{} in {}", programs::release(&folder)?, folder.display()),
-        format!("RabbitMQ at {}", rabbitmq.server.display()),
+        format!("RabbitMQ {} at {}", programs::rabbitmq_release(&rabbitmq)?, rabbitmq.server.display()),
         format!("Prometheus at {}", prometheus.server.display()),
         format!("aiosmtpd for {}", smtp.display()),
     ])

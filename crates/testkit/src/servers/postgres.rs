@@ -1,17 +1,18 @@
 //! A private PostgreSQL server: on loopback, without passwords unless one is wanted, in a folder of its own that goes with it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::guard::Guard;
+use super::guard::{Ends, Guard};
+use super::log::await_word;
 use super::programs;
 
 /// The user of every database here.
@@ -19,9 +20,6 @@ const USER: &str = "orderwright";
 
 /// How often a start is tried again while what is left of a killed server goes.
 const STARTS_MAX: u32 = 50;
-
-/// Lines of the server's log that are shown when it does not start.
-const LOG_LINES_MAX: usize = 20;
 
 /// Whether what the server confirms survives the loss of power.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +42,8 @@ pub struct Postgres {
     settings: Vec<String>,
     password: Option<String>,
     certificate: Option<Certificate>,
-    server: Option<Server>,
+    server: Option<Child>,
+    guard: Guard,
     databases: AtomicU32,
 }
 
@@ -53,13 +52,6 @@ pub struct Postgres {
 struct Certificate {
     certificates: String,
     key: String,
-}
-
-/// The first process and what ends it if nobody else does.
-#[derive(Debug)]
-struct Server {
-    process: Child,
-    guard: Guard,
 }
 
 /// Tells the folders of one process apart.
@@ -109,10 +101,12 @@ impl Postgres {
         let owner = if programs::is_root() { Some(programs::unprivileged()?) } else { None };
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("orderwright-postgres-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let mut postgres = Self {
             programs,
-            folder: std::env::temp_dir().join(name),
+            guard: Guard::over(&folder, Ends::Asked)?,
+            folder,
             port: free_port()?,
             owner,
             durability,
@@ -167,6 +161,22 @@ impl Postgres {
         succeed(psql)
     }
 
+    /// Holds a table for a while, so that whoever wants it waits; returns how many connections did in the end.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn hold_table(&self, database: &str, table: &str, time: Duration) -> Result<u32> {
+        let seconds = time.as_secs_f64();
+        let waiting = self.query(
+            database,
+            &format!(
+                "set lock_timeout = '10s'; begin; lock table {table} in access exclusive mode; select pg_sleep({seconds});
+                 select count(*) from pg_locks where relation = '{table}'::regclass and not granted; commit"
+            ),
+        )?;
+        waiting.trim().parse().context("a number of connections")
+    }
+
     /// A command for the shell after which each flush of the server's log takes a tenth of a second longer, as on a slow disk:
     /// whoever flushes holds the lock meanwhile, and the others wait.
     ///
@@ -200,7 +210,7 @@ impl Postgres {
     /// The id of the server's first process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.server.as_ref().map(|server| server.process.id())
+        self.server.as_ref().map(Child::id)
     }
 
     /// The ids of all its processes.
@@ -214,14 +224,13 @@ impl Postgres {
     /// Kills every process of the server at once, as a loss of power would.
     pub fn kill9(&mut self) {
         let pids = self.pids();
-        let Some(Server { mut process, guard }) = self.server.take() else { return };
-        drop(guard);
+        let Some(mut first) = self.server.take() else { return };
         // The first one goes first, or it would begin to recover.
-        let _ = process.kill();
+        let _ = first.kill();
         for pid in pids.into_iter().skip(1) {
             let _ = self.signal("KILL", pid);
         }
-        let _ = process.wait();
+        let _ = first.wait();
     }
 
     /// Starts the server again on the same data and port.
@@ -233,9 +242,8 @@ impl Postgres {
         let mut log = Vec::new();
         for _ in 0..STARTS_MAX {
             match self.try_start()? {
-                Ok(process) => {
-                    let guard = Guard::over(process.id(), &self.folder)?;
-                    self.server = Some(Server { process, guard });
+                Ok(server) => {
+                    self.server = Some(server);
                     return Ok(());
                 }
                 Err(said) => log = said,
@@ -247,9 +255,7 @@ impl Postgres {
     fn prepare(&self) -> Result<()> {
         fs::create_dir_all(&self.folder).context("making the server's folder")?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700)).context("closing the folder")?;
-        if let Some((user, group)) = self.owner {
-            chown(&self.folder, Some(user), Some(group)).context("giving the folder away")?;
-        }
+        self.give_away(&self.folder)?;
         let mut initdb = self.program("initdb");
         initdb.arg("--pgdata").arg(self.data());
         initdb.args(["--username", USER, "--encoding", "UTF8", "--locale", "C", "--no-sync"]);
@@ -258,9 +264,7 @@ impl Postgres {
             Some(password) => {
                 let file = self.folder.join("password");
                 fs::write(&file, password).context("writing the password's file")?;
-                if let Some((user, group)) = self.owner {
-                    chown(&file, Some(user), Some(group)).context("giving the password's file away")?;
-                }
+                self.give_away(&file)?;
                 initdb.args(["--auth", "scram-sha-256", "--pwfile"]).arg(file)
             }
         };
@@ -271,32 +275,28 @@ impl Postgres {
             fs::write(&file, text).context("writing the server's certificate")?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600))
                 .context("closing the server's key")?;
-            if let Some((user, group)) = self.owner {
-                chown(&file, Some(user), Some(group)).context("giving the certificate away")?;
-            }
+            self.give_away(&file)?;
         }
         Ok(())
+    }
+
+    /// To the user that the server runs as.
+    fn give_away(&self, path: &Path) -> Result<()> {
+        let Some((user, group)) = self.owner else { return Ok(()) };
+        chown(path, Some(user), Some(group)).with_context(|| format!("giving {} away", path.display()))
     }
 
     /// Starts the server and waits for its word that it is ready; or for its end, with what it said.
     fn try_start(&self) -> Result<Result<Child, Vec<String>>> {
         let mut server = self.command().spawn().context("starting postgres")?;
-        let mut lines = BufReader::new(server.stderr.take().context("the server's log is piped")?);
-        let mut said = Vec::new();
-        loop {
-            let mut line = String::new();
-            if lines.read_line(&mut line).context("reading the server's log")? == 0 {
+        let log = server.stderr.take().context("the server's log is piped")?;
+        Ok(match await_word(log, "database system is ready to accept connections") {
+            Ok(()) => Ok(server),
+            Err(said) => {
                 let _ = server.wait();
-                said.drain(..said.len().saturating_sub(LOG_LINES_MAX));
-                return Ok(Err(said));
+                Err(said)
             }
-            let is_ready = line.contains("database system is ready to accept connections");
-            said.push(line.trim_end().to_owned());
-            if is_ready {
-                drain(lines);
-                return Ok(Ok(server));
-            }
-        }
+        })
     }
 
     fn command(&self) -> Command {
@@ -310,14 +310,14 @@ impl Postgres {
         for setting in fixed.into_iter().chain(self.settings.iter().map(String::as_str)) {
             postgres.args(["-c", setting]);
         }
-        postgres.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         postgres
     }
 
     /// One of PostgreSQL's programs, run by a user that it accepts, in English.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
-        command.current_dir("/").env("LC_ALL", "C");
+        command.current_dir("/").env("LC_ALL", "C").process_group(self.guard.group());
         if let Some(password) = &self.password {
             command.env("PGPASSWORD", password);
         }
@@ -352,16 +352,6 @@ fn remove(folder: &Path) {
             return;
         }
     }
-}
-
-/// A server whose log nobody reads would stop when the pipe is full.
-fn drain(mut log: BufReader<ChildStderr>) {
-    std::thread::spawn(move || {
-        let mut line = Vec::new();
-        while log.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            line.clear();
-        }
-    });
 }
 
 fn succeed(mut command: Command) -> Result<String> {

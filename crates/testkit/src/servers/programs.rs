@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+
+use super::install::{install, install_postgres};
 
 /// Where Debian, Fedora, Homebrew and those who build it themselves put PostgreSQL; a `*` is any release.
 const FOLDERS: [&str; 5] = [
@@ -17,10 +19,7 @@ const FOLDERS: [&str; 5] = [
 ];
 
 /// The oldest release of PostgreSQL that the service works with.
-const POSTGRES_MIN: u32 = 15;
-
-/// Where Debian reads, when it installs PostgreSQL, whether to start a server of its own; nobody asked for that one.
-const CLUSTER_WISHES: &str = "/etc/postgresql-common/createcluster.d";
+const POSTGRES_MIN: Release = Release(15, 0);
 
 /// The folder with all of PostgreSQL's programs, the latest release's if there are several.
 ///
@@ -34,7 +33,7 @@ pub(super) fn postgres() -> Result<PathBuf> {
     }
     let may_install = is_root() && Path::new("/usr/bin/apt-get").exists();
     let tried = if may_install { install_postgres() } else { Ok(()) };
-    let missing = "PostgreSQL's programs are missing; install PostgreSQL 15 or later (Debian: apt-get install postgresql)";
+    let missing = "PostgreSQL's programs are missing or too old; install PostgreSQL 15 or later (Debian: apt-get install postgresql)";
     match (find(), tried) {
         (Some(folder), _) => Ok(folder),
         (None, Ok(())) => bail!(missing),
@@ -42,21 +41,49 @@ pub(super) fn postgres() -> Result<PathBuf> {
     }
 }
 
-/// The release of the programs in a folder, in words.
+/// A release: its first two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Release(u32, u32);
+
+impl Release {
+    /// The first word that begins with a number, as far as it is one: `18beta1` is the first of all 18.
+    fn in_words(said: &str) -> Option<Self> {
+        said.split_whitespace().find_map(|word| {
+            let mut numbers = word.split(|sign: char| !sign.is_ascii_digit()).map(str::parse);
+            Some(Self(numbers.next()?.ok()?, numbers.next().and_then(Result::ok).unwrap_or(0)))
+        })
+    }
+}
+
+/// What PostgreSQL's programs in a folder say of their release.
+///
+/// # Errors
+/// If they do not run.
+pub(super) fn release(folder: &Path) -> Result<String> {
+    say(Command::new(folder.join("postgres")).arg("--version"))
+}
+
+/// The release of RabbitMQ's programs, in words.
 ///
 /// # Errors
 /// If they do not run, or are too old.
-pub(super) fn release(folder: &Path) -> Result<String> {
-    let output =
-        Command::new(folder.join("postgres")).arg("--version").output().context("running postgres")?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let number = said.split_whitespace().find_map(|word| word.split('.').next()?.parse::<u32>().ok());
-    match number {
-        Some(number) if number >= POSTGRES_MIN => Ok(said),
-        Some(_) => bail!("{} is {said}; install PostgreSQL {POSTGRES_MIN} or later", folder.display()),
-        None => bail!("{} says '{said}', which is no release of PostgreSQL", folder.display()),
+pub(super) fn rabbitmq_release(programs: &RabbitMqPrograms) -> Result<String> {
+    let said = say(Command::new(programs.server.with_file_name("rabbitmqctl")).arg("version"))?;
+    let place = programs.server.display();
+    match Release::in_words(&said) {
+        Some(release) if release >= RABBITMQ_MIN => Ok(said),
+        Some(_) => bail!("{place} is RabbitMQ {said}; install RabbitMQ 3.10 or later"),
+        None => bail!("{place} says '{said}', which is no release of RabbitMQ"),
     }
 }
+
+fn say(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("running {command:?}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The oldest release of RabbitMQ that the service works with.
+const RABBITMQ_MIN: Release = Release(3, 10);
 
 /// Where Debian, Fedora, Homebrew and those who unpack it themselves put RabbitMQ. Debian's link on the path is a wrapper
 /// for its own service, and no use here.
@@ -201,7 +228,17 @@ fn find() -> Option<PathBuf> {
         let program = fs::canonicalize(folder.join("postgres")).ok()?;
         program.parent().map(Path::to_owned)
     });
-    links.chain(FOLDERS.iter().flat_map(|pattern| expand(pattern))).find(|folder| is_complete(folder))
+    newest(links.chain(FOLDERS.iter().flat_map(|pattern| expand(pattern))))
+}
+
+/// The complete folder with the latest release that is not too old; of several, the first.
+fn newest(folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    let released = |folder: PathBuf| Some((Release::in_words(&release(&folder).ok()?)?, folder));
+    let usable = folders.filter(|folder| is_complete(folder)).filter_map(released);
+    let better =
+        |best: (Release, PathBuf), next: (Release, PathBuf)| if next.0 > best.0 { next } else { best };
+    let (_, folder) = usable.filter(|(release, _)| *release >= POSTGRES_MIN).reduce(better)?;
+    Some(folder)
 }
 
 fn is_complete(folder: &Path) -> bool {
@@ -213,42 +250,73 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else { return vec![PathBuf::from(pattern)] };
     let (parent, prefix) = before.rsplit_once('/').unwrap_or(("/", before));
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
-    let mut found: Vec<PathBuf> = entries
+    let release = |name: &str| Some((numbers(name.strip_prefix(prefix)?), format!("{parent}/{name}{after}")));
+    let mut found: Vec<_> = entries
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| PathBuf::from(format!("{}{after}", entry.path().display())))
+        .filter_map(|entry| release(&entry.file_name().to_string_lossy()))
         .collect();
     found.sort();
-    found.reverse();
-    found
+    found.into_iter().rev().map(|(_, folder)| PathBuf::from(folder)).collect()
 }
 
-/// Installs the programs and no running server.
-fn install_postgres() -> Result<()> {
-    let wishes = Path::new(CLUSTER_WISHES);
-    let was_there = wishes.exists();
-    let wish = wishes.join("orderwright-tests.conf");
-    fs::create_dir_all(wishes).and_then(|()| fs::write(&wish, "create_main_cluster = false\n"))?;
-    let installed = install("postgresql");
-    fs::remove_file(wish)?;
-    if !was_there {
-        fs::remove_dir(wishes)?;
+/// The numbers in the name of a release, because 3.9 is older than 3.10.
+fn numbers(name: &str) -> Vec<u32> {
+    name.split(|sign: char| !sign.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fakes::Fakes;
+    use super::*;
+
+    /// A program that says something; returns its folder.
+    fn program(fakes: &Fakes, path: &str, says: &str) -> PathBuf {
+        fakes.script(path, &format!("#!/bin/sh\necho '{says}'\n"))
     }
-    installed
-}
 
-/// Lists of packages that are missing or old are fetched only when an installation fails without.
-fn install(package: &str) -> Result<()> {
-    let install = ["install", "-y", "--no-install-recommends", package];
-    apt_get(&install).or_else(|_| {
-        apt_get(&["update"])?;
-        apt_get(&install)
-    })
-}
+    fn postgres(fakes: &Fakes, name: &str, says: &str) -> PathBuf {
+        for other in ["initdb", "pg_ctl", "createdb", "psql"] {
+            program(fakes, &format!("{name}/{other}"), "");
+        }
+        program(fakes, &format!("{name}/postgres"), says)
+    }
 
-fn apt_get(arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new("apt-get");
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
-    ensure!(command.status().context("running apt-get")?.success(), "apt-get {} failed", arguments.join(" "));
-    Ok(())
+    #[test]
+    fn an_old_postgresql_that_is_found_first_does_not_hide_a_newer_one() {
+        let fakes = Fakes::new("releases");
+        let old = postgres(&fakes, "path", "postgres (PostgreSQL) 13.9 (Debian 13.9-1)");
+        let (good, later) = (
+            postgres(&fakes, "usual", "postgres (PostgreSQL) 15.2"),
+            postgres(&fakes, "later", "postgres (PostgreSQL) 15.18"),
+        );
+        let broken = postgres(&fakes, "broken", "no idea");
+        let incomplete = program(&fakes, "half/postgres", "postgres (PostgreSQL) 17.1");
+        let all = [old.clone(), good.clone(), later.clone(), broken, incomplete];
+        assert_eq!(newest(all.into_iter()), Some(later));
+        assert_eq!(newest([old.clone(), good.clone(), good.clone()].into_iter()), Some(good));
+        assert_eq!(newest([old].into_iter()), None);
+    }
+
+    #[test]
+    fn releases_are_compared_by_number() {
+        let fakes = Fakes::new("numbers");
+        for name in ["server-3.9.29", "server-3.10.8", "server-3.8.2", "another-9.9"] {
+            program(&fakes, &format!("{name}/sbin/server"), "");
+        }
+        let found = expand(&format!("{}/server-*/sbin", fakes.place().display()));
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(fakes.place()).unwrap()).collect();
+        let expected = ["server-3.10.8/sbin", "server-3.9.29/sbin", "server-3.8.2/sbin"].map(Path::new);
+        assert_eq!(names, expected);
+        assert!(Release::in_words("postgres (PostgreSQL) 18beta1") > Some(Release(17, 9)));
+    }
+
+    #[test]
+    fn an_old_rabbitmq_is_refused() {
+        let fakes = Fakes::new("rabbit");
+        for (says, fits) in [("3.9.27", false), ("3.10.0", true), ("4.1.2", true), ("no idea", false)] {
+            let server = program(&fakes, "rabbitmqctl", says).join("rabbitmq-server");
+            let programs = RabbitMqPrograms { server, epmd: PathBuf::new() };
+            assert_eq!(rabbitmq_release(&programs).is_ok(), fits, "{says}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! metrics and rules.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::guard::Guard;
+use super::guard::{Ends, Guard};
+use super::log::await_word;
 use super::programs;
 
 /// How long one answer may take.
@@ -27,7 +28,7 @@ pub struct Prometheus {
     folder: PathBuf,
     addr: SocketAddr,
     process: Child,
-    guard: Option<Guard>,
+    _guard: Guard,
 }
 
 impl Prometheus {
@@ -40,6 +41,7 @@ impl Prometheus {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder =
             std::env::temp_dir().join(format!("orderwright-prometheus-{}-{number}", std::process::id()));
+        let guard = Guard::over(&folder, Ends::Killed)?;
         fs::create_dir_all(&folder).context("making the folder of Prometheus")?;
         let file = folder.join("prometheus.yml");
         fs::write(&file, configuration(targets, rules)).context("writing the settings of Prometheus")?;
@@ -50,11 +52,15 @@ impl Prometheus {
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
         command.arg(format!("--web.listen-address={addr}"));
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.process_group(guard.group());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().context("starting prometheus")?;
-        let guard = Some(Guard::over_group(process.id(), &folder)?);
-        await_ready(&mut process)?;
-        Ok(Self { folder, addr, process, guard })
+        let log = process.stderr.take().context("its log is piped")?;
+        if let Err(said) = await_word(log, "Server is ready to receive web requests") {
+            let _ = process.wait();
+            bail!("Prometheus does not start:\n{}", said.join("\n"));
+        }
+        Ok(Self { folder, addr, process, _guard: guard })
     }
 
     /// What it answers to a query of PromQL, as JSON.
@@ -77,7 +83,6 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        drop(self.guard.take());
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);
@@ -124,22 +129,4 @@ fn configuration(targets: &[SocketAddr], rules: &Path) -> String {
         rules.display(),
         targets.join(", ")
     )
-}
-
-/// Waits for its word that it is ready; or for its end, with what it said.
-fn await_ready(process: &mut Child) -> Result<()> {
-    let mut lines = BufReader::new(process.stderr.take().context("its log is piped")?);
-    let mut said = String::new();
-    loop {
-        let before = said.len();
-        if lines.read_line(&mut said).context("reading the log of Prometheus")? == 0 {
-            let _ = process.wait();
-            bail!("Prometheus does not start:\n{said}");
-        }
-        if said[before..].contains("Server is ready to receive web requests") {
-            // A server whose log nobody reads would stop when the pipe is full.
-            std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-            return Ok(());
-        }
-    }
 }

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::guard::Guard;
+use super::guard::{Ends, Guard};
+use super::log::await_word;
 use super::programs::{self, RabbitMqPrograms};
 
 /// User and password of every virtual host here.
@@ -25,8 +25,8 @@ const VHOSTS: u32 = 24;
 /// How often a start is tried again while what is left of a killed node goes.
 const STARTS_MAX: u32 = 5;
 
-/// Lines of the node's log that are shown when it does not start.
-const LOG_LINES_MAX: usize = 30;
+/// How the system writes that a connection stands, and that its other end is gone.
+const OPEN_STATES: [&str; 2] = ["01", "08"];
 
 /// A running node. It dies with this value.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ struct Ports {
     name_server: u16,
 }
 
-/// The processes of a node. All are of the group that the name server leads.
+/// The processes of a node. All are of the guard's group.
 #[derive(Debug)]
 struct Running {
     name_server: Child,
@@ -94,20 +94,25 @@ impl RabbitMq {
         self.ports.amqp
     }
 
-    /// The ids of its processes: the name server, and whatever shares its group.
+    /// The ids of its processes, and of the one that holds their group.
     #[must_use]
     pub fn pids(&self) -> BTreeSet<u32> {
         let Some(running) = &self.running else { return BTreeSet::new() };
-        members(running.name_server.id())
+        members(running.guard.group())
     }
 
     /// Kills every process of the node at once, as a loss of power would.
     pub fn kill9(&mut self) {
-        let Some(Running { mut name_server, mut node, guard }) = self.running.take() else { return };
-        drop(guard);
-        signal_group(name_server.id(), "KILL");
+        drop(self.end());
+    }
+
+    /// The same; the guard is left, which still watches over the folder.
+    fn end(&mut self) -> Option<Guard> {
+        let Running { mut name_server, mut node, guard } = self.running.take()?;
+        signal_group(guard.group(), "KILL");
         let _ = node.wait();
         let _ = name_server.wait();
+        Some(guard)
     }
 
     /// Stops every process of the node where it stands: connections stay open and nothing answers.
@@ -120,9 +125,68 @@ impl RabbitMq {
         self.signal("CONT");
     }
 
+    /// Has the node believe that it is short of memory: it reads no more from whoever publishes.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn raise_alarm(&self) -> Result<()> {
+        self.tell(&["set_vm_memory_high_watermark", "0"])
+    }
+
+    /// Has the node find that its memory is enough.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn clear_alarm(&self) -> Result<()> {
+        self.tell(&["set_vm_memory_high_watermark", "0.9"])
+    }
+
+    /// Lets nobody in any more, and turns out whoever is in.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn lock_out(&self) -> Result<()> {
+        self.tell(&["change_password", USER, "another"])?;
+        self.tell(&["close_all_connections", "--global", "the password has changed"])
+    }
+
+    /// Lets everybody in again.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn let_in(&self) -> Result<()> {
+        self.tell(&["change_password", USER, USER])
+    }
+
+    /// Connections that the node has open, with those whose other end is gone while it does not look. Sees what the system
+    /// knows, and asks nobody.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn connections(&self) -> Result<usize> {
+        let table = fs::read_to_string("/proc/net/tcp").context("reading the system's connections")?;
+        let own = format!(":{:04X}", self.ports.amqp);
+        let is_open = |line: &str| {
+            let mut fields = line.split_whitespace().skip(1);
+            let (local, _, state) = (fields.next(), fields.next(), fields.next());
+            local.is_some_and(|local| local.ends_with(&own))
+                && state.is_some_and(|state| OPEN_STATES.contains(&state))
+        };
+        Ok(table.lines().filter(|line| is_open(line)).count())
+    }
+
+    /// Has the node's tool tell it something. Takes a second or two.
+    fn tell(&self, words: &[&str]) -> Result<()> {
+        let mut tool = Command::new(self.programs.server.with_file_name("rabbitmqctl"));
+        let said = self.at_home(&mut tool).args(words).output().context("running rabbitmqctl")?;
+        let text = || String::from_utf8_lossy(&[said.stdout.as_slice(), &said.stderr].concat()).into_owned();
+        ensure!(said.status.success(), "rabbitmqctl {} failed:\n{}", words.join(" "), text());
+        Ok(())
+    }
+
     fn signal(&self, signal: &str) {
         if let Some(running) = &self.running {
-            signal_group(running.name_server.id(), signal);
+            signal_group(running.guard.group(), signal);
         }
     }
 
@@ -131,7 +195,7 @@ impl RabbitMq {
     /// # Errors
     /// What the node said.
     pub fn restart(&mut self) -> Result<()> {
-        self.kill9();
+        let _before = self.end();
         let mut log = Vec::new();
         for _ in 0..STARTS_MAX {
             match self.try_start()? {
@@ -182,21 +246,21 @@ impl RabbitMq {
 
     /// Starts the processes and waits for the node's word that it is ready; or for its end, with what it said.
     fn try_start(&self) -> Result<Result<Running, Vec<String>>> {
-        let name_server = self.name_server().spawn().context("starting epmd")?;
-        let guard = Guard::over_group(name_server.id(), &self.folder)?;
-        let node = self.node(name_server.id()).spawn().context("starting rabbitmq-server");
+        let guard = Guard::over(&self.folder, Ends::Killed)?;
+        let name_server = self.name_server().process_group(guard.group()).spawn().context("starting epmd")?;
+        let node = self.node(guard.group()).spawn().context("starting rabbitmq-server");
         let mut running = match node {
             Ok(node) => Running { name_server, node, guard },
             Err(error) => {
-                signal_group(name_server.id(), "KILL");
+                signal_group(guard.group(), "KILL");
                 return Err(error);
             }
         };
         let log = running.node.stdout.take().context("the node's log is piped")?;
-        match await_ready(log) {
+        match await_word(log, "Server startup complete") {
             Ok(()) => Ok(Ok(running)),
             Err(said) => {
-                signal_group(running.name_server.id(), "KILL");
+                signal_group(running.guard.group(), "KILL");
                 let _ = running.node.wait();
                 let _ = running.name_server.wait();
                 Ok(Err(said))
@@ -207,21 +271,14 @@ impl RabbitMq {
     fn name_server(&self) -> Command {
         let mut epmd = Command::new(&self.programs.epmd);
         epmd.args(["-port", &self.ports.name_server.to_string(), "-address", "127.0.0.1"]);
-        epmd.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        epmd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         epmd
     }
 
-    fn node(&self, group: u32) -> Command {
+    fn node(&self, group: i32) -> Command {
         let mut server = Command::new(&self.programs.server);
         let in_folder = |name: &str| self.folder.join(name);
-        server
-            .current_dir(&self.folder)
-            .env("HOME", in_folder("home"))
-            .env("LC_ALL", "C.UTF-8")
-            .env("ERL_EPMD_PORT", self.ports.name_server.to_string())
-            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_CONF_ENV_FILE", in_folder("environment"))
-            .env("RABBITMQ_NODENAME", format!("{}@localhost", self.name))
+        self.at_home(&mut server)
             .env("RABBITMQ_CONFIG_FILE", in_folder("rabbitmq.conf"))
             .env("RABBITMQ_MNESIA_BASE", in_folder("data"))
             .env("RABBITMQ_LOG_BASE", in_folder("log"))
@@ -230,15 +287,26 @@ impl RabbitMq {
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", in_folder("plugins"))
             .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
             .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}");
-        let group = i32::try_from(group).unwrap_or_default();
         server.process_group(group).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         server
+    }
+
+    /// What node and tool have in common: whose they are, and how they find each other.
+    fn at_home<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .current_dir(&self.folder)
+            .env("HOME", self.folder.join("home"))
+            .env("LC_ALL", "C.UTF-8")
+            .env("ERL_EPMD_PORT", self.ports.name_server.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_CONF_ENV_FILE", self.folder.join("environment"))
+            .env("RABBITMQ_NODENAME", format!("{}@localhost", self.name))
     }
 }
 
 impl Drop for RabbitMq {
     fn drop(&mut self) {
-        self.kill9();
+        let _guard = self.end();
         // What a dying process is still writing may appear again once.
         for _ in 0..3 {
             if fs::remove_dir_all(&self.folder).is_ok() {
@@ -276,46 +344,20 @@ fn definitions() -> String {
     .to_string()
 }
 
-/// Reads the node's log until it says that it is ready. A log that nobody reads later would stop the node when the pipe is
-/// full, so somebody goes on reading.
-fn await_ready(log: ChildStdout) -> std::result::Result<(), Vec<String>> {
-    let mut lines = BufReader::new(log);
-    let mut said = Vec::new();
-    loop {
-        let mut line = Vec::new();
-        if !lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            said.drain(..said.len().saturating_sub(LOG_LINES_MAX));
-            return Err(said);
-        }
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        let is_ready = line.contains("Server startup complete");
-        said.push(line);
-        if is_ready {
-            std::thread::spawn(move || {
-                let mut line = Vec::new();
-                while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                    line.clear();
-                }
-            });
-            return Ok(());
-        }
-    }
-}
-
-fn signal_group(leader: u32, signal: &str) {
+fn signal_group(leader: i32, signal: &str) {
     let _ =
         Command::new("kill").args(["-s", signal, "--", &format!("-{leader}")]).stderr(Stdio::null()).status();
 }
 
 /// The processes whose group is `leader`.
-fn members(leader: u32) -> BTreeSet<u32> {
+fn members(leader: i32) -> BTreeSet<u32> {
     let Ok(processes) = fs::read_dir("/proc") else { return BTreeSet::new() };
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| group_of(*pid) == Some(leader)).collect()
 }
 
 /// The fifth field of a process's `stat`, counted from behind the name, which may hold anything.
-fn group_of(pid: u32) -> Option<u32> {
+fn group_of(pid: u32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(2)?.parse().ok()

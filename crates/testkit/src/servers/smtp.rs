@@ -1,15 +1,16 @@
 //! A private mail server (aiosmtpd) on loopback, which takes every mail and keeps it in a folder that goes with it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
-use super::guard::Guard;
+use super::guard::{Ends, Guard};
+use super::log::await_word;
 use super::programs;
 
 /// A running mail server. It dies with this value.
@@ -18,7 +19,7 @@ pub struct Smtp {
     folder: PathBuf,
     port: u16,
     process: Child,
-    guard: Option<Guard>,
+    _guard: Guard,
 }
 
 /// Tells the folders of one process apart.
@@ -33,22 +34,21 @@ impl Smtp {
         let python = programs::smtp()?;
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("orderwright-smtp-{}-{number}", std::process::id()));
+        let guard = Guard::over(&folder, Ends::Killed)?;
         fs::create_dir_all(&folder).context("making the mail server's folder")?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new(python);
         command.args(["-m", "aiosmtpd", "-n", "-d", "-l", &format!("127.0.0.1:{port}")]);
         command.args(["-c", "aiosmtpd.handlers.Mailbox"]).arg(folder.join("mails"));
+        command.process_group(guard.group());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().context("starting the mail server")?;
-        let guard = Guard::over(process.id(), &folder)?;
-        let mut log = BufReader::new(process.stderr.take().context("the mail server's log is piped")?);
-        let mut said = String::new();
-        while !said.contains("is listening") {
-            ensure!(log.read_line(&mut said)? > 0, "the mail server ended: {said}");
+        let log = process.stderr.take().context("the mail server's log is piped")?;
+        if let Err(said) = await_word(log, "is listening") {
+            let _ = process.wait();
+            bail!("the mail server ended:\n{}", said.join("\n"));
         }
-        // Whoever writes to a pipe that nobody reads waits for ever.
-        std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
-        Ok(Self { folder, port, process, guard: Some(guard) })
+        Ok(Self { folder, port, process, _guard: guard })
     }
 
     /// Where it listens, on loopback.
@@ -73,7 +73,6 @@ impl Smtp {
 
 impl Drop for Smtp {
     fn drop(&mut self) {
-        drop(self.guard.take());
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::{Delivery, Envelope, Fault, Feed, Receipt, Transport};
+use bus::{Delivery, Envelope, Fault, Feed, Receipt, Transport, Unsent};
 use tokio::time::Instant;
 
 use super::dice::Dice;
@@ -44,7 +44,7 @@ impl Transport for UnsteadyTransport {
         Ok(Box::new(UnsteadyFeed { inner, fate: Arc::clone(&self.fate), held: Vec::new() }))
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Fault> {
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         self.inner.send(envelopes).await
     }
 }

@@ -22,6 +22,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 const WORKERS: [&str; WORKERS_MAX] =
     ["service", "service 2", "service 3", "service 4", "service 5", "service 6", "service 7", "service 8"];
 
+/// With this they stop when we do, however we end: we hold the other end of their standard input.
+const WITH_US: &str = "--until-stdin-ends";
+
 /// All processes, killed when dropped.
 pub(super) struct Children {
     /// Where each worker listens.
@@ -46,7 +49,7 @@ impl Children {
         }
         let provider_addr = free_address().await?;
         let webhooks = format!("http://{}/webhooks", service_addrs[0]);
-        let place = ["sandbox", "--listen", &provider_addr, "--webhook-url", &webhooks];
+        let place = ["sandbox", WITH_US, "--listen", &provider_addr, "--webhook-url", &webhooks];
         let pace = ["--keys-max", "2000000", "--delivery-min-ms", "0", "--delivery-max-ms", "0"];
         let provider =
             spawn(&[&place[..], &pace[..]].concat(), config, &[], &folder.join("sandbox.log")).await?;
@@ -54,7 +57,7 @@ impl Children {
         let mut workers = Vec::new();
         for (number, address) in service_addrs.iter().enumerate() {
             let providers = ["--payment-url", &provider_url, "--shipping-url", &provider_url];
-            let serve = [&["serve", "--listen", address][..], &providers[..]].concat();
+            let serve = [&["serve", WITH_US, "--listen", address][..], &providers[..]].concat();
             let log = match number {
                 0 => "service.log".to_owned(),
                 _ => format!("service-{}.log", number + 1),
@@ -104,6 +107,7 @@ async fn spawn(args: &[&str], config: &Config, words: &[(&str, String)], log: &P
         .env("ORDERWRIGHT_DATABASE", config.database.expose())
         .env("ORDERWRIGHT_BROKER", config.rabbitmq.addresses.expose())
         .envs(words.iter().map(|(name, word)| (*name, word.as_str())))
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(errors)
         .kill_on_drop(true)

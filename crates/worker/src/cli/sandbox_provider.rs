@@ -7,7 +7,7 @@ use clap::Args;
 use sandbox::{FaultSettings, Sandbox, Settings};
 
 use super::Shared;
-use super::serve::{bind, stop_signal};
+use super::serve::{Life, bind};
 
 /// Run the payment and shipping provider to develop and test against.
 #[derive(Debug, Args)]
@@ -33,6 +33,8 @@ pub(super) struct SandboxProvider {
     /// Charges and shipments remembered.
     #[arg(long, default_value_t = 2_000_000)]
     keys_max: usize,
+    #[command(flatten)]
+    life: Life,
 }
 
 impl SandboxProvider {
@@ -50,7 +52,7 @@ impl SandboxProvider {
         };
         let running = Sandbox::start(listener, settings)?;
         println!("sandbox provider on http://{}  (books: /stats, faults: /faults)", running.addr);
-        stop_signal().await?;
+        self.life.end().await?;
         running.stop().await;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,5 +1,6 @@
 //! `orderwright serve`: everything in one process, until a signal asks it to stop.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -17,6 +18,16 @@ pub(super) struct Serve {
     /// Address that the API listens on.
     #[arg(long, env = "ORDERWRIGHT_LISTEN", value_name = "IP:PORT")]
     listen: Option<String>,
+    #[command(flatten)]
+    life: Life,
+}
+
+/// How long a process goes on.
+#[derive(Debug, Args)]
+pub(super) struct Life {
+    /// Stop as well when standard input ends: with whoever started this and holds the other end.
+    #[arg(long)]
+    until_stdin_ends: bool,
 }
 
 impl Serve {
@@ -32,14 +43,14 @@ impl Serve {
             "orderwright serves http://{}  (API page: /docs, data: {}{broker})",
             service.addr, config.database
         );
-        stop_signal().await?;
-        println!("stopping: finishing what is in hand");
-        match service.stop().await {
-            Drained::Cleanly => println!("stopped"),
+        self.life.end().await?;
+        say("stopping: finishing what is in hand");
+        say(match service.stop().await {
+            Drained::Cleanly => "stopped",
             Drained::ByForce => {
-                println!("stopped before everything in hand was finished; it goes on at the next start");
+                "stopped before everything in hand was finished; it goes on at the next start"
             }
-        }
+        });
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -51,12 +62,33 @@ pub(super) async fn bind(address: &str) -> Result<TcpListener> {
     })
 }
 
-/// Waits for Ctrl-C or a polite kill.
-pub(super) async fn stop_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
+impl Life {
+    /// Waits for Ctrl-C, a polite kill, or the end of whoever this one goes with.
+    pub(super) async fn end(&self) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = terminate.recv() => {}
+            () = self.stdin_ended() => {}
+        }
+        Ok(())
     }
-    Ok(())
+
+    async fn stdin_ended(&self) {
+        if !self.until_stdin_ends {
+            return std::future::pending().await;
+        }
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        // On a thread of its own, because a runtime does not end before what it reads itself.
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            let _ = sender.send(());
+        });
+        let _ = ended.await;
+    }
+}
+
+/// Says something to whoever may still be there to read it.
+fn say(words: &str) {
+    let _ = writeln!(std::io::stdout(), "{words}");
 }

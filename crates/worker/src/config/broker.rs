@@ -26,7 +26,7 @@ pub struct RabbitMq {
     pub delivery_limit: u32,
     /// How long connecting to one address may take, in milliseconds.
     pub connect_limit_ms: u64,
-    /// How long the broker may take to confirm what was sent at once, in milliseconds.
+    /// How long the broker may take to confirm what was sent at once, in milliseconds; less than 10000.
     pub confirm_limit_ms: u64,
     /// What the broker shows as the connections' name.
     pub connection_name: String,
@@ -179,5 +179,12 @@ mod tests {
         let mistake =
             at("amqp://one/v,http://u:sesame@two/v").mistake().expect("that is no broker's address");
         assert!(mistake.contains("address 2") && !mistake.contains("sesame"), "{mistake}");
+    }
+    #[test]
+    fn a_time_for_confirms_that_nobody_waits_for_is_a_mistake() {
+        let patient = RabbitMq { confirm_limit_ms: 10_000, ..at("amqp://one/v") };
+        let mistake = patient.mistake().expect("the relay gives up before");
+        assert!(mistake.contains("confirm limit is 10s") && mistake.contains("give less"), "{mistake}");
+        assert!(RabbitMq { confirm_limit_ms: 9_999, ..patient }.mistake().is_none());
     }
 }

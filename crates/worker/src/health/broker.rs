@@ -1,10 +1,13 @@
-//! Whether the broker is there and its queues have consumers, seen through a small port that whoever connects to one fills.
+//! Whether the broker is there, its queues have consumers and nothing was set aside, seen through a small port that whoever connects
+//! to one fills.
 
+use std::iter::once;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{Check, Finding, Scene};
+use crate::metrics::{Metric, Registry};
 
 /// A broker, as its health is seen. Must only look.
 #[async_trait]
@@ -25,18 +28,29 @@ pub struct BrokerQueue {
     pub messages: u64,
     /// Who reads it.
     pub consumers: u64,
+    /// Where the broker puts what the queue could not take.
+    pub error_queue: String,
+    /// Messages that lie there, until a person does something about them.
+    pub set_aside: u64,
 }
 
 /// Looks at the broker.
 pub struct BrokerCheck {
     broker: Arc<dyn Broker>,
+    registry: Arc<Registry>,
 }
 
 impl BrokerCheck {
-    /// Looks at this one.
+    /// Looks at this one, and shows what was set aside there.
     #[must_use]
-    pub fn new(broker: Arc<dyn Broker>) -> Self {
-        Self { broker }
+    pub fn new(broker: Arc<dyn Broker>, registry: Arc<Registry>) -> Self {
+        Self { broker, registry }
+    }
+
+    fn show(&self, queues: &[BrokerQueue]) {
+        for queue in queues {
+            self.registry.set(Metric::ErrorQueueDepth, &[&queue.name], queue.set_aside as f64);
+        }
     }
 }
 
@@ -51,12 +65,34 @@ impl Check for BrokerCheck {
             Ok(queues) => queues,
             Err(why) => return Finding::down(why),
         };
-        let unread: Vec<&str> =
-            queues.iter().filter(|queue| queue.consumers == 0).map(|queue| queue.name.as_str()).collect();
-        if !unread.is_empty() {
-            return Finding::down(format!("nobody reads {}", unread.join(", ")));
-        }
-        let messages: u64 = queues.iter().map(|queue| queue.messages).sum();
-        Finding::up(format!("{} queues are read, {messages} messages wait in them", queues.len()))
+        self.show(&queues);
+        let ill = [unread(&queues), set_aside(&queues)].into_iter().flatten();
+        Finding::worst_of(once(read(&queues)).chain(ill))
     }
+}
+
+fn read(queues: &[BrokerQueue]) -> Finding {
+    let messages: u64 = queues.iter().map(|queue| queue.messages).sum();
+    Finding::up(format!("{} queues are read, {messages} messages wait in them", queues.len()))
+}
+
+fn unread(queues: &[BrokerQueue]) -> Option<Finding> {
+    let unread: Vec<&str> =
+        queues.iter().filter(|queue| queue.consumers == 0).map(|queue| queue.name.as_str()).collect();
+    (!unread.is_empty()).then(|| Finding::down(format!("nobody reads {}", unread.join(", "))))
+}
+
+fn set_aside(queues: &[BrokerQueue]) -> Option<Finding> {
+    let aside: Vec<String> = queues
+        .iter()
+        .filter(|queue| queue.set_aside > 0)
+        .map(|queue| format!("{} in {}", queue.set_aside, queue.error_queue))
+        .collect();
+    let say = || {
+        format!(
+            "messages that could not be read, or were delivered too often, were set aside: {}; put them back or delete them there (runbook, 'Error queues')",
+            aside.join(", ")
+        )
+    };
+    (!aside.is_empty()).then(|| Finding::degraded(say()))
 }

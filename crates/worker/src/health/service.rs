@@ -75,7 +75,7 @@ impl HealthService {
             checks.push(Box::new(ProviderCheck::new(Arc::clone(provider))));
         }
         if let Some(broker) = broker {
-            checks.push(Box::new(BrokerCheck::new(broker)));
+            checks.push(Box::new(BrokerCheck::new(broker, Arc::clone(&observation.registry))));
         }
         let every = Duration::from_millis(settings.check_ms);
         let limit = Duration::from_millis(settings.check_limit_ms);
@@ -242,16 +242,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_broker_is_down_when_it_is_away_or_a_queue_is_read_by_nobody() {
-        let queue = |consumers| BrokerQueue { name: "payment".to_owned(), messages: 3, consumers };
-        for (said, wanted) in [
-            (Ok(vec![queue(1)]), Status::Up),
-            (Ok(vec![queue(1), queue(0)]), Status::Down),
-            (Err("no connection".to_owned()), Status::Down),
+    async fn a_broker_is_down_when_nobody_reads_a_queue_and_degraded_when_messages_were_set_aside() {
+        let queue = |consumers, set_aside| BrokerQueue {
+            name: "payment".to_owned(),
+            messages: 3,
+            consumers,
+            error_queue: "payment_error".to_owned(),
+            set_aside,
+        };
+        for (said, wanted, words) in [
+            (Ok(vec![queue(1, 0)]), Status::Up, "1 queues are read, 3 messages"),
+            (Ok(vec![queue(1, 2)]), Status::Degraded, "2 in payment_error; put them back"),
+            (Ok(vec![queue(1, 2), queue(0, 0)]), Status::Down, "nobody reads payment"),
+            (Err("no connection".to_owned()), Status::Down, "no connection"),
         ] {
             let (service, _) = service(Some(Arc::new(Rabbit(said)))).await;
             service.round().await;
             assert_eq!(status(&service, "broker"), wanted);
+            let report = service.observation.health.read();
+            let broker = report.checks.iter().find(|answer| answer.name == "broker").expect("a check");
+            assert!(broker.detail.contains(words), "{}", broker.detail);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lies_in_an_error_queue_is_a_metric_under_its_queue() {
+        let queue = BrokerQueue {
+            name: "payment".to_owned(),
+            messages: 0,
+            consumers: 1,
+            error_queue: "payment_error".to_owned(),
+            set_aside: 2,
+        };
+        let (service, _) = service(Some(Arc::new(Rabbit(Ok(vec![queue]))))).await;
+        service.round().await;
+        let registry = &service.observation.registry;
+        assert_eq!(registry.value(Metric::ErrorQueueDepth, &["payment"]), Some(2.0));
     }
 }

@@ -83,6 +83,7 @@ problems! {
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, Later, "Too many requests are waiting";
     Stopping = "stopping", SERVICE_UNAVAILABLE, Later, "The service is stopping";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, Later, "The store is away or busy";
+    OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, No, "It may have been done";
     NotReady = "not_ready", SERVICE_UNAVAILABLE, Later, "The service is not ready";
 }
 
@@ -160,8 +161,8 @@ struct Rendered<'a> {
 
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        let retry_after_s = match code.status() {
-            StatusCode::SERVICE_UNAVAILABLE => Some(1),
+        let retry_after_s = match (code.status(), code.again()) {
+            (StatusCode::SERVICE_UNAVAILABLE, Again::Later) => Some(1),
             _ => None,
         };
         Self(Box::new(Details {
@@ -264,6 +265,9 @@ impl From<Fault> for Problem {
 
 impl From<&Fault> for Problem {
     fn from(fault: &Fault) -> Self {
+        if fault.is_in_doubt() {
+            return Self::new(Code::OutcomeUnknown, "it may have been done; look before trying again");
+        }
         match fault.verdict {
             Verdict::Retry | Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers => {
                 Self::new(Code::StoreUnavailable, "nothing was done; try again in a moment")
@@ -276,12 +280,16 @@ impl From<&Fault> for Problem {
     }
 }
 
+/// What is coalesced has a key, under which it is done once however often it is sent.
 impl From<Overloaded> for Problem {
     fn from(overloaded: Overloaded) -> Self {
         match overloaded {
             Overloaded::Full => Self::new(Code::Overloaded, "nothing was done; try again in a moment"),
             Overloaded::Stopping => {
                 Self::new(Code::Stopping, "try again with the same key elsewhere or later")
+            }
+            Overloaded::Failed(fault) if fault.is_in_doubt() => {
+                Self::new(Code::StoreUnavailable, "it may have been done; try again with the same key")
             }
             Overloaded::Failed(fault) => Self::from(fault.as_ref()),
         }

@@ -145,9 +145,13 @@ impl Route {
         self
     }
 
-    /// Asks the store, which may be away.
+    /// Asks the store, which may be away; if something is changed there, just when it was told to make that durable.
     pub(super) fn asking_the_store(self) -> Self {
-        self.failing(&[Code::StoreUnavailable, Code::Internal])
+        let in_doubt: &[Code] = match self.operation.method {
+            Method::GET => &[],
+            _ => &[Code::OutcomeUnknown],
+        };
+        self.failing(&[Code::StoreUnavailable, Code::Internal]).failing(in_doubt)
     }
 }
 

@@ -8,7 +8,7 @@ use application::ports::AnyUnit;
 use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Request, State};
-use bus::{Coalesce, Coalescer, Fault, Stop};
+use bus::{Coalesce, Coalescer, Fault, Overloaded, Stop};
 use http::HeaderMap;
 use infrastructure::providers::webhooks::{News, ProviderEvent, Verifier, parse_batch};
 use serde::Serialize;
@@ -125,7 +125,7 @@ async fn take(api: &Api, provider: &Provider, request: Request) -> Result<Json<T
     let news: Vec<ProviderNews> = events.into_iter().filter_map(news).collect();
     let applicable = news.len();
     if applicable > 0 {
-        provider.news.submit(news).await?.map_err(|fault| Problem::from(fault.as_ref()))?;
+        provider.news.submit(news).await?.map_err(Overloaded::Failed)?;
     }
     Ok(Json(Taken { received, applicable }))
 }

@@ -81,11 +81,13 @@ metrics! {
     OutboxOldestAge = "orderwright.outbox.oldest.age", Seconds, GAUGE, Store, [],
         "Time since the oldest message that waits for a broker was sent; 0 if there is none.";
     MessagesDelayed = "orderwright.messages.delayed", Count, GAUGE, Store, [],
-        "Messages that were put off or parked.";
+        "Messages that were put off or parked; PostgreSQL estimates more than 10,000.";
     DeadLetters = "orderwright.dead.letters", Count, GAUGE, Store, [],
-        "Messages that could not be handled and wait for a person.";
+        "Messages that could not be handled and wait for a person; PostgreSQL estimates more than 10,000.";
+    ErrorQueueDepth = "orderwright.error.queue.depth", Count, GAUGE, Store, ["messaging.destination.name"],
+        "Messages in a queue's error queue at the broker: they could not be read, or were delivered too often.";
     Timers = "orderwright.timers.running", Count, GAUGE, Store, [],
-        "Timers that are set and have not fired.";
+        "Timers that are set and have not fired; PostgreSQL estimates more than 10,000.";
     TimerOverdueAge = "orderwright.timers.overdue.age", Seconds, GAUGE, Store, [],
         "Time since the most overdue timer should have fired; 0 if none is overdue.";
 

@@ -1,14 +1,15 @@
-//! The three repositories of an observed unit of work whose calls are worth a note. Each is passed on whole, so that a store
+//! The repositories of an observed unit of work whose calls are worth a note. Each is passed on whole, so that a store
 //! that does better than the default does so here too.
 
 use application::ports::{
-    HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow, OrderRepository, ReservationOutcome,
-    StatusMove, StockDemand,
+    HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow, OrderRepository, ProductRepository,
+    ReservationOutcome, StatusMove, StockDemand,
 };
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    Inventory, MovementCause, MovementKind, Order, OrderId, OrderStatus, ProductId, Rejection, StockMovement,
+    Inventory, MovementCause, MovementKind, Order, OrderId, OrderStatus, Product, ProductId, Rejection, Sku,
+    StockMovement,
 };
 use jiff::Timestamp;
 
@@ -55,12 +56,20 @@ impl OrderRepository for ObservedUnit {
 }
 
 #[async_trait]
-impl InventoryRepository for ObservedUnit {
-    async fn lock(&mut self, ids: &[ProductId]) -> Result<Vec<Inventory>, Fault> {
-        self.inner.inventory().lock(ids).await
+impl ProductRepository for ObservedUnit {
+    async fn get_by_ids(&mut self, ids: &[ProductId]) -> Result<Vec<Product>, Fault> {
+        self.inner.products().get_by_ids(ids).await
     }
 
-    async fn store(
+    async fn get_by_skus(&mut self, skus: &[Sku]) -> Result<Vec<Product>, Fault> {
+        self.inner.products().get_by_skus(skus).await
+    }
+
+    async fn upsert(&mut self, products: &[Product]) -> Result<(), Fault> {
+        self.inner.products().upsert(products).await
+    }
+
+    async fn update_inventory(
         &mut self,
         changed: &[Inventory],
         movements: &[StockMovement],
@@ -69,7 +78,18 @@ impl InventoryRepository for ObservedUnit {
         for movement in movements {
             self.notes.stock(movement.kind, movement.quantity);
         }
-        self.inner.inventory().store(changed, movements, at).await
+        self.inner.products().update_inventory(changed, movements, at).await
+    }
+
+    async fn get_low_stock_products(&mut self, max: usize) -> Result<Vec<Inventory>, Fault> {
+        self.inner.products().get_low_stock_products(max).await
+    }
+}
+
+#[async_trait]
+impl InventoryRepository for ObservedUnit {
+    async fn lock(&mut self, ids: &[ProductId]) -> Result<Vec<Inventory>, Fault> {
+        self.inner.inventory().lock(ids).await
     }
 
     async fn reserve_stock(

@@ -172,7 +172,7 @@ impl UnitOfWork for ObservedUnit {
     }
 
     fn products(&mut self) -> &mut dyn ProductRepository {
-        self.inner.products()
+        self
     }
 
     fn inventory(&mut self) -> &mut dyn InventoryRepository {

@@ -6,6 +6,7 @@ mod garbage;
 mod gate;
 mod harness;
 mod imports;
+mod in_doubt;
 mod listings;
 mod orders;
 mod outages;

@@ -7,6 +7,8 @@ use application::pipeline::topology;
 use bus::{Clock, IdSource, RandomIds, SystemClock, Transport};
 use infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use orderwright::health::{Broker, BrokerCheck, Check, Finding, Scene, Status};
+use orderwright::metrics::Metric;
+use orderwright::observe;
 use testkit::servers::rabbitmq::RabbitMq;
 use tokio::task::JoinHandle;
 
@@ -39,12 +41,14 @@ async fn a_queue_whose_reader_goes_is_told_of_alone_until_it_is_read_again() {
     let transport = transport(node.vhost().expect("a virtual host"));
     transport.declare().await.expect("queues");
     let broker: Arc<dyn Broker> = Arc::new(transport.clone());
-    let check = BrokerCheck::new(broker);
+    let registry = Arc::new(observe::registry());
+    let check = BrokerCheck::new(broker, Arc::clone(&registry));
     let mut readers = BTreeMap::new();
     for queue in topology().all_queues() {
         readers.insert(queue.to_string(), read(&transport, &queue).await);
     }
     until("every queue to be read", async || looked(&check).await.status == Status::Up).await;
+    assert_eq!(registry.value(Metric::ErrorQueueDepth, &["payment"]), Some(0.0));
     for queue in ["payment", "order-timeouts"] {
         let reader = readers.remove(queue).expect("a reader");
         reader.abort();

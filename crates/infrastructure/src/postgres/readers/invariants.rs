@@ -2,18 +2,18 @@
 
 use application::ports::BrokenInvariantView;
 use bus::Fault;
-use deadpool_postgres::ClientWrapper;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::Routing;
 use super::super::column::{Broken, rows_max};
+use super::super::lent::Lent;
 use super::{Value, query, views};
 
 /// Up to `max` things that are not as they must be, over all invariants.
 pub(super) async fn all(
-    client: &ClientWrapper,
+    client: &Lent,
     routing: Routing,
     now: Timestamp,
     max: usize,
@@ -33,7 +33,7 @@ const ON_ITS_WAY_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// First invariant: an order under way has something to come for it.
 async fn silent(
-    client: &ClientWrapper,
+    client: &Lent,
     routing: Routing,
     now: Timestamp,
     max: usize,
@@ -56,7 +56,7 @@ async fn silent(
 }
 
 /// Second invariant: money held is the total if the goods went out, and nothing if the order was called off.
-async fn unbalanced(client: &ClientWrapper, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+async fn unbalanced(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
     let sql = "select o.order_id, o.status, o.total_minor, o.currency, coalesce(p.captured_minor - p.refunded_minor, 0)
          from orders o
          left join payments p on p.order_id = o.order_id
@@ -76,7 +76,7 @@ async fn unbalanced(client: &ClientWrapper, max: usize) -> Result<Vec<BrokenInva
 }
 
 /// Third invariant, first half: the counters of a product are the sums of its ledger.
-pub(super) async fn ledger(client: &ClientWrapper, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+pub(super) async fn ledger(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
     let sql = "with sums as (
              select product_id,
                  sum(case kind when 'received' then quantity when 'adjusted' then quantity when 'reserved' then -quantity
@@ -106,7 +106,7 @@ pub(super) async fn ledger(client: &ClientWrapper, max: usize) -> Result<Vec<Bro
 }
 
 /// Third invariant, second half: what is reserved is what open orders have set aside.
-async fn misreserved(client: &ClientWrapper, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+async fn misreserved(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
     let sql = "with held as (
              select i.product_id, sum(i.quantity)::bigint as units
              from order_saga s join order_items i on i.order_id = s.correlation_id
@@ -125,7 +125,7 @@ async fn misreserved(client: &ClientWrapper, max: usize) -> Result<Vec<BrokenInv
 }
 
 /// Fifth invariant, as far as rows can tell: an order and its saga say the same.
-async fn disagreeing(client: &ClientWrapper, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+async fn disagreeing(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
     let sql = "select o.order_id, o.status, coalesce(s.order_status, 'nothing'), coalesce(s.state, 'missing')
          from orders o left join order_saga s on s.correlation_id = o.order_id
          where s.correlation_id is null or s.order_status <> o.status
@@ -142,7 +142,7 @@ async fn disagreeing(client: &ClientWrapper, max: usize) -> Result<Vec<BrokenInv
 }
 
 async fn find(
-    client: &ClientWrapper,
+    client: &Lent,
     sql: &str,
     values: Vec<Value<'static>>,
     view: impl FnMut(&Row) -> Result<BrokenInvariantView, Broken>,

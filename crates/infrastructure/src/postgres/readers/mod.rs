@@ -14,14 +14,14 @@ use application::ports::{
 };
 use async_trait::async_trait;
 use bus::Fault;
-use deadpool_postgres::ClientWrapper;
 use domain::{OrderId, ProductId, Sku};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::column::Broken;
-use super::fault::{Taken, broken, fault};
+use super::fault::{Taken, broken};
+use super::lent::Lent;
 
 pub(super) use filter::Value;
 
@@ -96,16 +96,15 @@ impl PostgresStore {
 
 /// Runs a query, prepared once for each connection.
 pub(super) async fn query(
-    client: &ClientWrapper,
+    client: &Lent,
     operation: &'static str,
     sql: &str,
     values: &[Value<'_>],
 ) -> Result<Vec<Row>, Fault> {
-    let failed = || fault(operation, Taken::GiveUp);
-    let statement = client.prepare_cached(sql).await.map_err(failed())?;
+    let statement = client.answer(operation, Taken::GiveUp, client.prepare_cached(sql)).await?;
     let values: Vec<_> =
         values.iter().map(|value| &**value as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
-    client.query(&statement, &values).await.map_err(failed())
+    client.answer(operation, Taken::GiveUp, client.query(&statement, &values)).await
 }
 
 /// Reads every row.

@@ -3,13 +3,13 @@
 use application::messages::Amount;
 use application::ports::{HistoryView, LineView, OrderFilter, OrderView, Page, PaymentView, ShipmentView};
 use bus::Fault;
-use deadpool_postgres::Object;
 use domain::OrderId;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::super::column::{Broken, count, rows_max, time};
 use super::super::fault::broken;
+use super::super::lent::Lent;
 use super::filter::Filter;
 use super::{query, views};
 use crate::paging::{lower_bound, page, upper_bound};
@@ -29,7 +29,7 @@ macro_rules! order_view {
 }
 
 /// One order with everything beneath it.
-pub(super) async fn one(client: &Object, id: OrderId) -> Result<Option<OrderView>, Fault> {
+pub(super) async fn one(client: &Lent, id: OrderId) -> Result<Option<OrderView>, Fault> {
     let sql = concat!(order_view!(), " where o.order_id = $1");
     let rows = query(client, "orders.read", sql, &[Box::new(id.0)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -39,11 +39,7 @@ pub(super) async fn one(client: &Object, id: OrderId) -> Result<Option<OrderView
 }
 
 /// A page of orders, by id.
-pub(super) async fn list(
-    client: &Object,
-    filter: &OrderFilter,
-    max: usize,
-) -> Result<Page<OrderView>, Fault> {
+pub(super) async fn list(client: &Lent, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>, Fault> {
     let mut wanted = Filter::default();
     wanted.and("o.order_id >", lower_bound(filter));
     if let Some(status) = filter.status {
@@ -118,7 +114,7 @@ pub(super) fn amount(row: &Row, index: usize) -> Result<Amount, Broken> {
     Ok(Amount { minor: row.try_get(index)?, currency: row.try_get(index + 1)? })
 }
 
-async fn lines(client: &Object, id: OrderId) -> Result<Vec<LineView>, Fault> {
+async fn lines(client: &Lent, id: OrderId) -> Result<Vec<LineView>, Fault> {
     let sql = "select sku, quantity, unit_price_minor, currency from order_items where order_id = $1 order by ordinal";
     let rows = query(client, "orders.read", sql, &[Box::new(id.0)]).await?;
     let line = |row: &Row| {
@@ -128,7 +124,7 @@ async fn lines(client: &Object, id: OrderId) -> Result<Vec<LineView>, Fault> {
 }
 
 /// An order's timeline; none if there is no such order.
-pub(super) async fn history(client: &Object, id: OrderId) -> Result<Option<Vec<HistoryView>>, Fault> {
+pub(super) async fn history(client: &Lent, id: OrderId) -> Result<Option<Vec<HistoryView>>, Fault> {
     let sql = "select h.at, h.event, h.status, h.saga_state, h.detail
          from orders o left join order_history h on h.order_id = o.order_id
          where o.order_id = $1 order by h.position";

@@ -3,13 +3,13 @@
 use application::ports::{Page, SagaFilter, SagaView, TimerView};
 use application::saga::{SagaState, Undo};
 use bus::Fault;
-use deadpool_postgres::Object;
 use domain::{CancelReason, OrderId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::column::{Broken, rows_max, time};
+use super::super::lent::Lent;
 use super::super::sagas::{saga, saga_columns};
 use super::filter::Filter;
 use super::orders::entry;
@@ -35,13 +35,13 @@ fn select(conditions: &str) -> String {
 }
 
 /// One saga instance.
-pub(super) async fn one(client: &Object, id: OrderId) -> Result<Option<SagaView>, Fault> {
+pub(super) async fn one(client: &Lent, id: OrderId) -> Result<Option<SagaView>, Fault> {
     let rows = query(client, "sagas.read", &select("correlation_id = $1"), &[Box::new(id.0)]).await?;
     Ok(views(&rows, "sagas.read", view)?.pop())
 }
 
 /// A page of saga instances, by id.
-pub(super) async fn list(client: &Object, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault> {
+pub(super) async fn list(client: &Lent, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault> {
     let mut wanted = Filter::default();
     wanted.and("correlation_id >", filter.after.map_or(Uuid::nil(), |id| id.0));
     if let Some(state) = filter.state {

@@ -2,19 +2,19 @@
 
 use application::ports::{InventoryView, LowOnly, MovementView, Page, ProductView};
 use bus::Fault;
-use deadpool_postgres::Object;
 use domain::{ProductId, Sku};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::column::{Broken, rows_max, time};
+use super::super::lent::Lent;
 use super::orders::amount;
 use super::{query, views};
 use crate::paging::page;
 
 /// Products by sku.
 pub(super) async fn products(
-    client: &Object,
+    client: &Lent,
     after: Option<&Sku>,
     max: usize,
 ) -> Result<Page<ProductView>, Fault> {
@@ -48,7 +48,7 @@ macro_rules! levels {
 
 /// Stock levels by sku.
 pub(super) async fn levels(
-    client: &Object,
+    client: &Lent,
     low: LowOnly,
     after: Option<&Sku>,
     max: usize,
@@ -65,7 +65,7 @@ pub(super) async fn levels(
 }
 
 /// The stock of one product.
-pub(super) async fn level(client: &Object, sku: &Sku) -> Result<Option<InventoryView>, Fault> {
+pub(super) async fn level(client: &Lent, sku: &Sku) -> Result<Option<InventoryView>, Fault> {
     let sql = concat!(levels!(), " where p.sku = $1");
     let rows = query(client, "inventory.read", sql, &[Box::new(sku.as_str())]).await?;
     Ok(views(&rows, "inventory.read", inventory)?.pop())
@@ -88,7 +88,7 @@ fn inventory(row: &Row) -> Result<InventoryView, Broken> {
 
 /// The ledger of one product, latest first.
 pub(super) async fn movements(
-    client: &Object,
+    client: &Lent,
     id: ProductId,
     before: Option<i64>,
     max: usize,

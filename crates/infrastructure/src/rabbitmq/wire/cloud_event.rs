@@ -9,7 +9,6 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::codec::{NO_CORRELATION, id_of, media_type, micros, no_kind, order_of};
-use super::masstransit::REDELIVERY_COUNT;
 use super::{Parcel, WireError, field_names, trace};
 
 /// Both prefixes that the AMQP binding allows.
@@ -29,8 +28,8 @@ pub(super) fn read(parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> R
         .map_err(|source| WireError::Malformed { format: "JSON document", source })?;
     let body = Bytes::from(field_names::from_wire(data.get()));
     let id = identity(parcel)?;
-    let correlation = ["correlationid", "subject"].iter().find_map(|name| id_of(attribute(parcel, name)));
-    let correlation = correlation.or_else(|| order_of(&body)).ok_or(NO_CORRELATION)?;
+    let outside = || ["correlationid", "subject"].iter().find_map(|name| id_of(attribute(parcel, name)));
+    let correlation = order_of(&body).or_else(outside).ok_or(NO_CORRELATION)?;
     let sent_at = attribute(parcel, "time").and_then(|time| time.parse().ok());
     Ok(Envelope {
         id: MessageId(id),
@@ -40,7 +39,8 @@ pub(super) fn read(parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> R
         conversation_id: MessageId(id),
         traceparent: trace::context(parcel, |name| attribute(parcel, name)),
         sent_at: micros(sent_at.or(parcel.timestamp).unwrap_or(received_at)),
-        attempt: parcel.header(REDELIVERY_COUNT).and_then(|count| count.parse().ok()).unwrap_or(0),
+        // We write none, so none of them has failed here: what is put off leaves as an envelope.
+        attempt: 0,
         body,
     })
 }

@@ -13,7 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::fault_message::FaultBody;
-use super::masstransit::{REDELIVERY_COUNT, Read, Written, raw};
+use super::masstransit::{ATTEMPT, Read, Written, raw};
 use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
 use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, WireError, cloud_event, field_names};
 
@@ -54,17 +54,18 @@ impl Codec {
             destination_address: [&self.base, "/", &self.naming.exchange(&envelope.kind)].concat(),
             ..self.written(envelope, &message)
         };
-        Ok(self.parcel(&written, envelope))
+        Ok(parcel(&written))
     }
 
-    /// The news that a message could not be handled, as MassTransit publishes it.
+    /// The news that a message could not be handled, as MassTransit publishes it. The same death has the same id however often it
+    /// is told of.
     ///
     /// # Errors
     /// As for [`Self::encode`].
     pub fn encode_fault(&self, dead: &DeadLetter) -> Result<Parcel, WireError> {
         let envelope = &dead.envelope;
         let original = self.message(envelope)?;
-        let id = envelope.id.child("Fault", envelope.attempt).0;
+        let id = dead.news_id("Fault").0;
         let body = FaultBody::new(id, dead, self.naming.urn(&envelope.kind), &original, &self.host);
         let message = raw(body.json(), &envelope.kind)?;
         let written = Written {
@@ -73,9 +74,10 @@ impl Codec {
             message_type: self.naming.fault_urns(&envelope.kind).into(),
             destination_address: format!("{}/{}", self.base, self.naming.fault_exchange(&envelope.kind)),
             sent_time: dead.died_at,
+            headers: trace_headers(envelope),
             ..self.written(envelope, &message)
         };
-        Ok(self.parcel(&written, envelope))
+        Ok(parcel(&written))
     }
 
     /// Reads what was delivered to a queue that takes `kinds`. `received_at` stands in for a time that the sender did not give.
@@ -106,8 +108,8 @@ impl Codec {
         let body = Bytes::from(field_names::from_wire(read.message.get()));
         let id = read.message_id.or_else(|| id_of(parcel.message_id.as_deref()));
         let id = id.ok_or(WireError::Missing { name: "messageId", expected: "a UUID" })?;
-        let outside = || id_of(parcel.correlation_id.as_deref());
-        let correlation = read.correlation_id.or_else(outside).or_else(|| order_of(&body));
+        let envelope = || read.correlation_id.or_else(|| id_of(parcel.correlation_id.as_deref()));
+        let correlation = order_of(&body).or_else(envelope);
         Ok(Envelope {
             id: MessageId(id),
             kind: Arc::from(kind),
@@ -151,40 +153,46 @@ impl Codec {
             host: &self.host,
         }
     }
+}
 
-    fn parcel(&self, written: &Written, envelope: &Envelope) -> Parcel {
-        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let outside = headers(envelope).into_iter().map(|(name, value)| (name.to_owned(), text(value)));
-        Parcel {
-            content_type: MASSTRANSIT_JSON.to_owned(),
-            message_id: Some(written.message_id.to_string()),
-            correlation_id: Some(written.correlation_id.to_string()),
-            timestamp: Some(written.sent_time),
-            headers: outside.collect(),
-            body: written.bytes(),
-        }
+fn parcel(written: &Written) -> Parcel {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let outside = written.headers.iter().map(|(name, value)| ((*name).to_owned(), text(value)));
+    Parcel {
+        content_type: MASSTRANSIT_JSON.to_owned(),
+        message_id: Some(written.message_id.to_string()),
+        correlation_id: Some(written.correlation_id.to_string()),
+        timestamp: Some(written.sent_time),
+        headers: outside.collect(),
+        body: written.bytes(),
     }
 }
 
 pub(super) const NO_CORRELATION: WireError = WireError::Missing {
     name: "correlation",
-    expected: "a UUID as correlationId (correlationid in a CloudEvent), or as orderId of the message itself",
+    expected: "a UUID as orderId of the message itself, or as correlationId (correlationid in a CloudEvent)",
 };
 
 /// Headers that travel both in the envelope and on the outside.
 fn headers(envelope: &Envelope) -> BTreeMap<&'static str, Value> {
+    let mut headers = trace_headers(envelope);
+    if envelope.attempt > 0 {
+        headers.insert(ATTEMPT, Value::from(envelope.attempt));
+    }
+    headers
+}
+
+fn trace_headers(envelope: &Envelope) -> BTreeMap<&'static str, Value> {
     let mut headers = BTreeMap::new();
     if let Some(context) = &envelope.traceparent {
         headers.insert(TRACEPARENT, Value::from(&**context));
         headers.insert(ACTIVITY_ID, Value::from(&**context));
     }
-    if envelope.attempt > 0 {
-        headers.insert(REDELIVERY_COUNT, Value::from(envelope.attempt));
-    }
     headers
 }
 
-/// The saga of a message whose sender knows nothing of correlation: it is the order that the message is about.
+/// The saga of a message: the order that it says it is about. Goes before whatever stands around the message, because MassTransit
+/// takes for its correlation any property named `CorrelationId`, `CommandId` or `EventId`.
 pub(super) fn order_of(body: &[u8]) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct AboutOrder {

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::WireError;
 
-/// MassTransit's header for how often a message was delivered again.
-pub(super) const REDELIVERY_COUNT: &str = "MT-Redelivery-Count";
+/// Our header for how often handling a message has failed so far. Not MassTransit's `MT-Redelivery-Count`: a consumer there that
+/// redelivers takes that many steps of its own policy as used up, whoever wrote it; and what it counted is no failure of ours.
+pub(super) const ATTEMPT: &str = "Orderwright-Attempt";
 
 /// Bytes that an envelope commonly takes beside its message.
 const ROOM: usize = 1_024;
@@ -85,7 +86,7 @@ impl<'a> Read<'a> {
 
     /// How often handling it has failed so far.
     pub(super) fn attempt(&self) -> u32 {
-        let count = self.headers.as_ref().and_then(|headers| headers.get(REDELIVERY_COUNT));
+        let count = self.headers.as_ref().and_then(|headers| headers.get(ATTEMPT));
         let count = count.and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok()));
         count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
     }

@@ -121,7 +121,7 @@ async fn rounds(
     for name in names {
         let round = scene.burst(name, orders, waiting).await?;
         eprintln!("{name}: {:.0} orders/s, {:.3} CPU ms each", round.per_s, round.cpu_ms);
-        best = Burst { per_s: best.per_s.max(round.per_s), cpu_ms: best.cpu_ms.min(round.cpu_ms) };
+        best = best.or_better(round);
     }
     let name = if waiting == 0 { "without waiting" } else { "beside waiting" };
     bands.push(Band::new(name, scene.since(from_s)));

@@ -18,6 +18,9 @@ const FLAT: f64 = 1.10;
 /// Delivered of what was offered, beyond which a step is not saturated.
 const SATURATED: f64 = 0.9;
 
+/// Of what was due in a step, what the load itself may have had no room to send.
+const UNSENT: f64 = 0.02;
+
 /// Of the speed before, what it has to be again afterwards.
 const SPEED_AGAIN: f64 = 0.9;
 
@@ -31,7 +34,7 @@ const SLOWEST_AGAIN: (f64, f64) = (3.0, 150.0);
 /// Times the latency of before, from which something was felt.
 const FELT: f64 = 2.0;
 
-/// Of the speed at first, what is kept however much is stored.
+/// Of the speed of a small store, what is kept however much is stored.
 const KEPT: f64 = 0.9;
 
 /// Of the speed without waiting orders, what is left with them.
@@ -88,15 +91,31 @@ pub(super) fn memory_flat(series: &Series, window: Window) -> Judgement {
     }
 }
 
-/// A load that everything could take proves nothing.
+/// A load that everything could take proves nothing. What was never sent was nobody's to take.
 pub(super) fn saturated(steps: &[StepReport]) -> Judgement {
     let peak = steps.iter().max_by(|a, b| a.rate.cmp(&b.rate));
-    let (offered, delivered) =
-        peak.map_or((0.0, 0.0), |peak| (peak.offered as f64 / peak.seconds.max(1e-9), peak.delivered_per_s));
+    let (sent, delivered) =
+        peak.map_or((0.0, 0.0), |peak| (peak.sent() as f64 / peak.seconds.max(1e-9), peak.delivered_per_s));
     Judgement {
         name: "the peak was beyond saturation",
-        holds: offered > 0.0 && delivered < offered * SATURATED,
-        seen: format!("{offered:.0} orders/s offered, {delivered:.0} delivered"),
+        holds: sent > 0.0 && delivered < sent * SATURATED,
+        seen: format!("{sent:.0} orders/s sent, {delivered:.0} delivered"),
+    }
+}
+
+/// A load that could not be sent was never there, whatever its rate says.
+pub(super) fn all_was_sent(steps: &[StepReport]) -> Judgement {
+    let share = |step: &StepReport| step.unsent as f64 / (step.offered as f64).max(1.0);
+    let worst = steps.iter().max_by(|a, b| share(a).total_cmp(&share(b)));
+    Judgement {
+        name: "what was due was sent",
+        holds: worst.is_some_and(|worst| worst.offered > 0 && share(worst) <= UNSENT),
+        seen: worst.map_or_else(String::new, |worst| {
+            let (name, unsent, offered) = (&worst.name, worst.unsent, worst.offered);
+            format!(
+                "at worst {unsent} of {offered} orders were not sent ({name}), as too many had no answer yet"
+            )
+        }),
     }
 }
 
@@ -180,20 +199,14 @@ pub(super) fn waiting_is_cheap(waiting: u64, without_per_s: f64, with_per_s: f64
     }
 }
 
-/// The speed is kept however much is stored.
-pub(super) fn keeps_speed(early: (u64, Option<f64>), late: (u64, Option<f64>)) -> Judgement {
-    let name = "at least 90 % of the speed at the beginning";
-    let (Some(first), Some(last)) = (early.1, late.1) else {
-        return Judgement { name, holds: false, seen: "it did not get so far".to_owned() };
-    };
+/// The speed is kept however much is stored: that of the grown store against that of a small one, measured in turn.
+pub(super) fn keeps_speed(stored: u64, grown_per_s: f64, small_per_s: f64) -> Judgement {
     Judgement {
-        name,
-        holds: first > 0.0 && last >= first * KEPT,
+        name: "a grown store has at least 90 % of the speed of a small one",
+        holds: small_per_s > 0.0 && grown_per_s >= small_per_s * KEPT,
         seen: format!(
-            "{first:.0} orders/s from {} orders on, {last:.0} from {} on: {:.0} %",
-            early.0,
-            late.0,
-            last / first.max(1e-9) * 100.0
+            "{grown_per_s:.0} orders/s with {stored} orders stored, {small_per_s:.0} with few, in turn: {:.0} %",
+            grown_per_s / small_per_s.max(1e-9) * 100.0
         ),
     }
 }
@@ -227,6 +240,18 @@ mod tests {
         assert!(!saturated(&[step(100, 100.0, 10.0), step(1_000, 990.0, 10.0)]).holds);
         assert!(saturated(&[step(100, 100.0, 10.0), step(1_000, 700.0, 10.0)]).holds);
         assert!(!saturated(&[]).holds);
+    }
+
+    #[test]
+    fn a_peak_that_was_mostly_not_sent_is_condemned() {
+        let peak = StepReport { unsent: 9_000, accepted: 1_000, ..step(1_000, 99.0, 10.0) };
+        assert!(!saturated(&[step(90, 90.0, 10.0), peak.clone()]).holds, "all that was sent was delivered");
+        assert!(!all_was_sent(&[step(90, 90.0, 10.0), peak]).holds);
+        for (unsent, holds) in [(0, true), (200, true), (201, false)] {
+            let peak = StepReport { unsent, ..step(1_000, 700.0, 10.0) };
+            assert_eq!(all_was_sent(&[peak, step(90, 90.0, 10.0)]).holds, holds, "{unsent} of 10000");
+        }
+        assert!(!all_was_sent(&[]).holds);
     }
 
     #[test]
@@ -276,9 +301,9 @@ mod tests {
     }
 
     #[test]
-    fn a_speed_that_falls_below_nine_tenths_is_condemned() {
-        assert!(keeps_speed((10, Some(100.0)), (1_000, Some(90.0))).holds);
-        assert!(!keeps_speed((10, Some(100.0)), (1_000, Some(89.0))).holds);
-        assert!(!keeps_speed((10, Some(100.0)), (1_000, None)).holds);
+    fn a_grown_store_below_nine_tenths_of_a_small_one_is_condemned() {
+        assert!(keeps_speed(1_000, 90.0, 100.0).holds);
+        assert!(!keeps_speed(1_000, 89.0, 100.0).holds);
+        assert!(!keeps_speed(1_000, 89.0, 0.0).holds, "nothing to compare with");
     }
 }

@@ -95,6 +95,7 @@ impl Ramp {
         let mut report = Report::new(facts, plan, tuning, books, &series);
         report.judgements = vec![
             judge::saturated(&steps),
+            judge::all_was_sent(&steps),
             judge::refuses_politely(&steps),
             judge::memory_bounded(&series, self.memory_mib),
             judge::nothing_lost(&report.books),

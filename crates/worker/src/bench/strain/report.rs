@@ -155,10 +155,11 @@ impl fmt::Display for Report {
         for step in &self.steps {
             writeln!(
                 f,
-                "{:<14} {:>6}/s: offered {}, accepted {}, refused {}, delivered {:.0}/s, backlog {}; accepted in {:.1} ms (p99 {:.0}), delivered in {:.0} ms (p99 {:.0})",
+                "{:<14} {:>6}/s: offered {}, not sent {}, accepted {}, refused {}, delivered {:.0}/s, backlog {}; accepted in {:.1} ms (p99 {:.0}), delivered in {:.0} ms (p99 {:.0})",
                 step.name,
                 step.rate,
                 step.offered,
+                step.unsent,
                 step.accepted,
                 step.refused,
                 step.delivered_per_s,
@@ -228,6 +229,13 @@ pub(super) mod tests {
             let report = report(holding);
             assert!(!report.holds && report.verdict().contains("FAILS"), "{}", report.verdict());
         }
+    }
+
+    #[test]
+    fn what_was_not_sent_is_told() {
+        let mut report = report(&[true]);
+        report.steps[0].unsent = 57;
+        assert!(report.to_string().contains("offered 1000, not sent 57, accepted"), "{report}");
     }
 
     #[test]

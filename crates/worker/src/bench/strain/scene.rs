@@ -50,6 +50,13 @@ pub(super) struct Burst {
     pub(super) cpu_ms: f64,
 }
 
+impl Burst {
+    /// The best of both, in either respect.
+    pub(super) const fn or_better(self, other: Self) -> Self {
+        Self { per_s: self.per_s.max(other.per_s), cpu_ms: self.cpu_ms.min(other.cpu_ms) }
+    }
+}
+
 /// An empty store with a catalogue, and the configuration that leads to it.
 pub(super) async fn empty(plan: &Plan, tuning: &Tuning) -> Result<Config> {
     let mut config = prepare(plan).await?;

@@ -122,6 +122,7 @@ impl Course {
         report.settings.push(neighbour.told());
         report.judgements = vec![
             judge::felt(&steps[0], &steps[1]),
+            judge::all_was_sent(&steps),
             judge::refuses_politely(&steps),
             judge::memory_bounded(&series, self.memory_mib),
             judge::nothing_lost(&report.books),

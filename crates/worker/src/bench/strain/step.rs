@@ -60,6 +60,13 @@ pub struct StepReport {
     pub delivered_ms: Percentiles,
 }
 
+impl StepReport {
+    /// Requests that left.
+    pub(super) const fn sent(&self) -> u64 {
+        self.offered.saturating_sub(self.unsent)
+    }
+}
+
 impl Step {
     /// Offers that many orders per second for that long.
     pub(super) async fn run(

@@ -1,0 +1,118 @@
+//! What the broker said of each message of a sending. Decides which are safe; publishes nothing itself.
+
+use std::collections::BTreeMap;
+
+use bus::{Fault, Unsent};
+use lapin::Confirmation;
+use lapin::message::BasicReturnMessage;
+use lapin::types::ShortString;
+
+use super::publisher::{Demand, Post};
+
+/// The fate of each message of a sending, by its place.
+pub(super) struct Heard {
+    outcomes: Vec<Outcome>,
+    /// What came back, by what it says of itself: the driver hands it to whichever confirm comes next.
+    returned: BTreeMap<String, String>,
+    broken: Option<lapin::Error>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing was heard of it.
+    Silent,
+    Confirmed,
+    /// The broker did not take it on.
+    Refused,
+}
+
+/// Why some of what was sent is not safe.
+pub(super) enum Failure {
+    /// These came back: no queue wants them.
+    Returned(Vec<String>),
+    /// These the broker did not take on.
+    Refused(Vec<String>),
+    /// So many had no answer in time.
+    Silent(usize),
+    /// The channel broke.
+    Broken(lapin::Error),
+}
+
+impl Heard {
+    pub(super) fn nothing_of(count: usize) -> Self {
+        Self { outcomes: vec![Outcome::Silent; count], returned: BTreeMap::new(), broken: None }
+    }
+
+    /// What came of the message at this place.
+    pub(super) fn note(&mut self, place: usize, confirmation: lapin::Result<Confirmation>) {
+        let (outcome, returned) = match confirmation {
+            Ok(Confirmation::Ack(returned)) => (Outcome::Confirmed, returned),
+            Ok(Confirmation::Nack(returned)) => (Outcome::Refused, returned),
+            Ok(Confirmation::NotRequested) => (Outcome::Silent, None),
+            Err(error) => {
+                self.broken.get_or_insert(error);
+                (Outcome::Silent, None)
+            }
+        };
+        self.outcomes[place] = outcome;
+        if let Some(message) = returned {
+            self.note_returned(&message);
+        }
+    }
+
+    fn note_returned(&mut self, message: &BasicReturnMessage) {
+        let id = message.delivery.properties.message_id().as_ref().map_or("", ShortString::as_str);
+        self.returned.insert(id.to_owned(), message.delivery.exchange.to_string());
+    }
+
+    /// Nothing if all is well; else what is left undone, with the word of `judge` on the worst that happened.
+    pub(super) fn unsent(self, posts: &[Post], judge: impl FnOnce(Failure) -> Fault) -> Result<(), Unsent> {
+        let (confirmed, refused) = self.settled(posts);
+        self.failure(posts)
+            .map_or(Ok(()), |failure| Err(Unsent { fault: judge(failure), confirmed, refused }))
+    }
+
+    /// The places of what is safe, and of what was refused for itself: news that somebody else's queue does not take must not
+    /// hold up everybody. What a queue of ours has to get is neither, and tried again.
+    fn settled(&self, posts: &[Post]) -> (Vec<usize>, Vec<usize>) {
+        let is_answering = self.broken.is_none() && self.outcomes.contains(&Outcome::Confirmed);
+        let (mut confirmed, mut refused) = (Vec::new(), Vec::new());
+        for (place, (outcome, post)) in self.outcomes.iter().zip(posts).enumerate() {
+            match (outcome, post.demand) {
+                (Outcome::Confirmed, _) if self.returned.contains_key(id_of(post)) => {}
+                (Outcome::Confirmed, _) => confirmed.push(place),
+                (Outcome::Refused | Outcome::Silent, Demand::Wanted) => {}
+                (Outcome::Refused, Demand::Optional | Demand::Fault { .. }) => refused.push(place),
+                (Outcome::Silent, Demand::Optional | Demand::Fault { .. }) if is_answering => {
+                    refused.push(place)
+                }
+                (Outcome::Silent, Demand::Optional | Demand::Fault { .. }) => {}
+            }
+        }
+        (confirmed, refused)
+    }
+
+    fn failure(self, posts: &[Post]) -> Option<Failure> {
+        if let Some(error) = self.broken {
+            return Some(Failure::Broken(error));
+        }
+        if !self.returned.is_empty() {
+            let names = self.returned.iter().map(|(id, exchange)| format!("{id} for {exchange}"));
+            return Some(Failure::Returned(names.collect()));
+        }
+        let ids_of = |sought| {
+            let all = self.outcomes.iter().zip(posts).filter(move |(outcome, _)| **outcome == sought);
+            all.map(|(_, post)| id_of(post).to_owned()).collect::<Vec<String>>()
+        };
+        let (silent, refused) = (ids_of(Outcome::Silent), ids_of(Outcome::Refused));
+        match (silent.len(), refused.len()) {
+            (0, 0) => None,
+            (0, _) => Some(Failure::Refused(refused)),
+            (silent, _) => Some(Failure::Silent(silent)),
+        }
+    }
+}
+
+fn id_of(post: &Post) -> &str {
+    post.parcel.message_id.as_deref().unwrap_or_default()
+}
