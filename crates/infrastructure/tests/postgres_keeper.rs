@@ -16,7 +16,7 @@ async fn bury_alive(client: &tokio_postgres::Client, messages: i64) -> Uuid {
     client.execute("insert into instances values ($1, 0, 0)", &[&dead]).await.unwrap();
     let claimed = "insert into outbox (queue, message_id, kind, correlation_id, conversation_id, sent_at, attempt, body, claimed_by)
          select 'other', gen_random_uuid(), 'L', gen_random_uuid(), gen_random_uuid(), 0, 0, '{}', $1
-         from generate_series(1, $2)";
+         from generate_series(1, $2::bigint)";
     client.execute(claimed, &[&dead, &messages]).await.unwrap();
     dead
 }

@@ -88,7 +88,7 @@ async fn a_fault_tells_what_the_server_said_and_nothing_of_the_rows() {
     accept(again.as_mut(), &order(1)).await.unwrap();
     let fault = again.commit().await.unwrap_err();
     let told = fault.to_string();
-    for part in ["orders.create failed: 23505 ", "duplicate key", "(table orders, constraint orders_pkey)"] {
+    for part in ["failed: 23505 ", "duplicate key", "(table idempotency, constraint idempotency_"] {
         assert!(told.contains(part), "{part} is missing in: {told}");
     }
     let id = order_id(1).to_string();

@@ -1,14 +1,11 @@
-//! The laws of transports held against RabbitMQ, and workers that die on the way over it: one node for all of them, one virtual host
-//! for each.
+//! The laws of transports held against RabbitMQ: one node for all of them, one virtual host for each.
 
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bus::{Clock, IdSource, RandomIds, SystemClock, Transport};
 use infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
-use orderwright_testkit::conformance::{
-    Brokered, CarrierHome, PostgresHome, Silent, SqliteMemoryHome, stage,
-};
+use orderwright_testkit::conformance::{CarrierHome, Silent, stage};
 use orderwright_testkit::servers::rabbitmq::RabbitMq;
 use orderwright_testkit::{laws, laws_of_a_transport};
 
@@ -43,17 +40,3 @@ impl CarrierHome for RabbitMqHome {
 laws_of_a_transport!(RabbitMqHome::new());
 
 laws!(RabbitMqHome::new(), carriage: a_queue_that_nobody_knows_is_refused);
-
-mod from_sqlite {
-    use super::*;
-
-    laws!(Brokered::new(SqliteMemoryHome::default(), RabbitMqHome::new()),
-        crashes: a_worker_that_dies_anywhere_on_the_way_over_a_broker_changes_nothing);
-}
-
-mod from_postgresql {
-    use super::*;
-
-    laws!(Brokered::new(PostgresHome::of_short_leases(), RabbitMqHome::new()),
-        crashes: a_worker_that_dies_anywhere_on_the_way_over_a_broker_changes_nothing);
-}

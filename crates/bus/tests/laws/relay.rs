@@ -56,7 +56,8 @@ impl Moody {
     }
 
     async fn take_what_is_wanted(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
-        tokio::time::sleep(self.slowness * u32::try_from(envelopes.len()).expect("a slice is small")).await;
+        let slowness = self.slowness * u32::try_from(envelopes.len()).expect("a slice is small");
+        until(tokio::time::Instant::now() + slowness).await;
         let (refused, confirmed): (Vec<_>, Vec<_>) =
             (0..envelopes.len()).partition(|place| self.refused.contains(&envelopes[*place].id));
         confirmed.iter().for_each(|place| self.take(&envelopes[*place..=*place]));

@@ -55,10 +55,13 @@ async fn take_steps(line: &mut Line, config: &Config) -> Result<u32, ConnectErro
     if found > known {
         return Err(ConnectError::Newer { found, known });
     }
+    if found == known {
+        return Ok(known);
+    }
     let mut attempts = 1;
-    while found < known {
+    loop {
         match runner().run_async(&mut line.client).await {
-            Ok(_) => break,
+            Ok(_) => return Ok(known),
             Err(error) if attempts < ATTEMPTS_MAX && driver_error(&error).is_some_and(is_lock_refused) => {
                 tracing::warn!(attempts, "somebody holds a table that is to be changed; it is tried again");
                 attempts += 1;
@@ -67,7 +70,6 @@ async fn take_steps(line: &mut Line, config: &Config) -> Result<u32, ConnectErro
             Err(error) => return Err(explain(config, &error)),
         }
     }
-    Ok(known)
 }
 
 /// The version that the tables have; 0 if there are none.

@@ -84,7 +84,7 @@ impl Heard {
                 (Outcome::Refused | Outcome::Silent, Demand::Wanted) => {}
                 (Outcome::Refused, Demand::Optional | Demand::Fault { .. }) => refused.push(place),
                 (Outcome::Silent, Demand::Optional | Demand::Fault { .. }) if is_answering => {
-                    refused.push(place)
+                    refused.push(place);
                 }
                 (Outcome::Silent, Demand::Optional | Demand::Fault { .. }) => {}
             }
