@@ -108,9 +108,10 @@ async fn a_server_that_is_stopped_and_replaced_is_worked_on_again() {
     assert_eq!(asking.take_due_timers(NOW, 1).await.unwrap(), []);
     stop(&server);
     assert_silent(&soon("a silent server", asking.take_due_timers(NOW, 1)).await.unwrap_err());
-    let (store_again, schema) = soon("starting", async {
-        tokio::join!(PostgresStore::connect(&address, impatient(2)), store.migrate())
-    })
+    let (store_again, schema) = soon(
+        "starting",
+        Box::pin(async { tokio::join!(PostgresStore::connect(&address, impatient(2)), store.migrate()) }),
+    )
     .await;
     for told in [store_again.err().unwrap(), schema.unwrap_err()] {
         assert!(matches!(told, ConnectError::Unreachable { .. }), "{told}");
