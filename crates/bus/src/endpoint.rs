@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use self::parts::Parts;
 use crate::consumer::{Effects, Work};
 use crate::handling::{Spoilt, WorkOf, handle, prepare, prepare_at_once, split_overtaken};
-use crate::limits::{BATCH_MAX, CONFLICT_ATTEMPTS_MAX, LEFT_FOR, PERFORM_MAX, REASON_CHARS_MAX};
+use crate::limits::{
+    BATCH_MAX, CONFLICT_ATTEMPTS_MAX, LEFT_FOR, PERFORM_MAX, REASON_CHARS_MAX, WHOLE_ATTEMPTS_MAX,
+};
 use crate::retry::Backoff;
 use crate::{
     Chain, Clock, Consumer, Delivery, Disposition, Fault, Feed, IdSource, Receipt, RetryPolicy, Settlement,
@@ -224,9 +226,9 @@ where
         done
     }
 
-    /// Handles and commits one part, waiting for the store as long as it takes.
+    /// Handles and commits one part, waiting for the store as long as it takes; but not for ever with a part that can be halved.
     async fn settle_part(&self, part: &mut [WorkOf<C, U>], unit: &mut Option<Box<U>>, stop: &Stop) -> Ended {
-        let mut conflicts = 0;
+        let (mut conflicts, mut outages) = (0, 0);
         let mut backoff = Backoff::default();
         loop {
             let Err(fault) = self.attempt(part, unit.take()).await else {
@@ -235,7 +237,11 @@ where
             match fault.verdict {
                 Verdict::Conflict if conflicts < CONFLICT_ATTEMPTS_MAX => conflicts += 1,
                 Verdict::Retry if stop.is_stopped() => return Ended::Abandoned,
+                Verdict::Retry if outages >= WHOLE_ATTEMPTS_MAX && part.len() > 1 => {
+                    return Ended::Failed(fault);
+                }
                 Verdict::Retry => {
+                    outages += 1;
                     tracing::warn!(queue = self.consumer.queue(), %fault, "store is away");
                     backoff.wait(self.ids.as_ref(), stop).await;
                 }

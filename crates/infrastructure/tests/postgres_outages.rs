@@ -4,7 +4,7 @@ mod postgres_stage;
 
 use application::ports::Readers;
 use bus::{Disposition, Transport, Verdict};
-use orderwright_infrastructure::postgres::PostgresStore;
+use orderwright_infrastructure::postgres::{ConnectError, PostgresStore};
 use postgres_stage::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,6 +51,34 @@ async fn what_was_confirmed_survives_the_death_of_server_and_client() {
     assert!(store.order(order_id(1)).await.unwrap().is_some());
     let mut feed = store.subscribe("q").await.unwrap();
     assert_eq!(numbers(&receive(feed.as_mut(), 1).await), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_no_writes_any_more_is_left_and_taken_up_again_when_it_does() {
+    let server = Postgres::start(Durability::None).unwrap();
+    let address = server.database().unwrap();
+    let store = PostgresStore::connect(&address, options(&clock(), 1)).await.unwrap();
+    publish(&store, vec![message(1)]).await;
+    let (watch, others) = (client(&address).await, "application_name = 'orderwright'");
+    let connected = format!("select count(*) > 0 from pg_stat_activity where {others}");
+    until(&watch, &connected).await;
+
+    watch.batch_execute("alter system set default_transaction_read_only = on").await.unwrap();
+    watch.batch_execute("select pg_reload_conf()").await.unwrap();
+    until(&watch, "select current_setting('default_transaction_read_only') = 'on'").await;
+    let mut refused = unit(&store).await;
+    refused.publish(vec![message(2)]).await.unwrap();
+    assert_eq!(refused.commit().await.unwrap_err().verdict, Verdict::Retry);
+    until(&watch, &format!("select count(*) = 0 from pg_stat_activity where {others}")).await;
+    let started = PostgresStore::connect(&address, options(&clock(), 2)).await.err().unwrap();
+    assert!(matches!(started, ConnectError::ReadOnly { .. }), "{started}");
+
+    watch.batch_execute("alter system reset default_transaction_read_only").await.unwrap();
+    watch.batch_execute("select pg_reload_conf()").await.unwrap();
+    until(&watch, &connected).await;
+    publish(&store, vec![message(3)]).await;
+    let mut feed = store.subscribe("q").await.unwrap();
+    assert_eq!(numbers(&receive(feed.as_mut(), 2).await), [1, 3]);
 }
 
 #[tokio::test]

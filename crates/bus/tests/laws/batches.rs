@@ -92,6 +92,22 @@ proptest! {
     }
 
     #[test]
+    fn what_the_store_cannot_do_at_once_it_does_in_parts(size in 1_usize..40, at_once_max in 1_usize..8) {
+        on_virtual_time(async {
+            let mut harness = harness();
+            for number in 0..size {
+                harness.send_envelope(numbered(number as u128, &add(1))).await;
+            }
+            harness.consume(Overtaxing { keeper: Bookkeeper::without_effects(), at_once_max });
+            harness.advance(EVERYTHING).await;
+            let applied = harness.data().applied;
+            prop_assert!(applied.len() == size && applied.values().all(|times| *times == 1));
+            prop_assert!(harness.dead_letters().is_empty() && harness.store().waiting().is_empty());
+            Ok(())
+        })?;
+    }
+
+    #[test]
     fn a_poison_message_is_found_wherever_it_stands(size in 1_usize..60, place in any::<prop::sample::Index>()) {
         on_virtual_time(async {
             let place = place.index(size);
@@ -109,6 +125,33 @@ proptest! {
             prop_assert_eq!(harness.data().applied.len(), size - 1, "all others are committed, at once");
             Ok(())
         })?;
+    }
+}
+
+/// Keeps books on a store that takes longer than it may over more messages than so many.
+struct Overtaxing {
+    keeper: Bookkeeper,
+    at_once_max: usize,
+}
+
+#[async_trait]
+impl Consumer<MemoryUnit<Ledger>> for Overtaxing {
+    type Message = Add;
+    type Answer = ();
+
+    fn queue(&self) -> &'static str {
+        self.keeper.queue()
+    }
+
+    async fn perform(&self, message: &Add, envelope: &Envelope) -> Result<(), Fault> {
+        self.keeper.perform(message, envelope).await
+    }
+
+    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add, ()>]) -> Result<(), Fault> {
+        if batch.len() > self.at_once_max {
+            return Err(Fault::retry("ledger.add", "canceling statement due to statement timeout"));
+        }
+        self.keeper.handle(unit, batch).await
     }
 }
 

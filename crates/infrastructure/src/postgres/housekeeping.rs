@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use bus::Fault;
 use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::types::ToSql;
 
 use super::column::rows_max;
 use super::fault::{Taken, away, fault};
 use super::{PostgresStore, Retention, Swept};
+
+const OPERATION: &str = "housekeeping.step";
 
 impl PostgresStore {
     /// Removes up to `max` rows of each kind that are past their time. A step that removes `max` of any is worth another.
@@ -31,11 +34,12 @@ impl PostgresStore {
     }
 
     async fn sweep(&self, sql: &str, before: Timestamp, max: usize) -> Result<usize, Fault> {
-        let connection = self.shared.units.get().await.map_err(away("housekeeping.step"))?;
-        let failed = || fault("housekeeping.step", Taken::GiveUp);
-        let statement = connection.prepare_cached(sql).await.map_err(failed())?;
-        let swept = connection.query_one(&statement, &[&rows_max(max), &before.as_microsecond()]).await;
-        let swept = swept.and_then(|row| row.try_get::<_, i64>(0)).map_err(failed())?;
+        let connection = self.shared.units.get().await.map_err(away(OPERATION))?;
+        let statement = connection.answer(OPERATION, Taken::GiveUp, connection.prepare_cached(sql)).await?;
+        let params: [&(dyn ToSql + Sync); 2] = [&rows_max(max), &before.as_microsecond()];
+        let counting = connection.query_one(&statement, &params);
+        let counted = connection.answer(OPERATION, Taken::GiveUp, counting).await?;
+        let swept: i64 = counted.try_get(0).map_err(fault(OPERATION, Taken::GiveUp))?;
         Ok(usize::try_from(swept).unwrap_or(0))
     }
 }

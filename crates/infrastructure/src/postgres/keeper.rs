@@ -105,6 +105,8 @@ impl Keeper {
                 Ok(()) => return self.retire(&line).await,
                 Err(fault) => tracing::warn!(%fault, "the database is away; claims cannot be renewed"),
             }
+            // It may lead to a server that still answers and is no longer the one that takes writes.
+            drop(line);
             loop {
                 self.stop.sleep(pause).await;
                 if self.stop.is_stopped() {

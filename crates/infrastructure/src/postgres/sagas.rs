@@ -147,13 +147,12 @@ pub(super) fn insert(sagas: &[UnsavedSaga]) -> Act {
              timer_generation, created_at, updated_at, expires_at
          from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
              $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[])
-             as fresh (id, state, order_status, stock, payment, shipment, reason, timer_generation, updated_at,
-                 version, total_minor, currency, created_at, expires_at)";
+             as fresh (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
+                 updated_at, total_minor, currency, created_at, expires_at)";
     let all = || sagas.iter().map(|unsaved| &unsaved.saga);
     let mut params = changing(sagas);
     params.extend([
-        Box::new(Array::numbers(all().map(|saga| i64::from(saga.version)))) as Param,
-        Box::new(Array::numbers(all().map(|saga| saga.total.minor))),
+        Box::new(Array::numbers(all().map(|saga| saga.total.minor))) as Param,
         Box::new(Array::texts(all().map(|saga| saga.total.currency.code()))),
         Box::new(Array::times(all().map(|saga| saga.created_at))),
         Box::new(Array::times(all().map(|saga| saga.expires_at))),
@@ -166,19 +165,21 @@ pub(super) fn update(sagas: &[UnsavedSaga]) -> Act {
     let sql = "with moved as (
              update order_saga s set state = n.state, order_status = n.order_status, stock = n.stock,
                  payment = n.payment, shipment = n.shipment, reason = n.reason,
-                 timer_generation = n.timer_generation, updated_at = greatest(s.updated_at, n.updated_at)
+                 timer_generation = n.timer_generation, version = n.version,
+                 updated_at = greatest(s.updated_at, n.updated_at)
              from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                 $8::bigint[], $9::bigint[])
-                 as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, updated_at)
+                 $8::bigint[], $9::bigint[], $10::bigint[])
+                 as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
+                     updated_at)
              where s.correlation_id = n.id returning 1
          )
-         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $10, 'sagas.update')";
+         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $11, 'sagas.update')";
     let mut params = changing(sagas);
     params.push(Box::new(CHANGED));
     Act::new("sagas.update", sql, params)
 }
 
-/// The name and the columns of which at least one changes with every step.
+/// The name and the columns of which at least one changes with every step, or which a migration changes.
 fn changing(sagas: &[UnsavedSaga]) -> Vec<Param> {
     let all = || sagas.iter().map(|unsaved| &unsaved.saga);
     vec![
@@ -190,6 +191,7 @@ fn changing(sagas: &[UnsavedSaga]) -> Vec<Param> {
         Box::new(Array::texts(all().map(|saga| saga.shipment.as_str()))),
         Box::new(Array::texts_or_null(all().map(|saga| saga.reason.map(CancelReason::as_str)))),
         Box::new(Array::numbers(all().map(|saga| i64::from(saga.timer_generation)))),
+        Box::new(Array::numbers(all().map(|saga| i64::from(saga.version)))),
         Box::new(Array::times(sagas.iter().map(|unsaved| unsaved.at))),
     ]
 }

@@ -12,7 +12,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind, Queue};
 
-use super::limits::{DECLARED_AT_ONCE_MAX, NAME_BYTES_MAX};
+use super::limits::{DECLARED_AT_ONCE_MAX, LOOKS_MAX, NAME_BYTES_MAX};
 use super::refusal::{self, Refusal};
 use super::settings::QueueKind;
 use super::wire::Naming;
@@ -145,11 +145,6 @@ impl Declaration {
 }
 
 const DECLARE: &str = "topology.declare";
-
-/// How often a message in an error queue may be looked at and put back. From RabbitMQ 4.0 on a quorum queue that says nothing drops
-/// a message with the twenty-first look, for there is no further error queue. "Without end" is -1 there; 3.10 takes that too, and drops
-/// a message with the first look.
-const LOOKS_MAX: i64 = i32::MAX as i64;
 
 async fn depth(channel: &Channel, queue: &str) -> Result<QueueDepth, Fault> {
     let error_queue = Naming::error_queue(queue);

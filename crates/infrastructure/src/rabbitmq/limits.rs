@@ -39,6 +39,11 @@ pub(super) const NAME_BYTES_MAX: usize = 255;
 /// Addresses of one cluster.
 pub(super) const ADDRESSES_MAX: usize = 32;
 
+/// How often a message in an error queue may be looked at and put back. From RabbitMQ 4.0 on a quorum queue that says nothing drops
+/// a message with the twenty-first look, for there is no further error queue. "Without end" is -1 there; 3.10 takes that too, and drops
+/// a message with the first look.
+pub(super) const LOOKS_MAX: i64 = i32::MAX as i64;
+
 const _: () = assert!(
     DECLARE_LIMIT.as_secs() <= 2 * HEARTBEAT_S as u64,
     "a broker that dies while it declares is found out by its missing heartbeats at that time anyway"

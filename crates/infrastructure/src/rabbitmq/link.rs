@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bus::{Fault, IdSource, Verdict, jittered};
 use lapin::uri::AMQPUri;
-use lapin::{Channel, ConnectionProperties};
+use lapin::{Channel, ConnectionProperties, ConnectionStatus};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -64,6 +64,18 @@ pub(super) struct Opened {
     pub(super) channel: Channel,
     /// Of the connection, counted from the first.
     pub(super) epoch: u64,
+    connection: ConnectionStatus,
+}
+
+impl Opened {
+    pub(super) fn is_up(&self) -> bool {
+        self.channel.status().connected()
+    }
+
+    /// Whether the broker reads nothing from its connection; see [`Connected::is_blocked`].
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.blocked()
+    }
 }
 
 impl Link {
@@ -118,7 +130,10 @@ impl Link {
         let connected = state.connected.as_ref().ok_or_else(|| away("the connection broke at once"))?;
         let opening = timeout(self.maker.connect_limit, connected.connection.create_channel());
         let fault = match opening.await {
-            Ok(Ok(channel)) => return Ok(Opened { channel, epoch }),
+            Ok(Ok(channel)) => {
+                let connection = connected.connection.status().clone();
+                return Ok(Opened { channel, epoch, connection });
+            }
             Err(_) if connected.is_blocked() => return Err(alarm()),
             Err(_) => away("the broker did not open a channel in time"),
             Ok(Err(error)) => refusal::fault(OPEN, error),
@@ -266,7 +281,8 @@ impl Failure {
 
 const OPEN: &str = "rabbitmq.connect";
 
-fn alarm() -> Fault {
+/// The broker reads nothing at the moment.
+pub(super) fn alarm() -> Fault {
     away("the broker takes nothing, because it is short of memory or disk; it goes on when its alarm is over")
 }
 

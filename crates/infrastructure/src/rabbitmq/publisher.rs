@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::declaration::{bind_exchange, declare_exchange, name};
 use super::heard::{Failure, Heard};
 use super::limits::{IDLE_CHANNELS_MAX, IN_FLIGHT_MAX, KNOWN_EXCHANGES_MAX};
-use super::link::{Link, Opened};
+use super::link::{Link, Opened, alarm};
 use super::properties;
 use super::refusal::{self, Refusal};
 use super::wire::Parcel;
@@ -97,7 +97,11 @@ impl Publisher {
     /// A channel with nothing outstanding on it.
     async fn take_channel(&self) -> Result<Opened, Fault> {
         while let Some(opened) = self.pop_idle() {
-            if opened.channel.status().connected() {
+            if opened.is_up() && opened.is_blocked() {
+                self.put_back(opened);
+                return Err(alarm());
+            }
+            if opened.is_up() {
                 return Ok(opened);
             }
         }

@@ -154,14 +154,14 @@ fn update(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -
     if saga.state.is_final() {
         let mut end = connection.prepare_cached(
             "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), is_open = null
+                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), version = ?10, is_open = null
              where correlation_id = ?1",
         )?;
         return update_one(&mut end, saga, now);
     }
     let mut step_on = connection.prepare_cached(
         "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-             reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9)
+             reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), version = ?10
          where correlation_id = ?1 and +is_open = 1",
     )?;
     Ok(update_one(&mut step_on, saga, now)?
@@ -179,6 +179,7 @@ fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Ti
         saga.reason.map(domain::CancelReason::as_str),
         saga.timer_generation,
         Micros(now),
+        saga.version,
     ])?;
     Ok(changed == 1)
 }

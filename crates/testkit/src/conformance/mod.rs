@@ -233,7 +233,7 @@ macro_rules! laws_of_a_store {
             a_final_saga_leaves_the_open_ones_and_may_come_back,
             a_saga_that_is_not_there_cannot_be_changed,
             a_saga_of_a_definition_that_is_not_known_is_left_alone,
-            a_saga_of_an_older_definition_is_migrated_when_it_reacts,
+            a_saga_is_kept_under_the_version_that_it_was_left_with,
             a_key_is_taken_once_and_swept_when_its_time_has_passed,
             no_more_is_swept_than_may_be,
             what_is_past_its_time_is_swept_before_and_behind_what_is_not,
