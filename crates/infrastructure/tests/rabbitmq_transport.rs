@@ -16,6 +16,7 @@ use orderwright_infrastructure::rabbitmq::{QueueKind, RabbitMqSettings};
 use rabbitmq_stage::{
     Eye, SENT_AT, consume, envelope, envelopes, ids, node, receive, settings, soon, transport, transport_with,
 };
+use testkit::proxy::Proxy;
 
 #[tokio::test]
 async fn what_is_sent_arrives_in_every_queue_that_wants_it_and_as_it_was() {
@@ -74,9 +75,12 @@ async fn what_a_process_had_when_it_died_comes_to_another() {
     let died = tokio::task::spawn_blocking({
         let (address, sent) = (address.clone(), sent.clone());
         move || {
-            // A runtime that is dropped takes everything with it, without a word to the broker.
+            // A runtime that is dropped takes everything with it, without a word to the broker: the way there, too, lives in it,
+            // since the driver's own thread would hold its connection until the broker misses the heartbeats.
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
+                let (way, address) = Proxy::before(&address).await.unwrap();
+                std::mem::forget(way);
                 let transport = transport(&address);
                 transport.send(&sent).await.unwrap();
                 let mut feed = transport.subscribe("q").await.unwrap();

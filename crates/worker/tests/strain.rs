@@ -97,7 +97,7 @@ fn a_backlog_is_worked_off_and_everything_of_it_delivered() {
 #[test]
 fn a_ramp_goes_beyond_saturation_and_loses_nothing_and_a_verdict_that_fails_is_the_exit_code() {
     let folder = Folder::new("ramp");
-    let ramp = ["ramp", "--seconds", "0.3", "--burst", "200", "--peak", "20", "--memory-mib", "0"];
+    let ramp = ["ramp", "--seconds", "0.3", "--burst", "200", "--peak", "8", "--memory-mib", "0"];
     let output = folder.strain(&ramp);
     let report = nothing_is_lost(&folder, &output, &STEPS);
     for name in ["the peak was beyond saturation", "what was due was sent", "sheds or queues, never fails"] {
