@@ -226,22 +226,26 @@ where
         done
     }
 
-    /// Handles and commits one part, waiting for the store as long as it takes; but not for ever with a part that can be halved.
+    /// Handles and commits one part, waiting for the store as long as it takes; but not for ever with a part that can be halved,
+    /// if the store is there and only does not come to an end with it.
     async fn settle_part(&self, part: &mut [WorkOf<C, U>], unit: &mut Option<Box<U>>, stop: &Stop) -> Ended {
-        let (mut conflicts, mut outages) = (0, 0);
+        let (mut conflicts, mut unfinished) = (0, 0);
         let mut backoff = Backoff::default();
         loop {
-            let Err(fault) = self.attempt(part, unit.take()).await else {
+            let attempted = match self.begun(unit.take()).await {
+                Ok(unit) => self.attempt(part, unit).await.inspect_err(|_| unfinished += 1),
+                Err(away) => Err(away),
+            };
+            let Err(fault) = attempted else {
                 return Ended::Committed;
             };
             match fault.verdict {
                 Verdict::Conflict if conflicts < CONFLICT_ATTEMPTS_MAX => conflicts += 1,
                 Verdict::Retry if stop.is_stopped() => return Ended::Abandoned,
-                Verdict::Retry if outages >= WHOLE_ATTEMPTS_MAX && part.len() > 1 => {
+                Verdict::Retry if unfinished > WHOLE_ATTEMPTS_MAX && part.len() > 1 => {
                     return Ended::Failed(fault);
                 }
                 Verdict::Retry => {
-                    outages += 1;
                     tracing::warn!(queue = self.consumer.queue(), %fault, "store is away");
                     backoff.wait(self.ids.as_ref(), stop).await;
                 }
@@ -252,12 +256,16 @@ where
         }
     }
 
-    /// One transaction over the part: in the unit that is open already, or in a new one.
-    async fn attempt(&self, part: &mut [WorkOf<C, U>], unit: Option<Box<U>>) -> Result<(), Fault> {
-        let mut unit = match unit {
-            Some(unit) => unit,
-            None => self.store.begin().await?,
-        };
+    /// The unit that is open already, or a new one.
+    async fn begun(&self, unit: Option<Box<U>>) -> Result<Box<U>, Fault> {
+        match unit {
+            Some(unit) => Ok(unit),
+            None => self.store.begin().await,
+        }
+    }
+
+    /// One transaction over the part.
+    async fn attempt(&self, part: &mut [WorkOf<C, U>], mut unit: Box<U>) -> Result<(), Fault> {
         handle(self.consumer.as_ref(), unit.as_mut(), part, self.clock.as_ref()).await?;
         self.chain.follow(unit.as_mut()).await?;
         unit.commit().await

@@ -42,8 +42,8 @@ pub const LEFT_FOR: Duration = Duration::from_secs(2);
 /// Attempts at a conflicting batch before it is treated as poisoned.
 pub const CONFLICT_ATTEMPTS_MAX: u32 = 8;
 
-/// Attempts at a batch while the store is away before each half is tried for itself: what takes the store too long altogether it
-/// may take in parts. Some eleven seconds, so that a short outage leaves batches as large as they were.
+/// Attempts at a batch that the store begins and does not come to an end with, before each half is tried for itself: what takes it
+/// too long altogether it may take in parts. Some eleven seconds.
 pub const WHOLE_ATTEMPTS_MAX: u32 = 8;
 
 /// Characters of an error text that are kept with a message.

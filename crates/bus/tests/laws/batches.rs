@@ -1,7 +1,7 @@
 //! Laws of the batch: how messages are grouped is nobody's business, and one that cannot be handled stands alone.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -98,11 +98,28 @@ proptest! {
             for number in 0..size {
                 harness.send_envelope(numbered(number as u128, &add(1))).await;
             }
-            harness.consume(Overtaxing { keeper: Bookkeeper::without_effects(), at_once_max });
+            harness.consume(Overtaxing::beyond(at_once_max));
             harness.advance(EVERYTHING).await;
             let applied = harness.data().applied;
             prop_assert!(applied.len() == size && applied.values().all(|times| *times == 1));
             prop_assert!(harness.dead_letters().is_empty() && harness.store().waiting().is_empty());
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_store_that_is_away_for_long_gets_the_batch_as_it_was(size in 2_usize..40, failures in 1_u32..60) {
+        on_virtual_time(async {
+            let mut harness = harness();
+            for number in 0..size {
+                harness.send_envelope(numbered(number as u128, &add(1))).await;
+            }
+            harness.store().fail(Act::Begin, Verdict::Retry, failures);
+            let consumer = Overtaxing::beyond(size);
+            let sizes = Arc::clone(&consumer.sizes);
+            harness.consume(consumer);
+            harness.advance(EVERYTHING).await;
+            prop_assert_eq!(sizes.lock().expect("nobody panics here").clone(), vec![size]);
             Ok(())
         })?;
     }
@@ -132,6 +149,14 @@ proptest! {
 struct Overtaxing {
     keeper: Bookkeeper,
     at_once_max: usize,
+    /// Messages in each batch that it was given.
+    sizes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Overtaxing {
+    fn beyond(at_once_max: usize) -> Self {
+        Self { keeper: Bookkeeper::without_effects(), at_once_max, sizes: Arc::default() }
+    }
 }
 
 #[async_trait]
@@ -148,6 +173,7 @@ impl Consumer<MemoryUnit<Ledger>> for Overtaxing {
     }
 
     async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add, ()>]) -> Result<(), Fault> {
+        self.sizes.lock().expect("nobody panics here").push(batch.len());
         if batch.len() > self.at_once_max {
             return Err(Fault::retry("ledger.add", "canceling statement due to statement timeout"));
         }

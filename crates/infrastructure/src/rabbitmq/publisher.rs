@@ -97,13 +97,14 @@ impl Publisher {
     /// A channel with nothing outstanding on it.
     async fn take_channel(&self) -> Result<Opened, Fault> {
         while let Some(opened) = self.pop_idle() {
-            if opened.is_up() && opened.is_blocked() {
+            if !opened.is_up() {
+                continue;
+            }
+            if opened.is_blocked() {
                 self.put_back(opened);
                 return Err(alarm());
             }
-            if opened.is_up() {
-                return Ok(opened);
-            }
+            return Ok(opened);
         }
         let opened = self.link.open().await?;
         let confirms = opened.channel.confirm_select(ConfirmSelectOptions::default());
