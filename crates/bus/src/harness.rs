@@ -73,6 +73,7 @@ struct Readme;
 mod claims;
 mod feed;
 mod mishap;
+mod mortal;
 mod sagas;
 mod store;
 mod tables;
@@ -87,6 +88,7 @@ use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 
 pub use self::mishap::Act;
+pub use self::mortal::{End, Mortal};
 pub use self::sagas::{HoldsSagas, Sagas};
 pub use self::store::{MemoryStore, Routing};
 pub use self::tables::{Redrive, WaitCause, Waiting};

@@ -1,16 +1,14 @@
 //! The law of crashes: whatever step the process dies at, after the next start every message has been handled exactly once
 //! as far as the store can tell. An endpoint is polled by hand, so that it can die at each point at which it waits.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use orderwright_bus as bus;
 use proptest::prelude::*;
 
-use bus::harness::{MemoryStore, MemoryUnit};
+use bus::harness::{End, MemoryStore, MemoryUnit, Mortal};
 use bus::{
     Clock, Endpoint, EndpointPolicy, RandomIds, RetryPolicy, Stop, TimerService, Transport, VirtualClock,
 };
@@ -18,42 +16,6 @@ use bus::{
 use crate::ledger::{
     Added, Bookkeeper, Conduct, Ledger, harness, numbered, on_virtual_time, topology, with_conduct,
 };
-
-/// A future that dies after it has waited so many times.
-struct Mortal<F> {
-    life: Option<Pin<Box<F>>>,
-    waits_left: u32,
-}
-
-/// How a mortal future ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Died,
-    Finished,
-}
-
-impl<F: Future<Output = ()>> Mortal<F> {
-    fn new(life: F, waits_left: u32) -> Self {
-        Self { life: Some(Box::pin(life)), waits_left }
-    }
-}
-
-impl<F: Future<Output = ()>> Future for Mortal<F> {
-    type Output = End;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<End> {
-        let Some(life) = self.life.as_mut() else { return Poll::Ready(End::Died) };
-        if life.as_mut().poll(context).is_ready() {
-            return Poll::Ready(End::Finished);
-        }
-        if self.waits_left == 0 {
-            self.life = None;
-            return Poll::Ready(End::Died);
-        }
-        self.waits_left -= 1;
-        Poll::Pending
-    }
-}
 
 struct World {
     store: MemoryStore<Ledger>,

@@ -1,10 +1,11 @@
 //! The sweep of crashes and repeats over real consumers: a worker dies without a word at each point at which it waits, every
 //! message comes twice, and in the end everything has been done exactly once.
 
+use bus::harness::End;
 use bus::{CorrelationId, Envelope, Message, MessageId};
 use domain::{Order, Product};
 
-use super::mortal::{End, apart};
+use super::apart::apart;
 use super::stage::*;
 use super::turns::Turn;
 use super::workers::{Alone, Workplace};

@@ -11,9 +11,9 @@ pub mod stage;
 pub mod stock;
 pub mod units;
 
+mod apart;
 mod homes;
 mod memory_broker;
-mod mortal;
 mod own_carrier;
 mod silent;
 mod turns;

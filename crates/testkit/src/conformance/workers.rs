@@ -1,11 +1,13 @@
 //! Workers for the sweeps: a store, what carries messages between its units, the relay to it if that is a broker, and two
 //! consumers. Knows no engine.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::AnyUnit;
 use async_trait::async_trait;
+use bus::harness::{End, Mortal};
 use bus::{
     Clock, Consumer, Endpoint, EndpointPolicy, Envelope, Fault, Feed, IdSource, RandomIds, Relay, Stop,
     Transport, Unsent, VirtualClock,
@@ -14,7 +16,6 @@ use domain::{Order, OrderId, OrderStatus};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::mortal::{End, Life, Mortal};
 use super::stage::*;
 use super::turns::{Handled, Reserving, Validating};
 use super::{CarrierHome, Home, NEVER, Process, Routing};
@@ -24,6 +25,9 @@ const LOOK: Duration = Duration::from_millis(3);
 
 /// Seconds from the beginning of one life to that of the next: more than a lease on rows of the outbox lasts.
 const LIFE_S: i64 = 60;
+
+/// What may be ended at any moment.
+type Life = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where workers come and go, one at a time, while rows and queues stay.
 #[async_trait]
