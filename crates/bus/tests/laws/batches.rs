@@ -48,11 +48,17 @@ struct Remains {
     dead: BTreeSet<(uuid::Uuid, String, u32)>,
 }
 
-async fn remains(messages: &[Add], consumer: Bookkeeper, batch_max: usize) -> Remains {
-    let mut harness = harness();
+/// A harness with these messages in the queue, and nobody who reads it yet.
+async fn holding(messages: &[Add]) -> Harness<Ledger> {
+    let harness = harness();
     for (number, message) in messages.iter().enumerate() {
         harness.send_envelope(numbered(number as u128, message)).await;
     }
+    harness
+}
+
+async fn remains(messages: &[Add], consumer: Bookkeeper, batch_max: usize) -> Remains {
+    let mut harness = holding(messages).await;
     harness.consume_with(consumer, EndpointPolicy { batch_max, ..EndpointPolicy::default() });
     harness.advance(EVERYTHING).await;
     let mut published = harness.published::<Added>();
@@ -94,10 +100,7 @@ proptest! {
     #[test]
     fn what_the_store_cannot_do_at_once_it_does_in_parts(size in 1_usize..40, at_once_max in 1_usize..8) {
         on_virtual_time(async {
-            let mut harness = harness();
-            for number in 0..size {
-                harness.send_envelope(numbered(number as u128, &add(1))).await;
-            }
+            let mut harness = holding(&vec![add(1); size]).await;
             harness.consume(Overtaxing::beyond(at_once_max));
             harness.advance(EVERYTHING).await;
             let applied = harness.data().applied;
@@ -110,10 +113,7 @@ proptest! {
     #[test]
     fn a_store_that_is_away_for_long_gets_the_batch_as_it_was(size in 2_usize..40, failures in 1_u32..60) {
         on_virtual_time(async {
-            let mut harness = harness();
-            for number in 0..size {
-                harness.send_envelope(numbered(number as u128, &add(1))).await;
-            }
+            let mut harness = holding(&vec![add(1); size]).await;
             harness.store().fail(Act::Begin, Verdict::Retry, failures);
             let consumer = Overtaxing::beyond(size);
             let sizes = Arc::clone(&consumer.sizes);
@@ -130,10 +130,7 @@ proptest! {
             let place = place.index(size);
             let conduct = |at| if at == place { Conduct::FailsAlways } else { Conduct::Good };
             let messages: Vec<Add> = (0..size).map(|at| with_conduct(1, conduct(at))).collect();
-            let mut harness = harness();
-            for (number, message) in messages.iter().enumerate() {
-                harness.send_envelope(numbered(number as u128, message)).await;
-            }
+            let mut harness = holding(&messages).await;
             harness.consume(Bookkeeper::without_effects());
             harness.run_until_idle().await;
             let waiting = harness.store().waiting();
