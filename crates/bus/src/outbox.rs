@@ -196,14 +196,16 @@ impl InHand {
             tracing::warn!(%fault, count = refused.len(), "outgoing messages were refused and are tried again later");
         }
         let behind = self.unsent.split_off(slice);
+        let mut left = 0;
         for (place, row) in std::mem::replace(&mut self.unsent, behind).into_iter().enumerate().rev() {
             if confirmed.contains(&place) {
                 self.sent.push(row.position);
             } else if !refused.contains(&place) {
                 self.unsent.push_front(row);
+                left += 1;
             }
         }
-        slice - (confirmed.len() + refused.len())
+        left
     }
 }
 

@@ -32,6 +32,8 @@ enum Mood {
     Mute,
     /// Sends and confirms the first half, and then breaks.
     HalfConfirmed,
+    /// Sends everything and complains all the same: confirms it twice, and what nobody sent.
+    Stammering,
 }
 
 /// A transport with moods, with messages that it can never send, and with some that it refuses by themselves.
@@ -96,6 +98,11 @@ impl Transport for Moody {
                 self.take(&envelopes[..half]);
                 return Err(Unsent { confirmed: (0..half).collect(), ..lost() });
             }
+            Mood::Stammering => {
+                self.take(envelopes);
+                let places = 0..envelopes.len() + 3;
+                return Err(Unsent { confirmed: places.clone().chain(places).collect(), ..lost() });
+            }
         }
         Err(lost())
     }
@@ -149,6 +156,7 @@ fn moods() -> impl Strategy<Value = Vec<Mood>> {
         Just(Mood::Hanging),
         Just(Mood::Half),
         Just(Mood::HalfConfirmed),
+        Just(Mood::Stammering),
         Just(Mood::Mute)
     ];
     prop::collection::vec(mood, 0..8)
