@@ -280,6 +280,7 @@ impl Config {
                 self.limits.order_ms
             ),
         );
+        mistakes.extend(self.postgres.mistake());
         mistakes.extend(self.rabbitmq.mistake());
         mistakes.extend(self.telemetry.mistakes());
         mistakes.extend(self.security.mistakes());

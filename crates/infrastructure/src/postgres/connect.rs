@@ -55,6 +55,8 @@ pub struct PostgresOptions {
     pub pool_max: usize,
     /// Connections for reading.
     pub readers_max: usize,
+    /// Time between the beginnings of two units of work at least.
+    pub unit_gap: Duration,
     /// How long to wait for the server, and for a free connection.
     pub connect_limit: Duration,
     /// How long a statement may take.
@@ -68,7 +70,7 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// Three connections and four to read; ten seconds for a statement, five for a lock, thirty for a lease.
+    /// Three connections and four to read; two milliseconds between units; ten seconds for a statement, five for a lock, thirty for a lease.
     #[must_use]
     pub fn new(topology: Topology, routing: Routing, clock: &dyn Clock, ids: &dyn IdSource) -> Self {
         let instance = ids.next(clock.now());
@@ -79,6 +81,7 @@ impl PostgresOptions {
             presence: Presence::default(),
             pool_max: 3,
             readers_max: 4,
+            unit_gap: Duration::from_millis(2),
             connect_limit: Duration::from_secs(5),
             statement_limit: Duration::from_secs(10),
             lock_limit: Duration::from_secs(5),
@@ -223,15 +226,14 @@ fn set(config: &mut Config, name: &str, value: &str) {
     config.options(all.trim_start());
 }
 
-/// Looks whether the server is there and new enough. Should it be set to forget what it has confirmed, our connections ask
-/// it to remember.
+/// Looks whether the server is there and new enough, and what has to be asked of it.
 pub(super) async fn probe(server: &mut Server) -> Result<(), ConnectError> {
     let line = server.line().await.map_err(|error| explain(&server.config, &error))?;
     let asked = line
         .query(
             "server.probe",
             "select current_setting('server_version_num')::integer, current_setting('server_version'),
-                 current_setting('synchronous_commit')",
+                 current_setting('synchronous_commit'), current_setting('backend_flush_after', true)",
             &[],
         )
         .await
@@ -240,10 +242,22 @@ pub(super) async fn probe(server: &mut Server) -> Result<(), ConnectError> {
     if row.get::<_, i32>(0) / 10_000 < VERSION_MIN {
         return Err(ConnectError::TooOld { found: row.get(1) });
     }
-    if row.get::<_, &str>(2) == "off" {
-        set(&mut server.config, "synchronous_commit", "on");
+    for (name, value) in asked_of(row.get(2), row.get(3)) {
+        set(&mut server.config, name, value);
     }
     Ok(())
+}
+
+/// What our connections ask of a server that is set to so much by itself. Should it be set to forget what it has confirmed, they ask
+/// it to remember. And a page that they push out of its memory is to go to the disk soon: left to the system such pages pile
+/// up, are written all at once, and each flush of the log waits meanwhile. An administrator who has set that knows better.
+fn asked_of(
+    synchronous_commit: &str,
+    flush_after: Option<&str>,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let remember = (synchronous_commit == "off").then_some(("synchronous_commit", "on"));
+    let flush = (flush_after == Some("0")).then_some(("backend_flush_after", "512kB"));
+    remember.into_iter().chain(flush)
 }
 
 /// The same server, set up for one purpose.
@@ -355,4 +369,21 @@ fn place(config: &Config) -> String {
     let hosts = config.get_hosts().iter().enumerate();
     let places: Vec<String> = hosts.map(|(index, name)| format!("{}:{}", host(name), port(index))).collect();
     places.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_asked_to_remember_and_to_flush_early_unless_it_does_so_by_itself() {
+        let asked = |commit, flush| asked_of(commit, flush).collect::<Vec<_>>();
+        let (remember, flush) = (("synchronous_commit", "on"), ("backend_flush_after", "512kB"));
+        assert_eq!(asked("off", Some("0")), [remember, flush]);
+        for commit in ["on", "local", "remote_write", "remote_apply"] {
+            assert_eq!(asked(commit, Some("0")), [flush], "{commit} survives a crash of the server");
+        }
+        assert_eq!(asked("on", Some("1MB")), [], "an administrator has chosen");
+        assert_eq!(asked("on", None), [], "no such setting");
+    }
 }

@@ -24,6 +24,7 @@ mod lent;
 mod message_rows;
 mod orders;
 mod outbox;
+mod pace;
 mod patience;
 mod payments;
 mod pipeline;

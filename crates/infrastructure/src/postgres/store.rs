@@ -19,6 +19,7 @@ use super::feed::PostgresFeed;
 use super::keeper::{Keeper, server_now};
 use super::lent::{Lender, Lent};
 use super::outbox::NO_QUEUE;
+use super::pace::Pace;
 use super::pipeline::{Act, Ending, Opening, run};
 use super::queue::Queue;
 use super::readers::query;
@@ -36,6 +37,7 @@ pub struct PostgresStore {
 /// What every clone, unit and feed of a store shares.
 pub(super) struct Shared {
     pub(super) units: Lender,
+    pace: Pace,
     pub(super) readers: Lender,
     pub(super) server: Server,
     pub(super) instance: Uuid,
@@ -90,6 +92,7 @@ impl PostgresStore {
     /// # Errors
     /// [`bus::Verdict::Retry`] while the server is away or all connections are busy for too long.
     pub(super) async fn unit(&self) -> Result<PostgresUnit, Fault> {
+        self.shared.pace.turn().await;
         let connection = self.shared.units.get().await.map_err(away("unit.begin"))?;
         Ok(PostgresUnit::over(Arc::clone(&self.shared), connection))
     }
@@ -170,6 +173,7 @@ impl Shared {
     fn new(server: Server, options: PostgresOptions) -> Self {
         let units = connect::pool(&server, connect::Use::Units, options.pool_max, &options);
         let readers = connect::pool(&server, connect::Use::Reads, options.readers_max, &options);
+        let pace = Pace::new(options.unit_gap);
         let PostgresOptions { topology, routing, instance, presence, lease, queue_memory_max, .. } = options;
         let mut names = topology.all_queues();
         names.push(Arc::from(NO_QUEUE));
@@ -177,6 +181,7 @@ impl Shared {
         let queues = names.into_iter().map(queue).collect();
         Self {
             units,
+            pace,
             readers,
             server,
             instance,

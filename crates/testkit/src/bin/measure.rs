@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use orderwright_testkit::servers::rabbitmq::RabbitMq;
 use orderwright_testkit::servers::{self, Durability, Postgres};
@@ -58,11 +58,20 @@ fn main() -> Result<ExitCode> {
     if let Some(node) = &rabbitmq {
         command.env("ORDERWRIGHT_BROKER", node.vhost()?);
     }
+    settle_disk()?;
     let status = servers::run(&mut command)?;
     if let (Some(server), Some(count)) = (&postgres, args.statements) {
         print!("{}", server.query(DATABASE, &format!("{DEAREST}{count}"))?);
     }
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Waits until the disk has all that was written so far: what the making of the servers has left to be written, or a program that was
+/// compiled a moment ago, would hold up the first commits that are measured.
+fn settle_disk() -> Result<()> {
+    let status = Command::new("sync").status().context("running sync")?;
+    ensure!(status.success(), "sync failed: {status}");
+    Ok(())
 }
 
 fn start_postgres(args: &Args) -> Result<Postgres> {

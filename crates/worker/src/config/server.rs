@@ -14,6 +14,8 @@ pub struct Postgres {
     pub pool_max: usize,
     /// Connections for reading.
     pub readers_max: usize,
+    /// Time between the beginnings of two transactions at least, in milliseconds; what comes meanwhile joins the second.
+    pub unit_gap_ms: u64,
     /// How long to wait for the server, and for a free connection, in milliseconds.
     pub connect_limit_ms: u64,
     /// How long a statement may take, in milliseconds.
@@ -24,11 +26,15 @@ pub struct Postgres {
     pub lease_ms: u64,
 }
 
+/// The longest [`Postgres::unit_gap_ms`]: with more, what an order waits for its five transactions would be most of its time.
+const UNIT_GAP_MS_MAX: u64 = 50;
+
 impl Default for Postgres {
     fn default() -> Self {
         Self {
             pool_max: 3,
             readers_max: 4,
+            unit_gap_ms: 2,
             connect_limit_ms: 5_000,
             statement_limit_ms: 10_000,
             lock_limit_ms: 5_000,
@@ -51,6 +57,13 @@ impl Postgres {
         ]
     }
 
+    /// What is wrong beyond that.
+    pub(super) fn mistake(&self) -> Option<String> {
+        let gap = self.unit_gap_ms;
+        (gap > UNIT_GAP_MS_MAX)
+            .then(|| format!("postgres.unit_gap_ms = {gap} is too large; at most {UNIT_GAP_MS_MAX}"))
+    }
+
     /// The same options with these settings.
     #[must_use]
     pub fn applied_to(&self, options: PostgresOptions) -> PostgresOptions {
@@ -58,6 +71,7 @@ impl Postgres {
         PostgresOptions {
             pool_max: self.pool_max,
             readers_max: self.readers_max,
+            unit_gap: ms(self.unit_gap_ms),
             connect_limit: ms(self.connect_limit_ms),
             statement_limit: ms(self.statement_limit_ms),
             lock_limit: ms(self.lock_limit_ms),

@@ -120,6 +120,7 @@ fn every_mistake_is_named_at_once_with_its_place() {
     let environment = variables(&[
         ("ORDERWRIGHT__PIPELINE__BATCH_MAX", "0"),
         ("ORDERWRIGHT__POSTGRES__POOL_MAX", "many"),
+        ("ORDERWRIGHT__POSTGRES__UNIT_GAP_MS", "51"),
         ("ORDERWRIGHT__RETENTION__INBOX_HOURS", "-1"),
         ("ORDERWRIGHT__COLOUR", "red"),
         ("ORDERWRIGHT__PROFILE", "live"),
@@ -134,6 +135,7 @@ fn every_mistake_is_named_at_once_with_its_place() {
         "bad.toml:10: there is no key providers.listen; did you mean listen?",
         "bad.toml:11: providers.webhook_secret is not a text",
         "pipeline.batch_max = 0 is too small",
+        "postgres.unit_gap_ms = 51 is too large; at most 50",
         "ORDERWRIGHT__POSTGRES__POOL_MAX: postgres.pool_max = \"many\" is not a whole number",
         "ORDERWRIGHT__RETENTION__INBOX_HOURS: retention.inbox_hours = -1 is out of range",
         "ORDERWRIGHT__COLOUR: there is no key colour; `orderwright config default` lists every key",

@@ -1,0 +1,85 @@
+//! How quickly units of work follow one another. Each costs the server about the same whatever it carries, and what arrives until
+//! one begins joins it; so a little time between their beginnings is paid back many times over, and only under load: whoever comes
+//! after a time of rest waits for nobody.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// Gives out the moments at which a unit may begin, first come, first served.
+#[derive(Debug)]
+pub(super) struct Pace {
+    gap: Duration,
+    /// The earliest moment for the next one.
+    next: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    /// So much time lies between two moments at least.
+    pub(super) fn new(gap: Duration) -> Self {
+        Self { gap, next: Mutex::default() }
+    }
+
+    /// Waits for a moment. Whoever stops waiting has used none up.
+    pub(super) async fn turn(&self) {
+        if self.gap.is_zero() {
+            return;
+        }
+        let mut next = self.next.lock().await;
+        if let Some(next) = *next {
+            tokio::time::sleep_until(next).await;
+        }
+        *next = Some(Instant::now() + self.gap);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GAP: Duration = Duration::from_millis(2);
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_after_a_rest_waits_for_nobody_and_the_others_come_a_gap_apart() {
+        let pace = Pace::new(GAP);
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let mut met = Vec::new();
+            for _ in 0..4 {
+                pace.turn().await;
+                met.push(begun.elapsed());
+            }
+            assert_eq!(met, [Duration::ZERO, GAP, GAP * 2, GAP * 3]);
+            tokio::time::sleep(GAP * 10).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_to_come_is_the_first_to_begin_and_who_goes_away_delays_nobody() {
+        let pace = Pace::new(GAP);
+        pace.turn().await;
+        let begun = Instant::now();
+        let order = std::sync::Mutex::new(Vec::new());
+        let one = |number: usize| {
+            let (pace, order) = (&pace, &order);
+            async move {
+                pace.turn().await;
+                order.lock().unwrap().push((number, begun.elapsed()));
+            }
+        };
+        let leaving = tokio::time::timeout(GAP / 2, one(1));
+        let (left, (), ()) = tokio::join!(leaving, one(2), one(3));
+        assert!(left.is_err());
+        assert_eq!(order.into_inner().unwrap(), [(2, GAP), (3, GAP * 2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_gap_nobody_waits() {
+        let (pace, begun) = (Pace::new(Duration::ZERO), Instant::now());
+        for _ in 0..1_000 {
+            pace.turn().await;
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+}
