@@ -8,7 +8,7 @@ use clap::Args;
 use super::chart::{self, Chart};
 use super::judge;
 use super::report::{Facts, Figure, Report};
-use super::scene::{Burst, Scene};
+use super::scene::{Burst, Scene, TURNS};
 use super::series::{Series, Window};
 use super::tuning::Tuning;
 use crate::bench::{PATIENCE, Plan};
@@ -17,9 +17,6 @@ use crate::config::{BrokerAddresses, DatabaseAddress};
 /// Orders stored from which on the speed at the beginning is measured, and with which the small store is measured: by then the
 /// process is warm.
 const BEGINNING: u64 = 10_000;
-
-/// Turns of either store, the best of which counts: whatever else the machine does only makes it slower.
-const TURNS: usize = 3;
 
 /// The share of all orders over which a speed is measured: long enough that the machine's own ups and downs, which last for
 /// seconds, do not decide.

@@ -25,7 +25,7 @@ const RATE_MAX: f64 = 100_000.0;
 /// How high, and how long.
 #[derive(Clone, Debug, Args)]
 pub struct Ramp {
-    /// Seconds of each step; there are nine.
+    /// Seconds of each step; there are eleven.
     #[arg(long, default_value_t = 8.0)]
     seconds: f64,
     /// The peak, in times of what it can do at most.
@@ -75,8 +75,7 @@ impl Ramp {
         let scene = Scene::open(plan, tuning).await?;
         // The first orders find a process that is not warm yet.
         scene.burst("warm-up", self.burst / 4, 0).await?;
-        let before = scene.burst("capacity before", self.burst, 0).await?;
-        eprintln!("it can do {:.0} orders/s", before.per_s);
+        let before = scene.capacity("before", self.burst).await?;
         let climbed_at = scene.watch.now_s();
         let mut climbing = scene.flood("ramp").await?;
         let mut steps = self.climb(&scene, &mut climbing, before.per_s).await?;
@@ -86,10 +85,11 @@ impl Ramp {
         let recovery_s = scene.watch.now_s() - over_at;
         let mut flood = scene.flood("calm").await?;
         let calm = rate(before.per_s, UP[0]);
-        steps.push(Step::run(&scene, &mut flood, "calm again", calm, self.time()).await?);
+        let climbed = steps.len();
+        steps.extend(Step::calm(&scene, &mut flood, calm, self.time()).await?);
         flood.answered().await?;
         scene.worked_off(0, PATIENCE).await?;
-        let after = scene.burst("capacity after", self.burst, 0).await?;
+        let after = scene.capacity("afterwards", self.burst).await?;
         let steps = step::reports(&scene, steps).await?;
         let (books, series) = scene.close().await?;
         let mut report = Report::new(facts, plan, tuning, books, &series);
@@ -99,7 +99,7 @@ impl Ramp {
             judge::refuses_politely(&steps),
             judge::memory_bounded(&series, self.memory_mib),
             judge::nothing_lost(&report.books),
-            judge::recovered(&steps[0], steps.last().unwrap_or(&steps[0])),
+            judge::recovered(&steps[0], &steps[climbed..]),
             judge::capacity_again(before.per_s, after.per_s),
         ];
         report.figures = vec![

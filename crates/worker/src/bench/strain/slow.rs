@@ -19,7 +19,7 @@ use crate::bench::{PATIENCE, Plan};
 /// How much load, and how long.
 #[derive(Clone, Debug, Args)]
 struct Course {
-    /// Seconds of each of the three steps in which it is not slow: before, right after, and once nothing is left to do.
+    /// Seconds of each of the five steps in which it is not slow: before, right after, and three once nothing is left to do.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Seconds in which it is slow.
@@ -98,7 +98,7 @@ impl Course {
         let tuning = Tuning::default();
         let scene = Scene::open(plan, &tuning).await?;
         scene.burst("warm-up", self.burst / 4, 0).await?;
-        let most = scene.burst("capacity before", self.burst, 0).await?;
+        let most = scene.capacity("before", self.burst).await?;
         let rate = rate(most.per_s, self.load);
         let (time, slow_time) = (Duration::from_secs(self.seconds), Duration::from_secs(self.slow_seconds));
         let mut flood = scene.flood("even").await?;
@@ -112,10 +112,10 @@ impl Course {
         flood.answered().await?;
         scene.worked_off(0, PATIENCE).await?;
         let idle_at = scene.watch.now_s();
-        steps.push(Step::run(&scene, &mut flood, "calm again", rate, time).await?);
+        steps.extend(Step::calm(&scene, &mut flood, rate, time).await?);
         flood.answered().await?;
         scene.worked_off(0, PATIENCE).await?;
-        let after = scene.burst("capacity after", self.burst, 0).await?;
+        let after = scene.capacity("afterwards", self.burst).await?;
         let steps = step::reports(&scene, steps).await?;
         let (books, series) = scene.close().await?;
         let mut report = Report::new(facts, plan, &tuning, books, &series);
@@ -126,7 +126,7 @@ impl Course {
             judge::refuses_politely(&steps),
             judge::memory_bounded(&series, self.memory_mib),
             judge::nothing_lost(&report.books),
-            judge::recovered(&steps[0], &steps[3]),
+            judge::recovered(&steps[0], &steps[3..]),
             judge::capacity_again(most.per_s, after.per_s),
         ];
         report.figures = vec![

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::flood::{Flood, Met};
-use super::scene::Scene;
+use super::scene::{Scene, TURNS};
 use super::series::{Series, Window};
 use crate::bench::report::Percentiles;
 
@@ -68,6 +68,20 @@ impl StepReport {
 }
 
 impl Step {
+    /// An even load after all is over, looked at several times.
+    pub(super) async fn calm(
+        scene: &Scene,
+        flood: &mut Flood,
+        rate: u64,
+        time: Duration,
+    ) -> Result<Vec<Self>> {
+        let mut looks = Vec::with_capacity(TURNS);
+        for turn in 1..=TURNS {
+            looks.push(Self::run(scene, flood, &format!("calm, {turn}"), rate, time).await?);
+        }
+        Ok(looks)
+    }
+
     /// Offers that many orders per second for that long.
     pub(super) async fn run(
         scene: &Scene,
