@@ -386,4 +386,26 @@ mod tests {
         assert_eq!(asked("on", Some("1MB")), [], "an administrator has chosen");
         assert_eq!(asked("on", None), [], "no such setting");
     }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_connections_of_a_server_that_was_probed_are_set_so() {
+        for (settings, commit, flush) in [
+            (vec![], "on", "512kB"),
+            (vec!["synchronous_commit=off", "backend_flush_after=1MB"], "on", "1MB"),
+        ] {
+            let there = testkit::servers::Postgres::start_with(testkit::servers::Durability::None, &settings)
+                .unwrap();
+            let server = Server::at(&there.database().unwrap(), Duration::from_secs(10));
+            let mut server = server.unwrap();
+            probe(&mut server).await.unwrap();
+            let (client, connection) = suited(&server, Use::Units).connect().await.unwrap();
+            let driver = tokio::spawn(connection);
+            for (name, value) in [("synchronous_commit", commit), ("backend_flush_after", flush)] {
+                let row = client.query_one("select current_setting($1)", &[&name]).await.unwrap();
+                assert_eq!(row.get::<_, &str>(0), value, "{name} with {settings:?}");
+            }
+            drop(client);
+            driver.await.unwrap().unwrap();
+        }
+    }
 }

@@ -90,9 +90,9 @@ impl PostgresStore {
     /// Begins a transaction; its connection is taken now, the database hears of it with the first statement.
     ///
     /// # Errors
-    /// [`bus::Verdict::Retry`] while the server is away or all connections are busy for too long.
+    /// [`bus::Verdict::Retry`] while the server is away or too many others wait for a turn or a connection.
     pub(super) async fn unit(&self) -> Result<PostgresUnit, Fault> {
-        self.shared.pace.turn().await;
+        self.shared.pace.turn().await.map_err(|crowded| Fault::retry("unit.begin", crowded))?;
         let connection = self.shared.units.get().await.map_err(away("unit.begin"))?;
         Ok(PostgresUnit::over(Arc::clone(&self.shared), connection))
     }
@@ -173,7 +173,7 @@ impl Shared {
     fn new(server: Server, options: PostgresOptions) -> Self {
         let units = connect::pool(&server, connect::Use::Units, options.pool_max, &options);
         let readers = connect::pool(&server, connect::Use::Reads, options.readers_max, &options);
-        let pace = Pace::new(options.unit_gap);
+        let pace = Pace::new(options.unit_gap, options.connect_limit);
         let PostgresOptions { topology, routing, instance, presence, lease, queue_memory_max, .. } = options;
         let mut names = topology.all_queues();
         names.push(Arc::from(NO_QUEUE));
