@@ -105,7 +105,7 @@ fn a_ramp_goes_beyond_saturation_and_loses_nothing_and_a_verdict_that_fails_is_t
     }
     assert!(!judgement(&report, "memory is bounded"), "no process needs nothing: {report}");
     assert!(report["holds"] == false && !output.status.success(), "{report}");
-    assert_eq!(report["steps"].as_array().map(Vec::len), Some(11), "{report}");
+    assert_eq!(report["steps"].as_array().map(Vec::len), Some(14), "{report}");
     assert!(folder.page().contains("FAILS: "));
 }
 

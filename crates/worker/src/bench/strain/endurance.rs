@@ -16,9 +16,6 @@ use super::series::Window;
 use super::tuning::Tuning;
 use crate::bench::{PATIENCE, Plan};
 
-/// Measurements of the speed, the best of which counts: whatever else the machine does only makes it slower.
-const ROUNDS: usize = 3;
-
 /// How many wait, how many run, how long.
 #[derive(Clone, Debug, Args)]
 pub struct Endurance {
@@ -48,12 +45,10 @@ impl Endurance {
         eprintln!("storing {} delivered orders, as many as will wait", self.waiting);
         scene.send("stored", self.waiting, None).await?;
         scene.worked_off(0, PATIENCE).await?;
-        let without =
-            rounds(&scene, ["without 1", "without 2", "without 3"], self.round, 0, &mut bands).await?;
+        let without = rounds(&scene, "without", self.round, 0, &mut bands).await?;
         let began_to_wait_at = scene.watch.now_s();
         self.let_wait(&scene, &mut bands).await?;
-        let names = ["beside 1", "beside 2", "beside 3"];
-        let beside = rounds(&scene, names, self.round, self.waiting, &mut bands).await?;
+        let beside = rounds(&scene, "beside", self.round, self.waiting, &mut bands).await?;
         let waiting = scene.waiting().await?;
         ensure!(
             waiting == self.waiting,
@@ -111,18 +106,13 @@ impl Endurance {
 
 async fn rounds(
     scene: &Scene,
-    names: [&str; ROUNDS],
+    name: &str,
     orders: u64,
     waiting: u64,
     bands: &mut Vec<Band>,
 ) -> Result<Burst> {
     let from_s = scene.watch.now_s();
-    let mut best = Burst { per_s: 0.0, cpu_ms: f64::MAX };
-    for name in names {
-        let round = scene.burst(name, orders, waiting).await?;
-        eprintln!("{name}: {:.0} orders/s, {:.3} CPU ms each", round.per_s, round.cpu_ms);
-        best = best.or_better(round);
-    }
+    let best = scene.best_burst(name, orders, waiting).await?;
     let name = if waiting == 0 { "without waiting" } else { "beside waiting" };
     bands.push(Band::new(name, scene.since(from_s)));
     Ok(best)

@@ -121,8 +121,7 @@ impl Growth {
 
     /// Both stores in turn, under the same load.
     async fn in_turn(&self, grown: &Scene, small: &Scene) -> Result<Compared> {
-        let none = Burst { per_s: 0.0, cpu_ms: f64::MAX };
-        let mut compared = Compared { grown: none, small: none };
+        let mut compared = Compared { grown: Burst::NONE, small: Burst::NONE };
         for turn in 1..=TURNS {
             let run = format!("turn {turn}");
             let (large, little) =

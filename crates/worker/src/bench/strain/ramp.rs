@@ -10,7 +10,7 @@ use super::chart::{self, Chart};
 use super::flood::Flood;
 use super::judge;
 use super::report::{Facts, Figure, Report};
-use super::scene::Scene;
+use super::scene::{Scene, TURNS};
 use super::step::{self, Step, StepReport};
 use super::tuning::Tuning;
 use crate::bench::{PATIENCE, Plan};
@@ -25,7 +25,7 @@ const RATE_MAX: f64 = 100_000.0;
 /// How high, and how long.
 #[derive(Clone, Debug, Args)]
 pub struct Ramp {
-    /// Seconds of each step; there are eleven.
+    /// Seconds of each step; there are fourteen.
     #[arg(long, default_value_t = 8.0)]
     seconds: f64,
     /// The peak, in times of what it can do at most.
@@ -75,21 +75,22 @@ impl Ramp {
         let scene = Scene::open(plan, tuning).await?;
         // The first orders find a process that is not warm yet.
         scene.burst("warm-up", self.burst / 4, 0).await?;
-        let before = scene.capacity("before", self.burst).await?;
+        let before = scene.best_burst("capacity before", self.burst, 0).await?;
         let climbed_at = scene.watch.now_s();
         let mut climbing = scene.flood("ramp").await?;
-        let mut steps = self.climb(&scene, &mut climbing, before.per_s).await?;
+        let calm = rate(before.per_s, UP[0]);
+        let mut steps = Step::several(&scene, &mut climbing, "before", calm, self.time()).await?;
+        steps.extend(self.climb(&scene, &mut climbing, before.per_s).await?);
         let over_at = scene.watch.now_s();
         climbing.answered().await?;
         scene.worked_off(0, PATIENCE).await?;
         let recovery_s = scene.watch.now_s() - over_at;
         let mut flood = scene.flood("calm").await?;
-        let calm = rate(before.per_s, UP[0]);
         let climbed = steps.len();
-        steps.extend(Step::calm(&scene, &mut flood, calm, self.time()).await?);
+        steps.extend(Step::several(&scene, &mut flood, "calm", calm, self.time()).await?);
         flood.answered().await?;
         scene.worked_off(0, PATIENCE).await?;
-        let after = scene.capacity("afterwards", self.burst).await?;
+        let after = scene.best_burst("capacity afterwards", self.burst, 0).await?;
         let steps = step::reports(&scene, steps).await?;
         let (books, series) = scene.close().await?;
         let mut report = Report::new(facts, plan, tuning, books, &series);
@@ -99,7 +100,7 @@ impl Ramp {
             judge::refuses_politely(&steps),
             judge::memory_bounded(&series, self.memory_mib),
             judge::nothing_lost(&report.books),
-            judge::recovered(&steps[0], &steps[climbed..]),
+            judge::recovered(&steps[..TURNS], &steps[climbed..]),
             judge::capacity_again(before.per_s, after.per_s),
         ];
         report.figures = vec![

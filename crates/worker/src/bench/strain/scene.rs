@@ -54,6 +54,9 @@ pub(super) struct Burst {
 }
 
 impl Burst {
+    /// Before anything was measured.
+    pub(super) const NONE: Self = Self { per_s: 0.0, cpu_ms: f64::MAX };
+
     /// The best of both, in either respect.
     pub(super) const fn or_better(self, other: Self) -> Self {
         Self { per_s: self.per_s.max(other.per_s), cpu_ms: self.cpu_ms.min(other.cpu_ms) }
@@ -145,12 +148,13 @@ impl Scene {
         Ok(Burst { per_s: orders as f64 / seconds, cpu_ms: cpu_s * 1e3 / orders as f64 })
     }
 
-    /// What it can do at most: the best of several bursts, one after the other.
-    pub(super) async fn capacity(&self, name: &str, orders: u64) -> Result<Burst> {
-        let mut best = Burst { per_s: 0.0, cpu_ms: f64::MAX };
+    /// The best of several bursts, one after the other.
+    pub(super) async fn best_burst(&self, name: &str, orders: u64, waiting: u64) -> Result<Burst> {
+        let mut best = Burst::NONE;
         for turn in 1..=TURNS {
-            let burst = self.burst(&format!("capacity {name}, {turn}"), orders, 0).await?;
-            eprintln!("{name}, {turn}: it can do {:.0} orders/s", burst.per_s);
+            let run = format!("{name} {turn}");
+            let burst = self.burst(&run, orders, waiting).await?;
+            eprintln!("{run}: {:.0} orders/s, {:.3} CPU ms each", burst.per_s, burst.cpu_ms);
             best = best.or_better(burst);
         }
         Ok(best)

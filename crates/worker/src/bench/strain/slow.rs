@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::judge;
 use super::ramp::{charts, rate};
 use super::report::{Facts, Figure, Report};
-use super::scene::Scene;
+use super::scene::{Scene, TURNS};
 use super::step::{self, Step};
 use super::tuning::Tuning;
 use crate::bench::{PATIENCE, Plan};
@@ -19,7 +19,7 @@ use crate::bench::{PATIENCE, Plan};
 /// How much load, and how long.
 #[derive(Clone, Debug, Args)]
 struct Course {
-    /// Seconds of each of the five steps in which it is not slow: before, right after, and three once nothing is left to do.
+    /// Seconds of each of the seven steps in which it is not slow: three before, one right after, and three once nothing is left to do.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Seconds in which it is slow.
@@ -98,11 +98,11 @@ impl Course {
         let tuning = Tuning::default();
         let scene = Scene::open(plan, &tuning).await?;
         scene.burst("warm-up", self.burst / 4, 0).await?;
-        let most = scene.capacity("before", self.burst).await?;
+        let most = scene.best_burst("capacity before", self.burst, 0).await?;
         let rate = rate(most.per_s, self.load);
         let (time, slow_time) = (Duration::from_secs(self.seconds), Duration::from_secs(self.slow_seconds));
         let mut flood = scene.flood("even").await?;
-        let mut steps = vec![Step::run(&scene, &mut flood, "before", rate, time).await?];
+        let mut steps = Step::several(&scene, &mut flood, "before", rate, time).await?;
         neighbour.slow_down(&scene).await?;
         let slowed = Step::run(&scene, &mut flood, "slow", rate, slow_time).await;
         neighbour.mend(&scene).await?;
@@ -112,21 +112,23 @@ impl Course {
         flood.answered().await?;
         scene.worked_off(0, PATIENCE).await?;
         let idle_at = scene.watch.now_s();
-        steps.extend(Step::calm(&scene, &mut flood, rate, time).await?);
+        steps.extend(Step::several(&scene, &mut flood, "calm", rate, time).await?);
         flood.answered().await?;
         scene.worked_off(0, PATIENCE).await?;
-        let after = scene.capacity("afterwards", self.burst).await?;
+        let after = scene.best_burst("capacity afterwards", self.burst, 0).await?;
         let steps = step::reports(&scene, steps).await?;
+        // Since then: slow, mended, calm several times.
+        let (before, since) = steps.split_at(TURNS);
         let (books, series) = scene.close().await?;
         let mut report = Report::new(facts, plan, &tuning, books, &series);
         report.settings.push(neighbour.told());
         report.judgements = vec![
-            judge::felt(&steps[0], &steps[1]),
+            judge::felt(&before[0], &since[0]),
             judge::all_was_sent(&steps),
             judge::refuses_politely(&steps),
             judge::memory_bounded(&series, self.memory_mib),
             judge::nothing_lost(&report.books),
-            judge::recovered(&steps[0], &steps[3..]),
+            judge::recovered(before, &since[2..]),
             judge::capacity_again(most.per_s, after.per_s),
         ];
         report.figures = vec![

@@ -68,20 +68,6 @@ impl StepReport {
 }
 
 impl Step {
-    /// An even load after all is over, looked at several times.
-    pub(super) async fn calm(
-        scene: &Scene,
-        flood: &mut Flood,
-        rate: u64,
-        time: Duration,
-    ) -> Result<Vec<Self>> {
-        let mut looks = Vec::with_capacity(TURNS);
-        for turn in 1..=TURNS {
-            looks.push(Self::run(scene, flood, &format!("calm, {turn}"), rate, time).await?);
-        }
-        Ok(looks)
-    }
-
     /// Offers that many orders per second for that long.
     pub(super) async fn run(
         scene: &Scene,
@@ -98,6 +84,21 @@ impl Step {
         let wall = (begun, SystemClock.now());
         scene.watch.look().await;
         Ok(Self { name: name.to_owned(), rate, window, wall, met, delivered_us: Histogram::new(3)? })
+    }
+
+    /// The same several times.
+    pub(super) async fn several(
+        scene: &Scene,
+        flood: &mut Flood,
+        name: &str,
+        rate: u64,
+        time: Duration,
+    ) -> Result<Vec<Self>> {
+        let mut looks = Vec::with_capacity(TURNS);
+        for turn in 1..=TURNS {
+            looks.push(Self::run(scene, flood, &format!("{name}, {turn}"), rate, time).await?);
+        }
+        Ok(looks)
     }
 
     /// Notes an order, if it is one of this step.
