@@ -29,6 +29,9 @@ pub struct Postgres {
 /// The longest [`Postgres::unit_gap_ms`]: with more, what an order waits for its five transactions would be most of its time.
 const UNIT_GAP_MS_MAX: u64 = 50;
 
+/// So many units of work may wait for their turn at once without one being given up: all queues, and commands beside them.
+const UNITS_WAITING_MIN: u64 = 50;
+
 impl Default for Postgres {
     fn default() -> Self {
         Self {
@@ -59,9 +62,16 @@ impl Postgres {
 
     /// What is wrong beyond that.
     pub(super) fn mistake(&self) -> Option<String> {
-        let gap = self.unit_gap_ms;
-        (gap > UNIT_GAP_MS_MAX)
-            .then(|| format!("postgres.unit_gap_ms = {gap} is too large; at most {UNIT_GAP_MS_MAX}"))
+        let (gap, limit) = (self.unit_gap_ms, self.connect_limit_ms);
+        if gap > UNIT_GAP_MS_MAX {
+            return Some(format!("postgres.unit_gap_ms = {gap} is too large; at most {UNIT_GAP_MS_MAX}"));
+        }
+        let least = gap * UNITS_WAITING_MIN;
+        (limit < least).then(|| {
+            format!(
+                "postgres.connect_limit_ms = {limit} is too small for unit_gap_ms = {gap}; at least {least}"
+            )
+        })
     }
 
     /// The same options with these settings.

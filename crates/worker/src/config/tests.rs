@@ -146,6 +146,25 @@ fn every_mistake_is_named_at_once_with_its_place() {
 }
 
 #[test]
+fn a_gap_between_transactions_leaves_time_for_all_who_wait() {
+    let with = |gap: &str, limit: &str| {
+        let environment = variables(&[
+            ("ORDERWRIGHT__POSTGRES__UNIT_GAP_MS", gap),
+            ("ORDERWRIGHT__POSTGRES__CONNECT_LIMIT_MS", limit),
+        ]);
+        Overrides { environment, ..Overrides::default() }
+    };
+    for (gap, limit) in [("0", "100"), ("2", "100"), ("50", "2500")] {
+        assert!(Config::load(&with(gap, limit)).is_ok(), "{gap} {limit}");
+    }
+    let told = mistakes(&with("50", "2499")).join("\n");
+    assert!(
+        told.contains("connect_limit_ms = 2499 is too small for unit_gap_ms = 50; at least 2500"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_file_that_is_no_toml_is_refused_with_its_line() {
     let folder = Folder::new("garbage");
     let file = folder.file("bad.toml", "listen = \"127.0.0.1:1\"\n[limits\n");
