@@ -3,8 +3,9 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use thiserror::Error;
 use uuid::Uuid;
+
+use crate::text::{InvalidText, is_unfit, refuse_unless};
 
 /// The longest a [`CustomerId`] or a [`Sku`] may be, in characters.
 pub const TEXT_CHARS_MAX: usize = 64;
@@ -96,26 +97,6 @@ fn with_tail(time_ms: u128, tail: u128) -> Uuid {
     Uuid::from_u128(time_ms << 80 | 0x8 << 76 | high << 64 | 0b10 << 62 | low)
 }
 
-/// Why a text cannot be a [`CustomerId`] or a [`Sku`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum InvalidText {
-    /// There is nothing in it.
-    #[error("must not be empty")]
-    Empty,
-    /// It is longer than [`TEXT_CHARS_MAX`].
-    #[error("is {chars} characters long, at most {TEXT_CHARS_MAX} are allowed")]
-    TooLong {
-        /// How many characters it has.
-        chars: usize,
-    },
-    /// It holds a character that may not be there.
-    #[error("has a forbidden character at position {position}")]
-    ForbiddenCharacter {
-        /// Where, counted in characters from zero.
-        position: usize,
-    },
-}
-
 macro_rules! text_id {
     ($(#[$meta:meta])* $Id:ident) => {
         $(#[$meta])*
@@ -155,10 +136,10 @@ text_id! {
 }
 
 impl CustomerId {
-    /// Accepts 1 to [`TEXT_CHARS_MAX`] characters, none of them a control character.
+    /// Accepts 1 to [`TEXT_CHARS_MAX`] characters, none of them unfit for a line of text (see [`crate::text`]).
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         check_length(text)?;
-        check_characters(text, |_, c| !c.is_control())?;
+        refuse_unless(text, |_, c| !is_unfit(c))?;
         Ok(Self(text.into()))
     }
 }
@@ -168,7 +149,7 @@ impl Sku {
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         check_length(text)?;
         let last = text.chars().count() - 1;
-        check_characters(text, |at, c| c.is_ascii_graphic() || (c == ' ' && at != 0 && at != last))?;
+        refuse_unless(text, |at, c| c.is_ascii_graphic() || (c == ' ' && at != 0 && at != last))?;
         Ok(Self(text.into()))
     }
 }
@@ -177,14 +158,7 @@ fn check_length(text: &str) -> Result<(), InvalidText> {
     match text.chars().count() {
         0 => Err(InvalidText::Empty),
         1..=TEXT_CHARS_MAX => Ok(()),
-        chars => Err(InvalidText::TooLong { chars }),
-    }
-}
-
-fn check_characters(text: &str, allowed: impl Fn(usize, char) -> bool) -> Result<(), InvalidText> {
-    match text.chars().enumerate().find(|&(at, c)| !allowed(at, c)) {
-        Some((position, _)) => Err(InvalidText::ForbiddenCharacter { position }),
-        None => Ok(()),
+        chars => Err(InvalidText::TooLong { chars, chars_max: TEXT_CHARS_MAX }),
     }
 }
 
@@ -255,11 +229,17 @@ mod tests {
     #[test]
     fn texts_are_refused_for_the_reason_that_applies() {
         assert_eq!(Sku::parse(""), Err(InvalidText::Empty));
-        assert_eq!(Sku::parse(&"x".repeat(65)), Err(InvalidText::TooLong { chars: 65 }));
-        assert_eq!(Sku::parse(" a"), Err(InvalidText::ForbiddenCharacter { position: 0 }));
-        assert_eq!(Sku::parse("a "), Err(InvalidText::ForbiddenCharacter { position: 1 }));
-        assert_eq!(Sku::parse("a\u{e9}"), Err(InvalidText::ForbiddenCharacter { position: 1 }));
-        assert_eq!(CustomerId::parse("a\nb"), Err(InvalidText::ForbiddenCharacter { position: 1 }));
+        assert_eq!(Sku::parse(&"x".repeat(65)), Err(InvalidText::TooLong { chars: 65, chars_max: 64 }));
+        assert_eq!(Sku::parse(" a"), Err(InvalidText::ForbiddenCharacter { position: 0, character: ' ' }));
+        assert_eq!(Sku::parse("a "), Err(InvalidText::ForbiddenCharacter { position: 1, character: ' ' }));
+        assert_eq!(
+            Sku::parse("a\u{e9}"),
+            Err(InvalidText::ForbiddenCharacter { position: 1, character: '\u{e9}' })
+        );
+        assert_eq!(
+            CustomerId::parse("a\nb"),
+            Err(InvalidText::ForbiddenCharacter { position: 1, character: '\n' })
+        );
         assert!(Sku::parse("Chai 10 x 20").is_ok() && CustomerId::parse("Café №5").is_ok());
     }
 }
