@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::commands::{CreateOrderCommand, CreateOrderLine, Violation};
 use crate::messages::Amount;
+use crate::ports::Caller;
 
 /// Longest idempotency key, payment token or external reference, in bytes.
 pub const KEY_BYTES_MAX: usize = 255;
@@ -62,15 +63,14 @@ impl Findings {
     }
 }
 
-/// Parses a draft into a command, or lists everything that is wrong with it.
+/// Parses a draft into a command without a key, or lists everything that is wrong with it.
 ///
 /// # Errors
 /// All violations, in the order of the document.
 pub fn validate_order(
     draft: &OrderDraft,
     order_id: OrderId,
-    idempotency_key: &str,
-    request_digest: [u8; 32],
+    caller: &Caller,
 ) -> Result<CreateOrderCommand, Vec<Violation>> {
     let mut findings = Findings::default();
     let customer_id =
@@ -85,8 +85,8 @@ pub fn validate_order(
     match customer_id {
         Some(customer_id) if findings.0.is_empty() => Ok(CreateOrderCommand {
             order_id,
-            idempotency_key: idempotency_key.to_owned(),
-            request_digest,
+            caller: caller.clone(),
+            key: None,
             customer_id,
             lines,
             ordered_at,

@@ -191,7 +191,7 @@ impl Bench {
         }
         let rows: Vec<NewOrderRow> = orders
             .into_iter()
-            .map(|order| NewOrderRow { order, payment_token: Some("tok_visa".to_owned()) })
+            .map(|order| NewOrderRow { order, payment_token: Some("tok_visa".to_owned()), source: None })
             .collect();
         unit.orders().create(&rows).await?;
         unit.insert_sagas(&sagas, now).await?;

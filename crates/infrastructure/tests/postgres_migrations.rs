@@ -17,14 +17,16 @@ async fn four_processes_that_start_at_once_make_the_tables_once() {
         assert_eq!(store.schema_version().await.unwrap(), store.migrate().await.unwrap());
     }
     let rows = client(&address).await.query("select from refinery_schema_history", &[]).await.unwrap();
-    assert_eq!(rows.len(), 4, "one row for each step");
+    let files = std::fs::read_dir("src/postgres/migrations").unwrap().count();
+    assert_eq!(rows.len(), files, "one row for each step");
 }
 
 #[tokio::test]
 async fn a_database_of_a_later_release_is_left_alone() {
     let address = database();
     drop(store_over(&address, 1).await);
-    let later = "update refinery_schema_history set version = 99 where version = 4";
+    let later = "update refinery_schema_history set version = 99
+         where version = (select max(version) from refinery_schema_history)";
     client(&address).await.execute(later, &[]).await.unwrap();
     let refused = PostgresStore::connect(&address, options(&clock(), 2)).await.err().unwrap();
     assert!(matches!(refused, ConnectError::Newer { found: 99, .. }), "{refused}");

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use application::commands::{
     CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply,
-    ImportProductsCommand, NewProduct,
+    ImportProductsCommand, NewProduct, OrderKey,
 };
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
-use application::ports::Readers;
+use application::ports::{Caller, Readers};
 use bus::{Clock, Coalesce, Drained, IdSource, RandomIds, Relay, Stop, Supervisor, SystemClock};
 use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
 use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
@@ -94,8 +94,8 @@ impl Worker {
         let id = || self.context.ids.next(self.context.clock.now());
         CreateOrderCommand {
             order_id: OrderId(id()),
-            idempotency_key: id().to_string(),
-            request_digest: [7; 32],
+            caller: Caller::without_key(),
+            key: Some(OrderKey { key: id().to_string(), digest: [7; 32] }),
             customer_id: CustomerId::parse("customer").unwrap(),
             lines: vec![CreateOrderLine {
                 sku: sku(),

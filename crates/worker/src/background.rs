@@ -204,7 +204,7 @@ impl HousekeepingService {
                 Err(fault) => self.observation.pulses.fail(Self::NAME, fault),
             }
             let pause = match swept {
-                Ok(swept) if swept.inbox.max(swept.idempotency) >= TIDY_ROWS_MAX => {
+                Ok(swept) if swept.inbox.max(swept.idempotency).max(swept.kept_answers) >= TIDY_ROWS_MAX => {
                     Duration::from_millis(100)
                 }
                 Ok(_) => TIDY,

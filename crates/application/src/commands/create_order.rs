@@ -1,5 +1,8 @@
 //! Accepts orders: many callers share one transaction, and each gets its own answer.
 
+mod bearers;
+mod difference;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,8 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::messages::{Demand, OrderCreatedEvent, correlation};
 use crate::pipeline::{Context, chain};
-use crate::ports::{AnyUnit, HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
+use crate::ports::{AnyUnit, Caller, HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
 use crate::saga::{OrderProcessingSaga, SagaState, timers};
+use bearers::Bearers;
 
 /// Orders accepted in one transaction.
 const ACCEPT_BATCH_MAX: usize = 256;
@@ -35,22 +39,31 @@ pub struct CreateOrderLine {
 pub struct CreateOrderCommand {
     /// The id that it gets, if it is new.
     pub order_id: OrderId,
-    /// The client's key: the same key never makes two orders.
-    pub idempotency_key: String,
-    /// Digest of what is asked for; tells another request under the same key.
-    pub request_digest: [u8; 32],
+    /// Who asks for it.
+    pub caller: Caller,
+    /// The client's key, if it has one: the same key of the same caller never makes two orders.
+    pub key: Option<OrderKey>,
     /// Whom it is for.
     pub customer_id: CustomerId,
     /// What is wanted.
     pub lines: Vec<CreateOrderLine>,
     /// When the customer ordered; now, if not said.
     pub ordered_at: Option<Timestamp>,
-    /// Another system's name for it; at most one order bears it.
+    /// Another system's name for it; at most one order of the same source bears it.
     pub external_reference: Option<String>,
     /// How the customer pays, in the gateway's terms.
     pub payment_token: Option<String>,
     /// Trace context of the request.
     pub traceparent: Option<Arc<str>>,
+}
+
+/// A client's key for an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderKey {
+    /// The key.
+    pub key: String,
+    /// Digest of what is asked for; tells another request under the same key.
+    pub digest: [u8; 32],
 }
 
 /// Something wrong with a request: where, as a JSON pointer, and what.
@@ -82,10 +95,14 @@ pub enum CreateOrderReply {
     Created(OrderAccepted),
     /// It was accepted before, under the same key or reference.
     Replayed(OrderAccepted),
-    /// The key, or the reference, belongs to another request.
-    Reused {
-        /// `Idempotency-Key` or `external_reference`.
-        what: &'static str,
+    /// The key belongs to another request of this caller.
+    KeyReused,
+    /// The reference belongs to an order of the same source that asks for something else.
+    ReferenceReused {
+        /// That order.
+        order_id: OrderId,
+        /// In what this request differs from it.
+        differences: Vec<Violation>,
     },
     /// It cannot be accepted; every reason is listed.
     Rejected(Vec<Violation>),
@@ -199,45 +216,32 @@ impl Coalesce for CreateOrderHandler {
 
 /// What the store knows that bears on a batch of requests.
 struct Known {
-    by_key: HashMap<String, IdempotencyRecord>,
-    by_reference: HashMap<String, IdempotencyRecord>,
+    bearers: Bearers,
     catalogue: HashMap<Sku, Product>,
 }
 
 impl Known {
     async fn load(unit: &mut dyn UnitOfWork, requests: &[CreateOrderCommand]) -> Result<Self, Fault> {
-        let keys: Vec<String> = requests.iter().map(|request| request.idempotency_key.clone()).collect();
-        let records = unit.idempotency().find(&keys).await?;
-        let by_key = records.into_iter().map(|record| (record.key.clone(), record)).collect();
-        let by_reference = known_references(unit, requests).await?;
+        let bearers = Bearers::load(unit, requests).await?;
         let mut skus: Vec<Sku> =
             requests.iter().flat_map(|request| &request.lines).map(|line| line.sku.clone()).collect();
         skus.sort_unstable();
         skus.dedup();
         let products = unit.products().get_by_skus(&skus).await?;
         let catalogue = products.into_iter().map(|product| (product.sku.clone(), product)).collect();
-        Ok(Self { by_key, by_reference, catalogue })
+        Ok(Self { bearers, catalogue })
     }
 
     fn decide(&mut self, request: &CreateOrderCommand, fresh: &mut Fresh<'_>) -> CreateOrderReply {
-        if let Some(record) = self.by_key.get(&request.idempotency_key) {
-            return replay(record, record.request_digest == request.request_digest, "Idempotency-Key");
+        if let Some(reply) = self.bearers.answer(request) {
+            return reply;
         }
         let (order, _) = match self.place(request, fresh.now) {
             Ok(placed) => placed,
             Err(violations) => return CreateOrderReply::Rejected(violations),
         };
-        let known =
-            request.external_reference.as_ref().and_then(|reference| self.by_reference.get(reference));
-        if let Some(record) = known {
-            return replay(record, record.total == order.total(), "external_reference");
-        }
-        let record = record_of(request, &order, fresh.now);
-        let accepted = accepted(&record);
-        if let Some(reference) = &request.external_reference {
-            self.by_reference.insert(reference.clone(), record.clone());
-        }
-        self.by_key.insert(record.key.clone(), record.clone());
+        let record = self.bearers.add(request, &order, fresh.now);
+        let accepted = accepted(&order);
         fresh.add(request, order, record);
         CreateOrderReply::Created(accepted)
     }
@@ -297,48 +301,8 @@ fn violation(rejection: &Rejection) -> Violation {
     Violation { pointer: "/lines".to_owned(), code: rejection.code(), message: rejection.to_string() }
 }
 
-async fn known_references(
-    unit: &mut dyn UnitOfWork,
-    requests: &[CreateOrderCommand],
-) -> Result<HashMap<String, IdempotencyRecord>, Fault> {
-    let references: Vec<String> =
-        requests.iter().filter_map(|request| request.external_reference.clone()).collect();
-    if references.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let found = unit.orders().find_by_external_reference(&references).await?;
-    let ids: Vec<OrderId> = found.iter().map(|(_, id)| *id).collect();
-    let orders = unit.orders().get_orders_with_items(&ids).await?;
-    let record = |(reference, id): (String, OrderId)| {
-        let order = orders.iter().find(|order| order.id() == id)?;
-        let record = IdempotencyRecord {
-            key: reference.clone(),
-            request_digest: [0; 32],
-            order_id: id,
-            total: order.total(),
-            created_at: order.snapshot().created_at,
-        };
-        Some((reference, record))
-    };
-    Ok(found.into_iter().filter_map(record).collect())
-}
-
-fn replay(record: &IdempotencyRecord, same: bool, what: &'static str) -> CreateOrderReply {
-    if same { CreateOrderReply::Replayed(accepted(record)) } else { CreateOrderReply::Reused { what } }
-}
-
-const fn accepted(record: &IdempotencyRecord) -> OrderAccepted {
-    OrderAccepted { order_id: record.order_id, total: record.total, created_at: record.created_at }
-}
-
-fn record_of(request: &CreateOrderCommand, order: &Order, now: Timestamp) -> IdempotencyRecord {
-    IdempotencyRecord {
-        key: request.idempotency_key.clone(),
-        request_digest: request.request_digest,
-        order_id: order.id(),
-        total: order.total(),
-        created_at: now,
-    }
+fn accepted(order: &Order) -> OrderAccepted {
+    OrderAccepted { order_id: order.id(), total: order.total(), created_at: order.snapshot().created_at }
 }
 
 /// The rows of the orders that are new in a batch.
@@ -367,7 +331,7 @@ impl<'a> Fresh<'a> {
         }
     }
 
-    fn add(&mut self, request: &CreateOrderCommand, order: Order, record: IdempotencyRecord) {
+    fn add(&mut self, request: &CreateOrderCommand, order: Order, record: Option<IdempotencyRecord>) {
         let limit = self.context.settings.limits.order;
         let expires_at =
             SignedDuration::try_from(limit).ok().and_then(|limit| self.now.checked_add(limit).ok());
@@ -389,9 +353,10 @@ impl<'a> Fresh<'a> {
             saga_state: Some(SagaState::Created),
             detail: None,
         });
-        self.orders.push(NewOrderRow { order, payment_token: request.payment_token.clone() });
+        let source = request.external_reference.is_some().then(|| Arc::clone(request.caller.source()));
+        self.orders.push(NewOrderRow { order, payment_token: request.payment_token.clone(), source });
         self.sagas.push(saga);
-        self.records.push(record);
+        self.records.extend(record);
         self.messages.push(envelope);
     }
 

@@ -5,6 +5,7 @@ mod adjust_stock;
 mod cancel_order;
 mod create_order;
 mod import_products;
+mod once;
 mod operate_saga;
 mod provider_news;
 mod reserve_inventory;
@@ -13,9 +14,11 @@ mod run;
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
 pub use cancel_order::{CancelOrderCommand, CancelReply};
 pub use create_order::{
-    CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, Violation,
+    CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,
+    Violation,
 };
 pub use import_products::{ImportProductsCommand, NewProduct};
+pub use once::{Once, OnceReply};
 pub use operate_saga::{OperateReply, OperateSagaCommand, SagaOperation};
 pub use provider_news::{NewsKind, ProviderNews, TakeProviderNewsCommand};
 pub use reserve_inventory::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};

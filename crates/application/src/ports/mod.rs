@@ -1,6 +1,7 @@
 //! What the use cases need of the world, as contracts. Adapters live elsewhere and know the use cases only through these.
 
 mod api_keys;
+mod idempotency;
 mod notification_service;
 mod payment_gateway;
 mod readers;
@@ -10,6 +11,7 @@ mod unit_of_work;
 mod vitals;
 
 pub use api_keys::{ApiKey, ApiKeys, Scope, Scopes};
+pub use idempotency::{Answer, Caller, IdempotencyRecord, IdempotencyRepository, KeptAnswer, RequestKey};
 pub use notification_service::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
 };
@@ -19,9 +21,9 @@ pub use readers::{
     Overview, Page, PaymentView, ProductView, Readers, SagaFilter, SagaView, ShipmentView, TimerView,
 };
 pub use repositories::{
-    AuditEntry, AuditRepository, HistoryEntry, HistoryRepository, IdempotencyRecord, IdempotencyRepository,
-    InventoryRepository, NewOrderRow, OrderRepository, PaymentRepository, ProductRepository,
-    ReservationOutcome, ShipmentRepository, Shortage, StatusMove, StockDemand,
+    AuditEntry, AuditRepository, HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow,
+    OrderRepository, PaymentRepository, ProductRepository, ReferencedOrder, ReservationOutcome,
+    ShipmentRepository, Shortage, StatusMove, StockDemand,
 };
 pub use shipping_provider::{
     BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,

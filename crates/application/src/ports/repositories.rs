@@ -4,11 +4,12 @@
 //! [`bus::Verdict::GiveUp`] when a row breaks an invariant or a constraint.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    Cancellation, Inventory, Money, MovementCause, Order, OrderId, OrderStatus, Payment, Product, ProductId,
+    Cancellation, Inventory, MovementCause, Order, OrderId, OrderStatus, Payment, Product, ProductId,
     Rejection, Shipment, Sku, StockMovement,
 };
 use jiff::Timestamp;
@@ -20,6 +21,19 @@ pub struct NewOrderRow {
     pub order: Order,
     /// How the customer pays, in the gateway's terms.
     pub payment_token: Option<String>,
+    /// Whose its external reference is; none if it has none.
+    pub source: Option<Arc<str>>,
+}
+
+/// An order that bears a reference of another system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferencedOrder {
+    /// The reference.
+    pub reference: String,
+    /// Who gave it; none if that was not kept when the order was accepted.
+    pub source: Option<Arc<str>>,
+    /// The order.
+    pub order_id: OrderId,
 }
 
 /// A legal change of an order's headline status.
@@ -65,11 +79,11 @@ pub trait OrderRepository: Send {
     /// What each of these orders asks of each product, merged and in product order.
     async fn get_demand(&mut self, ids: &[OrderId]) -> Result<Vec<StockDemand>, Fault>;
 
-    /// The orders that bear one of these references of another system.
+    /// The orders that bear one of these references of another system, whoever gave it.
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
-    ) -> Result<Vec<(String, OrderId)>, Fault>;
+    ) -> Result<Vec<ReferencedOrder>, Fault>;
 }
 
 /// The catalogue, and the stock row that each of its products has. What may be done to the stock is told by
@@ -341,31 +355,6 @@ pub struct HistoryEntry {
 pub trait HistoryRepository: Send {
     /// Adds entries, in order.
     async fn append(&mut self, entries: &[HistoryEntry]) -> Result<(), Fault>;
-}
-
-/// What was answered under an idempotency key. The answer itself follows from the order's unchanging part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdempotencyRecord {
-    /// The client's key.
-    pub key: String,
-    /// Digest of the request's meaning; tells another request under the same key.
-    pub request_digest: [u8; 32],
-    /// The order that it made.
-    pub order_id: OrderId,
-    /// The total that was answered.
-    pub total: Money,
-    /// When.
-    pub created_at: Timestamp,
-}
-
-/// Answers given under an idempotency key.
-#[async_trait]
-pub trait IdempotencyRepository: Send {
-    /// The records of those `keys` that are known.
-    async fn find(&mut self, keys: &[String]) -> Result<Vec<IdempotencyRecord>, Fault>;
-
-    /// Adds records. A conflict if a key is known already.
-    async fn insert(&mut self, records: &[IdempotencyRecord]) -> Result<(), Fault>;
 }
 
 /// Something that a person did to the running system.

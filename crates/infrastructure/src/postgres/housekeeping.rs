@@ -27,9 +27,11 @@ impl PostgresStore {
         max: usize,
     ) -> Result<Swept, Fault> {
         let (inbox, idempotency) = (sweep("inbox", "seen_at"), sweep("idempotency", "created_at"));
+        let kept_answers = sweep("kept_answers", "created_at");
         Ok(Swept {
             inbox: self.sweep(&inbox, before(now, retention.inbox), max).await?,
             idempotency: self.sweep(&idempotency, before(now, retention.idempotency), max).await?,
+            kept_answers: self.sweep(&kept_answers, before(now, retention.idempotency), max).await?,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Orders, their lines and their cancellations. Decides nothing; a move that does not fit is a conflict.
 
-use application::ports::{NewOrderRow, OrderRepository, StatusMove, StockDemand};
+use application::ports::{NewOrderRow, OrderRepository, ReferencedOrder, StatusMove, StockDemand};
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
@@ -75,13 +75,12 @@ impl OrderRepository for PostgresUnit {
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
-    ) -> Result<Vec<(String, OrderId)>, Fault> {
+    ) -> Result<Vec<ReferencedOrder>, Fault> {
         if references.is_empty() {
             return Ok(Vec::new());
         }
         let rows = self.ask(by_reference(references)).await?;
-        let found = |row: &Row| Ok((row.try_get(0)?, OrderId(row.try_get(1)?)));
-        rows.iter().map(found).collect::<Result<_, Broken>>().map_err(broken("orders.find_by_reference"))
+        rows.iter().map(bearer).collect::<Result<_, Broken>>().map_err(broken("orders.find_by_reference"))
     }
 }
 
@@ -98,9 +97,9 @@ impl PostgresUnit {
 /// New orders, as they stand by now.
 pub(super) fn insert(orders: &[NewOrder]) -> Act {
     let sql = "insert into orders (order_id, customer_id, order_date, status, total_minor, currency, created_at,
-             updated_at, external_reference, payment_token)
+             updated_at, external_reference, payment_token, reference_source)
          select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
-             $8::bigint[], $9::text[], $10::text[])";
+             $8::bigint[], $9::text[], $10::text[], $11::text[])";
     let all = || orders.iter().map(|order| order.row.order.snapshot());
     Act::new(
         "orders.create",
@@ -116,6 +115,7 @@ pub(super) fn insert(orders: &[NewOrder]) -> Act {
             Box::new(Array::times(orders.iter().map(|order| order.updated_at))),
             Box::new(Array::texts_or_null(all().map(|order| order.external_reference.as_deref()))),
             Box::new(Array::texts_or_null(orders.iter().map(|order| order.row.payment_token.as_deref()))),
+            Box::new(Array::texts_or_null(orders.iter().map(|order| order.row.source.as_deref()))),
         ],
     )
     .conflict_if_taken()
@@ -291,7 +291,13 @@ fn demands(rows: &[Row]) -> Result<Vec<StockDemand>, Broken> {
 }
 
 fn by_reference(references: &[String]) -> Act {
-    let sql = "select external_reference, order_id from orders where external_reference = any($1)";
+    let sql = "select external_reference, reference_source, order_id from orders where external_reference = any($1)";
     let references = Array::texts(references.iter().map(String::as_str));
     Act::new("orders.find_by_reference", sql, vec![Box::new(references)])
+}
+
+fn bearer(row: &Row) -> Result<ReferencedOrder, Broken> {
+    let source: Option<&str> = row.try_get(1)?;
+    let order_id = OrderId(row.try_get(2)?);
+    Ok(ReferencedOrder { reference: row.try_get(0)?, source: source.map(Into::into), order_id })
 }

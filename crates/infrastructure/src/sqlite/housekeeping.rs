@@ -24,8 +24,10 @@ pub struct Retention {
 pub struct Swept {
     /// Ids of messages from outside.
     pub inbox: usize,
-    /// Answers given under a client's key.
+    /// Accepted orders by a client's key.
     pub idempotency: usize,
+    /// Other answers given under a client's key.
+    pub kept_answers: usize,
 }
 
 impl SqliteStore {
@@ -51,12 +53,15 @@ fn sweep(connection: &Connection, now: Timestamp, retention: Retention, max: usi
          (select position from inbox order by position limit ?1) and seen_at < ?2";
     let idempotency = "delete from idempotency where position in
          (select position from idempotency order by position limit ?1) and created_at < ?2";
+    let kept_answers = "delete from kept_answers where position in
+         (select position from kept_answers order by position limit ?1) and created_at < ?2";
     let remove = |sql: &str, kept: Duration| -> Result<usize> {
         connection.prepare_cached(sql)?.execute(params![rows_max(max), Micros(before(now, kept))])
     };
     Ok(Swept {
         inbox: remove(inbox, retention.inbox)?,
         idempotency: remove(idempotency, retention.idempotency)?,
+        kept_answers: remove(kept_answers, retention.idempotency)?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use application::ports::{NewOrderRow, OrderRepository, StatusMove, StockDemand};
+use application::ports::{NewOrderRow, OrderRepository, ReferencedOrder, StatusMove, StockDemand};
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
@@ -66,7 +66,7 @@ impl OrderRepository for SqliteUnit {
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
-    ) -> std::result::Result<Vec<(String, OrderId)>, Fault> {
+    ) -> std::result::Result<Vec<ReferencedOrder>, Fault> {
         self.save()?;
         by_reference(self.connection(), references).map_err(fault("orders.find_by_reference"))
     }
@@ -96,7 +96,7 @@ pub(super) fn save(connection: &Connection, rows: &Rows) -> std::result::Result<
 
 fn insert_all(connection: &Connection, orders: &[NewOrder]) -> Result<()> {
     let mut order_insert =
-        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     let mut line_insert =
         connection.prepare_cached("insert into order_items values (?, ?, ?, ?, ?, ?, ?, ?)")?;
     for NewOrder { row, status, updated_at } in orders {
@@ -113,6 +113,7 @@ fn insert_all(connection: &Connection, orders: &[NewOrder]) -> Result<()> {
             Micros(*updated_at),
             order.external_reference,
             row.payment_token,
+            row.source,
         ])?;
         for (ordinal, line) in (0_i64..).zip(&order.lines) {
             line_insert.execute(params![
@@ -266,12 +267,17 @@ fn demand(connection: &Connection, ids: &[OrderId]) -> Result<Vec<StockDemand>> 
     Ok(demands)
 }
 
-fn by_reference(connection: &Connection, references: &[String]) -> Result<Vec<(String, OrderId)>> {
-    let mut select = connection.prepare_cached("select order_id from orders where external_reference = ?")?;
+fn by_reference(connection: &Connection, references: &[String]) -> Result<Vec<ReferencedOrder>> {
+    let mut select = connection.prepare_cached(
+        "select external_reference, reference_source, order_id from orders where external_reference = ?",
+    )?;
+    let bearer = |row: &Row<'_>| {
+        Ok(ReferencedOrder { reference: row.get(0)?, source: row.get(1)?, order_id: OrderId(row.get(2)?) })
+    };
     let mut found = Vec::new();
     for reference in references {
-        if let Some(id) = select.query_row([reference], |row| row.get(0)).optional()? {
-            found.push((reference.clone(), OrderId(id)));
+        for order in select.query_map([reference], bearer)? {
+            found.push(order?);
         }
     }
     Ok(found)

@@ -154,6 +154,7 @@ pub(crate) fn saga(order: &Order) -> OrderProcessingSaga {
 pub(crate) fn record(order: &Order) -> IdempotencyRecord {
     IdempotencyRecord {
         key: format!("key-{}", order.id()),
+        caller: "".into(),
         request_digest: [7; 32],
         order_id: order.id(),
         total: order.total(),
@@ -181,7 +182,7 @@ pub(crate) async fn accept(unit: &mut dyn UnitOfWork, order: &Order) -> Result<(
         saga_state: Some(SagaState::Created),
         detail: Some("with a \"quote\" and ünïcode".to_owned()),
     };
-    let row = NewOrderRow { order: order.clone(), payment_token: Some("tok".to_owned()) };
+    let row = NewOrderRow { order: order.clone(), payment_token: Some("tok".to_owned()), source: None };
     unit.orders().create(&[row]).await?;
     unit.insert_sagas(&[saga(order)], NOW).await?;
     unit.set_timers(vec![timer(order, "order", NOW)]).await?;

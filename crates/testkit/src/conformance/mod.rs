@@ -1,6 +1,7 @@
 //! What every store and every transport must do, written once against the ports. An engine says where its rows are; the laws
 //! never know which engine they judge.
 
+pub mod answers;
 pub mod carriage;
 pub mod crashes;
 pub mod endpoints;
@@ -248,6 +249,13 @@ macro_rules! laws_of_a_store {
         );
         $crate::laws!($home, endpoints: a_receiver_that_wants_no_more_is_kept_until_it_is_opened_again);
         $crate::laws!($home, keys: a_key_is_kept_until_it_is_revoked_and_is_told_ever_after);
+        $crate::laws!(
+            $home,
+            answers: an_answer_is_of_one_key_of_one_caller_for_one_operation,
+            an_answer_is_swept_when_its_time_is_over,
+            the_key_of_an_order_is_its_callers,
+            a_reference_is_borne_by_one_order_of_each_source,
+        );
         $crate::laws!($home, units:
             what_changes_several_times_in_one_unit_is_stored_as_it_is_in_the_end,
             a_unit_that_is_dropped_after_any_step_never_was,

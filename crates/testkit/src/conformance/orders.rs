@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use application::messages::correlation;
-use application::ports::{AuditEntry, NewOrderRow, OrderFilter, SagaFilter, StockDemand};
+use application::ports::{AuditEntry, NewOrderRow, OrderFilter, ReferencedOrder, SagaFilter, StockDemand};
 use application::saga::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, StockStep};
 use bus::Verdict;
 use domain::{CancelReason, Order, OrderId, OrderStatus, Payment, Shipment};
@@ -38,7 +38,12 @@ pub async fn an_order_comes_out_as_it_went_in(home: &mut impl Home) {
     assert_eq!(demand, [StockDemand { order_id: order.id(), lines: order.merged_demand() }]);
     let wanted = ["reference-1", "reference-2"].map(str::to_owned);
     let by_reference = unit.orders().find_by_external_reference(&wanted).await.unwrap();
-    assert_eq!(by_reference, [("reference-1".to_owned(), order.id())]);
+    let bearer = ReferencedOrder {
+        reference: "reference-1".to_owned(),
+        source: Some("shop".into()),
+        order_id: order.id(),
+    };
+    assert_eq!(by_reference, [bearer]);
     assert_eq!(stored_saga(unit.as_mut(), &order).await, saga(&order));
     drop(unit);
     let view = process.readers.order(order.id()).await.unwrap().unwrap();
@@ -339,7 +344,7 @@ pub async fn a_saga_is_kept_under_the_version_that_it_was_left_with(home: &mut i
 async fn store_sagas(process: &Process, sagas: &[&(OrderProcessingSaga, Order)]) {
     let mut unit = process.unit().await;
     for (saga, order) in sagas {
-        let row = NewOrderRow { order: order.clone(), payment_token: None };
+        let row = NewOrderRow { order: order.clone(), payment_token: None, source: None };
         unit.orders().create(&[row]).await.unwrap();
         unit.insert_sagas(std::slice::from_ref(saga), NOW).await.unwrap();
     }

@@ -194,6 +194,7 @@ pub fn demand(order: &Order) -> StockDemand {
 pub fn record(order: &Order, created_at: Timestamp) -> IdempotencyRecord {
     IdempotencyRecord {
         key: format!("key-{}", order.id()),
+        caller: "".into(),
         request_digest: [9; 32],
         order_id: order.id(),
         total: order.total(),
@@ -230,7 +231,16 @@ pub fn step(order: &Order, from: OrderStatus, to: OrderStatus) -> StatusMove {
 /// # Errors
 /// Conflict if it is there.
 pub async fn create(unit: &mut AnyUnit, order: &Order) -> Result<(), Fault> {
-    let row = NewOrderRow { order: order.clone(), payment_token: Some("tok".to_owned()) };
+    create_for(unit, order, Some("shop")).await
+}
+
+/// The same for whoever gave the order its reference.
+///
+/// # Errors
+/// Those of the store.
+pub async fn create_for(unit: &mut AnyUnit, order: &Order, source: Option<&str>) -> Result<(), Fault> {
+    let source = source.map(Into::into);
+    let row = NewOrderRow { order: order.clone(), payment_token: Some("tok".to_owned()), source };
     unit.orders().create(&[row]).await?;
     unit.insert_sagas(&[saga(order)], NOW).await
 }

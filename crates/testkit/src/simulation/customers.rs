@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use application::commands::{
-    CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted,
+    CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey,
 };
+use application::ports::Caller;
 use bus::{Clock, IdSource as _, RandomIds};
 use domain::{CancelReason, CustomerId, OrderId};
 
@@ -84,8 +85,11 @@ impl Street {
     fn command(&self, key: &str, number: usize, wish: &Wish) -> CreateOrderCommand {
         CreateOrderCommand {
             order_id: OrderId(self.ids.next(self.clock.now())),
-            idempotency_key: key.to_owned(),
-            request_digest: [u8::try_from(number % 256).expect("below 256"); 32],
+            caller: Caller::without_key(),
+            key: Some(OrderKey {
+                key: key.to_owned(),
+                digest: [u8::try_from(number % 256).expect("below 256"); 32],
+            }),
             customer_id: CustomerId::parse(&format!("customer-{number}")).expect("a short text"),
             lines: wish.lines.clone(),
             ordered_at: None,
@@ -108,7 +112,9 @@ impl Street {
                 }
                 Some(accepted)
             }
-            CreateOrderReply::Reused { .. } | CreateOrderReply::Rejected(_) => {
+            CreateOrderReply::KeyReused
+            | CreateOrderReply::ReferenceReused { .. }
+            | CreateOrderReply::Rejected(_) => {
                 self.findings.add(Finding::of(0, key, format!("a sound order was refused: {reply:?}")));
                 None
             }

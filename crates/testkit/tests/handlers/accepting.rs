@@ -1,9 +1,11 @@
 //! Accepting and cancelling orders.
 
-use application::commands::{CancelOrderCommand, CancelReply, CreateOrderReply, Violation};
-use application::ports::{OrderFilter, Readers};
+use application::commands::{
+    CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, Violation,
+};
+use application::ports::{Caller, OrderFilter, Readers};
 use application::saga::SagaState;
-use domain::{CancelReason, Currency, Money, OrderId};
+use domain::{CancelReason, Currency, CustomerId, Money, OrderId};
 use orderwright_testkit::simulation::{line, sku};
 
 use super::shop::{Shop, request};
@@ -38,8 +40,55 @@ async fn a_key_that_comes_with_another_request_is_refused() {
     let shop = Shop::open().await;
     shop.create(&[request(1)]).await;
     let mut other = request(1);
-    other.request_digest = [2; 32];
-    assert_eq!(shop.create(&[other]).await, [CreateOrderReply::Reused { what: "Idempotency-Key" }]);
+    other.key.as_mut().expect("it has one").digest = [2; 32];
+    assert_eq!(shop.create(&[other]).await, [CreateOrderReply::KeyReused]);
+}
+
+fn of(shop: &str, mut request: CreateOrderCommand) -> CreateOrderCommand {
+    request.caller = Caller::new(format!("id of {shop}").into(), shop.into());
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_callers_may_choose_the_same_key_and_the_same_reference() {
+    let shop = Shop::open().await;
+    let named = |number: u128| {
+        let mut request = request(number);
+        request.key.as_mut().expect("it has one").key = "1".to_owned();
+        request.external_reference = Some("PO-1".to_owned());
+        request
+    };
+    let asked = [of("one", named(1)), of("two", named(2)), of("one", named(3)), named(4)];
+    let replies = shop.create(&asked).await;
+    assert_eq!(shop.create(&asked).await.len(), 4);
+    let kinds: Vec<&str> = replies
+        .iter()
+        .map(|reply| match reply {
+            CreateOrderReply::Created(_) => "created",
+            CreateOrderReply::Replayed(_) => "replayed",
+            CreateOrderReply::KeyReused
+            | CreateOrderReply::ReferenceReused { .. }
+            | CreateOrderReply::Rejected(_) => "refused",
+        })
+        .collect();
+    assert_eq!(kinds, ["created", "created", "replayed", "created"]);
+    assert_eq!(shop.store.orders(&OrderFilter::default(), 10).await.unwrap().items.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_of_the_same_name_goes_on_with_the_references_of_the_old_one() {
+    let shop = Shop::open().await;
+    let asked = |number: u128, id: &str| {
+        let mut request = request(number);
+        request.caller = Caller::new(id.into(), "shop".into());
+        request.external_reference = Some("PO-1".to_owned());
+        request
+    };
+    let replies = shop.create(&[asked(1, "old"), asked(2, "new")]).await;
+    let [CreateOrderReply::Created(first), CreateOrderReply::Replayed(second)] = replies.as_slice() else {
+        panic!("{replies:?}")
+    };
+    assert_eq!(first, second);
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,8 +99,8 @@ async fn the_same_reference_of_another_system_is_the_same_order() {
     let mut second = request(2);
     second.external_reference = Some("10248".to_owned());
     let mut third = second.clone();
-    third.idempotency_key = "key-3".to_owned();
-    third.lines = vec![line(sku(1), 1)];
+    third.key = None;
+    third.lines[1] = line(sku(1), 2);
     let created = shop.create(&[first]).await;
     let CreateOrderReply::Created(accepted) = &created[0] else { panic!("{created:?}") };
     let replies = shop.create(&[second, third]).await;
@@ -59,9 +108,64 @@ async fn the_same_reference_of_another_system_is_the_same_order() {
         replies,
         [
             CreateOrderReply::Replayed(accepted.clone()),
-            CreateOrderReply::Reused { what: "external_reference" }
+            CreateOrderReply::ReferenceReused {
+                order_id: accepted.order_id,
+                differences: vec![Violation {
+                    pointer: "/lines/1/quantity".to_owned(),
+                    code: "differs",
+                    message: "line 2: quantity 2, was 1".to_owned(),
+                }],
+            }
         ]
     );
+}
+
+/// Each change of what a reference stands for is told; what only looks different is the same.
+#[tokio::test(start_paused = true)]
+async fn what_differs_under_a_reference_is_said() {
+    let shop = Shop::open().await;
+    let named = |number: u128| CreateOrderCommand {
+        key: None,
+        external_reference: Some("10248".to_owned()),
+        ..request(number)
+    };
+    shop.create(&[named(1)]).await;
+    let euro = |minor| Some(Money::new(minor, Currency::parse("EUR").unwrap()));
+    let changed = |change: &dyn Fn(&mut CreateOrderCommand)| {
+        let mut request = named(2);
+        change(&mut request);
+        request
+    };
+    let cases: [(CreateOrderCommand, &[&str]); 8] = [
+        (changed(&|_| ()), &[]),
+        (changed(&|request| request.lines.reverse()), &[]),
+        (changed(&|request| request.lines[0].unit_price = euro(1_250)), &[]),
+        (
+            changed(&|request| request.customer_id = CustomerId::parse("OTHER").unwrap()),
+            &["customer_id 'OTHER', was 'ALFKI'"],
+        ),
+        (
+            changed(&|request| request.lines[0].unit_price = euro(1_000)),
+            &["line 1: unit price 10.00 EUR, was 12.50 EUR"],
+        ),
+        (changed(&|request| request.lines.truncate(1)), &["line 2: not there, was 1 of 'P-1'"]),
+        (changed(&|request| request.lines.push(line(sku(7), 3))), &["line 3: 3 of 'P-7', was not there"]),
+        (
+            changed(&|request| request.lines[1] = line(sku(7), 3)),
+            &["line 2: sku 'P-7', was 'P-1'", "line 2: quantity 3, was 1"],
+        ),
+    ];
+    for (request, expected) in cases {
+        let told: Vec<String> = match shop.create(&[request]).await.remove(0) {
+            CreateOrderReply::Replayed(_) => Vec::new(),
+            CreateOrderReply::ReferenceReused { differences, .. } => {
+                differences.into_iter().map(|difference| difference.message).collect()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told, expected);
+    }
+    assert_eq!(shop.store.orders(&OrderFilter::default(), 10).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use application::commands::{
     Command, CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderReply,
-    ImportProductsCommand, OrderAccepted,
+    ImportProductsCommand, OrderAccepted, OrderKey,
 };
 use application::messages::correlation;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
-use application::ports::{AnyUnit, InventoryView, Readers};
+use application::ports::{AnyUnit, Caller, InventoryView, Readers};
 use application::saga::OrderProcessingSaga;
 use bus::{Clock, Coalesce, RandomIds, SagaRepository, Store, VirtualClock};
 use domain::{CustomerId, OrderId};
@@ -95,8 +95,8 @@ pub(crate) fn catalogue() -> ImportProductsCommand {
 pub(crate) fn request(number: u128) -> CreateOrderCommand {
     CreateOrderCommand {
         order_id: OrderId(uuid::Uuid::from_u128(number)),
-        idempotency_key: format!("key-{number}"),
-        request_digest: [1; 32],
+        caller: Caller::without_key(),
+        key: Some(OrderKey { key: format!("key-{number}"), digest: [1; 32] }),
         customer_id: CustomerId::parse("ALFKI").expect("a short text"),
         lines: vec![line(sku(0), 2), line(sku(1), 1)],
         ordered_at: None,

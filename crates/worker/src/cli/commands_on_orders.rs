@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use application::commands::CommandPipeline;
 use application::pipeline::Context;
-use application::ports::UnitOfWork;
+use application::ports::{ReferencedOrder, UnitOfWork};
 use clap::{Args, Subcommand};
 use domain::OrderId;
 
@@ -89,9 +89,19 @@ impl Desk {
         }
         let mut unit: Box<dyn UnitOfWork> = self.store.units.begin().await?;
         let found = unit.orders().find_by_external_reference(&[name.to_owned()]).await?;
-        match found.first() {
-            Some((_, id)) => Ok(*id),
-            None => bail!("there is no order with the id or reference '{name}'"),
+        match found.as_slice() {
+            [only] => Ok(only.order_id),
+            [_, _, ..] => {
+                let bearer = |order: &ReferencedOrder| {
+                    format!("{} (of '{}')", order.order_id, order.source.as_deref().unwrap_or("anybody"))
+                };
+                let bearers: Vec<String> = found.iter().map(bearer).collect();
+                bail!(
+                    "several orders bear the reference '{name}'; say which by its id: {}",
+                    bearers.join(", ")
+                )
+            }
+            [] => bail!("there is no order with the id or reference '{name}'"),
         }
     }
 }

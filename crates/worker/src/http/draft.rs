@@ -3,6 +3,7 @@
 
 use application::commands::{CreateOrderCommand, Violation};
 use application::messages::Amount;
+use application::ports::Caller;
 use application::validators::{LineDraft, OrderDraft, validate_order};
 use domain::OrderId;
 use serde_json::Value;
@@ -32,11 +33,10 @@ impl Refused {
 pub(super) fn command(
     text: &[u8],
     order_id: OrderId,
-    key: &str,
-    digest: [u8; 32],
+    caller: &Caller,
 ) -> Result<CreateOrderCommand, Refused> {
     match serde_json::from_slice::<OrderDraft>(text) {
-        Ok(draft) => validate_order(&draft, order_id, key, digest)
+        Ok(draft) => validate_order(&draft, order_id, caller)
             .map_err(|violations| Refused::Wrong(violations.into_iter().map(Wrong::from).collect())),
         Err(error) => Err(diagnosed(text, &error)),
     }
@@ -48,7 +48,7 @@ pub(super) fn diagnosed(text: &[u8], error: &serde_json::Error) -> Refused {
         Ok(found) => found,
         Err(problem) => return Refused::Unreadable(problem),
     };
-    let sense = validate_order(&mended(&value), OrderId(uuid::Uuid::nil()), "", [0; 32]);
+    let sense = validate_order(&mended(&value), OrderId(uuid::Uuid::nil()), &Caller::without_key());
     let news: Vec<Wrong> = sense
         .err()
         .unwrap_or_default()
@@ -112,7 +112,11 @@ pub(super) static ORDER_REQUEST: Schema = Schema {
         need("customer_id", Shape::Text, "Whom it is for: 1 to 64 characters."),
         need("lines", Shape::List(&LINE), "What is wanted: 1 to 1000 lines."),
         may("payment_token", Shape::Text, "How the customer pays, in the gateway's terms."),
-        may("external_reference", Shape::Text, "Another system's name for it; at most one order bears it."),
+        may(
+            "external_reference",
+            Shape::Text,
+            "Your own name for it: 1 to 255 bytes; one order of yours bears it, for good.",
+        ),
         may("ordered_at", Shape::Time, "When the customer ordered; now, if not said."),
     ]),
 };

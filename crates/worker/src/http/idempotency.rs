@@ -1,16 +1,41 @@
-//! The client's key of a request: read, digested with what it belongs to, and held while the request is under way, so that
-//! its twin is told to come again. What was answered before is the store's to know, not this room's.
+//! The client's key of a request: read, held while the request is under way, so that its twin is told to come again, and kept
+//! with the answer. What was answered before is the store's to know, not this room's.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use application::commands::{Command, Once, OnceReply};
+use application::pipeline::Context;
+use application::ports::{Answer, Caller, RequestKey, UnitOfWork};
 use application::validators::KEY_BYTES_MAX;
+use async_trait::async_trait;
+use axum::response::{IntoResponse, Response};
+use bus::Fault;
 use foldhash::fast::RandomState;
-use http::HeaderMap;
-use sha2::{Digest, Sha256};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 
+use super::Api;
+use super::meaning::Meaning;
 use super::problem::{Code, Problem};
+use super::route::{self, Parameter};
+use crate::security::Identity;
+
+/// The header that says that an answer was given before.
+pub(super) static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The header as the document has it, where it may be left out.
+pub(super) const KEY: Parameter = route::optional_header(
+    "Idempotency-Key",
+    "A text of the caller's choosing, new for each request. The same key and content give the same answer, and are done once.",
+);
+
+/// What a key may be refused for.
+pub(super) const KEY_PROBLEMS: &[Code] =
+    &[Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused, Code::RequestInProgress];
 
 const SHARDS: usize = 64;
 
@@ -18,14 +43,14 @@ const SHARDS: usize = 64;
 #[derive(Debug)]
 pub struct InFlightKeys {
     hasher: RandomState,
-    shards: [Mutex<HashSet<Box<str>, RandomState>>; SHARDS],
+    shards: [Mutex<HashSet<Arc<str>, RandomState>>; SHARDS],
 }
 
 /// Holds a key until it is dropped.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
-    shard: &'a Mutex<HashSet<Box<str>, RandomState>>,
-    key: &'a str,
+    shard: &'a Mutex<HashSet<Arc<str>, RandomState>>,
+    key: Arc<str>,
 }
 
 impl Default for InFlightKeys {
@@ -36,10 +61,12 @@ impl Default for InFlightKeys {
 }
 
 impl InFlightKeys {
-    /// Holds the key, unless somebody holds it already.
-    pub(super) fn hold<'a>(&'a self, key: &'a str) -> Result<Held<'a>, Problem> {
-        let shard = &self.shards[self.hasher.hash_one(key) as usize % SHARDS];
-        if locked(shard).insert(Box::from(key)) {
+    /// Holds the key of a caller for an operation, unless somebody holds it already.
+    pub(super) fn hold(&self, caller: &Caller, operation: &str, key: &str) -> Result<Held<'_>, Problem> {
+        // None of the three has a line break in it.
+        let key: Arc<str> = [caller.id(), operation, key].join("\n").into();
+        let shard = &self.shards[self.hasher.hash_one(&*key) as usize % SHARDS];
+        if locked(shard).insert(Arc::clone(&key)) {
             Ok(Held { shard, key })
         } else {
             let detail =
@@ -51,7 +78,7 @@ impl InFlightKeys {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        locked(self.shard).remove(self.key);
+        locked(self.shard).remove(&self.key);
     }
 }
 
@@ -60,16 +87,21 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The key of a request.
-pub(super) fn key(headers: &HeaderMap) -> Result<&str, Problem> {
+/// Who asks.
+pub(super) fn caller(extensions: &Extensions) -> Caller {
+    match extensions.get::<Identity>() {
+        Some(Identity { id, name, .. }) => Caller::new(Arc::clone(id), Arc::clone(name)),
+        None => Caller::without_key(),
+    }
+}
+
+/// The key of a request, if it has one.
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
-    let Some(value) = values.next() else {
-        let detail = "send an Idempotency-Key, a text of your own choosing that is new for each order";
-        return Err(Problem::new(Code::IdempotencyKeyMissing, detail));
-    };
+    let Some(value) = values.next() else { return Ok(None) };
     let allowed = |key: &&str| (1..=KEY_BYTES_MAX).contains(&key.len());
     match value.to_str().ok().filter(allowed) {
-        Some(key) if values.next().is_none() => Ok(key),
+        Some(key) if values.next().is_none() => Ok(Some(key)),
         Some(_) | None => {
             let detail = format!("one key of 1 to {KEY_BYTES_MAX} printable ASCII characters is taken");
             Err(Problem::new(Code::IdempotencyKeyInvalid, detail))
@@ -77,9 +109,115 @@ pub(super) fn key(headers: &HeaderMap) -> Result<&str, Problem> {
     }
 }
 
-/// Digest of a request's meaning: two requests that differ have another.
-pub(super) fn digest(body: &[u8]) -> [u8; 32] {
-    Sha256::digest(body).into()
+/// The key belongs to another request.
+pub(super) fn reused(key: &str, operation: &str) -> Problem {
+    let detail = format!(
+        "your Idempotency-Key '{key}' was used for another {operation} request, with other content; use a new key for \
+         a new request"
+    );
+    Problem::new(Code::IdempotencyKeyReused, detail)
+}
+
+/// Does what a request asks for, once under its key if it has one. An answer is kept in the transaction of its effect and
+/// given again; a refusal is not kept.
+pub(super) async fn once<C: Command>(
+    api: &Api,
+    head: &Parts,
+    meaning: Meaning,
+    command: &C,
+    answer: impl Fn(C::Reply) -> Result<Answer, Problem> + Send + Sync,
+) -> Result<Response, Problem> {
+    Keyed::of(api, head, meaning)?.run(command, answer).await
+}
+
+/// A request with the key that it has, if any, held while it is under way.
+pub(super) struct Keyed<'a> {
+    api: &'a Api,
+    operation: &'static str,
+    key: Option<(RequestKey, Held<'a>)>,
+}
+
+impl<'a> Keyed<'a> {
+    pub(super) fn of(api: &'a Api, head: &Parts, meaning: Meaning) -> Result<Self, Problem> {
+        let (operation, caller) = (meaning.operation(), caller(&head.extensions));
+        let Some(key) = key(&head.headers)? else { return Ok(Self { api, operation, key: None }) };
+        let held = api.in_flight.hold(&caller, operation, key)?;
+        let key = RequestKey { caller, operation, key: key.to_owned(), digest: meaning.digest() };
+        Ok(Self { api, operation, key: Some((key, held)) })
+    }
+
+    async fn run<C: Command>(
+        &self,
+        command: &C,
+        answer: impl Fn(C::Reply) -> Result<Answer, Problem> + Send + Sync,
+    ) -> Result<Response, Problem> {
+        let key = self.key.as_ref().map(|(key, _)| key);
+        let once = Once { key, command, answer };
+        match self.api.commands.run(&once).await.map_err(|fault| failed(&fault, key))? {
+            OnceReply::Done(answer) => Ok(given(answer)),
+            OnceReply::Replayed(answer) => Ok(replayed(given(answer))),
+            OnceReply::Refused(problem) => Err(problem),
+            OnceReply::Reused => Err(reused(key.map_or("", |key| &key.key), self.operation)),
+        }
+    }
+
+    /// What was answered before, for a request whose effect is more than one transaction; each part of it must be done once by
+    /// itself.
+    pub(super) async fn answered(&self) -> Result<Option<Response>, Problem> {
+        let Some((key, _)) = &self.key else { return Ok(None) };
+        let looking = Once { key: Some(key), command: &Nothing, answer: |()| Err(()) };
+        match self.api.commands.run(&looking).await? {
+            OnceReply::Replayed(answer) => Ok(Some(replayed(given(answer)))),
+            OnceReply::Reused => Err(reused(&key.key, self.operation)),
+            OnceReply::Done(_) | OnceReply::Refused(()) => Ok(None),
+        }
+    }
+
+    /// Keeps the answer to such a request when all of it is done.
+    pub(super) async fn keep(&self, answer: Answer) -> Result<Response, Problem> {
+        self.run(&Nothing, |()| Ok(answer.clone())).await
+    }
+}
+
+/// Changes nothing, beside keeping an answer or looking for one.
+struct Nothing;
+
+#[async_trait]
+impl Command for Nothing {
+    type Reply = ();
+
+    const NAME: &'static str = "Nothing";
+
+    async fn handle(&self, _unit: &mut dyn UnitOfWork, _context: &Context) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Whoever has a key need not look before trying again.
+fn failed(fault: &Fault, key: Option<&RequestKey>) -> Problem {
+    if key.is_some() && fault.is_in_doubt() {
+        Problem::new(Code::StoreUnavailable, "it may have been done; try again with the same key")
+    } else {
+        Problem::from(fault)
+    }
+}
+
+/// An answer in JSON.
+pub(super) fn answer(status: StatusCode, body: &impl Serialize) -> Result<Answer, Problem> {
+    let unwritten = |error: serde_json::Error| Problem::new(Code::Internal, error.to_string());
+    Ok(Answer { status: status.as_u16(), body: serde_json::to_vec(body).map_err(unwritten)? })
+}
+
+pub(super) fn given(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let json = HeaderValue::from_static("application/json");
+    (status, [(CONTENT_TYPE, json)], answer.body).into_response()
+}
+
+/// Marks an answer as one that was given before.
+pub(super) fn replayed(mut response: Response) -> Response {
+    response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+    response
 }
 
 #[cfg(test)]
@@ -89,27 +227,32 @@ mod tests {
     #[test]
     fn a_key_is_held_once_and_is_free_again_afterwards() {
         let keys = InFlightKeys::default();
-        let held = keys.hold("a").expect("free");
+        let (one, two) = (Caller::without_key(), Caller::new("1".into(), "shop".into()));
+        let held = keys.hold(&one, "createOrder", "a").expect("free");
         assert_eq!(
-            keys.hold("a").map(|_| ()).map_err(|problem| problem.code()),
+            keys.hold(&one, "createOrder", "a").map(|_| ()).map_err(|problem| problem.code()),
             Err(Code::RequestInProgress)
         );
-        assert!(keys.hold("b").is_ok());
+        assert!(keys.hold(&one, "createOrder", "b").is_ok());
+        assert!(keys.hold(&one, "cancelOrder", "a").is_ok());
+        assert!(keys.hold(&two, "createOrder", "a").is_ok());
         drop(held);
-        assert!(keys.hold("a").is_ok());
+        assert!(keys.hold(&one, "createOrder", "a").is_ok());
     }
 
     #[test]
-    fn keys_that_are_missing_empty_doubled_or_too_long_are_refused() {
+    fn keys_that_are_empty_doubled_or_too_long_are_refused_and_none_is_none() {
         let mut headers = HeaderMap::new();
-        let code = |headers: &HeaderMap| key(headers).map(str::to_owned).map_err(|problem| problem.code());
-        assert_eq!(code(&headers), Err(Code::IdempotencyKeyMissing));
+        let code = |headers: &HeaderMap| {
+            key(headers).map(|key| key.map(str::to_owned)).map_err(|problem| problem.code())
+        };
+        assert_eq!(code(&headers), Ok(None));
         for refused in ["", &"k".repeat(256)] {
             headers.insert("idempotency-key", refused.parse().expect("a header"));
             assert_eq!(code(&headers), Err(Code::IdempotencyKeyInvalid), "{refused:?}");
         }
         headers.insert("idempotency-key", "k".parse().expect("a header"));
-        assert_eq!(code(&headers), Ok("k".to_owned()));
+        assert_eq!(code(&headers), Ok(Some("k".to_owned())));
         headers.append("idempotency-key", "l".parse().expect("a header"));
         assert_eq!(code(&headers), Err(Code::IdempotencyKeyInvalid));
     }

@@ -4,21 +4,24 @@
 use std::sync::Arc;
 
 use application::commands::CreateOrderReply;
+use application::ports::Caller;
 use application::validators::{KEY_BYTES_MAX, OrderDraft, validate_order};
-use axum::Json;
 use axum::extract::{Request, State};
+use axum::response::Response;
 use bytes::Bytes;
 use domain::OrderId;
 use futures_util::{StreamExt, stream};
+use http::StatusCode;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::idempotency::Keyed;
 use super::limits::{IMPORT_AT_ONCE_MAX, IMPORT_BYTES_MAX, IMPORT_ORDERS_MAX};
+use super::meaning::{self, Meaning};
 use super::problem::{Code, Problem, Wrong};
 use super::route::Route;
 use super::shape::{Schema, Shape, may, need};
-use super::{Api, body, csv_orders, ndjson_orders};
+use super::{Api, body, csv_orders, idempotency, ndjson_orders};
 
 /// An order as it was found in an import.
 pub(super) struct ImportedOrder {
@@ -65,7 +68,7 @@ struct ImportAnswer {
     results: Vec<RowAnswer>,
 }
 
-async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Json<ImportAnswer>, Problem> {
+async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let format = Format::of(body::media_type(&head.headers))?;
     let body = body::read(body, IMPORT_BYTES_MAX).await?;
@@ -74,11 +77,35 @@ async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Json<Im
         let detail = format!("at most {IMPORT_ORDERS_MAX} orders at once, these are {}", orders.len());
         return Err(Problem::of(Code::ValidationFailed, vec![Wrong::at("", "too_many", detail)]));
     }
-    let api = api.as_ref();
-    let accepting = stream::iter(orders).map(|order| accept(api, order)).buffered(IMPORT_AT_ONCE_MAX);
+    let keyed = Keyed::of(&api, &head, meaning(&orders))?;
+    if let Some(answered) = keyed.answered().await? {
+        return Ok(answered);
+    }
+    let (api, caller) = (api.as_ref(), &idempotency::caller(&head.extensions));
+    let accepting = stream::iter(orders).map(|order| accept(api, caller, order)).buffered(IMPORT_AT_ONCE_MAX);
     let results: Vec<RowAnswer> = accepting.collect().await;
-    Ok(Json(summed_up(results)))
+    let summed_up = summed_up(results);
+    let answer = idempotency::answer(StatusCode::OK, &summed_up)?;
+    // What was not tried to the end, or came to nothing, may be sent again under its key.
+    if summed_up.not_done > 0 || summed_up.created + summed_up.replayed == 0 {
+        return Ok(idempotency::given(answer));
+    }
+    keyed.keep(answer).await
 }
+
+/// Each order by itself is done once under its reference.
+fn meaning(orders: &[ImportedOrder]) -> Meaning {
+    orders.iter().fold(Meaning::of(IMPORT), |said, ImportedOrder { reference, row: _, draft }| {
+        let said = said.text(reference);
+        match draft {
+            Ok(draft) => meaning::of_draft(said, draft),
+            Err(wrongs) => wrongs.iter().fold(said, |said, wrong| said.text(&wrong.code).text(&wrong.detail)),
+        }
+    })
+}
+
+/// Name of the operation that writes.
+const IMPORT: &str = "importOrders";
 
 fn summed_up(results: Vec<RowAnswer>) -> ImportAnswer {
     let mut answer = ImportAnswer { orders: results.len(), ..ImportAnswer::default() };
@@ -121,7 +148,7 @@ impl Format {
     }
 }
 
-async fn accept(api: &Api, order: ImportedOrder) -> RowAnswer {
+async fn accept(api: &Api, caller: &Caller, order: ImportedOrder) -> RowAnswer {
     let ImportedOrder { reference, row, draft } = order;
     let told = |outcome, order_id: Option<OrderId>, errors| RowAnswer {
         order_ref: reference.clone(),
@@ -137,7 +164,7 @@ async fn accept(api: &Api, order: ImportedOrder) -> RowAnswer {
     };
     let context = api.commands.context();
     let id = OrderId(context.ids.next(context.clock.now()));
-    let command = match validate_order(&draft, id, &format!("{KEY_PREFIX}{reference}"), meaning(&draft)) {
+    let command = match validate_order(&draft, id, caller) {
         Ok(command) => command,
         Err(violations) => return rejected(violations.into_iter().map(Wrong::from).collect()),
     };
@@ -148,9 +175,11 @@ async fn accept(api: &Api, order: ImportedOrder) -> RowAnswer {
         Ok(CreateOrderReply::Replayed(accepted)) => {
             told(Outcome::Replayed, Some(accepted.order_id), Vec::new())
         }
-        Ok(CreateOrderReply::Reused { what }) => {
-            let detail = format!("this {what} belongs to an order with other content");
-            rejected(vec![Wrong::at("/external_reference", "reused", detail)])
+        Ok(CreateOrderReply::ReferenceReused { differences, .. }) => {
+            rejected(differences.into_iter().map(Wrong::from).collect())
+        }
+        Ok(CreateOrderReply::KeyReused) => {
+            rejected(vec![Wrong::at("", "reused", "an imported order has no key of its own")])
         }
         Ok(CreateOrderReply::Rejected(violations)) => {
             rejected(violations.into_iter().map(Wrong::from).collect())
@@ -163,54 +192,28 @@ async fn accept(api: &Api, order: ImportedOrder) -> RowAnswer {
     }
 }
 
-/// How the keys of imported orders begin.
-const KEY_PREFIX: &str = "import-";
-
 fn checked_reference(reference: &str) -> Result<(), Vec<Wrong>> {
-    let bytes_max = KEY_BYTES_MAX - KEY_PREFIX.len();
-    if (1..=bytes_max).contains(&reference.len()) {
+    if (1..=KEY_BYTES_MAX).contains(&reference.len()) {
         return Ok(());
     }
-    let detail = format!("an imported order has a reference of 1 to {bytes_max} bytes");
+    let detail = format!("an imported order has a reference of 1 to {KEY_BYTES_MAX} bytes");
     Err(vec![Wrong::at("/external_reference", "invalid_reference", detail)])
-}
-
-/// Digest of what an order asks for, whichever way it was written.
-fn meaning(draft: &OrderDraft) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    let mut text = |text: Option<&str>| match text {
-        None => digest.update([0]),
-        Some(text) => {
-            digest.update([1]);
-            digest.update((text.len() as u64).to_be_bytes());
-            digest.update(text);
-        }
-    };
-    text(Some(&draft.customer_id));
-    text(draft.payment_token.as_deref());
-    text(draft.external_reference.as_deref());
-    text(draft.ordered_at.as_deref());
-    for line in &draft.lines {
-        text(Some(&line.sku));
-        text(Some(&line.quantity.to_string()));
-        let price = line.unit_price.as_ref().map(|price| format!("{} {}", price.minor, price.currency));
-        text(price.as_deref());
-    }
-    digest.finalize().into()
 }
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/imports", "importOrders", import)
+        Route::post("/imports", IMPORT, import)
             .about(
                 "Accepts many orders. CSV has the columns order_ref, customer_id, ordered_at, sku, quantity, \
                  unit_price_minor, currency, one row per line of an order; NDJSON has one order per line, with its \
                  external_reference. Repeating an import changes nothing.",
             )
+            .once()
             .taking_text("text/csv")
             .taking_text("application/x-ndjson")
             .giving(200, &REPORT)
-            .failing(&[Code::UnsupportedMediaType, Code::ValidationFailed]),
+            .failing(&[Code::UnsupportedMediaType, Code::ValidationFailed])
+            .asking_the_store(),
     ]
 }
 

@@ -6,7 +6,9 @@ use application::commands::{AdjustStockCommand, StockChange, StockReply};
 use application::ports::{InventoryView, LowOnly, MovementView};
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::response::Response;
 use domain::{Inventory, ProductId, Rejection, Sku, UNITS_MAX};
+use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,12 +16,13 @@ use uuid::Uuid;
 
 use super::cursor::Position;
 use super::limits::TEXT_BYTES_MAX;
+use super::meaning::Meaning;
 use super::parameters::{CURSOR, LIMIT, More, PageAnswer, Query, SkuInPath};
 use super::problem::{Code, Problem, Wrong};
 use super::route::{self, Route};
 use super::shape::{Schema, Shape, may, need};
 use super::text::Texts;
-use super::{Api, body};
+use super::{Api, body, idempotency};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![listing(), showing(), listing_movements(), receiving(), adjusting()]
@@ -106,29 +109,32 @@ async fn receive(
     State(api): State<Arc<Api>>,
     SkuInPath(sku): SkuInPath,
     request: Request,
-) -> Result<Json<Changed>, Problem> {
-    let wish = wish(request, 1).await?;
+) -> Result<Response, Problem> {
+    let (head, wish) = wish(request, 1).await?;
     let change = StockChange::Receive(wish.quantity);
-    carry_out(&api, AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor }).await
+    let command = AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor };
+    carry_out(&api, &head, RECEIVE, &command).await
 }
 
 async fn adjust(
     State(api): State<Arc<Api>>,
     SkuInPath(sku): SkuInPath,
     request: Request,
-) -> Result<Json<Changed>, Problem> {
-    let wish = wish(request, -UNITS_MAX).await?;
+) -> Result<Response, Problem> {
+    let (head, wish) = wish(request, -UNITS_MAX).await?;
     if wish.quantity == 0 {
         let zero = Wrong::at("/quantity", "out_of_range", "an adjustment by nothing is none");
         return Err(Problem::of(Code::ValidationFailed, vec![zero]));
     }
     let change = StockChange::Adjust(wish.quantity);
-    carry_out(&api, AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor }).await
+    let command = AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor };
+    carry_out(&api, &head, ADJUST, &command).await
 }
 
-async fn wish(request: Request, quantity_min: i64) -> Result<Change, Problem> {
+async fn wish(request: Request, quantity_min: i64) -> Result<(Parts, Change), Problem> {
     let (head, body) = request.into_parts();
-    change(&body::json(&head.headers, body).await?, quantity_min)
+    let change = change(&body::json(&head.headers, body).await?, quantity_min)?;
+    Ok((head, change))
 }
 
 /// What a text asks for, of at least so many units.
@@ -147,12 +153,26 @@ pub(super) fn is_adjustment(text: &[u8]) -> Result<(), Problem> {
     change(text, -UNITS_MAX).map(drop)
 }
 
-async fn carry_out(api: &Api, command: AdjustStockCommand) -> Result<Json<Changed>, Problem> {
-    match api.commands.run(&command).await? {
-        StockReply::Done(inventory) => Ok(Json(Changed::new(&command.sku, &inventory))),
+async fn carry_out(
+    api: &Api,
+    head: &Parts,
+    operation: &'static str,
+    command: &AdjustStockCommand,
+) -> Result<Response, Problem> {
+    idempotency::once(api, head, meaning(operation, command), command, |reply| match reply {
+        StockReply::Done(inventory) => {
+            idempotency::answer(StatusCode::OK, &Changed::new(&command.sku, &inventory))
+        }
         StockReply::Rejected(rejection) => Err(refused(&rejection)),
         StockReply::UnknownSku => Err(not_found(&command.sku)),
-    }
+    })
+    .await
+}
+
+fn meaning(operation: &'static str, command: &AdjustStockCommand) -> Meaning {
+    let AdjustStockCommand { sku, change, reason, actor } = command;
+    let (StockChange::Receive(units) | StockChange::Adjust(units)) = *change;
+    Meaning::of(operation).text(sku.as_str()).number(units).text(reason).text(actor)
 }
 
 fn refused(rejection: &Rejection) -> Problem {
@@ -166,6 +186,10 @@ fn refused(rejection: &Rejection) -> Problem {
 fn not_found(sku: &Sku) -> Problem {
     Problem::new(Code::SkuNotFound, format!("no product has the sku '{sku}'"))
 }
+
+/// Names of the operations that write.
+const RECEIVE: &str = "receiveStock";
+const ADJUST: &str = "adjustStock";
 
 const SKU: route::Parameter = route::path("sku", Shape::Text, "The product's name in the trade.");
 
@@ -244,9 +268,10 @@ fn listing_movements() -> Route {
 }
 
 fn receiving() -> Route {
-    Route::post("/inventory/{sku}/receive", "receiveStock", receive)
+    Route::post("/inventory/{sku}/receive", RECEIVE, receive)
         .about("Receives goods.")
         .with(&[SKU])
+        .once()
         .taking(&CHANGE)
         .giving(200, &LEVEL)
         .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::StockRefused])
@@ -254,9 +279,10 @@ fn receiving() -> Route {
 }
 
 fn adjusting() -> Route {
-    Route::post("/inventory/{sku}/adjust", "adjustStock", adjust)
+    Route::post("/inventory/{sku}/adjust", ADJUST, adjust)
         .about("Corrects a count.")
         .with(&[SKU])
+        .once()
         .taking(&CHANGE)
         .giving(200, &LEVEL)
         .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::InsufficientStock, Code::StockRefused])

@@ -13,6 +13,7 @@ mod idempotency;
 mod imports;
 mod inventory;
 mod limits;
+mod meaning;
 mod measuring;
 mod ndjson_orders;
 mod openapi;

@@ -4,27 +4,28 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use application::commands::{CancelOrderCommand, CancelReply, CreateOrderReply, OrderAccepted};
-use application::ports::{HistoryView, OrderFilter, OrderView};
+use application::commands::{
+    CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, Violation,
+};
+use application::ports::{Answer, HistoryView, OrderFilter, OrderView};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::{CancelReason, OrderId, OrderStatus};
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::limits::{NOTE_BYTES_MAX, ORDER_BYTES_MAX, TEXT_BYTES_MAX};
+use super::meaning::{self, Meaning};
 use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
 use super::problem::{Code, Problem, Wrong};
 use super::route::{self, Route};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 use super::{Api, body, draft, idempotency};
-
-static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 pub(super) fn routes() -> Vec<Route> {
     vec![creating(), listing(), showing(), telling_history(), cancelling()]
@@ -32,23 +33,23 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let key = idempotency::key(&head.headers)?;
     body::expect_json(&head.headers)?;
     let body = body::read(body, ORDER_BYTES_MAX).await?;
-    let _held = api.in_flight.hold(key)?;
+    let key = idempotency::key(&head.headers)?;
+    let caller = idempotency::caller(&head.extensions);
+    let _held = key.map(|key| api.in_flight.hold(&caller, CREATE, key)).transpose()?;
     let context = api.commands.context();
     let order_id = OrderId(context.ids.next(context.clock.now()));
-    let mut command =
-        draft::command(&body, order_id, key, idempotency::digest(&body)).map_err(draft::Refused::problem)?;
+    let mut command = draft::command(&body, order_id, &caller).map_err(draft::Refused::problem)?;
     command.traceparent = traceparent(&head.headers);
+    command.key = order_key(key, &command)?;
     match api.create.submit(command).await? {
         CreateOrderReply::Created(accepted) => Ok(accepted_answer(&accepted)),
-        CreateOrderReply::Replayed(accepted) => {
-            let mut response = accepted_answer(&accepted);
-            response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
-            Ok(response)
+        CreateOrderReply::Replayed(accepted) => Ok(idempotency::replayed(accepted_answer(&accepted))),
+        CreateOrderReply::KeyReused => Err(idempotency::reused(key.unwrap_or_default(), CREATE)),
+        CreateOrderReply::ReferenceReused { order_id, differences } => {
+            Err(reference_reused(order_id, differences))
         }
-        CreateOrderReply::Reused { what } => Err(reused(what)),
         CreateOrderReply::Rejected(violations) => {
             let wrongs = violations.into_iter().map(Wrong::from).collect();
             Err(Problem::of(Code::ValidationFailed, wrongs))
@@ -78,16 +79,31 @@ fn accepted_answer(accepted: &OrderAccepted) -> Response {
     response
 }
 
-fn reused(what: &'static str) -> Problem {
-    match what {
-        "Idempotency-Key" => Problem::new(
-            Code::IdempotencyKeyReused,
-            "this Idempotency-Key was used for an order with other content; use a new key for a new order",
-        ),
-        _ => {
-            Problem::new(Code::ReferenceReused, format!("this {what} belongs to an order with another total"))
+/// An order is done once under its key; one without a key, once under its reference.
+fn order_key(key: Option<&str>, command: &CreateOrderCommand) -> Result<Option<OrderKey>, Problem> {
+    match key {
+        Some(key) => {
+            let digest = meaning::of_order(CREATE, command).digest();
+            Ok(Some(OrderKey { key: key.to_owned(), digest }))
+        }
+        None if command.external_reference.is_some() => Ok(None),
+        None => {
+            let detail = "send an Idempotency-Key, a text of your own choosing that is new for each order, or give the \
+                          order an external_reference, your own name for it";
+            Err(Problem::new(Code::IdempotencyKeyMissing, detail))
         }
     }
+}
+
+fn reference_reused(order_id: OrderId, differences: Vec<Violation>) -> Problem {
+    let told: Vec<&str> = differences.iter().map(|difference| difference.message.as_str()).collect();
+    let detail = format!(
+        "this external_reference is borne by order {order_id}, and this request differs from it: {}; give another order \
+         another reference",
+        told.join("; ")
+    );
+    let wrongs = differences.into_iter().map(Wrong::from).collect();
+    Problem::new(Code::ReferenceReused, detail).listing(wrongs)
 }
 
 /// The trace context of a request, if it is one: `00-<32 hex>-<16 hex>-<2 hex>`.
@@ -151,17 +167,26 @@ async fn cancel(
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let command = cancellation(order_id, &body::json(&head.headers, body).await?)?;
-    let status = match api.commands.run(&command).await? {
-        CancelReply::Accepted => StatusCode::ACCEPTED,
-        CancelReply::Already => StatusCode::OK,
+    idempotency::once(&api, &head, cancel_meaning(&command), &command, |reply| cancelled(order_id, reply))
+        .await
+}
+
+fn cancel_meaning(command: &CancelOrderCommand) -> Meaning {
+    let CancelOrderCommand { order_id, reason, actor, note } = command;
+    Meaning::of(CANCEL_ORDER).text(&order_id.to_string()).text(reason.as_str()).text(actor).text(note)
+}
+
+fn cancelled(order_id: OrderId, reply: CancelReply) -> Result<Answer, Problem> {
+    let (status, outcome) = match reply {
+        CancelReply::Accepted => (StatusCode::ACCEPTED, "accepted"),
+        CancelReply::Already => (StatusCode::OK, "already"),
         CancelReply::Refused { state, why } => {
             let detail = format!("the order's saga is {state}: {why}");
             return Err(Problem::new(Code::CancellationRefused, detail));
         }
         CancelReply::NotFound => return Err(not_found(order_id)),
     };
-    let outcome = if status == StatusCode::ACCEPTED { "accepted" } else { "already" };
-    Ok((status, Json(CancelAnswer { order_id: order_id.0, outcome })).into_response())
+    idempotency::answer(status, &CancelAnswer { order_id: order_id.0, outcome })
 }
 
 /// The command that a text asks for.
@@ -196,6 +221,10 @@ fn cancel_reason(text: Option<&str>, texts: &mut super::text::Texts) -> CancelRe
 pub(super) fn not_found(id: OrderId) -> Problem {
     Problem::new(Code::OrderNotFound, format!("no order has the id {id}"))
 }
+
+/// Names of the operations that write.
+const CREATE: &str = "createOrder";
+const CANCEL_ORDER: &str = "cancelOrder";
 
 const CANCEL_REASONS: &[&str] = &["customer", "operator"];
 pub(super) const ORDER_ID: route::Parameter = route::path("order_id", Shape::Id, "The order.");
@@ -283,10 +312,13 @@ static TIMELINE: Schema = Schema {
 };
 
 fn creating() -> Route {
-    Route::post("/orders", "createOrder", create)
-        .about("Accepts an order. The same key and content give the same answer, whenever it is asked for.")
+    Route::post("/orders", CREATE, create)
+        .about(
+            "Accepts an order. The same key and content give the same answer, whenever it is asked for; so do the same \
+             external reference and content, and who sends one may leave the key out.",
+        )
+        .once()
         .with(&[
-            route::header("Idempotency-Key", "A text of the client's choosing, new for each order."),
             route::optional_header(
                 "traceparent",
                 "W3C trace context, carried on to everything that follows.",
@@ -294,8 +326,7 @@ fn creating() -> Route {
         ])
         .taking(&draft::ORDER_REQUEST)
         .giving(201, &ACCEPTED)
-        .failing(&[Code::IdempotencyKeyMissing, Code::IdempotencyKeyInvalid, Code::RequestInProgress])
-        .failing(&[Code::IdempotencyKeyReused, Code::ReferenceReused, Code::Overloaded, Code::Stopping])
+        .failing(&[Code::IdempotencyKeyMissing, Code::ReferenceReused, Code::Overloaded, Code::Stopping])
         .asking_the_store()
 }
 
@@ -334,9 +365,10 @@ fn telling_history() -> Route {
 }
 
 fn cancelling() -> Route {
-    Route::post("/orders/{order_id}/cancel", "cancelOrder", cancel)
+    Route::post("/orders/{order_id}/cancel", CANCEL_ORDER, cancel)
         .about("Cancels an order, if it still can be; what was done is undone, last step first.")
         .with(&[ORDER_ID])
+        .once()
         .taking(&CANCEL)
         .giving(202, &CANCELLED)
         .giving(200, &CANCELLED)

@@ -1,6 +1,7 @@
 //! The readers of what clients send, one by one and without a service behind them, for whoever wants to throw bytes at them.
 //! Reads exactly as the handlers do; must never read anything in a way of its own.
 
+use application::ports::Caller;
 use domain::OrderId;
 use http::StatusCode;
 use uuid::Uuid;
@@ -48,7 +49,7 @@ impl Reader {
         let order_id = OrderId(Uuid::nil());
         let read = match self {
             Self::Order => {
-                draft::command(bytes, order_id, "key", [0; 32]).map(drop).map_err(Refused::problem)
+                draft::command(bytes, order_id, &Caller::without_key()).map(drop).map_err(Refused::problem)
             }
             Self::OrdersInCsv => csv_orders::read(bytes).map(|orders| judge(&orders)),
             Self::OrdersInNdjson => {
@@ -72,7 +73,8 @@ impl Reader {
 fn judge(orders: &[ImportedOrder]) {
     for order in orders {
         if let Ok(draft) = &order.draft {
-            let _ = application::validators::validate_order(draft, OrderId(Uuid::nil()), "key", [0; 32]);
+            let _ =
+                application::validators::validate_order(draft, OrderId(Uuid::nil()), &Caller::without_key());
         }
     }
 }

@@ -8,17 +8,20 @@ use application::messages::Amount;
 use application::ports::ProductView;
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::response::Response;
 use domain::{Availability, Currency, Money, Sku, UNITS_MAX};
+use http::StatusCode;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{NOTE_BYTES_MAX, PRODUCTS_BYTES_MAX, PRODUCTS_MAX, TEXT_BYTES_MAX};
+use super::meaning::Meaning;
 use super::parameters::{CURSOR, LIMIT, PageAnswer, Query};
 use super::problem::{Code, Problem, Wrong};
 use super::route::Route;
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 use super::text::Texts;
-use super::{Api, body};
+use super::{Api, body, idempotency};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -28,10 +31,11 @@ pub(super) fn routes() -> Vec<Route> {
             .giving(200, &PRODUCTS)
             .failing(&[Code::InvalidParameter])
             .asking_the_store(),
-        Route::put("/products", "importProducts", import)
+        Route::put("/products", IMPORT, import)
             .about(
                 "Adds or replaces products. Doing it twice changes nothing; a known product keeps its stock.",
             )
+            .once()
             .taking(&PRODUCT_BATCH)
             .giving(200, &IMPORTED)
             .asking_the_store(),
@@ -72,14 +76,30 @@ struct Imported {
     created: usize,
 }
 
-async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Json<Imported>, Problem> {
+async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     body::expect_json(&head.headers)?;
     let body = body::read(body, PRODUCTS_BYTES_MAX).await?;
     let command = command(&body)?;
-    let created = api.commands.run(&command).await?;
-    Ok(Json(Imported { products: command.products.len(), created }))
+    let products = command.products.len();
+    idempotency::once(&api, &head, meaning(&command), &command, |created| {
+        idempotency::answer(StatusCode::OK, &Imported { products, created })
+    })
+    .await
 }
+
+fn meaning(command: &ImportProductsCommand) -> Meaning {
+    let ImportProductsCommand { products, import } = command;
+    products.iter().fold(Meaning::of(IMPORT).text(import), |said, product| {
+        let NewProduct { sku, name, description, price, stock, reorder_level, availability } = product;
+        let said = said.text(sku.as_str()).text(name).text(description).number(price.minor);
+        let said = said.text(price.currency.code()).number(*stock).number(*reorder_level);
+        said.text(availability.as_str())
+    })
+}
+
+/// Name of the operation that writes.
+const IMPORT: &str = "importProducts";
 
 /// The command that a text asks for.
 pub(super) fn command(text: &[u8]) -> Result<ImportProductsCommand, Problem> {

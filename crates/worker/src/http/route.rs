@@ -7,9 +7,9 @@ use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 use http::Method;
 
-use super::Api;
 use super::problem::Code;
 use super::shape::{Schema, Shape};
+use super::{Api, idempotency};
 
 /// A route.
 pub(super) struct Route {
@@ -143,6 +143,11 @@ impl Route {
     pub(super) fn failing(mut self, problems: &[Code]) -> Self {
         self.operation.problems.extend(problems);
         self
+    }
+
+    /// Is done once under a key of the caller's choosing, if it has one.
+    pub(super) fn once(self) -> Self {
+        self.with(&[idempotency::KEY]).failing(idempotency::KEY_PROBLEMS)
     }
 
     /// Asks the store, which may be away; if something is changed there, just when it was told to make that durable.

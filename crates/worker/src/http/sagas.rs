@@ -3,34 +3,37 @@
 use std::sync::Arc;
 
 use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
-use application::ports::{SagaFilter, SagaView};
+use application::ports::{Answer, SagaFilter, SagaView};
 use application::saga::SagaState;
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::response::Response;
 use domain::OrderId;
+use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
+use super::meaning::Meaning;
 use super::orders::{HISTORY_ENTRY, ORDER_ID};
 use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
 use super::problem::{Code, Problem};
 use super::route::{self, Route};
 use super::shape::{Schema, Shape, may, need};
 use super::text::Texts;
-use super::{Api, body};
+use super::{Api, body, idempotency};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         showing(),
         listing(),
-        operating("/sagas/{order_id}/retry", "retrySaga", SagaOperation::Retry)
+        operating("/sagas/{order_id}/retry", SagaOperation::Retry)
             .about("Tries the undoing again that waits for a person."),
-        operating("/sagas/{order_id}/skip", "skipSaga", SagaOperation::Skip)
+        operating("/sagas/{order_id}/skip", SagaOperation::Skip)
             .about("Takes the undoing as settled by hand and goes on with the next."),
-        operating("/sagas/{order_id}/force", "forceSaga", SagaOperation::Force)
+        operating("/sagas/{order_id}/force", SagaOperation::Force)
             .about("Closes the order, taking every open undoing as settled by hand."),
     ]
 }
@@ -71,11 +74,24 @@ async fn operate(
     order_id: OrderId,
     operation: SagaOperation,
     request: Request,
-) -> Result<Json<Operated>, Problem> {
+) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let Operation { actor, note } = operation_in(&body::json(&head.headers, body).await?)?;
-    match api.commands.run(&OperateSagaCommand { order_id, operation, actor, note }).await? {
-        OperateReply::Done(state) => Ok(Json(Operated { order_id: order_id.0, state: state.as_str() })),
+    let command = OperateSagaCommand { order_id, operation, actor, note };
+    idempotency::once(&api, &head, meaning(&command), &command, |reply| operated(order_id, reply)).await
+}
+
+fn meaning(command: &OperateSagaCommand) -> Meaning {
+    let OperateSagaCommand { order_id, operation, actor, note } = command;
+    Meaning::of(name(*operation)).text(&order_id.to_string()).text(actor).text(note)
+}
+
+fn operated(order_id: OrderId, reply: OperateReply) -> Result<Answer, Problem> {
+    match reply {
+        OperateReply::Done(state) => {
+            let operated = Operated { order_id: order_id.0, state: state.as_str() };
+            idempotency::answer(StatusCode::OK, &operated)
+        }
         OperateReply::Refused { state, why } => {
             Err(Problem::new(Code::OperationRefused, format!("the saga is {state}: {why}")))
         }
@@ -157,12 +173,22 @@ fn listing() -> Route {
         .asking_the_store()
 }
 
-fn operating(path: &'static str, id: &'static str, operation: SagaOperation) -> Route {
+/// Names of the operations that write.
+const fn name(operation: SagaOperation) -> &'static str {
+    match operation {
+        SagaOperation::Retry => "retrySaga",
+        SagaOperation::Skip => "skipSaga",
+        SagaOperation::Force => "forceSaga",
+    }
+}
+
+fn operating(path: &'static str, operation: SagaOperation) -> Route {
     let handler = move |State(api): State<Arc<Api>>, OrderInPath(order_id): OrderInPath, request: Request| {
         operate(api, order_id, operation, request)
     };
-    Route::post(path, id, handler)
+    Route::post(path, name(operation), handler)
         .with(&[ORDER_ID])
+        .once()
         .taking(&OPERATION)
         .giving(200, &OPERATED)
         .failing(&[Code::InvalidParameter, Code::SagaNotFound, Code::OperationRefused])

@@ -3,7 +3,7 @@
 
 use application::ports::{
     HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow, OrderRepository, ProductRepository,
-    ReservationOutcome, StatusMove, StockDemand,
+    ReferencedOrder, ReservationOutcome, StatusMove, StockDemand,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -50,7 +50,7 @@ impl OrderRepository for ObservedUnit {
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
-    ) -> Result<Vec<(String, OrderId)>, Fault> {
+    ) -> Result<Vec<ReferencedOrder>, Fault> {
         self.inner.orders().find_by_external_reference(references).await
     }
 }

@@ -24,6 +24,8 @@ const CONFIGURED: &str = "configured";
 pub struct Identity {
     /// The part of the key that is no secret.
     pub id: Arc<str>,
+    /// What it was called when it was made.
+    pub name: Arc<str>,
     /// What it may do.
     pub scopes: Scopes,
 }
@@ -46,7 +48,11 @@ impl KeyRing {
     #[must_use]
     pub fn new(configured: Option<&str>) -> Self {
         let configured = configured.map(|text| Known {
-            identity: Identity { id: CONFIGURED.into(), scopes: [Scope::Admin].into_iter().collect() },
+            identity: Identity {
+                id: CONFIGURED.into(),
+                name: CONFIGURED.into(),
+                scopes: [Scope::Admin].into_iter().collect(),
+            },
             digest: digest(text),
             expires_at: None,
         });
@@ -82,7 +88,8 @@ impl KeyRing {
         let valid = stored.iter().filter(|key| key.revoked_at.is_none());
         let keys: HashMap<String, Known> = valid
             .map(|key| {
-                let identity = Identity { id: key.id.as_str().into(), scopes: key.scopes };
+                let (id, name) = (key.id.as_str().into(), key.name.as_str().into());
+                let identity = Identity { id, name, scopes: key.scopes };
                 (key.id.clone(), Known { identity, digest: key.digest, expires_at: key.expires_at })
             })
             .collect();

@@ -8,6 +8,7 @@ mod harness;
 mod imports;
 mod in_doubt;
 mod listings;
+mod once;
 mod orders;
 mod outages;
 mod problems;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use application::commands::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, ImportProductsCommand,
-    NewProduct,
+    NewProduct, OrderKey,
 };
+use application::ports::Caller;
 use bus::{Clock, Coalesce, IdSource, RandomIds, SystemClock};
 use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
 use orderwright::any_store::{AnyStore, Purpose};
@@ -98,8 +99,8 @@ fn request() -> CreateOrderCommand {
     let id = || RandomIds::from_system().next(SystemClock.now());
     CreateOrderCommand {
         order_id: OrderId(id()),
-        idempotency_key: id().to_string(),
-        request_digest: [7; 32],
+        caller: Caller::without_key(),
+        key: Some(OrderKey { key: id().to_string(), digest: [7; 32] }),
         customer_id: CustomerId::parse("customer").expect("a customer"),
         lines: vec![CreateOrderLine {
             sku: sku(),

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use application::commands::{CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply};
+use application::commands::{
+    CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderKey,
+};
 use application::pipeline::Context;
+use application::ports::Caller;
 use bus::Coalesce;
 use clap::Args;
 use domain::{CustomerId, OrderId, Quantity, Sku};
@@ -97,8 +100,8 @@ fn order(context: &Context, plan: &Plan, ordinal: u64) -> Result<CreateOrderComm
     };
     Ok(CreateOrderCommand {
         order_id: OrderId(context.ids.next(context.clock.now())),
-        idempotency_key: format!("backlog-{ordinal}"),
-        request_digest: [0; 32],
+        caller: Caller::without_key(),
+        key: Some(OrderKey { key: format!("backlog-{ordinal}"), digest: [0; 32] }),
         customer_id: CustomerId::parse(&format!("C{:05}", ordinal % 10_000))?,
         lines: (0..plan.lines).map(line).collect::<Result<_>>()?,
         ordered_at: None,

@@ -1,0 +1,125 @@
+//! Laws of what is answered under a client's key: kept with its effect or not at all, once for each caller and operation, and
+//! swept when its time is over. The same of references.
+
+use std::time::Duration;
+
+use application::ports::{Answer, Caller, IdempotencyRecord, KeptAnswer, ReferencedOrder, RequestKey};
+use bus::{Fault, Verdict};
+use domain::Order;
+use infrastructure::sqlite::Retention;
+
+use super::stage::*;
+use super::{Home, Process};
+
+fn key(caller: &str, operation: &'static str, key: &str) -> RequestKey {
+    let caller = Caller::new(caller.into(), caller.into());
+    RequestKey { caller, operation, key: key.to_owned(), digest: [3; 32] }
+}
+
+fn answer(number: u8) -> Answer {
+    Answer { status: 201, body: vec![number; 3] }
+}
+
+async fn kept(process: &Process, key: &RequestKey) -> Option<Answer> {
+    let kept = process.unit().await.idempotency().kept(key).await.unwrap();
+    kept.map(|KeptAnswer { digest, answer }| {
+        assert_eq!(digest, key.digest);
+        answer
+    })
+}
+
+async fn keep(process: &Process, key: &RequestKey, number: u8) -> Result<(), Fault> {
+    let mut unit = process.unit().await;
+    unit.idempotency().keep(key, &answer(number), NOW).await?;
+    unit.commit().await
+}
+
+/// Another caller, another operation and another key are each another answer.
+pub async fn an_answer_is_of_one_key_of_one_caller_for_one_operation(home: &mut impl Home) {
+    let process = home.process().await;
+    let keys = [
+        key("", "receive", "k"),
+        key("shop", "receive", "k"),
+        key("shop", "adjust", "k"),
+        key("shop", "adjust", "l"),
+    ];
+    let mut dropped = process.unit().await;
+    dropped.idempotency().keep(&keys[0], &answer(9), NOW).await.unwrap();
+    drop(dropped);
+    for (key, number) in keys.iter().zip(0..) {
+        assert_eq!(kept(&process, key).await, None);
+        keep(&process, key, number).await.unwrap();
+    }
+    let process = home.process().await;
+    for (key, number) in keys.iter().zip(0..) {
+        assert_eq!(kept(&process, key).await, Some(answer(number)));
+        assert_eq!(keep(&process, key, 9).await.unwrap_err().verdict, Verdict::Conflict);
+        assert_eq!(kept(&process, key).await, Some(answer(number)));
+    }
+}
+
+/// As many as are asked for, and none before its time.
+pub async fn an_answer_is_swept_when_its_time_is_over(home: &mut impl Home) {
+    let process = home.process().await;
+    let (old, new) = (key("", "receive", "old"), key("", "receive", "new"));
+    for (key, at) in [(&old, NOW), (&new, later(90))] {
+        let mut unit = process.unit().await;
+        unit.idempotency().keep(key, &answer(1), at).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+    let time = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+    assert_eq!(process.sweep(later(100), time, 9).await.unwrap().kept_answers, 1);
+    assert_eq!((kept(&process, &old).await, kept(&process, &new).await), (None, Some(answer(1))));
+}
+
+/// The order of a key is one of its caller's, and rows from before callers were kept are everybody's.
+pub async fn the_key_of_an_order_is_its_callers(home: &mut impl Home) {
+    let process = home.process().await;
+    let of = |number: u128, caller: &str| IdempotencyRecord {
+        key: "k".to_owned(),
+        caller: caller.into(),
+        ..record(&order(number, &[product("A")]), NOW)
+    };
+    let records = [of(1, ""), of(2, "shop"), of(3, Caller::ANYBODY)];
+    let insert = async |record: &IdempotencyRecord| {
+        let mut unit = process.unit().await;
+        unit.idempotency().insert(std::slice::from_ref(record)).await?;
+        unit.commit().await
+    };
+    for record in &records {
+        insert(record).await.unwrap();
+        assert_eq!(insert(record).await.unwrap_err().verdict, Verdict::Conflict);
+    }
+    let mut found = process.unit().await.idempotency().find(&["k".to_owned()]).await.unwrap();
+    found.sort_by_key(|record| record.order_id);
+    assert_eq!(found, records);
+}
+
+/// Two sources may give the same reference to an order of theirs, no source to two.
+pub async fn a_reference_is_borne_by_one_order_of_each_source(home: &mut impl Home) {
+    let process = home.process().await;
+    let bearer = |number: u128| {
+        let mut snapshot = order(number, &[product("A")]).into_snapshot();
+        snapshot.external_reference = Some("PO-7".to_owned());
+        Order::restore(snapshot).unwrap()
+    };
+    let place = async |number: u128, source: Option<&str>| {
+        let mut unit = process.unit().await;
+        create_for(unit.as_mut(), &bearer(number), source).await?;
+        unit.commit().await
+    };
+    let sources = [(1, None), (2, Some("")), (3, Some("shop"))];
+    for (number, source) in sources {
+        place(number, source).await.unwrap();
+        assert_eq!(place(number + 10, source).await.unwrap_err().verdict, Verdict::Conflict, "{source:?}");
+    }
+    let mut unit = process.unit().await;
+    let mut found = unit.orders().find_by_external_reference(&["PO-7".to_owned()]).await.unwrap();
+    found.sort_by_key(|order| order.order_id);
+    let expected = sources.map(|(number, source)| ReferencedOrder {
+        reference: "PO-7".to_owned(),
+        source: source.map(Into::into),
+        order_id: order_id(number),
+    });
+    assert_eq!(found, expected);
+}

@@ -1,0 +1,104 @@
+//! What a request asks for, as a digest: two that ask for the same have the same, however their text is spelled. Made from what
+//! was parsed, never from the text; whoever gives a request a new member adds it here, or a repeat is taken for a twin.
+
+use application::commands::{CreateOrderCommand, CreateOrderLine};
+use application::messages::Amount;
+use application::validators::{LineDraft, OrderDraft};
+use sha2::{Digest, Sha256};
+
+/// The meaning of a request for an operation.
+pub(super) struct Meaning {
+    operation: &'static str,
+    digest: Sha256,
+}
+
+impl Meaning {
+    /// Of a request that says nothing yet.
+    pub(super) fn of(operation: &'static str) -> Self {
+        Self { operation, digest: Sha256::new() }
+    }
+
+    /// The operation that is asked for.
+    pub(super) const fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The next member; every one says how long it is, so that none runs into the next.
+    pub(super) fn text(mut self, text: &str) -> Self {
+        self.digest.update([1]);
+        self.digest.update((text.len() as u64).to_be_bytes());
+        self.digest.update(text);
+        self
+    }
+
+    /// The next member, if it is there.
+    pub(super) fn optional(mut self, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => self.text(text),
+            None => {
+                self.digest.update([0]);
+                self
+            }
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn number(mut self, number: i64) -> Self {
+        self.digest.update([2]);
+        self.digest.update(number.to_be_bytes());
+        self
+    }
+
+    /// The digest of all that was said.
+    pub(super) fn digest(self) -> [u8; 32] {
+        self.digest.finalize().into()
+    }
+}
+
+/// The meaning of an order.
+pub(super) fn of_order(operation: &'static str, command: &CreateOrderCommand) -> Meaning {
+    let CreateOrderCommand {
+        order_id: _,
+        caller: _,
+        key: _,
+        customer_id,
+        lines,
+        ordered_at,
+        external_reference,
+        payment_token,
+        traceparent: _,
+    } = command;
+    let said = Meaning::of(operation)
+        .text(customer_id.as_str())
+        .optional(payment_token.as_deref())
+        .optional(external_reference.as_deref());
+    let said = match ordered_at {
+        Some(at) => said.number(at.as_microsecond()),
+        None => said.optional(None),
+    };
+    lines.iter().fold(said, line)
+}
+
+/// What was said so far, and then this draft of an order.
+pub(super) fn of_draft(said: Meaning, draft: &OrderDraft) -> Meaning {
+    let OrderDraft { customer_id, lines, payment_token, external_reference, ordered_at } = draft;
+    let said = said.text(customer_id).optional(payment_token.as_deref());
+    let said = said.optional(external_reference.as_deref()).optional(ordered_at.as_deref());
+    lines.iter().fold(said, |said, line| {
+        let LineDraft { sku, quantity, unit_price } = line;
+        let said = said.text(sku).number(*quantity);
+        match unit_price {
+            Some(Amount { minor, currency }) => said.number(*minor).text(currency),
+            None => said.optional(None),
+        }
+    })
+}
+
+fn line(said: Meaning, line: &CreateOrderLine) -> Meaning {
+    let CreateOrderLine { sku, quantity, unit_price } = line;
+    let said = said.text(sku.as_str()).number(quantity.get().into());
+    match unit_price {
+        Some(price) => said.number(price.minor).text(price.currency.code()),
+        None => said.optional(None),
+    }
+}

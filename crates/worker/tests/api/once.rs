@@ -1,0 +1,301 @@
+//! Every route that writes is done once under a key, of its caller and for its operation: the routes are those of the document,
+//! so that one which is added is tried here or fails here.
+
+use std::sync::Arc;
+
+use application::ports::{ApiKey, Scope};
+use application::saga::EventKind;
+use axum::body::Body;
+use futures_util::future::join_all;
+use http::Method;
+use jiff::Timestamp;
+use orderwright::security::{GateSettings, KeyRing, KeyText, Rate, Reach};
+use serde_json::{Value, json};
+
+use crate::conformance::DOCUMENT;
+use crate::harness::{Answer, JSON, Service, request};
+
+/// Sent by the providers, who sign what they send and number it.
+const NUMBERED_BY_THE_PROVIDER: [&str; 2] = ["/webhooks/payments", "/webhooks/shipping"];
+
+/// A request that has an effect, the same in other words, and one that asks for something else.
+struct Example {
+    body: String,
+    same: String,
+    other: String,
+}
+
+impl Example {
+    /// Of a JSON body; the other request differs in this.
+    fn json(body: &Value, pointer: &str, other: Value) -> Self {
+        let mut changed = body.clone();
+        *changed.pointer_mut(pointer).expect("it is there") = other;
+        Self { body: body.to_string(), same: respelled(body), other: changed.to_string() }
+    }
+}
+
+/// The same value with its members the other way round, spaces between, and its letters escaped.
+fn respelled(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .rev()
+                .map(|(name, value)| format!("{} :\n {}", respelled(&json!(name)), respelled(value)))
+                .collect();
+            format!("{{ {} }}", members.join(" ,\t"))
+        }
+        Value::Array(items) => {
+            format!("[ {} ]", items.iter().map(respelled).collect::<Vec<_>>().join(" , "))
+        }
+        Value::String(text) => {
+            let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            format!("\"{escaped}\"")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+/// An example for each operation that writes. A new one needs its own.
+fn example(operation: &str) -> Example {
+    let who = json!({"actor": "eve", "note": "looked into it"});
+    match operation {
+        "createOrder" => {
+            let order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1}]});
+            Example::json(&order, "/lines/0/quantity", json!(2))
+        }
+        "cancelOrder" => {
+            let wish = json!({"reason": "customer", "actor": "eve", "note": "no more"});
+            let changed = Example::json(&wish, "/note", json!("none"));
+            // What is not said is said by leaving it out.
+            Example { same: json!({"note": "no more", "actor": "eve"}).to_string(), ..changed }
+        }
+        "retrySaga" | "skipSaga" | "forceSaga" => Example::json(&who, "/note", json!("closer")),
+        "receiveStock" | "adjustStock" => {
+            let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"});
+            Example::json(&change, "/quantity", json!(11))
+        }
+        "importProducts" => {
+            let product =
+                json!({"sku": "NEW", "name": "N", "price": {"minor": 1, "currency": "USD"}, "stock": 3});
+            Example::json(&json!({"products": [product]}), "/products/0/price/minor", json!(2))
+        }
+        "importOrders" => {
+            let order = json!({"external_reference": "R", "customer_id": "A", "lines": [{"sku": "CHAI", "quantity": 1}]});
+            let mut changed = Example::json(&order, "/external_reference", json!("S"));
+            changed.same = changed.same.replace(['\n', '\t'], " ");
+            changed
+        }
+        unknown => panic!("{unknown} writes; say here what it takes, so that it is tried"),
+    }
+}
+
+/// Every operation that writes: its name, its method, its address.
+fn writing() -> Vec<(String, Method, String)> {
+    let paths = DOCUMENT["paths"].as_object().expect("paths");
+    let of_path = |(path, item): (&String, &Value)| {
+        let methods = item.as_object().expect("methods").clone();
+        let path = path.clone();
+        methods.into_iter().map(move |(method, operation)| {
+            let name = operation["operationId"].as_str().expect("a name").to_owned();
+            (name, method.to_uppercase().parse::<Method>().expect("a method"), path.clone())
+        })
+    };
+    let all = paths.iter().flat_map(of_path);
+    all.filter(|(_, method, path)| {
+        *method != Method::GET && !NUMBERED_BY_THE_PROVIDER.contains(&path.as_str())
+    })
+    .collect()
+}
+
+/// A service with an order that needs a person, and whoever may ask there.
+struct Stage {
+    service: Service,
+    order_id: String,
+    callers: [String; 2],
+}
+
+impl Stage {
+    async fn open(operation: &str) -> Self {
+        let service = Service::start().await;
+        let order_id = service.placed("of the stage", 2).await;
+        if operation.ends_with("Saga") {
+            let way = [
+                EventKind::OrderValidated,
+                EventKind::InventoryReserved,
+                EventKind::PaymentStarted,
+                EventKind::CancelRequested,
+                EventKind::UndoFailed,
+            ];
+            service.happen(&order_id, &way).await;
+        }
+        let (ring, callers) = two_callers();
+        let rate = Rate { per_second: 10_000, burst: 10_000 };
+        let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
+        Self { service: service.behind(settings, &ring), order_id, callers }
+    }
+
+    async fn send(
+        &self,
+        (operation, method, path): &(String, Method, String),
+        caller: usize,
+        key: &str,
+        body: &str,
+    ) -> Answer {
+        let path = path.replace("{order_id}", &self.order_id).replace("{sku}", "TOFU");
+        let kind = if operation == "importOrders" { "application/x-ndjson" } else { JSON.1 };
+        let headers =
+            [("content-type", kind), ("idempotency-key", key), ("x-api-key", &self.callers[caller])];
+        self.service.send(request(method.clone(), &path, &headers, Body::from(body.to_owned()))).await
+    }
+
+    /// Everything that an effect leaves.
+    async fn picture(&self) -> Value {
+        let mut seen = Vec::new();
+        let order = format!("/orders/{}", self.order_id);
+        for path in [
+            "/orders",
+            "/products",
+            "/inventory",
+            "/inventory/TOFU/movements",
+            &order,
+            &format!("{order}/history"),
+        ] {
+            let headers = [("x-api-key", self.callers[0].as_str())];
+            seen.push(
+                self.service.send(request(Method::GET, path, &headers, Body::empty())).await.expect(200),
+            );
+        }
+        Value::Array(seen)
+    }
+}
+
+fn two_callers() -> (Arc<KeyRing>, [String; 2]) {
+    let made = [1_u8, 2].map(|number| {
+        let text = KeyText::make(|bytes| {
+            bytes.fill(number);
+            Ok::<(), ()>(())
+        })
+        .expect("it was filled");
+        let stored = ApiKey {
+            id: text.id().to_owned(),
+            name: format!("shop {number}"),
+            digest: text.digest(),
+            scopes: [Scope::Admin].into_iter().collect(),
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            revoked_at: None,
+        };
+        (text.expose(), stored)
+    });
+    let ring = Arc::new(KeyRing::new(None));
+    ring.refresh(&made.iter().map(|(_, stored)| stored.clone()).collect::<Vec<_>>());
+    (ring, made.map(|(text, _)| text))
+}
+
+#[test]
+fn every_route_that_writes_takes_a_key_and_says_so() {
+    for (operation, method, path) in writing() {
+        let described = &DOCUMENT["paths"][&path][method.as_str().to_lowercase()];
+        let named = |parameter: &Value| parameter["name"] == "Idempotency-Key" && parameter["in"] == "header";
+        assert!(described["parameters"].as_array().is_some_and(|all| all.iter().any(named)), "{operation}");
+        let codes = described["responses"]["422"]["x-problem-codes"].to_string();
+        assert!(codes.contains("idempotency_key_reused"), "{operation}: {codes}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_twice_under_a_key_is_done_once_and_answered_the_same_however_it_is_spelled() {
+    for route in writing() {
+        let stage = Stage::open(&route.0).await;
+        let before = stage.picture().await;
+        let Example { body, same, .. } = example(&route.0);
+        let first = stage.send(&route, 0, "k", &body).await;
+        assert!(first.status.is_success(), "{route:?}: {:?}", first.body);
+        assert_eq!(first.header("idempotent-replayed"), None, "{route:?}");
+        let after = stage.picture().await;
+        assert_ne!(after, before, "{route:?} does nothing");
+        for spelled in [&body, &same] {
+            let again = stage.send(&route, 0, "k", spelled).await;
+            assert_eq!((again.status, &again.body), (first.status, &first.body), "{route:?}: {spelled}");
+            assert_eq!(again.header("content-type"), first.header("content-type"), "{route:?}");
+            assert_eq!(again.header("idempotent-replayed"), Some("true"), "{route:?}");
+        }
+        assert_eq!(stage.picture().await, after, "{route:?} was done again");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_comes_with_another_request_is_refused_by_name_and_changes_nothing() {
+    for route in writing() {
+        let stage = Stage::open(&route.0).await;
+        let Example { body, other, .. } = example(&route.0);
+        assert!(stage.send(&route, 0, "k-77", &body).await.status.is_success(), "{route:?}");
+        let after = stage.picture().await;
+        let problem = stage.send(&route, 0, "k-77", &other).await.problem(422, "idempotency_key_reused");
+        assert!(problem["detail"].as_str().is_some_and(|told| told.contains("'k-77'")), "{problem}");
+        assert_eq!(stage.picture().await, after, "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_one_caller_says_nothing_about_anothers() {
+    for route in writing() {
+        let stage = Stage::open(&route.0).await;
+        let Example { body, other, .. } = example(&route.0);
+        assert!(stage.send(&route, 0, "1", &body).await.status.is_success(), "{route:?}");
+        // What can be done only once is refused for what it is, and not for its key.
+        let theirs = stage.send(&route, 1, "1", &other).await;
+        assert_eq!(theirs.header("idempotent-replayed"), None, "{route:?}");
+        assert!(theirs.status.is_success() || theirs.status == 409, "{route:?}: {:?}", theirs.body);
+        if theirs.status.is_success() {
+            let again = stage.send(&route, 1, "1", &other).await;
+            assert_eq!((again.status, &again.body), (theirs.status, &theirs.body), "{route:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn five_at_once_under_one_key_are_one() {
+    for route in writing() {
+        let (alone, together) = (Stage::open(&route.0).await, Stage::open(&route.0).await);
+        let Example { body, .. } = example(&route.0);
+        alone.send(&route, 0, "k", &body).await;
+        let answers = join_all((0..5).map(|_| together.send(&route, 0, "k", &body))).await;
+        let done: Vec<&Answer> = answers.iter().filter(|answer| answer.status.is_success()).collect();
+        assert!(!done.is_empty() && done.iter().all(|answer| answer.body == done[0].body), "{route:?}");
+        assert!(answers.iter().all(|answer| answer.status.is_success() || answer.status == 409), "{route:?}");
+        let seen = async |stage: &Stage| stage.picture().await[2]["items"].clone();
+        assert_eq!(seen(&together).await, seen(&alone).await, "{route:?}");
+        let count = async |stage: &Stage| stage.picture().await[0]["items"].as_array().map(Vec::len);
+        assert_eq!(count(&together).await, count(&alone).await, "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_key_serves_one_caller_for_each_of_two_operations_and_a_refusal_leaves_it_free() {
+    let service = Service::start().await;
+    let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"}).to_string();
+    let send = async |path: &str, body: &str| {
+        let headers = [JSON, ("idempotency-key", "note 77")];
+        service.send(request(Method::POST, path, &headers, Body::from(body.to_owned()))).await
+    };
+    let gone = json!({"quantity": -50, "reason": "all gone", "actor": "anna"}).to_string();
+    send("/inventory/TOFU/adjust", &gone).await.problem(409, "insufficient_stock");
+    assert_eq!(send("/inventory/TOFU/receive", &change).await.expect(200)["available"], 15);
+    assert_eq!(send("/inventory/TOFU/adjust", &change).await.expect(200)["available"], 25);
+    send("/inventory/CHAI/adjust", &change).await.problem(422, "idempotency_key_reused");
+    assert_eq!(service.get("/inventory/TOFU").await.expect(200)["available"], 25);
+    assert_eq!(service.get("/inventory/CHAI").await.expect(200)["available"], 100);
+}
+
+#[tokio::test]
+async fn a_member_that_stands_twice_is_refused_and_not_guessed() {
+    let service = Service::start().await;
+    let twice = r#"{"quantity":1,"quantity":10,"reason":"a","actor":"b"}"#;
+    let headers = [JSON, ("idempotency-key", "k")];
+    let path = "/inventory/TOFU/receive";
+    let refused = service.send(request(Method::POST, path, &headers, Body::from(twice))).await;
+    let problem = refused.problem(422, "validation_failed");
+    assert!(problem["detail"].as_str().is_some_and(|told| told.contains("quantity")), "{problem}");
+}
