@@ -1,5 +1,6 @@
 //! Orderwright, the program: configuration, wiring, HTTP API, background services and command line.
 //! Holds no business rule and no SQL; it joins those who do.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod any_store;
 pub mod background;
@@ -16,6 +17,7 @@ pub mod metrics;
 pub mod notifying;
 pub mod observe;
 pub mod otlp;
+pub mod said;
 pub mod security;
 pub mod telemetry;
 pub mod tls;

@@ -35,7 +35,9 @@ enum Form {
 pub fn start(verbosity: Verbosity, settings: &Telemetry) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(verbosity, settings.order_events))
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // Who reads the log no more must not end the service.
+        .log_internal_errors(false);
     let started = match form(settings.log_format) {
         Form::Pretty => builder.try_init(),
         Form::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),

@@ -20,6 +20,7 @@ use hdrhistogram::Histogram;
 
 use crate::any_store::{AnyStore, Purpose};
 use crate::config::{Config, DatabaseAddress, RabbitMq};
+use crate::tell;
 use crate::wiring;
 use children::Children;
 pub use report::Report;
@@ -80,7 +81,7 @@ pub async fn run(plan: &Plan) -> Result<Report> {
     let mut children = Children::start(&config, plan).await?;
     let store = AnyStore::open(&config, Purpose::Visit).await?;
     if plan.preload > 0 {
-        eprintln!("storing {} orders first", plan.preload);
+        tell!("storing {} orders first", plan.preload);
         let preload = Plan { orders: plan.preload, rate: None, ..plan.clone() };
         load::send(&preload, &children.service_addrs, "preload").await?;
         all_final(store.readers.as_ref()).await?;

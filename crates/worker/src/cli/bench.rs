@@ -9,6 +9,7 @@ use clap::Args;
 use super::{Format, Shared};
 use crate::bench::{self, Plan};
 use crate::config::Place;
+use crate::{say, show};
 
 /// Measure orders per second, latency, CPU and memory, end to end.
 #[derive(Debug, Args)]
@@ -66,8 +67,8 @@ impl Bench {
         };
         let report = bench::run(&plan).await?;
         match shared.format() {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-            Format::Text => print!("{report}"),
+            Format::Json => say!("{}", serde_json::to_string_pretty(&report)?),
+            Format::Text => show!("{report}"),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::{Format, Shared};
 use crate::any_store::{AnyStore, Purpose};
+use crate::say;
 use crate::wiring;
 
 /// Mistakes listed at most.
@@ -19,13 +20,13 @@ pub(super) async fn check(shared: &Shared) -> Result<ExitCode> {
     store.upkeep.close().await;
     let broken = broken?;
     match shared.format() {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&broken)?),
+        Format::Json => say!("{}", serde_json::to_string_pretty(&broken)?),
         Format::Text if broken.is_empty() => {
-            println!("the books are right: all invariants that the store can tell of hold");
+            say!("the books are right: all invariants that the store can tell of hold");
         }
         Format::Text => {
             for mistake in &broken {
-                println!("invariant {}: {}: {}", mistake.invariant, mistake.subject, mistake.detail);
+                say!("invariant {}: {}: {}", mistake.invariant, mistake.subject, mistake.detail);
             }
         }
     }
@@ -39,8 +40,8 @@ pub(super) async fn migrate(shared: &Shared) -> Result<ExitCode> {
     store.upkeep.close().await;
     let version = version?;
     match shared.format() {
-        Format::Json => println!("{{\"schema_version\":{version}}}"),
-        Format::Text => println!("{} has tables of version {version}", config.database),
+        Format::Json => say!("{{\"schema_version\":{version}}}"),
+        Format::Text => say!("{} has tables of version {version}", config.database),
     }
     Ok(ExitCode::SUCCESS)
 }

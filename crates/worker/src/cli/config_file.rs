@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Format, Shared};
 use crate::config::{self, Config, Loaded, Mistakes};
+use crate::{say, show};
 
 /// Look at the configuration.
 #[derive(Debug, Args)]
@@ -32,13 +33,13 @@ impl ConfigFile {
     pub(super) fn run(&self, shared: &Shared) -> Result<ExitCode> {
         match self.what {
             What::Check => return check(shared),
-            What::Default => print!("{}", config::DEFAULT_FILE),
-            What::Schema => println!("{}", serde_json::to_string_pretty(&config::document())?),
+            What::Default => show!("{}", config::DEFAULT_FILE),
+            What::Schema => say!("{}", serde_json::to_string_pretty(&config::document())?),
             What::Show => {
                 let config = shared.config(None)?;
                 match shared.format() {
-                    Format::Json => println!("{}", serde_json::to_string_pretty(&config)?),
-                    Format::Text => print!("{}", toml::to_string(&config)?),
+                    Format::Json => say!("{}", serde_json::to_string_pretty(&config)?),
+                    Format::Text => show!("{}", toml::to_string(&config)?),
                 }
             }
         }
@@ -55,15 +56,15 @@ fn check(shared: &Shared) -> Result<ExitCode> {
     match shared.format() {
         Format::Json => {
             let found = json!({"valid": mistakes.is_empty(), "mistakes": mistakes, "risks": risks});
-            println!("{}", serde_json::to_string_pretty(&found)?);
+            say!("{}", serde_json::to_string_pretty(&found)?);
         }
         Format::Text => {
-            mistakes.iter().for_each(|mistake| println!("mistake: {mistake}"));
-            risks.iter().for_each(|risk| println!("risk: {risk}"));
+            mistakes.iter().for_each(|mistake| say!("mistake: {mistake}"));
+            risks.iter().for_each(|risk| say!("risk: {risk}"));
             match mistakes.len() {
-                0 => println!("the configuration is right"),
-                1 => println!("1 mistake"),
-                several => println!("{several} mistakes"),
+                0 => say!("the configuration is right"),
+                1 => say!("1 mistake"),
+                several => say!("{several} mistakes"),
             }
         }
     }

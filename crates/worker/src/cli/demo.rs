@@ -10,6 +10,7 @@ use super::{Format, Shared};
 use crate::config::Place;
 use crate::demo::{Demo, Server, Start};
 use crate::import::Shown;
+use crate::say;
 
 /// Show everything at work: 830 orders, providers that fail, and books that agree.
 #[derive(Debug, Args)]
@@ -45,8 +46,8 @@ impl DemoCommand {
         };
         let ended = demo.run().await?;
         match format {
-            Format::Text => println!("{}", ended.text()),
-            Format::Json => println!("{}", ended.json()?),
+            Format::Text => say!("{}", ended.text()),
+            Format::Json => say!("{}", ended.json()?),
         }
         Ok(if ended.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Format, Shared};
 use crate::any_store::{AnyStore, Purpose};
+use crate::say;
 
 /// Receivers of webhooks that want no more of them.
 #[derive(Debug, Subcommand)]
@@ -38,12 +39,12 @@ async fn list(store: &AnyStore, format: Format) -> Result<()> {
     match format {
         Format::Json => {
             let shown = |(address, reason, at): &(String, String, jiff::Timestamp)| json!({"address": address, "reason": reason, "closed_at": at.to_string()});
-            println!("{}", serde_json::to_string_pretty(&closed.iter().map(shown).collect::<Vec<Value>>())?);
+            say!("{}", serde_json::to_string_pretty(&closed.iter().map(shown).collect::<Vec<Value>>())?);
         }
-        Format::Text if closed.is_empty() => println!("no receiver is closed"),
+        Format::Text if closed.is_empty() => say!("no receiver is closed"),
         Format::Text => {
             for (address, reason, at) in closed {
-                println!("{address}: {reason}, {at}");
+                say!("{address}: {reason}, {at}");
             }
         }
     }
@@ -55,8 +56,8 @@ async fn reopen(store: &AnyStore, address: &str, format: Format) -> Result<()> {
         bail!("{address} is not closed; `orderwright endpoints list` shows those that are");
     }
     match format {
-        Format::Json => println!("{}", json!({"address": address, "state": "open"})),
-        Format::Text => println!("{address} gets webhooks again"),
+        Format::Json => say!("{}", json!({"address": address, "state": "open"})),
+        Format::Text => say!("{address} gets webhooks again"),
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::{Format, Shared};
+use crate::say;
 
 /// How long the answer may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
@@ -40,7 +41,7 @@ impl Health {
         let (ready, _) = ask(&base, "/health/ready").await?;
         let (whole, report) = ask(&base, "/health").await?;
         match shared.format() {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+            Format::Json => say!("{}", serde_json::to_string_pretty(&report)?),
             Format::Text => print(&report, ready),
         }
         let judged = if self.whole { whole } else { ready };
@@ -51,9 +52,9 @@ impl Health {
 fn print(report: &Value, ready: StatusCode) {
     let word = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
     let serves = if ready == StatusCode::OK { "can serve" } else { "cannot serve" };
-    println!("{} ({serves})", word(&report["status"]));
+    say!("{} ({serves})", word(&report["status"]));
     for check in report["checks"].as_array().into_iter().flatten() {
-        println!("  {:<9} {:<20} {}", word(&check["status"]), word(&check["name"]), word(&check["detail"]));
+        say!("  {:<9} {:<20} {}", word(&check["status"]), word(&check["name"]), word(&check["detail"]));
     }
 }
 

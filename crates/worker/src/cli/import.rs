@@ -20,6 +20,7 @@ use crate::import::{
     ApiClient, CatalogueProduct, Done, Feed, Gauge, Mapping, Sheet, Shown, Standing, Tally, settle,
     write_report,
 };
+use crate::{say, show};
 
 /// How a gzip file begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -108,8 +109,8 @@ impl Import {
             report: report.display().to_string(),
         };
         match shared.format() {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&summary)?),
-            Format::Text => print!("{}", summary.text()),
+            Format::Json => say!("{}", serde_json::to_string_pretty(&summary)?),
+            Format::Text => show!("{}", summary.text()),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -15,6 +15,7 @@ use super::{Format, Shared};
 use crate::any_store::{AnyStore, Purpose};
 use crate::security::{KEYS_MAX, KeyText};
 use crate::wiring;
+use crate::{say, tell};
 
 /// A rule beneath the headings and nothing else.
 const PLAIN: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -108,11 +109,11 @@ async fn create(store: &AnyStore, wanted: Wanted, actor: &str, now: Timestamp, f
         Format::Json => {
             let mut shown = shown(&key, now);
             shown["key"] = json!(text.expose());
-            println!("{}", serde_json::to_string_pretty(&shown)?);
+            say!("{}", serde_json::to_string_pretty(&shown)?);
         }
         Format::Text => {
-            println!("{}", text.expose());
-            eprintln!("key {} of {name} may {}; it is not shown again", key.id, key.scopes);
+            say!("{}", text.expose());
+            tell!("key {} of {name} may {}; it is not shown again", key.id, key.scopes);
         }
     }
     Ok(())
@@ -122,7 +123,7 @@ async fn list(store: &AnyStore, now: Timestamp, format: Format) -> Result<()> {
     let keys = store.keys.keys(KEYS_MAX).await?;
     if format == Format::Json {
         let shown: Vec<Value> = keys.iter().map(|key| shown(key, now)).collect();
-        println!("{}", serde_json::to_string_pretty(&shown)?);
+        say!("{}", serde_json::to_string_pretty(&shown)?);
         return Ok(());
     }
     let mut table = Table::new();
@@ -137,7 +138,7 @@ async fn list(store: &AnyStore, now: Timestamp, format: Format) -> Result<()> {
             key.expires_at.map_or_else(String::new, |at| at.to_string()),
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(())
 }
 
@@ -146,8 +147,8 @@ async fn revoke(store: &AnyStore, id: &str, actor: &str, now: Timestamp, format:
         bail!("there is no key {id} in force; `orderwright keys list` shows them");
     }
     match format {
-        Format::Json => println!("{}", json!({"id": id, "state": "revoked"})),
-        Format::Text => println!("key {id} is revoked"),
+        Format::Json => say!("{}", json!({"id": id, "state": "revoked"})),
+        Format::Text => say!("key {id} is revoked"),
     }
     Ok(())
 }

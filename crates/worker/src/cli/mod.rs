@@ -18,11 +18,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Loaded, Overrides, Profile};
 use crate::telemetry::{self, Verbosity};
 
+use crate::{said, tell};
 pub use outputs::Format;
 
 /// An order processing pipeline with inventory management.
@@ -109,12 +110,28 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    let code = run(cli).unwrap_or_else(|error| {
+        tell!("error: {error:#}");
+        ExitCode::FAILURE
+    });
+    said::ended(code)
+}
+
+/// Every command that the program understands, as the words that it is called by.
+#[must_use]
+pub fn commands() -> Vec<String> {
+    let mut found = Vec::new();
+    leaves(&Cli::command(), "", &mut found);
+    found
+}
+
+fn leaves(command: &clap::Command, name: &str, found: &mut Vec<String>) {
+    let before = found.len();
+    for below in command.get_subcommands() {
+        leaves(below, format!("{name} {}", below.get_name()).trim(), found);
+    }
+    if found.len() == before {
+        found.push(name.to_owned());
     }
 }
 

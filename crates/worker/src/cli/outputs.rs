@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::{say, show};
 use anyhow::Result;
 use application::saga::diagram;
 use clap::{Args, Subcommand, ValueEnum};
@@ -47,16 +48,16 @@ enum Language {
 impl SagaDefinition {
     pub(super) fn run(&self) -> ExitCode {
         match self.what {
-            What::Diagram { language: Language::Mermaid } => print!("{}", diagram::mermaid()),
-            What::Diagram { language: Language::Dot } => print!("{}", diagram::dot()),
-            What::Diagram { language: Language::All } => print!("{}\n{}", diagram::mermaid(), diagram::dot()),
-            What::Table => print!("{}", diagram::table()),
+            What::Diagram { language: Language::Mermaid } => show!("{}", diagram::mermaid()),
+            What::Diagram { language: Language::Dot } => show!("{}", diagram::dot()),
+            What::Diagram { language: Language::All } => show!("{}\n{}", diagram::mermaid(), diagram::dot()),
+            What::Table => show!("{}", diagram::table()),
         }
         ExitCode::SUCCESS
     }
 }
 
 pub(super) fn openapi() -> Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&crate::http::document())?);
+    say!("{}", serde_json::to_string_pretty(&crate::http::document())?);
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use sandbox::{FaultSettings, Sandbox, Settings};
 
 use super::Shared;
 use super::serve::{Life, bind};
+use crate::say;
 
 /// Run the payment and shipping provider to develop and test against.
 #[derive(Debug, Args)]
@@ -51,7 +52,7 @@ impl SandboxProvider {
             ..Settings::default()
         };
         let running = Sandbox::start(listener, settings)?;
-        println!("sandbox provider on http://{}  (books: /stats, faults: /faults)", running.addr);
+        say!("sandbox provider on http://{}  (books: /stats, faults: /faults)", running.addr);
         self.life.end().await?;
         running.stop().await;
         Ok(ExitCode::SUCCESS)

@@ -1,6 +1,5 @@
 //! `orderwright serve`: everything in one process, until a signal asks it to stop.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -10,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Shared;
+use crate::say;
 use crate::wiring::Service;
 
 /// Run API, pipeline and store in one process.
@@ -39,18 +39,20 @@ impl Serve {
             true => String::new(),
             false => format!(", broker: {}", config.rabbitmq.addresses),
         };
-        println!(
+        say!(
             "orderwright serves http://{}  (API page: /docs, data: {}{broker})",
-            service.addr, config.database
+            service.addr,
+            config.database
         );
         self.life.end().await?;
-        say("stopping: finishing what is in hand");
-        say(match service.stop().await {
+        say!("stopping: finishing what is in hand");
+        let how = match service.stop().await {
             Drained::Cleanly => "stopped",
             Drained::ByForce => {
                 "stopped before everything in hand was finished; it goes on at the next start"
             }
-        });
+        };
+        say!("{how}");
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -86,9 +88,4 @@ impl Life {
         });
         let _ = ended.await;
     }
-}
-
-/// Says something to whoever may still be there to read it.
-fn say(words: &str) {
-    let _ = writeln!(std::io::stdout(), "{words}");
 }

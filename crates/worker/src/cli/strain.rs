@@ -10,6 +10,7 @@ use super::{Format, Shared};
 use crate::bench::Plan;
 use crate::bench::strain::{self, Scenario};
 use crate::config::Place;
+use crate::{say, show, tell};
 
 /// Put it under strain and judge what becomes of it; writes a page with charts over time.
 #[derive(Debug, Args)]
@@ -69,10 +70,10 @@ impl Strain {
         }
         std::fs::write(&self.report, report.page())
             .with_context(|| format!("cannot write {}", self.report.display()))?;
-        eprintln!("charts: {}", self.report.display());
+        tell!("charts: {}", self.report.display());
         match shared.format() {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-            Format::Text => print!("{report}"),
+            Format::Json => say!("{}", serde_json::to_string_pretty(&report)?),
+            Format::Text => show!("{report}"),
         }
         Ok(if report.holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -77,7 +77,7 @@ pub(super) fn examined(
     shape: &Shape,
     error: &serde_json::Error,
 ) -> Result<(Value, Vec<Wrong>), Problem> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+    let value: Value = serde_json::from_slice(body).map_err(|error| malformed(body, &error))?;
     let mut wrongs = shape.examine(&value);
     if wrongs.is_empty() {
         // A member that stands there twice is lost in a value; what the reader said is all there is to say.
@@ -87,9 +87,23 @@ pub(super) fn examined(
     Ok((value, wrongs))
 }
 
-fn malformed(error: &serde_json::Error) -> Problem {
+/// What a text begins with that is no JSON, and why.
+const STRANGE_BEGINNINGS: [(&[u8], &str); 4] = [
+    (b"\x1f\x8b", "the body is packed with gzip; send it as it is"),
+    (b"\xef\xbb\xbf", "the body begins with a byte order mark; send it without"),
+    (b"\xff\xfe", "the body is UTF-16; send it as UTF-8"),
+    (b"\xfe\xff", "the body is UTF-16; send it as UTF-8"),
+];
+
+fn malformed(body: &[u8], error: &serde_json::Error) -> Problem {
+    let strange = STRANGE_BEGINNINGS.iter().find(|(beginning, _)| body.starts_with(beginning));
     // The message of the reader ends with line and column.
-    Problem::new(Code::MalformedJson, error.to_string())
+    let detail = match (strange, body.is_empty()) {
+        (Some((_, words)), _) => (*words).to_owned(),
+        (None, true) => "the body is empty; JSON is taken here".to_owned(),
+        (None, false) => error.to_string(),
+    };
+    Problem::new(Code::MalformedJson, detail)
 }
 
 /// Refuses bodies that say they are not JSON; one that says nothing is taken for JSON.

@@ -10,29 +10,73 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::ALLOW;
-use http::{Method, StatusCode, Uri};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING};
+use http::{HeaderValue, Method, StatusCode, Uri};
 
 use tokio::time::Instant;
 
 use super::access::access;
+use super::addresses::Addresses;
 use super::problem::{Code, Problem};
 use crate::security::{Gate, Peer, Refused};
 
 /// Puts the edge around a router.
-pub(super) fn around(router: Router, gate: Arc<Gate>) -> Router {
-    router.fallback(no_route).layer(from_fn_with_state(gate, finish))
+pub(super) fn around(router: Router, gate: Arc<Gate>, addresses: Addresses) -> Router {
+    let edge = Arc::new(Edge { gate, addresses });
+    let no_route = {
+        let edge = Arc::clone(&edge);
+        move |method: Method, uri: Uri| async move { edge.no_route(&method, uri.path()) }
+    };
+    router.fallback(no_route).layer(from_fn_with_state(edge, finish))
 }
 
-async fn no_route(method: Method, uri: Uri) -> Problem {
-    Problem::new(Code::RouteNotFound, format!("nothing here takes {method} {}", uri.path()))
+/// What the edge knows.
+struct Edge {
+    gate: Arc<Gate>,
+    addresses: Addresses,
 }
 
-async fn finish(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let uri = request.uri().clone();
-    if gate.is_closed()
-        && let Err(problem) = let_in(&gate, &mut request)
+impl Edge {
+    fn no_route(&self, method: &Method, path: &str) -> Problem {
+        let detail = match self.addresses.without_slash(path) {
+            Some(meant) => {
+                format!("nothing here takes {method} {path}; without the slash at its end it is {meant}")
+            }
+            None => format!("nothing here takes {method} {path}"),
+        };
+        Problem::new(Code::RouteNotFound, detail)
+    }
+
+    /// Whoever wrote the answer has not yet said what the address takes.
+    fn wrong_method(&self, method: &Method, path: &str) -> Problem {
+        let methods = self.addresses.methods(path).unwrap_or_else(|| "GET, HEAD".to_owned());
+        let detail = format!("this address takes {methods}, not {method}");
+        Problem::new(Code::MethodNotAllowed, detail).telling(ALLOW, &methods)
+    }
+}
+
+/// Refuses a body that is packed, which no route takes.
+fn unpacked(request: &Request) -> Result<(), Problem> {
+    let packed = |value: &&HeaderValue| {
+        let codings = value.to_str().unwrap_or("unreadable").split(',').map(str::trim);
+        codings.into_iter().any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+    };
+    let Some(packed) = request.headers().get_all(CONTENT_ENCODING).iter().find(packed) else { return Ok(()) };
+    let detail = format!(
+        "the body is packed (Content-Encoding: {}), and none is unpacked here; send it as it is, without Content-Encoding",
+        packed.to_str().unwrap_or("unreadable")
+    );
+    Err(Problem::new(Code::UnsupportedMediaType, detail).telling(ACCEPT_ENCODING, "identity"))
+}
+
+async fn finish(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let (uri, method) = (request.uri().clone(), request.method().clone());
+    if edge.gate.is_closed()
+        && let Err(problem) = let_in(&edge.gate, &mut request)
     {
+        return problem.render(uri.path());
+    }
+    if let Err(problem) = unpacked(&request) {
         return problem.render(uri.path());
     }
     let mut response = AssertUnwindSafe(next.run(request))
@@ -43,7 +87,7 @@ async fn finish(State(gate): State<Arc<Gate>>, mut request: Request, next: Next)
         return problem.render(uri.path());
     }
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        return wrong_method(&response).render(uri.path());
+        return edge.wrong_method(&method, uri.path()).render(uri.path());
     }
     response
 }
@@ -75,12 +119,6 @@ fn refused(refused: Refused) -> Problem {
             Problem::new(Code::TooManyRequests, format!("wait {seconds} s")).retry_after_s(seconds)
         }
     }
-}
-
-fn wrong_method(response: &Response) -> Problem {
-    let allow = response.headers().get(ALLOW).cloned();
-    let methods = allow.as_ref().and_then(|methods| methods.to_str().ok()).unwrap_or("others");
-    Problem::new(Code::MethodNotAllowed, format!("this address takes {methods}")).allowing(allow)
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {

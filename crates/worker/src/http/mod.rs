@@ -2,6 +2,7 @@
 //! comes, asks the use cases, writes what they say; must never hold a rule of the business.
 
 mod access;
+mod addresses;
 mod body;
 mod csv_orders;
 mod cursor;
@@ -46,6 +47,7 @@ pub use watching::{MetricsPlace, Watch};
 pub use webhooks::{TakeNewsHandler, Webhooks};
 
 use crate::security::Gate;
+use addresses::Addresses;
 use route::Route;
 
 /// Everything that the handlers use.
@@ -70,15 +72,15 @@ pub struct Api {
 
 /// Every route behind the gate, with its documentation and its problems.
 pub fn router(api: Arc<Api>, gate: Arc<Gate>) -> Router {
+    let mut routes = routes();
+    routes.retain(|route| api.watch.serves(route.operation.path));
+    let addresses = Addresses::of(&routes);
     let mut router = Router::new();
-    for Route { operation, handler } in routes() {
-        if !api.watch.serves(operation.path) {
-            continue;
-        }
+    for Route { operation, handler } in routes {
         router = router.route(operation.path, handler);
     }
     let registry = Arc::clone(&api.watch.registry);
-    let router = edge::around(router.with_state(api).merge(openapi::page()), gate);
+    let router = edge::around(router.with_state(api).merge(openapi::page()), gate, addresses);
     measuring::around(router, registry)
 }
 

@@ -112,7 +112,7 @@ impl Query {
         let value = values.next()?;
         let parsed = match values.next() {
             Some(_) => Err(wrong(name, "it stands there twice")),
-            None => parse(value).map_err(|error| wrong(name, error)),
+            None => parse(value).map_err(|error| wrong(name, with_advice(value, &error))),
         };
         parsed.map_err(|wrong| self.wrongs.push(wrong)).ok()
     }
@@ -134,6 +134,17 @@ impl Query {
     /// Ends the reading.
     pub(super) fn finish(self) -> Result<(), Problem> {
         if self.wrongs.is_empty() { Ok(()) } else { Err(Problem::of(Code::InvalidParameter, self.wrongs)) }
+    }
+}
+
+/// A plus stands for a space behind the question mark, which is told where it may have been meant as one.
+fn with_advice(value: &str, error: &impl Display) -> String {
+    let is_time = value.contains(':') && value.trim() == value;
+    match value.rsplit_once(' ') {
+        Some((_, offset)) if is_time && offset.starts_with(|first: char| first.is_ascii_digit()) => {
+            format!("{error}; a '+' is a space here: write %2B for the one of '+{offset}'")
+        }
+        Some(_) | None => error.to_string(),
     }
 }
 

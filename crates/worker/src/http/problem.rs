@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use application::commands::Violation;
 use axum::response::{IntoResponse, Response};
 use bus::{Fault, Overloaded, Verdict};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::limits::ERRORS_MAX;
@@ -132,7 +132,7 @@ struct Details {
     errors: Vec<Wrong>,
     stock: Option<Stock>,
     retry_after_s: Option<u32>,
-    allow: Option<HeaderValue>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// How much was asked for and how much there is, in units.
@@ -171,7 +171,7 @@ impl Problem {
             errors: Vec::new(),
             stock: None,
             retry_after_s,
-            allow: None,
+            header: None,
         }))
     }
 
@@ -235,15 +235,15 @@ impl Problem {
         if matches!(code, Code::KeyMissing | Code::KeyUnknown) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(allow) = &details.allow {
-            headers.insert(ALLOW, allow.clone());
+        if let Some((name, value)) = &details.header {
+            headers.insert(name.clone(), value.clone());
         }
         response
     }
 
-    /// The methods that this address takes, as the router has found them.
-    pub(super) fn allowing(mut self, allow: Option<HeaderValue>) -> Self {
-        self.0.allow = allow;
+    /// Says in a header too what would be right.
+    pub(super) fn telling(mut self, name: HeaderName, value: &str) -> Self {
+        self.0.header = HeaderValue::try_from(value).ok().map(|value| (name, value));
         self
     }
 }

@@ -78,6 +78,7 @@ impl Route {
             Code::BodyTooLarge,
             Code::BodyTooSlow,
             Code::BodyBroken,
+            Code::UnsupportedMediaType,
         ])
     }
 
@@ -90,6 +91,7 @@ impl Route {
             Code::BodyTooLarge,
             Code::BodyTooSlow,
             Code::BodyBroken,
+            Code::UnsupportedMediaType,
         ])
     }
 
@@ -141,7 +143,8 @@ impl Route {
     }
 
     pub(super) fn failing(mut self, problems: &[Code]) -> Self {
-        self.operation.problems.extend(problems);
+        let known = self.operation.problems.clone();
+        self.operation.problems.extend(problems.iter().filter(|code| !known.contains(code)));
         self
     }
 

@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::tell;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Lines that the whole of a work may take where there is no terminal.
@@ -81,7 +82,7 @@ impl Gauge {
         let (position, total) = (self.bar.position(), self.bar.length().unwrap_or(0).max(1));
         let step = position.saturating_mul(LINES_MAX) / total;
         if self.told.fetch_max(step, Ordering::Relaxed) < step {
-            eprintln!("{}: {position} of {total}", self.name);
+            tell!("{}: {position} of {total}", self.name);
         }
     }
 }

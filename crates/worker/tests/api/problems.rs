@@ -7,6 +7,7 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use serde_json::json;
 
+use crate::conformance::DOCUMENT;
 use crate::harness::{JSON, Service, order_request, request};
 
 #[tokio::test]
@@ -14,10 +15,107 @@ async fn an_unknown_address_and_an_unknown_method_are_problems() {
     let service = Service::start().await;
     let problem = service.get("/nowhere").await.problem(404, "route_not_found");
     assert_eq!(problem["instance"], "/nowhere");
-    let answer = service.send(request(Method::DELETE, "/orders", &[], Body::empty())).await;
-    let allow = answer.header("allow").expect("the methods").to_owned();
-    assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
-    answer.problem(405, "method_not_allowed");
+}
+
+/// Of every address of the document, whatever is asked of it.
+#[tokio::test]
+async fn a_method_that_an_address_does_not_take_is_told_which_ones_it_takes() {
+    let service = Service::start().await;
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
+        let taken: Vec<String> =
+            item.as_object().expect("methods").keys().map(|name| name.to_uppercase()).collect();
+        let mut right = taken.clone();
+        right.extend(taken.iter().filter(|method| *method == "GET").map(|_| "HEAD".to_owned()));
+        right.sort();
+        let right = right.join(", ");
+        let address = path.replace("{order_id}", "7").replace("{sku}", "A").replace("{code}", "internal");
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
+            if taken.iter().any(|known| known == method) {
+                continue;
+            }
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            let answer = service.send(request(method.clone(), &address, &[], Body::empty())).await;
+            let allow: Vec<_> = answer.headers.get_all("allow").iter().cloned().collect();
+            assert_eq!(allow, [right.as_str()], "{method} {path}");
+            let problem = answer.problem(405, "method_not_allowed");
+            assert_eq!(problem["detail"], format!("this address takes {right}, not {method}"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn head_is_answered_as_get_without_the_body() {
+    let service = Service::start().await;
+    for path in ["/orders", "/inventory/CHAI", "/nowhere", "/orders/7"] {
+        let (get, head) =
+            (service.get(path).await, service.send(request(Method::HEAD, path, &[], Body::empty())).await);
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_with_a_slash_too_many_is_told_the_right_one() {
+    let service = Service::start().await;
+    for (path, meant) in
+        [("/orders/", "/orders"), ("/inventory/CHAI/movements//", "/inventory/CHAI/movements")]
+    {
+        let problem = service.get(path).await.problem(404, "route_not_found");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.ends_with(&format!("it is {meant}")), "{detail}");
+    }
+    let problem = service.get("/nowhere/").await.problem(404, "route_not_found");
+    assert_eq!(problem["detail"], "nothing here takes GET /nowhere/");
+}
+
+/// By every route that takes a body, those of the providers too.
+#[tokio::test]
+async fn a_packed_body_is_refused_by_the_name_of_its_packing() {
+    let service = Service::start().await;
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
+        for method in item.as_object().expect("methods").keys().filter(|method| *method != "get") {
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let address = path.replace("{order_id}", "7").replace("{sku}", "A");
+            for coding in ["gzip", "br", "deflate", "identity, zstd"] {
+                let headers = [JSON, ("content-encoding", coding), ("idempotency-key", "k")];
+                let packed = Body::from(&b"\x1f\x8b\x08"[..]);
+                let answer = service.send(request(method.clone(), &address, &headers, packed)).await;
+                assert_eq!(answer.header("accept-encoding"), Some("identity"));
+                let problem = answer.problem(415, "unsupported_media_type");
+                let detail = problem["detail"].as_str().unwrap_or_default();
+                assert!(detail.contains(&format!("Content-Encoding: {coding}")), "{method} {path}: {detail}");
+            }
+        }
+    }
+    let order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 2}]}).to_string();
+    let headers = [JSON, ("content-encoding", "Identity"), ("idempotency-key", "k")];
+    service.send(request(Method::POST, "/orders", &headers, Body::from(order))).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_is_told_why_where_that_can_be_seen() {
+    let service = Service::start().await;
+    let utf_16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (body, word) in [
+        (b"\x1f\x8b\x08".to_vec(), "gzip"),
+        ("\u{feff}{}".into(), "byte order mark"),
+        (utf_16, "UTF-16"),
+        (vec![], "empty"),
+    ] {
+        let problem = service.send(order_request("k", body)).await.problem(400, "malformed_json");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_plus_that_was_not_encoded_is_told_of_as_such() {
+    let service = Service::start().await;
+    let path = "/orders?created_from=2026-03-04T09:00:00+01:00";
+    let problem = service.get(path).await.problem(400, "invalid_parameter");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("%2B")), "{problem}");
+    service.get(&path.replace('+', "%2B")).await.expect(200);
+    let problem = service.get("/orders?created_from=yesterday").await.problem(400, "invalid_parameter");
+    assert!(problem["detail"].as_str().is_some_and(|detail| !detail.contains("%2B")), "{problem}");
 }
 
 #[tokio::test]

@@ -5,3 +5,4 @@ mod imports;
 mod keys;
 mod mistakes;
 mod program;
+mod unread;

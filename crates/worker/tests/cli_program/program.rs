@@ -27,6 +27,11 @@ impl Folder {
 
     /// Runs the program here, with nothing from the environment of whoever runs the tests.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran(self.command(arguments).output().expect("the program can be started"))
+    }
+
+    /// The program with these arguments, to be run here.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orderwright"));
         for name in [
             "PROFILE",
@@ -40,8 +45,8 @@ impl Folder {
         ] {
             command.env_remove(format!("ORDERWRIGHT_{name}"));
         }
-        let output = command.args(arguments).current_dir(&self.0).env_remove("RUST_LOG").output();
-        Ran(output.expect("the program can be started"))
+        command.args(arguments).current_dir(&self.0).env_remove("RUST_LOG");
+        command
     }
 }
 

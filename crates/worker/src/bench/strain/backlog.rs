@@ -22,6 +22,7 @@ use super::tuning::Tuning;
 use crate::any_store::{AnyStore, Purpose};
 use crate::bench::{PATIENCE, Plan, load};
 use crate::config::Config;
+use crate::tell;
 use crate::wiring;
 
 /// Orders between two words about how far it is.
@@ -39,11 +40,11 @@ impl Backlog {
     pub(super) async fn run(&self, plan: &Plan) -> Result<Report> {
         let tuning = Tuning::patience();
         let config = scene::empty(plan, &tuning).await?;
-        eprintln!("accepting {} orders while no worker is there", self.orders);
+        tell!("accepting {} orders while no worker is there", self.orders);
         let accepting = Instant::now();
         accept(&config, plan, self.orders).await?;
         let accepted_per_s = self.orders as f64 / accepting.elapsed().as_secs_f64().max(1e-6);
-        eprintln!("accepted {accepted_per_s:.0} orders/s; now they are worked off");
+        tell!("accepted {accepted_per_s:.0} orders/s; now they are worked off");
         let scene = Scene::raise(plan, &tuning, &config, self.orders).await?;
         let from_s = scene.watch.now_s();
         scene.worked_off(0, PATIENCE).await?;
@@ -83,7 +84,7 @@ async fn accept(config: &Config, plan: &Plan, orders: u64) -> Result<()> {
         let accepted = replies.iter().filter(|reply| matches!(reply, CreateOrderReply::Created(_))).count();
         ensure!(accepted == requests.len(), "only {accepted} of {} orders were accepted", requests.len());
         if from / TELL < to / TELL {
-            eprintln!("{to} accepted");
+            tell!("{to} accepted");
         }
         from = to;
     }

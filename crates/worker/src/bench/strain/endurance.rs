@@ -15,6 +15,7 @@ use super::scene::{Burst, Scene};
 use super::series::Window;
 use super::tuning::Tuning;
 use crate::bench::{PATIENCE, Plan};
+use crate::tell;
 
 /// How many wait, how many run, how long.
 #[derive(Clone, Debug, Args)]
@@ -42,7 +43,7 @@ impl Endurance {
         let tuning = Tuning::delivery_poll(self.wait_seconds * 1_000);
         let scene = Scene::open(plan, &tuning).await?;
         let mut bands = Vec::new();
-        eprintln!("storing {} delivered orders, as many as will wait", self.waiting);
+        tell!("storing {} delivered orders, as many as will wait", self.waiting);
         scene.send("stored", self.waiting, None).await?;
         scene.worked_off(0, PATIENCE).await?;
         let without = rounds(&scene, "without", self.round, 0, &mut bands).await?;
@@ -83,7 +84,7 @@ impl Endurance {
 
     /// The carrier delivers and says nothing, so that every order waits until its timer is due and somebody asks.
     async fn let_wait(&self, scene: &Scene, bands: &mut Vec<Band>) -> Result<()> {
-        eprintln!("{} orders begin to wait", self.waiting);
+        tell!("{} orders begin to wait", self.waiting);
         let from_s = scene.watch.now_s();
         scene.provider.set_faults(&json!({"webhooks": {"drop_permille": 1_000}})).await?;
         scene.send("waiting", self.waiting, None).await?;
@@ -95,7 +96,7 @@ impl Endurance {
 
     async fn run_evenly(&self, scene: &Scene, most_per_s: f64, bands: &mut Vec<Band>) -> Result<Window> {
         let rate = rate(most_per_s, self.load);
-        eprintln!("{rate} orders/s for {} s", self.seconds);
+        tell!("{rate} orders/s for {} s", self.seconds);
         let from_s = scene.watch.now_s();
         scene.send("even", rate * self.seconds, Some(rate)).await?;
         let even = scene.since(from_s);

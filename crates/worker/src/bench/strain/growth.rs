@@ -13,6 +13,7 @@ use super::series::{Series, Window};
 use super::tuning::Tuning;
 use crate::bench::{PATIENCE, Plan};
 use crate::config::{BrokerAddresses, DatabaseAddress};
+use crate::tell;
 
 /// Orders stored from which on the speed at the beginning is measured, and with which the small store is measured: by then the
 /// process is warm.
@@ -56,7 +57,7 @@ impl Growth {
         let tuning = Tuning::default();
         let small_plan = self.small_plan(plan)?;
         let scene = Scene::open(plan, &tuning).await?;
-        eprintln!("{} orders, {} on their way at once", self.orders, self.in_hand);
+        tell!("{} orders, {} on their way at once", self.orders, self.in_hand);
         scene.send_in_hand("growth", self.orders, self.in_hand).await?;
         scene.worked_off(0, PATIENCE).await?;
         let small = Scene::open(&small_plan, &tuning).await?;
@@ -126,7 +127,7 @@ impl Growth {
             let run = format!("turn {turn}");
             let (large, little) =
                 (grown.burst(&run, self.turn, 0).await?, small.burst(&run, self.turn, 0).await?);
-            eprintln!("{run}: {:.0} orders/s grown, {:.0} small", large.per_s, little.per_s);
+            tell!("{run}: {:.0} orders/s grown, {:.0} small", large.per_s, little.per_s);
             compared =
                 Compared { grown: compared.grown.or_better(large), small: compared.small.or_better(little) };
         }

@@ -22,6 +22,7 @@ use crate::any_store::{AnyStore, Purpose};
 use crate::bench::children::Children;
 use crate::bench::{LOOK, PAGE, PATIENCE, Plan, load, prepare, usage};
 use crate::config::Config;
+use crate::tell;
 
 /// Times a look takes that pass until the next.
 const REST: u32 = 20;
@@ -154,7 +155,7 @@ impl Scene {
         for turn in 1..=TURNS {
             let run = format!("{name} {turn}");
             let burst = self.burst(&run, orders, waiting).await?;
-            eprintln!("{run}: {:.0} orders/s, {:.3} CPU ms each", burst.per_s, burst.cpu_ms);
+            tell!("{run}: {:.0} orders/s, {:.3} CPU ms each", burst.per_s, burst.cpu_ms);
             best = best.or_better(burst);
         }
         Ok(best)

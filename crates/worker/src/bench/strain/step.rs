@@ -14,6 +14,7 @@ use super::flood::{Flood, Met};
 use super::scene::{Scene, TURNS};
 use super::series::{Series, Window};
 use crate::bench::report::Percentiles;
+use crate::tell;
 
 /// A step that is over, though some of its orders may still be on their way.
 pub(super) struct Step {
@@ -76,7 +77,7 @@ impl Step {
         rate: u64,
         time: Duration,
     ) -> Result<Self> {
-        eprintln!("{name}: {rate} orders/s for {:.0} s", time.as_secs_f64());
+        tell!("{name}: {rate} orders/s for {:.0} s", time.as_secs_f64());
         scene.watch.look().await;
         let (from_s, begun) = (scene.watch.now_s(), SystemClock.now());
         let met = flood.step(rate, time).await?;

@@ -1,7 +1,4 @@
-//! How these commands answer: JSON for programs, tables for people. A reader that goes away early, as `head` does, is no
-//! failure.
-
-use std::io::{ErrorKind, Write};
+//! How these commands answer: JSON for programs, tables for people.
 
 use anyhow::Result;
 use application::messages::Amount;
@@ -11,6 +8,7 @@ use jiff::{Timestamp, Unit};
 use serde::Serialize;
 
 use super::Format;
+use crate::say;
 
 /// Answers with the value itself, or with what people make of it.
 pub(super) fn answer<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
@@ -18,10 +16,8 @@ pub(super) fn answer<T: Serialize>(format: Format, value: &T, text: impl FnOnce(
         Format::Json => serde_json::to_string_pretty(value)?,
         Format::Text => text(value),
     };
-    match writeln!(std::io::stdout().lock(), "{answer}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    say!("{answer}");
+    Ok(())
 }
 
 /// A rule beneath the headings and nothing else.

@@ -1,0 +1,60 @@
+//! What the program says on standard output and standard error. A reader that goes away early, as `head` does, is no failure:
+//! what it would have read is dropped, and the command goes on to its end. Anything else that keeps an answer from being
+//! written, such as a full disk, is told when the command ends. Nothing else in this program prints.
+
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+/// Why an answer could not be written.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes to standard output as `print!` does.
+#[macro_export]
+macro_rules! show {
+    ($($words:tt)*) => { $crate::said::answer(::std::format_args!($($words)*)) };
+}
+
+/// Writes a line to standard output as `println!` does.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => { $crate::said::line(::std::format_args!($($words)*)) };
+}
+
+/// Writes a line to standard error as `eprintln!` does.
+#[macro_export]
+macro_rules! tell {
+    ($($words:tt)*) => { $crate::said::remark(::std::format_args!($($words)*)) };
+}
+
+/// Writes an answer as it is.
+pub fn answer(words: Arguments<'_>) {
+    written(io::stdout().lock().write_fmt(words));
+}
+
+/// Writes a line of an answer.
+pub fn line(words: Arguments<'_>) {
+    written(writeln!(io::stdout().lock(), "{words}"));
+}
+
+/// Writes a line for whoever may be there to read it.
+pub fn remark(words: Arguments<'_>) {
+    // There is nobody left to be told that this failed.
+    let _ = writeln!(io::stderr().lock(), "{words}");
+}
+
+fn written(done: io::Result<()>) {
+    match done.and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(UNWRITTEN.set(error)),
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// The exit code of a command whose answer was to be written.
+#[must_use]
+pub fn ended(code: ExitCode) -> ExitCode {
+    let Some(error) = UNWRITTEN.get() else { return code };
+    remark(format_args!("error: the answer cannot be written: {error}"));
+    ExitCode::FAILURE
+}
