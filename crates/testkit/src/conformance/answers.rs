@@ -1,12 +1,19 @@
 //! Laws of what is answered under a client's key: kept with its effect or not at all, once for each caller and operation, and
 //! swept when its time is over. The same of references.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use application::commands::{
+    AdjustStockCommand, CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine,
+    CreateOrderReply, Once, OnceReply, StockChange, StockReply,
+};
+use application::pipeline::{Context, HandOver, PipelineSettings};
 use application::ports::{Answer, Caller, IdempotencyRecord, KeptAnswer, ReferencedOrder, RequestKey};
-use bus::{Fault, Verdict};
-use domain::Order;
+use bus::{Coalesce, Fault, RandomIds, Verdict, VirtualClock};
+use domain::{CustomerId, Order, Quantity, Sku};
 use infrastructure::sqlite::Retention;
+use tokio::task::JoinSet;
 
 use super::stage::*;
 use super::{Home, Process};
@@ -122,4 +129,95 @@ pub async fn a_reference_is_borne_by_one_order_of_each_source(home: &mut impl Ho
         order_id: order_id(number),
     });
     assert_eq!(found, expected);
+}
+
+/// How many ask at once.
+const AT_ONCE: usize = 8;
+
+fn context() -> Arc<Context> {
+    let settings = PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() };
+    let (clock, ids) = (Arc::new(VirtualClock::starting_at(NOW)), Arc::new(RandomIds::seeded(5)));
+    Arc::new(Context { clock, ids, settings })
+}
+
+/// Ten units come in once, whoever of those that tell of them is the first.
+async fn receive(commands: CommandPipeline) -> OnceReply<()> {
+    let sku = Sku::parse("A").unwrap();
+    let (reason, actor) = ("note 77".to_owned(), "anna".to_owned());
+    let command = AdjustStockCommand { sku, change: StockChange::Receive(10), reason, actor };
+    let key = key("shop", "receive", "note 77");
+    let answer = |reply| match reply {
+        StockReply::Done(stock) => {
+            Ok(Answer { status: 200, body: stock.available().to_string().into_bytes() })
+        }
+        StockReply::Rejected(_) | StockReply::UnknownSku => Err(()),
+    };
+    commands.run(&Once { key: Some(&key), command: &command, answer }).await.unwrap()
+}
+
+/// However many workers are asked at the same moment.
+pub async fn what_is_asked_for_many_times_at_once_under_one_key_is_done_once(home: &mut impl Home) {
+    let process = home.process().await;
+    let mut unit = process.unit().await;
+    unit.products().upsert(&[product("A")]).await.unwrap();
+    unit.commit().await.unwrap();
+    let commands = CommandPipeline::new(Arc::clone(&process.units), context());
+    let mut asking = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        asking.spawn(receive(commands.clone()));
+    }
+    let replies = asking.join_all().await;
+    let answer = Answer { status: 200, body: b"10".to_vec() };
+    assert_eq!(replies.iter().filter(|reply| **reply == OnceReply::Done(answer.clone())).count(), 1);
+    let again = OnceReply::Replayed(answer);
+    assert_eq!(replies.iter().filter(|reply| **reply == again).count(), AT_ONCE - 1, "{replies:?}");
+    let level = process.readers.inventory_of(&Sku::parse("A").unwrap()).await.unwrap().unwrap();
+    assert_eq!(level.available, 10);
+}
+
+fn referenced(number: u128) -> CreateOrderCommand {
+    let line = CreateOrderLine {
+        sku: Sku::parse("A").unwrap(),
+        quantity: Quantity::new(1).unwrap(),
+        unit_price: None,
+    };
+    CreateOrderCommand {
+        order_id: order_id(number),
+        caller: Caller::new("1".into(), "shop".into()),
+        key: None,
+        customer_id: CustomerId::parse("ALFKI").unwrap(),
+        lines: vec![line],
+        ordered_at: None,
+        external_reference: Some("PO-7".to_owned()),
+        payment_token: None,
+        traceparent: None,
+    }
+}
+
+/// Without any key, by handlers that know nothing of each other.
+pub async fn orders_of_one_reference_that_come_at_once_are_one(home: &mut impl Home) {
+    let process = home.process().await;
+    let mut unit = process.unit().await;
+    unit.products().upsert(&[product("A")]).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut asking = JoinSet::new();
+    for number in 0..AT_ONCE as u128 {
+        let handler = CreateOrderHandler::new(Arc::clone(&process.units), context());
+        asking.spawn(async move {
+            let unit = handler.begin().await.unwrap();
+            handler.flush(unit, &[referenced(number + 1)]).await.unwrap().remove(0)
+        });
+    }
+    let replies = asking.join_all().await;
+    let created = replies.iter().find_map(|reply| match reply {
+        CreateOrderReply::Created(accepted) => Some(accepted.clone()),
+        CreateOrderReply::Replayed(_)
+        | CreateOrderReply::KeyReused
+        | CreateOrderReply::ReferenceReused { .. }
+        | CreateOrderReply::Rejected(_) => None,
+    });
+    let again = CreateOrderReply::Replayed(created.expect("one of them is new"));
+    assert_eq!(replies.iter().filter(|reply| **reply == again).count(), AT_ONCE - 1, "{replies:?}");
+    let page = process.readers.orders(&application::ports::OrderFilter::default(), 9).await.unwrap();
+    assert_eq!(page.items.len(), 1);
 }

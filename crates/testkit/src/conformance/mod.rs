@@ -255,6 +255,8 @@ macro_rules! laws_of_a_store {
             an_answer_is_swept_when_its_time_is_over,
             the_key_of_an_order_is_its_callers,
             a_reference_is_borne_by_one_order_of_each_source,
+            what_is_asked_for_many_times_at_once_under_one_key_is_done_once,
+            orders_of_one_reference_that_come_at_once_are_one,
         );
         $crate::laws!($home, units:
             what_changes_several_times_in_one_unit_is_stored_as_it_is_in_the_end,
