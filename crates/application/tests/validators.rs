@@ -3,6 +3,7 @@
 use domain::OrderId;
 use orderwright_application::commands::Violation;
 use orderwright_application::messages::Amount;
+use orderwright_application::ports::Caller;
 use orderwright_application::validators::{KEY_BYTES_MAX, LineDraft, OrderDraft, validate_order};
 use proptest::prelude::*;
 
@@ -20,7 +21,7 @@ fn validate(draft: &OrderDraft) -> Result<(), Vec<(String, &'static str)>> {
     let order_id = OrderId(uuid::Uuid::nil());
     let places =
         |violations: Vec<Violation>| violations.into_iter().map(|it| (it.pointer, it.code)).collect();
-    validate_order(draft, order_id, "key", [0; 32]).map(drop).map_err(places)
+    validate_order(draft, order_id, &Caller::without_key()).map(drop).map_err(places)
 }
 
 fn refused_for(draft: &OrderDraft) -> Vec<(String, &'static str)> {
@@ -34,9 +35,10 @@ fn a_sound_draft_becomes_the_command_that_it_describes() {
     sound.external_reference = Some("10248".to_owned());
     let price = Amount { minor: 1_800, currency: "EUR".to_owned() };
     sound.lines[0].unit_price = Some(price.clone());
-    let command = validate_order(&sound, OrderId(uuid::Uuid::max()), "key", [7; 32]).expect("it is sound");
+    let shop = Caller::new("1".into(), "shop".into());
+    let command = validate_order(&sound, OrderId(uuid::Uuid::max()), &shop).expect("it is sound");
     assert_eq!(command.order_id, OrderId(uuid::Uuid::max()));
-    assert_eq!((command.idempotency_key.as_str(), command.request_digest), ("key", [7; 32]));
+    assert_eq!((command.key, command.caller), (None, shop));
     assert_eq!(command.customer_id.as_str(), "ALFKI");
     assert_eq!(command.external_reference.as_deref(), Some("10248"));
     assert_eq!(command.ordered_at.map(jiff::Timestamp::as_second), Some(836_438_400));
@@ -125,7 +127,7 @@ fn any_draft() -> impl Strategy<Value = OrderDraft> {
 proptest! {
     #[test]
     fn no_draft_is_too_strange_and_what_is_accepted_is_kept_word_for_word(draft in any_draft()) {
-        match validate_order(&draft, OrderId(uuid::Uuid::nil()), "key", [0; 32]) {
+        match validate_order(&draft, OrderId(uuid::Uuid::nil()), &Caller::without_key()) {
             Ok(command) => {
                 prop_assert_eq!(command.lines.len(), draft.lines.len());
                 prop_assert_eq!(command.customer_id.as_str(), &draft.customer_id);

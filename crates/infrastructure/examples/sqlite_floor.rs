@@ -181,6 +181,7 @@ impl Bench {
             history.push(entry(order.id(), now));
             records.push(IdempotencyRecord {
                 key,
+                caller: "".into(),
                 request_digest: [7; 32],
                 order_id: order.id(),
                 total: order.total(),
