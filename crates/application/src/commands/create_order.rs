@@ -96,7 +96,10 @@ pub enum CreateOrderReply {
     /// It was accepted before, under the same key or reference.
     Replayed(OrderAccepted),
     /// The key belongs to another request of this caller.
-    KeyReused,
+    KeyReused {
+        /// In what this request differs from the order that was made under it, as far as that is in the order.
+        differences: Vec<Violation>,
+    },
     /// The reference belongs to an order of the same source that asks for something else.
     ReferenceReused {
         /// That order.

@@ -212,7 +212,7 @@ pub async fn orders_of_one_reference_that_come_at_once_are_one(home: &mut impl H
     let created = replies.iter().find_map(|reply| match reply {
         CreateOrderReply::Created(accepted) => Some(accepted.clone()),
         CreateOrderReply::Replayed(_)
-        | CreateOrderReply::KeyReused
+        | CreateOrderReply::KeyReused { .. }
         | CreateOrderReply::ReferenceReused { .. }
         | CreateOrderReply::Rejected(_) => None,
     });

@@ -112,7 +112,7 @@ impl Street {
                 }
                 Some(accepted)
             }
-            CreateOrderReply::KeyReused
+            CreateOrderReply::KeyReused { .. }
             | CreateOrderReply::ReferenceReused { .. }
             | CreateOrderReply::Rejected(_) => {
                 self.findings.add(Finding::of(0, key, format!("a sound order was refused: {reply:?}")));

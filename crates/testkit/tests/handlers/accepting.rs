@@ -41,7 +41,7 @@ async fn a_key_that_comes_with_another_request_is_refused() {
     shop.create(&[request(1)]).await;
     let mut other = request(1);
     other.key.as_mut().expect("it has one").digest = [2; 32];
-    assert_eq!(shop.create(&[other]).await, [CreateOrderReply::KeyReused]);
+    assert_eq!(shop.create(&[other]).await, [CreateOrderReply::KeyReused { differences: Vec::new() }]);
 }
 
 fn of(shop: &str, mut request: CreateOrderCommand) -> CreateOrderCommand {
@@ -66,13 +66,26 @@ async fn two_callers_may_choose_the_same_key_and_the_same_reference() {
         .map(|reply| match reply {
             CreateOrderReply::Created(_) => "created",
             CreateOrderReply::Replayed(_) => "replayed",
-            CreateOrderReply::KeyReused
+            CreateOrderReply::KeyReused { .. }
             | CreateOrderReply::ReferenceReused { .. }
             | CreateOrderReply::Rejected(_) => "refused",
         })
         .collect();
     assert_eq!(kinds, ["created", "created", "replayed", "created"]);
     assert_eq!(shop.store.orders(&OrderFilter::default(), 10).await.unwrap().items.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_comes_with_another_order_says_what_differs() {
+    let shop = Shop::open().await;
+    shop.create(&[request(1)]).await;
+    let mut other = request(1);
+    other.key.as_mut().expect("it has one").digest = [2; 32];
+    other.lines[1] = line(sku(1), 2);
+    let CreateOrderReply::KeyReused { differences } = shop.create(&[other]).await.remove(0) else {
+        panic!("it is another order")
+    };
+    assert_eq!(differences[0].message, "line 2: quantity 2, was 1");
 }
 
 #[tokio::test(start_paused = true)]

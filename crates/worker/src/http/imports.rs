@@ -175,12 +175,10 @@ async fn accept(api: &Api, caller: &Caller, order: ImportedOrder) -> RowAnswer {
         Ok(CreateOrderReply::Replayed(accepted)) => {
             told(Outcome::Replayed, Some(accepted.order_id), Vec::new())
         }
-        Ok(CreateOrderReply::ReferenceReused { differences, .. }) => {
-            rejected(differences.into_iter().map(Wrong::from).collect())
-        }
-        Ok(CreateOrderReply::KeyReused) => {
-            rejected(vec![Wrong::at("", "reused", "an imported order has no key of its own")])
-        }
+        Ok(
+            CreateOrderReply::ReferenceReused { differences, .. }
+            | CreateOrderReply::KeyReused { differences },
+        ) => rejected(differences.into_iter().map(Wrong::from).collect()),
         Ok(CreateOrderReply::Rejected(violations)) => {
             rejected(violations.into_iter().map(Wrong::from).collect())
         }

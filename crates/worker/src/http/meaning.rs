@@ -102,3 +102,28 @@ fn line(said: Meaning, line: &CreateOrderLine) -> Meaning {
         None => said.optional(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_elsewhere_is_another_meaning() {
+        let said = || Meaning::of("any");
+        let meanings = [
+            said().digest(),
+            said().text("").digest(),
+            said().optional(None).digest(),
+            said().text("ab").text("c").digest(),
+            said().text("a").text("bc").digest(),
+            said().text("1").digest(),
+            said().number(1).digest(),
+            said().optional(None).number(1).digest(),
+            said().number(1).optional(None).digest(),
+        ];
+        for (index, meaning) in meanings.iter().enumerate() {
+            assert!(!meanings[..index].contains(meaning), "{index}");
+        }
+        assert_eq!(said().optional(Some("a")).digest(), said().text("a").digest());
+    }
+}

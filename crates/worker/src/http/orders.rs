@@ -46,7 +46,7 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     match api.create.submit(command).await? {
         CreateOrderReply::Created(accepted) => Ok(accepted_answer(&accepted)),
         CreateOrderReply::Replayed(accepted) => Ok(idempotency::replayed(accepted_answer(&accepted))),
-        CreateOrderReply::KeyReused => Err(idempotency::reused(key.unwrap_or_default(), CREATE)),
+        CreateOrderReply::KeyReused { differences } => Err(key_reused(key.unwrap_or_default(), differences)),
         CreateOrderReply::ReferenceReused { order_id, differences } => {
             Err(reference_reused(order_id, differences))
         }
@@ -95,12 +95,25 @@ fn order_key(key: Option<&str>, command: &CreateOrderCommand) -> Result<Option<O
     }
 }
 
-fn reference_reused(order_id: OrderId, differences: Vec<Violation>) -> Problem {
+fn key_reused(key: &str, differences: Vec<Violation>) -> Problem {
+    let problem = idempotency::reused(key, CREATE);
+    if differences.is_empty() {
+        return problem;
+    }
+    let detail = format!("{}; this one differs from it: {}", problem.detail(), in_words(&differences));
+    Problem::new(problem.code(), detail).listing(differences.into_iter().map(Wrong::from).collect())
+}
+
+fn in_words(differences: &[Violation]) -> String {
     let told: Vec<&str> = differences.iter().map(|difference| difference.message.as_str()).collect();
+    told.join("; ")
+}
+
+fn reference_reused(order_id: OrderId, differences: Vec<Violation>) -> Problem {
     let detail = format!(
         "this external_reference is borne by order {order_id}, and this request differs from it: {}; give another order \
          another reference",
-        told.join("; ")
+        in_words(&differences)
     );
     let wrongs = differences.into_iter().map(Wrong::from).collect();
     Problem::new(Code::ReferenceReused, detail).listing(wrongs)

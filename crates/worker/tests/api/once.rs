@@ -23,6 +23,8 @@ struct Example {
     body: String,
     same: String,
     other: String,
+    /// Each member with another value.
+    changed: Vec<String>,
 }
 
 impl Example {
@@ -30,8 +32,38 @@ impl Example {
     fn json(body: &Value, pointer: &str, other: Value) -> Self {
         let mut changed = body.clone();
         *changed.pointer_mut(pointer).expect("it is there") = other;
-        Self { body: body.to_string(), same: respelled(body), other: changed.to_string() }
+        let other = changed.to_string();
+        let changed = leaves(body, "").iter().map(|leaf| altered(body, leaf)).collect();
+        Self { body: body.to_string(), same: respelled(body), other, changed }
     }
+}
+
+/// Pointers to everything in a value that holds nothing else.
+fn leaves(value: &Value, at: &str) -> Vec<String> {
+    match value {
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, value)| leaves(value, &format!("{at}/{name}"))).collect()
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .flat_map(|(index, value)| leaves(value, &format!("{at}/{index}")))
+            .collect(),
+        Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => vec![at.to_owned()],
+    }
+}
+
+/// The value with something else in one place, of the same kind.
+fn altered(body: &Value, leaf: &str) -> String {
+    let mut altered = body.clone();
+    let place = altered.pointer_mut(leaf).expect("it is there");
+    *place = match &*place {
+        // A time stays one.
+        Value::String(text) if text.ends_with('Z') => json!(text.replace("09:00", "08:00")),
+        Value::String(text) => json!(format!("{text}x")),
+        other => json!(other.as_i64().expect("a number") + 1),
+    };
+    altered.to_string()
 }
 
 /// The same value with its members the other way round, spaces between, and its letters escaped.
@@ -61,7 +93,11 @@ fn example(operation: &str) -> Example {
     let who = json!({"actor": "eve", "note": "looked into it"});
     match operation {
         "createOrder" => {
-            let order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1}]});
+            let price = json!({"minor": 1800, "currency": "USD"});
+            let order = json!({
+                "customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1, "unit_price": price}],
+                "payment_token": "tok_visa", "ordered_at": "2026-03-04T09:00:00Z", "external_reference": "PO-1",
+            });
             Example::json(&order, "/lines/0/quantity", json!(2))
         }
         "cancelOrder" => {
@@ -76,9 +112,12 @@ fn example(operation: &str) -> Example {
             Example::json(&change, "/quantity", json!(11))
         }
         "importProducts" => {
-            let product =
-                json!({"sku": "NEW", "name": "N", "price": {"minor": 1, "currency": "USD"}, "stock": 3});
-            Example::json(&json!({"products": [product]}), "/products/0/price/minor", json!(2))
+            let product = json!({"sku": "NEW", "name": "N", "price": {"minor": 1, "currency": "USD"}, "stock": 3, "description": "", "reorder_level": 1, "availability": "active"});
+            Example::json(
+                &json!({"import": "spring", "products": [product]}),
+                "/products/0/price/minor",
+                json!(2),
+            )
         }
         "importOrders" => {
             let order = json!({"external_reference": "R", "customer_id": "A", "lines": [{"sku": "CHAI", "quantity": 1}]});
@@ -229,11 +268,16 @@ async fn what_is_asked_for_twice_under_a_key_is_done_once_and_answered_the_same_
 async fn a_key_that_comes_with_another_request_is_refused_by_name_and_changes_nothing() {
     for route in writing() {
         let stage = Stage::open(&route.0).await;
-        let Example { body, other, .. } = example(&route.0);
+        let Example { body, other, changed, .. } = example(&route.0);
         assert!(stage.send(&route, 0, "k-77", &body).await.status.is_success(), "{route:?}");
         let after = stage.picture().await;
         let problem = stage.send(&route, 0, "k-77", &other).await.problem(422, "idempotency_key_reused");
         assert!(problem["detail"].as_str().is_some_and(|told| told.contains("'k-77'")), "{problem}");
+        for changed in changed {
+            let refused = stage.send(&route, 0, "k-77", &changed).await;
+            let code = refused.expect(422)["code"].clone();
+            assert!(code == "idempotency_key_reused" || code == "validation_failed", "{route:?}: {changed}");
+        }
         assert_eq!(stage.picture().await, after, "{route:?}");
     }
 }

@@ -88,7 +88,38 @@ async fn a_reference_of_another_system_makes_one_order() {
     let again = service.order("k-2", &order(2)).await;
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(again.expect(201), first.expect(201));
-    service.order("k-3", &order(3)).await.problem(422, "external_reference_reused");
+    let problem = service.order("k-3", &order(3)).await.problem(422, "external_reference_reused");
+    assert_eq!(places(&problem), pairs(&[("/lines/0/quantity", "differs")]));
+    let told = problem["detail"].as_str().unwrap_or_default();
+    assert!(told.contains("line 1: quantity 3, was 2") && !told.contains("key"), "{told}");
+    let other = json!({"customer_id": "TOMSP", "external_reference": "PO-7", "lines": [{"sku": "CHAI", "quantity": 2}]});
+    let problem = service.post("/orders", &other).await.problem(422, "external_reference_reused");
+    assert_eq!(places(&problem), pairs(&[("/customer_id", "differs")]));
+    assert_eq!(service.get("/orders").await.expect(200)["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn an_order_with_a_reference_needs_no_key() {
+    let service = Service::start().await;
+    let order = json!({"customer_id": "ALFKI", "external_reference": "PO-8", "lines": [{"sku": "CHAI", "quantity": 2}]});
+    let first = service.post("/orders", &order).await;
+    let again = service.post("/orders", &order).await;
+    let under_a_key = service.order("k-1", &order).await;
+    assert_eq!((first.status, &first.body), (again.status, &again.body));
+    assert_eq!((first.status, &first.body), (under_a_key.status, &under_a_key.body));
+    assert_eq!(first.status.as_u16(), 201);
+    assert_eq!(service.get("/orders").await.expect(200)["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_price_that_has_changed_since_does_not_make_another_order_of_a_reference() {
+    let service = Service::start().await;
+    let order = json!({"customer_id": "ALFKI", "external_reference": "PO-9", "lines": [{"sku": "CHAI", "quantity": 2}]});
+    let first = service.post("/orders", &order).await.expect(201);
+    let dearer =
+        json!({"products": [{"sku": "CHAI", "name": "Chai", "price": {"minor": 1900, "currency": "USD"}}]});
+    service.put_products(&dearer).await.expect(200);
+    assert_eq!(service.post("/orders", &order).await.expect(201), first);
 }
 
 #[tokio::test]

@@ -33,21 +33,26 @@ impl Bearers {
             [] => Vec::new(),
             some => unit.orders().find_by_external_reference(some).await?,
         };
-        let of_anybody = records.iter().filter(|record| *record.caller == *Caller::ANYBODY);
-        let mut ids: Vec<OrderId> = of_anybody.map(|record| record.order_id).collect();
-        ids.extend(referenced.iter().map(|order| order.order_id));
-        let orders = match ids.as_slice() {
+        let mut bearers = Self { keys: HashMap::new(), references: HashMap::new(), orders: HashMap::new() };
+        records.into_iter().for_each(|record| bearers.add_record(record));
+        referenced.into_iter().for_each(|order| bearers.add_reference(order));
+        let orders = match bearers.to_compare(requests).as_slice() {
             [] => Vec::new(),
             some => unit.orders().get_orders_with_items(some).await?,
         };
-        let mut bearers = Self {
-            keys: HashMap::new(),
-            references: HashMap::new(),
-            orders: orders.into_iter().map(|order| (order.id(), order)).collect(),
-        };
-        records.into_iter().for_each(|record| bearers.add_record(record));
-        referenced.into_iter().for_each(|order| bearers.add_reference(order));
+        bearers.orders.extend(orders.into_iter().map(|order| (order.id(), order)));
         Ok(bearers)
+    }
+
+    /// The orders whose content is looked at: all that bear a reference, and those whose key comes with another request.
+    fn to_compare(&self, requests: &[CreateOrderCommand]) -> Vec<OrderId> {
+        let referenced = self.references.values().flatten().map(|order| order.order_id);
+        let known = requests.iter().filter_map(|request| self.record(request));
+        let other = known.filter(|(key, record)| record.request_digest != key.digest);
+        let mut ids: Vec<OrderId> = referenced.chain(other.map(|(_, record)| record.order_id)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// What is answered to a request whose key or reference is taken.
@@ -70,14 +75,16 @@ impl Bearers {
         key: &OrderKey,
         record: &IdempotencyRecord,
     ) -> CreateOrderReply {
-        let is_same = record.request_digest == key.digest || self.was_meant(request, record);
-        if is_same { CreateOrderReply::Replayed(answered(record)) } else { CreateOrderReply::KeyReused }
-    }
-
-    /// A record from before callers were kept has a digest of the request's bytes, which tells nothing of its meaning.
-    fn was_meant(&self, request: &CreateOrderCommand, record: &IdempotencyRecord) -> bool {
-        *record.caller == *Caller::ANYBODY
-            && self.orders.get(&record.order_id).is_some_and(|order| differences(request, order).is_empty())
+        if record.request_digest == key.digest {
+            return CreateOrderReply::Replayed(answered(record));
+        }
+        let order = self.orders.get(&record.order_id);
+        let differences = order.map(|order| differences(request, order)).unwrap_or_default();
+        // A record from before callers were kept has a digest of the request's bytes, which tells nothing of its meaning.
+        if *record.caller == *Caller::ANYBODY && order.is_some() && differences.is_empty() {
+            return CreateOrderReply::Replayed(answered(record));
+        }
+        CreateOrderReply::KeyReused { differences }
     }
 
     fn record<'a>(&self, request: &'a CreateOrderCommand) -> Option<(&'a OrderKey, &IdempotencyRecord)> {
