@@ -1,7 +1,7 @@
 //! Validation of what comes from outside: all that is wrong is reported at once, each with a JSON pointer and a code.
 //! Parses into the domain's types; past this door nothing unparsed exists.
 
-use domain::{Currency, CustomerId, LINES_MAX, Money, OrderId, Quantity, Sku};
+use domain::{AMOUNT_MINOR_MAX, Currency, CustomerId, LINES_MAX, Money, OrderId, Quantity, Sku};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -134,8 +134,12 @@ fn price(index: usize, amount: &Amount, findings: &mut Findings) -> Option<Money
             format!("a price is not negative, this is {}", amount.minor),
         );
     }
+    if amount.minor > AMOUNT_MINOR_MAX {
+        let limit = format!("a price is at most {AMOUNT_MINOR_MAX} minor units, this is {}", amount.minor);
+        findings.add(at("minor"), "price_too_high", limit);
+    }
     let currency = findings.take(&at("currency"), "invalid_currency", Currency::parse(&amount.currency))?;
-    (amount.minor >= 0).then(|| Money::new(amount.minor, currency))
+    (0..=AMOUNT_MINOR_MAX).contains(&amount.minor).then(|| Money::new(amount.minor, currency))
 }
 
 fn check_text(pointer: &str, text: Option<&str>, findings: &mut Findings) {

@@ -4,14 +4,15 @@
 use jiff::Timestamp;
 
 use crate::{
-    BrokenInvariant, MovementCause, MovementKind, OrderId, ProductId, Rejection, StockMovement,
+    Availability, BrokenInvariant, MovementCause, MovementKind, OrderId, ProductId, Rejection, StockMovement,
     invariant::check_all,
 };
 
 /// The most any counter may hold, in units: sums of a few stay far from the edge of 64 bits, and exact in JSON.
 pub const UNITS_MAX: i64 = 1_000_000_000_000_000;
 
-/// The sums of a product's ledger, in units. `available + reserved + shipped = received + adjusted`, always.
+/// The sums of a product's ledger, in units. `available + reserved + shipped = received + adjusted + short`, always, and
+/// nothing is available as long as anything is short.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct StockCounters {
     /// On the shelf and free to be sold.
@@ -24,6 +25,8 @@ pub struct StockCounters {
     pub received: i64,
     /// Corrections, ever: what was found less what was missed.
     pub adjusted: i64,
+    /// Promised to orders and not on the shelf. What comes in, comes back or is found goes here first.
+    pub short: i64,
 }
 
 /// The stock of one product.
@@ -56,9 +59,30 @@ impl Inventory {
         self.decide(MovementKind::Received, units, cause)
     }
 
-    /// Decides to correct what is available by so many units, up or down.
+    /// Decides to correct what is available by so many units, up or down. What is set aside for orders is not taken away
+    /// by the way: for that the shelf has to be counted.
     pub fn adjust(&self, units: i64, reason: &str) -> Result<StockMovement, Rejection> {
-        self.decide(MovementKind::Adjusted, units, MovementCause::Adjustment { reason: reason.to_owned() })
+        let movement = self.decide(MovementKind::Adjusted, units, adjustment(reason))?;
+        let (product_id, available) = (self.product_id, self.counters.available);
+        if units < -available {
+            return Err(Rejection::InsufficientStock { product_id, requested: -units, available });
+        }
+        Ok(movement)
+    }
+
+    /// Decides to book that so many units are on the shelf, reserved ones among them. Fewer than are reserved leave the
+    /// difference short. If the shelf holds what the books say, nothing moves.
+    pub fn count(&self, counted: i64, reason: &str) -> Result<Option<StockMovement>, Rejection> {
+        let product_id = self.product_id;
+        if !(0..=UNITS_MAX).contains(&counted) {
+            return Err(Rejection::InvalidCount { product_id, counted });
+        }
+        let difference = counted - self.on_hand();
+        if difference == 0 {
+            return Ok(None);
+        }
+        let cause = adjustment(&format!("counted {counted}: {reason}"));
+        self.decide(MovementKind::Adjusted, difference, cause).map(Some)
     }
 
     /// Makes a movement so: the only way a counter ever changes. A movement that does not fit changes nothing.
@@ -97,9 +121,17 @@ impl Inventory {
         inventory.check().map(|()| inventory)
     }
 
-    /// Whether it is time to reorder: no more available than the reorder level.
-    pub const fn is_low(&self) -> bool {
-        self.counters.available <= self.reorder_level
+    /// Whether it is time to reorder: no more available than the reorder level. What is no longer sold is never low.
+    pub const fn is_low(&self, availability: Availability) -> bool {
+        match availability {
+            Availability::Active => self.counters.available <= self.reorder_level,
+            Availability::Discontinued => false,
+        }
+    }
+
+    /// Units that must be on the shelf if the books are right. Less than nothing where more was shipped than there was.
+    pub const fn on_hand(&self) -> i64 {
+        self.counters.available + self.counters.reserved - self.counters.short
     }
 
     /// Sets how few available units are too few. A negative level means zero.
@@ -114,7 +146,11 @@ impl Inventory {
             || format!("inventory of product {}", self.product_id),
             &[
                 (self.counters.are_in_bounds(), "no counter is negative or beyond the bound"),
-                (self.counters.are_conserved(), "available + reserved + shipped = received + adjusted"),
+                (
+                    self.counters.are_conserved(),
+                    "available + reserved + shipped = received + adjusted + short",
+                ),
+                (self.counters.are_honest(), "nothing is available while anything is short"),
                 (self.reorder_level >= 0, "the reorder level is not negative"),
             ],
         )
@@ -138,6 +174,11 @@ impl Inventory {
     /// Units set aside for orders.
     pub const fn reserved(&self) -> i64 {
         self.counters.reserved
+    }
+
+    /// Units promised to orders that are not there.
+    pub const fn short(&self) -> i64 {
+        self.counters.short
     }
 
     /// How few available units are too few.
@@ -184,9 +225,6 @@ impl Inventory {
             MovementKind::Reserved if quantity > available => {
                 Err(Rejection::InsufficientStock { product_id, requested: quantity, available })
             }
-            MovementKind::Adjusted if -quantity > available => {
-                Err(Rejection::InsufficientStock { product_id, requested: -quantity, available })
-            }
             MovementKind::Released | MovementKind::Shipped if quantity > reserved => {
                 Err(Rejection::InsufficientReservation { product_id, requested: quantity, reserved })
             }
@@ -196,6 +234,10 @@ impl Inventory {
             | MovementKind::Shipped => Ok(()),
         }
     }
+}
+
+fn adjustment(reason: &str) -> MovementCause {
+    MovementCause::Adjustment { reason: reason.to_owned() }
 }
 
 /// Whether a movement may be about so many units. The bound also keeps every later sum away from overflow.
@@ -213,15 +255,15 @@ impl StockCounters {
         match kind {
             MovementKind::Received => {
                 self.received += quantity;
-                self.available += quantity;
+                self.free(quantity);
             }
             MovementKind::Reserved => {
-                self.available -= quantity;
                 self.reserved += quantity;
+                self.free(-quantity);
             }
             MovementKind::Released => {
                 self.reserved -= quantity;
-                self.available += quantity;
+                self.free(quantity);
             }
             MovementKind::Shipped => {
                 self.reserved -= quantity;
@@ -229,21 +271,32 @@ impl StockCounters {
             }
             MovementKind::Adjusted => {
                 self.adjusted += quantity;
-                self.available += quantity;
+                self.free(quantity);
             }
         }
         self
     }
 
+    /// Units come free, or are taken; what is short is made good before anything is available.
+    const fn free(&mut self, units: i64) {
+        let balance = self.available - self.short + units;
+        (self.available, self.short) = if balance < 0 { (0, -balance) } else { (balance, 0) };
+    }
+
+    const fn are_honest(self) -> bool {
+        self.available == 0 || self.short == 0
+    }
+
     fn are_in_bounds(self) -> bool {
-        let natural = [self.available, self.reserved, self.shipped, self.received];
+        let natural = [self.available, self.reserved, self.shipped, self.received, self.short];
         natural.iter().all(|units| (0..=UNITS_MAX).contains(units))
             && (-UNITS_MAX..=UNITS_MAX).contains(&self.adjusted)
     }
 
     fn are_conserved(self) -> bool {
         let sum = |units: &[i64]| units.iter().copied().map(i128::from).sum::<i128>();
-        sum(&[self.available, self.reserved, self.shipped]) == sum(&[self.received, self.adjusted])
+        sum(&[self.available, self.reserved, self.shipped])
+            == sum(&[self.received, self.adjusted, self.short])
     }
 }
 
@@ -283,30 +336,75 @@ mod tests {
         prop_oneof![8 => -20_i64..100, 1 => any::<i64>(), 1 => UNITS_MAX - 50..=UNITS_MAX]
     }
 
-    fn requests() -> impl Strategy<Value = Vec<(MovementKind, i64)>> {
-        prop::collection::vec((prop::sample::select(MovementKind::ALL), units()), 0..80)
+    /// What may happen to a stock.
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Move(MovementKind, i64),
+        Count(i64),
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let moved = (prop::sample::select(MovementKind::ALL), units())
+            .prop_map(|(kind, units)| Act::Move(kind, units));
+        prop::collection::vec(prop_oneof![4 => moved, 1 => units().prop_map(Act::Count)], 0..80)
+    }
+
+    fn take(inventory: &Inventory, act: Act) -> Result<Option<StockMovement>, Rejection> {
+        match act {
+            Act::Move(kind, units) => decide(inventory, kind, units).map(Some),
+            Act::Count(counted) => inventory.count(counted, "stocktaking"),
+        }
     }
 
     proptest! {
         #[test]
-        fn whatever_is_asked_for_stock_is_conserved_and_never_negative(requests in requests()) {
+        fn whatever_is_asked_for_stock_is_conserved_and_never_negative(acts in acts()) {
             let mut inventory = Inventory::empty(PRODUCT, 5, NOON);
-            for (kind, units) in requests {
+            for act in acts {
                 let before = inventory.clone();
-                match decide(&inventory, kind, units) {
-                    Ok(movement) => prop_assert_eq!(inventory.apply(&movement, NOON), Ok(())),
-                    Err(_) => prop_assert_eq!(&inventory, &before),
+                match take(&inventory, act) {
+                    Ok(Some(movement)) => prop_assert_eq!(inventory.apply(&movement, NOON), Ok(())),
+                    Ok(None) | Err(_) => prop_assert_eq!(&inventory, &before),
                 }
                 prop_assert_eq!(inventory.check(), Ok(()));
             }
         }
 
+        /// A model that knows only what is on the shelf and what was promised.
         #[test]
-        fn the_ledger_adds_up_to_the_counters(requests in requests()) {
+        fn what_is_counted_is_what_there_is_and_no_more_is_sold_than_that(acts in acts()) {
+            let mut inventory = Inventory::empty(PRODUCT, 5, NOON);
+            let (mut shelf, mut promised) = (0_i128, 0_i128);
+            for act in acts {
+                let Ok(movement) = take(&inventory, act) else { continue };
+                if let Some(movement) = &movement {
+                    inventory.apply(movement, NOON).unwrap();
+                }
+                match act {
+                    Act::Count(counted) => shelf = counted.into(),
+                    Act::Move(MovementKind::Received | MovementKind::Adjusted, units) => shelf += i128::from(units),
+                    Act::Move(MovementKind::Released, units) => promised -= i128::from(units),
+                    Act::Move(MovementKind::Shipped, units) => {
+                        shelf -= i128::from(units);
+                        promised -= i128::from(units);
+                    }
+                    Act::Move(MovementKind::Reserved, units) => {
+                        promised += i128::from(units);
+                        prop_assert!(promised <= shelf, "sold what is not there");
+                    }
+                }
+                prop_assert_eq!(i128::from(inventory.on_hand()), shelf);
+                prop_assert_eq!(i128::from(inventory.available()), (shelf - promised).max(0));
+                prop_assert_eq!(i128::from(inventory.short()), (promised - shelf).max(0));
+            }
+        }
+
+        #[test]
+        fn the_ledger_adds_up_to_the_counters(acts in acts()) {
             let mut inventory = Inventory::empty(PRODUCT, 5, NOON);
             let mut ledger = Vec::new();
-            for (kind, units) in requests {
-                if let Ok(movement) = decide(&inventory, kind, units) {
+            for act in acts {
+                if let Ok(Some(movement)) = take(&inventory, act) {
                     inventory.apply(&movement, NOON).unwrap();
                     ledger.push(movement);
                 }
@@ -355,9 +453,38 @@ mod tests {
     }
 
     #[test]
-    fn stock_is_low_at_the_reorder_level_and_below() {
-        assert!(!stock(6).is_low());
-        assert!(stock(5).is_low());
+    fn a_count_below_what_is_reserved_leaves_the_rest_short_and_what_comes_in_makes_it_good_first() {
+        let mut inventory = stock(25);
+        inventory.apply(&inventory.reserve(24, ORDER).unwrap(), NOON).unwrap();
+        assert!(inventory.adjust(-4, "missing").is_err(), "what is set aside is not taken away by the way");
+        let counted = inventory.count(21, "stocktaking").unwrap().unwrap();
+        assert_eq!((counted.kind, counted.quantity), (MovementKind::Adjusted, -4));
+        inventory.apply(&counted, NOON).unwrap();
+        assert_eq!((inventory.available(), inventory.reserved(), inventory.short()), (0, 24, 3));
+        assert!(inventory.reserve(1, ORDER).is_err());
+        assert_eq!(inventory.count(21, "again"), Ok(None));
+        inventory.apply(&inventory.receive(2, import()).unwrap(), NOON).unwrap();
+        assert_eq!((inventory.available(), inventory.short()), (0, 1));
+        inventory.apply(&inventory.release(8, ORDER).unwrap(), NOON).unwrap();
+        assert_eq!((inventory.available(), inventory.short()), (7, 0));
+    }
+
+    #[test]
+    fn a_count_is_from_none_to_the_most_there_can_be() {
+        for counted in [-1, i64::MIN, UNITS_MAX + 1, i64::MAX] {
+            assert_eq!(
+                stock(1).count(counted, "x"),
+                Err(Rejection::InvalidCount { product_id: PRODUCT, counted })
+            );
+        }
+        assert!(stock(1).count(0, "x").is_ok() && stock(1).count(UNITS_MAX, "x").is_ok());
+    }
+
+    #[test]
+    fn stock_is_low_at_the_reorder_level_and_below_as_long_as_it_is_sold() {
+        assert!(!stock(6).is_low(Availability::Active));
+        assert!(stock(5).is_low(Availability::Active));
+        assert!(!stock(5).is_low(Availability::Discontinued));
     }
 
     #[test]
@@ -379,6 +506,7 @@ mod tests {
             StockCounters { available: 8, ..sound },
             StockCounters { available: -1, reserved: 10, ..sound },
             StockCounters { available: i64::MAX, received: i64::MAX, ..sound },
+            StockCounters { available: 10, short: 1, ..sound },
         ] {
             assert!(Inventory::restore(PRODUCT, broken, 0, NOON).is_err());
         }

@@ -27,7 +27,7 @@ pub use events::OrderEvent;
 pub use ids::{CustomerId, OrderId, OrderItemId, ProductId, Sku, TEXT_CHARS_MAX, derive_child};
 pub use invariant::BrokenInvariant;
 pub use inventory::{Inventory, StockCounters, UNITS_MAX};
-pub use money::{Currency, InvalidCurrency, Money, MoneyError};
+pub use money::{AMOUNT_MINOR_MAX, Currency, InvalidCurrency, Money, MoneyError};
 pub use order::{
     CancelReason, Cancellation, LINES_MAX, NewOrder, NewOrderLine, Order, OrderLine, OrderSnapshot,
 };

@@ -7,6 +7,9 @@ use thiserror::Error;
 
 use crate::Quantity;
 
+/// The most that a price or the total of an order may be, in minor units: exact in JSON, and far from the edge of 64 bits.
+pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
+
 /// An ISO 4217 currency that has minor units, i.e. one that something can be priced in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::{
-    BrokenInvariant, CustomerId, Money, MoneyError, Move, OrderEvent, OrderId, OrderItemId, OrderStatus,
-    ProductId, Quantity, Rejection, Sku, closed_set::closed_set, invariant::check_all,
+    AMOUNT_MINOR_MAX, BrokenInvariant, CustomerId, Money, MoneyError, Move, OrderEvent, OrderId, OrderItemId,
+    OrderStatus, ProductId, Quantity, Rejection, Sku, closed_set::closed_set, invariant::check_all,
 };
 
 /// The most lines an order may have.
@@ -127,7 +127,7 @@ impl Order {
             return Err(violations);
         }
         let lines = numbered(new.id, new.lines);
-        let total = total(&lines).map_err(|error| vec![Rejection::Money(error)])?;
+        let total = bounded_total(&lines).map_err(|rejection| vec![rejection])?;
         let order = Self(OrderSnapshot {
             id: new.id,
             customer_id: new.customer_id,
@@ -305,10 +305,14 @@ fn violations(lines: &[NewOrderLine]) -> Vec<Rejection> {
     }
     let expected = first.unit_price.currency;
     let negative = lines.iter().filter(|line| line.unit_price.minor < 0);
+    let dear = lines.iter().filter(|line| line.unit_price.minor > AMOUNT_MINOR_MAX);
     let foreign = lines.iter().map(|line| line.unit_price.currency).filter(|&found| found != expected);
     let foreign: BTreeSet<_> = foreign.collect();
     negative
         .map(|line| Rejection::NegativePrice { sku: line.sku.clone() })
+        .chain(
+            dear.map(|line| Rejection::PriceTooHigh { sku: line.sku.clone(), minor: line.unit_price.minor }),
+        )
         .chain(foreign.into_iter().map(|found| Rejection::MixedCurrencies { expected, found }))
         .collect()
 }
@@ -322,6 +326,15 @@ fn numbered(order_id: OrderId, lines: Vec<NewOrderLine>) -> Vec<OrderLine> {
         unit_price: line.unit_price,
     };
     (0..).zip(lines).map(number).collect()
+}
+
+/// What the lines come to, if that is no more than an order may come to.
+fn bounded_total(lines: &[OrderLine]) -> Result<Money, Rejection> {
+    match total(lines) {
+        Ok(total) if total.minor <= AMOUNT_MINOR_MAX => Ok(total),
+        Ok(_) | Err(MoneyError::Overflow) => Err(Rejection::TotalTooHigh),
+        Err(error) => Err(Rejection::Money(error)),
+    }
 }
 
 /// The sum of the lines. Of no lines there is none, for want of a currency.

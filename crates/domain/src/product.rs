@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    BrokenInvariant, Change, Money, OrderLine, ProductId, Rejection, Sku, closed_set::closed_set,
-    invariant::check_all,
+    AMOUNT_MINOR_MAX, BrokenInvariant, Change, Currency, Money, ProductId, Rejection, Sku,
+    closed_set::closed_set, invariant::check_all,
 };
 
 closed_set! {
@@ -54,15 +54,13 @@ impl Product {
         }
     }
 
-    /// Whether this line of an order can be served from this entry. The price may differ: it is what was agreed.
-    pub fn accepts(&self, line: &OrderLine) -> Result<(), Rejection> {
-        let (expected, found) = (self.price.currency, line.unit_price.currency);
-        if line.product_id != self.id {
-            Err(Rejection::WrongSubject { expected: self.id.0, found: line.product_id.0 })
-        } else if self.availability == Availability::Discontinued {
+    /// Whether it can be ordered in this currency. The price may differ from the catalogue's: it is what was agreed.
+    pub fn accepts(&self, currency: Currency) -> Result<(), Rejection> {
+        let expected = self.price.currency;
+        if self.availability == Availability::Discontinued {
             Err(Rejection::DiscontinuedProduct { sku: self.sku.clone() })
-        } else if expected != found {
-            Err(Rejection::MixedCurrencies { expected, found })
+        } else if expected != currency {
+            Err(Rejection::WrongCurrency { sku: self.sku.clone(), expected, found: currency })
         } else {
             Ok(())
         }
@@ -72,6 +70,9 @@ impl Product {
     pub fn reprice(&mut self, price: Money, at: Timestamp) -> Result<Change, Rejection> {
         if price.minor < 0 {
             return Err(Rejection::NegativePrice { sku: self.sku.clone() });
+        }
+        if price.minor > AMOUNT_MINOR_MAX {
+            return Err(Rejection::PriceTooHigh { sku: self.sku.clone(), minor: price.minor });
         }
         if price == self.price {
             return Ok(Change::NoChange);
@@ -107,49 +108,37 @@ impl Product {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Currency, OrderItemId, Quantity};
 
     fn chai() -> Product {
         let price = Money::new(1800, Currency::parse("USD").unwrap());
         Product::new(Sku::parse("CHAI").unwrap(), "Chai", price, Timestamp::UNIX_EPOCH)
     }
 
-    fn line(product: &Product) -> OrderLine {
-        OrderLine {
-            item_id: OrderItemId(uuid::Uuid::nil()),
-            product_id: product.id,
-            sku: product.sku.clone(),
-            quantity: Quantity::new(1).unwrap(),
-            unit_price: product.price,
-        }
+    #[test]
+    fn a_product_on_sale_can_be_ordered_in_its_currency() {
+        assert_eq!(chai().accepts(chai().price.currency), Ok(()));
     }
 
     #[test]
-    fn a_product_on_sale_accepts_a_line_even_at_an_agreed_price() {
-        let product = chai();
-        let agreed = Money::new(1, product.price.currency);
-        assert_eq!(product.accepts(&OrderLine { unit_price: agreed, ..line(&product) }), Ok(()));
-    }
-
-    #[test]
-    fn a_product_no_longer_sold_and_a_price_in_another_currency_are_refused() {
+    fn a_product_no_longer_sold_and_a_price_in_another_currency_are_refused_by_sku() {
         let mut product = chai();
-        let euros = Money::new(1, Currency::parse("EUR").unwrap());
-        let refused = product.accepts(&OrderLine { unit_price: euros, ..line(&product) });
-        assert!(matches!(refused, Err(Rejection::MixedCurrencies { .. })));
+        let refused = product.accepts(Currency::parse("EUR").unwrap()).unwrap_err();
+        assert_eq!(refused.to_string(), "CHAI is sold in USD, not in EUR");
         assert!(product.discontinue(Timestamp::UNIX_EPOCH).is_applied());
         assert!(!product.discontinue(Timestamp::UNIX_EPOCH).is_applied());
-        let refused = product.accepts(&line(&product));
+        let refused = product.accepts(product.price.currency);
         assert_eq!(refused, Err(Rejection::DiscontinuedProduct { sku: product.sku.clone() }));
     }
 
     #[test]
-    fn a_price_changes_once_and_is_never_negative() {
+    fn a_price_changes_once_and_is_never_negative_nor_too_high_to_sum_up() {
         let mut product = chai();
         let dearer = Money::new(1900, product.price.currency);
         assert_eq!(product.reprice(dearer, Timestamp::UNIX_EPOCH), Ok(Change::Applied));
         assert_eq!(product.reprice(dearer, Timestamp::UNIX_EPOCH), Ok(Change::NoChange));
-        assert!(product.reprice(Money { minor: -1, ..dearer }, Timestamp::UNIX_EPOCH).is_err());
+        for minor in [-1, i64::MIN, AMOUNT_MINOR_MAX + 1, i64::MAX] {
+            assert!(product.reprice(Money { minor, ..dearer }, Timestamp::UNIX_EPOCH).is_err(), "{minor}");
+        }
         assert_eq!(product.check(), Ok(()));
     }
 }

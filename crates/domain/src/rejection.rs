@@ -5,8 +5,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
-    Currency, InvalidQuantity, Money, MoneyError, MovementKind, OrderId, OrderStatus, PaymentStatus,
-    ProductId, ShipmentStatus, Sku, TransitionReason,
+    AMOUNT_MINOR_MAX, Currency, InvalidQuantity, Money, MoneyError, MovementKind, OrderId, OrderStatus,
+    PaymentStatus, ProductId, ShipmentStatus, Sku, TransitionReason, UNITS_MAX,
 };
 
 /// A broken rule, with what broke it. Declared in order of precedence: where several rules are broken, the first
@@ -32,6 +32,19 @@ pub enum Rejection {
         /// How many it may have.
         lines_max: usize,
     },
+    /// Nothing costs more than can be summed up.
+    #[error("the price of {sku} is {minor} minor units; a price is at most {AMOUNT_MINOR_MAX}")]
+    PriceTooHigh {
+        /// What was priced so.
+        sku: Sku,
+        /// The price.
+        minor: i64,
+    },
+    /// No order comes to more than can be summed up.
+    #[error(
+        "the order comes to more than {AMOUNT_MINOR_MAX} minor units, the most that an order may come to"
+    )]
+    TotalTooHigh,
     /// Nothing costs less than nothing.
     #[error("the price of {sku} is negative")]
     NegativePrice {
@@ -59,10 +72,20 @@ pub enum Rejection {
         sku: Sku,
     },
     /// Only what is on sale can be ordered.
-    #[error("{sku} is no longer sold")]
+    #[error("{sku} is no longer sold; leave it out, or order another product")]
     DiscontinuedProduct {
         /// What was asked for.
         sku: Sku,
+    },
+    /// What is sold in one currency is not ordered in another.
+    #[error("{sku} is sold in {expected}, not in {found}")]
+    WrongCurrency {
+        /// What was asked for.
+        sku: Sku,
+        /// The currency of the catalogue.
+        expected: Currency,
+        /// The one of the order.
+        found: Currency,
     },
     /// An order moves along the table of legal moves.
     #[error("an order that is {from} cannot become {to}: {reason}")]
@@ -75,7 +98,7 @@ pub enum Rejection {
         reason: TransitionReason,
     },
     /// Stock moves by a whole number of units that makes sense for the movement.
-    #[error("{quantity} units of product {product_id} cannot be {kind}")]
+    #[error("{quantity} units cannot be {kind}")]
     InvalidMovement {
         /// Whose stock was to move.
         product_id: ProductId,
@@ -84,8 +107,16 @@ pub enum Rejection {
         /// How much, in units.
         quantity: i64,
     },
+    /// A count finds nothing, or something, and never more than can be counted.
+    #[error("{counted} units cannot be counted; a count is from 0 to {UNITS_MAX}")]
+    InvalidCount {
+        /// Whose stock was counted.
+        product_id: ProductId,
+        /// How many were said to be there, in units.
+        counted: i64,
+    },
     /// Only what is there can be set aside.
-    #[error("product {product_id}: {requested} requested, {available} available")]
+    #[error("{requested} requested, {available} available")]
     InsufficientStock {
         /// Of which product.
         product_id: ProductId,
@@ -95,7 +126,7 @@ pub enum Rejection {
         available: i64,
     },
     /// Only what is set aside can be given back or handed over.
-    #[error("product {product_id}: {requested} requested, {reserved} reserved")]
+    #[error("{requested} requested, {reserved} reserved")]
     InsufficientReservation {
         /// Of which product.
         product_id: ProductId,
@@ -105,7 +136,7 @@ pub enum Rejection {
         reserved: i64,
     },
     /// No counter of stock grows beyond its bound.
-    #[error("product {product_id}: {quantity} more units are too many to count")]
+    #[error("{quantity} more units are too many; the most there can be is {UNITS_MAX}")]
     StockOutOfRange {
         /// Of which product.
         product_id: ProductId,
@@ -191,22 +222,26 @@ impl Rejection {
             Self::NoLines => (1, "no_lines"),
             Self::TooManyLines { .. } => (2, "too_many_lines"),
             Self::NegativePrice { .. } => (3, "negative_price"),
-            Self::MixedCurrencies { .. } => (4, "mixed_currencies"),
-            Self::Money(_) => (5, "invalid_amount"),
-            Self::Quantity(_) => (6, "invalid_quantity"),
-            Self::UnknownProduct { .. } => (7, "unknown_product"),
-            Self::DiscontinuedProduct { .. } => (8, "discontinued_product"),
-            Self::IllegalTransition { .. } => (9, "illegal_transition"),
-            Self::InvalidMovement { .. } => (10, "invalid_movement"),
-            Self::InsufficientStock { .. } => (11, "insufficient_stock"),
-            Self::InsufficientReservation { .. } => (12, "insufficient_reservation"),
-            Self::StockOutOfRange { .. } => (13, "stock_out_of_range"),
-            Self::DuplicateCharge { .. } => (14, "duplicate_charge"),
-            Self::AmountMismatch { .. } => (15, "amount_mismatch"),
-            Self::RefundExceedsCapture { .. } => (16, "refund_exceeds_capture"),
-            Self::IllegalPaymentMove { .. } => (17, "illegal_payment_move"),
-            Self::DuplicateShipment { .. } => (18, "duplicate_shipment"),
-            Self::IllegalShipmentMove { .. } => (19, "illegal_shipment_move"),
+            Self::PriceTooHigh { .. } => (4, "price_too_high"),
+            Self::TotalTooHigh => (5, "total_too_high"),
+            Self::MixedCurrencies { .. } => (6, "mixed_currencies"),
+            Self::Money(_) => (7, "invalid_amount"),
+            Self::Quantity(_) => (8, "invalid_quantity"),
+            Self::UnknownProduct { .. } => (9, "unknown_product"),
+            Self::DiscontinuedProduct { .. } => (10, "discontinued_product"),
+            Self::WrongCurrency { .. } => (11, "wrong_currency"),
+            Self::IllegalTransition { .. } => (12, "illegal_transition"),
+            Self::InvalidMovement { .. } => (13, "invalid_movement"),
+            Self::InvalidCount { .. } => (14, "invalid_count"),
+            Self::InsufficientStock { .. } => (15, "insufficient_stock"),
+            Self::InsufficientReservation { .. } => (16, "insufficient_reservation"),
+            Self::StockOutOfRange { .. } => (17, "stock_out_of_range"),
+            Self::DuplicateCharge { .. } => (18, "duplicate_charge"),
+            Self::AmountMismatch { .. } => (19, "amount_mismatch"),
+            Self::RefundExceedsCapture { .. } => (20, "refund_exceeds_capture"),
+            Self::IllegalPaymentMove { .. } => (21, "illegal_payment_move"),
+            Self::DuplicateShipment { .. } => (22, "duplicate_shipment"),
+            Self::IllegalShipmentMove { .. } => (23, "illegal_shipment_move"),
         }
     }
 }

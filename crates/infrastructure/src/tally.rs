@@ -20,6 +20,10 @@ pub(crate) enum Tallied {
     Captured(Currency),
     /// Minor units given back.
     Refunded(Currency),
+    /// Minor units taken, in billions that are not among the others.
+    CapturedBillions(Currency),
+    /// Minor units given back, in billions that are not among the others.
+    RefundedBillions(Currency),
     /// Messages waiting in a queue.
     Queued(Arc<str>),
 }
@@ -33,6 +37,8 @@ impl Tallied {
             Self::Cancellations(_) => "cancellations",
             Self::Captured(_) => "captured",
             Self::Refunded(_) => "refunded",
+            Self::CapturedBillions(_) => "captured_billions",
+            Self::RefundedBillions(_) => "refunded_billions",
             Self::Queued(_) => "queued",
         }
     }
@@ -43,11 +49,18 @@ impl Tallied {
             Self::Orders(status) => status.as_str(),
             Self::Sagas(state) => state.as_str(),
             Self::Cancellations(reason) => reason.as_str(),
-            Self::Captured(currency) | Self::Refunded(currency) => currency.code(),
+            Self::Captured(currency)
+            | Self::Refunded(currency)
+            | Self::CapturedBillions(currency)
+            | Self::RefundedBillions(currency) => currency.code(),
             Self::Queued(queue) => queue,
         }
     }
 }
+
+/// Money is counted in two numbers, so that no sum of 64 bits overflows: a billion orders of the most that an order may come
+/// to are 10^15 billions, and less than 10^18 besides. Most orders come to less than a billion and need but one.
+pub(crate) const BILLION: i64 = 1_000_000_000;
 
 /// The changes of one unit, or of several.
 #[derive(Default)]
@@ -57,6 +70,18 @@ impl Tally {
     /// Adds to a count; negative takes away.
     pub(crate) fn add(&mut self, what: Tallied, amount: i64) {
         *self.0.entry(what).or_insert(0) += amount;
+    }
+
+    /// Adds what was taken, in minor units.
+    pub(crate) fn captured(&mut self, currency: Currency, minor: i64) {
+        self.add(Tallied::Captured(currency), minor % BILLION);
+        self.add(Tallied::CapturedBillions(currency), minor / BILLION);
+    }
+
+    /// Adds what was given back, in minor units.
+    pub(crate) fn refunded(&mut self, currency: Currency, minor: i64) {
+        self.add(Tallied::Refunded(currency), minor % BILLION);
+        self.add(Tallied::RefundedBillions(currency), minor / BILLION);
     }
 
     /// Adds all changes of another.

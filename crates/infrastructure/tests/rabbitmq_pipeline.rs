@@ -78,7 +78,7 @@ impl Worker {
             description: String::new(),
             price: Money::new(1_250, Currency::parse("USD").unwrap()),
             stock: 1_000_000,
-            reorder_level: 10,
+            reorder_level: Some(10),
             availability: Availability::Active,
         };
         let commands = CommandPipeline::new(Arc::new(self.store.clone()), Arc::clone(&self.context));

@@ -1,8 +1,8 @@
-//! Receives goods and corrects counts, each with a reason that stays in the ledger.
+//! Receives goods, corrects the stock and books counts, each with a reason that stays in the ledger.
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Inventory, MovementCause, ProductId, Rejection, Sku};
+use domain::{Availability, Inventory, MovementCause, ProductId, Rejection, Sku, StockMovement};
 
 use super::Command;
 use crate::pipeline::Context;
@@ -13,8 +13,10 @@ use crate::ports::{AuditEntry, UnitOfWork};
 pub enum StockChange {
     /// So many units came in; at least one.
     Receive(i64),
-    /// So many more, or fewer, were counted; not zero.
+    /// So many more, or fewer, were found; not zero, and no more fewer than are available.
     Adjust(i64),
+    /// So many are on the shelf, those among them that are set aside for orders.
+    Count(i64),
 }
 
 /// Change the stock of a product.
@@ -33,8 +35,13 @@ pub struct AdjustStockCommand {
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StockReply {
-    /// The stock afterwards.
-    Done(Inventory),
+    /// It is booked.
+    Done {
+        /// The stock afterwards.
+        inventory: Inventory,
+        /// Whether the product is still sold.
+        availability: Availability,
+    },
     /// It would go below zero, or beyond all bounds.
     Rejected(Rejection),
     /// No such product.
@@ -53,28 +60,40 @@ impl Command for AdjustStockCommand {
         let Some(product) = product else { return Ok(StockReply::UnknownSku) };
         let mut stock = unit.inventory().lock(&[product.id]).await?;
         let Some(inventory) = stock.first_mut() else { return Ok(StockReply::UnknownSku) };
-        let decided = match self.change {
-            StockChange::Receive(units) => {
-                inventory.receive(units, MovementCause::Adjustment { reason: self.reason.clone() })
-            }
-            StockChange::Adjust(units) => inventory.adjust(units, &self.reason),
-        };
-        let movement = match decided.and_then(|movement| inventory.apply(&movement, now).map(|()| movement)) {
+        let movement = match self.decide(inventory) {
             Ok(movement) => movement,
             Err(rejection) => return Ok(StockReply::Rejected(rejection)),
         };
-        let changed = inventory.clone();
-        unit.products().update_inventory(&stock, &[movement], now).await?;
+        if let Some(movement) = movement {
+            if let Err(rejection) = inventory.apply(&movement, now) {
+                return Ok(StockReply::Rejected(rejection));
+            }
+            unit.products().update_inventory(&stock, &[movement], now).await?;
+        }
         unit.audit().record(&[self.audit_entry(now)]).await?;
-        Ok(StockReply::Done(changed))
+        let inventory = stock.remove(0);
+        Ok(StockReply::Done { inventory, availability: product.availability })
     }
 }
 
 impl AdjustStockCommand {
+    /// The movement that it takes; none if a count found what the books say.
+    fn decide(&self, inventory: &Inventory) -> Result<Option<StockMovement>, Rejection> {
+        match self.change {
+            StockChange::Receive(units) => {
+                let cause = MovementCause::Adjustment { reason: self.reason.clone() };
+                inventory.receive(units, cause).map(Some)
+            }
+            StockChange::Adjust(units) => inventory.adjust(units, &self.reason).map(Some),
+            StockChange::Count(counted) => inventory.count(counted, &self.reason),
+        }
+    }
+
     fn audit_entry(&self, at: jiff::Timestamp) -> AuditEntry {
         let action = match self.change {
             StockChange::Receive(units) => format!("stock receive {units}"),
             StockChange::Adjust(units) => format!("stock adjust {units}"),
+            StockChange::Count(counted) => format!("stock count {counted}"),
         };
         AuditEntry {
             at,

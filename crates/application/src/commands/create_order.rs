@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Chain, Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
-use domain::{CustomerId, Money, NewOrder, NewOrderLine, Order, OrderId, Product, Quantity, Rejection, Sku};
+use domain::{
+    AMOUNT_MINOR_MAX, CustomerId, Money, NewOrder, NewOrderLine, Order, OrderId, Product, Quantity,
+    Rejection, Sku,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::messages::{Demand, OrderCreatedEvent, correlation};
@@ -282,10 +285,14 @@ impl Known {
             return Err(("sku", "unknown_sku", format!("no product has the sku '{}'", line.sku)));
         };
         let unit_price = line.unit_price.unwrap_or(product.price);
-        if unit_price.currency != product.price.currency {
-            let message =
-                format!("{} is sold in {}, not in {}", line.sku, product.price.currency, unit_price.currency);
-            return Err(("unit_price/currency", "wrong_currency", message));
+        if let Err(rejection) = product.accepts(unit_price.currency) {
+            let of_the_price = matches!(rejection, Rejection::WrongCurrency { .. });
+            let member = if of_the_price { "unit_price/currency" } else { "sku" };
+            return Err((member, rejection.code(), rejection.to_string()));
+        }
+        if unit_price.minor > AMOUNT_MINOR_MAX {
+            let rejection = Rejection::PriceTooHigh { sku: line.sku.clone(), minor: unit_price.minor };
+            return Err(("unit_price/minor", rejection.code(), rejection.to_string()));
         }
         Ok(NewOrderLine {
             product_id: product.id,

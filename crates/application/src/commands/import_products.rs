@@ -1,4 +1,7 @@
-//! Brings products into the catalogue, with the stock that they start with. Doing it twice changes nothing.
+//! Brings products into the catalogue, with the stock that they start with; what is known of a product is
+//! replaced, except its stock. Doing it twice changes nothing.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bus::Fault;
@@ -22,9 +25,10 @@ pub struct NewProduct {
     pub price: Money,
     /// Units that it starts with; a product that is known already keeps its stock.
     pub stock: i64,
-    /// At this many or fewer it is time to reorder.
-    pub reorder_level: i64,
-    /// Whether it will be reordered at all.
+    /// At this many or fewer it is time to reorder; if not said, a product that is known keeps its level, and a new one
+    /// has none.
+    pub reorder_level: Option<i64>,
+    /// Whether it may be ordered.
     pub availability: Availability,
 }
 
@@ -50,7 +54,11 @@ impl Command for ImportProductsCommand {
         let known = unit.products().get_by_skus(&skus).await?;
         let is_new = |product: &&NewProduct| !known.iter().any(|known| known.sku == product.sku);
         let rows: Vec<Product> = self.products.iter().map(|product| row(product, &known, now)).collect();
+        let reordered = self.reordered(unit, &known, now).await?;
         unit.products().upsert(&rows).await?;
+        if !reordered.is_empty() {
+            unit.products().update_inventory(&reordered, &[], now).await?;
+        }
         let fresh: Vec<&NewProduct> = self.products.iter().filter(is_new).collect();
         self.stock_up(unit, &fresh, now).await?;
         Ok(fresh.len())
@@ -58,6 +66,33 @@ impl Command for ImportProductsCommand {
 }
 
 impl ImportProductsCommand {
+    /// The stock of known products that are to be reordered at another level than before, locked, as it is to be.
+    async fn reordered(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        known: &[Product],
+        now: Timestamp,
+    ) -> Result<Vec<Inventory>, Fault> {
+        let levels: BTreeMap<ProductId, i64> = self
+            .products
+            .iter()
+            .filter_map(|product| Some((ProductId::of(&product.sku), product.reorder_level?)))
+            .filter(|(id, _)| known.iter().any(|known| known.id == *id))
+            .collect();
+        if levels.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<ProductId> = levels.keys().copied().collect();
+        let mut stock = unit.inventory().lock(&ids).await?;
+        stock.retain(|inventory| levels.get(&inventory.product_id()) != Some(&inventory.reorder_level()));
+        for inventory in &mut stock {
+            if let Some(level) = levels.get(&inventory.product_id()) {
+                inventory.set_reorder_level(*level, now);
+            }
+        }
+        Ok(stock)
+    }
+
     async fn stock_up(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -67,7 +102,8 @@ impl ImportProductsCommand {
         let mut changed = Vec::with_capacity(fresh.len());
         let mut movements = Vec::with_capacity(fresh.len());
         for product in fresh {
-            let mut inventory = Inventory::empty(ProductId::of(&product.sku), product.reorder_level, now);
+            let mut inventory =
+                Inventory::empty(ProductId::of(&product.sku), product.reorder_level.unwrap_or(0), now);
             if product.stock > 0 {
                 let impossible = |rejection| Fault::give_up("products.import", rejection);
                 let cause = MovementCause::Import(self.import.clone());

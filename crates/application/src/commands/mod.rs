@@ -3,6 +3,7 @@
 
 mod adjust_stock;
 mod cancel_order;
+mod change_product;
 mod create_order;
 mod import_products;
 mod once;
@@ -13,6 +14,7 @@ mod run;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
 pub use cancel_order::{CancelOrderCommand, CancelReply};
+pub use change_product::{ChangeProductCommand, ChangeProductReply};
 pub use create_order::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,
     Violation,

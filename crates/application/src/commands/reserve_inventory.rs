@@ -76,7 +76,9 @@ async fn still_wanting(
 fn merged(command: &ReserveInventoryCommand) -> StockDemand {
     let mut lines: BTreeMap<ProductId, i64> = BTreeMap::new();
     for line in &command.lines {
-        *lines.entry(ProductId(line.product_id)).or_default() += line.quantity;
+        // A message from outside may ask for more than there are numbers; nobody has so much.
+        let units = lines.entry(ProductId(line.product_id)).or_default();
+        *units = units.saturating_add(line.quantity);
     }
     StockDemand { order_id: command.order_id, lines: lines.into_iter().collect() }
 }
@@ -104,7 +106,7 @@ async fn names_of_short(
 
 fn in_words(lines: &[Shortage], names: &BTreeMap<ProductId, Sku>) -> String {
     let line = |short: &Shortage| {
-        let name = names.get(&short.product_id).map_or_else(|| short.product_id.to_string(), Sku::to_string);
+        let name = names.get(&short.product_id).map_or("a product that is not in the catalogue", Sku::as_str);
         format!("{name}: requested {}, available {}", short.requested, short.available)
     };
     lines.iter().map(line).collect::<Vec<_>>().join("; ")

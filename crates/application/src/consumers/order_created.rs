@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Consumer, Envelope, Fault, Work};
-use domain::{OrderId, Product, ProductId};
+use domain::{AMOUNT_MINOR_MAX, Currency, LINES_MAX, Order, OrderId, Product, ProductId, QUANTITY_MAX, Sku};
 
-use crate::messages::OrderCreatedEvent;
+use crate::messages::{Amount, Demand, OrderCreatedEvent};
 use crate::pipeline::Context;
-use crate::ports::AnyUnit;
+use crate::ports::{AnyUnit, UnitOfWork};
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 
 /// Consumes [`OrderCreatedEvent`].
@@ -27,29 +27,74 @@ impl OrderCreatedConsumer {
         Self { context }
     }
 
-    fn judge(
-        &self,
-        message: &OrderCreatedEvent,
-        catalogue: &BTreeMap<ProductId, Product>,
-    ) -> (SagaEvent, Option<String>) {
+    fn judge(&self, message: &OrderCreatedEvent, catalogue: &Catalogue) -> (SagaEvent, Option<String>) {
         let limits = self.context.settings.limits;
-        match objection(message, catalogue) {
-            None => (SagaEvent::of(EventKind::OrderValidated).within(limits), None),
-            Some(why) => (SagaEvent::of(EventKind::OrderRejected).within(limits), Some(why)),
+        let objections = catalogue.objections(message);
+        if objections.is_empty() {
+            (SagaEvent::of(EventKind::OrderValidated).within(limits), None)
+        } else {
+            (SagaEvent::of(EventKind::OrderRejected).within(limits), Some(objections.join("; ")))
         }
     }
 }
 
-/// The first thing that the catalogue has against an order.
-fn objection(message: &OrderCreatedEvent, catalogue: &BTreeMap<ProductId, Product>) -> Option<String> {
-    message.lines.iter().find_map(|line| match catalogue.get(&ProductId(line.product_id)) {
-        None => Some(format!("product {} is not in the catalogue", line.product_id)),
-        Some(product) if product.price.currency.code() != message.total.currency => Some(format!(
-            "{} is sold in {}, not in {}",
-            product.sku, product.price.currency, message.total.currency
-        )),
-        Some(_) => None,
-    })
+/// Units of one product that a whole order may ask for.
+const DEMAND_MAX: i64 = LINES_MAX as i64 * QUANTITY_MAX as i64;
+
+/// What a batch is held against.
+struct Catalogue {
+    products: BTreeMap<ProductId, Product>,
+    /// What a product is called that is not in the catalogue, as far as an order tells.
+    strangers: BTreeMap<ProductId, Sku>,
+}
+
+impl Catalogue {
+    async fn of(unit: &mut dyn UnitOfWork, messages: &[&OrderCreatedEvent]) -> Result<Self, Fault> {
+        let lines = messages.iter().flat_map(|message| &message.lines);
+        let mut wanted: Vec<ProductId> = lines.map(|line| ProductId(line.product_id)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let products = unit.products().get_by_ids(&wanted).await?;
+        let products: BTreeMap<_, _> = products.into_iter().map(|product| (product.id, product)).collect();
+        let mut strangers = BTreeMap::new();
+        if products.len() < wanted.len() {
+            let orders: Vec<OrderId> = messages.iter().map(|message| OrderId(message.order_id)).collect();
+            let orders = unit.orders().get_orders_with_items(&orders).await?;
+            let lines = orders.iter().flat_map(Order::lines);
+            strangers.extend(lines.map(|line| (line.product_id, line.sku.clone())));
+        }
+        Ok(Self { products, strangers })
+    }
+
+    /// Everything that the catalogue has against an order.
+    fn objections(&self, message: &OrderCreatedEvent) -> Vec<String> {
+        let total = message.total.minor;
+        let too_dear = (!(0..=AMOUNT_MINOR_MAX).contains(&total)).then(|| {
+            format!(
+                "an order comes to at least nothing and at most {AMOUNT_MINOR_MAX} minor units, not {total}"
+            )
+        });
+        let lines = message.lines.iter().filter_map(|line| self.objection(line, &message.total));
+        too_dear.into_iter().chain(lines).collect()
+    }
+
+    fn objection(&self, line: &Demand, total: &Amount) -> Option<String> {
+        let id = ProductId(line.product_id);
+        let Some(product) = self.products.get(&id) else {
+            let name = self.strangers.get(&id).map_or("a product of the order", Sku::as_str);
+            return Some(format!("{name} is not in the catalogue"));
+        };
+        if !(1..=DEMAND_MAX).contains(&line.quantity) {
+            let (sku, units) = (&product.sku, line.quantity);
+            return Some(format!(
+                "{sku}: an order is for 1 to {DEMAND_MAX} units of a product, not for {units}"
+            ));
+        }
+        match Currency::parse(&total.currency) {
+            Ok(currency) => product.accepts(currency).err().map(|rejection| rejection.to_string()),
+            Err(unknown) => Some(unknown.to_string()),
+        }
+    }
 }
 
 #[async_trait]
@@ -70,15 +115,8 @@ impl Consumer<AnyUnit> for OrderCreatedConsumer {
         unit: &mut AnyUnit,
         batch: &mut [Work<OrderCreatedEvent, ()>],
     ) -> Result<(), Fault> {
-        let mut wanted: Vec<ProductId> = batch
-            .iter()
-            .flat_map(|work| &work.message.lines)
-            .map(|line| ProductId(line.product_id))
-            .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let catalogue = unit.products().get_by_ids(&wanted).await?;
-        let catalogue = catalogue.into_iter().map(|product| (product.id, product)).collect();
+        let messages: Vec<&OrderCreatedEvent> = batch.iter().map(|work| &work.message).collect();
+        let catalogue = Catalogue::of(unit, &messages).await?;
         let happenings: Vec<Happening<'_>> = batch
             .iter()
             .map(|work| {

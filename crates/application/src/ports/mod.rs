@@ -3,6 +3,7 @@
 mod api_keys;
 mod idempotency;
 mod notification_service;
+mod order_filter;
 mod payment_gateway;
 mod readers;
 mod repositories;
@@ -15,10 +16,12 @@ pub use idempotency::{Answer, Caller, IdempotencyRecord, IdempotencyRepository, 
 pub use notification_service::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
 };
+pub use order_filter::{OrderFilter, OrderPage, OrderPlace, OrderSort, UnknownSort};
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
 pub use readers::{
-    BrokenInvariantView, HistoryView, InventoryView, LineView, LowOnly, MovementView, OrderFilter, OrderView,
-    Overview, Page, PaymentView, ProductView, Readers, SagaFilter, SagaView, ShipmentView, TimerView,
+    BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LineView, LowOnly, MovementView,
+    OrderView, Overview, Page, PaymentView, ProductView, Readers, SagaFilter, SagaView, ShipmentView,
+    TimerView,
 };
 pub use repositories::{
     AuditEntry, AuditRepository, HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow,

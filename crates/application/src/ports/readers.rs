@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{OrderId, OrderStatus, ProductId, Sku};
+use domain::{OrderId, ProductId, Sku};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::order_filter::{OrderFilter, OrderPage};
 use crate::messages::Amount;
 use crate::saga::SagaState;
 
@@ -90,19 +91,22 @@ pub struct OrderView {
     pub updated_at: Timestamp,
 }
 
-/// Which orders are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrderFilter {
-    /// Only this status.
-    pub status: Option<OrderStatus>,
-    /// Only this customer.
-    pub customer_id: Option<String>,
-    /// Only those accepted at or after this moment.
-    pub created_from: Option<Timestamp>,
-    /// Only those accepted before this moment.
-    pub created_before: Option<Timestamp>,
-    /// Only those after this one, in the order of ids.
-    pub after: Option<OrderId>,
+/// An order that has units set aside which are not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EndangeredOrderView {
+    /// The order.
+    pub order_id: Uuid,
+    /// Another system's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_reference: Option<String>,
+    /// Whom it is for.
+    pub customer_id: String,
+    /// The headline status.
+    pub status: String,
+    /// Units of the product that are set aside for it.
+    pub reserved: i64,
+    /// How many of those are not there.
+    pub missing: i64,
 }
 
 /// A page of a listing.
@@ -166,9 +170,11 @@ pub struct InventoryView {
     pub received: i64,
     /// Units found or lost, ever.
     pub adjusted: i64,
+    /// Units set aside for orders that are not there.
+    pub short: i64,
     /// At this many or fewer it is time to reorder.
     pub reorder_level: i64,
-    /// Whether it is.
+    /// Whether it is; never for what is no longer sold.
     pub low: bool,
     /// When it last moved.
     pub last_updated: Timestamp,
@@ -270,8 +276,8 @@ pub trait Readers: Send + Sync + 'static {
     /// One order with everything beneath it.
     async fn order(&self, id: OrderId) -> Result<Option<OrderView>, Fault>;
 
-    /// Orders by id, which is by time, up to `max`.
-    async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>, Fault>;
+    /// Orders in the order that is asked for, up to `max`.
+    async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<OrderPage, Fault>;
 
     /// An order's timeline; none if there is no such order.
     async fn history(&self, id: OrderId) -> Result<Option<Vec<HistoryView>>, Fault>;
@@ -289,6 +295,9 @@ pub trait Readers: Send + Sync + 'static {
 
     /// The stock of one product.
     async fn inventory_of(&self, sku: &Sku) -> Result<Option<InventoryView>, Fault>;
+
+    /// The open orders that what is short of a product was promised to: the newest first, until no more is missing.
+    async fn endangered_orders(&self, id: ProductId, max: usize) -> Result<Page<EndangeredOrderView>, Fault>;
 
     /// The ledger of one product, latest first, before `before`.
     async fn movements(
@@ -311,7 +320,7 @@ pub trait Readers: Send + Sync + 'static {
     async fn broken_invariants(&self, now: Timestamp, max: usize) -> Result<Vec<BrokenInvariantView>, Fault>;
 }
 
-/// Whether only products at or below their reorder level are meant.
+/// Whether only products are meant that are sold and at or below their reorder level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LowOnly {
     /// All products.

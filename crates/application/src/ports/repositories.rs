@@ -112,7 +112,7 @@ pub trait ProductRepository: Send {
         at: Timestamp,
     ) -> Result<(), Fault>;
 
-    /// Products whose available stock is at or below the reorder level, in product order.
+    /// Products that are sold and whose available stock is at or below the reorder level, in product order.
     async fn get_low_stock_products(&mut self, max: usize) -> Result<Vec<Inventory>, Fault>;
 }
 
@@ -281,7 +281,9 @@ impl Shelf {
         verb: impl Fn(&Inventory) -> Result<StockMovement, Rejection>,
         at: Timestamp,
     ) -> Result<(), Fault> {
-        let impossible = |rejection: Rejection| Fault::give_up("inventory.move", rejection);
+        let impossible = |rejection: Rejection| {
+            Fault::give_up("inventory.move", format!("product {product_id}: {rejection}"))
+        };
         let inventory = self.stock.get_mut(&product_id).ok_or_else(|| {
             Fault::give_up("inventory.move", format!("no stock row for product {product_id}"))
         })?;

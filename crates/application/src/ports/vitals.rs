@@ -23,8 +23,10 @@ pub struct Vitals {
     pub oldest_messages: Vec<(String, Timestamp)>,
     /// When the first timer is due.
     pub first_timer: Option<Timestamp>,
-    /// Products at or below their reorder level.
+    /// Products that are sold and at or below their reorder level.
     pub low_products: u64,
+    /// Products of which more is promised to orders than is there.
+    pub short_products: u64,
 }
 
 /// The state of the database itself.

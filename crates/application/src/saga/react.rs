@@ -421,9 +421,13 @@ impl<'a> Reacting<'a> {
     fn refuse(&self) -> Outcome {
         Outcome::Refused(match (self.event.kind, self.next.state) {
             (EventKind::CancelRequested, SagaState::Shipped) => {
-                "the parcel is with the carrier; ask for a return once it has arrived"
+                "the parcel is with the carrier, and no longer called back; to give money back, refund the payment at the \
+                 gateway; to take goods back in, book them with a stock receipt once they are here"
             }
-            (EventKind::CancelRequested, _) => "the parcel was delivered; ask for a return",
+            (EventKind::CancelRequested, _) => {
+                "the parcel was delivered; to give money back, refund the payment at the gateway; to take goods back in, \
+                 book them with a stock receipt once they are here"
+            }
             _ => "only an order that needs attention can be retried, skipped or forced",
         })
     }

@@ -68,7 +68,7 @@ fn statuses() -> impl Strategy<Value = Vec<OrderStatus>> {
 }
 
 prop_compose! {
-    fn wished_line()(sku in 0_u8..5, units in 1..=QUANTITY_MAX, minor in -5_i64..1_000_000_000, code in prop::sample::select(vec!["USD", "USD", "USD", "USD", "JPY"])) -> NewOrderLine {
+    fn wished_line()(sku in 0_u8..5, units in 1..=QUANTITY_MAX, minor in prop_oneof![9 => -5_i64..1_000_000_000, 1 => AMOUNT_MINOR_MAX - 5..=i64::MAX], code in prop::sample::select(vec!["USD", "USD", "USD", "USD", "JPY"])) -> NewOrderLine {
         line(&format!("SKU-{sku}"), units, Money::new(minor, Currency::parse(code).unwrap()))
     }
 }
@@ -113,14 +113,14 @@ proptest! {
     #[test]
     fn a_wish_becomes_a_sound_order_or_is_refused_for_a_reason(lines in prop::collection::vec(wished_line(), 0..8)) {
         let is_sound = !lines.is_empty()
-            && lines.iter().all(|line| line.unit_price.minor >= 0)
+            && lines.iter().all(|line| (0..=AMOUNT_MINOR_MAX).contains(&line.unit_price.minor))
             && lines.iter().all(|line| line.unit_price.currency == lines[0].unit_price.currency);
         let exact: i128 =
             lines.iter().map(|line| i128::from(line.unit_price.minor) * i128::from(line.quantity.get())).sum();
         let units: i64 = lines.iter().map(|line| i64::from(line.quantity)).sum();
         match Order::place(wish(lines), NOON) {
             Ok((order, _)) => {
-                prop_assert!(is_sound);
+                prop_assert!(is_sound && exact <= i128::from(AMOUNT_MINOR_MAX));
                 prop_assert_eq!(order.check(), Ok(()));
                 prop_assert_eq!(i128::from(order.total().minor), exact);
                 prop_assert_eq!(order.merged_demand().iter().map(|(_, units)| units).sum::<i64>(), units);
@@ -128,7 +128,8 @@ proptest! {
                 prop_assert_eq!(Order::restore(order.clone().into_snapshot()), Ok(order));
             }
             Err(rejections) => {
-                prop_assert!(!is_sound && !rejections.is_empty());
+                prop_assert!(!is_sound || exact > i128::from(AMOUNT_MINOR_MAX));
+                prop_assert!(!rejections.is_empty());
                 prop_assert!(rejections.is_sorted_by_key(Rejection::precedence));
             }
         }
@@ -209,8 +210,15 @@ fn an_order_is_refused_without_lines_with_too_many_or_if_it_comes_to_too_much() 
     assert_eq!(Order::place(wish(vec![]), NOON).unwrap_err(), [Rejection::NoLines]);
     let many = vec![line("CHAI", 1, usd(1)); LINES_MAX + 1];
     assert_eq!(Order::place(wish(many), NOON).unwrap_err()[0].code(), "too_many_lines");
-    let dear = vec![line("CHAI", 2, usd(i64::MAX))];
-    assert_eq!(Order::place(wish(dear), NOON).unwrap_err(), [Rejection::Money(MoneyError::Overflow)]);
+    for (units, minor) in
+        [(2, AMOUNT_MINOR_MAX), (1_000_000, AMOUNT_MINOR_MAX), (1_000_000, AMOUNT_MINOR_MAX / 1_000)]
+    {
+        let dear = vec![line("CHAI", units, usd(minor)); 10];
+        assert_eq!(Order::place(wish(dear), NOON).unwrap_err(), [Rejection::TotalTooHigh]);
+    }
+    assert!(Order::place(wish(vec![line("CHAI", 1, usd(AMOUNT_MINOR_MAX))]), NOON).is_ok());
+    let dearest = Order::place(wish(vec![line("CHAI", 1, usd(i64::MAX))]), NOON).unwrap_err();
+    assert_eq!(dearest[0].code(), "price_too_high");
     assert!(Order::place(wish(vec![line("CHAI", 1, usd(1)); LINES_MAX]), NOON).is_ok());
 }
 

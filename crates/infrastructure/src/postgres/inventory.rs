@@ -49,7 +49,7 @@ impl PostgresUnit {
 
 macro_rules! columns {
     () => {
-        "product_id, available_stock, reserved_stock, shipped, received, adjusted, reorder_level, last_updated"
+        "i.product_id, available_stock, reserved_stock, shipped, received, adjusted, reorder_level, last_updated, short_stock"
     };
 }
 
@@ -58,16 +58,21 @@ fn select(ids: &[ProductId]) -> Act {
     let sql = concat!(
         "select ",
         columns!(),
-        " from unnest($1::uuid[]) as wanted (id) join inventory on product_id = wanted.id
-         order by product_id for update of inventory"
+        " from unnest($1::uuid[]) as wanted (id) join inventory i on i.product_id = wanted.id
+         order by i.product_id for update of i"
     );
     let wanted: BTreeSet<ProductId> = ids.iter().copied().collect();
     Act::new("inventory.lock", sql, vec![Box::new(Array::uuids(wanted.iter().map(|id| id.0)))])
 }
 
-/// Stock at or below its reorder level, in product order.
+/// Stock of products that are sold, at or below its reorder level, in product order.
 pub(super) fn low(max: usize) -> Act {
-    let sql = concat!("select ", columns!(), " from inventory where is_low order by product_id limit $1");
+    let sql = concat!(
+        "select ",
+        columns!(),
+        " from inventory i join products p on p.product_id = i.product_id
+         where i.is_low and p.availability = 'active' order by i.product_id limit $1"
+    );
     Act::new("products.get_low_stock", sql, vec![Box::new(rows_max(max))])
 }
 
@@ -83,6 +88,7 @@ fn inventory(row: &Row) -> Result<Inventory, Broken> {
         shipped: row.try_get(3)?,
         received: row.try_get(4)?,
         adjusted: row.try_get(5)?,
+        short: row.try_get(8)?,
     };
     let id = ProductId(row.try_get(0)?);
     Ok(Inventory::restore(id, counters, row.try_get(6)?, time(row, 7)?)?)
@@ -92,13 +98,13 @@ fn update(changed: &[Inventory]) -> Act {
     let sql = "with moved as (
              update inventory i set available_stock = n.available, reserved_stock = n.reserved, shipped = n.shipped,
                  received = n.received, adjusted = n.adjusted, reorder_level = n.reorder_level,
-                 last_updated = n.last_updated
+                 last_updated = n.last_updated, short_stock = n.short
              from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                 $7::bigint[], $8::bigint[])
-                 as n (id, available, reserved, shipped, received, adjusted, reorder_level, last_updated)
+                 $7::bigint[], $8::bigint[], $9::bigint[])
+                 as n (id, available, reserved, shipped, received, adjusted, reorder_level, last_updated, short)
              where i.product_id = n.id returning 1
          )
-         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $9, 'inventory.store')";
+         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $10, 'inventory.store')";
     let counters = |of: fn(StockCounters) -> i64| {
         Box::new(Array::numbers(changed.iter().map(|inventory| of(inventory.counters()))))
     };
@@ -114,6 +120,7 @@ fn update(changed: &[Inventory]) -> Act {
             counters(|counters| counters.adjusted),
             Box::new(Array::numbers(changed.iter().map(Inventory::reorder_level))),
             Box::new(Array::times(changed.iter().map(Inventory::last_updated))),
+            counters(|counters| counters.short),
             Box::new(CHANGED),
         ],
     )

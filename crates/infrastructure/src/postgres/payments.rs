@@ -12,7 +12,6 @@ use super::array::Array;
 use super::column::{Broken, count, money, name};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
-use crate::tally::Tallied;
 
 #[async_trait]
 impl PaymentRepository for PostgresUnit {
@@ -63,8 +62,8 @@ impl PostgresUnit {
         let after = (payment.captured_minor, payment.refunded_minor);
         let (captured, refunded) = self.seen.payments.insert(payment.order_id, after).unwrap_or_default();
         let currency = payment.amount.currency;
-        self.tally.add(Tallied::Captured(currency), after.0 - captured);
-        self.tally.add(Tallied::Refunded(currency), after.1 - refunded);
+        self.tally.captured(currency, after.0 - captured);
+        self.tally.refunded(currency, after.1 - refunded);
     }
 }
 

@@ -78,24 +78,25 @@ impl SqliteUnit {
     }
 }
 
-const COLUMNS: &str =
-    "product_id, available_stock, reserved_stock, shipped, received, adjusted, reorder_level, last_updated";
+const COLUMNS: &str = "i.product_id, available_stock, reserved_stock, shipped, received, adjusted, reorder_level, last_updated, short_stock";
 
 fn select(connection: &Connection, ids: &[ProductId]) -> Result<Vec<StockRow>> {
-    let sql = format!("select {COLUMNS}, last_movement from inventory where product_id = ?");
+    let sql = format!("select {COLUMNS}, last_movement from inventory i where product_id = ?");
     let mut select = connection.prepare_cached(&sql)?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        let row = |row: &Row<'_>| Ok(StockRow { inventory: inventory(row)?, last_movement: row.get(8)? });
+        let row = |row: &Row<'_>| Ok(StockRow { inventory: inventory(row)?, last_movement: row.get(9)? });
         found.extend(select.query_row([id.0.as_bytes()], row).optional()?);
     }
     Ok(found)
 }
 
-/// Stock at or below its reorder level, in product order.
+/// Stock of products that are sold, at or below its reorder level, in product order.
 pub(super) fn low(connection: &Connection, max: usize) -> Result<Vec<Inventory>> {
     let sql = format!(
-        "select {COLUMNS} from inventory where available_stock <= reorder_level order by product_id limit ?"
+        "select {COLUMNS} from inventory i cross join products p
+         where i.available_stock <= i.reorder_level and p.product_id = i.product_id and p.availability = 'active'
+         order by i.product_id limit ?"
     );
     connection.prepare_cached(&sql)?.query_map([rows_max(max)], inventory)?.collect()
 }
@@ -107,6 +108,7 @@ fn inventory(row: &Row<'_>) -> Result<Inventory> {
         shipped: row.get(3)?,
         received: row.get(4)?,
         adjusted: row.get(5)?,
+        short: row.get(8)?,
     };
     Inventory::restore(ProductId(row.get(0)?), counters, row.get(6)?, time(row, 7)?)
         .map_err(|error| broken(0, error))
@@ -116,7 +118,7 @@ fn inventory(row: &Row<'_>) -> Result<Inventory> {
 fn update(connection: &Connection, changed: &[StockRow]) -> Result<Option<ProductId>> {
     let mut update = connection.prepare_cached(
         "update inventory set available_stock = ?2, reserved_stock = ?3, shipped = ?4, received = ?5,
-             adjusted = ?6, reorder_level = ?7, last_updated = ?8, last_movement = ?9
+             adjusted = ?6, reorder_level = ?7, last_updated = ?8, last_movement = ?9, short_stock = ?10
          where product_id = ?1",
     )?;
     for StockRow { inventory, last_movement } in changed {
@@ -131,6 +133,7 @@ fn update(connection: &Connection, changed: &[StockRow]) -> Result<Option<Produc
             inventory.reorder_level(),
             Micros(inventory.last_updated()),
             last_movement,
+            counters.short,
         ])?;
         if found != 1 {
             return Ok(Some(inventory.product_id()));

@@ -10,7 +10,6 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::SqliteUnit;
 use super::column::{Micros, money, name};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
-use crate::tally::Tallied;
 
 #[async_trait]
 impl PaymentRepository for SqliteUnit {
@@ -57,8 +56,8 @@ impl SqliteUnit {
         let (captured, refunded) =
             before.map_or((0, 0), |before| (before.captured_minor, before.refunded_minor));
         let currency = payment.amount.currency;
-        self.tally.add(Tallied::Captured(currency), payment.captured_minor - captured);
-        self.tally.add(Tallied::Refunded(currency), payment.refunded_minor - refunded);
+        self.tally.captured(currency, payment.captured_minor - captured);
+        self.tally.refunded(currency, payment.refunded_minor - refunded);
         self.view.payments.insert(payment.order_id, payment.clone());
     }
 }

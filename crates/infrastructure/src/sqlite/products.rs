@@ -109,7 +109,10 @@ fn upsert(connection: &Connection, product: &Product) -> Result<()> {
             Micros(product.updated_at),
         ])?;
     connection
-        .prepare_cached("insert or ignore into inventory values (?, 0, 0, 0, 0, 0, 0, ?, null)")?
+        .prepare_cached(
+            "insert or ignore into inventory (product_id, available_stock, reserved_stock, shipped, received, adjusted,
+                 reorder_level, last_updated) values (?, 0, 0, 0, 0, 0, 0, ?)",
+        )?
         .execute(params![product.id.0.as_bytes(), Micros(product.updated_at)])?;
     Ok(())
 }

@@ -147,7 +147,7 @@ async fn receive(commands: CommandPipeline) -> OnceReply<()> {
     let command = AdjustStockCommand { sku, change: StockChange::Receive(10), reason, actor };
     let key = key("shop", "receive", "note 77");
     let answer = |reply| match reply {
-        StockReply::Done(stock) => {
+        StockReply::Done { inventory: stock, .. } => {
             Ok(Answer { status: 200, body: stock.available().to_string().into_bytes() })
         }
         StockReply::Rejected(_) | StockReply::UnknownSku => Err(()),

@@ -6,6 +6,7 @@ pub mod carriage;
 pub mod crashes;
 pub mod endpoints;
 pub mod keys;
+pub mod listings;
 pub mod messages;
 pub mod orders;
 pub mod stage;
@@ -240,12 +241,22 @@ macro_rules! laws_of_a_store {
             what_is_past_its_time_is_swept_before_and_behind_what_is_not,
             a_timeline_is_kept_in_order_and_only_of_orders_that_exist,
             broken_invariants_are_told_in_words,
+            sums_of_the_most_there_may_be_are_told_and_never_fail,
         );
         $crate::laws!($home, stock:
             products_are_added_and_replaced_and_a_new_one_has_an_empty_stock,
             stock_is_reserved_released_and_shipped_by_sets_and_the_ledger_adds_up,
             an_adjustment_below_zero_is_a_rejection_and_changes_nothing,
             many_that_want_the_same_units_at_once_get_no_more_than_there_are,
+            a_count_below_what_is_reserved_is_booked_and_the_orders_that_lack_it_are_named,
+            what_is_no_longer_sold_is_never_low,
+            whatever_happens_to_the_stock_it_is_what_a_model_says_and_breaks_nothing,
+            the_most_that_can_be_in_stock_breaks_nothing,
+        );
+        $crate::laws!($home, listings:
+            the_pages_of_every_listing_are_what_a_sieve_leaves_of_all_orders,
+            an_order_that_changes_while_its_listing_is_read_is_not_lost,
+            what_is_rare_is_found_although_no_page_looks_at_everything,
         );
         $crate::laws!($home, endpoints: a_receiver_that_wants_no_more_is_kept_until_it_is_opened_again);
         $crate::laws!($home, keys: a_key_is_kept_until_it_is_revoked_and_is_told_ever_after);

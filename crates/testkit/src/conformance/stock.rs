@@ -1,8 +1,9 @@
 //! Laws of catalogue and stock: no unit is sold twice, lost or made up, and the ledger says where each went.
 
 use application::ports::{LowOnly, ReservationOutcome, StockDemand};
+use application::saga::StockStep;
 use bus::Verdict;
-use domain::{MovementCause, Rejection, Sku};
+use domain::{MovementCause, Order, Product, Rejection, Sku, UNITS_MAX};
 use tokio::task::JoinSet;
 
 use super::stage::*;
@@ -95,6 +96,185 @@ pub async fn many_that_want_the_same_units_at_once_get_no_more_than_there_are(ho
         assert_eq!((level.available, level.reserved, level.low), (0, 20, true));
         assert_eq!(process.readers.movements(product.id, None, 99).await.unwrap().len(), 11);
     }
+}
+
+/// A count says what there is; what was promised beyond that is short, and those that were promised last lack it.
+pub async fn a_count_below_what_is_reserved_is_booked_and_the_orders_that_lack_it_are_named(
+    home: &mut impl Home,
+) {
+    let process = home.process().await;
+    let products = [product("A"), product("B")];
+    stock_up(&process, &products, 7).await;
+    let mut orders = Vec::new();
+    for number in 1..=3 {
+        let order = accepted(&process, number, &products).await;
+        hold(&process, &order).await;
+        orders.push(order);
+    }
+    assert_eq!(counted(&process, &products[0], 3).await.short(), 3);
+    let level = process.readers.inventory_of(&products[0].sku).await.unwrap().unwrap();
+    assert_eq!((level.available, level.reserved, level.short, level.adjusted), (0, 6, 3, -4));
+    let page = process.readers.endangered_orders(products[0].id, 9).await.unwrap();
+    let lacking: Vec<_> = page
+        .items
+        .iter()
+        .map(|it| (it.order_id, it.external_reference.as_deref(), it.reserved, it.missing))
+        .collect();
+    let expected =
+        [(orders[2].id().0, Some("reference-3"), 2, 2), (orders[1].id().0, Some("reference-2"), 2, 1)];
+    assert_eq!((lacking.as_slice(), page.has_more), (&expected[..], false));
+    assert!(process.readers.endangered_orders(products[0].id, 1).await.unwrap().has_more);
+    assert_eq!(process.readers.endangered_orders(products[1].id, 9).await.unwrap().items, []);
+    let refused = reserve(&process, demand(&order(9, &products[..1]))).await;
+    assert!(matches!(refused, ReservationOutcome::Short(_)), "what is short is not sold");
+    assert_eq!(process.readers.broken_invariants(later(4), 9).await.unwrap(), []);
+    stock_up(&process, &products[..1], 4).await;
+    let level = process.readers.inventory_of(&products[0].sku).await.unwrap().unwrap();
+    assert_eq!(
+        (level.available, level.short),
+        (1, 0),
+        "what comes in makes good what is short, and the rest is for sale"
+    );
+    assert_eq!(process.readers.broken_invariants(later(4), 9).await.unwrap(), []);
+}
+
+/// Nobody buys again what is no longer sold.
+pub async fn what_is_no_longer_sold_is_never_low(home: &mut impl Home) {
+    let process = home.process().await;
+    let (mut gone, kept) = (product("GONE"), product("KEPT"));
+    stock_up(&process, &[gone.clone(), kept.clone()], 1).await;
+    counted(&process, &gone, 0).await;
+    counted(&process, &kept, 0).await;
+    assert!(gone.discontinue(later(1)).is_applied());
+    let mut unit = process.unit().await;
+    unit.products().upsert(std::slice::from_ref(&gone)).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut unit = process.unit().await;
+    let low = unit.products().get_low_stock_products(9).await.unwrap();
+    assert_eq!(low.iter().map(domain::Inventory::product_id).collect::<Vec<_>>(), [kept.id]);
+    drop(unit);
+    let page = process.readers.inventory_levels(LowOnly::Yes, None, 9).await.unwrap();
+    assert_eq!(page.items.iter().map(|level| level.sku.as_str()).collect::<Vec<_>>(), ["KEPT"]);
+    let level = |sku: Sku| async { process.readers.inventory_of(&{ sku }).await.unwrap().unwrap().low };
+    assert_eq!((level(gone.sku).await, level(kept.sku).await), (false, true));
+}
+
+/// Counts, receipts, orders taken, called off and handed over, in any order: shelf and books stay the same.
+pub async fn whatever_happens_to_the_stock_it_is_what_a_model_says_and_breaks_nothing(home: &mut impl Home) {
+    let process = home.process().await;
+    let products = [product("A")];
+    stock_up(&process, &products, 9).await;
+    let (mut shelf, mut promised, mut held) = (9_i64, 0_i64, Vec::new());
+    let mut dice = 7_u64;
+    for number in 1..=60 {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (act, units) = ((dice >> 33) % 6, i64::try_from((dice >> 40) % 9).unwrap());
+        match act {
+            0 => {
+                counted(&process, &products[0], units).await;
+                shelf = units;
+            }
+            1 => {
+                stock_up(&process, &products, units + 1).await;
+                shelf += units + 1;
+            }
+            2 | 3 => {
+                let order = accepted(&process, number, &products).await;
+                let fits = shelf - promised >= 2;
+                assert_eq!(
+                    hold(&process, &order).await == ReservationOutcome::Reserved,
+                    fits,
+                    "step {number}"
+                );
+                if fits {
+                    promised += 2;
+                    held.push(order);
+                }
+            }
+            _ => {
+                let Some(order) = held.pop() else { continue };
+                promised -= 2;
+                let step = if act == 4 { StockStep::Released } else { StockStep::Shipped };
+                shelf -= if act == 4 { 0 } else { 2 };
+                let_go(&process, &order, step).await;
+            }
+        }
+        let level = process.readers.inventory_of(&products[0].sku).await.unwrap().unwrap();
+        let expected = ((shelf - promised).max(0), promised, (promised - shelf).max(0));
+        assert_eq!((level.available, level.reserved, level.short), expected, "step {number}");
+        let broken = process.readers.broken_invariants(later(9), 99).await.unwrap();
+        assert!(broken.iter().all(|it| it.invariant != 3), "step {number}: {broken:?}");
+    }
+}
+
+/// Counters at their bounds are told, and what would go beyond is refused.
+pub async fn the_most_that_can_be_in_stock_breaks_nothing(home: &mut impl Home) {
+    let process = home.process().await;
+    let products = [product("A"), product("B")];
+    stock_up(&process, &products, UNITS_MAX).await;
+    let mut unit = process.unit().await;
+    let cause = || MovementCause::Import("more".to_owned());
+    for units in [1, UNITS_MAX, i64::MAX, 1 << 62, i64::MIN] {
+        let changes = [(products[0].id, units, cause())];
+        let refused = unit.inventory().update_available_stock(&changes, NOW).await.unwrap();
+        assert!(refused.is_err(), "{units}");
+    }
+    drop(unit);
+    let all = StockDemand { order_id: order_id(1), lines: vec![(products[0].id, UNITS_MAX)] };
+    for _ in 0..20 {
+        assert_eq!(reserve(&process, all.clone()).await, ReservationOutcome::Reserved);
+        let mut unit = process.unit().await;
+        unit.inventory().release_reservation(std::slice::from_ref(&all), NOW).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+    let more = StockDemand { order_id: order_id(1), lines: vec![(products[0].id, i64::MAX)] };
+    assert!(matches!(reserve(&process, more).await, ReservationOutcome::Short(_)));
+    counted(&process, &products[0], 0).await;
+    counted(&process, &products[0], UNITS_MAX).await;
+    assert_eq!(process.readers.broken_invariants(later(9), 9).await.unwrap(), []);
+    process.readers.overview().await.unwrap();
+}
+
+async fn counted(process: &Process, product: &Product, units: i64) -> domain::Inventory {
+    let mut unit = process.unit().await;
+    let mut stock = unit.inventory().lock(&[product.id]).await.unwrap();
+    if let Some(movement) = stock[0].count(units, "stocktaking").unwrap() {
+        stock[0].apply(&movement, NOW).unwrap();
+        unit.products().update_inventory(&stock, &[movement], NOW).await.unwrap();
+    }
+    unit.commit().await.unwrap();
+    stock.remove(0)
+}
+
+/// Sets stock aside for an order, and lets its saga know.
+async fn hold(process: &Process, order: &Order) -> ReservationOutcome {
+    let outcome = reserve(process, demand(order)).await;
+    if outcome == ReservationOutcome::Reserved {
+        note(process, order, StockStep::Reserved).await;
+    }
+    outcome
+}
+
+async fn let_go(process: &Process, order: &Order, step: StockStep) {
+    let demands = [demand(order)];
+    let mut unit = process.unit().await;
+    match step {
+        StockStep::Shipped => unit.inventory().ship_reservation(&demands, NOW).await.unwrap(),
+        StockStep::None | StockStep::Reserved | StockStep::Released => {
+            unit.inventory().release_reservation(&demands, NOW).await.unwrap();
+        }
+    }
+    unit.commit().await.unwrap();
+    note(process, order, step).await;
+}
+
+async fn note(process: &Process, order: &Order, step: StockStep) {
+    let mut unit = process.unit().await;
+    let mut saga = stored_saga(unit.as_mut(), order).await;
+    saga.stock = step;
+    unit.update_sagas(&[saga], NOW).await.unwrap();
+    unit.set_timers(vec![timer(order.id().0.as_u128() & 0xff, "order", 900)]).await.unwrap();
+    unit.commit().await.unwrap();
 }
 
 /// Decides again as long as somebody else was quicker.

@@ -73,7 +73,7 @@ pub fn new_product(number: u64, price_minor: i64, stock: i64) -> NewProduct {
         description: String::new(),
         price: Money::new(price_minor, currency),
         stock,
-        reorder_level: 1,
+        reorder_level: Some(1),
         availability: Availability::Active,
     }
 }

@@ -5,3 +5,4 @@ mod operating;
 mod shop;
 mod stocking;
 mod telling;
+mod validating;

@@ -29,7 +29,9 @@ async fn importing_the_same_catalogue_again_leaves_the_stock_alone() {
 #[tokio::test(start_paused = true)]
 async fn goods_received_and_counts_corrected_add_up() {
     let shop = Shop::open().await;
-    let StockReply::Done(inventory) = shop.run(&change(0, StockChange::Receive(5))).await else { panic!() };
+    let StockReply::Done { inventory, .. } = shop.run(&change(0, StockChange::Receive(5))).await else {
+        panic!()
+    };
     assert_eq!(inventory.available(), 15);
     shop.run(&change(0, StockChange::Adjust(-15))).await;
     let stock = shop.stock(0).await;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use application::commands::{ImportProductsCommand, NewProduct};
-use application::ports::{OrderFilter, Readers, SagaFilter};
+use application::ports::{OrderFilter, OrderPlace, OrderSort, Readers, SagaFilter};
 use application::saga::SagaState;
 use domain::{Availability, Currency, Money, OrderId, OrderStatus, Sku};
 use hdrhistogram::Histogram;
@@ -160,7 +160,7 @@ fn product(number: u32) -> Result<NewProduct> {
         description: String::new(),
         price: Money::new(1_250, Currency::parse("EUR")?),
         stock: STOCK,
-        reorder_level: 0,
+        reorder_level: None,
         availability: Availability::Active,
     })
 }
@@ -193,18 +193,14 @@ async fn first_open(store: &dyn Readers) -> Result<Option<OrderId>> {
 
 /// The newest order stored so far; what is measured comes after it.
 async fn newest_order(store: &dyn Readers) -> Result<Option<OrderId>> {
-    let mut after = None;
-    loop {
-        let page = store.orders(&OrderFilter { after, ..OrderFilter::default() }, PAGE).await?;
-        after = page.items.last().map(|order| OrderId(order.order_id)).or(after);
-        if !page.has_more {
-            return Ok(after);
-        }
-    }
+    let filter = OrderFilter { sort: OrderSort::NewestFirst, ..OrderFilter::default() };
+    let page = store.orders(&filter, 1).await?;
+    Ok(page.items.first().map(|order| OrderId(order.order_id)))
 }
 
 /// From accepted to delivered, in microseconds, of every order after `after`.
-async fn latencies(store: &dyn Readers, mut after: Option<OrderId>, expected: u64) -> Result<Histogram<u64>> {
+async fn latencies(store: &dyn Readers, after: Option<OrderId>, expected: u64) -> Result<Histogram<u64>> {
+    let mut after = after.map(OrderPlace::by_id);
     let mut latencies = Histogram::new(3)?;
     loop {
         let filter = OrderFilter { status: None, after, ..OrderFilter::default() };
@@ -219,8 +215,8 @@ async fn latencies(store: &dyn Readers, mut after: Option<OrderId>, expected: u6
             let took_us = order.updated_at.duration_since(order.created_at).as_micros();
             latencies.record(u64::try_from(took_us).unwrap_or(0))?;
         }
-        after = page.items.last().map(|order| OrderId(order.order_id)).or(after);
-        if !page.has_more {
+        after = page.next;
+        if after.is_none() {
             break;
         }
     }

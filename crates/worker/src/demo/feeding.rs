@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use application::ports::Readers;
+use domain::Availability;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::northwind::Northwind;
@@ -75,8 +76,10 @@ impl Feeding<'_> {
 
     async fn catalogue(&self) -> Result<u64> {
         let products = self.northwind.catalogue.iter().map(|product| {
+            // The orders are of a time when everything was still sold; what is not bought again is another question.
+            let availability = Availability::Active.as_str();
             let least = if product.discontinued { 0 } else { REORDER_LEVEL_MIN };
-            ProductBody { reorder_level: product.reorder_level.max(least), ..product.body() }
+            ProductBody { reorder_level: product.reorder_level.max(least), availability, ..product.body() }
         });
         self.client.put_products("northwind", &products.collect::<Vec<_>>()).await
     }

@@ -39,9 +39,9 @@ impl Pace {
                 took_ms.extend(
                     delivered_at(&timeline).map(|at| at.duration_since(order.created_at).as_millis()),
                 );
-                filter.after = Some(id);
             }
-            if !page.has_more {
+            filter.after = page.next;
+            if filter.after.is_none() {
                 break;
             }
         }

@@ -66,7 +66,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8], shape: &Shape) -> Result<T
 /// What is wrong with a text that could not be read as what it should be.
 pub(super) fn diagnose(body: &[u8], shape: &Shape, error: &serde_json::Error) -> Problem {
     match examined(body, shape, error) {
-        Ok((_, wrongs)) => Problem::of(Code::ValidationFailed, wrongs),
+        Ok((_, wrongs)) => Problem::invalid(wrongs),
         Err(problem) => problem,
     }
 }

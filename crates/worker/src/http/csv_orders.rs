@@ -9,6 +9,7 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::imports::ImportedOrder;
 use super::problem::{Code, Problem, Wrong};
+use super::shape::WHOLE_UNITS;
 
 const COLUMNS: [&str; 7] =
     ["order_ref", "customer_id", "ordered_at", "sku", "quantity", "unit_price_minor", "currency"];
@@ -67,10 +68,23 @@ impl Row<'_> {
         self.columns.0[at].and_then(|at| self.record.get(at)).filter(|text| !text.is_empty())
     }
 
+    fn units(&self, column: &str) -> Option<Result<i64, String>> {
+        let fraction = self.text(column).filter(|text| is_fraction(text));
+        match fraction {
+            Some(text) => Some(Err(format!("'{text}' is no whole number of units ({WHOLE_UNITS})"))),
+            None => self.number(column),
+        }
+    }
+
     fn number(&self, column: &str) -> Option<Result<i64, String>> {
         let parse = |text: &str| text.parse().map_err(|_| format!("'{text}' is no whole number"));
         self.text(column).map(parse)
     }
+}
+
+/// Whether a text is a number of which no whole units can be made.
+fn is_fraction(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(|number| number.is_finite() && number.fract() != 0.0)
 }
 
 /// The orders found so far.
@@ -140,7 +154,7 @@ impl Found {
     fn add(&mut self, number: usize, row: &Row<'_>) {
         let line = self.draft.lines.len();
         self.check_agreement(number, row);
-        let quantity = row.number("quantity").unwrap_or_else(|| Err("it is missing".to_owned()));
+        let quantity = row.units("quantity").unwrap_or_else(|| Err("it is missing".to_owned()));
         let quantity = self.noted(number, format!("/lines/{line}/quantity"), quantity).unwrap_or(1);
         let minor = row
             .number("unit_price_minor")

@@ -1,8 +1,10 @@
 //! Where a listing goes on, as a text that means nothing to anybody else. Must never be trusted: it comes back from outside.
 
+use application::ports::{OrderPlace, OrderSort};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{OrderId, Sku};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 /// A place in a listing.
@@ -54,6 +56,41 @@ impl Cursor for Sku {
     }
 }
 
+/// A place in a listing of orders, which means nothing in another order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PlaceInOrder {
+    pub(super) sort: OrderSort,
+    pub(super) place: OrderPlace,
+}
+
+/// The orders as cursors have them; a place in this list must stay what it is.
+const SORTS: [OrderSort; 4] = [
+    OrderSort::OldestFirst,
+    OrderSort::NewestFirst,
+    OrderSort::EarliestChangeFirst,
+    OrderSort::LatestChangeFirst,
+];
+
+impl Cursor for PlaceInOrder {
+    const KIND: u8 = b'l';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let sort = SORTS.iter().position(|sort| *sort == self.sort).unwrap_or(0);
+        let mut bytes = vec![u8::try_from(sort).unwrap_or(0)];
+        bytes.extend(self.place.updated_at.as_microsecond().to_be_bytes());
+        bytes.extend(self.place.order_id.0.as_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (sort, rest) = bytes.split_first()?;
+        let (micros, id) = rest.split_first_chunk::<8>()?;
+        let updated_at = Timestamp::from_microsecond(i64::from_be_bytes(*micros)).ok()?;
+        let place = OrderPlace { order_id: OrderId(Uuid::from_slice(id).ok()?), updated_at };
+        Some(Self { sort: *SORTS.get(usize::from(*sort))?, place })
+    }
+}
+
 /// A place in a list that is numbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position(pub(super) i64);
@@ -82,13 +119,19 @@ mod tests {
             let order = OrderId(Uuid::from_u128(id));
             prop_assert_eq!(OrderId::decode(&order.encode()), Ok(order));
             prop_assert_eq!(Position::decode(&Position(position).encode()), Ok(Position(position)));
+            let updated_at = Timestamp::from_microsecond(position % 1_000_000_000).expect("near the epoch");
+            for sort in SORTS {
+                let place = PlaceInOrder { sort, place: OrderPlace { order_id: order, updated_at } };
+                prop_assert_eq!(PlaceInOrder::decode(&place.encode()), Ok(place));
+            }
             prop_assert!(Position::decode(&order.encode()).is_err());
+            prop_assert!(PlaceInOrder::decode(&order.encode()).is_err());
             prop_assert!(Sku::decode(&order.encode()).is_err());
         }
 
         #[test]
         fn no_text_makes_a_cursor_panic(text in ".{0,60}") {
-            let _ = (OrderId::decode(&text), Position::decode(&text), Sku::decode(&text));
+            let _ = (OrderId::decode(&text), PlaceInOrder::decode(&text), Position::decode(&text), Sku::decode(&text));
         }
     }
 }

@@ -9,7 +9,7 @@ use domain::OrderId;
 use serde_json::Value;
 
 use super::body;
-use super::problem::{Code, Place, Problem, Wrong};
+use super::problem::{Place, Problem, Wrong};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
 /// Why a text is no order.
@@ -24,7 +24,7 @@ impl Refused {
     pub(super) fn problem(self) -> Problem {
         match self {
             Self::Unreadable(problem) => problem,
-            Self::Wrong(wrongs) => Problem::of(Code::ValidationFailed, wrongs),
+            Self::Wrong(wrongs) => Problem::invalid(wrongs),
         }
     }
 }
@@ -101,8 +101,12 @@ const PLACEHOLDER: &str = "x";
 
 const LINE: Shape = Shape::Object(&[
     need("sku", Shape::Text, "The product: 1 to 64 printable ASCII characters."),
-    need("quantity", Shape::Integer, "Units, 1 to 1000000."),
-    may("unit_price", AMOUNT, "The price agreed on; the catalogue's, if none."),
+    need(
+        "quantity",
+        Shape::Units,
+        "Whole units, 1 to 1000000; goods by weight are sold in a smaller unit, such as grams.",
+    ),
+    may("unit_price", AMOUNT, "The price agreed on; the catalogue's, if none. At most 10^15 minor units."),
 ]);
 
 /// An order as a client writes it.
@@ -110,7 +114,11 @@ pub(super) static ORDER_REQUEST: Schema = Schema {
     name: "OrderRequest",
     shape: Shape::Object(&[
         need("customer_id", Shape::Text, "Whom it is for: 1 to 64 characters."),
-        need("lines", Shape::List(&LINE), "What is wanted: 1 to 1000 lines."),
+        need(
+            "lines",
+            Shape::List(&LINE),
+            "What is wanted: 1 to 1000 lines, that come to at most 10^15 minor units.",
+        ),
         may("payment_token", Shape::Text, "How the customer pays, in the gateway's terms."),
         may(
             "external_reference",

@@ -1,21 +1,22 @@
-//! Stock over HTTP: levels, the ledger of one product, receiving and adjusting. Counts nothing itself.
+//! Stock over HTTP: levels, the ledger of one product, receiving, adjusting and booking a count. Decides nothing.
 
 use std::sync::Arc;
 
 use application::commands::{AdjustStockCommand, StockChange, StockReply};
-use application::ports::{InventoryView, LowOnly, MovementView};
+use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::{Inventory, ProductId, Rejection, Sku, UNITS_MAX};
+use domain::{Availability, Inventory, ProductId, Rejection, Sku, UNITS_MAX};
 use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::cursor::Position;
-use super::limits::TEXT_BYTES_MAX;
+use super::limits::{ORDER_BYTES_MAX, PAGE_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
 use super::parameters::{CURSOR, LIMIT, More, PageAnswer, Query, SkuInPath};
 use super::problem::{Code, Problem, Wrong};
@@ -25,7 +26,15 @@ use super::text::Texts;
 use super::{Api, body, idempotency};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![listing(), showing(), listing_movements(), receiving(), adjusting()]
+    vec![
+        listing(),
+        showing(),
+        listing_movements(),
+        listing_endangered(),
+        receiving(),
+        adjusting(),
+        counting(),
+    ]
 }
 
 async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnswer<InventoryView>>, Problem> {
@@ -63,6 +72,33 @@ async fn movements(
     Ok(Json(PageAnswer::new(items, more, |movement| Some(Position(movement.position)))))
 }
 
+/// Orders that lack units which they were promised.
+#[derive(Serialize)]
+struct Endangered {
+    short: i64,
+    orders: Vec<EndangeredOrderView>,
+    /// Whether there are more than are listed.
+    more: bool,
+}
+
+impl Endangered {
+    async fn of(api: &Api, sku: &Sku, short: i64) -> Result<Self, Problem> {
+        if short == 0 {
+            return Ok(Self { short, orders: Vec::new(), more: false });
+        }
+        let page = api.readers.endangered_orders(ProductId::of(sku), PAGE_MAX).await?;
+        Ok(Self { short, orders: page.items, more: page.has_more })
+    }
+}
+
+async fn endangered(
+    State(api): State<Arc<Api>>,
+    SkuInPath(sku): SkuInPath,
+) -> Result<Json<Endangered>, Problem> {
+    let level = api.readers.inventory_of(&sku).await?.ok_or_else(|| not_found(&sku))?;
+    Endangered::of(&api, &sku, level.short).await.map(Json)
+}
+
 /// A change of stock, as a client writes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,13 +118,14 @@ struct Changed {
     shipped: i64,
     received: i64,
     adjusted: i64,
+    short: i64,
     reorder_level: i64,
     low: bool,
     last_updated: Timestamp,
 }
 
 impl Changed {
-    fn new(sku: &Sku, inventory: &Inventory) -> Self {
+    fn new(sku: &Sku, inventory: &Inventory, availability: Availability) -> Self {
         let counters = inventory.counters();
         Self {
             product_id: inventory.product_id().0,
@@ -98,8 +135,9 @@ impl Changed {
             shipped: counters.shipped,
             received: counters.received,
             adjusted: counters.adjusted,
+            short: counters.short,
             reorder_level: inventory.reorder_level(),
-            low: inventory.is_low(),
+            low: inventory.is_low(availability),
             last_updated: inventory.last_updated(),
         }
     }
@@ -131,6 +169,24 @@ async fn adjust(
     carry_out(&api, &head, ADJUST, &command).await
 }
 
+/// A count says what there is, so that booking it twice is booking it once. What is kept under a key is the level; which orders
+/// it endangers is told as of now.
+async fn count(
+    State(api): State<Arc<Api>>,
+    SkuInPath(sku): SkuInPath,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, wish) = wish(request, 0).await?;
+    let change = StockChange::Count(wish.quantity);
+    let command = AdjustStockCommand { sku: sku.clone(), change, reason: wish.reason, actor: wish.actor };
+    let (answer, level) = carry_out(&api, &head, COUNT, &command).await?.into_parts();
+    let level = body::read(level, ORDER_BYTES_MAX).await?;
+    let mut counted: Value = body::parse(&level, &LEVEL.shape)?;
+    let endangered = Endangered::of(&api, &sku, counted["short"].as_i64().unwrap_or(0)).await?;
+    counted["endangered"] = json!(endangered);
+    Ok(Response::from_parts(answer, counted.to_string().into()))
+}
+
 async fn wish(request: Request, quantity_min: i64) -> Result<(Parts, Change), Problem> {
     let (head, body) = request.into_parts();
     let change = change(&body::json(&head.headers, body).await?, quantity_min)?;
@@ -160,10 +216,10 @@ async fn carry_out(
     command: &AdjustStockCommand,
 ) -> Result<Response, Problem> {
     idempotency::once(api, head, meaning(operation, command), command, |reply| match reply {
-        StockReply::Done(inventory) => {
-            idempotency::answer(StatusCode::OK, &Changed::new(&command.sku, &inventory))
+        StockReply::Done { inventory, availability } => {
+            idempotency::answer(StatusCode::OK, &Changed::new(&command.sku, &inventory, availability))
         }
-        StockReply::Rejected(rejection) => Err(refused(&rejection)),
+        StockReply::Rejected(rejection) => Err(refused(&command.sku, &rejection)),
         StockReply::UnknownSku => Err(not_found(&command.sku)),
     })
     .await
@@ -171,15 +227,19 @@ async fn carry_out(
 
 fn meaning(operation: &'static str, command: &AdjustStockCommand) -> Meaning {
     let AdjustStockCommand { sku, change, reason, actor } = command;
-    let (StockChange::Receive(units) | StockChange::Adjust(units)) = *change;
+    let (StockChange::Receive(units) | StockChange::Adjust(units) | StockChange::Count(units)) = *change;
     Meaning::of(operation).text(sku.as_str()).number(units).text(reason).text(actor)
 }
 
-fn refused(rejection: &Rejection) -> Problem {
+fn refused(sku: &Sku, rejection: &Rejection) -> Problem {
     if let Rejection::InsufficientStock { requested, available, .. } = *rejection {
-        Problem::new(Code::InsufficientStock, rejection.to_string()).with_stock(requested, available)
+        let detail = format!(
+            "{sku}: {requested} units to take away, {available} available; to book what was found on the shelf, reserved \
+             units among it, count it: POST /inventory/{{sku}}/count"
+        );
+        Problem::new(Code::InsufficientStock, detail).with_stock(requested, available)
     } else {
-        Problem::new(Code::StockRefused, rejection.to_string())
+        Problem::new(Code::StockRefused, format!("{sku}: {rejection}"))
     }
 }
 
@@ -190,13 +250,18 @@ fn not_found(sku: &Sku) -> Problem {
 /// Names of the operations that write.
 const RECEIVE: &str = "receiveStock";
 const ADJUST: &str = "adjustStock";
+const COUNT: &str = "countStock";
 
 const SKU: route::Parameter = route::path("sku", Shape::Text, "The product's name in the trade.");
 
 static CHANGE: Schema = Schema {
     name: "StockChange",
     shape: Shape::Object(&[
-        need("quantity", Shape::Integer, "Units; negative only for an adjustment."),
+        need(
+            "quantity",
+            Shape::Units,
+            "Whole units, at most 1000000000000000; negative only for an adjustment.",
+        ),
         need("reason", Shape::Text, "Why; kept in the ledger."),
         need("actor", Shape::Text, "Who."),
     ]),
@@ -209,10 +274,47 @@ const LEVEL_SHAPE: Shape = Shape::Object(&[
     need("shipped", Shape::Integer, "Units that left the house, ever."),
     need("received", Shape::Integer, "Units that came in, ever."),
     need("adjusted", Shape::Integer, "Units found or lost, ever."),
+    need("short", Shape::Integer, SHORT),
     need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
-    need("low", Shape::Boolean, "Whether it is."),
+    need("low", Shape::Boolean, "Whether it is; never for what is no longer sold."),
     need("last_updated", Shape::Time, "When it last moved."),
 ]);
+const SHORT: &str = "Units set aside for orders that are not there; what comes in makes that good first.";
+const ENDANGERED_ORDER: Shape = Shape::Object(&[
+    need("order_id", Shape::Id, "The order."),
+    may("external_reference", Shape::Text, "Another system's name for it."),
+    need("customer_id", Shape::Text, "Whom it is for."),
+    need("status", Shape::Text, "The headline status."),
+    need("reserved", Shape::Integer, "Units of the product that are set aside for it."),
+    need("missing", Shape::Integer, "How many of those are not there."),
+]);
+const ENDANGERED_SHAPE: Shape = Shape::Object(&[
+    need("short", Shape::Integer, SHORT),
+    need(
+        "orders",
+        Shape::List(&ENDANGERED_ORDER),
+        "The open orders that lack them, the newest first; up to 200.",
+    ),
+    need("more", Shape::Boolean, "Whether there are more."),
+]);
+static ENDANGERED: Schema = Schema { name: "EndangeredOrders", shape: ENDANGERED_SHAPE };
+static COUNTED: Schema = Schema {
+    name: "StockCounted",
+    shape: Shape::Object(&[
+        need("product_id", Shape::Id, "The product."),
+        need("sku", Shape::Text, "Its name in the trade."),
+        need("available", Shape::Integer, "Units for sale."),
+        need("reserved", Shape::Integer, "Units set aside for orders."),
+        need("shipped", Shape::Integer, "Units that left the house, ever."),
+        need("received", Shape::Integer, "Units that came in, ever."),
+        need("adjusted", Shape::Integer, "Units found or lost, ever."),
+        need("short", Shape::Integer, SHORT),
+        need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
+        need("low", Shape::Boolean, "Whether it is; never for what is no longer sold."),
+        need("last_updated", Shape::Time, "When it last moved."),
+        need("endangered", ENDANGERED_SHAPE, "The orders that the count endangers."),
+    ]),
+};
 static LEVEL: Schema = Schema { name: "StockLevel", shape: LEVEL_SHAPE };
 static LEVELS: Schema = Schema {
     name: "StockLevelPage",
@@ -280,11 +382,36 @@ fn receiving() -> Route {
 
 fn adjusting() -> Route {
     Route::post("/inventory/{sku}/adjust", ADJUST, adjust)
-        .about("Corrects a count.")
+        .about("Takes units out of the stock, or adds them, with a reason. What is set aside for orders is not taken.")
         .with(&[SKU])
         .once()
         .taking(&CHANGE)
         .giving(200, &LEVEL)
         .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::InsufficientStock, Code::StockRefused])
+        .asking_the_store()
+}
+
+fn counting() -> Route {
+    Route::post("/inventory/{sku}/count", COUNT, count)
+        .about(
+            "Books what was counted on the shelf, units set aside for orders among it. A count below those leaves the \
+             difference short, and the answer names the orders that it endangers. Doing it twice changes nothing.",
+        )
+        .with(&[SKU])
+        .once()
+        .taking(&CHANGE)
+        .giving(200, &COUNTED)
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::StockRefused])
+        .asking_the_store()
+}
+
+fn listing_endangered() -> Route {
+    Route::get("/inventory/{sku}/endangered", "listEndangeredOrders", endangered)
+        .about(
+            "Lists the open orders that lack units of a product which they were promised, the newest first.",
+        )
+        .with(&[SKU])
+        .giving(200, &ENDANGERED)
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound])
         .asking_the_store()
 }

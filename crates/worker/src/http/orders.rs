@@ -7,11 +7,11 @@ use std::sync::Arc;
 use application::commands::{
     CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, Violation,
 };
-use application::ports::{Answer, HistoryView, OrderFilter, OrderView};
+use application::ports::{Answer, HistoryView, OrderFilter, OrderSort, OrderView};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use domain::{CancelReason, OrderId, OrderStatus};
+use domain::{CancelReason, OrderId, OrderStatus, Sku};
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::cursor::PlaceInOrder;
 use super::limits::{NOTE_BYTES_MAX, ORDER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::{self, Meaning};
 use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
@@ -149,19 +150,53 @@ struct Timeline {
 }
 
 async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnswer<OrderView>>, Problem> {
-    let known = ["status", "customer_id", "created_from", "created_before", "cursor", "limit"];
-    let mut query = Query::of(&parts, &known);
-    let filter = OrderFilter {
-        status: query.take("status", str::parse::<OrderStatus>),
-        customer_id: query.take("customer_id", |text| Ok::<_, String>(text.to_owned())),
-        created_from: query.take("created_from", str::parse::<Timestamp>),
-        created_before: query.take("created_before", str::parse::<Timestamp>),
-        after: query.cursor(),
-    };
+    let mut query = Query::of(&parts, LISTED_BY);
+    let filter = filter(&mut query);
     let limit = query.limit();
     query.finish()?;
     let page = api.readers.orders(&filter, limit).await?;
-    Ok(Json(PageAnswer::new(page.items, page.has_more.into(), |order| Some(OrderId(order.order_id)))))
+    let next = page.next.map(|place| PlaceInOrder { sort: filter.sort, place });
+    Ok(Json(PageAnswer::up_to(page.items, next)))
+}
+
+/// What orders are listed by.
+const LISTED_BY: &[&str] = &[
+    "status",
+    "customer_id",
+    "external_reference",
+    "sku",
+    "tracking_number",
+    "created_from",
+    "created_before",
+    "updated_from",
+    "updated_before",
+    "sort",
+    "cursor",
+    "limit",
+];
+
+/// The orders that a query asks for. Who asks for changes gets them in the order of the changes, unless said otherwise.
+fn filter(query: &mut Query) -> OrderFilter {
+    let text = |text: &str| Ok::<_, String>(text.to_owned());
+    let mut filter = OrderFilter {
+        status: query.take("status", str::parse::<OrderStatus>),
+        customer_id: query.take("customer_id", text),
+        external_reference: query.take("external_reference", text),
+        sku: query.take("sku", str::parse::<Sku>),
+        tracking_number: query.take("tracking_number", text),
+        created_from: query.take("created_from", str::parse::<Timestamp>),
+        created_before: query.take("created_before", str::parse::<Timestamp>),
+        updated_from: query.take("updated_from", str::parse::<Timestamp>),
+        updated_before: query.take("updated_before", str::parse::<Timestamp>),
+        ..OrderFilter::default()
+    };
+    let sort = query.take("sort", str::parse::<OrderSort>);
+    filter.sort = sort.unwrap_or_else(|| filter.usual_sort());
+    let sort = filter.sort;
+    filter.after = query.cursor_that(|cursor: PlaceInOrder| {
+        (cursor.sort == sort).then_some(cursor.place).ok_or("it belongs to a listing in another order")
+    });
+    filter
 }
 
 /// The wish to cancel, as a client writes it.
@@ -305,7 +340,7 @@ static ORDER: Schema = Schema { name: "Order", shape: ORDER_SHAPE };
 static ORDERS: Schema = Schema {
     name: "OrderPage",
     shape: Shape::Object(&[
-        need("items", Shape::List(&ORDER_SHAPE), "The orders, by id, which is by time."),
+        need("items", Shape::List(&ORDER_SHAPE), "The orders, in the order that was asked for."),
         may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
     ]),
 };
@@ -345,12 +380,30 @@ fn creating() -> Route {
 
 fn listing() -> Route {
     Route::get("/orders", "listOrders", list)
-        .about("Lists orders, oldest first.")
+        .about(
+            "Lists orders, oldest first unless said otherwise. A page may hold fewer than 'limit', or none: go on as long \
+             as there is a 'next_cursor'. How to follow all changes: docs/interop.md.",
+        )
         .with(&[
             route::query("status", Shape::Text, "Only this status."),
             route::query("customer_id", Shape::Text, "Only this customer."),
+            route::query("external_reference", Shape::Text, "Only those that bear this reference."),
+            route::query("sku", Shape::Text, "Only those with a line for this product."),
+            route::query("tracking_number", Shape::Text, "Only those whose parcel has this number."),
             route::query("created_from", Shape::Time, "Only those accepted at or after this moment."),
             route::query("created_before", Shape::Time, "Only those accepted before this moment."),
+            route::query(
+                "updated_from",
+                Shape::Time,
+                "Only those whose status changed at or after this moment; in the order of that change, unless 'sort' is given.",
+            ),
+            route::query("updated_before", Shape::Time, "Only those whose status last changed before this moment."),
+            route::query(
+                "sort",
+                Shape::Choice(&["created_at", "-created_at", "updated_at", "-updated_at", "oldest", "newest"]),
+                "Which comes first: by acceptance or by the last change of status; '-' for the latest first. 'oldest' and \
+                 'newest' are by acceptance.",
+            ),
             CURSOR,
             LIMIT,
         ])

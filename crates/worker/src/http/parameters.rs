@@ -122,6 +122,14 @@ impl Query {
         self.take("cursor", C::decode)
     }
 
+    /// Where the page begins, if the cursor may be used here.
+    pub(super) fn cursor_that<C: Cursor, T>(
+        &mut self,
+        fits: impl FnOnce(C) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        self.take("cursor", |text| C::decode(text).and_then(fits))
+    }
+
     /// Entries of the page.
     pub(super) fn limit(&mut self) -> usize {
         let parse = |text: &str| match text.parse() {
@@ -167,6 +175,11 @@ impl<T> PageAnswer<T> {
             More::No => None,
         };
         Self { items, next_cursor }
+    }
+
+    /// The page, with the place up to which was looked if that was not the end.
+    pub(super) fn up_to<C: Cursor>(items: Vec<T>, next: Option<C>) -> Self {
+        Self { items, next_cursor: next.map(|cursor| cursor.encode()) }
     }
 }
 

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::limits::ERRORS_MAX;
+use super::shape::FRACTIONAL;
 
 /// Whether the very same request may succeed later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,7 @@ problems! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, No, "The body is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, No, "The body is of another kind";
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, No, "The request has something wrong in it";
+    FractionalQuantity = "fractional_quantity", UNPROCESSABLE_ENTITY, No, "Units are whole; goods by weight are sold in a smaller unit";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, No, "The key belongs to another request";
     ReferenceReused = "external_reference_reused", UNPROCESSABLE_ENTITY, No, "The reference belongs to another order";
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, Later, "The caller asks too often";
@@ -183,6 +185,12 @@ impl Problem {
             many => format!("{} things are wrong with the request", many.len()),
         };
         Self::new(code, detail).listing(errors)
+    }
+
+    /// The problem of a body in which these things are wrong.
+    pub(super) fn invalid(errors: Vec<Wrong>) -> Self {
+        let only_fractions = !errors.is_empty() && errors.iter().all(|wrong| wrong.code == FRACTIONAL);
+        Self::of(if only_fractions { Code::FractionalQuantity } else { Code::ValidationFailed }, errors)
     }
 
     pub(super) fn listing(mut self, errors: Vec<Wrong>) -> Self {

@@ -1,24 +1,25 @@
-//! The catalogue over HTTP: list it, and bring a batch of products in. Stock is another room's.
+//! The catalogue over HTTP: list it, bring a batch of products in, and change one. Stock is another room's.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use application::commands::{ImportProductsCommand, NewProduct};
+use application::commands::{ChangeProductCommand, ChangeProductReply, ImportProductsCommand, NewProduct};
 use application::messages::Amount;
 use application::ports::ProductView;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::{Availability, Currency, Money, Sku, UNITS_MAX};
+use domain::{AMOUNT_MINOR_MAX, Availability, Currency, Money, Product, Sku, UNITS_MAX};
 use http::StatusCode;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::limits::{NOTE_BYTES_MAX, PRODUCTS_BYTES_MAX, PRODUCTS_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
-use super::parameters::{CURSOR, LIMIT, PageAnswer, Query};
+use super::parameters::{CURSOR, LIMIT, PageAnswer, Query, SkuInPath};
 use super::problem::{Code, Problem, Wrong};
-use super::route::Route;
+use super::route::{self, Route};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 use super::text::Texts;
 use super::{Api, body, idempotency};
@@ -38,6 +39,14 @@ pub(super) fn routes() -> Vec<Route> {
             .once()
             .taking(&PRODUCT_BATCH)
             .giving(200, &IMPORTED)
+            .asking_the_store(),
+        Route::patch("/products/{sku}", CHANGE, change)
+            .about("Changes what is named of a product, and nothing else: its reorder level, price, availability.")
+            .with(&[SKU])
+            .once()
+            .taking(&PRODUCT_CHANGE)
+            .giving(200, &CHANGED)
+            .failing(&[Code::InvalidParameter, Code::SkuNotFound])
             .asking_the_store(),
     ]
 }
@@ -93,12 +102,31 @@ fn meaning(command: &ImportProductsCommand) -> Meaning {
     products.iter().fold(Meaning::of(IMPORT).text(import), |said, product| {
         let NewProduct { sku, name, description, price, stock, reorder_level, availability } = product;
         let said = said.text(sku.as_str()).text(name).text(description).number(price.minor);
-        let said = said.text(price.currency.code()).number(*stock).number(*reorder_level);
-        said.text(availability.as_str())
+        let said = said.text(price.currency.code()).number(*stock);
+        number_if_said(said, *reorder_level).text(availability.as_str())
     })
 }
 
-/// Name of the operation that writes.
+fn number_if_said(said: Meaning, number: Option<i64>) -> Meaning {
+    match number {
+        Some(number) => said.number(number),
+        None => said.optional(None),
+    }
+}
+
+fn meaning_of_change(command: &ChangeProductCommand) -> Meaning {
+    let ChangeProductCommand { sku, name, description, price, availability, reorder_level, actor, note } =
+        command;
+    let said =
+        Meaning::of(CHANGE).text(sku.as_str()).optional(name.as_deref()).optional(description.as_deref());
+    let said = number_if_said(said, price.map(|price| price.minor));
+    let said = said.optional(price.map(|price| price.currency.code()));
+    let said = said.optional(availability.map(Availability::as_str));
+    number_if_said(said, *reorder_level).text(actor).text(note)
+}
+
+/// Names of the operations that write.
+const CHANGE: &str = "changeProduct";
 const IMPORT: &str = "importProducts";
 
 /// The command that a text asks for.
@@ -126,12 +154,12 @@ pub(super) fn command(text: &[u8]) -> Result<ImportProductsCommand, Problem> {
 
 fn product(index: usize, draft: &Draft, texts: &mut Texts) -> Option<NewProduct> {
     let at = |member: &str| format!("/products/{index}/{member}");
-    let (stock, reorder_level) = (draft.stock.unwrap_or(0), draft.reorder_level.unwrap_or(0));
+    let stock = draft.stock.unwrap_or(0);
     texts.needed(&at("name"), &draft.name, TEXT_BYTES_MAX);
     texts.optional(&at("description"), draft.description.as_deref(), NOTE_BYTES_MAX);
-    texts.within(&at("price/minor"), draft.price.minor, 0, i64::MAX);
+    texts.within(&at("price/minor"), draft.price.minor, 0, AMOUNT_MINOR_MAX);
     texts.within(&at("stock"), stock, 0, UNITS_MAX);
-    texts.within(&at("reorder_level"), reorder_level, 0, UNITS_MAX);
+    texts.within(&at("reorder_level"), draft.reorder_level.unwrap_or(0), 0, UNITS_MAX);
     let word = draft.availability.as_deref().unwrap_or(Availability::Active.as_str());
     let sku = texts.take(&at("sku"), "invalid_sku", Sku::parse(&draft.sku));
     let currency =
@@ -143,18 +171,147 @@ fn product(index: usize, draft: &Draft, texts: &mut Texts) -> Option<NewProduct>
         description: draft.description.clone().unwrap_or_default(),
         price: Money::new(draft.price.minor, currency?),
         stock,
-        reorder_level,
+        reorder_level: draft.reorder_level,
         availability: availability?,
     })
 }
 
+/// A change of one product, as a client writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeDraft {
+    name: Option<String>,
+    description: Option<String>,
+    price: Option<Amount>,
+    availability: Option<String>,
+    reorder_level: Option<i64>,
+    actor: String,
+    note: Option<String>,
+}
+
+/// A product after a change.
+#[derive(Serialize)]
+struct Changed {
+    product_id: Uuid,
+    sku: String,
+    name: String,
+    description: String,
+    price: Amount,
+    availability: &'static str,
+    reorder_level: i64,
+}
+
+impl Changed {
+    fn new(product: Product, reorder_level: i64) -> Self {
+        Self {
+            product_id: product.id.0,
+            sku: product.sku.to_string(),
+            name: product.name,
+            description: product.description,
+            price: product.price.into(),
+            availability: product.availability.as_str(),
+            reorder_level,
+        }
+    }
+}
+
+async fn change(
+    State(api): State<Arc<Api>>,
+    SkuInPath(sku): SkuInPath,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let command = change_command(sku, &body::json(&head.headers, body).await?)?;
+    idempotency::once(&api, &head, meaning_of_change(&command), &command, |reply| match reply {
+        ChangeProductReply::Done { product, inventory } => {
+            idempotency::answer(StatusCode::OK, &Changed::new(product, inventory.reorder_level()))
+        }
+        ChangeProductReply::Rejected(rejection) => {
+            let wrong = Wrong::at("/price", rejection.code(), rejection.to_string());
+            Err(Problem::of(Code::ValidationFailed, vec![wrong]))
+        }
+        ChangeProductReply::UnknownSku => {
+            Err(Problem::new(Code::SkuNotFound, format!("no product has the sku '{}'", command.sku)))
+        }
+    })
+    .await
+}
+
+/// The change that a text asks for.
+fn change_command(sku: Sku, text: &[u8]) -> Result<ChangeProductCommand, Problem> {
+    let draft: ChangeDraft = body::parse(text, &PRODUCT_CHANGE.shape)?;
+    let mut texts = Texts::default();
+    texts.needed("/actor", &draft.actor, TEXT_BYTES_MAX);
+    texts.optional("/note", draft.note.as_deref(), NOTE_BYTES_MAX);
+    if let Some(name) = &draft.name {
+        texts.needed("/name", name, TEXT_BYTES_MAX);
+    }
+    texts.optional("/description", draft.description.as_deref(), NOTE_BYTES_MAX);
+    texts.within("/reorder_level", draft.reorder_level.unwrap_or(0), 0, UNITS_MAX);
+    let price = draft.price.as_ref().and_then(|price| {
+        texts.within("/price/minor", price.minor, 0, AMOUNT_MINOR_MAX);
+        let currency = Currency::parse(&price.currency);
+        Some(Money::new(price.minor, texts.take("/price/currency", "invalid_currency", currency)?))
+    });
+    let availability = draft
+        .availability
+        .as_deref()
+        .and_then(|word| texts.take("/availability", "unknown_value", word.parse::<Availability>()));
+    texts.finish()?;
+    Ok(ChangeProductCommand {
+        sku,
+        name: draft.name,
+        description: draft.description,
+        price,
+        availability,
+        reorder_level: draft.reorder_level,
+        actor: draft.actor,
+        note: draft.note.unwrap_or_default(),
+    })
+}
+
+const SKU: route::Parameter = route::path("sku", Shape::Text, "The product's name in the trade.");
+
+static PRODUCT_CHANGE: Schema = Schema {
+    name: "ProductChange",
+    shape: Shape::Object(&[
+        may("name", Shape::Text, "Its name."),
+        may("description", Shape::Text, "More about it."),
+        may(
+            "price",
+            AMOUNT,
+            "What one costs from now on; orders keep their price. At most 10^15 minor units.",
+        ),
+        may("availability", Shape::Choice(&["active", "discontinued"]), ABOUT_AVAILABILITY),
+        may("reorder_level", Shape::Units, "At this many or fewer it is time to reorder."),
+        need("actor", Shape::Text, "Who changes it."),
+        may("note", Shape::Text, "Why."),
+    ]),
+};
+const ABOUT_AVAILABILITY: &str = "Whether it may be ordered; orders that were taken are served in any case.";
+static CHANGED: Schema = Schema {
+    name: "ChangedProduct",
+    shape: Shape::Object(&[
+        need("product_id", Shape::Id, "The product."),
+        need("sku", Shape::Text, "Its name in the trade."),
+        need("name", Shape::Text, "Its name."),
+        need("description", Shape::Text, "More about it."),
+        need("price", AMOUNT, "What one costs."),
+        need("availability", Shape::Choice(&["active", "discontinued"]), ABOUT_AVAILABILITY),
+        need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
+    ]),
+};
 const DRAFT: Shape = Shape::Object(&[
     need("sku", Shape::Text, "1 to 64 printable ASCII characters; each sku once."),
     need("name", Shape::Text, "Its name."),
     may("description", Shape::Text, "More about it."),
-    need("price", AMOUNT, "What one costs."),
-    may("stock", Shape::Integer, "Units that a new product starts with."),
-    may("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
+    need("price", AMOUNT, "What one costs, at most 10^15 minor units."),
+    may("stock", Shape::Units, "Whole units that a new product starts with, at most 10^15."),
+    may(
+        "reorder_level",
+        Shape::Units,
+        "At this many or fewer it is time to reorder; if left out, a product that is known keeps its level.",
+    ),
     may("availability", Shape::Choice(&["active", "discontinued"]), "Active, unless said."),
 ]);
 static PRODUCT_BATCH: Schema = Schema {

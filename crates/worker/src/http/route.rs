@@ -95,6 +95,18 @@ impl Route {
         ])
     }
 
+    pub(super) fn patch<T: 'static>(
+        path: &'static str,
+        id: &'static str,
+        handler: impl Handler<T, Arc<Api>>,
+    ) -> Self {
+        Self::new(Method::PATCH, path, id, routing::patch(handler)).failing(&[
+            Code::BodyTooLarge,
+            Code::BodyTooSlow,
+            Code::BodyBroken,
+        ])
+    }
+
     fn new(method: Method, path: &'static str, id: &'static str, handler: MethodRouter<Arc<Api>>) -> Self {
         let operation = Operation {
             method,
@@ -122,7 +134,12 @@ impl Route {
     /// Takes JSON of this form.
     pub(super) fn taking(mut self, schema: &'static Schema) -> Self {
         self.operation.takes.push(Content::Json(schema));
-        self.failing(&[Code::MalformedJson, Code::ValidationFailed, Code::UnsupportedMediaType])
+        let of_units: &[Code] = if schema.shape.has_units() { &[Code::FractionalQuantity] } else { &[] };
+        self.failing(of_units).failing(&[
+            Code::MalformedJson,
+            Code::ValidationFailed,
+            Code::UnsupportedMediaType,
+        ])
     }
 
     /// Takes a text of this media type.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use super::problem::Wrong;
 
@@ -18,6 +18,8 @@ pub(super) enum Shape {
     Id,
     /// A whole number of 64 bits.
     Integer,
+    /// A whole number of units of a product.
+    Units,
     /// True or false.
     Boolean,
     /// One of these texts.
@@ -64,6 +66,12 @@ pub(super) const AMOUNT: Shape = Shape::Object(&[
     need("currency", Shape::Text, "ISO 4217 code."),
 ]);
 
+/// The code of a number of units that is not whole.
+pub(super) const FRACTIONAL: &str = "fractional_quantity";
+
+/// What to do about goods that are not sold by the piece.
+pub(super) const WHOLE_UNITS: &str = "goods by weight or length are sold in a smaller whole unit, such as grams: see docs/recipes/goods-by-weight.md";
+
 /// A shape under a name, for the document.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schema {
@@ -72,6 +80,17 @@ pub(super) struct Schema {
 }
 
 impl Shape {
+    /// Whether units of a product are counted in it.
+    pub(super) fn has_units(&self) -> bool {
+        match self {
+            Self::Units => true,
+            Self::Object(members) => members.iter().any(|member| member.shape.has_units()),
+            Self::List(of) => of.has_units(),
+            Self::Text | Self::Time | Self::Id | Self::Integer | Self::Boolean => false,
+            Self::Choice(_) | Self::Counts | Self::Any => false,
+        }
+    }
+
     /// Everything about the value that has not this form.
     pub(super) fn examine(&self, value: &Value) -> Vec<Wrong> {
         let mut found = Vec::new();
@@ -103,7 +122,7 @@ impl Shape {
             Self::Text => value.is_string(),
             Self::Time => value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
             Self::Id => value.as_str().is_some_and(|text| uuid::Uuid::try_parse(text).is_ok()),
-            Self::Integer => value.is_i64(),
+            Self::Integer | Self::Units => value.is_i64(),
             Self::Boolean => value.is_boolean(),
             Self::Choice(words) => value.as_str().is_some_and(|text| words.contains(&text)),
             Self::Any => true,
@@ -115,6 +134,7 @@ impl Shape {
         let code = match (self, value) {
             (Self::Choice(_), Value::String(_)) => "unknown_value",
             (Self::Time, Value::String(_)) => "invalid_time",
+            (Self::Units, Value::Number(number)) if is_fraction(number) => FRACTIONAL,
             _ => "wrong_type",
         };
         Wrong::at(pointer, code, format!("must be {}, this is {}", self.expected(), found_kind(value)))
@@ -126,6 +146,7 @@ impl Shape {
             Self::Time => "a moment such as 2026-01-31T12:00:00Z".to_owned(),
             Self::Id => "an id".to_owned(),
             Self::Integer => "a whole number of at most 64 bits".to_owned(),
+            Self::Units => format!("a whole number of units ({WHOLE_UNITS})"),
             Self::Boolean => "true or false".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Object(_) | Self::Counts => "an object".to_owned(),
@@ -140,7 +161,7 @@ impl Shape {
             Self::Text => json!({"type": "string"}),
             Self::Time => json!({"type": "string", "format": "date-time"}),
             Self::Id => json!({"type": "string", "format": "uuid"}),
-            Self::Integer => json!({"type": "integer", "format": "int64"}),
+            Self::Integer | Self::Units => json!({"type": "integer", "format": "int64"}),
             Self::Boolean => json!({"type": "boolean"}),
             Self::Choice(words) => json!({"type": "string", "enum": words}),
             Self::Object(members) => object_schema(members),
@@ -168,6 +189,10 @@ fn members_of(members: &[Member], object: &Map<String, Value>, pointer: &mut Str
             found.push(Wrong::at(&*pointer, "unknown_member", detail));
         });
     }
+}
+
+fn is_fraction(number: &Number) -> bool {
+    number.as_f64().is_some_and(|number| number.fract() != 0.0)
 }
 
 /// Goes one step down the pointer, and back up again.

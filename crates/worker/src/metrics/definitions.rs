@@ -112,7 +112,9 @@ metrics! {
     Reservations = "orderwright.reservations", Count, COUNTER, Worker, ["outcome"],
         "Attempts to set an order's stock aside: reserved, or short.";
     ProductsLow = "orderwright.products.low", Count, GAUGE, Store, [],
-        "Products at or below their reorder level.";
+        "Products that are sold and at or below their reorder level.";
+    ProductsShort = "orderwright.products.short", Count, GAUGE, Store, [],
+        "Products of which more is promised to orders than is there.";
     BrokenInvariants = "orderwright.invariants.broken", Count, GAUGE, Store, [],
         "Breaches found by the last check of the books; it runs every five minutes in the eldest worker.";
 

@@ -121,6 +121,7 @@ fn show_vitals(registry: &Registry, vitals: &Vitals, now: Timestamp) {
     registry.set(Metric::SagasOverdue, &[], vitals.overdue_sagas as f64);
     registry.set(Metric::TimerOverdueAge, &[], age(vitals.first_timer, now));
     registry.set(Metric::ProductsLow, &[], vitals.low_products as f64);
+    registry.set(Metric::ProductsShort, &[], vitals.short_products as f64);
 }
 
 /// Seconds since then; 0 if there is no such moment, or it is yet to come.

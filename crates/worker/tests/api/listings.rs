@@ -55,6 +55,14 @@ async fn orders_are_found_by_what_they_are() {
         ("created_from=2026-03-05T00:00:00Z", 0),
         ("created_before=2026-03-04T09:00:00Z", 0),
         ("created_before=2026-03-05T00:00:00Z", 3),
+        ("updated_from=2026-03-04T09:00:00Z", 3),
+        ("updated_from=2020-01-01T00:00:00Z&sort=newest", 3),
+        ("updated_from=2026-03-05T00:00:00Z", 0),
+        ("updated_before=2026-03-04T09:00:00Z&sort=-updated_at", 0),
+        ("sku=CHAI&sort=-created_at&status=pending", 2),
+        ("sku=TOFU", 0),
+        ("tracking_number=none", 0),
+        ("external_reference=none&sku=CHAI", 0),
     ] {
         assert_eq!(walked(&service, &format!("/orders?{query}"), 1).await.len(), count, "{query}");
     }
@@ -63,14 +71,16 @@ async fn orders_are_found_by_what_they_are() {
 #[tokio::test]
 async fn every_mistake_in_a_query_is_told() {
     let service = Service::start().await;
-    let path =
-        "/orders?status=lost&created_from=noon&limit=201&cursor=x&colour=red&customer_id=A&customer_id=B";
+    let path = "/orders?status=lost&created_from=noon&limit=201&cursor=x&colour=red&customer_id=A&customer_id=B\
+        &updated_from=noon&sort=upwards";
     let problem = service.get(path).await.problem(400, "invalid_parameter");
     let expected = pairs(&[
         ("colour", "unknown_parameter"),
         ("status", "invalid_value"),
         ("customer_id", "invalid_value"),
         ("created_from", "invalid_value"),
+        ("updated_from", "invalid_value"),
+        ("sort", "invalid_value"),
         ("cursor", "invalid_value"),
         ("limit", "invalid_value"),
     ]);
@@ -89,5 +99,22 @@ async fn a_cursor_of_one_listing_is_no_cursor_of_another() {
     service.placed("k-2", 1).await;
     let page = service.get("/orders?limit=1").await.expect(200);
     let cursor = page["next_cursor"].as_str().expect("there is more");
-    service.get(&format!("/products?cursor={cursor}")).await.problem(400, "invalid_parameter");
+    for path in ["/products?", "/orders?sort=newest&", "/orders?updated_from=2020-01-01T00:00:00Z&"] {
+        service.get(&format!("{path}cursor={cursor}")).await.problem(400, "invalid_parameter");
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_found_by_the_name_that_another_system_gave_it_and_the_newest_come_first_if_asked() {
+    let service = Service::start().await;
+    let mut order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1}]});
+    order["external_reference"] = json!("WEB 1");
+    let named = service.order("k-1", &order).await.expect(201)["order_id"].clone();
+    let last = service.placed("k-2", 1).await;
+    let found = service.get("/orders?external_reference=WEB%201").await.expect(200);
+    assert_eq!((&found["items"][0]["order_id"], found["items"].as_array().map(Vec::len)), (&named, Some(1)));
+    for sort in ["newest", "-created_at", "-updated_at"] {
+        let found = service.get(&format!("/orders?sort={sort}&limit=1")).await.expect(200);
+        assert_eq!(found["items"][0]["order_id"], last.as_str(), "{sort}");
+    }
 }

@@ -270,3 +270,45 @@ async fn the_trace_context_of_a_request_travels_with_the_order() {
         assert!(found.is_some(), "{sent}");
     }
 }
+
+#[tokio::test]
+async fn what_no_sum_could_hold_is_refused_and_nothing_else_suffers() {
+    let service = Service::start().await;
+    let line = |quantity: i64, minor: i64| json!({"sku": "CHAI", "quantity": quantity, "unit_price": {"minor": minor, "currency": "USD"}});
+    let most = 1_000_000_000_000_000_i64;
+    for (lines, place) in [
+        (vec![line(1, most + 1)], ("/lines/0/unit_price/minor", "price_too_high")),
+        (vec![line(1, i64::MAX)], ("/lines/0/unit_price/minor", "price_too_high")),
+        (vec![line(1, 1), line(2, most)], ("/lines", "total_too_high")),
+        (vec![line(1_000_000, most); 1_000], ("/lines", "total_too_high")),
+        (vec![line(1_000_001, 1)], ("/lines/0/quantity", "invalid_quantity")),
+        (vec![line(i64::MAX, 1)], ("/lines/0/quantity", "invalid_quantity")),
+    ] {
+        let order = json!({"customer_id": "ALFKI", "lines": lines});
+        let problem = service.order("k", &order).await.problem(422, "validation_failed");
+        assert_eq!(places(&problem), pairs(&[place]));
+    }
+    let order = json!({"customer_id": "ALFKI", "lines": [line(1, most)]});
+    assert_eq!(service.order("k", &order).await.expect(201)["total"]["minor"], most);
+    service.get("/overview").await.expect(200);
+    let priced = |minor: i64| {
+        let product = json!({"sku": "DEAR", "name": "Dear", "price": {"minor": minor, "currency": "USD"}});
+        json!({"products": [product]})
+    };
+    let problem = service.put_products(&priced(most + 1)).await.problem(422, "validation_failed");
+    assert_eq!(places(&problem), pairs(&[("/products/0/price/minor", "out_of_range")]));
+    service.put_products(&priced(most)).await.expect(200);
+}
+
+#[tokio::test]
+async fn half_a_unit_is_refused_with_words_that_say_how_goods_by_weight_are_sold() {
+    let service = Service::start().await;
+    let half = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 0.5}]});
+    let problem = service.order("k", &half).await.problem(422, "fractional_quantity");
+    assert!(problem["detail"].as_str().is_some_and(|words| words.contains("grams")), "{problem}");
+    let more = json!({"customer_id": "", "lines": [{"sku": "CHAI", "quantity": 0.5}]});
+    let problem = service.order("k", &more).await.problem(422, "validation_failed");
+    let expected =
+        pairs(&[("/lines/0/quantity", "fractional_quantity"), ("/customer_id", "invalid_customer_id")]);
+    assert_eq!(places(&problem), expected);
+}

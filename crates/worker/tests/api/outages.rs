@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use application::ports::{
-    BrokenInvariantView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter, OrderView, Overview,
-    Page, ProductView, Readers, SagaFilter, SagaView,
+    BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
+    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView,
 };
 use async_trait::async_trait;
 use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetters, Fault, Verdict};
@@ -33,7 +33,7 @@ impl Readers for Away {
         self.fault()
     }
 
-    async fn orders(&self, _: &OrderFilter, _: usize) -> Result<Page<OrderView>, Fault> {
+    async fn orders(&self, _: &OrderFilter, _: usize) -> Result<OrderPage, Fault> {
         self.fault()
     }
 
@@ -55,6 +55,10 @@ impl Readers for Away {
     }
 
     async fn inventory_of(&self, _: &Sku) -> Result<Option<InventoryView>, Fault> {
+        self.fault()
+    }
+
+    async fn endangered_orders(&self, _: ProductId, _: usize) -> Result<Page<EndangeredOrderView>, Fault> {
         self.fault()
     }
 

@@ -1,8 +1,10 @@
 //! Products and stock: brought in, received, corrected, listed; and what cannot be is refused with the numbers.
 
-use serde_json::json;
+use application::saga::EventKind;
+use http::Method;
+use serde_json::{Value, json};
 
-use crate::harness::{Service, pairs, places, product_id};
+use crate::harness::{Answer, JSON, Service, pairs, places, product_id, request};
 
 #[tokio::test]
 async fn a_batch_of_products_brought_in_twice_changes_nothing_but_the_words() {
@@ -74,7 +76,11 @@ async fn stock_that_is_not_there_cannot_be_taken_away_and_the_numbers_are_told()
         "{problem}"
     );
     let receive = json!({"quantity": 1_000_000_000_000_000_i64, "reason": "too much", "actor": "eve"});
-    service.post("/inventory/TOFU/receive", &receive).await.problem(409, "stock_refused");
+    let refused = service.post("/inventory/TOFU/receive", &receive).await.problem(409, "stock_refused");
+    for problem in [problem, refused] {
+        let detail = problem["detail"].as_str().expect("words");
+        assert!(detail.contains("TOFU") && !detail.contains(&product_id("TOFU")), "{detail}");
+    }
     assert_eq!(service.get("/inventory/TOFU").await.expect(200)["available"], 5);
 }
 
@@ -88,8 +94,8 @@ async fn a_change_of_stock_needs_a_number_a_reason_and_somebody() {
     let zero = json!({"quantity": 0, "reason": "x", "actor": "x"});
     service.post("/inventory/TOFU/adjust", &zero).await.problem(422, "validation_failed");
     let fraction = json!({"quantity": 1.5, "reason": "x", "actor": "x"});
-    let problem = service.post("/inventory/TOFU/adjust", &fraction).await.problem(422, "validation_failed");
-    assert_eq!(places(&problem), pairs(&[("/quantity", "wrong_type")]));
+    let problem = service.post("/inventory/TOFU/adjust", &fraction).await.problem(422, "fractional_quantity");
+    assert_eq!(places(&problem), pairs(&[("/quantity", "fractional_quantity")]));
     let one = json!({"quantity": 1, "reason": "x", "actor": "x"});
     service.post("/inventory/NONE/adjust", &one).await.problem(404, "sku_not_found");
     service.get("/inventory/NONE").await.problem(404, "sku_not_found");
@@ -116,4 +122,98 @@ async fn a_sku_with_a_space_in_it_has_an_address() {
         json!({"products": [{"sku": "A / B", "name": "Ab", "price": {"minor": 1, "currency": "USD"}}]});
     service.put_products(&batch).await.expect(200);
     assert_eq!(service.get("/inventory/A%20%2F%20B").await.expect(200)["sku"], "A / B");
+}
+
+async fn patch(service: &Service, path: &str, body: &Value) -> Answer {
+    service.send(request(Method::PATCH, path, &[JSON], body.to_string().into())).await
+}
+
+#[tokio::test]
+async fn a_count_is_booked_below_what_is_reserved_too_and_names_the_orders_that_it_endangers() {
+    let service = Service::start().await;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let id = service.placed(&format!("k-{number}"), 30).await;
+        service.happen(&id, &[EventKind::OrderValidated, EventKind::InventoryReserved]).await;
+        ids.push(id);
+    }
+    let count = json!({"quantity": 55, "reason": "stocktaking", "actor": "anna"});
+    for _ in 0..2 {
+        let counted = service.post("/inventory/CHAI/count", &count).await.expect(200);
+        let level =
+            ["available", "reserved", "short", "adjusted"].map(|name| counted[name].as_i64().unwrap());
+        assert_eq!(level, [0, 90, 35, -45], "counting twice is counting once");
+        let orders = counted["endangered"]["orders"].as_array().unwrap();
+        let lacking: Vec<_> = orders
+            .iter()
+            .map(|it| (it["order_id"].as_str().unwrap(), it["missing"].as_i64().unwrap()))
+            .collect();
+        assert_eq!(lacking, [(ids[2].as_str(), 30), (ids[1].as_str(), 5)]);
+        assert_eq!(service.get("/inventory/CHAI/endangered").await.expect(200), counted["endangered"]);
+    }
+    let ledger = service.get("/inventory/CHAI/movements?limit=1").await.expect(200);
+    assert_eq!(ledger["items"][0]["cause"], "adjustment: counted 55: stocktaking");
+    let broken = service.get("/check").await.expect(200);
+    assert!(!broken.to_string().contains("product"), "{broken}");
+    let receive = json!({"quantity": 36, "reason": "found", "actor": "anna"});
+    let level = service.post("/inventory/CHAI/receive", &receive).await.expect(200);
+    assert_eq!((level["available"].as_i64(), level["short"].as_i64()), (Some(1), Some(0)));
+    assert_eq!(service.get("/inventory/CHAI/endangered").await.expect(200)["orders"], json!([]));
+    let nonsense = json!({"quantity": -1, "reason": "x", "actor": "anna"});
+    service.post("/inventory/CHAI/count", &nonsense).await.problem(422, "validation_failed");
+    service.post("/inventory/NONE/count", &count).await.problem(404, "sku_not_found");
+}
+
+#[tokio::test]
+async fn a_reorder_level_is_changed_alone_or_with_a_batch_and_kept_where_none_is_said() {
+    let service = Service::start().await;
+    let level = async || service.get("/inventory/TOFU").await.expect(200)["reorder_level"].as_i64().unwrap();
+    let changed = patch(&service, "/products/TOFU", &json!({"reorder_level": 3, "actor": "anna"})).await;
+    assert_eq!(changed.expect(200)["reorder_level"], 3);
+    assert_eq!(level().await, 3);
+    let tofu = |members: &str| {
+        let text = format!(
+            r#"{{"sku": "TOFU", "name": "Tofu", "price": {{"minor": 1, "currency": "USD"}}{members}}}"#
+        );
+        json!({"products": [serde_json::from_str::<Value>(&text).unwrap()]})
+    };
+    service.put_products(&tofu("")).await.expect(200);
+    assert_eq!(level().await, 3, "what is not said is kept");
+    service.put_products(&tofu(r#", "reorder_level": 7"#)).await.expect(200);
+    assert_eq!(level().await, 7);
+    assert_eq!(service.get("/inventory/TOFU").await.expect(200)["available"], 5, "and so is the stock");
+    let wrong = json!({"reorder_level": -1, "price": {"minor": -1, "currency": "?"}, "actor": ""});
+    let problem = patch(&service, "/products/TOFU", &wrong).await.problem(422, "validation_failed");
+    let expected = pairs(&[
+        ("/actor", "empty"),
+        ("/reorder_level", "out_of_range"),
+        ("/price/minor", "out_of_range"),
+        ("/price/currency", "invalid_currency"),
+    ]);
+    assert_eq!(places(&problem), expected);
+    patch(&service, "/products/NONE", &json!({"actor": "anna"})).await.problem(404, "sku_not_found");
+}
+
+#[tokio::test]
+async fn what_is_no_longer_sold_is_neither_ordered_nor_low_and_every_line_of_it_is_named() {
+    let service = Service::start().await;
+    let gone = json!({"availability": "discontinued", "actor": "anna"});
+    patch(&service, "/products/TOFU", &gone).await.expect(200);
+    assert_eq!(service.get("/inventory?low=true").await.expect(200)["items"], json!([]));
+    let order = json!({"customer_id": "ALFKI", "lines": [
+        {"sku": "TOFU", "quantity": 1}, {"sku": "CHAI", "quantity": 1}, {"sku": "TOFU", "quantity": 2},
+        {"sku": "NONE", "quantity": 1},
+    ]});
+    let problem = service.order("k-1", &order).await.problem(422, "validation_failed");
+    let expected = pairs(&[
+        ("/lines/0/sku", "discontinued_product"),
+        ("/lines/2/sku", "discontinued_product"),
+        ("/lines/3/sku", "unknown_sku"),
+    ]);
+    assert_eq!(places(&problem), expected);
+    assert!(
+        problem["errors"][0]["detail"].as_str().is_some_and(|it| it.starts_with("TOFU is no longer sold"))
+    );
+    patch(&service, "/products/TOFU", &json!({"availability": "active", "actor": "anna"})).await.expect(200);
+    assert_eq!(service.get("/inventory?low=true").await.expect(200)["items"][0]["sku"], "TOFU");
 }

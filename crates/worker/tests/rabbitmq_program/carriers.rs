@@ -82,7 +82,7 @@ async fn leave_orders(config: &Config, orders: usize) {
         description: String::new(),
         price: Money::new(1_250, Currency::parse("EUR").expect("a currency")),
         stock: 1_000,
-        reorder_level: 10,
+        reorder_level: Some(10),
         availability: Availability::Active,
     }];
     let import = ImportProductsCommand { products, import: "test".to_owned() };

@@ -9,8 +9,8 @@ mod stock;
 mod vitals;
 
 use application::ports::{
-    BrokenInvariantView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter, OrderView, Overview,
-    Page, ProductView, Readers, SagaFilter, SagaView,
+    BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
+    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -31,7 +31,7 @@ impl Readers for PostgresStore {
         orders::one(&self.reader("orders.read").await?, id).await
     }
 
-    async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>, Fault> {
+    async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<OrderPage, Fault> {
         orders::list(&self.reader("orders.list").await?, filter, max).await
     }
 
@@ -54,6 +54,10 @@ impl Readers for PostgresStore {
 
     async fn inventory_of(&self, sku: &Sku) -> Result<Option<InventoryView>, Fault> {
         stock::level(&self.reader("inventory.read").await?, sku).await
+    }
+
+    async fn endangered_orders(&self, id: ProductId, max: usize) -> Result<Page<EndangeredOrderView>, Fault> {
+        stock::endangered(&self.reader("inventory.endangered").await?, id, max).await
     }
 
     async fn movements(

@@ -1,27 +1,32 @@
 //! Orders and their timelines, as clients see them.
 
 use application::messages::Amount;
-use application::ports::{HistoryView, LineView, OrderFilter, OrderView, Page, PaymentView, ShipmentView};
+use application::ports::{
+    HistoryView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
+};
 use bus::Fault;
-use domain::OrderId;
+use domain::{OrderId, OrderStatus};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::super::column::{Broken, count, rows_max, time};
 use super::super::fault::broken;
 use super::super::lent::Lent;
-use super::filter::Filter;
-use super::{query, views};
-use crate::paging::{lower_bound, page, upper_bound};
+use super::{Value, query, views};
+use crate::order_listing::{self, Dialect, Statement};
 
-macro_rules! order_view {
+macro_rules! columns {
     () => {
         "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
              o.external_reference, o.order_date, o.created_at, o.updated_at,
              p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
-             h.status, h.idempotency_key, h.tracking_number, h.carrier
-         from orders o
-         left join order_saga s on s.correlation_id = o.order_id
+             h.status, h.idempotency_key, h.tracking_number, h.carrier"
+    };
+}
+
+macro_rules! joins {
+    () => {
+        "left join order_saga s on s.correlation_id = o.order_id
          left join cancellations c on c.order_id = o.order_id
          left join payments p on p.order_id = o.order_id
          left join shipments h on h.order_id = o.order_id"
@@ -30,7 +35,7 @@ macro_rules! order_view {
 
 /// One order with everything beneath it.
 pub(super) async fn one(client: &Lent, id: OrderId) -> Result<Option<OrderView>, Fault> {
-    let sql = concat!(order_view!(), " where o.order_id = $1");
+    let sql = concat!(columns!(), " from orders o ", joins!(), " where o.order_id = $1");
     let rows = query(client, "orders.read", sql, &[Box::new(id.0)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let mut view = order(row).map_err(broken("orders.read"))?;
@@ -38,34 +43,51 @@ pub(super) async fn one(client: &Lent, id: OrderId) -> Result<Option<OrderView>,
     Ok(Some(view))
 }
 
-/// A page of orders, by id.
-pub(super) async fn list(client: &Lent, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>, Fault> {
-    let mut wanted = Filter::default();
-    wanted.and("o.order_id >", lower_bound(filter));
-    if let Some(status) = filter.status {
+const DIALECT: Dialect = Dialect {
+    mark: '$',
+    columns: columns!(),
+    joins: joins!(),
+    orders_of: |status| match status {
+        None => "orders o",
         // An order that has ended is found by how it ended; the others are few.
-        if status.is_terminal() {
-            wanted.and("o.closed_as =", status.as_str());
-        } else {
-            wanted.and_plain("o.closed_as is null");
-            wanted.and("o.status =", status.as_str());
-        }
-    }
-    if let Some(customer) = &filter.customer_id {
-        wanted.and("o.customer_id =", customer.clone());
-    }
-    if let Some(from) = filter.created_from {
-        wanted.and("o.created_at >=", from.as_microsecond());
-    }
-    if let Some(before) = filter.created_before {
-        wanted.and("o.created_at <", before.as_microsecond());
-        wanted.and("o.order_id <", upper_bound(before));
-    }
-    let limit = wanted.bind(rows_max(max.saturating_add(1)));
-    let (conditions, values) = wanted.finish();
-    let sql = format!("{} where {conditions} order by o.order_id limit ${limit}", order_view!());
-    let rows = query(client, "orders.list", &sql, &values).await?;
-    Ok(page(views(&rows, "orders.list", order)?, max))
+        Some(OrderStatus::Delivered) => "(select * from orders where closed_as = 'delivered') o",
+        Some(OrderStatus::Cancelled) => "(select * from orders where closed_as = 'cancelled') o",
+        Some(
+            OrderStatus::Pending
+            | OrderStatus::Validated
+            | OrderStatus::PaymentProcessing
+            | OrderStatus::Paid
+            | OrderStatus::Shipped,
+        ) => "(select * from orders where closed_as is null) o",
+    },
+    closed: "(select * from orders where closed_at is not null) o",
+    open: "(select * from orders where closed_as is null) o",
+    closed_at: "o.closed_at",
+};
+
+/// A page of orders.
+pub(super) async fn list(client: &Lent, filter: &OrderFilter, max: usize) -> Result<OrderPage, Fault> {
+    let boundary = match order_listing::boundary(&DIALECT, filter) {
+        Some(statement) => views(&run(client, &statement).await?, "orders.list", place)?.pop(),
+        None => None,
+    };
+    let statement = order_listing::rows(&DIALECT, filter, boundary, rows_max(max.saturating_add(1)));
+    let found = views(&run(client, &statement).await?, "orders.list", order)?;
+    Ok(order_listing::page(found, max, boundary))
+}
+
+async fn run(client: &Lent, statement: &Statement) -> Result<Vec<Row>, Fault> {
+    let values = statement.values.iter().map(|value| match value {
+        order_listing::Value::Text(text) => Box::new(text.as_str()) as Value<'_>,
+        order_listing::Value::Id(id) => Box::new(id),
+        order_listing::Value::Number(number) => Box::new(number),
+    });
+    let values: Vec<Value<'_>> = values.collect();
+    query(client, "orders.list", &statement.sql, &values).await
+}
+
+fn place(row: &Row) -> Result<OrderPlace, Broken> {
+    Ok(OrderPlace { order_id: OrderId(row.try_get(0)?), updated_at: time(row, 1)? })
 }
 
 fn order(row: &Row) -> Result<OrderView, Broken> {

@@ -1,6 +1,6 @@
 //! The catalogue, the stock and its ledger, as clients see them.
 
-use application::ports::{InventoryView, LowOnly, MovementView, Page, ProductView};
+use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ProductView};
 use bus::Fault;
 use domain::{ProductId, Sku};
 use tokio_postgres::Row;
@@ -41,7 +41,7 @@ fn product(row: &Row) -> Result<ProductView, Broken> {
 macro_rules! levels {
     () => {
         "select i.product_id, p.sku, i.available_stock, i.reserved_stock, i.shipped, i.received, i.adjusted,
-             i.reorder_level, i.is_low, i.last_updated
+             i.reorder_level, i.is_low and p.availability = 'active', i.last_updated, i.short_stock
          from products p join inventory i on i.product_id = p.product_id"
     };
 }
@@ -55,7 +55,10 @@ pub(super) async fn levels(
 ) -> Result<Page<InventoryView>, Fault> {
     let sql = match low {
         LowOnly::No => concat!(levels!(), " where p.sku > $1 order by p.sku limit $2"),
-        LowOnly::Yes => concat!(levels!(), " where p.sku > $1 and i.is_low order by p.sku limit $2"),
+        LowOnly::Yes => concat!(
+            levels!(),
+            " where p.sku > $1 and i.is_low and p.availability = 'active' order by p.sku limit $2"
+        ),
     };
     let after = after.map_or("", Sku::as_str);
     let rows =
@@ -80,9 +83,51 @@ fn inventory(row: &Row) -> Result<InventoryView, Broken> {
         shipped: row.try_get(4)?,
         received: row.try_get(5)?,
         adjusted: row.try_get(6)?,
+        short: row.try_get(10)?,
         reorder_level: row.try_get(7)?,
         low: row.try_get(8)?,
         last_updated: time(row, 9)?,
+    })
+}
+
+/// All open orders that hold any of the product are looked at, and those that come last lack what is short.
+const ENDANGERED: &str =
+    "select order_id, external_reference, customer_id, status, units, short - before::bigint
+     from (
+         select h.*, sum(units) over (order by order_id desc rows between unbounded preceding and current row) - units
+             as before
+         from (
+             select o.order_id, o.external_reference, o.customer_id, o.status, v.short_stock as short,
+                 sum(i.quantity)::bigint as units from inventory v
+             join order_saga s on s.is_open and s.stock = 'reserved'
+             join order_items i on i.order_id = s.correlation_id and i.product_id = v.product_id
+             join orders o on o.order_id = s.correlation_id
+             where v.product_id = $1 and v.short_stock > 0
+             group by o.order_id, o.external_reference, o.customer_id, o.status, v.short_stock
+         ) h
+     ) ranked
+     where before < short order by order_id desc limit $2";
+
+/// The open orders that what is short of a product was promised to.
+pub(super) async fn endangered(
+    client: &Lent,
+    id: ProductId,
+    max: usize,
+) -> Result<Page<EndangeredOrderView>, Fault> {
+    let values: [super::Value<'_>; 2] = [Box::new(id.0), Box::new(rows_max(max.saturating_add(1)))];
+    let rows = query(client, "inventory.endangered", ENDANGERED, &values).await?;
+    Ok(page(views(&rows, "inventory.endangered", endangered_order)?, max))
+}
+
+fn endangered_order(row: &Row) -> Result<EndangeredOrderView, Broken> {
+    let (reserved, missing): (i64, i64) = (row.try_get(4)?, row.try_get(5)?);
+    Ok(EndangeredOrderView {
+        order_id: row.try_get(0)?,
+        external_reference: row.try_get(1)?,
+        customer_id: row.try_get(2)?,
+        status: row.try_get(3)?,
+        reserved,
+        missing: missing.min(reserved),
     })
 }
 

@@ -24,7 +24,7 @@ const STATE: &str = "select 'in_recovery', pg_is_in_recovery()::int::bigint
 #[async_trait]
 impl VitalSigns for PostgresStore {
     async fn vitals(&self, overdue_since: Timestamp) -> Result<Vitals, Fault> {
-        let sql = vitals::statement("is_open", "is_low");
+        let sql = vitals::statement("is_open", "i.is_low");
         let values = [Box::new(overdue_since.as_microsecond()) as super::Value<'_>];
         let reader = self.reader("vitals.read").await?;
         let rows = query(&reader, "vitals.read", &sql, &values).await?;

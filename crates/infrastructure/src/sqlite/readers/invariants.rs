@@ -80,21 +80,24 @@ pub(super) fn ledger(connection: &Connection, max: usize) -> Result<Vec<BrokenIn
                  sum(case kind when 'shipped' then quantity else 0 end) as shipped
              from stock_movements group by product_id
          )
-         select i.product_id, i.available_stock, i.reserved_stock, i.shipped,
+         select p.sku, i.available_stock, i.reserved_stock, i.shipped, i.short_stock,
              coalesce(l.available, 0), coalesce(l.reserved, 0), coalesce(l.shipped, 0)
-         from inventory i left join sums l on l.product_id = i.product_id
-         where i.available_stock <> coalesce(l.available, 0) or i.reserved_stock <> coalesce(l.reserved, 0)
+         from inventory i join products p on p.product_id = i.product_id
+         left join sums l on l.product_id = i.product_id
+         where i.available_stock - i.short_stock <> coalesce(l.available, 0) or i.reserved_stock <> coalesce(l.reserved, 0)
              or i.shipped <> coalesce(l.shipped, 0)
          order by i.product_id limit ?";
     find(connection, sql, params![rows_max(max)], |row| {
         let units = |first: usize| -> Result<[i64; 3]> {
             Ok([row.get(first)?, row.get(first + 1)?, row.get(first + 2)?])
         };
-        let ([available, reserved, shipped], [a, r, s]) = (units(1)?, units(4)?);
+        let ([available, reserved, shipped], [a, r, s]) = (units(1)?, units(5)?);
+        let short: i64 = row.get(4)?;
         let detail = format!(
-            "has {available} available, {reserved} reserved, {shipped} shipped, and its ledger says {a}, {r}, {s}"
+            "has {available} available, {reserved} reserved, {shipped} shipped, {short} short, and its ledger says \
+             {a} available or short, {r} reserved, {s} shipped"
         );
-        breaks(3, "product", row, detail)
+        product_breaks(row, detail)
     })
 }
 
@@ -106,13 +109,13 @@ fn misreserved(connection: &Connection, max: usize) -> Result<Vec<BrokenInvarian
              where s.is_open = 1 and s.stock = 'reserved'
              group by i.product_id
          )
-         select i.product_id, i.reserved_stock, coalesce(h.units, 0)
-         from inventory i left join held h on h.product_id = i.product_id
+         select p.sku, i.reserved_stock, coalesce(h.units, 0)
+         from inventory i join products p on p.product_id = i.product_id left join held h on h.product_id = i.product_id
          where i.reserved_stock <> coalesce(h.units, 0)
          order by i.product_id limit ?";
     find(connection, sql, params![rows_max(max)], |row| {
         let (reserved, held): (i64, i64) = (row.get(1)?, row.get(2)?);
-        breaks(3, "product", row, format!("has {reserved} reserved, and open orders hold {held}"))
+        product_breaks(row, format!("has {reserved} reserved, and open orders hold {held}"))
     })
 }
 
@@ -142,10 +145,11 @@ fn find(
 }
 
 fn order_breaks(invariant: u8, row: &Row<'_>, detail: String) -> Result<BrokenInvariantView> {
-    breaks(invariant, "order", row, detail)
+    let id: Uuid = row.get(0)?;
+    Ok(BrokenInvariantView { invariant, subject: format!("order {id}"), detail })
 }
 
-fn breaks(invariant: u8, noun: &str, row: &Row<'_>, detail: String) -> Result<BrokenInvariantView> {
-    let id: Uuid = row.get(0)?;
-    Ok(BrokenInvariantView { invariant, subject: format!("{noun} {id}"), detail })
+fn product_breaks(row: &Row<'_>, detail: String) -> Result<BrokenInvariantView> {
+    let sku: String = row.get(0)?;
+    Ok(BrokenInvariantView { invariant: 3, subject: format!("product {sku}"), detail })
 }

@@ -8,8 +8,8 @@ mod stock;
 mod vitals;
 
 use application::ports::{
-    BrokenInvariantView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter, OrderView, Overview,
-    Page, ProductView, Readers, SagaFilter, SagaView,
+    BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
+    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -25,7 +25,7 @@ impl Readers for SqliteStore {
         self.read("orders.read", move |connection| orders::one(connection, id)).await
     }
 
-    async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>, Fault> {
+    async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<OrderPage, Fault> {
         let filter = filter.clone();
         self.read("orders.list", move |connection| orders::list(connection, &filter, max)).await
     }
@@ -53,6 +53,10 @@ impl Readers for SqliteStore {
     async fn inventory_of(&self, sku: &Sku) -> Result<Option<InventoryView>, Fault> {
         let sku = sku.clone();
         self.read("inventory.read", move |connection| stock::level(connection, &sku)).await
+    }
+
+    async fn endangered_orders(&self, id: ProductId, max: usize) -> Result<Page<EndangeredOrderView>, Fault> {
+        self.read("inventory.endangered", move |connection| stock::endangered(connection, id, max)).await
     }
 
     async fn movements(

@@ -1,13 +1,15 @@
 //! Orders and their timelines, as clients see them.
 
 use application::messages::Amount;
-use application::ports::{HistoryView, LineView, OrderFilter, OrderView, Page, PaymentView, ShipmentView};
+use application::ports::{
+    HistoryView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
+};
 use domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 
-use super::super::column::{Micros, rows_max, time};
+use super::super::column::{rows_max, time};
 use super::super::orders::of_status;
-use crate::paging::{lower_bound, page, upper_bound};
+use crate::order_listing::{self, Dialect, Statement, Value};
 
 const COLUMNS: &str = "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
          o.external_reference, o.order_date, o.created_at, o.updated_at,
@@ -29,41 +31,45 @@ pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<OrderVi
     Ok(Some(view))
 }
 
-/// A page of orders, by id.
-pub(super) fn list(connection: &Connection, filter: &OrderFilter, max: usize) -> Result<Page<OrderView>> {
-    let orders = match (&filter.customer_id, filter.status) {
-        (None, Some(status)) => of_status(status),
-        (Some(_), _) | (None, None) => "orders o",
+const DIALECT: Dialect = Dialect {
+    mark: '?',
+    columns: COLUMNS,
+    joins: JOINS,
+    orders_of: |status| match status {
+        Some(status) => of_status(status),
+        None => "orders o",
+    },
+    closed: "(select * from orders indexed by orders_closed_by_change where is_open is null) o",
+    open: "(select * from orders indexed by orders_open where is_open = 1) o",
+    closed_at: "o.updated_at",
+};
+
+/// A page of orders.
+pub(super) fn list(connection: &Connection, filter: &OrderFilter, max: usize) -> Result<OrderPage> {
+    let boundary = match order_listing::boundary(&DIALECT, filter) {
+        Some(statement) => run(connection, &statement, place)?.pop(),
+        None => None,
     };
-    let mut conditions = vec!["o.order_id > ?"];
-    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(lower_bound(filter))];
-    if let Some(status) = filter.status {
-        conditions.push("o.status = ?");
-        values.push(Box::new(status.as_str()));
-    }
-    if let Some(customer) = &filter.customer_id {
-        conditions.push("o.customer_id = ?");
-        values.push(Box::new(customer.clone()));
-    }
-    if let Some(from) = filter.created_from {
-        conditions.push("o.created_at >= ?");
-        values.push(Box::new(Micros(from)));
-    }
-    if let Some(before) = filter.created_before {
-        conditions.push("o.created_at < ?");
-        values.push(Box::new(Micros(before)));
-        conditions.push("o.order_id < ?");
-        values.push(Box::new(upper_bound(before)));
-    }
-    values.push(Box::new(rows_max(max.saturating_add(1))));
-    let sql = format!(
-        "{COLUMNS} from {orders} {JOINS} where {} order by o.order_id limit ?",
-        conditions.join(" and ")
-    );
-    let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
-    let found =
-        connection.prepare_cached(&sql)?.query_map(values.as_slice(), order)?.collect::<Result<_>>()?;
-    Ok(page(found, max))
+    let statement = order_listing::rows(&DIALECT, filter, boundary, rows_max(max.saturating_add(1)));
+    Ok(order_listing::page(run(connection, &statement, order)?, max, boundary))
+}
+
+fn run<T>(
+    connection: &Connection,
+    statement: &Statement,
+    view: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let values = statement.values.iter().map(|value| match value {
+        Value::Text(text) => text as &dyn ToSql,
+        Value::Id(id) => id,
+        Value::Number(number) => number,
+    });
+    let values: Vec<&dyn ToSql> = values.collect();
+    connection.prepare_cached(&statement.sql)?.query_map(values.as_slice(), view)?.collect()
+}
+
+fn place(row: &Row<'_>) -> Result<OrderPlace> {
+    Ok(OrderPlace { order_id: OrderId(row.get(0)?), updated_at: time(row, 1)? })
 }
 
 fn order(row: &Row<'_>) -> Result<OrderView> {

@@ -1,6 +1,6 @@
 //! The catalogue, the stock and its ledger, as clients see them.
 
-use application::ports::{InventoryView, LowOnly, MovementView, Page, ProductView};
+use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ProductView};
 use domain::{ProductId, Sku};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ fn product(row: &Row<'_>) -> Result<ProductView> {
 
 const LEVELS: &str =
     "select i.product_id, p.sku, i.available_stock, i.reserved_stock, i.shipped, i.received, i.adjusted,
-         i.reorder_level, i.last_updated
+         i.reorder_level, i.last_updated, i.short_stock, p.availability = 'active'
      from products p join inventory i on i.product_id = p.product_id";
 
 /// Stock levels by sku.
@@ -50,7 +50,7 @@ pub(super) fn levels(
 ) -> Result<Page<InventoryView>> {
     let only = match low {
         LowOnly::No => "",
-        LowOnly::Yes => "and i.available_stock <= i.reorder_level",
+        LowOnly::Yes => "and i.available_stock <= i.reorder_level and p.availability = 'active'",
     };
     let found = connection
         .prepare_cached(&format!("{LEVELS} where p.sku > ? {only} order by p.sku limit ?"))?
@@ -77,9 +77,52 @@ fn inventory(row: &Row<'_>) -> Result<InventoryView> {
         shipped: row.get(4)?,
         received: row.get(5)?,
         adjusted: row.get(6)?,
+        short: row.get(9)?,
         reorder_level,
-        low: available <= reorder_level,
+        low: available <= reorder_level && row.get::<_, bool>(10)?,
         last_updated: time(row, 8)?,
+    })
+}
+
+/// All open orders that hold any of the product are looked at, and those that come last lack what is short.
+const ENDANGERED: &str =
+    "select order_id, external_reference, customer_id, status, units, short - before
+     from (
+         select h.*, sum(units) over (order by order_id desc rows between unbounded preceding and current row) - units
+             as before
+         from (
+             select o.order_id, o.external_reference, o.customer_id, o.status, v.short_stock as short, sum(i.quantity) as units from inventory v
+             cross join order_saga s on s.is_open = 1 and s.stock = 'reserved'
+             cross join order_items i on i.order_id = s.correlation_id and i.product_id = v.product_id
+             cross join orders o on o.order_id = s.correlation_id
+             where v.product_id = ?1 and v.short_stock > 0
+             group by o.order_id, o.external_reference, o.customer_id, o.status, v.short_stock
+         ) h
+     ) ranked
+     where before < short order by order_id desc limit ?2";
+
+/// The open orders that what is short of a product was promised to.
+pub(super) fn endangered(
+    connection: &Connection,
+    id: ProductId,
+    max: usize,
+) -> Result<Page<EndangeredOrderView>> {
+    let found = connection
+        .prepare_cached(ENDANGERED)?
+        .query_map(params![id.0, rows_max(max.saturating_add(1))], endangered_order)?
+        .collect::<Result<_>>()?;
+    Ok(page(found, max))
+}
+
+fn endangered_order(row: &Row<'_>) -> Result<EndangeredOrderView> {
+    let (reserved, missing): (i64, i64) = (row.get(4)?, row.get(5)?);
+    Ok(EndangeredOrderView {
+        order_id: row.get(0)?,
+        external_reference: row.get(1)?,
+        customer_id: row.get(2)?,
+        status: row.get(3)?,
+        reserved,
+        missing: missing.min(reserved),
     })
 }
 

@@ -27,7 +27,7 @@ impl VitalSigns for SqliteStore {
 }
 
 fn read(connection: &Connection, overdue_since: Timestamp) -> Result<Vitals> {
-    let sql = vitals::statement("is_open = 1", "available_stock <= reorder_level");
+    let sql = vitals::statement("is_open = 1", "i.available_stock <= i.reorder_level");
     let told = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([Micros(overdue_since)], told)?.collect::<Result<Vec<_>>>()?;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use application::ports::{OrderFilter, OrderView, Overview};
 use application::saga::SagaState;
 use bus::{Clock, SystemClock};
-use domain::{OrderId, OrderStatus};
+use domain::OrderStatus;
 use tokio::sync::watch;
 
 use super::books::Books;
@@ -204,8 +204,8 @@ impl Scene {
         loop {
             let page = self.store.readers.orders(&filter, PAGE).await?;
             page.items.iter().for_each(&mut show);
-            filter.after = page.items.last().map(|order| OrderId(order.order_id)).or(filter.after);
-            if !page.has_more {
+            filter.after = page.next;
+            if filter.after.is_none() {
                 return Ok(());
             }
         }

@@ -1,12 +1,14 @@
 //! `orderwright orders`: looks at orders and cancels them. Whether an order can still be cancelled is the saga's to say.
 
+use std::str::FromStr;
+
 use anyhow::{Result, bail};
 use application::commands::{CancelOrderCommand, CancelReply};
-use application::ports::{HistoryView, OrderFilter, OrderView, Page, SagaView};
+use application::ports::{HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
-use domain::{CancelReason, OrderId, OrderStatus};
+use domain::{CancelReason, OrderStatus, Sku};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -16,7 +18,7 @@ use super::{Desk, Signed};
 /// Look at orders, and cancel them.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Orders {
-    /// List orders, oldest first.
+    /// List orders, oldest first unless told otherwise.
     List(Wanted),
     /// Show one order with its lines, money, parcel, saga and timers.
     Show {
@@ -52,9 +54,31 @@ pub(in crate::cli) struct Wanted {
     /// Only those accepted at this moment or later, such as 2026-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
-    /// Only those that come after this one.
-    #[arg(long, value_name = "ID")]
-    after: Option<OrderId>,
+    /// Only the order that bears this reference of another system.
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// Only those with a line for this product.
+    #[arg(long)]
+    sku: Option<Sku>,
+    /// Only those whose parcel has this tracking number.
+    #[arg(long, value_name = "NUMBER")]
+    tracking_number: Option<String>,
+    /// Only those accepted before this moment.
+    #[arg(long, value_name = "TIME")]
+    before: Option<Timestamp>,
+    /// Only those whose status changed at this moment or later; in the order of that change, unless told otherwise.
+    #[arg(long, value_name = "TIME")]
+    updated_since: Option<Timestamp>,
+    /// Only those whose status last changed before this moment.
+    #[arg(long, value_name = "TIME")]
+    updated_before: Option<Timestamp>,
+    /// Which comes first.
+    #[arg(long, value_parser = sorts(), allow_hyphen_values = true)]
+    sort: Option<OrderSort>,
+    /// Only those that come after this place, as the page before told it: an order's id, behind the moment of its last
+    /// change if that gives the order.
+    #[arg(long, value_name = "[TIME,]ID")]
+    after: Option<Place>,
     /// How many at most.
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
@@ -63,6 +87,31 @@ pub(in crate::cli) struct Wanted {
 fn statuses() -> impl TypedValueParser<Value = OrderStatus> {
     PossibleValuesParser::new(OrderStatus::ALL.iter().map(|status| status.as_str()))
         .try_map(|text| text.parse::<OrderStatus>())
+}
+
+fn sorts() -> impl TypedValueParser<Value = OrderSort> {
+    PossibleValuesParser::new(OrderSort::NAMES.iter().map(|(name, _)| *name))
+        .try_map(|text| text.parse::<OrderSort>())
+}
+
+/// A place in a listing, as it is told and taken here.
+#[derive(Clone, Copy, Debug)]
+struct Place(OrderPlace);
+
+impl FromStr for Place {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(',') {
+            Some((at, id)) => Ok(Self(OrderPlace { order_id: id.parse()?, updated_at: at.parse()? })),
+            None => Ok(Self(OrderPlace::by_id(text.parse()?))),
+        }
+    }
+}
+
+fn told(place: OrderPlace, sort: OrderSort) -> String {
+    let OrderPlace { order_id, updated_at } = place;
+    if sort.is_by_change() { format!("{updated_at},{order_id}") } else { order_id.to_string() }
 }
 
 impl Orders {
@@ -77,18 +126,35 @@ impl Orders {
 }
 
 async fn list(desk: &Desk, wanted: Wanted) -> Result<()> {
-    let filter = OrderFilter {
+    let mut filter = OrderFilter {
         status: wanted.status,
         customer_id: wanted.customer,
+        external_reference: wanted.reference,
+        sku: wanted.sku,
+        tracking_number: wanted.tracking_number,
         created_from: wanted.since,
-        created_before: None,
-        after: wanted.after,
+        created_before: wanted.before,
+        updated_from: wanted.updated_since,
+        updated_before: wanted.updated_before,
+        sort: OrderSort::default(),
+        after: wanted.after.map(|Place(place)| place),
     };
-    let page = desk.store.readers.orders(&filter, wanted.limit).await?;
-    answer(desk.format, &page, order_table)
+    filter.sort = wanted.sort.unwrap_or_else(|| filter.usual_sort());
+    let OrderPage { items, next } = desk.store.readers.orders(&filter, wanted.limit).await?;
+    let next = next.map(|place| told(place, filter.sort));
+    answer(desk.format, &Listed { items, has_more: next.is_some(), next }, order_table)
 }
 
-fn order_table(page: &Page<OrderView>) -> String {
+/// A page of orders, with what to say after `--after` for the next.
+#[derive(Serialize)]
+struct Listed {
+    items: Vec<OrderView>,
+    has_more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+fn order_table(page: &Listed) -> String {
     let mut table =
         table(&["order", "reference", "customer", "status", "saga", "total", "why cancelled", "accepted"]);
     for order in &page.items {
@@ -103,8 +169,11 @@ fn order_table(page: &Page<OrderView>) -> String {
             second(order.created_at),
         ]);
     }
-    let last = page.items.last().filter(|_| page.has_more);
-    listing(&table, "no orders", last.map(|last| format!("there are more: --after {}", last.order_id)))
+    let more = page.next.as_ref().map(|place| format!("there may be more: --after {place}"));
+    match (page.items.as_slice(), more) {
+        ([], Some(more)) => format!("no orders so far\n{more}"),
+        (_, more) => listing(&table, "no orders", more),
+    }
 }
 
 /// Everything about one order.

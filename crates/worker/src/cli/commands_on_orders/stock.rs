@@ -1,13 +1,19 @@
-//! `orderwright stock`: looks at the stock, takes goods in and corrects counts. Every change is a line in the ledger.
+//! `orderwright stock`: looks at the stock, takes goods in, corrects it and books counts. Every change is a line in the ledger.
 
 use anyhow::{Context, Result, bail};
-use application::commands::{AdjustStockCommand, StockChange, StockReply};
-use application::ports::{InventoryView, LowOnly, MovementView, Page};
+use application::commands::{
+    AdjustStockCommand, ChangeProductCommand, ChangeProductReply, StockChange, StockReply,
+};
+use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView, Page};
 use clap::{Args, Subcommand};
-use domain::{ProductId, Sku};
+use domain::{ProductId, Rejection, Sku, UNITS_MAX};
+use serde::Serialize;
 
-use super::Desk;
-use super::answer::{answer, facts, listing, second, table};
+use super::answer::{answer, facts, listing, or_dash, second, table};
+use super::{Desk, Signed};
+
+/// Endangered orders that are shown.
+const ENDANGERED_MAX: usize = 200;
 
 /// Look at the stock, and change it.
 #[derive(Debug, Subcommand)]
@@ -50,7 +56,27 @@ pub(in crate::cli) enum Stock {
         #[command(flatten)]
         reason: Reason,
     },
-    /// Correct a count.
+    /// Book what was counted on the shelf, units that are set aside for orders among it.
+    Count {
+        /// The product.
+        sku: Sku,
+        /// How many units are there.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(0..=UNITS_MAX))]
+        units: i64,
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Say at how many available units, or fewer, it is time to reorder.
+    ReorderLevel {
+        /// The product.
+        sku: Sku,
+        /// At this many or fewer.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(0..=UNITS_MAX))]
+        units: i64,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Take units out of the stock, or add some.
     Adjust {
         /// The product.
         sku: Sku,
@@ -81,7 +107,7 @@ impl Stock {
                 let page = desk.store.readers.inventory_levels(low, after.as_ref(), limit).await?;
                 answer(desk.format, &page, levels)
             }
-            Self::Show { sku } => answer(desk.format, &level_of(desk, &sku).await?, level_facts),
+            Self::Show { sku } => show(desk, &sku).await,
             Self::Movements { sku, before, limit } => {
                 level_of(desk, &sku).await?;
                 let movements = desk.store.readers.movements(ProductId::of(&sku), before, limit).await?;
@@ -90,6 +116,8 @@ impl Stock {
             Self::Receive { sku, units, reason } => {
                 change(desk, sku, StockChange::Receive(units), reason).await
             }
+            Self::Count { sku, units, reason } => change(desk, sku, StockChange::Count(units), reason).await,
+            Self::ReorderLevel { sku, units, signed } => reorder_level(desk, sku, units, signed).await,
             Self::Adjust { sku, units, reason } => {
                 change(desk, sku, StockChange::Adjust(units), reason).await
             }
@@ -109,10 +137,72 @@ async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> R
     let Reason { reason, actor } = reason;
     let command = AdjustStockCommand { sku: sku.clone(), change, reason, actor };
     match desk.commands.run(&command).await? {
-        StockReply::Done(_) => answer(desk.format, &level_of(desk, &sku).await?, level_facts),
-        StockReply::Rejected(rejection) => bail!("the stock was not changed: {rejection}"),
+        StockReply::Done { .. } => show(desk, &sku).await,
+        StockReply::Rejected(rejection @ Rejection::InsufficientStock { .. }) => bail!(
+            "the stock of {sku} was not changed: {rejection}; to book what was found on the shelf, reserved units among it: \
+             orderwright stock count {sku} N"
+        ),
+        StockReply::Rejected(rejection) => bail!("the stock of {sku} was not changed: {rejection}"),
         StockReply::UnknownSku => bail!("there is no product with the sku '{sku}'"),
     }
+}
+
+async fn reorder_level(desk: &Desk, sku: Sku, units: i64, signed: Signed) -> Result<()> {
+    let Signed { actor, note } = signed;
+    let command = ChangeProductCommand {
+        sku: sku.clone(),
+        name: None,
+        description: None,
+        price: None,
+        availability: None,
+        reorder_level: Some(units),
+        actor,
+        note,
+    };
+    match desk.commands.run(&command).await? {
+        ChangeProductReply::Done { .. } => show(desk, &sku).await,
+        ChangeProductReply::Rejected(rejection) => bail!("{sku} was not changed: {rejection}"),
+        ChangeProductReply::UnknownSku => bail!("there is no product with the sku '{sku}'"),
+    }
+}
+
+/// The stock of a product, and the orders that lack what is short of it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    level: InventoryView,
+    endangered: Vec<EndangeredOrderView>,
+    more_endangered: bool,
+}
+
+async fn show(desk: &Desk, sku: &Sku) -> Result<()> {
+    let level = level_of(desk, sku).await?;
+    let mut endangered = Page { items: Vec::new(), has_more: false };
+    if level.short > 0 {
+        endangered = desk.store.readers.endangered_orders(ProductId::of(sku), ENDANGERED_MAX).await?;
+    }
+    let Page { items, has_more } = endangered;
+    answer(desk.format, &Shown { level, endangered: items, more_endangered: has_more }, shown)
+}
+
+fn shown(shown: &Shown) -> String {
+    let level = level_facts(&shown.level);
+    if shown.endangered.is_empty() {
+        return level;
+    }
+    let mut table = table(&["endangered order", "reference", "customer", "status", "reserved", "missing"]);
+    for order in &shown.endangered {
+        table.add_row([
+            order.order_id.to_string(),
+            or_dash(order.external_reference.as_deref()),
+            order.customer_id.clone(),
+            order.status.clone(),
+            order.reserved.to_string(),
+            order.missing.to_string(),
+        ]);
+    }
+    let more = shown.more_endangered.then(|| "there are more".to_owned());
+    format!("{level}\n\n{}", listing(&table, "", more))
 }
 
 fn levels(page: &Page<InventoryView>) -> String {
@@ -123,6 +213,7 @@ fn levels(page: &Page<InventoryView>) -> String {
         "shipped",
         "received",
         "adjusted",
+        "short",
         "reorder at",
         "",
         "last moved",
@@ -135,6 +226,7 @@ fn levels(page: &Page<InventoryView>) -> String {
             level.shipped.to_string(),
             level.received.to_string(),
             level.adjusted.to_string(),
+            level.short.to_string(),
             level.reorder_level.to_string(),
             lowness(level).to_owned(),
             second(level.last_updated),
@@ -156,6 +248,7 @@ fn level_facts(level: &InventoryView) -> String {
         ("shipped", level.shipped.to_string()),
         ("received", level.received.to_string()),
         ("adjusted", level.adjusted.to_string()),
+        ("short", level.short.to_string()),
         ("reorder at", level.reorder_level.to_string()),
         ("", lowness(level).to_owned()),
         ("last moved", second(level.last_updated)),

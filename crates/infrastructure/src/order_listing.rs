@@ -1,0 +1,328 @@
+//! Listings of orders as statements that both engines understand but for a few words. Orders are sought by place and never
+//! counted past; what no index knows is looked for among so many orders a page, and the next page goes on behind them.
+//! Knows no connection.
+
+use application::ports::{OrderFilter, OrderPage, OrderPlace, OrderView};
+use domain::{OrderId, OrderStatus, ProductId};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+/// Orders that one page looks at where no index leads straight to those that are meant.
+pub(crate) const LOOKED_AT_MAX: usize = 10_000;
+
+/// A value for a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// A text.
+    Text(String),
+    /// An id.
+    Id(Uuid),
+    /// A number, or a moment in microseconds.
+    Number(i64),
+}
+
+/// A statement with its values.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    /// The text.
+    pub(crate) sql: String,
+    /// Its values, by number.
+    pub(crate) values: Vec<Value>,
+}
+
+/// In what the engines differ.
+pub(crate) struct Dialect {
+    /// What stands before the number of a value.
+    pub(crate) mark: char,
+    /// What is shown of an order, from `o` and what is joined to it.
+    pub(crate) columns: &'static str,
+    /// What is joined to `o`.
+    pub(crate) joins: &'static str,
+    /// Orders `o` that may be of this status, read by the smallest index that has them all.
+    pub(crate) orders_of: fn(Option<OrderStatus>) -> &'static str,
+    /// Closed orders `o`, by their index.
+    pub(crate) closed: &'static str,
+    /// Open orders `o`, by their index.
+    pub(crate) open: &'static str,
+    /// The column of the index of closed orders that tells when they last changed.
+    pub(crate) closed_at: &'static str,
+}
+
+/// The statement that finds the last order, as id and time of change, that a page may look at; it finds none if the page may
+/// look at all. No statement if those that are meant are found straight away.
+pub(crate) fn boundary(dialect: &Dialect, filter: &OrderFilter) -> Option<Statement> {
+    if !is_sparse(filter) {
+        return None;
+    }
+    let mut making = Making::new(dialect);
+    let last = LOOKED_AT_MAX - 1;
+    let direction = direction(filter);
+    let sql = if filter.sort.is_by_change() {
+        let at = dialect.closed_at;
+        making.seek_by_change(filter, at);
+        let (orders, conditions) = (dialect.closed, making.conditions());
+        format!(
+            "select o.order_id, o.updated_at from {orders} where {conditions}
+             order by {at} {direction}, o.order_id {direction} limit 1 offset {last}"
+        )
+    } else {
+        making.seek_by_id(filter);
+        if let Some(customer) = &filter.customer_id {
+            making.and("o.customer_id =", Value::Text(customer.clone()));
+        }
+        let (orders, conditions) = (orders(dialect, filter), making.conditions());
+        format!(
+            "select o.order_id, o.updated_at from {orders} where {conditions}
+             order by o.order_id {direction} limit 1 offset {last}"
+        )
+    };
+    Some(Statement { sql, values: making.values })
+}
+
+/// The statement that reads up to `rows_max` orders, none behind the boundary.
+pub(crate) fn rows(
+    dialect: &Dialect,
+    filter: &OrderFilter,
+    boundary: Option<OrderPlace>,
+    rows_max: i64,
+) -> Statement {
+    if filter.sort.is_by_change() {
+        by_change(dialect, filter, boundary, rows_max)
+    } else {
+        by_id(dialect, filter, boundary, rows_max)
+    }
+}
+
+/// The page that these orders make, of which one more was read than it may hold.
+pub(crate) fn page(mut items: Vec<OrderView>, max: usize, boundary: Option<OrderPlace>) -> OrderPage {
+    let next = if items.len() > max {
+        items.truncate(max);
+        items.last().map(place)
+    } else {
+        boundary
+    };
+    OrderPage { items, next }
+}
+
+fn place(order: &OrderView) -> OrderPlace {
+    OrderPlace { order_id: OrderId(order.order_id), updated_at: order.updated_at }
+}
+
+fn by_id(dialect: &Dialect, filter: &OrderFilter, boundary: Option<OrderPlace>, rows_max: i64) -> Statement {
+    let mut making = Making::new(dialect);
+    making.seek_by_id(filter);
+    if let Some(boundary) = boundary {
+        let within = if filter.sort.is_descending() { "o.order_id >=" } else { "o.order_id <=" };
+        making.and(within, Value::Id(boundary.order_id.0));
+    }
+    making.narrow(filter);
+    making.changed_within(filter);
+    let (orders, conditions, direction) = (orders(dialect, filter), making.conditions(), direction(filter));
+    let limit = making.bind(Value::Number(rows_max));
+    let Dialect { columns, joins, .. } = dialect;
+    let sql = format!(
+        "{columns} from {orders} {joins} where {conditions} order by o.order_id {direction} limit {limit}"
+    );
+    Statement { sql, values: making.values }
+}
+
+/// Closed orders by their index, open ones out of all of them, and the first of both together; or those that another index
+/// leads to, sorted.
+fn by_change(
+    dialect: &Dialect,
+    filter: &OrderFilter,
+    boundary: Option<OrderPlace>,
+    rows_max: i64,
+) -> Statement {
+    let mut making = Making::new(dialect);
+    let limit = making.bind(Value::Number(rows_max));
+    let direction = direction(filter);
+    let mut branches = Vec::new();
+    for (orders, at) in sources_by_change(dialect, filter) {
+        making.conditions.clear();
+        making.seek_by_change(filter, at);
+        if let Some(boundary) = boundary {
+            let within = if filter.sort.is_descending() { ">=" } else { "<=" };
+            making.and_place(at, within, boundary);
+        }
+        making.narrow(filter);
+        let conditions = making.conditions();
+        branches.push(format!(
+            "select * from (select o.order_id, o.updated_at from {orders} where {conditions}
+             order by {at} {direction}, o.order_id {direction} limit {limit}) as branch"
+        ));
+    }
+    let (Dialect { columns, joins, .. }, branches) = (dialect, branches.join(" union all "));
+    let sql = format!(
+        "{columns} from ({branches}) as w cross join orders o {joins} where o.order_id = w.order_id
+         order by w.updated_at {direction}, w.order_id {direction} limit {limit}"
+    );
+    Statement { sql, values: making.values }
+}
+
+/// Where a listing by change finds its orders, and the column that tells when each changed.
+fn sources_by_change(dialect: &Dialect, filter: &OrderFilter) -> Vec<(&'static str, &'static str)> {
+    let (closed, open) = ((dialect.closed, dialect.closed_at), (dialect.open, "o.updated_at"));
+    match filter.status {
+        _ if is_found_otherwise(filter) => vec![("orders o", "o.updated_at")],
+        Some(status) if status.is_terminal() => vec![closed],
+        Some(_) => vec![open],
+        None => vec![closed, open],
+    }
+}
+
+/// Whether an index leads to the few orders that can be meant, whatever their order.
+const fn is_found_otherwise(filter: &OrderFilter) -> bool {
+    filter.customer_id.is_some() || filter.external_reference.is_some() || filter.tracking_number.is_some()
+}
+
+/// The orders that a listing by acceptance reads.
+fn orders(dialect: &Dialect, filter: &OrderFilter) -> &'static str {
+    (dialect.orders_of)(filter.status.filter(|_| !is_found_otherwise(filter)))
+}
+
+const fn direction(filter: &OrderFilter) -> &'static str {
+    if filter.sort.is_descending() { "desc" } else { "asc" }
+}
+
+/// Whether something is asked for that the index which gives the order does not know.
+fn is_sparse(filter: &OrderFilter) -> bool {
+    let of_acceptance = filter.created_from.is_some() || filter.created_before.is_some();
+    let of_change = filter.updated_from.is_some() || filter.updated_before.is_some();
+    if filter.sort.is_by_change() {
+        let is_of_closed = filter.status.is_none_or(OrderStatus::is_terminal);
+        let is_narrowed = filter.sku.is_some() || filter.status.is_some() || of_acceptance;
+        is_of_closed && is_narrowed && !is_found_otherwise(filter)
+    } else {
+        let is_one = filter.external_reference.is_some() || filter.tracking_number.is_some();
+        !is_one && (filter.sku.is_some() || of_change)
+    }
+}
+
+/// A statement in the making.
+struct Making<'a> {
+    dialect: &'a Dialect,
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl<'a> Making<'a> {
+    const fn new(dialect: &'a Dialect) -> Self {
+        Self { dialect, conditions: Vec::new(), values: Vec::new() }
+    }
+
+    fn bind(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("{}{}", self.dialect.mark, self.values.len())
+    }
+
+    fn and(&mut self, condition: &str, value: Value) {
+        let number = self.bind(value);
+        self.conditions.push(format!("{condition} {number}"));
+    }
+
+    fn and_place(&mut self, at: &str, relation: &str, place: OrderPlace) {
+        let moment = self.bind(Value::Number(place.updated_at.as_microsecond()));
+        let id = self.bind(Value::Id(place.order_id.0));
+        self.conditions.push(format!("({at}, o.order_id) {relation} ({moment}, {id})"));
+    }
+
+    fn conditions(&self) -> String {
+        self.conditions.join(" and ")
+    }
+
+    /// Orders past the place that was reached, and accepted within the time asked about as far as ids tell.
+    fn seek_by_id(&mut self, filter: &OrderFilter) {
+        let (mut above, mut below) = (
+            filter.created_from.map_or(Uuid::nil(), first_id_accepted_from),
+            filter.created_before.map(first_id_accepted_after),
+        );
+        if let Some(place) = filter.after {
+            if filter.sort.is_descending() {
+                below = Some(below.map_or(place.order_id.0, |below| below.min(place.order_id.0)));
+            } else {
+                above = above.max(place.order_id.0);
+            }
+        }
+        self.and("o.order_id >", Value::Id(above));
+        if let Some(below) = below {
+            self.and("o.order_id <", Value::Id(below));
+        }
+    }
+
+    /// Orders past the place that was reached, and changed within the time asked about. No order has the nil id, so that a
+    /// place with it lies before all of its moment.
+    fn seek_by_change(&mut self, filter: &OrderFilter, at: &str) {
+        let edge = |moment: Timestamp| OrderPlace { order_id: OrderId(Uuid::nil()), updated_at: moment };
+        let from = filter.updated_from.map_or_else(|| edge(Timestamp::MIN), edge);
+        let before = filter.updated_before.map_or_else(|| edge(Timestamp::MAX), edge);
+        let key = |place: &OrderPlace| (place.updated_at, place.order_id);
+        let (above, below) = match filter.after {
+            Some(place) if filter.sort.is_descending() => {
+                (from, if key(&place) < key(&before) { place } else { before })
+            }
+            Some(place) => (if key(&place) > key(&from) { place } else { from }, before),
+            None => (from, before),
+        };
+        self.and_place(at, ">", above);
+        self.and_place(at, "<", below);
+    }
+
+    /// What is asked for besides place and time of change.
+    fn narrow(&mut self, filter: &OrderFilter) {
+        if let Some(status) = filter.status {
+            self.and("o.status =", Value::Text(status.as_str().to_owned()));
+        }
+        if let Some(customer) = &filter.customer_id {
+            self.and("o.customer_id =", Value::Text(customer.clone()));
+        }
+        if let Some(reference) = &filter.external_reference {
+            self.and("o.external_reference =", Value::Text(reference.clone()));
+        }
+        if let Some(number) = &filter.tracking_number {
+            let number = self.bind(Value::Text(number.clone()));
+            let parcels = format!("select h.order_id from shipments h where h.tracking_number = {number}");
+            self.conditions.push(format!("o.order_id in ({parcels})"));
+        }
+        if let Some(sku) = &filter.sku {
+            let id = self.bind(Value::Id(ProductId::of(sku).0));
+            let line = format!("i.order_id = o.order_id and i.product_id = {id}");
+            self.conditions.push(format!("exists (select 1 from order_items i where {line})"));
+        }
+        if let Some(from) = filter.created_from {
+            self.and("o.created_at >=", Value::Number(from.as_microsecond()));
+        }
+        if let Some(before) = filter.created_before {
+            self.and("o.created_at <", Value::Number(before.as_microsecond()));
+        }
+    }
+
+    fn changed_within(&mut self, filter: &OrderFilter) {
+        if let Some(from) = filter.updated_from {
+            self.and("o.updated_at >=", Value::Number(from.as_microsecond()));
+        }
+        if let Some(before) = filter.updated_before {
+            self.and("o.updated_at <", Value::Number(before.as_microsecond()));
+        }
+    }
+}
+
+/// How far the time within an order's id may be from the time of its acceptance; ids narrow a search by time, which is
+/// then exact by the column.
+const ID_SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Orders accepted at or after this moment have ids above.
+fn first_id_accepted_from(from: Timestamp) -> Uuid {
+    first_id_at(from.saturating_sub(ID_SKEW).unwrap_or(Timestamp::MIN))
+}
+
+/// Orders accepted before this moment have ids below.
+fn first_id_accepted_after(before: Timestamp) -> Uuid {
+    first_id_at(before.saturating_add(ID_SKEW).unwrap_or(Timestamp::MAX))
+}
+
+/// The least id with this time in front.
+fn first_id_at(at: Timestamp) -> Uuid {
+    let millis = u128::try_from(at.as_millisecond()).unwrap_or(0);
+    Uuid::from_u128(millis << 80)
+}
