@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use bus::{Clock, IdSource, RandomIds, SystemClock};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
@@ -231,7 +232,9 @@ impl ApiClient {
     pub async fn receive_goods(&self, sku: &str, quantity: i64, actor: &str, reason: &str) -> Result<()> {
         let body = serde_json::json!({"quantity": quantity, "reason": reason, "actor": actor});
         let path = format!("/inventory/{sku}/receive");
-        let answer = self.send(Method::POST, &path, None, serde_json::to_vec(&body)?.into()).await?;
+        // What is sent again, because the answer was lost, is booked once.
+        let key = RandomIds::from_system().next(SystemClock.now()).to_string();
+        let answer = self.send(Method::POST, &path, Some(&key), serde_json::to_vec(&body)?.into()).await?;
         answer.expect_ok::<serde_json::Value>().map(drop)
     }
 
