@@ -58,8 +58,8 @@ impl Edge {
 /// Refuses a body that is packed, which no route takes.
 fn unpacked(request: &Request) -> Result<(), Problem> {
     let packed = |value: &&HeaderValue| {
-        let codings = value.to_str().unwrap_or("unreadable").split(',').map(str::trim);
-        codings.into_iter().any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+        let mut codings = value.to_str().unwrap_or("unreadable").split(',').map(str::trim);
+        codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
     };
     let Some(packed) = request.headers().get_all(CONTENT_ENCODING).iter().find(packed) else { return Ok(()) };
     let detail = format!(

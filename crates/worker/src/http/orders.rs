@@ -215,7 +215,7 @@ async fn cancel(
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let command = cancellation(order_id, &body::json(&head.headers, body).await?)?;
-    idempotency::once(&api, &head, cancel_meaning(&command), &command, |reply| cancelled(order_id, reply))
+    idempotency::once(&api, &head, cancel_meaning(&command), &command, |reply| cancelled(order_id, &reply))
         .await
 }
 
@@ -224,7 +224,7 @@ fn cancel_meaning(command: &CancelOrderCommand) -> Meaning {
     Meaning::of(CANCEL_ORDER).text(&order_id.to_string()).text(reason.as_str()).text(actor).text(note)
 }
 
-fn cancelled(order_id: OrderId, reply: CancelReply) -> Result<Answer, Problem> {
+fn cancelled(order_id: OrderId, reply: &CancelReply) -> Result<Answer, Problem> {
     let (status, outcome) = match reply {
         CancelReply::Accepted => (StatusCode::ACCEPTED, "accepted"),
         CancelReply::Already => (StatusCode::OK, "already"),

@@ -78,7 +78,7 @@ async fn operate(
     let (head, body) = request.into_parts();
     let Operation { actor, note } = operation_in(&body::json(&head.headers, body).await?)?;
     let command = OperateSagaCommand { order_id, operation, actor, note };
-    idempotency::once(&api, &head, meaning(&command), &command, |reply| operated(order_id, reply)).await
+    idempotency::once(&api, &head, meaning(&command), &command, |reply| operated(order_id, &reply)).await
 }
 
 fn meaning(command: &OperateSagaCommand) -> Meaning {
@@ -86,7 +86,7 @@ fn meaning(command: &OperateSagaCommand) -> Meaning {
     Meaning::of(name(*operation)).text(&order_id.to_string()).text(actor).text(note)
 }
 
-fn operated(order_id: OrderId, reply: OperateReply) -> Result<Answer, Problem> {
+fn operated(order_id: OrderId, reply: &OperateReply) -> Result<Answer, Problem> {
     match reply {
         OperateReply::Done(state) => {
             let operated = Operated { order_id: order_id.0, state: state.as_str() };
