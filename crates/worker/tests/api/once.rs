@@ -107,7 +107,7 @@ fn example(operation: &str) -> Example {
             Example { same: json!({"note": "no more", "actor": "eve"}).to_string(), ..changed }
         }
         "retrySaga" | "skipSaga" | "forceSaga" => Example::json(&who, "/note", json!("closer")),
-        "receiveStock" | "adjustStock" => {
+        "receiveStock" | "adjustStock" | "countStock" => {
             let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"});
             Example::json(&change, "/quantity", json!(11))
         }
@@ -118,6 +118,13 @@ fn example(operation: &str) -> Example {
                 "/products/0/price/minor",
                 json!(2),
             )
+        }
+        "changeProduct" => {
+            let change = json!({
+                "name": "Tofu, firm", "description": "It is firm.", "price": {"minor": 2400, "currency": "USD"},
+                "reorder_level": 12, "availability": "active", "actor": "eve", "note": "firmer",
+            });
+            Example::json(&change, "/reorder_level", json!(13))
         }
         "importOrders" => {
             let order = json!({"external_reference": "R", "customer_id": "A", "lines": [{"sku": "CHAI", "quantity": 1}]});
