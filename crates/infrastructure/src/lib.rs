@@ -9,6 +9,9 @@ pub mod sqlite;
 mod order_listing;
 mod overview;
 mod paging;
+mod tables;
 mod tally;
 mod unsaved;
 mod vitals;
+
+pub use tables::Tables;

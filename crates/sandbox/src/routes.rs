@@ -50,7 +50,7 @@ async fn dispatch(provider: &Arc<Provider>, request: Request<Incoming>) -> Resul
         ("GET", ["shipments"]) => operator_calls::shipments(provider, query),
         ("GET", ["charges"]) => operator_calls::charges(provider, query),
         ("GET", ["stats"]) => Ok(operator_calls::stats(provider)),
-        ("GET", ["health"]) => Ok(operator_calls::health()),
+        ("GET", ["health"] | ["health", "live" | "ready"]) => Ok(operator_calls::health()),
         ("GET", ["faults"]) => Ok(operator_calls::faults(provider)),
         ("PUT", ["faults"]) => operator_calls::replace_faults(provider, body).await,
         ("POST", ["pause"]) => operator_calls::pause(provider, body).await,

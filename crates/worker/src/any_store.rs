@@ -11,6 +11,7 @@ use bus::{
     Clock, DeadLetters, Fault, IdSource, LocalFirst, OutboxStore, RandomIds, Store, SystemClock, Transport,
     Verdict,
 };
+use infrastructure::Tables;
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
 use infrastructure::rabbitmq::{QueueDepth, RabbitMqTransport};
 use infrastructure::sqlite::{Exclusive, Retention, Routing, SqliteOptions, SqliteStore, Swept};
@@ -26,8 +27,33 @@ use crate::notifying;
 pub enum Purpose {
     /// To work on what is in it, with everything that takes. A file can be worked on by one process only.
     Serve,
-    /// To look, or to leave something for whoever works there.
+    /// To make it or bring it up to date, and nothing else.
+    Migrate,
+    /// To look, or to leave something for whoever works there. Makes no database and no tables, and writes nothing by looking.
     Visit,
+}
+
+impl Purpose {
+    const fn tables(self) -> Tables {
+        match self {
+            Self::Serve | Self::Migrate => Tables::Migrated,
+            Self::Visit => Tables::Expected,
+        }
+    }
+
+    const fn exclusive(self) -> Exclusive {
+        match self {
+            Self::Serve => Exclusive::Yes,
+            Self::Migrate | Self::Visit => Exclusive::No,
+        }
+    }
+
+    const fn presence(self) -> Presence {
+        match self {
+            Self::Serve => Presence::Worker,
+            Self::Migrate | Self::Visit => Presence::Visitor,
+        }
+    }
 }
 
 /// A store of either engine. Clones share everything.
@@ -102,7 +128,7 @@ pub trait Upkeep: Send + Sync + 'static {
 }
 
 impl AnyStore {
-    /// Opens the store that the configuration names and brings its tables up to date. With a broker, whoever serves has it
+    /// Opens the store that the configuration names, and brings its tables up to date where that is the purpose. With a broker, whoever serves has it
     /// know the queues as well; whoever visits leaves messages in the outbox and needs no broker for that.
     ///
     /// # Errors
@@ -123,11 +149,8 @@ impl AnyStore {
         let routing = if broker.is_some() { Routing::Outbox } else { Routing::Store };
         match config.database.place().context("the configuration was checked and names a database")? {
             Place::File(path) => {
-                let exclusive = match purpose {
-                    Purpose::Serve => Exclusive::Yes,
-                    Purpose::Visit => Exclusive::No,
-                };
-                let options = SqliteOptions { exclusive, ..SqliteOptions::new(topology, routing) };
+                let (exclusive, tables) = (purpose.exclusive(), purpose.tables());
+                let options = SqliteOptions { exclusive, tables, ..SqliteOptions::new(topology, routing) };
                 let store = SqliteStore::open(&path, options)?;
                 let woken = store.outgoing();
                 Ok(Self::over_any(store, broker, woken))
@@ -135,11 +158,8 @@ impl AnyStore {
             Place::Postgres(address) => {
                 let options = PostgresOptions::new(topology, routing, clock.as_ref(), ids.as_ref());
                 let is_local_first = broker.is_some() && config.rabbitmq.local_first;
-                let presence = match purpose {
-                    Purpose::Serve => Presence::Worker,
-                    Purpose::Visit => Presence::Visitor,
-                };
-                let options = PostgresOptions { presence, ..config.postgres.applied_to(options) };
+                let (presence, tables) = (purpose.presence(), purpose.tables());
+                let options = PostgresOptions { presence, tables, ..config.postgres.applied_to(options) };
                 let store = PostgresStore::connect(&address, options).await?;
                 let woken = store.outgoing();
                 let any = Self::over_any(store.clone(), broker, woken);

@@ -11,6 +11,8 @@ use bus::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::conceal::STARS;
+
 mod broker;
 mod database;
 mod environment;
@@ -205,6 +207,29 @@ impl Default for Retention {
     }
 }
 
+/// Whether somebody can listen there: an address, or a name and a port.
+fn is_place_to_listen(text: &str) -> bool {
+    let named = |(host, port): (&str, &str)| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        !host.is_empty() && host.chars().all(fits) && port.parse::<u16>().is_ok()
+    };
+    text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(named)
+}
+
+/// Whether an address carries neither a user nor parameters: nobody would be sent those, and they would be seen.
+fn is_bare(url: &str) -> bool {
+    !url.contains(['@', '?', '#'])
+}
+
+/// An address as it may be seen: without what stands before its `@`, whatever else is wrong with it, and without parameters.
+fn shown(url: &str) -> String {
+    let (scheme, rest) = url.find("://").map_or(("", url), |at| url.split_at(at + 3));
+    let rest = rest.rfind('@').map_or_else(|| rest.to_owned(), |at| format!("{}{}", STARS, &rest[at..]));
+    let seen = rest.split(['?', '#']).next().unwrap_or_default();
+    let hidden = if seen.len() < rest.len() { format!("?{STARS}") } else { String::new() };
+    format!("{scheme}{seen}{hidden}")
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -212,23 +237,24 @@ fn millis(duration: Duration) -> u64 {
 /// What flags and environment say, over file and defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `--profile` / `ORDERWRIGHT_PROFILE`.
+    /// `--profile`.
     pub profile: Option<Profile>,
-    /// Every variable of the environment whose name begins with `ORDERWRIGHT__`.
+    /// Every variable of the environment that is a setting: `ORDERWRIGHT__SECTION__KEY`, the short names such as
+    /// `ORDERWRIGHT_DATABASE`, and `ORDERWRIGHT_DEFAULT__SECTION__KEY` of an image or a package.
     pub environment: Vec<(String, String)>,
     /// `--config` / `ORDERWRIGHT_CONFIG`.
     pub file: Option<PathBuf>,
-    /// `--listen` / `ORDERWRIGHT_LISTEN`.
+    /// `--listen`.
     pub listen: Option<String>,
-    /// `--database` / `ORDERWRIGHT_DATABASE`.
+    /// `--database`.
     pub database: Option<String>,
-    /// `--broker` / `ORDERWRIGHT_BROKER`.
+    /// `--broker`.
     pub broker: Option<String>,
-    /// `--payment-url` / `ORDERWRIGHT_PAYMENT_URL`.
+    /// `--payment-url`.
     pub payment_url: Option<String>,
-    /// `--shipping-url` / `ORDERWRIGHT_SHIPPING_URL`.
+    /// `--shipping-url`.
     pub shipping_url: Option<String>,
-    /// `ORDERWRIGHT_WEBHOOK_SECRET`.
+    /// `--webhook-secret`.
     pub webhook_secret: Option<String>,
 }
 
@@ -242,8 +268,11 @@ impl Config {
             }
         };
         expect(
-            self.listen.parse::<SocketAddr>().is_ok(),
-            format!("listen = '{}' is not an address; write IP:PORT, such as 127.0.0.1:8080", self.listen),
+            is_place_to_listen(&self.listen),
+            format!(
+                "listen = '{}' is not an address; write HOST:PORT, such as 127.0.0.1:8080 or localhost:8080",
+                self.listen
+            ),
         );
         expect(
             self.database.place().is_some(),
@@ -256,8 +285,8 @@ impl Config {
             [("payment_url", &self.providers.payment_url), ("shipping_url", &self.providers.shipping_url)]
         {
             expect(
-                url.starts_with("http://"),
-                format!("providers.{key} = '{url}' is not an address; write http://HOST:PORT"),
+                url.starts_with("http://") && is_bare(url),
+                format!("providers.{key} = '{}' is not an address; write http://HOST:PORT", shown(url)),
             );
         }
         expect(
@@ -336,10 +365,18 @@ impl Config {
 }
 
 impl Overrides {
-    /// The variables of this process that are settings: `ORDERWRIGHT__SECTION__KEY`.
+    /// The variables of this process that are settings.
     #[must_use]
     pub fn of_this_process() -> Vec<(String, String)> {
         environment::of_this_process()
+    }
+
+    /// The variables of this process that name one of the same keys as these: who says something by these leaves those out.
+    #[must_use]
+    pub fn rivals(names: &[&str]) -> Vec<String> {
+        let keys: Vec<_> = names.iter().filter_map(|name| environment::key_of(name)).collect();
+        let ours = environment::of_this_process().into_iter().map(|(name, _)| name);
+        ours.filter(|name| environment::key_of(name).is_some_and(|key| keys.contains(&key))).collect()
     }
 
     /// Key, value and where it was said.

@@ -47,26 +47,31 @@ pub async fn gate(
     Ok(Arc::new(Gate::new(settings, ring, Arc::clone(&context.clock))))
 }
 
-/// The door of a service that listens at this address. Its certificate is read anew when the files change.
+/// The door of a service that listens at this address, and its certificate. That is read anew when the files change.
 ///
 /// # Errors
 /// If certificate and key cannot be used.
-pub fn door(config: &Config, addr: SocketAddr, supervisor: &mut Supervisor) -> Result<Door> {
+pub fn door(
+    config: &Config,
+    addr: SocketAddr,
+    supervisor: &mut Supervisor,
+) -> Result<(Door, Option<Arc<Certificate>>)> {
     let names = match reach(addr) {
         Reach::Here => Names::Untold,
         Reach::Beyond => Names::Told,
     };
     let security = &config.security;
-    let tls = match (security.tls_cert.as_str(), security.tls_key.as_str()) {
-        ("", "") => None,
+    let (tls, certificate) = match (security.tls_cert.as_str(), security.tls_key.as_str()) {
+        ("", "") => (None, None),
         (cert, key) => {
             let certificate = Certificate::of_files(cert.into(), key.into())?;
             let acceptor = certificate.acceptor()?;
-            supervisor.run(Certificate::SERVICE, move |stop| Arc::clone(&certificate).run(stop));
-            Some(acceptor)
+            let watched = Arc::clone(&certificate);
+            supervisor.run(Certificate::SERVICE, move |stop| Arc::clone(&watched).run(stop));
+            (Some(acceptor), Some(certificate))
         }
     };
-    Ok(Door { tls, names })
+    Ok((Door { tls, names }, certificate))
 }
 
 /// Verifies webhooks with the secret, and with the one before it while that is still around.

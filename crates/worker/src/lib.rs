@@ -7,6 +7,7 @@ pub mod background;
 pub mod bench;
 pub mod broker;
 pub mod cli;
+pub mod conceal;
 pub mod config;
 pub mod demo;
 pub mod entrance;

@@ -44,7 +44,7 @@ pub fn notifications(config: &Config, store: &AnyStore, context: &Context) -> Re
     }
     if settings.uses(Way::Webhooks) {
         notifier = notifier.with_webhooks(webhooks(config, store, context)?);
-        for address in &settings.webhook_urls {
+        for address in settings.webhook_urls.expose() {
             check_address(address).context("notifications.webhook_urls")?;
             channels.push(Channel::Webhook(address.clone()));
         }

@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use crate::conceal::conceal;
+
 /// Why an answer could not be written.
 static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 
@@ -41,7 +43,7 @@ pub fn line(words: Arguments<'_>) {
 /// Writes a line for whoever may be there to read it.
 pub fn remark(words: Arguments<'_>) {
     // There is nobody left to be told that this failed.
-    let _ = writeln!(io::stderr().lock(), "{words}");
+    let _ = writeln!(io::stderr().lock(), "{}", conceal(&words.to_string()));
 }
 
 fn written(done: io::Result<()>) {

@@ -3,10 +3,13 @@
 //! the values they are given is not let through at any level.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::reload::Error;
 
+use crate::conceal::Concealing;
 use crate::config::{LogFormat, OrderEvents, Telemetry};
 
 /// What is logged when `RUST_LOG` says nothing.
@@ -31,19 +34,48 @@ enum Form {
     Pretty,
 }
 
+/// Changes what is logged, once logging was started.
+static LOG_ANEW: OnceLock<Box<dyn Fn(OrderEvents) + Send + Sync>> = OnceLock::new();
+
 /// Starts logging. Does nothing if it was started before.
 pub fn start(verbosity: Verbosity, settings: &Telemetry) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(verbosity, settings.order_events))
-        .with_writer(std::io::stderr)
+        .with_writer(|| Concealing(std::io::stderr()))
         // Who reads the log no more must not end the service.
         .log_internal_errors(false);
     let started = match form(settings.log_format) {
-        Form::Pretty => builder.try_init(),
-        Form::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        Form::Pretty => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.try_init().map(|()| keep(verbosity, move |filter| handle.reload(filter)))
+        }
+        Form::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false);
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.try_init().map(|()| keep(verbosity, move |filter| handle.reload(filter)))
+        }
     };
     if started.is_err() {
         tracing::debug!("logging was started before");
+    }
+}
+
+fn keep(verbosity: Verbosity, reload: impl Fn(EnvFilter) -> Result<(), Error> + Send + Sync + 'static) {
+    let anew = move |events| {
+        if let Err(error) = reload(filter(verbosity, events)) {
+            tracing::debug!(%error, "what is logged cannot be changed any more");
+        }
+    };
+    // It is started once.
+    let _ = LOG_ANEW.set(Box::new(anew));
+}
+
+/// Logs what these settings say, from now on. How lines are written stays.
+pub fn log_anew(settings: &Telemetry) {
+    if let Some(anew) = LOG_ANEW.get() {
+        anew(settings.order_events);
     }
 }
 

@@ -18,10 +18,12 @@ use crate::background;
 use crate::broker;
 use crate::config::Config;
 use crate::entrance;
+use crate::health::Uses;
 use crate::http::{self, Api, InFlightKeys, MetricsPlace, StoreReadiness, Watch, Webhooks};
 use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
 use crate::otlp::{Collector, Exporter, Tracer};
+use crate::tls::{Certificate, Renewal};
 
 /// What handlers share, on real time.
 #[must_use]
@@ -45,6 +47,7 @@ pub struct Service {
     pub metrics_addr: Option<SocketAddr>,
     /// The store behind it.
     pub store: AnyStore,
+    certificate: Option<Arc<Certificate>>,
     stop: Stop,
     supervisor: Supervisor,
     http: JoinHandle<()>,
@@ -67,8 +70,11 @@ impl Service {
         let mut supervisor = Supervisor::new(stop.clone());
         let addr = listener.local_addr()?;
         let gate = entrance::gate(config, addr, &store, &context, &mut supervisor).await?;
-        let door = entrance::door(config, addr, &mut supervisor)?;
+        let (door, certificate) = entrance::door(config, addr, &mut supervisor)?;
         let parts = parts(config, providers, &store, &context)?;
+        let uses = Uses::of(config);
+        uses.tell();
+        observation.health.note(uses);
         observation.over_providers(parts).start(&mut supervisor);
         if let Some(exporter) = exporter {
             supervisor.run(Exporter::NAME, move |stop| Arc::clone(&exporter).run(stop));
@@ -82,11 +88,20 @@ impl Service {
             addr,
             metrics_addr,
             store,
+            certificate,
             stop,
             supervisor,
             http,
             stop_limit: Duration::from_millis(config.pipeline.stop_limit_ms),
         })
+    }
+
+    /// Reads the certificate anew, if there is one.
+    ///
+    /// # Errors
+    /// What is wrong with its files; what was shown is shown on.
+    pub fn renew(&self) -> Result<Renewal> {
+        self.certificate.as_ref().map_or(Ok(Renewal::None), |certificate| certificate.look())
     }
 
     /// Stops taking, finishes what is in hand, and says whether it all finished in time.

@@ -42,7 +42,7 @@ pub struct WebhookSettings<'a> {
 #[derive(Debug, Error)]
 pub enum UnusableWebhook {
     /// The address of a receiver.
-    #[error("'{0}' is no address for webhooks; write https://HOST/PATH")]
+    #[error("'{}' is no address for webhooks; write https://HOST/PATH", shown(.0))]
     Address(String),
     /// Certificates that vouch for receivers.
     #[error("the certificates in {file} cannot be used: {why}")]
@@ -52,6 +52,14 @@ pub enum UnusableWebhook {
         /// What is wrong with it.
         why: String,
     },
+}
+
+/// An address as it may be seen: its parameters, and what stands before an `@`, may let anybody in.
+fn shown(address: &str) -> String {
+    let (scheme, rest) = address.find("://").map_or(("", address), |at| address.split_at(at + 3));
+    let rest = rest.rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    let seen = rest.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}{seen}")
 }
 
 /// Sends webhooks.
@@ -92,8 +100,10 @@ impl WebhookSender {
     }
 
     pub(super) async fn send(&self, notification: &Notification, address: &str) -> Result<Said, Untold> {
-        let target = Target::of(address)
-            .ok_or_else(|| Untold::Never { why: format!("'{address}' is no address for webhooks") })?;
+        let target = Target::of(address).ok_or_else(|| Untold::Never {
+            why: format!("'{}' is no address for webhooks", shown(address)),
+        })?;
+        let seen = shown(address);
         let closed = self.closed.closed_endpoints().await.map_err(|fault| later(&fault))?;
         if closed.iter().any(|(closed, _, _)| closed == address) {
             return Ok(Said::Unwanted);
@@ -101,12 +111,12 @@ impl WebhookSender {
         let request = self.request(notification, &target).map_err(|error| later(&error))?;
         let answered = tokio::time::timeout(self.limit, self.exchange(&target, request)).await;
         let (status, headers) = answered
-            .map_err(|_| later(&format!("{address} did not answer in time")))?
-            .map_err(|error| later(&format!("{address} cannot be reached: {error:#}")))?;
+            .map_err(|_| later(&format!("{seen} did not answer in time")))?
+            .map_err(|error| later(&format!("{seen} cannot be reached: {error:#}")))?;
         match status {
             status if status.is_success() => Ok(Said::Told),
             StatusCode::GONE => {
-                tracing::warn!(address, "a receiver of webhooks has answered 410 and gets no more");
+                tracing::warn!(address = seen, "a receiver of webhooks has answered 410 and gets no more");
                 let now = self.clock.now();
                 self.closed.close_endpoint(address, "410 Gone", now).await.map_err(|fault| later(&fault))?;
                 Ok(Said::Unwanted)
@@ -114,7 +124,7 @@ impl WebhookSender {
             status => {
                 let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                 let after = after.map(Duration::from_secs);
-                Err(Untold::Later { why: format!("{address} answered {status}"), after })
+                Err(Untold::Later { why: format!("{seen} answered {status}"), after })
             }
         }
     }

@@ -16,6 +16,10 @@ use super::fault::{Told, is_lock_refused, refuses_writes, spoken};
 use super::lent::Lender;
 use super::patience::Silent;
 use super::server::Server;
+use crate::Tables;
+
+/// The encoding in which texts are kept.
+const ENCODING: &str = "UTF8";
 
 /// The oldest release that has everything asked for here.
 const VERSION_MIN: i32 = 15;
@@ -51,6 +55,8 @@ pub struct PostgresOptions {
     pub instance: Uuid,
     /// What this process does there.
     pub presence: Presence,
+    /// Whether tables are made where there are none.
+    pub tables: Tables,
     /// Connections for units of work.
     pub pool_max: usize,
     /// Connections for reading.
@@ -79,6 +85,7 @@ impl PostgresOptions {
             routing,
             instance,
             presence: Presence::default(),
+            tables: Tables::default(),
             pool_max: 3,
             readers_max: 4,
             unit_gap: Duration::from_millis(2),
@@ -154,6 +161,44 @@ pub enum ConnectError {
         /// What the server says.
         why: String,
     },
+    /// Texts are kept in another encoding than that in which we write them.
+    #[error(
+        "database '{database}' keeps its texts in {found}, and UTF8 is needed; make one with: createdb --encoding UTF8 --template template0 {database}"
+    )]
+    Encoding {
+        /// The database.
+        database: String,
+        /// Its encoding.
+        found: String,
+    },
+    /// There are no tables of ours.
+    #[error(
+        "database '{database}' holds no tables of Orderwright; make them with: orderwright migrate, or start the service"
+    )]
+    NoTables {
+        /// The database.
+        database: String,
+    },
+    /// There are tables, and they are not ours.
+    #[error(
+        "database '{database}' is another program's ({mark}) and was left as it is; give Orderwright one of its own: createdb orderwright"
+    )]
+    Foreign {
+        /// The database.
+        database: String,
+        /// How that is known.
+        mark: String,
+    },
+    /// The tables are from an earlier release.
+    #[error(
+        "the database has tables of version {found}, this program works with version {known}; bring them up to date with: orderwright migrate"
+    )]
+    Older {
+        /// Its version.
+        found: u32,
+        /// The version that this program works with.
+        known: u32,
+    },
     /// The server is from before what is used here.
     #[error("the server is PostgreSQL {found}, and {VERSION_MIN} or later is needed; upgrade it")]
     TooOld {
@@ -226,14 +271,16 @@ fn set(config: &mut Config, name: &str, value: &str) {
     config.options(all.trim_start());
 }
 
-/// Looks whether the server is there and new enough, and what has to be asked of it.
-pub(super) async fn probe(server: &mut Server) -> Result<(), ConnectError> {
-    let line = server.line().await.map_err(|error| explain(&server.config, &error))?;
+/// Looks whether the server is there and new enough, keeps texts as we write them, and what has to be asked of it.
+pub(super) async fn probe(server: &mut Server, tables: Tables) -> Result<(), ConnectError> {
+    let asked = asking(server, tables);
+    let line = asked.line().await.map_err(|error| explain(&server.config, &error))?;
     let asked = line
         .query(
             "server.probe",
             "select current_setting('server_version_num')::integer, current_setting('server_version'),
-                 current_setting('synchronous_commit'), current_setting('backend_flush_after', true)",
+                 current_setting('synchronous_commit'), current_setting('backend_flush_after', true),
+                 current_setting('server_encoding')",
             &[],
         )
         .await
@@ -242,10 +289,23 @@ pub(super) async fn probe(server: &mut Server) -> Result<(), ConnectError> {
     if row.get::<_, i32>(0) / 10_000 < VERSION_MIN {
         return Err(ConnectError::TooOld { found: row.get(1) });
     }
+    let encoding: String = row.get(4);
+    if encoding != ENCODING {
+        return Err(ConnectError::Encoding { database: database(&server.config), found: encoding });
+    }
     for (name, value) in asked_of(row.get(2), row.get(3)) {
         set(&mut server.config, name, value);
     }
     Ok(())
+}
+
+/// The server for whoever finds out how it is: nothing is written by those who take the tables as they are, who may not be
+/// allowed to write at all.
+pub(super) fn asking(server: &Server, tables: Tables) -> Server {
+    match tables {
+        Tables::Migrated => server.clone(),
+        Tables::Expected => suited(server, Use::Reads),
+    }
 }
 
 /// What our connections ask of a server that is set to so much by itself. Should it be set to forget what it has confirmed, they ask
@@ -355,7 +415,7 @@ fn root(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map_or_else(String::new, |cause| cause.to_string().replace('\n', " "))
 }
 
-fn database(config: &Config) -> String {
+pub(super) fn database(config: &Config) -> String {
     config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned()
 }
 
@@ -397,7 +457,7 @@ mod tests {
                 .unwrap();
             let server = Server::at(&there.database().unwrap(), Duration::from_secs(10));
             let mut server = server.unwrap();
-            probe(&mut server).await.unwrap();
+            probe(&mut server, Tables::Migrated).await.unwrap();
             let (client, connection) = suited(&server, Use::Units).connect().await.unwrap();
             let driver = tokio::spawn(connection);
             for (name, value) in [("synchronous_commit", commit), ("backend_flush_after", flush)] {

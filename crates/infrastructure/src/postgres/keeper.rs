@@ -210,19 +210,27 @@ impl Keeper {
 
     /// Says that this process is alive, if it works here, and learns how many others are.
     async fn beat(&mut self, shared: &Shared, line: &Line) -> Result<(), Fault> {
-        let sql = concat!(
+        let sign = concat!(
             "with clock as (select ",
             server_now!(),
             " as now),
              beat as (
-                 insert into instances (instance_id, started_at, alive_until) select $1, now, now + $2 from clock where $3
+                 insert into instances (instance_id, started_at, alive_until) select $1, now, now + $2 from clock
                  on conflict (instance_id) do update set alive_until = excluded.alive_until
              )
              select count(*) from instances, clock where alive_until >= now and instance_id <> $1"
         );
+        // A visitor may not even be allowed to write.
+        let look = concat!(
+            "select count(*) from instances where alive_until >= ",
+            server_now!(),
+            " and instance_id <> $1"
+        );
         let lease = i64::try_from(self.lease.as_micros()).unwrap_or(i64::MAX);
-        let works = self.presence == Presence::Worker;
-        let rows = line.query("keeper.beat", sql, &[&self.instance, &lease, &works]).await?;
+        let rows = match self.presence {
+            Presence::Worker => line.query("keeper.beat", sign, &[&self.instance, &lease]).await?,
+            Presence::Visitor => line.query("keeper.beat", look, &[&self.instance]).await?,
+        };
         let now = Instant::now();
         if now - self.heard_at > self.lease {
             // The server stood still, and the others get the time to say that they are alive.

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use thiserror::Error;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -69,6 +69,9 @@ impl Server {
         let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| {
             std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
         })?;
+        if is_torn(&config) {
+            return Err("an '@' in the user or the password is written %40".to_owned());
+        }
         config.ssl_mode(match wanted {
             Wanted::Disable => SslMode::Disable,
             Wanted::Prefer => SslMode::Prefer,
@@ -103,6 +106,12 @@ impl Server {
         let each = self.config.get_connect_timeout().copied().unwrap_or(self.answer_limit);
         each.saturating_mul(hosts)
     }
+}
+
+/// Whether the driver took a part of the password for something else, which would be shown.
+fn is_torn(config: &Config) -> bool {
+    let host = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+    config.get_hosts().iter().any(host) || config.get_dbname().is_some_and(|name| name.contains('@'))
 }
 
 /// The address without what the driver does not know, and what that was.
@@ -238,6 +247,10 @@ mod tests {
             .err()
             .expect("there is no such mode");
         assert!(told.contains("verify-most") && !told.contains("secret"), "{told}");
+        for torn in ["postgres://me:se@cret@h/d", "postgres://me@h/d:se@cret"] {
+            let told = Server::at(torn, LIMIT).err().expect("it is torn");
+            assert!(told.contains("%40") && !told.contains("cret"), "{told}");
+        }
         let told = Server::at(&format!("{address}?sslmode=verify-full&sslrootcert=/nowhere"), LIMIT).err();
         assert!(told.expect("there is no such file").contains("/nowhere"));
     }

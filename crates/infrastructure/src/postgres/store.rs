@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use application::ports::UnitOfWork;
 use async_trait::async_trait;
 use bus::{Envelope, Fault, Feed, Stop, Store, Topology, Transport, Unit, Unsent};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -26,12 +26,14 @@ use super::readers::query;
 use super::relay::Leases;
 use super::server::Server;
 use super::{PostgresUnit, Routing, schema};
+use crate::Tables;
 
 /// The store on a PostgreSQL server. Clones share everything.
 #[derive(Clone)]
 pub struct PostgresStore {
     pub(super) shared: Arc<Shared>,
     keeper: Arc<Mutex<Option<JoinHandle<()>>>>,
+    kept: Arc<OnceCell<()>>,
 }
 
 /// What every clone, unit and feed of a store shares.
@@ -74,17 +76,35 @@ pub(super) struct Lists {
 }
 
 impl PostgresStore {
-    /// Connects to `postgres://user:password@host:port/database`, brings its tables up to date and registers this process.
+    /// Connects to `postgres://user:password@host:port/database`, brings its tables up to date if the options say so, and
+    /// registers this process if it works there. A visitor writes nothing before it begins a transaction.
     ///
     /// # Errors
     /// [`ConnectError`] says in one line what is wrong and what to do.
     pub async fn connect(address: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
         let mut server = connect::server(address, &options)?;
-        connect::probe(&mut server).await?;
-        schema::migrate(&server).await?;
+        connect::probe(&mut server, options.tables).await?;
+        match options.tables {
+            Tables::Migrated => schema::migrate(&server).await?,
+            Tables::Expected => schema::expect(&server).await?,
+        };
         let shared = Arc::new(Shared::new(server, options));
-        let keeper = Keeper::start(&shared).await?;
-        Ok(Self { shared, keeper: Arc::new(Mutex::new(Some(keeper))) })
+        let store = Self { shared, keeper: Arc::default(), kept: Arc::default() };
+        match store.shared.presence {
+            Presence::Worker => store.start_keeper().await?,
+            Presence::Visitor => {}
+        }
+        Ok(store)
+    }
+
+    /// Starts the keeper, if it does not run yet.
+    async fn start_keeper(&self) -> Result<(), ConnectError> {
+        let starting = async || {
+            let keeper = Keeper::start(&self.shared).await?;
+            *lock(&self.keeper) = Some(keeper);
+            Ok(())
+        };
+        self.kept.get_or_try_init(starting).await.map(|()| ())
     }
 
     /// Begins a transaction; its connection is taken now, the database hears of it with the first statement.
@@ -92,6 +112,9 @@ impl PostgresStore {
     /// # Errors
     /// [`bus::Verdict::Retry`] while the server is away or too many others wait for a turn or a connection.
     pub(super) async fn unit(&self) -> Result<PostgresUnit, Fault> {
+        if self.shared.presence == Presence::Visitor {
+            self.start_keeper().await.map_err(|error| Fault::retry("unit.begin", error))?;
+        }
         self.shared.pace.turn().await.map_err(|crowded| Fault::retry("unit.begin", crowded))?;
         let connection = self.shared.units.get().await.map_err(away("unit.begin"))?;
         Ok(PostgresUnit::over(Arc::clone(&self.shared), connection))

@@ -33,6 +33,7 @@ impl SqliteStore {
     /// Those of the store.
     pub async fn adopt_strays(&self) -> std::result::Result<usize, Fault> {
         let shared = &self.shared;
+        shared.look_at_the_file()?;
         let mut turn = shared.turns.next_alone().await;
         let writer = turn.writer_mut();
         let adopted = adopt(writer, &shared.topology, shared.routing).map_err(fault("outbox.adopt"))?;

@@ -75,6 +75,8 @@ impl StoreFeed {
 impl Feed for StoreFeed {
     async fn receive(&mut self, max: usize) -> std::result::Result<Vec<Delivery>, Fault> {
         loop {
+            // Nothing is begun that could not be finished: what is taken here may lead to calls to the outside.
+            self.shared.look_at_the_file()?;
             match self.queue.next(max) {
                 Next::Take(rows) => return Ok(self.hold(rows)),
                 Next::ReadOn { cursor } => self.read_on(cursor).await?,

@@ -9,6 +9,7 @@ mod column;
 mod dead_letters;
 mod fault;
 mod feed;
+mod held_file;
 mod history;
 mod housekeeping;
 mod idempotency;
@@ -19,6 +20,7 @@ mod message_rows;
 mod open;
 mod orders;
 mod outbox;
+mod ownership;
 mod payments;
 mod products;
 mod queue;
@@ -33,12 +35,14 @@ mod tally;
 mod timers;
 mod turns;
 mod unit;
+mod watch;
 mod writer;
 
 pub use housekeeping::{Retention, Swept};
 pub use open::{Exclusive, OpenError, SqliteOptions};
 pub use store::SqliteStore;
 pub use unit::SqliteUnit;
+pub use watch::{FILE_GONE, FileGone};
 
 /// Who carries messages from the outbox to their queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

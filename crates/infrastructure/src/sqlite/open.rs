@@ -2,13 +2,18 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Topology;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result};
 use thiserror::Error;
 
+use super::held_file::{HeldFile, ServerLock};
+use super::ownership::{self, APPLICATION_ID, Owner};
+use super::watch::Watch;
 use super::{Routing, schema};
+use crate::Tables;
 
 /// How long a statement waits for another process to finish writing before the fault is handed up.
 const BUSY_WAIT: Duration = Duration::from_millis(1_000);
@@ -25,6 +30,8 @@ pub struct SqliteOptions {
     pub routing: Routing,
     /// Whether no other server may have the same file.
     pub exclusive: Exclusive,
+    /// Whether file and tables are made where there are none.
+    pub tables: Tables,
     /// Page cache of the writer, in KiB.
     pub cache_kib: u32,
     /// Bytes of a page of a new file: a power of two from 512 to 65,536. A file that is there keeps its own.
@@ -43,6 +50,7 @@ impl SqliteOptions {
             topology,
             routing,
             exclusive: Exclusive::No,
+            tables: Tables::Migrated,
             cache_kib: 64 * 1024,
             page_bytes: 8_192,
             checkpoint_pages: 2_000,
@@ -73,6 +81,44 @@ pub enum OpenError {
         folder: PathBuf,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// There is nothing.
+    #[error(
+        "there is no database at {path}; name one with --database, or make one: orderwright migrate, serve and demo make theirs"
+    )]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is a database, and not ours.
+    #[error(
+        "{path} is a database of another program ({mark}) and was left as it is; choose another file for Orderwright's"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How that is known.
+        mark: String,
+    },
+    /// The tables are from an earlier release.
+    #[error(
+        "{path} has tables of version {found}, this program works with version {known}; bring them up to date with: orderwright migrate"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that this program works with.
+        known: u32,
+    },
+    /// A server works on the file by another of its names.
+    #[error(
+        "a server works on {path} by another of its names (hard links), beside which lies what was written last; use that name"
+    )]
+    AnotherName {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is something else.
     #[error("{path} is not an Orderwright database; move it away or choose another file")]
@@ -108,57 +154,120 @@ pub enum OpenError {
     },
 }
 
-/// Takes the lock of a server. It is given up by dropping the file, however the process ends.
-pub(super) fn lock(path: &Path, exclusive: Exclusive) -> std::result::Result<Option<File>, OpenError> {
-    probe_folder(path)?;
+/// A file that is open for a store.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) watch: Arc<Watch>,
+    pub(super) held: Arc<HeldFile>,
+    pub(super) lock: Option<ServerLock>,
+}
+
+/// Opens the file and its writing connection, with the tables as the options want them.
+pub(super) fn file(path: &Path, options: &SqliteOptions) -> std::result::Result<Opened, OpenError> {
+    let missing = || OpenError::Missing { path: path.to_owned() };
+    match options.tables {
+        Tables::Migrated => make_file(path)?,
+        Tables::Expected if !path.exists() => return Err(missing()),
+        Tables::Expected => {}
+    }
+    let held = HeldFile::open(path).map_err(|source| unreadable(path, source))?;
+    if ownership::owner(path, &held)? == Owner::Nobody && options.tables == Tables::Expected {
+        return Err(missing());
+    }
+    let lock = lock(path, &held, options.exclusive)?;
+    one_name(path, &held, options.exclusive)?;
+    let mut connection = connect(path, options).map_err(|error| explain(path, error))?;
+    match options.tables {
+        Tables::Migrated => schema::migrate(&mut connection, path)?,
+        Tables::Expected => schema::expect(&connection, path)?,
+    };
+    let watch = Watch::new(path, Arc::clone(&held)).map_err(|source| unreadable(path, source))?;
+    let watch = Arc::new(watch);
+    watch.look().map_err(|gone| OpenError::Unusable { path: path.to_owned(), source: gone.into() })?;
+    Ok(Opened { connection, watch, held, lock })
+}
+
+/// Takes the lock of a server, which is on the file and not on its name. It is given up however the process ends.
+fn lock(
+    path: &Path,
+    held: &Arc<HeldFile>,
+    exclusive: Exclusive,
+) -> std::result::Result<Option<ServerLock>, OpenError> {
     if exclusive == Exclusive::No {
         return Ok(None);
     }
-    let not_writable = |source| OpenError::FolderNotWritable { folder: folder(path), source };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(beside(path, ".lock"))
-        .map_err(not_writable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+    match held.serve() {
+        Ok(lock) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(not_writable(source)),
+        Err(TryLockError::Error(source)) => Err(unreadable(path, source)),
     }
 }
 
-/// SQLite would say "unable to open database file" whatever the reason; the system knows better.
-fn probe_folder(path: &Path) -> std::result::Result<(), OpenError> {
+/// `SQLite` keeps its log beside the name by which a file was opened. By another name it would not find what a server has
+/// written last, and write beside it.
+fn one_name(path: &Path, held: &HeldFile, exclusive: Exclusive) -> std::result::Result<(), OpenError> {
+    let (_, names) = held.length_and_names().map_err(|source| unreadable(path, source))?;
+    if names < 2 || exclusive == Exclusive::Yes || !held.is_served() {
+        return Ok(());
+    }
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match beside(&real, "-wal").exists() {
+        true => Ok(()),
+        false => Err(OpenError::AnotherName { path: path.to_owned() }),
+    }
+}
+
+/// Makes an empty file where there is none. `SQLite` would say "unable to open database file" whatever keeps it from that; the
+/// system knows better.
+fn make_file(path: &Path) -> std::result::Result<(), OpenError> {
+    if path.exists() {
+        return Ok(());
+    }
     let folder = folder(path);
     let made = std::fs::create_dir_all(&folder)
         .and_then(|()| File::options().create(true).append(true).open(path).map(drop));
     made.map_err(|source| OpenError::FolderNotWritable { folder, source })
 }
 
-/// Opens the writing connection and brings the tables up to date.
-pub(super) fn file(path: &Path, options: &SqliteOptions) -> std::result::Result<Connection, OpenError> {
-    let mut connection = configured(path, options).map_err(|error| explain(path, error))?;
-    schema::migrate(&mut connection, path)?;
-    Ok(connection)
+fn unreadable(path: &Path, source: std::io::Error) -> OpenError {
+    match source.kind() {
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::IsADirectory => {
+            OpenError::NotADatabase { path: path.to_owned() }
+        }
+        _ => OpenError::Unusable { path: path.to_owned(), source: source.into() },
+    }
 }
 
-fn configured(path: &Path, options: &SqliteOptions) -> Result<Connection> {
-    let connection = Connection::open(path)?;
+/// The writing connection. Our mark is set before there is a log, so that it is in the file itself from the first moment.
+fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    if options.tables == Tables::Migrated {
+        connection.execute_batch(&format!("pragma page_size = {};", options.page_bytes))?;
+        mark(&connection)?;
+        connection.execute_batch("pragma journal_mode = wal;")?;
+    }
     connection.execute_batch(&format!(
-        "pragma page_size = {};
-         pragma journal_mode = wal;
-         pragma synchronous = full;
+        "pragma synchronous = full;
          pragma foreign_keys = on;
          pragma temp_store = memory;
          pragma cache_size = -{};
          pragma wal_autocheckpoint = {};
          pragma journal_size_limit = 67108864;",
-        options.page_bytes, options.cache_kib, options.checkpoint_pages
+        options.cache_kib, options.checkpoint_pages
     ))?;
     Ok(connection)
+}
+
+/// Says in the file's header whose it is, if it does not say so yet.
+fn mark(connection: &Connection) -> Result<()> {
+    let marked: u32 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
+    match marked {
+        APPLICATION_ID => Ok(()),
+        _ => connection.execute_batch(&format!("pragma application_id = {APPLICATION_ID};")),
+    }
 }
 
 /// A store in memory, with its tables.

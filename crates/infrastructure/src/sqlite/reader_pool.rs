@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::fault::fault;
 use super::open;
+use super::watch::Watch;
 
 /// Readers at once. More would only compete with the writer for the same two or four cores.
 const READERS_MAX: usize = 4;
@@ -16,14 +17,15 @@ const READERS_MAX: usize = 4;
 /// The readers of one file.
 pub(super) struct ReaderPool {
     path: PathBuf,
+    watch: Arc<Watch>,
     idle: Arc<Mutex<Vec<Connection>>>,
     room: Arc<Semaphore>,
 }
 
 impl ReaderPool {
     /// A pool whose connections are opened when first needed.
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Arc::default(), room: Arc::new(Semaphore::new(READERS_MAX)) }
+    pub(super) fn new(path: PathBuf, watch: Arc<Watch>) -> Self {
+        Self { path, watch, idle: Arc::default(), room: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Runs a query on a snapshot of its own.
@@ -33,17 +35,20 @@ impl ReaderPool {
         Q: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let permit = Arc::clone(&self.room).acquire_owned().await.expect("the semaphore is never closed");
-        let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+        let (path, idle, watch) = (self.path.clone(), Arc::clone(&self.idle), Arc::clone(&self.watch));
         let reading = tokio::task::spawn_blocking(move || {
             let _permit = permit;
+            // A new connection would open whatever has the name now.
+            watch.look()?;
             let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = connection.map_or_else(|| open::reader(&path), Ok)?;
-            let found = in_snapshot(&connection, query)?;
+            let connection = connection.map_or_else(|| open::reader(&path), Ok);
+            let connection = connection.map_err(fault(operation))?;
+            let found = in_snapshot(&connection, query).map_err(fault(operation))?;
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             Ok(found)
         });
         match reading.await {
-            Ok(found) => found.map_err(fault(operation)),
+            Ok(found) => found,
             Err(panic) => Err(Fault::give_up(operation, panic)),
         }
     }

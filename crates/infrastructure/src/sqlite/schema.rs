@@ -1,5 +1,6 @@
 //! The versions of the tables: which one a database has, and the steps from there to the latest.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use refinery::Runner;
@@ -24,6 +25,24 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> std::result::
             .map_err(|error| OpenError::Unusable { path: path.to_owned(), source: error.into() })?;
     }
     Ok(known)
+}
+
+/// Whether the tables are of this program's version; nothing is written to find that out.
+pub(super) fn expect(connection: &Connection, path: &Path) -> std::result::Result<u32, OpenError> {
+    let known = latest();
+    let found = version(connection).map_err(|error| explain(path, error))?;
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(known),
+        Ordering::Less => Err(OpenError::Older { path: path.to_owned(), found, known }),
+        Ordering::Greater => Err(OpenError::Newer { path: path.to_owned(), found, known }),
+    }
+}
+
+/// Name and checksum of the step that made the first tables, as it is noted beside them.
+pub(super) fn first_step() -> (String, String) {
+    let runner = runner();
+    let first = runner.get_migrations().iter().min_by_key(|migration| migration.version());
+    first.map(|step| (step.name().to_owned(), step.checksum().to_string())).unwrap_or_default()
 }
 
 /// The version that the tables have; 0 if there are none.

@@ -14,11 +14,13 @@ use tokio::sync::Notify;
 use super::adoption;
 use super::fault::fault;
 use super::feed::StoreFeed;
+use super::held_file::ServerLock;
 use super::memory::Memories;
-use super::open::{self, Exclusive, OpenError, SqliteOptions};
+use super::open::{self, Exclusive, OpenError, Opened, SqliteOptions};
 use super::queue::Queue;
 use super::reader_pool::ReaderPool;
 use super::turns::Turns;
+use super::watch::Watch;
 use super::writer::{Seen, Writer};
 use super::{Routing, SqliteUnit, schema};
 
@@ -45,7 +47,7 @@ pub(super) struct Shared {
 /// Where the rows are.
 pub(super) enum Place {
     /// In a file; the lock, if any, is held as long as the store lives.
-    File { path: PathBuf, readers: ReaderPool, _lock: Option<std::fs::File> },
+    File { path: PathBuf, readers: ReaderPool, watch: Arc<Watch>, _lock: Option<ServerLock> },
     /// In memory, gone with the last clone.
     Memory,
 }
@@ -54,20 +56,20 @@ pub(super) enum Place {
 static VIEWERS: AtomicU64 = AtomicU64::new(1);
 
 impl SqliteStore {
-    /// Opens the file, makes it if there is none, and brings its tables up to date.
+    /// Opens the file; makes it if there is none and brings its tables up to date, if the options say so.
     ///
     /// # Errors
     /// [`OpenError`] says in one line what is wrong and what to do.
     pub fn open(path: &Path, options: SqliteOptions) -> std::result::Result<Self, OpenError> {
-        let lock = open::lock(path, options.exclusive)?;
-        let mut writer = Writer::new(open::file(path, &options)?);
+        let Opened { connection, watch, held, lock } = open::file(path, &options)?;
+        let mut writer = Writer::new(connection).over(held, Arc::clone(&watch));
         if options.exclusive == Exclusive::Yes {
             adoption::free_leases(&writer.connection)
                 .and_then(|()| adoption::adopt(&mut writer, &options.topology, options.routing))
                 .map_err(|error| open::explain(path, error))?;
         }
-        let place =
-            Place::File { path: path.to_owned(), readers: ReaderPool::new(path.to_owned()), _lock: lock };
+        let readers = ReaderPool::new(path.to_owned(), Arc::clone(&watch));
+        let place = Place::File { path: path.to_owned(), readers, watch, _lock: lock };
         Ok(Self::over(Turns::new(writer), place, options))
     }
 
@@ -149,6 +151,7 @@ impl SqliteStore {
     /// # Errors
     /// Those of the store.
     pub async fn schema_version(&self) -> std::result::Result<u32, Fault> {
+        self.shared.look_at_the_file()?;
         let turn = self.shared.turns.next_alone().await;
         schema::version(&turn.writer().connection).map_err(fault("schema.version"))
     }
@@ -193,6 +196,14 @@ impl Shared {
     /// Whether somebody else may write to the same rows without this memory being told.
     pub(super) const fn has_neighbours(&self) -> bool {
         matches!(self.place, Place::File { .. })
+    }
+
+    /// Looks whether the files are still those that were opened.
+    pub(super) fn look_at_the_file(&self) -> std::result::Result<(), Fault> {
+        match &self.place {
+            Place::File { watch, .. } => watch.look(),
+            Place::Memory => Ok(()),
+        }
     }
 
     /// If others wrote, memory no longer knows all of any queue, nor any row. The writer is held, and no unit waits to be durable.

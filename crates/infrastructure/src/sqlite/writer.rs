@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
-use bus::{Envelope, Fault, Verdict};
+use bus::{Envelope, Fault};
 use rusqlite::{Connection, Result};
 use tokio::sync::oneshot;
 
 use super::adoption::Adopted;
-use super::fault::{fault, verdict};
+use super::fault::fault;
+use super::held_file::HeldFile;
 use super::memory::{Memories, View};
 use super::store::Shared;
 use super::tally;
+use super::watch::Watch;
 use crate::tally::Tally;
 
 /// Units in one transaction at most, those included that come to nothing: the first need not wait for ever longer company.
@@ -30,6 +32,8 @@ pub(super) struct Writer {
     /// What was made ready for our own carrier so far.
     pub(super) adopted: Adopted,
     group: Group,
+    /// The file behind the connection, if there is one. Given up after the connection, whose locks it would take along.
+    file: Option<(Arc<Watch>, Arc<HeldFile>)>,
 }
 
 /// Units that are done but not durable yet.
@@ -72,7 +76,13 @@ impl Writer {
             seen: None,
             adopted: Adopted::default(),
             group: Group::default(),
+            file: None,
         }
+    }
+
+    /// The same, on this file.
+    pub(super) fn over(self, held: Arc<HeldFile>, watch: Arc<Watch>) -> Self {
+        Self { file: Some((watch, held)), ..self }
     }
 
     /// The mark as it is now.
@@ -140,18 +150,28 @@ impl Writer {
         }
         match self.make_durable(&tally) {
             Ok(()) => members.into_iter().for_each(Member::hand_over),
-            Err(error) => {
+            Err(fault) => {
                 // Whether it is durable is not known for certain, so memory vouches for nothing any more.
                 self.roll_back();
                 self.seen = None;
-                let verdict = verdict(&error);
-                let reason = error.to_string();
-                members.into_iter().for_each(|member| member.fail(verdict, &reason));
+                let reason = std::error::Error::source(&fault).map_or_else(String::new, ToString::to_string);
+                members.into_iter().for_each(|member| member.fail(&fault, &reason));
             }
         }
     }
 
-    fn make_durable(&self, changes: &Tally) -> Result<()> {
+    /// What is in a file that nobody will find is not durable, so it is looked at before and after.
+    fn make_durable(&self, changes: &Tally) -> std::result::Result<(), Fault> {
+        self.look_at_the_file()?;
+        self.commit(changes).map_err(fault("unit.commit"))?;
+        self.look_at_the_file().map_err(Fault::in_doubt)
+    }
+
+    fn look_at_the_file(&self) -> std::result::Result<(), Fault> {
+        self.file.as_ref().map_or(Ok(()), |(watch, _)| watch.look())
+    }
+
+    fn commit(&self, changes: &Tally) -> Result<()> {
         if self.connection.is_autocommit() {
             // An error so bad that SQLite has undone the transaction by itself, such as a full disk.
             return Err(rusqlite::Error::SqliteFailure(
@@ -198,7 +218,9 @@ impl Member {
         let _ = self.durable.send(Ok(()));
     }
 
-    fn fail(self, verdict: Verdict, reason: &str) {
-        let _ = self.durable.send(Err(Fault::new("unit.commit", verdict, reason.to_owned())));
+    fn fail(self, why: &Fault, reason: &str) {
+        let fault = Fault::new(why.operation, why.verdict, reason.to_owned());
+        let fault = if why.is_in_doubt() { fault.in_doubt() } else { fault };
+        let _ = self.durable.send(Err(fault));
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use super::{Plan, WORKERS_MAX};
-use crate::config::Config;
+use crate::config::{Config, Overrides};
 
 /// How long a process may take to say that it is ready.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -24,6 +24,9 @@ const WORKERS: [&str; WORKERS_MAX] =
 
 /// With this they stop when we do, however we end: we hold the other end of their standard input.
 const WITH_US: &str = "--until-stdin-ends";
+
+/// What every process is told by its environment.
+const OURS: [&str; 2] = ["ORDERWRIGHT_DATABASE", "ORDERWRIGHT_BROKER"];
 
 /// All processes, killed when dropped.
 pub(super) struct Children {
@@ -100,7 +103,12 @@ async fn free_address() -> Result<String> {
 async fn spawn(args: &[&str], config: &Config, words: &[(&str, String)], log: &Path) -> Result<Child> {
     let program = std::env::current_exe()?;
     let errors = std::fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    let said: Vec<&str> = OURS.into_iter().chain(words.iter().map(|(name, _)| *name)).collect();
+    for name in Overrides::rivals(&said) {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(args)
         .env("RUST_LOG", "warn")
         // Arguments are for everybody to see, and the addresses may have passwords in them.

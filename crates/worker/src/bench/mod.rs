@@ -117,7 +117,7 @@ async fn prepare(plan: &Plan) -> Result<Config> {
         None => emptied(&plan.folder)?,
     };
     let config = Config { database, rabbitmq: plan.rabbitmq.clone(), ..Config::default() };
-    let store = AnyStore::open(&config, Purpose::Visit).await?;
+    let store = AnyStore::open(&config, Purpose::Migrate).await?;
     let found = store.readers.overview().await?.orders.iter().map(|(_, count)| count).sum::<u64>();
     ensure!(
         found == 0 && store.upkeep.other_workers().await? == 0,

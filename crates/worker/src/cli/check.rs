@@ -35,7 +35,7 @@ pub(super) async fn check(shared: &Shared) -> Result<ExitCode> {
 
 pub(super) async fn migrate(shared: &Shared) -> Result<ExitCode> {
     let config = shared.config(None)?;
-    let store = AnyStore::open(&config, Purpose::Visit).await?;
+    let store = AnyStore::open(&config, Purpose::Migrate).await?;
     let version = store.upkeep.schema_version().await;
     store.upkeep.close().await;
     let version = version?;

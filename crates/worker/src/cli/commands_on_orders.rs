@@ -19,7 +19,6 @@ use domain::OrderId;
 
 use super::{Format, Shared};
 use crate::any_store::{AnyStore, Purpose};
-use crate::config::{Config, Place};
 use crate::wiring;
 
 /// Commands about what is in the database.
@@ -75,7 +74,6 @@ struct Desk {
 impl Desk {
     async fn open(shared: &Shared) -> Result<Self> {
         let config = shared.config(None)?;
-        make_no_file(&config)?;
         let store = AnyStore::open(&config, Purpose::Visit).await?;
         let commands = wiring::commands(&store, &config);
         let context = Arc::clone(commands.context());
@@ -103,16 +101,5 @@ impl Desk {
             }
             [] => bail!("there is no order with the id or reference '{name}'"),
         }
-    }
-}
-
-/// A command about what is there makes nothing where nothing is.
-fn make_no_file(config: &Config) -> Result<()> {
-    match config.database.place() {
-        Some(Place::File(path)) if !path.exists() => bail!(
-            "there is no database at {}; name one with --database, or make one with: orderwright demo",
-            path.display()
-        ),
-        Some(Place::File(_) | Place::Postgres(_)) | None => Ok(()),
     }
 }

@@ -33,7 +33,10 @@ impl ConfigFile {
     pub(super) fn run(&self, shared: &Shared) -> Result<ExitCode> {
         match self.what {
             What::Check => return check(shared),
-            What::Default => show!("{}", config::DEFAULT_FILE),
+            What::Default => match shared.format() {
+                Format::Json => say!("{}", serde_json::to_string_pretty(&Config::default())?),
+                Format::Text => show!("{}", config::DEFAULT_FILE),
+            },
             What::Schema => say!("{}", serde_json::to_string_pretty(&config::document())?),
             What::Show => {
                 let config = shared.config(None)?;

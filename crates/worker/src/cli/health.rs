@@ -27,6 +27,9 @@ pub(super) struct Health {
     /// Address of the service; by default the one that the configuration listens on.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Address to ask if nobody answers at the first, as where a container may run one program or another.
+    #[arg(long, value_name = "URL")]
+    or_url: Option<String>,
     /// Fail if any of its parts is down, such as a provider.
     #[arg(long)]
     whole: bool,
@@ -35,10 +38,10 @@ pub(super) struct Health {
 impl Health {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         let base = match self.url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
+            Some(url) => url,
             None => format!("http://{}", shared.config(None)?.listen.replace("0.0.0.0", "127.0.0.1")),
         };
-        let (ready, _) = ask(&base, "/health/ready").await?;
+        let (base, ready) = someone(&base, self.or_url.as_deref()).await?;
         let (whole, report) = ask(&base, "/health").await?;
         match shared.format() {
             Format::Json => say!("{}", serde_json::to_string_pretty(&report)?),
@@ -49,10 +52,26 @@ impl Health {
     }
 }
 
+/// Who answers, and whether it can serve.
+async fn someone(first: &str, other: Option<&str>) -> Result<(String, StatusCode)> {
+    let first = first.trim_end_matches('/');
+    match (ask(first, "/health/ready").await, other) {
+        (Err(_), Some(other)) => {
+            let other = other.trim_end_matches('/');
+            let (ready, _) = ask(other, "/health/ready").await.with_context(|| format!("nor at {first}"))?;
+            Ok((other.to_owned(), ready))
+        }
+        (answered, _) => Ok((first.to_owned(), answered?.0)),
+    }
+}
+
 fn print(report: &Value, ready: StatusCode) {
     let word = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
     let serves = if ready == StatusCode::OK { "can serve" } else { "cannot serve" };
     say!("{} ({serves})", word(&report["status"]));
+    for (what, with) in report["uses"].as_object().into_iter().flatten() {
+        say!("  {:<9} {what:<20} {}", "uses", word(with));
+    }
     for check in report["checks"].as_array().into_iter().flatten() {
         say!("  {:<9} {:<20} {}", word(&check["status"]), word(&check["name"]), word(&check["detail"]));
     }

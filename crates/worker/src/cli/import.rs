@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Format, Shared};
+use crate::any_store::{AnyStore, Purpose};
 use crate::config::{Config, Place, Providers};
 use crate::demo::Stage;
 use crate::import::{
@@ -158,9 +159,9 @@ impl Import {
         let ours = Providers::default();
         let elsewhere = config.providers.payment_url != ours.payment_url
             || config.providers.shipping_url != ours.shipping_url
-            || shared.payment_url.is_some()
-            || shared.shipping_url.is_some();
+            || shared.names_providers();
         let sandbox = (!elsewhere).then(sandbox::Settings::default);
+        it_is_there(&config).await?;
         let stage = Stage::open(config, sandbox).await?;
         let client = ApiClient::new(&stage.address())?;
         let started = Instant::now();
@@ -174,6 +175,13 @@ impl Import {
         stage.close().await;
         Ok((done, accept_ms, Some(Processed::of(standing, after_ms))))
     }
+}
+
+/// A path that is mistyped must not become a database of its own, with orders in it that nobody will look for.
+async fn it_is_there(config: &Config) -> Result<()> {
+    let store = AnyStore::open(config, Purpose::Visit).await?;
+    store.upkeep.close().await;
+    Ok(())
 }
 
 /// What is brought in.

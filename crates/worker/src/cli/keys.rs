@@ -1,5 +1,7 @@
 //! `orderwright keys`: makes, lists and revokes the keys that let callers in. A key is shown once, when it is made.
 
+use std::io::Write;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -104,18 +106,47 @@ async fn create(store: &AnyStore, wanted: Wanted, actor: &str, now: Timestamp, f
         expires_at: wanted.days.map(after).transpose().context("that is too far ahead; fewer --days")?,
         revoked_at: None,
     };
+    somebody_reads()?;
     store.keys.add_key(&key, actor).await?;
-    match format {
+    let words = match format {
         Format::Json => {
             let mut shown = shown(&key, now);
             shown["key"] = json!(text.expose());
-            say!("{}", serde_json::to_string_pretty(&shown)?);
+            serde_json::to_string_pretty(&shown)?
         }
-        Format::Text => {
-            say!("{}", text.expose());
-            tell!("key {} of {name} may {}; it is not shown again", key.id, key.scopes);
-        }
+        Format::Text => text.expose().to_owned(),
+    };
+    if let Err(error) = show(&words) {
+        let revoked = store.keys.revoke_key(&key.id, actor, now).await;
+        let outcome =
+            if revoked.is_ok_and(|revoked| revoked) { "is revoked again" } else { "must be revoked" };
+        return Err(error)
+            .with_context(|| format!("the key could not be shown, so that key {} {outcome}", key.id));
     }
+    if format == Format::Text {
+        // It is there and was shown; who does not hear this misses nothing.
+        tell!("key {} of {name} may {}; it is not shown again", key.id, key.scopes);
+    }
+    Ok(())
+}
+
+/// A key that nobody sees lets nobody in, and somebody would have to find out what it is for.
+fn show(words: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{words}")?;
+    out.flush()
+}
+
+/// Whether what is written to standard output gets anywhere. Where it was closed, the null device has taken its place.
+fn somebody_reads() -> Result<()> {
+    let device = |path: &str| {
+        std::fs::metadata(path).map(|metadata| (metadata.file_type().is_char_device(), metadata.rdev()))
+    };
+    let (Ok(output), Ok(null)) = (device("/proc/self/fd/1"), device("/dev/null")) else { return Ok(()) };
+    ensure!(
+        output != null,
+        "a key is shown once, and standard output is closed or goes to /dev/null; no key was made"
+    );
     Ok(())
 }
 

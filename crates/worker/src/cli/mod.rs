@@ -10,6 +10,7 @@ mod health;
 mod import;
 mod keys;
 mod outputs;
+mod refusal;
 mod sandbox_provider;
 mod serve;
 mod strain;
@@ -20,10 +21,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::config::{Config, Loaded, Overrides, Profile};
+use crate::conceal;
+use crate::config::{Config, Loaded, Overrides, Profile, Risk};
 use crate::telemetry::{self, Verbosity};
 
-use crate::{said, tell};
+use crate::said;
 pub use outputs::Format;
 
 /// An order processing pipeline with inventory management.
@@ -39,32 +41,27 @@ struct Cli {
 /// Flags that every command understands.
 #[derive(Debug, Args)]
 pub struct Shared {
-    /// What the service runs for; decides some defaults, and whether risks are told or refused.
-    #[arg(long, global = true, env = "ORDERWRIGHT_PROFILE", value_enum, value_name = "PROFILE")]
+    /// What the service runs for; decides some defaults, and whether risks are told or refused. [env: ORDERWRIGHT_PROFILE]
+    #[arg(long, global = true, value_enum, value_name = "PROFILE")]
     profile: Option<Profile>,
     /// Configuration file; `config default` prints one to start from.
     #[arg(long, global = true, env = "ORDERWRIGHT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the data lies: a path, sqlite:PATH, or postgres://user:password@host:port/database.
-    #[arg(long, global = true, env = "ORDERWRIGHT_DATABASE", value_name = "ADDRESS", hide_env_values = true)]
+    /// Where the data lies: a path, sqlite:PATH, or postgres://user:password@host:port/database. [env: ORDERWRIGHT_DATABASE]
+    #[arg(long, global = true, value_name = "ADDRESS")]
     database: Option<String>,
-    /// RabbitMQ between the workers: amqp://user:password@host:port/vhost, more of the same cluster behind commas.
-    #[arg(long, global = true, env = "ORDERWRIGHT_BROKER", value_name = "ADDRESSES", hide_env_values = true)]
+    /// RabbitMQ between the workers: amqp://user:password@host:port/vhost, more of the same cluster behind commas. [env:
+    /// ORDERWRIGHT_BROKER]
+    #[arg(long, global = true, value_name = "ADDRESSES")]
     broker: Option<String>,
-    /// Base address of the payment gateway.
-    #[arg(long, global = true, env = "ORDERWRIGHT_PAYMENT_URL", value_name = "URL")]
+    /// Base address of the payment gateway. [env: ORDERWRIGHT_PAYMENT_URL]
+    #[arg(long, global = true, value_name = "URL")]
     payment_url: Option<String>,
-    /// Base address of the shipping provider.
-    #[arg(long, global = true, env = "ORDERWRIGHT_SHIPPING_URL", value_name = "URL")]
+    /// Base address of the shipping provider. [env: ORDERWRIGHT_SHIPPING_URL]
+    #[arg(long, global = true, value_name = "URL")]
     shipping_url: Option<String>,
-    /// Secret that signs the providers' webhooks.
-    #[arg(
-        long,
-        global = true,
-        env = "ORDERWRIGHT_WEBHOOK_SECRET",
-        value_name = "SECRET",
-        hide_env_values = true
-    )]
+    /// Secret that signs the providers' webhooks. [env: ORDERWRIGHT_WEBHOOK_SECRET]
+    #[arg(long, global = true, value_name = "SECRET")]
     webhook_secret: Option<String>,
     /// Answer as JSON.
     #[arg(long, global = true)]
@@ -109,11 +106,13 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let code = run(cli).unwrap_or_else(|error| {
-        tell!("error: {error:#}");
-        ExitCode::FAILURE
-    });
+    conceal::hush_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return refusal::of_usage(&usage),
+    };
+    let format = cli.shared.format();
+    let code = run(cli).unwrap_or_else(|error| refusal::of_command(&error, format));
     said::ended(code)
 }
 
@@ -175,8 +174,15 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Keys(keys) => keys.run(&shared).await,
         Command::Endpoints(endpoints) => endpoints.run(&shared).await,
         Command::Openapi => outputs::openapi(),
-        Command::Saga(saga) => Ok(saga.run()),
+        Command::Saga(saga) => Ok(saga.run(shared.format())),
         Command::OnOrders(command) => command.run(&shared).await,
+    }
+}
+
+/// Logs what is risky about a configuration.
+fn log_risks(risks: &[Risk]) {
+    for risk in risks {
+        tracing::warn!(risk = risk.text, "the configuration is risky");
     }
 }
 
@@ -186,11 +192,14 @@ impl Shared {
     /// # Errors
     /// Every mistake in it.
     pub fn config(&self, listen: Option<&str>) -> Result<Config> {
-        let Loaded { config, risks } = Config::load(&self.overrides(listen))?;
-        for risk in risks {
-            tracing::warn!(risk = risk.text, "the configuration is risky");
-        }
+        let Loaded { config, risks } = self.loaded(listen)?;
+        log_risks(&risks);
         Ok(config)
+    }
+
+    /// The same, with what is risky about it.
+    fn loaded(&self, listen: Option<&str>) -> Result<Loaded> {
+        Ok(Config::load(&self.overrides(listen))?)
     }
 
     fn overrides(&self, listen: Option<&str>) -> Overrides {
@@ -205,6 +214,14 @@ impl Shared {
             shipping_url: self.shipping_url.clone(),
             webhook_secret: self.webhook_secret.clone(),
         }
+    }
+
+    /// Whether somebody has named a provider beside the configuration file, be it by the default's address.
+    fn names_providers(&self) -> bool {
+        let variables = ["ORDERWRIGHT_PAYMENT_URL", "ORDERWRIGHT_SHIPPING_URL"];
+        self.payment_url.is_some()
+            || self.shipping_url.is_some()
+            || variables.iter().any(|name| std::env::var_os(name).is_some())
     }
 
     /// How answers are written.

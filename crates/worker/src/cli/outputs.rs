@@ -1,11 +1,13 @@
 //! What is printed without asking any store: the saga's definition, the API's description.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use crate::{say, show};
 use anyhow::Result;
 use application::saga::diagram;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +48,21 @@ enum Language {
 }
 
 impl SagaDefinition {
-    pub(super) fn run(&self) -> ExitCode {
-        match self.what {
-            What::Diagram { language: Language::Mermaid } => show!("{}", diagram::mermaid()),
-            What::Diagram { language: Language::Dot } => show!("{}", diagram::dot()),
-            What::Diagram { language: Language::All } => show!("{}\n{}", diagram::mermaid(), diagram::dot()),
-            What::Table => show!("{}", diagram::table()),
+    pub(super) fn run(&self, format: Format) -> ExitCode {
+        let parts: Vec<(&str, String)> = match self.what {
+            What::Diagram { language: Language::Mermaid } => vec![("mermaid", diagram::mermaid())],
+            What::Diagram { language: Language::Dot } => vec![("dot", diagram::dot())],
+            What::Diagram { language: Language::All } => {
+                vec![("mermaid", diagram::mermaid()), ("dot", diagram::dot())]
+            }
+            What::Table => vec![("table", diagram::table())],
+        };
+        match format {
+            Format::Json => say!("{}", json!(parts.into_iter().collect::<BTreeMap<_, _>>())),
+            Format::Text => {
+                let texts: Vec<String> = parts.into_iter().map(|(_, text)| text).collect();
+                show!("{}", texts.join("\n"));
+            }
         }
         ExitCode::SUCCESS
     }

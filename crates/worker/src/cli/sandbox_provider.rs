@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use sandbox::{FaultSettings, Sandbox, Settings};
+use serde_json::json;
 
-use super::Shared;
-use super::serve::{Life, bind};
+use super::serve::{Life, Signals, bind};
+use super::{Format, Shared};
 use crate::say;
 
 /// Run the payment and shipping provider to develop and test against.
@@ -40,6 +41,7 @@ pub(super) struct SandboxProvider {
 
 impl SandboxProvider {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        let signals = Signals::catch()?;
         let config = shared.config(None)?;
         let listener = bind(&self.listen).await?;
         let settings = Settings {
@@ -52,8 +54,12 @@ impl SandboxProvider {
             ..Settings::default()
         };
         let running = Sandbox::start(listener, settings)?;
-        say!("sandbox provider on http://{}  (books: /stats, faults: /faults)", running.addr);
-        self.life.end().await?;
+        let address = format!("http://{}", running.addr);
+        match shared.format() {
+            Format::Json => say!("{}", json!({"state": "serving", "address": address})),
+            Format::Text => say!("sandbox provider on {address}  (books: /stats, faults: /faults)"),
+        }
+        self.life.end(signals, &|| tracing::info!("hang-up: the sandbox has nothing to read anew")).await?;
         running.stop().await;
         Ok(ExitCode::SUCCESS)
     }

@@ -34,6 +34,9 @@ impl DatabaseAddress {
         }
         let path = self.0.strip_prefix("sqlite:").unwrap_or(&self.0);
         let mistyped = ["postgres:", "postgresql:"].iter().any(|scheme| path.starts_with(scheme));
+        if is_key_value(path) {
+            return None;
+        }
         let known = !path.is_empty() && !path.contains("://") && !mistyped;
         known.then(|| Place::File(PathBuf::from(path)))
     }
@@ -59,7 +62,10 @@ impl From<&str> for DatabaseAddress {
 
 impl fmt::Display for DatabaseAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_parameter(&without_user_password(&self.0)))
+        if is_key_value(&self.0) {
+            return f.write_str(STARS);
+        }
+        f.write_str(&without_parameters(&without_user_password(&self.0)))
     }
 }
 
@@ -90,14 +96,50 @@ pub(super) fn without_user_password(address: &str) -> String {
     hidden().unwrap_or_else(|| address.to_owned())
 }
 
+/// What of the parameters behind an address anybody may see; another may be a secret, however it is spelled.
+const SHOWN: [&str; 8] = [
+    "sslmode",
+    "sslrootcert",
+    "application_name",
+    "connect_timeout",
+    "target_session_attrs",
+    "user",
+    "dbname",
+    "options",
+];
+
 /// `…?password=…&…`.
-fn without_parameter(address: &str) -> String {
+fn without_parameters(address: &str) -> String {
     let Some(query) = address.find('?') else { return address.to_owned() };
     let parameters = address[query + 1..].split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if name.contains("password") => format!("{name}={STARS}"),
-        Some(_) | None => parameter.to_owned(),
+        Some((name, _)) if SHOWN.contains(&name) => parameter.to_owned(),
+        Some((name, _)) => format!("{name}={STARS}"),
+        None => parameter.to_owned(),
     });
     format!("{}?{}", &address[..query], parameters.collect::<Vec<_>>().join("&"))
+}
+
+/// Words before a `=` in the other form that clients of a server take.
+const WORDS: [&str; 10] = [
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "passfile",
+    "service",
+    "sslmode",
+    "sslpassword",
+];
+
+/// Whether this is the other form of a server's address: `host=… user=… password=…`.
+fn is_key_value(address: &str) -> bool {
+    let mut words = address.split_whitespace().filter_map(|word| word.split_once('=')).map(|(name, _)| name);
+    words.any(|name| WORDS.iter().any(|known| name.eq_ignore_ascii_case(known)))
+        || address.to_ascii_lowercase().contains("password")
+            && address.contains('=')
+            && !address.contains("://")
 }
 
 #[cfg(test)]
@@ -117,6 +159,14 @@ mod tests {
             ("oracle://me:pass-word@host", "oracle://me:******@host"),
             ("postgres:/me:pass-word@host/db", "postgres:/me:******@host/db"),
             ("data/orders.db", "data/orders.db"),
+            ("postgres://me:pa/s?s@host/db", "postgres://me:******@host/db"),
+            (
+                "postgres://host/db?PassWord=pass-word&sslmode=require",
+                "postgres://host/db?PassWord=******&sslmode=require",
+            ),
+            ("host=h user=me password=pass-word", "******"),
+            ("dbname=d passfile=pass-word", "******"),
+            ("password = 'pass-word' host = h", "******"),
         ] {
             let address = DatabaseAddress::from(written);
             assert_eq!((address.to_string().as_str(), format!("{address:?}").as_str()), (shown, shown));
@@ -130,7 +180,15 @@ mod tests {
         let is_file = |text: &str| matches!(DatabaseAddress::from(text).place(), Some(Place::File(_)));
         assert!(["postgres://h/d", "postgresql://h/d"].iter().all(|text| is_server(text)));
         assert!(["o.db", "sqlite:o.db", "/a/b c.db", "postgres.db"].iter().all(|text| is_file(text)));
-        for nothing in ["", "sqlite:", "mysql://h/d", "postgres:/h/d", "postgresql:h"] {
+        for nothing in [
+            "",
+            "sqlite:",
+            "mysql://h/d",
+            "postgres:/h/d",
+            "postgresql:h",
+            "host=h dbname=d",
+            "sqlite:host=h",
+        ] {
             assert!(DatabaseAddress::from(nothing).place().is_none(), "{nothing}");
         }
     }

@@ -18,6 +18,7 @@ pub(super) struct Said {
 /// The layers, in the order in which they are laid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
+    Packaged,
     Profile,
     File,
     Environment,

@@ -10,6 +10,7 @@ use super::layer::{Layer, Rank, Said};
 use super::risks::{Risk, Weight};
 use super::schema::{FILE_SUFFIX, Schema};
 use super::{Config, Overrides, Profile, environment, file, spelling};
+use crate::conceal::conceal;
 
 /// Characters of a secret's file; anything longer is some other file.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -67,10 +68,10 @@ impl Config {
 
 /// Whatever somebody has written into a name or a value, a mistake is told in one line.
 fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    conceal(text).replace(char::is_control, " ")
 }
 
-/// Profile, file, environment and flags, in this order. A file that cannot be read is a mistake, and is left out.
+/// Image or package, profile, file, environment and flags, in this order. A file that cannot be read is a mistake, and is left out.
 fn settings(overrides: &Overrides, schema: &Schema, mistakes: &mut Vec<String>) -> Layer {
     let mut chosen = Layer::default();
     if let Some(path) = &overrides.file {
@@ -79,7 +80,7 @@ fn settings(overrides: &Overrides, schema: &Schema, mistakes: &mut Vec<String>) 
             Err(mistake) => mistakes.push(mistake),
         }
     }
-    chosen.lay(environment::read(&overrides.environment, schema));
+    chosen.lay(environment::read(&overrides.environment, schema, mistakes));
     for (key, value, flag) in overrides.flags() {
         let value = environment::of_text(&value, key, schema);
         chosen.say(key.to_owned(), value, flag.to_owned(), Rank::Flags);
@@ -88,8 +89,10 @@ fn settings(overrides: &Overrides, schema: &Schema, mistakes: &mut Vec<String>) 
         let value = Value::String(profile.as_str().to_owned());
         chosen.say("profile".to_owned(), value, "--profile".to_owned(), Rank::Flags);
     }
-    let named = chosen.0.get("profile").and_then(|said| Profile::named(said.value.as_str()?));
-    let mut all = of_profile(named.unwrap_or_default());
+    let mut all = environment::packaged(&overrides.environment, schema, mistakes);
+    let said = chosen.0.get("profile").or_else(|| all.0.get("profile"));
+    let named = said.and_then(|said| Profile::named(said.value.as_str()?));
+    all.lay(of_profile(named.unwrap_or_default()));
     all.lay(chosen);
     all
 }
@@ -108,10 +111,7 @@ fn expose_files(said: &mut Layer, schema: &Schema, mistakes: &mut Vec<String>) {
         match said.0.get(&key) {
             Some(itself) if itself.rank > named.rank => continue,
             Some(itself) if itself.rank == named.rank => {
-                mistakes.push(format!(
-                    "{file_key} ({}) and {key} ({}) both name the secret; keep one",
-                    named.place, itself.place
-                ));
+                mistakes.push(environment::twice(&key, &itself.place, &named.place));
                 continue;
             }
             Some(_) | None => {}

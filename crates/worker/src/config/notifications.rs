@@ -1,5 +1,8 @@
 //! Whom to tell what becomes of orders, and how. Holds the settings only.
 
+use std::fmt;
+
+use infrastructure::notifications::check_address;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +49,7 @@ pub struct Notifications {
     /// Receiver of mail, with `{customer_id}` where the customer's id goes.
     pub smtp_to: String,
     /// Receivers of webhooks, each `https://HOST/PATH`.
-    pub webhook_urls: Vec<String>,
+    pub webhook_urls: Addresses,
     /// Signs our webhooks: `whsec_` and 24 to 64 bytes in base64.
     pub webhook_secret: Secret,
     /// The one before it, used as well while secrets change; empty for none.
@@ -59,6 +62,47 @@ pub struct Notifications {
     pub call_limit_ms: u64,
 }
 
+/// Addresses of others, whose parameters may let anybody in and are shown to nobody.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Addresses(Vec<String>);
+
+impl From<Vec<String>> for Addresses {
+    fn from(addresses: Vec<String>) -> Self {
+        Self(addresses)
+    }
+}
+
+impl Addresses {
+    /// The addresses themselves, for whoever goes there.
+    #[must_use]
+    pub fn expose(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn shown(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|address| super::shown(address))
+    }
+}
+
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.shown()).finish()
+    }
+}
+
+impl Serialize for Addresses {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.shown())
+    }
+}
+
 impl Default for Notifications {
     fn default() -> Self {
         Self {
@@ -67,7 +111,7 @@ impl Default for Notifications {
             smtp_url: Secret::default(),
             smtp_from: "Orderwright <orders@localhost>".to_owned(),
             smtp_to: "{customer_id}@localhost".to_owned(),
-            webhook_urls: Vec::new(),
+            webhook_urls: Addresses::default(),
             webhook_secret: Secret::default(),
             webhook_secret_previous: Secret::default(),
             webhook_private_addresses: Allowance::Refuse,
@@ -104,6 +148,15 @@ impl Notifications {
             !self.uses(Way::Webhooks) || !self.webhook_urls.is_empty(),
             "notifications.webhook_urls is empty, and notifications.ways has webhooks",
         );
+        for address in self.webhook_urls.expose() {
+            expect(
+                !self.uses(Way::Webhooks) || check_address(address).is_ok(),
+                &format!(
+                    "notifications.webhook_urls has '{}', which is no address for webhooks; write https://HOST/PATH",
+                    super::shown(address)
+                ),
+            );
+        }
         expect(
             !self.uses(Way::Webhooks) || !self.webhook_secret.is_empty(),
             "notifications.webhook_secret is empty; make one with: echo whsec_$(openssl rand -base64 32)",

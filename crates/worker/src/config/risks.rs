@@ -26,6 +26,8 @@ pub struct Risk {
 /// How bad it would be in production.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Danger {
+    /// It cannot work but on one's own machine.
+    Fatal,
     /// Orders, money or secrets are in danger.
     Grave,
     /// Somebody should know.
@@ -47,12 +49,14 @@ impl Config {
             self.place_risks(),
             self.telling_risks(),
             self.time_risks(),
+            self.sharing_risks(),
         ]
         .concat();
         let weighed = |(danger, text)| match (self.profile, danger) {
             (Profile::Development, _) => None,
-            (Profile::Production, Danger::Grave) => Some(Risk { weight: Weight::Refused, text }),
-            (Profile::Staging, _) | (Profile::Production, Danger::Slight) => {
+            (Profile::Staging | Profile::Production, Danger::Fatal)
+            | (Profile::Production, Danger::Grave) => Some(Risk { weight: Weight::Refused, text }),
+            (Profile::Staging, Danger::Grave | Danger::Slight) | (Profile::Production, Danger::Slight) => {
                 Some(Risk { weight: Weight::Told, text })
             }
         };
@@ -118,6 +122,7 @@ impl Config {
             [("payment_url", &self.providers.payment_url), ("shipping_url", &self.providers.shipping_url)]
         {
             if is_here(host(url)) {
+                let url = super::shown(url);
                 let text = format!("providers.{key} = '{url}' is on this machine, as only the sandbox is");
                 found.push((Danger::Slight, text));
             }
@@ -139,6 +144,22 @@ impl Config {
             Some(Place::File(_) | Place::Postgres(_)) | None => {}
         }
         found
+    }
+
+    /// A broker shares messages out among workers, and a file is seen by one of them only: each would have orders that the
+    /// others do not find.
+    fn sharing_risks(&self) -> Vec<(Danger, String)> {
+        match self.database.place() {
+            Some(Place::File(_)) if !self.rabbitmq.addresses.is_empty() => vec![(
+                Danger::Fatal,
+                format!(
+                    "rabbitmq.addresses names a broker between workers, and database = '{}' is a file that only one of them \
+                     sees; name a PostgreSQL server that all share, or no broker",
+                    self.database
+                ),
+            )],
+            Some(Place::File(_) | Place::Postgres(_)) | None => Vec::new(),
+        }
     }
 
     fn time_risks(&self) -> Vec<(Danger, String)> {

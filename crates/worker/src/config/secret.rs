@@ -5,8 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What stands where a secret stood.
-pub(super) const STARS: &str = "******";
+pub(super) use crate::conceal::STARS;
 
 /// A text that is never shown.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]

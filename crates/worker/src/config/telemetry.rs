@@ -128,9 +128,9 @@ impl Telemetry {
     /// Values that cannot work, each with what would.
     pub(super) fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
-        if !self.metrics_listen.is_empty() && self.metrics_listen.parse::<std::net::SocketAddr>().is_err() {
+        if !self.metrics_listen.is_empty() && !super::is_place_to_listen(&self.metrics_listen) {
             mistakes.push(format!(
-                "telemetry.metrics_listen = '{}' is not an address; write IP:PORT, such as 127.0.0.1:9464, or nothing",
+                "telemetry.metrics_listen = '{}' is not an address; write HOST:PORT, such as 127.0.0.1:9464, or nothing",
                 self.metrics_listen
             ));
         }
@@ -155,9 +155,11 @@ impl Telemetry {
             OtlpProtocol::HttpProtobuf | OtlpProtocol::HttpJson | OtlpProtocol::Auto => &["http://"],
         };
         let fits = address.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some());
+        let fits = fits && super::is_bare(&address);
+        let shown = super::shown(&address);
         (!fits || !schemes.iter().any(|scheme| address.starts_with(scheme))).then(|| {
             format!(
-                "telemetry.otlp_endpoint = '{address}' is not an address; write http://HOST:PORT (with otlp_protocol = \"grpc\" also https://HOST:PORT), or nothing"
+                "telemetry.otlp_endpoint = '{shown}' is not an address; write http://HOST:PORT (with otlp_protocol = \"grpc\" also https://HOST:PORT), or nothing"
             )
         })
     }

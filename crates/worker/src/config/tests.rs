@@ -187,7 +187,12 @@ fn a_secret_may_lie_in_a_file_of_its_own() {
     assert_eq!(load(&[in_file], None).as_deref(), Ok("from the file"));
     assert_eq!(load(&[in_file], Some("from the flag")).as_deref(), Ok("from the flag"));
     let twice = load(&[in_file, ("ORDERWRIGHT__PROVIDERS__WEBHOOK_SECRET", "x")], None);
-    assert!(twice.is_err_and(|mistakes| mistakes.to_string().contains("keep one")));
+    let told = twice.expect_err("one of them has to go").to_string();
+    assert!(
+        told.contains("ORDERWRIGHT__PROVIDERS__WEBHOOK_SECRET_FILE and")
+            || told.contains("by ORDERWRIGHT__PROVIDERS__WEBHOOK_SECRET_FILE"),
+        "{told}"
+    );
     let missing = load(&[("ORDERWRIGHT__DATABASE_FILE", "/nowhere/at/all")], None);
     assert!(missing.is_err_and(|mistakes| mistakes.to_string().contains("/nowhere/at/all")));
 }
@@ -241,4 +246,109 @@ fn addresses_of_the_broker_may_stand_behind_a_flag_in_a_variable_and_in_a_file_o
         assert!(!format!("{config:?}").contains("secret@"), "{config:?}");
     }
     std::fs::remove_file(path).expect("it is ours");
+}
+
+/// Everything that sets the database in the environment.
+const DATABASES: [&str; 4] =
+    ["ORDERWRIGHT_DATABASE", "ORDERWRIGHT__DATABASE", "ORDERWRIGHT__Database", "ORDERWRIGHT__DATABASE_FILE"];
+
+#[test]
+fn no_two_settings_for_one_key() {
+    let folder = Folder::new("twice");
+    let secret = folder.file("address", "postgres://u:hush@there/db").display().to_string();
+    let load = |names: &[&str]| {
+        let said = |name: &&str| match name.ends_with("_FILE") {
+            true => ((*name).to_owned(), secret.clone()),
+            false => ((*name).to_owned(), "postgres://u:hush@here/db".to_owned()),
+        };
+        Config::load(&Overrides { environment: names.iter().map(said).collect(), ..Overrides::default() })
+    };
+    for (at, one) in DATABASES.iter().enumerate() {
+        assert!(load(&[one]).is_ok(), "{one}");
+        for other in &DATABASES[at + 1..] {
+            let told = load(&[one, other]).expect_err("they contradict each other").to_string();
+            let named = [*one, *other].iter().all(|name| told.contains(&format!("by {name}")));
+            assert!(named && told.contains("database is named twice") && !told.contains("hush"), "{told}");
+        }
+    }
+    for (one, other) in [
+        ("ORDERWRIGHT_LISTEN", "ORDERWRIGHT__LISTEN"),
+        ("ORDERWRIGHT_PAYMENT_URL", "ORDERWRIGHT__PROVIDERS__PAYMENT_URL"),
+        ("ORDERWRIGHT_SHIPPING_URL", "ORDERWRIGHT__PROVIDERS__SHIPPING_URL"),
+        ("ORDERWRIGHT_WEBHOOK_SECRET", "ORDERWRIGHT__PROVIDERS__WEBHOOK_SECRET"),
+        ("ORDERWRIGHT_PROFILE", "ORDERWRIGHT__PROFILE"),
+        ("ORDERWRIGHT_BROKER", "ORDERWRIGHT__RABBITMQ__ADDRESSES"),
+    ] {
+        let environment = variables(&[(one, "x"), (other, "x")]);
+        let told = mistakes(&Overrides { environment, ..Overrides::default() }).join("\n");
+        assert!(told.contains(&format!("named twice, by {one} and by {other}")), "{told}");
+    }
+}
+
+#[test]
+fn no_two_settings_for_one_key_in_a_file_or_by_a_whole_section_or_by_a_usual_name() {
+    let folder = Folder::new("twice-elsewhere");
+    let file = folder.file("o.toml", "database = \"a.db\"\ndatabase_file = \"b\"\n");
+    let told = mistakes(&Overrides { file: Some(file), ..Overrides::default() }).join("\n");
+    assert!(told.contains("o.toml:1") && told.contains("o.toml:2"), "{told}");
+    let environment =
+        |pairs: &[(&str, &str)]| Overrides { environment: variables(pairs), ..Overrides::default() };
+    let whole = ("ORDERWRIGHT__LIMITS", "{order_ms = 700000, undo_ms = 80000}");
+    let limits = Config::load(&environment(&[whole])).expect("a whole section is its keys").config.limits;
+    assert_eq!((limits.order_ms, limits.undo_ms), (700_000, 80_000));
+    let told = mistakes(&environment(&[whole, ("ORDERWRIGHT__LIMITS__ORDER_MS", "900000")])).join("\n");
+    assert!(told.contains("limits.order_ms is named twice"), "{told}");
+    let ours = ("ORDERWRIGHT__TELEMETRY__OTLP_ENDPOINT", "http://a:4318");
+    let told = mistakes(&environment(&[ours, ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://b:4318")])).join("\n");
+    assert!(told.contains("telemetry.otlp_endpoint is named twice"), "{told}");
+    assert!(Config::load(&environment(&[ours, ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318/")])).is_ok());
+}
+
+#[test]
+fn what_an_image_says_goes_behind_every_other_word() {
+    let folder = Folder::new("packaged");
+    let file = folder.file("o.toml", "database = \"of-the-file.db\"\n");
+    let image = ("ORDERWRIGHT_DEFAULT__DATABASE", "of-the-image.db");
+    let database = |overrides: Overrides| {
+        Config::load(&overrides).map(|loaded| loaded.config.database.to_string()).expect("it is right")
+    };
+    let said = |more: &[(&str, &str)]| Overrides {
+        environment: variables(&[&[image], more].concat()),
+        ..Overrides::default()
+    };
+    assert_eq!(database(said(&[])), "of-the-image.db");
+    for name in ["ORDERWRIGHT_DATABASE", "ORDERWRIGHT__DATABASE"] {
+        assert_eq!(database(said(&[(name, "mine.db")])), "mine.db");
+    }
+    assert_eq!(database(Overrides { file: Some(file), ..said(&[]) }), "of-the-file.db");
+    assert_eq!(database(Overrides { database: Some("flag.db".to_owned()), ..said(&[]) }), "flag.db");
+    let told = mistakes(&said(&[("ORDERWRIGHT_DEFAULT__DATABSE", "x")])).join("\n");
+    assert!(told.contains("ORDERWRIGHT_DEFAULT__DATABSE: there is no key databse"), "{told}");
+}
+
+#[test]
+fn a_broker_between_workers_that_do_not_see_each_others_store_is_refused_outside_development() {
+    let load = |profile, database: &str| {
+        Config::load(&Overrides {
+            profile: Some(profile),
+            database: Some(database.to_owned()),
+            broker: Some("amqp://u:hush@rabbit/v".to_owned()),
+            webhook_secret: Some("one that nobody can guess".to_owned()),
+            ..Overrides::default()
+        })
+    };
+    for profile in Profile::ALL {
+        assert!(load(profile, "postgres://u:hush@127.0.0.1/orders").is_ok(), "{profile:?}");
+        let alone = load(profile, "orders.db").map(drop).map_err(|mistakes| mistakes.to_string());
+        match profile {
+            Profile::Development => assert_eq!(alone, Ok(())),
+            Profile::Staging | Profile::Production => {
+                let told = alone.expect_err("the others would not see its orders");
+                assert!(
+                    told.contains("a file that only one of them sees") && !told.contains("hush"),
+                    "{told}"
+                );
+            }
+        }
+    }
 }

@@ -139,7 +139,7 @@ impl Demo {
         }
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make {}", self.folder.display()))?;
-        let store = AnyStore::open(config, Purpose::Visit).await?;
+        let store = AnyStore::open(config, Purpose::Migrate).await?;
         let overview = store.readers.overview().await;
         store.upkeep.close().await;
         let accepted = Standing::of(&overview?).accepted;

@@ -1,16 +1,19 @@
 //! What the last round of checks found, for whoever asks. A round that is long past is told as such.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Finding, Status};
+use super::{Finding, Status, Uses};
 
 /// The last finding of every check.
 #[derive(Debug, Default)]
-pub struct HealthBoard(Mutex<Vec<Answer>>);
+pub struct HealthBoard {
+    answers: Mutex<Vec<Answer>>,
+    uses: OnceLock<Uses>,
+}
 
 /// The last finding of one check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +42,8 @@ pub struct Report {
     pub status: &'static str,
     /// The version of the program.
     pub version: &'static str,
+    /// What the service works with.
+    pub uses: Uses,
     /// Every check.
     pub checks: Vec<Answer>,
     /// The status itself.
@@ -56,17 +61,24 @@ pub(super) enum Change {
 }
 
 impl HealthBoard {
+    /// What the service works with, which does not change while it runs.
+    pub fn note(&self, uses: Uses) {
+        // Whoever was first has told the same.
+        let _ = self.uses.set(uses);
+    }
+
     /// Everything that was found.
     #[must_use]
     pub fn read(&self) -> Report {
-        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let checks = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let uses = self.uses.get().cloned().unwrap_or_default();
         let verdict = checks.iter().map(|answer| answer.verdict).max().unwrap_or_default();
-        Report { status: verdict.as_str(), version: env!("CARGO_PKG_VERSION"), checks, verdict }
+        Report { status: verdict.as_str(), version: env!("CARGO_PKG_VERSION"), uses, checks, verdict }
     }
 
     /// A check was made.
     pub(super) fn put(&self, name: &'static str, found: Finding, took: Duration, now: Timestamp) -> Change {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut answer = Answer {
             name,
             status: found.status.as_str(),

@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use application::ports::{DatabaseState, VitalSigns};
 use async_trait::async_trait;
+use infrastructure::sqlite::FILE_GONE;
 use tokio::time::Instant;
 
 use super::{Check, Finding, Scene};
+
+/// What is told of a file that is not there any more; the log has its name.
+pub const FILE_GONE_WORDS: &str = "the database file was moved, deleted, replaced or overwritten while it was in use; nothing is \
+    accepted until the very same file is back or the service is started anew";
 
 /// A transaction that is open for longer holds up the cleaning of tables.
 const TRANSACTION_MS_MAX: i64 = 300_000;
@@ -40,6 +45,10 @@ impl Check for DatabaseCheck {
         let began_at = Instant::now();
         match self.vitals.database_state().await {
             Ok(state) => judged(&state, began_at.elapsed(), self.slow),
+            Err(fault) if fault.operation == FILE_GONE => {
+                tracing::error!(%fault, "the database file is not the one that was opened");
+                Finding::down(FILE_GONE_WORDS)
+            }
             Err(fault) => {
                 tracing::debug!(%fault, "the database does not answer");
                 Finding::down(format!("it does not answer to {}", fault.operation))

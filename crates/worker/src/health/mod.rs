@@ -11,11 +11,14 @@ mod scene;
 mod service;
 mod services;
 mod stock;
+mod uses;
 
 pub use board::{Answer, HealthBoard, Report};
 pub use broker::{Broker, BrokerCheck, BrokerQueue};
+pub use database::FILE_GONE_WORDS;
 pub use scene::Scene;
 pub use service::{HealthService, Parts};
+pub use uses::Uses;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bus::Stop;
 use domain::OrderId;
 use http::StatusCode;
+use infrastructure::sqlite::FILE_GONE;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -19,6 +20,7 @@ use super::limits::BROKEN_MAX;
 use super::problem::{Code, Problem};
 use super::route::Route;
 use super::shape::{Schema, Shape, need};
+use crate::health::FILE_GONE_WORDS;
 
 /// Tells whether the service can serve.
 #[async_trait]
@@ -60,6 +62,9 @@ impl Readiness for StoreReadiness {
             Ok(_) => Vec::new(),
             Err(fault) => {
                 tracing::warn!(%fault, "the store does not answer");
+                if fault.operation == FILE_GONE {
+                    return vec![Unready { part: "store", detail: FILE_GONE_WORDS.to_owned() }];
+                }
                 vec![Unready { part: "store", detail: "it does not answer".to_owned() }]
             }
         }

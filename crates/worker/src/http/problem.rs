@@ -8,10 +8,12 @@ use axum::response::{IntoResponse, Response};
 use bus::{Fault, Overloaded, Verdict};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use infrastructure::sqlite::FILE_GONE;
 use serde::Serialize;
 
 use super::limits::ERRORS_MAX;
 use super::shape::FRACTIONAL;
+use crate::health::FILE_GONE_WORDS;
 
 /// Whether the very same request may succeed later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,7 +276,13 @@ impl From<Fault> for Problem {
 impl From<&Fault> for Problem {
     fn from(fault: &Fault) -> Self {
         if fault.is_in_doubt() {
+            if fault.operation == FILE_GONE {
+                return Self::new(Code::OutcomeUnknown, FILE_GONE_WORDS);
+            }
             return Self::new(Code::OutcomeUnknown, "it may have been done; look before trying again");
+        }
+        if fault.operation == FILE_GONE {
+            return Self::new(Code::StoreUnavailable, FILE_GONE_WORDS);
         }
         match fault.verdict {
             Verdict::Retry | Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers => {
@@ -295,6 +303,9 @@ impl From<Overloaded> for Problem {
             Overloaded::Full => Self::new(Code::Overloaded, "nothing was done; try again in a moment"),
             Overloaded::Stopping => {
                 Self::new(Code::Stopping, "try again with the same key elsewhere or later")
+            }
+            Overloaded::Failed(fault) if fault.operation == FILE_GONE => {
+                Self::new(Code::StoreUnavailable, FILE_GONE_WORDS)
             }
             Overloaded::Failed(fault) if fault.is_in_doubt() => {
                 Self::new(Code::StoreUnavailable, "it may have been done; try again with the same key")

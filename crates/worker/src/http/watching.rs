@@ -99,11 +99,19 @@ const CHECK: Shape = Shape::Object(&[
     need("since", Shape::Time, "Since when it is so."),
     need("checked_at", Shape::Time, "When it was last checked."),
 ]);
+const USES: Shape = Shape::Object(&[
+    need("profile", Shape::Text, "What it runs for."),
+    need("database", Shape::Text, "Where the data lies."),
+    need("broker", Shape::Text, "What carries messages between workers."),
+    need("payment_gateway", Shape::Text, "The payment gateway."),
+    need("shipping_provider", Shape::Text, "The carrier."),
+]);
 static HEALTH: Schema = Schema {
     name: "Health",
     shape: Shape::Object(&[
         need("status", STATUSES, "As ill as the worst part."),
         need("version", Shape::Text, "The version of the program."),
+        need("uses", USES, "What it works with; never a secret."),
         need("checks", Shape::List(&CHECK), "Every part."),
     ]),
 };

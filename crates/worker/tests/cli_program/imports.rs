@@ -35,6 +35,7 @@ fn rows(summary: &Value) -> [u64; 4] {
 fn every_row_is_accounted_for_and_a_second_import_changes_nothing() {
     let folder = Folder::new("import");
     folder.file("retail.csv", format!("{HEADINGS}{ROWS}"));
+    folder.run(&["migrate", "--database", "o.db"]).answer();
     let import = ["import", "retail.csv", "--mapping", "uci-online-retail", "--database", "o.db", "--json"];
     let first = folder.run(&import).json();
     assert_eq!((first["rows"].as_u64(), rows(&first)), (Some(9), [3, 0, 3, 3]), "{first:#}");
@@ -60,6 +61,7 @@ fn every_row_is_accounted_for_and_a_second_import_changes_nothing() {
 #[test]
 fn a_mapping_of_ones_own_and_a_packed_file_are_read() {
     let folder = Folder::new("import-own");
+    folder.run(&["migrate", "--database", "o.db"]).answer();
     folder.file(
         "mine.toml",
         r#"

@@ -2,7 +2,11 @@
 
 mod demonstration;
 mod imports;
+mod json;
 mod keys;
 mod mistakes;
+mod places;
 mod program;
+mod running;
+mod secrets;
 mod unread;

@@ -1,9 +1,12 @@
 //! Runs the program in a folder of its own, which is gone afterwards.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+
+/// The program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_orderwright");
 
 /// A folder to run the program in.
 pub(crate) struct Folder(PathBuf);
@@ -27,26 +30,42 @@ impl Folder {
 
     /// Runs the program here, with nothing from the environment of whoever runs the tests.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran(self.command(arguments).output().expect("the program can be started"))
+        self.run_with(arguments, &[])
+    }
+
+    /// The same, with these variables.
+    pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(arguments);
+        Ran(command.envs(environment.iter().copied()).output().expect("the program can be started"))
     }
 
     /// The program with these arguments, to be run here.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orderwright"));
-        for name in [
-            "PROFILE",
-            "CONFIG",
-            "DATABASE",
-            "BROKER",
-            "LISTEN",
-            "PAYMENT_URL",
-            "SHIPPING_URL",
-            "WEBHOOK_SECRET",
-        ] {
-            command.env_remove(format!("ORDERWRIGHT_{name}"));
-        }
-        command.args(arguments).current_dir(&self.0).env_remove("RUST_LOG");
+        let mut command = Command::new(PROGRAM);
+        self.alone(&mut command).args(arguments);
         command
+    }
+
+    /// Has a shell run a line, in which `$0` is the program.
+    pub(crate) fn shell(&self, line: &str) -> Ran {
+        let mut command = Command::new("sh");
+        self.alone(&mut command).args(["-c", line, PROGRAM]);
+        Ran(command.output().expect("there is a shell"))
+    }
+
+    /// Starts the program here.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program can be started")
+    }
+
+    fn alone<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ORDERWRIGHT") {
+                command.env_remove(name);
+            }
+        }
+        command.current_dir(&self.0).env_remove("RUST_LOG")
     }
 }
 
@@ -72,6 +91,21 @@ impl Ran {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.answer()).expect("the answer is JSON")
+    }
+
+    /// Whether it did not know what was wanted.
+    pub(crate) fn is_usage(&self) -> bool {
+        self.0.status.code() == Some(2)
+    }
+
+    /// Its exit code, and what it told on standard error.
+    pub(crate) fn told(&self) -> (Option<i32>, String) {
+        (self.0.status.code(), String::from_utf8_lossy(&self.0.stderr).trim().to_owned())
+    }
+
+    /// All that it has written anywhere.
+    pub(crate) fn everything(&self) -> String {
+        format!("{}{}", String::from_utf8_lossy(&self.0.stdout), String::from_utf8_lossy(&self.0.stderr))
     }
 
     /// What it printed, though it failed.

@@ -3,4 +3,5 @@
 mod killed;
 mod mistakes;
 mod program;
+mod reading;
 mod workers;

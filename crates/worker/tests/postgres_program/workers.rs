@@ -77,6 +77,7 @@ fn a_file_of_orders_is_brought_in_once() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../catalogue/northwind/orders.csv");
     let report = std::env::temp_dir().join(format!("orderwright-report-{}", std::process::id()));
     let report_name = report.display().to_string();
+    json(&database, &["migrate"]);
     let import = ["import", file, "--mapping", "northwind", "--report", &report_name];
     let first = json(&database, &import);
     assert_eq!(

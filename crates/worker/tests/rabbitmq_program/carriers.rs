@@ -75,7 +75,7 @@ impl Drop for Place {
 
 /// As a command does that works beside a service, or before there is one.
 async fn leave_orders(config: &Config, orders: usize) {
-    let visitor = AnyStore::open(config, Purpose::Visit).await.expect("the database is there");
+    let visitor = AnyStore::open(config, Purpose::Migrate).await.expect("the database is there");
     let products = vec![NewProduct {
         sku: sku(),
         name: "A thing".to_owned(),

@@ -1,0 +1,96 @@
+//! Where nothing is, nothing is made but by those who say so; what is somebody else's is left as it is.
+
+use crate::program::Folder;
+
+/// Every command that works on a database, but for those that may make one.
+const VISITS: [&[&str]; 24] = [
+    &["check"],
+    &["orders", "list"],
+    &["orders", "show", "x"],
+    &["orders", "history", "x"],
+    &["orders", "cancel", "x"],
+    &["stock", "list"],
+    &["stock", "show", "x"],
+    &["stock", "movements", "x"],
+    &["stock", "receive", "x", "1", "--reason", "r"],
+    &["stock", "adjust", "x", "1", "--reason", "r"],
+    &["sagas", "list"],
+    &["sagas", "show", "x"],
+    &["sagas", "retry", "x"],
+    &["sagas", "skip", "x"],
+    &["sagas", "force", "x"],
+    &["dead-letters", "list"],
+    &["dead-letters", "show", "x"],
+    &["dead-letters", "redrive", "--dry-run"],
+    &["keys", "list"],
+    &["keys", "create", "--name", "n", "--scopes", "admin"],
+    &["keys", "revoke", "x"],
+    &["endpoints", "list"],
+    &["endpoints", "reopen", "https://x"],
+    &["import", "retail.csv", "--mapping", "uci-online-retail"],
+];
+
+const RETAIL: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+
+fn names(folder: &Folder) -> Vec<String> {
+    let entries = std::fs::read_dir(folder.path()).expect("the folder is there");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn no_command_but_those_that_say_so_makes_a_database() {
+    let folder = Folder::new("nothing");
+    folder.file("retail.csv", RETAIL);
+    folder.file("empty.db", "");
+    let before = names(&folder);
+    for visit in VISITS {
+        for place in ["mistyped.db", "no/such/folder.db", "sqlite:mistyped.db", "empty.db"] {
+            let ran = folder.run(&[visit, &["--database", place]].concat());
+            if ran.is_usage() {
+                continue;
+            }
+            let refusal = ran.refusal();
+            assert!(refusal.contains("there is no database at"), "{visit:?} {place}: {refusal}");
+        }
+        assert_eq!(names(&folder), before, "{visit:?} has made something");
+    }
+    assert_eq!(std::fs::read(folder.path().join("empty.db")).expect("it is there"), b"");
+}
+
+#[test]
+fn a_database_of_another_program_is_left_byte_for_byte_as_it_was_by_every_command() {
+    let folder = Folder::new("theirs");
+    folder.file("retail.csv", RETAIL);
+    let place = folder.path().join("theirs.db");
+    let theirs = rusqlite::Connection::open(&place).expect("a database");
+    theirs.execute_batch("create table orders (id integer); insert into orders values (1)").expect("a table");
+    theirs.close().expect("it is closed");
+    let (before, found) = (names(&folder), std::fs::read(&place).expect("it is there"));
+    let makers: [&[&str]; 2] = [&["migrate"], &["serve", "--listen", "127.0.0.1:0"]];
+    for command in VISITS.iter().chain(&makers) {
+        let ran = folder.run(&[command, &["--database", "theirs.db"][..]].concat());
+        if ran.is_usage() {
+            continue;
+        }
+        let refusal = ran.refusal();
+        assert!(refusal.contains("another program"), "{command:?}: {refusal}");
+        assert_eq!(std::fs::read(&place).expect("it is there"), found, "{command:?}");
+        assert_eq!(names(&folder), before, "{command:?}");
+    }
+}
+
+#[test]
+fn an_address_in_the_form_of_words_is_no_path() {
+    let folder = Folder::new("words");
+    for words in ["host=h user=u password=hush dbname=d", "password=hush host=h"] {
+        for command in [&["migrate"][..], &["check"], &["serve", "--listen", "127.0.0.1:0"]] {
+            let refusal = folder.run(&[command, &["--database", words]].concat()).refusal();
+            assert!(refusal.contains("postgres://user:password@host/database"), "{refusal}");
+            assert!(!refusal.contains("hush"), "{refusal}");
+        }
+    }
+    assert_eq!(names(&folder), Vec::<String>::new());
+}

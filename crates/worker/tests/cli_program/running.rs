@@ -1,0 +1,168 @@
+//! The service at work while somebody does something to it from outside: takes its file away, hangs up.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command};
+
+use serde_json::Value;
+
+use crate::program::Folder;
+
+/// A service, ended with the test.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    fn on(folder: &Folder, more: &[&str]) -> Self {
+        let serve = ["serve", "--listen", "localhost:0", "--database", "o.db"];
+        let mut child = folder.start(&[&serve[..], more].concat());
+        let out = child.stdout.take().expect("it is piped");
+        let mut lines = BufReader::new(out).lines();
+        let first = lines.next().expect("it greets").expect("it is text");
+        let address = first.split("http://").nth(1).expect("an address");
+        let address: String = address.chars().take_while(|c| !matches!(c, ' ' | '"')).collect();
+        // So that it never stands before a full pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { child, address }
+    }
+
+    /// Status and body of an answer.
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        let length = body.len();
+        let host = &self.address;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\nidempotency-key: k{length}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        (status, answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned())
+    }
+
+    fn signal(&self, name: &str) {
+        let told = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()));
+    }
+
+    fn end(mut self) -> (bool, String) {
+        self.signal("-TERM");
+        let mut log = String::new();
+        self.child.stderr.take().expect("it is piped").read_to_string(&mut log).expect("it is text");
+        (self.child.wait().expect("it is our child").success(), log)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const PRODUCTS: &str =
+    r#"{"products":[{"sku":"TEA","name":"Tea","price":{"minor":450,"currency":"EUR"},"stock":10}]}"#;
+const ORDER: &str = r#"{"customer_id":"ALFKI","lines":[{"sku":"TEA","quantity":1}]}"#;
+
+#[test]
+fn a_service_whose_file_is_gone_accepts_nothing() {
+    let folder = Folder::new("gone");
+    folder.run(&["migrate", "--database", "other.db"]).answer();
+    let service = Running::on(&folder, &[]);
+    assert!(service.ask("PUT", "/products", PRODUCTS).0 < 300);
+    assert_eq!(service.ask("POST", "/orders", ORDER).0, 201);
+    assert_eq!(service.ask("GET", "/health/ready", "").0, 200);
+    let place = folder.path().join("o.db");
+    std::fs::rename(folder.path().join("other.db"), &place).expect("it is put in place");
+    let strange = std::fs::read(&place).expect("it is there");
+
+    let (status, answer) = service.ask("POST", "/orders", &ORDER.replace(":1", ":2"));
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer.contains("database file was moved, deleted, replaced"), "{answer}");
+    assert_eq!(service.ask("PUT", "/products", PRODUCTS).0, 503);
+    assert_eq!(service.ask("GET", "/orders", "").0, 503);
+    let (status, answer) = service.ask("GET", "/health/ready", "");
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer.contains("started anew"), "{answer}");
+    until("health to be down", || service.ask("GET", "/health", "").0 == 503);
+    let (stopped, log) = service.end();
+    assert!(stopped && log.contains("o.db was replaced while it was in use"), "{log}");
+    assert_eq!(
+        std::fs::read(&place).expect("it is there"),
+        strange,
+        "nothing was written into the other file"
+    );
+}
+
+/// Looks until it is so; each look is a request and takes its time.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began_at = std::time::Instant::now();
+    while !is_so() {
+        assert!(began_at.elapsed() < std::time::Duration::from_secs(60), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_first_line_of_the_log_and_health_say_what_is_in_use() {
+    let folder = Folder::new("uses");
+    let service = Running::on(&folder, &["--payment-url", "http://127.0.0.1:1", "--json"]);
+    let (_, health) = service.ask("GET", "/health", "");
+    let (stopped, log) = service.end();
+    assert!(stopped);
+    let health: Value = serde_json::from_str(&health).expect("JSON");
+    let first: Value = serde_json::from_str(log.lines().next().expect("a line")).expect("JSON");
+    for told in [&health["uses"], &first] {
+        for (what, with) in [
+            ("profile", "development"),
+            ("database", "o.db"),
+            ("broker", "none: the database carries the messages"),
+            ("payment_gateway", "http://127.0.0.1:1"),
+            ("shipping_provider", "http://127.0.0.1:8090"),
+        ] {
+            assert_eq!(told[what], with, "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_hang_up_is_no_sudden_death_and_reads_anew_what_can_be() {
+    let folder = Folder::new("hang-up");
+    folder.file("o.toml", "[telemetry]\norder_events = \"failures\"\n");
+    let service = Running::on(&folder, &["--config", "o.toml"]);
+    folder.file("o.toml", "[telemetry]\norder_events = \"all\"\n");
+    service.signal("-HUP");
+    assert!(service.ask("PUT", "/products", PRODUCTS).0 < 300);
+    assert_eq!(service.ask("GET", "/health/live", "").0, 200);
+    let (stopped, log) = service.end();
+    assert!(stopped && log.contains("were read anew"), "{log}");
+    let wrong = Running::on(&folder, &["--config", "o.toml"]);
+    folder.file("o.toml", "[telemetry]\norder_events = \"some\"\n");
+    wrong.signal("-HUP");
+    assert_eq!(wrong.ask("GET", "/health/live", "").0, 200);
+    let (stopped, log) = wrong.end();
+    assert!(stopped && log.contains("what was in force stays"), "{log}");
+}
+
+#[test]
+fn the_sandbox_does_not_die_of_a_hang_up_either() {
+    let folder = Folder::new("hang-up-sandbox");
+    let mut child = folder.start(&["sandbox", "--listen", "127.0.0.1:0", "--json"]);
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let first = lines.next().expect("it greets").expect("it is text");
+    let greeting: Value = serde_json::from_str(&first).expect("JSON");
+    let address = greeting["address"].as_str().expect("an address").to_owned();
+    let running = Running { child, address: address.replace("http://", "") };
+    running.signal("-HUP");
+    for path in ["/health", "/health/ready"] {
+        assert_eq!(running.ask("GET", path, "").0, 200);
+    }
+    let elsewhere = folder.run(&["health", "--url", "http://127.0.0.1:1", "--or-url", &address]);
+    elsewhere.answer();
+    assert!(running.end().0);
+}
