@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::text::{InvalidText, is_unfit, refuse_unless};
+use crate::text::{InvalidText, is_unfit, name, refuse_unless};
 
 /// The longest a [`CustomerId`] or a [`Sku`] may be, in characters.
 pub const TEXT_CHARS_MAX: usize = 64;
@@ -131,7 +131,7 @@ text_id! {
     CustomerId
 }
 text_id! {
-    /// What a product is called on the shelf: printable ASCII, no space at either end.
+    /// What a product is called on the shelf: printable characters of any alphabet, no space at either end.
     Sku
 }
 
@@ -145,12 +145,10 @@ impl CustomerId {
 }
 
 impl Sku {
-    /// Accepts 1 to [`TEXT_CHARS_MAX`] printable ASCII characters with no space at either end.
+    /// Accepts 1 to [`TEXT_CHARS_MAX`] printable characters of any alphabet with no space at either end, and keeps them
+    /// composed: the same letters are the same sku, however they were typed (see [`crate::text::name`]).
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
-        check_length(text)?;
-        let last = text.chars().count() - 1;
-        refuse_unless(text, |at, c| c.is_ascii_graphic() || (c == ' ' && at != 0 && at != last))?;
-        Ok(Self(text.into()))
+        Ok(Self(name(text, TEXT_CHARS_MAX)?.into()))
     }
 }
 
@@ -169,6 +167,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::text::composed;
 
     proptest! {
         #[test]
@@ -198,8 +197,8 @@ mod tests {
                 prop_assert_eq!(id.as_str(), &text);
             }
             if let Ok(sku) = Sku::parse(&text) {
-                prop_assert_eq!(sku.as_str(), text.trim());
-                prop_assert!(text.is_ascii());
+                prop_assert_eq!(sku.as_str(), composed(text.trim()));
+                prop_assert_eq!(Sku::parse(sku.as_str()), Ok(sku));
             }
         }
     }
@@ -227,15 +226,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sku_of_any_alphabet_is_one_however_its_letters_were_typed() {
+        for sku in ["TH\u{c9}-1", "B\u{fc}ro", "№7", "茶-1", "чай"] {
+            assert_eq!(Sku::parse(sku).map(|sku| sku.to_string()), Ok(sku.to_owned()));
+        }
+        assert_eq!(Sku::parse("THE\u{301}-1"), Sku::parse("TH\u{c9}-1"));
+        assert!(Sku::parse(&"e\u{301}".repeat(TEXT_CHARS_MAX)).is_ok());
+    }
+
+    #[test]
     fn texts_are_refused_for_the_reason_that_applies() {
         assert_eq!(Sku::parse(""), Err(InvalidText::Empty));
         assert_eq!(Sku::parse(&"x".repeat(65)), Err(InvalidText::TooLong { chars: 65, chars_max: 64 }));
         assert_eq!(Sku::parse(" a"), Err(InvalidText::ForbiddenCharacter { position: 0, character: ' ' }));
         assert_eq!(Sku::parse("a "), Err(InvalidText::ForbiddenCharacter { position: 1, character: ' ' }));
-        assert_eq!(
-            Sku::parse("a\u{e9}"),
-            Err(InvalidText::ForbiddenCharacter { position: 1, character: '\u{e9}' })
-        );
         assert_eq!(
             CustomerId::parse("a\nb"),
             Err(InvalidText::ForbiddenCharacter { position: 1, character: '\n' })

@@ -125,13 +125,15 @@ impl Money {
         Ok(Self { minor, ..self })
     }
 
-    /// Reads an amount in major units, such as `12.50`. Fewer decimals than the currency has are fine, more are not.
+    /// Reads an amount in major units, such as `12.50`. Fewer decimals than the currency has are fine, and so are zeros
+    /// behind them; other digits there are not.
     pub fn parse_major(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let (sign, digits) = match text.strip_prefix('-') {
             Some(digits) => (-1, digits),
             None => (1, text),
         };
         let (whole, decimals) = split_decimals(digits)?;
+        let decimals = without_empty_decimals(decimals, currency);
         let missing = usize::from(currency.exponent)
             .checked_sub(decimals.len())
             .ok_or(MoneyError::TooManyDecimals { decimals_max: currency.exponent })?;
@@ -161,6 +163,13 @@ fn split_decimals(digits: &str) -> Result<(&str, &str), MoneyError> {
     };
     let are_digits = whole.bytes().chain(decimals.bytes()).all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !are_digits { Err(MoneyError::Malformed) } else { Ok((whole, decimals)) }
+}
+
+/// The decimals without the zeros for which the currency has no place.
+fn without_empty_decimals(decimals: &str, currency: Currency) -> &str {
+    let places = decimals.len().min(usize::from(currency.exponent));
+    let (kept, beyond) = decimals.split_at(places);
+    if beyond.bytes().all(|digit| digit == b'0') { kept } else { decimals }
 }
 
 impl fmt::Display for Money {
@@ -222,6 +231,15 @@ mod tests {
         }
 
         #[test]
+        fn zeros_behind_an_amount_say_nothing(money in money(), zeros in 0_usize..6) {
+            let shown = money.to_string();
+            let number = shown.strip_suffix(money.currency.code()).unwrap().trim_end();
+            let point = if number.contains('.') { "" } else { "." };
+            let longer = format!("{number}{point}0{}", "0".repeat(zeros));
+            prop_assert_eq!(Money::parse_major(&longer, money.currency), Ok(money));
+        }
+
+        #[test]
         fn no_text_makes_the_reader_panic(text in "\\PC{0,30}|-?[0-9]{0,25}\\.?[0-9]{0,5}", currency in currency()) {
             let _ = Money::parse_major(&text, currency);
         }
@@ -248,7 +266,9 @@ mod tests {
         assert_eq!(Money::parse_major("12.5", usd), Ok(Money::new(1250, usd)));
         assert_eq!(Money::parse_major("12", usd), Ok(Money::new(1200, usd)));
         assert_eq!(Money::parse_major("12.505", usd), Err(MoneyError::TooManyDecimals { decimals_max: 2 }));
-        assert_eq!(Money::parse_major("12.0", jpy), Err(MoneyError::TooManyDecimals { decimals_max: 0 }));
+        assert_eq!(Money::parse_major("12.5", jpy), Err(MoneyError::TooManyDecimals { decimals_max: 0 }));
+        assert_eq!(Money::parse_major("1200.00", jpy), Ok(Money::new(1200, jpy)));
+        assert_eq!(Money::parse_major("29.0000", usd), Ok(Money::new(2900, usd)));
         assert_eq!(Money::parse_major("92233720368547758.08", usd), Err(MoneyError::Overflow));
         for text in ["", "-", ".", ".5", "5.", "1,5", "+1", "1e3", " 1", "1.2.3", "--1", "٣"] {
             assert_eq!(Money::parse_major(text, usd), Err(MoneyError::Malformed), "{text:?}");

@@ -1,15 +1,12 @@
 //! `orderwright import`: brings a file of orders in, through the API of a running service or of one that runs for as long as
 //! the import does.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -18,13 +15,13 @@ use crate::any_store::{AnyStore, Purpose};
 use crate::config::{Config, Place, Providers};
 use crate::demo::Stage;
 use crate::import::{
-    ApiClient, CatalogueProduct, Done, Feed, Gauge, Mapping, Sheet, Shown, Standing, Tally, settle,
-    write_report,
+    ApiClient, BUNDLED, CatalogueProduct, Done, Feed, Gauge, Mapping, Performance, Sheet, Shown, Source,
+    Standing, Tally, Unknown, bundled_text, settle, write_report,
 };
 use crate::{say, show};
 
-/// How a gzip file begins.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// The exit code of an import that left rows or orders behind.
+const NOT_ALL: u8 = 1;
 
 /// No order moved for so long: waiting longer is useless.
 const STALL_MAX: Duration = Duration::from_secs(60);
@@ -32,9 +29,11 @@ const STALL_MAX: Duration = Duration::from_secs(60);
 /// Bring a file of orders in. Doing it twice changes nothing.
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// CSV with a line of headings, plain or gzip.
-    file: PathBuf,
-    /// What the columns mean: northwind, uci-online-retail, or a .toml file of your own.
+    /// CSV with a line of headings, plain or gzip, or a workbook (.xlsx).
+    #[arg(required_unless_present = "print_mapping")]
+    file: Option<PathBuf>,
+    /// What the columns mean: northwind, uci-online-retail, shopify, woocommerce, magento, amazon, ebay, etsy, or a .toml file
+    /// of your own.
     #[arg(long, value_name = "NAME|FILE.toml")]
     mapping: String,
     /// Address of a running service, such as http://127.0.0.1:8080; without one, a service is started for the import.
@@ -43,12 +42,22 @@ pub(super) struct Import {
     /// API key for that service, if it asks for one: orders:write, stock:read and stock:write.
     #[arg(long, env = "ORDERWRIGHT_API_KEY", value_name = "KEY", hide_env_values = true)]
     api_key: Option<String>,
-    /// Catalogue with products and their stock; other products are made from the orders.
+    /// Catalogue with products and their stock; those that are there already stay as they are.
     #[arg(long, value_name = "FILE")]
     products: Option<PathBuf>,
+    /// Make products from the orders that the catalogue does not have; otherwise their orders are held back. A catalogue
+    /// without any product gets those of the orders in any case.
+    #[arg(long)]
+    create_products: bool,
     /// Units that each product starts with which is made from the orders.
-    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     stock: i64,
+    /// Find out what would become of each row, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Show a mapping that comes with the program, to make one of your own from.
+    #[arg(long)]
+    print_mapping: bool,
     /// Where to write what became of rows that are not simply orders now.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -60,9 +69,12 @@ pub(super) struct Import {
 /// What an import came to.
 #[derive(Serialize)]
 struct Summary {
+    dry_run: bool,
     #[serde(flatten)]
     tally: Tally,
     changed_nothing: bool,
+    notes: Vec<String>,
+    verdict: String,
     accept_ms: u128,
     processed: Option<Processed>,
     report: String,
@@ -80,15 +92,23 @@ struct Processed {
 
 impl Import {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        if self.print_mapping {
+            let names = BUNDLED.join(", ");
+            let text = bundled_text(&self.mapping);
+            let text =
+                text.with_context(|| format!("there is no mapping '{}'; there are {names}", self.mapping))?;
+            show!("{text}");
+            return Ok(ExitCode::SUCCESS);
+        }
         let config = shared.config(None)?;
         let mapping = Mapping::named(&self.mapping)?;
         let catalogue = self.catalogue(&mapping)?;
         let sheet = {
-            let (file, mapping) = (self.file.clone(), mapping.clone());
-            tokio::task::spawn_blocking(move || Sheet::read(open(&file)?, &mapping)).await??
+            let (file, mapping) = (self.file().to_owned(), mapping.clone());
+            tokio::task::spawn_blocking(move || Sheet::read(&Source::file(&file), &mapping)).await??
         };
         let report = self.report_place(&config, &mapping);
-        let source = Source { sheet, mapping, catalogue };
+        let source = Sources { sheet, mapping, catalogue };
         let (done, accept_ms, processed) = match &self.server {
             Some(server) => {
                 let client = ApiClient::new(server)?;
@@ -102,9 +122,13 @@ impl Import {
             None => Box::pin(self.in_process(&source, config, shared)).await?,
         };
         write_report(&report, &done)?;
+        let complete = done.tally.rows_rejected_in_all() == 0;
         let summary = Summary {
-            changed_nothing: done.tally.changed_nothing(),
+            dry_run: self.dry_run,
+            changed_nothing: done.tally.changed_nothing() || self.dry_run,
+            verdict: verdict(&done.tally, self.performance()),
             tally: done.tally,
+            notes: done.notes,
             accept_ms,
             processed,
             report: report.display().to_string(),
@@ -113,14 +137,25 @@ impl Import {
             Format::Json => say!("{}", serde_json::to_string_pretty(&summary)?),
             Format::Text => show!("{}", summary.text()),
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(NOT_ALL) })
+    }
+
+    fn file(&self) -> &Path {
+        self.file.as_deref().expect("it is required unless a mapping is shown")
+    }
+
+    const fn performance(&self) -> Performance {
+        if self.dry_run { Performance::Rehearsal } else { Performance::Real }
     }
 
     fn catalogue(&self, mapping: &Mapping) -> Result<Vec<CatalogueProduct>> {
-        let beside = mapping.products.file.as_ref().map(|name| self.file.with_file_name(name));
+        let beside = mapping.products.file.as_ref().map(|name| self.file().with_file_name(name));
         let place = self.products.clone().or_else(|| beside.filter(|place| place.exists()));
         match place {
-            Some(place) => CatalogueProduct::read(open(&place)?).with_context(|| place.display().to_string()),
+            Some(place) => {
+                let read = CatalogueProduct::read(Source::file(&place).open()?);
+                read.with_context(|| place.display().to_string())
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -134,13 +169,15 @@ impl Import {
         self.report.clone().unwrap_or_else(beside)
     }
 
-    async fn feed(&self, source: &Source, client: &ApiClient, shared: &Shared) -> Result<(Done, u128)> {
+    async fn feed(&self, source: &Sources, client: &ApiClient, shared: &Shared) -> Result<(Done, u128)> {
         let gauge = Gauge::new(shown(shared), "accepted", source.sheet.invoices.len() as u64);
         let feed = Feed {
             sheet: &source.sheet,
             mapping: &source.mapping,
             catalogue: &source.catalogue,
+            unknown: if self.create_products { Unknown::Create } else { Unknown::HoldBack },
             stock: self.stock,
+            performance: self.performance(),
             client,
             at_once_max: self.at_once,
         };
@@ -152,7 +189,7 @@ impl Import {
 
     async fn in_process(
         &self,
-        source: &Source,
+        source: &Sources,
         config: Config,
         shared: &Shared,
     ) -> Result<(Done, u128, Option<Processed>)> {
@@ -161,6 +198,10 @@ impl Import {
             || config.providers.shipping_url != ours.shipping_url
             || shared.names_providers();
         let sandbox = (!elsewhere).then(sandbox::Settings::default);
+        anyhow::ensure!(
+            self.performance() == Performance::Real,
+            "a dry run asks a running service what it knows; say which with --server"
+        );
         it_is_there(&config).await?;
         let stage = Stage::open(config, sandbox).await?;
         let client = ApiClient::new(&stage.address())?;
@@ -185,7 +226,7 @@ async fn it_is_there(config: &Config) -> Result<()> {
 }
 
 /// What is brought in.
-struct Source {
+struct Sources {
     sheet: Sheet,
     mapping: Mapping,
     catalogue: Vec<CatalogueProduct>,
@@ -208,11 +249,16 @@ impl Summary {
         let tally = &self.tally;
         let mut rows = vec![
             (tally.rows, "rows read, of which".to_owned()),
-            (tally.rows_imported, "  became lines of new orders".to_owned()),
+            (
+                tally.rows_imported,
+                format!("  {} lines of new orders", if self.dry_run { "would become" } else { "became" }),
+            ),
             (tally.rows_replayed, "  belong to orders that were here before".to_owned()),
         ];
         let rejected = tally.rows_rejected.iter();
         rows.extend(rejected.map(|(why, count)| (*count, format!("  rejected: {}", spoken(why.as_str())))));
+        let left_out = tally.rows_left_out.iter();
+        rows.extend(left_out.map(|(why, count)| (*count, format!("  left out: {}", spoken(why.as_str())))));
         let cancelling = tally.rows_cancelling.iter();
         rows.extend(
             cancelling.map(|(what, count)| (*count, format!("  cancellation: {}", spoken(what.as_str())))),
@@ -220,6 +266,7 @@ impl Summary {
         rows.extend([
             (tally.orders_new, format!("new orders, accepted in {:.1} s", seconds(self.accept_ms))),
             (tally.orders_replayed, "orders that were here before".to_owned()),
+            (tally.orders_held_back, "orders held back until the file is mended".to_owned()),
             (tally.orders_refused, "orders refused by the service".to_owned()),
             (tally.orders_cancelled, "orders whose cancellation was accepted".to_owned()),
             (tally.products_new, format!("new products of {}", tally.products)),
@@ -234,9 +281,47 @@ impl Summary {
             ]);
         }
         let told: String = rows.iter().map(|(count, what)| format!("{count:>9}  {what}\n")).collect();
-        let nothing =
-            if self.changed_nothing { "Nothing has changed: everything was here before.\n" } else { "" };
-        format!("{told}{nothing}What became of each row that is no order now: {}\n", self.report)
+        let notes: String = self.notes.iter().map(|note| format!("Note: {note}.\n")).collect();
+        format!(
+            "{notes}{told}What became of each row that is no order now: {}\n{}\n",
+            self.report, self.verdict
+        )
+    }
+}
+
+/// What it all came to: the last line, which is the truth.
+fn verdict(tally: &Tally, performance: Performance) -> String {
+    let rejected = tally.rows_rejected_in_all();
+    let waiting = tally.orders_held_back + tally.orders_refused;
+    let here = tally.orders_new + tally.orders_replayed;
+    if performance == Performance::Rehearsal {
+        return format!(
+            "Nothing was changed: a dry run. {} new orders would be taken, {} are here already, {waiting} would wait, {rejected} \
+             rows would be rejected.",
+            tally.orders_new, tally.orders_replayed
+        );
+    }
+    if rejected > 0 && here == 0 {
+        return if rejected == tally.rows {
+            format!("Nothing was imported: all {rejected} rows were rejected.")
+        } else {
+            format!(
+                "Nothing was imported: {rejected} of {} rows were rejected, and no order is left.",
+                tally.rows
+            )
+        };
+    }
+    if rejected > 0 {
+        return format!(
+            "Not everything was imported: {rejected} of {} rows were rejected or held back, and {waiting} orders with them. Mend \
+             the file and import it again; what is here already stays as it is.",
+            tally.rows
+        );
+    }
+    match (tally.changed_nothing(), tally.orders_replayed) {
+        (true, 0) => "Nothing has changed: the file holds no order that is to be taken.".to_owned(),
+        (true, _) => "Nothing has changed: everything was here before.".to_owned(),
+        (false, _) => "Everything was imported.".to_owned(),
     }
 }
 
@@ -253,12 +338,4 @@ fn shown(shared: &Shared) -> Shown {
         Format::Text => Shown::Yes,
         Format::Json => Shown::No,
     }
-}
-
-/// Opens a file, unpacked if it is gzip.
-fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let cannot = || format!("cannot read {}", path.display());
-    let mut file = BufReader::new(File::open(path).with_context(cannot)?);
-    let begins = std::io::BufRead::fill_buf(&mut file).with_context(cannot)?;
-    Ok(if begins.starts_with(&GZIP) { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }

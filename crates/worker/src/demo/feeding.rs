@@ -98,9 +98,11 @@ impl Feeding<'_> {
     }
 
     async fn send_one(&self, invoice: &Invoice) -> Result<OrderAnswer> {
-        let Northwind { sheet, mapping, .. } = self.northwind;
-        let body = OrderBody::of(sheet, mapping, invoice).paid_with(payment_token(&invoice.number)).text()?;
-        self.client.create_order(&mapping.key(&invoice.number), body).await
+        let whole = invoice.parts().next().expect("an order has lines");
+        let body =
+            OrderBody::of(&self.northwind.skus, invoice, &whole).paid_with(payment_token(&invoice.number));
+        let (key, text) = body.keyed()?;
+        self.client.create_order(&key, text).await
     }
 
     /// Waits until the stock has been asked for every order of the wave.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::import::{CatalogueProduct, Mapping, Sheet};
+use crate::import::{CatalogueProduct, Mapping, Sheet, Source};
 
 const PRODUCTS: &str = include_str!("../../../../catalogue/northwind/products.csv");
 const ORDERS: &str = include_str!("../../../../catalogue/northwind/orders.csv");
@@ -11,15 +11,17 @@ const ORDERS: &str = include_str!("../../../../catalogue/northwind/orders.csv");
 pub(super) struct Northwind {
     pub(super) catalogue: Vec<CatalogueProduct>,
     pub(super) sheet: Sheet,
-    pub(super) mapping: Mapping,
+    /// The skus of its products.
+    pub(super) skus: Vec<String>,
 }
 
 impl Northwind {
     pub(super) fn read() -> Result<Self> {
         let mapping = Mapping::named("northwind")?;
         let catalogue = CatalogueProduct::read(PRODUCTS.as_bytes())?;
-        let sheet = Sheet::read(ORDERS.as_bytes(), &mapping)?;
-        Ok(Self { catalogue, sheet, mapping })
+        let sheet = Sheet::read(&Source::Bytes(ORDERS.as_bytes()), &mapping)?;
+        let skus = sheet.products.iter().map(|product| product.sku.clone()).collect();
+        Ok(Self { catalogue, sheet, skus })
     }
 
     pub(super) fn is_still_bought(&self, sku: &str) -> bool {

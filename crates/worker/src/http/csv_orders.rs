@@ -1,32 +1,39 @@
 //! Reads an import of CSV rows, one per line of an order; the rows of an order need not stand together. A row that makes
-//! no sense spoils its own order and no other.
+//! no sense spoils its own order and no other; one that names neither order nor customer goes on with the order before.
 
 use std::collections::HashMap;
 
 use application::messages::Amount;
 use application::validators::{LineDraft, OrderDraft};
-use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::imports::ImportedOrder;
 use super::problem::{Code, Problem, Wrong};
 use super::shape::WHOLE_UNITS;
+use crate::import::{Quoting, Record, Records};
 
 const COLUMNS: [&str; 7] =
     ["order_ref", "customer_id", "ordered_at", "sku", "quantity", "unit_price_minor", "currency"];
 
+/// What stands for bytes that are no text.
+const UNREAD: char = '\u{fffd}';
+
 /// The orders of an import, in the order of their first rows.
 pub(super) fn read(body: &[u8]) -> Result<Vec<ImportedOrder>, Problem> {
-    let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(body);
-    let columns = Columns::of(reader.headers().map_err(|error| header(error.to_string()))?)?;
+    let text = String::from_utf8_lossy(body);
+    let mut records = Records::new(text.trim_start_matches(MARK).as_bytes(), b',', Quoting::On);
+    let mut next = || records.record().map_err(|error| header(error.to_string()));
+    let columns = Columns::of(&next()?.unwrap_or_default())?;
     let mut orders = Orders::default();
-    for (index, record) in reader.records().enumerate() {
-        match record {
-            Ok(record) => orders.take(index + 1, &Row { columns: &columns, record: &record }),
-            Err(error) => orders.take_unreadable(index + 1, &error),
-        }
+    let mut index = 0;
+    while let Some(record) = next()? {
+        index += 1;
+        orders.take(index, &Row { columns: &columns, record: &record });
     }
     Ok(orders.finish())
 }
+
+/// What programs write at the beginning of a text to tell its encoding.
+const MARK: char = '\u{feff}';
 
 fn header(detail: String) -> Problem {
     Problem::of(Code::ValidationFailed, vec![Wrong::at("", "invalid_header", detail)])
@@ -36,9 +43,9 @@ fn header(detail: String) -> Problem {
 struct Columns([Option<usize>; COLUMNS.len()]);
 
 impl Columns {
-    fn of(header: &StringRecord) -> Result<Self, Problem> {
-        let place =
-            |name: &str| header.iter().position(|column| column.trim_start_matches('\u{feff}') == name);
+    fn of(header: &Record) -> Result<Self, Problem> {
+        let headings = || header.fields.iter().map(|heading| heading.trim());
+        let place = |name: &str| headings().position(|heading| heading == name);
         let places = COLUMNS.map(place);
         let optional = ["ordered_at", "unit_price_minor", "currency"];
         let missing =
@@ -46,7 +53,7 @@ impl Columns {
         let mut wrongs: Vec<Wrong> = missing
             .map(|(name, _)| Wrong::at("", "missing_column", format!("the column '{name}' is missing")))
             .collect();
-        let strangers = header.iter().filter(|name| !COLUMNS.contains(&name.trim_start_matches('\u{feff}')));
+        let strangers = headings().filter(|name| !COLUMNS.contains(name));
         wrongs.extend(strangers.map(|name| {
             let detail = format!("there is no column '{name}'; there are {}", COLUMNS.join(", "));
             Wrong::at("", "unknown_column", detail)
@@ -58,14 +65,34 @@ impl Columns {
 /// One row, by the names of its columns.
 struct Row<'a> {
     columns: &'a Columns,
-    record: &'a StringRecord,
+    record: &'a Record,
 }
 
 impl Row<'_> {
     /// The text in a column, unless it is empty.
     fn text(&self, column: &str) -> Option<&str> {
         let at = COLUMNS.iter().position(|name| *name == column)?;
-        self.columns.0[at].and_then(|at| self.record.get(at)).filter(|text| !text.is_empty())
+        self.columns.0[at].map(|at| self.record.field(at)).filter(|text| !text.is_empty())
+    }
+
+    /// What keeps it from being a row, if anything does.
+    fn fault(&self) -> Option<String> {
+        if let Some(fault) = &self.record.fault {
+            return Some(fault.clone());
+        }
+        let width = self.columns.0.iter().flatten().max().map_or(0, |last| last + 1);
+        let more = self.record.fields.iter().skip(width).any(|field| !field.trim().is_empty());
+        let unread = self.record.fields.iter().any(|field| field.contains(UNREAD));
+        match (more, unread) {
+            (true, _) => Some(format!("has more than {width} fields; is a comma in a field without quotes?")),
+            (_, true) => Some("holds bytes that are no UTF-8".to_owned()),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether it tells of no order of its own.
+    fn goes_on(&self) -> bool {
+        ["order_ref", "customer_id", "ordered_at"].iter().all(|column| self.text(column).is_none())
     }
 
     fn units(&self, column: &str) -> Option<Result<i64, String>> {
@@ -92,40 +119,42 @@ fn is_fraction(text: &str) -> bool {
 struct Orders {
     found: Vec<Found>,
     places: HashMap<String, usize>,
+    /// The order of the row before, if that is known.
+    latest: Option<usize>,
 }
 
 struct Found {
     reference: String,
     row: usize,
+    line: u64,
     draft: OrderDraft,
     wrongs: Vec<Wrong>,
 }
 
 impl Orders {
     fn take(&mut self, number: usize, row: &Row<'_>) {
-        let reference = row.text("order_ref").unwrap_or_default();
-        match self.places.get(reference) {
-            Some(at) if !reference.is_empty() => self.found[*at].add(number, row),
-            Some(_) | None => {
-                self.places.insert(reference.to_owned(), self.found.len());
-                let mut found = Found::new(number, reference, row);
-                found.add(number, row);
-                self.found.push(found);
-            }
+        if row.record.is_blank() {
+            return;
         }
-    }
-
-    /// A row that cannot be read belongs to nobody knows which order, so it is answered as one of its own.
-    fn take_unreadable(&mut self, number: usize, error: &csv::Error) {
-        let mut found = Found::empty(number, "");
-        found.wrongs.push(Wrong::at("", "unreadable_row", error.to_string()));
-        self.found.push(found);
+        let reference = row.text("order_ref").unwrap_or_default();
+        let known = match self.places.get(reference) {
+            _ if reference.is_empty() => self.latest.filter(|_| row.goes_on() && row.fault().is_none()),
+            known => known.copied(),
+        };
+        let at = known.unwrap_or_else(|| {
+            self.places.insert(reference.to_owned(), self.found.len());
+            self.found.push(Found::new(number, reference, row));
+            self.found.len() - 1
+        });
+        self.found[at].add(row);
+        self.latest = (!self.found[at].reference.is_empty()).then_some(at);
     }
 
     fn finish(self) -> Vec<ImportedOrder> {
-        let order = |Found { reference, row, draft, wrongs }: Found| ImportedOrder {
+        let order = |Found { reference, row, line, draft, wrongs }: Found| ImportedOrder {
             reference,
             row,
+            line,
             draft: if wrongs.is_empty() { Ok(draft) } else { Err(wrongs) },
         };
         self.found.into_iter().map(order).collect()
@@ -133,7 +162,7 @@ impl Orders {
 }
 
 impl Found {
-    fn empty(row: usize, reference: &str) -> Self {
+    fn empty(row: usize, line: u64, reference: &str) -> Self {
         let draft = OrderDraft {
             customer_id: String::new(),
             lines: Vec::new(),
@@ -141,17 +170,22 @@ impl Found {
             external_reference: Some(reference.to_owned()),
             ordered_at: None,
         };
-        Self { reference: reference.to_owned(), row, draft, wrongs: Vec::new() }
+        Self { reference: reference.to_owned(), row, line, draft, wrongs: Vec::new() }
     }
 
     fn new(number: usize, reference: &str, row: &Row<'_>) -> Self {
-        let mut found = Self::empty(number, reference);
+        let mut found = Self::empty(number, row.record.line, reference);
         found.draft.customer_id = row.text("customer_id").unwrap_or_default().to_owned();
         found.draft.ordered_at = row.text("ordered_at").map(str::to_owned);
         found
     }
 
-    fn add(&mut self, number: usize, row: &Row<'_>) {
+    fn add(&mut self, row: &Row<'_>) {
+        let number = row.record.line;
+        if let Some(fault) = row.fault() {
+            self.wrongs.push(Wrong::at("", "unreadable_row", format!("line {number} {fault}")));
+            return;
+        }
         let line = self.draft.lines.len();
         self.check_agreement(number, row);
         let quantity = row.units("quantity").unwrap_or_else(|| Err("it is missing".to_owned()));
@@ -173,7 +207,7 @@ impl Found {
     }
 
     /// All rows of an order say the same of whom it is for and when it was ordered, or leave it out.
-    fn check_agreement(&mut self, number: usize, row: &Row<'_>) {
+    fn check_agreement(&mut self, number: u64, row: &Row<'_>) {
         let agrees = |text: Option<&str>, known: Option<&str>| text.is_none_or(|text| Some(text) == known);
         let differs = || Err("it differs from the first row of the order".to_owned());
         if !agrees(row.text("customer_id"), Some(&self.draft.customer_id)) {
@@ -184,8 +218,8 @@ impl Found {
         }
     }
 
-    fn noted<T>(&mut self, number: usize, pointer: String, parsed: Result<T, String>) -> Option<T> {
-        let wrong = |detail| Wrong::at(pointer, "invalid_column", format!("row {number}: {detail}"));
+    fn noted<T>(&mut self, number: u64, pointer: String, parsed: Result<T, String>) -> Option<T> {
+        let wrong = |detail| Wrong::at(pointer, "invalid_column", format!("line {number}: {detail}"));
         parsed.map_err(|detail| self.wrongs.push(wrong(detail))).ok()
     }
 }

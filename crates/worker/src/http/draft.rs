@@ -100,7 +100,7 @@ fn mended_line(line: &Value) -> LineDraft {
 const PLACEHOLDER: &str = "x";
 
 const LINE: Shape = Shape::Object(&[
-    need("sku", Shape::Text, "The product: 1 to 64 printable ASCII characters."),
+    need("sku", Shape::Text, "The product: 1 to 64 printable characters."),
     need(
         "quantity",
         Shape::Units,

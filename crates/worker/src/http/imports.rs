@@ -27,8 +27,10 @@ use super::{Api, body, csv_orders, idempotency, ndjson_orders};
 pub(super) struct ImportedOrder {
     /// Its reference, as far as it has one.
     pub(super) reference: String,
-    /// The row or line where it begins, from 1.
+    /// The row where it begins, from 1 and without the headings.
     pub(super) row: usize,
+    /// The line of the body where it begins, from 1.
+    pub(super) line: u64,
     /// What it asks for.
     pub(super) draft: Result<OrderDraft, Vec<Wrong>>,
 }
@@ -51,6 +53,7 @@ enum Outcome {
 struct RowAnswer {
     order_ref: String,
     row: usize,
+    line: u64,
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<Uuid>,
@@ -95,7 +98,7 @@ async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
 
 /// Each order by itself is done once under its reference.
 fn meaning(orders: &[ImportedOrder]) -> Meaning {
-    orders.iter().fold(Meaning::of(IMPORT), |said, ImportedOrder { reference, row: _, draft }| {
+    orders.iter().fold(Meaning::of(IMPORT), |said, ImportedOrder { reference, row: _, line: _, draft }| {
         let said = said.text(reference);
         match draft {
             Ok(draft) => meaning::of_draft(said, draft),
@@ -149,10 +152,11 @@ impl Format {
 }
 
 async fn accept(api: &Api, caller: &Caller, order: ImportedOrder) -> RowAnswer {
-    let ImportedOrder { reference, row, draft } = order;
+    let ImportedOrder { reference, row, line, draft } = order;
     let told = |outcome, order_id: Option<OrderId>, errors| RowAnswer {
         order_ref: reference.clone(),
         row,
+        line,
         outcome,
         order_id: order_id.map(|OrderId(id)| id),
         errors,
@@ -203,7 +207,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/imports", IMPORT, import)
             .about(
                 "Accepts many orders. CSV has the columns order_ref, customer_id, ordered_at, sku, quantity, \
-                 unit_price_minor, currency, one row per line of an order; NDJSON has one order per line, with its \
+                 unit_price_minor, currency, one row per line of an order, and an order with a row that is wrong is not taken; NDJSON has one order per line, with its \
                  external_reference. Repeating an import changes nothing.",
             )
             .once()
@@ -222,7 +226,8 @@ const WRONG: Shape = Shape::Object(&[
 ]);
 const RESULT: Shape = Shape::Object(&[
     need("order_ref", Shape::Text, "The order's reference."),
-    need("row", Shape::Integer, "The row or line where it begins, from 1."),
+    need("row", Shape::Integer, "The row where it begins, from 1 and without the headings."),
+    need("line", Shape::Integer, "The line of the body where it begins, from 1."),
     need("outcome", Shape::Choice(&["created", "replayed", "rejected", "not_done"]), "What became of it."),
     may("order_id", Shape::Id, "The order, if it is accepted."),
     may("errors", Shape::List(&WRONG), "Everything that is wrong with it."),

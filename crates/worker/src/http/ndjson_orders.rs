@@ -19,7 +19,7 @@ fn order(row: usize, line: &[u8]) -> ImportedOrder {
     match serde_json::from_slice::<OrderDraft>(line) {
         Ok(draft) => {
             let reference = draft.external_reference.clone().unwrap_or_default();
-            ImportedOrder { reference, row, draft: Ok(draft) }
+            ImportedOrder { reference, row, line: row as u64, draft: Ok(draft) }
         }
         Err(error) => {
             let reference = reference(line).unwrap_or_default();
@@ -29,7 +29,7 @@ fn order(row: usize, line: &[u8]) -> ImportedOrder {
                     vec![Wrong::at("", problem.code().as_str(), problem.detail())]
                 }
             };
-            ImportedOrder { reference, row, draft: Err(wrongs) }
+            ImportedOrder { reference, row, line: row as u64, draft: Err(wrongs) }
         }
     }
 }

@@ -302,7 +302,7 @@ static CHANGED: Schema = Schema {
     ]),
 };
 const DRAFT: Shape = Shape::Object(&[
-    need("sku", Shape::Text, "1 to 64 printable ASCII characters; each sku once."),
+    need("sku", Shape::Text, "1 to 64 printable characters; each sku once."),
     need("name", Shape::Text, "Its name."),
     may("description", Shape::Text, "More about it."),
     need("price", AMOUNT, "What one costs, at most 10^15 minor units."),

@@ -29,6 +29,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Products in one request.
 const PRODUCTS_MAX: usize = 500;
 
+/// Entries of one page of a listing.
+const PAGE_MAX: usize = 200;
+
 /// Low products asked for at once.
 const LOW_MAX: usize = 200;
 
@@ -176,6 +179,60 @@ impl ApiClient {
         Ok(created)
     }
 
+    /// Shows each product of the catalogue: its sku and the currency of its price.
+    ///
+    /// # Errors
+    /// If the service cannot be reached.
+    pub async fn each_product(&self, mut show: impl FnMut(String, String)) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Page {
+            items: Vec<Product>,
+            next_cursor: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Product {
+            sku: String,
+            price: Price,
+        }
+        #[derive(Deserialize)]
+        struct Price {
+            currency: String,
+        }
+        let mut path = format!("/products?limit={PAGE_MAX}");
+        loop {
+            let page: Page = self.send(Method::GET, &path, None, Bytes::new()).await?.expect_ok()?;
+            for product in page.items {
+                show(product.sku, product.price.currency);
+            }
+            match page.next_cursor {
+                Some(cursor) => path = format!("/products?limit={PAGE_MAX}&cursor={}", encoded(&cursor)),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The order of this reference. A service that cannot look for references knows none.
+    ///
+    /// # Errors
+    /// If the service cannot be reached.
+    pub async fn find_order(&self, reference: &str) -> Result<Option<Uuid>> {
+        #[derive(Deserialize)]
+        struct Page {
+            items: Vec<Order>,
+        }
+        #[derive(Deserialize)]
+        struct Order {
+            order_id: Uuid,
+        }
+        let path = format!("/orders?limit=1&external_reference={}", encoded(reference));
+        let answer = self.send(Method::GET, &path, None, Bytes::new()).await?;
+        if answer.status == StatusCode::BAD_REQUEST || answer.status == StatusCode::FORBIDDEN {
+            return Ok(None);
+        }
+        let page: Page = answer.expect_ok()?;
+        Ok(page.items.first().map(|order| order.order_id))
+    }
+
     /// Sends an order under a key.
     ///
     /// # Errors
@@ -231,7 +288,7 @@ impl ApiClient {
     /// If the service cannot be reached or would not have them.
     pub async fn receive_goods(&self, sku: &str, quantity: i64, actor: &str, reason: &str) -> Result<()> {
         let body = serde_json::json!({"quantity": quantity, "reason": reason, "actor": actor});
-        let path = format!("/inventory/{sku}/receive");
+        let path = format!("/inventory/{}/receive", encoded(sku).replace('+', "%20"));
         // What is sent again, because the answer was lost, is booked once.
         let key = RandomIds::from_system().next(SystemClock.now()).to_string();
         let answer = self.send(Method::POST, &path, Some(&key), serde_json::to_vec(&body)?.into()).await?;
@@ -297,6 +354,10 @@ impl ApiClient {
         let replayed = head.headers.contains_key("idempotent-replayed");
         Ok(Ok(Answer { status: head.status, replayed, body }))
     }
+}
+
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 impl Answer {

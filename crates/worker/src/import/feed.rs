@@ -11,10 +11,13 @@ use tokio::sync::SetOnce;
 use uuid::Uuid;
 
 use super::client::PriceBody;
+use super::plan::{Plan, Shelf, Unknown, plan};
+use super::reference::key;
+use super::sheet::{CancelledElsewhere, Part};
+use super::tally::{LeftOut, Omission};
 use super::{
     ApiClient, Cancelled, CatalogueProduct, Gauge, Invoice, InvoiceKind, Item, LineVerdict, Mapping,
-    OrderAnswer, Outcome, ProductBody, Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally,
-    take_backs,
+    OrderAnswer, Outcome, Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally, take_backs,
 };
 
 /// Who cancels in the name of a file.
@@ -28,12 +31,25 @@ pub struct Feed<'a> {
     pub mapping: &'a Mapping,
     /// Products that are known better than from the orders; may be empty.
     pub catalogue: &'a [CatalogueProduct],
-    /// Units that each product starts with of which the catalogue knows nothing.
+    /// What becomes of products that nobody knows.
+    pub unknown: Unknown,
+    /// Units that each product starts with which is made from the orders.
     pub stock: i64,
+    /// Whether anything is sent.
+    pub performance: Performance,
     /// Where to.
     pub client: &'a ApiClient,
     /// Requests under way at once.
     pub at_once_max: usize,
+}
+
+/// Whether anything is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Performance {
+    /// It is.
+    Real,
+    /// Nothing is: only what would become of each row is found out.
+    Rehearsal,
 }
 
 /// What became of a sheet.
@@ -43,8 +59,12 @@ pub struct Done {
     pub tally: Tally,
     /// Rows that became nothing.
     pub rejected: Vec<Rejected>,
+    /// Rows that are left out because the mapping says so.
+    pub left_out: Vec<LeftOut>,
     /// Rows that take something back.
     pub taken_back: Vec<TakenBack>,
+    /// What people should know of the file and the import.
+    pub notes: Vec<String>,
 }
 
 /// An order as it is sent. The same order is the same text, whenever it is sent.
@@ -66,21 +86,20 @@ struct LineBody<'a> {
 }
 
 impl<'a> OrderBody<'a> {
-    /// The order of an invoice.
+    /// The order that a part of an invoice is; mostly the part is the whole.
     #[must_use]
-    pub fn of(sheet: &'a Sheet, mapping: &Mapping, invoice: &'a Invoice) -> Self {
-        let lines = invoice.lines.iter().filter_map(|line| match line.item {
+    pub fn of(skus: &'a [String], invoice: &'a Invoice, part: &Part<'_>) -> Self {
+        let lines = part.lines.iter().filter_map(|line| match line.item {
             Item::Product(product) => {
-                let product = &sheet.products[product];
-                let unit_price = PriceBody { minor: line.price_minor, currency: &product.currency };
-                Some(LineBody { sku: &product.sku, quantity: line.units, unit_price })
+                let unit_price = PriceBody { minor: line.price_minor, currency: &invoice.currency };
+                Some(LineBody { sku: &skus[product], quantity: line.units, unit_price })
             }
             Item::NeverOrdered | Item::NoProduct => None,
         });
         Self {
             customer_id: &invoice.customer,
             lines: lines.collect(),
-            external_reference: mapping.reference(&invoice.number),
+            external_reference: part.reference.clone(),
             ordered_at: invoice.ordered_at.to_string(),
             payment_token: None,
         }
@@ -93,85 +112,154 @@ impl<'a> OrderBody<'a> {
         self
     }
 
-    /// The text that is sent.
+    /// The text that is sent, and the key under which it is.
     ///
     /// # Errors
     /// Never for what this holds.
-    pub fn text(&self) -> Result<Bytes> {
-        Ok(serde_json::to_vec(self)?.into())
+    pub fn keyed(&self) -> Result<(String, Bytes)> {
+        let text = serde_json::to_vec(self)?;
+        Ok((key(&self.external_reference, &text), text.into()))
     }
 }
 
 /// What the service said about one invoice.
 enum Said {
-    Order(usize, OrderAnswer),
+    Order(usize, Answered),
     Cancellation(usize, BTreeMap<usize, (Outcome, String)>),
 }
 
-/// The id that an order got, for whoever wants to cancel it; none if it was refused.
-type Id = SetOnce<Option<Uuid>>;
+/// What became of all parts of an order.
+enum Answered {
+    New,
+    Replayed,
+    Refused { refusal: Refusal, parts_in: usize },
+}
+
+/// The ids that an order got, for whoever wants to cancel it; none if it was refused.
+type Ids = SetOnce<Vec<Uuid>>;
 
 impl Feed<'_> {
-    /// Sends everything.
+    /// Sends everything; in a rehearsal nothing.
     ///
     /// # Errors
     /// If the service cannot be reached, or would not have the products. What was sent stays; sending again goes on.
     pub async fn run(&self, gauge: &Gauge) -> Result<Done> {
-        let mut done = self.begin().await?;
+        let shelf = Shelf::read(self.client, self.sheet, self.catalogue).await?;
+        let plan = plan(self.sheet, self.mapping, self.catalogue, &shelf, self.unknown, self.stock);
+        let mut done = self.begin(&plan);
+        match self.performance {
+            Performance::Rehearsal => self.rehearse(&plan, &mut done).await?,
+            Performance::Real => self.perform(&plan, gauge, &mut done).await?,
+        }
+        done.tally.assert_complete();
+        Ok(done)
+    }
+
+    /// What is known before anything is sent.
+    fn begin(&self, plan: &Plan<'_>) -> Done {
+        let sheet = self.sheet;
+        let mut tally =
+            Tally { rows: sheet.rows, orders_held_back: sheet.orders_held_back, ..Tally::default() };
+        tally.orders_held_back += plan.waiting.len() as u64;
+        tally.products = plan.skus.len() as u64;
+        let mut done = Done {
+            tally,
+            rejected: sheet.rejected.clone(),
+            left_out: sheet.left_out.clone(),
+            taken_back: Vec::new(),
+            notes: sheet.notes.iter().chain(&plan.notes).cloned().collect(),
+        };
+        done.rejected.extend(plan.waiting.values().flatten().cloned());
+        for rejected in &done.rejected {
+            *done.tally.rows_rejected.entry(rejected.reason).or_default() += 1;
+        }
+        for left_out in &done.left_out {
+            *done.tally.rows_left_out.entry(left_out.why).or_default() += 1;
+        }
+        done
+    }
+
+    async fn perform(&self, plan: &Plan<'_>, gauge: &Gauge, done: &mut Done) -> Result<()> {
+        let import = format!("import {}", self.mapping.name);
+        done.tally.products_new = self.client.put_products(&import, &plan.products).await?;
         let take_backs = take_backs(self.sheet);
-        let ids: Vec<Id> = self.sheet.invoices.iter().map(|_| SetOnce::new()).collect();
+        let ids: Vec<Ids> = self.sheet.invoices.iter().map(|_| SetOnce::new()).collect();
+        for position in plan.waiting.keys() {
+            ids[*position].set(Vec::new()).expect("each order is decided about once");
+        }
         let (ids, take_backs) = (&ids, &take_backs);
-        let sending = stream::iter(self.sheet.invoices.iter().enumerate())
+        let sent = self
+            .sheet
+            .invoices
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| !plan.waiting.contains_key(position));
+        let sending = stream::iter(sent)
             .map(|(position, invoice)| async move {
                 match take_backs.get(&position) {
-                    None => self.order(position, invoice, ids).await,
+                    None => self.order(position, invoice, &plan.skus, ids).await,
                     Some(take_back) => self.cancellation(position, invoice, take_back, ids).await,
                 }
             })
             .buffer_unordered(self.at_once_max.max(1));
         let mut sending = std::pin::pin!(sending);
         while let Some(said) = sending.try_next().await? {
-            self.note(said, take_backs, &mut done);
+            self.note(said, take_backs, done);
             gauge.advance(1);
         }
-        done.tally.assert_complete();
-        Ok(done)
+        self.cancel_what_was_cancelled(done).await
     }
 
-    async fn begin(&self) -> Result<Done> {
-        let mut tally = Tally { rows: self.sheet.rows, ..Tally::default() };
-        for rejected in &self.sheet.rejected {
-            *tally.rows_rejected.entry(rejected.reason).or_default() += 1;
+    /// Says what would be done.
+    async fn rehearse(&self, plan: &Plan<'_>, done: &mut Done) -> Result<()> {
+        done.tally.products_new = plan.products.len() as u64;
+        let take_backs = take_backs(self.sheet);
+        for (position, invoice) in self.sheet.invoices.iter().enumerate() {
+            match take_backs.get(&position) {
+                None if plan.waiting.contains_key(&position) => {}
+                None => {
+                    let first = invoice.parts().next().map(|part| part.reference);
+                    let here = match first {
+                        Some(reference) => self.client.find_order(&reference).await?.is_some(),
+                        None => false,
+                    };
+                    let answered = if here { Answered::Replayed } else { Answered::New };
+                    self.note_order(invoice, answered, done);
+                }
+                Some(take_back) => {
+                    let whole =
+                        |order: &usize| (*order, (Outcome::Cancelled, "would be cancelled".to_owned()));
+                    let outcomes = take_back.orders.iter().map(whole).collect();
+                    self.note(Said::Cancellation(position, outcomes), &take_backs, done);
+                }
+            }
         }
-        let known =
-            self.catalogue.iter().map(|product| (product.sku.as_str(), ())).collect::<HashMap<_, _>>();
-        let unknown = self.sheet.products.iter().filter(|product| !known.contains_key(product.sku.as_str()));
-        let made = unknown.map(|product| ProductBody {
-            sku: &product.sku,
-            name: if product.name.is_empty() { &product.sku } else { &product.name },
-            description: "",
-            price: PriceBody { minor: product.price_minor, currency: &product.currency },
-            stock: self.stock,
-            reorder_level: 0,
-            availability: "active",
-        });
-        let products: Vec<ProductBody<'_>> =
-            self.catalogue.iter().map(CatalogueProduct::body).chain(made).collect();
-        tally.products = products.len() as u64;
-        tally.products_new =
-            self.client.put_products(&format!("import {}", self.mapping.name), &products).await?;
-        Ok(Done { tally, rejected: self.sheet.rejected.clone(), taken_back: Vec::new() })
+        for order in &self.sheet.cancelled {
+            let here = self.client.find_order(&order.reference).await?;
+            note_cancelled(order, here.map(|_| (Outcome::Cancelled, "would be cancelled".to_owned())), done);
+        }
+        Ok(())
     }
 
-    async fn order(&self, position: usize, invoice: &Invoice, ids: &[Id]) -> Result<Said> {
-        let body = OrderBody::of(self.sheet, self.mapping, invoice).text()?;
-        let answer = self.client.create_order(&self.mapping.key(&invoice.number), body).await?;
-        let id = match &answer {
-            OrderAnswer::New(id) | OrderAnswer::Replayed(id) => Some(*id),
-            OrderAnswer::Refused(_) => None,
-        };
-        ids[position].set(id).expect("each order is sent once");
-        Ok(Said::Order(position, answer))
+    async fn order(&self, position: usize, invoice: &Invoice, skus: &[String], ids: &[Ids]) -> Result<Said> {
+        let mut got = Vec::new();
+        let mut answered = Answered::Replayed;
+        for part in invoice.parts() {
+            let (key, text) = OrderBody::of(skus, invoice, &part).keyed()?;
+            match self.client.create_order(&key, text).await? {
+                OrderAnswer::New(id) => {
+                    got.push(id);
+                    answered = Answered::New;
+                }
+                OrderAnswer::Replayed(id) => got.push(id),
+                OrderAnswer::Refused(refusal) => {
+                    answered = Answered::Refused { refusal, parts_in: got.len() };
+                    break;
+                }
+            }
+        }
+        ids[position].set(got).expect("each order is sent once");
+        Ok(Said::Order(position, answered))
     }
 
     async fn cancellation(
@@ -179,22 +267,22 @@ impl Feed<'_> {
         position: usize,
         invoice: &Invoice,
         take_back: &TakeBack,
-        ids: &[Id],
+        ids: &[Ids],
     ) -> Result<Said> {
         let mut outcomes = BTreeMap::new();
         for order in &take_back.orders {
-            let outcome = match ids[*order].wait().await {
-                Some(id) => self.cancel(*id, invoice).await?,
-                None => (Outcome::AlreadyCancelled, "the order was refused and never came about".to_owned()),
-            };
+            let mut outcome =
+                (Outcome::AlreadyCancelled, "the order was not taken and never came about".to_owned());
+            for id in ids[*order].wait().await {
+                outcome = self.cancel(*id, &format!("taken back by {}", invoice.number)).await?;
+            }
             outcomes.insert(*order, outcome);
         }
         Ok(Said::Cancellation(position, outcomes))
     }
 
-    async fn cancel(&self, id: Uuid, invoice: &Invoice) -> Result<(Outcome, String)> {
-        let note = format!("taken back by {}", invoice.number);
-        Ok(match self.client.cancel_order(id, ACTOR, &note).await? {
+    async fn cancel(&self, id: Uuid, note: &str) -> Result<(Outcome, String)> {
+        Ok(match self.client.cancel_order(id, ACTOR, note).await? {
             Cancelled::Accepted => (Outcome::Cancelled, format!("order {id} is being cancelled")),
             Cancelled::Already => (Outcome::AlreadyCancelled, format!("order {id} was cancelled before")),
             Cancelled::Refused(Refusal { detail, .. }) => (
@@ -204,9 +292,23 @@ impl Feed<'_> {
         })
     }
 
+    /// Orders that are cancelled where they come from, and were taken in before.
+    async fn cancel_what_was_cancelled(&self, done: &mut Done) -> Result<()> {
+        for order in &self.sheet.cancelled {
+            let outcome = match self.client.find_order(&order.reference).await? {
+                Some(id) => Some(self.cancel(id, "cancelled where it comes from").await?),
+                None => None,
+            };
+            note_cancelled(order, outcome, done);
+        }
+        Ok(())
+    }
+
     fn note(&self, said: Said, take_backs: &HashMap<usize, TakeBack>, done: &mut Done) {
         match said {
-            Said::Order(position, answer) => self.note_order(&self.sheet.invoices[position], answer, done),
+            Said::Order(position, answered) => {
+                self.note_order(&self.sheet.invoices[position], answered, done)
+            }
             Said::Cancellation(position, outcomes) => {
                 let cancelled =
                     outcomes.values().filter(|(outcome, _)| *outcome == Outcome::Cancelled).count();
@@ -217,28 +319,76 @@ impl Feed<'_> {
         }
     }
 
-    fn note_order(&self, invoice: &Invoice, answer: OrderAnswer, done: &mut Done) {
+    fn note_order(&self, invoice: &Invoice, answered: Answered, done: &mut Done) {
         debug_assert_eq!(invoice.kind, InvoiceKind::Order);
         let rows = invoice.lines.len() as u64;
-        match answer {
-            OrderAnswer::New(_) => {
+        match answered {
+            Answered::New => {
                 done.tally.orders_new += 1;
                 done.tally.rows_imported += rows;
             }
-            OrderAnswer::Replayed(_) => {
+            Answered::Replayed => {
                 done.tally.orders_replayed += 1;
                 done.tally.rows_replayed += rows;
             }
-            OrderAnswer::Refused(Refusal { code, detail }) => {
+            Answered::Refused { refusal, parts_in } => {
+                let (reason, detail) = in_the_importers_words(&refusal, parts_in);
                 done.tally.orders_refused += 1;
-                *done.tally.rows_rejected.entry(Reason::RefusedByService).or_default() += rows;
+                *done.tally.rows_rejected.entry(reason).or_default() += rows;
                 done.rejected.extend(invoice.lines.iter().map(|line| Rejected {
                     line: line.line,
                     order: invoice.number.clone(),
-                    reason: Reason::RefusedByService,
-                    detail: format!("{code}: {detail}"),
+                    reason,
+                    detail: detail.clone(),
                 }));
             }
+        }
+    }
+}
+
+/// An importer has orders and no keys.
+fn in_the_importers_words(Refusal { code, detail }: &Refusal, parts_in: usize) -> (Reason, String) {
+    let parts = match parts_in {
+        0 => String::new(),
+        parts => format!(" (its first {parts} parts are in)"),
+    };
+    match code.as_str() {
+        "external_reference_reused" | "idempotency_key_reused" => {
+            let what =
+                detail.strip_prefix("this external_reference belongs to an order with ").unwrap_or(detail);
+            let what = what.replace("differs: ", "");
+            let told = format!(
+                "the order was imported before and is another now: {what}{parts}; what is here stays as it is"
+            );
+            (Reason::ChangedSinceImport, told)
+        }
+        _ => (Reason::RefusedByService, format!("{code}: {detail}{parts}")),
+    }
+}
+
+fn note_cancelled(order: &CancelledElsewhere, outcome: Option<(Outcome, String)>, done: &mut Done) {
+    let number = || order.number.clone();
+    let rows = order.lines.len() as u64;
+    match outcome {
+        None => {
+            let detail = "was cancelled where it comes from, and never taken in";
+            *done.tally.rows_left_out.entry(Omission::CancelledElsewhere).or_default() += rows;
+            done.left_out.extend(order.lines.iter().map(|line| LeftOut {
+                line: *line,
+                order: number(),
+                why: Omission::CancelledElsewhere,
+                detail: detail.to_owned(),
+            }));
+        }
+        Some((outcome, detail)) => {
+            done.tally.orders_cancelled += u64::from(outcome == Outcome::Cancelled);
+            *done.tally.rows_cancelling.entry(outcome).or_default() += rows;
+            done.taken_back.extend(order.lines.iter().map(|line| TakenBack {
+                line: *line,
+                order: number(),
+                outcome,
+                detail: detail.clone(),
+            }));
         }
     }
 }

@@ -1,20 +1,32 @@
-//! Which column of a file means what. Two mappings come with the program, any other is a TOML file.
+//! Which column of a file means what. Some mappings come with the program, any other is a TOML file.
 //! Knows what a value looks like; must never decide what becomes of a row.
+
+mod bundled;
+mod charges;
+mod numbers;
+mod status;
+mod times;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use domain::{Currency, Money};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-const NORTHWIND: &str = include_str!("mappings/northwind.toml");
-const UCI_ONLINE_RETAIL: &str = include_str!("mappings/uci-online-retail.toml");
+pub use bundled::{NAMES as BUNDLED, text as bundled_text};
+pub(super) use charges::{Charge, Charges, Per, Treat, is_known_discount};
+pub(super) use numbers::{Custom, Numbers, Plain};
+pub(super) use status::{Meaning, StatusColumn, known as known_status};
+
+use super::table::{Encoding, Quoting};
 
 /// Longest name of a mapping: it is part of every reference.
 const NAME_BYTES_MAX: usize = 64;
+
+/// Lines that a mapping may have passed over at either end.
+const PASSED_OVER_MAX: u32 = 1_000;
 
 /// How a file is to be read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,17 +34,50 @@ const NAME_BYTES_MAX: usize = 64;
 pub struct Mapping {
     /// Part of every reference that the import gives, so that two sources with the same numbers do not meet.
     pub name: String,
-    /// What separates two fields.
-    #[serde(default = "comma")]
-    pub delimiter: char,
-    /// ISO 4217 code of all prices, unless a column says otherwise.
+    /// What separates two fields; found out, if it is not said.
+    pub delimiter: Option<char>,
+    /// Whether quotes hold fields together.
+    #[serde(default)]
+    pub quoting: Quoting,
+    /// How characters are written; found out, if it is not said.
+    pub encoding: Option<Encoding>,
+    /// Lines before the headings; those that are no headings are passed over in any case.
+    #[serde(default)]
+    pub header_lines: u32,
+    /// Rows at the end that are none.
+    #[serde(default)]
+    pub footer_lines: u32,
+    /// How the first field of rows begins that are none.
+    #[serde(default)]
+    pub footer_prefixes: Vec<String>,
+    /// The sheet of a workbook; its first, if it is not said.
+    pub sheet: Option<String>,
+    /// ISO 4217 code of all prices, unless a column or the price itself says otherwise.
     pub currency: String,
     /// What prices are written in.
     pub price_unit: PriceUnit,
-    /// `rfc3339`, or a pattern such as `%Y-%m-%d %H:%M:%S`, whose times are UTC.
+    /// Of how many units the price is.
+    pub price_per: Option<PricePer>,
+    /// What becomes of lines that cost nothing.
+    #[serde(default)]
+    pub free_lines: FreeLines,
+    /// How numbers are written.
+    #[serde(default)]
+    pub numbers: Numbers,
+    /// `rfc3339`, or a pattern such as `%Y-%m-%d %H:%M:%S`.
     pub time_format: String,
+    /// The place whose clock shows times without an offset; UTC, if it is not said.
+    pub time_zone: Option<String>,
+    /// How product codes are compared.
+    #[serde(default)]
+    pub sku_case: SkuCase,
     /// The columns, by their headings.
     pub columns: Columns,
+    /// What columns say of where an order stands.
+    pub status: Option<Vec<StatusColumn>>,
+    /// Money beside the lines.
+    #[serde(default)]
+    pub charges: Charges,
     /// About customers.
     #[serde(default)]
     pub customers: Customers,
@@ -45,6 +90,9 @@ pub struct Mapping {
     /// Where products come from.
     #[serde(default)]
     pub products: Products,
+    /// The zone of `time_zone`.
+    #[serde(skip)]
+    zone: Option<TimeZone>,
 }
 
 /// What prices are written in.
@@ -57,12 +105,48 @@ pub enum PriceUnit {
     Minor,
 }
 
+/// Of how many units a price is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PricePer {
+    /// Of one.
+    Unit,
+    /// Of all units of the line.
+    Line,
+}
+
+/// What becomes of lines that cost nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FreeLines {
+    /// They are sent like any other: a gift.
+    #[default]
+    Take,
+    /// They are left out.
+    Skip,
+}
+
+/// How product codes are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkuCase {
+    /// Letter by letter.
+    #[default]
+    Exact,
+    /// Without regard to capitals, as the catalogue has it.
+    Fold,
+    /// In upper case.
+    Upper,
+}
+
 /// Headings of the columns.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Columns {
     /// The other system's name for the order; rows with the same one are lines of one order.
     pub order: String,
+    /// The shop or marketplace whose name for the order it is, if the file has several.
+    pub shop: Option<String>,
     /// The customer.
     pub customer: String,
     /// When the customer ordered.
@@ -73,7 +157,7 @@ pub struct Columns {
     pub name: Option<String>,
     /// Units.
     pub quantity: String,
-    /// Price of one.
+    /// Price.
     pub price: String,
     /// ISO 4217 code of the price, if the file has it.
     pub currency: Option<String>,
@@ -121,28 +205,21 @@ pub struct Products {
     pub file: Option<String>,
 }
 
-const fn comma() -> char {
-    ','
-}
-
 impl Mapping {
     /// One that comes with the program, by its name, or one in a TOML file.
     ///
     /// # Errors
     /// One line that says what is wrong with it.
     pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "northwind" => Self::parse(NORTHWIND),
-            "uci-online-retail" => Self::parse(UCI_ONLINE_RETAIL),
-            file if Path::new(file).extension().is_some_and(|extension| extension == "toml") => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read the mapping {file}"))?;
-                Self::parse(&text).with_context(|| format!("the mapping {file} cannot be used"))
-            }
-            other => bail!(
-                "there is no mapping '{other}'; write northwind, uci-online-retail, or the name of a .toml file"
-            ),
+        if let Some(text) = bundled::text(name) {
+            return Self::parse(text);
         }
+        if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
+            let text =
+                std::fs::read_to_string(name).with_context(|| format!("cannot read the mapping {name}"))?;
+            return Self::parse(&text).with_context(|| format!("the mapping {name} cannot be used"));
+        }
+        bail!("there is no mapping '{name}'; write {}, or the name of a .toml file", BUNDLED.join(", "))
     }
 
     /// One that is written out in TOML.
@@ -150,7 +227,7 @@ impl Mapping {
     /// # Errors
     /// One line that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self> {
-        let mapping: Self = toml::from_str(text).map_err(|error| {
+        let mut mapping: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = 1 + text[..before].matches('\n').count();
             anyhow::anyhow!("line {line}: {}", error.message().replace('\n', " "))
@@ -159,24 +236,16 @@ impl Mapping {
         if !(1..=NAME_BYTES_MAX).contains(&mapping.name.len()) || !mapping.name.chars().all(fits) {
             bail!("name = '{}' must be 1 to {NAME_BYTES_MAX} letters, digits, '-', '_' or '.'", mapping.name);
         }
-        if !mapping.delimiter.is_ascii() {
-            bail!("delimiter = '{}' must be an ASCII character", mapping.delimiter);
+        if let Some(delimiter) = mapping.delimiter.filter(|delimiter| !delimiter.is_ascii()) {
+            bail!("delimiter = '{delimiter}' must be an ASCII character");
         }
+        if mapping.header_lines.max(mapping.footer_lines) > PASSED_OVER_MAX {
+            bail!("header_lines and footer_lines are at most {PASSED_OVER_MAX}");
+        }
+        mapping.numbers.check().map_err(anyhow::Error::msg)?;
         Currency::parse(&mapping.currency)?;
+        mapping.zone = mapping.time_zone.as_deref().map(times::zone).transpose()?;
         Ok(mapping)
-    }
-
-    /// The name that the order has here.
-    #[must_use]
-    pub fn reference(&self, order: &str) -> String {
-        format!("import-{}-{order}", self.name)
-    }
-
-    /// The key under which the order is sent. It differs from the reference because keys that begin with `import-` belong
-    /// to the service's own imports.
-    #[must_use]
-    pub fn key(&self, order: &str) -> String {
-        format!("{}-{order}", self.name)
     }
 
     /// Whether orders of this name take back another one.
@@ -185,10 +254,11 @@ impl Mapping {
         !self.cancellations.prefix.is_empty() && order.starts_with(&self.cancellations.prefix)
     }
 
-    /// Whether a code, in upper case, is no product.
+    /// Whether a code is no product.
     #[must_use]
     pub fn is_no_product(&self, code: &str) -> bool {
-        self.non_products.codes.iter().any(|known| known == code)
+        let code = code.to_uppercase();
+        self.non_products.codes.contains(&code)
             || self.non_products.prefixes.iter().any(|prefix| code.starts_with(prefix.as_str()))
     }
 
@@ -205,24 +275,36 @@ impl Mapping {
     /// # Errors
     /// What is wrong with it.
     pub fn time(&self, field: &str) -> Result<Timestamp> {
-        if self.time_format == "rfc3339" {
-            return Ok(field.parse()?);
-        }
-        let local = DateTime::strptime(&self.time_format, field)?;
-        Ok(TimeZone::UTC.to_timestamp(local)?)
+        times::moment(&self.time_format, self.zone.as_ref(), field)
     }
 
-    /// The price that a field names.
+    /// The amount of a number.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn price(&self, field: &str, currency: &str) -> Result<Money> {
-        let currency = Currency::parse(currency)?;
-        Ok(match self.price_unit {
-            PriceUnit::Major => Money::parse_major(field, currency)?,
-            PriceUnit::Minor => Money::new(field.parse()?, currency),
+    pub fn amount(&self, digits: &str, currency: Currency) -> Result<Money, String> {
+        let amount = match self.price_unit {
+            PriceUnit::Major => Money::parse_major(digits, currency),
+            PriceUnit::Minor => {
+                whole(digits).map(|minor| Money::new(minor, currency)).ok_or(domain::MoneyError::Malformed)
+            }
+        };
+        amount.map_err(|error| match (error, self.price_unit) {
+            (domain::MoneyError::Malformed, PriceUnit::Minor) => {
+                format!("'{digits}' is no whole number, and price_unit is \"minor\"")
+            }
+            (error, PriceUnit::Major | PriceUnit::Minor) => {
+                format!("'{digits}' is no amount of {currency}: {error}")
+            }
         })
     }
+}
+
+/// A whole number, which may have zeros as decimals.
+#[must_use]
+pub(super) fn whole(digits: &str) -> Option<i64> {
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
+    if decimals.bytes().all(|digit| digit == b'0') { whole.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -231,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_mappings_that_come_with_the_program_can_be_used() {
-        for name in ["northwind", "uci-online-retail"] {
+        for name in BUNDLED.iter().copied() {
             assert_eq!(Mapping::named(name).expect(name).name, name);
         }
     }
@@ -241,8 +323,12 @@ mod tests {
         let uci = Mapping::named("uci-online-retail").expect("ours");
         let at = uci.time("2010-12-01 08:26:00").expect("a time");
         assert_eq!(at.to_string(), "2010-12-01T08:26:00Z");
-        assert_eq!(uci.price("2.1", "GBP").expect("a price").minor, 210);
-        assert!(uci.price("0.001", "GBP").is_err() && uci.price("2,1", "GBP").is_err());
+        let price = |field: &str| {
+            let plain = uci.numbers.read(field, Custom::English)?;
+            uci.amount(&plain.digits, Currency::parse("GBP").expect("pounds")).map(|money| money.minor)
+        };
+        assert_eq!(price("2.1"), Ok(210));
+        assert!(price("0.001").is_err() && price("2,1").is_err());
         assert_eq!((uci.customer("17850.0"), uci.customer("")), ("17850", "GUEST"));
         assert!(uci.is_cancellation("C536379") && !uci.is_cancellation("536379"));
         assert!(uci.is_no_product("GIFT_0001_20") && uci.is_no_product("M") && !uci.is_no_product("85123A"));
@@ -251,7 +337,7 @@ mod tests {
     #[test]
     fn a_mapping_that_cannot_be_used_says_why_in_one_line() {
         let mistake = |text: &str| format!("{:#}", Mapping::parse(text).expect_err("a mistake"));
-        let right = NORTHWIND.to_owned();
+        let right = bundled_text("northwind").expect("ours").to_owned();
         let mystery = mistake(&right.replace("currency =", "mystery = 1\ncurrency ="));
         assert!(mystery.starts_with("line 3:") && mystery.contains("mystery"), "{mystery}");
         assert!(mistake(&right.replace("\"USD\"", "\"XXY\"")).contains("XXY"));

@@ -1,24 +1,30 @@
 //! Brings what another system has sold into this one: a file is read, put together, and sent to the API like any client
 //! would. Sending it twice changes nothing. Must never write to the store past the API.
 
+mod assembly;
 mod catalogue;
 mod client;
 mod feed;
 mod gauge;
 mod mapping;
+mod plan;
+mod reference;
 mod report;
 mod sheet;
 mod standing;
+mod table;
 mod take_back;
 mod tally;
 
 pub use catalogue::CatalogueProduct;
 pub use client::{ApiClient, Cancelled, LowProduct, OrderAnswer, PriceBody, ProductBody, Refusal};
-pub use feed::{Done, Feed, OrderBody};
+pub use feed::{Done, Feed, OrderBody, Performance};
 pub use gauge::{Gauge, Shown};
-pub use mapping::Mapping;
+pub use mapping::{BUNDLED, Mapping, bundled_text};
+pub use plan::Unknown;
 pub use report::write_report;
-pub use sheet::{Invoice, InvoiceKind, InvoiceLine, Item, Named, Sheet, SheetProduct};
+pub use sheet::{Invoice, InvoiceKind, InvoiceLine, Item, Named, Part, Sheet, SheetProduct};
 pub use standing::{Standing, settle};
+pub use table::{Quoting, Record, Records, Source};
 pub use take_back::{LineVerdict, TakeBack, take_backs};
-pub use tally::{Outcome, Reason, Rejected, TakenBack, Tally};
+pub use tally::{LeftOut, Omission, Outcome, Reason, Rejected, TakenBack, Tally};

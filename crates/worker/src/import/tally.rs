@@ -17,6 +17,19 @@ pub struct Rejected {
     pub detail: String,
 }
 
+/// A row that is left out because the mapping says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Line of the file.
+    pub line: u64,
+    /// The other system's name for the order.
+    pub order: String,
+    /// Why.
+    pub why: Omission,
+    /// Why, in words.
+    pub detail: String,
+}
+
 /// What became of a row that takes something back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenBack {
@@ -49,16 +62,16 @@ macro_rules! words {
 }
 
 words! {
-    /// Why a row became nothing.
+    /// Why a row became nothing. One such row holds its whole order back.
     Reason {
-        /// It is not text.
+        /// It cannot be read as a row.
         Unreadable = "unreadable",
         /// It names no order.
         NoOrder = "no_order",
+        /// Its order's number cannot be one.
+        InvalidOrder = "invalid_order",
         /// It names no product.
         NoProduct = "no_product",
-        /// It is postage, a fee, a voucher or the like.
-        NotAProduct = "not_a_product",
         /// Its product code cannot be a sku.
         InvalidSku = "invalid_sku",
         /// Its quantity is no number, or too large.
@@ -67,14 +80,46 @@ words! {
         QuantityNotPositive = "quantity_not_positive",
         /// Its price is no price of the currency.
         InvalidPrice = "invalid_price",
-        /// Its price is nothing or less.
-        PriceNotPositive = "price_not_positive",
+        /// Its price is less than nothing.
+        PriceNegative = "price_negative",
         /// Its time is no time.
         InvalidTime = "invalid_time",
         /// Its customer cannot be one.
         InvalidCustomer = "invalid_customer",
+        /// It says something else of its order than the rows before.
+        RowsDisagree = "rows_disagree",
+        /// Nobody has said what its status means.
+        UnknownStatus = "unknown_status",
+        /// Its order has money beside its lines that an order here cannot have.
+        OtherCharges = "other_charges",
+        /// What its order comes to is not what the file says.
+        SumDiffers = "sum_differs",
+        /// The catalogue does not have its product.
+        UnknownProduct = "unknown_product",
+        /// Its product is sold in another currency.
+        WrongCurrency = "wrong_currency",
+        /// There is nothing wrong with it, but with another row of its order.
+        HeldBack = "held_back",
+        /// Its order was imported before and is another now.
+        ChangedSinceImport = "changed_since_import",
         /// The service would not have its order.
         RefusedByService = "refused_by_service",
+    }
+}
+
+words! {
+    /// Why a row is left out.
+    Omission {
+        /// It is postage, a fee, a voucher or the like.
+        NotAProduct = "not_a_product",
+        /// It costs nothing, and the mapping leaves such lines out.
+        Free = "free",
+        /// Its order is left out.
+        Skipped = "skipped",
+        /// Its order has left the house already.
+        AlreadyShipped = "already_shipped",
+        /// Its order was cancelled where it comes from, and never taken in.
+        CancelledElsewhere = "cancelled_elsewhere",
     }
 }
 
@@ -109,6 +154,8 @@ pub struct Tally {
     pub rows_replayed: u64,
     /// Rows that became nothing, by reason.
     pub rows_rejected: BTreeMap<Reason, u64>,
+    /// Rows that are left out, by reason.
+    pub rows_left_out: BTreeMap<Omission, u64>,
     /// Rows that take something back, by what became of them.
     pub rows_cancelling: BTreeMap<Outcome, u64>,
     /// Products that were new.
@@ -121,6 +168,8 @@ pub struct Tally {
     pub orders_replayed: u64,
     /// Orders that the service would not have.
     pub orders_refused: u64,
+    /// Orders that are held back until the file is mended.
+    pub orders_held_back: u64,
     /// Orders whose cancellation was accepted.
     pub orders_cancelled: u64,
 }
@@ -131,7 +180,14 @@ impl Tally {
     pub fn rows_accounted_for(&self) -> u64 {
         let rejected: u64 = self.rows_rejected.values().sum();
         let cancelling: u64 = self.rows_cancelling.values().sum();
-        self.rows_imported + self.rows_replayed + rejected + cancelling
+        let left_out: u64 = self.rows_left_out.values().sum();
+        self.rows_imported + self.rows_replayed + rejected + cancelling + left_out
+    }
+
+    /// Rows that became nothing although they should have.
+    #[must_use]
+    pub fn rows_rejected_in_all(&self) -> u64 {
+        self.rows_rejected.values().sum()
     }
 
     /// Whether nothing was changed.
@@ -148,7 +204,7 @@ impl Tally {
         assert_eq!(
             self.rows,
             self.rows_accounted_for(),
-            "every row is imported, rejected or a cancellation: {self:?}"
+            "every row is imported, rejected, left out or a cancellation: {self:?}"
         );
     }
 }

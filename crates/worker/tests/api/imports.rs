@@ -90,7 +90,49 @@ async fn rows_that_contradict_each_other_or_hold_no_numbers_are_told_with_their_
     let errors = report["results"][0]["errors"].as_array().expect("errors");
     let pointers: Vec<&str> = errors.iter().filter_map(|error| error["pointer"].as_str()).collect();
     assert_eq!(pointers, ["/lines/0/quantity", "/customer_id", "/ordered_at", "/lines/1/unit_price"]);
-    assert!(errors[1]["detail"].as_str().is_some_and(|detail| detail.contains("row 2")), "{report}");
+    assert!(errors[1]["detail"].as_str().is_some_and(|detail| detail.contains("line 3")), "{report}");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_keeps_its_own_order_back_whichever_way_lines_end() {
+    for end in ["\n", "\r\n", "\r"] {
+        let service = Service::start().await;
+        let rows = [
+            "order_ref,customer_id,sku,quantity",
+            "1,A,CHAI,1",
+            "2,A,\"CHAI,1",
+            "3,A,CHAI,1",
+            "3,,TOFU,1,more",
+            "",
+            "4,A,CHAI,1",
+            ",,TOFU,2",
+            "2,A,TOFU,1",
+        ];
+        let body = rows.join(end);
+        let report = import(&service, "text/csv", body.clone()).await.expect(200);
+        let expected = [("1", "created"), ("2", "rejected"), ("3", "rejected"), ("4", "created")];
+        assert_eq!(outcomes(&report), expected, "{end:?}");
+        let lines: Vec<u64> = report["results"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item["line"].as_u64())
+            .collect();
+        assert_eq!(lines, [2, 3, 4, 7], "{end:?}");
+        let told = report["results"][2]["errors"][0]["detail"].as_str().expect("a text");
+        assert!(told.contains("line 5"), "{told}");
+        let mended = body.replace('"', "").replace(",more", "");
+        let report = import(&service, "text/csv", mended).await.expect(200);
+        let expected = [("1", "replayed"), ("2", "created"), ("3", "created"), ("4", "replayed")];
+        assert_eq!(outcomes(&report), expected, "{end:?}");
+        let id = report["results"][3]["order_id"].as_str().expect("an id").to_owned();
+        let order = service.get(&format!("/orders/{id}")).await.expect(200);
+        assert_eq!(order["lines"].as_array().map(Vec::len), Some(2), "a row that names no order goes on");
+    }
+    let service = Service::start().await;
+    let body = b"order_ref,customer_id,sku,quantity\n1,A,CHAI,1\n1,A,CH\xffAI,1\n2,A,CHAI,1\n".to_vec();
+    let report = import(&service, "text/csv", body).await.expect(200);
+    assert_eq!(outcomes(&report), [("1", "rejected"), ("2", "created")]);
 }
 
 #[tokio::test]

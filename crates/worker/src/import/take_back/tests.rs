@@ -1,7 +1,7 @@
 //! Which order a cancellation takes back. Reaches no server.
 
 use super::*;
-use crate::import::Mapping;
+use crate::import::{Mapping, Source};
 
 const HEADINGS: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
 
@@ -12,7 +12,8 @@ fn sheet(rows: &[(&str, &str, i32, &str)]) -> Sheet {
     };
     let rows: Vec<String> = rows.iter().map(row).collect();
     let mapping = Mapping::named("uci-online-retail").expect("it comes with the program");
-    Sheet::read(format!("{HEADINGS}\n{}\n", rows.join("\n")).as_bytes(), &mapping).expect("it can be read")
+    let text = format!("{HEADINGS}\n{}\n", rows.join("\n"));
+    Sheet::read(&Source::Bytes(text.as_bytes()), &mapping).expect("it can be read")
 }
 
 /// What the only cancellation means: numbers of orders, and what is decided about each line.

@@ -1,0 +1,282 @@
+//! One order while its rows come in, and what becomes of it when all are in.
+
+use domain::{Currency, CustomerId};
+
+use super::super::Mapping;
+use super::super::mapping::{Charge, Custom, Meaning, Per};
+use super::super::reference::reference;
+use super::super::sheet::{CancelledElsewhere, Invoice, InvoiceKind, InvoiceLine, Item, Named, Sheet};
+use super::super::table::{Places, Record};
+use super::super::tally::{LeftOut, Reason, Rejected};
+use super::sums::{Sums, check};
+use super::{Candidate, Objection, omission};
+
+/// A line of an order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) line: u64,
+    /// Which product; none, if it is none.
+    pub(super) candidate: Option<usize>,
+    pub(super) units: u32,
+    pub(super) minor: i64,
+    pub(super) currency: Currency,
+}
+
+/// An order under construction. What its rows say of it is empty until one says it.
+pub(super) struct Draft {
+    pub(super) number: String,
+    pub(super) shop: Option<String>,
+    pub(super) kind: InvoiceKind,
+    first_line: u64,
+    customer: String,
+    ordered_at: String,
+    pub(super) currency: String,
+    meanings: Vec<Option<(Meaning, String)>>,
+    pub(super) sums: Sums,
+    pub(super) lines: Vec<Line>,
+    pub(super) faults: Vec<Rejected>,
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+impl Draft {
+    pub(super) fn new(
+        number: String,
+        shop: Option<String>,
+        kind: InvoiceKind,
+        first_line: u64,
+        statuses: usize,
+    ) -> Self {
+        Self {
+            number,
+            shop,
+            kind,
+            first_line,
+            customer: String::new(),
+            ordered_at: String::new(),
+            currency: String::new(),
+            meanings: vec![None; statuses],
+            sums: Sums::default(),
+            lines: Vec::new(),
+            faults: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Notes what a row says of the order. An empty field says nothing. Times may differ: the first one counts.
+    pub(super) fn note(&mut self, record: &Record, places: &Places, mapping: &Mapping) -> Vec<Objection> {
+        let mut objections = Vec::new();
+        let mut disagree = |what: &str, slot: &mut String, field: &str| {
+            if slot.is_empty() {
+                field.clone_into(slot);
+            } else if !field.is_empty() && slot != field {
+                let detail = format!("the order's {what} is '{field}' here and '{slot}' in the rows before");
+                objections.push(Objection(Reason::RowsDisagree, detail));
+            }
+        };
+        disagree("customer", &mut self.customer, record.field(places.customer));
+        if let Some(place) = places.currency {
+            disagree("currency", &mut self.currency, record.field(place));
+        }
+        let charges = &mapping.charges;
+        for (what, place, charge, slot) in [
+            ("discount", places.discount, &charges.discount, &mut self.sums.discount),
+            ("shipping", places.shipping, &charges.shipping, &mut self.sums.shipping),
+            ("tax", places.tax, &charges.tax, &mut self.sums.tax),
+            ("total", places.total, &charges.total, &mut self.sums.total),
+        ] {
+            let Some(field) = place.map(|place| record.field(place)).filter(|field| !field.is_empty()) else {
+                continue;
+            };
+            match charge.as_ref().map_or(Per::Order, |charge: &Charge| charge.per) {
+                Per::Line => slot.push(field.to_owned()),
+                Per::Order if slot.is_empty() => slot.push(field.to_owned()),
+                Per::Order => disagree(what, &mut slot[0], field),
+            }
+        }
+        for word in &places.unnamed_discounts {
+            self.sums.note_unnamed(&word.heading, record.field(word.place));
+        }
+        if self.ordered_at.is_empty() {
+            record.field(places.ordered_at).clone_into(&mut self.ordered_at);
+        }
+        objections.extend(self.note_statuses(record, places));
+        objections
+    }
+
+    fn note_statuses(&mut self, record: &Record, places: &Places) -> Vec<Objection> {
+        let mut objections = Vec::new();
+        for (status, known) in places.statuses.iter().zip(&mut self.meanings) {
+            let word = record.field(status.place);
+            if word.is_empty() {
+                continue;
+            }
+            match (status.column.meaning(word), &known) {
+                (Err(why), _) => objections.push(Objection(Reason::UnknownStatus, why)),
+                (Ok(meaning), None) => *known = Some((meaning, word.to_owned())),
+                (Ok(meaning), Some((before, _))) if meaning == *before => {}
+                (Ok(_), Some((_, before))) => {
+                    let heading = &status.column.column;
+                    let detail = format!("'{heading}' is '{word}' here and '{before}' in the rows before");
+                    objections.push(Objection(Reason::RowsDisagree, detail));
+                }
+            }
+        }
+        objections
+    }
+
+    /// What is to be done with it, and the words that say so.
+    fn meaning(&self, places: &Places) -> (Meaning, String) {
+        let columns = places.statuses.iter().zip(&self.meanings);
+        let said = columns.map(|(status, known)| {
+            let blank = || (status.column.meaning("").unwrap_or(Meaning::Take), String::new());
+            let (meaning, word) = known.clone().unwrap_or_else(blank);
+            (meaning, format!("'{}' is '{word}'", status.column.column))
+        });
+        said.max_by_key(|(meaning, _)| *meaning).unwrap_or((Meaning::Take, String::new()))
+    }
+
+    /// Objects to a row that seemed right.
+    pub(super) fn object(&mut self, line: u64, Objection(reason, detail): Objection) {
+        self.lines.retain(|known| known.line != line);
+        self.left_out.retain(|known| known.line != line);
+        match self.faults.iter_mut().find(|fault| fault.line == line) {
+            Some(fault) => fault.detail = format!("{}; {detail}", fault.detail),
+            None => self.faults.push(Rejected { line, order: self.number.clone(), reason, detail }),
+        }
+    }
+
+    fn rows(&self) -> Vec<u64> {
+        let lines = self.lines.iter().map(|line| line.line);
+        let faults = self.faults.iter().map(|fault| fault.line);
+        let left_out = self.left_out.iter().map(|left| left.line);
+        let mut rows: Vec<u64> = lines.chain(faults).chain(left_out).collect();
+        rows.sort_unstable();
+        rows
+    }
+}
+
+/// Decides what becomes of orders whose rows are all in.
+pub(super) struct Settling<'a> {
+    pub(super) mapping: &'a Mapping,
+    pub(super) places: &'a Places,
+    pub(super) custom: Custom,
+    pub(super) candidates: &'a mut Vec<Candidate>,
+    pub(super) sheet: &'a mut Sheet,
+}
+
+impl Settling<'_> {
+    pub(super) fn settle(mut self, mut draft: Draft) {
+        match draft.kind {
+            InvoiceKind::Cancellation => {
+                self.sheet.rejected.append(&mut draft.faults);
+                if let Some(invoice) = self.invoice(&mut draft) {
+                    self.sheet.invoices.push(invoice);
+                }
+                self.sheet.rejected.append(&mut draft.faults);
+                self.sheet.left_out.append(&mut draft.left_out);
+            }
+            InvoiceKind::Order => {
+                let (meaning, words) = draft.meaning(self.places);
+                match omission(meaning) {
+                    None => self.settle_order(draft),
+                    Some(_) => self.leave_out(&draft, meaning, &words),
+                }
+            }
+        }
+    }
+
+    fn leave_out(self, draft: &Draft, meaning: Meaning, words: &str) {
+        let reference = reference(&self.mapping.name, draft.shop.as_deref(), &draft.number);
+        if let (Meaning::Cancel, Ok(reference)) = (meaning, reference) {
+            let number = draft.number.clone();
+            self.sheet.cancelled.push(CancelledElsewhere { number, reference, lines: draft.rows() });
+            return;
+        }
+        let Some(why) = omission(meaning) else { return };
+        let row = |line| LeftOut { line, order: draft.number.clone(), why, detail: words.to_owned() };
+        self.sheet.left_out.extend(draft.rows().into_iter().map(row));
+    }
+
+    fn settle_order(&mut self, mut draft: Draft) {
+        if !draft.lines.is_empty() || !draft.faults.is_empty() {
+            for (line, objection) in check(&draft.lines, &draft.sums, self.mapping, self.custom) {
+                draft.object(line.unwrap_or(draft.first_line), objection);
+            }
+            if let Some(invoice) = self.invoice(&mut draft) {
+                self.sheet.invoices.push(invoice);
+            }
+        }
+        self.sheet.left_out.append(&mut draft.left_out);
+        let Some(first) = draft.faults.iter().min_by_key(|fault| fault.line) else { return };
+        let detail = format!("its order waits for line {} to be mended: {}", first.line, first.detail);
+        let held = |line: &Line| Rejected {
+            line: line.line,
+            order: draft.number.clone(),
+            reason: Reason::HeldBack,
+            detail: detail.clone(),
+        };
+        self.sheet.rejected.extend(draft.lines.iter().map(held));
+        self.sheet.rejected.append(&mut draft.faults);
+        self.sheet.orders_held_back += 1;
+    }
+
+    /// The order, if nothing is wrong with it; otherwise its faults are complete.
+    fn invoice(&mut self, draft: &mut Draft) -> Option<Invoice> {
+        let reference = reference(&self.mapping.name, draft.shop.as_deref(), &draft.number);
+        let ordered_at = self.mapping.time(&draft.ordered_at);
+        let customer = self.mapping.customer(&draft.customer).to_owned();
+        let mut objections = Vec::new();
+        if let Err(why) = &reference {
+            objections.push(Objection(Reason::InvalidOrder, why.clone()));
+        }
+        if let Err(error) = &ordered_at {
+            objections.push(Objection(Reason::InvalidTime, format!("time '{}' {error:#}", draft.ordered_at)));
+        }
+        if let Err(error) = CustomerId::parse(&customer) {
+            objections.push(Objection(Reason::InvalidCustomer, format!("customer '{customer}' {error}")));
+        }
+        for objection in objections {
+            match draft.kind {
+                InvoiceKind::Order => draft.object(draft.first_line, objection),
+                // Each row of a cancellation stands for itself.
+                InvoiceKind::Cancellation => {
+                    let Objection(reason, detail) = objection;
+                    for line in std::mem::take(&mut draft.lines) {
+                        let (order, detail) = (draft.number.clone(), detail.clone());
+                        draft.faults.push(Rejected { line: line.line, order, reason, detail });
+                    }
+                }
+            }
+        }
+        let whole = draft.faults.is_empty() || draft.kind == InvoiceKind::Cancellation;
+        let (Ok(reference), Ok(ordered_at), Some(first), true) =
+            (reference, ordered_at, draft.lines.first(), whole)
+        else {
+            return None;
+        };
+        Some(Invoice {
+            number: draft.number.clone(),
+            reference,
+            customer_named: if draft.customer.is_empty() { Named::No } else { Named::Yes },
+            customer,
+            ordered_at,
+            kind: draft.kind,
+            currency: first.currency.code().to_owned(),
+            lines: draft.lines.iter().map(|line| self.line(line, draft.kind)).collect(),
+        })
+    }
+
+    fn line(&mut self, line: &Line, kind: InvoiceKind) -> InvoiceLine {
+        let candidate = line.candidate.map(|at| &mut self.candidates[at]);
+        let item = match (candidate, kind) {
+            (None, InvoiceKind::Order | InvoiceKind::Cancellation) => Item::NoProduct,
+            (Some(candidate), InvoiceKind::Order) => {
+                Item::Product(candidate.place(line.minor, line.currency, &mut self.sheet.products))
+            }
+            (Some(candidate), InvoiceKind::Cancellation) => {
+                candidate.product.map_or(Item::NeverOrdered, Item::Product)
+            }
+        };
+        InvoiceLine { line: line.line, item, units: line.units, price_minor: line.minor }
+    }
+}

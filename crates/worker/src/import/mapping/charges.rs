@@ -1,0 +1,76 @@
+//! Money beside the lines of an order: discounts, shipping, tax, and the sum of it all. An order here is the sum of its
+//! lines, so that what else the customer paid or saved must be said to be nothing, or to be left aside.
+
+use serde::Deserialize;
+
+/// What a mapping says of money beside the lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Charges {
+    /// What the customer saved.
+    pub discount: Option<Charge>,
+    /// What sending costs.
+    pub shipping: Option<Charge>,
+    /// Taxes on top of the prices.
+    pub tax: Option<Charge>,
+    /// What the customer paid in all.
+    pub total: Option<Charge>,
+}
+
+/// A column of such money. Without a column only the treatment is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Charge {
+    /// Its heading.
+    pub column: Option<String>,
+    /// Whether each row has its part, or the order has one amount.
+    pub per: Per,
+    /// What becomes of an order that has some.
+    pub treat: Treat,
+}
+
+/// Of what an amount is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Per {
+    /// Of the order: it stands in its first row, or the same in each.
+    #[default]
+    Order,
+    /// Of the line: each row has its own, and the order has their sum.
+    Line,
+}
+
+/// What becomes of an order that has such money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Treat {
+    /// It is held back: what would be charged is not what the customer agreed to.
+    #[default]
+    HoldBack,
+    /// It is left aside: the order is charged without it, though the file's sum has it.
+    Ignore,
+    /// The prices have it in them: the file's sum does not add it.
+    Included,
+}
+
+/// Columns that hold discounts wherever they stand. An order with one is held back even if the mapping names none of them.
+const KNOWN_DISCOUNTS: &[&str] = &[
+    "Discount Amount",
+    "Lineitem discount",
+    "Discount",
+    "Discounts",
+    "Cart Discount Amount",
+    "Order Discount",
+    "item-promotion-discount",
+    "discount",
+    "discount_amount",
+    "discount_total",
+    "cart_discount",
+    "order_discount",
+];
+
+/// Whether a heading is one of a discount.
+#[must_use]
+pub(crate) fn is_known_discount(heading: &str) -> bool {
+    KNOWN_DISCOUNTS.contains(&heading)
+}

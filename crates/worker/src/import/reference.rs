@@ -1,0 +1,73 @@
+//! What orders of a file are called here, and the keys under which they are sent.
+
+use domain::text;
+use sha2::{Digest, Sha256};
+
+/// Bytes of the name of an order and its shop together. With the mapping's name and the number of a part it fits into what
+/// the service takes.
+pub(super) const NUMBER_BYTES_MAX: usize = 160;
+
+/// The name that an order has here: of the mapping, of the shop if there are several, and its own. Letters and their marks
+/// are composed (NFC).
+///
+/// # Errors
+/// If it cannot be one, in words.
+pub(super) fn reference(mapping: &str, shop: Option<&str>, number: &str) -> Result<String, String> {
+    let own = match shop {
+        None => number.to_owned(),
+        // A slash in a shop's name would make one name of two.
+        Some(shop) => format!("{}/{number}", shop.replace('%', "%25").replace('/', "%2F")),
+    };
+    let own = text::name(&own, NUMBER_BYTES_MAX).map_err(|why| format!("the order's number {why}"))?;
+    if own.len() > NUMBER_BYTES_MAX {
+        return Err(format!(
+            "the order's number is {} bytes long, at most {NUMBER_BYTES_MAX} are taken",
+            own.len()
+        ));
+    }
+    Ok(format!("import-{mapping}-{own}"))
+}
+
+/// The key under which an order is sent. What differs is another request, so that it is the order's name that tells whether
+/// it is here already and what has changed since.
+pub(super) fn key(reference: &str, body: &[u8]) -> String {
+    let mut digest = Sha256::new();
+    digest.update((reference.len() as u64).to_be_bytes());
+    digest.update(reference);
+    digest.update(body);
+    let digest: [u8; 32] = digest.finalize().into();
+    let short: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("file-{short}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_of_different_shops_never_have_one_name() {
+        let names = [
+            reference("m", Some("a"), "b/1"),
+            reference("m", Some("a/b"), "1"),
+            reference("m", Some("a%2Fb"), "1"),
+            reference("m", None, "a-1"),
+        ];
+        let mut distinct: Vec<_> = names.iter().map(|name| name.as_ref().expect("a name")).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn a_name_may_hold_any_letters_and_is_bounded() {
+        assert_eq!(reference("m", None, "№1001"), Ok("import-m-№1001".to_owned()));
+        assert_eq!(reference("m", None, "e\u{301}"), reference("m", None, "\u{e9}"));
+        assert!(
+            reference("m", None, &"x".repeat(NUMBER_BYTES_MAX + 1))
+                .expect_err("long")
+                .contains("at most 160")
+        );
+        assert!(reference("m", None, "a\u{202e}b").expect_err("unseen").contains("202E"));
+        assert!(key("import-m-№1001", b"{}").is_ascii());
+    }
+}

@@ -1,0 +1,192 @@
+//! Where the columns of a mapping are in a file, by their headings; and which columns of the file are known although the
+//! mapping does not name them, because what they say must not be passed over.
+
+use anyhow::{Result, bail};
+
+use super::records::Record;
+use crate::import::Mapping;
+use crate::import::mapping::{Charge, PricePer, StatusColumn, is_known_discount, known_status};
+
+/// Headings of prices that are of all units of a line, wherever they stand.
+const KNOWN_LINE_PRICES: &[&str] = &[
+    "item-price",
+    "Line Total",
+    "line_total",
+    "Line total",
+    "Row Total",
+    "row_total",
+    "Item Total",
+    "item_total",
+];
+
+/// A column of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// Where it stands.
+    pub place: usize,
+    /// Its heading.
+    pub heading: String,
+}
+
+/// A column that tells where orders stand.
+#[derive(Clone, Debug)]
+pub(crate) struct StatusPlace {
+    /// Where it stands.
+    pub place: usize,
+    /// What its words mean.
+    pub column: StatusColumn,
+}
+
+/// Where each column is.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// How many headings there are.
+    pub(in crate::import) width: usize,
+    pub(in crate::import) order: usize,
+    pub(in crate::import) shop: Option<usize>,
+    pub(in crate::import) customer: usize,
+    pub(in crate::import) ordered_at: usize,
+    pub(in crate::import) sku: usize,
+    pub(in crate::import) name: Option<usize>,
+    pub(in crate::import) quantity: usize,
+    pub(in crate::import) price: usize,
+    pub(in crate::import) currency: Option<usize>,
+    pub(in crate::import) price_per: PricePer,
+    pub(in crate::import) statuses: Vec<StatusPlace>,
+    pub(in crate::import) discount: Option<usize>,
+    pub(in crate::import) shipping: Option<usize>,
+    pub(in crate::import) tax: Option<usize>,
+    pub(in crate::import) total: Option<usize>,
+    /// Discounts of which the mapping says nothing.
+    pub(in crate::import) unnamed_discounts: Vec<Word>,
+    known: Vec<String>,
+}
+
+impl Places {
+    /// Every column of which something is read.
+    pub(in crate::import) fn all(&self) -> impl Iterator<Item = usize> + '_ {
+        let needed = [self.order, self.customer, self.ordered_at, self.sku, self.quantity, self.price];
+        let more = [self.shop, self.name, self.currency, self.discount, self.shipping, self.tax, self.total];
+        let statuses = self.statuses.iter().map(|status| status.place);
+        needed.into_iter().chain(more.into_iter().flatten()).chain(statuses)
+    }
+
+    /// What is done that no mapping said, for people.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.known.clone()
+    }
+}
+
+/// Finds the headings among the first records, and the columns in them.
+pub(super) fn find(records: &[Record], mapping: &Mapping) -> Result<(Places, usize)> {
+    let mut first_mistake = None;
+    for (at, record) in records.iter().enumerate() {
+        match of_headings(record, mapping) {
+            Ok(places) => return Ok((places, at)),
+            Err(mistake) => first_mistake = first_mistake.or((!record.is_blank()).then_some(mistake)),
+        }
+    }
+    match first_mistake {
+        Some(mistake) => Err(mistake),
+        None => bail!("the file is empty: it has no headings"),
+    }
+}
+
+/// The heading without what nobody sees: marks, spaces around it, more than one space within.
+fn tidy(heading: &str) -> String {
+    let words: Vec<&str> = heading
+        .split(|c: char| c.is_whitespace() || c == '\u{feff}')
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.join(" ")
+}
+
+fn of_headings(record: &Record, mapping: &Mapping) -> Result<Places> {
+    let headings: Vec<String> = record.fields.iter().map(|field| tidy(field)).collect();
+    let place = |name: &str| {
+        let wanted = tidy(name);
+        let mut found = (0..headings.len()).filter(|at| headings[*at] == wanted);
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => bail!("the file has more than one column '{name}'; name them apart"),
+            (None, _) => bail!("the file has no column '{name}'; it has {}", shown(&record.fields)),
+        }
+    };
+    let columns = &mapping.columns;
+    let maybe = |name: &Option<String>| name.as_deref().map(place).transpose();
+    let charge = |charge: &Option<Charge>| maybe(&charge.as_ref().and_then(|charge| charge.column.clone()));
+    let mut known = Vec::new();
+    let price_per = price_per(mapping, &mut known);
+    let charges = &mapping.charges;
+    Ok(Places {
+        width: headings.len(),
+        order: place(&columns.order)?,
+        customer: place(&columns.customer)?,
+        ordered_at: place(&columns.ordered_at)?,
+        sku: place(&columns.sku)?,
+        quantity: place(&columns.quantity)?,
+        price: place(&columns.price)?,
+        shop: maybe(&columns.shop)?,
+        name: maybe(&columns.name)?,
+        currency: maybe(&columns.currency)?,
+        price_per,
+        statuses: statuses(&headings, mapping, place, &mut known)?,
+        discount: charge(&charges.discount)?,
+        shipping: charge(&charges.shipping)?,
+        tax: charge(&charges.tax)?,
+        total: charge(&charges.total)?,
+        unnamed_discounts: unnamed_discounts(&headings, mapping),
+        known,
+    })
+}
+
+/// Headings as they are, so that a stray character is seen.
+fn shown(fields: &[String]) -> String {
+    fields.iter().map(|field| format!("'{field}'")).collect::<Vec<_>>().join(", ")
+}
+
+fn price_per(mapping: &Mapping, known: &mut Vec<String>) -> PricePer {
+    mapping.price_per.unwrap_or_else(|| {
+        if !KNOWN_LINE_PRICES.contains(&mapping.columns.price.trim()) {
+            return PricePer::Unit;
+        }
+        known.push(format!(
+            "'{}' is taken as the price of the whole line; price_per = \"unit\" in the mapping says otherwise",
+            mapping.columns.price
+        ));
+        PricePer::Line
+    })
+}
+
+fn statuses(
+    headings: &[String],
+    mapping: &Mapping,
+    place: impl Fn(&str) -> Result<usize>,
+    known: &mut Vec<String>,
+) -> Result<Vec<StatusPlace>> {
+    if let Some(named) = &mapping.status {
+        let found =
+            |column: &StatusColumn| Ok(StatusPlace { place: place(&column.column)?, column: column.clone() });
+        return named.iter().map(found).collect();
+    }
+    let columns = headings.iter().enumerate();
+    let found: Vec<StatusPlace> = columns
+        .filter_map(|(place, heading)| Some(StatusPlace { place, column: known_status(heading)? }))
+        .collect();
+    for status in &found {
+        known.push(format!(
+            "'{}' is taken as telling which orders are to be sent; [[status]] in the mapping says otherwise, status = [] turns \
+             it off",
+            status.column.column
+        ));
+    }
+    Ok(found)
+}
+
+fn unnamed_discounts(headings: &[String], mapping: &Mapping) -> Vec<Word> {
+    if mapping.charges.discount.is_some() {
+        return Vec::new();
+    }
+    let columns = headings.iter().enumerate().filter(|(_, heading)| is_known_discount(heading));
+    columns.map(|(place, heading)| Word { place, heading: heading.clone() }).collect()
+}
