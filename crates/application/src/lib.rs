@@ -7,4 +7,5 @@ pub mod messages;
 pub mod pipeline;
 pub mod ports;
 pub mod saga;
+pub mod turns;
 pub mod validators;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    Chain, Clock, Consumer, Endpoint, EndpointPolicy, IdSource, Message, RetryPolicy, Store, Supervisor,
-    TimerService, Topology, Transport,
+    Chain, Clock, Consumer, Endpoint, EndpointPolicy, IdSource, Message, Patience, RetryPolicy, Store,
+    Supervisor, TimerService, Topology, Transport,
 };
 
 use crate::consumers::{
@@ -29,8 +29,11 @@ pub struct PipelineSettings {
     pub limits: StageLimits,
     /// Attempts at a charge, and at a booking, after the first.
     pub call_retry: RetryPolicy,
-    /// Questions about a charge or booking of unknown outcome, once the attempts are used up, until the stage times out.
-    pub look_up_pause_max: Duration,
+    /// Longest pause between questions about a charge or booking of unknown outcome, once the attempts are used up, until the
+    /// stage times out.
+    pub look_up_interval: Duration,
+    /// Pauses while a provider cannot be asked at all: it is away, or throttles.
+    pub away: Patience,
     /// Attempts at an undoing after the first, before a person is asked.
     pub undo_retry: RetryPolicy,
     /// Calls under way at once, per kind.
@@ -55,7 +58,8 @@ impl Default for PipelineSettings {
         Self {
             limits: STAGE_LIMITS,
             call_retry: RetryPolicy::exponential(3, Duration::from_millis(200), Duration::from_secs(10)),
-            look_up_pause_max: Duration::from_secs(15),
+            look_up_interval: Duration::from_secs(15),
+            away: Patience { first: Duration::from_millis(500), longest: Duration::from_secs(15) },
             undo_retry: RetryPolicy::exponential(6, Duration::from_millis(500), Duration::from_secs(60)),
             calls_at_once_max: bus::limits::PERFORM_MAX,
             batch_max: bus::limits::BATCH_MAX,

@@ -44,9 +44,12 @@ impl<M, A> Work<M, A> {
 
     /// Not now: deliver it again after `delay`, with its attempt count raised by one.
     pub fn redeliver(&mut self, now: Timestamp, delay: Duration, reason: impl Into<String>) {
-        let delay = SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX);
-        let due_at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-        self.disposition = Disposition::Redeliver { due_at, reason: reason.into() };
+        self.disposition = Disposition::Redeliver { due_at: after(now, delay), reason: reason.into() };
+    }
+
+    /// Nothing was tried: deliver it again after `delay`, with its attempt count as it is.
+    pub fn postpone(&mut self, now: Timestamp, delay: Duration, reason: impl Into<String>) {
+        self.disposition = Disposition::Postpone { due_at: after(now, delay), reason: reason.into() };
     }
 
     /// Too early: keep it until its saga has moved on, at the latest until `until`. Store nothing about it: if another
@@ -59,6 +62,11 @@ impl<M, A> Work<M, A> {
     pub fn dead_letter(&mut self, reason: impl Into<String>) {
         self.disposition = Disposition::DeadLetter { reason: reason.into() };
     }
+}
+
+fn after(now: Timestamp, delay: Duration) -> Timestamp {
+    let delay = SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(delay).unwrap_or(Timestamp::MAX)
 }
 
 /// Handles messages.

@@ -42,6 +42,28 @@ impl RetryPolicy {
     }
 }
 
+/// Pauses while the other side cannot be asked at all. It has no end: whoever waits decides for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// The shortest pause.
+    pub first: Duration,
+    /// No pause is longer than this, unless the other side asked for it.
+    pub longest: Duration,
+}
+
+impl Patience {
+    /// The next pause of one that has waited for so long: as long again, within the bounds, so that pauses double. A
+    /// `Retry-After` of the other side is respected, and spread a little past its end, or all would come back at once.
+    #[must_use]
+    pub fn pause(&self, waited: Duration, retry_after: Option<Duration>, ids: &dyn IdSource) -> Duration {
+        let own = waited.min(self.longest).max(self.first);
+        match retry_after {
+            Some(asked) => asked.saturating_add(clock::jittered(own.min(asked).max(self.first), ids)),
+            None => clock::jittered(own, ids),
+        }
+    }
+}
+
 /// Growing pauses while something that must come back is away.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
@@ -80,6 +102,20 @@ mod tests {
             let pause = policy.pause(attempt, None, &RandomIds::seeded(seed));
             prop_assert_eq!(pause.is_some(), (1..=3).contains(&attempt));
             prop_assert!(pause.unwrap_or_default() <= Duration::from_millis(longest_ms));
+        }
+
+        #[test]
+        fn patience_has_no_end_and_its_pauses_grow_with_the_wait_within_their_bounds(
+            waited_ms in 0_u64..10_000_000, first_ms in 2_u64..1_000, times in 1_u64..100, asked_ms in proptest::option::of(0_u64..100_000), seed: u64,
+        ) {
+            let (first, longest) = (Duration::from_millis(first_ms), Duration::from_millis(first_ms * times));
+            let (waited, asked) = (Duration::from_millis(waited_ms), asked_ms.map(Duration::from_millis));
+            let pause = Patience { first, longest }.pause(waited, asked, &RandomIds::seeded(seed));
+            let own = waited.clamp(first, longest);
+            match asked {
+                Some(asked) => prop_assert!(pause > asked && pause <= asked + own.min(asked).max(first)),
+                None => prop_assert!(pause >= own / 2 && pause <= own),
+            }
         }
 
         #[test]

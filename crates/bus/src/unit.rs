@@ -20,6 +20,13 @@ pub enum Disposition {
         /// Why it could not be handled; kept with it.
         reason: String,
     },
+    /// Nothing was tried: it comes again when due, and its attempt count stays as it is.
+    Postpone {
+        /// When to deliver it again.
+        due_at: Timestamp,
+        /// What it waits for; kept with it.
+        reason: String,
+    },
     /// Too early: kept until [`Unit::unpark`] names its correlation, or until the deadline, when it comes again by itself.
     Park {
         /// When to deliver it again at the latest.
@@ -50,7 +57,10 @@ impl Settlement {
     pub fn notice(&self) -> Option<Envelope> {
         match &self.disposition {
             Disposition::DeadLetter { reason } => self.dead_letter(reason).notice(),
-            Disposition::Done | Disposition::Redeliver { .. } | Disposition::Park { .. } => None,
+            Disposition::Done
+            | Disposition::Redeliver { .. }
+            | Disposition::Postpone { .. }
+            | Disposition::Park { .. } => None,
         }
     }
 

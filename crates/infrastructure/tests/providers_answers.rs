@@ -164,6 +164,10 @@ fn not_done(why: &str) -> Unanswered {
     Unanswered::NotDone { why: why.to_owned(), retry_after: None }
 }
 
+fn refused(code: &str) -> Unanswered {
+    Unanswered::Refused { code: code.to_owned() }
+}
+
 fn is_unknown<T>(outcome: &Result<T, Unanswered>) -> bool {
     matches!(outcome, Err(Unanswered::Unknown { .. }))
 }
@@ -174,8 +178,18 @@ fn declined(code: &str) -> ChargeOutcome {
 
 fn charge_json(status: &str) -> String {
     format!(
-        r#"{{"id":"ch_1","status":"{status}","amount_minor":1250,"captured_minor":0,"refunded_minor":0}}"#
+        r#"{{"id":"ch_1","status":"{status}","amount_minor":1250,"captured_minor":1250,"refunded_minor":0}}"#
     )
+}
+
+/// The answer to a charge, with one member said otherwise.
+fn charge_with(member: &str, value: &str) -> String {
+    let mut charge = serde_json::json!({
+        "id": "ch_1", "status": "captured", "key": "pay-1", "reference": "order-1", "amount_minor": 1250,
+        "currency": "USD", "captured_minor": 1250, "refunded_minor": 0,
+    });
+    charge[member] = serde_json::from_str(value).unwrap();
+    charge.to_string()
 }
 
 fn shipment_json(status: &str) -> String {
@@ -192,11 +206,13 @@ async fn a_charge_ends_as_the_gateway_says() {
         (200, charge_json("voided"), Ok(ChargeOutcome::Closed)),
         (200, charge_json("declined"), Ok(declined("declined"))),
         (402, r#"{"code":"card_declined"}"#.to_owned(), Ok(declined("card_declined"))),
-        (402, String::new(), Ok(declined("protocol_402"))),
+        (402, String::new(), Err(unknown("answered 402"))),
         (409, r#"{"code":"key_closed"}"#.to_owned(), Ok(ChargeOutcome::Closed)),
         (409, r#"{"code":"not_capturable"}"#.to_owned(), Ok(declined("not_capturable"))),
         (400, r#"{"code":"invalid_request"}"#.to_owned(), Ok(declined("protocol_400"))),
-        (413, "<html>".to_owned(), Ok(declined("protocol_413"))),
+        (413, "<html>".to_owned(), Err(unknown("answered 413"))),
+        (400, "<html>blocked</html>".to_owned(), Err(unknown("answered 400"))),
+        (422, r#"{"code":17}"#.to_owned(), Err(unknown("answered 422"))),
         (409, r#"{"code":"in_progress"}"#.to_owned(), Err(unknown("answered 409 in_progress"))),
         (422, r#"{"code":"key_reused"}"#.to_owned(), Err(unknown("answered 422 key_reused"))),
         (503, r#"{"code":"down"}"#.to_owned(), Err(unknown("answered 503"))),
@@ -209,6 +225,46 @@ async fn a_charge_ends_as_the_gateway_says() {
     for (status, body, expected) in cases {
         let server = Server::with([say(status, &body)]).await;
         assert_eq!(server.gateway().charge(&charge()).await, expected, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_another_charge_than_was_asked_for_is_no_answer() {
+    let same = [("amount_minor", "1250"), ("code", "null"), ("key", "null"), ("reference", "null")];
+    let other = [
+        ("amount_minor", "1"),
+        ("amount_minor", "1251"),
+        ("captured_minor", "1249"),
+        ("captured_minor", "0"),
+        ("currency", "\"EUR\""),
+        ("reference", "\"order-2\""),
+        ("key", "\"pay-2\""),
+    ];
+    let cases = same.iter().map(|case| (case, true)).chain(other.iter().map(|case| (case, false)));
+    for ((member, value), about_it) in cases {
+        let body = charge_with(member, value);
+        let server = Server::with([say(201, &body), say(200, &body), say(200, &body)]).await;
+        let gateway = server.gateway();
+        let charged = gateway.charge(&charge()).await;
+        let captured = gateway.capture(&charge()).await;
+        let looked_up = gateway.look_up(&charge()).await;
+        for outcome in [charged, captured, looked_up.map(|known| known.expect("it is known"))] {
+            let fits = matches!(outcome, Ok(ChargeOutcome::Captured { .. }));
+            assert_eq!(fits, about_it, "{member} {value}: {outcome:?}");
+            assert!(fits || is_unknown(&outcome), "{member} {value}: {outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_parcel_of_another_order_is_no_answer() {
+    for (member, value) in [("reference", "order-2"), ("key", "ship-2")] {
+        let body = format!(
+            r#"{{"id":"sh_1","tracking_number":"T1","carrier":"C","status":"booked","{member}":"{value}"}}"#
+        );
+        let server = Server::with([say(201, &body)]).await;
+        let outcome = server.carrier().create_shipment(&booking()).await;
+        assert!(is_unknown(&outcome), "{member}: {outcome:?}");
     }
 }
 
@@ -240,21 +296,21 @@ async fn looking_up_a_charge_tells_what_the_gateway_knows_or_that_nobody_knows()
         (404, r#"{"code":"unknown_key"}"#.to_owned(), Ok(None)),
         (409, r#"{"code":"key_closed"}"#.to_owned(), Ok(Some(ChargeOutcome::Closed))),
         (404, "no such page".to_owned(), Err(unknown("answered 404"))),
-        (400, String::new(), Err(unknown("protocol_400"))),
+        (400, String::new(), Err(unknown("answered 400"))),
     ];
     for (status, body, expected) in cases {
         let server = Server::with([say(status, &body)]).await;
-        assert_eq!(server.gateway().look_up("pay-1").await, expected, "{status} {body}");
+        assert_eq!(server.gateway().look_up(&charge()).await, expected, "{status} {body}");
     }
 }
 
 #[tokio::test]
-async fn a_cancellation_ends_voided_or_refunded_and_a_refusal_did_nothing() {
+async fn a_cancellation_ends_voided_or_refunded_and_a_refusal_is_one() {
     let cases = [
         (200, r#"{"outcome":"voided"}"#, Ok(CancelOutcome::Voided)),
         (200, r#"{"outcome":"refunded","refunded_minor":1250}"#, Ok(CancelOutcome::Refunded { minor: 1250 })),
         (200, r#"{"outcome":"refunded"}"#, Err(unknown("refunded, without saying how much"))),
-        (422, r#"{"code":"refund_refused"}"#, Err(not_done("refund_refused"))),
+        (422, r#"{"code":"refund_refused"}"#, Err(refused("refund_refused"))),
         (503, r#"{"code":"refund_unavailable"}"#, Err(unknown("answered 503"))),
     ];
     for (status, body, expected) in cases {
@@ -272,7 +328,7 @@ async fn a_refund_tells_what_went_back_in_all() {
     .await;
     let gateway = server.gateway();
     assert_eq!(gateway.refund("pay-1", "refund-1", 50).await, Ok(CancelOutcome::Refunded { minor: 80 }));
-    assert_eq!(gateway.refund("pay-1", "refund-2", 9_999).await, Err(not_done("refund_too_large")));
+    assert_eq!(gateway.refund("pay-1", "refund-2", 9_999).await, Err(refused("refund_too_large")));
 }
 
 #[tokio::test]
@@ -283,7 +339,7 @@ async fn a_booking_ends_as_the_provider_says() {
         (201, shipment_json("booked"), Ok(booked.clone())),
         (200, shipment_json("in_transit"), Ok(booked)),
         (422, r#"{"code":"address_rejected"}"#.to_owned(), Ok(refused("address_rejected"))),
-        (400, String::new(), Ok(refused("protocol_400"))),
+        (400, String::new(), Err(unknown("answered 400"))),
         (409, r#"{"code":"key_closed"}"#.to_owned(), Ok(BookingOutcome::Closed)),
         (409, r#"{"code":"in_progress"}"#.to_owned(), Err(unknown("answered 409 in_progress"))),
         (502, String::new(), Err(unknown("answered 502"))),
@@ -321,7 +377,8 @@ async fn a_parcel_can_be_called_off_until_it_is_handed_over() {
         (200, r#"{"outcome":"cancelled"}"#, Ok(ShipmentCancelOutcome::Cancelled)),
         (409, r#"{"code":"already_handed_over"}"#, Ok(ShipmentCancelOutcome::AlreadyHandedOver)),
         (200, r#"{"outcome":"perhaps"}"#, Err(unknown(""))),
-        (400, "", Err(not_done("protocol_400"))),
+        (400, "", Err(unknown("answered 400"))),
+        (400, r#"{"code":"invalid_request"}"#, Err(refused("protocol_400"))),
     ];
     for (status, body, expected) in cases {
         let server = Server::with([say(status, body)]).await;
@@ -340,7 +397,7 @@ async fn a_call_goes_out_with_its_key_to_the_place_it_names() {
         Server::with([say(201, &captured), say(200, &captured), say(200, r#"{"refunded_minor":5}"#)]).await;
     let gateway = server.gateway();
     gateway.charge(&charge()).await.unwrap();
-    gateway.capture("a/b c").await.unwrap();
+    gateway.capture(&ChargeRequest { key: "a/b c".to_owned(), ..charge() }).await.unwrap();
     gateway.refund("pay-1", "refund-1", 5).await.unwrap();
     let requests = server.requests();
     let host = server.base_url.trim_start_matches("http://").trim_end_matches("/api");
@@ -385,6 +442,27 @@ async fn a_throttled_call_was_not_done_and_tells_how_long_to_wait() {
         let wait = server.gateway().charge(&charge()).await.unwrap_err().retry_after();
         let rounded_up = wait.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         assert_eq!(rounded_up, seconds, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn who_says_when_to_come_back_has_done_nothing_and_is_not_away() {
+    let settings_of = |server: &Server| ProviderSettings {
+        breaker: BreakerPolicy { failures_max: 1, open_for: Duration::from_secs(60) },
+        ..server.settings()
+    };
+    for (status, header, done) in [
+        (429, "", false),
+        (429, "retry-after: 0\r\n", false),
+        (503, "retry-after: 0\r\n", false),
+        (503, "", true),
+    ] {
+        let server = Server::with([Act::Say(answer_with(status, header, ""))]).await;
+        let gateway = gateway(settings_of(&server), clock());
+        let outcome = gateway.charge(&charge()).await;
+        assert_eq!(outcome.unwrap_err().was_let_through(), done, "{status} {header}");
+        let closed = matches!(gateway.breaker_state(), BreakerState::Closed { .. });
+        assert_eq!(closed, !done, "{status} {header}");
     }
 }
 

@@ -74,15 +74,18 @@ async fn a_charge_lives_and_ends_alike_over_both_protocols() {
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let sandbox = quiet().await;
         let gateway = gateway_by(&sandbox, protocol);
-        assert_eq!(gateway.look_up("pay/1").await, Ok(None));
+        assert_eq!(gateway.look_up(&charge("pay/1", "tok")).await, Ok(None));
         let made = gateway.charge(&charge("pay/1", "tok")).await.unwrap();
         assert!(is_captured(&made), "{made:?}");
         assert_eq!(gateway.charge(&charge("pay/1", "tok")).await, Ok(made.clone()), "a repeat");
-        assert_eq!(gateway.look_up("pay/1").await, Ok(Some(made)));
+        assert_eq!(gateway.look_up(&charge("pay/1", "tok")).await, Ok(Some(made)));
         let part = gateway.refund("pay/1", "refund-1", 250).await;
         assert_eq!(part, Ok(CancelOutcome::Refunded { minor: 250 }));
         assert_eq!(gateway.cancel("pay/1").await, Ok(CancelOutcome::Refunded { minor: 1250 }));
-        assert!(matches!(gateway.look_up("pay/1").await, Ok(Some(ChargeOutcome::Refunded { .. }))));
+        assert!(matches!(
+            gateway.look_up(&charge("pay/1", "tok")).await,
+            Ok(Some(ChargeOutcome::Refunded { .. }))
+        ));
         assert_eq!(gateway.charge(&charge("pay/1", "tok")).await, Ok(ChargeOutcome::Closed));
         assert_eq!(sandbox.stats().payments.captured, 1);
     }
@@ -96,11 +99,11 @@ async fn money_can_be_held_and_taken_or_let_go() {
         let held = gateway.authorise(&charge(key, "tok")).await.unwrap();
         assert!(matches!(held, ChargeOutcome::Authorised { .. }), "{held:?}");
     }
-    assert!(is_captured(&gateway.capture("pay-1").await.unwrap()));
-    assert!(is_captured(&gateway.capture("pay-1").await.unwrap()), "a repeat");
+    assert!(is_captured(&gateway.capture(&charge("pay-1", "tok")).await.unwrap()));
+    assert!(is_captured(&gateway.capture(&charge("pay-1", "tok")).await.unwrap()), "a repeat");
     assert_eq!(gateway.cancel("pay-2").await, Ok(CancelOutcome::Voided));
-    assert_eq!(gateway.look_up("pay-2").await, Ok(Some(ChargeOutcome::Closed)));
-    let late = gateway.capture("pay-2").await;
+    assert_eq!(gateway.look_up(&charge("pay-2", "tok")).await, Ok(Some(ChargeOutcome::Closed)));
+    let late = gateway.capture(&charge("pay-2", "tok")).await;
     assert_eq!(late, Ok(ChargeOutcome::Declined { code: "not_capturable".to_owned() }));
 }
 
@@ -110,7 +113,10 @@ async fn a_declined_card_is_a_definite_no() {
     let gateway = gateway(&sandbox);
     let declined = ChargeOutcome::Declined { code: "card_declined".to_owned() };
     assert_eq!(gateway.charge(&charge("pay-1", "tok_decline")).await, Ok(declined));
-    assert!(matches!(gateway.look_up("pay-1").await, Ok(Some(ChargeOutcome::Declined { .. }))));
+    assert!(matches!(
+        gateway.look_up(&charge("pay-1", "tok")).await,
+        Ok(Some(ChargeOutcome::Declined { .. }))
+    ));
 }
 
 #[tokio::test]
@@ -129,7 +135,9 @@ async fn a_key_used_for_something_else_leaves_the_outcome_unknown_and_can_be_loo
     gateway.charge(&charge("pay-1", "tok")).await.unwrap();
     let other = ChargeRequest { amount: usd(99), ..charge("pay-1", "tok") };
     assert!(matches!(gateway.charge(&other).await, Err(Unanswered::Unknown { .. })));
-    assert!(matches!(gateway.look_up("pay-1").await, Ok(Some(charge)) if is_captured(&charge)));
+    assert!(
+        matches!(gateway.look_up(&charge("pay-1", "tok")).await, Ok(Some(charge)) if is_captured(&charge))
+    );
 }
 
 #[tokio::test]
@@ -139,7 +147,9 @@ async fn a_lost_answer_is_unknown_until_it_is_looked_up() {
         let gateway = gateway_by(&sandbox, protocol);
         let lost = gateway.charge(&charge("pay-1", "tok_lose")).await;
         assert!(matches!(lost, Err(Unanswered::Unknown { .. })), "{lost:?}");
-        assert!(matches!(gateway.look_up("pay-1").await, Ok(Some(charge)) if is_captured(&charge)));
+        assert!(
+            matches!(gateway.look_up(&charge("pay-1", "tok")).await, Ok(Some(charge)) if is_captured(&charge))
+        );
     }
 }
 

@@ -55,6 +55,11 @@ pub struct Faults {
     pub latency_ms: (u64, u64),
     /// How long a hung call hangs, in milliseconds.
     pub hang_ms: u64,
+    /// Calls let through in a second, questions included, after a second's worth at once; the others are answered 429 and
+    /// nothing is done. 0 lets all through.
+    pub rate_per_second: u32,
+    /// Seconds that such an answer names in `Retry-After`; 0 to name none.
+    pub rate_retry_after_s: u32,
 }
 
 impl Default for Faults {
@@ -67,6 +72,8 @@ impl Default for Faults {
             lose_response_permille: 0,
             latency_ms: (0, 0),
             hang_ms: 30_000,
+            rate_per_second: 0,
+            rate_retry_after_s: 1,
         }
     }
 }
@@ -128,13 +135,33 @@ pub(crate) enum Operation {
     CancelShipment,
 }
 
+/// Operations that have their faults, and their rate, in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Payments,
+    Refunds,
+    Shipping,
+    ShippingCancels,
+}
+
+impl Operation {
+    pub(crate) const fn group(self) -> Group {
+        match self {
+            Self::Charge | Self::Capture => Group::Payments,
+            Self::Refund | Self::CancelCharge => Group::Refunds,
+            Self::Book => Group::Shipping,
+            Self::CancelShipment => Group::ShippingCancels,
+        }
+    }
+}
+
 impl FaultSettings {
     pub(crate) fn of(&self, operation: Operation) -> &Faults {
-        match operation {
-            Operation::Charge | Operation::Capture => &self.payments,
-            Operation::Refund | Operation::CancelCharge => &self.refunds,
-            Operation::Book => &self.shipping,
-            Operation::CancelShipment => &self.shipping_cancels,
+        match operation.group() {
+            Group::Payments => &self.payments,
+            Group::Refunds => &self.refunds,
+            Group::Shipping => &self.shipping,
+            Group::ShippingCancels => &self.shipping_cancels,
         }
     }
 }

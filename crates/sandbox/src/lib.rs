@@ -20,6 +20,7 @@ mod payment_calls;
 mod payments;
 mod problem;
 mod provider;
+mod rates;
 mod reply;
 mod routes;
 mod running;

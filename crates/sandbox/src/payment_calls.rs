@@ -35,7 +35,7 @@ pub(crate) async fn charge(
 pub(crate) async fn look_up(provider: &Provider, key: &str) -> Result<Reply, Failure> {
     let key = wire::key_segment(key)?;
     provider.open(Topic::Payments).await?;
-    provider.take_lookup_time(Operation::Charge, &key).await;
+    provider.take_lookup_time(Operation::Charge, &key).await?;
     let answer = provider.payments().look_up(&key);
     Ok(Reply::answer(StatusCode::OK, answer))
 }

@@ -2,6 +2,9 @@
 
 use http::StatusCode;
 
+/// Seconds a client is told to wait whose call was throttled by chance.
+const RETRY_AFTER_S: u32 = 1;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Problem {
     CardDeclined,
@@ -22,6 +25,10 @@ pub(crate) enum Problem {
     UnknownRoute,
     MethodNotAllowed,
     Throttled,
+    /// The rate of its group is used up; 0 seconds are not named.
+    RateExceeded {
+        retry_after_s: u32,
+    },
     ServerError,
     Down,
     Overloaded,
@@ -49,10 +56,40 @@ impl Problem {
             Self::UnknownRoute => "unknown_route",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Throttled => "throttled",
+            Self::RateExceeded { .. } => "rate_exceeded",
             Self::ServerError => "server_error",
             Self::Down => "down",
             Self::Overloaded => "overloaded",
             Self::HistoryFull => "history_full",
+        }
+    }
+
+    /// Seconds that the client is told to wait; none if it is told nothing.
+    pub(crate) fn retry_after_s(self) -> Option<u32> {
+        match self {
+            Self::Throttled => Some(RETRY_AFTER_S),
+            Self::RateExceeded { retry_after_s } => Some(retry_after_s).filter(|seconds| *seconds > 0),
+            Self::CardDeclined
+            | Self::AddressRejected
+            | Self::RefundRefused
+            | Self::RefundUnavailable
+            | Self::RefundTooLarge
+            | Self::CaptureTooLarge
+            | Self::NotCapturable
+            | Self::NotRefundable
+            | Self::AlreadyHandedOver
+            | Self::KeyReused
+            | Self::KeyClosed
+            | Self::UnknownKey
+            | Self::KeyMissing
+            | Self::InvalidRequest
+            | Self::TooLarge
+            | Self::UnknownRoute
+            | Self::MethodNotAllowed
+            | Self::ServerError
+            | Self::Down
+            | Self::Overloaded
+            | Self::HistoryFull => None,
         }
     }
 
@@ -71,7 +108,7 @@ impl Problem {
             Self::KeyMissing | Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
+            Self::Throttled | Self::RateExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::RefundUnavailable
             | Self::ServerError
             | Self::Down

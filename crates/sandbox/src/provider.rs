@@ -17,6 +17,7 @@ use crate::limits;
 use crate::mailbox::{Mailbox, Mishap};
 use crate::payments::Payments;
 use crate::problem::Problem;
+use crate::rates::Rates;
 use crate::reply::{Failure, Reply};
 use crate::settings::Settings;
 use crate::shipments::{Departure, Shipments};
@@ -32,6 +33,7 @@ pub(crate) struct Provider {
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     faults: RwLock<Arc<FaultSettings>>,
+    rates: Rates,
     attempts: Mutex<Attempts>,
     fault_counts: Mutex<FaultStats>,
     payments: Mutex<Payments>,
@@ -54,6 +56,7 @@ impl Provider {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             faults: RwLock::new(Arc::new(settings.faults.clone())),
+            rates: Rates::default(),
             attempts: Mutex::new(Attempts::new(settings.max_keys)),
             fault_counts: Mutex::default(),
             payments: Mutex::new(Payments::new(dice, settings.max_keys)),
@@ -75,6 +78,7 @@ impl Provider {
         forced: Forced,
         act: impl FnOnce(&Self) -> Reply + Send + 'static,
     ) -> Result<Reply, Failure> {
+        self.admit(operation)?;
         let plan = self.plan(operation, key, forced);
         take_time(plan.latency_ms).await;
         match plan.fate {
@@ -103,10 +107,22 @@ impl Provider {
         }
     }
 
-    /// Looking up takes as long as any call of its side, and has no other faults.
-    pub(crate) async fn take_lookup_time(&self, operation: Operation, key: &str) {
+    /// Lets the call through as far as the rate of its group goes.
+    fn admit(&self, operation: Operation) -> Result<(), Problem> {
+        let settings = self.faults();
+        let faults = settings.of(operation);
+        self.rates.admit(operation.group(), faults.rate_per_second, self.clock.now_micros()).map_err(|_| {
+            lock(&self.fault_counts).count(Fate::Throttled);
+            Problem::RateExceeded { retry_after_s: faults.rate_retry_after_s }
+        })
+    }
+
+    /// Looking up goes by the rate of its side, takes as long as any call of it, and has no other faults.
+    pub(crate) async fn take_lookup_time(&self, operation: Operation, key: &str) -> Result<(), Problem> {
+        self.admit(operation)?;
         let latency_ms = self.faults().of(operation).latency_ms;
         take_time(self.dice.between(latency_ms, Question::LookupLatency, key, 0)).await;
+        Ok(())
     }
 
     pub(crate) fn verdict(&self, operation: Operation, key: &str, forced: Verdict) -> Verdict {

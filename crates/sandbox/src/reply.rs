@@ -8,13 +8,11 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// Seconds a throttled client is told to wait.
-const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
-
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     status: StatusCode,
     body: Bytes,
+    retry_after_s: Option<u32>,
 }
 
 /// Why a call does not end with the answer it asked for.
@@ -43,8 +41,11 @@ struct ProblemBody {
 impl Reply {
     pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
-            Ok(body) => Self { status, body: body.into() },
-            Err(_) => Self { status: StatusCode::INTERNAL_SERVER_ERROR, body: Bytes::new() },
+            Ok(body) => Self { status, body: body.into(), retry_after_s: None },
+            Err(_) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Self { status, body: Bytes::new(), retry_after_s: None }
+            }
         }
     }
 
@@ -56,13 +57,12 @@ impl Reply {
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        let throttled = self.status == StatusCode::TOO_MANY_REQUESTS;
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if throttled {
-            headers.insert(RETRY_AFTER, RETRY_AFTER_S);
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -70,6 +70,7 @@ impl Reply {
 
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Self {
-        Self::json(problem.status(), &ProblemBody { code: problem.code() })
+        let reply = Self::json(problem.status(), &ProblemBody { code: problem.code() });
+        Self { retry_after_s: problem.retry_after_s(), ..reply }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn book(
 pub(crate) async fn look_up(provider: &Provider, key: &str) -> Result<Reply, Failure> {
     let key = wire::key_segment(key)?;
     provider.open(Topic::Shipping).await?;
-    provider.take_lookup_time(Operation::Book, &key).await;
+    provider.take_lookup_time(Operation::Book, &key).await?;
     let answer = provider.shipments().look_up(&key);
     Ok(Reply::answer(StatusCode::OK, answer))
 }

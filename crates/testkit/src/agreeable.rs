@@ -64,11 +64,11 @@ impl PaymentGateway for Agreeable {
         Ok(ChargeOutcome::Authorised { reference: format!("ch_{}", request.key) })
     }
 
-    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
-        Ok(ChargeOutcome::Captured { reference: format!("ch_{key}") })
+    async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key) })
     }
 
-    async fn look_up(&self, _key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
+    async fn look_up(&self, _request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
         Ok(None)
     }
 

@@ -8,8 +8,8 @@ use application::pipeline::topology_telling;
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers, VitalSigns};
 use async_trait::async_trait;
 use bus::{
-    Clock, DeadLetters, Fault, IdSource, LocalFirst, OutboxStore, RandomIds, Store, SystemClock, Transport,
-    Verdict,
+    CallSlots, Clock, DeadLetters, Fault, IdSource, LocalFirst, LocalSlots, OutboxStore, RandomIds, Store,
+    SystemClock, Transport, Verdict,
 };
 use infrastructure::Tables;
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
@@ -75,6 +75,8 @@ pub struct AnyStore {
     pub endpoints: Arc<dyn ClosedEndpoints>,
     /// Keeps it in order.
     pub upkeep: Arc<dyn Upkeep>,
+    /// Slots of the call budgets that all who work with this store share.
+    pub slots: Arc<dyn CallSlots>,
     /// What leaves for the broker; none if the store carries messages itself.
     pub outgoing: Option<Outgoing>,
 }
@@ -153,7 +155,8 @@ impl AnyStore {
                 let options = SqliteOptions { exclusive, tables, ..SqliteOptions::new(topology, routing) };
                 let store = SqliteStore::open(&path, options)?;
                 let woken = store.outgoing();
-                Ok(Self::over_any(store, broker, woken))
+                // A file is worked on by one process only.
+                Ok(Self::over_any(store, broker, woken, Arc::new(LocalSlots::default())))
             }
             Place::Postgres(address) => {
                 let options = PostgresOptions::new(topology, routing, clock.as_ref(), ids.as_ref());
@@ -162,7 +165,7 @@ impl AnyStore {
                 let options = PostgresOptions { presence, tables, ..config.postgres.applied_to(options) };
                 let store = PostgresStore::connect(&address, options).await?;
                 let woken = store.outgoing();
-                let any = Self::over_any(store.clone(), broker, woken);
+                let any = Self::over_any(store.clone(), broker, woken, Arc::new(store.clone()));
                 if !is_local_first {
                     return Ok(any);
                 }
@@ -173,7 +176,12 @@ impl AnyStore {
     }
 
     /// The same store behind every port, and a broker as the transport if there is one.
-    fn over_any<S>(store: S, broker: Option<RabbitMqTransport>, woken: Arc<Notify>) -> Self
+    fn over_any<S>(
+        store: S,
+        broker: Option<RabbitMqTransport>,
+        woken: Arc<Notify>,
+        slots: Arc<dyn CallSlots>,
+    ) -> Self
     where
         S: Store<AnyUnit>
             + Transport
@@ -203,6 +211,7 @@ impl AnyStore {
             keys: Arc::<S>::clone(&store),
             endpoints: Arc::<S>::clone(&store),
             upkeep: store,
+            slots,
             outgoing,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use application::pipeline::PipelineSettings;
 use application::saga::StageLimits;
-use bus::RetryPolicy;
+use bus::{CallBudget, Patience, RetryPolicy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,43 @@ pub struct Providers {
     pub call_limit_ms: u64,
     /// Calls under way at once, per kind.
     pub calls_at_once_max: usize,
+    /// Calls to the payment gateway in a second, of all workers together; 0 for any number.
+    pub payment_calls_per_second: u32,
+    /// Calls to the payment gateway under way at once, of all workers together; 0 for any number.
+    pub payment_calls_in_flight: u32,
+    /// Calls to the shipping provider in a second, of all workers together; 0 for any number.
+    pub shipping_calls_per_second: u32,
+    /// Calls to the shipping provider under way at once, of all workers together; 0 for any number.
+    pub shipping_calls_in_flight: u32,
+    /// How long a call waits for its turn before its message goes back to the store, in milliseconds.
+    pub turn_wait_ms: u64,
+}
+
+impl Providers {
+    /// The budget of the payment gateway.
+    #[must_use]
+    pub const fn payment_budget(&self) -> CallBudget {
+        CallBudget { per_second: self.payment_calls_per_second, in_flight_max: self.payment_calls_in_flight }
+    }
+
+    /// The budget of the shipping provider.
+    #[must_use]
+    pub const fn shipping_budget(&self) -> CallBudget {
+        CallBudget {
+            per_second: self.shipping_calls_per_second,
+            in_flight_max: self.shipping_calls_in_flight,
+        }
+    }
+
+    /// So many calls of a kind at once that each gets its turn within half of the time that it may wait, though another kind waits
+    /// with it: whoever has to go back to the store loses its place.
+    fn calls_at_once(&self) -> usize {
+        let rates = [self.payment_calls_per_second, self.shipping_calls_per_second];
+        let worth = |rate: u32| u64::from(rate) * self.turn_wait_ms / 4_000;
+        let bound = rates.into_iter().filter(|rate| *rate > 0).map(worth).min();
+        let bound = bound.map_or(usize::MAX, |bound| usize::try_from(bound).unwrap_or(usize::MAX));
+        self.calls_at_once_max.min(bound.max(1))
+    }
 }
 
 /// How long stages may take, in milliseconds.
@@ -103,13 +140,13 @@ pub struct Providers {
 pub struct Limits {
     /// From acceptance to hand-over.
     pub order_ms: u64,
-    /// To the gateway's final word.
+    /// From the first call that the gateway let through to its final word.
     pub payment_ms: u64,
-    /// To the carrier's booking.
+    /// From the first call that the carrier let through to its booking.
     pub shipping_ms: u64,
     /// Between two questions to a silent carrier.
     pub delivery_poll_ms: u64,
-    /// For one undoing, before a person is asked.
+    /// Between two requests for the same undoing.
     pub undo_ms: u64,
 }
 
@@ -123,6 +160,12 @@ pub struct Pipeline {
     pub call_retries_max: u32,
     /// Pause before the first of them, in milliseconds; it doubles.
     pub call_retry_first_ms: u64,
+    /// Longest pause between questions about a call of unknown outcome, once its retries are used up, in milliseconds.
+    pub look_up_interval_ms: u64,
+    /// First pause while a provider is away or throttles, in milliseconds; it grows.
+    pub away_pause_first_ms: u64,
+    /// Longest of these pauses, unless the provider names a longer one, in milliseconds.
+    pub away_pause_max_ms: u64,
     /// Retries of an undoing, before a person is asked.
     pub undo_retries_max: u32,
     /// Pause before the first of them, in milliseconds; it doubles.
@@ -170,6 +213,11 @@ impl Default for Providers {
             webhook_tolerance_s: 300,
             call_limit_ms: 5_000,
             calls_at_once_max: bus::limits::PERFORM_MAX,
+            payment_calls_per_second: 0,
+            payment_calls_in_flight: 0,
+            shipping_calls_per_second: 0,
+            shipping_calls_in_flight: 0,
+            turn_wait_ms: 20_000,
         }
     }
 }
@@ -194,6 +242,9 @@ impl Default for Pipeline {
             batch_max: settings.batch_max,
             call_retries_max: settings.call_retry.retries_max,
             call_retry_first_ms: millis(settings.call_retry.first),
+            look_up_interval_ms: millis(settings.look_up_interval),
+            away_pause_first_ms: millis(settings.away.first),
+            away_pause_max_ms: millis(settings.away.longest),
             undo_retries_max: settings.undo_retry.retries_max,
             undo_retry_first_ms: millis(settings.undo_retry.first),
             stop_limit_ms: 10_000,
@@ -317,17 +368,25 @@ impl Config {
         mistakes
     }
 
-    fn numbers(&self) -> [(&'static str, u64, u64); 11] {
+    fn numbers(&self) -> [(&'static str, u64, u64); 15] {
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         [
             ("providers.webhook_tolerance_s", self.providers.webhook_tolerance_s, 10),
             ("providers.call_limit_ms", self.providers.call_limit_ms, 10),
             ("providers.calls_at_once_max", size(self.providers.calls_at_once_max), 1),
+            ("providers.turn_wait_ms", self.providers.turn_wait_ms, 100),
             ("limits.order_ms", self.limits.order_ms, 100),
             ("limits.payment_ms", self.limits.payment_ms, 50),
             ("limits.shipping_ms", self.limits.shipping_ms, 50),
             ("limits.delivery_poll_ms", self.limits.delivery_poll_ms, 50),
             ("limits.undo_ms", self.limits.undo_ms, 50),
+            ("pipeline.look_up_interval_ms", self.pipeline.look_up_interval_ms, 10),
+            ("pipeline.away_pause_first_ms", self.pipeline.away_pause_first_ms, 10),
+            (
+                "pipeline.away_pause_max_ms",
+                self.pipeline.away_pause_max_ms,
+                self.pipeline.away_pause_first_ms,
+            ),
             ("pipeline.batch_max", size(self.pipeline.batch_max), 1),
             ("retention.idempotency_hours", self.retention.idempotency_hours, 1),
             ("retention.inbox_hours", self.retention.inbox_hours, 1),
@@ -352,12 +411,17 @@ impl Config {
                 first: ms(self.pipeline.call_retry_first_ms),
                 ..defaults.call_retry
             },
+            look_up_interval: ms(self.pipeline.look_up_interval_ms),
+            away: Patience {
+                first: ms(self.pipeline.away_pause_first_ms),
+                longest: ms(self.pipeline.away_pause_max_ms),
+            },
             undo_retry: RetryPolicy {
                 retries_max: self.pipeline.undo_retries_max,
                 first: ms(self.pipeline.undo_retry_first_ms),
                 ..defaults.undo_retry
             },
-            calls_at_once_max: self.providers.calls_at_once_max,
+            calls_at_once_max: self.providers.calls_at_once(),
             batch_max: self.pipeline.batch_max,
             ..defaults
         }

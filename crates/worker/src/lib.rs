@@ -22,4 +22,5 @@ pub mod said;
 pub mod security;
 pub mod telemetry;
 pub mod tls;
+pub mod turns;
 pub mod wiring;

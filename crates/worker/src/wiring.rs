@@ -24,6 +24,7 @@ use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
 use crate::otlp::{Collector, Exporter, Tracer};
 use crate::tls::{Certificate, Renewal};
+use crate::turns;
 
 /// What handlers share, on real time.
 #[must_use]
@@ -75,7 +76,9 @@ impl Service {
         let uses = Uses::of(config);
         uses.tell();
         observation.health.note(uses);
-        observation.over_providers(parts).start(&mut supervisor);
+        let parts = observation.over_providers(parts);
+        turns::take_turns(parts, &config.providers, &store, &observation, &mut supervisor)
+            .start(&mut supervisor);
         if let Some(exporter) = exporter {
             supervisor.run(Exporter::NAME, move |stop| Arc::clone(&exporter).run(stop));
         }

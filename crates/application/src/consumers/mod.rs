@@ -1,5 +1,6 @@
 //! The consumers: each turns a batch of messages into what happened to orders, and leaves the rest to the saga.
 
+mod again;
 mod early;
 mod inventory_reservation;
 mod notification;

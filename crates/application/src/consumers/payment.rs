@@ -1,15 +1,15 @@
 //! Takes payments: calls the gateway outside any transaction, with a key stored before, and records what it said. An
 //! outcome that nobody knows is looked up by its key, never guessed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Message, Step, Work};
+use bus::{Consumer, Effects, Envelope, Fault, Message, Work};
 use domain::{OrderId, Payment};
 use jiff::Timestamp;
 
+use super::again::{ask_again, is_worth_telling, look_up_again};
 use crate::messages::{
     PaymentFailed, PaymentProcessed, PaymentProcessingRequested, PaymentResult, correlation,
 };
@@ -28,8 +28,19 @@ pub struct PaymentConsumer {
 /// What the gateway was asked and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentAnswer {
-    asked: &'static str,
+    asked: Asked,
     said: Result<ChargeOutcome, Unanswered>,
+}
+
+/// What a provider was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// For the money.
+    Charge,
+    /// For what it knows.
+    LookUp,
+    /// For nothing: nothing is to be paid.
+    Nothing,
 }
 
 impl PaymentConsumer {
@@ -42,27 +53,28 @@ impl PaymentConsumer {
         Self { gateway, context }
     }
 
-    /// Looks first, on every attempt but the first; charges only what the gateway never heard of.
+    /// Looks first, once a call may have done something; charges only what the gateway never heard of.
     async fn ask(&self, request: &ChargeRequest, attempt: u32) -> PaymentAnswer {
-        if attempt > 0 {
-            match self.gateway.look_up(&request.key).await {
-                Ok(Some(known)) => {
-                    return PaymentAnswer { asked: "look_up", said: self.taken(known, request).await };
-                }
-                Ok(None) if attempt <= self.context.settings.call_retry.retries_max => {}
-                Ok(None) => {
-                    let why = "the gateway does not know the key, and the retries are used up".to_owned();
-                    let said = Err(Unanswered::NotDone { why, retry_after: None });
-                    return PaymentAnswer { asked: "look_up", said };
-                }
-                Err(unanswered) => return PaymentAnswer { asked: "look_up", said: Err(unanswered) },
-            }
+        if attempt == 0 {
+            return self.charge(request).await;
         }
+        match self.gateway.look_up(request).await {
+            Ok(Some(known)) => PaymentAnswer { asked: Asked::LookUp, said: self.taken(known, request).await },
+            Ok(None) if attempt <= self.context.settings.call_retry.retries_max => self.charge(request).await,
+            Ok(None) => {
+                let why = "the gateway does not know the key, and the retries are used up".to_owned();
+                PaymentAnswer { asked: Asked::LookUp, said: Err(Unanswered::Unknown { why }) }
+            }
+            Err(unanswered) => PaymentAnswer { asked: Asked::LookUp, said: Err(unanswered) },
+        }
+    }
+
+    async fn charge(&self, request: &ChargeRequest) -> PaymentAnswer {
         let said = match self.gateway.charge(request).await {
             Ok(known) => self.taken(known, request).await,
             Err(unanswered) => Err(unanswered),
         };
-        PaymentAnswer { asked: "charge", said }
+        PaymentAnswer { asked: Asked::Charge, said }
     }
 
     /// A charge that was only authorised is captured under the same key.
@@ -72,7 +84,7 @@ impl PaymentConsumer {
         request: &ChargeRequest,
     ) -> Result<ChargeOutcome, Unanswered> {
         match known {
-            ChargeOutcome::Authorised { .. } => self.gateway.capture(&request.key).await,
+            ChargeOutcome::Authorised { .. } => self.gateway.capture(request).await,
             ChargeOutcome::Captured { .. }
             | ChargeOutcome::Declined { .. }
             | ChargeOutcome::Refunded { .. }
@@ -80,29 +92,32 @@ impl PaymentConsumer {
         }
     }
 
-    /// When to ask again: the retries first, then look-ups until the saga gives up.
-    fn pause(&self, attempt: u32, unanswered: &Unanswered) -> Duration {
-        let settings = &self.context.settings;
-        let asked = unanswered.retry_after();
-        settings
-            .call_retry
-            .pause(attempt + 1, asked, self.context.ids.as_ref())
-            .unwrap_or(settings.look_up_pause_max)
-    }
-
-    fn settle(
+    /// Asks again later, as long as the saga still waits for the money.
+    async fn settle(
         &self,
-        work: &mut Work<PaymentProcessingRequested, PaymentAnswer>,
-        step: &Step<OrderProcessingSaga>,
+        unit: &mut dyn UnitOfWork,
+        batch: &mut [Work<PaymentProcessingRequested, PaymentAnswer>],
         now: Timestamp,
-    ) {
-        let still_wanted = step.after.as_ref().is_some_and(|saga| saga.state.awaits_payment());
-        if let Err(unanswered) = work.answer.said.clone()
-            && still_wanted
-        {
-            let pause = self.pause(work.envelope().attempt, &unanswered);
-            work.redeliver(now, pause, unanswered.to_string());
+    ) -> Result<(), Fault> {
+        let open = batch.iter().filter(|work| work.answer.said.is_err());
+        let ids: Vec<_> = open.map(|work| correlation(OrderId(work.message.order_id))).collect();
+        if ids.is_empty() {
+            return Ok(());
         }
+        let sagas: Vec<OrderProcessingSaga> = bus::SagaRepository::load_sagas(unit, &ids).await?;
+        let waiting: BTreeSet<_> =
+            sagas.iter().filter(|saga| saga.state.awaits_payment()).map(|saga| saga.order_id.0).collect();
+        for work in batch.iter_mut().filter(|work| waiting.contains(&work.message.order_id)) {
+            let PaymentAnswer { asked, said } = work.answer.clone();
+            match (said, asked) {
+                (Ok(_), _) => {}
+                (Err(unanswered), Asked::LookUp) => look_up_again(work, &unanswered, &self.context, now),
+                (Err(unanswered), Asked::Charge | Asked::Nothing) => {
+                    ask_again(work, &unanswered, &self.context.settings.call_retry, &self.context, now);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -127,7 +142,7 @@ impl Consumer<AnyUnit> for PaymentConsumer {
         let amount = message.amount.money()?;
         if amount.minor == 0 {
             let free = ChargeOutcome::Captured { reference: "free-of-charge".to_owned() };
-            return Ok(PaymentAnswer { asked: "nothing", said: Ok(free) });
+            return Ok(PaymentAnswer { asked: Asked::Nothing, said: Ok(free) });
         }
         let request = ChargeRequest {
             key: message.idempotency_key.clone(),
@@ -144,15 +159,19 @@ impl Consumer<AnyUnit> for PaymentConsumer {
         batch: &mut [Work<PaymentProcessingRequested, PaymentAnswer>],
     ) -> Result<(), Fault> {
         let now = self.context.clock.now();
-        let happenings: Vec<_> = batch.iter().map(|work| self.started(work)).collect();
+        let started: Vec<_> = batch.iter().filter(|work| work.answer.was_let_through()).collect();
+        let happenings: Vec<_> = started.iter().map(|work| self.started(work)).collect();
         let steps = carry_out(unit, &happenings, now).await?;
+        let told: BTreeSet<OrderId> = happenings
+            .iter()
+            .zip(&steps)
+            .filter(|(_, step)| step.outcome == bus::Outcome::Moved)
+            .map(|(happening, _)| happening.order_id)
+            .collect();
         record(unit, batch, now).await?;
-        unit.history().append(&calls(batch, &steps, now)).await?;
+        unit.history().append(&self.calls(batch, &told, now)).await?;
         unit.publish(batch.iter().filter_map(|work| result(work, now)).collect()).await?;
-        for (work, step) in batch.iter_mut().zip(&steps) {
-            self.settle(work, step, now);
-        }
-        Ok(())
+        self.settle(unit, batch, now).await
     }
 }
 
@@ -179,12 +198,19 @@ async fn record(
         payments.into_iter().map(|row| (row.order_id, row)).collect();
     for work in batch {
         if let Some(payment) = payments.get_mut(&OrderId(work.message.order_id)) {
-            payment.note_attempt();
-            note(payment, &work.answer.said);
+            note_call(payment, &work.answer);
         }
     }
     let changed: Vec<Payment> = payments.into_values().collect();
     unit.payments().update(&changed, now).await
+}
+
+/// A call that was not let through left nothing to note.
+fn note_call(payment: &mut Payment, answer: &PaymentAnswer) {
+    if answer.was_let_through() {
+        payment.note_attempt();
+        note(payment, &answer.said);
+    }
 }
 
 /// What the gateway said, on the payment's own axis. What the axis refuses is old news and leaves it as it is.
@@ -205,26 +231,32 @@ fn note(payment: &mut Payment, said: &Result<ChargeOutcome, Unanswered>) {
     }
 }
 
-/// A timeline entry for every call that the saga's own entry does not tell of already.
-fn calls(
-    batch: &[Work<PaymentProcessingRequested, PaymentAnswer>],
-    steps: &[Step<OrderProcessingSaga>],
-    now: Timestamp,
-) -> Vec<HistoryEntry> {
-    let told = |step: &Step<OrderProcessingSaga>| step.outcome == bus::Outcome::Moved;
-    batch
-        .iter()
-        .zip(steps)
-        .filter(|(_, step)| !told(step))
-        .map(|(work, _)| HistoryEntry {
-            order_id: OrderId(work.message.order_id),
-            at: now,
-            event: "PaymentCall",
-            status: None,
-            saga_state: None,
-            detail: Some(work.answer.in_words(work.envelope().attempt)),
-        })
-        .collect()
+impl PaymentConsumer {
+    /// A timeline entry for every call that the saga's own entry does not tell of already.
+    fn calls(
+        &self,
+        batch: &[Work<PaymentProcessingRequested, PaymentAnswer>],
+        told: &BTreeSet<OrderId>,
+        now: Timestamp,
+    ) -> Vec<HistoryEntry> {
+        let is_news = |work: &&Work<PaymentProcessingRequested, PaymentAnswer>| match &work.answer.said {
+            Ok(_) => true,
+            Err(unanswered) => is_worth_telling(work, unanswered, &self.context, now),
+        };
+        batch
+            .iter()
+            .filter(|work| !told.contains(&OrderId(work.message.order_id)))
+            .filter(is_news)
+            .map(|work| HistoryEntry {
+                order_id: OrderId(work.message.order_id),
+                at: now,
+                event: "PaymentCall",
+                status: None,
+                saga_state: None,
+                detail: Some(work.answer.in_words(work.envelope().attempt)),
+            })
+            .collect()
+    }
 }
 
 /// The final word, as a message for the saga; none while there is none.
@@ -248,7 +280,21 @@ fn result(work: &Work<PaymentProcessingRequested, PaymentAnswer>, now: Timestamp
     Some(result.caused_by(work.envelope(), 0, now).about(about))
 }
 
+impl Asked {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::LookUp => "look_up",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 impl PaymentAnswer {
+    fn was_let_through(&self) -> bool {
+        self.said.as_ref().map_or_else(Unanswered::was_let_through, |_| true)
+    }
+
     fn in_words(&self, attempt: u32) -> String {
         let said = match &self.said {
             Ok(ChargeOutcome::Captured { reference }) => format!("captured as {reference}"),
@@ -258,7 +304,7 @@ impl PaymentAnswer {
             Ok(ChargeOutcome::Closed) => "the key is closed".to_owned(),
             Err(unanswered) => unanswered.to_string(),
         };
-        format!("{} (attempt {}): {said}", self.asked, attempt + 1)
+        format!("{} (attempt {}): {said}", self.asked.as_str(), attempt.saturating_add(1))
     }
 }
 

@@ -8,7 +8,7 @@ use bus::{Consumer, Effects, Envelope, Fault, Work};
 use domain::{Money, OrderId, Payment};
 use jiff::Timestamp;
 
-use super::undo::{give_up_or_retry, undo_failed};
+use super::undo::{for_a_person, give_up_or_retry, undo_failed};
 use crate::messages::PaymentRefundRequested;
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, CancelOutcome, PaymentGateway, Unanswered, UnitOfWork};
@@ -32,16 +32,26 @@ impl PaymentRefundConsumer {
         Self { gateway, context }
     }
 
-    fn happening<'a>(&self, work: &'a Work<PaymentRefundRequested, Said>) -> Option<Happening<'a>> {
+    fn happening<'a>(
+        &self,
+        work: &'a Work<PaymentRefundRequested, Said>,
+        rows: &BTreeMap<OrderId, Payment>,
+    ) -> Option<Happening<'a>> {
         let order_id = OrderId(work.message.order_id);
-        let (kind, detail) = match &work.answer {
-            Ok(CancelOutcome::Voided) => {
+        let said = match &work.answer {
+            Ok(said) => *said,
+            Err(unanswered) => return undo_failed(order_id, work.envelope(), unanswered, &self.context),
+        };
+        if let Some(wrong) = rows.get(&order_id).and_then(|payment| disagreement(payment, said)) {
+            return Some(for_a_person(order_id, work.envelope(), wrong, &self.context));
+        }
+        let (kind, detail) = match said {
+            CancelOutcome::Voided => {
                 (EventKind::PaymentVoided, "no money was taken, and none will be".to_owned())
             }
-            Ok(CancelOutcome::Refunded { minor }) => {
+            CancelOutcome::Refunded { minor } => {
                 (EventKind::PaymentRefunded, format!("{minor} minor units given back"))
             }
-            Err(unanswered) => return undo_failed(order_id, work.envelope(), unanswered, &self.context),
         };
         Some(Happening {
             order_id,
@@ -49,6 +59,21 @@ impl PaymentRefundConsumer {
             cause: work.envelope(),
             facts: Facts { detail: Some(detail), ..Facts::default() },
         })
+    }
+}
+
+/// What is wrong if the gateway gave back another sum than it took, so that money is with somebody whom it does not belong to.
+fn disagreement(payment: &Payment, said: CancelOutcome) -> Option<String> {
+    let taken = if payment.captured_minor > 0 { payment.captured_minor } else { payment.amount.minor };
+    let held = payment.held().minor;
+    match said {
+        CancelOutcome::Refunded { minor } if minor != taken => Some(format!(
+            "the gateway says that it gave back {minor} minor units in all, of {taken} that were to be given back"
+        )),
+        CancelOutcome::Voided if held > 0 => {
+            Some(format!("the gateway says that no money was taken, and {held} minor units are held"))
+        }
+        CancelOutcome::Refunded { .. } | CancelOutcome::Voided => None,
     }
 }
 
@@ -75,9 +100,10 @@ impl Consumer<AnyUnit> for PaymentRefundConsumer {
         batch: &mut [Work<PaymentRefundRequested, Said>],
     ) -> Result<(), Fault> {
         let now = self.context.clock.now();
-        let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work)).collect();
+        let rows = rows(unit, batch).await?;
+        let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work, &rows)).collect();
         carry_out(unit, &happenings, now).await?;
-        record(unit, batch, now).await?;
+        record(unit, batch, rows, now).await?;
         for work in batch {
             if let Err(unanswered) = work.answer.clone() {
                 give_up_or_retry(work, &unanswered, &self.context, now);
@@ -87,16 +113,24 @@ impl Consumer<AnyUnit> for PaymentRefundConsumer {
     }
 }
 
+/// What is recorded of the payments that the gateway has answered about.
+async fn rows(
+    unit: &mut dyn UnitOfWork,
+    batch: &[Work<PaymentRefundRequested, Said>],
+) -> Result<BTreeMap<OrderId, Payment>, Fault> {
+    let answered = batch.iter().filter(|work| work.answer.is_ok());
+    let ids: Vec<OrderId> = answered.map(|work| OrderId(work.message.order_id)).collect();
+    let rows = unit.payments().get(&ids).await?;
+    Ok(rows.into_iter().map(|row| (row.order_id, row)).collect())
+}
+
 async fn record(
     unit: &mut dyn UnitOfWork,
     batch: &[Work<PaymentRefundRequested, Said>],
+    mut rows: BTreeMap<OrderId, Payment>,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    let answered: Vec<_> = batch.iter().filter(|work| work.answer.is_ok()).collect();
-    let ids: Vec<OrderId> = answered.iter().map(|work| OrderId(work.message.order_id)).collect();
-    let rows = unit.payments().get(&ids).await?;
-    let mut rows: BTreeMap<OrderId, Payment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
-    for work in answered {
+    for work in batch {
         if let Some(payment) = rows.get_mut(&OrderId(work.message.order_id)) {
             note(payment, &work.answer);
         }
@@ -105,13 +139,16 @@ async fn record(
     unit.payments().update(&changed, now).await
 }
 
-/// A refund of money that we never heard was taken tells that it was.
+/// A refund of all the money, which we never heard was taken, tells that it was; one of another sum tells nothing for sure.
 fn note(payment: &mut Payment, said: &Said) {
     let noted = match said {
         Ok(CancelOutcome::Voided) => payment.void(),
         Ok(CancelOutcome::Refunded { minor }) => {
             let refunded = Money::new(*minor, payment.amount.currency);
             let known = payment.captured_minor > 0;
+            if !known && refunded != payment.amount {
+                return;
+            }
             let reference = payment.provider_reference.clone().unwrap_or_else(|| payment.key.clone());
             let captured = if known {
                 Ok(domain::Change::NoChange)

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{Consumer, Effects, Envelope, Fault, Message, Step, Work};
 use domain::{Change, OrderId, Rejection, Shipment};
 use jiff::Timestamp;
 
+use super::again::{ask_again, is_worth_telling, look_up_again};
 use crate::messages::{OrderShippedEvent, OrderShippingRequested, ShippingCompleted, correlation};
 use crate::pipeline::Context;
 use crate::ports::{
@@ -26,9 +26,18 @@ pub struct ShippingConsumer {
 /// What is known of a booking after asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookingAnswer {
-    asked: &'static str,
+    asked: Asked,
     said: Result<BookingOutcome, Unanswered>,
     delivered: Option<String>,
+}
+
+/// What the provider was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// For a parcel.
+    CreateShipment,
+    /// For what it knows.
+    LookUp,
 }
 
 impl ShippingConsumer {
@@ -41,37 +50,32 @@ impl ShippingConsumer {
         Self { provider, context }
     }
 
-    /// Looks first, on every attempt but the first; books only what the provider never heard of.
+    /// Looks first, once a call may have done something; books only what the provider never heard of.
     async fn ask(&self, request: &BookingRequest, attempt: u32) -> BookingAnswer {
-        if attempt > 0 {
-            match self.provider.look_up(&request.key).await {
-                Ok(TrackingOutcome::UnknownKey) => {}
-                Ok(known) => return known.into(),
-                Err(unanswered) => {
-                    return BookingAnswer { asked: "look_up", said: Err(unanswered), delivered: None };
-                }
-            }
+        if attempt == 0 {
+            return self.book(request).await;
         }
+        match self.provider.look_up(&request.key).await {
+            Ok(TrackingOutcome::UnknownKey) => self.book(request).await,
+            Ok(known) => known.into(),
+            Err(unanswered) => BookingAnswer { asked: Asked::LookUp, said: Err(unanswered), delivered: None },
+        }
+    }
+
+    async fn book(&self, request: &BookingRequest) -> BookingAnswer {
         BookingAnswer {
-            asked: "create_shipment",
+            asked: Asked::CreateShipment,
             said: self.provider.create_shipment(request).await,
             delivered: None,
         }
     }
 
-    fn pause(&self, attempt: u32, unanswered: &Unanswered) -> Duration {
-        let settings = &self.context.settings;
-        let asked = unanswered.retry_after();
-        settings
-            .call_retry
-            .pause(attempt + 1, asked, self.context.ids.as_ref())
-            .unwrap_or(settings.look_up_pause_max)
-    }
-
     fn happening<'a>(&self, work: &'a Work<OrderShippingRequested, BookingAnswer>) -> Option<Happening<'a>> {
-        let kind = match work.answer.said.as_ref().ok()? {
-            BookingOutcome::Booked { .. } => EventKind::ShipmentBooked,
-            BookingOutcome::Refused { .. } | BookingOutcome::Closed => EventKind::ShipmentRefused,
+        let kind = match &work.answer.said {
+            Ok(BookingOutcome::Booked { .. }) => EventKind::ShipmentBooked,
+            Ok(BookingOutcome::Refused { .. } | BookingOutcome::Closed) => EventKind::ShipmentRefused,
+            Err(_) if starts_the_clock(work) => EventKind::ShippingStarted,
+            Err(_) => return None,
         };
         Some(Happening {
             order_id: OrderId(work.message.order_id),
@@ -100,8 +104,12 @@ impl ShippingConsumer {
             if let Err(unanswered) = work.answer.said.clone()
                 && waiting.contains(&work.message.order_id)
             {
-                let pause = self.pause(work.envelope().attempt, &unanswered);
-                work.redeliver(now, pause, unanswered.to_string());
+                match work.answer.asked {
+                    Asked::LookUp => look_up_again(work, &unanswered, &self.context, now),
+                    Asked::CreateShipment => {
+                        ask_again(work, &unanswered, &self.context.settings.call_retry, &self.context, now);
+                    }
+                }
             }
         }
         Ok(())
@@ -142,10 +150,16 @@ impl Consumer<AnyUnit> for ShippingConsumer {
         debug_assert_eq!(steps.len(), happenings.len());
         let shipped = shipped(&steps);
         record(unit, batch, &shipped, now).await?;
-        unit.history().append(&unanswered_calls(batch, now)).await?;
+        unit.history().append(&self.unanswered_calls(batch, now)).await?;
         unit.publish(batch.iter().flat_map(|work| news(work, &shipped, now)).collect()).await?;
         self.settle(unit, batch, now).await
     }
+}
+
+/// The first call that was let through without an answer; what was answered needs no clock.
+fn starts_the_clock(work: &Work<OrderShippingRequested, BookingAnswer>) -> bool {
+    let unanswered = work.answer.said.as_ref().err();
+    work.envelope().attempt == 0 && unanswered.is_some_and(Unanswered::was_let_through)
 }
 
 /// The orders that go forward with their parcel. A booking that came too late for its order is there to be called back,
@@ -182,7 +196,8 @@ fn note(shipment: &mut Shipment, said: &Result<BookingOutcome, Unanswered>) {
         Ok(BookingOutcome::Booked { tracking_number, carrier }) => shipment.book(tracking_number, carrier),
         Ok(BookingOutcome::Refused { .. }) => shipment.fail(),
         Ok(BookingOutcome::Closed) => shipment.cancel(),
-        Err(_) => shipment.note_unknown(),
+        Err(unanswered) if unanswered.was_let_through() => shipment.note_unknown(),
+        Err(_) => return,
     };
     fits(shipment.order_id, noted);
 }
@@ -193,23 +208,31 @@ fn fits(order_id: OrderId, noted: Result<Change, Rejection>) {
     }
 }
 
-/// Calls without an answer are told of too.
-fn unanswered_calls(
-    batch: &[Work<OrderShippingRequested, BookingAnswer>],
-    now: Timestamp,
-) -> Vec<HistoryEntry> {
-    batch
-        .iter()
-        .filter(|work| work.answer.said.is_err())
-        .map(|work| HistoryEntry {
-            order_id: OrderId(work.message.order_id),
-            at: now,
-            event: "ShippingCall",
-            status: None,
-            saga_state: None,
-            detail: Some(work.answer.in_words(work.envelope().attempt)),
-        })
-        .collect()
+impl ShippingConsumer {
+    /// Calls without an answer are told of too, unless the saga's own entry tells of them.
+    fn unanswered_calls(
+        &self,
+        batch: &[Work<OrderShippingRequested, BookingAnswer>],
+        now: Timestamp,
+    ) -> Vec<HistoryEntry> {
+        let is_news = |work: &&Work<OrderShippingRequested, BookingAnswer>| {
+            let unanswered = work.answer.said.as_ref().err();
+            unanswered.is_some_and(|unanswered| is_worth_telling(work, unanswered, &self.context, now))
+        };
+        batch
+            .iter()
+            .filter(|work| !starts_the_clock(work))
+            .filter(is_news)
+            .map(|work| HistoryEntry {
+                order_id: OrderId(work.message.order_id),
+                at: now,
+                event: "ShippingCall",
+                status: None,
+                saga_state: None,
+                detail: Some(work.answer.in_words(work.envelope().attempt)),
+            })
+            .collect()
+    }
 }
 
 fn news(
@@ -248,7 +271,16 @@ impl From<TrackingOutcome> for BookingAnswer {
                 Some(tracking_number),
             ),
         };
-        Self { asked: "look_up", said: Ok(said), delivered }
+        Self { asked: Asked::LookUp, said: Ok(said), delivered }
+    }
+}
+
+impl Asked {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateShipment => "create_shipment",
+            Self::LookUp => "look_up",
+        }
     }
 }
 
@@ -262,6 +294,6 @@ impl BookingAnswer {
             Ok(BookingOutcome::Closed) => "the key is closed".to_owned(),
             Err(unanswered) => unanswered.to_string(),
         };
-        format!("{} (attempt {}): {said}", self.asked, attempt + 1)
+        format!("{} (attempt {}): {said}", self.asked.as_str(), attempt.saturating_add(1))
     }
 }

@@ -1,9 +1,11 @@
-//! What undoings have in common: an unanswered one is tried again, and when its tries are used up a person is asked.
+//! What undoings have in common: an unanswered one is tried again, and when its tries are used up a person is asked. A
+//! provider that is away uses up none.
 
 use bus::{Envelope, Work};
 use domain::OrderId;
 use jiff::Timestamp;
 
+use super::again::ask_again;
 use crate::pipeline::Context;
 use crate::ports::Unanswered;
 use crate::saga::{EventKind, Facts, Happening, SagaEvent};
@@ -15,13 +17,23 @@ pub(super) fn undo_failed<'a>(
     unanswered: &Unanswered,
     context: &Context,
 ) -> Option<Happening<'a>> {
-    let used_up = cause.attempt >= context.settings.undo_retry.retries_max;
-    used_up.then(|| Happening {
+    is_used_up(cause.attempt, unanswered, context)
+        .then(|| for_a_person(order_id, cause, unanswered.to_string(), context))
+}
+
+/// The event of an undoing that only a person can end.
+pub(super) fn for_a_person<'a>(
+    order_id: OrderId,
+    cause: &'a Envelope,
+    why: String,
+    context: &Context,
+) -> Happening<'a> {
+    Happening {
         order_id,
         event: SagaEvent::of(EventKind::UndoFailed).within(context.settings.limits),
         cause,
-        facts: Facts { detail: Some(unanswered.to_string()), ..Facts::default() },
-    })
+        facts: Facts { detail: Some(why), ..Facts::default() },
+    }
 }
 
 /// Delivers the work again while it has tries left.
@@ -31,9 +43,11 @@ pub(super) fn give_up_or_retry<M, A>(
     context: &Context,
     now: Timestamp,
 ) {
-    let attempt = work.envelope().attempt;
-    let retry_after = unanswered.retry_after();
-    if let Some(pause) = context.settings.undo_retry.pause(attempt + 1, retry_after, context.ids.as_ref()) {
-        work.redeliver(now, pause, unanswered.to_string());
+    if !is_used_up(work.envelope().attempt, unanswered, context) {
+        ask_again(work, unanswered, &context.settings.undo_retry, context, now);
     }
+}
+
+fn is_used_up(attempt: u32, unanswered: &Unanswered, context: &Context) -> bool {
+    unanswered.was_let_through() && attempt >= context.settings.undo_retry.retries_max
 }

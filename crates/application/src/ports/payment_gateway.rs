@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::Money;
+use domain::{Money, Payment};
 use thiserror::Error;
 
 /// A charge to be made.
@@ -18,6 +18,19 @@ pub struct ChargeRequest {
     pub amount: Money,
     /// How the customer pays, in the gateway's terms.
     pub payment_token: Option<String>,
+}
+
+impl ChargeRequest {
+    /// The charge that is recorded as this payment, asked about and not to be made.
+    #[must_use]
+    pub fn of(payment: &Payment) -> Self {
+        Self {
+            key: payment.key.clone(),
+            reference: payment.order_id.to_string(),
+            amount: payment.amount,
+            payment_token: None,
+        }
+    }
 }
 
 /// What the gateway said for good about a key.
@@ -76,6 +89,12 @@ pub enum Unanswered {
         /// What was seen.
         why: String,
     },
+    /// It said no to what it has no reason to refuse. A person should see that.
+    #[error("refused: {code}")]
+    Refused {
+        /// Its reason.
+        code: String,
+    },
 }
 
 impl Unanswered {
@@ -84,12 +103,23 @@ impl Unanswered {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NotDone { retry_after, .. } => *retry_after,
-            Self::Unknown { .. } => None,
+            Self::Unknown { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    /// Whether the call was let through: whoever was called has, or may have, acted on it. Only such calls count as attempts,
+    /// and only they start a limit.
+    #[must_use]
+    pub const fn was_let_through(&self) -> bool {
+        match self {
+            Self::NotDone { .. } => false,
+            Self::Unknown { .. } | Self::Refused { .. } => true,
         }
     }
 }
 
-/// A payment gateway.
+/// A payment gateway. What it says of a charge counts only if it is that charge: an answer with another amount, currency,
+/// reference or key than was asked for leaves the outcome unknown.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + 'static {
     /// Authorises and captures in one go.
@@ -99,10 +129,10 @@ pub trait PaymentGateway: Send + Sync + 'static {
     async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered>;
 
     /// Takes what is held.
-    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered>;
+    async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered>;
 
-    /// What the gateway knows of a key; none if it never heard of it.
-    async fn look_up(&self, key: &str) -> Result<Option<ChargeOutcome>, Unanswered>;
+    /// What became of a charge; none if the gateway never heard of its key.
+    async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered>;
 
     /// Calls a charge off: voids what is held, refunds what was taken, and closes the key, so that a charge that is still
     /// on its way finds it closed.

@@ -16,13 +16,13 @@ use crate::messages::ORDER_TIMEOUT_EVENT;
 pub struct StageLimits {
     /// From acceptance to hand-over.
     pub order: Duration,
-    /// From the request for payment to the gateway's final word.
+    /// From the first call that the gateway let through to its final word.
     pub payment: Duration,
-    /// From the request for shipping to the carrier's booking.
+    /// From the first call that the carrier let through to its booking.
     pub shipping: Duration,
     /// Between two questions to a carrier that says nothing.
     pub delivery_poll: Duration,
-    /// For one undoing, before a person is asked.
+    /// Between two requests for the same undoing.
     pub undo: Duration,
 }
 
@@ -45,7 +45,7 @@ pub mod timers {
     pub const SHIPPING: &str = "shipping";
     /// The next question to a silent carrier.
     pub const DELIVERY_POLL: &str = "delivery_poll";
-    /// One undoing.
+    /// The next request for the undoing that is due.
     pub const UNDO: &str = "undo";
 }
 
@@ -103,6 +103,7 @@ impl SagaEvent {
             | EventKind::InventoryReserved
             | EventKind::PaymentStarted
             | EventKind::PaymentCaptured
+            | EventKind::ShippingStarted
             | EventKind::ShipmentBooked
             | EventKind::ParcelDelivered
             | EventKind::DeliveryPollDue
@@ -198,6 +199,7 @@ impl<'a> Reacting<'a> {
             Rule::Reserve => self.reserve(),
             Rule::Pay => self.pay(),
             Rule::Await => self.await_payment(),
+            Rule::Clock => self.clock_shipping(),
             Rule::Ship => self.ship(),
             Rule::Track => self.track(),
             Rule::Poll => self.poll(),
@@ -207,6 +209,7 @@ impl<'a> Reacting<'a> {
             Rule::Reopen => self.reopen(),
             Rule::Next => self.next_undo(),
             Rule::Forward => self.forward(),
+            Rule::Urge => self.urge(),
             Rule::Park => self.park(),
             Rule::Again => self.undo_more(),
             Rule::Waive => self.waive(),
@@ -227,18 +230,19 @@ impl<'a> Reacting<'a> {
         Outcome::Moved
     }
 
+    /// No limit but the order's own until the gateway lets a call through: it may be away, or many may be before this one.
     fn pay(&mut self) -> Outcome {
         self.next.state = SagaState::InventoryReserved;
         self.next.stock = StockStep::Reserved;
         self.next.payment = PaymentStep::Requested;
         self.commands.push(SagaCommand::RequestPayment);
-        self.set(timers::PAYMENT, self.event.limits.payment);
         Outcome::Moved
     }
 
     fn await_payment(&mut self) -> Outcome {
         self.next.state = SagaState::PaymentProcessing;
         self.move_order(OrderStatus::PaymentProcessing);
+        self.set(timers::PAYMENT, self.event.limits.payment);
         Outcome::Moved
     }
 
@@ -250,6 +254,10 @@ impl<'a> Reacting<'a> {
         self.move_order(OrderStatus::Paid);
         self.commands.push(SagaCommand::RequestShipping);
         self.cancel(timers::PAYMENT);
+        Outcome::Moved
+    }
+
+    fn clock_shipping(&mut self) -> Outcome {
         self.set(timers::SHIPPING, self.event.limits.shipping);
         Outcome::Moved
     }
@@ -388,10 +396,15 @@ impl<'a> Reacting<'a> {
         self.track()
     }
 
-    fn park(&mut self) -> Outcome {
+    /// Whoever should undo it may be away for long, and a request may get lost. A person may settle it meanwhile; none must.
+    fn urge(&mut self) -> Outcome {
         if self.is_stale_timer() {
             return Outcome::Ignored("an older timer");
         }
+        self.undo_more()
+    }
+
+    fn park(&mut self) -> Outcome {
         self.next.state = SagaState::NeedsAttention;
         self.cancel(timers::UNDO);
         Outcome::Moved
@@ -427,6 +440,9 @@ impl<'a> Reacting<'a> {
             (EventKind::CancelRequested, _) => {
                 "the parcel was delivered; to give money back, refund the payment at the gateway; to take goods back in, \
                  book them with a stock receipt once they are here"
+            }
+            (EventKind::OperatorRetry | EventKind::OperatorSkip, SagaState::Compensating) => {
+                "it is being undone; wait, or force it if whoever should undo it will not come back"
             }
             _ => "only an order that needs attention can be retried, skipped or forced",
         })

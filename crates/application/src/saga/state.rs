@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 /// Version of the saga's definition; stored with each instance. A change to what a released version does needs a new number, or
 /// the fingerprint test fails, and a migration from the version before, or it does not compile.
-pub const SAGA_VERSION: u16 = 1;
+pub const SAGA_VERSION: u16 = 2;
 
 /// An instance of a definition that this program does not know, because it came later: it takes a newer one to go on with it.
 /// A number that was never released leads to none that is known, and is treated alike: whoever wrote it may know more.

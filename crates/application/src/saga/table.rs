@@ -14,12 +14,14 @@ pub enum EventKind {
     InventoryReserved,
     /// Some line cannot be.
     InventoryShort,
-    /// The gateway was called.
+    /// The gateway was called, and the call was let through.
     PaymentStarted,
     /// The gateway has the money.
     PaymentCaptured,
     /// The gateway refuses for good.
     PaymentDeclined,
+    /// The carrier was called, the call was let through, and there is no answer.
+    ShippingStarted,
     /// The carrier has the parcel.
     ShipmentBooked,
     /// The carrier refuses for good.
@@ -36,7 +38,7 @@ pub enum EventKind {
     ShippingTimedOut,
     /// No word from the carrier for a while.
     DeliveryPollDue,
-    /// An undoing took too long.
+    /// An undoing takes long: perhaps whoever should do it is away, perhaps the request got lost.
     UndoTimedOut,
     /// The carrier has cancelled the parcel.
     ShipmentCancelled,
@@ -63,8 +65,10 @@ pub enum Rule {
     Reserve,
     /// Note the stock, ask for payment.
     Pay,
-    /// Note that the gateway was called.
+    /// Note that the gateway was called; its time runs from here.
     Await,
+    /// The carrier's time runs from here.
+    Clock,
     /// Note the money, ask for shipping.
     Ship,
     /// Note the parcel, wait for delivery.
@@ -83,6 +87,8 @@ pub enum Rule {
     Next,
     /// The parcel cannot be called back: the order goes forward after all.
     Forward,
+    /// Ask for the undoing that is due once more.
+    Urge,
     /// Wait for a person.
     Park,
     /// Try the undoing again.
@@ -101,8 +107,8 @@ pub enum Rule {
 
 use EventKind as E;
 use Rule::{
-    Again, Await, Close, Complete, Early, Forward, Ignore, Next, Note, Park, Pay, Poll, Refuse, Reopen,
-    Reserve, Ship, Track, Undo, Waive,
+    Again, Await, Clock, Close, Complete, Early, Forward, Ignore, Next, Note, Park, Pay, Poll, Refuse,
+    Reopen, Reserve, Ship, Track, Undo, Urge, Waive,
 };
 
 /// States in the order of the table's columns.
@@ -120,7 +126,7 @@ pub const STATES: [SagaState; 9] = [
 
 /// One line per event, one column per state. Total by its type: a missing cell does not compile.
 #[rustfmt::skip]
-pub const TABLE: [(EventKind, [Rule; 9]); 24] = [
+pub const TABLE: [(EventKind, [Rule; 9]); 25] = [
     //                       Created  InvReserved PayProcess Paid     Shipped   Completed Failed   Compensating NeedsAttention
     (E::OrderValidated,    [Reserve, Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::OrderRejected,     [Undo,    Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
@@ -129,6 +135,7 @@ pub const TABLE: [(EventKind, [Rule; 9]); 24] = [
     (E::PaymentStarted,    [Ignore,  Await,      Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::PaymentCaptured,   [Early,   Ship,       Ship,      Ignore,  Ignore,   Ignore,   Reopen,  Note,        Note]),
     (E::PaymentDeclined,   [Early,   Undo,       Undo,      Ignore,  Ignore,   Ignore,   Ignore,  Note,        Note]),
+    (E::ShippingStarted,   [Ignore,  Ignore,     Ignore,    Clock,   Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::ShipmentBooked,    [Early,   Early,      Early,     Track,   Ignore,   Ignore,   Reopen,  Note,        Note]),
     (E::ShipmentRefused,   [Early,   Early,      Early,     Undo,    Ignore,   Ignore,   Ignore,  Note,        Note]),
     (E::ParcelDelivered,   [Early,   Early,      Early,     Early,   Complete, Ignore,   Ignore,  Early,       Early]),
@@ -137,7 +144,7 @@ pub const TABLE: [(EventKind, [Rule; 9]); 24] = [
     (E::PaymentTimedOut,   [Ignore,  Undo,       Undo,      Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::ShippingTimedOut,  [Ignore,  Ignore,     Ignore,    Undo,    Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::DeliveryPollDue,   [Ignore,  Ignore,     Ignore,    Ignore,  Poll,     Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::UndoTimedOut,      [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Park,        Ignore]),
+    (E::UndoTimedOut,      [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Urge,        Ignore]),
     (E::ShipmentCancelled, [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Next,        Next]),
     (E::ShipmentKept,      [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Forward,     Forward]),
     (E::PaymentVoided,     [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Next,        Next]),
@@ -145,7 +152,7 @@ pub const TABLE: [(EventKind, [Rule; 9]); 24] = [
     (E::UndoFailed,        [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Park,        Ignore]),
     (E::OperatorRetry,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Again]),
     (E::OperatorSkip,      [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Waive]),
-    (E::OperatorForce,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Close]),
+    (E::OperatorForce,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Close,       Close]),
 ];
 
 /// What `state` does about `event`.
@@ -163,10 +170,10 @@ impl Rule {
             Reserve => &[SagaState::Created],
             Pay => &[SagaState::InventoryReserved],
             Await => &[SagaState::PaymentProcessing],
-            Ship => &[SagaState::Paid],
+            Ship | Clock => &[SagaState::Paid],
             Track | Forward | Poll => &[SagaState::Shipped],
             Complete => &[SagaState::Completed],
-            Undo | Note | Next | Again | Waive => &[SagaState::Compensating, SagaState::Failed],
+            Undo | Note | Next | Again | Waive | Urge => &[SagaState::Compensating, SagaState::Failed],
             Reopen => &[SagaState::Compensating],
             Park => &[SagaState::NeedsAttention],
             Close => &[SagaState::Failed],

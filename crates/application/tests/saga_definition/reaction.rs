@@ -16,6 +16,7 @@ fn is_fact(event: &SagaEvent) -> bool {
             | EventKind::OperatorRetry
             | EventKind::OperatorForce
             | EventKind::DeliveryPollDue
+            | EventKind::UndoTimedOut
     )
 }
 

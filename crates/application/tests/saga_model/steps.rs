@@ -19,7 +19,9 @@ pub(crate) enum Luck {
     AnswerLost,
     /// The same, where it was the business that said no.
     NoLost,
-    /// Nothing was done, and that is noted.
+    /// The call was not let through: whoever was called is away or throttles.
+    NotDone,
+    /// The call was let through, nothing was done, and it is noted that nobody knows.
     Unanswered,
     /// Nothing was done, and there are no tries left.
     UsedUp,
@@ -51,10 +53,10 @@ fn lucks(item: Item) -> &'static [Luck] {
     match item {
         Item::OrderCreated | Item::Reserve => &[Luck::Good, Luck::No],
         Item::Charge | Item::Book => {
-            &[Luck::Good, Luck::No, Luck::AnswerLost, Luck::NoLost, Luck::Unanswered]
+            &[Luck::Good, Luck::No, Luck::NotDone, Luck::AnswerLost, Luck::NoLost, Luck::Unanswered]
         }
         Item::Track => &[Luck::Good, Luck::Unanswered],
-        Item::Recall | Item::Refund => &[Luck::Good, Luck::AnswerLost, Luck::UsedUp],
+        Item::Recall | Item::Refund => &[Luck::Good, Luck::NotDone, Luck::AnswerLost, Luck::UsedUp],
         Item::ChargeCaptured
         | Item::ChargeRefused
         | Item::PaymentProcessed
@@ -90,7 +92,10 @@ impl World {
         steps.extend(NAMES.into_iter().filter(|name| self.timers.is_set(name)).map(Step::Fire));
         steps.push(Step::CustomerCancels);
         if self.saga.state == SagaState::NeedsAttention {
-            steps.extend([Step::OperatorRetries, Step::OperatorSkips, Step::OperatorForces]);
+            steps.extend([Step::OperatorRetries, Step::OperatorSkips]);
+        }
+        if matches!(self.saga.state, SagaState::NeedsAttention | SagaState::Compensating) {
+            steps.push(Step::OperatorForces);
         }
         match self.carrier {
             Carrier::Booked => steps.push(Step::ParcelIsHandedOver),
@@ -192,11 +197,10 @@ impl World {
 
     fn charge(&mut self, luck: Luck) {
         match luck {
+            Luck::NotDone => self.ask_for_money_again(),
             Luck::Unanswered | Luck::UsedUp => {
                 self.happen(EventKind::PaymentStarted);
-                if self.saga.state.awaits_payment() {
-                    self.flight.add(Item::Charge);
-                }
+                self.ask_for_money_again();
             }
             Luck::AnswerLost | Luck::NoLost => {
                 self.gateway.charge(whim(luck));
@@ -210,6 +214,12 @@ impl World {
         }
     }
 
+    fn ask_for_money_again(&mut self) {
+        if self.saga.state.awaits_payment() {
+            self.flight.add(Item::Charge);
+        }
+    }
+
     fn charged(&mut self, result: Item) {
         self.happen(EventKind::PaymentStarted);
         self.flight.add(result);
@@ -217,10 +227,10 @@ impl World {
 
     fn book(&mut self, luck: Luck) {
         match luck {
+            Luck::NotDone => self.ask_for_parcel_again(),
             Luck::Unanswered | Luck::UsedUp => {
-                if self.saga.state.awaits_shipping() {
-                    self.flight.add(Item::Book);
-                }
+                self.happen(EventKind::ShippingStarted);
+                self.ask_for_parcel_again();
             }
             Luck::AnswerLost | Luck::NoLost => {
                 self.carrier.book(whim(luck));
@@ -233,6 +243,12 @@ impl World {
         }
     }
 
+    fn ask_for_parcel_again(&mut self) {
+        if self.saga.state.awaits_shipping() {
+            self.flight.add(Item::Book);
+        }
+    }
+
     fn track(&mut self, luck: Luck) {
         if luck == Luck::Good && self.carrier == Carrier::Delivered {
             self.flight.add(Item::Delivered);
@@ -241,6 +257,7 @@ impl World {
 
     fn recall(&mut self, luck: Luck) {
         match luck {
+            Luck::NotDone => self.flight.add(Item::Recall),
             Luck::UsedUp => drop(self.happen(EventKind::UndoFailed)),
             Luck::AnswerLost | Luck::NoLost | Luck::Unanswered => {
                 self.carrier.cancel();
@@ -255,6 +272,7 @@ impl World {
 
     fn refund(&mut self, luck: Luck) {
         match luck {
+            Luck::NotDone => self.flight.add(Item::Refund),
             Luck::UsedUp => drop(self.happen(EventKind::UndoFailed)),
             Luck::AnswerLost | Luck::NoLost | Luck::Unanswered => {
                 self.gateway.cancel();
@@ -271,6 +289,6 @@ impl World {
 const fn whim(luck: Luck) -> Whim {
     match luck {
         Luck::Good | Luck::AnswerLost => Whim::Yes,
-        Luck::No | Luck::NoLost | Luck::Unanswered | Luck::UsedUp => Whim::No,
+        Luck::No | Luck::NotDone | Luck::NoLost | Luck::Unanswered | Luck::UsedUp => Whim::No,
     }
 }

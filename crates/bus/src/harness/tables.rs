@@ -148,6 +148,10 @@ impl Tables {
                 };
                 self.waiting.insert(position, waiting);
             }
+            Disposition::Postpone { due_at, reason } => {
+                self.waiting
+                    .insert(position, Waiting { queue, envelope, due_at, cause: WaitCause::Failed(reason) });
+            }
             Disposition::Park { until } => {
                 self.waiting
                     .insert(position, Waiting { queue, envelope, due_at: until, cause: WaitCause::Early });

@@ -7,6 +7,7 @@ mod api_keys;
 mod array;
 mod audit;
 mod bundle;
+mod call_slots;
 mod closed_endpoints;
 mod column;
 mod connect;

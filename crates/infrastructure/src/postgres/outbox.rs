@@ -240,16 +240,17 @@ impl PostgresUnit {
         let (mut waiting, mut due_at, mut why) = (Array::of_texts(), Array::of_numbers(), Array::of_texts());
         let mut count = 0;
         for settlement in settlements {
-            let (kind, due, reason) = match &settlement.disposition {
-                Disposition::Redeliver { due_at, reason } => ("delayed", due_at, Some(reason.as_str())),
-                Disposition::Park { until } => ("parked", until, None),
+            let (kind, due, reason, failed) = match &settlement.disposition {
+                Disposition::Redeliver { due_at, reason } => ("delayed", due_at, Some(reason.as_str()), 1),
+                Disposition::Postpone { due_at, reason } => ("delayed", due_at, Some(reason.as_str()), 0),
+                Disposition::Park { until } => ("parked", until, None, 0),
                 Disposition::Done | Disposition::DeadLetter { .. } => continue,
             };
             let envelope = &settlement.delivery.envelope;
             if reason.is_none() {
                 self.seen.parked.insert(envelope.correlation_id, Parked::Something);
             }
-            let attempt = envelope.attempt.saturating_add(u32::from(reason.is_some()));
+            let attempt = envelope.attempt.saturating_add(failed);
             columns.push(&settlement.delivery.receipt.queue, envelope, attempt);
             waiting.push_text(kind);
             due_at.push_time(*due);

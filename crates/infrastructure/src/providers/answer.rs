@@ -72,11 +72,21 @@ impl Answer {
         Ok(Self { status: head.status, body: body.to_bytes(), retry_after: retry_after.map(str::to_owned) })
     }
 
+    /// Whether it was only told to come back later.
+    pub(super) fn says_later(&self, now: Timestamp) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+            || self.status == StatusCode::SERVICE_UNAVAILABLE && self.retry_after(now).is_some()
+    }
+
     /// Takes answers that say nothing about the call itself for what they are.
     pub(super) fn settled(self, now: Timestamp) -> Result<Self, Unanswered> {
         match self.status {
             StatusCode::TOO_MANY_REQUESTS => {
                 Err(Unanswered::NotDone { why: "throttled".to_owned(), retry_after: self.retry_after(now) })
+            }
+            // Whoever says when to come back says that it has done nothing yet.
+            StatusCode::SERVICE_UNAVAILABLE if self.retry_after(now).is_some() => {
+                Err(Unanswered::NotDone { why: "unavailable".to_owned(), retry_after: self.retry_after(now) })
             }
             status if status.is_server_error() => Err(unknown(format!("answered {}", status.as_u16()))),
             _ => Ok(self),
@@ -105,7 +115,9 @@ impl Answer {
                 Some(code),
             ) => Ok(Refusal::Refused { code: shortened(code) }),
             (status, code) if is_about_access(status) => Err(unknown(self.described(code))),
-            (status, _) => Ok(Refusal::Refused { code: format!("protocol_{}", status.as_u16()) }),
+            // Whoever speaks another language than the provider is somebody in between, who knows nothing of the call.
+            (_, None) => Err(unknown(self.described(None))),
+            (status, Some(_)) => Ok(Refusal::Refused { code: format!("protocol_{}", status.as_u16()) }),
         }
     }
 
@@ -166,13 +178,30 @@ impl From<Failure> for Unanswered {
 }
 
 impl From<Refusal> for Unanswered {
-    /// For calls that cannot be refused by their nature: it was said that nothing was done.
+    /// For calls that cannot be refused by their nature.
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::KeyClosed => not_done("key_closed".to_owned()),
-            Refusal::UnknownKey => not_done("unknown_key".to_owned()),
-            Refusal::Refused { code } => not_done(code),
+            Refusal::KeyClosed => Self::Refused { code: "key_closed".to_owned() },
+            Refusal::UnknownKey => Self::Refused { code: "unknown_key".to_owned() },
+            Refusal::Refused { code } => Self::Refused { code },
         }
+    }
+}
+
+/// Nothing, if what was said is what was asked for, or if nothing was said.
+pub(super) fn same<T: PartialEq + Display>(
+    member: &str,
+    said: Option<T>,
+    asked: T,
+) -> Result<(), Unanswered> {
+    match said {
+        Some(said) if said != asked => {
+            let said = shortened(&said.to_string());
+            Err(unknown(format!(
+                "the answer is about something else: {member} is {said}, asked for was {asked}"
+            )))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -209,8 +238,26 @@ mod tests {
                 Ok(Ok(_)) => prop_assert!((200..300).contains(&status)),
                 Ok(Err(_)) => prop_assert!((400..500).contains(&status) && status != 429),
                 Err(Unanswered::NotDone { .. }) => prop_assert_eq!(status, 429),
+                Err(Unanswered::Refused { .. }) => prop_assert!(false, "a refusal is the caller's to judge"),
                 Err(Unanswered::Unknown { .. }) => prop_assert_ne!(status, 429),
             }
+        }
+
+        #[test]
+        fn a_no_in_another_form_than_the_providers_own_is_unknown(
+            status in 400_u16..500,
+            body in prop_oneof![
+                Just(String::new()),
+                Just("<html><body>Request blocked</body></html>".to_owned()),
+                Just(r#"{"error":"forbidden"}"#.to_owned()),
+                Just(r#"{"code":1020}"#.to_owned()),
+                Just(r#"["card_declined"]"#.to_owned()),
+                "[a-z <>{}]{0,40}",
+            ],
+        ) {
+            prop_assume!(status != 429);
+            let unknown = matches!(said(status, body.as_bytes()), Err(Unanswered::Unknown { .. }));
+            prop_assert!(unknown);
         }
 
         #[test]

@@ -9,7 +9,7 @@ use application::ports::Unanswered;
 use bus::{Breaker, BreakerState, Clock};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderName};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -108,7 +108,7 @@ impl ProviderClient {
     /// Any word of the provider shows that it is there, except that it is overwhelmed, which shows neither.
     fn report(&self, outcome: &Result<Answer, Failure>) {
         match outcome {
-            Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {}
+            Ok(answer) if answer.says_later(self.clock.now()) => {}
             Ok(answer) if answer.status.is_server_error() => self.breaker.fail(self.clock.now()),
             Ok(_) => self.breaker.succeed(),
             Err(Failure::Unreachable(_) | Failure::Lost(_) | Failure::TimedOut(_)) => {

@@ -10,7 +10,7 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 
 use super::address::InvalidAddress;
-use super::answer::{Answer, Refusal, unknown};
+use super::answer::{Answer, Refusal, same, unknown};
 use super::client::{Call, ProviderClient};
 use super::settings::ProviderSettings;
 
@@ -51,6 +51,16 @@ struct ChargeAnswer<'a> {
     status: ChargeStatus,
     #[serde(borrow, default)]
     code: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    key: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    reference: Option<Cow<'a, str>>,
+    #[serde(default)]
+    amount_minor: Option<i64>,
+    #[serde(borrow, default)]
+    currency: Option<Cow<'a, str>>,
+    #[serde(default)]
+    captured_minor: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -111,7 +121,7 @@ impl HttpPaymentGateway {
             payment_token: request.payment_token.as_deref(),
         };
         let call = Call::post_json(self.charges.clone(), &body).under(&request.key)?;
-        outcome(&self.client.make(call).await?)
+        outcome(&self.client.make(call).await?, request)
     }
 
     fn keyed(&self, key: &str, verb: &'static str) -> Uri {
@@ -129,14 +139,14 @@ impl PaymentGateway for HttpPaymentGateway {
         self.create(request, Capture::Later).await
     }
 
-    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
-        outcome(&self.client.make(Call::post(self.keyed(key, "/capture"))).await?)
+    async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        outcome(&self.client.make(Call::post(self.keyed(&request.key, "/capture"))).await?, request)
     }
 
-    async fn look_up(&self, key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
-        let answer = self.client.make(Call::get(self.keyed(key, ""))).await?;
+    async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
+        let answer = self.client.make(Call::get(self.keyed(&request.key, ""))).await?;
         match answer.verdict::<ChargeAnswer<'_>>()? {
-            Ok(charge) => Ok(Some(charge.into())),
+            Ok(charge) => charge.about(request).map(|charge| Some(charge.into())),
             Err(Refusal::UnknownKey) => Ok(None),
             Err(Refusal::KeyClosed) => Ok(Some(ChargeOutcome::Closed)),
             // A question that is refused says nothing about the charge.
@@ -163,13 +173,29 @@ impl PaymentGateway for HttpPaymentGateway {
     }
 }
 
-fn outcome(answer: &Answer) -> Result<ChargeOutcome, Unanswered> {
+fn outcome(answer: &Answer, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
     Ok(match answer.verdict::<ChargeAnswer<'_>>()? {
-        Ok(charge) => charge.into(),
+        Ok(charge) => charge.about(request)?.into(),
         Err(Refusal::KeyClosed) => ChargeOutcome::Closed,
         Err(Refusal::UnknownKey) => ChargeOutcome::Declined { code: "unknown_key".to_owned() },
         Err(Refusal::Refused { code }) => ChargeOutcome::Declined { code },
     })
+}
+
+impl ChargeAnswer<'_> {
+    /// The answer, if what it says of the charge is what was asked for. What it does not say is not held against it.
+    fn about(self, request: &ChargeRequest) -> Result<Self, Unanswered> {
+        same("key", self.key.as_deref(), request.key.as_str())?;
+        same("reference", self.reference.as_deref(), request.reference.as_str())?;
+        same("currency", self.currency.as_deref(), request.amount.currency.code())?;
+        same("amount_minor", self.amount_minor, request.amount.minor)?;
+        let taken = match self.status {
+            ChargeStatus::Captured | ChargeStatus::Refunded => self.captured_minor,
+            ChargeStatus::Authorised | ChargeStatus::Declined | ChargeStatus::Voided => None,
+        };
+        same("captured_minor", taken, request.amount.minor)?;
+        Ok(self)
+    }
 }
 
 impl From<ChargeAnswer<'_>> for ChargeOutcome {

@@ -12,7 +12,7 @@ use http::Uri;
 use serde::{Deserialize, Serialize};
 
 use super::address::InvalidAddress;
-use super::answer::{Refusal, unknown};
+use super::answer::{Refusal, same, unknown};
 use super::client::{Call, ProviderClient};
 use super::settings::ProviderSettings;
 
@@ -32,6 +32,10 @@ struct BookingBody<'a> {
 
 #[derive(Deserialize)]
 struct ShipmentAnswer<'a> {
+    #[serde(borrow, default)]
+    key: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    reference: Option<Cow<'a, str>>,
     #[serde(borrow)]
     tracking_number: Cow<'a, str>,
     #[serde(borrow)]
@@ -90,7 +94,10 @@ impl ShippingProvider for HttpShippingProvider {
         let call = Call::post_json(self.shipments.clone(), &body).under(&request.key)?;
         let answer = self.client.make(call).await?;
         Ok(match answer.verdict::<ShipmentAnswer<'_>>()? {
-            Ok(shipment) => shipment.into(),
+            Ok(shipment) => {
+                same("reference", shipment.reference.as_deref(), request.reference.as_str())?;
+                shipment.under(&request.key)?.into()
+            }
             Err(Refusal::KeyClosed) => BookingOutcome::Closed,
             Err(Refusal::UnknownKey) => BookingOutcome::Refused { code: "unknown_key".to_owned() },
             Err(Refusal::Refused { code }) => BookingOutcome::Refused { code },
@@ -101,7 +108,7 @@ impl ShippingProvider for HttpShippingProvider {
         let call = Call::get(self.client.address.keyed(BY_KEY, key, ""));
         let answer = self.client.make(call).await?;
         match answer.verdict::<ShipmentAnswer<'_>>()? {
-            Ok(shipment) => Ok(shipment.into()),
+            Ok(shipment) => shipment.under(key).map(TrackingOutcome::from),
             Err(Refusal::UnknownKey) => Ok(TrackingOutcome::UnknownKey),
             Err(Refusal::KeyClosed) => Ok(TrackingOutcome::Cancelled),
             // A question that is refused says nothing about the parcel.
@@ -119,6 +126,14 @@ impl ShippingProvider for HttpShippingProvider {
             }
             Err(refusal) => Err(refusal.into()),
         }
+    }
+}
+
+impl ShipmentAnswer<'_> {
+    /// The answer, if it is about this key; one that names none is.
+    fn under(self, key: &str) -> Result<Self, Unanswered> {
+        same("key", self.key.as_deref(), key)?;
+        Ok(self)
     }
 }
 

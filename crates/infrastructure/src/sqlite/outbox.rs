@@ -86,9 +86,17 @@ impl SqliteUnit {
         match &settlement.disposition {
             Disposition::Done => Ok(()),
             Disposition::Redeliver { due_at, reason } => {
-                self.delay(settlement, "delayed", *due_at, Some(reason.as_str()))
+                let attempt = settlement.delivery.envelope.attempt.saturating_add(1);
+                self.delay(settlement, attempt, "delayed", *due_at, Some(reason.as_str()))
             }
-            Disposition::Park { until } => self.delay(settlement, "parked", *until, None),
+            Disposition::Postpone { due_at, reason } => {
+                let attempt = settlement.delivery.envelope.attempt;
+                self.delay(settlement, attempt, "delayed", *due_at, Some(reason.as_str()))
+            }
+            Disposition::Park { until } => {
+                let attempt = settlement.delivery.envelope.attempt;
+                self.delay(settlement, attempt, "parked", *until, None)
+            }
             Disposition::DeadLetter { reason } => self.bury(settlement, reason),
         }
     }
@@ -96,13 +104,13 @@ impl SqliteUnit {
     fn delay(
         &mut self,
         settlement: &Settlement,
+        attempt: u32,
         waiting: &str,
         due_at: Timestamp,
         reason: Option<&str>,
     ) -> Result<()> {
         let position = self.take_positions(1);
         let envelope = &settlement.delivery.envelope;
-        let attempt = envelope.attempt + u32::from(reason.is_some());
         insert_kept(
             self.connection(),
             "insert into delayed_messages values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -46,6 +46,7 @@ fn storm() -> Settings {
         lose_response_permille: 150,
         latency_ms: (0, 2),
         hang_ms: 5,
+        ..Faults::default()
     })
 }
 
@@ -241,4 +242,29 @@ async fn a_misspelt_fault_is_refused_and_changes_nothing() {
     let before: Value = client.get("/faults").await.body;
     assert_eq!(client.put("/faults", json!({"payments": {"hang_permill": 1}})).await.status, 400);
     assert_eq!(client.get("/faults").await.body, before);
+}
+
+#[tokio::test]
+async fn a_rate_set_at_run_time_turns_away_what_is_beyond_it_questions_too_and_does_nothing() {
+    for retry_after_s in [0_u32, 3] {
+        let (running, client) = perfect().await;
+        let faults = json!({"payments": {"rate_per_second": 2, "rate_retry_after_s": retry_after_s}});
+        assert!(client.put("/faults", faults).await.status < 300);
+        let mut statuses = Vec::new();
+        for n in 0..4 {
+            let answer = client.charge(&format!("pay-{n}"), charge_of(&format!("order-{n}"))).await;
+            let named =
+                answer.headers.get("retry-after").map(|value| value.to_str().expect("a number").to_owned());
+            let told = (answer.status == 429 && retry_after_s > 0).then(|| retry_after_s.to_string());
+            assert_eq!(named, told, "{}", answer.status);
+            statuses.push(answer.status);
+        }
+        assert_eq!(statuses[..2], [201, 201], "a second's worth at once");
+        assert!(statuses.contains(&429), "{statuses:?}");
+        let charged = statuses.iter().filter(|status| **status == 201).count() as u64;
+        assert_eq!(running.stats().payments.charges, charged);
+        assert_eq!(running.stats().faults.throttled, 4 - charged);
+        assert_eq!(client.charge_by_key("pay-0").await.status, 429, "a question is a call like any other");
+        assert_eq!(client.book("ship-1", "order-1").await.status, 201, "another endpoint has its own rate");
+    }
 }

@@ -143,6 +143,38 @@ pub async fn delayed_messages_come_again_when_due_and_parked_ones_when_named(hom
     assert_eq!(again, [Envelope { attempt: 1, ..message(1) }, message(2)]);
 }
 
+/// What waited because nothing could be tried has failed no oftener than before.
+pub async fn a_postponed_message_comes_again_when_due_and_is_not_counted(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    publish(&bus, vec![message(1)]).await.unwrap();
+    let fates: [(fn(i64) -> Disposition, u32); 4] =
+        [(postponed, 0), (failed, 1), (postponed, 1), (failed, 2)];
+    for ((fate, attempt), at) in fates.into_iter().zip(1..) {
+        let received = receive(feed.as_mut(), 1).await;
+        finish(&bus, feed.as_mut(), &received, fate(at)).await;
+        let mut unit = bus.unit().await;
+        assert_eq!(unit.requeue_due(later(at - 1), 9).await.unwrap(), 0);
+        assert_eq!(unit.unpark(&[message(1).correlation_id], NOW).await.unwrap(), 0, "it is not parked");
+        assert_eq!(unit.requeue_due(later(at), 9).await.unwrap(), 1);
+        unit.commit().await.unwrap();
+        let again = receive(feed.as_mut(), 1).await;
+        assert_eq!(envelopes(&again), [Envelope { attempt, ..message(1) }]);
+        finish(&bus, feed.as_mut(), &again, postponed(at)).await;
+        let mut unit = bus.unit().await;
+        assert_eq!(unit.requeue_due(later(at), 9).await.unwrap(), 1);
+        unit.commit().await.unwrap();
+    }
+}
+
+fn postponed(until: i64) -> Disposition {
+    Disposition::Postpone { due_at: later(until), reason: "the gateway is away".to_owned() }
+}
+
+fn failed(until: i64) -> Disposition {
+    Disposition::Redeliver { due_at: later(until), reason: "no answer".to_owned() }
+}
+
 /// Nothing waits for ever.
 pub async fn a_parked_message_that_nobody_names_comes_again_at_its_deadline(home: &mut impl BusHome) {
     let bus = home.bus(Routing::Store).await;

@@ -191,6 +191,7 @@ macro_rules! laws_of_a_bus {
             what_its_own_unit_reclaims_leaves_for_the_broker_as_news,
             nothing_of_a_unit_is_stored_if_its_delivery_was_lost,
             delayed_messages_come_again_when_due_and_parked_ones_when_named,
+            a_postponed_message_comes_again_when_due_and_is_not_counted,
             a_parked_message_that_nobody_names_comes_again_at_its_deadline,
             a_dead_letter_is_listed_found_and_redriven_with_a_fresh_count,
             timers_come_due_in_order_once_and_the_latest_setting_counts,

@@ -176,13 +176,13 @@ impl PaymentGateway for SimulatedGateway {
         self.charge(request).await
     }
 
-    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
-        self.look_up(key).await.map(|known| known.unwrap_or(ChargeOutcome::Closed))
+    async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        self.look_up(request).await.map(|known| known.unwrap_or(ChargeOutcome::Closed))
     }
 
-    async fn look_up(&self, key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
-        let (books, asked) = (Arc::clone(&self.books), key.to_owned());
-        self.line.call(Call::LookUpCharge, key, move || books.look_up(&asked)).await
+    async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
+        let (books, asked) = (Arc::clone(&self.books), request.key.clone());
+        self.line.call(Call::LookUpCharge, &request.key, move || books.look_up(&asked)).await
     }
 
     async fn cancel(&self, key: &str) -> Result<CancelOutcome, Unanswered> {

@@ -10,7 +10,8 @@ use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{Overview, Readers};
 use application::saga::{SagaState, StageLimits};
 use bus::{
-    Clock, CorrelationId, Envelope, Fault, MessageId, RandomIds, RetryPolicy, Transport, VirtualClock,
+    Clock, CorrelationId, Envelope, Fault, MessageId, Patience, RandomIds, RetryPolicy, Transport,
+    VirtualClock,
 };
 use bytes::Bytes;
 use domain::Sku;
@@ -108,7 +109,8 @@ fn settings(batch_max: usize, hand_over: HandOver) -> PipelineSettings {
     PipelineSettings {
         limits,
         call_retry: retry(3),
-        look_up_pause_max: Duration::from_secs(2),
+        look_up_interval: Duration::from_secs(2),
+        away: Patience { first: Duration::from_millis(200), longest: Duration::from_secs(4) },
         undo_retry: retry(UNDO_RETRIES_MAX),
         batch_max,
         hand_over,

@@ -58,7 +58,7 @@ metrics! {
     // Messages.
     MessagesConsumed = "messaging.client.consumed.messages", Count, COUNTER, Worker,
         ["messaging.destination.name", "disposition"],
-        "Messages settled, by what became of them: done, redelivered, parked or dead_lettered.";
+        "Messages settled, by what became of them: done, redelivered, postponed, parked or dead_lettered.";
     MessagesSent = "messaging.client.sent.messages", Count, COUNTER, Worker, ["message.type"],
         "Messages published by committed transactions, those handled within the same one included.";
     ProcessDuration = "messaging.process.duration", Seconds, Kind::Histogram(FAST), Worker,
@@ -98,6 +98,10 @@ metrics! {
     ProviderCallDuration = "orderwright.provider.call.duration", Seconds, Kind::Histogram(FAST), Worker,
         ["provider", "operation", "outcome"],
         "Time of a call to the payment gateway or the shipping provider, by what is known afterwards.";
+    ProviderCallsWaiting = "orderwright.provider.calls.waiting", Count, GAUGE, Worker, ["provider"],
+        "Calls of this worker that wait for their turn: for the call budget, or for a provider that throttles or is away.";
+    ProviderWaitingAge = "orderwright.provider.waiting.age", Seconds, GAUGE, Worker, ["provider"],
+        "How long there has been a call waiting for its turn; 0 if there is none.";
     BreakerState = "orderwright.breaker.state", State, GAUGE, Worker, ["provider", "state"],
         "1 for the state that a provider's circuit breaker is in (closed, open, probing), 0 for the others.";
     HttpRequestDuration = "http.server.request.duration", Seconds, Kind::Histogram(FAST), Worker,

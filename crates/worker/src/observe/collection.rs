@@ -64,7 +64,10 @@ impl MetricsCollectionService {
         let registry = &self.observation.registry;
         process::show(registry);
         self.show_services();
-        self.observation.providers.iter().for_each(|provider| provider.show_breaker());
+        for provider in &self.observation.providers {
+            provider.show_breaker();
+            provider.show_turns();
+        }
         let now = self.clock.now();
         show_counts(registry, &self.readers.overview().await?);
         let overdue_since = now.saturating_sub(OVERDUE_GRACE).unwrap_or(Timestamp::MIN);

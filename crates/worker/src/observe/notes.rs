@@ -13,7 +13,7 @@ use super::events::OrderNote;
 use crate::metrics::{Metric, Registry};
 
 /// The fates of messages, by the index at which they are counted.
-const DISPOSITIONS: [&str; 4] = ["done", "redelivered", "parked", "dead_lettered"];
+const DISPOSITIONS: [&str; 5] = ["done", "redelivered", "parked", "dead_lettered", "postponed"];
 
 /// Notes of one unit of work.
 #[derive(Debug, Default)]
@@ -106,7 +106,7 @@ impl Notes {
     }
 
     fn add_queue(&mut self, name: Arc<str>, messages: usize) -> usize {
-        self.queues.push(Queue { name, fates: [0; 4], ages: Vec::with_capacity(messages) });
+        self.queues.push(Queue { name, fates: [0; DISPOSITIONS.len()], ages: Vec::with_capacity(messages) });
         self.queues.len() - 1
     }
 
@@ -182,6 +182,7 @@ const fn fate(disposition: &Disposition) -> usize {
         Disposition::Redeliver { .. } => 1,
         Disposition::Park { .. } => 2,
         Disposition::DeadLetter { .. } => 3,
+        Disposition::Postpone { .. } => 4,
     }
 }
 

@@ -2,7 +2,7 @@
 //! make a call of its own, and never keep anything of what was said.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use application::ports::{
@@ -10,13 +10,13 @@ use application::ports::{
     ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
 };
 use async_trait::async_trait;
-use bus::{BreakerState, Clock};
+use bus::{BreakerState, Clock, Turnstile, TurnstileState};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::trail::call_span;
-use super::words::{BREAKER_STATES, NOT_DONE, UNKNOWN, breaker_word, order_of, trace_word};
+use super::words::{BREAKER_STATES, NOT_DONE, REFUSED, UNKNOWN, breaker_word, order_of, trace_word};
 use crate::metrics::{Metric, Registry};
 use crate::otlp::Tracer;
 
@@ -36,6 +36,7 @@ pub struct ProviderWatch {
     slow: Duration,
     tracer: Option<Tracer>,
     last: Mutex<Memory>,
+    turnstile: OnceLock<Arc<Turnstile>>,
 }
 
 /// What is remembered of calls.
@@ -74,7 +75,16 @@ impl ProviderWatch {
         slow: Duration,
         tracer: Option<Tracer>,
     ) -> Arc<Self> {
-        Arc::new(Self { name, registry, clock, breaker, slow, tracer, last: Mutex::default() })
+        Arc::new(Self {
+            name,
+            registry,
+            clock,
+            breaker,
+            slow,
+            tracer,
+            last: Mutex::default(),
+            turnstile: OnceLock::new(),
+        })
     }
 
     /// When it last answered and last did not.
@@ -84,6 +94,24 @@ impl ProviderWatch {
         let since = self.clock.now().saturating_sub(OF_LATE).unwrap_or(Timestamp::MIN);
         let of_late = memory.unanswered.values().filter(|unheard| unheard.last_at >= since);
         LastCalls { unanswered: of_late.map(|unheard| unheard.calls).max().unwrap_or(0), ..memory.last }
+    }
+
+    /// Calls go through this turnstile.
+    pub fn stands_behind(&self, turnstile: Arc<Turnstile>) {
+        let _ = self.turnstile.set(turnstile);
+    }
+
+    /// Who waits before it.
+    #[must_use]
+    pub fn turns(&self) -> TurnstileState {
+        self.turnstile.get().map_or_else(TurnstileState::default, |turnstile| turnstile.state())
+    }
+
+    /// Shows who waits before it.
+    pub fn show_turns(&self) {
+        let turns = self.turns();
+        self.registry.set(Metric::ProviderCallsWaiting, &[self.name], turns.waiting as f64);
+        self.registry.set(Metric::ProviderWaitingAge, &[self.name], turns.waiting_for.as_secs_f64());
     }
 
     /// Where its breaker stands.
@@ -119,6 +147,7 @@ impl ProviderWatch {
             Ok(said) => word(said),
             Err(Unanswered::NotDone { .. }) => NOT_DONE,
             Err(Unanswered::Unknown { .. }) => UNKNOWN,
+            Err(Unanswered::Refused { .. }) => REFUSED,
         };
         self.registry.observe(Metric::ProviderCallDuration, &[self.name, operation, outcome], took);
         self.remember(operation, &answer);
@@ -154,6 +183,9 @@ impl ProviderWatch {
         match answer {
             Err(Unanswered::Unknown { why }) => {
                 tracing::warn!(provider, operation, key, %correlation_id, trace_id, took_ms, why, "a provider did not answer");
+            }
+            Err(Unanswered::Refused { code }) => {
+                tracing::warn!(provider, operation, key, %correlation_id, trace_id, took_ms, code, "a provider refused what it has no reason to refuse");
             }
             // While it is away there is one for each order; its breaker and its health check tell of it once.
             Err(Unanswered::NotDone { why, .. }) => {
@@ -202,13 +234,13 @@ impl PaymentGateway for ObservedGateway {
         self.watch.watch("authorise", &request.key, self.inner.authorise(request), charge_word).await
     }
 
-    async fn capture(&self, key: &str) -> Result<ChargeOutcome, Unanswered> {
-        self.watch.watch("capture", key, self.inner.capture(key), charge_word).await
+    async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        self.watch.watch("capture", &request.key, self.inner.capture(request), charge_word).await
     }
 
-    async fn look_up(&self, key: &str) -> Result<Option<ChargeOutcome>, Unanswered> {
+    async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
         let word = |found: &Option<ChargeOutcome>| found.as_ref().map_or("unknown_key", charge_word);
-        self.watch.watch("look_up", key, self.inner.look_up(key), word).await
+        self.watch.watch("look_up", &request.key, self.inner.look_up(request), word).await
     }
 
     async fn cancel(&self, key: &str) -> Result<CancelOutcome, Unanswered> {

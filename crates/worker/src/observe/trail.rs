@@ -154,6 +154,7 @@ impl Trail {
                     put_off: match settlement.disposition {
                         Disposition::Done => None,
                         Disposition::Redeliver { .. } => Some("redelivered"),
+                        Disposition::Postpone { .. } => Some("postponed"),
                         Disposition::Park { .. } => Some(PARKED),
                         Disposition::DeadLetter { .. } => Some("dead_lettered"),
                     },

@@ -8,9 +8,12 @@ pub(super) const NOT_DONE: &str = "not_done";
 /// The same where nobody knows.
 pub(super) const UNKNOWN: &str = "unknown";
 
+/// The same where it was refused without a reason that we know of.
+pub(super) const REFUSED: &str = "refused";
+
 /// The outcome as an error, if there was no answer.
 pub(super) fn unspoken(outcome: &'static str) -> Option<&'static str> {
-    [NOT_DONE, UNKNOWN].contains(&outcome).then_some(outcome)
+    [NOT_DONE, UNKNOWN, REFUSED].contains(&outcome).then_some(outcome)
 }
 
 /// The id of an order's trace, as it is written.
