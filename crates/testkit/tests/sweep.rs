@@ -6,7 +6,7 @@ mod scripted;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orderwright_testkit::simulation::{Call, Consent, HandOver, Outcome, Script, UNDO_RETRIES_MAX};
+use orderwright_testkit::simulation::{Call, Consent, HandOver, Honesty, Outcome, Script, UNDO_RETRIES_MAX};
 
 use self::scripted::{ChosenStep, Copies, Crash, Rules, one_order, perform, willing};
 
@@ -155,6 +155,17 @@ fn an_undoing_may_fail_from_never_to_once_too_often() {
         assert_eq!(outcome.endings.cancelled, 1, "a refund failing {times} times");
         assert!(rules.calls(Call::CancelCharge) > times, "the last failure was never reached");
     }
+}
+
+#[test]
+fn a_refund_of_less_than_was_taken_waits_for_a_person_and_is_done_when_tried_again() {
+    let mut rules = refusing();
+    rules.honesty = Honesty::RefundsShortAtFirst;
+    let rules = Arc::new(rules);
+    let outcome = perform(one_order(9, None), &ChosenStep::new(Crash::Never, Copies::One), &rules, 16);
+    assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
+    assert_eq!((outcome.endings.cancelled, outcome.endings.waived), (1, 0));
+    assert_eq!(rules.calls(Call::CancelCharge), 2, "a person had it tried again");
 }
 
 #[test]

@@ -123,14 +123,13 @@ impl Providers {
         }
     }
 
-    /// So many calls of a kind at once that each gets its turn within half of the time that it may wait, though another kind waits
-    /// with it: whoever has to go back to the store loses its place.
+    /// Three seconds' worth of calls at once, of each kind and worker: what waits in a worker has left the order of the queue, and
+    /// whoever waits too long has to go back there.
     fn calls_at_once(&self) -> usize {
         let rates = [self.payment_calls_per_second, self.shipping_calls_per_second];
-        let worth = |rate: u32| u64::from(rate) * self.turn_wait_ms / 4_000;
+        let worth = |rate: u32| usize::try_from(rate.saturating_mul(3)).unwrap_or(usize::MAX);
         let bound = rates.into_iter().filter(|rate| *rate > 0).map(worth).min();
-        let bound = bound.map_or(usize::MAX, |bound| usize::try_from(bound).unwrap_or(usize::MAX));
-        self.calls_at_once_max.min(bound.max(1))
+        bound.map_or(self.calls_at_once_max, |bound| bound.min(self.calls_at_once_max))
     }
 }
 
@@ -217,7 +216,7 @@ impl Default for Providers {
             payment_calls_in_flight: 0,
             shipping_calls_per_second: 0,
             shipping_calls_in_flight: 0,
-            turn_wait_ms: 20_000,
+            turn_wait_ms: 30_000,
         }
     }
 }

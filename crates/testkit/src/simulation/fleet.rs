@@ -7,7 +7,8 @@ use std::time::Duration;
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
 use application::ports::{PaymentGateway, ShippingProvider};
-use bus::{Coalescer, Stop, Supervisor, Transport};
+use application::turns::InTurn;
+use bus::{Coalescer, LocalSlots, Stop, Supervisor, Transport, Turnstile};
 use infrastructure::sqlite::SqliteStore;
 
 use super::dice::Dice;
@@ -16,6 +17,7 @@ use super::fate::StoreFate;
 use super::findings::{Finding, Findings};
 use super::journal::Journal;
 use super::provider_line::pause;
+use super::stage::Turns;
 use super::store::{Death, Risks, RiskyStore};
 use super::transport::{TransportFate, UnsteadyTransport};
 
@@ -27,6 +29,8 @@ pub(super) struct Blueprint {
     pub(super) gateway: Arc<dyn PaymentGateway>,
     pub(super) shipping: Arc<dyn ShippingProvider>,
     pub(super) context: Arc<Context>,
+    pub(super) turns: Turns,
+    pub(super) slots: Arc<LocalSlots>,
     pub(super) store_fate: Arc<dyn StoreFate>,
     /// None for a transport that is as steady as the store itself.
     pub(super) transport_fate: Option<Arc<dyn TransportFate>>,
@@ -34,6 +38,14 @@ pub(super) struct Blueprint {
     pub(super) findings: Arc<Findings>,
     pub(super) journal: Arc<Journal>,
     pub(super) dice: Dice,
+}
+
+impl Blueprint {
+    /// A worker's own turnstile, within the budget that all share.
+    fn turnstile(&self, name: &'static str) -> Arc<Turnstile> {
+        let turnstile = Turnstile::new(name, self.turns.wait_max, Stop::new());
+        Arc::new(turnstile.within(self.turns.budget, Arc::clone(&self.slots) as _))
+    }
 }
 
 /// Where the outside comes in.
@@ -140,8 +152,8 @@ impl Fleet {
             notifications: None,
             store: Arc::clone(&risky) as _,
             transport: self.transport(store),
-            gateway: Arc::clone(&blueprint.gateway),
-            shipping: Arc::clone(&blueprint.shipping),
+            gateway: Arc::new(InTurn::new(Arc::clone(&blueprint.gateway), blueprint.turnstile("gateway"))),
+            shipping: Arc::new(InTurn::new(Arc::clone(&blueprint.shipping), blueprint.turnstile("carrier"))),
             context: Arc::clone(&blueprint.context),
         };
         parts.start(&mut supervisor);

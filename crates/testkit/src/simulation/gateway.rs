@@ -45,6 +45,8 @@ pub enum Honesty {
     OneChargePerKey,
     /// Each request is a charge. No gateway of ours does that; it shows that the checks see it.
     ChargesEachTime,
+    /// The first cancellation of what was taken gives back less than all; the next gives back the rest.
+    RefundsShortAtFirst,
 }
 
 impl Account {
@@ -97,13 +99,17 @@ impl Books {
         Charged { outcome: said(account.standing, &request.key), news }
     }
 
-    fn cancel(&self, key: &str) -> CancelOutcome {
+    fn cancel(&self, key: &str, honesty: Honesty) -> CancelOutcome {
         let mut accounts = self.open();
         let account = accounts.entry(key.to_owned()).or_insert_with(Account::unheard);
         match account.standing {
             Standing::Unheard | Standing::Declined | Standing::Closed => {
                 account.standing = Standing::Closed;
                 CancelOutcome::Voided
+            }
+            Standing::Captured if honesty == Honesty::RefundsShortAtFirst && account.refunded_minor == 0 => {
+                account.refunded_minor = account.captured_minor - 1;
+                CancelOutcome::Refunded { minor: account.refunded_minor }
             }
             Standing::Captured | Standing::Refunded => {
                 account.standing = Standing::Refunded;
@@ -186,8 +192,8 @@ impl PaymentGateway for SimulatedGateway {
     }
 
     async fn cancel(&self, key: &str) -> Result<CancelOutcome, Unanswered> {
-        let (books, asked) = (Arc::clone(&self.books), key.to_owned());
-        self.line.call(Call::CancelCharge, key, move || books.cancel(&asked)).await
+        let (books, asked, honesty) = (Arc::clone(&self.books), key.to_owned(), self.honesty);
+        self.line.call(Call::CancelCharge, key, move || books.cancel(&asked, honesty)).await
     }
 
     async fn refund(&self, key: &str, _refund_key: &str, _minor: i64) -> Result<CancelOutcome, Unanswered> {

@@ -35,7 +35,7 @@ pub use self::gateway::Honesty;
 pub use self::journal::Trace;
 pub use self::operator::Habit;
 pub use self::script::{Event, Script, Wish, line, new_product, sku};
-pub use self::stage::{Outcome, Staging, UNDO_RETRIES_MAX, play};
+pub use self::stage::{Outcome, SHORT_LIMITS, Staging, Turns, UNDO_RETRIES_MAX, play};
 pub use self::transport::{Contact, TransportFate};
 pub use self::verdict::Endings;
 pub use self::weather::Leak;
@@ -72,6 +72,8 @@ pub fn run_sabotaged(seed: u64, trace: Trace, sabotage: Sabotage) -> Outcome {
         workers: 2,
         batch_max: *dice.pick(&[1, 2, 7, bus::limits::BATCH_MAX]),
         hand_over: *dice.pick(&[HandOver::InUnit, HandOver::ByQueue]),
+        limits: SHORT_LIMITS,
+        turns: Turns::default(),
         seed,
         trace,
     };

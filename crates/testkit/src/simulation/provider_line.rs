@@ -1,7 +1,8 @@
 //! The line between the pipeline and a provider: what a call takes, and what becomes of it on its way there and back. Knows
 //! nothing of what the call is about.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use application::ports::Unanswered;
@@ -19,6 +20,8 @@ pub(super) struct Line {
     pub(super) fate: Arc<dyn ProviderFate>,
     pub(super) errands: Errands,
     pub(super) journal: Arc<Journal>,
+    /// Keys under which a charge or booking was let through at least once.
+    pub(super) heard: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Line {
@@ -29,11 +32,23 @@ impl Line {
         A: FnOnce() -> T + Send + 'static,
     {
         let plan = self.fate.call(call, key);
+        self.hear(call, key, plan.fate);
         pause(plan.latency / 2).await;
         let result = self.carry(plan.fate, act).await;
         pause(plan.latency / 2).await;
         self.journal.note(format_args!("{call:?} {key}: {:?} {result:?}", plan.fate));
         result
+    }
+
+    fn hear(&self, call: Call, key: &str, fate: CallFate) {
+        if matches!(call, Call::Charge | Call::Book) && fate != CallFate::NotDone {
+            self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+        }
+    }
+
+    /// Keys under which a charge or booking was let through.
+    pub(super) fn heard(&self) -> BTreeSet<String> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn carry<T, A>(&self, fate: CallFate, act: A) -> Result<T, Unanswered>

@@ -10,8 +10,8 @@ use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{Overview, Readers};
 use application::saga::{SagaState, StageLimits};
 use bus::{
-    Clock, CorrelationId, Envelope, Fault, MessageId, Patience, RandomIds, RetryPolicy, Transport,
-    VirtualClock,
+    CallBudget, Clock, CorrelationId, Envelope, Fault, MessageId, Patience, RandomIds, RetryPolicy,
+    Transport, VirtualClock,
 };
 use bytes::Bytes;
 use domain::Sku;
@@ -69,6 +69,10 @@ pub struct Staging {
     pub batch_max: usize,
     /// How messages between consumers without effects travel.
     pub hand_over: HandOver,
+    /// How long stages may take.
+    pub limits: StageLimits,
+    /// How providers are called.
+    pub turns: Turns,
     /// Seed of ids, of jitter and of the operator's whims.
     pub seed: u64,
     /// Whether every event is printed.
@@ -96,24 +100,47 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
 }
 
+/// How providers are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turns {
+    /// The budget of the gateway, and that of the carrier.
+    pub budget: CallBudget,
+    /// How long a call waits for its turn.
+    pub wait_max: Duration,
+    /// Calls of a kind at once, of one worker.
+    pub calls_at_once_max: usize,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            budget: CallBudget::default(),
+            wait_max: Duration::from_secs(3),
+            calls_at_once_max: bus::limits::PERFORM_MAX,
+        }
+    }
+}
+
 /// Limits short enough that a run passes through all of them in some minutes.
-fn settings(batch_max: usize, hand_over: HandOver) -> PipelineSettings {
-    let limits = StageLimits {
-        order: Duration::from_secs(60),
-        payment: Duration::from_secs(12),
-        shipping: Duration::from_secs(15),
-        delivery_poll: Duration::from_secs(7),
-        undo: Duration::from_secs(20),
-    };
+pub const SHORT_LIMITS: StageLimits = StageLimits {
+    order: Duration::from_secs(60),
+    payment: Duration::from_secs(12),
+    shipping: Duration::from_secs(15),
+    delivery_poll: Duration::from_secs(7),
+    undo: Duration::from_secs(20),
+};
+
+fn settings(staging: &Staging) -> PipelineSettings {
     let retry = |times| RetryPolicy::exponential(times, Duration::from_millis(200), Duration::from_secs(2));
     PipelineSettings {
-        limits,
+        limits: staging.limits,
         call_retry: retry(3),
         look_up_interval: Duration::from_secs(2),
         away: Patience { first: Duration::from_millis(200), longest: Duration::from_secs(4) },
         undo_retry: retry(UNDO_RETRIES_MAX),
-        batch_max,
-        hand_over,
+        calls_at_once_max: staging.turns.calls_at_once_max,
+        batch_max: staging.batch_max,
+        hand_over: staging.hand_over,
         ..PipelineSettings::default()
     }
 }
@@ -131,6 +158,7 @@ struct Stage {
     operator: Operator,
     gateway: Arc<SimulatedGateway>,
     carrier: Arc<SimulatedCarrier>,
+    line: Line,
     errands: Errands,
     findings: Arc<Findings>,
     journal: Arc<Journal>,
@@ -163,7 +191,7 @@ impl Stage {
         let context = Arc::new(Context {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds::seeded(staging.seed)),
-            settings: settings(staging.batch_max, staging.hand_over),
+            settings: settings(&staging),
         });
         let options = SqliteOptions::new(topology(), Routing::Store);
         let store = SqliteStore::in_memory(options).expect("memory is there");
@@ -174,14 +202,20 @@ impl Stage {
             journal: Arc::clone(&journal),
             fleet: OnceLock::new(),
         });
-        let line =
-            Line { fate: staging.provider_fate, errands: errands.clone(), journal: Arc::clone(&journal) };
+        let line = Line {
+            fate: staging.provider_fate,
+            errands: errands.clone(),
+            journal: Arc::clone(&journal),
+            heard: Arc::default(),
+        };
         let gateway = Arc::new(SimulatedGateway::new(line.clone(), Arc::clone(&mail), staging.honesty));
-        let carrier = Arc::new(SimulatedCarrier::new(line, Arc::clone(&mail)));
+        let carrier = Arc::new(SimulatedCarrier::new(line.clone(), Arc::clone(&mail)));
         let blueprint = Blueprint {
             gateway: Arc::clone(&gateway) as _,
             shipping: Arc::clone(&carrier) as _,
             context: Arc::clone(&context),
+            turns: staging.turns,
+            slots: Arc::default(),
             store_fate: staging.store_fate,
             transport_fate: staging.transport_fate,
             errands: errands.clone(),
@@ -217,6 +251,7 @@ impl Stage {
             operator,
             gateway,
             carrier,
+            line,
             errands,
             findings,
             journal,
@@ -294,6 +329,7 @@ impl Stage {
             accepted,
             accounts: self.gateway.accounts(),
             parcels: self.carrier.parcels(),
+            heard: self.line.heard(),
             rubbish,
             now: self.clock.now(),
         };

@@ -22,6 +22,8 @@ pub(super) struct Evidence {
     pub(super) accepted: Vec<OrderAccepted>,
     pub(super) accounts: BTreeMap<String, Account>,
     pub(super) parcels: BTreeMap<String, Parcel>,
+    /// Keys under which a charge or booking was let through at least once.
+    pub(super) heard: BTreeSet<String>,
     /// Messages that nobody could read, and which therefore must be among the dead letters; nothing else may.
     pub(super) rubbish: u64,
     pub(super) now: Timestamp,
@@ -70,6 +72,7 @@ impl Evidence {
             endings.count(&case);
             ends.push(case.end());
             findings.extend(case.faults());
+            findings.extend(self.timed_out_unheard(id).await?);
         }
         self.add_timelines(&mut findings).await?;
         ends.sort_unstable();
@@ -109,6 +112,18 @@ impl Evidence {
         let account = self.accounts.get(&Payment::request(id, total).key);
         let parcel = self.parcels.get(&Shipment::request(id).key).copied();
         Case { order, saga, account, parcel }
+    }
+
+    /// A limit of a stage that ended an order whose provider never let a call through: it was away, and that ends no order.
+    async fn timed_out_unheard(&self, id: OrderId) -> Result<Option<Finding>, Fault> {
+        let history = self.store.history(id).await?.unwrap_or_default();
+        let unheard = |event: &str, key: &str| {
+            !self.heard.contains(key) && history.iter().any(|entry| entry.event == event)
+        };
+        let (pay, ship) = (format!("pay-{id}"), Shipment::request(id).key);
+        let ended = unheard("PaymentTimedOut", &pay) || unheard("ShippingTimedOut", &ship);
+        let detail = "ran out of time though its provider never let a call through";
+        Ok(ended.then(|| Finding::of(1, &format!("order {id}"), detail)))
     }
 
     async fn add_timelines(&self, findings: &mut [Finding]) -> Result<(), Fault> {

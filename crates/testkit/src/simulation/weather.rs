@@ -2,9 +2,11 @@
 //! come about; when the storm is over, everything works, and whatever is still open must come to its end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bus::Envelope;
+use tokio::time::Instant;
 
 use super::dice::Dice;
 use super::fate::{
@@ -52,6 +54,8 @@ pub(super) struct Weather {
     handover_max: Duration,
     transit_max: Duration,
     calm: AtomicBool,
+    outages: [Outage; 2],
+    began_at: OnceLock<Instant>,
     store: Dice,
     providers: Dice,
     transport: Dice,
@@ -67,7 +71,54 @@ const REQUEST_LATE_MAX: Duration = Duration::from_secs(15);
 /// An echo comes at most so late.
 const ECHO_LATE_MAX: Duration = Duration::from_secs(20);
 
+/// A provider is away for a while, or lets only so many calls a second through.
+#[derive(Debug, Default)]
+struct Outage {
+    from: Duration,
+    to: Duration,
+    per_second: u32,
+    /// When the next call would be let through, counted from the beginning.
+    next: Mutex<Duration>,
+}
+
+/// An outage lasts at most so long: longer than the limits of payment and booking, shorter than that of the order.
+const OUTAGE_MAX: Duration = Duration::from_secs(40);
+
+impl Outage {
+    fn of(dice: &Dice) -> Self {
+        if dice.chance(400) {
+            return Self::default();
+        }
+        let from = dice.time(Duration::from_secs(20));
+        let per_second = *dice.pick(&[0, 0, 1, 3]);
+        Self { from, to: from + dice.time(OUTAGE_MAX), per_second, next: Mutex::default() }
+    }
+
+    fn turns_away(&self, since: Duration) -> bool {
+        if since < self.from || since >= self.to {
+            return false;
+        }
+        let Some(apart) = Duration::from_secs(1).checked_div(self.per_second) else { return true };
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let turned_away = since < *next;
+        if !turned_away {
+            *next = since + apart;
+        }
+        turned_away
+    }
+}
+
 impl Weather {
+    /// Whether the provider of this call is away, or was called too often.
+    fn is_away(&self, call: Call) -> bool {
+        let since = self.began_at.get_or_init(Instant::now).elapsed();
+        let provider = match call {
+            Call::Charge | Call::LookUpCharge | Call::CancelCharge => 0,
+            Call::Book | Call::LookUpParcel | Call::CancelParcel => 1,
+        };
+        self.storms() && self.outages[provider].turns_away(since)
+    }
+
     pub(super) fn of(seed: u64, leak: Leak) -> Self {
         let dice = Dice::of(seed, "weather");
         // Half of the seeds are spared each kind of trouble.
@@ -100,6 +151,9 @@ impl Weather {
             handover_max: *dice.pick(&long_times),
             transit_max: *dice.pick(&long_times),
             calm: AtomicBool::new(false),
+            outages: [Dice::of(seed, "gateway away"), Dice::of(seed, "carrier away")]
+                .map(|dice| Outage::of(&dice)),
+            began_at: OnceLock::new(),
             store: Dice::of(seed, "store"),
             providers: Dice::of(seed, "providers"),
             transport: Dice::of(seed, "transport"),
@@ -169,6 +223,9 @@ impl StoreFate for Weather {
 impl ProviderFate for Weather {
     fn call(&self, call: Call, key: &str) -> CallPlan {
         let latency = if self.storms() { self.providers.time(self.latency_max) } else { Duration::ZERO };
+        if self.is_away(call) {
+            return CallPlan { latency, fate: CallFate::NotDone };
+        }
         if self.is_stubborn(call, key) {
             return CallPlan { latency, fate: CallFate::RequestLost };
         }

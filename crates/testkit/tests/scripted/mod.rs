@@ -9,7 +9,8 @@ use std::time::Duration;
 use bus::Envelope;
 use orderwright_testkit::simulation::{
     Call, CallFate, CallPlan, Carriage, Consent, Habit, HandOver, Honesty, Outcome, ProviderFate,
-    Publication, Script, Staging, StepFate, StepKind, StoreFate, Trace, Wish, line, new_product, play, sku,
+    Publication, SHORT_LIMITS, Script, Staging, StepFate, StepKind, StoreFate, Trace, Turns, Wish, line,
+    new_product, play, sku,
 };
 
 /// Where the store's worker dies.
@@ -84,6 +85,8 @@ pub(crate) struct Rules {
     pub(crate) lost_answers: usize,
     /// How messages between consumers without effects travel.
     pub(crate) hand_over: HandOver,
+    /// Whether the gateway keeps its word.
+    pub(crate) honesty: Honesty,
     pub(crate) calls: Mutex<BTreeMap<Call, usize>>,
 }
 
@@ -95,6 +98,7 @@ impl Rules {
             unanswered_undoings: 0,
             lost_answers: 0,
             hand_over: HandOver::ByQueue,
+            honesty: Honesty::OneChargePerKey,
             calls: Mutex::default(),
         }
     }
@@ -169,11 +173,13 @@ pub(crate) fn perform(
         store_fate: Arc::clone(store) as _,
         provider_fate: Arc::clone(rules) as _,
         transport_fate: None,
-        honesty: Honesty::OneChargePerKey,
+        honesty: rules.honesty,
         habit: Habit::Patient,
         workers: 1,
         batch_max,
         hand_over: rules.hand_over,
+        limits: SHORT_LIMITS,
+        turns: Turns::default(),
         seed: 11,
         trace: Trace::Off,
     };
