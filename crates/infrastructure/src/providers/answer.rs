@@ -104,7 +104,10 @@ impl Answer {
     }
 
     fn refusal(&self) -> Result<Refusal, Unanswered> {
-        let code = serde_json::from_slice(&self.body).ok().map(|body: RefusalBody<'_>| body.code);
+        // A list would be read as an object without names.
+        let object = self.body.trim_ascii_start().starts_with(b"{");
+        let body = serde_json::from_slice(&self.body).ok().filter(|_| object);
+        let code = body.map(|body: RefusalBody<'_>| body.code);
         match (self.status, code.as_deref()) {
             (StatusCode::CONFLICT, Some("key_closed")) => Ok(Refusal::KeyClosed),
             (StatusCode::NOT_FOUND, Some("unknown_key")) => Ok(Refusal::UnknownKey),
