@@ -123,10 +123,8 @@ pub fn hush_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let words = panic.to_string();
         let trace = std::backtrace::Backtrace::capture();
-        let trace = match trace.status() {
-            std::backtrace::BacktraceStatus::Captured => format!("\n{trace}"),
-            _ => String::new(),
-        };
+        let is_known = trace.status() == std::backtrace::BacktraceStatus::Captured;
+        let trace = if is_known { format!("\n{trace}") } else { String::new() };
         let _ = writeln!(io::stderr(), "{}{}", conceal(&words), conceal(&trace));
     }));
 }

@@ -230,12 +230,11 @@ fn make_file(path: &Path) -> std::result::Result<(), OpenError> {
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> OpenError {
-    match source.kind() {
-        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::IsADirectory => {
-            OpenError::NotADatabase { path: path.to_owned() }
-        }
-        _ => OpenError::Unusable { path: path.to_owned(), source: source.into() },
+    let path = path.to_owned();
+    if source.kind() == std::io::ErrorKind::InvalidInput {
+        return OpenError::NotADatabase { path };
     }
+    OpenError::Unusable { path, source: source.into() }
 }
 
 /// The writing connection. Our mark is set before there is a log, so that it is in the file itself from the first moment.
