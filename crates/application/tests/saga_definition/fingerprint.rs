@@ -8,7 +8,7 @@ use application::saga::{
     OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState, ShipmentStep, StageLimits,
     StockStep, TABLE, diagram,
 };
-use bus::{Outcome, Reaction, Saga, TimerChange};
+use bus::{Reaction, Saga, TimerChange};
 use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 
@@ -126,27 +126,12 @@ fn every_way_to_tell(event: SagaEvent) -> [(Option<CancelReason>, SagaEvent); 3]
 /// Everything that decides what an order does next.
 fn note(print: &mut Fingerprint, reaction: &Reaction<OrderProcessingSaga>) {
     note_saga(print, &reaction.next);
-    let _ = write!(print, " {:?} {:?};", in_first_words(&reaction.outcome), reaction.commands);
+    let _ = write!(print, " {:?} {:?};", reaction.outcome, reaction.commands);
     for change in &reaction.timers {
         let _ = match change {
             TimerChange::Set { name, after } => write!(print, "+{name} {}", after.as_secs()),
             TimerChange::Cancel { name } => write!(print, "-{name}"),
         };
-    }
-}
-
-/// How a refusal is put into words decides nothing, and may change; here it stands as it was first put.
-fn in_first_words(outcome: &Outcome) -> Outcome {
-    const WITH_THE_CARRIER: &str = "the parcel is with the carrier; ask for a return once it has arrived";
-    const DELIVERED: &str = "the parcel was delivered; ask for a return";
-    match outcome {
-        Outcome::Refused(words) if words.starts_with("the parcel is with the carrier") => {
-            Outcome::Refused(WITH_THE_CARRIER)
-        }
-        Outcome::Refused(words) if words.starts_with("the parcel was delivered") => {
-            Outcome::Refused(DELIVERED)
-        }
-        Outcome::Moved | Outcome::Ignored(_) | Outcome::Early | Outcome::Refused(_) => *outcome,
     }
 }
 
