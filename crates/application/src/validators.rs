@@ -1,6 +1,7 @@
 //! Validation of what comes from outside: all that is wrong is reported at once, each with a JSON pointer and a code.
 //! Parses into the domain's types; past this door nothing unparsed exists.
 
+use domain::text::{Lines, refuse};
 use domain::{AMOUNT_MINOR_MAX, Currency, CustomerId, LINES_MAX, Money, OrderId, Quantity, Sku};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -149,5 +150,8 @@ fn check_text(pointer: &str, text: Option<&str>, findings: &mut Findings) {
             findings.add(pointer, "too_long", format!("at most {KEY_BYTES_MAX} bytes, this has {length}"));
         }
         Some(_) | None => {}
+    }
+    if let Some(error) = text.and_then(|text| refuse(text, Lines::One).err()) {
+        findings.add(pointer, "forbidden_character", error.to_string());
     }
 }

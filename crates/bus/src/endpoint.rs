@@ -358,9 +358,10 @@ async fn receive(feed: &mut dyn Feed, max: usize, opens_at: Instant) -> Result<V
     feed.receive(max).await
 }
 
-/// A reason as every store can keep it: of bounded length and without control characters.
+/// A reason as every store can keep it: of bounded length and without controls of terminals, lines and directions.
 fn storable(reason: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let moves = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let printable = |c: char| if c.is_control() || moves(c) { ' ' } else { c };
     reason.chars().take(REASON_CHARS_MAX).map(printable).collect()
 }
 

@@ -170,7 +170,8 @@ pub fn cleaned(text: String, lines: Lines, chars_max: usize) -> String {
     }
 }
 
-/// The text as it can be shown on a terminal or in a log: what may not be there is spelled out, as `\u{1b}`.
+/// The text as it can be shown on a terminal or in a log: what may not be there is spelled out as JSON does it, `\u001b`,
+/// so that a document of JSON stays the same document.
 #[must_use]
 pub fn shown(text: &str, lines: Lines) -> Cow<'_, str> {
     if text.chars().all(|c| lines.allow(c)) {
@@ -183,7 +184,7 @@ pub fn shown(text: &str, lines: Lines) -> Cow<'_, str> {
             '\t' => spelled.push_str("\\t"),
             '\n' => spelled.push_str("\\n"),
             '\r' => spelled.push_str("\\r"),
-            c => write!(spelled, "\\u{{{:x}}}", u32::from(c)).expect("writing to a string works"),
+            c => write!(spelled, "\\u{:04x}", u32::from(c)).expect("writing to a string works"),
         }
     }
     Cow::Owned(spelled)
@@ -255,7 +256,7 @@ mod tests {
     fn a_refusal_names_the_code_point_and_shows_nothing_of_it() {
         let error = refuse("a\u{1b}[2J", Lines::Many).unwrap_err();
         assert_eq!(error.to_string(), "has U+001B at position 1, which may not stand there");
-        assert_eq!(shown("a\u{1b}[2J\nb", Lines::One), "a\\u{1b}[2J\\nb");
+        assert_eq!(shown("a\u{1b}[2J\nb", Lines::One), "a\\u001b[2J\\nb");
         assert_eq!(clean("a\0bcdef", Lines::One, 4), "a\u{fffd}b…");
     }
 

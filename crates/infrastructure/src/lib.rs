@@ -6,6 +6,7 @@ pub mod providers;
 pub mod rabbitmq;
 pub mod sqlite;
 
+mod json_text;
 mod order_listing;
 mod overview;
 mod paging;

@@ -568,3 +568,27 @@ async fn addresses_that_are_none_are_refused_at_once() {
         assert!(HttpPaymentGateway::new(ProviderSettings::at(address), clock()).is_err(), "{address:?}");
     }
 }
+
+#[tokio::test]
+async fn what_no_store_could_keep_of_an_answer_is_replaced_and_what_has_no_end_is_cut() {
+    let long = "x".repeat(1_000);
+    let kept = |text: String| format!("{}…", &text[..254]);
+    let cases = [
+        (r#"{"id":"ch\u0000_1","status":"captured"}"#.to_owned(), "ch\u{fffd}_1".to_owned()),
+        (
+            "{\"id\":\"ch\u{9b}_1\\u001b[2J\",\"status\":\"captured\"}".to_owned(),
+            "ch\u{fffd}_1\u{fffd}[2J".to_owned(),
+        ),
+        (format!(r#"{{"id":"{long}","status":"captured"}}"#), kept(long.clone())),
+    ];
+    for (body, reference) in cases {
+        // Whatever else an answer has to tell stands in the one that all tests send.
+        let mut whole: serde_json::Value = serde_json::from_str(&charge_json("captured")).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&body).unwrap();
+        whole["id"] = said["id"].clone();
+        let server = Server::with([say(201, &whole.to_string())]).await;
+        let outcome = server.gateway().charge(&charge()).await;
+        let Ok(ChargeOutcome::Captured { reference: kept, .. }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(kept, reference);
+    }
+}

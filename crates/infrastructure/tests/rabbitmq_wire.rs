@@ -16,6 +16,7 @@ use application::messages::{
 use application::pipeline::topology;
 use application::ports::{Notification, NotificationKind};
 use bus::{CorrelationId, DeadLetter, Envelope, Message, MessageId, TimerFired};
+use domain::text::{Lines, clean};
 use jiff::{SignedDuration, Timestamp};
 use orderwright_infrastructure::rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Naming, Parcel};
 use proptest::prelude::*;
@@ -249,16 +250,37 @@ fn every_golden_file_is_read_back_as_the_message_that_it_shows() {
     }
 }
 
+#[test]
+fn what_no_store_could_keep_is_replaced_and_what_has_no_end_is_cut() {
+    let mut envelope = foreign();
+    envelope["message"]["note"] = json!("a\u{0}b\u{1b}[2J\nc");
+    envelope["message"]["code"] = json!("x".repeat(10_000));
+    let text = serde_json::to_vec(&envelope).unwrap();
+    let read = codec().decode(&envelope_parcel(text), &["ShippingCompleted"], RECEIVED_AT).unwrap();
+    let body: Value = serde_json::from_slice(&read.body).unwrap();
+    assert_eq!(body["note"], "a\u{fffd}b\u{fffd}[2J\nc");
+    let code = body["code"].as_str().unwrap();
+    assert!(code.chars().count() == 4_000 && code.ends_with('…'));
+}
+
 fn envelope_parcel(body: impl Into<Vec<u8>>) -> Parcel {
     Parcel { content_type: MASSTRANSIT_JSON.into(), body: body.into(), ..Parcel::default() }
+}
+
+/// Any text that may be stored.
+fn any_text() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|text| clean(&text, Lines::Many, 4_000).into_owned())
 }
 
 fn any_envelope() -> impl Strategy<Value = Envelope> {
     let message = prop::sample::select(messages());
     let ids: (_, _, _, _) = (any::<u128>(), any::<u128>(), any::<u128>(), any::<Option<u128>>());
     let rest = (any::<bool>(), any::<u32>(), 0..253_402_207_200_000_000_i64);
-    let fields =
-        prop::collection::btree_map("[a-z][a-z0-9_]{0,9}", any::<(i64, String, Option<f64>)>(), 0..5);
+    let fields = prop::collection::btree_map(
+        "[a-z][a-z0-9_]{0,9}",
+        (any::<i64>(), any_text(), any::<Option<f64>>()),
+        0..5,
+    );
     (message, ids, rest, prop::option::of(fields)).prop_map(|(message, ids, rest, fields)| {
         let body = fields.map_or(message.body, |fields| serde_json::to_vec(&fields).unwrap().into());
         // A message about an order belongs to that order, as every one of ours does.

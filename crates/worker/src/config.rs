@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::conceal::STARS;
 
 mod broker;
+mod connections;
 mod database;
 mod environment;
 mod file;
@@ -30,6 +31,7 @@ mod spelling;
 mod telemetry;
 
 pub use broker::{BrokerAddresses, QueueKindName, RabbitMq};
+pub use connections::Connections;
 pub use database::{DatabaseAddress, Place};
 pub use loading::{Loaded, Mistakes};
 pub use notifications::{Allowance, Notifications, Way};
@@ -61,6 +63,8 @@ pub struct Config {
     pub postgres: Postgres,
     /// Who may reach the service, and how.
     pub security: Security,
+    /// How many connections there may be, and how long each may take.
+    pub connections: Connections,
     /// Whom to tell what becomes of orders, and how.
     pub notifications: Notifications,
     /// The broker, if messages go over one.
@@ -191,6 +195,7 @@ impl Default for Config {
             database: "data/orderwright.db".into(),
             postgres: Postgres::default(),
             security: Security::default(),
+            connections: Connections::default(),
             notifications: Notifications::default(),
             rabbitmq: RabbitMq::default(),
             providers: Providers::default(),
@@ -363,6 +368,7 @@ impl Config {
         mistakes.extend(self.rabbitmq.mistake());
         mistakes.extend(self.telemetry.mistakes());
         mistakes.extend(self.security.mistakes());
+        mistakes.extend(self.connections.mistakes());
         mistakes.extend(self.notifications.mistakes());
         mistakes
     }

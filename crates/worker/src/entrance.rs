@@ -12,9 +12,14 @@ use infrastructure::providers::webhooks::Verifier;
 
 use crate::any_store::AnyStore;
 use crate::config::Config;
+use crate::descriptors;
 use crate::http::{Door, Names};
-use crate::security::{Gate, GateSettings, KeyRing, KeyRingService, Rate, Reach};
+use crate::metrics::Registry;
+use crate::security::{Gate, GateSettings, Hosts, KeyRing, KeyRingService, Rate, Reach};
 use crate::tls::Certificate;
+
+/// Connections to the listener of metrics that there may always be.
+const SIDE_CONNECTIONS_MIN: usize = 4;
 
 /// The gate of a service that listens at this address, with the keys of its store.
 ///
@@ -44,7 +49,8 @@ pub async fn gate(
     supervisor.run("api-key-service", move |stop| Arc::clone(&keeping).run(stop));
     let rate = Rate { per_second: security.requests_per_second_max, burst: security.requests_burst_max };
     let settings = GateSettings { rate, public: security.public.clone(), reach: reach(addr) };
-    Ok(Arc::new(Gate::new(settings, ring, Arc::clone(&context.clock))))
+    let gate = Gate::new(settings, ring, Arc::clone(&context.clock));
+    Ok(Arc::new(gate.reached_as(Hosts::named(&security.hosts))))
 }
 
 /// The door of a service that listens at this address, and its certificate. That is read anew when the files change.
@@ -54,6 +60,7 @@ pub async fn gate(
 pub fn door(
     config: &Config,
     addr: SocketAddr,
+    registry: &Arc<Registry>,
     supervisor: &mut Supervisor,
 ) -> Result<(Door, Option<Arc<Certificate>>)> {
     let names = match reach(addr) {
@@ -71,7 +78,17 @@ pub fn door(
             (Some(acceptor), Some(certificate))
         }
     };
-    Ok((Door { tls, names }, certificate))
+    let connections_max =
+        descriptors::seats(config.connections.at_once_max, config.providers.calls_at_once_max);
+    let (patience, registry) = (config.connections.patience(), Arc::clone(registry));
+    Ok((Door { tls, names, connections_max, patience, registry }, certificate))
+}
+
+/// The door of the listener of metrics beside that of the API: in the clear, under the same rules, for an eighth as many.
+#[must_use]
+pub fn side_door(door: &Door) -> Door {
+    let connections_max = (door.connections_max / 8).max(SIDE_CONNECTIONS_MIN);
+    Door { tls: None, names: Names::Untold, connections_max, ..door.clone() }
 }
 
 /// Verifies webhooks with the secret, and with the one before it while that is still around.

@@ -2,10 +2,13 @@
 //! what it would have read is dropped, and the command goes on to its end. Anything else that keeps an answer from being
 //! written, such as a full disk, is told when the command ends. Nothing else in this program prints.
 
+use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+
+use domain::text::{Lines, shown};
 
 use crate::conceal::conceal;
 
@@ -30,20 +33,29 @@ macro_rules! tell {
     ($($words:tt)*) => { $crate::said::remark(::std::format_args!($($words)*)) };
 }
 
-/// Writes an answer as it is.
+/// Writes an answer, without a line break of its own.
 pub fn answer(words: Arguments<'_>) {
-    written(io::stdout().lock().write_fmt(words));
+    written(io::stdout().lock().write_all(harmless(words).as_bytes()));
 }
 
 /// Writes a line of an answer.
 pub fn line(words: Arguments<'_>) {
-    written(writeln!(io::stdout().lock(), "{words}"));
+    written(writeln!(io::stdout().lock(), "{}", harmless(words)));
 }
 
 /// Writes a line for whoever may be there to read it.
 pub fn remark(words: Arguments<'_>) {
     // There is nobody left to be told that this failed.
-    let _ = writeln!(io::stderr().lock(), "{}", conceal(&words.to_string()));
+    let _ = writeln!(io::stderr().lock(), "{}", conceal(&harmless(words)));
+}
+
+/// The words with whatever somebody sent that would move a terminal spelled out, as JSON does it.
+fn harmless(words: Arguments<'_>) -> String {
+    let words = words.to_string();
+    match shown(&words, Lines::Many) {
+        Cow::Borrowed(_) => words,
+        Cow::Owned(spelled) => spelled,
+    }
 }
 
 fn written(done: io::Result<()>) {

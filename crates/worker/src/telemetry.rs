@@ -2,15 +2,22 @@
 //! standard error, so that a command's answer on standard output stays clean. Never a secret: what drivers would write of
 //! the values they are given is not let through at any level.
 
+use std::fmt::Debug;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
+use domain::text::{Lines, shown};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{self, Writer};
 use tracing_subscriber::reload::Error;
 
 use crate::conceal::Concealing;
 use crate::config::{LogFormat, OrderEvents, Telemetry};
+use crate::terminal::{LogWriter, has_colours};
 
 /// What is logged when `RUST_LOG` says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +46,17 @@ static LOG_ANEW: OnceLock<Box<dyn Fn(OrderEvents) + Send + Sync>> = OnceLock::ne
 
 /// Starts logging. Does nothing if it was started before.
 pub fn start(verbosity: Verbosity, settings: &Telemetry) {
+    let form = form(settings.log_format);
+    let writer = if form == Form::Pretty && has_colours() { LogWriter::Coloured } else { LogWriter::Plain };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(verbosity, settings.order_events))
-        .with_writer(|| Concealing(std::io::stderr()))
+        .with_writer(move || Concealing(writer))
+        .with_ansi(writer == LogWriter::Coloured)
         // Who reads the log no more must not end the service.
         .log_internal_errors(false);
-    let started = match form(settings.log_format) {
+    let started = match form {
         Form::Pretty => {
-            let builder = builder.with_filter_reloading();
+            let builder = builder.fmt_fields(fields()).with_filter_reloading();
             let handle = builder.reload_handle();
             builder.try_init().map(|()| keep(verbosity, move |filter| handle.reload(filter)))
         }
@@ -77,6 +87,20 @@ pub fn log_anew(settings: &Telemetry) {
     if let Some(anew) = LOG_ANEW.get() {
         anew(settings.order_events);
     }
+}
+
+/// The fields of an event, each on the line that it belongs to, whatever stands in it.
+fn fields() -> impl for<'writer> FormatFields<'writer> {
+    let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        let value = format!("{value:?}");
+        let value = shown(&value, Lines::One);
+        match field.name() {
+            "message" => write!(writer, "{value}"),
+            name if name.starts_with("log.") => Ok(()),
+            name => write!(writer, "{name}={value}"),
+        }
+    };
+    format::debug_fn(field).delimited(" ")
 }
 
 fn form(wanted: LogFormat) -> Form {

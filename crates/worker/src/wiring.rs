@@ -23,6 +23,7 @@ use crate::http::{self, Api, InFlightKeys, MetricsPlace, StoreReadiness, Watch, 
 use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
 use crate::otlp::{Collector, Exporter, Tracer};
+use crate::security::Hosts;
 use crate::tls::{Certificate, Renewal};
 use crate::turns;
 
@@ -71,7 +72,7 @@ impl Service {
         let mut supervisor = Supervisor::new(stop.clone());
         let addr = listener.local_addr()?;
         let gate = entrance::gate(config, addr, &store, &context, &mut supervisor).await?;
-        let (door, certificate) = entrance::door(config, addr, &mut supervisor)?;
+        let (door, certificate) = entrance::door(config, addr, &observation.registry, &mut supervisor)?;
         let parts = parts(config, providers, &store, &context)?;
         let uses = Uses::of(config);
         uses.tell();
@@ -85,7 +86,8 @@ impl Service {
         broker::start(&mut supervisor, &store, &context);
         background::start(&mut supervisor, &store, &context, config, &observation);
         let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
-        let metrics_addr = serve_metrics(config, api.watch.clone(), &stop).await?;
+        let metrics_addr =
+            serve_metrics(config, entrance::side_door(&door), api.watch.clone(), &stop).await?;
         let http = tokio::spawn(http::serve_behind(door, listener, http::router(api, gate), stop.clone()));
         Ok(Self {
             addr,
@@ -151,7 +153,12 @@ fn watch(config: &Config, observation: &Observation) -> Watch {
 
 /// Serves metrics and health on a listener of their own, if one is wanted. Ends with the process, so that whoever looks sees
 /// the stop to its end.
-async fn serve_metrics(config: &Config, watch: Watch, stop: &Stop) -> Result<Option<SocketAddr>> {
+async fn serve_metrics(
+    config: &Config,
+    door: http::Door,
+    watch: Watch,
+    stop: &Stop,
+) -> Result<Option<SocketAddr>> {
     if config.telemetry.metrics_listen.is_empty() {
         return Ok(None);
     }
@@ -159,7 +166,11 @@ async fn serve_metrics(config: &Config, watch: Watch, stop: &Stop) -> Result<Opt
         format!("cannot listen on telemetry.metrics_listen = {}", config.telemetry.metrics_listen)
     })?;
     let addr = listener.local_addr()?;
-    tokio::spawn(http::serve(listener, watch.router(), stop.clone()));
+    let router = match addr.ip().to_canonical().is_loopback() {
+        true => http::for_here(watch.router(), Hosts::named(&config.security.hosts)),
+        false => watch.router(),
+    };
+    tokio::spawn(http::serve_behind(door, listener, router, stop.clone()));
     Ok(Some(addr))
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use application::ports::Unanswered;
 use bytes::Bytes;
+use domain::text::Lines;
 use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -15,6 +16,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{limits, retry_after};
+use crate::json_text::{Form, harmless};
+
+/// How the texts of an answer may be: one that no store could keep would be asked for again for ever.
+const TEXTS: Form = Form { lines: Lines::One, chars_max: limits::ANSWER_TEXT_CHARS_MAX };
 
 /// A whole answer.
 #[derive(Debug)]
@@ -69,7 +74,12 @@ impl Answer {
         let (head, body) = response.into_parts();
         let body = Limited::new(body, limits::ANSWER_BYTES_MAX).collect().await.map_err(Failure::lost)?;
         let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        Ok(Self { status: head.status, body: body.to_bytes(), retry_after: retry_after.map(str::to_owned) })
+        let body = body.to_bytes();
+        let body = match harmless(&body, TEXTS) {
+            Cow::Borrowed(_) => body,
+            Cow::Owned(cleaned) => cleaned.into(),
+        };
+        Ok(Self { status: head.status, body, retry_after: retry_after.map(str::to_owned) })
     }
 
     /// Whether it was only told to come back later.

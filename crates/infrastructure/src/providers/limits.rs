@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Characters of the code of a refusal that are kept.
 pub(super) const CODE_CHARS_MAX: usize = 100;
+/// Characters of each text of an answer that are kept, with a mark where one was cut.
+pub(super) const ANSWER_TEXT_CHARS_MAX: usize = 255;
 /// Longest `Retry-After` that is respected, so that a silly one does not shut a provider out for days.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// Bytes of the head and the part of the body that one HTTP/1.1 connection buffers.

@@ -11,6 +11,7 @@ pub mod messages;
 pub mod orders;
 pub mod stage;
 pub mod stock;
+pub mod texts;
 pub mod units;
 
 mod apart;
@@ -259,6 +260,7 @@ macro_rules! laws_of_a_store {
             an_order_that_changes_while_its_listing_is_read_is_not_lost,
             what_is_rare_is_found_although_no_page_looks_at_everything,
         );
+        $crate::laws!($home, texts: every_text_that_may_be_taken_is_kept_as_it_is);
         $crate::laws!($home, endpoints: a_receiver_that_wants_no_more_is_kept_until_it_is_opened_again);
         $crate::laws!($home, keys: a_key_is_kept_until_it_is_revoked_and_is_told_ever_after);
         $crate::laws!(

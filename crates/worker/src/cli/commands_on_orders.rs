@@ -17,7 +17,7 @@ use application::ports::{ReferencedOrder, UnitOfWork};
 use clap::{Args, Subcommand};
 use domain::OrderId;
 
-use super::{Format, Shared};
+use super::{Format, Shared, texts};
 use crate::any_store::{AnyStore, Purpose};
 use crate::wiring;
 
@@ -56,10 +56,10 @@ impl OnOrders {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Signed {
     /// Who asks for it; kept with what was done.
-    #[arg(long, env = "USER", default_value = "operator", value_name = "NAME")]
+    #[arg(long, env = "USER", default_value = "operator", value_name = "NAME", value_parser = texts::line)]
     actor: String,
     /// Why, in your words; kept with what was done.
-    #[arg(long, default_value = "", value_name = "TEXT")]
+    #[arg(long, default_value = "", value_name = "TEXT", value_parser = texts::note)]
     note: String,
 }
 

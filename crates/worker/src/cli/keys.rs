@@ -13,6 +13,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
 
+use super::texts;
 use super::{Format, Shared};
 use crate::any_store::{AnyStore, Purpose};
 use crate::security::{KEYS_MAX, KeyText};
@@ -31,7 +32,7 @@ pub(super) struct Keys {
     #[command(subcommand)]
     what: What,
     /// Who asks for it; kept with what was done.
-    #[arg(long, global = true, env = "USER", default_value = "operator", value_name = "NAME")]
+    #[arg(long, global = true, env = "USER", default_value = "operator", value_name = "NAME", value_parser = texts::line)]
     actor: String,
 }
 
@@ -40,7 +41,7 @@ enum What {
     /// Make a key and show it, once.
     Create {
         /// Whose it is.
-        #[arg(long)]
+        #[arg(long, value_parser = texts::line)]
         name: String,
         /// What it may do, with commas: orders:read, orders:write, stock:read, stock:write, operate, admin.
         #[arg(long, value_name = "SCOPES")]

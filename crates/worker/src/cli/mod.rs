@@ -14,6 +14,7 @@ mod refusal;
 mod sandbox_provider;
 mod serve;
 mod strain;
+mod texts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -19,6 +19,9 @@ pub struct Security {
     pub keys_refresh_ms: u64,
     /// What anybody may see without a key: `health` (live and ready), `metrics`, `docs`.
     pub public: Vec<Part>,
+    /// Names under which the service may be reached while there is no key, beside `localhost` and the addresses of this machine:
+    /// host names without a port. Once there is a key, any name will do.
+    pub hosts: Vec<String>,
     /// Requests per second of one key, or of one address without a key, in the long run; 0 is no limit. Callers on this machine
     /// without a key are not limited.
     pub requests_per_second_max: u32,
@@ -36,6 +39,7 @@ impl Default for Security {
             admin_key: Secret::default(),
             keys_refresh_ms: 2_000,
             public: vec![Part::Health, Part::Docs],
+            hosts: Vec::new(),
             requests_per_second_max: 500,
             requests_burst_max: 1_000,
             tls_cert: String::new(),
@@ -57,9 +61,22 @@ impl Security {
             let found = self.keys_refresh_ms;
             mistakes.push(format!("security.keys_refresh_ms = {found} is not between 100 and 60000"));
         }
+        for host in self.hosts.iter().filter(|host| !is_host(host)) {
+            mistakes.push(format!(
+                "security.hosts holds '{}', which is no host name; write it without scheme and port",
+                host.escape_debug()
+            ));
+        }
         if self.tls_cert.is_empty() != self.tls_key.is_empty() {
             mistakes.push("security.tls_cert and security.tls_key go together; name both or none".to_owned());
         }
         mistakes
     }
+}
+
+/// Whether a text can be a host name, or an address in place of one.
+fn is_host(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_address = || text.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    !text.is_empty() && (text.chars().all(fits) || is_address())
 }

@@ -5,15 +5,32 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{Finding, Status, Uses};
 
 /// The last finding of every check.
 #[derive(Debug, Default)]
 pub struct HealthBoard {
-    answers: Mutex<Vec<Answer>>,
+    findings: Mutex<Findings>,
     uses: OnceLock<Uses>,
 }
+
+#[derive(Debug, Default)]
+struct Findings {
+    answers: Vec<Answer>,
+    round: Option<Round>,
+}
+
+/// When the last round was over, and within what time the next should be.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    ended_at: Instant,
+    patience: Duration,
+}
+
+/// The name under which it is told that nobody makes the rounds.
+const ROUNDS: &str = "health-service";
 
 /// The last finding of one check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,15 +87,42 @@ impl HealthBoard {
     /// Everything that was found.
     #[must_use]
     pub fn read(&self) -> Report {
-        let checks = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut checks = self.lock().answers.clone();
+        checks.extend(self.overdue());
         let uses = self.uses.get().cloned().unwrap_or_default();
         let verdict = checks.iter().map(|answer| answer.verdict).max().unwrap_or_default();
         Report { status: verdict.as_str(), version: env!("CARGO_PKG_VERSION"), uses, checks, verdict }
     }
 
+    /// A round is over; the next should be within this time.
+    pub(super) fn round_ended(&self, patience: Duration) {
+        self.lock().round = Some(Round { ended_at: Instant::now(), patience });
+    }
+
+    /// That no round was made for long, if so: what the checks found then says nothing about now.
+    fn overdue(&self) -> Option<Answer> {
+        let findings = self.lock();
+        let (round, last) = (findings.round?, findings.answers.last()?);
+        let silent = round.ended_at.elapsed();
+        (silent > round.patience).then(|| Answer {
+            name: ROUNDS,
+            status: Status::Down.as_str(),
+            detail: format!("no check was made for {} s", silent.as_secs()),
+            duration_us: 0,
+            since: last.checked_at,
+            checked_at: last.checked_at,
+            verdict: Status::Down,
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Findings> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A check was made.
     pub(super) fn put(&self, name: &'static str, found: Finding, took: Duration, now: Timestamp) -> Change {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut findings = self.lock();
+        let answers = &mut findings.answers;
         let mut answer = Answer {
             name,
             status: found.status.as_str(),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{Check, Finding, Scene};
 use crate::metrics::{Metric, Registry};
@@ -14,7 +14,7 @@ const MESSAGES_MIN: f64 = 20.0;
 /// Compares what this worker has counted with the round before.
 pub(super) struct MessageRatesCheck {
     registry: Arc<Registry>,
-    before: Mutex<Option<(Timestamp, Totals)>>,
+    before: Mutex<Option<(Instant, Totals)>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -53,10 +53,10 @@ impl Check for MessageRatesCheck {
     async fn look(&self, scene: &Scene) -> Finding {
         let now = self.totals();
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((at, then)) = before.replace((scene.now, now)) else {
+        let Some((at, then)) = before.replace((scene.at, now)) else {
             return Finding::up("this is the first round");
         };
-        let seconds = scene.now.duration_since(at).as_secs_f64().max(0.001);
+        let seconds = scene.at.duration_since(at).as_secs_f64().max(0.001);
         let (all, put_off, dead) = (now.all - then.all, now.put_off - then.put_off, now.dead - then.dead);
         let rate = all / seconds;
         if dead > 0.0 {

@@ -2,13 +2,16 @@
 
 use application::ports::{Overview, Vitals};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::Finding;
 
 /// The store as it was seen at the beginning of a round.
 pub struct Scene {
-    /// When.
+    /// When, as people count: for what is stored under such a time.
     pub now: Timestamp,
+    /// When, by the clock that nobody can set: for how long something has been as it is.
+    pub at: Instant,
     /// Counts and ages; or why they could not be read.
     pub store: Result<StoreScene, String>,
 }

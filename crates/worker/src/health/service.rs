@@ -23,6 +23,9 @@ use crate::config::Telemetry;
 use crate::metrics::Metric;
 use crate::observe::{OVERDUE_GRACE, Observation, Statuses};
 
+/// How much later than three rounds the next may be, for one that takes its time.
+const ROUND_GRACE: Duration = Duration::from_secs(10);
+
 /// Makes the rounds.
 pub struct HealthService {
     checks: Vec<Box<dyn Check>>,
@@ -95,6 +98,7 @@ impl HealthService {
     pub async fn round(&self) {
         let scene = self.scene().await;
         join_all(self.checks.iter().map(|check| self.make(check.as_ref(), &scene))).await;
+        self.observation.health.round_ended(self.every.saturating_mul(3).saturating_add(ROUND_GRACE));
     }
 
     async fn make(&self, check: &dyn Check, scene: &Scene) {
@@ -130,7 +134,7 @@ impl HealthService {
             }
             Err(_) => Err(format!("the store does not answer within {:?}", self.limit)),
         };
-        Scene { now, store }
+        Scene { now, at: Instant::now(), store }
     }
 
     async fn look_at_store(&self, now: Timestamp) -> Result<StoreScene, Fault> {
@@ -224,10 +228,13 @@ mod tests {
         service.observation.pulses.expect("asleep", Duration::from_secs(1));
         service.round().await;
         assert_eq!(status(&service, "background-services"), Status::Up);
-        clock.jump(SignedDuration::from_secs(60));
-        service.round().await;
-        clock.jump(SignedDuration::from_secs(60));
-        service.round().await;
+        let later = async || {
+            clock.jump(SignedDuration::from_secs(60));
+            tokio::time::advance(Duration::from_secs(60)).await;
+            service.round().await;
+        };
+        later().await;
+        later().await;
         let report = service.observation.health.read();
         let ill: Vec<_> = report.checks.iter().filter(|answer| answer.verdict != Status::Up).collect();
         assert_eq!(ill.len(), 1, "{ill:?}");
@@ -239,6 +246,36 @@ mod tests {
         service.observation.pulses.beat("asleep");
         service.round().await;
         assert_eq!(status(&service, "background-services"), Status::Up);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_jump_of_the_clock_makes_nothing_ill_and_hides_nothing_that_is() {
+        let (service, clock) = service(None).await;
+        service.observation.pulses.expect("busy", Duration::from_secs(1));
+        for hours in [48, -96] {
+            clock.jump(SignedDuration::from_hours(hours));
+            service.observation.books.put(clock.now(), Vec::new());
+            clock.jump(SignedDuration::from_hours(hours));
+            service.round().await;
+            let report = service.observation.health.read();
+            assert_eq!(report.verdict, Status::Up, "{hours} {report:?}");
+        }
+        tokio::time::advance(Duration::from_secs(20)).await;
+        clock.jump(SignedDuration::from_hours(-1));
+        service.round().await;
+        assert_eq!(status(&service, "background-services"), Status::Down, "it is dead, whatever time it is");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_says_when_nobody_has_made_the_rounds_for_long() {
+        let (service, clock) = service(None).await;
+        service.round().await;
+        clock.jump(SignedDuration::from_hours(-10));
+        assert_eq!(service.observation.health.read().verdict, Status::Up);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(status(&service, "health-service"), Status::Down);
+        service.round().await;
+        assert_eq!(service.observation.health.read().verdict, Status::Up);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use application::pipeline::topology;
 use async_trait::async_trait;
 use bus::{Running, ServiceStatus};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::scene::StoreScene;
 use super::{Check, Finding, Scene};
@@ -16,7 +17,7 @@ use crate::observe::{Pulse, Pulses, Statuses};
 /// Whether the consumers run, and their queues move.
 pub(super) struct ConsumersCheck {
     statuses: Statuses,
-    stall: SignedDuration,
+    stall: Duration,
     heads: Mutex<BTreeMap<String, Head>>,
 }
 
@@ -24,18 +25,17 @@ pub(super) struct ConsumersCheck {
 #[derive(Clone, Copy)]
 struct Head {
     sent_at: Timestamp,
-    seen_at: Timestamp,
+    seen_at: Instant,
 }
 
 impl ConsumersCheck {
     /// A queue whose oldest message stays the same for longer than `stall` is stuck.
     pub(super) fn new(statuses: Statuses, stall: Duration) -> Self {
-        let stall = SignedDuration::try_from(stall).unwrap_or(SignedDuration::MAX);
         Self { statuses, stall, heads: Mutex::default() }
     }
 
     /// How long each queue has had the same oldest message.
-    fn standing(&self, store: &StoreScene, now: Timestamp) -> Vec<(String, SignedDuration)> {
+    fn standing(&self, store: &StoreScene, now: Instant) -> Vec<(String, Duration)> {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let known = std::mem::take(&mut *heads);
         for (queue, sent_at) in &store.vitals.oldest_messages {
@@ -61,7 +61,7 @@ impl Check for ConsumersCheck {
             Err(unknown) => return Finding::worst_of([running, unknown]),
         };
         let stuck: Vec<String> = self
-            .standing(store, scene.now)
+            .standing(store, scene.at)
             .into_iter()
             .filter(|(_, standing)| *standing > self.stall)
             .map(|(queue, standing)| format!("{queue} has not moved for {} s", standing.as_secs()))
@@ -93,17 +93,17 @@ impl Check for BackgroundServicesCheck {
         let is_service = |status: &ServiceStatus| queues.iter().all(|queue| &**queue != status.name);
         let running = running((self.statuses)().into_iter().filter(is_service));
         let pulses = self.pulses.read();
-        let faint = pulses.iter().filter_map(|(name, pulse)| faint(name, pulse, scene.now));
+        let faint = pulses.iter().filter_map(|(name, pulse)| faint(name, pulse, scene.at));
         Finding::worst_of([running].into_iter().chain(faint))
     }
 }
 
 /// What is wrong with a service that should show signs of life.
-fn faint(name: &str, pulse: &Pulse, now: Timestamp) -> Option<Finding> {
+fn faint(name: &str, pulse: &Pulse, now: Instant) -> Option<Finding> {
     let silent = now.duration_since(pulse.beat_at);
     // Three steps missed, and time for one that is long.
     let patience = pulse.every.saturating_mul(3).saturating_add(Duration::from_secs(5));
-    if silent > SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX) {
+    if silent > patience {
         return Some(Finding::down(format!("{name} has shown no sign of life for {} s", silent.as_secs())));
     }
     let trouble = pulse.trouble.as_ref()?;

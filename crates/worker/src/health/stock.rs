@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
 
 use super::{Check, Finding, Scene};
 use crate::observe::Books;
@@ -22,14 +21,14 @@ const NAMED_MAX: usize = 3;
 /// Whether counters and ledger of the stock agree.
 pub(super) struct InventoryCheck {
     books: Arc<Books>,
-    stale: SignedDuration,
+    stale: Duration,
 }
 
 impl InventoryCheck {
     /// A check of the books that is more than three rounds past counts for nothing.
     pub(super) fn new(books: Arc<Books>, checked_every: Duration) -> Self {
-        let stale = SignedDuration::try_from(checked_every.saturating_mul(3)).unwrap_or(SignedDuration::MAX);
-        Self { books, stale: stale.saturating_add(SignedDuration::from_secs(30)) }
+        let stale = checked_every.saturating_mul(3);
+        Self { books, stale: stale.saturating_add(Duration::from_secs(30)) }
     }
 }
 
@@ -40,7 +39,7 @@ impl Check for InventoryCheck {
     }
 
     async fn look(&self, scene: &Scene) -> Finding {
-        let age = self.books.last().map(|last| scene.now.duration_since(last.checked_at));
+        let age = self.books.last().map(|last| scene.at.duration_since(last.made_at));
         let fresh = match age {
             Some(age) if age > self.stale => {
                 Finding::degraded(format!("the books were last checked {} s ago", age.as_secs()))

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::error::Category;
 
+use super::exchange::TooSlow;
 use super::limits::{BODY_TIME_MAX, ORDER_BYTES_MAX};
 use super::problem::{Code, Problem, Wrong};
 use super::shape::Shape;
@@ -18,9 +19,7 @@ pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem>
     let announced = axum::body::HttpBody::size_hint(&body).lower();
     if usize::try_from(announced).is_ok_and(|announced| announced <= bytes_max) {
         let reading = tokio::time::timeout(BODY_TIME_MAX, collect(body, bytes_max));
-        reading
-            .await
-            .unwrap_or_else(|_| Err(Problem::new(Code::BodyTooSlow, "the body did not arrive in time")))
+        reading.await.unwrap_or_else(|_| Err(too_slow()))
     } else {
         Err(too_large(bytes_max))
     }
@@ -30,7 +29,7 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Problem::new(Code::BodyBroken, error.to_string()))?;
+        let frame = frame.map_err(broken)?;
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + rest.len() + data.len() > bytes_max {
             return Err(too_large(bytes_max));
@@ -46,6 +45,18 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
         }
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn broken(error: axum::Error) -> Problem {
+    let error = error.into_inner();
+    match error.downcast_ref::<TooSlow>() {
+        Some(TooSlow) => too_slow(),
+        None => Problem::new(Code::BodyBroken, error.to_string()),
+    }
+}
+
+fn too_slow() -> Problem {
+    Problem::new(Code::BodyTooSlow, TooSlow.to_string())
 }
 
 fn too_large(bytes_max: usize) -> Problem {

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::access::access;
 use super::addresses::Addresses;
 use super::problem::{Code, Problem};
-use crate::security::{Gate, Peer, Refused};
+use crate::security::{Gate, Hosts, Peer, Refused, Stranger};
 
 /// Puts the edge around a router.
 pub(super) fn around(router: Router, gate: Arc<Gate>, addresses: Addresses) -> Router {
@@ -28,6 +28,19 @@ pub(super) fn around(router: Router, gate: Arc<Gate>, addresses: Addresses) -> R
         move |method: Method, uri: Uri| async move { edge.no_route(&method, uri.path()) }
     };
     router.fallback(no_route).layer(from_fn_with_state(edge, finish))
+}
+
+/// Keeps out of a page beside the API what is not meant for this machine or comes from a page of elsewhere.
+pub fn for_here(router: Router, hosts: Hosts) -> Router {
+    router.layer(from_fn_with_state(Arc::new(hosts), stay_here))
+}
+
+async fn stay_here(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    let access = access(request.method(), request.uri().path());
+    match hosts.check(access, (request.method(), request.uri(), request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(stranger) => strange(stranger).render(request.uri().path()),
+    }
 }
 
 /// What the edge knows.
@@ -71,9 +84,7 @@ fn unpacked(request: &Request) -> Result<(), Problem> {
 
 async fn finish(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let (uri, method) = (request.uri().clone(), request.method().clone());
-    if edge.gate.is_closed()
-        && let Err(problem) = let_in(&edge.gate, &mut request)
-    {
+    if let Err(problem) = let_in(&edge.gate, &mut request) {
         return problem.render(uri.path());
     }
     if let Err(problem) = unpacked(&request) {
@@ -95,6 +106,10 @@ async fn finish(State(edge): State<Arc<Edge>>, mut request: Request, next: Next)
 /// Has the gate look at a request; handlers find out who asks from its extensions.
 fn let_in(gate: &Gate, request: &mut Request) -> Result<(), Problem> {
     let access = access(request.method(), request.uri().path());
+    if !gate.is_closed() {
+        let request = (request.method(), request.uri(), request.headers());
+        return gate.is_of_here(access, request).map_err(strange);
+    }
     let peer = request.extensions().get::<Peer>().copied();
     let identity = gate.admit(access, request.headers(), peer, Instant::now()).map_err(refused)?;
     if let Some(identity) = identity {
@@ -118,6 +133,19 @@ fn refused(refused: Refused) -> Problem {
             let seconds = u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX);
             Problem::new(Code::TooManyRequests, format!("wait {seconds} s")).retry_after_s(seconds)
         }
+    }
+}
+
+fn strange(stranger: Stranger) -> Problem {
+    match stranger {
+        Stranger::Host => Problem::new(
+            Code::HostUnknown,
+            "while no API key is there, this service is reached as localhost, 127.0.0.1 or [::1] only, or under a name in security.hosts",
+        ),
+        Stranger::Page => Problem::new(
+            Code::CrossSite,
+            "while no API key is there, no page of another site may use this service (Origin, Sec-Fetch-Site)",
+        ),
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) fn caller(extensions: &Extensions) -> Caller {
 pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let allowed = |key: &&str| (1..=KEY_BYTES_MAX).contains(&key.len());
+    let allowed = |key: &&str| (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains('\t');
     match value.to_str().ok().filter(allowed) {
         Some(key) if values.next().is_none() => Ok(Some(key)),
         Some(_) | None => {
@@ -247,7 +247,7 @@ mod tests {
             key(headers).map(|key| key.map(str::to_owned)).map_err(|problem| problem.code())
         };
         assert_eq!(code(&headers), Ok(None));
-        for refused in ["", &"k".repeat(256)] {
+        for refused in ["", "a\tb", &"k".repeat(256)] {
             headers.insert("idempotency-key", refused.parse().expect("a header"));
             assert_eq!(code(&headers), Err(Code::IdempotencyKeyInvalid), "{refused:?}");
         }

@@ -28,19 +28,31 @@ pub(super) const BROKEN_MAX: usize = 200;
 pub(super) const ERRORS_MAX: usize = 1_000;
 
 /// Bytes of an actor, a reason or a product's name.
-pub(super) const TEXT_BYTES_MAX: usize = 200;
+pub const TEXT_BYTES_MAX: usize = 200;
+/// Bytes of a query parameter.
+pub(super) const PARAMETER_BYTES_MAX: usize = 1_000;
+/// Characters of each text of a problem; longer ones are cut.
+pub(super) const DETAIL_CHARS_MAX: usize = 1_000;
 /// Bytes of a note or a product's description.
-pub(super) const NOTE_BYTES_MAX: usize = 4_000;
+pub const NOTE_BYTES_MAX: usize = 4_000;
 
 /// Webhooks that share one transaction; each may bring a thousand events.
 pub(super) const WEBHOOKS_AT_ONCE_MAX: usize = 32;
 
-/// How long the body of a request may take to arrive.
-pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(60);
-/// How long the head of a request may take to arrive.
-pub(super) const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
-/// Connections served at the same time; the next waits in the listener's backlog.
-pub(super) const CONNECTIONS_MAX: usize = 4_096;
+/// How long the body of a request may take to arrive, whatever the configuration says.
+pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(600);
+/// Bytes that a client has to take for its time to begin anew.
+pub(super) const PROGRESS_BYTES: usize = 64 * 1024;
+/// How long a connection that is ended from this side may take over its last words.
+pub(super) const PARTING_MAX: Duration = Duration::from_millis(500);
+/// Pause between two looks for somebody who can give way.
+pub(super) const ROOM_PAUSE: Duration = Duration::from_millis(50);
+/// One of so many connections gives way at a time, so that a flood does not cost a look at all of them for each newcomer.
+pub(super) const ROOM_PARTS: usize = 64;
+/// Between two lines of the log about connections that cannot be accepted.
+pub(super) const ACCEPT_TOLD: Duration = Duration::from_secs(10);
+/// Connections served at the same time, unless configured otherwise; for the next one the oldest idle ones give way.
+pub const CONNECTIONS_MAX: usize = 4_096;
 /// Requests under way on one HTTP/2 connection.
 pub(super) const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
 /// How long the answers under way may take once the service stops.

@@ -169,9 +169,14 @@ fn responses(operation: &Operation) -> Map<String, Value> {
 fn at_the_gate(operation: &Operation) -> &'static [Code] {
     match access(&operation.method, operation.path) {
         Access::Anybody => &[Code::TooManyRequests],
-        Access::Part(..) | Access::Scope(_) => {
-            &[Code::KeyMissing, Code::KeyUnknown, Code::ScopeMissing, Code::TooManyRequests]
-        }
+        Access::Part(..) | Access::Scope(_) => &[
+            Code::KeyMissing,
+            Code::KeyUnknown,
+            Code::ScopeMissing,
+            Code::CrossSite,
+            Code::HostUnknown,
+            Code::TooManyRequests,
+        ],
     }
 }
 

@@ -5,12 +5,13 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use domain::text::{Lines, refuse};
 use domain::{OrderId, Sku};
 use http::request::Parts;
 use serde::Serialize;
 
 use super::cursor::Cursor;
-use super::limits::{PAGE_DEFAULT, PAGE_MAX};
+use super::limits::{PAGE_DEFAULT, PAGE_MAX, PARAMETER_BYTES_MAX};
 use super::problem::{Code, Place, Problem, Wrong};
 use super::route::{self, Parameter};
 use super::shape::Shape;
@@ -112,7 +113,9 @@ impl Query {
         let value = values.next()?;
         let parsed = match values.next() {
             Some(_) => Err(wrong(name, "it stands there twice")),
-            None => parse(value).map_err(|error| wrong(name, with_advice(value, &error))),
+            None => check(value)
+                .and_then(|()| parse(value).map_err(|error| with_advice(value, &error)))
+                .map_err(|error| wrong(name, error)),
         };
         parsed.map_err(|wrong| self.wrongs.push(wrong)).ok()
     }
@@ -154,6 +157,14 @@ fn with_advice(value: &str, error: &impl Display) -> String {
         }
         Some(_) | None => error.to_string(),
     }
+}
+
+/// Refuses what no parameter can be, whatever it is for.
+fn check(value: &str) -> Result<(), String> {
+    if value.len() > PARAMETER_BYTES_MAX {
+        return Err(format!("at most {PARAMETER_BYTES_MAX} bytes, this has {}", value.len()));
+    }
+    refuse(value, Lines::One).map_err(|error| error.to_string())
 }
 
 fn url_pairs(query: &str) -> impl Iterator<Item = (String, String)> {

@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use application::commands::Violation;
 use axum::response::{IntoResponse, Response};
 use bus::{Fault, Overloaded, Verdict};
+use domain::text::{Lines, clean, shown};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use infrastructure::sqlite::FILE_GONE;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::limits::ERRORS_MAX;
+use super::limits::{DETAIL_CHARS_MAX, ERRORS_MAX};
 use super::shape::FRACTIONAL;
 use crate::health::FILE_GONE_WORDS;
 
@@ -63,6 +64,8 @@ problems! {
     KeyMissing = "key_missing", UNAUTHORIZED, No, "An API key is needed";
     KeyUnknown = "key_unknown", UNAUTHORIZED, No, "This key lets nobody in";
     ScopeMissing = "scope_missing", FORBIDDEN, No, "The key may not do this";
+    CrossSite = "cross_site", FORBIDDEN, No, "A page of another site may not do this";
+    HostUnknown = "host_unknown", MISDIRECTED_REQUEST, No, "The service is not reached under this name";
     RouteNotFound = "route_not_found", NOT_FOUND, No, "There is nothing at this address";
     OrderNotFound = "order_not_found", NOT_FOUND, No, "There is no such order";
     SagaNotFound = "saga_not_found", NOT_FOUND, No, "There is no such saga";
@@ -91,12 +94,19 @@ problems! {
     NotReady = "not_ready", SERVICE_UNAVAILABLE, Later, "The service is not ready";
 }
 
+/// What is told may hold what was sent: never as it came, and never all of it.
+fn harmless<S: Serializer>(text: &impl AsRef<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    let spelled = shown(text.as_ref(), Lines::One);
+    serializer.serialize_str(&clean(&spelled, Lines::One, DETAIL_CHARS_MAX))
+}
+
 /// One thing that is wrong with a request, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Wrong {
     #[serde(flatten)]
     pub(super) place: Place,
     pub(super) code: Cow<'static, str>,
+    #[serde(serialize_with = "harmless")]
     pub(super) detail: String,
 }
 
@@ -105,12 +115,12 @@ pub(super) struct Wrong {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Place {
     /// JSON pointer into the body.
-    Pointer(String),
+    Pointer(#[serde(serialize_with = "harmless")] String),
     /// Name of a query parameter or a part of the path.
     Parameter(&'static str),
     /// Name of a query parameter that is not ours.
     #[serde(rename = "parameter")]
-    UnknownParameter(String),
+    UnknownParameter(#[serde(serialize_with = "harmless")] String),
 }
 
 impl Wrong {
@@ -151,7 +161,9 @@ struct Rendered<'a> {
     r#type: String,
     title: &'static str,
     status: u16,
+    #[serde(serialize_with = "harmless")]
     detail: &'a str,
+    #[serde(serialize_with = "harmless")]
     instance: &'a str,
     code: &'static str,
     retryable: bool,

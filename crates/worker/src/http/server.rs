@@ -1,35 +1,49 @@
 //! Accepts connections and speaks HTTP/1.1 and cleartext HTTP/2 on the same port, so many at a time and no more; when told
 //! to stop, answers what it has begun and takes nothing new. With a certificate, over TLS. Knows no routes.
 
-use std::pin::pin;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::{Extension, Router};
 use bus::Stop;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use crate::metrics::Registry;
 use crate::security::Peer;
 
-use super::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_MAX, DRAIN_MAX, FIRST_REQUEST_MAX, HEAD_TIME_MAX, STREAMS_PER_CONNECTION_MAX,
-};
+use super::conduct::{Conduct, Patience};
+use super::connection::{Terms, connection, http};
+use super::limits::{ACCEPT_PAUSE, ACCEPT_TOLD, CONNECTIONS_MAX};
+use super::seats::{Seat, Seats};
 
 /// What stands between a connection and the routes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Door {
     /// Speaks TLS; without it everything is sent in the clear.
     pub tls: Option<TlsAcceptor>,
     /// Whether requests are told where they come from.
     pub names: Names,
+    /// Connections at the same time.
+    pub connections_max: usize,
+    /// How long they may take over what.
+    pub patience: Patience,
+    /// Where it is counted which of them were ended from this side.
+    pub registry: Arc<Registry>,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            names: Names::default(),
+            connections_max: CONNECTIONS_MAX,
+            patience: Patience::default(),
+            registry: Arc::default(),
+        }
+    }
 }
 
 /// Whether requests are told where they come from.
@@ -49,22 +63,19 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
 
 /// Serves behind this door until it is stopped; returns once every answer under way was given, or has taken too long.
 pub async fn serve_behind(door: Door, listener: TcpListener, router: Router, stop: Stop) {
-    let mut connections = JoinSet::new();
-    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let http = http();
+    let mut hall = Hall::new(door, router, stop.clone());
+    let mut trouble = Trouble::default();
     loop {
         tokio::select! {
             biased;
             () = stop.stopped() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = next(&listener, &seats) => match accepted {
-                Ok((stream, seat)) => {
-                    let router = named(&door, &stream, &router);
-                    let (http, tls, stop) = (http.clone(), door.tls.clone(), stop.clone());
-                    connections.spawn(connection(http, tls, stream, router, stop, seat));
-                }
+            Some(_) = hall.connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => hall.receive(stream).await,
+                Err(error) if is_about_one(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    let asked = hall.seats.make_room();
+                    trouble.tell(&error, asked);
                     stop.sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -72,19 +83,81 @@ pub async fn serve_behind(door: Door, listener: TcpListener, router: Router, sto
     }
     // Whoever has connected by now gets an answer: a connection that just breaks would leave a client in doubt.
     for stream in last_in_line(listener) {
-        if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-            let router = named(&door, &stream, &router);
-            connections.spawn(connection(http.clone(), door.tls.clone(), stream, router, stop.clone(), seat));
+        let conduct = Conduct::begins(Instant::now());
+        if let Some(seat) = hall.seats.try_take(&conduct, None) {
+            hall.seat(stream, conduct, seat);
         }
     }
-    while connections.join_next().await.is_some() {}
+    while hall.connections.join_next().await.is_some() {}
 }
 
-/// The routes, told where this connection comes from.
-fn named(door: &Door, stream: &TcpStream, router: &Router) -> Router {
-    match (door.names, stream.peer_addr()) {
-        (Names::Told, Ok(peer)) => router.clone().layer(Extension(Peer(peer.ip()))),
-        (Names::Told, Err(_)) | (Names::Untold, _) => router.clone(),
+/// Where connections are served.
+struct Hall {
+    terms: Terms,
+    names: Names,
+    router: Router,
+    seats: Arc<Seats>,
+    connections: JoinSet<()>,
+}
+
+impl Hall {
+    fn new(door: Door, router: Router, stop: Stop) -> Self {
+        let Door { tls, names, connections_max, patience, registry } = door;
+        let terms = Terms { http: http(), tls, patience, stop, registry };
+        Self { terms, names, router, seats: Seats::new(connections_max), connections: JoinSet::new() }
+    }
+
+    /// Gives a connection its seat, for which others leave if they have to.
+    async fn receive(&mut self, stream: TcpStream) {
+        let conduct = Conduct::begins(Instant::now());
+        let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+        let seat = tokio::select! {
+            seat = self.seats.take(&conduct, peer) => Some(seat),
+            () = self.terms.stop.stopped() => self.seats.try_take(&conduct, peer),
+        };
+        if let Some(seat) = seat {
+            self.seat(stream, conduct, seat);
+        }
+    }
+
+    fn seat(&mut self, stream: TcpStream, conduct: Arc<Conduct>, seat: Seat) {
+        let router = self.named(&stream);
+        self.connections.spawn(connection(self.terms.clone(), stream, router, conduct, seat));
+    }
+
+    /// The routes, told where this connection comes from.
+    fn named(&self, stream: &TcpStream) -> Router {
+        match (self.names, stream.peer_addr()) {
+            (Names::Told, Ok(peer)) => self.router.clone().layer(Extension(Peer(peer.ip()))),
+            (Names::Told, Err(_)) | (Names::Untold, _) => self.router.clone(),
+        }
+    }
+}
+
+/// Whether an error of accepting is about the connection that was to be accepted, which has gone already.
+fn is_about_one(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// Connections that cannot be accepted, most likely for want of file descriptors. Told now and then, not each.
+#[derive(Default)]
+struct Trouble {
+    told_at: Option<Instant>,
+    untold: u64,
+}
+
+impl Trouble {
+    fn tell(&mut self, error: &io::Error, gave_way: usize) {
+        self.untold += 1;
+        if self.told_at.is_some_and(|told_at| told_at.elapsed() < ACCEPT_TOLD) {
+            return;
+        }
+        let times = std::mem::take(&mut self.untold);
+        self.told_at = Some(Instant::now());
+        tracing::warn!(%error, times, gave_way, "cannot accept a connection; the oldest idle ones give way");
     }
 }
 
@@ -98,68 +171,4 @@ fn last_in_line(listener: TcpListener) -> Vec<TcpStream> {
         TcpStream::from_std(stream).ok()
     });
     ready.collect()
-}
-
-/// The next connection, once there is a seat for it.
-async fn next(
-    listener: &TcpListener,
-    seats: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let seat = Arc::clone(seats).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, seat))
-}
-
-fn http() -> Builder<TokioExecutor> {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX);
-    http.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
-    http
-}
-
-async fn connection(
-    http: Builder<TokioExecutor>,
-    tls: Option<TlsAcceptor>,
-    stream: TcpStream,
-    router: Router,
-    stop: Stop,
-    _seat: OwnedSemaphorePermit,
-) {
-    // A connection whose options cannot be set is already gone, which serving it finds out.
-    let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return speak(http, stream, router, stop).await };
-    let shaken = tokio::select! {
-        shaken = tokio::time::timeout(HEAD_TIME_MAX, tls.accept(stream)) => shaken,
-        () = stop.stopped() => return,
-    };
-    match shaken {
-        Ok(Ok(stream)) => speak(http, stream, router, stop).await,
-        Ok(Err(error)) => tracing::debug!(%error, "a connection speaks no TLS that is understood"),
-        Err(_) => tracing::debug!("a connection was too slow to agree on TLS"),
-    }
-}
-
-async fn speak<S>(http: Builder<TokioExecutor>, stream: S, router: Router, stop: Stop)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let begun = Arc::new(AtomicBool::new(false));
-    let (noted, routes) = (Arc::clone(&begun), TowerToHyperService::new(router));
-    let service = service_fn(move |request| {
-        noted.store(true, Ordering::Relaxed);
-        routes.call(request)
-    });
-    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        // An error is the client's leaving, which is business as usual.
-        _ = serving.as_mut() => {}
-        () = stop.stopped() => {
-            if !begun.load(Ordering::Relaxed) {
-                // Its first request is on its way.
-                let _ = tokio::time::timeout(FIRST_REQUEST_MAX, serving.as_mut()).await;
-            }
-            serving.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(DRAIN_MAX, serving).await;
-        }
-    }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Display;
 
+use domain::text::{Lines, refuse};
+
+use super::limits::TEXT_BYTES_MAX;
 use super::problem::{Code, Problem, Wrong};
 
 /// What is wrong so far.
@@ -26,6 +29,11 @@ impl Texts {
         if let Some(text) = text.filter(|text| text.len() > bytes_max) {
             let detail = format!("at most {bytes_max} bytes, this has {}", text.len());
             self.add(Wrong::at(pointer, "too_long", detail));
+        }
+        // What may be long may have lines.
+        let lines = if bytes_max > TEXT_BYTES_MAX { Lines::Many } else { Lines::One };
+        if let Some(error) = text.and_then(|text| refuse(text, lines).err()) {
+            self.add(Wrong::at(pointer, "forbidden_character", error.to_string()));
         }
     }
 

@@ -107,6 +107,8 @@ metrics! {
     HttpRequestDuration = "http.server.request.duration", Seconds, Kind::Histogram(FAST), Worker,
         ["http.request.method", "http.route", "http.response.status_code"],
         "Time of a request to the API.";
+    ConnectionsEnded = "orderwright.connections.ended", Count, COUNTER, Worker, ["reason"],
+        "Connections ended from this side: silent, idle, slow_body, slow_reader, or gave_way to new ones.";
 
     // Stock.
     StockMovements = "orderwright.stock.movements", Count, COUNTER, Worker, ["kind"],

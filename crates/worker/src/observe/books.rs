@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use application::ports::BrokenInvariantView;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 /// The last check of the books; empty before the first, and in workers that leave it to another.
 #[derive(Debug, Default)]
@@ -12,8 +13,10 @@ pub struct Books(Mutex<Option<CheckedBooks>>);
 /// What one check found.
 #[derive(Clone, Debug)]
 pub struct CheckedBooks {
-    /// When it was made.
+    /// When it was made, for people.
     pub checked_at: Timestamp,
+    /// The same by the clock that nobody can set.
+    pub made_at: Instant,
     /// What was wrong; nothing is good.
     pub broken: Vec<BrokenInvariantView>,
 }
@@ -21,7 +24,8 @@ pub struct CheckedBooks {
 impl Books {
     /// A check was made.
     pub fn put(&self, checked_at: Timestamp, broken: Vec<BrokenInvariantView>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(CheckedBooks { checked_at, broken });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(CheckedBooks { checked_at, made_at: Instant::now(), broken });
     }
 
     /// What it found.

@@ -96,7 +96,7 @@ impl Observation {
                 watch(PAYMENT_GATEWAY, Arc::new(move || gateway.breaker_state())),
                 watch(SHIPPING_PROVIDER, Arc::new(move || shipping.breaker_state())),
             ],
-            pulses: Arc::new(Pulses::new(Arc::clone(&registry), Arc::clone(clock))),
+            pulses: Arc::new(Pulses::new(Arc::clone(&registry))),
             clock: Arc::clone(clock),
             books: Arc::default(),
             health: Arc::default(),

@@ -11,7 +11,7 @@ use application::ports::{
 };
 use async_trait::async_trait;
 use bus::{BreakerState, Clock, Turnstile, TurnstileState};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::metrics::{Metric, Registry};
 use crate::otlp::Tracer;
 
 /// How long a call without an answer counts.
-const OF_LATE: SignedDuration = SignedDuration::from_secs(60);
+const OF_LATE: Duration = Duration::from_secs(60);
 
 /// A provider's breaker, as whoever looks at it sees it.
 pub type BreakerProbe = Arc<dyn Fn() -> BreakerState + Send + Sync>;
@@ -50,7 +50,7 @@ struct Memory {
 #[derive(Clone, Copy, Debug)]
 struct Unheard {
     calls: u64,
-    last_at: Timestamp,
+    last_at: Instant,
 }
 
 /// When a provider last answered and last did not.
@@ -91,8 +91,7 @@ impl ProviderWatch {
     #[must_use]
     pub fn last(&self) -> LastCalls {
         let memory = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = self.clock.now().saturating_sub(OF_LATE).unwrap_or(Timestamp::MIN);
-        let of_late = memory.unanswered.values().filter(|unheard| unheard.last_at >= since);
+        let of_late = memory.unanswered.values().filter(|unheard| unheard.last_at.elapsed() <= OF_LATE);
         LastCalls { unanswered: of_late.map(|unheard| unheard.calls).max().unwrap_or(0), ..memory.last }
     }
 
@@ -199,7 +198,7 @@ impl ProviderWatch {
 
     /// A provider that answers questions may still leave orders unanswered, so each kind of call counts for itself.
     fn remember<T>(&self, operation: &'static str, answer: &Result<T, Unanswered>) {
-        let now = self.clock.now();
+        let (now, at) = (self.clock.now(), Instant::now());
         let mut memory = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(_) => {
@@ -208,9 +207,8 @@ impl ProviderWatch {
             }
             Err(_) => {
                 memory.last.unanswered_at = Some(now);
-                let unheard =
-                    memory.unanswered.entry(operation).or_insert(Unheard { calls: 0, last_at: now });
-                *unheard = Unheard { calls: unheard.calls + 1, last_at: now };
+                let unheard = memory.unanswered.entry(operation).or_insert(Unheard { calls: 0, last_at: at });
+                *unheard = Unheard { calls: unheard.calls + 1, last_at: at };
             }
         }
     }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bus::Clock;
-use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::metrics::{Metric, Registry};
 
@@ -16,7 +15,6 @@ pub const TIMER_SERVICE: &str = "order-timeout-service";
 /// The signs of life of all services of one process.
 pub struct Pulses {
     registry: Arc<Registry>,
-    clock: Arc<dyn Clock>,
     beats: Mutex<BTreeMap<&'static str, Pulse>>,
 }
 
@@ -25,8 +23,8 @@ pub struct Pulses {
 pub struct Pulse {
     /// How often it should show one.
     pub every: Duration,
-    /// When it last did its step, or was first expected to.
-    pub beat_at: Timestamp,
+    /// When it last did its step, or was first expected to; by the clock that nobody can set.
+    pub beat_at: Instant,
     /// What went wrong in its last step, if something did.
     pub trouble: Option<String>,
 }
@@ -34,13 +32,13 @@ pub struct Pulse {
 impl Pulses {
     /// None is expected yet.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, clock: Arc<dyn Clock>) -> Self {
-        Self { registry, clock, beats: Mutex::default() }
+    pub fn new(registry: Arc<Registry>) -> Self {
+        Self { registry, beats: Mutex::default() }
     }
 
     /// From now on, this service should show a sign of life this often.
     pub fn expect(&self, service: &'static str, every: Duration) {
-        let pulse = Pulse { every, beat_at: self.clock.now(), trouble: None };
+        let pulse = Pulse { every, beat_at: Instant::now(), trouble: None };
         self.lock().insert(service, pulse);
     }
 
@@ -63,7 +61,7 @@ impl Pulses {
     }
 
     fn note(&self, service: &'static str, trouble: Option<String>) {
-        let now = self.clock.now();
+        let now = Instant::now();
         if let Some(pulse) = self.lock().get_mut(service) {
             pulse.beat_at = now;
             pulse.trouble = trouble;

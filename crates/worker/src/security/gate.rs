@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use application::ports::Scope;
 use bus::Clock;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, Uri};
 use tokio::time::Instant;
 
+use super::hosts::{Hosts, Stranger};
 use super::limiter::{Caller, Limiter, Rate};
 use super::ring::{Identity, KeyRing};
 use super::{Access, Part};
@@ -48,6 +49,7 @@ pub struct Gate {
     limiter: Limiter,
     public: Vec<Part>,
     reach: Reach,
+    hosts: Hosts,
     clock: Arc<dyn Clock>,
 }
 
@@ -69,7 +71,22 @@ impl Gate {
     #[must_use]
     pub fn new(settings: GateSettings, ring: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Self {
         let GateSettings { rate, public, reach } = settings;
-        Self { ring, limiter: Limiter::new(rate), public, reach, clock }
+        Self { ring, limiter: Limiter::new(rate), public, reach, hosts: Hosts::default(), clock }
+    }
+
+    /// The same gate, reached under these names too while it asks nobody for a key.
+    #[must_use]
+    pub fn reached_as(self, hosts: Hosts) -> Self {
+        Self { hosts, ..self }
+    }
+
+    /// Whether a request is meant for here and comes from no page of elsewhere; looked at while nobody needs a key.
+    pub(crate) fn is_of_here(
+        &self,
+        access: Access,
+        request: (&Method, &Uri, &HeaderMap),
+    ) -> Result<(), Stranger> {
+        self.hosts.check(access, request)
     }
 
     /// A gate that lets everybody in, for a service that only this machine reaches.

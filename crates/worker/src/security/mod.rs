@@ -6,12 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod gate;
+mod hosts;
 mod key_text;
 mod limiter;
 mod ring;
 
 pub(crate) use gate::Refused;
 pub use gate::{Gate, GateSettings, Peer, Reach};
+pub use hosts::Hosts;
+pub(crate) use hosts::Stranger;
 pub use key_text::{KeyText, digest};
 pub use limiter::{Limiter, Rate};
 pub use ring::{Identity, KEYS_MAX, KeyRing, KeyRingService};

@@ -152,3 +152,34 @@ async fn who_asks_too_often_is_told_when_to_come_again_and_others_are_not_held_u
         assert_eq!(ask(&service, &Method::GET, "/orders", None).await.status.as_u16(), expected);
     }
 }
+
+#[tokio::test]
+async fn while_no_key_is_there_no_page_of_another_site_reads_or_writes_and_no_other_host_is_served() {
+    let (_, keys) = keys();
+    let ring = Arc::new(KeyRing::new(None));
+    let here = GateSettings { reach: Reach::Here, ..settings(0) };
+    let service = Service::start().await.behind(here, &ring);
+    let ask = async |method: &Method, path: &str, headers: &[(&str, &str)]| {
+        service.send(request(method.clone(), path, headers, Body::empty())).await
+    };
+    let (local, evil) = (("host", "localhost:8080"), ("host", "evil.example:8080"));
+    for (method, path, needed) in operations() {
+        let path = path.replace("{order_id}", "00000000-0000-0000-0000-000000000000");
+        if needed.is_none() {
+            continue;
+        }
+        ask(&method, &path, &[evil]).await.problem(421, "host_unknown");
+        for page in [("origin", "http://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+        {
+            ask(&method, &path, &[local, page]).await.problem(403, "cross_site");
+        }
+    }
+    for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
+        ask(&Method::GET, "/orders", &[("host", host)]).await.expect(200);
+        let own = format!("http://{host}");
+        let page = [("host", host), ("origin", own.as_str()), ("sec-fetch-site", "same-origin")];
+        ask(&Method::GET, "/orders", &page).await.expect(200);
+    }
+    ring.refresh(&[keys[0].2.clone()]);
+    ask(&Method::GET, "/orders", &[evil]).await.problem(401, "key_missing");
+}

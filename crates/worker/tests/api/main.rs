@@ -1,6 +1,7 @@
 //! The HTTP API over its real router and a real store in memory. Every answer is held against the document of the API.
 
 mod conformance;
+mod connections;
 mod document;
 mod garbage;
 mod gate;
@@ -15,5 +16,6 @@ mod problems;
 mod sagas;
 mod server;
 mod stock;
+mod texts;
 mod tls;
 mod webhooks;

@@ -91,7 +91,7 @@ async fn who_has_connected_when_the_server_stops_is_answered() {
     }
     service.stop.stop();
     for stream in &mut connected {
-        stream.write_all(b"GET /orders HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("it is open");
+        stream.write_all(b"GET /orders HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it is open");
     }
     for stream in &mut connected {
         let mut answer = String::new();

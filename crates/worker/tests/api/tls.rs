@@ -58,7 +58,7 @@ async fn both_protocols_are_spoken_over_tls_and_nothing_in_the_clear() {
     let service = Service::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let door = Door { tls: Some(acceptor), names: Names::Told };
+    let door = Door { tls: Some(acceptor), names: Names::Told, ..Door::default() };
     let serving = tokio::spawn(serve_behind(door, listener, service.router.clone(), service.stop.clone()));
 
     let ready =
@@ -112,7 +112,8 @@ async fn a_renewed_certificate_is_shown_to_whoever_comes_next_and_a_broken_one_t
     let service = Service::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let door = Door { tls: Some(certificate.acceptor().expect("TLS")), names: Names::Told };
+    let door =
+        Door { tls: Some(certificate.acceptor().expect("TLS")), names: Names::Told, ..Door::default() };
     let serving = tokio::spawn(serve_behind(door, listener, service.router.clone(), service.stop.clone()));
     let is_shown = async |trusted: &CertificateDer<'static>| connect(address, trusted, b"h2").await.is_ok();
 

@@ -32,7 +32,7 @@ async fn read(transport: &RabbitMqTransport, queue: &str) -> JoinHandle<()> {
 
 async fn looked(check: &BrokerCheck) -> Finding {
     let store = Err("nobody asks for it here".to_owned());
-    check.look(&Scene { now: SystemClock.now(), store }).await
+    check.look(&Scene { now: SystemClock.now(), at: tokio::time::Instant::now(), store }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use domain::text::Lines;
 use domain::{Currency, Money};
 use jiff::Timestamp;
 use serde::de::{SeqAccess, Visitor};
@@ -11,7 +12,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::json_text::{Form, harmless};
 use crate::providers::limits;
+
+/// How the texts of a webhook may be; one that is too long is refused by itself.
+const TEXTS: Form = Form { lines: Lines::One, chars_max: usize::MAX };
 
 /// Something that happened at a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,8 +96,9 @@ pub enum BatchRefused {
 /// # Errors
 /// A body that is no batch of events, or of too many.
 pub fn parse_batch(body: &[u8]) -> Result<Vec<ProviderEvent>, BatchRefused> {
+    let body = harmless(body, TEXTS);
     let Batch { events: Events { taken, surplus } } =
-        serde_json::from_slice(body).map_err(BatchRefused::Malformed)?;
+        serde_json::from_slice(&body).map_err(BatchRefused::Malformed)?;
     match surplus {
         Surplus::None => Ok(taken),
         Surplus::Some => Err(BatchRefused::TooMany { events_max: limits::EVENTS_PER_BATCH_MAX }),

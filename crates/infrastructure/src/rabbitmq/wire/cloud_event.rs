@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bus::{CorrelationId, Envelope, MessageId};
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::codec::{NO_CORRELATION, id_of, media_type, micros, no_kind, order_of};
+use super::codec::{NO_CORRELATION, id_of, kept, media_type, micros, no_kind, order_of};
 use super::{Parcel, WireError, field_names, trace};
 
 /// Both prefixes that the AMQP binding allows.
@@ -26,7 +25,7 @@ pub(super) fn read(parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> R
     let kind = kind(offered, kinds).ok_or_else(|| no_kind(offered, kinds))?;
     let data: &RawValue = serde_json::from_slice(&parcel.body)
         .map_err(|source| WireError::Malformed { format: "JSON document", source })?;
-    let body = Bytes::from(field_names::from_wire(data.get()));
+    let body = kept(field_names::from_wire(data.get()));
     let id = identity(parcel)?;
     let outside = || ["correlationid", "subject"].iter().find_map(|name| id_of(attribute(parcel, name)));
     let correlation = order_of(&body).or_else(outside).ok_or(NO_CORRELATION)?;

@@ -1,21 +1,28 @@
 //! From an envelope of the bus to what travels, and back. What cannot be read is an error that says why, never a guess.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str;
 use std::sync::Arc;
 
 use bus::{CorrelationId, DeadLetter, Envelope, MessageId};
 use bytes::Bytes;
+use domain::text::Lines;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
+use super::super::limits;
 use super::fault_message::FaultBody;
 use super::masstransit::{ATTEMPT, Read, Written, raw};
 use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
 use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, WireError, cloud_event, field_names};
+use crate::json_text::{Form, harmless};
+
+/// How the texts of a message may be.
+const TEXTS: Form = Form { lines: Lines::Many, chars_max: limits::TEXT_CHARS_MAX };
 
 /// Writes and reads messages.
 #[derive(Clone, Debug)]
@@ -105,7 +112,7 @@ impl Codec {
             .naming
             .kind(&read.message_type, kinds)
             .ok_or_else(|| no_kind(&read.message_type.join(", "), kinds))?;
-        let body = Bytes::from(field_names::from_wire(read.message.get()));
+        let body = kept(field_names::from_wire(read.message.get()));
         let id = read.message_id.or_else(|| id_of(parcel.message_id.as_deref()));
         let id = id.ok_or(WireError::Missing { name: "messageId", expected: "a UUID" })?;
         let envelope = || read.correlation_id.or_else(|| id_of(parcel.correlation_id.as_deref()));
@@ -165,6 +172,14 @@ fn parcel(written: &Written) -> Parcel {
         timestamp: Some(written.sent_time),
         headers: outside.collect(),
         body: written.bytes(),
+    }
+}
+
+/// The message as it is kept: its texts hold nothing that one of the stores cannot keep.
+pub(super) fn kept(json: String) -> Bytes {
+    match harmless(json.as_bytes(), TEXTS) {
+        Cow::Borrowed(_) => json.into(),
+        Cow::Owned(cleaned) => cleaned.into(),
     }
 }
 

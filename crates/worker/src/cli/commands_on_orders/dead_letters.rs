@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Desk;
 use super::answer::{answer, facts, listing, second, table};
 use crate::cli::Format;
+use crate::cli::texts;
 
 /// Steps in a second at most; a higher rate puts more into each step.
 const STEPS_PER_SECOND_MAX: u32 = 10;
@@ -49,7 +50,7 @@ pub(in crate::cli) enum DeadLettersCommand {
         #[arg(long)]
         dry_run: bool,
         /// Who asks for it; kept with what was done.
-        #[arg(long, env = "USER", default_value = "operator", value_name = "NAME")]
+        #[arg(long, env = "USER", default_value = "operator", value_name = "NAME", value_parser = texts::line)]
         actor: String,
     },
 }
@@ -58,13 +59,13 @@ pub(in crate::cli) enum DeadLettersCommand {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Wanted {
     /// Only from this queue.
-    #[arg(long)]
+    #[arg(long, value_parser = texts::line)]
     queue: Option<String>,
     /// Only this kind of message.
-    #[arg(long)]
+    #[arg(long, value_parser = texts::line)]
     kind: Option<String>,
     /// Only those whose error contains this text.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = texts::line)]
     reason: Option<String>,
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::answer::{answer, facts, listing, or_dash, second, table};
 use super::{Desk, Signed};
+use crate::cli::texts;
 
 /// Endangered orders that are shown.
 const ENDANGERED_MAX: usize = 200;
@@ -92,10 +93,10 @@ pub(in crate::cli) enum Stock {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Reason {
     /// Why; kept in the ledger.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = texts::line)]
     reason: String,
     /// Who says so.
-    #[arg(long, env = "USER", default_value = "operator", value_name = "NAME")]
+    #[arg(long, env = "USER", default_value = "operator", value_name = "NAME", value_parser = texts::line)]
     actor: String,
 }
 
