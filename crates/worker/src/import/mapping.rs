@@ -47,7 +47,7 @@ pub struct Mapping {
     /// Rows at the end that are none.
     #[serde(default)]
     pub footer_lines: u32,
-    /// How the first field of rows begins that are none.
+    /// How the first or second field of rows begins that are none.
     #[serde(default)]
     pub footer_prefixes: Vec<String>,
     /// The sheet of a workbook; its first, if it is not said.

@@ -152,9 +152,7 @@ impl<'a> Table<'a> {
     /// If the file cannot be read.
     pub(super) fn row(&mut self) -> Result<Option<Record>> {
         while let Some(record) = self.read()? {
-            let is_footer =
-                self.footer_prefixes.iter().any(|prefix| record.field(0).starts_with(prefix.as_str()));
-            if record.is_blank() || is_footer {
+            if record.is_blank() || self.is_footer(&record) {
                 continue;
             }
             self.held.push_back(record);
@@ -163,6 +161,14 @@ impl<'a> Table<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Some programs count first and say behind it what they count.
+    fn is_footer(&self, record: &Record) -> bool {
+        let begins = |place: usize| {
+            self.footer_prefixes.iter().any(|prefix| record.field(place).starts_with(&**prefix))
+        };
+        begins(0) || begins(1)
     }
 
     fn read(&mut self) -> Result<Option<Record>> {

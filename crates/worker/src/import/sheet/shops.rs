@@ -118,7 +118,7 @@ fn amazon_ebay_and_etsy_are_read() {
          2,\"record(s) downloaded\",\" from Jan-05-26\"\nSeller ID : somebody\n",
     );
     assert_eq!(sums(&sheet), [("01-1", 265_000, "USD", "2026-01-05T08:00:00Z".to_owned())]);
-    assert_eq!(omissions(&sheet), [("01-2", Omission::AlreadyShipped)]);
+    assert_eq!((omissions(&sheet), reasons(&sheet)), (vec![("01-2", Omission::AlreadyShipped)], Vec::new()));
     let sheet = read(
         "etsy",
         "Sale Date,Item Name,Buyer,Quantity,Price,Discount Amount,Order Shipping,Order Sales Tax,Currency,Listing ID,\
