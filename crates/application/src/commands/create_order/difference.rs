@@ -41,10 +41,10 @@ fn between(wanted: &[&CreateOrderLine], had: &[&OrderLine]) -> Vec<Violation> {
         match (wanted.get(index), had.get(index)) {
             (Some(wanted), Some(had)) => line(index, wanted, had, &mut found),
             (Some(wanted), None) => {
-                found.push(at(index, "", format!("{} of '{}', was not there", wanted.quantity, wanted.sku)));
+                found.push(at(index, "", &format!("{} of '{}', was not there", wanted.quantity, wanted.sku)));
             }
             (None, Some(had)) => {
-                found.push(at(index, "", format!("not there, was {} of '{}'", had.quantity, had.sku)));
+                found.push(at(index, "", &format!("not there, was {} of '{}'", had.quantity, had.sku)));
             }
             (None, None) => {}
         }
@@ -54,18 +54,18 @@ fn between(wanted: &[&CreateOrderLine], had: &[&OrderLine]) -> Vec<Violation> {
 
 fn line(index: usize, wanted: &CreateOrderLine, had: &OrderLine, found: &mut Vec<Violation>) {
     if wanted.sku != had.sku {
-        found.push(at(index, "/sku", format!("sku '{}', was '{}'", wanted.sku, had.sku)));
+        found.push(at(index, "/sku", &format!("sku '{}', was '{}'", wanted.sku, had.sku)));
     }
     if wanted.quantity != had.quantity {
-        found.push(at(index, "/quantity", format!("quantity {}, was {}", wanted.quantity, had.quantity)));
+        found.push(at(index, "/quantity", &format!("quantity {}, was {}", wanted.quantity, had.quantity)));
     }
     if let Some(price) = wanted.unit_price.filter(|price| *price != had.unit_price) {
-        found.push(at(index, "/unit_price", format!("unit price {price}, was {}", had.unit_price)));
+        found.push(at(index, "/unit_price", &format!("unit price {price}, was {}", had.unit_price)));
     }
 }
 
 /// Pointers count from 0, people from 1.
-fn at(index: usize, member: &str, message: String) -> Violation {
+fn at(index: usize, member: &str, message: &str) -> Violation {
     Violation {
         pointer: format!("/lines/{index}{member}"),
         code: CODE,
