@@ -104,7 +104,7 @@ impl PostgresStore {
             *lock(&self.keeper) = Some(keeper);
             Ok(())
         };
-        self.kept.get_or_try_init(starting).await.map(|()| ())
+        self.kept.get_or_try_init(starting).await.copied()
     }
 
     /// Begins a transaction; its connection is taken now, the database hears of it with the first statement.
