@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Delivery, Disposition, Envelope, Fault, Message, Unit};
+use crate::{Delivery, Disposition, Envelope, Fault, Message, Unit, Vetted};
 
 /// One message in a consumer's hands, with what its effect brought back.
 #[derive(Debug)]
@@ -82,6 +82,16 @@ pub trait Consumer<U: Unit + ?Sized>: Send + Sync + 'static {
 
     /// The queue that it reads, which is also its name.
     fn queue(&self) -> &'static str;
+
+    /// Whether messages that others may have written, because they came over a broker or were put back, ask for what this store
+    /// wants done now. Asked before [`Self::perform`], of consumers with effects only, in a unit of its own that is dropped: it
+    /// may read, by sets, and changes nothing. One word for each message, in their order.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn vet(&self, _unit: &mut U, messages: &[&Self::Message]) -> Result<Vec<Vetted>, Fault> {
+        Ok(vec![Vetted::Wanted; messages.len()])
+    }
 
     /// The effect of one message: a call to the outside. No transaction is open. It may run more than once for one message,
     /// so what it does must be keyed by the message. An outcome that the business knows is an answer, not a fault.

@@ -91,6 +91,13 @@ impl DeadLetter {
     }
 }
 
+/// A dead letter's message as it goes back into its queue: with its attempts counted afresh, from one and not from nothing, so that
+/// whoever has effects looks before it acts, and asks whether it is wanted at all.
+#[must_use]
+pub fn put_back(envelope: Envelope) -> Envelope {
+    Envelope { attempt: 1, ..envelope }
+}
+
 /// Which dead letters are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterFilter {

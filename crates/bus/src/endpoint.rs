@@ -15,11 +15,12 @@ use tokio::time::Instant;
 
 use self::parts::Parts;
 use crate::consumer::{Effects, Work};
-use crate::handling::{Spoilt, WorkOf, handle, prepare, prepare_at_once, split_overtaken};
+use crate::handling::{WorkOf, handle, prepare, prepare_at_once, split_overtaken};
 use crate::limits::{
     BATCH_MAX, CONFLICT_ATTEMPTS_MAX, LEFT_FOR, PERFORM_MAX, REASON_CHARS_MAX, WHOLE_ATTEMPTS_MAX,
 };
 use crate::retry::Backoff;
+use crate::vetting::{Unhandled, may_be_foreign, prepare_vetted, vetting};
 use crate::{
     Chain, Clock, Consumer, Delivery, Disposition, Fault, Feed, IdSource, Receipt, RetryPolicy, Settlement,
     Stop, Store, Unit, Verdict,
@@ -54,7 +55,7 @@ pub struct Endpoint<C, U: Unit + ?Sized> {
 }
 
 /// What became of a message before its batch: its effect is done, or it cannot be handled.
-type Prepared<C, U> = Result<WorkOf<C, U>, Spoilt>;
+type Prepared<C, U> = Result<WorkOf<C, U>, Unhandled>;
 
 /// What is on its way in: effects under way, what waits for the next batch, and whether the transport may be asked.
 struct Intake<P> {
@@ -148,7 +149,7 @@ where
                 }
                 Some(done) = intake.effects.join_next() => intake.collect(done),
                 received = receive(feed.as_mut(), room, intake.closed_until), if room > 0 => match received {
-                    Ok(received) => self.begin(received, &mut intake),
+                    Ok(received) => self.begin(received, &mut intake, &stop),
                     Err(fault) => self.hold_off(&mut intake, &fault),
                 },
                 begun = &mut beginning, if !beginning.is_terminated() => {
@@ -179,16 +180,26 @@ where
         }
     }
 
-    /// Starts the effects of what was received; without effects it is ready at once.
-    fn begin(&self, received: Vec<Delivery>, intake: &mut Intake<Prepared<C, U>>) {
+    /// Starts the effects of what was received; without effects it is ready at once. What others may have written is asked about
+    /// first, all of it together.
+    fn begin(&self, received: Vec<Delivery>, intake: &mut Intake<Prepared<C, U>>, stop: &Stop) {
         intake.backoff = Backoff::default();
-        for delivery in received {
-            match self.consumer.effects() {
-                Effects::Outside { .. } => {
-                    intake.effects.spawn(prepare(Arc::clone(&self.consumer), delivery));
-                }
-                Effects::None => intake.ready.push_back(prepare_at_once(&self.consumer, delivery)),
-            }
+        if self.consumer.effects() == Effects::None {
+            let prepared = received.into_iter().map(|delivery| prepare_at_once(&self.consumer, delivery));
+            intake.ready.extend(prepared.map(|prepared| prepared.map_err(Unhandled::Spoilt)));
+            return;
+        }
+        let (doubtful, own): (Vec<Delivery>, Vec<Delivery>) = received.into_iter().partition(may_be_foreign);
+        for delivery in own {
+            intake
+                .effects
+                .spawn(prepare(Arc::clone(&self.consumer), delivery).map(|it| it.map_err(Unhandled::Spoilt)));
+        }
+        let consumer = || Arc::clone(&self.consumer);
+        let (store, ids) = (Arc::clone(&self.store), Arc::clone(&self.ids));
+        let vetting = vetting(consumer(), store, ids, &doubtful, stop.clone());
+        for (place, delivery) in doubtful.into_iter().enumerate() {
+            intake.effects.spawn(prepare_vetted(consumer(), delivery, vetting.clone(), place));
         }
     }
 
@@ -199,7 +210,10 @@ where
         for prepared in batch {
             match prepared {
                 Ok(work) => ready.push(work),
-                Err((delivery, fault)) => spoilt.push(self.fate(delivery, &fault)),
+                Err(Unhandled::Spoilt((delivery, fault))) => spoilt.push(self.fate(delivery, &fault)),
+                Err(Unhandled::Decided(delivery, disposition)) => {
+                    spoilt.push(Settlement { delivery, disposition, at: self.clock.now() });
+                }
             }
         }
         // A unit that nobody uses must be gone before the next is begun.
@@ -319,20 +333,20 @@ where
         let queue = self.consumer.queue();
         let at = self.clock.now();
         if fault.verdict == Verdict::LeaveToOthers {
-            tracing::warn!(queue, message = %delivery.envelope.id, %fault, "message is left to a newer program");
+            tracing::warn!(queue, message_id = %delivery.envelope.id, %fault, "message is left to a newer program");
             let until = at.saturating_add(LEFT_FOR).unwrap_or(Timestamp::MAX);
             return Settlement { delivery, disposition: Disposition::Park { until }, at };
         }
         let reason = storable(&fault.to_string());
         let attempt = delivery.envelope.attempt.saturating_add(1);
-        let (message, correlation_id) = (delivery.envelope.id, delivery.envelope.correlation_id);
+        let (message_id, correlation_id) = (delivery.envelope.id, delivery.envelope.correlation_id);
         let disposition = match self.policy.redelivery.pause(attempt, None, self.ids.as_ref()) {
             Some(pause) => {
-                tracing::warn!(queue, %message, %correlation_id, reason, "message comes again later");
+                tracing::warn!(queue, %message_id, %correlation_id, reason, "message comes again later");
                 Disposition::Redeliver { due_at: at.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
             }
             None => {
-                tracing::error!(queue, %message, %correlation_id, reason, "message goes to the dead letters");
+                tracing::error!(queue, %message_id, %correlation_id, reason, "message goes to the dead letters");
                 Disposition::DeadLetter { reason }
             }
         };

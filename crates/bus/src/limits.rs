@@ -20,6 +20,13 @@ pub const TIMER_BATCH_MAX: usize = 512;
 /// How long a timer service sleeps at most before it looks at the clock again, so that a clock that jumped is noticed.
 pub const TIMER_POLL_MAX: Duration = Duration::from_millis(250);
 
+/// How long a fired timer waits for its message to be handled before it fires again: longer than a message lies in a queue of a
+/// healthy service. Each further firing waits twice as long as the one before.
+pub const TIMER_AGAIN_MIN: Duration = Duration::from_secs(30);
+
+/// The longest of these pauses, so that whatever was lost, and however often, is made good within it.
+pub const TIMER_AGAIN_MAX: Duration = Duration::from_secs(10 * 60);
+
 /// Outbox rows leased to one relay at a time.
 pub const RELAY_BATCH_MAX: usize = 512;
 

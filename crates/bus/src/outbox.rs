@@ -159,8 +159,8 @@ impl Relay {
                 (0, _) => RELAY_BATCH_MAX,
                 (_, Verdict::GiveUp) if rest < slice => rest,
                 (1, Verdict::GiveUp) => {
-                    let message = hand.unsent.pop_front().map(|row| row.envelope.id);
-                    tracing::error!(fault = %unsent.fault, ?message, "message cannot be sent");
+                    let message_id = hand.unsent.pop_front().map(|row| row.envelope.id);
+                    tracing::error!(fault = %unsent.fault, ?message_id, "message cannot be sent");
                     RELAY_BATCH_MAX
                 }
                 (_, Verdict::GiveUp) => rest / 2,

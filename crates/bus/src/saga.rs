@@ -227,5 +227,6 @@ pub fn new_timer<S: Saga>(
         due_at: now.saturating_add(after).unwrap_or(Timestamp::MAX),
         kind: Arc::from(S::TIMER_KIND),
         traceparent: cause.traceparent.clone(),
+        fired: 0,
     }
 }

@@ -1,5 +1,6 @@
 //! Durable timers: rows in the saga's own transaction, keyed by saga and name, told apart by generation.
-//! A timer that fires becomes a message like any other; a late one of an old generation is recognised and ignored.
+//! A timer that fires becomes a message like any other; a late one of an old generation is recognised and ignored. Its row stays
+//! until that message was handled, and fires again meanwhile: whatever carries messages may lose this one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::limits::{BACKOFF_MIN, TIMER_BATCH_MAX, TIMER_POLL_MAX};
+use crate::limits::{BACKOFF_MIN, TIMER_AGAIN_MAX, TIMER_AGAIN_MIN, TIMER_BATCH_MAX, TIMER_POLL_MAX};
 use crate::{Clock, CorrelationId, Envelope, Fault, MessageId, Stop, Store, Unit, message};
 
 /// Which timer: a saga has at most one of a name.
@@ -33,6 +34,17 @@ pub struct Timer {
     pub kind: Arc<str>,
     /// Trace context of the message that set it.
     pub traceparent: Option<Arc<str>>,
+    /// How often it has fired already, without its message being handled.
+    pub fired: u32,
+}
+
+/// A firing that was handled: which timer, and of which generation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Retired {
+    /// Which one.
+    pub key: TimerKey,
+    /// The generation that fired; a newer one is left alone.
+    pub generation: u32,
 }
 
 /// Body of the message that a timer becomes.
@@ -48,7 +60,30 @@ pub struct TimerFired {
     pub due_at_us: i64,
 }
 
+impl TimerFired {
+    /// The timer that is done with once this is handled.
+    #[must_use]
+    pub fn retired(&self) -> Retired {
+        let key = TimerKey { saga: CorrelationId(self.saga), name: Arc::from(self.name.as_str()) };
+        Retired { key, generation: self.generation }
+    }
+}
+
 impl Timer {
+    /// How long it waits for its message to be handled before it fires again.
+    #[must_use]
+    pub fn again_after(&self) -> Duration {
+        let doubled = 1_u32.checked_shl(self.fired).unwrap_or(u32::MAX);
+        TIMER_AGAIN_MIN.saturating_mul(doubled).min(TIMER_AGAIN_MAX)
+    }
+
+    /// The timer after it has fired at this moment.
+    #[must_use]
+    pub fn once_more(&self, now: Timestamp) -> Self {
+        let due_at = now.saturating_add(self.again_after()).unwrap_or(Timestamp::MAX);
+        Self { due_at, fired: self.fired.saturating_add(1), ..self.clone() }
+    }
+
     /// The message that this timer becomes. Its id derives from the timer, so firing twice is a mere repeat.
     #[must_use]
     pub fn fire(&self, now: Timestamp) -> Envelope {
@@ -65,7 +100,7 @@ impl Timer {
     }
 }
 
-/// Fires due timers, and lets delayed and parked messages come again. Safe to run several times over: each timer is taken
+/// Fires due timers, and lets delayed and parked messages come again. Safe to run several times over: each timer is leased
 /// by one transaction only.
 pub struct TimerService<U: Unit + ?Sized> {
     store: Arc<dyn Store<U>>,
@@ -77,6 +112,8 @@ pub struct TimerService<U: Unit + ?Sized> {
 pub struct TimerStep {
     /// Timers fired.
     pub fired: usize,
+    /// Those of them that had fired before, and whose message nobody has handled.
+    pub again: usize,
     /// Delayed or parked messages put back.
     pub requeued: usize,
     /// Lateness of the latest timer among those fired.
@@ -111,16 +148,22 @@ impl<U: Unit + ?Sized + 'static> TimerService<U> {
     pub async fn step(&self) -> Result<TimerStep, Fault> {
         let now = self.clock.now();
         let mut unit = self.store.begin().await?;
-        let due = unit.take_due_timers(now, TIMER_BATCH_MAX).await?;
+        let due = unit.lease_due_timers(now, TIMER_BATCH_MAX).await?;
         let requeued = unit.requeue_due(now, TIMER_BATCH_MAX).await?;
         if due.is_empty() && requeued == 0 {
             return Ok(TimerStep::default());
         }
         let lateness_max = due.iter().map(|timer| lateness(timer.due_at, now)).max().unwrap_or_default();
-        let fired = due.len();
+        let (fired, again) = (due.len(), due.iter().filter(|timer| timer.fired > 0).count());
         unit.publish(due.iter().map(|timer| timer.fire(now)).collect()).await?;
         unit.commit().await?;
-        Ok(TimerStep { fired, requeued, lateness_max })
+        if again > 0 {
+            tracing::warn!(
+                again,
+                "timers fire again: their last message was not handled; it lies in a queue, or was lost"
+            );
+        }
+        Ok(TimerStep { fired, again, requeued, lateness_max })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{CorrelationId, DeadLetter, Delivery, Envelope, Fault, Timer, TimerKey};
+use crate::{CorrelationId, DeadLetter, Delivery, Envelope, Fault, Retired, Timer, TimerKey};
 
 /// What becomes of a delivery when its batch commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +105,12 @@ pub trait Unit: Send {
     /// Cancels timers; one that does not exist is cancelled already.
     async fn cancel_timers(&mut self, timers: Vec<TimerKey>) -> Result<(), Fault>;
 
-    /// Takes up to `max` due timers out of the store, earliest first.
-    async fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault>;
+    /// Returns up to `max` due timers, earliest first, as they are. Each stays in the store as it is
+    /// [once it has fired](Timer::once_more): due again after a pause that grows, until it is set anew, cancelled or retired.
+    async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault>;
+
+    /// Takes timers out of the store whose firing is handled in this unit; one that was set anew since is left alone.
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault>;
 
     /// Notes ids as seen and tells, for each, whether it is new. The mark commits with everything else.
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault>;

@@ -22,7 +22,7 @@ async fn a_server_that_is_killed_in_the_middle_costs_a_retry_and_nothing_else() 
     server.kill9();
     assert_eq!(under_way.commit().await.unwrap_err().verdict, Verdict::Retry);
     let mut kept_back = kept_back;
-    assert_eq!(kept_back.take_due_timers(NOW, 1).await.unwrap_err().verdict, Verdict::Retry);
+    assert_eq!(kept_back.lease_due_timers(NOW, 1).await.unwrap_err().verdict, Verdict::Retry);
     assert_eq!(settle(&store, &received, Disposition::Done).await.unwrap_err().verdict, Verdict::Retry);
     assert_eq!(store.overview().await.unwrap_err().verdict, Verdict::Retry);
 

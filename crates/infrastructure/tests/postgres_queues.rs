@@ -220,7 +220,7 @@ async fn a_timer_fires_once_however_many_processes_look() {
     setting.commit().await.unwrap();
     let (mut first, mut second) = (one.begin().await.unwrap(), two.begin().await.unwrap());
     let (left, right) =
-        (first.take_due_timers(NOW, 30).await.unwrap(), second.take_due_timers(NOW, 30).await.unwrap());
+        (first.lease_due_timers(NOW, 30).await.unwrap(), second.lease_due_timers(NOW, 30).await.unwrap());
     assert_eq!((left.len(), right.len()), (30, 19));
     assert!(left.iter().all(|timer| !right.contains(timer)));
 }

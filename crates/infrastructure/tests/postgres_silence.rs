@@ -40,7 +40,7 @@ async fn open_units(store: &PostgresStore) -> Vec<Box<dyn UnitOfWork>> {
     let mut open = Vec::new();
     for _ in 0..impatient(0).pool_max {
         let mut unit = unit(store).await;
-        assert_eq!(unit.take_due_timers(NOW, 1).await.unwrap(), []);
+        assert_eq!(unit.lease_due_timers(NOW, 1).await.unwrap(), []);
         open.push(unit);
     }
     open
@@ -74,7 +74,7 @@ async fn a_server_that_is_stopped_is_not_waited_for_and_what_it_does_later_is_no
     stop(&server);
     let mut late = store.subscribe("other").await.unwrap();
     let (asked, committed, read, claimed) = soon("a silent server", async {
-        tokio::join!(asking.take_due_timers(NOW, 1), committing.commit(), store.overview(), late.receive(1))
+        tokio::join!(asking.lease_due_timers(NOW, 1), committing.commit(), store.overview(), late.receive(1))
     })
     .await;
     for fault in [asked.unwrap_err(), committed.unwrap_err(), read.unwrap_err(), claimed.unwrap_err()] {
@@ -105,9 +105,9 @@ async fn a_server_that_is_stopped_and_replaced_is_worked_on_again() {
     let store = PostgresStore::connect(&address, impatient(1)).await.unwrap();
     publish(&store, vec![message(1)]).await;
     let mut asking = unit(&store).await;
-    assert_eq!(asking.take_due_timers(NOW, 1).await.unwrap(), []);
+    assert_eq!(asking.lease_due_timers(NOW, 1).await.unwrap(), []);
     stop(&server);
-    assert_silent(&soon("a silent server", asking.take_due_timers(NOW, 1)).await.unwrap_err());
+    assert_silent(&soon("a silent server", asking.lease_due_timers(NOW, 1)).await.unwrap_err());
     let (store_again, schema) = soon(
         "starting",
         Box::pin(async { tokio::join!(PostgresStore::connect(&address, impatient(2)), store.migrate()) }),

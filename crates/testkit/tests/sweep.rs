@@ -145,6 +145,21 @@ fn every_message_may_arrive_twice_at_once_or_later() {
     }
 }
 
+/// Each message of each scenario lost, and then one after the other as many of the first as there are: the database tells again
+/// what only the broker had. Nobody is there to help.
+#[test]
+fn whatever_the_broker_loses_every_order_ends_by_itself() {
+    for scenario in scenarios() {
+        let (_, recording) = run(&scenario, Crash::Never, Copies::One);
+        let count = recording.published();
+        assert!(count > 0 && count < STEPS_MAX, "{}: {count} messages", scenario.name);
+        for chosen in 0..count {
+            run(&scenario, Crash::Never, Copies::OneButFor(chosen));
+            run(&scenario, Crash::Never, Copies::NoneOfTheFirst(chosen + 1));
+        }
+    }
+}
+
 #[test]
 fn an_undoing_may_fail_from_never_to_once_too_often() {
     let retries = usize::try_from(UNDO_RETRIES_MAX).expect("a few");

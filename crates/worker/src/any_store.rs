@@ -17,6 +17,7 @@ use infrastructure::rabbitmq::{QueueDepth, RabbitMqTransport};
 use infrastructure::sqlite::{Exclusive, Retention, Routing, SqliteOptions, SqliteStore, Swept};
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::config::{Config, Place};
 use crate::health::{Broker, BrokerQueue};
@@ -125,6 +126,12 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Those of the store.
     async fn is_eldest(&self) -> Result<bool, Fault>;
 
+    /// Which database this is, wherever it lies.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn database_id(&self) -> Result<Uuid, Fault>;
+
     /// Gives up what this process has claimed, so that no other waits for it. Nothing is done with the store afterwards.
     async fn close(&self);
 }
@@ -136,6 +143,16 @@ impl AnyStore {
     /// # Errors
     /// One line that says what is wrong with the place, the file, the server or the broker, and what to do.
     pub async fn open(config: &Config, purpose: Purpose) -> Result<Self> {
+        let store = Self::open_unclaimed(config, purpose).await?;
+        if let (Some(outgoing), Purpose::Serve) = (&store.outgoing, purpose) {
+            let database = store.upkeep.database_id().await?;
+            outgoing.broker.claim(database).await.map_err(|fault| unusable(&fault))?;
+            tracing::info!(%database, "the broker's virtual host is this database's");
+        }
+        Ok(store)
+    }
+
+    async fn open_unclaimed(config: &Config, purpose: Purpose) -> Result<Self> {
         let topology = topology_telling(notifying::telling(config));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
@@ -197,7 +214,9 @@ impl AnyStore {
         let (transport, outgoing): (Arc<dyn Transport>, _) = match broker {
             Some(broker) => {
                 let outbox = Arc::<S>::clone(&store);
-                let outgoing = Outgoing { outbox, woken, broker: Arc::new(broker.clone()) };
+                let upkeep = Arc::<S>::clone(&store);
+                let seen = SeenBroker { transport: broker.clone(), upkeep };
+                let outgoing = Outgoing { outbox, woken, broker: Arc::new(seen) };
                 (Arc::new(broker), Some(outgoing))
             }
             None => (Arc::<S>::clone(&store), None),
@@ -251,6 +270,10 @@ impl Upkeep for SqliteStore {
         Ok(true)
     }
 
+    async fn database_id(&self) -> Result<Uuid, Fault> {
+        Self::database_id(self).await
+    }
+
     async fn close(&self) {}
 }
 
@@ -276,8 +299,36 @@ impl Upkeep for PostgresStore {
         Self::is_eldest(self).await
     }
 
+    async fn database_id(&self) -> Result<Uuid, Fault> {
+        Self::database_id(self).await
+    }
+
     async fn close(&self) {
         Self::close(self.clone()).await;
+    }
+}
+
+/// The broker as its health is seen, with what the store knows of who should read there.
+struct SeenBroker {
+    transport: RabbitMqTransport,
+    upkeep: Arc<dyn Upkeep>,
+}
+
+#[async_trait]
+impl Broker for SeenBroker {
+    async fn queues(&self) -> Result<Vec<BrokerQueue>, String> {
+        let queues = self.transport.queues().await?;
+        // A store that is away is told of elsewhere.
+        let readers = self.upkeep.other_workers().await.map_or(u64::MAX, |others| others as u64 + 1);
+        Ok(queues.into_iter().map(|queue| BrokerQueue { readers, ..queue }).collect())
+    }
+
+    fn unfit(&self) -> Vec<String> {
+        Broker::unfit(&self.transport)
+    }
+
+    async fn claim(&self, database: Uuid) -> Result<(), Fault> {
+        self.transport.claim(database).await
     }
 }
 
@@ -289,9 +340,16 @@ impl Broker for RabbitMqTransport {
             name: depth.queue,
             messages: depth.messages.into(),
             consumers: depth.consumers.into(),
+            readers: u64::MAX,
             error_queue: depth.error_queue,
             set_aside: depth.set_aside.into(),
+            held: depth.held as u64,
+            held_for: depth.held_for,
         };
         Ok(depths.into_iter().map(seen).collect())
+    }
+
+    fn unfit(&self) -> Vec<String> {
+        Self::unfit(self)
     }
 }

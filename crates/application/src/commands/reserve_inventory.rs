@@ -28,6 +28,8 @@ pub enum ReservationVerdict {
     Short(String),
     /// The order wants nothing any more, or has it already.
     NotWanted,
+    /// There is no such order.
+    Unknown,
 }
 
 /// Handles a batch of them.
@@ -39,7 +41,7 @@ pub async fn reserve_inventory(
     commands: &[ReserveInventoryCommand],
     now: Timestamp,
 ) -> Result<Vec<ReservationVerdict>, Fault> {
-    let mut wanting = still_wanting(unit, commands).await?;
+    let Standing { mut wanting, known } = standing(unit, commands).await?;
     // A message that is twice in the batch reserves once.
     let chosen: Vec<bool> = commands.iter().map(|command| wanting.remove(&command.order_id)).collect();
     let demands: Vec<StockDemand> = commands
@@ -51,26 +53,36 @@ pub async fn reserve_inventory(
     let outcomes = unit.inventory().reserve_stock(&demands, now).await?;
     let names = names_of_short(unit, &outcomes).await?;
     let mut outcomes = outcomes.into_iter();
-    let verdict = |chosen: bool| match chosen.then(|| outcomes.next()).flatten() {
-        None => ReservationVerdict::NotWanted,
-        Some(ReservationOutcome::Reserved) => ReservationVerdict::Reserved,
-        Some(ReservationOutcome::Short(lines)) => ReservationVerdict::Short(in_words(&lines, &names)),
-    };
-    Ok(chosen.into_iter().map(verdict).collect())
+    let verdict =
+        |(command, chosen): (&ReserveInventoryCommand, bool)| match chosen.then(|| outcomes.next()).flatten()
+        {
+            None if !known.contains(&command.order_id) => ReservationVerdict::Unknown,
+            None => ReservationVerdict::NotWanted,
+            Some(ReservationOutcome::Reserved) => ReservationVerdict::Reserved,
+            Some(ReservationOutcome::Short(lines)) => ReservationVerdict::Short(in_words(&lines, &names)),
+        };
+    Ok(commands.iter().zip(chosen).map(verdict).collect())
 }
 
-/// The orders whose saga stands where stock is wanted. Their sagas are locked from here on.
-async fn still_wanting(
+/// Which of the orders there are, and whose saga stands where stock is wanted.
+struct Standing {
+    known: BTreeSet<OrderId>,
+    wanting: BTreeSet<OrderId>,
+}
+
+/// Looks the orders up. Their sagas are locked from here on.
+async fn standing(
     unit: &mut dyn UnitOfWork,
     commands: &[ReserveInventoryCommand],
-) -> Result<BTreeSet<OrderId>, Fault> {
+) -> Result<Standing, Fault> {
     let mut ids: Vec<_> = commands.iter().map(|command| correlation(command.order_id)).collect();
     ids.sort_unstable();
     ids.dedup();
     let sagas: Vec<OrderProcessingSaga> = SagaRepository::load_sagas(unit, &ids).await?;
     let wants =
-        |saga: &OrderProcessingSaga| saga.state == SagaState::Created && saga.stock == StockStep::None;
-    Ok(sagas.into_iter().filter(wants).map(|saga| saga.order_id).collect())
+        |saga: &&OrderProcessingSaga| saga.state == SagaState::Created && saga.stock == StockStep::None;
+    let known = sagas.iter().map(|saga| saga.order_id).collect();
+    Ok(Standing { known, wanting: sagas.iter().filter(wants).map(|saga| saga.order_id).collect() })
 }
 
 fn merged(command: &ReserveInventoryCommand) -> StockDemand {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bus::{Consumer, Envelope, Fault, Work};
 use domain::OrderId;
 
+use super::standing::UNKNOWN_ORDER;
 use crate::commands::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};
 use crate::messages::{
     InventoryReservationFailed, InventoryReservationRequested, InventoryReserved, correlation,
@@ -36,7 +37,7 @@ impl InventoryReservationConsumer {
         verdict: &ReservationVerdict,
     ) -> Option<Happening<'a>> {
         let (kind, detail) = match verdict {
-            ReservationVerdict::NotWanted => return None,
+            ReservationVerdict::NotWanted | ReservationVerdict::Unknown => return None,
             ReservationVerdict::Reserved => (EventKind::InventoryReserved, None),
             ReservationVerdict::Short(why) => (EventKind::InventoryShort, Some(why.clone())),
         };
@@ -86,7 +87,14 @@ impl Consumer<AnyUnit> for InventoryReservationConsumer {
         carry_out(unit, &happenings, now).await?;
         let replies =
             pairs().filter_map(|(work, verdict)| reply(work.envelope(), work.message.order_id, verdict, now));
-        unit.publish(replies.collect()).await
+        unit.publish(replies.collect()).await?;
+        drop(happenings);
+        for (work, verdict) in batch.iter_mut().zip(&verdicts) {
+            if *verdict == ReservationVerdict::Unknown {
+                work.dead_letter(UNKNOWN_ORDER);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -98,7 +106,7 @@ fn reply(
     now: jiff::Timestamp,
 ) -> Option<Envelope> {
     let envelope = match verdict {
-        ReservationVerdict::NotWanted => return None,
+        ReservationVerdict::NotWanted | ReservationVerdict::Unknown => return None,
         ReservationVerdict::Reserved => InventoryReserved { order_id }.caused_by(cause, u32::MAX, now),
         ReservationVerdict::Short(reason) => {
             InventoryReservationFailed { order_id, reason: reason.clone() }.caused_by(cause, u32::MAX, now)

@@ -14,6 +14,7 @@ mod shipment_cancellation;
 mod shipment_tracking;
 mod shipping;
 mod shipping_completed;
+mod standing;
 mod undo;
 
 pub use inventory_reservation::InventoryReservationConsumer;
@@ -28,3 +29,4 @@ pub use shipment_cancellation::ShipmentCancellationConsumer;
 pub use shipment_tracking::ShipmentTrackingConsumer;
 pub use shipping::{BookingAnswer, ShippingConsumer};
 pub use shipping_completed::ShippingCompletedConsumer;
+pub use standing::UNKNOWN_ORDER;

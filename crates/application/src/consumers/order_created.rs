@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bus::{Consumer, Envelope, Fault, Work};
 use domain::{AMOUNT_MINOR_MAX, Currency, LINES_MAX, Order, OrderId, Product, ProductId, QUANTITY_MAX, Sku};
 
+use super::early::is_of_nobody;
 use crate::messages::{Amount, Demand, OrderCreatedEvent};
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, UnitOfWork};
@@ -130,7 +131,11 @@ impl Consumer<AnyUnit> for OrderCreatedConsumer {
                 Happening { order_id: OrderId(work.message.order_id), event, cause: work.envelope(), facts }
             })
             .collect();
-        carry_out(unit, &happenings, self.context.clock.now()).await?;
+        let steps = carry_out(unit, &happenings, self.context.clock.now()).await?;
+        drop(happenings);
+        for (work, step) in batch.iter_mut().zip(&steps) {
+            is_of_nobody(work, step);
+        }
         Ok(())
     }
 }

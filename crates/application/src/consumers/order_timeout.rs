@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bus::{Consumer, Envelope, Fault, Work};
 use domain::OrderId;
 
+use super::early::is_of_nobody;
 use crate::messages::OrderTimeoutEvent;
 use crate::pipeline::Context;
 use crate::ports::AnyUnit;
@@ -39,6 +40,21 @@ fn meaning(timer: &str) -> Option<EventKind> {
     }
 }
 
+impl OrderTimeoutConsumer {
+    fn happening<'a>(&self, work: &'a Work<OrderTimeoutEvent, ()>) -> Option<Happening<'a>> {
+        let fired = &work.message.0;
+        let event = SagaEvent::of(meaning(&fired.name)?)
+            .of_generation(fired.generation)
+            .within(self.context.settings.limits);
+        Some(Happening {
+            order_id: OrderId(fired.saga),
+            event,
+            cause: work.envelope(),
+            facts: Facts { detail: Some(format!("timer '{}' fired", fired.name)), ..Facts::default() },
+        })
+    }
+}
+
 #[async_trait]
 impl Consumer<AnyUnit> for OrderTimeoutConsumer {
     type Message = OrderTimeoutEvent;
@@ -57,25 +73,15 @@ impl Consumer<AnyUnit> for OrderTimeoutConsumer {
         unit: &mut AnyUnit,
         batch: &mut [Work<OrderTimeoutEvent, ()>],
     ) -> Result<(), Fault> {
-        let limits = self.context.settings.limits;
-        let happenings: Vec<_> = batch
-            .iter()
-            .filter_map(|work| {
-                let fired = &work.message.0;
-                Some(Happening {
-                    order_id: OrderId(fired.saga),
-                    event: SagaEvent::of(meaning(&fired.name)?)
-                        .of_generation(fired.generation)
-                        .within(limits),
-                    cause: work.envelope(),
-                    facts: Facts {
-                        detail: Some(format!("timer '{}' fired", fired.name)),
-                        ..Facts::default()
-                    },
-                })
-            })
-            .collect();
-        carry_out(unit, &happenings, self.context.clock.now()).await?;
+        // Whatever becomes of them, these firings are handled; one whose message is lost fires again.
+        unit.retire_timers(batch.iter().map(|work| work.message.0.retired()).collect()).await?;
+        let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work)).collect();
+        let steps = carry_out(unit, &happenings, self.context.clock.now()).await?;
+        drop(happenings);
+        let told = batch.iter_mut().filter(|work| meaning(&work.message.0.name).is_some());
+        for (work, step) in told.zip(&steps) {
+            is_of_nobody(work, step);
+        }
         Ok(())
     }
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Message, Work};
+use bus::{Consumer, Effects, Envelope, Fault, Message, Vetted, Work};
 use domain::{OrderId, Payment};
 use jiff::Timestamp;
 
 use super::again::{ask_again, is_worth_telling, look_up_again};
+use super::standing;
 use crate::messages::{
     PaymentFailed, PaymentProcessed, PaymentProcessingRequested, PaymentResult, correlation,
 };
@@ -132,6 +133,14 @@ impl Consumer<AnyUnit> for PaymentConsumer {
 
     fn effects(&self) -> Effects {
         Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn vet(
+        &self,
+        unit: &mut AnyUnit,
+        requests: &[&PaymentProcessingRequested],
+    ) -> Result<Vec<Vetted>, Fault> {
+        standing::vet(unit, requests).await
     }
 
     async fn perform(

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Work};
+use bus::{Consumer, Effects, Envelope, Fault, Vetted, Work};
 use domain::{Money, OrderId, Payment};
 use jiff::Timestamp;
 
+use super::standing;
 use super::undo::{for_a_person, give_up_or_retry, undo_failed};
 use crate::messages::PaymentRefundRequested;
 use crate::pipeline::Context;
@@ -88,6 +89,14 @@ impl Consumer<AnyUnit> for PaymentRefundConsumer {
 
     fn effects(&self) -> Effects {
         Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn vet(
+        &self,
+        unit: &mut AnyUnit,
+        requests: &[&PaymentRefundRequested],
+    ) -> Result<Vec<Vetted>, Fault> {
+        standing::vet(unit, requests).await
     }
 
     async fn perform(&self, message: &PaymentRefundRequested, _envelope: &Envelope) -> Result<Said, Fault> {

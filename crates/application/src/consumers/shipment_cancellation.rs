@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Message, Outcome, Step, Work};
+use bus::{Consumer, Effects, Envelope, Fault, Message, Outcome, Step, Vetted, Work};
 use domain::{OrderId, Shipment};
 use jiff::Timestamp;
 
+use super::standing;
 use super::undo::{give_up_or_retry, undo_failed};
 use crate::messages::{OrderShippedEvent, ShipmentCancellationRequested};
 use crate::pipeline::Context;
@@ -63,6 +64,14 @@ impl Consumer<AnyUnit> for ShipmentCancellationConsumer {
 
     fn effects(&self) -> Effects {
         Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn vet(
+        &self,
+        unit: &mut AnyUnit,
+        requests: &[&ShipmentCancellationRequested],
+    ) -> Result<Vec<Vetted>, Fault> {
+        standing::vet(unit, requests).await
     }
 
     async fn perform(

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Message, Work};
+use bus::{Consumer, Effects, Envelope, Fault, Message, Vetted, Work};
 use domain::OrderId;
 
+use super::standing;
 use crate::messages::{ShipmentTrackingRequested, ShippingCompleted};
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered};
@@ -40,6 +41,14 @@ impl Consumer<AnyUnit> for ShipmentTrackingConsumer {
 
     fn effects(&self) -> Effects {
         Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn vet(
+        &self,
+        unit: &mut AnyUnit,
+        requests: &[&ShipmentTrackingRequested],
+    ) -> Result<Vec<Vetted>, Fault> {
+        standing::vet(unit, requests).await
     }
 
     async fn perform(

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Message, Step, Work};
+use bus::{Consumer, Effects, Envelope, Fault, Message, Step, Vetted, Work};
 use domain::{Change, OrderId, Rejection, Shipment};
 use jiff::Timestamp;
 
 use super::again::{ask_again, is_worth_telling, look_up_again};
+use super::standing;
 use crate::messages::{OrderShippedEvent, OrderShippingRequested, ShippingCompleted, correlation};
 use crate::pipeline::Context;
 use crate::ports::{
@@ -127,6 +128,14 @@ impl Consumer<AnyUnit> for ShippingConsumer {
 
     fn effects(&self) -> Effects {
         Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+    }
+
+    async fn vet(
+        &self,
+        unit: &mut AnyUnit,
+        requests: &[&OrderShippingRequested],
+    ) -> Result<Vec<Vetted>, Fault> {
+        standing::vet(unit, requests).await
     }
 
     async fn perform(

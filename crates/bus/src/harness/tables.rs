@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Admission, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault, Leased,
-    Origin, Receipt, Settlement, TakenBack, Timer, TimerKey,
+    Origin, Receipt, Retired, Settlement, TakenBack, Timer, TimerKey, put_back,
 };
 
 /// A message ready in its queue.
@@ -211,14 +211,20 @@ impl Tables {
         }
     }
 
-    pub(super) fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Vec<Timer> {
+    pub(super) fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Vec<Timer> {
         let mut due: Vec<Timer> = self.timers.values().filter(|timer| timer.due_at <= now).cloned().collect();
         due.sort_by(|one, other| (one.due_at, &one.key).cmp(&(other.due_at, &other.key)));
         due.truncate(max);
-        for timer in &due {
-            self.timers.remove(&timer.key);
-        }
+        self.timers.extend(due.iter().map(|timer| (timer.key.clone(), timer.once_more(now))));
         due
+    }
+
+    pub(super) fn retire_timers(&mut self, retired: &[Retired]) {
+        for Retired { key, generation } in retired {
+            if self.timers.get(key).is_some_and(|timer| timer.generation == *generation) {
+                self.timers.remove(key);
+            }
+        }
     }
 
     pub(super) fn admit(&mut self, source: &str, id: &str) -> Admission {
@@ -266,7 +272,7 @@ impl Tables {
             positions.iter().filter_map(|position| self.dead.remove(position)).collect();
         let count = letters.len();
         for letter in letters {
-            self.enqueue(letter.queue, Arc::new(Envelope { attempt: 0, ..letter.envelope }));
+            self.enqueue(letter.queue, Arc::new(put_back(letter.envelope)));
         }
         self.redrives.push(Redrive { actor: actor.to_owned(), at, count });
         count

@@ -11,7 +11,9 @@ use tokio::task::yield_now;
 use super::mishap::Act;
 use super::store::Shared;
 use super::tables::Tables;
-use crate::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
+use crate::{
+    Admission, CorrelationId, Delivery, Envelope, Fault, Retired, Settlement, Timer, TimerKey, Unit,
+};
 
 /// One transaction over the bus's tables and the user's own.
 pub struct MemoryUnit<T> {
@@ -84,9 +86,15 @@ impl<T: Clone + Send + 'static> Unit for MemoryUnit<T> {
         Ok(())
     }
 
-    async fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
+    async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
         yield_now().await;
-        Ok(self.tables.take_due_timers(now, max))
+        Ok(self.tables.lease_due_timers(now, max))
+    }
+
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+        yield_now().await;
+        self.tables.retire_timers(&timers);
+        Ok(())
     }
 
     async fn admit(

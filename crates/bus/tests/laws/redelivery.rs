@@ -66,7 +66,7 @@ async fn a_redriven_dead_letter_has_all_its_chances_again_and_it_is_known_who_as
     assert_eq!(harness.store().redrive(&[position, 99_999], "ada", now).await.expect("no mishap"), 1);
     let record = &harness.store().redrives()[0];
     assert_eq!((record.actor.as_str(), record.at, record.count), ("ada", now, 1));
-    assert_eq!(harness.store().queued("bookkeeper")[0].attempt, 0);
+    assert_eq!(harness.store().queued("bookkeeper")[0].attempt, 1);
     harness.advance(EVERYTHING).await;
     let [letter] = harness.dead_letters().try_into().expect("it died again, once");
     assert_eq!(letter.envelope.attempt, 2, "one attempt and one more, counted afresh");

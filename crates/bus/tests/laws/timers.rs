@@ -1,4 +1,5 @@
-//! Laws of the timers: each generation fires once, when it is due, unless it was cancelled or replaced before.
+//! Laws of the timers: each generation fires when it is due, unless it was cancelled or replaced before, and again after pauses
+//! that grow until its firing is retired.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use uuid::Uuid;
 
 use bus::harness::{Act, MemoryStore};
 use bus::{
-    Clock, CorrelationId, Envelope, Stop, Store, Timer, TimerFired, TimerKey, TimerService, Topology, Unit,
-    Verdict, VirtualClock, from_json,
+    Clock, CorrelationId, Envelope, Retired, Stop, Store, Timer, TimerFired, TimerKey, TimerService,
+    Topology, Unit, Verdict, VirtualClock, from_json,
 };
 
 use crate::ledger::on_virtual_time;
@@ -21,6 +22,7 @@ use crate::ledger::on_virtual_time;
 enum Doing {
     Set { saga: u8, name: u8, after_s: u16 },
     Cancel { saga: u8, name: u8 },
+    Retire { saga: u8, name: u8, back: u32 },
     Pass { time_s: u16 },
 }
 
@@ -28,6 +30,7 @@ fn doings() -> impl Strategy<Value = Vec<Doing>> {
     let doing = prop_oneof![
         3 => (0_u8..3, 0_u8..2, 0_u16..100).prop_map(|(saga, name, after_s)| Doing::Set { saga, name, after_s }),
         1 => (0_u8..3, 0_u8..2).prop_map(|(saga, name)| Doing::Cancel { saga, name }),
+        1 => (0_u8..3, 0_u8..2, 0_u32..3).prop_map(|(saga, name, back)| Doing::Retire { saga, name, back }),
         2 => (0_u16..60).prop_map(|time_s| Doing::Pass { time_s }),
     ];
     prop::collection::vec(doing, 0..60)
@@ -41,7 +44,7 @@ fn key(saga: u8, name: u8) -> TimerKey {
 }
 
 fn timer(key: TimerKey, generation: u32, due_at: Timestamp) -> Timer {
-    Timer { key, generation, due_at, kind: Arc::from("rang"), traceparent: None }
+    Timer { key, generation, due_at, kind: Arc::from("rang"), traceparent: None, fired: 0 }
 }
 
 fn store() -> MemoryStore<()> {
@@ -68,6 +71,12 @@ async fn cancel(store: &MemoryStore<()>, key: TimerKey) {
     unit.commit().await.expect("no mishap is planned");
 }
 
+async fn retire(store: &MemoryStore<()>, key: TimerKey, generation: u32) {
+    let mut unit = store.begin().await.expect("no mishap is planned");
+    unit.retire_timers(vec![Retired { key, generation }]).await.expect("no mishap is planned");
+    unit.commit().await.expect("no mishap is planned");
+}
+
 fn firings(store: &MemoryStore<()>) -> Vec<TimerFired> {
     let read = |envelope: &Envelope| from_json(&envelope.body).expect("a timer's body is ours");
     store.published().iter().map(read).collect()
@@ -77,7 +86,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn only_the_latest_generation_fires_once_and_when_due(doings in doings()) {
+    fn only_the_latest_generation_fires_when_due_and_again_until_it_is_retired(doings in doings()) {
         on_virtual_time(async {
             let (store, clock) = (store(), clock());
             let service = service(&store, &clock);
@@ -96,11 +105,19 @@ proptest! {
                         set_now.remove(&key(saga, name));
                         cancel(&store, key(saga, name)).await;
                     }
+                    Doing::Retire { saga, name, back } => {
+                        let key = key(saga, name);
+                        let latest = set_now.get(&key).map_or(generation, |timer| timer.generation);
+                        if back == 0 {
+                            set_now.remove(&key);
+                        }
+                        retire(&store, key, latest.saturating_sub(back)).await;
+                    }
                     Doing::Pass { time_s } => {
                         tokio::time::advance(Duration::from_secs(time_s.into())).await;
                         let mut due: Vec<_> = set_now.values().filter(|timer| timer.due_at <= clock.now()).cloned().collect();
                         due.sort_by_key(|timer| (timer.due_at, timer.key.clone()));
-                        set_now.retain(|_, timer| timer.due_at > clock.now());
+                        set_now.extend(due.iter().map(|timer| (timer.key.clone(), timer.once_more(clock.now()))));
                         expected.extend(due.into_iter().map(|timer| timer.generation));
                         service.step().await.expect("no mishap is planned");
                         let nothing = service.step().await.expect("no mishap is planned");
@@ -132,6 +149,29 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_whose_message_is_lost_fires_again_after_pauses_that_double_up_to_a_bound() {
+    let (store, clock) = (store(), clock());
+    set(&store, vec![timer(key(1, 1), 3, clock.now())]).await;
+    let (mut again, mut pauses) = (0, Vec::new());
+    for _ in 0..8 {
+        let step = service(&store, &clock).step().await.expect("no mishap is planned");
+        assert_eq!(step.fired, 1);
+        again += step.again;
+        let due_at = store.timers().first().expect("it stays").due_at;
+        pauses.push(due_at.duration_since(clock.now()).as_secs());
+        tokio::time::advance(Duration::try_from(due_at.duration_since(clock.now())).expect("it is later"))
+            .await;
+    }
+    assert_eq!((again, pauses), (7, vec![30, 60, 120, 240, 480, 600, 600, 600]));
+    let ids: std::collections::BTreeSet<_> = store.published().iter().map(|envelope| envelope.id).collect();
+    assert_eq!(ids.len(), 1, "each firing is a repeat of the first");
+    retire(&store, key(1, 1), 2).await;
+    assert_eq!(store.timers().len(), 1, "of an older generation");
+    retire(&store, key(1, 1), 3).await;
+    assert_eq!(store.timers().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use application::ports::{AuditEntry, AuditRepository};
 use async_trait::async_trait;
-use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Unit};
+use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Fault, Unit, put_back};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -45,7 +45,7 @@ impl DeadLetters for PostgresStore {
         let entries: Vec<AuditEntry> = redriven.iter().map(|moved| entry(moved, actor, now)).collect();
         let count = redriven.len();
         for moved in redriven {
-            unit.return_to_queue(&moved.queue, Envelope { attempt: 0, ..moved.envelope });
+            unit.return_to_queue(&moved.queue, put_back(moved.envelope));
         }
         unit.record(&entries).await?;
         Box::new(unit).commit().await.map_err(Fault::at_commit)?;

@@ -14,7 +14,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connect::{self, ConnectError, PostgresOptions, Presence};
-use super::fault::away;
+use super::fault::{Taken, away, fault};
 use super::feed::PostgresFeed;
 use super::keeper::{Keeper, server_now};
 use super::lent::{Lender, Lent};
@@ -135,6 +135,19 @@ impl PostgresStore {
     pub async fn schema_version(&self) -> Result<u32, Fault> {
         let connection = self.reader("schema.version").await?;
         schema::version(&connection, &connection.patience).await
+    }
+
+    /// Which database this is, wherever its server is: it was drawn when its tables were made.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn database_id(&self) -> Result<Uuid, Fault> {
+        const OPERATION: &str = "identity.read";
+        let connection = self.reader(OPERATION).await?;
+        let rows = query(&connection, OPERATION, "select database_id from identity", &[]).await?;
+        let id = rows.first().map(|row| row.try_get::<_, Uuid>(0));
+        let id = id.ok_or_else(|| Fault::give_up(OPERATION, "the table 'identity' is empty"))?;
+        id.map_err(fault(OPERATION, Taken::GiveUp))
     }
 
     /// Other processes that work on the same database at this moment.

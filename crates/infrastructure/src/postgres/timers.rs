@@ -1,22 +1,24 @@
 //! Timers that are running. A saga has at most one of a name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bus::{CorrelationId, Fault, Timer, TimerKey};
+use bus::limits::{TIMER_AGAIN_MAX, TIMER_AGAIN_MIN};
+use bus::{CorrelationId, Fault, Retired, Timer, TimerKey};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::array::Array;
 use super::column::{Broken, count, rows_max, time};
 use super::fault::broken;
-use super::pipeline::Act;
+use super::pipeline::{Act, Param};
 
 /// Sets timers, replacing those of the same key. In order of keys, no two of one key.
 pub(super) fn set(timers: &[Timer]) -> Act {
     let sql = "insert into timers (correlation_id, name, generation, due_at, kind, traceparent)
          select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[])
          on conflict (correlation_id, name) do update set generation = excluded.generation,
-             due_at = excluded.due_at, kind = excluded.kind, traceparent = excluded.traceparent";
+             due_at = excluded.due_at, kind = excluded.kind, traceparent = excluded.traceparent, fired = 0";
     Act::new(
         "timers.set",
         sql,
@@ -45,21 +47,48 @@ pub(super) fn cancel(keys: &[TimerKey]) -> Act {
     )
 }
 
-/// Takes out the timers that are due; those that another transaction takes at this moment are passed over.
-pub(super) fn take_due(now: Timestamp, max: usize) -> Act {
-    let sql = "with due as (
-             select correlation_id as id, name as title from timers where due_at <= $1
-             order by due_at, correlation_id, name limit $2 for update skip locked
-         )
-         delete from timers using due where correlation_id = due.id and name = due.title
-         returning correlation_id, name, generation, due_at, kind, traceparent";
-    Act::new("timers.take_due", sql, vec![Box::new(now.as_microsecond()), Box::new(rows_max(max))])
+/// Removes timers of which this generation was handled.
+pub(super) fn retire(retired: &[Retired]) -> Act {
+    let sql = "delete from timers using unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (id, title, age)
+         where correlation_id = gone.id and name = gone.title and generation = gone.age";
+    Act::new(
+        "timers.retire",
+        sql,
+        vec![
+            Box::new(Array::uuids(retired.iter().map(|timer| timer.key.saga.0))),
+            Box::new(Array::texts(retired.iter().map(|timer| &*timer.key.name))),
+            Box::new(Array::numbers(retired.iter().map(|timer| i64::from(timer.generation)))),
+        ],
+    )
 }
 
-/// Reads what [`take_due`] returns, earliest first.
+/// The timers that are due; those that another transaction leases at this moment are passed over. Each is due again later, as
+/// [`Timer::once_more`] has it.
+pub(super) fn lease_due(now: Timestamp, max: usize) -> Act {
+    let sql = "with due as (
+             select correlation_id as id, name as title, due_at as was_due from timers where due_at <= $1
+             order by due_at, correlation_id, name limit $2 for update skip locked
+         )
+         update timers set fired = fired + 1, due_at = $1 + least($3::bigint << least(fired, 20)::int, $4::bigint)
+         from due where correlation_id = due.id and name = due.title
+         returning correlation_id, name, generation, due.was_due, kind, traceparent, fired - 1";
+    let values: Vec<Param> = vec![
+        Box::new(now.as_microsecond()),
+        Box::new(rows_max(max)),
+        Box::new(micros(TIMER_AGAIN_MIN)),
+        Box::new(micros(TIMER_AGAIN_MAX)),
+    ];
+    Act::new("timers.lease_due", sql, values)
+}
+
+fn micros(pause: Duration) -> i64 {
+    i64::try_from(pause.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Reads what [`lease_due`] returns, earliest first.
 pub(super) fn read_all(rows: &[Row]) -> Result<Vec<Timer>, Fault> {
     let timers = rows.iter().map(timer).collect::<Result<Vec<_>, _>>();
-    let mut timers = timers.map_err(broken("timers.take_due"))?;
+    let mut timers = timers.map_err(broken("timers.lease_due"))?;
     timers.sort_by(|one, other| (one.due_at, &one.key).cmp(&(other.due_at, &other.key)));
     Ok(timers)
 }
@@ -71,5 +100,6 @@ fn timer(row: &Row) -> Result<Timer, Broken> {
         due_at: time(row, 3)?,
         kind: Arc::from(row.try_get::<_, &str>(4)?),
         traceparent: row.try_get::<_, Option<&str>>(5)?.map(Arc::from),
+        fired: count(row, 6)?,
     })
 }

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit, Verdict};
+use bus::{
+    Admission, CorrelationId, Delivery, Envelope, Fault, Retired, Settlement, Timer, TimerKey, Unit, Verdict,
+};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -224,9 +226,16 @@ impl Unit for PostgresUnit {
         Ok(())
     }
 
-    async fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
-        let rows = self.ask(timers::take_due(now, max)).await?;
+    async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
+        let rows = self.ask(timers::lease_due(now, max)).await?;
         timers::read_all(&rows)
+    }
+
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+        if !timers.is_empty() {
+            self.later(timers::retire(&timers));
+        }
+        Ok(())
     }
 
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault> {

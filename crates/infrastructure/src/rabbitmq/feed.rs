@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bus::{Delivery, Fault, Feed, Receipt};
 use tokio::task::JoinHandle;
 
-use super::session::Session;
+use super::session::{Next, Session};
 use super::transport::Shared;
 
 /// A feed of one queue.
@@ -47,8 +47,9 @@ impl Feed for RabbitMqFeed {
                     self.state = State::Open(Box::new(opened?));
                 }
                 State::Open(session) => match session.next(max.max(1)).await {
-                    Ok(deliveries) if deliveries.is_empty() => {}
-                    Ok(deliveries) => return Ok(deliveries),
+                    Ok(Next::Deliveries(deliveries)) if deliveries.is_empty() => {}
+                    Ok(Next::Deliveries(deliveries)) => return Ok(deliveries),
+                    Ok(Next::Anew) => self.state = State::Closed,
                     Err(fault) => {
                         self.state = State::Closed;
                         return Err(fault);

@@ -65,6 +65,22 @@ impl Heard {
         self.returned.insert(id.to_owned(), message.delivery.exchange.to_string());
     }
 
+    /// The places of what came back.
+    pub(super) fn returned(&self, posts: &[Post]) -> Vec<usize> {
+        let came_back = |post: &Post| self.returned.contains_key(id_of(post));
+        posts.iter().enumerate().filter(|(_, post)| came_back(post)).map(|(place, _)| place).collect()
+    }
+
+    /// What came of these when they were sent once more.
+    pub(super) fn take_back(&mut self, posts: &[Post], places: &[usize], again: Self) {
+        for (place, outcome) in places.iter().zip(again.outcomes) {
+            self.outcomes[*place] = outcome;
+            self.returned.remove(id_of(&posts[*place]));
+        }
+        self.returned.extend(again.returned);
+        self.broken = self.broken.take().or(again.broken);
+    }
+
     /// Nothing if all is well; else what is left undone, with the word of `judge` on the worst that happened.
     pub(super) fn unsent(self, posts: &[Post], judge: impl FnOnce(Failure) -> Fault) -> Result<(), Unsent> {
         let (confirmed, refused) = self.settled(posts);

@@ -36,6 +36,20 @@ pub(super) const ROUND_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause of that kind: a broker that comes back is found again within it.
 pub(super) const ROUND_PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// How long a consumer may hear nothing before the readers of its queue are counted.
+pub(super) const LOOK_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a consumer may hear nothing before it is made anew, whatever the count says: others may read the queue, and the broker
+/// have forgotten this one.
+pub(super) const RENEW_AFTER: Duration = Duration::from_secs(60);
+
+/// Channels of one connection that were given up and of which the broker has not said that they are closed. Past that the connection is
+/// cut, and everything on it begins anew.
+pub(super) const BURIED_MAX: usize = 32;
+
+/// Channels that a connection needs beside one for each queue: to declare, to look, and to open a consumer anew.
+pub(super) const SPARE_CHANNELS: usize = 3;
+
 /// Bytes of a short string in AMQP: names of queues and exchanges.
 pub(super) const NAME_BYTES_MAX: usize = 255;
 

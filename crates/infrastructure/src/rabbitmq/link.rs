@@ -2,18 +2,19 @@
 //! attempt; after all addresses failed there is a pause, with jitter, that grows up to a bound.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bus::{Fault, IdSource, Verdict, jittered};
+use lapin::protocol::constants::REPLY_SUCCESS;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, ConnectionProperties, ConnectionStatus};
+use lapin::{Channel, ConnectionProperties, ConnectionStatus, ErrorKind};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::{self, Connected};
 use super::declaration::Declaration;
-use super::limits::{DECLARE_LIMIT, ROUND_PAUSE_MAX, ROUND_PAUSE_MIN};
+use super::limits::{BURIED_MAX, DECLARE_LIMIT, ROUND_PAUSE_MAX, ROUND_PAUSE_MIN};
 use super::refusal::{self, Refusal};
 use super::settings::RabbitMqSettings;
 
@@ -33,6 +34,8 @@ struct Maker {
     ids: Arc<dyn IdSource>,
     /// Rounds over all addresses that failed so far.
     failures: AtomicU64,
+    /// Channels that were given up and are not closed yet.
+    buried: Arc<AtomicUsize>,
     /// Raised when the broker turned out to lack what was declared; answered by declaring again.
     doubts: AtomicU64,
 }
@@ -98,8 +101,9 @@ impl Link {
             failure: Failure { verdict: Verdict::Retry, text: String::new() },
             doubts_answered: 0,
         };
-        let (failures, doubts) = (AtomicU64::new(0), AtomicU64::new(0));
-        let maker = Maker { addresses, name, connect_limit, more_roots, declaration, ids, failures, doubts };
+        let (failures, doubts, buried) = (AtomicU64::new(0), AtomicU64::new(0), Arc::default());
+        let maker =
+            Maker { addresses, name, connect_limit, more_roots, declaration, ids, failures, buried, doubts };
         Self { maker: Arc::new(maker), state: Arc::new(Mutex::new(state)) }
     }
 
@@ -107,9 +111,15 @@ impl Link {
     /// connection: what was put on another one would only wait there as well, and be sent twice in the end.
     pub(super) async fn open(&self) -> Result<Opened, Fault> {
         let failures_seen = self.maker.failures.load(Ordering::Acquire);
-        let turn = Arc::clone(&self.state).lock_owned().await;
+        let mut turn = Arc::clone(&self.state).lock_owned().await;
         if turn.is_blocked() {
             return Err(alarm());
+        }
+        if self.maker.buried.load(Ordering::Acquire) >= BURIED_MAX {
+            tracing::warn!(
+                "the broker leaves {BURIED_MAX} channels unanswered; the connection is cut and made anew"
+            );
+            turn.cut();
         }
         let mut turn = self.made_ready(turn, failures_seen).await?;
         self.open_channel(&mut turn).await
@@ -136,10 +146,24 @@ impl Link {
             }
             Err(_) if connected.is_blocked() => return Err(alarm()),
             Err(_) => away("the broker did not open a channel in time"),
+            // The others of this connection go on.
+            Ok(Err(error)) if matches!(error.kind(), ErrorKind::ChannelsLimitReached) => {
+                return Err(away(&too_few_channels(connected, self.maker.declaration.channels())));
+            }
             Ok(Err(error)) => refusal::fault(OPEN, error),
         };
         state.cut();
         Err(fault)
+    }
+
+    /// Closes a channel on which the broker owes an answer. It may hear of that only much later, or never; then nothing waits here.
+    pub(super) fn bury(&self, opened: Opened) {
+        let buried = Arc::clone(&self.maker.buried);
+        buried.fetch_add(1, Ordering::AcqRel);
+        tokio::spawn(async move {
+            let _ = opened.channel.close(REPLY_SUCCESS, "given up".into()).await;
+            buried.fetch_sub(1, Ordering::AcqRel);
+        });
     }
 
     /// The broker lacks something that was declared: declare it again before the next channel is used.
@@ -229,6 +253,12 @@ impl Maker {
                     return Err(Failure { verdict: Verdict::Retry, text });
                 }
             };
+        let needed = self.declaration.channels();
+        if usize::from(connected.connection.configuration().channel_max()) < needed {
+            let text = too_few_channels(&connected, needed);
+            connected.cut();
+            return Err(Failure { verdict: Verdict::GiveUp, text });
+        }
         match self.declare(&connected).await {
             Ok(()) => Ok(connected),
             Err(fault) => {
@@ -280,6 +310,13 @@ impl Failure {
 }
 
 const OPEN: &str = "rabbitmq.connect";
+
+fn too_few_channels(connected: &Connected, needed: usize) -> String {
+    let allowed = connected.connection.configuration().channel_max();
+    format!(
+        "the broker allows {allowed} channels on a connection, and this service needs {needed}; raise channel_max there"
+    )
+}
 
 /// The broker reads nothing at the moment.
 pub(super) fn alarm() -> Fault {

@@ -5,6 +5,7 @@ mod attempt;
 mod declaration;
 mod feed;
 mod heard;
+mod held;
 mod limits;
 mod link;
 mod properties;
@@ -14,6 +15,7 @@ mod refusal;
 mod session;
 mod settings;
 mod transport;
+mod watch;
 pub mod wire;
 
 pub use declaration::QueueDepth;

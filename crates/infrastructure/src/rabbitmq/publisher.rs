@@ -2,7 +2,7 @@
 //! mandatory, so the broker returns what it could bring to no queue, and that is an error too.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::{Fault, Unsent, Verdict};
@@ -10,6 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{Channel, Confirmation};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::declaration::{bind_exchange, declare_exchange, name};
@@ -48,6 +49,7 @@ pub(super) enum Demand {
 pub(super) struct Publisher {
     link: Link,
     confirm_limit: Duration,
+    returns: Arc<watch::Sender<u64>>,
     idle: Mutex<Vec<Opened>>,
     known: Mutex<Known>,
 }
@@ -60,8 +62,8 @@ struct Known {
 }
 
 impl Publisher {
-    pub(super) fn new(link: Link, confirm_limit: Duration) -> Self {
-        Self { link, confirm_limit, idle: Mutex::default(), known: Mutex::default() }
+    pub(super) fn new(link: Link, confirm_limit: Duration, returns: Arc<watch::Sender<u64>>) -> Self {
+        Self { link, confirm_limit, returns, idle: Mutex::default(), known: Mutex::default() }
     }
 
     /// Publishes all and waits for every confirm. A channel on which something went wrong is not used again.
@@ -78,8 +80,35 @@ impl Publisher {
 
     async fn send_window(&self, opened: &Opened, posts: &[Post]) -> Result<(), Unsent> {
         self.declare_exchanges(opened, posts).await?;
-        let heard = publish(&opened.channel, posts, Instant::now() + self.confirm_limit).await;
+        let all: Vec<&Post> = posts.iter().collect();
+        let mut heard = publish(&opened.channel, &all, Instant::now() + self.confirm_limit).await;
+        let returned = heard.returned(posts);
+        if !returned.is_empty() {
+            self.send_again(posts, &returned, &mut heard).await;
+        }
         heard.unsent(posts, |failure| self.judge(failure))
+    }
+
+    /// Sends what came back once more, as soon as what it lacked was declared again; the readers of the queues are told to see to
+    /// theirs. What comes back again is told of.
+    async fn send_again(&self, posts: &[Post], returned: &[usize], heard: &mut Heard) {
+        let count = returned.len();
+        tracing::warn!(
+            count,
+            "the broker has no queue for messages; bindings were deleted there and are declared again"
+        );
+        self.link.doubt();
+        self.returns.send_modify(|count| *count += 1);
+        let Ok(fresh) = self.fresh_channel().await else { return };
+        let again: Vec<&Post> = returned.iter().map(|place| &posts[*place]).collect();
+        let said = publish(&fresh.channel, &again, Instant::now() + self.confirm_limit).await;
+        heard.take_back(posts, returned, said);
+    }
+
+    /// Declares everything on a connection that may be there already.
+    pub(super) async fn declare_again(&self) -> Result<(), Fault> {
+        self.link.doubt();
+        self.fresh_channel().await.map(|opened| self.put_back(opened))
     }
 
     /// Connects if that has not happened yet.
@@ -106,6 +135,11 @@ impl Publisher {
             }
             return Ok(opened);
         }
+        self.fresh_channel().await
+    }
+
+    /// A channel that nobody has used.
+    async fn fresh_channel(&self) -> Result<Opened, Fault> {
         let opened = self.link.open().await?;
         let confirms = opened.channel.confirm_select(ConfirmSelectOptions::default());
         timeout(self.confirm_limit, confirms)
@@ -177,9 +211,16 @@ impl Publisher {
                 Fault::retry(PUBLISH, format!("the broker did not confirm {count} messages within {limit:?}"))
             }
             Failure::Broken(error) => {
-                if refusal::read(&error) == Refusal::Unknown {
+                let refusal = refusal::read(&error);
+                if refusal == Refusal::Unknown {
                     self.link.doubt();
                     *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+                }
+                if refusal == Refusal::Forbidden {
+                    let text = format!(
+                        "the user may not write to an exchange; grant it the right to write: {error}"
+                    );
+                    return Fault::retry(PUBLISH, text);
                 }
                 refusal::fault(PUBLISH, error)
             }
@@ -197,7 +238,7 @@ fn at_any_time(mut fault: Fault) -> Fault {
 
 /// Publishes all, then waits for all, until the time is up. Every confirm is heard, whatever the others say, so that none is
 /// left for the next user of the channel.
-async fn publish(channel: &Channel, posts: &[Post], until: Instant) -> Heard {
+async fn publish(channel: &Channel, posts: &[&Post], until: Instant) -> Heard {
     let mut sending: FuturesUnordered<_> = posts
         .iter()
         .enumerate()

@@ -63,6 +63,11 @@ impl Outstanding {
         self.0.remove(&tag);
     }
 
+    /// Whether this one is not done.
+    pub(super) fn holds(&self, tag: u64) -> bool {
+        self.0.contains(&tag)
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.0.len()

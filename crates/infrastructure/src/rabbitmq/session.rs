@@ -1,6 +1,7 @@
 //! One channel that consumes one queue, with what it delivered and what was said about it. Ends with its channel; what was not
 //! acknowledged by then is delivered again, on another one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bus::{Delivery, Fault, Origin, Receipt};
@@ -12,13 +13,14 @@ use lapin::options::{
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::declaration::name;
 use super::properties;
 use super::receipts::{Ack, Mark, Outstanding};
 use super::refusal::{self, Refusal};
 use super::transport::Shared;
+use super::watch::{Verdict, Watch};
 
 /// A consuming channel.
 pub(super) struct Session {
@@ -29,31 +31,53 @@ pub(super) struct Session {
     consumer: Consumer,
     generation: u64,
     outstanding: Outstanding,
+    /// When each of them arrived, the oldest first; what is done by now stays until it is the oldest.
+    arrivals: VecDeque<(u64, Instant)>,
+    watch: Watch,
+}
+
+/// What a consumer has to say.
+pub(super) enum Next {
+    /// Messages; none if what came could not be read.
+    Deliveries(Vec<Delivery>),
+    /// It is to be made anew.
+    Anew,
 }
 
 impl Session {
     /// Opens a channel and begins to consume.
     pub(super) async fn open(shared: Arc<Shared>, queue: Arc<str>) -> Result<Self, Fault> {
-        let channel = shared.consuming.open().await?.channel;
+        let opened = shared.consuming.open().await?;
+        let channel = opened.channel.clone();
         let generation = shared.next_generation();
         let limit = shared.answer_limit;
         let Ok(consumer) = timeout(limit, consume(&channel, &shared, &queue, generation)).await else {
             // A quorum queue that has no leader yet can swallow the question: RabbitMQ's channel then waits for ever. The others
-            // of this connection do not suffer from it, so it stays.
-            let text = format!("the broker did not say within {limit:?} that '{queue}' is read");
+            // of this connection do not suffer from it, so they stay. This one is closed: if the broker does answer one day, nobody
+            // would read what it then sends here.
+            shared.consuming.bury(opened);
+            let text = format!(
+                "the broker did not say within {limit:?} that '{queue}' is read; the channel is closed and another one tried"
+            );
             return Err(Fault::retry(RECEIVE, text));
         };
         let consumer = consumer?;
         let kinds = shared.declaration.topology().kinds(&queue).collect();
-        let outstanding = Outstanding::default();
-        Ok(Self { shared, queue, kinds, channel, consumer, generation, outstanding })
+        let (outstanding, arrivals) = (Outstanding::default(), VecDeque::new());
+        let watch = Watch::over(Arc::clone(&shared), Arc::clone(&queue));
+        Ok(Self { shared, queue, kinds, channel, consumer, generation, outstanding, arrivals, watch })
     }
 
     /// Waits for a delivery and returns all that are there, up to `max`. Nothing is waited for once one was taken, so that
-    /// whoever drops this future loses nothing. Empty if what came could not be read.
-    pub(super) async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, Fault> {
+    /// whoever drops this future loses nothing.
+    pub(super) async fn next(&mut self, max: usize) -> Result<Next, Fault> {
         let mut deliveries = Vec::new();
-        let mut next = self.consumer.next().await;
+        let mut next = tokio::select! {
+            biased;
+            next = self.consumer.next() => next,
+            verdict = self.watch.verdict(self.outstanding.len()) => return Ok(self.anew(verdict)),
+        };
+        self.watch.heard();
         for room in (0..max).rev() {
             // What was taken before the end of the stream counts no more: it comes again.
             let delivery = self.judge(next)?;
@@ -66,7 +90,29 @@ impl Session {
                 None => break,
             }
         }
-        Ok(deliveries)
+        self.note_held();
+        Ok(Next::Deliveries(deliveries))
+    }
+
+    fn anew(&self, verdict: Verdict) -> Next {
+        let queue = &*self.queue;
+        match verdict {
+            Verdict::Stay => return Next::Deliveries(Vec::new()),
+            Verdict::Unread => {
+                tracing::warn!(queue, "nobody reads the queue, this consumer included; it is opened anew");
+            }
+            Verdict::Renew => tracing::debug!(queue, "a consumer that has long heard nothing is opened anew"),
+        }
+        Next::Anew
+    }
+
+    /// Tells how many deliveries are in our hands, and since when.
+    fn note_held(&mut self) {
+        while self.arrivals.front().is_some_and(|(tag, _)| !self.outstanding.holds(*tag)) {
+            self.arrivals.pop_front();
+        }
+        let oldest = self.arrivals.front().map(|(_, at)| *at);
+        self.shared.held.note(&self.queue, self.generation, self.outstanding.len(), oldest);
     }
 
     fn judge(
@@ -89,6 +135,7 @@ impl Session {
         let mark = Mark { generation: self.generation, tag };
         let token = mark.token().ok_or_else(|| Fault::retry(RECEIVE, "the channel has counted too far"))?;
         self.outstanding.add(tag);
+        self.arrivals.push_back((tag, Instant::now()));
         let parcel = properties::parcel(delivery);
         match self.shared.codec.decode(&parcel, &self.kinds, self.shared.clock.now()) {
             Ok(envelope) => {
@@ -97,7 +144,7 @@ impl Session {
             }
             Err(error) => {
                 let id = parcel.message_id.as_deref().unwrap_or("without an id");
-                tracing::error!(queue = &*self.queue, message = id, %error, "message cannot be read; it goes to the error queue");
+                tracing::error!(queue = &*self.queue, message_id = id, %error, "message cannot be read; it goes to the error queue");
                 self.reject(tag);
                 Ok(None)
             }
@@ -116,6 +163,7 @@ impl Session {
         let own = marks.iter().filter(|mark| mark.is_of(self.generation)).map(|mark| mark.tag);
         let foreign = marks.iter().filter(|mark| !mark.is_of(self.generation)).count();
         let acks = self.outstanding.settle(own);
+        self.note_held();
         let said = join_all(acks.into_iter().map(|ack| self.say(ack))).await;
         said.into_iter().collect::<Result<(), _>>()?;
         Ok(foreign)
@@ -143,11 +191,17 @@ async fn consume(
     let tag = ShortString::from(format!("orderwright-{generation}"));
     let options = BasicConsumeOptions::default();
     let consuming = channel.basic_consume(name(queue)?, tag, options, FieldTable::default());
-    consuming.await.map_err(|error| {
-        if refusal::read(&error) == Refusal::Unknown {
+    consuming.await.map_err(|error| match refusal::read(&error) {
+        Refusal::Unknown => {
             shared.consuming.doubt();
+            Fault::retry(RECEIVE, error)
         }
-        Fault::retry(RECEIVE, error)
+        Refusal::Forbidden => {
+            let text =
+                format!("the user may not read the queue '{queue}'; grant it the right to read: {error}");
+            Fault::retry(RECEIVE, text)
+        }
+        Refusal::Away | Refusal::Unfit => Fault::retry(RECEIVE, error),
     })
 }
 
@@ -155,6 +209,7 @@ impl Drop for Session {
     /// Hands back what is left before the channel closes: from RabbitMQ 4.3 on, what is handed back does not count towards the
     /// delivery limit, and what a closed channel leaves behind does.
     fn drop(&mut self) {
+        self.shared.held.note(&self.queue, self.generation, 0, None);
         if !self.channel.status().connected() {
             return;
         }

@@ -11,9 +11,12 @@ use bus::{
     unmarked, without_mark,
 };
 use lapin::uri::AMQPUri;
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::declaration::{Declaration, QueueDepth};
 use super::feed::RabbitMqFeed;
+use super::held::Held;
 use super::limits::{PREFETCH_BATCHES, PREFETCH_MAX};
 use super::link::Link;
 use super::publisher::{Demand, Post, Publisher};
@@ -37,6 +40,10 @@ pub(super) struct Shared {
     pub(super) prefetch: u16,
     /// How long the broker may take to let somebody read a queue.
     pub(super) answer_limit: Duration,
+    /// What is in our hands.
+    pub(super) held: Held,
+    /// Raised with each message that came back for want of a queue.
+    pub(super) returns: Arc<watch::Sender<u64>>,
     generations: AtomicU64,
 }
 
@@ -68,7 +75,9 @@ impl RabbitMqTransport {
             let declaration = Arc::clone(&declaration);
             Link::new(addresses.clone(), name, settings, declaration, Arc::clone(ids))
         };
-        let publisher = Arc::new(Publisher::new(link("publishes"), settings.confirm_limit));
+        let returns = Arc::new(watch::Sender::new(0));
+        let publisher = Publisher::new(link("publishes"), settings.confirm_limit, Arc::clone(&returns));
+        let publisher = Arc::new(publisher);
         let prefetch = settings.batch_max.saturating_mul(PREFETCH_BATCHES);
         let shared = Arc::new(Shared {
             consuming: link("consumes"),
@@ -77,6 +86,8 @@ impl RabbitMqTransport {
             clock,
             prefetch: u16::try_from(prefetch).unwrap_or(PREFETCH_MAX),
             answer_limit: settings.confirm_limit,
+            held: Held::default(),
+            returns,
             generations: AtomicU64::new(0),
         });
         Ok(Self { shared, publisher })
@@ -97,7 +108,27 @@ impl RabbitMqTransport {
     /// As for [`Self::declare`]; [`bus::Verdict::GiveUp`] too if a queue is gone.
     pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, Fault> {
         let opened = self.publisher.open_channel().await?;
-        self.shared.declaration.depths(&opened.channel).await
+        let depths = self.shared.declaration.depths(&opened.channel).await?;
+        let with_held = |depth: QueueDepth| {
+            let (held, held_for) = self.shared.held.of(&depth.queue);
+            QueueDepth { held, held_for, ..depth }
+        };
+        Ok(depths.into_iter().map(with_held).collect())
+    }
+
+    /// Says that the virtual host is for this database and no other, now and whenever a connection is made anew.
+    ///
+    /// # Errors
+    /// [`bus::Verdict::GiveUp`] if it belongs to another one; else as for [`Self::declare`].
+    pub async fn claim(&self, database: Uuid) -> Result<(), Fault> {
+        self.shared.declaration.belong_to(database);
+        self.publisher.declare_again().await
+    }
+
+    /// What the broker has otherwise than it should be, found while everything else goes on.
+    #[must_use]
+    pub fn unfit(&self) -> Vec<String> {
+        self.shared.declaration.unfit()
     }
 
     /// Publishes MassTransit's `Fault<T>` for each of these, for whoever is interested. Publishing one twice is a repeat: its

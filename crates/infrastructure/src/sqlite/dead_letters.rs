@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use application::ports::{AuditEntry, AuditRepository};
 use async_trait::async_trait;
-use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Unit};
+use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Unit, put_back};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 
@@ -57,8 +57,7 @@ impl SqliteUnit {
         for position in positions {
             redriven.extend(take(self.connection(), *position)?);
         }
-        let fresh =
-            |moved: &Moved| (Arc::clone(&moved.queue), Envelope { attempt: 0, ..moved.envelope.clone() });
+        let fresh = |moved: &Moved| (Arc::clone(&moved.queue), put_back(moved.envelope.clone()));
         self.return_to_queues(redriven.iter().map(fresh));
         Ok(redriven)
     }

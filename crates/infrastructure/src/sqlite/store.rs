@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bus::{Envelope, Fault, Feed, Store, Topology, Transport, Unit, Unsent};
 use rusqlite::{Connection, Result};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::adoption;
 use super::fault::fault;
@@ -154,6 +155,17 @@ impl SqliteStore {
         self.shared.look_at_the_file()?;
         let turn = self.shared.turns.next_alone().await;
         schema::version(&turn.writer().connection).map_err(fault("schema.version"))
+    }
+
+    /// Which database this is, whatever its place: it was drawn when its tables were made.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn database_id(&self) -> std::result::Result<Uuid, Fault> {
+        let ask = |connection: &Connection| {
+            connection.query_row("select database_id from identity", [], |row| row.get::<_, Uuid>(0))
+        };
+        self.read("identity.read", ask).await
     }
 
     /// The file, unless the store is in memory.

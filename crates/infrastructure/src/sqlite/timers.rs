@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bus::{CorrelationId, Timer, TimerKey};
+use bus::{CorrelationId, Retired, Timer, TimerKey};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, Row, params};
 
@@ -10,7 +10,8 @@ use super::column::{Micros, rows_max, time};
 
 /// Sets timers, replacing those of the same key.
 pub(super) fn set(connection: &Connection, timers: &[Timer]) -> Result<()> {
-    let mut insert = connection.prepare_cached("insert or replace into timers values (?, ?, ?, ?, ?, ?)")?;
+    let mut insert =
+        connection.prepare_cached("insert or replace into timers values (?, ?, ?, ?, ?, ?, ?)")?;
     for timer in timers {
         insert.execute(params![
             timer.key.saga.0.as_bytes(),
@@ -19,6 +20,7 @@ pub(super) fn set(connection: &Connection, timers: &[Timer]) -> Result<()> {
             Micros(timer.due_at),
             &*timer.kind,
             timer.traceparent.as_deref(),
+            timer.fired,
         ])?;
     }
     Ok(())
@@ -36,16 +38,26 @@ pub(super) fn cancel<'a>(
     Ok(())
 }
 
-/// Takes out the timers that are due, earliest first.
-pub(super) fn take_due(connection: &Connection, now: Timestamp, max: usize) -> Result<Vec<Timer>> {
+/// Removes timers of which this generation was handled.
+pub(super) fn retire(connection: &Connection, retired: &[Retired]) -> Result<()> {
+    let sql = "delete from timers where correlation_id = ? and name = ? and generation = ?";
+    let mut delete = connection.prepare_cached(sql)?;
+    for Retired { key, generation } in retired {
+        delete.execute(params![key.saga.0.as_bytes(), &*key.name, generation])?;
+    }
+    Ok(())
+}
+
+/// The timers that are due, earliest first. Each is due again later.
+pub(super) fn lease_due(connection: &Connection, now: Timestamp, max: usize) -> Result<Vec<Timer>> {
     let due: Vec<Timer> = connection
         .prepare_cached(
-            "select correlation_id, name, generation, due_at, kind, traceparent from timers
+            "select correlation_id, name, generation, due_at, kind, traceparent, fired from timers
              where due_at <= ? order by due_at, correlation_id, name limit ?",
         )?
         .query_map(params![Micros(now), rows_max(max)], timer)?
         .collect::<Result<_>>()?;
-    cancel(connection, due.iter().map(|timer| &timer.key))?;
+    set(connection, &due.iter().map(|timer| timer.once_more(now)).collect::<Vec<_>>())?;
     Ok(due)
 }
 
@@ -56,5 +68,6 @@ fn timer(row: &Row<'_>) -> Result<Timer> {
         due_at: time(row, 3)?,
         kind: row.get(4)?,
         traceparent: row.get(5)?,
+        fired: row.get(6)?,
     })
 }

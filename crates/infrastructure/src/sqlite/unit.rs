@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Settlement, Timer, TimerKey, Unit};
+use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Retired, Settlement, Timer, TimerKey, Unit};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -149,13 +149,18 @@ impl Unit for SqliteUnit {
         Ok(())
     }
 
-    async fn take_due_timers(
+    async fn lease_due_timers(
         &mut self,
         now: Timestamp,
         max: usize,
     ) -> std::result::Result<Vec<Timer>, Fault> {
         self.save()?;
-        timers::take_due(self.connection(), now, max).map_err(fault("timers.take_due"))
+        timers::lease_due(self.connection(), now, max).map_err(fault("timers.lease_due"))
+    }
+
+    /// The rows of older generations, whatever this unit has set since.
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> std::result::Result<(), Fault> {
+        timers::retire(self.connection(), &timers).map_err(fault("timers.retire"))
     }
 
     async fn admit(

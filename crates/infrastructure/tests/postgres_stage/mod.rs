@@ -169,6 +169,7 @@ pub(crate) fn timer(order: &Order, name: &str, due_at: Timestamp) -> Timer {
         due_at,
         kind: Arc::from("K"),
         traceparent: None,
+        fired: 0,
     }
 }
 

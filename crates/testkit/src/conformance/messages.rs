@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::{
     Admission, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Origin, Receipt, Timer,
-    Verdict, unmarked, without_mark,
+    Verdict, put_back, unmarked, without_mark,
 };
 use uuid::Uuid;
 
@@ -119,7 +119,7 @@ pub async fn nothing_of_a_unit_is_stored_if_its_delivery_was_lost(home: &mut imp
     };
     assert_eq!(stored.await.unwrap_err().verdict, Verdict::Stale);
     nothing_comes(other.as_mut()).await;
-    assert_eq!(bus.unit().await.take_due_timers(later(9), 9).await.unwrap(), []);
+    assert_eq!(bus.unit().await.lease_due_timers(later(9), 9).await.unwrap(), []);
 }
 
 /// A retry waits for its time and counts; what came too early waits for its saga and does not.
@@ -218,7 +218,8 @@ pub async fn a_dead_letter_is_listed_found_and_redriven_with_a_fresh_count(home:
     let positions: Vec<i64> = all.iter().map(|letter| letter.position).chain([999]).collect();
     assert_eq!(letters.redrive(&positions, "me", later(2)).await.unwrap(), 2);
     assert_eq!(letters.redrive(&positions, "me", later(2)).await.unwrap(), 0);
-    assert_eq!(envelopes(&receive(feed.as_mut(), 2).await), [message(1), message(2)]);
+    let put_back = [message(1), message(2)].map(put_back);
+    assert_eq!(envelopes(&receive(feed.as_mut(), 2).await), put_back);
 }
 
 /// Earliest first; a timer set again is another one; a cancelled one is none.
@@ -232,18 +233,18 @@ pub async fn timers_come_due_in_order_once_and_the_latest_setting_counts(home: &
     setting.cancel_timers(vec![timer(3, "order", 0).key, timer(9, "order", 0).key]).await.unwrap();
     setting.commit().await.unwrap();
     let mut taking = bus.unit().await;
-    let due = taking.take_due_timers(later(39), 1).await.unwrap();
+    let due = taking.lease_due_timers(later(39), 1).await.unwrap();
     assert_eq!((&due[0].key, due[0].generation), (&timer(1, "order", 0).key, 2));
-    assert_eq!(taking.take_due_timers(later(39), 9).await.unwrap(), [timer(2, "order", 10)]);
-    assert_eq!(taking.take_due_timers(later(39), 9).await.unwrap(), []);
+    assert_eq!(taking.lease_due_timers(later(39), 9).await.unwrap(), [timer(2, "order", 10)]);
+    assert_eq!(taking.lease_due_timers(later(39), 9).await.unwrap(), []);
     taking.commit().await.unwrap();
     let mut dropped = bus.unit().await;
-    assert_eq!(dropped.take_due_timers(later(40), 9).await.unwrap(), [timer(1, "undo", 40)]);
+    assert_eq!(dropped.lease_due_timers(later(40), 9).await.unwrap(), [timer(1, "undo", 40)]);
     drop(dropped);
     // A server may still be undoing the dropped unit, and passes over what that has locked.
     let again = async {
         loop {
-            let due = bus.unit().await.take_due_timers(later(40), 9).await.unwrap();
+            let due = bus.unit().await.lease_due_timers(later(40), 9).await.unwrap();
             if !due.is_empty() {
                 return due;
             }
@@ -353,7 +354,7 @@ pub async fn what_a_process_kept_is_there_for_the_next(home: &mut impl BusHome) 
     assert_eq!(bus.dead_letters.count_dead_letters(&DeadLetterFilter::default()).await.unwrap(), 1);
     let mut unit = bus.unit().await;
     assert_eq!(unit.requeue_due(later(5), 9).await.unwrap(), 2);
-    assert_eq!(unit.take_due_timers(later(5), 9).await.unwrap(), [timer(1, "order", 3)]);
+    assert_eq!(unit.lease_due_timers(later(5), 9).await.unwrap(), [timer(1, "order", 3)]);
     assert_eq!(unit.admit("gateway", &["a".to_owned()], NOW).await.unwrap(), [Admission::Repeat]);
     unit.commit().await.unwrap();
     assert_eq!(ids(&receive(feed.as_mut(), 2).await), ids(&received[..2]));

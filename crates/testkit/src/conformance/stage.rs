@@ -136,6 +136,7 @@ pub fn timer(number: u128, name: &str, due_s: i64) -> Timer {
         due_at: later(due_s),
         kind: Arc::from("OrderTimeoutEvent"),
         traceparent: None,
+        fired: 0,
     }
 }
 

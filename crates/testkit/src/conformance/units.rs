@@ -49,7 +49,7 @@ async fn picture(process: &Process, order: &Order, products: &[Product]) -> Stri
     let ledger = readers.movements(products[0].id, None, 99).await.unwrap().len();
     let mut unit = process.unit().await;
     let keys = unit.idempotency().find(&[record(order, NOW).key]).await.unwrap();
-    let timers = unit.take_due_timers(Timestamp::MAX, 9).await.unwrap();
+    let timers = unit.lease_due_timers(Timestamp::MAX, 9).await.unwrap();
     let admitted = unit.admit("gateway", &["a".to_owned()], NOW).await.unwrap();
     let payments = unit.payments().get(&[order.id()]).await.unwrap();
     let shipments = unit.shipments().get(&[order.id()]).await.unwrap();
@@ -173,7 +173,7 @@ pub async fn what_changes_several_times_in_one_unit_is_stored_as_it_is_in_the_en
     let stored = unit.orders().get_orders_with_items(&[kept.id(), called_off.id()]).await.unwrap();
     let statuses: Vec<OrderStatus> = stored.iter().map(Order::status).collect();
     assert_eq!(statuses, [OrderStatus::PaymentProcessing, OrderStatus::Cancelled]);
-    let timers = unit.take_due_timers(Timestamp::MAX, 9).await.unwrap();
+    let timers = unit.lease_due_timers(Timestamp::MAX, 9).await.unwrap();
     assert_eq!(timers, [timer(2, "order", 30), timer(1, "order", 40)]);
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bus::Envelope;
+use bus::{Envelope, Timer};
 
 /// A durable step of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +38,11 @@ pub trait StoreFate: Send + Sync + 'static {
 
     /// What becomes of a message about to be published.
     fn publication(&self, envelope: &Envelope) -> Publication;
+
+    /// Whether the store forgets a timer that is set. No honest store does.
+    fn forgets(&self, _timer: &Timer) -> bool {
+        false
+    }
 }
 
 /// What becomes of a published message, once committed.
@@ -47,7 +52,7 @@ pub enum Publication {
     Once,
     /// It arrives, and again after this time.
     Again(Duration),
-    /// It never arrives. No honest store does that; it shows that the checks see it.
+    /// It never arrives: a broker had it, and lost it.
     Lost,
 }
 

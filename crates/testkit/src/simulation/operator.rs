@@ -27,6 +27,8 @@ pub enum Habit {
     Impatient,
     /// Always tries again.
     Patient,
+    /// Is not there: whatever needs a person stays as it is.
+    Absent,
 }
 
 /// The operator.
@@ -46,6 +48,9 @@ impl Operator {
             Ok(page) => page.items,
             Err(fault) => return self.findings.add(Finding::of(0, "the store", fault.to_string())),
         };
+        if self.habit == Habit::Absent {
+            return;
+        }
         for saga in waiting {
             self.see_to(OrderId(saga.order_id)).await;
         }
@@ -55,7 +60,7 @@ impl Operator {
         let operation = match (self.habit, self.dice.below(10)) {
             (Habit::Impatient, 0) => SagaOperation::Force,
             (Habit::Impatient, 1 | 2) => SagaOperation::Skip,
-            (Habit::Impatient | Habit::Patient, _) => SagaOperation::Retry,
+            (Habit::Impatient | Habit::Patient | Habit::Absent, _) => SagaOperation::Retry,
         };
         let command = OperateSagaCommand {
             order_id,

@@ -10,7 +10,8 @@ use application::ports::{
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Delivery, Envelope, Fault, SagaRepository, Settlement, Timer, TimerKey, Unit,
+    Admission, CorrelationId, Delivery, Envelope, Fault, Retired, SagaRepository, Settlement, Timer,
+    TimerKey, Unit,
 };
 use jiff::Timestamp;
 
@@ -80,7 +81,8 @@ impl Unit for RiskyUnit {
         self.inner.requeue_due(now, max).await
     }
 
-    async fn set_timers(&mut self, timers: Vec<Timer>) -> Result<(), Fault> {
+    async fn set_timers(&mut self, mut timers: Vec<Timer>) -> Result<(), Fault> {
+        timers.retain(|timer| !self.risks.fate.forgets(timer));
         self.inner.set_timers(timers).await
     }
 
@@ -88,8 +90,12 @@ impl Unit for RiskyUnit {
         self.inner.cancel_timers(timers).await
     }
 
-    async fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
-        self.inner.take_due_timers(now, max).await
+    async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
+        self.inner.lease_due_timers(now, max).await
+    }
+
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+        self.inner.retire_timers(timers).await
     }
 
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault> {

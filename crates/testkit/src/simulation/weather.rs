@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bus::Envelope;
+use bus::{Envelope, Timer};
 use tokio::time::Instant;
 
 use super::dice::Dice;
@@ -35,14 +35,16 @@ struct Rates {
     transport_away: u64,
 }
 
-/// Whether messages may vanish, which no honest store allows.
+/// Whether messages may vanish, as they do with a broker that loses what it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Leak {
     /// None does.
     #[default]
     Tight,
-    /// One in so many is gone, timers' messages too. It shows that the checks see it.
+    /// One in so many is gone, timers' messages too, in the calm as in the storm.
     OneIn(u64),
+    /// The same, and the store forgets one in so many timers as well, which no honest store does. It shows that the checks see it.
+    TimersToo(u64),
 }
 
 /// The weather of one seed.
@@ -206,8 +208,12 @@ impl StoreFate for Weather {
         struck.map_or(StepFate::Done, |(_, fate)| fate)
     }
 
+    fn forgets(&self, _timer: &Timer) -> bool {
+        matches!(self.leak, Leak::TimersToo(many) if self.store.below(many) == 0)
+    }
+
     fn publication(&self, _envelope: &Envelope) -> Publication {
-        if let Leak::OneIn(many) = self.leak
+        if let Leak::OneIn(many) | Leak::TimersToo(many) = self.leak
             && self.store.below(many) == 0
         {
             return Publication::Lost;

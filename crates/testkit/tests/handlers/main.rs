@@ -6,3 +6,4 @@ mod shop;
 mod stocking;
 mod telling;
 mod validating;
+mod vetting;

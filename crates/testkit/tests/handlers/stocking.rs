@@ -106,7 +106,7 @@ async fn a_request_that_is_twice_in_a_batch_reserves_once() {
 async fn an_order_that_nobody_knows_wants_nothing() {
     let shop = Shop::open().await;
     let verdicts = reserve(&shop, &[(OrderId(uuid::Uuid::max()), 1, 1)]).await;
-    assert_eq!(verdicts, [ReservationVerdict::NotWanted]);
+    assert_eq!(verdicts, [ReservationVerdict::Unknown]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -27,6 +27,10 @@ pub(crate) enum Copies {
     One,
     /// Two, the second so much later.
     Two(Duration),
+    /// One, but for the chosen message, which is lost.
+    OneButFor(usize),
+    /// None of those that are published first.
+    NoneOfTheFirst(usize),
 }
 
 /// A store that counts its steps and dies at one of them.
@@ -35,11 +39,18 @@ pub(crate) struct ChosenStep {
     copies: Copies,
     steps: AtomicUsize,
     struck: AtomicUsize,
+    published: AtomicUsize,
 }
 
 impl ChosenStep {
     pub(crate) fn new(crash: Crash, copies: Copies) -> Arc<Self> {
-        Arc::new(Self { crash, copies, steps: AtomicUsize::new(0), struck: AtomicUsize::new(0) })
+        let none = AtomicUsize::default;
+        Arc::new(Self { crash, copies, steps: none(), struck: none(), published: none() })
+    }
+
+    /// Messages published so far.
+    pub(crate) fn published(&self) -> usize {
+        self.published.load(Ordering::Relaxed)
     }
 
     /// Steps taken so far.
@@ -66,8 +77,11 @@ impl StoreFate for ChosenStep {
     }
 
     fn publication(&self, _envelope: &Envelope) -> Publication {
+        let ordinal = self.published.fetch_add(1, Ordering::Relaxed);
         match self.copies {
-            Copies::One => Publication::Once,
+            Copies::OneButFor(chosen) if chosen == ordinal => Publication::Lost,
+            Copies::NoneOfTheFirst(count) if ordinal < count => Publication::Lost,
+            Copies::One | Copies::OneButFor(_) | Copies::NoneOfTheFirst(_) => Publication::Once,
             Copies::Two(after) => Publication::Again(after),
         }
     }
@@ -174,7 +188,11 @@ pub(crate) fn perform(
         provider_fate: Arc::clone(rules) as _,
         transport_fate: None,
         honesty: rules.honesty,
-        habit: Habit::Patient,
+        // A person who tries again would hide that nobody else did.
+        habit: match store.copies {
+            Copies::One | Copies::Two(_) => Habit::Patient,
+            Copies::OneButFor(_) | Copies::NoneOfTheFirst(_) => Habit::Absent,
+        },
         workers: 1,
         batch_max,
         hand_over: rules.hand_over,

@@ -3,8 +3,11 @@
 
 use std::iter::once;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bus::Fault;
+use uuid::Uuid;
 
 use super::{Check, Finding, Scene};
 use crate::metrics::{Metric, Registry};
@@ -17,6 +20,19 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// What is wrong with the connection, in words without secrets.
     async fn queues(&self) -> Result<Vec<BrokerQueue>, String>;
+
+    /// What it has otherwise than it should be, found while everything else goes on.
+    fn unfit(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Says that what is read here is for this database and no other. The one act of this port.
+    ///
+    /// # Errors
+    /// [`bus::Verdict::GiveUp`] if it is for another one.
+    async fn claim(&self, _database: Uuid) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// A queue at the broker.
@@ -26,13 +42,22 @@ pub struct BrokerQueue {
     pub name: String,
     /// Messages that are ready.
     pub messages: u64,
-    /// Who reads it.
+    /// Who reads it, as the broker counts.
     pub consumers: u64,
+    /// Who should: one for each worker that is alive.
+    pub readers: u64,
     /// Where the broker puts what the queue could not take.
     pub error_queue: String,
     /// Messages that lie there, until a person does something about them.
     pub set_aside: u64,
+    /// Messages that this process was given and has not acknowledged.
+    pub held: u64,
+    /// For how long the oldest of them.
+    pub held_for: Duration,
 }
+
+/// How long a message may lie unacknowledged: longer than any call with its retries, and well below the broker's own limit.
+const HELD_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Looks at the broker.
 pub struct BrokerCheck {
@@ -66,7 +91,15 @@ impl Check for BrokerCheck {
             Err(why) => return Finding::down(why),
         };
         self.show(&queues);
-        let ill = [unread(&queues), set_aside(&queues)].into_iter().flatten();
+        let ill = [
+            unread(&queues),
+            set_aside(&queues),
+            crowded(&queues),
+            held_up(&queues),
+            unfit(&self.broker.unfit()),
+        ]
+        .into_iter()
+        .flatten();
         Finding::worst_of(once(read(&queues)).chain(ill))
     }
 }
@@ -80,6 +113,41 @@ fn unread(queues: &[BrokerQueue]) -> Option<Finding> {
     let unread: Vec<&str> =
         queues.iter().filter(|queue| queue.consumers == 0).map(|queue| queue.name.as_str()).collect();
     (!unread.is_empty()).then(|| Finding::down(format!("nobody reads {}", unread.join(", "))))
+}
+
+/// A consumer that nobody serves takes messages and never acknowledges them.
+fn crowded(queues: &[BrokerQueue]) -> Option<Finding> {
+    let crowded: Vec<String> = queues
+        .iter()
+        .filter(|queue| queue.consumers > queue.readers)
+        .map(|queue| {
+            format!("{} has {} consumers for {} workers", queue.name, queue.consumers, queue.readers)
+        })
+        .collect();
+    let say = || {
+        format!(
+            "more consumers than workers, so some may hold messages that nobody handles: {}; close connections that no worker has (runbook, 'Consumers that nobody serves')",
+            crowded.join(", ")
+        )
+    };
+    (!crowded.is_empty()).then(|| Finding::degraded(say()))
+}
+
+fn held_up(queues: &[BrokerQueue]) -> Option<Finding> {
+    let held: Vec<String> = queues
+        .iter()
+        .filter(|queue| queue.held_for > HELD_MAX)
+        .map(|queue| {
+            format!("{} of {}, the oldest for {} s", queue.held, queue.name, queue.held_for.as_secs())
+        })
+        .collect();
+    (!held.is_empty()).then(|| {
+        Finding::degraded(format!("messages lie unacknowledged in this worker: {}", held.join("; ")))
+    })
+}
+
+fn unfit(unfit: &[String]) -> Option<Finding> {
+    (!unfit.is_empty()).then(|| Finding::degraded(unfit.join("; ")))
 }
 
 fn set_aside(queues: &[BrokerQueue]) -> Option<Finding> {

@@ -284,13 +284,19 @@ mod tests {
             name: "payment".to_owned(),
             messages: 3,
             consumers,
+            readers: 1,
             error_queue: "payment_error".to_owned(),
             set_aside,
+            held: 0,
+            held_for: Duration::ZERO,
         };
+        let held = BrokerQueue { held: 3, held_for: Duration::from_secs(301), ..queue(1, 0) };
         for (said, wanted, words) in [
             (Ok(vec![queue(1, 0)]), Status::Up, "1 queues are read, 3 messages"),
             (Ok(vec![queue(1, 2)]), Status::Degraded, "2 in payment_error; put them back"),
             (Ok(vec![queue(1, 2), queue(0, 0)]), Status::Down, "nobody reads payment"),
+            (Ok(vec![queue(4, 0)]), Status::Degraded, "payment has 4 consumers for 1 workers"),
+            (Ok(vec![held]), Status::Degraded, "3 of payment, the oldest for 301 s"),
             (Err("no connection".to_owned()), Status::Down, "no connection"),
         ] {
             let (service, _) = service(Some(Arc::new(Rabbit(said)))).await;
@@ -308,8 +314,11 @@ mod tests {
             name: "payment".to_owned(),
             messages: 0,
             consumers: 1,
+            readers: 1,
             error_queue: "payment_error".to_owned(),
             set_aside: 2,
+            held: 0,
+            held_for: Duration::ZERO,
         };
         let (service, _) = service(Some(Arc::new(Rabbit(Ok(vec![queue]))))).await;
         service.round().await;

@@ -11,8 +11,8 @@ use application::ports::{
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
 use bus::{
-    Admission, Clock, CorrelationId, Delivery, Envelope, Fault, SagaRepository, Settlement, Store, Timer,
-    TimerKey, Unit,
+    Admission, Clock, CorrelationId, Delivery, Envelope, Fault, Retired, SagaRepository, Settlement, Store,
+    Timer, TimerKey, Unit,
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -113,11 +113,15 @@ impl Unit for ObservedUnit {
         self.inner.cancel_timers(timers).await
     }
 
-    async fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
-        let due = self.inner.take_due_timers(now, max).await?;
+    async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
+        let due = self.inner.lease_due_timers(now, max).await?;
         self.pulses.beat(TIMER_SERVICE);
         self.notes.fired(&due, now);
         Ok(due)
+    }
+
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+        self.inner.retire_timers(timers).await
     }
 
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault> {

@@ -11,8 +11,8 @@ use application::ports::{
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
 use bus::{
-    Admission, Coalescer, CorrelationId, Delivery, Envelope, Fault, SagaRepository, Settlement, Store, Timer,
-    TimerKey, Unit,
+    Admission, Coalescer, CorrelationId, Delivery, Envelope, Fault, Retired, SagaRepository, Settlement,
+    Store, Timer, TimerKey, Unit,
 };
 use infrastructure::providers::webhooks::Verifier;
 use infrastructure::sqlite::SqliteStore;
@@ -72,8 +72,12 @@ impl Unit for UnheardUnit {
         self.inner.cancel_timers(timers).await
     }
 
-    async fn take_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
-        self.inner.take_due_timers(now, max).await
+    async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
+        self.inner.lease_due_timers(now, max).await
+    }
+
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+        self.inner.retire_timers(timers).await
     }
 
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault> {

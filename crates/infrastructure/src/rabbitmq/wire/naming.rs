@@ -54,6 +54,18 @@ impl Naming {
         "orderwright_handled"
     }
 
+    /// The exchange that says that the virtual host belongs to one database.
+    #[must_use]
+    pub const fn database_exchange() -> &'static str {
+        "orderwright_database"
+    }
+
+    /// The exchange that names the database to which it belongs.
+    #[must_use]
+    pub fn database_exchange_of(database: uuid::Uuid) -> String {
+        format!("orderwright_database_{database}")
+    }
+
     /// The type of a kind.
     #[must_use]
     pub fn urn(&self, kind: &str) -> String {

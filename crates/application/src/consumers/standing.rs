@@ -1,0 +1,155 @@
+//! Whether a request for something outside is one of ours: its order is in this database and stands where that is wanted, under
+//! this key and for this amount. Whoever answers knows nothing of providers; nobody is called on the word of a message alone.
+
+use std::collections::BTreeMap;
+
+use bus::{Fault, Message, SagaRepository, Vetted};
+use domain::{OrderId, Payment, Shipment};
+use uuid::Uuid;
+
+use crate::messages::{
+    OrderShippingRequested, PaymentProcessingRequested, PaymentRefundRequested,
+    ShipmentCancellationRequested, ShipmentTrackingRequested, correlation,
+};
+use crate::ports::AnyUnit;
+use crate::saga::{OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, Undo};
+
+/// What is said of a message about an order that is not here, in words that an operator can search for.
+pub const UNKNOWN_ORDER: &str = "no such order in this database";
+
+/// A request that a provider carries out.
+pub(super) trait Request: Message {
+    /// The order that it names.
+    fn order_id(&self) -> Uuid;
+    /// Whether its order wants it now.
+    fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted;
+}
+
+/// Looks all of the orders up at once, and says of each request what its order says.
+pub(super) async fn vet<M: Request>(unit: &mut AnyUnit, requests: &[&M]) -> Result<Vec<Vetted>, Fault> {
+    let mut ids: Vec<_> = requests.iter().map(|request| correlation(OrderId(request.order_id()))).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let sagas: Vec<OrderProcessingSaga> = SagaRepository::load_sagas(unit, &ids).await?;
+    let sagas: BTreeMap<Uuid, OrderProcessingSaga> =
+        sagas.into_iter().map(|saga| (saga.order_id.0, saga)).collect();
+    let say = |request: &&M| match sagas.get(&request.order_id()) {
+        Some(saga) => request.vetted_by(saga),
+        None => Vetted::Foreign(UNKNOWN_ORDER.to_owned()),
+    };
+    Ok(requests.iter().map(say).collect())
+}
+
+impl Request for PaymentProcessingRequested {
+    fn order_id(&self) -> Uuid {
+        self.order_id
+    }
+
+    fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
+        let payment = Payment::request(saga.order_id, saga.total);
+        if self.amount != saga.total.into() {
+            let (minor, currency) = (self.amount.minor, &self.amount.currency);
+            return foreign(format!(
+                "the request is for {minor} {currency} minor units, the order for {}",
+                saga.total
+            ));
+        }
+        under_key(&self.idempotency_key, &payment.key).unwrap_or(match (saga.payment, saga.state) {
+            (PaymentStep::None, state) => {
+                foreign(format!("the order is {state} and has not asked for a payment"))
+            }
+            (_, state) if state.awaits_payment() => Vetted::Wanted,
+            (_, _) => Vetted::Past,
+        })
+    }
+}
+
+impl Request for PaymentRefundRequested {
+    fn order_id(&self) -> Uuid {
+        self.order_id
+    }
+
+    fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
+        let key = Payment::request(saga.order_id, saga.total).key;
+        under_key(&self.idempotency_key, &key).unwrap_or_else(|| undoing(saga, Undo::RefundPayment))
+    }
+}
+
+impl Request for OrderShippingRequested {
+    fn order_id(&self) -> Uuid {
+        self.order_id
+    }
+
+    fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
+        let key = Shipment::request(saga.order_id).key;
+        under_key(&self.idempotency_key, &key).unwrap_or(match (saga.shipment, saga.state) {
+            (ShipmentStep::None, state) => {
+                foreign(format!("the order is {state} and has not asked for a parcel"))
+            }
+            (_, state) if state.awaits_shipping() => Vetted::Wanted,
+            (_, _) => Vetted::Past,
+        })
+    }
+}
+
+impl Request for ShipmentCancellationRequested {
+    fn order_id(&self) -> Uuid {
+        self.order_id
+    }
+
+    fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
+        let key = Shipment::request(saga.order_id).key;
+        under_key(&self.idempotency_key, &key).unwrap_or_else(|| undoing(saga, Undo::CancelShipment))
+    }
+}
+
+impl Request for ShipmentTrackingRequested {
+    fn order_id(&self) -> Uuid {
+        self.order_id
+    }
+
+    fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
+        let key = Shipment::request(saga.order_id).key;
+        under_key(&self.idempotency_key, &key).unwrap_or(match saga.state {
+            SagaState::Shipped => Vetted::Wanted,
+            SagaState::Completed => Vetted::Past,
+            SagaState::Created
+            | SagaState::InventoryReserved
+            | SagaState::PaymentProcessing
+            | SagaState::Paid
+            | SagaState::Failed
+            | SagaState::Compensating
+            | SagaState::NeedsAttention => {
+                foreign(format!("the order is {}, and no parcel of it is on its way", saga.state))
+            }
+        })
+    }
+}
+
+/// An undoing is wanted while it is due, also of an order that waits for a person. One that went forward with its parcel was to be
+/// undone before; one that was never to be undone has asked for nothing.
+fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
+    match saga.state {
+        SagaState::Compensating | SagaState::NeedsAttention if saga.pending_undo() == Some(undo) => {
+            Vetted::Wanted
+        }
+        SagaState::Compensating
+        | SagaState::NeedsAttention
+        | SagaState::Failed
+        | SagaState::Shipped
+        | SagaState::Completed => Vetted::Past,
+        SagaState::Created
+        | SagaState::InventoryReserved
+        | SagaState::PaymentProcessing
+        | SagaState::Paid => foreign(format!("the order is {} and is not being undone", saga.state)),
+    }
+}
+
+/// What is wrong with a key that is not the order's.
+fn under_key(asked: &str, own: &str) -> Option<Vetted> {
+    (asked != own).then(|| foreign("the request bears another key than the order's".to_owned()))
+}
+
+const fn foreign(reason: String) -> Vetted {
+    Vetted::Foreign(reason)
+}

@@ -1,0 +1,166 @@
+//! Whether a message is this store's own to carry out, asked before any effect. What lies in our own store at its first attempt was
+//! written there by a unit of ours, and nobody is asked; what came over a broker, or was put back, somebody else may have
+//! written. One read for all that were received together, in a unit that is dropped before the first effect begins.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+
+use crate::handling::{Spoilt, WorkOf, prepare};
+use crate::retry::Backoff;
+use crate::{Consumer, Delivery, Disposition, Fault, IdSource, Message, Origin, Stop, Store, Unit, Verdict};
+
+/// What a consumer says of a message that others may have written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Vetted {
+    /// It asks for what this store wants done now.
+    Wanted,
+    /// It was wanted once: a repeat, or too late. It is done, and nothing is done for it.
+    Past,
+    /// This store never asked for it. It becomes a dead letter at once, for this reason.
+    Foreign(String),
+}
+
+/// Why a message does not come before its consumer.
+pub(crate) enum Unhandled {
+    /// It cannot be handled.
+    Spoilt(Spoilt),
+    /// Its fate is decided without it.
+    Decided(Delivery, Disposition),
+}
+
+/// Whether anybody but a unit of this store may have written it.
+pub(crate) fn may_be_foreign(delivery: &Delivery) -> bool {
+    match delivery.receipt.origin {
+        Origin::Broker(_) => true,
+        Origin::Store(_) | Origin::Unit => delivery.envelope.attempt > 0,
+    }
+}
+
+/// What is said of each message of a batch, once it is asked.
+pub(crate) type Vetting = Shared<BoxFuture<'static, Arc<Vec<Judged>>>>;
+
+/// The word on one message.
+pub(crate) enum Judged {
+    Said(Vetted),
+    Unknown(Verdict, String),
+}
+
+/// Asks about all of these at once, for as long as the store is away.
+pub(crate) fn vetting<C, U>(
+    consumer: Arc<C>,
+    store: Arc<dyn Store<U>>,
+    ids: Arc<dyn IdSource>,
+    deliveries: &[Delivery],
+    stop: Stop,
+) -> Vetting
+where
+    C: Consumer<U>,
+    U: Unit + ?Sized + 'static,
+{
+    let decode = |delivery: &Delivery| C::Message::decode(&delivery.envelope.kind, &delivery.envelope.body);
+    // What cannot be read is not carried out either; whoever prepares it says so.
+    let messages: Vec<Option<C::Message>> = deliveries.iter().map(|delivery| decode(delivery).ok()).collect();
+    async move {
+        let asker = Asker { consumer, store, ids, stop };
+        let readable: Vec<&C::Message> = messages.iter().flatten().collect();
+        let mut judged = asker.judge_all(&readable).await.into_iter();
+        let said = |message: &Option<C::Message>| match message {
+            Some(_) => judged.next().unwrap_or(Judged::Said(Vetted::Past)),
+            None => Judged::Said(Vetted::Wanted),
+        };
+        Arc::new(messages.iter().map(said).collect::<Vec<_>>())
+    }
+    .boxed()
+    .shared()
+}
+
+struct Asker<C, U: ?Sized> {
+    consumer: Arc<C>,
+    store: Arc<dyn Store<U>>,
+    ids: Arc<dyn IdSource>,
+    stop: Stop,
+}
+
+impl<C, U> Asker<C, U>
+where
+    C: Consumer<U>,
+    U: Unit + ?Sized + 'static,
+{
+    /// All together; each for itself if one of them spoils that.
+    async fn judge_all(&self, messages: &[&C::Message]) -> Vec<Judged> {
+        match self.judge(messages).await {
+            Ok(said) => said.into_iter().map(Judged::Said).collect(),
+            Err(fault) if messages.len() <= 1 => {
+                messages.iter().map(|_| Judged::Unknown(fault.verdict, fault.to_string())).collect()
+            }
+            Err(_) => {
+                let mut judged = Vec::with_capacity(messages.len());
+                for message in messages {
+                    judged.push(match self.judge(&[message]).await {
+                        Ok(mut said) => Judged::Said(said.pop().unwrap_or(Vetted::Past)),
+                        Err(fault) => Judged::Unknown(fault.verdict, fault.to_string()),
+                    });
+                }
+                judged
+            }
+        }
+    }
+
+    async fn judge(&self, messages: &[&C::Message]) -> Result<Vec<Vetted>, Fault> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut backoff = Backoff::default();
+        loop {
+            match self.ask(messages).await {
+                Err(fault)
+                    if matches!(fault.verdict, Verdict::Retry | Verdict::Conflict)
+                        && !self.stop.is_stopped() =>
+                {
+                    tracing::warn!(queue = self.consumer.queue(), %fault, "store is away");
+                    backoff.wait(self.ids.as_ref(), &self.stop).await;
+                }
+                asked => return asked,
+            }
+        }
+    }
+
+    async fn ask(&self, messages: &[&C::Message]) -> Result<Vec<Vetted>, Fault> {
+        let mut unit = self.store.begin().await?;
+        let asking = AssertUnwindSafe(self.consumer.vet(unit.as_mut(), messages)).catch_unwind();
+        asking.await.unwrap_or_else(|panic| Err(Fault::panicked("consumer.vet", panic.as_ref())))
+    }
+}
+
+/// Performs the effect of a message, if it is wanted.
+pub(crate) async fn prepare_vetted<C, U>(
+    consumer: Arc<C>,
+    delivery: Delivery,
+    vetting: Vetting,
+    place: usize,
+) -> Result<WorkOf<C, U>, Unhandled>
+where
+    C: Consumer<U>,
+    U: Unit + ?Sized,
+{
+    let judged = vetting.await;
+    let decided = match judged.get(place) {
+        Some(Judged::Said(Vetted::Wanted)) => {
+            return prepare(consumer, delivery).await.map_err(Unhandled::Spoilt);
+        }
+        Some(Judged::Unknown(verdict, text)) => {
+            let fault = Fault::new("consumer.vet", *verdict, text.clone());
+            return Err(Unhandled::Spoilt((delivery, fault)));
+        }
+        Some(Judged::Said(Vetted::Past)) | None => Disposition::Done,
+        Some(Judged::Said(Vetted::Foreign(reason))) => {
+            let (message_id, correlation_id) = (delivery.envelope.id, delivery.envelope.correlation_id);
+            tracing::error!(queue = consumer.queue(), %message_id, %correlation_id, reason, "message is not ours to carry out; it goes to the dead letters");
+            Disposition::DeadLetter { reason: reason.clone() }
+        }
+    };
+    Err(Unhandled::Decided(delivery, decided))
+}
