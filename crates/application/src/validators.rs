@@ -1,7 +1,7 @@
 //! Validation of what comes from outside: all that is wrong is reported at once, each with a JSON pointer and a code.
 //! Parses into the domain's types; past this door nothing unparsed exists.
 
-use domain::text::{Lines, refuse};
+use domain::text::{Lines, composed, refuse};
 use domain::{AMOUNT_MINOR_MAX, Currency, CustomerId, LINES_MAX, Money, OrderId, Quantity, Sku};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -91,7 +91,8 @@ pub fn validate_order(
             customer_id,
             lines,
             ordered_at,
-            external_reference: draft.external_reference.clone(),
+            // What looks the same is the same.
+            external_reference: draft.external_reference.as_deref().map(|text| composed(text).into_owned()),
             payment_token: draft.payment_token.clone(),
             traceparent: None,
         }),

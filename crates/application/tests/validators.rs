@@ -29,6 +29,18 @@ fn refused_for(draft: &OrderDraft) -> Vec<(String, &'static str)> {
 }
 
 #[test]
+fn a_reference_that_looks_the_same_is_the_same() {
+    let of = |reference: &str| {
+        let mut draft = draft();
+        draft.external_reference = Some(reference.to_owned());
+        let command = validate_order(&draft, OrderId(uuid::Uuid::nil()), &Caller::without_key());
+        command.expect("it is sound").external_reference
+    };
+    assert_eq!(of("Bu\u{308}ro-7"), of("B\u{fc}ro-7"));
+    assert_ne!(of("Buro-7"), of("B\u{fc}ro-7"));
+}
+
+#[test]
 fn a_sound_draft_becomes_the_command_that_it_describes() {
     let mut sound = draft();
     sound.ordered_at = Some("1996-07-04T00:00:00Z".to_owned());
