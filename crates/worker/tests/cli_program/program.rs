@@ -120,13 +120,6 @@ impl Ran {
         [&self.0.stdout, &self.0.stderr].map(|said| String::from_utf8_lossy(said).into_owned()).concat()
     }
 
-    /// What it said of its failure, in however many lines; it must have failed.
-    #[track_caller]
-    pub(crate) fn told(&self) -> String {
-        assert!(!self.0.status.success() && self.0.stdout.is_empty(), "{self:?}");
-        String::from_utf8(self.0.stderr.clone()).expect("it is text")
-    }
-
     /// The one line with which it refused; it must have failed.
     #[track_caller]
     pub(crate) fn refusal(&self) -> String {

@@ -43,7 +43,7 @@ fn what_is_kept_of_an_argument_holds_no_controls() {
         &["keys", "create", "--name", HOSTILE, "--scopes", "admin"],
         &["stock", "receive", "X", "1", "--reason", HOSTILE],
     ] {
-        let told = folder.run(&[arguments, &["--database", "o.db"]].concat()).told();
+        let told = folder.run(&[arguments, &["--database", "o.db"]].concat()).said();
         assert!(told.contains("U+"), "{arguments:?}: {told}");
     }
 }
