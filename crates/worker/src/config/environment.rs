@@ -99,12 +99,13 @@ fn layer(
 
 /// A whole section is its keys, so that each of them counts as if it had been named alone.
 fn leaves(path: String, value: Value) -> Vec<(String, Value)> {
-    match value {
-        Value::Table(table) if !table.is_empty() => {
-            table.into_iter().flat_map(|(key, value)| leaves(format!("{path}.{key}"), value)).collect()
-        }
-        value => vec![(path, value)],
+    if let Value::Table(table) = &value
+        && !table.is_empty()
+    {
+        let keys = table.clone().into_iter();
+        return keys.flat_map(|(key, value)| leaves(format!("{path}.{key}"), value)).collect();
     }
+    vec![(path, value)]
 }
 
 /// A variable of the usual name that says something else than ours.

@@ -307,7 +307,7 @@ impl Feed<'_> {
     fn note(&self, said: Said, take_backs: &HashMap<usize, TakeBack>, done: &mut Done) {
         match said {
             Said::Order(position, answered) => {
-                self.note_order(&self.sheet.invoices[position], answered, done)
+                self.note_order(&self.sheet.invoices[position], answered, done);
             }
             Said::Cancellation(position, outcomes) => {
                 let cancelled =

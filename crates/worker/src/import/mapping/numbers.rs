@@ -163,7 +163,8 @@ impl Numbers {
         let (first, rest) = groups.split_first().unwrap_or((&"", &[]));
         let ends_in_three = rest.last().is_none_or(|group| group.len() == 3);
         let regular = rest.iter().all(|group| (2..=3).contains(&group.len()));
-        if !rest.is_empty() && !(ends_in_three && regular && (1..=3).contains(&first.len())) {
+        let well_grouped = ends_in_three && regular && (1..=3).contains(&first.len());
+        if !(rest.is_empty() || well_grouped) {
             return Err("is no number: its thousands are not in groups of three".to_owned());
         }
         let digits = groups.concat();

@@ -59,6 +59,9 @@ pub struct Records<R> {
     raw: Vec<u8>,
 }
 
+/// The bytes of a field, and the byte that ended it.
+type Field = (Vec<u8>, Option<u8>);
+
 /// How a record's text came to its end.
 enum Ended {
     Well,
@@ -143,7 +146,7 @@ impl<R: Read> Records<R> {
     }
 
     /// One field, and what ended it: the delimiter, a newline, or nothing more.
-    fn field(&mut self, quoting: Quoting) -> io::Result<Result<(Vec<u8>, Option<u8>), Ended>> {
+    fn field(&mut self, quoting: Quoting) -> io::Result<Result<Field, Ended>> {
         let mut field = Vec::new();
         loop {
             let byte = self.byte()?;
@@ -163,7 +166,7 @@ impl<R: Read> Records<R> {
     }
 
     /// The rest of a field whose quote is open.
-    fn quoted(&mut self) -> io::Result<Result<(Vec<u8>, Option<u8>), Ended>> {
+    fn quoted(&mut self) -> io::Result<Result<Field, Ended>> {
         let mut field = Vec::new();
         loop {
             match self.byte()? {
@@ -182,11 +185,7 @@ impl<R: Read> Records<R> {
 
     /// Behind the closing quote only spaces may stand. Other text makes the quotes part of the field, if it is all in one
     /// line.
-    fn closed(
-        &mut self,
-        field: Vec<u8>,
-        mut end: Option<u8>,
-    ) -> io::Result<Result<(Vec<u8>, Option<u8>), Ended>> {
+    fn closed(&mut self, field: Vec<u8>, mut end: Option<u8>) -> io::Result<Result<Field, Ended>> {
         let mut behind = Vec::new();
         while let Some(byte) = end.filter(|byte| *byte != self.delimiter && *byte != b'\n') {
             behind.push(byte);
