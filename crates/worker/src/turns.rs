@@ -62,7 +62,7 @@ async fn share(upkeep: Arc<dyn Upkeep>, turnstiles: [Arc<Turnstile>; 2], stop: S
         match upkeep.other_workers().await {
             Ok(others) => turnstiles.iter().for_each(|turnstile| turnstile.share_among(others + 1)),
             Err(fault) => {
-                tracing::warn!(%fault, "nobody knows who shares the call budgets; the shares stay as they are")
+                tracing::warn!(%fault, "nobody knows who shares the call budgets; the shares stay as they are");
             }
         }
         stop.sleep(COUNT_PAUSE).await;

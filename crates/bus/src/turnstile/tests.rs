@@ -35,8 +35,7 @@ async fn calls(turnstiles: &[Arc<Turnstile>], count: usize, takes: Duration) -> 
         });
     }
     while calls.join_next().await.is_some() {}
-    let passed = passed.lock().unwrap().clone();
-    passed
+    std::mem::take(&mut *passed.lock().unwrap())
 }
 
 #[tokio::test(start_paused = true)]

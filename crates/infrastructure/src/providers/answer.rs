@@ -202,7 +202,7 @@ impl From<Refusal> for Unanswered {
 }
 
 /// Nothing, if what was said is what was asked for, or if nothing was said.
-pub(super) fn same<T: PartialEq + Display>(
+pub(super) fn same<T: Copy + PartialEq + Display>(
     member: &str,
     said: Option<T>,
     asked: T,

@@ -418,7 +418,7 @@ fn refused(what: &str, name: &str, error: &lapin::Error) -> Fault {
 struct Forbidden(String);
 
 fn is_forbidden(fault: &Fault) -> bool {
-    std::error::Error::source(fault).is_some_and(|source| source.is::<Forbidden>())
+    std::error::Error::source(fault).is_some_and(<dyn std::error::Error>::is::<Forbidden>)
 }
 
 fn text(value: &str) -> AMQPValue {

@@ -143,13 +143,14 @@ pub async fn delayed_messages_come_again_when_due_and_parked_ones_when_named(hom
     assert_eq!(again, [Envelope { attempt: 1, ..message(1) }, message(2)]);
 }
 
+type Fate = fn(i64) -> Disposition;
+
 /// What waited because nothing could be tried has failed no oftener than before.
 pub async fn a_postponed_message_comes_again_when_due_and_is_not_counted(home: &mut impl BusHome) {
     let bus = home.bus(Routing::Store).await;
     let mut feed = bus.transport.subscribe("q").await.unwrap();
     publish(&bus, vec![message(1)]).await.unwrap();
-    let fates: [(fn(i64) -> Disposition, u32); 4] =
-        [(postponed, 0), (failed, 1), (postponed, 1), (failed, 2)];
+    let fates: [(Fate, u32); 4] = [(postponed, 0), (failed, 1), (postponed, 1), (failed, 2)];
     for ((fate, attempt), at) in fates.into_iter().zip(1..) {
         let received = receive(feed.as_mut(), 1).await;
         finish(&bus, feed.as_mut(), &received, fate(at)).await;

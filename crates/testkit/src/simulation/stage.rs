@@ -141,8 +141,15 @@ fn settings(staging: &Staging) -> PipelineSettings {
         calls_at_once_max: staging.turns.calls_at_once_max,
         batch_max: staging.batch_max,
         hand_over: staging.hand_over,
-        ..PipelineSettings::default()
     }
+}
+
+fn context(staging: &Staging, clock: &Arc<VirtualClock>) -> Arc<Context> {
+    Arc::new(Context {
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        ids: Arc::new(RandomIds::seeded(staging.seed)),
+        settings: settings(staging),
+    })
 }
 
 /// Attempts at an undoing after the first.
@@ -188,11 +195,7 @@ impl Stage {
         let journal = Arc::new(Journal::new(staging.trace));
         let origin = Timestamp::from_second(ORIGIN_S).expect("the origin is within the calendar");
         let clock = Arc::new(VirtualClock::starting_at(origin));
-        let context = Arc::new(Context {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            ids: Arc::new(RandomIds::seeded(staging.seed)),
-            settings: settings(&staging),
-        });
+        let context = context(&staging, &clock);
         let options = SqliteOptions::new(topology(), Routing::Store);
         let store = SqliteStore::in_memory(options).expect("memory is there");
         stock_up(&store, &context, &staging.script).await?;

@@ -81,7 +81,7 @@ fn read_anew(service: &Service, before: &Config, shared: &Shared, listen: Option
         Ok(Renewal::Renewed) => tracing::info!("hang-up: the certificate was renewed"),
         Ok(Renewal::None) => {}
         Err(error) => {
-            tracing::warn!(mistake = format!("{error:#}"), "hang-up: the certificate cannot be read")
+            tracing::warn!(mistake = format!("{error:#}"), "hang-up: the certificate cannot be read");
         }
     }
     match shared.loaded(listen) {
