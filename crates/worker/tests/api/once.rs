@@ -61,7 +61,9 @@ fn altered(body: &Value, leaf: &str) -> String {
         // A time stays one.
         Value::String(text) if text.ends_with('Z') => json!(text.replace("09:00", "08:00")),
         Value::String(text) => json!(format!("{text}x")),
-        other => json!(other.as_i64().expect("a number") + 1),
+        number @ (Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+            json!(number.as_i64().expect("a number") + 1)
+        }
     };
     altered.to_string()
 }

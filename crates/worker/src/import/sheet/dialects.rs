@@ -170,7 +170,10 @@ impl Dialect {
 const COLUMNS: &str = "[columns]\norder = \"order\"\ncustomer = \"customer\"\nordered_at = \"date\"\nsku = \"sku\"\n\
                        name = \"name\"\nquantity = \"qty\"\nprice = \"price\"\n";
 
-fn known(sheet: &Sheet) -> Vec<(String, String, String, Vec<(String, u32, i64)>)> {
+/// Number, customer, time, and of each line sku, units and price.
+type AsRead = (String, String, String, Vec<(String, u32, i64)>);
+
+fn known(sheet: &Sheet) -> Vec<AsRead> {
     let line = |line: &InvoiceLine| match line.item {
         Item::Product(product) => (sheet.products[product].sku.clone(), line.units, line.price_minor),
         Item::NeverOrdered | Item::NoProduct => (String::new(), 0, 0),
