@@ -174,7 +174,9 @@ async fn what_differs_under_a_reference_is_said() {
             CreateOrderReply::ReferenceReused { differences, .. } => {
                 differences.into_iter().map(|difference| difference.message).collect()
             }
-            other => panic!("{other:?}"),
+            other @ (CreateOrderReply::Created(_)
+            | CreateOrderReply::KeyReused { .. }
+            | CreateOrderReply::Rejected(_)) => panic!("{other:?}"),
         };
         assert_eq!(told, expected);
     }
