@@ -7,7 +7,7 @@ use domain::{Currency, Money, OrderId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ports::Notification;
+use crate::ports::{Notification, ParcelTrouble};
 
 /// Kind of the message that a saga's timer becomes; its body is [`bus::TimerFired`].
 pub const ORDER_TIMEOUT_EVENT: &str = "OrderTimeoutEvent";
@@ -135,6 +135,24 @@ message!(
     }
 );
 message!(
+    /// The gateway told of money in a way that the saga must know of; the payment's row has it already.
+    PaymentReported {
+        /// What it is.
+        matter: MoneyMatter,
+        /// In words.
+        detail: String,
+    }
+);
+message!(
+    /// The carrier told of trouble with a parcel.
+    ParcelReported {
+        /// What it is.
+        trouble: ParcelTrouble,
+        /// In words.
+        detail: String,
+    }
+);
+message!(
     /// Have the order shipped.
     OrderShippingRequested {
         /// Idempotency key, stored before and used for every attempt.
@@ -167,6 +185,9 @@ message!(
     PaymentRefundRequested {
         /// Idempotency key of the charge.
         idempotency_key: String,
+        /// Only a part of it, which leaves the charge as it is otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<RefundPart>,
     }
 );
 message!(
@@ -211,22 +232,105 @@ message!(
     }
 );
 
-/// What the gateway finally said about a payment, whether in its answer or by webhook.
+/// A part of a charge that is to go back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundPart {
+    /// Idempotency key of this refund, stored before and used for every attempt.
+    pub key: String,
+    /// How much, in minor units of what was charged.
+    pub minor: i64,
+    /// Why, in the words of whoever asked.
+    pub reason: String,
+}
+
+/// What the gateway told of money, beyond that it has it or refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoneyMatter {
+    /// All of it went back.
+    Refunded,
+    /// Part of it went back.
+    PartlyRefunded,
+    /// It was charged once more.
+    SecondCharge,
+    /// What was charged once more went back.
+    SecondChargeReturned,
+    /// Another amount or currency than was asked for.
+    AmountMismatch,
+    /// The customer's bank disputes it.
+    Disputed,
+    /// The dispute is over and the money is ours.
+    DisputeWon,
+    /// The dispute is over and the money is gone.
+    DisputeLost,
+}
+
+/// What the gateway said about a payment, whether in its answer or by webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentResult {
     /// It has the money.
     Processed(PaymentProcessed),
     /// It refuses.
     Failed(PaymentFailed),
+    /// It told of something else.
+    Reported(PaymentReported),
+}
+
+/// What the carrier told of a parcel, whether in its answer or by webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParcelNews {
+    /// It arrived.
+    Completed(ShippingCompleted),
+    /// It is in trouble.
+    Reported(ParcelReported),
+}
+
+impl Message for ParcelNews {
+    const KINDS: &'static [&'static str] = &[ShippingCompleted::KIND, ParcelReported::KIND];
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Completed(message) => message.kind(),
+            Self::Reported(message) => message.kind(),
+        }
+    }
+
+    fn encode(&self) -> Bytes {
+        match self {
+            Self::Completed(message) => message.encode(),
+            Self::Reported(message) => message.encode(),
+        }
+    }
+
+    fn decode(kind: &str, body: &[u8]) -> Result<Self, Fault> {
+        match kind {
+            ShippingCompleted::KIND => from_json(body).map(Self::Completed),
+            ParcelReported::KIND => from_json(body).map(Self::Reported),
+            other => Err(Fault::give_up("message.decode", format!("no consumer here for kind '{other}'"))),
+        }
+    }
+}
+
+impl ParcelNews {
+    /// The order that it is about.
+    #[must_use]
+    pub const fn order_id(&self) -> OrderId {
+        match self {
+            Self::Completed(message) => OrderId(message.order_id),
+            Self::Reported(message) => OrderId(message.order_id),
+        }
+    }
 }
 
 impl Message for PaymentResult {
-    const KINDS: &'static [&'static str] = &[PaymentProcessed::KIND, PaymentFailed::KIND];
+    const KINDS: &'static [&'static str] =
+        &[PaymentProcessed::KIND, PaymentFailed::KIND, PaymentReported::KIND];
 
     fn kind(&self) -> &'static str {
         match self {
             Self::Processed(_) => PaymentProcessed::KIND,
             Self::Failed(_) => PaymentFailed::KIND,
+            Self::Reported(_) => PaymentReported::KIND,
         }
     }
 
@@ -234,6 +338,7 @@ impl Message for PaymentResult {
         match self {
             Self::Processed(message) => message.encode(),
             Self::Failed(message) => message.encode(),
+            Self::Reported(message) => message.encode(),
         }
     }
 
@@ -241,6 +346,7 @@ impl Message for PaymentResult {
         match kind {
             PaymentProcessed::KIND => from_json(body).map(Self::Processed),
             PaymentFailed::KIND => from_json(body).map(Self::Failed),
+            PaymentReported::KIND => from_json(body).map(Self::Reported),
             other => Err(Fault::give_up("message.decode", format!("no consumer here for kind '{other}'"))),
         }
     }
@@ -253,6 +359,7 @@ impl PaymentResult {
         match self {
             Self::Processed(message) => OrderId(message.order_id),
             Self::Failed(message) => OrderId(message.order_id),
+            Self::Reported(message) => OrderId(message.order_id),
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::consumers::{
     ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingCompletedConsumer, ShippingConsumer,
 };
 use crate::messages::{
-    InventoryReservationRequested, NotificationDispatchRequested, OrderShippingRequested,
-    PaymentProcessingRequested, PaymentRefundRequested, ShipmentCancellationRequested,
+    InventoryReservationRequested, NotificationDispatchRequested, OrderShippingRequested, ParcelReported,
+    PaymentProcessingRequested, PaymentRefundRequested, PaymentReported, ShipmentCancellationRequested,
     ShipmentTrackingRequested, ShippingCompleted,
 };
 use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
@@ -160,6 +160,8 @@ const PRIVATE: &[&str] = &[
     PaymentRefundRequested::KIND,
     NotificationDispatchRequested::KIND,
     ShippingCompleted::KIND,
+    PaymentReported::KIND,
+    ParcelReported::KIND,
 ];
 
 /// What is followed within the unit that published it: from acceptance to the gateway's door, from its answer to the
@@ -173,8 +175,8 @@ pub fn chain(context: &Arc<Context>) -> Arc<Chain<AnyUnit>> {
         HandOver::InUnit => chain
             .with(Arc::new(OrderCreatedConsumer::new(context())))
             .with(Arc::new(InventoryReservationConsumer::new(context())))
-            .with(Arc::new(PaymentProcessedConsumer::new(context())))
-            .with(Arc::new(ShippingCompletedConsumer::new(context()))),
+            .with(Arc::new(PaymentProcessedConsumer::in_unit(context())))
+            .with(Arc::new(ShippingCompletedConsumer::in_unit(context()))),
     })
 }
 

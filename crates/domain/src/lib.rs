@@ -32,7 +32,7 @@ pub use order::{
     CancelReason, Cancellation, LINES_MAX, NewOrder, NewOrderLine, Order, OrderLine, OrderSnapshot,
 };
 pub use order_status::{LEGAL_MOVES, OrderStatus};
-pub use payment::{Payment, PaymentStatus};
+pub use payment::{Dispute, Payment, PaymentStatus};
 pub use product::{Availability, Product};
 pub use quantity::{InvalidQuantity, QUANTITY_MAX, Quantity};
 pub use rejection::Rejection;

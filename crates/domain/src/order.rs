@@ -30,6 +30,8 @@ closed_set! {
         Operator = 5, "operator";
         /// It was never in order.
         Rejected = 6, "rejected";
+        /// All the money went back at the gateway before the parcel left.
+        RefundedAtGateway = 7, "refunded_at_gateway";
     }
 }
 

@@ -71,6 +71,18 @@ impl PaymentStatus {
     }
 }
 
+closed_set! {
+    /// Where a dispute of the customer's bank stands.
+    pub enum Dispute {
+        /// It is open: the money may be taken back.
+        Open = 0, "open";
+        /// It was decided for us.
+        Won = 1, "won";
+        /// It was decided against us: the money is gone.
+        Lost = 2, "lost";
+    }
+}
+
 /// The money of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
@@ -92,6 +104,11 @@ pub struct Payment {
     pub attempts: u32,
     /// Why the gateway refused, in its own code.
     pub decline_code: Option<String>,
+    /// How much the gateway's events told to have gone back, in minor units: part of what went back, or all of it. Kept apart
+    /// because an event tells one refund, and our own answer the sum, and they are about the same money.
+    pub refund_told_minor: i64,
+    /// Whether the customer's bank disputes it, or did.
+    pub dispute: Option<Dispute>,
 }
 
 impl Payment {
@@ -108,6 +125,8 @@ impl Payment {
             provider_reference: None,
             attempts: 0,
             decline_code: None,
+            refund_told_minor: 0,
+            dispute: None,
         }
     }
 
@@ -134,11 +153,7 @@ impl Payment {
     pub fn capture(&mut self, amount: Money, reference: &str) -> Result<Change, Rejection> {
         self.refuse_second_charge(reference)?;
         if amount != self.amount {
-            return Err(Rejection::AmountMismatch {
-                order_id: self.order_id,
-                expected: self.amount,
-                found: amount,
-            });
+            return Err(self.mismatch(amount));
         }
         let change = self.advance(PaymentStatus::Captured)?;
         if change.is_applied() {
@@ -183,6 +198,29 @@ impl Payment {
         Ok(Change::Applied)
     }
 
+    /// Records an event of the gateway that tells of one refund; with `total` if it tells the sum of them too. What our own
+    /// calls have told before is not counted again: more has gone back only if the events alone tell of more.
+    pub fn note_refund(&mut self, amount: Money, total: Option<Money>) -> Result<Change, Rejection> {
+        let told = self.money(self.refund_told_minor).checked_add(amount)?;
+        let told = total.map_or(told, |total| self.money(total.minor.max(self.refund_told_minor)));
+        if amount.minor < 0 || total.is_some_and(|total| total.currency != self.amount.currency) {
+            return Err(self.mismatch(total.unwrap_or(amount)));
+        }
+        self.refuse_excess_refund(told)?;
+        self.refund_told_minor = told.minor;
+        if told.minor <= self.refunded_minor { Ok(Change::NoChange) } else { self.refund(told) }
+    }
+
+    /// Records where a dispute stands. One that was decided is not open again because the news of its beginning is late.
+    pub fn note_dispute(&mut self, to: Dispute) -> Change {
+        let is_late = to == Dispute::Open && self.dispute.is_some();
+        if is_late || self.dispute == Some(to) {
+            return Change::NoChange;
+        }
+        self.dispute = Some(to);
+        Change::Applied
+    }
+
     /// The money that is ours at present: what arrived less what went back.
     pub const fn held(&self) -> Money {
         Money::new(self.captured_minor - self.refunded_minor, self.amount.currency)
@@ -199,6 +237,10 @@ impl Payment {
                 (self.amount.minor >= 0, "the amount is not negative"),
                 (self.refunded_minor >= 0, "what went back is not negative"),
                 (self.refunded_minor <= self.captured_minor, "no more goes back than arrived"),
+                (
+                    (0..=self.refunded_minor).contains(&self.refund_told_minor),
+                    "what events told to have gone back is part of what went back",
+                ),
                 (
                     self.captured_minor == if holds_money { self.amount.minor } else { 0 },
                     "exactly what was asked for is captured, or nothing",
@@ -221,6 +263,14 @@ impl Payment {
                 Ok(Change::Applied)
             }
         }
+    }
+
+    const fn money(&self, minor: i64) -> Money {
+        Money::new(minor, self.amount.currency)
+    }
+
+    const fn mismatch(&self, found: Money) -> Rejection {
+        Rejection::AmountMismatch { order_id: self.order_id, expected: self.amount, found }
     }
 
     fn refuse_second_charge(&self, reference: &str) -> Result<(), Rejection> {
@@ -272,6 +322,8 @@ mod tests {
         Voided,
         RefundBegun,
         Refunded(i64),
+        RefundTold(i64, Option<i64>),
+        Disputed(Dispute),
     }
 
     fn news() -> impl Strategy<Value = News> {
@@ -285,6 +337,9 @@ mod tests {
             Just(News::Voided),
             Just(News::RefundBegun),
             prop_oneof![-5_i64..120, any::<i64>()].prop_map(News::Refunded),
+            (prop_oneof![-5_i64..120, any::<i64>()], prop::option::of(-5_i64..120))
+                .prop_map(|(minor, total)| News::RefundTold(minor, total)),
+            prop::sample::select(Dispute::ALL.to_vec()).prop_map(News::Disputed),
         ]
     }
 
@@ -297,6 +352,8 @@ mod tests {
             News::Voided => payment.void(),
             News::RefundBegun => payment.begin_refund(),
             News::Refunded(minor) => payment.refund(usd(*minor)),
+            News::RefundTold(minor, total) => payment.note_refund(usd(*minor), total.map(usd)),
+            News::Disputed(to) => Ok(payment.note_dispute(*to)),
         }
     }
 
@@ -308,6 +365,9 @@ mod tests {
                 let before = payment.clone();
                 match tell(&mut payment, &news) {
                     Ok(Change::Applied) => {}
+                    Ok(Change::NoChange) if matches!(news, News::RefundTold(..)) => {
+                        prop_assert_eq!(payment.refunded_minor, before.refunded_minor);
+                    }
                     Ok(Change::NoChange) | Err(_) => prop_assert_eq!(&payment, &before),
                 }
                 prop_assert_eq!(payment.check(), Ok(()));
@@ -320,7 +380,7 @@ mod tests {
         #[test]
         fn the_same_news_twice_is_news_once(told in prop::collection::vec(news(), 0..40)) {
             let mut payment = requested();
-            for news in told {
+            for news in told.into_iter().filter(|news| !matches!(news, News::RefundTold(_, None))) {
                 if tell(&mut payment, &news).is_ok() {
                     prop_assert_eq!(tell(&mut payment, &news), Ok(Change::NoChange));
                 }
@@ -364,6 +424,31 @@ mod tests {
         assert_eq!(payment.refund(usd(40)), Ok(Change::Applied));
         assert_eq!((payment.status, payment.held()), (PaymentStatus::Captured, usd(60)));
         assert_eq!(payment.refund(usd(30)), Ok(Change::NoChange));
+    }
+
+    #[test]
+    fn a_refund_that_our_call_told_of_is_not_counted_again_when_its_event_comes_and_one_by_hand_is() {
+        let mut payment = requested();
+        assert_eq!(payment.capture(usd(100), "ch-1"), Ok(Change::Applied));
+        assert_eq!(payment.refund(usd(30)), Ok(Change::Applied));
+        assert_eq!(payment.note_refund(usd(30), None), Ok(Change::NoChange));
+        assert_eq!(payment.note_refund(usd(20), None), Ok(Change::Applied));
+        assert_eq!((payment.refunded_minor, payment.held()), (50, usd(50)));
+        assert_eq!(payment.note_refund(usd(50), Some(usd(100))), Ok(Change::Applied));
+        assert_eq!((payment.status, payment.held()), (PaymentStatus::Refunded, usd(0)));
+        assert!(payment.note_refund(usd(1), None).is_err(), "more than arrived");
+        let eur = Money::new(1, Currency::parse("EUR").unwrap());
+        assert!(payment.note_refund(eur, None).is_err(), "another currency");
+    }
+
+    #[test]
+    fn a_dispute_that_was_decided_is_not_opened_by_late_news() {
+        let mut payment = requested();
+        assert_eq!(payment.note_dispute(Dispute::Open), Change::Applied);
+        assert_eq!(payment.note_dispute(Dispute::Open), Change::NoChange);
+        assert_eq!(payment.note_dispute(Dispute::Lost), Change::Applied);
+        assert_eq!(payment.note_dispute(Dispute::Open), Change::NoChange);
+        assert_eq!(payment.dispute, Some(Dispute::Lost));
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub(crate) fn statement(open: &str, low: &str) -> String {
          union all select 'first_timer', '', due_at from (select due_at from timers order by due_at limit 1) t
          union all select 'low', '', count(*) from inventory i cross join products p
              where {low} and p.product_id = i.product_id and p.availability = 'active'
-         union all select 'short', '', count(*) from inventory where short_stock > 0"
+         union all select 'short', '', count(*) from inventory where short_stock > 0
+         union all select 'unmatched', '', count(*)
+             from (select position from unmatched_events where seen_at is null limit {VITALS_ROWS_MAX}) u"
     )
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn vitals(rows: impl IntoIterator<Item = (String, String, i64)>) -> V
             "first_timer" => vitals.first_timer = Some(moment),
             "low" => vitals.low_products = count,
             "short" => vitals.short_products = count,
+            "unmatched" => vitals.unmatched_events = count,
             // The statement stands above and names no other.
             _ => {}
         }

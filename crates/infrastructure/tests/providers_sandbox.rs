@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::{
-    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway,
-    ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, NewsKind, PaymentGateway,
+    ProviderNews, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
 };
 use bus::{Clock, SystemClock};
 use domain::{Currency, Money};
-use orderwright_infrastructure::providers::webhooks::{News, ProviderEvent, Verifier, parse_batch};
+use orderwright_infrastructure::providers::webhooks::{Verifier, parse_batch};
 use orderwright_infrastructure::providers::{
     HttpPaymentGateway, HttpShippingProvider, Protocol, ProviderSettings,
 };
@@ -235,7 +235,7 @@ async fn a_delivered_parcel_is_announced_by_a_webhook_that_can_be_believed() {
     carrier.create_shipment(&booking("ship-1")).await.unwrap();
     let event = next_event(&inbox).await;
     assert_eq!((event.idempotency_key.as_str(), event.reference.as_str()), ("ship-1", "order-of-ship-1"));
-    let News::ShipmentDelivered { tracking_number } = event.news else { panic!("{event:?}") };
+    let NewsKind::ShipmentDelivered { tracking_number } = event.kind else { panic!("{event:?}") };
     let found = carrier.look_up("ship-1").await.unwrap();
     assert!(
         matches!(found, TrackingOutcome::Delivered { tracking_number: looked_up, .. } if looked_up == tracking_number)
@@ -253,20 +253,20 @@ async fn charges_and_declines_are_announced_with_what_they_are_about() {
     let ChargeOutcome::Captured { reference } = gateway.charge(&charge("pay-1", "tok")).await.unwrap() else {
         panic!("not captured");
     };
-    let captured = News::PaymentCaptured { charge_reference: reference.clone(), amount: usd(1250) };
-    assert_eq!(next_event(&inbox).await.news, captured);
+    let captured = NewsKind::PaymentCaptured { reference: reference.clone(), amount: usd(1250) };
+    assert_eq!(next_event(&inbox).await.kind, captured);
     gateway.refund("pay-1", "refund-1", 250).await.unwrap();
-    let refunded = News::PaymentRefunded { charge_reference: reference, amount: usd(250) };
-    assert_eq!(next_event(&inbox).await.news, refunded);
+    let refunded = NewsKind::PaymentRefunded { reference, amount: usd(250), total: Some(usd(250)) };
+    assert_eq!(next_event(&inbox).await.kind, refunded);
     gateway.charge(&charge("pay-2", "tok_decline")).await.unwrap();
     let declined = next_event(&inbox).await;
     assert_eq!(declined.idempotency_key, "pay-2");
-    assert!(matches!(declined.news, News::PaymentDeclined { .. }));
+    assert!(matches!(declined.kind, NewsKind::PaymentDeclined { .. }));
 }
 
 /// Takes one post, believes it or panics, and gives its only event. The connection ends with the answer, so that the
 /// next post comes with a new one.
-async fn next_event(inbox: &TcpListener) -> ProviderEvent {
+async fn next_event(inbox: &TcpListener) -> ProviderNews {
     let (mut stream, _) = inbox.accept().await.unwrap();
     let (head, body) = read_post(&mut stream).await;
     let header = |name: &str| {

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use application::messages::{
     Amount, Demand, InventoryReservationFailed, InventoryReservationRequested, InventoryReserved,
-    NotificationDispatchRequested, OrderCancelledEvent, OrderCreatedEvent, OrderDeliveredEvent,
-    OrderShippedEvent, OrderShippingRequested, OrderTimeoutEvent, PaymentFailed, PaymentProcessed,
-    PaymentProcessingRequested, PaymentRefundRequested, ShipmentCancellationRequested,
-    ShipmentTrackingRequested, ShippingCompleted,
+    MoneyMatter, NotificationDispatchRequested, OrderCancelledEvent, OrderCreatedEvent, OrderDeliveredEvent,
+    OrderShippedEvent, OrderShippingRequested, OrderTimeoutEvent, ParcelReported, PaymentFailed,
+    PaymentProcessed, PaymentProcessingRequested, PaymentRefundRequested, PaymentReported,
+    ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
 };
 use application::pipeline::topology;
-use application::ports::{Notification, NotificationKind};
+use application::ports::{Notification, NotificationKind, ParcelTrouble};
 use bus::{CorrelationId, DeadLetter, Envelope, Message, MessageId, TimerFired};
 use domain::text::{Lines, clean};
 use jiff::{SignedDuration, Timestamp};
@@ -71,11 +71,21 @@ fn messages() -> Vec<Envelope> {
         }),
         written(&PaymentProcessed { order_id, amount: amount(), provider_reference: "ch_42".into() }),
         written(&PaymentFailed { order_id, code: "card_declined".into() }),
+        written(&PaymentReported {
+            order_id,
+            matter: MoneyMatter::Disputed,
+            detail: "payment.disputed (evt_1): dispute of ch_42: open".into(),
+        }),
         written(&OrderShippingRequested { order_id, idempotency_key: idempotency_key() }),
         written(&ShippingCompleted { order_id, tracking_number: tracking_number() }),
+        written(&ParcelReported {
+            order_id,
+            trouble: ParcelTrouble::Lost,
+            detail: "shipment.lost (evt_2): TRK-000123: lost".into(),
+        }),
         written(&ShipmentTrackingRequested { order_id, idempotency_key: idempotency_key() }),
         written(&ShipmentCancellationRequested { order_id, idempotency_key: idempotency_key() }),
-        written(&PaymentRefundRequested { order_id, idempotency_key: idempotency_key() }),
+        written(&PaymentRefundRequested { order_id, idempotency_key: idempotency_key(), part: None }),
         written(&InventoryReserved { order_id }),
         written(&InventoryReservationFailed { order_id, reason: "2 wanted, 1 available".into() }),
         written(&OrderShippedEvent { order_id, tracking_number: tracking_number(), carrier: "swift".into() }),

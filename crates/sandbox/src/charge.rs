@@ -232,6 +232,7 @@ impl Charge {
             charge_id: charge_id(dice, key),
             amount_minor,
             currency: self.ask.currency,
+            refunded_minor: self.refunded_minor,
             status: self.standing.as_str(),
         };
         let id = dice.id(Question::EventId, key, kind.ordinal(self.refunds.len()));

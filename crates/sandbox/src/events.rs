@@ -52,6 +52,8 @@ pub(crate) struct PaymentData {
     pub(crate) charge_id: String,
     pub(crate) amount_minor: i64,
     pub(crate) currency: Currency,
+    /// What went back in all.
+    pub(crate) refunded_minor: i64,
     pub(crate) status: &'static str,
 }
 

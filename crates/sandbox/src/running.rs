@@ -105,10 +105,11 @@ impl FaultSwitch {
 
 fn couriers(settings: &Settings) -> Result<Vec<Courier>, StartFault> {
     let Some(url) = &settings.webhook_url else { return Ok(Vec::new()) };
-    let signer = Signer::new(&settings.webhook_secret).map_err(|_| StartFault::WebhookSecret)?;
+    let of_carrier = settings.shipping_webhook_secret.as_ref().unwrap_or(&settings.webhook_secret);
     let mut couriers = Vec::new();
-    for topic in [Topic::Payments, Topic::Shipping] {
-        let courier = Courier::new(url, topic, signer.clone());
+    for (topic, secret) in [(Topic::Payments, &settings.webhook_secret), (Topic::Shipping, of_carrier)] {
+        let signer = Signer::new(secret).map_err(|_| StartFault::WebhookSecret)?;
+        let courier = Courier::new(url, topic, signer);
         let courier = courier.ok_or_else(|| StartFault::WebhookUrl(url.clone()))?;
         couriers.extend(std::iter::repeat_n(courier, limits::WEBHOOK_POSTS_MAX));
     }

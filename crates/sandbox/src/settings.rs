@@ -13,6 +13,8 @@ pub struct Settings {
     pub webhook_url: Option<String>,
     /// Signs webhooks. `whsec_` followed by base64 is decoded, as Standard Webhooks has it; anything else is used as is.
     pub webhook_secret: String,
+    /// Signs the carrier's webhooks, if not the same.
+    pub shipping_webhook_secret: Option<String>,
     /// Which faults are injected from the start; they can be replaced while running.
     pub faults: FaultSettings,
     /// Whether the carrier announces the hand-over as well as the delivery.
@@ -41,6 +43,7 @@ impl Default for Settings {
             seed: 1,
             webhook_url: None,
             webhook_secret: "sandbox-secret".to_owned(),
+            shipping_webhook_secret: None,
             faults: FaultSettings::default(),
             in_transit_events: InTransitEvents::Silent,
             delivery_delay_ms: (500, 2_000),

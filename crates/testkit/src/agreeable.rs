@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use application::commands::{CommandPipeline, NewsKind, ProviderNews, TakeProviderNewsCommand};
+use application::commands::{CommandPipeline, TakeProviderNewsCommand};
 use application::ports::{
-    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway,
-    ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, NewsKind, PaymentGateway,
+    Provider, ProviderNews, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
 };
 use async_trait::async_trait;
-use domain::OrderId;
+use domain::{OrderId, Shipment};
 use tokio::sync::mpsc;
 
 /// Payment gateway and carrier.
@@ -42,12 +42,14 @@ impl Arrivals {
     pub async fn tell(mut self, commands: CommandPipeline, batch: usize) {
         let mut ids = Vec::new();
         while self.0.recv_many(&mut ids, batch).await > 0 {
-            let news = ids.drain(..).map(|order_id| ProviderNews {
-                event_id: format!("evt_{order_id}"),
-                order_id,
-                kind: NewsKind::ShipmentDelivered { tracking_number: "TRK".to_owned() },
+            let now = commands.context().clock.now();
+            let news = ids.drain(..).map(|order_id| {
+                let kind = NewsKind::ShipmentDelivered {
+                    tracking_number: format!("TRK-{}", Shipment::request(order_id).key),
+                };
+                ProviderNews::honest(&format!("evt_{order_id}"), order_id, kind, now)
             });
-            let command = TakeProviderNewsCommand { source: "agreeable".to_owned(), news: news.collect() };
+            let command = TakeProviderNewsCommand { provider: Provider::Shipping, news: news.collect() };
             commands.run(&command).await.expect("whoever uses this has a store that stays");
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use application::pipeline::PipelineSettings;
+use application::ports::Provider;
 use application::saga::StageLimits;
 use bus::{CallBudget, Patience, RetryPolicy};
 use schemars::JsonSchema;
@@ -89,10 +90,18 @@ pub struct Providers {
     pub payment_url: String,
     /// Base address of the shipping provider.
     pub shipping_url: String,
-    /// Secret that signs their webhooks.
+    /// Secret that signs the webhooks of whichever provider has none of its own.
     pub webhook_secret: Secret,
     /// The secret before it, accepted as well while they change; empty for none.
     pub webhook_secret_previous: Secret,
+    /// The payment gateway's own secret: whoever knows it can tell us that money was taken. Empty for `webhook_secret`.
+    pub payment_webhook_secret: Secret,
+    /// The secret before it, accepted as well while they change; empty for none.
+    pub payment_webhook_secret_previous: Secret,
+    /// The shipping provider's own secret. Empty for `webhook_secret`.
+    pub shipping_webhook_secret: Secret,
+    /// The secret before it, accepted as well while they change; empty for none.
+    pub shipping_webhook_secret_previous: Secret,
     /// How far the time of a webhook may be from ours, in seconds; one that is farther off may be an old one sent again.
     pub webhook_tolerance_s: u64,
     /// Time limit of one call, in milliseconds.
@@ -214,6 +223,10 @@ impl Default for Providers {
             shipping_url: "http://127.0.0.1:8090".to_owned(),
             webhook_secret: Secret::from(SANDBOX_SECRET.to_owned()),
             webhook_secret_previous: Secret::default(),
+            payment_webhook_secret: Secret::default(),
+            payment_webhook_secret_previous: Secret::default(),
+            shipping_webhook_secret: Secret::default(),
+            shipping_webhook_secret_previous: Secret::default(),
             webhook_tolerance_s: 300,
             call_limit_ms: 5_000,
             calls_at_once_max: bus::limits::PERFORM_MAX,
@@ -223,6 +236,41 @@ impl Default for Providers {
             shipping_calls_in_flight: 0,
             turn_wait_ms: 30_000,
         }
+    }
+}
+
+/// The secrets of one provider's webhooks.
+#[derive(Clone, Copy, Debug)]
+pub struct WebhookSecrets<'a> {
+    /// The key that names the one in force.
+    pub key: &'static str,
+    /// The one in force.
+    pub now: &'a Secret,
+    /// The one before it; empty if there is none.
+    pub previous: &'a Secret,
+}
+
+impl Providers {
+    /// The secrets of this provider: its own, or those of whoever has none.
+    #[must_use]
+    pub fn webhook_secrets(&self, provider: Provider) -> WebhookSecrets<'_> {
+        let (key, now, previous) = match provider {
+            Provider::Payments => (
+                "providers.payment_webhook_secret",
+                &self.payment_webhook_secret,
+                &self.payment_webhook_secret_previous,
+            ),
+            Provider::Shipping => (
+                "providers.shipping_webhook_secret",
+                &self.shipping_webhook_secret,
+                &self.shipping_webhook_secret_previous,
+            ),
+        };
+        if now.is_empty() {
+            let (now, previous) = (&self.webhook_secret, &self.webhook_secret_previous);
+            return WebhookSecrets { key: "providers.webhook_secret", now, previous };
+        }
+        WebhookSecrets { key, now, previous }
     }
 }
 
@@ -345,8 +393,8 @@ impl Config {
             );
         }
         expect(
-            !self.providers.webhook_secret.expose().is_empty(),
-            "providers.webhook_secret is empty".to_owned(),
+            Provider::ALL.iter().all(|provider| !self.providers.webhook_secrets(*provider).now.is_empty()),
+            "providers.webhook_secret is empty, and not both providers have a secret of their own".to_owned(),
         );
         for (key, value, least) in self
             .numbers()

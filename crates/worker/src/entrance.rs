@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use application::pipeline::Context;
+use application::ports::Provider;
 use bus::Supervisor;
 use infrastructure::providers::webhooks::Verifier;
 
 use crate::any_store::AnyStore;
-use crate::config::Config;
+use crate::config::{Config, WebhookSecrets};
 use crate::descriptors;
 use crate::http::{Door, Names};
 use crate::metrics::Registry;
@@ -91,22 +92,19 @@ pub fn side_door(door: &Door) -> Door {
     Door { tls: None, names: Names::Untold, connections_max, ..door.clone() }
 }
 
-/// Verifies webhooks with the secret, and with the one before it while that is still around.
+/// Verifies this provider's webhooks with its secret, and with the one before it while that is still around.
 ///
 /// # Errors
 /// If one of them cannot be a secret.
-pub fn verifier(config: &Config) -> Result<Verifier> {
-    let providers = &config.providers;
-    let tolerance = Duration::from_secs(providers.webhook_tolerance_s);
-    let verifier = Verifier::new(providers.webhook_secret.expose())
-        .context("providers.webhook_secret cannot be used")?
-        .tolerating(tolerance);
-    if providers.webhook_secret_previous.is_empty() {
+pub fn verifier(config: &Config, provider: Provider) -> Result<Verifier> {
+    let WebhookSecrets { key, now, previous } = config.providers.webhook_secrets(provider);
+    let tolerance = Duration::from_secs(config.providers.webhook_tolerance_s);
+    let verifier =
+        Verifier::new(now.expose()).with_context(|| format!("{key} cannot be used"))?.tolerating(tolerance);
+    if previous.is_empty() {
         return Ok(verifier);
     }
-    verifier
-        .accepting(providers.webhook_secret_previous.expose())
-        .context("providers.webhook_secret_previous cannot be used")
+    verifier.accepting(previous.expose()).with_context(|| format!("{key}_previous cannot be used"))
 }
 
 fn reach(addr: SocketAddr) -> Reach {

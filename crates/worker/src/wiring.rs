@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
+use application::ports::Provider;
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
 use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::net::TcpListener;
@@ -211,8 +212,9 @@ fn api(
     let (create, accepting) = Coalescer::stopping_with(Arc::new(handler), supervisor.stop());
     supervisor.run_once("order-acceptance", accepting);
     let commands = CommandPipeline::new(Arc::clone(&store.units), Arc::clone(context));
-    let verifier = entrance::verifier(config)?;
-    let (webhooks, listening) = Webhooks::new(verifier.clone(), verifier, &commands, &supervisor.stop());
+    let payments = entrance::verifier(config, Provider::Payments)?;
+    let shipping = entrance::verifier(config, Provider::Shipping)?;
+    let (webhooks, listening) = Webhooks::new(payments, shipping, &commands, &supervisor.stop());
     supervisor.run_once("webhooks", listening);
     let readers = Arc::clone(&store.readers);
     Ok(Api {

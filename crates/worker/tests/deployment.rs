@@ -106,6 +106,8 @@ impl Secrets {
             ("database", "postgres://orderwright:secret@postgres:5432/orderwright\n"),
             ("admin_key", "a key that is long enough to be one of a deployment\n"),
             ("webhook_secret", "a secret that nobody can guess\n"),
+            ("payment_webhook_secret", "the gateway's, which nobody can guess\n"),
+            ("shipping_webhook_secret", "the carrier's, which nobody can guess\n"),
             ("notification_secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"),
             (
                 "rabbitmq_addresses",

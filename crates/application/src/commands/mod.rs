@@ -9,8 +9,10 @@ mod import_products;
 mod once;
 mod operate_saga;
 mod provider_news;
+mod refund_order;
 mod reserve_inventory;
 mod run;
+mod see_to_event;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
 pub use cancel_order::{CancelOrderCommand, CancelReply};
@@ -22,6 +24,8 @@ pub use create_order::{
 pub use import_products::{ImportProductsCommand, NewProduct};
 pub use once::{Once, OnceReply};
 pub use operate_saga::{OperateReply, OperateSagaCommand, SagaOperation};
-pub use provider_news::{NewsKind, ProviderNews, TakeProviderNewsCommand};
+pub use provider_news::{NewsTaken, TakeProviderNewsCommand};
+pub use refund_order::{RefundOrderCommand, RefundReply};
 pub use reserve_inventory::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};
 pub use run::{Command, CommandPipeline};
+pub use see_to_event::SeeToEventCommand;

@@ -1,6 +1,7 @@
 //! The consumers: each turns a batch of messages into what happened to orders, and leaves the rest to the saga.
 
 mod again;
+mod claim;
 mod early;
 mod inventory_reservation;
 mod notification;

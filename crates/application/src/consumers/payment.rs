@@ -107,7 +107,7 @@ impl PaymentConsumer {
         }
         let sagas: Vec<OrderProcessingSaga> = bus::SagaRepository::load_sagas(unit, &ids).await?;
         let waiting: BTreeSet<_> =
-            sagas.iter().filter(|saga| saga.state.awaits_payment()).map(|saga| saga.order_id.0).collect();
+            sagas.iter().filter(|saga| saga.awaits_payment()).map(|saga| saga.order_id.0).collect();
         for work in batch.iter_mut().filter(|work| waiting.contains(&work.message.order_id)) {
             let PaymentAnswer { asked, said } = work.answer.clone();
             match (said, asked) {

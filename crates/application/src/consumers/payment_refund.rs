@@ -12,7 +12,7 @@ use super::standing;
 use super::undo::{for_a_person, give_up_or_retry, undo_failed};
 use crate::messages::PaymentRefundRequested;
 use crate::pipeline::Context;
-use crate::ports::{AnyUnit, CancelOutcome, PaymentGateway, Unanswered, UnitOfWork};
+use crate::ports::{AnyUnit, CancelOutcome, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 
 /// Consumes [`PaymentRefundRequested`].
@@ -38,6 +38,9 @@ impl PaymentRefundConsumer {
         work: &'a Work<PaymentRefundRequested, Said>,
         rows: &BTreeMap<OrderId, Payment>,
     ) -> Option<Happening<'a>> {
+        if work.message.part.is_some() {
+            return None;
+        }
         let order_id = OrderId(work.message.order_id);
         let said = match &work.answer {
             Ok(said) => *said,
@@ -100,7 +103,10 @@ impl Consumer<AnyUnit> for PaymentRefundConsumer {
     }
 
     async fn perform(&self, message: &PaymentRefundRequested, _envelope: &Envelope) -> Result<Said, Fault> {
-        Ok(self.gateway.cancel(&message.idempotency_key).await)
+        Ok(match &message.part {
+            Some(part) => self.gateway.refund(&message.idempotency_key, &part.key, part.minor).await,
+            None => self.gateway.cancel(&message.idempotency_key).await,
+        })
     }
 
     async fn handle(
@@ -113,9 +119,15 @@ impl Consumer<AnyUnit> for PaymentRefundConsumer {
         let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work, &rows)).collect();
         carry_out(unit, &happenings, now).await?;
         record(unit, batch, rows, now).await?;
+        unit.history().append(&batch.iter().filter_map(|work| refund(work, now)).collect::<Vec<_>>()).await?;
         for work in batch {
             if let Err(unanswered) = work.answer.clone() {
-                give_up_or_retry(work, &unanswered, &self.context, now);
+                let used_up = work.envelope().attempt >= self.context.settings.undo_retry.retries_max;
+                if used_up && work.message.part.is_some() {
+                    work.dead_letter(format!("the gateway has not given it back: {unanswered}"));
+                } else {
+                    give_up_or_retry(work, &unanswered, &self.context, now);
+                }
             }
         }
         Ok(())
@@ -131,6 +143,20 @@ async fn rows(
     let ids: Vec<OrderId> = answered.map(|work| OrderId(work.message.order_id)).collect();
     let rows = unit.payments().get(&ids).await?;
     Ok(rows.into_iter().map(|row| (row.order_id, row)).collect())
+}
+
+/// The timeline's entry for a refund that a person asked for; undoings are told by the saga.
+fn refund(work: &Work<PaymentRefundRequested, Said>, at: Timestamp) -> Option<HistoryEntry> {
+    let part = work.message.part.as_ref()?;
+    let told = match &work.answer {
+        Ok(CancelOutcome::Refunded { minor }) => {
+            format!("{} minor units given back, {minor} in all: {} ({})", part.minor, part.reason, part.key)
+        }
+        Ok(CancelOutcome::Voided) => format!("the gateway says that nothing was taken ({})", part.key),
+        Err(unanswered) => format!("{unanswered} ({})", part.key),
+    };
+    let (order_id, detail) = (OrderId(work.message.order_id), Some(told));
+    Some(HistoryEntry { order_id, at, event: "Refund", status: None, saga_state: None, detail })
 }
 
 async fn record(

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::{Consumer, Effects, Envelope, Fault, Message, Vetted, Work};
 use domain::OrderId;
+use jiff::Timestamp;
 
 use super::standing;
 use crate::messages::{ShipmentTrackingRequested, ShippingCompleted};
 use crate::pipeline::Context;
-use crate::ports::{AnyUnit, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered};
+use crate::ports::{AnyUnit, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered, UnitOfWork};
 
 /// Consumes [`ShipmentTrackingRequested`].
 pub struct ShipmentTrackingConsumer {
@@ -84,8 +85,30 @@ impl Consumer<AnyUnit> for ShipmentTrackingConsumer {
             | Err(_) => None,
         };
         unit.history().append(&batch.iter().map(entry).collect::<Vec<_>>()).await?;
+        record(unit, batch, now).await?;
         unit.publish(batch.iter().filter_map(delivered).collect()).await
     }
+}
+
+/// The row has it before the saga hears of it: what the saga is told by a message that no row bears out is a mere claim.
+async fn record(
+    unit: &mut dyn UnitOfWork,
+    batch: &[Work<ShipmentTrackingRequested, Said>],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let is_delivered = |work: &&Work<_, Said>| matches!(work.answer, Ok(TrackingOutcome::Delivered { .. }));
+    let ids: Vec<OrderId> =
+        batch.iter().filter(is_delivered).map(|work| OrderId(work.message.order_id)).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut shipments = unit.shipments().get(&ids).await?;
+    for shipment in &mut shipments {
+        if let Err(rejection) = shipment.deliver() {
+            tracing::warn!(order_id = %shipment.order_id, %rejection, "the delivery does not fit what is known");
+        }
+    }
+    unit.shipments().update(&shipments, now).await
 }
 
 fn in_words(said: &Said) -> String {

@@ -191,6 +191,9 @@ async fn record(
     for work in batch {
         if let Some(shipment) = rows.get_mut(&OrderId(work.message.order_id)) {
             note(shipment, &work.answer.said);
+            if work.answer.delivered.is_some() {
+                fits(shipment.order_id, shipment.deliver());
+            }
         }
     }
     for shipment in rows.values_mut().filter(|row| shipped.contains(&row.order_id)) {

@@ -1,76 +1,153 @@
 //! Takes the carrier's word that a parcel arrived to the saga.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Envelope, Fault, Outcome, Work};
-use domain::OrderId;
+use bus::{Consumer, Envelope, Fault, Message, Outcome, Step, Work};
+use domain::{OrderId, Shipment};
 use jiff::Timestamp;
 
+use super::claim::{self, Finding, Origin};
 use super::early::park_if_early;
-use crate::messages::ShippingCompleted;
+use crate::messages::{ParcelNews, ShipmentTrackingRequested, correlation};
 use crate::pipeline::Context;
-use crate::ports::{AnyUnit, UnitOfWork};
-use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
+use crate::ports::{AnyUnit, HistoryEntry, ParcelTrouble};
+use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
 
-/// Consumes [`ShippingCompleted`].
+/// Consumes [`ParcelNews`].
 pub struct ShippingCompletedConsumer {
     context: Arc<Context>,
+    origin: Origin,
 }
 
 impl ShippingCompletedConsumer {
     /// Its queue.
     pub const QUEUE: &'static str = "shipping-completed";
 
-    /// A consumer in this context.
+    /// A consumer of what comes through its queue, where each message is a claim.
     #[must_use]
     pub const fn new(context: Arc<Context>) -> Self {
-        Self { context }
+        Self { context, origin: Origin::Queue }
+    }
+
+    /// A consumer of what is published by the unit that handles it, which has written the rows.
+    #[must_use]
+    pub const fn in_unit(context: Arc<Context>) -> Self {
+        Self { context, origin: Origin::ThisUnit }
+    }
+
+    /// What the rows say of each message. Trouble with a parcel has a person asked and moves nothing by itself.
+    async fn findings(
+        &self,
+        unit: &mut AnyUnit,
+        batch: &[Work<ParcelNews, ()>],
+    ) -> Result<Vec<Finding>, Fault> {
+        if self.origin == Origin::ThisUnit {
+            return Ok(vec![Finding::BorneOut; batch.len()]);
+        }
+        let mut ids: Vec<OrderId> = batch.iter().map(|work| work.message.order_id()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let rows = unit.shipments().get(&ids).await?;
+        let rows: BTreeMap<OrderId, Shipment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
+        let found = |work: &Work<ParcelNews, ()>| match &work.message {
+            ParcelNews::Completed(claim) => claim::of_arrival(claim, rows.get(&OrderId(claim.order_id))),
+            ParcelNews::Reported(_) => Finding::BorneOut,
+        };
+        Ok(batch.iter().map(found).collect())
+    }
+
+    /// An arrival that the carrier has not told us of is asked about.
+    fn question(work: &Work<ParcelNews, ()>, now: Timestamp) -> Envelope {
+        let order_id = work.message.order_id();
+        let idempotency_key = Shipment::request(order_id).key;
+        let question = ShipmentTrackingRequested { order_id: order_id.0, idempotency_key };
+        question.caused_by(work.envelope(), 0, now).about(correlation(order_id))
+    }
+
+    fn happening<'a>(&self, work: &'a Work<ParcelNews, ()>) -> Happening<'a> {
+        let (kind, detail) = match &work.message {
+            ParcelNews::Completed(message) => (EventKind::ParcelDelivered, message.tracking_number.clone()),
+            ParcelNews::Reported(message) => (event(message.trouble), message.detail.clone()),
+        };
+        Happening {
+            order_id: work.message.order_id(),
+            event: SagaEvent::of(kind).within(self.context.settings.limits),
+            cause: work.envelope(),
+            facts: Facts { detail: Some(detail), ..Facts::default() },
+        }
     }
 }
 
 #[async_trait]
 impl Consumer<AnyUnit> for ShippingCompletedConsumer {
-    type Message = ShippingCompleted;
+    type Message = ParcelNews;
     type Answer = ();
 
     fn queue(&self) -> &'static str {
         Self::QUEUE
     }
 
-    async fn perform(&self, _message: &ShippingCompleted, _envelope: &Envelope) -> Result<(), Fault> {
+    async fn perform(&self, _message: &ParcelNews, _envelope: &Envelope) -> Result<(), Fault> {
         Ok(())
     }
 
-    async fn handle(
-        &self,
-        unit: &mut AnyUnit,
-        batch: &mut [Work<ShippingCompleted, ()>],
-    ) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<ParcelNews, ()>]) -> Result<(), Fault> {
         let now = self.context.clock.now();
-        let happenings: Vec<_> = batch
-            .iter()
-            .map(|work| Happening {
-                order_id: OrderId(work.message.order_id),
-                event: SagaEvent::of(EventKind::ParcelDelivered).within(self.context.settings.limits),
-                cause: work.envelope(),
-                facts: Facts::default(),
-            })
-            .collect();
+        let findings = self.findings(unit, batch).await?;
+        let borne_out: Vec<usize> =
+            (0..batch.len()).filter(|index| findings[*index] == Finding::BorneOut).collect();
+        let happenings: Vec<_> = borne_out.iter().map(|index| self.happening(&batch[*index])).collect();
         let steps = carry_out(unit, &happenings, now).await?;
-        let delivered = batch.iter().zip(&steps).filter(|(_, step)| step.outcome == Outcome::Moved);
-        record(unit, delivered.map(|(work, _)| OrderId(work.message.order_id)).collect(), now).await?;
-        batch.iter_mut().zip(&steps).for_each(|(work, step)| park_if_early(work, step, now));
+        borne_out.iter().zip(&steps).for_each(|(index, step)| park_if_early(&mut batch[*index], step, now));
+        let unheard: Vec<HistoryEntry> = borne_out
+            .iter()
+            .zip(&steps)
+            .filter(|(_, step)| is_over_without(step))
+            .map(|(index, _)| arrived_all_the_same(&batch[*index].message, now))
+            .collect();
+        if !unheard.is_empty() {
+            unit.history().append(&unheard).await?;
+        }
+        let unconfirmed =
+            batch.iter().zip(&findings).filter(|(_, finding)| **finding == Finding::Unconfirmed);
+        let questions: Vec<Envelope> = unconfirmed.map(|(work, _)| Self::question(work, now)).collect();
+        if !questions.is_empty() {
+            unit.publish(questions).await?;
+        }
+        batch.iter_mut().zip(&findings).for_each(|(work, finding)| claim::settle(work, finding, now));
         Ok(())
     }
 }
 
-async fn record(unit: &mut dyn UnitOfWork, delivered: Vec<OrderId>, now: Timestamp) -> Result<(), Fault> {
-    let mut shipments = unit.shipments().get(&delivered).await?;
-    for shipment in &mut shipments {
-        if let Err(rejection) = shipment.deliver() {
-            tracing::warn!(order_id = %shipment.order_id, %rejection, "the delivery does not fit what is known");
-        }
+/// Whether the order had ended without this parcel.
+fn is_over_without(step: &Step<OrderProcessingSaga>) -> bool {
+    let ended = step.after.as_ref().is_some_and(|saga| saga.state == SagaState::Failed);
+    ended && matches!(step.outcome, Outcome::Ignored(_))
+}
+
+/// The saga has no use for it, and its order's timeline must tell of it all the same.
+fn arrived_all_the_same(news: &ParcelNews, at: Timestamp) -> HistoryEntry {
+    let told = match news {
+        ParcelNews::Completed(message) => format!("{} was delivered", message.tracking_number),
+        ParcelNews::Reported(message) => message.detail.clone(),
+    };
+    HistoryEntry {
+        order_id: news.order_id(),
+        at,
+        event: "ProviderEvent",
+        status: None,
+        saga_state: None,
+        detail: Some(format!("{told}, though the order is cancelled")),
     }
-    unit.shipments().update(&shipments, now).await
+}
+
+const fn event(trouble: ParcelTrouble) -> EventKind {
+    match trouble {
+        ParcelTrouble::Exception => EventKind::ParcelDelayed,
+        ParcelTrouble::Lost => EventKind::ParcelLost,
+        ParcelTrouble::Damaged => EventKind::ParcelDamaged,
+        ParcelTrouble::Returned => EventKind::ParcelReturned,
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bus::{Fault, Message, SagaRepository, Vetted};
-use domain::{OrderId, Payment, Shipment};
+use domain::{OrderId, OrderStatus, Payment, Shipment};
 use uuid::Uuid;
 
 use crate::messages::{
@@ -58,7 +58,7 @@ impl Request for PaymentProcessingRequested {
             (PaymentStep::None, state) => {
                 foreign(format!("the order is {state} and has not asked for a payment"))
             }
-            (_, state) if state.awaits_payment() => Vetted::Wanted,
+            (_, _) if saga.awaits_payment() => Vetted::Wanted,
             (_, _) => Vetted::Past,
         })
     }
@@ -71,7 +71,10 @@ impl Request for PaymentRefundRequested {
 
     fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
         let key = Payment::request(saga.order_id, saga.total).key;
-        under_key(&self.idempotency_key, &key).unwrap_or_else(|| undoing(saga, Undo::RefundPayment))
+        under_key(&self.idempotency_key, &key).unwrap_or_else(|| match &self.part {
+            Some(_) => paying_back(saga),
+            None => undoing(saga, Undo::RefundPayment),
+        })
     }
 }
 
@@ -130,7 +133,9 @@ impl Request for ShipmentTrackingRequested {
 /// undone before; one that was never to be undone has asked for nothing.
 fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
     match saga.state {
-        SagaState::Compensating | SagaState::NeedsAttention if saga.pending_undo() == Some(undo) => {
+        SagaState::Compensating | SagaState::NeedsAttention
+            if saga.pending_undo() == Some(undo) && !saga.stands_still() =>
+        {
             Vetted::Wanted
         }
         SagaState::Compensating
@@ -142,6 +147,15 @@ fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
         | SagaState::InventoryReserved
         | SagaState::PaymentProcessing
         | SagaState::Paid => foreign(format!("the order is {} and is not being undone", saga.state)),
+    }
+}
+
+/// Part of the money goes back once the order is delivered, as a person asked.
+fn paying_back(saga: &OrderProcessingSaga) -> Vetted {
+    if saga.order == OrderStatus::Delivered {
+        Vetted::Wanted
+    } else {
+        foreign(format!("the order is {} and nothing of it is paid back", saga.order))
     }
 }
 

@@ -5,6 +5,7 @@ mod idempotency;
 mod notification_service;
 mod order_filter;
 mod payment_gateway;
+mod provider_events;
 mod readers;
 mod repositories;
 mod shipping_provider;
@@ -18,10 +19,14 @@ pub use notification_service::{
 };
 pub use order_filter::{OrderFilter, OrderPage, OrderPlace, OrderSort, UnknownSort};
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
+pub use provider_events::{
+    Mismatch, NewsKind, ParcelTrouble, Provider, ProviderNews, Seen, UnmatchedEvent, UnmatchedFilter,
+    UnmatchedRepository, UnmatchedView, Which,
+};
 pub use readers::{
-    BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LineView, LowOnly, MovementView,
-    OrderView, Overview, Page, PaymentView, ProductView, Readers, SagaFilter, SagaView, ShipmentView,
-    TimerView,
+    AttentionView, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LineView, LowOnly,
+    MovementView, OrderView, Overview, Page, PaymentView, ProductView, Readers, SagaFilter, SagaView,
+    ShipmentView, TimerView,
 };
 pub use repositories::{
     AuditEntry, AuditRepository, HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow,

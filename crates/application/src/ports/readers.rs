@@ -8,8 +8,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::order_filter::{OrderFilter, OrderPage};
+use super::{UnmatchedFilter, UnmatchedView};
 use crate::messages::Amount;
-use crate::saga::SagaState;
+use crate::saga::{Attention, OrderProcessingSaga, SagaState};
 
 /// One line of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,6 +38,9 @@ pub struct PaymentView {
     pub provider_reference: Option<String>,
     /// The gateway's reason, if it declined.
     pub decline_code: Option<String>,
+    /// Where a dispute of the customer's bank stands: `open`, `won` or `lost`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<String>,
 }
 
 /// Where the parcel stands.
@@ -214,6 +218,9 @@ pub struct SagaView {
     /// The undoing that waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_undo: Option<String>,
+    /// What a person is asked about, and what each answer would do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention: Option<AttentionView>,
     /// The last entry of its timeline: why it stands where it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event: Option<HistoryView>,
@@ -227,6 +234,36 @@ pub struct SagaView {
     pub updated_at: Timestamp,
     /// When the order as a whole times out.
     pub expires_at: Timestamp,
+}
+
+/// What a person is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AttentionView {
+    /// As a code: `undoing` for an undoing that does not get on.
+    pub cause: String,
+    /// In words.
+    pub why: String,
+    /// What `retry` would do.
+    pub retry: String,
+    /// What `skip` would do.
+    pub skip: String,
+    /// What `force` would do.
+    pub force: String,
+}
+
+impl AttentionView {
+    /// What a person is asked about this saga; none unless one is.
+    #[must_use]
+    pub fn of(saga: &OrderProcessingSaga) -> Option<Self> {
+        let choices = saga.choices()?;
+        Some(Self {
+            cause: saga.attention.map_or("undoing", Attention::as_str).to_owned(),
+            why: choices.why.to_owned(),
+            retry: choices.retry.to_owned(),
+            skip: choices.skip.to_owned(),
+            force: choices.force.to_owned(),
+        })
+    }
 }
 
 /// A running timer.
@@ -316,7 +353,10 @@ pub trait Readers: Send + Sync + 'static {
     /// Counts over everything.
     async fn overview(&self) -> Result<Overview, Fault>;
 
-    /// What breaks one of the five invariants that the store alone can tell, in words; empty is good. Up to `max`.
+    /// Events of providers that belong to no order, in the order in which they came.
+    async fn unmatched(&self, filter: &UnmatchedFilter, max: usize) -> Result<Page<UnmatchedView>, Fault>;
+
+    /// What breaks one of the six invariants that the store alone can tell, in words; empty is good. Up to `max`.
     async fn broken_invariants(&self, now: Timestamp, max: usize) -> Result<Vec<BrokenInvariantView>, Fault>;
 }
 
@@ -333,7 +373,7 @@ pub enum LowOnly {
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BrokenInvariantView {
-    /// Which of the five.
+    /// Which of the six.
     pub invariant: u8,
     /// The order or product.
     pub subject: String,

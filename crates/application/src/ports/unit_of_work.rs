@@ -4,7 +4,7 @@ use bus::{SagaRepository, Unit};
 
 use super::{
     AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository,
+    PaymentRepository, ProductRepository, ShipmentRepository, UnmatchedRepository,
 };
 use crate::saga::OrderProcessingSaga;
 
@@ -28,6 +28,8 @@ pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
     /// What operators did.
     fn audit(&mut self) -> &mut dyn AuditRepository;
+    /// Events of providers that belong to no order.
+    fn unmatched(&mut self) -> &mut dyn UnmatchedRepository;
 }
 
 /// A unit of work of whichever store was chosen.
@@ -45,7 +47,8 @@ where
         + ShipmentRepository
         + HistoryRepository
         + IdempotencyRepository
-        + AuditRepository,
+        + AuditRepository
+        + UnmatchedRepository,
 {
     fn orders(&mut self) -> &mut dyn OrderRepository {
         self
@@ -76,6 +79,10 @@ where
     }
 
     fn audit(&mut self) -> &mut dyn AuditRepository {
+        self
+    }
+
+    fn unmatched(&mut self) -> &mut dyn UnmatchedRepository {
         self
     }
 }

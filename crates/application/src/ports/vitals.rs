@@ -27,6 +27,8 @@ pub struct Vitals {
     pub low_products: u64,
     /// Products of which more is promised to orders than is there.
     pub short_products: u64,
+    /// Events of providers that belong to no order and that nobody has seen to, up to [`VITALS_ROWS_MAX`].
+    pub unmatched_events: u64,
 }
 
 /// The state of the database itself.

@@ -135,6 +135,10 @@ impl Writes {
                 );
                 self.shipments.push(shipment);
             }
+            SagaCommand::RequestShippingAgain => {
+                let idempotency_key = Shipment::request(saga.order_id).key;
+                self.send(happening, ordinal, &OrderShippingRequested { order_id, idempotency_key });
+            }
             SagaCommand::TrackShipment => {
                 let idempotency_key = Shipment::request(saga.order_id).key;
                 self.send(happening, ordinal, &ShipmentTrackingRequested { order_id, idempotency_key });
@@ -145,7 +149,11 @@ impl Writes {
             }
             SagaCommand::RefundPayment => {
                 let idempotency_key = Payment::request(saga.order_id, saga.total).key;
-                self.send(happening, ordinal, &PaymentRefundRequested { order_id, idempotency_key });
+                self.send(
+                    happening,
+                    ordinal,
+                    &PaymentRefundRequested { order_id, idempotency_key, part: None },
+                );
             }
             SagaCommand::ShipStock => self.shipped.push(saga.order_id),
             SagaCommand::ReleaseStock => self.released.push(saga.order_id),

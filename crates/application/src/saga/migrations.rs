@@ -16,6 +16,9 @@ pub struct Migration {
 ///
 /// From 1 to 2: limits run from the first call that was let through, and an undoing is asked for again. The timers that an
 /// instance of version 1 has are longer than it needs, and mean the same.
+///
+/// From 1 to 2 as well: orders are held for news that only a person can judge. What waited for a person before has an undoing
+/// that does not get on, which is what an instance without a cause is taken for.
 pub const MIGRATIONS: &[Migration] = &[Migration { from: 1, apply: |saga| saga }];
 
 const _: () = assert!(

@@ -1,15 +1,19 @@
 //! The order saga: state, table and reaction are pure; carrying out what it asks for is the shell around it.
 
+mod attention;
 mod carry_out;
 pub mod diagram;
 mod migrations;
 mod react;
+mod standing;
 mod state;
 mod table;
 
+pub use attention::{Attention, Choices};
 pub use carry_out::{Facts, Happening, carry_out};
 pub use migrations::{MIGRATIONS, Migration};
 pub use react::{STAGE_LIMITS, SagaCommand, SagaEvent, StageLimits, Undo, timers};
+pub(crate) use state::named;
 pub use state::{
     NewerSaga, OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, ShipmentStep, StockStep,
 };

@@ -47,6 +47,9 @@ pub mod timers {
     pub const DELIVERY_POLL: &str = "delivery_poll";
     /// The next request for the undoing that is due.
     pub const UNDO: &str = "undo";
+
+    /// All of them.
+    pub const ALL: [&str; 5] = [ORDER, PAYMENT, SHIPPING, DELIVERY_POLL, UNDO];
 }
 
 /// Something that happened to an order, as its saga sees it.
@@ -99,6 +102,7 @@ impl SagaEvent {
             EventKind::ShipmentRefused | EventKind::ShippingTimedOut => CancelReason::ShippingFailed,
             EventKind::OrderTimedOut | EventKind::PaymentTimedOut => CancelReason::Timeout,
             EventKind::CancelRequested => CancelReason::Customer,
+            EventKind::MoneyReturned => CancelReason::RefundedAtGateway,
             EventKind::OrderValidated
             | EventKind::InventoryReserved
             | EventKind::PaymentStarted
@@ -115,7 +119,18 @@ impl SagaEvent {
             | EventKind::UndoFailed
             | EventKind::OperatorRetry
             | EventKind::OperatorSkip
-            | EventKind::OperatorForce => CancelReason::Operator,
+            | EventKind::OperatorForce
+            | EventKind::MoneyReturnedInPart
+            | EventKind::SecondCharge
+            | EventKind::SecondChargeReturned
+            | EventKind::AmountMismatch
+            | EventKind::PaymentDisputed
+            | EventKind::DisputeWon
+            | EventKind::DisputeLost
+            | EventKind::ParcelDelayed
+            | EventKind::ParcelLost
+            | EventKind::ParcelDamaged
+            | EventKind::ParcelReturned => CancelReason::Operator,
         })
     }
 }
@@ -129,6 +144,8 @@ pub enum SagaCommand {
     RequestPayment,
     /// Have it shipped.
     RequestShipping,
+    /// Have it shipped, under the key that it was asked for with before.
+    RequestShippingAgain,
     /// Ask where the parcel is.
     TrackShipment,
     /// Have the carrier cancel.
@@ -182,11 +199,11 @@ impl OrderProcessingSaga {
 }
 
 /// A reaction in the making.
-struct Reacting<'a> {
-    event: &'a SagaEvent,
-    next: OrderProcessingSaga,
-    commands: Vec<SagaCommand>,
-    timers: Vec<TimerChange>,
+pub(super) struct Reacting<'a> {
+    pub(super) event: &'a SagaEvent,
+    pub(super) next: OrderProcessingSaga,
+    pub(super) commands: Vec<SagaCommand>,
+    pub(super) timers: Vec<TimerChange>,
 }
 
 impl<'a> Reacting<'a> {
@@ -211,7 +228,12 @@ impl<'a> Reacting<'a> {
             Rule::Forward => self.forward(),
             Rule::Urge => self.urge(),
             Rule::Park => self.park(),
-            Rule::Again => self.undo_more(),
+            Rule::Hold => self.hold(),
+            Rule::Release => self.release(),
+            Rule::Unpaid => self.money_is_back(),
+            Rule::Arrive => self.arrive(),
+            Rule::CallOff => self.call_off(),
+            Rule::Again => self.again(),
             Rule::Waive => self.waive(),
             Rule::Close => self.close(),
             Rule::Ignore => Outcome::Ignored("changes nothing in this state"),
@@ -246,7 +268,7 @@ impl<'a> Reacting<'a> {
         Outcome::Moved
     }
 
-    fn ship(&mut self) -> Outcome {
+    pub(super) fn ship(&mut self) -> Outcome {
         self.next.state = SagaState::Paid;
         self.next.payment = PaymentStep::Captured;
         self.next.shipment = ShipmentStep::Requested;
@@ -262,7 +284,7 @@ impl<'a> Reacting<'a> {
         Outcome::Moved
     }
 
-    fn track(&mut self) -> Outcome {
+    pub(super) fn track(&mut self) -> Outcome {
         self.next.state = SagaState::Shipped;
         self.next.shipment = ShipmentStep::Booked;
         self.next.stock = StockStep::Shipped;
@@ -284,7 +306,7 @@ impl<'a> Reacting<'a> {
         Outcome::Moved
     }
 
-    fn complete(&mut self) -> Outcome {
+    pub(super) fn complete(&mut self) -> Outcome {
         self.next.state = SagaState::Completed;
         self.next.shipment = ShipmentStep::Delivered;
         self.move_order(OrderStatus::Delivered);
@@ -293,7 +315,7 @@ impl<'a> Reacting<'a> {
     }
 
     /// Starts undoing. What the event itself says for good is noted first, so that it is not undone in vain.
-    fn undo(&mut self) -> Outcome {
+    pub(super) fn undo(&mut self) -> Outcome {
         if self.event.kind == EventKind::PaymentDeclined {
             self.next.payment = PaymentStep::Closed;
         }
@@ -308,8 +330,9 @@ impl<'a> Reacting<'a> {
     }
 
     /// Asks for the next undoing in reverse order of what was done; with nothing left, the order is cancelled.
-    fn undo_more(&mut self) -> Outcome {
+    pub(super) fn undo_more(&mut self) -> Outcome {
         self.next.state = SagaState::Compensating;
+        self.next.attention = None;
         match self.next.pending_undo() {
             Some(undo) => {
                 self.commands.push(undo.command());
@@ -337,11 +360,13 @@ impl<'a> Reacting<'a> {
         if !self.learn() {
             return Outcome::Ignored("known already, or undone already");
         }
-        self.go_on_unless_due(due)
+        self.undo_unless_due(due)
     }
 
-    fn go_on_unless_due(&mut self, due: Option<Undo>) -> Outcome {
-        if self.next.pending_undo() == due { Outcome::Moved } else { self.undo_more() }
+    /// What stands still notes facts and asks for nothing.
+    fn undo_unless_due(&mut self, due: Option<Undo>) -> Outcome {
+        let waits = self.next.stands_still() || self.next.pending_undo() == due;
+        if waits { Outcome::Moved } else { self.undo_more() }
     }
 
     fn reopen(&mut self) -> Outcome {
@@ -376,19 +401,28 @@ impl<'a> Reacting<'a> {
 
     fn next_undo(&mut self) -> Outcome {
         let due = self.next.pending_undo();
-        let settled = if self.event.kind == EventKind::ShipmentCancelled {
-            self.next.settle_shipment(ShipmentStep::Cancelled)
-        } else if self.event.kind == EventKind::PaymentRefunded {
-            self.next.settle_payment(PaymentStep::Refunded)
-        } else {
-            self.next.settle_payment(PaymentStep::Closed)
+        let settled = match self.event.kind {
+            EventKind::ShipmentCancelled => self.next.settle_shipment(ShipmentStep::Cancelled),
+            EventKind::MoneyReturned if self.next.is_refunded_under_way() => return self.hold(),
+            EventKind::PaymentRefunded | EventKind::MoneyReturned => {
+                self.next.settle_payment(PaymentStep::Refunded)
+            }
+            // It told of the money itself: whichever of the two is wrong, it is not for us to say.
+            _ if self.next.payment == PaymentStep::Captured => return self.hold(),
+            _ => self.next.settle_payment(PaymentStep::Closed),
         };
-        if settled { self.go_on_unless_due(due) } else { Outcome::Ignored("undone already") }
+        if settled { self.undo_unless_due(due) } else { Outcome::Ignored("undone already") }
     }
 
     /// Only while the money is here and nobody has asked for it back: past that, a parcel that was kept is a person's case.
     fn forward(&mut self) -> Outcome {
         let due = self.next.pending_undo();
+        if self.next.stands_still() {
+            return Outcome::Ignored("the carrier is asked again once a person has decided");
+        }
+        if due == Some(Undo::CancelShipment) && self.next.reason == Some(CancelReason::RefundedAtGateway) {
+            return self.forward_unpaid();
+        }
         if due != Some(Undo::CancelShipment) || self.next.payment != PaymentStep::Captured {
             return Outcome::Ignored("the money is on its way back already");
         }
@@ -411,6 +445,9 @@ impl<'a> Reacting<'a> {
     }
 
     fn waive(&mut self) -> Outcome {
+        if self.next.stands_still() {
+            return self.go_on();
+        }
         match self.next.pending_undo() {
             Some(Undo::CancelShipment) => self.next.shipment = ShipmentStep::Waived,
             Some(Undo::RefundPayment) => self.next.payment = PaymentStep::Waived,
@@ -419,7 +456,10 @@ impl<'a> Reacting<'a> {
         self.undo_more()
     }
 
-    fn close(&mut self) -> Outcome {
+    pub(super) fn close(&mut self) -> Outcome {
+        if self.next.stands_still() {
+            return self.close_standing();
+        }
         while self.next.pending_undo().is_some() {
             self.commands.clear();
             self.timers.clear();
@@ -431,15 +471,13 @@ impl<'a> Reacting<'a> {
         Outcome::Moved
     }
 
-    fn refuse(&self) -> Outcome {
+    pub(super) fn refuse(&self) -> Outcome {
         Outcome::Refused(match (self.event.kind, self.next.state) {
             (EventKind::CancelRequested, SagaState::Shipped) => {
-                "the parcel is with the carrier, and no longer called back; to give money back, refund the payment at the \
-                 gateway; to take goods back in, book them with a stock receipt once they are here"
+                "the parcel is with the carrier; pay back at the gateway, which is booked here, or have the carrier turn back"
             }
             (EventKind::CancelRequested, _) => {
-                "the parcel was delivered; to give money back, refund the payment at the gateway; to take goods back in, \
-                 book them with a stock receipt once they are here"
+                "the parcel was delivered; pay back with `orders refund` or POST /orders/{order_id}/refunds, and book goods that come back as received"
             }
             (EventKind::OperatorRetry | EventKind::OperatorSkip, SagaState::Compensating) => {
                 "it is being undone; wait, or force it if whoever should undo it will not come back"
@@ -461,11 +499,11 @@ impl<'a> Reacting<'a> {
         self.event.generation.is_some_and(|generation| generation != self.next.timer_generation)
     }
 
-    fn set(&mut self, name: &'static str, after: Duration) {
+    pub(super) fn set(&mut self, name: &'static str, after: Duration) {
         self.timers.push(TimerChange::Set { name, after });
     }
 
-    fn cancel(&mut self, name: &'static str) {
+    pub(super) fn cancel(&mut self, name: &'static str) {
         self.timers.push(TimerChange::Cancel { name });
     }
 }

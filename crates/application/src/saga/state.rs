@@ -1,10 +1,9 @@
 //! What the order saga knows of itself: its state and, beneath it, what has been done and not been undone.
 
-use std::fmt;
-use std::str::FromStr;
-
 use domain::{CancelReason, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
+
+use super::Attention;
 
 /// Version of the saga's definition; stored with each instance. A change to what a released version does needs a new number, or
 /// the fingerprint test fails, and a migration from the version before, or it does not compile.
@@ -50,7 +49,7 @@ pub enum SagaState {
     Failed,
     /// Being undone, last step first.
     Compensating,
-    /// An undoing that cannot finish; a person must retry, skip or force it.
+    /// An undoing that cannot finish, or news that only a person can judge: a person must retry, skip or force it.
     NeedsAttention,
 }
 
@@ -122,6 +121,8 @@ pub struct OrderProcessingSaga {
     pub shipment: ShipmentStep,
     /// Why it is being, or was, undone.
     pub reason: Option<CancelReason>,
+    /// What a person is asked about, where it is not an undoing that does not get on.
+    pub attention: Option<Attention>,
     /// How often timers were set; the generation of the latest.
     pub timer_generation: u32,
     /// When it began.
@@ -144,6 +145,7 @@ impl OrderProcessingSaga {
             payment: PaymentStep::None,
             shipment: ShipmentStep::None,
             reason: None,
+            attention: None,
             timer_generation: 0,
             created_at: now,
             expires_at,
@@ -167,13 +169,13 @@ macro_rules! named {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
-        impl FromStr for $type {
+        impl std::str::FromStr for $type {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, String> {
@@ -185,6 +187,8 @@ macro_rules! named {
         }
     };
 }
+
+pub(crate) use named;
 
 named!(SagaState:
     Created = "created",

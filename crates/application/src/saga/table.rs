@@ -56,6 +56,30 @@ pub enum EventKind {
     OperatorSkip,
     /// A person closes the order, whatever is left of it.
     OperatorForce,
+    /// All the money went back by another hand than ours.
+    MoneyReturned,
+    /// Part of the money went back by another hand than ours.
+    MoneyReturnedInPart,
+    /// The gateway has charged once more.
+    SecondCharge,
+    /// What was charged once more went back.
+    SecondChargeReturned,
+    /// The gateway tells of another amount or currency than was asked for.
+    AmountMismatch,
+    /// The customer's bank disputes the charge.
+    PaymentDisputed,
+    /// The dispute is over and the money is ours.
+    DisputeWon,
+    /// The dispute is over and the money is gone.
+    DisputeLost,
+    /// The carrier cannot deliver for now.
+    ParcelDelayed,
+    /// The carrier has lost the parcel.
+    ParcelLost,
+    /// The parcel is damaged.
+    ParcelDamaged,
+    /// The parcel comes back, or is back.
+    ParcelReturned,
 }
 
 /// What a state does about an event.
@@ -91,6 +115,16 @@ pub enum Rule {
     Urge,
     /// Wait for a person.
     Park,
+    /// Wait for a person, and remember why and where it stood.
+    Hold,
+    /// What it was held for is over: go on.
+    Release,
+    /// All the money is back already: undo the rest.
+    Unpaid,
+    /// Note that the parcel arrived; go on if that was the question.
+    Arrive,
+    /// Cancel what stands still, if its parcel has not left.
+    CallOff,
     /// Try the undoing again.
     Again,
     /// Take the undoing as settled, go on with the next.
@@ -107,8 +141,8 @@ pub enum Rule {
 
 use EventKind as E;
 use Rule::{
-    Again, Await, Clock, Close, Complete, Early, Forward, Ignore, Next, Note, Park, Pay, Poll, Refuse,
-    Reopen, Reserve, Ship, Track, Undo, Urge, Waive,
+    Again, Arrive, Await, CallOff, Clock, Close, Complete, Early, Forward, Hold, Ignore, Next, Note, Park,
+    Pay, Poll, Refuse, Release, Reopen, Reserve, Ship, Track, Undo, Unpaid, Urge, Waive,
 };
 
 /// States in the order of the table's columns.
@@ -126,7 +160,7 @@ pub const STATES: [SagaState; 9] = [
 
 /// One line per event, one column per state. Total by its type: a missing cell does not compile.
 #[rustfmt::skip]
-pub const TABLE: [(EventKind, [Rule; 9]); 25] = [
+pub const TABLE: [(EventKind, [Rule; 9]); 37] = [
     //                       Created  InvReserved PayProcess Paid     Shipped   Completed Failed   Compensating NeedsAttention
     (E::OrderValidated,    [Reserve, Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::OrderRejected,     [Undo,    Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
@@ -138,8 +172,8 @@ pub const TABLE: [(EventKind, [Rule; 9]); 25] = [
     (E::ShippingStarted,   [Ignore,  Ignore,     Ignore,    Clock,   Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::ShipmentBooked,    [Early,   Early,      Early,     Track,   Ignore,   Ignore,   Reopen,  Note,        Note]),
     (E::ShipmentRefused,   [Early,   Early,      Early,     Undo,    Ignore,   Ignore,   Ignore,  Note,        Note]),
-    (E::ParcelDelivered,   [Early,   Early,      Early,     Early,   Complete, Ignore,   Ignore,  Early,       Early]),
-    (E::CancelRequested,   [Undo,    Undo,       Undo,      Undo,    Refuse,   Refuse,   Ignore,  Ignore,      Ignore]),
+    (E::ParcelDelivered,   [Early,   Early,      Early,     Early,   Complete, Ignore,   Ignore,  Early,       Arrive]),
+    (E::CancelRequested,   [Undo,    Undo,       Undo,      Undo,    Refuse,   Refuse,   Ignore,  Ignore,      CallOff]),
     (E::OrderTimedOut,     [Undo,    Undo,       Undo,      Undo,    Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::PaymentTimedOut,   [Ignore,  Undo,       Undo,      Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
     (E::ShippingTimedOut,  [Ignore,  Ignore,     Ignore,    Undo,    Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
@@ -153,6 +187,18 @@ pub const TABLE: [(EventKind, [Rule; 9]); 25] = [
     (E::OperatorRetry,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Again]),
     (E::OperatorSkip,      [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Waive]),
     (E::OperatorForce,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Close,       Close]),
+    (E::MoneyReturned,     [Ignore,  Unpaid,     Unpaid,    Unpaid,  Hold,     Ignore,   Ignore,  Next,        Next]),
+    (E::MoneyReturnedInPart,[Ignore, Hold,       Hold,      Hold,    Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
+    (E::SecondCharge,      [Ignore,  Hold,       Hold,      Hold,    Hold,     Hold,     Hold,    Hold,        Hold]),
+    (E::SecondChargeReturned,[Ignore,Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Release]),
+    (E::AmountMismatch,    [Ignore,  Hold,       Hold,      Hold,    Hold,     Hold,     Hold,    Hold,        Hold]),
+    (E::PaymentDisputed,   [Ignore,  Hold,       Hold,      Hold,    Hold,     Hold,     Hold,    Hold,        Hold]),
+    (E::DisputeWon,        [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Release]),
+    (E::DisputeLost,       [Ignore,  Hold,       Hold,      Hold,    Hold,     Hold,     Hold,    Hold,        Hold]),
+    (E::ParcelDelayed,     [Ignore,  Ignore,     Ignore,    Early,   Hold,     Ignore,   Ignore,  Ignore,      Hold]),
+    (E::ParcelLost,        [Ignore,  Ignore,     Ignore,    Early,   Hold,     Hold,     Ignore,  Ignore,      Hold]),
+    (E::ParcelDamaged,     [Ignore,  Ignore,     Ignore,    Early,   Hold,     Hold,     Ignore,  Ignore,      Hold]),
+    (E::ParcelReturned,    [Ignore,  Ignore,     Ignore,    Early,   Hold,     Hold,     Ignore,  Ignore,      Hold]),
 ];
 
 /// What `state` does about `event`.
@@ -171,12 +217,26 @@ impl Rule {
             Pay => &[SagaState::InventoryReserved],
             Await => &[SagaState::PaymentProcessing],
             Ship | Clock => &[SagaState::Paid],
-            Track | Forward | Poll => &[SagaState::Shipped],
+            Track | Poll => &[SagaState::Shipped],
+            Forward => &[SagaState::Shipped, SagaState::NeedsAttention],
             Complete => &[SagaState::Completed],
-            Undo | Note | Next | Again | Waive | Urge => &[SagaState::Compensating, SagaState::Failed],
+            Undo | Note | Urge | Unpaid | CallOff => &[SagaState::Compensating, SagaState::Failed],
+            Next => &[SagaState::Compensating, SagaState::Failed, SagaState::NeedsAttention],
+            // Whoever stood still goes on wherever it stood, with what has become known since.
+            Again | Waive | Release => &[
+                SagaState::Created,
+                SagaState::InventoryReserved,
+                SagaState::PaymentProcessing,
+                SagaState::Paid,
+                SagaState::Shipped,
+                SagaState::Completed,
+                SagaState::Failed,
+                SagaState::Compensating,
+            ],
+            Arrive => &[SagaState::Completed],
             Reopen => &[SagaState::Compensating],
-            Park => &[SagaState::NeedsAttention],
-            Close => &[SagaState::Failed],
+            Park | Hold => &[SagaState::NeedsAttention],
+            Close => &[SagaState::Failed, SagaState::Completed],
             Ignore | Early | Refuse => &[],
         }
     }

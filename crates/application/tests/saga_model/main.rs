@@ -114,7 +114,10 @@ fn sights() -> Vec<Property<OneOrder>> {
 
 #[test]
 fn no_interleaving_within_the_bounds_leads_an_order_astray() {
-    let model = OneOrder { allowance: Allowance { repeats: 1, webhooks: 1 }, honesty: Honesty::KeepsItsWord };
+    let model = OneOrder {
+        allowance: Allowance { repeats: 1, webhooks: 1, troubles: 0 },
+        honesty: Honesty::KeepsItsWord,
+    };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
         "the order saga: {} states, {} steps, up to {} steps deep",
@@ -126,9 +129,25 @@ fn no_interleaving_within_the_bounds_leads_an_order_astray() {
 }
 
 #[test]
+fn whatever_others_do_with_money_and_parcel_the_order_stays_true_and_comes_to_its_end() {
+    let allowance = Allowance { repeats: 0, webhooks: 1, troubles: 2 };
+    let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord };
+    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    println!(
+        "the order saga with refunds, disputes and stray parcels: {} states, {} steps, up to {} steps deep",
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth()
+    );
+    checker.assert_properties();
+}
+
+#[test]
 fn a_gateway_that_forgets_its_closed_keys_is_found_out() {
-    let model =
-        OneOrder { allowance: Allowance { repeats: 1, webhooks: 0 }, honesty: Honesty::ForgetsClosedKeys };
+    let model = OneOrder {
+        allowance: Allowance { repeats: 1, webhooks: 0, troubles: 0 },
+        honesty: Honesty::ForgetsClosedKeys,
+    };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     assert!(checker.discovery(NOTHING_KEPT).is_some(), "the checker would not have noticed");
 }

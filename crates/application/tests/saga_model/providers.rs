@@ -18,6 +18,13 @@ pub(crate) enum Whim {
     No,
 }
 
+/// What somebody did at the gateway that we did not ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ByHand {
+    Nothing,
+    Refunded,
+}
+
 /// Whether a closed key stays closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Honesty {
@@ -30,12 +37,14 @@ pub(crate) enum Honesty {
 pub(crate) struct Gateway {
     pub(crate) charge: Charge,
     pub(crate) captures: u8,
+    /// Whether somebody gave the money back without being asked by us.
+    pub(crate) by_hand: ByHand,
     honesty: Honesty,
 }
 
 impl Gateway {
     pub(crate) const fn new(honesty: Honesty) -> Self {
-        Self { charge: Charge::Unheard, captures: 0, honesty }
+        Self { charge: Charge::Unheard, captures: 0, by_hand: ByHand::Nothing, honesty }
     }
 
     pub(crate) fn charge(&mut self, whim: Whim) -> Charge {
@@ -57,6 +66,12 @@ impl Gateway {
             Charge::Unheard | Charge::Declined | Charge::Closed => Charge::Closed,
         };
         self.charge
+    }
+
+    /// Somebody gives the money back at the gateway's own page.
+    pub(crate) fn refund_by_hand(&mut self) {
+        self.charge = Charge::Refunded;
+        self.by_hand = ByHand::Refunded;
     }
 
     pub(crate) const fn holds_money(&self) -> bool {

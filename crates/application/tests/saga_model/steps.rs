@@ -46,6 +46,9 @@ pub(crate) enum Step {
     ParcelIsHandedOver,
     ParcelArrives,
     Webhook(Item),
+    SomebodyRefunds,
+    BankDisputes,
+    CarrierStumbles,
 }
 
 /// Every way in which the item may be delivered.
@@ -74,7 +77,10 @@ fn lucks(item: Item) -> &'static [Luck] {
         | Item::PollDue
         | Item::StalePoll
         | Item::UndoTimeout
-        | Item::StaleUndo => &[Luck::Good],
+        | Item::StaleUndo
+        | Item::MoneyReturned
+        | Item::Disputed
+        | Item::ParcelDelayed => &[Luck::Good],
     }
 }
 
@@ -102,9 +108,25 @@ impl World {
             Carrier::HandedOver => steps.push(Step::ParcelArrives),
             Carrier::Unheard | Carrier::Refused | Carrier::Delivered | Carrier::Closed => {}
         }
+        if self.allowance.troubles > 0 {
+            steps.extend(self.troubles());
+        }
         if self.allowance.webhooks > 0 {
             steps.extend(self.webhooks().map(Step::Webhook));
         }
+    }
+
+    /// What others may do that concerns this order.
+    fn troubles(&self) -> impl Iterator<Item = Step> {
+        let holds_money = self.gateway.holds_money();
+        let (was_paid, on_its_way) = (self.gateway.captures > 0, self.carrier == Carrier::HandedOver);
+        [
+            (holds_money, Step::SomebodyRefunds),
+            (was_paid, Step::BankDisputes),
+            (on_its_way, Step::CarrierStumbles),
+        ]
+        .into_iter()
+        .filter_map(|(possible, step)| possible.then_some(step))
     }
 
     fn webhooks(&self) -> impl Iterator<Item = Item> {
@@ -132,8 +154,19 @@ impl World {
                 world.allowance.webhooks -= 1;
                 world.flight.add(news);
             }
+            Step::SomebodyRefunds => {
+                world.gateway.refund_by_hand();
+                world.befall(Item::MoneyReturned);
+            }
+            Step::BankDisputes => world.befall(Item::Disputed),
+            Step::CarrierStumbles => world.befall(Item::ParcelDelayed),
         }
         world
+    }
+
+    fn befall(&mut self, news: Item) {
+        self.allowance.troubles -= 1;
+        self.flight.add(news);
     }
 
     fn deliver(&mut self, item: Item, luck: Luck, copies: Copies) {
@@ -160,6 +193,9 @@ impl World {
             Item::Refund => self.refund(luck),
             Item::RefundVoided => self.tell(item, EventKind::PaymentVoided),
             Item::RefundRefunded => self.tell(item, EventKind::PaymentRefunded),
+            Item::MoneyReturned => self.tell(item, EventKind::MoneyReturned),
+            Item::Disputed => self.tell(item, EventKind::PaymentDisputed),
+            Item::ParcelDelayed => self.tell(item, EventKind::ParcelDelayed),
             Item::OrderTimeout => self.tell(item, EventKind::OrderTimedOut),
             Item::PaymentTimeout => self.tell(item, EventKind::PaymentTimedOut),
             Item::ShippingTimeout => self.tell(item, EventKind::ShippingTimedOut),
@@ -215,7 +251,7 @@ impl World {
     }
 
     fn ask_for_money_again(&mut self) {
-        if self.saga.state.awaits_payment() {
+        if self.saga.awaits_payment() {
             self.flight.add(Item::Charge);
         }
     }

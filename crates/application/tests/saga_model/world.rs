@@ -10,7 +10,7 @@ use domain::{CancelReason, Currency, Money, Move, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 use super::flight::{Flight, Item, Timers};
-use super::providers::{Carrier, Gateway, Honesty};
+use super::providers::{ByHand, Carrier, Gateway, Honesty};
 
 /// The generation of the latest timer, in every state: the model tells generations apart by what is stale.
 const GENERATION: u32 = 1;
@@ -22,6 +22,8 @@ pub(crate) struct Allowance {
     pub(crate) repeats: u8,
     /// Webhooks on top of the providers' own answers.
     pub(crate) webhooks: u8,
+    /// What others do that concerns the order: a refund by hand, a dispute, a parcel that does not get on.
+    pub(crate) troubles: u8,
 }
 
 /// A state of the model.
@@ -129,6 +131,7 @@ impl World {
             SagaCommand::RequestReservation => self.ask(0, Item::Reserve),
             SagaCommand::RequestPayment => self.ask(1, Item::Charge),
             SagaCommand::RequestShipping => self.ask(2, Item::Book),
+            SagaCommand::RequestShippingAgain => self.flight.add(Item::Book),
             SagaCommand::TrackShipment => self.flight.add(Item::Track),
             SagaCommand::CancelShipment => self.flight.add(Item::Recall),
             SagaCommand::RefundPayment => {
@@ -181,7 +184,8 @@ impl World {
             SagaState::Shipped => self.saga.order == OrderStatus::Shipped,
             SagaState::Completed => self.saga.order == OrderStatus::Delivered,
             SagaState::Failed => self.saga.order == OrderStatus::Cancelled && self.saga.reason.is_some(),
-            SagaState::Compensating | SagaState::NeedsAttention => self.saga.reason.is_some(),
+            SagaState::Compensating => self.saga.reason.is_some(),
+            SagaState::NeedsAttention => self.saga.reason.is_some() || self.saga.attention.is_some(),
         }
     }
 
@@ -192,11 +196,12 @@ impl World {
         money && parcel && self.set_aside == 0 && self.saga.stock != StockStep::Reserved
     }
 
-    /// Paid for once, and in the customer's hands.
+    /// Paid for once, and in the customer's hands, but for what others gave back and what a person took upon themselves.
     pub(crate) fn is_fulfilled(&self) -> bool {
-        self.gateway.holds_money()
+        let arrived = self.carrier == Carrier::Delivered || self.saga.shipment == ShipmentStep::Waived;
+        (self.gateway.holds_money() || self.gateway.by_hand == ByHand::Refunded)
             && self.gateway.captures == 1
-            && self.carrier == Carrier::Delivered
+            && arrived
             && self.set_aside == 0
             && self.saga.stock == StockStep::Shipped
     }

@@ -15,6 +15,14 @@ use super::{PostgresStore, Retention, Swept};
 
 const OPERATION: &str = "housekeeping.step";
 
+/// Events of no order that a person has seen to; those that nobody has seen to stay.
+const SEEN_TO: &str = "with gone as (
+         delete from unmatched_events where position in (
+             select position from unmatched_events where seen_at < $2 order by position limit $1
+         ) returning 1
+     )
+     select count(*) from gone";
+
 impl PostgresStore {
     /// Removes up to `max` rows of each kind that are past their time. A step that removes `max` of any is worth another.
     ///
@@ -26,6 +34,7 @@ impl PostgresStore {
         retention: Retention,
         max: usize,
     ) -> Result<Swept, Fault> {
+        self.sweep(SEEN_TO, before(now, retention.inbox), max).await?;
         let (inbox, idempotency) = (sweep("inbox", "seen_at"), sweep("idempotency", "created_at"));
         let kept_answers = sweep("kept_answers", "created_at");
         Ok(Swept {

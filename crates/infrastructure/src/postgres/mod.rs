@@ -43,6 +43,7 @@ mod store;
 mod tally;
 mod timers;
 mod unit;
+mod unmatched;
 
 pub use crate::sqlite::{Retention, Routing, Swept};
 pub use connect::{ConnectError, PostgresOptions, Presence};

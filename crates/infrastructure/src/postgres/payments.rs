@@ -3,13 +3,13 @@
 use application::ports::PaymentRepository;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{OrderId, Payment};
+use domain::{Dispute, OrderId, Payment};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
 use super::array::Array;
-use super::column::{Broken, count, money, name};
+use super::column::{Broken, count, money, name, name_or_none};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
 
@@ -103,7 +103,7 @@ fn insert(payments: &[Payment], at: Timestamp) -> Act {
 fn select(order_ids: &[OrderId]) -> Act {
     let sql =
         "select order_id, idempotency_key, status, amount_minor, currency, captured_minor, refunded_minor,
-             provider_reference, attempts, decline_code
+             provider_reference, attempts, decline_code, refund_told_minor, dispute
          from payments where order_id = any($1) order by order_id";
     Act::new("payments.get", sql, vec![Box::new(Array::uuids(order_ids.iter().map(|id| id.0)))])
 }
@@ -119,6 +119,8 @@ fn payment(row: &Row) -> Result<Payment, Broken> {
         provider_reference: row.try_get(7)?,
         attempts: count(row, 8)?,
         decline_code: row.try_get(9)?,
+        refund_told_minor: row.try_get(10)?,
+        dispute: name_or_none(row, 11)?,
     })
 }
 
@@ -126,9 +128,11 @@ fn update(payments: &[Payment], at: Timestamp) -> Act {
     let sql = "with moved as (
              update payments p set status = n.status, captured_minor = n.captured, refunded_minor = n.refunded,
                  provider_reference = n.reference, attempts = n.attempts, decline_code = n.decline_code,
+                 refund_told_minor = n.refund_told, dispute = n.dispute,
                  updated_at = greatest(p.updated_at, $8)
-             from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[])
-                 as n (id, status, captured, refunded, reference, attempts, decline_code)
+             from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
+                 $10::bigint[], $11::text[])
+                 as n (id, status, captured, refunded, reference, attempts, decline_code, refund_told, dispute)
              where p.order_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $9, 'payments.update')";
@@ -147,6 +151,10 @@ fn update(payments: &[Payment], at: Timestamp) -> Act {
             Box::new(Array::texts_or_null(payments.iter().map(|payment| payment.decline_code.as_deref()))),
             Box::new(at.as_microsecond()),
             Box::new(CHANGED),
+            Box::new(Array::numbers(payments.iter().map(|payment| payment.refund_told_minor))),
+            Box::new(Array::texts_or_null(
+                payments.iter().map(|payment| payment.dispute.map(Dispute::as_str)),
+            )),
         ],
     )
 }

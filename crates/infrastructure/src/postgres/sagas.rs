@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use application::saga::{NewerSaga, OrderProcessingSaga};
+use application::saga::{Attention, NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
 use domain::{CancelReason, OrderId};
@@ -92,7 +92,7 @@ impl PostgresUnit {
 macro_rules! saga_columns {
     () => {
         "order_id, state, version, order_status, stock, payment, shipment, reason, total_minor, currency, \
-         timer_generation, created_at, expires_at"
+         timer_generation, created_at, expires_at, attention"
     };
 }
 pub(super) use saga_columns;
@@ -136,6 +136,7 @@ pub(super) fn saga(row: &Row) -> Result<OrderProcessingSaga, Broken> {
         timer_generation: count(row, 10)?,
         created_at: time(row, 11)?,
         expires_at: time(row, 12)?,
+        attention: name_or_none(row, 13)?,
     })
 }
 
@@ -165,17 +166,19 @@ pub(super) fn update(sagas: &[UnsavedSaga]) -> Act {
     let sql = "with moved as (
              update order_saga s set state = n.state, order_status = n.order_status, stock = n.stock,
                  payment = n.payment, shipment = n.shipment, reason = n.reason,
-                 timer_generation = n.timer_generation, version = n.version,
+                 timer_generation = n.timer_generation, version = n.version, attention = n.attention,
                  updated_at = greatest(s.updated_at, n.updated_at)
              from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                 $8::bigint[], $9::bigint[], $10::bigint[])
+                 $8::bigint[], $9::bigint[], $10::bigint[], $12::text[])
                  as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
-                     updated_at)
+                     updated_at, attention)
              where s.correlation_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $11, 'sagas.update')";
     let mut params = changing(sagas);
     params.push(Box::new(CHANGED));
+    let attention = |unsaved: &UnsavedSaga| unsaved.saga.attention.map(Attention::as_str);
+    params.push(Box::new(Array::texts_or_null(sagas.iter().map(attention))));
     Act::new("sagas.update", sql, params)
 }
 

@@ -21,6 +21,8 @@ pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const EVENTS_PER_BATCH_MAX: usize = 1_000;
 /// Characters of each text of an event.
 pub(super) const EVENT_TEXT_CHARS_MAX: usize = 255;
+/// Characters kept of an event that nobody understands.
+pub(super) const EVENT_EXCERPT_CHARS_MAX: usize = 400;
 /// How far the time of a webhook may lie before or after ours.
 pub(super) const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 /// Signatures looked at in one header.

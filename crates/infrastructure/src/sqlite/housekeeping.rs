@@ -13,7 +13,7 @@ use super::fault::fault;
 /// How long things are kept that only guard against repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Ids of messages from outside.
+    /// Ids of messages from outside, and events of no order that a person has seen to.
     pub inbox: Duration,
     /// Answers given under a client's key.
     pub idempotency: Duration,
@@ -58,6 +58,9 @@ fn sweep(connection: &Connection, now: Timestamp, retention: Retention, max: usi
     let remove = |sql: &str, kept: Duration| -> Result<usize> {
         connection.prepare_cached(sql)?.execute(params![rows_max(max), Micros(before(now, kept))])
     };
+    let unmatched = "delete from unmatched_events where position in
+         (select position from unmatched_events where seen_at < ?2 order by position limit ?1)";
+    remove(unmatched, retention.inbox)?;
     Ok(Swept {
         inbox: remove(inbox, retention.inbox)?,
         idempotency: remove(idempotency, retention.idempotency)?,

@@ -35,6 +35,7 @@ mod tally;
 mod timers;
 mod turns;
 mod unit;
+mod unmatched;
 mod watch;
 mod writer;
 

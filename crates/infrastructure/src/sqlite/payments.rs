@@ -3,12 +3,12 @@
 use application::ports::PaymentRepository;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{OrderId, Payment};
+use domain::{Dispute, OrderId, Payment};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
-use super::column::{Micros, money, name};
+use super::column::{Micros, money, name, name_or_none};
 use super::fault::{changed_meanwhile, conflict_if_taken, fault};
 
 #[async_trait]
@@ -67,8 +67,9 @@ fn checked(payments: &[Payment], operation: &'static str) -> std::result::Result
 }
 
 fn insert(connection: &Connection, payments: &[Payment], at: Timestamp) -> Result<()> {
-    let mut insert = connection
-        .prepare_cached("insert into payments values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)")?;
+    let mut insert = connection.prepare_cached(
+        "insert into payments values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13)",
+    )?;
     for payment in payments {
         insert.execute(params![
             payment.order_id.0.as_bytes(),
@@ -82,6 +83,8 @@ fn insert(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
             payment.attempts,
             payment.decline_code,
             Micros(at),
+            payment.refund_told_minor,
+            payment.dispute.map(Dispute::as_str),
         ])?;
     }
     Ok(())
@@ -90,7 +93,7 @@ fn insert(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
 fn select(connection: &Connection, order_ids: &[OrderId]) -> Result<Vec<Payment>> {
     let mut select = connection.prepare_cached(
         "select order_id, idempotency_key, status, amount_minor, currency, captured_minor, refunded_minor,
-             provider_reference, attempts, decline_code
+             provider_reference, attempts, decline_code, refund_told_minor, dispute
          from payments where order_id = ?",
     )?;
     let mut found = Vec::with_capacity(order_ids.len());
@@ -111,6 +114,8 @@ fn payment(row: &Row<'_>) -> Result<Payment> {
         provider_reference: row.get(7)?,
         attempts: row.get(8)?,
         decline_code: row.get(9)?,
+        refund_told_minor: row.get(10)?,
+        dispute: name_or_none(row, 11)?,
     })
 }
 
@@ -118,7 +123,7 @@ fn payment(row: &Row<'_>) -> Result<Payment> {
 fn update(connection: &Connection, payments: &[Payment], at: Timestamp) -> Result<Option<OrderId>> {
     let mut update = connection.prepare_cached(
         "update payments set status = ?2, captured_minor = ?3, refunded_minor = ?4, provider_reference = ?5,
-                 attempts = ?6, decline_code = ?7, updated_at = max(updated_at, ?8)
+                 attempts = ?6, decline_code = ?7, updated_at = max(updated_at, ?8), refund_told_minor = ?9, dispute = ?10
              where order_id = ?1",
     )?;
     for payment in payments {
@@ -131,6 +136,8 @@ fn update(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
             payment.attempts,
             payment.decline_code,
             Micros(at),
+            payment.refund_told_minor,
+            payment.dispute.map(Dispute::as_str),
         ])?;
         if changed != 1 {
             return Ok(Some(payment.order_id));

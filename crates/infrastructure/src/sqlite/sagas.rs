@@ -1,6 +1,6 @@
 //! Saga instances. A final one leaves the index of open ones and stays in the table.
 
-use application::saga::{NewerSaga, OrderProcessingSaga};
+use application::saga::{Attention, NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
 use domain::OrderId;
@@ -89,7 +89,7 @@ pub(super) fn save(connection: &Connection, rows: &Rows) -> std::result::Result<
 
 /// The columns that [`saga`] reads, in its order.
 pub(super) const COLUMNS: &str = "order_id, state, version, order_status, stock, payment, shipment, reason, \
-     total_minor, currency, timer_generation, created_at, expires_at";
+     total_minor, currency, timer_generation, created_at, expires_at, attention";
 
 fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderProcessingSaga>> {
     let mut select =
@@ -123,11 +123,12 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
         timer_generation: row.get(10)?,
         created_at: time(row, 11)?,
         expires_at: time(row, 12)?,
+        attention: name_or_none(row, 13)?,
     })
 }
 
 fn insert(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<()> {
-    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     connection.prepare_cached(sql)?.execute(params![
         saga.order_id.0.as_bytes(),
         saga.version,
@@ -144,6 +145,7 @@ fn insert(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -
         Micros(saga.created_at),
         Micros(now),
         Micros(saga.expires_at),
+        saga.attention.map(Attention::as_str),
     ])?;
     Ok(())
 }
@@ -154,14 +156,14 @@ fn update(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -
     if saga.state.is_final() {
         let mut end = connection.prepare_cached(
             "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), version = ?10, is_open = null
+                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), version = ?10, attention = ?11, is_open = null
              where correlation_id = ?1",
         )?;
         return update_one(&mut end, saga, now);
     }
     let mut step_on = connection.prepare_cached(
         "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-             reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), version = ?10
+             reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), version = ?10, attention = ?11
          where correlation_id = ?1 and +is_open = 1",
     )?;
     Ok(update_one(&mut step_on, saga, now)?
@@ -180,6 +182,7 @@ fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Ti
         saga.timer_generation,
         Micros(now),
         saga.version,
+        saga.attention.map(Attention::as_str),
     ])?;
     Ok(changed == 1)
 }

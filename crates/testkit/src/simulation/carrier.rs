@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use application::commands::NewsKind;
 use application::ports::{
-    BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+    BookingOutcome, BookingRequest, NewsKind, ParcelTrouble, ProviderNews, ShipmentCancelOutcome,
+    ShippingProvider, TrackingOutcome, Unanswered,
 };
 use async_trait::async_trait;
 use domain::OrderId;
+use jiff::Timestamp;
 
 use super::errands::Errands;
-use super::fate::{Call, Carriage, Consent};
+use super::fate::{Call, Carriage, Consent, Trouble};
 use super::mail::Mail;
 use super::provider_line::{Line, pause};
 
@@ -73,6 +74,7 @@ struct Journey {
     order_id: Option<OrderId>,
     carriage: Carriage,
     letters: Vec<std::time::Duration>,
+    trouble: Option<Trouble>,
 }
 
 impl Journey {
@@ -81,6 +83,7 @@ impl Journey {
         if !self.moves(Parcel::Booked, Parcel::HandedOver) {
             return;
         }
+        self.tell_of_trouble();
         pause(self.carriage.transit).await;
         if self.moves(Parcel::HandedOver, Parcel::Delivered)
             && let Some(order_id) = self.order_id
@@ -88,6 +91,24 @@ impl Journey {
             let kind = NewsKind::ShipmentDelivered { tracking_number: tracking_number(&self.key) };
             self.mail.post(&format!("{}-delivered", self.key), order_id, &kind, &self.letters);
         }
+    }
+
+    fn tell_of_trouble(&self) {
+        let (Some(trouble), Some(order_id)) = (self.trouble, self.order_id) else { return };
+        let tracking_number = tracking_number(&self.key);
+        let event_id = format!("{}-{trouble:?}", self.key);
+        let at = Timestamp::UNIX_EPOCH;
+        let news = if trouble == Trouble::Foreign {
+            let kind = NewsKind::ShipmentDelivered { tracking_number: format!("not-{tracking_number}") };
+            ProviderNews {
+                idempotency_key: format!("not-{}", self.key),
+                ..ProviderNews::honest(&event_id, order_id, kind, at)
+            }
+        } else {
+            let kind = NewsKind::ShipmentTroubled { trouble: ParcelTrouble::Exception, tracking_number };
+            ProviderNews::honest(&event_id, order_id, kind, at)
+        };
+        self.mail.send(news, std::time::Duration::ZERO);
     }
 
     fn moves(&self, from: Parcel, to: Parcel) -> bool {
@@ -139,6 +160,7 @@ impl ShippingProvider for SimulatedCarrier {
             order_id: request.reference.parse().ok(),
             carriage: fate.carriage(),
             letters: fate.letters(),
+            trouble: fate.trouble(Call::Book, &request.key).map(|(trouble, _)| trouble),
         };
         let (consent, errands) = (fate.consent(Call::Book, &request.key), self.line.errands.clone());
         self.line.call(Call::Book, &request.key, move || book(journey, consent, &errands)).await

@@ -115,8 +115,30 @@ pub struct Carriage {
     pub transit: Duration,
 }
 
+/// What somebody else does at a provider, that nobody here asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// All the money is given back by hand.
+    Refund,
+    /// Half of it is.
+    RefundInPart,
+    /// The bank disputes the charge.
+    Dispute,
+    /// The gateway tells of another charge for the same order.
+    SecondCharge,
+    /// It tells of money, or of a parcel, that is nobody's here.
+    Foreign,
+    /// The parcel cannot be delivered at once.
+    ParcelException,
+}
+
 /// Decides how providers behave.
 pub trait ProviderFate: Send + Sync + 'static {
+    /// What somebody else does to this charge or parcel, and how long after it was made.
+    fn trouble(&self, _call: Call, _key: &str) -> Option<(Trouble, Duration)> {
+        None
+    }
+
     /// How this call under this key goes.
     fn call(&self, call: Call, key: &str) -> CallPlan;
 

@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use application::commands::NewsKind;
-use application::ports::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
+use application::ports::{
+    CancelOutcome, ChargeOutcome, ChargeRequest, NewsKind, PaymentGateway, ProviderNews, Unanswered,
+};
 use async_trait::async_trait;
-use domain::OrderId;
+use domain::{Currency, Dispute, Money, OrderId};
+use jiff::Timestamp;
 
-use super::fate::{Call, Consent};
+use super::fate::{Call, Consent, Trouble};
 use super::mail::Mail;
-use super::provider_line::Line;
+use super::provider_line::{Line, pause};
 
 /// What the gateway knows of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub(super) struct Account {
     pub(super) captured_minor: i64,
     /// Minor units given back in all.
     pub(super) refunded_minor: i64,
+    /// Minor units of that which others gave back.
+    pub(super) by_hand_minor: i64,
     standing: Standing,
 }
 
@@ -50,12 +55,18 @@ pub enum Honesty {
 }
 
 impl Account {
+    const fn give_back(&mut self, minor: i64) {
+        self.refunded_minor += minor;
+        self.by_hand_minor += minor;
+    }
+
     const fn unheard() -> Self {
         Self {
             order_id: None,
             captures: 0,
             captured_minor: 0,
             refunded_minor: 0,
+            by_hand_minor: 0,
             standing: Standing::Unheard,
         }
     }
@@ -119,6 +130,38 @@ impl Books {
         }
     }
 
+    /// What others do to the charge of this key; what the gateway tells of it, if it could be done.
+    fn meddle(&self, key: &str, trouble: Trouble, currency: Currency) -> Option<NewsKind> {
+        let mut accounts = self.open();
+        let account = accounts.get_mut(key)?;
+        let held = account.held_minor();
+        let money = |minor| Money::new(minor, currency);
+        match trouble {
+            Trouble::Refund if held > 0 => {
+                account.give_back(held);
+                account.standing = Standing::Refunded;
+                Some(NewsKind::PaymentRefunded {
+                    amount: money(held),
+                    total: None,
+                    reference: reference(key),
+                })
+            }
+            Trouble::RefundInPart if held > 1 => {
+                account.give_back(held / 2);
+                let amount = money(held / 2);
+                Some(NewsKind::PaymentRefunded { amount, total: None, reference: reference(key) })
+            }
+            Trouble::Dispute => {
+                Some(NewsKind::PaymentDisputed { dispute: Dispute::Open, reference: Some(reference(key)) })
+            }
+            Trouble::SecondCharge | Trouble::Foreign => Some(NewsKind::PaymentCaptured {
+                amount: money(account.captured_minor.max(1)),
+                reference: format!("ch-second-{key}"),
+            }),
+            Trouble::Refund | Trouble::RefundInPart | Trouble::ParcelException => None,
+        }
+    }
+
     fn look_up(&self, key: &str) -> Option<ChargeOutcome> {
         let standing = self.open().get(key)?.standing;
         (standing != Standing::Unheard).then(|| said(standing, key))
@@ -162,16 +205,34 @@ impl SimulatedGateway {
     }
 }
 
+/// Others meddle with a charge, and the gateway tells of it.
+fn meddle(books: &Books, mail: &Mail, asked: &ChargeRequest, order_id: OrderId, trouble: Trouble) {
+    let Some(kind) = books.meddle(&asked.key, trouble, asked.amount.currency) else { return };
+    let event_id = format!("{}-{trouble:?}", asked.key);
+    let news = ProviderNews::honest(&event_id, order_id, kind, Timestamp::UNIX_EPOCH);
+    let foreign = || ProviderNews { idempotency_key: format!("not-{}", asked.key), ..news.clone() };
+    mail.send(if trouble == Trouble::Foreign { foreign() } else { news }, Duration::ZERO);
+}
+
 #[async_trait]
 impl PaymentGateway for SimulatedGateway {
     async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
         let consent = self.line.fate.consent(Call::Charge, &request.key);
         let (books, mail, honesty) = (Arc::clone(&self.books), Arc::clone(&self.mail), self.honesty);
         let (asked, letters) = (request.clone(), self.line.fate.letters());
+        let (trouble, errands) =
+            (self.line.fate.trouble(Call::Charge, &request.key), self.line.errands.clone());
         let act = move || {
             let Charged { outcome, news } = books.charge(&asked, consent, honesty);
             if let Some((order_id, kind)) = news {
-                mail.post(&format!("{}-{}", asked.key, event_name(&kind)), order_id, &kind, &letters);
+                if let (NewsKind::PaymentCaptured { .. }, Some((trouble, after))) = (&kind, trouble) {
+                    let (books, mail, asked) = (Arc::clone(&books), Arc::clone(&mail), asked.clone());
+                    errands.run(async move {
+                        pause(after).await;
+                        meddle(&books, &mail, &asked, order_id, trouble);
+                    });
+                }
+                mail.post(&format!("{}-{}", asked.key, kind.type_name()), order_id, &kind, &letters);
             }
             outcome
         };
@@ -198,14 +259,5 @@ impl PaymentGateway for SimulatedGateway {
 
     async fn refund(&self, key: &str, _refund_key: &str, _minor: i64) -> Result<CancelOutcome, Unanswered> {
         self.cancel(key).await
-    }
-}
-
-fn event_name(kind: &NewsKind) -> &'static str {
-    match kind {
-        NewsKind::PaymentCaptured { .. } => "captured",
-        NewsKind::PaymentDeclined { .. } => "declined",
-        NewsKind::ShipmentDelivered { .. } => "delivered",
-        NewsKind::Other => "other",
     }
 }

@@ -166,6 +166,7 @@ struct Stage {
     gateway: Arc<SimulatedGateway>,
     carrier: Arc<SimulatedCarrier>,
     line: Line,
+    mail: Arc<Mail>,
     errands: Errands,
     findings: Arc<Findings>,
     journal: Arc<Journal>,
@@ -204,6 +205,7 @@ impl Stage {
             errands: errands.clone(),
             journal: Arc::clone(&journal),
             fleet: OnceLock::new(),
+            taken: Arc::default(),
         });
         let line = Line {
             fate: staging.provider_fate,
@@ -253,6 +255,7 @@ impl Stage {
             street,
             operator,
             gateway,
+            mail,
             carrier,
             line,
             errands,
@@ -333,6 +336,7 @@ impl Stage {
             accounts: self.gateway.accounts(),
             parcels: self.carrier.parcels(),
             heard: self.line.heard(),
+            told: self.mail.taken(),
             rubbish,
             now: self.clock.now(),
         };

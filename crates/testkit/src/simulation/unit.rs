@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
@@ -172,5 +172,9 @@ impl UnitOfWork for RiskyUnit {
 
     fn audit(&mut self) -> &mut dyn AuditRepository {
         self.inner.audit()
+    }
+
+    fn unmatched(&mut self) -> &mut dyn UnmatchedRepository {
+        self.inner.unmatched()
     }
 }

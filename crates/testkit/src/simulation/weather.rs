@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::dice::Dice;
 use super::fate::{
     Call, CallFate, CallPlan, Carriage, Consent, ProviderFate, Publication, StepFate, StepKind, StoreFate,
+    Trouble,
 };
 use super::transport::{Contact, TransportFate};
 
@@ -62,7 +63,12 @@ pub(super) struct Weather {
     providers: Dice,
     transport: Dice,
     post: Dice,
+    meddlers: Dice,
+    meddling: u64,
 }
+
+/// Others meddle at most so long after a charge or booking.
+const MEDDLE_AFTER_MAX: Duration = Duration::from_secs(20);
 
 /// A letter is at most so late.
 const LETTER_LATE_MAX: Duration = Duration::from_secs(20);
@@ -145,7 +151,10 @@ impl Weather {
         };
         let times = [200, 2_000, 5_000].map(Duration::from_millis);
         let long_times = [500, 5_000, 20_000].map(Duration::from_millis);
+        let meddlers = Dice::of(seed, "meddlers");
         Self {
+            meddling: if meddlers.chance(500) { 0 } else { meddlers.below(200) },
+            meddlers,
             rates,
             leak,
             latency_max: *dice.pick(&times),
@@ -227,6 +236,24 @@ impl StoreFate for Weather {
 }
 
 impl ProviderFate for Weather {
+    fn trouble(&self, call: Call, _key: &str) -> Option<(Trouble, Duration)> {
+        if !self.strikes(&self.meddlers, self.meddling) {
+            return None;
+        }
+        let troubles: &[Trouble] = match call {
+            Call::Charge => &[
+                Trouble::Refund,
+                Trouble::RefundInPart,
+                Trouble::Dispute,
+                Trouble::SecondCharge,
+                Trouble::Foreign,
+            ],
+            Call::Book => &[Trouble::ParcelException, Trouble::Foreign],
+            Call::LookUpCharge | Call::CancelCharge | Call::LookUpParcel | Call::CancelParcel => return None,
+        };
+        Some((*self.meddlers.pick(troubles), self.meddlers.time(MEDDLE_AFTER_MAX)))
+    }
+
     fn call(&self, call: Call, key: &str) -> CallPlan {
         let latency = if self.storms() { self.providers.time(self.latency_max) } else { Duration::ZERO };
         if self.is_away(call) {

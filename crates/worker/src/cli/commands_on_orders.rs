@@ -4,6 +4,7 @@
 mod answer;
 mod dead_letters;
 mod orders;
+mod providers;
 mod sagas;
 mod stock;
 
@@ -36,6 +37,9 @@ pub(super) enum OnOrders {
     /// Look at messages that were set aside, and put them back.
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Look at what the providers told that belongs to no order.
+    #[command(subcommand)]
+    Providers(providers::Providers),
 }
 
 impl OnOrders {
@@ -46,6 +50,7 @@ impl OnOrders {
             Self::Stock(stock) => stock.run(&desk).await,
             Self::Sagas(sagas) => sagas.run(&desk).await,
             Self::DeadLetters(dead_letters) => dead_letters.run(&desk).await,
+            Self::Providers(providers) => providers.run(&desk).await,
         };
         desk.store.upkeep.close().await;
         ran.map(|()| ExitCode::SUCCESS)

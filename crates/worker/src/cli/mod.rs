@@ -61,7 +61,7 @@ pub struct Shared {
     /// Base address of the shipping provider. [env: ORDERWRIGHT_SHIPPING_URL]
     #[arg(long, global = true, value_name = "URL")]
     shipping_url: Option<String>,
-    /// Secret that signs the providers' webhooks. [env: ORDERWRIGHT_WEBHOOK_SECRET]
+    /// Secret that signs the webhooks of providers that have none of their own. [env: ORDERWRIGHT_WEBHOOK_SECRET]
     #[arg(long, global = true, value_name = "SECRET")]
     webhook_secret: Option<String>,
     /// Answer as JSON.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use application::ports::Provider;
 use clap::Args;
 use sandbox::{FaultSettings, Sandbox, Settings};
 use serde_json::json;
@@ -47,7 +48,10 @@ impl SandboxProvider {
         let settings = Settings {
             seed: self.seed,
             webhook_url: Some(self.webhook_url.clone()),
-            webhook_secret: config.providers.webhook_secret.expose().to_owned(),
+            webhook_secret: config.providers.webhook_secrets(Provider::Payments).now.expose().to_owned(),
+            shipping_webhook_secret: Some(
+                config.providers.webhook_secrets(Provider::Shipping).now.expose().to_owned(),
+            ),
             faults: faults(self.faults.as_deref())?,
             delivery_delay_ms: (self.delivery_min_ms, self.delivery_max_ms.max(self.delivery_min_ms)),
             max_keys: self.keys_max,

@@ -3,7 +3,9 @@
 
 use std::net::IpAddr;
 
-use super::{Allowance, Config, Place, Profile, SANDBOX_SECRET, Way};
+use application::ports::Provider;
+
+use super::{Allowance, Config, Place, Profile, SANDBOX_SECRET, Way, WebhookSecrets};
 
 /// How a risk is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,17 +66,18 @@ impl Config {
     }
 
     fn secret_risks(&self) -> Vec<(Danger, String)> {
-        let secret = self.providers.webhook_secret.expose();
-        let key = "providers.webhook_secret";
-        if secret == SANDBOX_SECRET {
-            let text = format!(
-                "{key} is the sandbox's, which everybody knows; make one with: openssl rand -base64 32"
+        let [payments, shipping] =
+            [Provider::Payments, Provider::Shipping].map(|provider| self.providers.webhook_secrets(provider));
+        let mut found: Vec<String> = [payments, shipping].into_iter().filter_map(weak).collect();
+        found.dedup();
+        if payments.now == shipping.now {
+            found.push(
+                "providers.payment_webhook_secret and providers.shipping_webhook_secret are the same: the carrier's signature \
+                 would pass for 'captured'; give each provider one of its own"
+                    .to_owned(),
             );
-            return vec![(Danger::Grave, text)];
         }
-        let short = secret.len() < SECRET_CHARS_MIN;
-        let text = format!("{key} has fewer than {SECRET_CHARS_MIN} characters and could be guessed");
-        short.then_some((Danger::Grave, text)).into_iter().collect()
+        found.into_iter().map(|text| (Danger::Grave, text)).collect()
     }
 
     fn entrance_risks(&self) -> Vec<(Danger, String)> {
@@ -194,6 +197,18 @@ impl Config {
         );
         found
     }
+}
+
+/// What is weak about a secret.
+fn weak(WebhookSecrets { key, now, .. }: WebhookSecrets<'_>) -> Option<String> {
+    let secret = now.expose();
+    if secret == SANDBOX_SECRET {
+        return Some(format!(
+            "{key} is the sandbox's, which everybody knows; make one with: openssl rand -base64 32"
+        ));
+    }
+    let short = secret.len() < SECRET_CHARS_MIN;
+    short.then(|| format!("{key} has fewer than {SECRET_CHARS_MIN} characters and could be guessed"))
 }
 
 /// The host of an address, without port and path.

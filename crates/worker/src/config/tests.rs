@@ -84,7 +84,12 @@ fn every_key_can_be_set_in_the_environment_and_every_profile_is_right() {
     }
     for profile in Profile::ALL {
         let secret = Some("one that nobody can guess".to_owned());
-        let overrides = Overrides { profile: Some(profile), webhook_secret: secret, ..Overrides::default() };
+        let environment = variables(&[(
+            "ORDERWRIGHT__PROVIDERS__SHIPPING_WEBHOOK_SECRET",
+            "another that nobody can guess",
+        )]);
+        let overrides =
+            Overrides { profile: Some(profile), webhook_secret: secret, environment, ..Overrides::default() };
         assert_eq!(Config::load(&overrides).map(|loaded| loaded.config.profile), Ok(profile));
     }
 }
@@ -223,7 +228,12 @@ fn production_refuses_what_staging_tells_and_development_does_not_mention() {
     let told = load(Profile::Staging).expect("it starts").risks;
     let told: Vec<String> = told.into_iter().map(|risk| risk.text).collect();
     let refused = load(Profile::Production).expect_err("it does not").0;
-    for key in ["providers.webhook_secret", "retention.inbox_hours = 1", "postgres.lease_ms = 500"] {
+    for key in [
+        "providers.webhook_secret",
+        "would pass for 'captured'",
+        "retention.inbox_hours = 1",
+        "postgres.lease_ms = 500",
+    ] {
         let names = |texts: &[String]| texts.iter().any(|text| text.contains(key));
         assert!(names(&told) && names(&refused), "{key}: {told:?} {refused:?}");
     }

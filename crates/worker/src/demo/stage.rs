@@ -2,6 +2,7 @@
 //! webhooks. Must never differ from what `serve` starts.
 
 use anyhow::{Context, Result, ensure};
+use application::ports::Provider;
 use bus::Drained;
 use sandbox::{Running, Sandbox};
 use tokio::net::TcpListener;
@@ -75,7 +76,10 @@ async fn beside(config: &mut Config, settings: sandbox::Settings, service: &TcpL
     let listener = TcpListener::bind(ANY_PORT).await.context("no port is free on 127.0.0.1")?;
     let settings = sandbox::Settings {
         webhook_url: Some(format!("http://{}/webhooks", service.local_addr()?)),
-        webhook_secret: config.providers.webhook_secret.expose().to_owned(),
+        webhook_secret: config.providers.webhook_secrets(Provider::Payments).now.expose().to_owned(),
+        shipping_webhook_secret: Some(
+            config.providers.webhook_secrets(Provider::Shipping).now.expose().to_owned(),
+        ),
         ..settings
     };
     let running = Sandbox::start(listener, settings)?;

@@ -4,6 +4,7 @@
 mod board;
 mod broker;
 mod database;
+mod events;
 mod orders;
 mod providers;
 mod rates;

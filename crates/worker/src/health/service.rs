@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::board::Change;
 use super::database::DatabaseCheck;
+use super::events::ProviderEventsCheck;
 use super::orders::{OrderProcessingCheck, SagaIntegrityCheck};
 use super::providers::ProviderCheck;
 use super::rates::MessageRatesCheck;
@@ -72,6 +73,7 @@ impl HealthService {
             Box::new(InventoryCheck::new(Arc::clone(&observation.books), books_check)),
             Box::new(MoneyCheck::new(Arc::clone(&observation.books))),
             Box::new(SagaIntegrityCheck::new(Arc::clone(&observation.books))),
+            Box::new(ProviderEventsCheck),
             Box::new(MessageRatesCheck::new(Arc::clone(&observation.registry))),
         ];
         for provider in &observation.providers {

@@ -27,6 +27,8 @@ mod outside;
 mod parameters;
 mod problem;
 mod products;
+mod provider_events;
+mod refunds;
 mod route;
 mod sagas;
 mod seats;
@@ -101,6 +103,8 @@ fn routes() -> Vec<Route> {
         products::routes(),
         inventory::routes(),
         dead_letters::routes(),
+        provider_events::routes(),
+        refunds::routes(),
         webhooks::routes(),
         health::routes(),
         watching::routes(),

@@ -313,6 +313,7 @@ const PAYMENT: Shape = Shape::Object(&[
     need("idempotency_key", Shape::Text, "Our key of the charge."),
     may("provider_reference", Shape::Text, "The gateway's name for the charge."),
     may("decline_code", Shape::Text, "The gateway's reason, if it declined."),
+    may("disputed", Shape::Text, "Where a dispute of the customer's bank stands: open, won or lost."),
 ]);
 const SHIPMENT: Shape = Shape::Object(&[
     need("status", Shape::Text, "Where the parcel stands."),

@@ -19,6 +19,9 @@ use super::shape::Shape;
 /// The order, or the saga, that the path names.
 pub(super) struct OrderInPath(pub(super) OrderId);
 
+/// The place in a numbered list that the path names.
+pub(super) struct PositionInPath(pub(super) i64);
+
 /// The product that the path names.
 pub(super) struct SkuInPath(pub(super) Sku);
 
@@ -37,6 +40,14 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderInPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         parsed(parts, state, "order_id").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PositionInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        parsed(parts, state, "position").await.map(Self)
     }
 }
 

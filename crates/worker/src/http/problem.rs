@@ -76,6 +76,8 @@ problems! {
     BodyBroken = "body_broken", BAD_REQUEST, Later, "The body broke off";
     RequestInProgress = "request_in_progress", CONFLICT, Later, "The same request is being served";
     CancellationRefused = "cancellation_refused", CONFLICT, No, "The order can no longer be cancelled";
+    EventNotFound = "event_not_found", NOT_FOUND, No, "There is no such event";
+    RefundRefused = "refund_refused", CONFLICT, No, "The money cannot be paid back like this";
     OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";
     InsufficientStock = "insufficient_stock", CONFLICT, No, "There is not so much in stock";
     StockRefused = "stock_refused", CONFLICT, No, "The stock cannot be changed like this";

@@ -29,12 +29,14 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         showing(),
         listing(),
-        operating("/sagas/{order_id}/retry", SagaOperation::Retry)
-            .about("Tries the undoing again that waits for a person."),
+operating("/sagas/{order_id}/retry", SagaOperation::Retry).about(
+            "Asks the provider again and goes on: with the undoing that does not get on, or where the order stood.",
+        ),
         operating("/sagas/{order_id}/skip", SagaOperation::Skip)
-            .about("Takes the undoing as settled by hand and goes on with the next."),
-        operating("/sagas/{order_id}/force", SagaOperation::Force)
-            .about("Closes the order, taking every open undoing as settled by hand."),
+            .about("Takes things as they are and goes on: with the next undoing, or where the order stood."),
+        operating("/sagas/{order_id}/force", SagaOperation::Force).about(
+            "Closes the order, taking what is open as settled by hand. 'attention' of the saga says what that means now.",
+        ),
     ]
 }
 
@@ -59,8 +61,8 @@ async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnsw
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Operation {
-    actor: String,
-    note: String,
+    pub(super) actor: String,
+    pub(super) note: String,
 }
 
 #[derive(Serialize)]
@@ -113,7 +115,7 @@ fn not_found(id: OrderId) -> Problem {
     Problem::new(Code::SagaNotFound, format!("no order has the id {id}, hence no saga"))
 }
 
-static OPERATION: Schema = Schema {
+pub(super) static OPERATION: Schema = Schema {
     name: "SagaOperation",
     shape: Shape::Object(&[need("actor", Shape::Text, "Who."), need("note", Shape::Text, "Why.")]),
 };
@@ -126,6 +128,13 @@ static OPERATED: Schema = Schema {
 };
 const TIMER: Shape =
     Shape::Object(&[need("name", Shape::Text, "Its name."), need("due_at", Shape::Time, "When it fires.")]);
+const ATTENTION: Shape = Shape::Object(&[
+    need("cause", Shape::Text, "As a code, such as disputed; undoing for an undoing that does not get on."),
+    need("why", Shape::Text, "In words."),
+    need("retry", Shape::Text, "What retry would do."),
+    need("skip", Shape::Text, "What skip would do."),
+    need("force", Shape::Text, "What force would do."),
+]);
 const SAGA_SHAPE: Shape = Shape::Object(&[
     need("order_id", Shape::Id, "Its order."),
     need("state", Shape::Text, "Where it stands."),
@@ -134,6 +143,7 @@ const SAGA_SHAPE: Shape = Shape::Object(&[
     need("shipment", Shape::Text, "What became of the parcel."),
     may("reason", Shape::Text, "Why it is being undone."),
     may("pending_undo", Shape::Text, "The undoing that waits for a person."),
+    may("attention", ATTENTION, "What a person is asked about, and what each answer would do."),
     may("last_event", HISTORY_ENTRY, "Why it stands where it stands."),
     need("timers", Shape::List(&TIMER), "Timers that are running."),
     need("version", Shape::Integer, "Version of its definition."),

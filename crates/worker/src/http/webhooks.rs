@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use application::commands::{CommandPipeline, NewsKind, ProviderNews, TakeProviderNewsCommand};
-use application::ports::AnyUnit;
+use application::commands::{CommandPipeline, TakeProviderNewsCommand};
+use application::ports::{AnyUnit, Provider, ProviderNews};
 use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Request, State};
 use bus::{Coalesce, Coalescer, Fault, Overloaded, Stop};
 use http::HeaderMap;
-use infrastructure::providers::webhooks::{News, ProviderEvent, Verifier, parse_batch};
+use infrastructure::providers::webhooks::{Verifier, parse_batch};
 use serde::Serialize;
 
 use super::limits::{WEBHOOK_BYTES_MAX, WEBHOOKS_AT_ONCE_MAX};
@@ -21,12 +21,12 @@ use super::{Api, body};
 
 /// What webhooks are verified with and handed to.
 pub struct Webhooks {
-    payments: Provider,
-    shipping: Provider,
+    payments: Door,
+    shipping: Door,
 }
 
-/// One provider's news.
-struct Provider {
+/// Where one provider's news come in.
+struct Door {
     verifier: Verifier,
     news: Coalescer<TakeNewsHandler>,
 }
@@ -39,12 +39,12 @@ impl Webhooks {
         commands: &CommandPipeline,
         stop: &Stop,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
-        let handler = |source| Arc::new(TakeNewsHandler { commands: commands.clone(), source });
-        let (paid, payments_loop) = Coalescer::stopping_with(handler("payments"), stop.clone());
-        let (shipped, shipping_loop) = Coalescer::stopping_with(handler("shipping"), stop.clone());
+        let handler = |provider| Arc::new(TakeNewsHandler { commands: commands.clone(), provider });
+        let (paid, payments_loop) = Coalescer::stopping_with(handler(Provider::Payments), stop.clone());
+        let (shipped, shipping_loop) = Coalescer::stopping_with(handler(Provider::Shipping), stop.clone());
         let webhooks = Self {
-            payments: Provider { verifier: payments, news: paid },
-            shipping: Provider { verifier: shipping, news: shipped },
+            payments: Door { verifier: payments, news: paid },
+            shipping: Door { verifier: shipping, news: shipped },
         };
         let both = async move {
             tokio::join!(payments_loop, shipping_loop);
@@ -56,12 +56,12 @@ impl Webhooks {
 /// Takes the news of several webhooks in one transaction.
 pub struct TakeNewsHandler {
     commands: CommandPipeline,
-    source: &'static str,
+    provider: Provider,
 }
 
 impl TakeNewsHandler {
     fn command(&self, news: Vec<ProviderNews>) -> TakeProviderNewsCommand {
-        TakeProviderNewsCommand { source: self.source.to_owned(), news }
+        TakeProviderNewsCommand { provider: self.provider, news }
     }
 
     /// One webhook that cannot be stored must not keep the others from it.
@@ -115,17 +115,16 @@ async fn shipping(State(api): State<Arc<Api>>, request: Request) -> Result<Json<
     take(&api, &api.webhooks.shipping, request).await
 }
 
-async fn take(api: &Api, provider: &Provider, request: Request) -> Result<Json<Taken>, Problem> {
+async fn take(api: &Api, door: &Door, request: Request) -> Result<Json<Taken>, Problem> {
     let (head, body) = request.into_parts();
     let body = body::read(body, WEBHOOK_BYTES_MAX).await?;
-    verify(api, &provider.verifier, &head.headers, &body)?;
-    let events =
+    verify(api, &door.verifier, &head.headers, &body)?;
+    let news =
         parse_batch(&body).map_err(|refused| Problem::new(Code::MalformedWebhook, refused.to_string()))?;
-    let received = events.len();
-    let news: Vec<ProviderNews> = events.into_iter().filter_map(news).collect();
-    let applicable = news.len();
-    if applicable > 0 {
-        provider.news.submit(news).await?.map_err(Overloaded::Failed)?;
+    let received = news.len();
+    let applicable = news.iter().filter(|news| news.kind.told_by().is_some()).count();
+    if received > 0 {
+        door.news.submit(news).await?.map_err(Overloaded::Failed)?;
     }
     Ok(Json(Taken { received, applicable }))
 }
@@ -137,27 +136,6 @@ fn verify(api: &Api, verifier: &Verifier, headers: &HeaderMap, body: &[u8]) -> R
     verifier
         .verify(id, timestamp, signature, body, now)
         .map_err(|refused| Problem::new(Code::SignatureRefused, refused.to_string()))
-}
-
-/// The event in the words of the use cases. What names no order of ours is nothing to them.
-fn news(event: ProviderEvent) -> Option<ProviderNews> {
-    let Ok(order_id) = event.reference.parse() else {
-        tracing::debug!(event = event.id, reference = event.reference, "a webhook event names no order");
-        return None;
-    };
-    let kind = match event.news {
-        News::PaymentCaptured { charge_reference, amount } => {
-            NewsKind::PaymentCaptured { amount, reference: charge_reference }
-        }
-        News::PaymentDeclined { code } => NewsKind::PaymentDeclined { code },
-        News::ShipmentDelivered { tracking_number } => NewsKind::ShipmentDelivered { tracking_number },
-        News::PaymentRefunded { .. } | News::ShipmentInTransit { .. } => NewsKind::Other,
-        News::Unknown { kind } | News::Malformed { kind } => {
-            tracing::debug!(event = event.id, kind, "a webhook event means nothing here");
-            NewsKind::Other
-        }
-    };
-    Some(ProviderNews { event_id: event.id, order_id, kind })
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -189,6 +167,10 @@ static TAKEN: Schema = Schema {
     name: "WebhookTaken",
     shape: Shape::Object(&[
         need("received", Shape::Integer, "Events in it."),
-        need("applicable", Shape::Integer, "Events that name an order of ours."),
+        need(
+            "applicable",
+            Shape::Integer,
+            "Events of kinds that are known. What belongs to no order is kept as unmatched.",
+        ),
     ]),
 };

@@ -117,6 +117,8 @@ metrics! {
         "Units moved by entries in the stock ledger; of corrections, the absolute amount.";
     Reservations = "orderwright.reservations", Count, COUNTER, Worker, ["outcome"],
         "Attempts to set an order's stock aside: reserved, or short.";
+    UnmatchedEvents = "orderwright.provider.events.unmatched", Count, GAUGE, Store, [],
+        "Events of providers that belong to no order and that nobody has seen to; up to 10,000 are counted.";
     ProductsLow = "orderwright.products.low", Count, GAUGE, Store, [],
         "Products that are sold and at or below their reorder level.";
     ProductsShort = "orderwright.products.short", Count, GAUGE, Store, [],

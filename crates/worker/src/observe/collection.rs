@@ -123,6 +123,7 @@ fn show_vitals(registry: &Registry, vitals: &Vitals, now: Timestamp) {
     registry.set(Metric::OutboxOldestAge, &[], oldest_in(OUTBOX));
     registry.set(Metric::SagasOverdue, &[], vitals.overdue_sagas as f64);
     registry.set(Metric::TimerOverdueAge, &[], age(vitals.first_timer, now));
+    registry.set(Metric::UnmatchedEvents, &[], vitals.unmatched_events as f64);
     registry.set(Metric::ProductsLow, &[], vitals.low_products as f64);
     registry.set(Metric::ProductsShort, &[], vitals.short_products as f64);
 }

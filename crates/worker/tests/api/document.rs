@@ -35,6 +35,7 @@ const OWED: &[(&str, &str)] = &[
     ("post", "/imports"),
     ("post", "/webhooks/payments"),
     ("post", "/webhooks/shipping"),
+    ("get", "/provider-events/unmatched"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
     ("get", "/health"),

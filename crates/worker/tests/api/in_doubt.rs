@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
@@ -139,6 +139,10 @@ impl UnitOfWork for UnheardUnit {
 
     fn audit(&mut self) -> &mut dyn AuditRepository {
         self.inner.audit()
+    }
+
+    fn unmatched(&mut self) -> &mut dyn UnmatchedRepository {
+        self.inner.unmatched()
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use application::ports::{
     BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
-    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView,
+    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView, UnmatchedFilter,
+    UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetters, Fault, Verdict};
@@ -75,6 +76,10 @@ impl Readers for Away {
     }
 
     async fn overview(&self) -> Result<Overview, Fault> {
+        self.fault()
+    }
+
+    async fn unmatched(&self, _: &UnmatchedFilter, _: usize) -> Result<Page<UnmatchedView>, Fault> {
         self.fault()
     }
 

@@ -72,6 +72,30 @@ async fn news_that_means_nothing_here_is_taken_all_the_same() {
 }
 
 #[tokio::test]
+async fn what_belongs_to_no_order_is_listed_with_its_reason_until_a_person_has_seen_to_it() {
+    let service = Service::start().await;
+    let id = awaiting_payment(&service, "k-1").await;
+    let nobody = "00000000-0000-7000-8000-000000000000";
+    let batch = json!({"events": [captured("e-1", nobody), delivered("e-2", &id)]});
+    service.webhook(PAYMENTS, PAYMENTS_SECRET, "w-1", &batch).await.expect(200);
+    let listed = service.get("/provider-events/unmatched").await.expect(200);
+    let seen: Vec<_> = listed["items"].as_array().expect("a list").iter().collect();
+    assert_eq!(seen.len(), 2, "{listed}");
+    assert_eq!((&seen[0]["reason"], &seen[1]["reason"]), (&json!("unknown_order"), &json!("wrong_provider")));
+    assert!(seen[0]["detail"].as_str().is_some_and(|detail| detail.contains("ch_1")), "{listed}");
+    let at = |event: &Value| format!("/provider-events/unmatched/{}/seen", event["position"]);
+    let who = json!({"actor": "eve", "note": "another shop's"});
+    assert_eq!(service.post(&at(seen[0]), &who).await.expect(200)["seen"], "now");
+    assert_eq!(service.post(&at(seen[0]), &who).await.expect(200)["seen"], "before");
+    let left = service.get("/provider-events/unmatched?provider=payments").await.expect(200);
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(1));
+    let all = service.get("/provider-events/unmatched?which=all").await.expect(200);
+    assert_eq!(all["items"][0]["note"], "another shop's");
+    service.post("/provider-events/unmatched/999999/seen", &who).await.problem(404, "event_not_found");
+    service.get("/provider-events/unmatched?which=some").await.problem(400, "invalid_parameter");
+}
+
+#[tokio::test]
 async fn nobody_without_the_secret_is_believed_and_nothing_is_read_before() {
     let service = Service::start().await;
     let now = service.clock.now().as_second();

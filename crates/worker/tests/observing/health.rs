@@ -50,6 +50,7 @@ async fn a_service_that_is_well_says_so_of_every_part_and_to_every_probe() {
         "inventory",
         "money",
         "saga-integrity",
+        "provider-events",
         "message-rates",
         "payment-gateway",
         "shipping-provider",

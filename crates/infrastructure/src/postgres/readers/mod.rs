@@ -10,7 +10,8 @@ mod vitals;
 
 use application::ports::{
     BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
-    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView,
+    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView, UnmatchedFilter,
+    UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -22,6 +23,7 @@ use super::PostgresStore;
 use super::column::Broken;
 use super::fault::{Taken, broken};
 use super::lent::Lent;
+use super::unmatched;
 
 pub(super) use filter::Value;
 
@@ -81,6 +83,10 @@ impl Readers for PostgresStore {
         overview::read(&self.reader("overview.read").await?).await
     }
 
+    async fn unmatched(&self, filter: &UnmatchedFilter, max: usize) -> Result<Page<UnmatchedView>, Fault> {
+        unmatched::list(&self.reader("unmatched.list").await?, filter, max).await
+    }
+
     async fn broken_invariants(
         &self,
         _now: Timestamp,
@@ -116,7 +122,7 @@ pub(super) async fn query(
 }
 
 /// Reads every row.
-fn views<T>(
+pub(super) fn views<T>(
     rows: &[Row],
     operation: &'static str,
     view: impl FnMut(&Row) -> Result<T, Broken>,

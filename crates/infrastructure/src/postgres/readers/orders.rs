@@ -20,7 +20,7 @@ macro_rules! columns {
         "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
              o.external_reference, o.order_date, o.created_at, o.updated_at,
              p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
-             h.status, h.idempotency_key, h.tracking_number, h.carrier"
+             h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute"
     };
 }
 
@@ -118,6 +118,7 @@ fn payment(row: &Row) -> Result<Option<PaymentView>, Broken> {
         idempotency_key: row.try_get(15)?,
         provider_reference: row.try_get(16)?,
         decline_code: row.try_get(17)?,
+        disputed: row.try_get(22)?,
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Saga instances, as operators see them.
 
-use application::ports::{Page, SagaFilter, SagaView, TimerView};
+use application::ports::{AttentionView, Page, SagaFilter, SagaView, TimerView};
 use application::saga::{SagaState, Undo};
 use bus::Fault;
 use domain::{CancelReason, OrderId};
@@ -72,18 +72,19 @@ fn view(row: &Row) -> Result<SagaView, Broken> {
         shipment: saga.shipment.to_string(),
         reason: saga.reason.map(CancelReason::as_str).map(str::to_owned),
         pending_undo: pending.map(Undo::as_str).map(str::to_owned),
-        last_event: entry(row, 14)?,
+        attention: AttentionView::of(&saga),
+        last_event: entry(row, 15)?,
         timers: timers(row)?,
         version: saga.version,
         created_at: saga.created_at,
-        updated_at: time(row, 13)?,
+        updated_at: time(row, 14)?,
         expires_at: saga.expires_at,
     })
 }
 
 fn timers(row: &Row) -> Result<Vec<TimerView>, Broken> {
-    let names: Vec<String> = row.try_get::<_, Option<_>>(19)?.unwrap_or_default();
-    let due: Vec<i64> = row.try_get::<_, Option<_>>(20)?.unwrap_or_default();
+    let names: Vec<String> = row.try_get::<_, Option<_>>(20)?.unwrap_or_default();
+    let due: Vec<i64> = row.try_get::<_, Option<_>>(21)?.unwrap_or_default();
     let timer = |(name, due)| Ok(TimerView { name, due_at: Timestamp::from_microsecond(due)? });
     names.into_iter().zip(due).map(timer).collect()
 }

@@ -1,11 +1,12 @@
-//! What providers tell by webhook, in words of no particular provider. One event that makes no sense does not take the
-//! others of its batch with it.
+//! What providers tell by webhook, as the use cases know it. One event that makes no sense does not take the others of its
+//! batch with it, and is handed on as what it is: nothing that a provider tells is dropped here.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use domain::text::Lines;
-use domain::{Currency, Money};
+use application::ports::{NewsKind, ParcelTrouble, ProviderNews};
+use domain::text::{Lines, clean};
+use domain::{Currency, Dispute, Money};
 use jiff::Timestamp;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -17,65 +18,6 @@ use crate::providers::limits;
 
 /// How the texts of a webhook may be; one that is too long is refused by itself.
 const TEXTS: Form = Form { lines: Lines::One, chars_max: usize::MAX };
-
-/// Something that happened at a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderEvent {
-    /// The provider's id of the event: the same event sent twice has the same id.
-    pub id: String,
-    /// When it happened, by the provider's clock.
-    pub occurred_at: Timestamp,
-    /// Our name for what was paid or shipped.
-    pub reference: String,
-    /// Our idempotency key of the charge or booking.
-    pub idempotency_key: String,
-    /// What happened.
-    pub news: News,
-}
-
-/// What happened at a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// The money is ours.
-    PaymentCaptured {
-        /// The gateway's name for the charge.
-        charge_reference: String,
-        /// How much.
-        amount: Money,
-    },
-    /// No money, and none to come under this key.
-    PaymentDeclined {
-        /// The gateway's reason.
-        code: String,
-    },
-    /// Money went back.
-    PaymentRefunded {
-        /// The gateway's name for the charge.
-        charge_reference: String,
-        /// How much, this time.
-        amount: Money,
-    },
-    /// The carrier has the parcel.
-    ShipmentInTransit {
-        /// The carrier's name for the parcel.
-        tracking_number: String,
-    },
-    /// The customer has the parcel.
-    ShipmentDelivered {
-        /// The carrier's name for the parcel.
-        tracking_number: String,
-    },
-    /// News of a type that means nothing to us.
-    Unknown {
-        /// The type.
-        kind: String,
-    },
-    /// News of a type that we know, without what that type must tell.
-    Malformed {
-        /// The type.
-        kind: String,
-    },
-}
 
 /// Why a whole batch is not taken.
 #[derive(Debug, Error)]
@@ -95,7 +37,7 @@ pub enum BatchRefused {
 ///
 /// # Errors
 /// A body that is no batch of events, or of too many.
-pub fn parse_batch(body: &[u8]) -> Result<Vec<ProviderEvent>, BatchRefused> {
+pub fn parse_batch(body: &[u8]) -> Result<Vec<ProviderNews>, BatchRefused> {
     let body = harmless(body, TEXTS);
     let Batch { events: Events { taken, surplus } } =
         serde_json::from_slice(&body).map_err(BatchRefused::Malformed)?;
@@ -112,7 +54,7 @@ struct Batch {
 
 /// Keeps no more events than the bound, however many there are.
 struct Events {
-    taken: Vec<ProviderEvent>,
+    taken: Vec<ProviderNews>,
     surplus: Surplus,
 }
 
@@ -148,8 +90,16 @@ struct WireData<'a> {
     amount_minor: Option<i64>,
     #[serde(borrow, default)]
     currency: Option<Text<'a>>,
+    /// What was refunded in all, this refund included.
+    #[serde(default)]
+    refunded_minor: Option<i64>,
     #[serde(borrow, default)]
     code: Option<Text<'a>>,
+    /// How a dispute ended.
+    #[serde(borrow, default)]
+    outcome: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    status: Option<Text<'a>>,
 }
 
 /// A text of bounded length.
@@ -199,54 +149,122 @@ fn borrowed<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a
     Borrowed::deserialize(deserializer).map(|text| text.0)
 }
 
-impl From<WireEvent<'_>> for ProviderEvent {
+impl From<WireEvent<'_>> for ProviderNews {
     fn from(event: WireEvent<'_>) -> Self {
-        let data = event.data.and_then(|data| serde_json::from_str::<WireData<'_>>(data.get()).ok());
-        let data = data.unwrap_or_default();
+        let raw = event.data.map(RawValue::get).unwrap_or_default();
+        let data: WireData<'_> = serde_json::from_str(raw).unwrap_or_default();
         let occurred_at = Timestamp::from_microsecond(event.created_at).ok();
         Self {
-            id: event.id.into_string(),
+            event_id: event.id.into_string(),
             occurred_at: occurred_at.unwrap_or(Timestamp::UNIX_EPOCH),
             reference: data.reference.as_ref().map(Text::to_text).unwrap_or_default(),
             idempotency_key: data.idempotency_key.as_ref().map(Text::to_text).unwrap_or_default(),
-            news: match occurred_at {
-                Some(_) => data.news(&event.kind.0),
-                None => News::Malformed { kind: event.kind.into_string() },
+            kind: match occurred_at {
+                Some(_) => data.kind(&event.kind.0, raw),
+                None => NewsKind::Malformed { told: excerpt(raw) },
             },
+            type_name: event.kind.into_string(),
         }
     }
 }
 
+/// As much of what nobody understands as a person needs to look it up.
+fn excerpt(raw: &str) -> String {
+    clean(raw, Lines::One, limits::EVENT_EXCERPT_CHARS_MAX).into_owned()
+}
+
 impl WireData<'_> {
-    fn news(self, kind: &str) -> News {
-        let named = self.idempotency_key.is_some();
-        let news = match kind {
-            "payment.captured" => self.captured(),
-            "payment.refunded" => self.refunded(),
-            "payment.declined" => Some(self.declined()),
-            "shipment.in_transit" => {
-                self.tracked().map(|tracking_number| News::ShipmentInTransit { tracking_number })
+    /// Providers and their versions word the same thing differently; all of these words are taken.
+    fn kind(self, type_name: &str, raw: &str) -> NewsKind {
+        let word = type_name.to_ascii_lowercase().replace(['-', ' '], "_");
+        let known = match word.as_str() {
+            "payment.captured" | "payment.succeeded" => self.captured(),
+            "payment.declined" | "payment.failed" => self.declined("declined"),
+            "payment.expired" | "payment.authorisation_expired" | "payment.authorization_expired" => {
+                self.declined("expired")
+            }
+            "payment.voided" | "payment.cancelled" | "payment.canceled" => self.declined("voided"),
+            "payment.refunded"
+            | "payment.refund"
+            | "payment.refund.created"
+            | "payment.refund.succeeded"
+            | "payment.partially_refunded"
+            | "payment.partly_refunded" => self.refunded(),
+            "payment.disputed"
+            | "payment.chargeback"
+            | "payment.dispute_opened"
+            | "payment.dispute_created"
+            | "payment.dispute.opened"
+            | "payment.dispute.created" => self.disputed(Dispute::Open),
+            "payment.dispute_won" | "payment.dispute.won" => self.disputed(Dispute::Won),
+            "payment.dispute_lost" | "payment.dispute.lost" => self.disputed(Dispute::Lost),
+            "payment.dispute_closed" | "payment.dispute.closed" => self.dispute_closed(),
+            "shipment.in_transit"
+            | "shipment.shipped"
+            | "shipment.picked_up"
+            | "shipment.out_for_delivery" => {
+                self.tracked().map(|tracking_number| NewsKind::ShipmentInTransit { tracking_number })
             }
             "shipment.delivered" => {
-                self.tracked().map(|tracking_number| News::ShipmentDelivered { tracking_number })
+                self.tracked().map(|tracking_number| NewsKind::ShipmentDelivered { tracking_number })
             }
-            _ => return News::Unknown { kind: kind.to_owned() },
+            "shipment.exception"
+            | "shipment.failure"
+            | "shipment.delivery_failed"
+            | "shipment.delivery_attempted"
+            | "shipment.attempted_delivery"
+            | "shipment.held"
+            | "shipment.delayed" => self.troubled(ParcelTrouble::Exception),
+            "shipment.lost" => self.troubled(ParcelTrouble::Lost),
+            "shipment.damaged" => self.troubled(ParcelTrouble::Damaged),
+            "shipment.returned"
+            | "shipment.returning"
+            | "shipment.return_to_sender"
+            | "shipment.returned_to_sender"
+            | "shipment.refused"
+            | "shipment.rejected" => self.troubled(ParcelTrouble::Returned),
+            _ => return NewsKind::Unknown { told: excerpt(raw) },
         };
-        news.filter(|_| named).unwrap_or_else(|| News::Malformed { kind: kind.to_owned() })
+        known.unwrap_or_else(|| NewsKind::Malformed { told: excerpt(raw) })
     }
 
-    fn captured(self) -> Option<News> {
+    fn captured(self) -> Option<NewsKind> {
         let amount = self.amount()?;
-        Some(News::PaymentCaptured { charge_reference: self.charge_id?.into_string(), amount })
+        Some(NewsKind::PaymentCaptured { reference: self.charge()?, amount })
     }
 
-    fn refunded(self) -> Option<News> {
+    fn refunded(self) -> Option<NewsKind> {
         let amount = self.amount()?;
-        Some(News::PaymentRefunded { charge_reference: self.charge_id?.into_string(), amount })
+        let total = self.refunded_minor.filter(|minor| *minor > 0);
+        let total = total.map(|minor| Money::new(minor, amount.currency));
+        Some(NewsKind::PaymentRefunded { reference: self.charge()?, amount, total })
     }
 
-    fn declined(self) -> News {
-        News::PaymentDeclined { code: self.code.map_or_else(|| "declined".to_owned(), Text::into_string) }
+    fn declined(self, otherwise: &str) -> Option<NewsKind> {
+        self.idempotency_key.as_ref()?;
+        Some(NewsKind::PaymentDeclined {
+            code: self.code.map_or_else(|| otherwise.to_owned(), Text::into_string),
+        })
+    }
+
+    fn disputed(self, dispute: Dispute) -> Option<NewsKind> {
+        self.idempotency_key.as_ref()?;
+        Some(NewsKind::PaymentDisputed { dispute, reference: self.charge_id.map(Text::into_string) })
+    }
+
+    fn dispute_closed(self) -> Option<NewsKind> {
+        let ended = self.outcome.as_ref().or(self.status.as_ref())?.0.parse().ok()?;
+        self.disputed(ended)
+    }
+
+    fn troubled(self, trouble: ParcelTrouble) -> Option<NewsKind> {
+        self.tracked().map(|tracking_number| NewsKind::ShipmentTroubled { trouble, tracking_number })
+    }
+
+    /// News of money names its key: without it, it cannot be told whose money it is.
+    fn charge(self) -> Option<String> {
+        self.idempotency_key.as_ref()?;
+        self.charge_id.map(Text::into_string)
     }
 
     fn tracked(self) -> Option<String> {

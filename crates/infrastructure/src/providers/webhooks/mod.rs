@@ -3,5 +3,5 @@
 mod event;
 mod signature;
 
-pub use event::{BatchRefused, News, ProviderEvent, parse_batch};
+pub use event::{BatchRefused, parse_batch};
 pub use signature::{InvalidSecret, SignatureRefused, Verifier};

@@ -9,7 +9,8 @@ mod vitals;
 
 use application::ports::{
     BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
-    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView,
+    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView, UnmatchedFilter,
+    UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -17,7 +18,7 @@ use domain::{OrderId, ProductId, Sku};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::SqliteStore;
+use super::{SqliteStore, unmatched};
 
 #[async_trait]
 impl Readers for SqliteStore {
@@ -79,6 +80,11 @@ impl Readers for SqliteStore {
 
     async fn overview(&self) -> Result<Overview, Fault> {
         self.read("overview.read", overview::read).await
+    }
+
+    async fn unmatched(&self, filter: &UnmatchedFilter, max: usize) -> Result<Page<UnmatchedView>, Fault> {
+        let filter = *filter;
+        self.read("unmatched.list", move |connection| unmatched::list(connection, &filter, max)).await
     }
 
     async fn broken_invariants(

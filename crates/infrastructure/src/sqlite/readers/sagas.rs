@@ -1,6 +1,6 @@
 //! Saga instances, as operators see them.
 
-use application::ports::{HistoryView, Page, SagaFilter, SagaView, TimerView};
+use application::ports::{AttentionView, HistoryView, Page, SagaFilter, SagaView, TimerView};
 use application::saga::{OrderProcessingSaga, SagaState, Undo};
 use domain::{CancelReason, OrderId};
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ pub(super) fn list(connection: &Connection, filter: &SagaFilter, max: usize) -> 
 }
 
 fn row(row: &Row<'_>) -> Result<(OrderProcessingSaga, Timestamp)> {
-    Ok((saga(row)?, time(row, 13)?))
+    Ok((saga(row)?, time(row, 14)?))
 }
 
 fn view(connection: &Connection, saga: &OrderProcessingSaga, updated_at: Timestamp) -> Result<SagaView> {
@@ -61,6 +61,7 @@ fn view(connection: &Connection, saga: &OrderProcessingSaga, updated_at: Timesta
         shipment: saga.shipment.to_string(),
         reason: saga.reason.map(CancelReason::as_str).map(str::to_owned),
         pending_undo: pending.map(Undo::as_str).map(str::to_owned),
+        attention: AttentionView::of(saga),
         last_event: last_event(connection, saga.order_id)?,
         timers: timers(connection, saga.order_id)?,
         version: saga.version,

@@ -2,13 +2,13 @@
 
 use std::str::FromStr;
 
-use anyhow::{Result, bail};
-use application::commands::{CancelOrderCommand, CancelReply};
+use anyhow::{Context as _, Result, bail};
+use application::commands::{CancelOrderCommand, CancelReply, RefundOrderCommand, RefundReply};
 use application::ports::{HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
-use domain::{CancelReason, OrderStatus, Sku};
+use domain::{CancelReason, Money, OrderStatus, Sku};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -37,6 +37,16 @@ pub(in crate::cli) enum Orders {
         /// The order's id, or the reference that another system gave it.
         #[arg(value_name = "ORDER")]
         order: String,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Pay part of a delivered order's money back, or all of it.
+    Refund {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+        /// How much, in minor units of the order's currency.
+        minor: i64,
         #[command(flatten)]
         signed: Signed,
     },
@@ -121,6 +131,7 @@ impl Orders {
             Self::Show { order } => show(desk, &order).await,
             Self::History { order } => history(desk, &order).await,
             Self::Cancel { order, signed } => cancel(desk, &order, signed).await,
+            Self::Refund { order, minor, signed } => refund(desk, &order, minor, signed).await,
         }
     }
 }
@@ -238,6 +249,7 @@ fn beneath(order: &OrderView) -> Table {
             ("payment key", payment.idempotency_key.clone()),
             ("charge", payment.provider_reference.clone().unwrap_or_default()),
             ("declined for", payment.decline_code.clone().unwrap_or_default()),
+            ("disputed", payment.disputed.clone().unwrap_or_default()),
         ]);
     }
     if let Some(shipment) = &order.shipment {
@@ -305,5 +317,31 @@ async fn cancel(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
     answer(desk.format, &cancelled, |cancelled| match cancelled.outcome {
         "already" => format!("{order_id} was cancelled before; nothing more to do"),
         _ => format!("{order_id} is being cancelled; a running service undoes what was done"),
+    })
+}
+
+#[derive(Serialize)]
+struct Asked {
+    order_id: String,
+    refund_key: String,
+}
+
+async fn refund(desk: &Desk, name: &str, minor: i64, signed: Signed) -> Result<()> {
+    let order_id = desk.order_id(name).await?;
+    let order = desk.store.readers.order(order_id).await?;
+    let order = order.with_context(|| format!("there is no order {order_id}"))?;
+    let amount = Money::new(minor, order.total.money()?.currency);
+    let Signed { actor, note: reason } = signed;
+    let refund_key = match desk.commands.run(&RefundOrderCommand { order_id, amount, actor, reason }).await? {
+        RefundReply::Accepted { refund_key } => refund_key,
+        RefundReply::Refused { why } => bail!("nothing was paid back: {why}"),
+        RefundReply::NotFound => bail!("there is no order {order_id}"),
+    };
+    let asked = Asked { order_id: order_id.to_string(), refund_key };
+    answer(desk.format, &asked, |asked| {
+        format!(
+            "{}: {amount} asked back as {}; a running service has the gateway do it",
+            asked.order_id, asked.refund_key
+        )
     })
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
-use application::ports::{Page, SagaFilter, SagaView};
+use application::ports::{AttentionView, Page, SagaFilter, SagaView};
 use application::saga::SagaState;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -36,21 +36,21 @@ pub(in crate::cli) enum Sagas {
         /// The order's id, or the reference that another system gave it.
         order: String,
     },
-    /// Try again to undo what could not be undone.
+    /// Ask the provider again and go on: with the undoing that does not get on, or where the order stood.
     Retry {
         /// The order's id, or the reference that another system gave it.
         order: String,
         #[command(flatten)]
         signed: Signed,
     },
-    /// Take the open undoing as settled by hand, and go on with the next.
+    /// Take things as they are and go on: with the next undoing, or where the order stood.
     Skip {
         /// The order's id, or the reference that another system gave it.
         order: String,
         #[command(flatten)]
         signed: Signed,
     },
-    /// Close the order, taking every open undoing as settled by hand.
+    /// Close the order, taking what is open as settled by hand; `sagas show` says what that means now.
     Force {
         /// The order's id, or the reference that another system gave it.
         order: String,
@@ -132,7 +132,7 @@ fn saga_table(page: &Page<SagaView>) -> String {
             saga.payment.clone(),
             saga.shipment.clone(),
             or_dash(saga.reason.as_deref()),
-            or_dash(saga.pending_undo.as_deref()),
+            or_dash(saga.attention.as_ref().map(|attention| attention.cause.as_str())),
             second(saga.updated_at),
         ]);
     }
@@ -142,6 +142,7 @@ fn saga_table(page: &Page<SagaView>) -> String {
 
 fn saga_facts(saga: &SagaView) -> String {
     let timers = saga.timers.iter().map(|timer| format!("{} at {}", timer.name, timer.due_at));
+    let asked = |text: fn(&AttentionView) -> String| saga.attention.as_ref().map(text).unwrap_or_default();
     let last = saga.last_event.as_ref();
     let last = last
         .map(|last| format!("{} at {}. {}", last.event, last.at, last.detail.clone().unwrap_or_default()));
@@ -152,7 +153,11 @@ fn saga_facts(saga: &SagaView) -> String {
         ("payment", saga.payment.clone()),
         ("shipment", saga.shipment.clone()),
         ("undone for", saga.reason.clone().unwrap_or_default()),
-        ("waits for a person", saga.pending_undo.clone().unwrap_or_default()),
+        ("pending undo", saga.pending_undo.clone().unwrap_or_default()),
+        ("waits for a person", asked(|attention| format!("{}: {}", attention.cause, attention.why))),
+        ("  retry", asked(|attention| attention.retry.clone())),
+        ("  skip", asked(|attention| attention.skip.clone())),
+        ("  force", asked(|attention| attention.force.clone())),
         ("last event", last.unwrap_or_default()),
         ("timers", timers.collect::<Vec<_>>().join("\n")),
         ("version", saga.version.to_string()),

@@ -14,8 +14,8 @@ fn batch(events: &[String]) -> Vec<u8> {
     format!(r#"{{"events":[{}]}}"#, events.join(",")).into_bytes()
 }
 
-fn news_of(event: &str) -> News {
-    parse_batch(&batch(&[event.to_owned()])).expect("a batch").remove(0).news
+fn kind_of(event: &str) -> NewsKind {
+    parse_batch(&batch(&[event.to_owned()])).expect("a batch").remove(0).kind
 }
 
 fn usd(minor: i64) -> Money {
@@ -38,44 +38,85 @@ proptest! {
         events.insert(position, format!(r#"{{"id":"evt_2","type":"payment.captured","created_at":1,"data":{data}}}"#));
         let read = parse_batch(&batch(&events)).expect("a batch");
         for (at, event) in read.iter().enumerate() {
-            let malformed = event.news == News::Malformed { kind: "payment.captured".to_owned() };
+            let malformed = matches!(event.kind, NewsKind::Malformed { .. });
+            prop_assert_eq!(&event.type_name, "payment.captured");
             prop_assert_eq!(malformed, at == position);
         }
     }
 }
 
-#[test]
-fn every_kind_of_news_is_read() {
+/// Every word that is known, with what it is taken for.
+fn every_kind() -> Vec<(String, NewsKind)> {
     let money = r#""charge_id":"ch_1","amount_minor":1250,"currency":"USD","status":"any""#;
+    let with_total = r#""charge_id":"ch_1","amount_minor":250,"refunded_minor":750,"currency":"USD""#;
     let parcel = r#""shipment_id":"sh_1","tracking_number":"T1","status":"any""#;
-    let charge_reference = "ch_1".to_owned();
-    let cases = [
+    let (reference, tracking_number) = ("ch_1".to_owned(), "T1".to_owned());
+    let disputed = |dispute| NewsKind::PaymentDisputed { dispute, reference: Some(reference.clone()) };
+    let troubled = |trouble| NewsKind::ShipmentTroubled { trouble, tracking_number: tracking_number.clone() };
+    let declined = |code: &str| NewsKind::PaymentDeclined { code: code.to_owned() };
+    vec![
         (
             payment("payment.captured", money),
-            News::PaymentCaptured { charge_reference: charge_reference.clone(), amount: usd(1250) },
+            NewsKind::PaymentCaptured { reference: reference.clone(), amount: usd(1250) },
         ),
-        (payment("payment.refunded", money), News::PaymentRefunded { charge_reference, amount: usd(1250) }),
-        (payment("payment.declined", money), News::PaymentDeclined { code: "declined".to_owned() }),
         (
-            payment("payment.declined", r#""code":"card_expired""#),
-            News::PaymentDeclined { code: "card_expired".to_owned() },
+            payment("payment.refunded", money),
+            NewsKind::PaymentRefunded { reference: reference.clone(), amount: usd(1250), total: None },
         ),
+        (
+            payment("payment.partially_refunded", with_total),
+            NewsKind::PaymentRefunded {
+                reference: reference.clone(),
+                amount: usd(250),
+                total: Some(usd(750)),
+            },
+        ),
+        (payment("payment.declined", money), declined("declined")),
+        (payment("payment.declined", r#""code":"card_expired""#), declined("card_expired")),
+        (payment("payment.expired", r#""x":1"#), declined("expired")),
+        (payment("payment.disputed", money), disputed(Dispute::Open)),
+        (payment("payment.dispute_lost", money), disputed(Dispute::Lost)),
+        (payment("payment.dispute_closed", r#""charge_id":"ch_1","outcome":"won""#), disputed(Dispute::Won)),
+        (payment("payment.dispute.closed", r#""charge_id":"ch_1","status":"lost""#), disputed(Dispute::Lost)),
         (
             payment("shipment.in_transit", parcel),
-            News::ShipmentInTransit { tracking_number: "T1".to_owned() },
+            NewsKind::ShipmentInTransit { tracking_number: tracking_number.clone() },
         ),
-        (payment("shipment.delivered", parcel), News::ShipmentDelivered { tracking_number: "T1".to_owned() }),
-        (payment("payment.disputed", money), News::Unknown { kind: "payment.disputed".to_owned() }),
-    ];
-    for (event, news) in cases {
-        assert_eq!(news_of(&event), news, "{event}");
+        (
+            payment("shipment.delivered", parcel),
+            NewsKind::ShipmentDelivered { tracking_number: tracking_number.clone() },
+        ),
+        (payment("shipment.exception", parcel), troubled(ParcelTrouble::Exception)),
+        (payment("shipment.delivery_failed", parcel), troubled(ParcelTrouble::Exception)),
+        (payment("shipment.held", parcel), troubled(ParcelTrouble::Exception)),
+        (payment("shipment.lost", parcel), troubled(ParcelTrouble::Lost)),
+        (payment("shipment.damaged", parcel), troubled(ParcelTrouble::Damaged)),
+        (payment("shipment.return-to-sender", parcel), troubled(ParcelTrouble::Returned)),
+    ]
+}
+
+#[test]
+fn every_kind_of_news_is_read() {
+    for (event, kind) in every_kind() {
+        assert_eq!(kind_of(&event), kind, "{event}");
     }
+}
+
+#[test]
+fn what_nobody_knows_is_handed_on_with_what_it_told() {
+    let event = payment("payment.sliced", r#""charge_id":"ch_1","slices":3"#);
+    let NewsKind::Unknown { told } = kind_of(&event) else { panic!("{event} is not known") };
+    assert!(told.contains(r#""slices":3"#), "{told}");
+    let control =
+        payment("payment.captured", r#""charge_id":"ch\u0000_1","amount_minor":5,"currency":"USD""#);
+    let NewsKind::PaymentCaptured { reference, .. } = kind_of(&control) else { panic!("{control}") };
+    assert_eq!(reference, "ch\u{fffd}_1", "no control character goes on from here");
 }
 
 #[test]
 fn an_event_keeps_its_id_its_time_and_whom_it_is_about() {
     let event = parse_batch(&batch(&[payment("payment.declined", r#""x":1"#)])).expect("a batch").remove(0);
-    assert_eq!((event.id.as_str(), event.occurred_at.as_second()), ("evt_1", 1_700_000_000));
+    assert_eq!((event.event_id.as_str(), event.occurred_at.as_second()), ("evt_1", 1_700_000_000));
     assert_eq!((event.reference.as_str(), event.idempotency_key.as_str()), ("order-1", "pay-1"));
 }
 
@@ -90,7 +131,7 @@ fn news_without_what_it_must_tell_is_malformed() {
             .to_owned(),
     ];
     for event in cases {
-        assert!(matches!(news_of(&event), News::Malformed { .. }), "{event}");
+        assert!(matches!(kind_of(&event), NewsKind::Malformed { .. }), "{event}");
     }
 }
 
@@ -102,7 +143,7 @@ fn a_batch_is_bounded() {
     let overfull = [full, vec![payment("payment.declined", r#""x":1"#)]].concat();
     assert!(matches!(parse_batch(&batch(&overfull)), Err(BatchRefused::TooMany { .. })));
     let long = payment("payment.declined", &format!(r#""code":"{}""#, "x".repeat(256)));
-    assert!(matches!(news_of(&long), News::Malformed { .. }));
+    assert!(matches!(kind_of(&long), NewsKind::Malformed { .. }));
 }
 
 #[test]

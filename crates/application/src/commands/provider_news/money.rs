@@ -1,0 +1,135 @@
+//! News of money that is an order's: the payment row is brought up to it, its timeline tells of it, and the saga hears what it
+//! must react to. What contradicts the row changes no sum, and a person hears of it.
+
+use domain::{Change, Dispute, Money, OrderId, Payment, PaymentStatus, Rejection};
+
+use super::desk::Desk;
+use crate::messages::{MoneyMatter, PaymentFailed, PaymentProcessed, PaymentReported, PaymentResult};
+use crate::ports::{Mismatch, NewsKind, ProviderNews};
+
+impl Desk<'_> {
+    pub(super) fn take_money_news(&mut self, order_id: OrderId, news: &ProviderNews) -> Result<(), Mismatch> {
+        let payment = self.payment(order_id, news)?;
+        match &news.kind {
+            NewsKind::PaymentCaptured { amount, reference } => {
+                self.captured(payment, *amount, reference, news)
+            }
+            NewsKind::PaymentDeclined { code } => self.declined(payment, code, news),
+            NewsKind::PaymentRefunded { amount, total, reference } => {
+                self.refunded(payment, *amount, *total, reference, news);
+            }
+            NewsKind::PaymentDisputed { dispute, .. } => self.disputed(payment, *dispute, news),
+            NewsKind::ShipmentInTransit { .. }
+            | NewsKind::ShipmentDelivered { .. }
+            | NewsKind::ShipmentTroubled { .. } => return Err(Mismatch::WrongProvider),
+            NewsKind::Unknown { .. } | NewsKind::Malformed { .. } => return Err(Mismatch::Malformed),
+        }
+        Ok(())
+    }
+
+    fn captured(&mut self, mut payment: Payment, amount: Money, reference: &str, news: &ProviderNews) {
+        let order_id = payment.order_id;
+        match payment.capture(amount, reference) {
+            Ok(Change::Applied) => {
+                self.put_payment(payment);
+                self.tell(order_id, news);
+                self.send(order_id, &processed(order_id, amount, reference));
+            }
+            // The timeline has this charge from our own call.
+            Ok(Change::NoChange) if payment.provider_reference.as_deref() == Some(reference) => {}
+            Ok(Change::NoChange) => self.tell(order_id, news),
+            Err(Rejection::DuplicateCharge { .. }) => {
+                self.report(order_id, MoneyMatter::SecondCharge, news);
+            }
+            Err(rejection) => self.contradicted(order_id, &rejection, news),
+        }
+    }
+
+    fn declined(&mut self, mut payment: Payment, code: &str, news: &ProviderNews) {
+        let order_id = payment.order_id;
+        match payment.decline(code) {
+            Ok(Change::Applied) => {
+                self.put_payment(payment);
+                self.tell(order_id, news);
+                let failed = PaymentFailed { order_id: order_id.0, code: code.to_owned() };
+                self.send(order_id, &PaymentResult::Failed(failed));
+            }
+            // Our own call has told of it.
+            Ok(Change::NoChange) => {}
+            // What a gateway tells late of an earlier attempt takes nothing back; that it was told is kept.
+            Err(rejection) => self.tell_more(order_id, format!("{}; {rejection}", news.in_words())),
+        }
+    }
+
+    fn refunded(
+        &mut self,
+        mut payment: Payment,
+        amount: Money,
+        total: Option<Money>,
+        reference: &str,
+        news: &ProviderNews,
+    ) {
+        let order_id = payment.order_id;
+        if payment.captured_minor > 0 && payment.provider_reference.as_deref() != Some(reference) {
+            let matter = MoneyMatter::SecondChargeReturned;
+            return self.report(order_id, matter, news);
+        }
+        // Money can go back only after it was taken, whichever of the two is told first.
+        let captured = payment.captured_minor == 0 && payment.status != PaymentStatus::Waived;
+        if captured && let Err(rejection) = payment.capture(payment.amount, reference) {
+            return self.contradicted(order_id, &rejection, news);
+        }
+        match payment.note_refund(amount, total) {
+            Ok(change) => {
+                if captured {
+                    self.send(order_id, &processed(order_id, payment.amount, reference));
+                }
+                self.tell(order_id, news);
+                if change == Change::Applied {
+                    let all = payment.held().minor == 0;
+                    let matter = if all { MoneyMatter::Refunded } else { MoneyMatter::PartlyRefunded };
+                    self.send_report(order_id, matter, news);
+                }
+                self.put_payment(payment);
+            }
+            Err(rejection) => self.contradicted(order_id, &rejection, news),
+        }
+    }
+
+    fn disputed(&mut self, mut payment: Payment, dispute: Dispute, news: &ProviderNews) {
+        let order_id = payment.order_id;
+        self.tell(order_id, news);
+        if payment.note_dispute(dispute) == Change::Applied {
+            let matter = match dispute {
+                Dispute::Open => MoneyMatter::Disputed,
+                Dispute::Won => MoneyMatter::DisputeWon,
+                Dispute::Lost => MoneyMatter::DisputeLost,
+            };
+            self.send_report(order_id, matter, news);
+            self.put_payment(payment);
+        }
+    }
+
+    fn contradicted(&mut self, order_id: OrderId, rejection: &Rejection, news: &ProviderNews) {
+        self.tell_more(order_id, format!("{}; {rejection}", news.in_words()));
+        self.send_report(order_id, MoneyMatter::AmountMismatch, news);
+    }
+
+    fn report(&mut self, order_id: OrderId, matter: MoneyMatter, news: &ProviderNews) {
+        self.tell(order_id, news);
+        self.send_report(order_id, matter, news);
+    }
+
+    fn send_report(&mut self, order_id: OrderId, matter: MoneyMatter, news: &ProviderNews) {
+        let report = PaymentReported { order_id: order_id.0, matter, detail: news.in_words() };
+        self.send(order_id, &PaymentResult::Reported(report));
+    }
+}
+
+fn processed(order_id: OrderId, amount: Money, reference: &str) -> PaymentResult {
+    PaymentResult::Processed(PaymentProcessed {
+        order_id: order_id.0,
+        amount: amount.into(),
+        provider_reference: reference.to_owned(),
+    })
+}

@@ -1,0 +1,115 @@
+//! Gives part of the money of a delivered order back, or all of it. The refund's key is stored with the request, before the gateway
+//! is asked; however often it is asked, it gives back once.
+
+use async_trait::async_trait;
+use bus::{Fault, Message, MessageId, SagaRepository};
+use domain::{Money, OrderId, OrderStatus, Payment};
+
+use super::Command;
+use crate::messages::{PaymentRefundRequested, RefundPart, correlation};
+use crate::pipeline::Context;
+use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
+use crate::saga::OrderProcessingSaga;
+
+/// Give this much back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundOrderCommand {
+    /// Whose money.
+    pub order_id: OrderId,
+    /// How much.
+    pub amount: Money,
+    /// Who asks.
+    pub actor: String,
+    /// Why, in their words.
+    pub reason: String,
+}
+
+/// What became of the wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefundReply {
+    /// The gateway is asked for it under this key.
+    Accepted {
+        /// The refund's own key.
+        refund_key: String,
+    },
+    /// It cannot be.
+    Refused {
+        /// Why not, and what would be right.
+        why: String,
+    },
+    /// No such order.
+    NotFound,
+}
+
+#[async_trait]
+impl Command for RefundOrderCommand {
+    type Reply = RefundReply;
+
+    const NAME: &'static str = "RefundOrderCommand";
+
+    async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<RefundReply, Fault> {
+        let sagas: Vec<OrderProcessingSaga> =
+            SagaRepository::load_sagas(unit, &[correlation(self.order_id)]).await?;
+        let Some(saga) = sagas.first() else { return Ok(RefundReply::NotFound) };
+        let payment = unit.payments().get(&[self.order_id]).await?.pop();
+        if let Some(why) = self.refusal(saga, payment.as_ref()) {
+            return Ok(RefundReply::Refused { why });
+        }
+        let refund_key = self.ask(unit, context).await?;
+        Ok(RefundReply::Accepted { refund_key })
+    }
+}
+
+impl RefundOrderCommand {
+    fn refusal(&self, saga: &OrderProcessingSaga, payment: Option<&Payment>) -> Option<String> {
+        if saga.order != OrderStatus::Delivered {
+            return Some(format!(
+                "the order is {}; money is paid back once it is delivered, and before the parcel has left by cancelling it",
+                saga.order
+            ));
+        }
+        let held = payment.map_or(Money::new(0, saga.total.currency), Payment::held);
+        if self.amount.currency != held.currency {
+            return Some(format!("the order was paid in {}, not in {}", held.currency, self.amount.currency));
+        }
+        let fits = (1..=held.minor).contains(&self.amount.minor);
+        (!fits)
+            .then(|| format!("{held} of this order is left, so 1 to {} minor units can go back", held.minor))
+    }
+
+    /// The key is the request's own id, so it is stored with the request or not at all.
+    async fn ask(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<String, Fault> {
+        let now = context.clock.now();
+        let id = MessageId(context.ids.next(now));
+        let refund_key = format!("refund-{id}");
+        let request = PaymentRefundRequested {
+            order_id: self.order_id.0,
+            idempotency_key: Payment::request(self.order_id, self.amount).key,
+            part: Some(RefundPart {
+                key: refund_key.clone(),
+                minor: self.amount.minor,
+                reason: self.reason.clone(),
+            }),
+        };
+        let told = format!("{} asked back by {}: {} ({refund_key})", self.amount, self.actor, self.reason);
+        let entry = HistoryEntry {
+            order_id: self.order_id,
+            at: now,
+            event: "RefundRequested",
+            status: None,
+            saga_state: None,
+            detail: Some(told),
+        };
+        unit.history().append(&[entry]).await?;
+        let entry = AuditEntry {
+            at: now,
+            actor: self.actor.clone(),
+            action: "orders refund".to_owned(),
+            subject: self.order_id.to_string(),
+            note: format!("{}: {}", self.amount, self.reason),
+        };
+        unit.audit().record(&[entry]).await?;
+        unit.publish(vec![request.first(id, correlation(self.order_id), now)]).await?;
+        Ok(refund_key)
+    }
+}

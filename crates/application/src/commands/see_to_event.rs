@@ -1,0 +1,42 @@
+//! Notes that a person has seen to an event of a provider that belongs to no order.
+
+use async_trait::async_trait;
+use bus::Fault;
+
+use super::Command;
+use crate::pipeline::Context;
+use crate::ports::{AuditEntry, Seen, UnitOfWork};
+
+/// Mark this event as seen to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeeToEventCommand {
+    /// Its place in the list.
+    pub position: i64,
+    /// Who saw to it.
+    pub actor: String,
+    /// What came of it, in their words.
+    pub note: String,
+}
+
+#[async_trait]
+impl Command for SeeToEventCommand {
+    type Reply = Seen;
+
+    const NAME: &'static str = "SeeToEventCommand";
+
+    async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<Seen, Fault> {
+        let now = context.clock.now();
+        let seen = unit.unmatched().mark_seen(self.position, &self.actor, &self.note, now).await?;
+        if seen == Seen::Now {
+            let entry = AuditEntry {
+                at: now,
+                actor: self.actor.clone(),
+                action: "provider-events seen".to_owned(),
+                subject: format!("unmatched event {}", self.position),
+                note: self.note.clone(),
+            };
+            unit.audit().record(&[entry]).await?;
+        }
+        Ok(seen)
+    }
+}

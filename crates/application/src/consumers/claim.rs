@@ -1,0 +1,201 @@
+//! Claims: what a message tells of the outside, held against the row that whoever heard it from the provider wrote first. A
+//! message that was published by the unit that handles it needs no such look; one that came through a queue may be anybody's, and moves
+//! nothing that the row does not bear out.
+
+use std::time::Duration;
+
+use bus::Work;
+use domain::{Payment, PaymentStatus, Shipment, ShipmentStatus};
+use jiff::Timestamp;
+
+use crate::messages::{MoneyMatter, PaymentProcessed, PaymentResult, ShippingCompleted};
+
+/// Where a consumer's messages come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The unit that handles them: it has written the rows.
+    ThisUnit,
+    /// A queue, which others may write to.
+    Queue,
+}
+
+/// What the rows say of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// The same.
+    BorneOut,
+    /// Nothing yet.
+    Unconfirmed,
+    /// Something else.
+    Contradicted(String),
+}
+
+/// How long an unconfirmed claim waits before it is held against the rows again, and how often: long enough for the
+/// provider to be asked, since whoever waits for its answer asks it anyway.
+const CLAIM_PAUSE: Duration = Duration::from_secs(5);
+const CLAIM_LOOKS_MAX: u32 = 6;
+
+/// Puts off what the provider has not confirmed; gives to a person what it never does, and what the rows contradict.
+pub(super) fn settle<M, A>(work: &mut Work<M, A>, finding: &Finding, now: Timestamp) {
+    match finding {
+        Finding::BorneOut => {}
+        Finding::Contradicted(why) => work.dead_letter(why.clone()),
+        Finding::Unconfirmed if work.envelope().attempt >= CLAIM_LOOKS_MAX => {
+            work.dead_letter(
+                "the provider has never confirmed what this message claims, so nothing was moved",
+            );
+        }
+        Finding::Unconfirmed => {
+            work.redeliver(now, CLAIM_PAUSE, "the provider has not confirmed it yet; it is asked");
+        }
+    }
+}
+
+/// What a payment's row says of what is claimed about it.
+pub(super) fn of_money(claim: &PaymentResult, row: Option<&Payment>) -> Finding {
+    let Some(row) = row else {
+        return Finding::Contradicted("no payment was ever asked for of such an order".to_owned());
+    };
+    match claim {
+        PaymentResult::Processed(claim) => of_capture(claim, row),
+        PaymentResult::Failed(_) => of_refusal(row),
+        PaymentResult::Reported(claim) => of_report(claim.matter, row),
+    }
+}
+
+fn of_capture(claim: &PaymentProcessed, row: &Payment) -> Finding {
+    let claimed = claim.amount.money();
+    if claimed.as_ref().ok() != Some(&row.amount) {
+        let (minor, currency) = (claim.amount.minor, &claim.amount.currency);
+        return Finding::Contradicted(format!(
+            "it claims {minor} {currency} minor units, and {} was asked for",
+            row.amount
+        ));
+    }
+    if row.status == PaymentStatus::Waived {
+        return Finding::BorneOut;
+    }
+    match &row.provider_reference {
+        Some(charge) if row.captured_minor > 0 && *charge == claim.provider_reference => Finding::BorneOut,
+        Some(charge) if row.captured_minor > 0 => Finding::Contradicted(format!(
+            "it claims the charge {}, and the gateway made {charge}",
+            claim.provider_reference
+        )),
+        Some(_) | None => Finding::Unconfirmed,
+    }
+}
+
+fn of_refusal(row: &Payment) -> Finding {
+    use PaymentStatus::{
+        Authorised, Captured, Declined, NotRequested, Refunded, Refunding, Requested, Unknown, Voided, Waived,
+    };
+    match row.status {
+        Declined | Voided | Refunded => Finding::BorneOut,
+        Captured | Refunding | Waived => Finding::Contradicted(format!(
+            "it claims that the gateway refused, and the payment is {}",
+            row.status
+        )),
+        NotRequested | Requested | Unknown | Authorised => Finding::Unconfirmed,
+    }
+}
+
+/// The rest moves no order forward: it has a person asked. What is in the row must be there all the same.
+fn of_report(matter: MoneyMatter, row: &Payment) -> Finding {
+    let holds = match matter {
+        MoneyMatter::Refunded => row.captured_minor > 0 && row.held().minor == 0,
+        MoneyMatter::PartlyRefunded => row.refunded_minor > 0,
+        MoneyMatter::Disputed | MoneyMatter::DisputeWon | MoneyMatter::DisputeLost => row.dispute.is_some(),
+        MoneyMatter::SecondCharge | MoneyMatter::SecondChargeReturned | MoneyMatter::AmountMismatch => true,
+    };
+    if holds {
+        Finding::BorneOut
+    } else {
+        Finding::Contradicted("the payment's books know nothing of what it claims".to_owned())
+    }
+}
+
+/// What a parcel's row says of its claimed arrival.
+pub(super) fn of_arrival(claim: &ShippingCompleted, row: Option<&Shipment>) -> Finding {
+    let Some(row) = row else {
+        return Finding::Contradicted("no parcel was ever asked for of such an order".to_owned());
+    };
+    if let Some(known) = row.tracking_number.as_ref().filter(|known| **known != claim.tracking_number) {
+        return Finding::Contradicted(format!(
+            "it claims the arrival of {}, and this order's parcel is {known}",
+            claim.tracking_number
+        ));
+    }
+    match row.status {
+        ShipmentStatus::Delivered | ShipmentStatus::Returned => Finding::BorneOut,
+        ShipmentStatus::NotRequested
+        | ShipmentStatus::Requested
+        | ShipmentStatus::Unknown
+        | ShipmentStatus::Booked
+        | ShipmentStatus::Shipped
+        | ShipmentStatus::Cancelled
+        | ShipmentStatus::Failed => Finding::Unconfirmed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Currency, Money, OrderId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::messages::{Amount, PaymentFailed};
+
+    fn eur(minor: i64) -> Money {
+        Money::new(minor, Currency::parse("EUR").expect("a known currency"))
+    }
+
+    fn captured() -> Payment {
+        let mut row = Payment::request(OrderId(Uuid::nil()), eur(450));
+        let _ = row.capture(eur(450), "ch_1").expect("it was asked for");
+        row
+    }
+
+    fn claim(minor: i64, currency: &str, charge: &str) -> PaymentResult {
+        PaymentResult::Processed(PaymentProcessed {
+            order_id: Uuid::nil(),
+            amount: Amount { minor, currency: currency.to_owned() },
+            provider_reference: charge.to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_claim_of_money_counts_only_if_amount_currency_and_charge_are_those_of_the_row() {
+        let row = captured();
+        assert_eq!(of_money(&claim(450, "EUR", "ch_1"), Some(&row)), Finding::BorneOut);
+        for (minor, currency, charge) in
+            [(1, "EUR", "ch_1"), (450, "USD", "ch_1"), (450, "EUR", "ch_2"), (450, "XXZ", "ch_1")]
+        {
+            let found = of_money(&claim(minor, currency, charge), Some(&row));
+            assert!(matches!(found, Finding::Contradicted(_)), "{minor} {currency} {charge}: {found:?}");
+        }
+        assert!(matches!(of_money(&claim(450, "EUR", "ch_1"), None), Finding::Contradicted(_)));
+    }
+
+    #[test]
+    fn what_the_gateway_has_not_said_to_us_is_not_confirmed() {
+        let row = Payment::request(OrderId(Uuid::nil()), eur(450));
+        assert_eq!(of_money(&claim(450, "EUR", "ch_1"), Some(&row)), Finding::Unconfirmed);
+        let refused =
+            PaymentResult::Failed(PaymentFailed { order_id: Uuid::nil(), code: "no_funds".to_owned() });
+        assert_eq!(of_money(&refused, Some(&row)), Finding::Unconfirmed);
+        assert!(matches!(of_money(&refused, Some(&captured())), Finding::Contradicted(_)));
+    }
+
+    #[test]
+    fn a_parcel_has_arrived_only_if_the_carrier_told_us_so_of_this_parcel() {
+        let claim = ShippingCompleted { order_id: Uuid::nil(), tracking_number: "T1".to_owned() };
+        let mut row = Shipment::request(OrderId(Uuid::nil()));
+        assert_eq!(of_arrival(&claim, Some(&row)), Finding::Unconfirmed);
+        let _ = row.book("T1", "carrier").expect("it was asked for");
+        assert_eq!(of_arrival(&claim, Some(&row)), Finding::Unconfirmed);
+        let _ = row.deliver().expect("it was booked");
+        assert_eq!(of_arrival(&claim, Some(&row)), Finding::BorneOut);
+        let other = ShippingCompleted { tracking_number: "T2".to_owned(), ..claim };
+        assert!(matches!(of_arrival(&other, Some(&row)), Finding::Contradicted(_)));
+    }
+}

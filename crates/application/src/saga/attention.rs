@@ -1,0 +1,184 @@
+//! Why an order waits for a person, and what a person can do about it. The words are here and nowhere else, so that API,
+//! command line and runbook say the same; the reaction to what a person does is the saga's.
+
+use super::{OrderProcessingSaga, SagaState, named};
+
+/// Something that the outside did and that only a person can judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Attention {
+    /// Part of the money went back, and the parcel has not left.
+    PartlyRefunded,
+    /// All the money went back, and the parcel is on its way.
+    RefundedUnderWay,
+    /// The order was charged twice.
+    SecondCharge,
+    /// The gateway tells of another amount or currency than was asked for.
+    AmountMismatch,
+    /// The customer's bank disputes the charge.
+    Disputed,
+    /// The dispute was lost: the money is gone.
+    DisputeLost,
+    /// Something keeps the carrier from delivering.
+    ParcelException,
+    /// The carrier has lost the parcel.
+    ParcelLost,
+    /// The parcel is damaged.
+    ParcelDamaged,
+    /// The parcel comes back, or is back.
+    ParcelReturned,
+    /// The gateway told of money, and when asked for it back says that it holds none.
+    GatewayContradicts,
+}
+
+named!(Attention:
+    PartlyRefunded = "partly_refunded",
+    RefundedUnderWay = "refunded_under_way",
+    SecondCharge = "second_charge",
+    AmountMismatch = "amount_mismatch",
+    Disputed = "disputed",
+    DisputeLost = "dispute_lost",
+    ParcelException = "parcel_exception",
+    ParcelLost = "parcel_lost",
+    ParcelDamaged = "parcel_damaged",
+    ParcelReturned = "parcel_returned",
+    GatewayContradicts = "gateway_contradicts",
+);
+
+/// What each thing that a person may do would do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choices {
+    /// Why a person is asked.
+    pub why: &'static str,
+    /// What `retry` would do.
+    pub retry: &'static str,
+    /// What `skip` would do.
+    pub skip: &'static str,
+    /// What `force` would do.
+    pub force: &'static str,
+}
+
+impl Attention {
+    /// Whether the order stands still where it stood, as opposed to an undoing that does not get on.
+    #[must_use]
+    pub const fn stands_still(self) -> bool {
+        match self {
+            Self::PartlyRefunded
+            | Self::RefundedUnderWay
+            | Self::SecondCharge
+            | Self::AmountMismatch
+            | Self::Disputed
+            | Self::DisputeLost
+            | Self::ParcelException
+            | Self::ParcelLost
+            | Self::ParcelDamaged
+            | Self::ParcelReturned => true,
+            Self::GatewayContradicts => false,
+        }
+    }
+
+    /// Whether the parcel is what it is about.
+    #[must_use]
+    pub const fn is_about_parcel(self) -> bool {
+        match self {
+            Self::ParcelException | Self::ParcelLost | Self::ParcelDamaged | Self::ParcelReturned => true,
+            Self::PartlyRefunded
+            | Self::RefundedUnderWay
+            | Self::SecondCharge
+            | Self::AmountMismatch
+            | Self::Disputed
+            | Self::DisputeLost
+            | Self::GatewayContradicts => false,
+        }
+    }
+
+    /// Whether the parcel's arrival answers it.
+    #[must_use]
+    pub const fn is_answered_by_arrival(self) -> bool {
+        matches!(self, Self::ParcelException | Self::ParcelLost)
+    }
+
+    /// Why a person is asked, in words.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::PartlyRefunded => {
+                "part of the money was given back at the gateway before the parcel left; send it all the same, or cancel \
+                 the order"
+            }
+            Self::RefundedUnderWay => {
+                "all the money was given back at the gateway while the parcel is on its way; have it sent back, or leave it"
+            }
+            Self::SecondCharge => {
+                "the gateway has charged this order twice; give the second charge back at the gateway, its name is in the \
+                 history"
+            }
+            Self::AmountMismatch => {
+                "the gateway tells of another amount or currency than was asked for; both are in the history"
+            }
+            Self::Disputed => "the customer's bank disputes the charge; answer the dispute at the gateway",
+            Self::DisputeLost => "the dispute was lost and the money is gone",
+            Self::ParcelException => {
+                "the carrier cannot deliver the parcel; ask the carrier, or the customer"
+            }
+            Self::ParcelLost => "the carrier has lost the parcel; pay back, or send another",
+            Self::ParcelDamaged => "the parcel is damaged; pay back, or send another",
+            Self::ParcelReturned => {
+                "the parcel comes back; book what has arrived as goods received, and pay back or send it again"
+            }
+            Self::GatewayContradicts => {
+                "the gateway told of money and, asked to give it back, says that it holds none; look at the charge there"
+            }
+        }
+    }
+}
+
+/// What is said of an undoing that does not get on.
+const UNDOING: Choices = Choices {
+    why: "an undoing does not get on: its tries are used up, or it took too long",
+    retry: "asks for the undoing again",
+    skip: "takes the undoing as settled by hand and goes on with the next",
+    force: "cancels the order, taking every open undoing as settled by hand; stock that is set aside is given back",
+};
+
+impl OrderProcessingSaga {
+    /// Whether the order stands still where it stood, and waits for a person's word.
+    #[must_use]
+    pub fn stands_still(&self) -> bool {
+        self.state == SagaState::NeedsAttention && self.attention.is_some_and(Attention::stands_still)
+    }
+
+    /// What a person may do, and why a person is asked; none unless one is.
+    #[must_use]
+    pub fn choices(&self) -> Option<Choices> {
+        if self.state != SagaState::NeedsAttention {
+            return None;
+        }
+        let why = self.attention.map_or(UNDOING.why, Attention::why);
+        if !self.stands_still() {
+            return Some(Choices { why, ..UNDOING });
+        }
+        let asks_carrier = self.attention.is_some_and(Attention::is_about_parcel);
+        let retry = if asks_carrier {
+            "asks the carrier where the parcel is and waits on for its delivery"
+        } else {
+            "goes on where the order stood; what is still wrong at the provider will be told again"
+        };
+        let skip = "takes things as they are and goes on where the order stood";
+        Some(Choices { why, retry, skip, force: self.force_in_words() })
+    }
+
+    const fn force_in_words(&self) -> &'static str {
+        use domain::OrderStatus::{
+            Cancelled, Delivered, Paid, PaymentProcessing, Pending, Shipped, Validated,
+        };
+        match self.order {
+            Delivered => "closes the order as it is: delivered",
+            Cancelled => "closes the order as it is: cancelled",
+            Shipped => {
+                "closes the order as delivered, taking the parcel as settled by hand; money is paid back apart, and no stock \
+                 comes back but what is booked as received"
+            }
+            Pending | Validated | PaymentProcessing | Paid => UNDOING.force,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The part of the reaction that holds an order still and lets it go on: news of money or parcels that only a person can
+//! judge, and what the person then does. Facts are noted while it stands still; nothing is asked for.
+
+use bus::Outcome;
+use domain::{CancelReason, OrderStatus};
+
+use super::react::Reacting;
+use super::table::EventKind;
+use super::{Attention, OrderProcessingSaga, PaymentStep, SagaCommand, SagaState, ShipmentStep, timers};
+
+impl EventKind {
+    /// What an order is held for after this event; none if it is held for no reason of its own.
+    const fn attention(self) -> Option<Attention> {
+        Some(match self {
+            Self::MoneyReturned => Attention::RefundedUnderWay,
+            Self::MoneyReturnedInPart => Attention::PartlyRefunded,
+            Self::SecondCharge => Attention::SecondCharge,
+            Self::AmountMismatch => Attention::AmountMismatch,
+            Self::PaymentDisputed => Attention::Disputed,
+            Self::DisputeLost => Attention::DisputeLost,
+            Self::ParcelDelayed => Attention::ParcelException,
+            Self::ParcelLost => Attention::ParcelLost,
+            Self::ParcelDamaged => Attention::ParcelDamaged,
+            Self::ParcelReturned => Attention::ParcelReturned,
+            Self::PaymentVoided => Attention::GatewayContradicts,
+            Self::OrderValidated
+            | Self::OrderRejected
+            | Self::InventoryReserved
+            | Self::InventoryShort
+            | Self::PaymentStarted
+            | Self::PaymentCaptured
+            | Self::PaymentDeclined
+            | Self::ShippingStarted
+            | Self::ShipmentBooked
+            | Self::ShipmentRefused
+            | Self::ParcelDelivered
+            | Self::CancelRequested
+            | Self::OrderTimedOut
+            | Self::PaymentTimedOut
+            | Self::ShippingTimedOut
+            | Self::DeliveryPollDue
+            | Self::UndoTimedOut
+            | Self::ShipmentCancelled
+            | Self::ShipmentKept
+            | Self::PaymentRefunded
+            | Self::UndoFailed
+            | Self::OperatorRetry
+            | Self::OperatorSkip
+            | Self::OperatorForce
+            | Self::DisputeWon
+            | Self::SecondChargeReturned => return None,
+        })
+    }
+}
+
+impl Reacting<'_> {
+    /// Has the order wait for a person. Its timers stop: what was asked for may be answered, and is then noted.
+    pub(super) fn hold(&mut self) -> Outcome {
+        let Some(attention) = self.event.kind.attention() else {
+            return Outcome::Ignored("nobody need be asked");
+        };
+        if self.next.state == SagaState::NeedsAttention && self.next.attention == Some(attention) {
+            return Outcome::Ignored("a person is asked already");
+        }
+        if attention.is_about_parcel() && !self.next.is_handed_over() {
+            return Outcome::Ignored("the parcel is not on its way for this order");
+        }
+        self.next.state = SagaState::NeedsAttention;
+        self.next.attention = Some(attention);
+        for name in timers::ALL {
+            self.cancel(name);
+        }
+        Outcome::Moved
+    }
+
+    /// What it was held for is over: it goes on by itself.
+    pub(super) fn release(&mut self) -> Outcome {
+        let won = self.event.kind == EventKind::DisputeWon;
+        let over = if won { Attention::Disputed } else { Attention::SecondCharge };
+        if self.next.attention != Some(over) {
+            return Outcome::Ignored("it does not wait for that");
+        }
+        self.go_on()
+    }
+
+    /// All the money went back by another hand than ours before the parcel left: the order is called off, without asking for
+    /// the money again.
+    pub(super) fn money_is_back(&mut self) -> Outcome {
+        self.next.payment = PaymentStep::Refunded;
+        self.next.reason = Some(CancelReason::RefundedAtGateway);
+        for name in [timers::ORDER, timers::PAYMENT, timers::SHIPPING] {
+            self.cancel(name);
+        }
+        self.undo_more()
+    }
+
+    /// The parcel could not be stopped, and somebody gave all the money back: it was taken, and its books tell the rest. A person
+    /// is asked.
+    pub(super) fn forward_unpaid(&mut self) -> Outcome {
+        self.track();
+        self.next.payment = PaymentStep::Captured;
+        self.next.state = SagaState::NeedsAttention;
+        self.next.attention = Some(Attention::RefundedUnderWay);
+        self.timers.clear();
+        for name in timers::ALL {
+            self.cancel(name);
+        }
+        Outcome::Moved
+    }
+
+    /// The parcel arrived while a person was asked. That answers a question about the parcel, and no other.
+    pub(super) fn arrive(&mut self) -> Outcome {
+        let is_ours = matches!(self.next.shipment, ShipmentStep::Booked | ShipmentStep::Delivered);
+        if !self.next.stands_still() || !is_ours || self.next.order == OrderStatus::Cancelled {
+            return Outcome::Early;
+        }
+        if self.next.shipment == ShipmentStep::Delivered {
+            return Outcome::Ignored("known already");
+        }
+        self.next.shipment = ShipmentStep::Delivered;
+        let answered = self.next.attention.is_some_and(Attention::is_answered_by_arrival);
+        if answered && self.next.order == OrderStatus::Shipped { self.go_on() } else { Outcome::Moved }
+    }
+
+    /// A person wants it tried again.
+    pub(super) fn again(&mut self) -> Outcome {
+        if !self.next.stands_still() {
+            return self.undo_more();
+        }
+        let asks_carrier = self.next.attention.is_some_and(Attention::is_about_parcel);
+        let outcome = self.go_on();
+        if asks_carrier && self.next.state == SagaState::Shipped {
+            self.commands.push(SagaCommand::TrackShipment);
+        }
+        outcome
+    }
+
+    /// Goes on where the order stood, with what has become known since.
+    pub(super) fn go_on(&mut self) -> Outcome {
+        self.next.attention = None;
+        match self.next.stood() {
+            SagaState::Completed => self.end(SagaState::Completed),
+            SagaState::Failed => self.end(SagaState::Failed),
+            SagaState::Shipped if self.next.shipment == ShipmentStep::Delivered => self.complete(),
+            SagaState::Shipped => self.wait_for_delivery(),
+            SagaState::Paid => self.go_on_shipping(),
+            SagaState::InventoryReserved => self.go_on_paying(SagaState::InventoryReserved),
+            SagaState::PaymentProcessing => self.go_on_paying(SagaState::PaymentProcessing),
+            SagaState::Created => {
+                self.next.state = SagaState::Created;
+                self.set(timers::ORDER, self.event.limits.order);
+                Outcome::Moved
+            }
+            SagaState::Compensating | SagaState::NeedsAttention => self.undo_more(),
+        }
+    }
+
+    fn end(&mut self, state: SagaState) -> Outcome {
+        self.next.state = state;
+        self.cancel(timers::UNDO);
+        Outcome::Moved
+    }
+
+    fn wait_for_delivery(&mut self) -> Outcome {
+        self.next.state = SagaState::Shipped;
+        self.set(timers::DELIVERY_POLL, self.event.limits.delivery_poll);
+        Outcome::Moved
+    }
+
+    /// Asks for the parcel again under its key, whether or not the first answer came while the order stood still.
+    fn go_on_shipping(&mut self) -> Outcome {
+        if matches!(self.next.payment, PaymentStep::Refunded | PaymentStep::Closed) {
+            return self.undo_for(CancelReason::RefundedAtGateway);
+        }
+        if self.next.shipment == ShipmentStep::Cancelled {
+            return self.undo_for(CancelReason::ShippingFailed);
+        }
+        self.next.state = SagaState::Paid;
+        self.next.shipment = ShipmentStep::Requested;
+        self.commands.push(SagaCommand::RequestShippingAgain);
+        self.set(timers::ORDER, self.event.limits.order);
+        self.set(timers::SHIPPING, self.event.limits.shipping);
+        Outcome::Moved
+    }
+
+    /// The gateway goes on being asked while the order stands still, so nothing is asked for anew.
+    fn go_on_paying(&mut self, state: SagaState) -> Outcome {
+        match self.next.payment {
+            PaymentStep::Captured => {
+                self.set(timers::ORDER, self.event.limits.order);
+                self.ship()
+            }
+            PaymentStep::Closed => self.undo_for(CancelReason::PaymentDeclined),
+            PaymentStep::Refunded => self.undo_for(CancelReason::RefundedAtGateway),
+            PaymentStep::None | PaymentStep::Requested | PaymentStep::Waived => {
+                self.next.state = state;
+                self.set(timers::ORDER, self.event.limits.order);
+                self.set(timers::PAYMENT, self.event.limits.payment);
+                Outcome::Moved
+            }
+        }
+    }
+
+    fn undo_for(&mut self, reason: CancelReason) -> Outcome {
+        self.next.reason = Some(reason);
+        self.undo_more()
+    }
+
+    /// A customer, or somebody for them, wants an order cancelled that stands still: it is undone, unless its parcel has left.
+    pub(super) fn call_off(&mut self) -> Outcome {
+        if !self.next.stands_still() || self.next.stood() == SagaState::Compensating {
+            return Outcome::Ignored("it is being undone, or has an undoing that waits for a person");
+        }
+        if self.next.is_handed_over() {
+            return self.refuse();
+        }
+        if self.next.order == OrderStatus::Cancelled {
+            return Outcome::Ignored("cancelled already");
+        }
+        self.undo()
+    }
+
+    /// A person closes an order that stands still. What has left is never cancelled: it ends as delivered, with a parcel that
+    /// was settled by hand.
+    pub(super) fn close_standing(&mut self) -> Outcome {
+        self.next.attention = None;
+        match self.next.order {
+            OrderStatus::Delivered => self.end(SagaState::Completed),
+            OrderStatus::Shipped => {
+                self.complete();
+                self.next.shipment = ShipmentStep::Waived;
+                Outcome::Moved
+            }
+            OrderStatus::Pending
+            | OrderStatus::Validated
+            | OrderStatus::PaymentProcessing
+            | OrderStatus::Paid
+            | OrderStatus::Cancelled => {
+                self.next.reason = self.next.reason.or(Some(CancelReason::Operator));
+                self.close()
+            }
+        }
+    }
+}
+
+impl OrderProcessingSaga {
+    /// Whether the parcel has left for this order: it is not stopped any more.
+    pub(super) const fn is_handed_over(&self) -> bool {
+        matches!(self.order, OrderStatus::Shipped | OrderStatus::Delivered)
+    }
+
+    /// Whether money that went back went back too late to stop the parcel.
+    pub(super) fn is_refunded_under_way(&self) -> bool {
+        let known = self.attention == Some(Attention::RefundedUnderWay);
+        self.state == SagaState::NeedsAttention && (known || (self.is_handed_over() && self.reason.is_none()))
+    }
+
+    /// Where an order that waits for a person stood before: its headline status tells, and whether it was being undone.
+    fn stood(&self) -> SagaState {
+        let being_undone = self.reason.is_some();
+        match self.order {
+            OrderStatus::Delivered => SagaState::Completed,
+            OrderStatus::Cancelled if self.pending_undo().is_none() => SagaState::Failed,
+            OrderStatus::Cancelled => SagaState::Compensating,
+            OrderStatus::Shipped => SagaState::Shipped,
+            OrderStatus::Paid if being_undone => SagaState::Compensating,
+            OrderStatus::Paid => SagaState::Paid,
+            OrderStatus::Pending | OrderStatus::Validated | OrderStatus::PaymentProcessing
+                if being_undone =>
+            {
+                SagaState::Compensating
+            }
+            OrderStatus::PaymentProcessing => SagaState::PaymentProcessing,
+            OrderStatus::Validated if self.payment != PaymentStep::None => SagaState::InventoryReserved,
+            OrderStatus::Pending | OrderStatus::Validated => SagaState::Created,
+        }
+    }
+
+    /// Whether the gateway is still to be asked on behalf of this order: while it is being paid for, and while it stands
+    /// still meanwhile.
+    #[must_use]
+    pub fn awaits_payment(&self) -> bool {
+        self.state.awaits_payment()
+            || (self.stands_still()
+                && self.payment == PaymentStep::Requested
+                && matches!(self.stood(), SagaState::InventoryReserved | SagaState::PaymentProcessing))
+    }
+}
