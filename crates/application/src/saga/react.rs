@@ -401,15 +401,20 @@ impl<'a> Reacting<'a> {
 
     fn next_undo(&mut self) -> Outcome {
         let due = self.next.pending_undo();
-        let settled = match self.event.kind {
-            EventKind::ShipmentCancelled => self.next.settle_shipment(ShipmentStep::Cancelled),
-            EventKind::MoneyReturned if self.next.is_refunded_under_way() => return self.hold(),
-            EventKind::PaymentRefunded | EventKind::MoneyReturned => {
-                self.next.settle_payment(PaymentStep::Refunded)
-            }
-            // It told of the money itself: whichever of the two is wrong, it is not for us to say.
-            _ if self.next.payment == PaymentStep::Captured => return self.hold(),
-            _ => self.next.settle_payment(PaymentStep::Closed),
+        let kind = self.event.kind;
+        let money_is_back = matches!(kind, EventKind::PaymentRefunded | EventKind::MoneyReturned);
+        // A gateway that told of the money and now says that it has none: which is wrong is not for us to say.
+        let contradicts_itself = !money_is_back && self.next.payment == PaymentStep::Captured;
+        let settled = if kind == EventKind::ShipmentCancelled {
+            self.next.settle_shipment(ShipmentStep::Cancelled)
+        } else if contradicts_itself
+            || (kind == EventKind::MoneyReturned && self.next.is_refunded_under_way())
+        {
+            return self.hold();
+        } else if money_is_back {
+            self.next.settle_payment(PaymentStep::Refunded)
+        } else {
+            self.next.settle_payment(PaymentStep::Closed)
         };
         if settled { self.undo_unless_due(due) } else { Outcome::Ignored("undone already") }
     }

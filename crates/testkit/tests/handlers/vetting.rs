@@ -45,7 +45,7 @@ fn requests(saga: &OrderProcessingSaga) -> Requests {
             idempotency_key: money.clone(),
             payment_token: None,
         },
-        refund: PaymentRefundRequested { order_id, idempotency_key: money },
+        refund: PaymentRefundRequested { order_id, idempotency_key: money, part: None },
         book: OrderShippingRequested { order_id, idempotency_key: parcel() },
         recall: ShipmentCancellationRequested { order_id, idempotency_key: parcel() },
         track: ShipmentTrackingRequested { order_id, idempotency_key: parcel() },

@@ -17,6 +17,7 @@ use application::pipeline::Context;
 use application::ports::{ReferencedOrder, UnitOfWork};
 use clap::{Args, Subcommand};
 use domain::OrderId;
+use domain::text::composed;
 
 use super::{Format, Shared, texts};
 use crate::any_store::{AnyStore, Purpose};
@@ -91,7 +92,7 @@ impl Desk {
             return Ok(id);
         }
         let mut unit: Box<dyn UnitOfWork> = self.store.units.begin().await?;
-        let found = unit.orders().find_by_external_reference(&[name.to_owned()]).await?;
+        let found = unit.orders().find_by_external_reference(&[composed(name).into_owned()]).await?;
         match found.as_slice() {
             [only] => Ok(only.order_id),
             [_, _, ..] => {

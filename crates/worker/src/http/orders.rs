@@ -11,6 +11,7 @@ use application::ports::{Answer, HistoryView, OrderFilter, OrderSort, OrderView}
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use domain::text::composed;
 use domain::{CancelReason, OrderId, OrderStatus, Sku};
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use http::request::Parts;
@@ -181,7 +182,8 @@ fn filter(query: &mut Query) -> OrderFilter {
     let mut filter = OrderFilter {
         status: query.take("status", str::parse::<OrderStatus>),
         customer_id: query.take("customer_id", text),
-        external_reference: query.take("external_reference", text),
+        external_reference: query
+            .take("external_reference", |text| Ok::<_, String>(composed(text).into_owned())),
         sku: query.take("sku", str::parse::<Sku>),
         tracking_number: query.take("tracking_number", text),
         created_from: query.take("created_from", str::parse::<Timestamp>),

@@ -12,7 +12,7 @@ impl Desk<'_> {
         let payment = self.payment(order_id, news)?;
         match &news.kind {
             NewsKind::PaymentCaptured { amount, reference } => {
-                self.captured(payment, *amount, reference, news)
+                self.captured(payment, *amount, reference, news);
             }
             NewsKind::PaymentDeclined { code } => self.declined(payment, code, news),
             NewsKind::PaymentRefunded { amount, total, reference } => {

@@ -8,6 +8,7 @@ use application::ports::{HistoryView, OrderFilter, OrderPage, OrderPlace, OrderS
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
+use domain::text::composed;
 use domain::{CancelReason, Money, OrderStatus, Sku};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -140,7 +141,7 @@ async fn list(desk: &Desk, wanted: Wanted) -> Result<()> {
     let mut filter = OrderFilter {
         status: wanted.status,
         customer_id: wanted.customer,
-        external_reference: wanted.reference,
+        external_reference: wanted.reference.map(|text| composed(&text).into_owned()),
         sku: wanted.sku,
         tracking_number: wanted.tracking_number,
         created_from: wanted.since,
