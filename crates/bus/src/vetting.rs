@@ -2,7 +2,7 @@
 //! written there by a unit of ours, and nobody is asked; what came over a broker, or was put back, somebody else may have
 //! written. One read for all that were received together, in a unit that is dropped before the first effect begins.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -60,9 +60,12 @@ where
     C: Consumer<U>,
     U: Unit + ?Sized + 'static,
 {
-    let decode = |delivery: &Delivery| C::Message::decode(&delivery.envelope.kind, &delivery.envelope.body);
     // What cannot be read is not carried out either; whoever prepares it says so.
-    let messages: Vec<Option<C::Message>> = deliveries.iter().map(|delivery| decode(delivery).ok()).collect();
+    let readable = |delivery: &Delivery| {
+        let decoding = || C::Message::decode(&delivery.envelope.kind, &delivery.envelope.body);
+        catch_unwind(AssertUnwindSafe(decoding)).ok()?.ok()
+    };
+    let messages: Vec<Option<C::Message>> = deliveries.iter().map(readable).collect();
     async move {
         let asker = Asker { consumer, store, ids, stop };
         let readable: Vec<&C::Message> = messages.iter().flatten().collect();

@@ -88,8 +88,18 @@ impl World {
             self.carry_out(*command, &reaction.next);
         }
         self.saga = reaction.next;
-        // Which reason it is changes nothing in what follows; one for all keeps the model small.
-        self.saga.reason = self.saga.reason.map(|_| CancelReason::Operator);
+        // But for money that somebody else gave back, which reason it is changes nothing in what follows; one for all keeps the
+        // model small.
+        self.saga.reason = self.saga.reason.map(|reason| match reason {
+            CancelReason::RefundedAtGateway => reason,
+            CancelReason::Customer
+            | CancelReason::PaymentDeclined
+            | CancelReason::OutOfStock
+            | CancelReason::Timeout
+            | CancelReason::ShippingFailed
+            | CancelReason::Operator
+            | CancelReason::Rejected => CancelReason::Operator,
+        });
         for change in &reaction.timers {
             match *change {
                 TimerChange::Set { name, .. } => self.timers.set(name, &mut self.flight),

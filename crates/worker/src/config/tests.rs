@@ -343,12 +343,16 @@ fn a_broker_between_workers_that_do_not_see_each_others_store_is_refused_outside
             profile: Some(profile),
             database: Some(database.to_owned()),
             broker: Some("amqp://u:hush@rabbit/v".to_owned()),
-            webhook_secret: Some("one that nobody can guess".to_owned()),
+            environment: variables(&[
+                ("ORDERWRIGHT__PROVIDERS__PAYMENT_WEBHOOK_SECRET", "one that nobody can guess"),
+                ("ORDERWRIGHT__PROVIDERS__SHIPPING_WEBHOOK_SECRET", "another that nobody can guess"),
+            ]),
             ..Overrides::default()
         })
     };
     for profile in Profile::ALL {
-        assert!(load(profile, "postgres://u:hush@127.0.0.1/orders").is_ok(), "{profile:?}");
+        let shared = load(profile, "postgres://u:hush@127.0.0.1/orders").map(drop);
+        assert_eq!(shared.map_err(|mistakes| mistakes.to_string()), Ok(()), "{profile:?}");
         let alone = load(profile, "orders.db").map(drop).map_err(|mistakes| mistakes.to_string());
         match profile {
             Profile::Development => assert_eq!(alone, Ok(())),

@@ -60,7 +60,7 @@ impl Stage {
 /// A worker with providers of its own would take the orders of the others to them.
 async fn nobody_else_works_there(config: &Config) -> Result<()> {
     if let Some(Place::Postgres(_)) = config.database.place() {
-        let store = AnyStore::open(config, Purpose::Visit).await?;
+        let store = AnyStore::open(config, Purpose::Migrate).await?;
         let others = store.upkeep.other_workers().await;
         store.upkeep.close().await;
         ensure!(

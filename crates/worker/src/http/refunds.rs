@@ -7,7 +7,7 @@ use application::messages::Amount;
 use application::ports::Answer;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::OrderId;
+use domain::{Currency, Money, OrderId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -70,10 +70,10 @@ fn wish(order_id: OrderId, text: &[u8]) -> Result<RefundOrderCommand, Problem> {
     let mut texts = Texts::default();
     texts.needed("/actor", &actor, TEXT_BYTES_MAX);
     texts.needed("/reason", &reason, NOTE_BYTES_MAX);
+    let currency = texts.take("/amount/currency", "invalid_currency", Currency::parse(&amount.currency));
+    let amount = currency.map(|currency| Money::new(amount.minor, currency));
     texts.finish()?;
-    let amount = amount
-        .money()
-        .map_err(|_| Problem::new(Code::RefundRefused, format!("'{}' is no currency", amount.currency)))?;
+    let amount = amount.ok_or_else(|| Problem::new(Code::RefundRefused, "there is no amount"))?;
     Ok(RefundOrderCommand { order_id, amount, actor, reason })
 }
 

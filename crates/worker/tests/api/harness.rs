@@ -246,7 +246,7 @@ pub(crate) fn signature(secret: &str, id: &str, sent_at: &str, body: &[u8]) -> S
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// Something that happens to a saga; stock is really set aside when it is said to be.
+/// Something that happens to a saga; stock is really set aside and money really taken when it is said to be.
 struct Happen {
     order_id: OrderId,
     kind: EventKind,
@@ -265,6 +265,13 @@ impl Command for Happen {
             let outcomes: Vec<ReservationOutcome> =
                 unit.inventory().reserve_stock(&demand as &[StockDemand], now).await?;
             assert!(outcomes.iter().all(|outcome| *outcome == ReservationOutcome::Reserved), "{outcomes:?}");
+        }
+        if self.kind == EventKind::PaymentCaptured {
+            let mut payments = unit.payments().get(&[self.order_id]).await?;
+            for payment in &mut payments {
+                payment.capture(payment.amount, "ch_1").expect("it was asked for");
+            }
+            unit.payments().update(&payments, now).await?;
         }
         let id = MessageId(context.ids.next(now));
         let cause = Envelope::first(id, correlation(self.order_id), Self::NAME, Bytes::new(), now);

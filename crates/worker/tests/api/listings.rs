@@ -110,6 +110,7 @@ async fn an_order_is_found_by_the_name_that_another_system_gave_it_and_the_newes
     let mut order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1}]});
     order["external_reference"] = json!("WEB 1");
     let named = service.order("k-1", &order).await.expect(201)["order_id"].clone();
+    service.clock.jump(jiff::SignedDuration::from_secs(1));
     let last = service.placed("k-2", 1).await;
     let found = service.get("/orders?external_reference=WEB%201").await.expect(200);
     assert_eq!((&found["items"][0]["order_id"], found["items"].as_array().map(Vec::len)), (&named, Some(1)));

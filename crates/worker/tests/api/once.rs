@@ -108,6 +108,11 @@ fn example(operation: &str) -> Example {
             // What is not said is said by leaving it out.
             Example { same: json!({"note": "no more", "actor": "eve"}).to_string(), ..changed }
         }
+        "refundOrder" => {
+            let amount = json!({"minor": 100, "currency": "USD"});
+            let wish = json!({"amount": amount, "actor": "eve", "reason": "broken"});
+            Example::json(&wish, "/amount/minor", json!(200))
+        }
         "retrySaga" | "skipSaga" | "forceSaga" => Example::json(&who, "/note", json!("closer")),
         "receiveStock" | "adjustStock" | "countStock" => {
             let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"});
@@ -174,6 +179,17 @@ impl Stage {
                 EventKind::PaymentStarted,
                 EventKind::CancelRequested,
                 EventKind::UndoFailed,
+            ];
+            service.happen(&order_id, &way).await;
+        }
+        if operation == "refundOrder" {
+            let way = [
+                EventKind::OrderValidated,
+                EventKind::InventoryReserved,
+                EventKind::PaymentStarted,
+                EventKind::PaymentCaptured,
+                EventKind::ShipmentBooked,
+                EventKind::ParcelDelivered,
             ];
             service.happen(&order_id, &way).await;
         }

@@ -41,6 +41,14 @@ pub(crate) fn json(database: &str, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("the answer is JSON")
 }
 
+/// What it answers, as JSON, although not everything went as asked.
+#[track_caller]
+pub(crate) fn json_of_a_failure(database: &str, arguments: &[&str]) -> Value {
+    let output = run(database, &[arguments, &["--json"]].concat());
+    assert!(!output.status.success(), "{arguments:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).expect("the answer is JSON")
+}
+
 /// The one line with which it refuses; it must fail.
 #[track_caller]
 pub(crate) fn refusal(database: &str, arguments: &[&str]) -> String {

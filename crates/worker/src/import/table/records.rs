@@ -120,11 +120,12 @@ impl<R: Read> Records<R> {
     /// A quote that went astray has swallowed what does not belong to it: only its own line is one record, as it stands.
     fn first_line_alone(&mut self, line: u64) -> io::Result<Record> {
         let raw = std::mem::take(&mut self.raw);
+        // The newline of the line before may be the first byte of this record.
+        self.after_return = raw.first() == Some(&b'\n');
         for byte in raw.iter().rev() {
             self.again.push_front(*byte);
         }
         self.line = line;
-        self.after_return = false;
         let mut fields = Vec::new();
         self.split(Quoting::Off, &mut fields)?;
         let fault = "a quote is opened that is not closed before the next delimiter; write the quotes within a field twice, \
