@@ -273,13 +273,21 @@ impl Payment {
         Rejection::AmountMismatch { order_id: self.order_id, expected: self.amount, found }
     }
 
+    /// Whether this is the charge that is recorded. Where the gateway told of the money under our key alone, before we heard what
+    /// it calls the charge, the key stands for it.
+    pub fn is_charge(&self, reference: &str) -> bool {
+        self.provider_reference.as_ref().is_some_and(|known| known == reference || *known == self.key)
+    }
+
     fn refuse_second_charge(&self, reference: &str) -> Result<(), Rejection> {
         match &self.provider_reference {
-            Some(first) if self.captured_minor > 0 && first != reference => Err(Rejection::DuplicateCharge {
-                order_id: self.order_id,
-                first: first.clone(),
-                second: reference.to_owned(),
-            }),
+            Some(first) if self.captured_minor > 0 && !self.is_charge(reference) => {
+                Err(Rejection::DuplicateCharge {
+                    order_id: self.order_id,
+                    first: first.clone(),
+                    second: reference.to_owned(),
+                })
+            }
             Some(_) | None => Ok(()),
         }
     }

@@ -76,7 +76,7 @@ fn of_capture(claim: &PaymentProcessed, row: &Payment) -> Finding {
         return Finding::BorneOut;
     }
     match &row.provider_reference {
-        Some(charge) if row.captured_minor > 0 && *charge == claim.provider_reference => Finding::BorneOut,
+        Some(_) if row.captured_minor > 0 && row.is_charge(&claim.provider_reference) => Finding::BorneOut,
         Some(charge) if row.captured_minor > 0 => Finding::Contradicted(format!(
             "it claims the charge {}, and the gateway made {charge}",
             claim.provider_reference

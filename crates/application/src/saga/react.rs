@@ -404,7 +404,8 @@ impl<'a> Reacting<'a> {
         let kind = self.event.kind;
         let money_is_back = matches!(kind, EventKind::PaymentRefunded | EventKind::MoneyReturned);
         // A gateway that told of the money and now says that it has none: which is wrong is not for us to say.
-        let contradicts_itself = !money_is_back && self.next.payment == PaymentStep::Captured;
+        let contradicts_itself =
+            !money_is_back && self.next.payment == PaymentStep::Captured && self.next.total.minor > 0;
         let settled = if kind == EventKind::ShipmentCancelled {
             self.next.settle_shipment(ShipmentStep::Cancelled)
         } else if contradicts_itself

@@ -61,7 +61,7 @@ async fn captures_declines_and_refunds_are_announced() {
     assert!(captured["created_at"].as_i64().is_some_and(|micros| micros > 1_600_000_000_000_000));
     let expected = json!({
         "reference": "order-1", "idempotency_key": "pay-1", "charge_id": charge["id"],
-        "amount_minor": 1250, "currency": "USD", "status": "captured",
+        "amount_minor": 1250, "currency": "USD", "status": "captured", "refunded_minor": 0,
     });
     assert_eq!(captured["data"], expected);
     client.cancel_charge("pay-1").await;

@@ -227,7 +227,7 @@ async fn what_is_on_its_way_is_not_cancelled_and_the_answer_says_what_to_do() {
             panic!("{state} can be cancelled")
         };
         assert_eq!(stands, state);
-        assert!(why.contains("return"), "{why}");
+        assert!(why.contains("pay back"), "{why}");
     }
 }
 

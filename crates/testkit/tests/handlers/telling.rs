@@ -27,7 +27,11 @@ async fn waiting(shop: &Shop, queue: &str) -> u64 {
 
 /// An order whose payment was asked for.
 async fn awaiting_payment(shop: &Shop) -> (OrderId, Money) {
-    let accepted = shop.order(1, 2).await;
+    order_awaiting_payment(shop, 1).await
+}
+
+async fn order_awaiting_payment(shop: &Shop, number: u128) -> (OrderId, Money) {
+    let accepted = shop.order(number, 2).await;
     let payment = Payment::request(accepted.order_id, accepted.total);
     let mut unit = shop.unit().await;
     unit.payments().insert(&[payment], shop.context.clock.now()).await.unwrap();
@@ -90,8 +94,8 @@ async fn told(shop: &Shop, id: OrderId) -> (Vec<String>, String) {
 }
 
 /// A parcel that was asked for.
-async fn awaiting_parcel(shop: &Shop) -> OrderId {
-    let (id, _) = awaiting_payment(shop).await;
+async fn awaiting_parcel(shop: &Shop, number: u128) -> OrderId {
+    let (id, _) = order_awaiting_payment(shop, number).await;
     let mut unit = shop.unit().await;
     unit.shipments().insert(&[Shipment::request(id)], shop.context.clock.now()).await.unwrap();
     unit.commit().await.unwrap();
@@ -101,7 +105,7 @@ async fn awaiting_parcel(shop: &Shop) -> OrderId {
 #[tokio::test(start_paused = true)]
 async fn a_delivery_goes_to_the_saga_and_a_parcel_that_is_not_ours_goes_to_the_unmatched() {
     let shop = Shop::open().await;
-    let (id, other) = (awaiting_parcel(&shop).await, awaiting_parcel(&shop).await);
+    let (id, other) = (awaiting_parcel(&shop, 1).await, awaiting_parcel(&shop, 2).await);
     let delivered = || NewsKind::ShipmentDelivered { tracking_number: "T-1".to_owned() };
     let foreign = ProviderNews { idempotency_key: format!("ship-{other}"), ..news("evt-1", id, delivered()) };
     let taken = take(&shop, Provider::Shipping, vec![foreign]).await;
@@ -116,7 +120,7 @@ async fn a_delivery_goes_to_the_saga_and_a_parcel_that_is_not_ours_goes_to_the_u
 async fn whatever_a_provider_tells_is_in_a_history_or_unmatched_and_moves_no_money_that_is_not_the_orders() {
     let shop = Shop::open().await;
     let (id, total) = awaiting_payment(&shop).await;
-    let (other, _) = awaiting_payment(&shop).await;
+    let (other, _) = order_awaiting_payment(&shop, 2).await;
     let of_another =
         ProviderNews { idempotency_key: format!("pay-{other}"), ..news("evt-1", id, captured(total)) };
     let nobodys = news("evt-2", OrderId(uuid::Uuid::from_u128(7)), captured(total));

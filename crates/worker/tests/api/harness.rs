@@ -269,7 +269,7 @@ impl Command for Happen {
         if self.kind == EventKind::PaymentCaptured {
             let mut payments = unit.payments().get(&[self.order_id]).await?;
             for payment in &mut payments {
-                payment.capture(payment.amount, "ch_1").expect("it was asked for");
+                assert!(payment.capture(payment.amount, "ch_1").expect("it was asked for").is_applied());
             }
             unit.payments().update(&payments, now).await?;
         }

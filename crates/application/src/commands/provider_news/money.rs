@@ -70,7 +70,7 @@ impl Desk<'_> {
         news: &ProviderNews,
     ) {
         let order_id = payment.order_id;
-        if payment.captured_minor > 0 && payment.provider_reference.as_deref() != Some(reference) {
+        if payment.captured_minor > 0 && !payment.is_charge(reference) {
             let matter = MoneyMatter::SecondChargeReturned;
             return self.report(order_id, matter, news);
         }

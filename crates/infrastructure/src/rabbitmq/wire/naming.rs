@@ -63,7 +63,7 @@ impl Naming {
     /// The exchange that names the database to which it belongs.
     #[must_use]
     pub fn database_exchange_of(database: uuid::Uuid) -> String {
-        format!("orderwright_database_{database}")
+        format!("database_{database}")
     }
 
     /// The type of a kind.
