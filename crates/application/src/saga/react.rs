@@ -426,14 +426,21 @@ impl<'a> Reacting<'a> {
         if self.next.stands_still() {
             return Outcome::Ignored("the carrier is asked again once a person has decided");
         }
-        if due == Some(Undo::CancelShipment) && self.next.reason == Some(CancelReason::RefundedAtGateway) {
-            return self.forward_unpaid();
-        }
-        if due != Some(Undo::CancelShipment) || self.next.payment != PaymentStep::Captured {
+        if due != Some(Undo::CancelShipment) {
             return Outcome::Ignored("the money is on its way back already");
         }
-        self.cancel(timers::UNDO);
-        self.track()
+        match self.next.payment {
+            PaymentStep::Captured => {
+                self.cancel(timers::UNDO);
+                self.track()
+            }
+            PaymentStep::Refunded if self.next.order != OrderStatus::Cancelled => self.forward_unpaid(),
+            PaymentStep::None
+            | PaymentStep::Requested
+            | PaymentStep::Refunded
+            | PaymentStep::Closed
+            | PaymentStep::Waived => self.park(),
+        }
     }
 
     /// Whoever should undo it may be away for long, and a request may get lost. A person may settle it meanwhile; none must.

@@ -96,7 +96,10 @@ impl Pace {
     pub(super) fn turned_away(&mut self, began_at: Instant, now: Instant, asked: Option<Duration>) {
         let is_news = self.slowed_at.is_none_or(|slowed_at| began_at >= slowed_at);
         if is_news {
-            self.gap = (self.gap * 2).clamp(GAP_FIRST, GAP_MAX);
+            // A probe tells whether the other side is there, and nothing of how much it bears.
+            if self.closed.is_none() {
+                self.gap = (self.gap * 2).clamp(GAP_FIRST, GAP_MAX);
+            }
             self.slowed_at = Some(now);
         }
         let pause = match self.closed {
