@@ -13,7 +13,9 @@ use super::early::park_if_early;
 use crate::messages::{ParcelNews, ShipmentTrackingRequested, correlation};
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, HistoryEntry, ParcelTrouble};
-use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
+use crate::saga::{
+    EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, ShipmentStep, carry_out,
+};
 
 /// Consumes [`ParcelNews`].
 pub struct ShippingCompletedConsumer {
@@ -123,7 +125,10 @@ impl Consumer<AnyUnit> for ShippingCompletedConsumer {
 
 /// Whether the order had ended without this parcel.
 fn is_over_without(step: &Step<OrderProcessingSaga>) -> bool {
-    let ended = step.after.as_ref().is_some_and(|saga| saga.state == SagaState::Failed);
+    let ended = step.after.as_ref().is_some_and(|saga| {
+        let by_force = saga.state == SagaState::Completed && saga.shipment != ShipmentStep::Delivered;
+        saga.state == SagaState::Failed || by_force
+    });
     ended && matches!(step.outcome, Outcome::Ignored(_))
 }
 
