@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use application::ports::{ApiKey, Scope};
+use application::commands::TakeProviderNewsCommand;
+use application::ports::{ApiKey, NewsKind, Provider, ProviderNews, Scope};
 use application::saga::EventKind;
 use axum::body::Body;
+use domain::OrderId;
 use futures_util::future::join_all;
 use http::Method;
 use jiff::Timestamp;
@@ -113,7 +115,9 @@ fn example(operation: &str) -> Example {
             let wish = json!({"amount": amount, "actor": "eve", "reason": "broken"});
             Example::json(&wish, "/amount/minor", json!(200))
         }
-        "retrySaga" | "skipSaga" | "forceSaga" => Example::json(&who, "/note", json!("closer")),
+        "retrySaga" | "skipSaga" | "forceSaga" | "seeToUnmatchedEvent" => {
+            Example::json(&who, "/note", json!("closer"))
+        }
         "receiveStock" | "adjustStock" | "countStock" => {
             let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"});
             Example::json(&change, "/quantity", json!(11))
@@ -193,6 +197,13 @@ impl Stage {
             ];
             service.happen(&order_id, &way).await;
         }
+        if operation == "seeToUnmatchedEvent" {
+            let strangers = OrderId(uuid::Uuid::from_u128(7));
+            let kind = NewsKind::PaymentDeclined { code: "expired".to_owned() };
+            let news = vec![ProviderNews::honest("evt-1", strangers, kind, Timestamp::UNIX_EPOCH)];
+            let told = TakeProviderNewsCommand { provider: Provider::Payments, news };
+            service.api.commands.run(&told).await.expect("it is kept");
+        }
         let (ring, callers) = two_callers();
         let rate = Rate { per_second: 10_000, burst: 10_000 };
         let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
@@ -206,7 +217,8 @@ impl Stage {
         key: &str,
         body: &str,
     ) -> Answer {
-        let path = path.replace("{order_id}", &self.order_id).replace("{sku}", "TOFU");
+        let path =
+            path.replace("{order_id}", &self.order_id).replace("{sku}", "TOFU").replace("{position}", "1");
         let kind = if operation == "importOrders" { "application/x-ndjson" } else { JSON.1 };
         let headers =
             [("content-type", kind), ("idempotency-key", key), ("x-api-key", &self.callers[caller])];
@@ -222,6 +234,7 @@ impl Stage {
             "/products",
             "/inventory",
             "/inventory/TOFU/movements",
+            "/provider-events/unmatched?which=all",
             &order,
             &format!("{order}/history"),
         ] {

@@ -55,7 +55,8 @@ impl Desk<'_> {
                 self.send(order_id, &PaymentResult::Failed(failed));
             }
             // Our own call has told of it.
-            Ok(Change::NoChange) => {}
+            Ok(Change::NoChange) if payment.status == PaymentStatus::Declined => {}
+            Ok(Change::NoChange) => self.tell(order_id, news),
             // What a gateway tells late of an earlier attempt takes nothing back; that it was told is kept.
             Err(rejection) => self.tell_more(order_id, format!("{}; {rejection}", news.in_words())),
         }
