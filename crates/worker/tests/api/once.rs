@@ -169,6 +169,7 @@ fn writing() -> Vec<(String, Method, String)> {
 struct Stage {
     service: Service,
     order_id: String,
+    position: String,
     callers: [String; 2],
 }
 
@@ -204,10 +205,12 @@ impl Stage {
             let told = TakeProviderNewsCommand { provider: Provider::Payments, news };
             service.api.commands.run(&told).await.expect("it is kept");
         }
+        let unmatched = service.get("/provider-events/unmatched").await.expect(200);
+        let position = unmatched["items"][0]["position"].to_string();
         let (ring, callers) = two_callers();
         let rate = Rate { per_second: 10_000, burst: 10_000 };
         let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
-        Self { service: service.behind(settings, &ring), order_id, callers }
+        Self { service: service.behind(settings, &ring), order_id, position, callers }
     }
 
     async fn send(
@@ -217,8 +220,10 @@ impl Stage {
         key: &str,
         body: &str,
     ) -> Answer {
-        let path =
-            path.replace("{order_id}", &self.order_id).replace("{sku}", "TOFU").replace("{position}", "1");
+        let path = path
+            .replace("{order_id}", &self.order_id)
+            .replace("{sku}", "TOFU")
+            .replace("{position}", &self.position);
         let kind = if operation == "importOrders" { "application/x-ndjson" } else { JSON.1 };
         let headers =
             [("content-type", kind), ("idempotency-key", key), ("x-api-key", &self.callers[caller])];
