@@ -179,7 +179,6 @@ impl Reacting<'_> {
         self.next.shipment = ShipmentStep::Requested;
         self.commands.push(SagaCommand::RequestShippingAgain);
         self.set(timers::ORDER, self.event.limits.order);
-        self.set(timers::SHIPPING, self.event.limits.shipping);
         Outcome::Moved
     }
 
