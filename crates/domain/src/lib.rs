@@ -1,8 +1,9 @@
-//! The nouns and the rules of an order. Everything here is synchronous and total: it decides, and is told the time.
+//! The nouns and the rules of an order. Everything here is synchronous and total, and gets the time as an argument.
 //! It must never read a clock, draw a random number, touch a disk or a socket, log, or know how it is stored or sent.
 //!
 //! Three words are used with care. A [`Rejection`] is the business saying no. A [`BrokenInvariant`] is a record that
-//! cannot be true. A verb on an aggregate *decides* and returns a fact; `apply` is what makes the fact so.
+//! cannot be true. A verb on [`Order`] *decides* and returns a fact; `apply` records the fact. In the pipeline the saga moves
+//! an order's status by the same table of legal moves, without loading the aggregate.
 
 mod closed_set;
 
