@@ -3,6 +3,9 @@
 
 mod catalogue;
 mod documents;
+mod markdown;
+mod mentions;
+mod owed;
 mod source;
 mod vocabulary;
 mod walls;
@@ -27,8 +30,15 @@ const RULES: &[Rule] = &[
     vocabulary::bus_knows_no_trade,
     walls::crates_look_only_upwards,
     walls::crates_stay_pure,
+    walls::picture_shows_the_dependencies,
     documents::links_lead_somewhere,
     documents::readme_shows_the_two_commands,
+    documents::decisions_say_what_and_when,
+    mentions::paths_exist,
+    mentions::commands_exist,
+    mentions::settings_exist,
+    mentions::metrics_exist,
+    owed::names_are_there,
     catalogue::lines_name_known_things,
 ];
 

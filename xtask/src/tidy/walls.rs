@@ -58,6 +58,9 @@ const WALLS: &[Wall] = &[
     },
 ];
 
+/// The document with a picture of the crates.
+const PICTURE: &str = "ARCHITECTURE.md";
+
 /// Whether a dependency ends up in what is shipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -99,6 +102,42 @@ pub(super) fn crates_stay_pure(tree: &Tree) -> Vec<Finding> {
             )
         })
     })
+}
+
+/// The picture of the crates in the architecture document has an arrow for every dependency, and no other.
+pub(super) fn picture_shows_the_dependencies(tree: &Tree) -> Vec<Finding> {
+    let Some(document) = tree.file(PICTURE) else { return Vec::new() };
+    let drawn: Vec<(usize, &str)> = document
+        .lines()
+        .map(|(number, line)| (number, line.trim()))
+        .filter(|(_, line)| is_arrow(line))
+        .collect();
+    let real = arrows(tree);
+    let surplus = drawn.iter().filter(|(_, arrow)| !real.iter().any(|one| one == arrow));
+    let missing = real.iter().filter(|arrow| !drawn.iter().any(|(_, one)| one == arrow));
+    let remove = |(number, arrow): &(usize, &str)| {
+        document.finding(*number, format!("draws `{arrow}`, which no manifest has"))
+    };
+    let add = |arrow: &String| document.finding(1, format!("does not draw `{arrow}`; a manifest has it"));
+    surplus.map(remove).chain(missing.map(add)).collect()
+}
+
+/// Whether a line of a picture joins two of our crates.
+fn is_arrow(line: &str) -> bool {
+    let is_ours = |name: &str| WALLS.iter().any(|wall| wall.name == name);
+    line.split_once(" --> ").is_some_and(|(from, to)| is_ours(from) && is_ours(to))
+}
+
+/// What is shipped of each crate's dependencies on others of ours, as the picture draws it.
+fn arrows(tree: &Tree) -> Vec<String> {
+    let mut found = Vec::new();
+    for wall in WALLS {
+        let Some(manifest) = tree.file(&format!("crates/{}/Cargo.toml", wall.name)) else { continue };
+        let shipped = dependencies(manifest).into_iter().filter(|it| it.kind == Kind::Shipped);
+        let ours = shipped.filter_map(|it| WALLS.iter().find(|other| is_named(other, &it.name)));
+        found.extend(ours.map(|other| format!("{} --> {}", wall.name, other.name)));
+    }
+    found
 }
 
 fn each_dependency(tree: &Tree, wrong: impl Fn(&Wall, &Dependency) -> Option<String>) -> Vec<Finding> {
@@ -208,6 +247,19 @@ mod tests {
         assert_eq!(lines(crates_stay_pure, "application", manifest), [3, 4]);
         assert_eq!(lines(crates_stay_pure, "worker", manifest), [3]);
         assert!(lines(crates_stay_pure, "infrastructure", manifest).is_empty());
+    }
+
+    #[test]
+    fn a_picture_with_an_arrow_too_many_or_too_few_is_found() {
+        let manifest =
+            "[dependencies]\ndomain.workspace = true\n[dev-dependencies]\ntestkit.workspace = true\n";
+        let findings = |picture| {
+            let files = [("ARCHITECTURE.md", picture), ("crates/application/Cargo.toml", manifest)];
+            picture_shows_the_dependencies(&tree_of(&files)).len()
+        };
+        assert_eq!(findings("```mermaid\n    application --> domain\n    client --> api\n```\n"), 0);
+        assert_eq!(findings("    application --> domain\n    application --> bus\n"), 1);
+        assert_eq!(findings("text\n"), 1);
     }
 
     #[test]
