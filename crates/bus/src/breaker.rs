@@ -1,5 +1,5 @@
-//! A circuit breaker: after enough failures in a row nobody is asked for a while, then one probe decides.
-//! Knows nothing of what it guards; time comes in from outside.
+//! A circuit breaker: after enough failures in a row it blocks calls for a while, then one probe decides. Knows
+//! nothing of what it guards; time comes in from outside.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// Where it stands.
+/// Its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
     /// Calls pass.
@@ -29,19 +29,19 @@ pub enum BreakerState {
         /// Failures in a row so far.
         failures: u32,
     },
-    /// Nobody passes before this moment.
+    /// No call passes before this moment.
     Open {
         /// When the next probe may pass.
         until: Timestamp,
     },
-    /// One probe is under way; the others wait for its verdict, or for this moment.
+    /// One probe is in progress; the others wait for its result, or for this moment.
     Probing {
         /// When the probe counts as lost.
         until: Timestamp,
     },
 }
 
-/// A breaker, shared by all callers of one outside party.
+/// A breaker, shared by all callers of one external party.
 #[derive(Debug)]
 pub struct Breaker {
     policy: BreakerPolicy,
@@ -73,7 +73,7 @@ impl Breaker {
         }
     }
 
-    /// The call went through; the other side is there, whatever it said.
+    /// The call went through: the other side is there, whatever it answered.
     pub fn succeed(&self) {
         *self.lock() = BreakerState::Closed { failures: 0 };
     }
@@ -92,7 +92,7 @@ impl Breaker {
         };
     }
 
-    /// Where it stands.
+    /// Its state.
     #[must_use]
     pub fn state(&self) -> BreakerState {
         *self.lock()

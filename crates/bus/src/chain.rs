@@ -1,9 +1,9 @@
-//! Handing on within the unit: a message whose consumer only reads and writes the same store need not lie in a queue in
-//! between. It is handled in the very unit of work that published it, before that commits, so the two steps are durable
-//! together, or not at all. What it publishes is followed in turn.
+//! Inline dispatch: a message whose consumer only reads and writes the same store need not wait in a queue. It is
+//! handled in the unit of work that published it, before that commits, so both steps become durable together or not
+//! at all. The messages that it publishes are dispatched in turn.
 //!
-//! Whoever cannot be handled like that spoils nothing: the unit is undone, and for a while messages go through their queues
-//! again, where the endpoint finds the one to blame. Never waits, and never performs an effect.
+//! A message that cannot be handled inline spoils nothing: the unit is rolled back, and for a while messages go
+//! through their queues, where the endpoint finds the bad one. Never waits, and never performs an effect.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +15,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::handling::{handle, prepare_at_once, split_overtaken};
 use crate::{Clock, Consumer, Delivery, Effects, Fault, Unit, Verdict};
 
-/// Steps of a chain within one unit; what is published after so many goes through its queue.
+/// Steps within one unit; messages published after that go through their queues.
 const STEPS_MAX: usize = 8;
 
-/// How long messages go through their queues after one could not be followed: long enough for what was to be followed to be
-/// in a queue, where one that cannot be handled is found out and set aside.
+/// How long messages go through their queues after inline dispatch failed: long enough for the bad message to reach
+/// its queue and be set aside.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Consumers whose messages are handled in the unit that published them.
@@ -44,8 +44,8 @@ impl<U: Unit + ?Sized> Chain<U> {
         Self { links: BTreeMap::new(), queues: Vec::new(), clock, paused_until: Mutex::new(Timestamp::MIN) }
     }
 
-    /// The same with this consumer, too. One with effects is left to its queue: its unit of work has to be durable before
-    /// anything outside is done on its word.
+    /// Adds this consumer. A consumer with effects is not added: the request for an effect must be durable before the
+    /// effect happens.
     #[must_use]
     pub fn with<C: Consumer<U>>(mut self, consumer: Arc<C>) -> Self
     where
@@ -62,8 +62,8 @@ impl<U: Unit + ?Sized> Chain<U> {
     /// Handles what the unit has published for the chain's consumers, and what they publish.
     ///
     /// # Errors
-    /// Those of the store. If it is a message that cannot be handled, [`Verdict::Conflict`]: decided anew, the unit leaves
-    /// its messages to their queues.
+    /// The store's faults. [`Verdict::Conflict`] if a message cannot be handled: decided again, the unit leaves its
+    /// messages to their queues.
     pub async fn follow(&self, unit: &mut U) -> Result<(), Fault> {
         if self.queues.is_empty() || self.clock.now() < self.paused_until() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Time and identity as inputs: whoever needs the time or a fresh id is given a source for it.
-//! The only room that reads the system clock and the system's randomness.
+//! Time and identity as inputs: code that needs the time or a new id gets a source for it. The only module that reads
+//! the system's clock and randomness.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Says what time it is. Waiting is done with `tokio::time`, which a test may pause.
+/// Tells the time. To wait, use `tokio::time`, which a test may pause.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
@@ -28,13 +28,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// Stores keep microseconds; a clock that gave more would change a value by storing it.
+/// Stores keep microseconds; finer times would change by being stored.
 fn micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
-/// A clock that follows tokio's: it stands still while tokio's time is paused, moves when that moves, and can be made to
-/// jump, as the clocks of real machines do.
+/// A clock that follows tokio's: it stands still while tokio's time is paused and moves with it. Tests can make it
+/// jump, as real clocks do.
 #[derive(Debug)]
 pub struct VirtualClock {
     origin: Timestamp,
@@ -107,7 +107,7 @@ impl IdSource for RandomIds {
     }
 }
 
-/// `base` spread evenly over 50–100 % of itself, so that many that wait do not come back together.
+/// A random pause between 50 and 100 % of `base`, so that many waiters do not come back together.
 #[must_use]
 pub fn jittered(base: Duration, ids: &dyn IdSource) -> Duration {
     let half = base / 2;

@@ -1,6 +1,6 @@
-//! Many callers, one transaction: one flush is under way, whatever arrives meanwhile joins the next, and so does what
-//! arrives while that waits for its unit of work. No timer, so an idle caller waits for nobody, and a busy store is asked
-//! once for hundreds.
+//! Many callers, one transaction. While one flush runs, arriving requests join the next, up to the moment it gets its
+//! unit of work. There is no timer: an idle caller does not wait, and a busy store gets one transaction for hundreds
+//! of requests.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -21,20 +21,20 @@ pub trait Coalesce: Send + Sync + 'static {
     /// What a caller gets.
     type Reply: Send + 'static;
 
-    /// What a flush is done in, such as a unit of work.
+    /// What a flush runs in, for instance a unit of work.
     type Unit: Send + 'static;
 
     /// Requests in one flush at most.
     fn batch_max(&self) -> usize;
 
-    /// Opens what the next flush is done in. Whatever arrives until it is open still joins that flush.
+    /// Opens what the next flush runs in. Requests that arrive until then still join that flush.
     ///
     /// # Errors
-    /// Those of the store; they fail the callers as those of a flush do.
+    /// The store's faults; they fail the callers like those of a flush.
     async fn begin(&self) -> Result<Self::Unit, Fault>;
 
-    /// Answers all, in order, one reply per request. A request that must fail alone gets a reply that says so; a fault
-    /// fails every caller of the flush, and nothing of it was done unless the fault says that this is in doubt.
+    /// Answers all, in order, one reply per request. A request that must fail alone gets a reply that says so. A
+    /// fault fails every caller of the flush; nothing was done, unless the fault is in doubt.
     async fn flush(&self, unit: Self::Unit, requests: &[Self::Request]) -> Result<Vec<Self::Reply>, Fault>;
 }
 
@@ -63,7 +63,7 @@ pub enum Overloaded {
     /// The service is stopping; nothing was done, or the answer was lost with it.
     #[error("the service is stopping")]
     Stopping,
-    /// The flush failed; nothing was done, unless the fault says that this is in doubt.
+    /// The flush failed. Nothing was done, unless the fault is in doubt.
     #[error("{0}")]
     Failed(Arc<Fault>),
 }
@@ -74,7 +74,7 @@ impl<C: Coalesce> Coalescer<C> {
         Self::stopping_with(work, Stop::new())
     }
 
-    /// The same; the loop ends when stopped and nobody waits any more.
+    /// The same; the loop ends when stopped and no caller waits any more.
     pub fn stopping_with(work: Arc<C>, stop: Stop) -> (Self, impl Future<Output = ()> + Send + use<C>) {
         let (inbox, waiting) = mpsc::channel(COALESCE_WAITING_MAX);
         (Self { inbox }, serve(work, waiting, stop))
@@ -83,7 +83,7 @@ impl<C: Coalesce> Coalescer<C> {
     /// Joins the next flush and waits for it.
     ///
     /// # Errors
-    /// [`Overloaded`] says whether to come again.
+    /// [`Overloaded`], which says whether to try again.
     pub async fn submit(&self, request: C::Request) -> Result<C::Reply, Overloaded> {
         let (answer, reply) = oneshot::channel();
         self.inbox.try_send(Waiting { request, answer }).map_err(|refused| match refused {

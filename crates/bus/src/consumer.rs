@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{Delivery, Disposition, Envelope, Fault, Message, Unit, Vetted};
 
-/// One message in a consumer's hands, with what its effect brought back.
+/// One message for a consumer, with the answer of its effect.
 #[derive(Debug)]
 pub struct Work<M, A> {
     /// The decoded message.
     pub message: M,
-    /// What [`Consumer::perform`] answered.
+    /// The answer of [`Consumer::perform`].
     pub answer: A,
     delivery: Delivery,
     disposition: Disposition,
@@ -42,18 +42,18 @@ impl<M, A> Work<M, A> {
         self.disposition = Disposition::Done;
     }
 
-    /// Not now: deliver it again after `delay`, with its attempt count raised by one.
+    /// Deliver it again after `delay`, with its attempt count raised by one. The timer service puts it back when due.
     pub fn redeliver(&mut self, now: Timestamp, delay: Duration, reason: impl Into<String>) {
         self.disposition = Disposition::Redeliver { due_at: after(now, delay), reason: reason.into() };
     }
 
-    /// Nothing was tried: deliver it again after `delay`, with its attempt count as it is.
+    /// Nothing was tried: deliver it again after `delay`, with the same attempt count.
     pub fn postpone(&mut self, now: Timestamp, delay: Duration, reason: impl Into<String>) {
         self.disposition = Disposition::Postpone { due_at: after(now, delay), reason: reason.into() };
     }
 
-    /// Too early: keep it until its saga has moved on, at the latest until `until`. Store nothing about it: if another
-    /// message of its correlation was done in the same batch, it is handled once more right after that batch.
+    /// Too early: keep it until its saga has moved on, at the latest until `until`. Write nothing for a parked
+    /// message. If the same batch handles the message it waits for, it is handled again right after.
     pub fn park(&mut self, until: Timestamp) {
         self.disposition = Disposition::Park { until };
     }
@@ -71,21 +71,23 @@ fn after(now: Timestamp, delay: Duration) -> Timestamp {
 
 /// Handles messages.
 ///
-/// A batch is all or nothing: if `handle` fails, everything it did is undone and the bus finds out which message is to
-/// blame. `handle` may run again for the same message, so it must lean on state (has this been done?) and not on memory.
+/// A batch is all or nothing: if `handle` fails, everything it did is rolled back, and the bus finds the bad message.
+/// `handle` may run again for the same message, so it must rely on stored state (has this been done?) and not on
+/// memory.
 #[async_trait]
 pub trait Consumer<U: Unit + ?Sized>: Send + Sync + 'static {
     /// What it understands.
     type Message: Message;
-    /// What its effect brings back; `()` when it has none.
+    /// The answer of its effect; `()` without one.
     type Answer: Send + Sync + 'static;
 
     /// The queue that it reads, which is also its name.
     fn queue(&self) -> &'static str;
 
-    /// Whether messages that others may have written, because they came over a broker or were put back, ask for what this store
-    /// wants done now. Asked before [`Self::perform`], of consumers with effects only, in a unit of its own that is dropped: it
-    /// may read, by sets, and changes nothing. One word for each message, in their order.
+    /// Whether this store wants what these messages ask for. Called for messages that another program may have
+    /// written, because they came over a broker or were put back; before [`Self::perform`], for consumers with
+    /// effects only. The unit is dropped afterwards: read, by sets, and change nothing. Returns one verdict per
+    /// message, in their order.
     ///
     /// # Errors
     /// Those of the store.
@@ -93,19 +95,19 @@ pub trait Consumer<U: Unit + ?Sized>: Send + Sync + 'static {
         Ok(vec![Vetted::Wanted; messages.len()])
     }
 
-    /// The effect of one message: a call to the outside. No transaction is open. It may run more than once for one message,
-    /// so what it does must be keyed by the message. An outcome that the business knows is an answer, not a fault.
+    /// The effect of one message: a call to the outside. No transaction is open. It may run more than once for one
+    /// message, so key it by the message. A "no" of the business is an answer, not a fault.
     ///
     /// # Errors
-    /// A fault sends the message through delayed redelivery and, at last, to the dead letters.
+    /// A fault redelivers the message later and, at last, makes it a dead letter.
     async fn perform(&self, message: &Self::Message, envelope: &Envelope) -> Result<Self::Answer, Fault>;
 
-    /// Whether [`Self::perform`] does anything; a consumer without effects is spared the detour.
+    /// Whether [`Self::perform`] does anything; without effects the bus skips it.
     fn effects(&self) -> Effects {
         Effects::None
     }
 
-    /// Decides about a batch and stores the decisions. Leave [`Work`] items alone to have them done.
+    /// Decides about a batch and stores the decisions. [`Work`] items left as they are count as done.
     ///
     /// # Errors
     /// The fault's verdict decides what happens to the batch.
@@ -121,7 +123,7 @@ pub trait Consumer<U: Unit + ?Sized>: Send + Sync + 'static {
 pub enum Effects {
     /// It only reads and writes its own store.
     None,
-    /// It performs an effect per message, so many at once at most.
+    /// It performs an effect per message, a bounded number at once.
     Outside {
         /// Effects under way at once.
         at_once_max: usize,

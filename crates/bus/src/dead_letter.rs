@@ -1,5 +1,5 @@
-//! Messages that could not be handled: kept with the reason, listed, inspected, and put back at a chosen rate.
-//! Nothing is ever redriven without a person asking, and each asking is recorded.
+//! Messages that could not be handled: kept with the reason, listed, inspected, and put back at a chosen rate. Only a
+//! person redrives them, and each redrive is recorded.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::{Envelope, Fault, MessageId, from_json, to_json};
 
-/// Kind of the news that a message was set aside. It leaves through the outbox with the very transaction that sets the
-/// message aside, for whoever listens at the broker; no queue of ours wants it.
+/// Kind of the notice that a message was set aside. The notice leaves through the outbox in the transaction that sets
+/// the message aside, for listeners at the broker; no queue of ours wants it.
 pub const DEAD_LETTER_NOTICE: &str = "DeadLetterNotice";
 
 /// A message that was set aside.
@@ -20,9 +20,9 @@ pub const DEAD_LETTER_NOTICE: &str = "DeadLetterNotice";
 pub struct DeadLetter {
     /// Position in the store, the cursor of listings.
     pub position: i64,
-    /// The queue that it was meant for.
+    /// Its queue.
     pub queue: Arc<str>,
-    /// The message itself, with the number of attempts made.
+    /// The message, with its number of attempts.
     pub envelope: Envelope,
     /// The last error.
     pub reason: String,
@@ -30,7 +30,7 @@ pub struct DeadLetter {
     pub died_at: Timestamp,
 }
 
-/// What a notice says beyond what an envelope says anyway.
+/// The content of a notice that its envelope does not carry.
 #[derive(Serialize, Deserialize)]
 struct Notice {
     queue: Arc<str>,
@@ -43,8 +43,8 @@ struct Notice {
 }
 
 impl DeadLetter {
-    /// The id of news of this kind. Telling of one death twice is a repeat; one that dies again after it was put back, with its
-    /// attempts counted afresh, or in another queue, is news.
+    /// The id of the notice for this kind. Publishing one death twice repeats the id. A message that dies again after
+    /// it was put back, with attempts counted afresh, or in another queue, gets a new id.
     #[must_use]
     pub fn news_id(&self, kind: &str) -> MessageId {
         // A notice comes back from its store in microseconds.
@@ -52,7 +52,7 @@ impl DeadLetter {
         self.envelope.id.child(&death, self.envelope.attempt)
     }
 
-    /// The news of it, as a consequence of the message. None if nobody could read the message in it.
+    /// The notice, derived from the message. None if the message's body cannot be read.
     #[must_use]
     pub fn notice(&self) -> Option<Envelope> {
         let envelope = &self.envelope;
@@ -71,10 +71,10 @@ impl DeadLetter {
         Some(Envelope { id: self.news_id(DEAD_LETTER_NOTICE), ..caused })
     }
 
-    /// What a notice tells of. Its position is not known any more.
+    /// The dead letter that a notice reports. Its position is not known any more.
     ///
     /// # Errors
-    /// [`crate::Verdict::GiveUp`] for an envelope that is no notice.
+    /// [`crate::Verdict::GiveUp`] for an envelope that is not a notice.
     pub fn told_by(notice: &Envelope) -> Result<Self, Fault> {
         let told: Notice = from_json(&notice.body)?;
         let id = notice.causation_id.ok_or_else(|| Fault::give_up("notice.read", "a notice has a cause"))?;
@@ -91,14 +91,14 @@ impl DeadLetter {
     }
 }
 
-/// A dead letter's message as it goes back into its queue: with its attempts counted afresh, from one and not from nothing, so that
-/// whoever has effects looks before it acts, and asks whether it is wanted at all.
+/// A dead letter's message as it goes back into its queue. Its attempts count afresh, from one and not from zero, so
+/// that a consumer with effects looks before it acts and checks whether the message is wanted at all.
 #[must_use]
 pub fn put_back(envelope: Envelope) -> Envelope {
     Envelope { attempt: 1, ..envelope }
 }
 
-/// Which dead letters are meant.
+/// A filter for dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterFilter {
     /// Only this queue.
@@ -132,8 +132,8 @@ pub trait DeadLetters: Send + Sync {
     /// Those of the store.
     async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<u64, Fault>;
 
-    /// Puts these back into their queues with a fresh attempt count, and records who asked, in one transaction. Returns
-    /// how many were there.
+    /// Puts these back into their queues with a fresh attempt count, and records who asked, in one transaction.
+    /// Returns how many existed.
     ///
     /// # Errors
     /// Those of the store.

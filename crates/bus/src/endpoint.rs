@@ -1,5 +1,6 @@
-//! The batch loop: receive, perform, handle, commit, acknowledge. Batches form by themselves: whatever is ready when the
-//! last batch is done is the next one. A batch that fails is bisected until the message to blame stands alone.
+//! The batch loop: receive, perform, handle, commit, acknowledge. Batches form by themselves: the messages that are
+//! ready when the last batch is done are the next one. A batch that fails is bisected until the bad message stands
+//! alone.
 
 mod parts;
 
@@ -54,10 +55,10 @@ pub struct Endpoint<C, U: Unit + ?Sized> {
     chain: Arc<Chain<U>>,
 }
 
-/// What became of a message before its batch: its effect is done, or it cannot be handled.
+/// The state of a message before its batch: its effect is done, or it cannot be handled.
 type Prepared<C, U> = Result<WorkOf<C, U>, Unhandled>;
 
-/// What is on its way in: effects under way, what waits for the next batch, and whether the transport may be asked.
+/// Incoming work: effects in progress, messages for the next batch, and whether the transport may be asked.
 struct Intake<P> {
     effects: JoinSet<P>,
     ready: VecDeque<P>,
@@ -75,7 +76,7 @@ impl<P: 'static> Intake<P> {
         }
     }
 
-    /// Takes in an effect that is done, and all others that are.
+    /// Takes one finished effect, and all others that are finished.
     fn collect(&mut self, first: Result<P, JoinError>) {
         let mut next = Some(first);
         while let Some(done) = next {
@@ -84,7 +85,7 @@ impl<P: 'static> Intake<P> {
         }
     }
 
-    /// What is ready, as far as it fits in one batch.
+    /// The ready messages that fit in one batch.
     fn take_batch(&mut self, max: usize) -> Vec<P> {
         let count = self.ready.len().min(max);
         self.ready.drain(..count).collect()
@@ -94,9 +95,9 @@ impl<P: 'static> Intake<P> {
 /// How a transaction over some deliveries ended.
 enum Ended {
     Committed,
-    /// The store is away and we are to stop: nothing is stored, the deliveries come again.
+    /// The store is away and we are stopping: nothing is stored, the deliveries come again.
     Abandoned,
-    /// With these deliveries together it cannot be done.
+    /// It fails with these deliveries together.
     Failed(Fault),
 }
 
@@ -117,16 +118,16 @@ where
         Self { consumer, store, clock, ids, policy, chain }
     }
 
-    /// The same, with what a batch publishes followed within its unit of work.
+    /// The same endpoint with inline dispatch of what a batch publishes.
     #[must_use]
     pub fn following(mut self, chain: Arc<Chain<U>>) -> Self {
         self.chain = chain;
         self
     }
 
-    /// Runs until stopped. What is already received is finished, effects under way included; nothing new is taken. While
-    /// one batch commits, the next is gathered and its effects are begun; it is closed only when its unit of work is open,
-    /// so that whatever arrives while others use the store still joins it.
+    /// Runs until stopped. Received messages are finished, effects in progress included; no new ones are taken. While
+    /// one batch commits, the next gathers and starts its effects. The batch is cut after `begin` returns: messages
+    /// that arrive while we wait for a transaction still join it.
     pub async fn run(&self, mut feed: Box<dyn Feed>, stop: Stop) {
         let mut intake: Intake<Prepared<C, U>> = Intake::new();
         let mut beginning = pin!(Fuse::terminated());
@@ -161,7 +162,7 @@ where
         }
     }
 
-    /// The transport is away: nothing is taken for a while. Effects under way still come to their end.
+    /// The transport is away: take nothing for a while. Effects in progress still finish.
     fn hold_off(&self, intake: &mut Intake<Prepared<C, U>>, fault: &Fault) {
         tracing::warn!(queue = self.consumer.queue(), %fault, "transport is away");
         intake.closed_until = Instant::now() + intake.backoff.next(self.ids.as_ref());
@@ -180,8 +181,8 @@ where
         }
     }
 
-    /// Starts the effects of what was received; without effects it is ready at once. What others may have written is asked about
-    /// first, all of it together.
+    /// Starts the effects of received messages; without effects they are ready at once. Messages that another program
+    /// may have written are checked first, all together.
     fn begin(&self, received: Vec<Delivery>, intake: &mut Intake<Prepared<C, U>>, stop: &Stop) {
         intake.backoff = Backoff::default();
         if self.consumer.effects() == Effects::None {
@@ -203,8 +204,8 @@ where
         }
     }
 
-    /// Carries a batch to its end: committed, redelivered or dead-lettered, message by message if need be. What was
-    /// settled comes back, to be acknowledged.
+    /// Finishes a batch: each message is committed, redelivered or dead-lettered, one by one if necessary. Returns
+    /// the settled messages, to be acknowledged.
     async fn finish(&self, batch: Vec<Prepared<C, U>>, unit: Option<Box<U>>, stop: &Stop) -> Vec<Receipt> {
         let (mut ready, mut spoilt) = (Vec::with_capacity(batch.len()), Vec::new());
         for prepared in batch {
@@ -216,7 +217,7 @@ where
                 }
             }
         }
-        // A unit that nobody uses must be gone before the next is begun.
+        // An unused unit must be dropped before the next begins.
         let mut unit = unit.filter(|_| !ready.is_empty());
         let mut done = Vec::with_capacity(ready.len());
         let mut parts = Parts::new(ready);
@@ -240,8 +241,8 @@ where
         done
     }
 
-    /// Handles and commits one part, waiting for the store as long as it takes; but not for ever with a part that can be halved,
-    /// if the store is there and only does not come to an end with it.
+    /// Handles and commits one part, and waits for the store as long as it takes. But if the store answers and still
+    /// cannot finish the part, the part is halved.
     async fn settle_part(&self, part: &mut [WorkOf<C, U>], unit: &mut Option<Box<U>>, stop: &Stop) -> Ended {
         let (mut conflicts, mut unfinished) = (0, 0);
         let mut backoff = Backoff::default();
@@ -270,7 +271,7 @@ where
         }
     }
 
-    /// The unit that is open already, or a new one.
+    /// The open unit, or a new one.
     async fn begun(&self, unit: Option<Box<U>>) -> Result<Box<U>, Fault> {
         match unit {
             Some(unit) => Ok(unit),
@@ -285,7 +286,7 @@ where
         unit.commit().await
     }
 
-    /// Stores what becomes of messages that could not be handled; all in one transaction unless one of them spoils it.
+    /// Stores the fate of messages that could not be handled; in one transaction unless one of them makes it fail.
     async fn set_aside(&self, fates: Vec<Settlement>, stop: &Stop) -> Vec<Receipt> {
         let mut done = Vec::new();
         let mut parts = Parts::new(fates);
@@ -296,7 +297,8 @@ where
                 Ended::Abandoned => {}
                 Ended::Failed(_) if part.len() > 1 => parts.halve(part),
                 Ended::Failed(fault) if fault.verdict == Verdict::Stale => done.extend(receipts),
-                // Not acknowledged, so it is not lost: it comes again with the next start, and holds up nobody until then.
+                // Not acknowledged, so not lost: it comes again after the next start and holds up no other until
+                // then.
                 Ended::Failed(fault) => {
                     tracing::error!(queue = self.consumer.queue(), %fault, "message cannot even be set aside");
                 }
@@ -328,7 +330,8 @@ where
         unit.commit().await
     }
 
-    /// Delayed redelivery, or the dead letters when it has had its chances. What others can do has all the chances there are.
+    /// Delayed redelivery, or the dead letters when all attempts are used. Work for a newer program has no limit of
+    /// attempts.
     fn fate(&self, delivery: Delivery, fault: &Fault) -> Settlement {
         let queue = self.consumer.queue();
         let at = self.clock.now();
@@ -364,7 +367,7 @@ where
     }
 }
 
-/// Asks the transport, but not before `opens_at`. Safe to drop while waiting, as the feed is.
+/// Asks the transport, but not before `opens_at`. Safe to drop while waiting.
 async fn receive(feed: &mut dyn Feed, max: usize, opens_at: Instant) -> Result<Vec<Delivery>, Fault> {
     if opens_at > Instant::now() {
         tokio::time::sleep_until(opens_at).await;
@@ -372,7 +375,7 @@ async fn receive(feed: &mut dyn Feed, max: usize, opens_at: Instant) -> Result<V
     feed.receive(max).await
 }
 
-/// A reason as every store can keep it: of bounded length and without controls of terminals, lines and directions.
+/// A reason that every store can keep: bounded, and without control characters.
 fn storable(reason: &str) -> String {
     let moves = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let printable = |c: char| if c.is_control() || moves(c) { ' ' } else { c };

@@ -1,5 +1,5 @@
-//! What travels: one message with everything needed to correlate, trace, repeat and answer it.
-//! Never interprets a body; that is the business of [`crate::Message`].
+//! The envelope: one message with everything needed to correlate, trace, repeat and answer it. Never interprets a
+//! body; that is the business of [`crate::Message`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ impl fmt::Display for CorrelationId {
 }
 
 impl MessageId {
-    /// The id of the `ordinal`-th message of kind `kind` that handling `self` brings about: the same cause always yields
-    /// the same children, so a handler that runs twice publishes the same ids. Keeps the time prefix of a version 7
+    /// The id of the `ordinal`-th message of kind `kind` that handling `self` causes. The same cause always yields
+    /// the same ids, so a handler that runs twice publishes the same messages. Keeps the time prefix of a version 7
     /// parent, so that index pages stay local.
     #[must_use]
     pub fn child(self, kind: &str, ordinal: u32) -> Self {
@@ -60,7 +60,7 @@ fn mix(mut value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// One message on its way.
+/// One message in transit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// Identity; a repeat has the same.
@@ -71,7 +71,7 @@ pub struct Envelope {
     pub correlation_id: CorrelationId,
     /// The message whose handling published this one.
     pub causation_id: Option<MessageId>,
-    /// The first message of the exchange; all that follows from it carries it on.
+    /// The first message of the conversation; all that follow carry its id.
     pub conversation_id: MessageId,
     /// W3C trace context, as text.
     pub traceparent: Option<Arc<str>>,

@@ -1,5 +1,5 @@
-//! Failure as a decision: every fault says what was being done and what to do about it.
-//! A "no" of the business is not a fault; it is an ordinary value and never passes through here.
+//! Failure as a decision: every fault names the operation and says what to do about it. A "no" of the business is not
+//! a fault; it is an ordinary value and never comes here.
 
 use std::any::Any;
 use std::error::Error;
@@ -10,11 +10,11 @@ use std::fmt;
 pub enum Verdict {
     /// The store, broker or provider is away: back off and try the same again; nothing is wrong with the work.
     Retry,
-    /// Somebody else changed what was read: load again and decide anew.
+    /// Another transaction changed what was read: load again and decide again.
     Conflict,
-    /// The work no longer belongs to us: drop it, whoever took it finishes it.
+    /// The work is no longer ours: drop it; its new owner finishes it.
     Stale,
-    /// It takes a newer program than this one: leave it to whoever runs one, however long that takes.
+    /// It needs a newer program: leave it to a worker that runs one, however long that takes.
     LeaveToOthers,
     /// Trying again will not help: find the message that cannot be handled and set it aside.
     GiveUp,
@@ -23,7 +23,7 @@ pub enum Verdict {
 /// A failed act.
 #[derive(Debug)]
 pub struct Fault {
-    /// The act that failed, as `noun.verb`.
+    /// The operation that failed, as `noun.verb`.
     pub operation: &'static str,
     /// What to do about it.
     pub verdict: Verdict,
@@ -31,12 +31,12 @@ pub struct Fault {
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// What a failed act has left behind.
+/// What a failed operation has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// Nothing.
     Undone,
-    /// Nobody knows: it may have been done, and only the answer lost.
+    /// Unknown: it may have been done, and only the answer was lost.
     InDoubt,
 }
 
@@ -55,7 +55,7 @@ impl Fault {
         Self::new(operation, Verdict::GiveUp, source)
     }
 
-    /// The act panicked; trying again will not help.
+    /// The operation panicked; trying again will not help.
     pub(crate) fn panicked(operation: &'static str, panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -67,7 +67,7 @@ impl Fault {
         Self::new(operation, Verdict::Retry, source)
     }
 
-    /// What was read has changed since.
+    /// The data read has changed since.
     pub fn conflict(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(operation, Verdict::Conflict, source)
     }
@@ -77,13 +77,13 @@ impl Fault {
         Self::new(operation, Verdict::LeaveToOthers, source)
     }
 
-    /// The same, where it may have been done all the same.
+    /// Marks the fault as in doubt: the operation may have been done.
     #[must_use]
     pub fn in_doubt(self) -> Self {
         Self { outcome: Outcome::InDoubt, ..self }
     }
 
-    /// The same as that of a commit: a store that went away then may have heard it.
+    /// Marks a `Retry` at commit as in doubt: the commit may have reached the store.
     #[must_use]
     pub fn at_commit(self) -> Self {
         match self.verdict {
@@ -92,13 +92,13 @@ impl Fault {
         }
     }
 
-    /// Whether it may have been done all the same.
+    /// Whether the operation may have been done.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         self.outcome == Outcome::InDoubt
     }
 
-    /// The work was taken over by somebody else.
+    /// Another process has taken the work over.
     pub fn stale(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(operation, Verdict::Stale, source)
     }

@@ -16,7 +16,7 @@ pub(crate) type WorkOf<C, U> = Work<<C as Consumer<U>>::Message, <C as Consumer<
 /// A message that cannot be handled, and why.
 pub(crate) type Spoilt = (Delivery, Fault);
 
-/// Decodes a message and performs its effect. A panic in either is the message's own misfortune.
+/// Decodes a message and performs its effect. A panic in either counts against this message alone.
 pub(crate) async fn prepare<C, U>(consumer: Arc<C>, delivery: Delivery) -> Result<WorkOf<C, U>, Spoilt>
 where
     C: Consumer<U>,
@@ -35,7 +35,7 @@ where
     }
 }
 
-/// Without effects there is nothing to wait for; a consumer that waits all the same would hold up its whole queue.
+/// Without effects nothing should wait; a consumer that waits all the same would hold up its whole queue.
 pub(crate) fn prepare_at_once<C, U>(consumer: &Arc<C>, delivery: Delivery) -> Result<WorkOf<C, U>, Spoilt>
 where
     C: Consumer<U>,
@@ -47,7 +47,7 @@ where
     })
 }
 
-/// Has the consumer decide about a part, and settles it: all of it but for what was overtaken.
+/// Lets the consumer decide about a part and settles it, except for messages that were overtaken.
 pub(crate) async fn handle<C, U>(
     consumer: &C,
     unit: &mut U,
@@ -76,13 +76,13 @@ where
 /// Work of one kind.
 type Part<M, A> = Vec<Work<M, A>>;
 
-/// Those that were overtaken, and the others.
+/// Splits overtaken messages from the others.
 pub(crate) fn split_overtaken<M, A>(part: Part<M, A>) -> (Part<M, A>, Part<M, A>) {
     let done = done_correlations(&part);
     part.into_iter().partition(|work| is_overtaken(work, &done))
 }
 
-/// Correlations of which a message was done in this part; asked for only if a message of the part was found too early.
+/// Correlations with a finished message in this part; needed only if another message of the part came too early.
 fn done_correlations<M, A>(part: &[Work<M, A>]) -> HashSet<CorrelationId> {
     let is_parked = |work: &Work<M, A>| matches!(work.disposition(), Disposition::Park { .. });
     if !part.iter().any(is_parked) {
@@ -92,8 +92,8 @@ fn done_correlations<M, A>(part: &[Work<M, A>]) -> HashSet<CorrelationId> {
     done.map(|work| work.envelope().correlation_id).collect()
 }
 
-/// A message found too early in the very batch that did what it waits for would be parked after its unparking, and miss it.
-/// It is not settled with that batch but handled once more, right after it.
+/// If the same batch handles what an early message waits for, the message would be parked after its release and miss
+/// it. So it is not settled with that batch but handled again right after it.
 fn is_overtaken<M, A>(work: &Work<M, A>, done: &HashSet<CorrelationId>) -> bool {
     matches!(work.disposition(), Disposition::Park { .. }) && done.contains(&work.envelope().correlation_id)
 }

@@ -1,5 +1,5 @@
-//! The bus on memory and virtual time, for the tests of whoever builds on it. Runs the very endpoints, timers and sagas
-//! that run in production; it replaces the store, the transport and the clock, and never the bus's own decisions.
+//! The bus in memory and on virtual time, for the tests of its users. It runs the same endpoints, timers and sagas as
+//! production. It replaces store, transport and clock, never a decision of the bus.
 //!
 //! Start tokio with its clock paused: then an hour passes in no time, and a test is the same each time it runs.
 //!
@@ -102,10 +102,10 @@ use crate::{
 /// The moment at which every harness starts: 2026-01-01, midnight, UTC, in seconds since the epoch.
 const ORIGIN_S: i64 = 1_767_225_600;
 
-/// Virtual time within which the bus must come to rest; past it a test would otherwise hang.
+/// Virtual time within which the bus must come to rest; beyond it a test fails instead of hanging.
 const REST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Changes of the store within which the bus must come to rest; messages that beget each other for ever are found so.
+/// Changes of the store within which the bus must come to rest; this finds messages that cause each other for ever.
 const CHANGES_MAX: u64 = 1_000_000;
 
 /// Starts one task afresh; used again after a crash.
@@ -158,8 +158,7 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         self.consume_following(consumer, policy, chain);
     }
 
-    /// Runs a consumer whose messages are followed by this chain in the unit that publishes them. The queues of the chain's
-    /// consumers must be known by then.
+    /// Runs a consumer with inline dispatch by this chain. Register the queues of the chain's consumers first.
     pub fn consume_following<C: Consumer<MemoryUnit<T>>>(
         &mut self,
         consumer: C,
@@ -206,13 +205,13 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         self.send_envelope(message.first(id, correlation_id, self.clock.now())).await
     }
 
-    /// Sends this very envelope.
+    /// Sends this envelope.
     pub async fn send_envelope(&self, envelope: Envelope) -> MessageId {
         self.store.send(std::slice::from_ref(&envelope)).await.expect("no failure of sending is planned");
         envelope.id
     }
 
-    /// Waits until no consumer has anything left to do at the present moment. Effects that take time are waited for.
+    /// Waits until no consumer has work left at the present moment, effects included.
     ///
     /// # Panics
     /// If the bus does not come to rest, or an endpoint fell.
@@ -245,13 +244,13 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         )
     }
 
-    /// Lets time pass, with everything that falls due on the way, and then waits until nothing is left to do.
+    /// Lets time pass, fires what falls due on the way, and then waits until no work is left.
     pub async fn advance(&mut self, time: Duration) {
         tokio::time::sleep(time).await;
         self.run_until_idle().await;
     }
 
-    /// Kills everything at whatever it is doing and starts it again; only what was committed is still there.
+    /// Kills all tasks wherever they are and starts them again; only committed data survives.
     pub async fn crash(&mut self) {
         self.running.shutdown().await;
         for start in &self.starts {
@@ -264,7 +263,7 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         self.stop.stop();
     }
 
-    /// Stops in good order and waits for the end.
+    /// Stops gracefully and waits for the end.
     pub async fn stop(&mut self) {
         self.signal_stop();
         while let Some(ended) = self.running.join_next().await {
@@ -272,7 +271,7 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         }
     }
 
-    /// All messages of this type that were published and committed, in that sequence.
+    /// All messages of this type that were published and committed, in that order.
     ///
     /// # Panics
     /// If one of them cannot be decoded.
@@ -302,7 +301,7 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         &self.store
     }
 
-    /// The clock that everything here goes by.
+    /// The clock of this harness.
     #[must_use]
     pub fn clock(&self) -> Arc<VirtualClock> {
         Arc::clone(&self.clock)
@@ -324,7 +323,7 @@ fn surface(ended: Result<(), JoinError>) {
     }
 }
 
-/// Fires timers and returns delayed messages at the very moment they are due, instead of polling: months pass in no time.
+/// Fires timers and returns delayed messages at the moment they are due, instead of polling: months pass in no time.
 async fn keep_time<T: Clone + Default + Send + 'static>(
     store: MemoryStore<T>,
     clock: Arc<VirtualClock>,

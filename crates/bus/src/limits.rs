@@ -1,8 +1,8 @@
-//! Every bound of the bus in one place, with why it has its size. Nothing here grows without one of these.
+//! Every bound of the bus, with the reason for its size. Nothing here grows without one of these.
 
 use std::time::Duration;
 
-/// Messages handled in one transaction. Past some hundreds the cost per message no longer falls, while latency still rises.
+/// Messages in one transaction. Beyond a few hundred the cost per message no longer falls, while latency still rises.
 pub const BATCH_MAX: usize = 256;
 
 /// Effects under way at once per endpoint: enough to hide a provider's latency, few enough to be polite.
@@ -17,14 +17,14 @@ pub const COALESCE_WAITING_MAX: usize = 16_384;
 /// Due timers fired in one transaction.
 pub const TIMER_BATCH_MAX: usize = 512;
 
-/// How long a timer service sleeps at most before it looks at the clock again, so that a clock that jumped is noticed.
+/// Longest sleep of a timer service before it reads the clock again, so that a clock that jumped is noticed.
 pub const TIMER_POLL_MAX: Duration = Duration::from_millis(250);
 
-/// How long a fired timer waits for its message to be handled before it fires again: longer than a message lies in a queue of a
-/// healthy service. Each further firing waits twice as long as the one before.
+/// How long a fired timer waits for its message to be handled before it fires again: longer than a message lies in
+/// the queue of a healthy service. Each further pause is twice as long.
 pub const TIMER_AGAIN_MIN: Duration = Duration::from_secs(30);
 
-/// The longest of these pauses, so that whatever was lost, and however often, is made good within it.
+/// The longest of these pauses: a lost message is replaced within it, however often that happens.
 pub const TIMER_AGAIN_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// Outbox rows leased to one relay at a time.
@@ -36,21 +36,21 @@ pub const RELAY_LEASE: Duration = Duration::from_secs(30);
 /// How long a relay waits for the broker's confirms; well within the lease, or two relays would send the same rows.
 pub const RELAY_CONFIRM_MAX: Duration = Duration::from_secs(10);
 
-/// How long a relay gathers after a slice that was not full, so that few transactions remove many rows. Nobody is kept waiting who
-/// comes after a time of rest.
+/// How long a relay gathers after a slice that was not full, so that few transactions remove many rows. After a rest
+/// there is no wait.
 pub const RELAY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often a relay looks at the outbox without being woken.
 pub const RELAY_POLL: Duration = Duration::from_millis(500);
 
-/// How long a message that takes a newer program is put away before any process gets it again.
+/// Delay before a message that needs a newer program is offered again.
 pub const LEFT_FOR: Duration = Duration::from_secs(2);
 
 /// Attempts at a conflicting batch before it is treated as poisoned.
 pub const CONFLICT_ATTEMPTS_MAX: u32 = 8;
 
-/// Attempts at a batch that the store begins and does not come to an end with, before each half is tried for itself: what takes it
-/// too long altogether it may take in parts. Some eleven seconds.
+/// Attempts at a batch that the store begins and never finishes, before each half is tried alone: it may be able to
+/// finish parts. About eleven seconds.
 pub const WHOLE_ATTEMPTS_MAX: u32 = 8;
 
 /// Characters of an error text that are kept with a message.

@@ -1,5 +1,5 @@
-//! Two carriers for one queue: what this process has published for itself stays with the store, and what others publish comes
-//! over the broker. Never decides what stays: the store does, when it knows that its own reader has room.
+//! Two carriers for one queue: messages that this process published for itself stay in the store; messages of others
+//! come over the broker. The store decides what stays, since it knows whether its reader has room.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::retry::Backoff;
 use crate::{Delivery, Envelope, Fault, Feed, IdSource, Receipt, Transport, Unsent};
 
-/// Delivers what lies in the store as well as what comes over the broker; sends over the broker.
+/// Delivers from the store and from the broker; sends over the broker.
 pub struct LocalFirst {
     store: Arc<dyn Transport>,
     broker: Arc<dyn Transport>,
@@ -17,7 +17,7 @@ pub struct LocalFirst {
 }
 
 impl LocalFirst {
-    /// A broker, and the store as the nearer carrier.
+    /// A broker, and the store as the local carrier.
     pub fn new(store: Arc<dyn Transport>, broker: Arc<dyn Transport>, ids: Arc<dyn IdSource>) -> Self {
         Self { store, broker, ids }
     }
@@ -43,7 +43,7 @@ impl Transport for LocalFirst {
     }
 }
 
-/// One queue of both. A broker that is away does not hold up what lies in the store.
+/// One queue of both. While the broker is away, messages in the store still arrive.
 struct BothFeeds {
     store: Box<dyn Feed>,
     broker: Box<dyn Feed>,
@@ -61,7 +61,7 @@ impl Feed for BothFeeds {
                 sleep_until(self.asked_again_at).await;
                 self.broker.receive(max).await
             };
-            // Whichever is dropped here has lost nothing.
+            // The future that is dropped here has lost nothing.
             tokio::select! {
                 stored = self.store.receive(max) => return stored,
                 brokered = brokered => match brokered {
@@ -81,7 +81,7 @@ impl Feed for BothFeeds {
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
         let (brokered, stored): (Vec<Receipt>, Vec<Receipt>) =
             receipts.iter().cloned().partition(|receipt| receipt.mark().is_some());
-        // What went wrong with one of them is no reason to leave the other waiting.
+        // A failure of one carrier must not keep the other waiting.
         let stored = if stored.is_empty() { Ok(()) } else { self.store.acknowledge(&stored).await };
         let brokered = if brokered.is_empty() { Ok(()) } else { self.broker.acknowledge(&brokered).await };
         stored.and(brokered)

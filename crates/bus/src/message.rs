@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::news::unmarked;
 use crate::{CorrelationId, Envelope, Fault, MessageId};
 
-/// One message type, or a closed enum of several that one consumer handles.
+/// One message type, or a closed enum of the types that one consumer handles.
 pub trait Message: Sized + Send + Sync + 'static {
     /// The kinds that it may have on the wire.
     const KINDS: &'static [&'static str];
@@ -28,7 +28,7 @@ pub trait Message: Sized + Send + Sync + 'static {
     /// [`crate::Verdict::GiveUp`] for an unknown kind or a body that does not fit it.
     fn decode(kind: &str, body: &[u8]) -> Result<Self, Fault>;
 
-    /// An envelope that starts a conversation with this message.
+    /// An envelope with this message, as the first of a conversation.
     fn first(&self, id: MessageId, correlation_id: CorrelationId, now: Timestamp) -> Envelope {
         Envelope::first(id, correlation_id, self.kind(), self.encode(), now)
     }
@@ -39,7 +39,7 @@ pub trait Message: Sized + Send + Sync + 'static {
     }
 }
 
-/// Encodes a body as JSON; the house format.
+/// Encodes a body as JSON, the format of all our messages.
 pub fn to_json<T: Serialize>(value: &T) -> Bytes {
     Bytes::from(serde_json::to_vec(value).expect("a message is plain data, which always has a JSON form"))
 }
@@ -52,7 +52,7 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(body).map_err(|error| Fault::give_up("message.decode", error))
 }
 
-/// Which queues want which kinds: the wiring of the whole process, made once at start.
+/// Which queues want which kinds: the routing table of the process, made once at start.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     routes: Vec<(&'static str, Arc<str>)>,
@@ -68,21 +68,22 @@ impl Topology {
         self
     }
 
-    /// Keeps kinds from those who listen at a broker, as far as no queue needs them: nobody outside is to lean on them.
+    /// Keeps kinds private: a broker carries them only if a queue of ours needs them, because no other service should
+    /// rely on them.
     #[must_use]
     pub fn keep_private(mut self, kinds: &[&'static str]) -> Self {
         self.private.extend(kinds);
         self
     }
 
-    /// Whether nobody outside is to hear of this kind.
+    /// Whether this kind is private.
     #[must_use]
     pub fn is_private(&self, kind: &str) -> bool {
         self.private.contains(&kind)
     }
 
-    /// The queues that want this kind; none means that a message of it interests nobody and is dropped. One that has handled
-    /// the message already, by the mark on the kind, does not want it.
+    /// The queues that want this kind; a message without one is dropped. A queue named by the mark on the kind has
+    /// handled the message already and does not want it.
     pub fn queues<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Arc<str>> + 'a {
         let (done, kind) = unmarked(kind);
         let wanting = self.routes.iter().filter(move |(wanted, _)| *wanted == kind).map(|(_, queue)| queue);

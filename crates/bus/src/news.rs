@@ -1,29 +1,29 @@
-//! News of what was done already: a message that was handled in the unit that published it still goes to the broker, for others
-//! to hear, marked with the queue that needs it no more. The mark stands in the kind, so every outbox can hold it; a transport
-//! takes it off. Never decides who handles what.
+//! Marked copies: a message that was handled in the unit that published it still goes to the broker for other
+//! listeners, marked with the queue that no longer needs it. The mark is part of the kind, so every outbox can hold
+//! it; a transport removes it. Never decides which consumer handles what.
 
 use std::sync::Arc;
 
 use crate::{Envelope, Topology};
 
-/// Begins the kind of news of this sort; a kind of a message has no such characters.
+/// Begins a marked kind; the kind of a message has no such characters.
 const MARK: &str = "handled-by:";
 
 /// Ends the queue's name.
 const END: char = '/';
 
-/// What a unit takes back for a queue although a broker is in between.
+/// A message that a unit takes back for a queue although a broker carries messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenBack {
     /// The queue that it is handled for.
     pub queue: Arc<str>,
-    /// What goes to the broker all the same; none if nobody else may want to hear it.
+    /// The copy that still goes to the broker; none if the kind is private.
     pub news: Option<Envelope>,
 }
 
 impl Topology {
-    /// What becomes of a message that is on its way to a broker, if one of these queues can have it here and now. News of what
-    /// was handled stays on its way: a mark has room for one queue.
+    /// What becomes of a message on its way to a broker if one of these queues can have it here. A marked copy stays
+    /// on its way: a mark has room for one queue.
     #[must_use]
     pub fn take_back(&self, envelope: &Envelope, queues: &[Arc<str>]) -> Option<TakenBack> {
         let (None, _) = unmarked(&envelope.kind) else { return None };
@@ -35,7 +35,7 @@ impl Topology {
     }
 }
 
-/// The kind of the news of a message that this queue has handled.
+/// The marked kind of a message that this queue has handled.
 #[must_use]
 pub fn marked(queue: &str, kind: &str) -> String {
     format!("{MARK}{queue}{END}{kind}")

@@ -1,5 +1,5 @@
-//! The relay between the store and a broker of its own: leases outgoing rows, sends them, and removes them once confirmed.
-//! No transaction is open while the broker is waited for; rows of a relay that died are leased again after a while.
+//! The relay from the store to a broker: leases outgoing rows, sends them, and removes them once confirmed. No
+//! transaction is open while it waits for the broker; rows of a dead relay are leased again after a while.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct Leased {
 /// The outbox as a relay sees it.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Takes up to `max` rows, oldest first, that nobody holds or whose lease has ended.
+    /// Leases up to `max` rows, oldest first, that are free or whose lease has ended.
     ///
     /// # Errors
     /// Those of the store.
@@ -56,8 +56,8 @@ pub struct Relay {
     in_hand: Mutex<InHand>,
 }
 
-/// Rows under our lease. Kept over a failed step, so that a broker that is away for a moment costs no wait for the lease
-/// to end, and one that is away for long does not make us lease the whole outbox.
+/// Rows under our lease. They are kept after a failed step: a short outage of the broker then costs no wait for the
+/// lease to end, and a long one does not make us lease the whole outbox.
 #[derive(Default)]
 struct InHand {
     unsent: VecDeque<Leased>,
@@ -78,7 +78,7 @@ impl Relay {
         Self { outbox, transport, clock, ids, holder, wake, in_hand }
     }
 
-    /// The same, looking at the outbox as soon as it is notified, and not only every [`RELAY_POLL`].
+    /// The same relay, woken by `wake` and not only every [`RELAY_POLL`].
     #[must_use]
     pub fn woken_by(self, wake: Arc<Notify>) -> Self {
         Self { wake, ..self }
@@ -110,11 +110,11 @@ impl Relay {
         }
     }
 
-    /// Sends what one lease holds; returns how many rows left the outbox. A row that was refused, or can never be sent, stays
-    /// there under its lease and holds up nobody.
+    /// Sends the rows of one lease; returns how many left the outbox. A row that was refused, or can never be sent,
+    /// stays there under its lease and holds up no other.
     ///
     /// # Errors
-    /// Those of the store, and of the transport if nothing got through to it; rows that were sent but not removed are sent
+    /// The store's faults, and the transport's if nothing got through; rows that were sent but not removed are sent
     /// again.
     pub async fn step(&self) -> Result<usize, Fault> {
         let mut hand = self.in_hand.lock().await;
@@ -130,7 +130,7 @@ impl Relay {
         Ok(removed)
     }
 
-    /// Leases rows, unless there are some in hand whose lease lasts until they are confirmed.
+    /// Leases rows, unless some are in hand whose lease lasts until they are confirmed.
     async fn take_up(&self, hand: &mut InHand) -> Result<(), Fault> {
         let now = self.clock.now();
         if !hand.unsent.is_empty() && hand.lasts_from(now) {
@@ -142,7 +142,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Sends what is in hand, a slice at a time; by halves where a message cannot be sent, until it stands alone.
+    /// Sends the rows in hand, a slice at a time; by halves if a message cannot be sent, until it stands alone.
     async fn send(&self, hand: &mut InHand) -> Result<(), Fault> {
         let mut slice = RELAY_BATCH_MAX;
         while !hand.unsent.is_empty() && hand.lasts_from(self.clock.now()) {
@@ -183,13 +183,13 @@ impl Relay {
 }
 
 impl InHand {
-    /// Whether the lease lasts until what is sent now is confirmed.
+    /// Whether the lease lasts until a send that starts now is confirmed.
     fn lasts_from(&self, now: Timestamp) -> bool {
         later(now, RELAY_CONFIRM_MAX) < self.until
     }
 
-    /// Takes out of the first `slice` messages those that are safe, and those that were refused, which stay under their lease;
-    /// returns how many are left of them.
+    /// Removes safe and refused messages from the first `slice`; refused ones stay under their lease. Returns how
+    /// many remain.
     fn sort_out(&mut self, slice: usize, unsent: &Unsent) -> usize {
         let Unsent { fault, confirmed, refused } = unsent;
         if !refused.is_empty() {

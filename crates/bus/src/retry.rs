@@ -1,4 +1,4 @@
-//! How often and after what pause something is tried again. Policy only: who retries is decided where it happens.
+//! How often and after which pause something is tried again. Policy only: the caller decides whether to retry.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl RetryPolicy {
         Self { retries_max, first, longest }
     }
 
-    /// No pause at all: for work on our own store, where a conflict is over as soon as it is seen.
+    /// No pause: for work on our own store, where a conflict is over as soon as it is seen.
     #[must_use]
     pub const fn immediate(retries_max: u32) -> Self {
         Self::exponential(retries_max, Duration::ZERO, Duration::ZERO)
@@ -42,7 +42,7 @@ impl RetryPolicy {
     }
 }
 
-/// Pauses while the other side cannot be asked at all. It has no end: whoever waits decides for how long.
+/// Pauses while the other side cannot be asked at all. They have no end: the caller decides how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// The shortest pause.
@@ -52,8 +52,9 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// The next pause of one that has waited for so long: as long again, within the bounds, so that pauses double. A
-    /// `Retry-After` of the other side is respected, and spread a little past its end, or all would come back at once.
+    /// The next pause after waiting this long: as long again, within the bounds, so that pauses double. A
+    /// `Retry-After` of the other side is respected, with some spread past its end, or all callers would come back at
+    /// once.
     #[must_use]
     pub fn pause(&self, waited: Duration, retry_after: Option<Duration>, ids: &dyn IdSource) -> Duration {
         let own = waited.min(self.longest).max(self.first);
@@ -64,7 +65,7 @@ impl Patience {
     }
 }
 
-/// Growing pauses while something that must come back is away.
+/// Growing pauses while something that is needed is away.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
 

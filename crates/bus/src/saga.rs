@@ -1,5 +1,5 @@
-//! Sagas: a total pure function decides, a table says the same in a form that people and checkers can read, and one engine
-//! loads, reacts and stores. The engine never performs a command; the caller turns commands into messages and writes.
+//! Sagas: a total pure function decides, a table states the same for people and checkers, and one engine loads,
+//! reacts and stores. The engine never performs a command; the caller turns commands into messages and writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{CorrelationId, Envelope, Fault, Timer, TimerKey, Unit};
 
-/// A process that reacts to events by moving on and asking for things.
+/// A process that reacts to events by changing state and issuing commands.
 pub trait Saga: Clone + PartialEq + Send + Sync + Sized + 'static {
-    /// What can happen to it.
+    /// The events it reacts to.
     type Event: Send + Sync;
-    /// What it can ask for.
+    /// The commands it issues.
     type Command: Send + Sync;
 
     /// Kind of the messages that its timers become.
@@ -23,13 +23,13 @@ pub trait Saga: Clone + PartialEq + Send + Sync + Sized + 'static {
     /// Which instance this is.
     fn correlation_id(&self) -> CorrelationId;
 
-    /// What it does about an event. Total: every state has an answer to every event. Pure: nothing but its arguments.
+    /// The reaction to an event. Total: every state answers every event. Pure: it sees only its arguments.
     fn react(&self, event: &Self::Event, now: Timestamp) -> Reaction<Self>;
 
     /// Generation of its timers; raised by [`Saga::next_generation`] each time any timer is set.
     fn generation(&self) -> u32;
 
-    /// Notes that timers were set once more.
+    /// Counts that timers were set once more.
     fn next_generation(&mut self) -> u32;
 }
 
@@ -38,9 +38,9 @@ pub trait Saga: Clone + PartialEq + Send + Sync + Sized + 'static {
 pub struct Reaction<S: Saga> {
     /// The instance afterwards.
     pub next: S,
-    /// What it asks for, in order.
+    /// The commands, in order.
     pub commands: Vec<S::Command>,
-    /// Timers that it sets and cancels.
+    /// Timers to set and to cancel.
     pub timers: Vec<TimerChange>,
     /// How the event was taken.
     pub outcome: Outcome,
@@ -51,11 +51,11 @@ pub struct Reaction<S: Saga> {
 pub enum Outcome {
     /// The saga reacted.
     Moved,
-    /// The event changes nothing here: a repeat, or too late to matter. Says why.
+    /// The event changes nothing: a repeat, or too late to matter. Gives the reason.
     Ignored(&'static str),
     /// The event is ahead of its turn: keep it until the saga has moved on.
     Early,
-    /// The event asks for what is no longer possible. Says why.
+    /// The event asks for something that is no longer possible. Gives the reason.
     Refused(&'static str),
 }
 
@@ -69,7 +69,7 @@ pub enum TimerChange {
         /// From now.
         after: Duration,
     },
-    /// Does not fire any more.
+    /// Is cancelled.
     Cancel {
         /// Its name.
         name: &'static str,
@@ -79,7 +79,7 @@ pub enum TimerChange {
 /// Loads and stores instances, by sets.
 #[async_trait]
 pub trait SagaRepository<S: Saga>: Send {
-    /// Those of `ids` that exist, locked until the unit ends.
+    /// The instances of `ids` that exist, locked until the unit ends.
     async fn load_sagas(&mut self, ids: &[CorrelationId]) -> Result<Vec<S>, Fault>;
 
     /// Adds new instances.
@@ -96,7 +96,7 @@ pub struct Incoming<'a, E> {
     pub saga: CorrelationId,
     /// What happened.
     pub event: E,
-    /// The message that told; commands become its consequences.
+    /// The message that carried it; messages for the commands are derived from it.
     pub cause: &'a Envelope,
 }
 
@@ -107,14 +107,14 @@ pub struct Step<S: Saga> {
     pub before: Option<S>,
     /// The instance after.
     pub after: Option<S>,
-    /// What it asks for.
+    /// The commands.
     pub commands: Vec<S::Command>,
     /// How the event was taken.
     pub outcome: Outcome,
 }
 
 /// Applies events to their sagas, in order, several on the same saga included; stores the changed instances and their
-/// timers. One step per event comes back; its commands are the caller's to carry out in the same unit.
+/// timers. Returns one step per event; the caller carries out its commands in the same unit.
 ///
 /// # Errors
 /// Those of the store.
@@ -181,7 +181,7 @@ fn step<S: Saga>(
     }
 }
 
-/// The timer changes of a batch, the last one of each key only.
+/// The timer changes of a batch: only the last one of each key.
 #[derive(Default)]
 struct TimerPlan(BTreeMap<TimerKey, Option<Timer>>);
 

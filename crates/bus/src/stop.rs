@@ -1,10 +1,10 @@
-//! Stopping in good order: one signal for a whole tree of services, and waits that end early when it comes.
+//! Graceful stop: one signal for a whole tree of services, and waits that end early when it comes.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// The wish to stop, shared by everything that runs.
+/// The stop signal, shared by everything that runs.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(CancellationToken);
 
@@ -15,7 +15,7 @@ impl Stop {
         Self::default()
     }
 
-    /// A signal that is given with this one, or alone.
+    /// A signal that fires with this one, or alone.
     #[must_use]
     pub fn child(&self) -> Self {
         Self(self.0.child_token())

@@ -1,4 +1,5 @@
-//! Keeps services running: one that panics or ends early is started again after a pause, and everybody can see its state.
+//! Keeps services running. A service that panics or ends early is started again after a pause, and its state can be
+//! queried.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +12,14 @@ use tokio::time::Instant;
 use crate::Stop;
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
 
-/// What is known of one service.
+/// The state of one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceStatus {
     /// Its name.
     pub name: &'static str,
     /// How often it had to be started again.
     pub restarts: u32,
-    /// Whether it runs at this moment.
+    /// Whether it runs now.
     pub running: Running,
 }
 
@@ -27,9 +28,9 @@ pub struct ServiceStatus {
 pub enum Running {
     /// It does.
     Yes,
-    /// It fell and waits for its next start.
+    /// It fell and is about to be started again.
     Restarting,
-    /// It ended because it was told to.
+    /// It was told to stop and has ended.
     Stopped,
 }
 
@@ -51,7 +52,7 @@ impl Supervisor {
         Self { stop, tasks: JoinSet::new(), board: Board::default() }
     }
 
-    /// Runs a service. `start` makes a fresh run of it each time.
+    /// Runs a service. `start` is called for each run.
     pub fn run<F, R>(&mut self, name: &'static str, start: F)
     where
         F: Fn(Stop) -> R + Send + 'static,
@@ -68,7 +69,7 @@ impl Supervisor {
         self.stop.clone()
     }
 
-    /// Runs a service that can only be started once, such as the one end of a channel.
+    /// Runs a service that cannot be started again, for instance the receiver of a channel.
     pub fn run_once(&mut self, name: &'static str, service: impl Future<Output = ()> + Send + 'static) {
         let (stop, board) = (self.stop.clone(), self.board.clone());
         let place = board.add(name);
@@ -92,7 +93,7 @@ impl Supervisor {
         move || board.read()
     }
 
-    /// Waits until all have stopped, at most for `limit`; says whether they did.
+    /// Waits up to `limit` until all have stopped; returns whether they did.
     pub async fn drained(mut self, limit: Duration) -> Drained {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         match tokio::time::timeout(limit, all).await {
@@ -105,9 +106,9 @@ impl Supervisor {
 /// How a stop went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// Everything finished what it had in hand.
+    /// Every service finished its work.
     Cleanly,
-    /// Time was up; what was in hand comes again after the next start.
+    /// The limit passed first. Unfinished work comes again after the next start.
     ByForce,
 }
 
@@ -129,7 +130,7 @@ where
         }
         tracing::error!(service = name, panicked = ended.is_err(), "service fell and is started again");
         board.set(place, Running::Restarting);
-        // One that ran well for a while has earned a quick start; only falls in a row make the pause grow.
+        // After a good run the first restart is quick; only failures in a row lengthen the pause.
         pause = if started.elapsed() > BACKOFF_MAX { BACKOFF_MIN } else { pause };
         stop.sleep(pause).await;
         pause = (pause * 2).min(BACKOFF_MAX);

@@ -1,6 +1,6 @@
-//! Durable timers: rows in the saga's own transaction, keyed by saga and name, told apart by generation.
-//! A timer that fires becomes a message like any other; a late one of an old generation is recognised and ignored. Its row stays
-//! until that message was handled, and fires again meanwhile: whatever carries messages may lose this one.
+//! Durable timers: rows in the saga's own transaction, keyed by saga and name, numbered by generation. A timer that
+//! fires becomes a message; a late one of an old generation is recognised and ignored. Its row stays until that
+//! message is handled, and fires again meanwhile, because the carrier may lose the message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct TimerKey {
 pub struct Timer {
     /// Which one.
     pub key: TimerKey,
-    /// Raised each time the saga sets this timer; tells a fresh firing from a stale one.
+    /// Raised each time the saga sets this timer; distinguishes a fresh firing from a stale one.
     pub generation: u32,
     /// When it fires.
     pub due_at: Timestamp,
@@ -34,16 +34,16 @@ pub struct Timer {
     pub kind: Arc<str>,
     /// Trace context of the message that set it.
     pub traceparent: Option<Arc<str>>,
-    /// How often it has fired already, without its message being handled.
+    /// How often it has fired without its message being handled.
     pub fired: u32,
 }
 
-/// A firing that was handled: which timer, and of which generation.
+/// A handled firing: which timer, which generation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Retired {
     /// Which one.
     pub key: TimerKey,
-    /// The generation that fired; a newer one is left alone.
+    /// The generation that fired; a newer one is kept.
     pub generation: u32,
 }
 
@@ -61,7 +61,7 @@ pub struct TimerFired {
 }
 
 impl TimerFired {
-    /// The timer that is done with once this is handled.
+    /// The timer to retire once this is handled.
     #[must_use]
     pub fn retired(&self) -> Retired {
         let key = TimerKey { saga: CorrelationId(self.saga), name: Arc::from(self.name.as_str()) };
@@ -77,14 +77,14 @@ impl Timer {
         TIMER_AGAIN_MIN.saturating_mul(doubled).min(TIMER_AGAIN_MAX)
     }
 
-    /// The timer after it has fired at this moment.
+    /// The timer after it has fired at `now`.
     #[must_use]
     pub fn once_more(&self, now: Timestamp) -> Self {
         let due_at = now.saturating_add(self.again_after()).unwrap_or(Timestamp::MAX);
         Self { due_at, fired: self.fired.saturating_add(1), ..self.clone() }
     }
 
-    /// The message that this timer becomes. Its id derives from the timer, so firing twice is a mere repeat.
+    /// The message that this timer becomes. Its id derives from the timer, so firing twice is a repeat.
     #[must_use]
     pub fn fire(&self, now: Timestamp) -> Envelope {
         let body = message::to_json(&TimerFired {
@@ -100,8 +100,8 @@ impl Timer {
     }
 }
 
-/// Fires due timers, and lets delayed and parked messages come again. Safe to run several times over: each timer is leased
-/// by one transaction only.
+/// Fires due timers, and puts due delayed and parked messages back. Several may run at once: only one transaction
+/// leases each timer.
 pub struct TimerService<U: Unit + ?Sized> {
     store: Arc<dyn Store<U>>,
     clock: Arc<dyn Clock>,
@@ -112,7 +112,7 @@ pub struct TimerService<U: Unit + ?Sized> {
 pub struct TimerStep {
     /// Timers fired.
     pub fired: usize,
-    /// Those of them that had fired before, and whose message nobody has handled.
+    /// Of these, the timers that had fired before without their message being handled.
     pub again: usize,
     /// Delayed or parked messages put back.
     pub requeued: usize,

@@ -1,5 +1,5 @@
-//! The port to whatever carries messages: a broker, or the store itself.
-//! A transport delivers at least once and in no promised order; everything above leans on no more than that.
+//! The port to the carrier of messages: a broker, or the store itself. A transport delivers at least once and in no
+//! promised order; nothing above relies on more.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{Envelope, Fault};
 
-/// Proof that a delivery is held by us; handed back to settle it.
+/// Proof that we hold a delivery; it is handed back to settle it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Receipt {
     /// The queue that it came from.
@@ -16,14 +16,14 @@ pub struct Receipt {
     pub origin: Origin,
 }
 
-/// Who had a delivery until it was handed to us, with their own mark on it.
+/// Where a delivery came from, with that carrier's own mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// The store, in the row of this position: settling the delivery removes it.
     Store(i64),
-    /// A broker, under this mark: acknowledging the delivery lets it forget.
+    /// A broker, under this mark: acknowledging lets it forget the delivery.
     Broker(i64),
-    /// Nobody: its own unit took it back ([`crate::Unit::reclaim`]), and it never lay in its queue.
+    /// Its own unit, which took it back ([`crate::Unit::reclaim`]); it never lay in its queue.
     Unit,
 }
 
@@ -65,7 +65,7 @@ pub trait Feed: Send {
     /// [`crate::Verdict::Retry`] while the transport is away.
     async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, Fault>;
 
-    /// Says that these are done for good. Called after the commit that settled them, never before.
+    /// Acknowledges these. Called after the commit that settled them, never before.
     ///
     /// # Errors
     /// [`crate::Verdict::Retry`] if the transport is away; the deliveries then come again.
@@ -84,25 +84,24 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends all and waits until the transport has confirmed each.
     ///
     /// # Errors
-    /// What is not known to be safe, and why: [`crate::Verdict::Retry`] when a confirm did not come,
+    /// The messages not known to be safe, and why: [`crate::Verdict::Retry`] when a confirm did not come,
     /// [`crate::Verdict::GiveUp`] when one of the rest can never be sent.
     async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent>;
 }
 
-/// What a sending left undone. Messages that it does not name may have been sent or not.
+/// The result of a send that was not confirmed completely. Messages that it does not name may have been sent or not.
 #[derive(Debug)]
 pub struct Unsent {
-    /// What went wrong, and what to do about the messages that are named nowhere below.
+    /// What went wrong, and what to do about the messages that are not named below.
     pub fault: Fault,
-    /// Places of the messages that are safe all the same.
+    /// Indices of confirmed messages.
     pub confirmed: Vec<usize>,
-    /// Places of the messages that were refused, each for itself: whatever wants them takes nothing now, and others can be
-    /// sent meanwhile.
+    /// Indices of individually refused messages. Their receivers take nothing now; others can be sent meanwhile.
     pub refused: Vec<usize>,
 }
 
 impl Unsent {
-    /// The same of a longer sending, of which so many messages before these are safe.
+    /// The same result, seen from a longer send in which `before` confirmed messages come first.
     #[must_use]
     pub fn after(self, done: usize) -> Self {
         let shifted = |places: Vec<usize>| places.into_iter().map(move |place| place + done);

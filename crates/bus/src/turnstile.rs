@@ -1,5 +1,5 @@
-//! The way to an outside party that lets only so many through: calls go one after the other, in the order in which they came,
-//! as fast as a budget allows and as fast as the other side takes them. Knows nothing of what is called, and makes no call.
+//! A fair rate limiter in front of an external party: calls go one after the other, in order of arrival, as fast as a
+//! budget allows and as fast as the other side takes them. Knows nothing of what is called, and makes no call.
 
 mod budget;
 mod pace;
@@ -16,13 +16,13 @@ pub use self::budget::{CallBudget, CallSlots, LocalSlots};
 use self::pace::{Next, Pace};
 use crate::{Fault, Stop};
 
-/// A turnstile, shared by all that call one outside party.
+/// A turnstile, shared by all callers of one external party.
 pub struct Turnstile {
     name: &'static str,
     wait_max: Duration,
     budget: Option<(CallBudget, Arc<dyn CallSlots>)>,
     stop: Stop,
-    /// Whoever holds it stands in front; the others stand behind in the order in which they came.
+    /// Its holder is first in line; the others wait in order of arrival.
     front: tokio::sync::Mutex<Block>,
     pace: Mutex<Pace>,
     line: Mutex<Line>,
@@ -31,28 +31,28 @@ pub struct Turnstile {
     moved: Notify,
 }
 
-/// Who waits.
+/// The waiting calls.
 #[derive(Debug, Default)]
 struct Line {
     waiting: usize,
-    /// When the line last was empty, as long as it is not.
+    /// When the line was last empty; none while it is empty.
     since: Option<Instant>,
 }
 
-/// How a turnstile stands.
+/// The state of a turnstile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TurnstileState {
     /// Calls that wait for their turn.
     pub waiting: usize,
-    /// For how long there has been somebody waiting.
+    /// How long some call has been waiting.
     pub waiting_for: Duration,
     /// Calls under way.
     pub under_way: usize,
-    /// How long nobody is let through, because the other side asked for it or is away.
+    /// How long no call is let through, because the other side asked for it or is away.
     pub closed_for: Option<Duration>,
 }
 
-/// Why somebody was not let through.
+/// Why a call was not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no turn yet: {why}")]
 pub struct NoTurn {
@@ -62,7 +62,7 @@ pub struct NoTurn {
     pub after: Option<Duration>,
 }
 
-/// How a call ended, as far as it says when the next may be made.
+/// How a call ended, as far as it decides when the next may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passage {
     /// The other side took it, whatever came of it.
@@ -71,7 +71,7 @@ pub enum Passage {
     TurnedAway(Option<Duration>),
 }
 
-/// A turn. Say how it ended; one that is dropped without a word counts as let through.
+/// A turn. Report how it ended; one that is dropped without a report counts as let through.
 #[must_use]
 pub struct Turn<'a> {
     turnstile: &'a Turnstile,
@@ -79,7 +79,8 @@ pub struct Turn<'a> {
 }
 
 impl Turnstile {
-    /// A turnstile without a budget. Nobody waits longer than `wait_max`, and once told to stop nobody waits at all.
+    /// A turnstile without a budget. No call waits longer than `wait_max`, and after the stop signal none waits at
+    /// all.
     #[must_use]
     pub fn new(name: &'static str, wait_max: Duration, stop: Stop) -> Self {
         Self {
@@ -96,7 +97,7 @@ impl Turnstile {
         }
     }
 
-    /// The same within a budget, whose slots all share that call this party.
+    /// The same within a budget, shared by all who use its slots.
     #[must_use]
     pub fn within(mut self, budget: CallBudget, slots: Arc<dyn CallSlots>) -> Self {
         self.share = AtomicUsize::new(budget.in_flight_of(1));
@@ -110,7 +111,7 @@ impl Turnstile {
         self.name
     }
 
-    /// So many share the budget from now on; what may be under way at once is divided by them.
+    /// Sets how many workers share the budget; the bound on calls in progress is divided among them.
     pub fn share_among(&self, workers: usize) {
         if let Some((budget, _)) = &self.budget {
             self.share.store(budget.in_flight_of(workers), Ordering::Relaxed);
@@ -156,7 +157,7 @@ impl Turnstile {
         }
     }
 
-    /// Whether nobody has to wait for anything.
+    /// Whether no call has to wait.
     fn is_free(&self) -> bool {
         self.budget.is_none() && self.pace().is_free() && self.line().waiting == 0
     }
@@ -171,7 +172,7 @@ impl Turnstile {
         Ok(self.begun())
     }
 
-    /// Waits until the other side takes calls, or until this one is to see whether it does.
+    /// Waits until the other side takes calls, or until this call is the probe.
     async fn opening(&self) {
         loop {
             let mut moved = std::pin::pin!(self.moved.notified());
@@ -185,7 +186,7 @@ impl Turnstile {
         }
     }
 
-    /// Waits until fewer calls are under way than may be.
+    /// Waits until fewer calls are in progress than allowed.
     async fn room(&self) {
         loop {
             let mut moved = std::pin::pin!(self.moved.notified());
@@ -197,7 +198,7 @@ impl Turnstile {
         }
     }
 
-    /// When the budget allows the next call. While the slots cannot be had nobody is let through.
+    /// When the budget allows the next call. While the slots cannot be had, no call is let through.
     async fn slot(&self, block: &mut Block) -> Result<Option<Instant>, NoTurn> {
         let Some((budget, slots)) = &self.budget else { return Ok(None) };
         let Some(interval) = budget.interval() else { return Ok(None) };
@@ -232,7 +233,7 @@ impl Turnstile {
 }
 
 impl Turn<'_> {
-    /// Says how the call ended.
+    /// Reports how the call ended.
     pub fn ended(self, passage: Passage) {
         let mut pace = self.turnstile.pace();
         match passage {

@@ -1,5 +1,5 @@
-//! The unit of work: one object, one transaction. What the bus itself needs of a store is here; whoever builds on the bus
-//! adds repositories of their own as a subtrait. Dropping a unit undoes everything done through it.
+//! The unit of work: one object, one transaction. It has what the bus needs from a store; users of the bus add their
+//! own repositories as a subtrait. Dropping a unit rolls it back.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::{CorrelationId, DeadLetter, Delivery, Envelope, Fault, Retired, Timer
 pub enum Disposition {
     /// Handled; it is gone.
     Done,
-    /// Not now: it comes again when due, with its attempt count raised.
+    /// Deliver again when due, with the attempt count raised.
     Redeliver {
         /// When to deliver it again.
         due_at: Timestamp,
         /// Why it could not be handled; kept with it.
         reason: String,
     },
-    /// Nothing was tried: it comes again when due, and its attempt count stays as it is.
+    /// Nothing was tried: deliver again when due, with the same attempt count.
     Postpone {
         /// When to deliver it again.
         due_at: Timestamp,
         /// What it waits for; kept with it.
         reason: String,
     },
-    /// Too early: kept until [`Unit::unpark`] names its correlation, or until the deadline, when it comes again by itself.
+    /// Too early: kept until [`Unit::unpark`] names its correlation, or until the deadline.
     Park {
         /// When to deliver it again at the latest.
         until: Timestamp,
@@ -44,15 +44,15 @@ pub enum Disposition {
 pub struct Settlement {
     /// The delivery.
     pub delivery: Delivery,
-    /// Its fate.
+    /// What becomes of it.
     pub disposition: Disposition,
     /// When that was decided.
     pub at: Timestamp,
 }
 
 impl Settlement {
-    /// The news that the message is a dead letter, if that is its fate. A store whose messages go over a broker publishes it
-    /// in the same transaction.
+    /// The notice that the message is a dead letter, if it became one. A store whose messages go over a broker
+    /// publishes it in the same transaction.
     #[must_use]
     pub fn notice(&self) -> Option<Envelope> {
         match &self.disposition {
@@ -82,40 +82,41 @@ impl Settlement {
 /// [`crate::Verdict::GiveUp`] when the data itself cannot be stored.
 #[async_trait]
 pub trait Unit: Send {
-    /// Adds outgoing messages; they leave after the commit, each at least once, and never without it.
+    /// Adds outgoing messages. They leave after the commit, each at least once, and never without the commit.
     async fn publish(&mut self, envelopes: Vec<Envelope>) -> Result<(), Fault>;
 
-    /// Takes back what this unit has published for these queues, in order: it never lies there, but is handled within this
-    /// very unit and settled like any other delivery. With a broker in between, what others may want to hear still leaves for
-    /// it, as news that these queues do not get ([`crate::Topology::take_back`]).
+    /// Takes back what this unit has published for these queues, in order: it is handled in this unit instead and
+    /// settled like any other delivery. With a broker, a copy for other listeners still leaves, marked so that these
+    /// queues do not get it ([`crate::Topology::take_back`]).
     async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault>;
 
     /// Settles deliveries. [`crate::Verdict::Stale`] if one of them is no longer ours.
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), Fault>;
 
-    /// Lets the parked messages of these correlations come again at once; returns how many there were.
+    /// Releases the parked messages of these correlations at once; returns how many there were.
     async fn unpark(&mut self, correlations: &[CorrelationId], now: Timestamp) -> Result<usize, Fault>;
 
-    /// Puts back up to `max` delayed and parked messages whose time has come; returns how many.
+    /// Puts up to `max` due delayed and parked messages back; returns how many.
     async fn requeue_due(&mut self, now: Timestamp, max: usize) -> Result<usize, Fault>;
 
     /// Sets timers; a timer of the same saga and name is replaced, whatever its generation.
     async fn set_timers(&mut self, timers: Vec<Timer>) -> Result<(), Fault>;
 
-    /// Cancels timers; one that does not exist is cancelled already.
+    /// Cancels timers; a missing one counts as cancelled.
     async fn cancel_timers(&mut self, timers: Vec<TimerKey>) -> Result<(), Fault>;
 
-    /// Returns up to `max` due timers, earliest first, as they are. Each stays in the store as it is
-    /// [once it has fired](Timer::once_more): due again after a pause that grows, until it is set anew, cancelled or retired.
+    /// Returns up to `max` due timers, earliest first, as they are. Each stays in the store in its state [after
+    /// firing](Timer::once_more): due again after a growing pause, until it is set anew, cancelled or retired.
     async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault>;
 
-    /// Takes timers out of the store whose firing is handled in this unit; one that was set anew since is left alone.
+    /// Removes timers whose firing is handled in this unit; a timer that was set anew since is kept.
     async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault>;
 
-    /// Notes ids as seen and tells, for each, whether it is new. The mark commits with everything else.
+    /// Marks ids as seen and returns, for each, whether it was new. The mark commits with everything else.
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault>;
 
-    /// Makes all of it durable at once. After [`crate::Verdict::Retry`] nobody knows whether it is; after any other it is not.
+    /// Makes everything durable at once. After [`crate::Verdict::Retry`] it is unknown whether it is durable; after
+    /// any other fault it is not.
     async fn commit(self: Box<Self>) -> Result<(), Fault>;
 }
 
@@ -124,7 +125,7 @@ pub trait Unit: Send {
 pub enum Admission {
     /// First time.
     New,
-    /// Seen before: skip the effect, answer as if it had been done.
+    /// Seen before: skip the effect and answer as if it had been done.
     Repeat,
 }
 

@@ -1,6 +1,7 @@
-//! Whether a message is this store's own to carry out, asked before any effect. What lies in our own store at its first attempt was
-//! written there by a unit of ours, and nobody is asked; what came over a broker, or was put back, somebody else may have
-//! written. One read for all that were received together, in a unit that is dropped before the first effect begins.
+//! Checks whether this store really asked for what a message requests, before any effect. A first attempt from our
+//! own store is trusted: one of our units wrote it. A message that came over a broker, or was put back, may have been
+//! written by another program. One read covers all messages that were received together, in a unit that is dropped
+//! before the first effect begins.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,26 +13,26 @@ use crate::handling::{Spoilt, WorkOf, prepare};
 use crate::retry::Backoff;
 use crate::{Consumer, Delivery, Disposition, Fault, IdSource, Message, Origin, Stop, Store, Unit, Verdict};
 
-/// What a consumer says of a message that others may have written.
+/// A consumer's verdict on a message that another program may have written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Vetted {
-    /// It asks for what this store wants done now.
+    /// This store wants it done now.
     Wanted,
-    /// It was wanted once: a repeat, or too late. It is done, and nothing is done for it.
+    /// It was wanted once: a repeat, or too late. It counts as done, without an effect.
     Past,
     /// This store never asked for it. It becomes a dead letter at once, for this reason.
     Foreign(String),
 }
 
-/// Why a message does not come before its consumer.
+/// Why a message is not handed to its consumer.
 pub(crate) enum Unhandled {
     /// It cannot be handled.
     Spoilt(Spoilt),
-    /// Its fate is decided without it.
+    /// It is settled without the consumer.
     Decided(Delivery, Disposition),
 }
 
-/// Whether anybody but a unit of this store may have written it.
+/// Whether another program may have written it.
 pub(crate) fn may_be_foreign(delivery: &Delivery) -> bool {
     match delivery.receipt.origin {
         Origin::Broker(_) => true,
@@ -39,16 +40,16 @@ pub(crate) fn may_be_foreign(delivery: &Delivery) -> bool {
     }
 }
 
-/// What is said of each message of a batch, once it is asked.
+/// The verdicts on the messages of a batch.
 pub(crate) type Vetting = Shared<BoxFuture<'static, Arc<Vec<Judged>>>>;
 
-/// The word on one message.
+/// The verdict on one message.
 pub(crate) enum Judged {
     Said(Vetted),
     Unknown(Verdict, String),
 }
 
-/// Asks about all of these at once, for as long as the store is away.
+/// Asks about all of these at once, and again while the store is away.
 pub(crate) fn vetting<C, U>(
     consumer: Arc<C>,
     store: Arc<dyn Store<U>>,
@@ -60,7 +61,7 @@ where
     C: Consumer<U>,
     U: Unit + ?Sized + 'static,
 {
-    // What cannot be read is not carried out either; whoever prepares it says so.
+    // An unreadable message is not carried out either; `prepare` reports it.
     let readable = |delivery: &Delivery| {
         let decoding = || C::Message::decode(&delivery.envelope.kind, &delivery.envelope.body);
         catch_unwind(AssertUnwindSafe(decoding)).ok()?.ok()
@@ -92,7 +93,7 @@ where
     C: Consumer<U>,
     U: Unit + ?Sized + 'static,
 {
-    /// All together; each for itself if one of them spoils that.
+    /// All together; one by one if a message makes that fail.
     async fn judge_all(&self, messages: &[&C::Message]) -> Vec<Judged> {
         match self.judge(messages).await {
             Ok(said) => said.into_iter().map(Judged::Said).collect(),

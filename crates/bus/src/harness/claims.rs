@@ -1,4 +1,4 @@
-//! Which feed has which delivery in hand. Lives outside the tables: a claim ends with its feed and is never stored.
+//! Which feed has which delivery in hand. Kept outside the tables: a claim ends with its feed and is never stored.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ impl Claims {
         self.feeds
     }
 
-    /// Takes a delivery; false if somebody has it in hand.
+    /// Takes a delivery; false if it is in hand already.
     pub(super) fn take(&mut self, position: i64, feed: u64) -> bool {
         match self.holders.entry(position) {
             std::collections::btree_map::Entry::Vacant(free) => {

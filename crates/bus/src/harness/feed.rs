@@ -1,5 +1,5 @@
-//! One queue's stream of deliveries on memory. Which messages are in hand is known here and nowhere in the tables, so that
-//! dropping the feed, or crashing, returns them.
+//! One queue's stream of deliveries in memory. Only this file knows which messages are in hand, so dropping the feed,
+//! or a crash, returns them.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl<T: Send + 'static> Feed for MemoryFeed<T> {
             tokio::task::yield_now().await;
             self.shared.mishaps.pass(Act::Receive)?;
             changes.mark_unchanged();
-            // No point of waiting between the claim and the return: whoever drops this future must lose nothing.
+            // No await between claim and return: a caller that drops this future must lose nothing.
             let deliveries = self.shared.claim(&self.queue, self.id, max);
             if !deliveries.is_empty() {
                 return Ok(deliveries);

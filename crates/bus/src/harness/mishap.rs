@@ -1,10 +1,10 @@
-//! Mishaps planned by a test: which act fails, with what verdict, how often. Never invents one by itself.
+//! Failures planned by a test: which operation fails, with which verdict, how often. Never fails by itself.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::{Fault, Verdict};
 
-/// An act of the store that can be made to fail.
+/// An operation of the store that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Opening a unit of work.
@@ -13,9 +13,9 @@ pub enum Act {
     Publish,
     /// Settling deliveries within a unit.
     Settle,
-    /// Committing; nothing was stored.
+    /// Committing, with nothing stored.
     Commit,
-    /// Answering a commit; all was stored, but the caller does not learn of it.
+    /// Answering a commit: everything was stored, but the caller does not learn of it.
     CommitAnswer,
     /// Receiving from a queue.
     Receive,
@@ -52,7 +52,7 @@ struct Planned {
     left: u32,
 }
 
-/// What is still to go wrong.
+/// The failures still planned.
 #[derive(Debug, Default)]
 pub(super) struct Mishaps(Mutex<Vec<Planned>>);
 
@@ -65,7 +65,7 @@ impl Mishaps {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Fails if a mishap was planned for this act, and uses it up.
+    /// Fails if a failure was planned for this operation, and uses it up.
     pub(super) fn pass(&self, act: Act) -> Result<(), Fault> {
         let mut plan = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(planned) = plan.iter_mut().find(|planned| planned.act == act && planned.left > 0) else {

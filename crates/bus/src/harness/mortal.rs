@@ -1,25 +1,25 @@
-//! Lives that end where a test wants it, and say nothing of it.
+//! Futures that end where a test wants it, without any notice.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A future that dies after it has waited so many times: what is left of it is dropped there.
+/// A future that is dropped after a given number of waits.
 pub struct Mortal<F> {
     life: Option<Pin<Box<F>>>,
     waits_left: u32,
 }
 
-/// How a mortal future ended.
+/// How the future ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At the wait that was one too many.
+    /// It was dropped at its last wait.
     Died,
-    /// By itself, before that.
+    /// It completed before that.
     Finished,
 }
 
 impl<F: Future<Output = ()>> Mortal<F> {
-    /// A life that may wait so many times.
+    /// A future that may wait this many times.
     pub fn new(life: F, waits: u32) -> Self {
         Self { life: Some(Box::pin(life)), waits_left: waits }
     }

@@ -1,5 +1,5 @@
-//! The store on memory: everything that is committed, who has what in hand, and the word that something changed.
-//! Also a transport, an outbox and a dead-letter store over the same tables, as any store of the bus is.
+//! The store in memory: everything committed, who has what in hand, and change notifications. Also a transport, an
+//! outbox and a dead-letter store over the same tables, as any store of the bus is.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +19,7 @@ use crate::{
     Receipt, Store, Timer, Topology, Transport, Unsent, Verdict, without_mark,
 };
 
-/// A store on memory. Clones share it; it survives every crash of those that use it, as a database would.
+/// A store in memory. Clones share it; it survives every crash of its users, as a database would.
 pub struct MemoryStore<T> {
     shared: Arc<Shared<T>>,
 }
@@ -119,7 +119,8 @@ impl<T> Shared<T> {
             .collect()
     }
 
-    /// What is acknowledged is gone for good, as with any broker: whoever acknowledges too early loses messages, and sees it.
+    /// An acknowledged message is gone for good, as with any broker: acknowledging too early loses messages, and a
+    /// test sees it.
     pub(super) async fn drop_unsettled(&self, receipts: &[Receipt]) {
         let _turn = self.turn.lock().await;
         let mut committed = lock(&self.committed);
@@ -166,7 +167,7 @@ impl<T: Clone + Default + Send + 'static> MemoryStore<T> {
         self.shared.read(|committed| committed.data.clone())
     }
 
-    /// Everything that units have published and committed, in that sequence.
+    /// Everything that units have published and committed, in that order.
     #[must_use]
     pub fn published(&self) -> Vec<Envelope> {
         lock(&self.shared.published).clone()
@@ -211,13 +212,13 @@ impl<T: Clone + Default + Send + 'static> MemoryStore<T> {
         self.shared.read(|committed| committed.tables.outgoing_count())
     }
 
-    /// Who put dead letters back, and when.
+    /// The redrives of dead letters: who asked, and when.
     #[must_use]
     pub fn redrives(&self) -> Vec<Redrive> {
         self.shared.read(|committed| committed.tables.redrives.clone())
     }
 
-    /// Lets the next `times` of this act fail.
+    /// Makes the next `times` of this operation fail.
     pub fn fail(&self, act: Act, verdict: Verdict, times: u32) {
         self.shared.mishaps.plan(act, verdict, times);
     }

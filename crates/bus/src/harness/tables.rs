@@ -1,4 +1,4 @@
-//! The bus's own tables as plain maps. Knows rows and their rules; never waits, locks or asks for the time.
+//! The bus's tables as plain maps. Knows rows and their rules; never waits, locks or reads a clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) struct Queued {
     pub(super) envelope: Arc<Envelope>,
 }
 
-/// A message that comes again by itself at a later moment.
+/// A message that comes again at a later time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// The queue that it goes back to.
@@ -34,13 +34,13 @@ pub struct Waiting {
 /// Why a message waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WaitCause {
-    /// Handling it failed; the text says how.
+    /// Handling failed, for this reason.
     Failed(String),
     /// It is ahead of its turn.
     Early,
 }
 
-/// A record that a person put dead letters back.
+/// The record of a redrive of dead letters by a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redrive {
     /// Who asked.
@@ -91,7 +91,7 @@ impl Tables {
         self.last_position
     }
 
-    /// Takes those of `rows` that lie in one of these queues out again.
+    /// Removes and returns the rows that lie in one of these queues.
     pub(super) fn reclaim(&mut self, rows: &mut Vec<i64>, queues: &[Arc<str>]) -> Vec<Delivery> {
         let mut reclaimed = Vec::new();
         rows.retain(|position| {
@@ -106,7 +106,8 @@ impl Tables {
         reclaimed
     }
 
-    /// Takes those of `rows` that are on their way to a broker out again, as far as `taken` says, and leaves the news of them.
+    /// Removes and returns the rows on their way to a broker that `taken` accepts, and leaves marked copies for other
+    /// listeners.
     pub(super) fn take_back(
         &mut self,
         rows: &[i64],

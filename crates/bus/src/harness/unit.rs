@@ -1,5 +1,5 @@
-//! A unit of work on memory: it works on a copy, and its commit puts the copy in place. One at a time, like any embedded
-//! store. Dropped, it leaves no trace.
+//! A unit of work in memory. It works on a copy, and its commit puts the copy in place. Only one exists at a time, as
+//! in an embedded store. Dropping it changes nothing.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl<T: Clone + Send + 'static> MemoryUnit<T> {
     }
 }
 
-/// Every act is a point at which others get their turn and an aborted task may end.
+/// Every operation yields, so that other tasks run and an aborted task can end here.
 async fn step<T: Send>(shared: &Shared<T>, act: Act) -> Result<(), Fault> {
     yield_now().await;
     shared.mishaps.pass(act)

@@ -1,5 +1,5 @@
-//! A budget of calls, and the slots in which they may be made. Slots are given out in blocks of at most a second, so that
-//! many who share a budget ask rarely and none keeps much that it does not use.
+//! A budget of calls, and its time slots. Slots are given out in blocks of at most a second, so that many who share a
+//! budget ask rarely and none holds many unused.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::Fault;
 
-/// How much an outside party may be asked, by all together.
+/// How often an external party may be called, by all workers together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallBudget {
     /// Calls a second; 0 for any number.
@@ -22,7 +22,7 @@ pub struct CallBudget {
 /// Gives out slots to all that share a budget.
 #[async_trait]
 pub trait CallSlots: Send + Sync + 'static {
-    /// Takes the next `count` slots of the party of this name, which lie `interval` apart; returns how long it is until the first.
+    /// Takes the next `count` slots of this party, `interval` apart; returns how long it is until the first.
     ///
     /// # Errors
     /// Those of the store that keeps them.
@@ -30,7 +30,7 @@ pub trait CallSlots: Send + Sync + 'static {
 }
 
 impl CallBudget {
-    /// Whether it allows everything.
+    /// Whether it sets no bound.
     #[must_use]
     pub const fn is_boundless(&self) -> bool {
         self.per_second == 0 && self.in_flight_max == 0
@@ -42,7 +42,7 @@ impl CallBudget {
         Duration::from_secs(1).checked_div(self.per_second)
     }
 
-    /// What one of so many may have under way. Each may have one, or it could never call.
+    /// How many calls one of `sharing` workers may have in progress. Each may have one, or it could never call.
     pub(super) fn in_flight_of(&self, workers: usize) -> usize {
         match usize::try_from(self.in_flight_max) {
             Ok(0) | Err(_) => usize::MAX,
@@ -50,7 +50,7 @@ impl CallBudget {
         }
     }
 
-    /// How many slots to take for so many that wait: no more than a second's worth.
+    /// How many slots to take for the waiting calls: no more than a second's worth.
     pub(super) fn block_of(&self, waiting: usize) -> u32 {
         u32::try_from(waiting).unwrap_or(u32::MAX).clamp(1, self.per_second.max(1))
     }
@@ -68,7 +68,7 @@ impl Block {
         Self { next: Some(next), left: count }
     }
 
-    /// The next slot. One that has passed unused is gone: used late, it would come at once with the one after it.
+    /// The next slot. A slot that passed unused is lost: used late, it would come at once with the one after it.
     pub(super) fn next(&mut self, now: Instant, interval: Duration) -> Option<Instant> {
         while self.left > 0 {
             let slot = self.next?;

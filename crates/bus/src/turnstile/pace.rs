@@ -1,5 +1,6 @@
-//! How fast the other side takes calls, by what became of the last ones. One that turns callers away is left alone for a
-//! while, then asked by one of them, then by few, then by more. It has no budget and no clock; time comes in from outside.
+//! How fast the other side takes calls, learned from the results of the last ones. After it rejects a call it is left
+//! alone for a while, then called once, then rarely, then more often. There is no budget and no clock here; time
+//! comes in from outside.
 
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use tokio::time::Instant;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause of that kind.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// A probe without an answer for so long is followed by another.
+/// After this time without an answer to a probe, another one follows.
 const PROBE_MAX: Duration = Duration::from_secs(10);
-/// Shortest time between two calls that is worth keeping; below it there is no need of any.
+/// Shortest interval worth keeping; below it calls need none.
 const GAP_MIN: Duration = Duration::from_millis(2);
 /// Time between two calls after one was turned away, at least.
 const GAP_FIRST: Duration = Duration::from_millis(10);
@@ -27,7 +28,7 @@ pub(super) struct Pace {
     gap: Duration,
     last: Option<Instant>,
     closed: Option<Closed>,
-    /// When it was last slowed down; what began before says nothing new.
+    /// When it was last slowed down; results of calls that began before are ignored.
     slowed_at: Option<Instant>,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct Pace {
 struct Closed {
     until: Instant,
     pause: Duration,
-    /// Whether one is on its way to see.
+    /// Whether a probe is in progress.
     probe: Option<Instant>,
 }
 
@@ -45,7 +46,7 @@ struct Closed {
 pub(super) enum Next {
     Now,
     At(Instant),
-    /// When the one on its way has come back, at the latest then.
+    /// When the probe counts as lost.
     AfterProbe(Instant),
 }
 
@@ -54,12 +55,12 @@ impl Pace {
         self.gap.is_zero() && self.closed.is_none()
     }
 
-    /// When somebody is let through again; none if it is open.
+    /// When a call is let through again; none if it is open.
     pub(super) fn opens_at(&self) -> Option<Instant> {
         self.closed.map(|closed| closed.until)
     }
 
-    /// Lets the next one go, or says when to ask again.
+    /// Lets the next call go, or returns when to ask again.
     pub(super) fn next(&mut self, now: Instant) -> Next {
         if let Some(closed) = &mut self.closed {
             if now < closed.until {
@@ -80,7 +81,7 @@ impl Pace {
         }
     }
 
-    /// A call that began then was let through.
+    /// A call that began at `began` was let through.
     pub(super) fn let_through(&mut self, began_at: Instant) {
         if self.closed.is_some_and(|closed| closed.probe.is_none_or(|probe| began_at < probe)) {
             return;
@@ -92,11 +93,11 @@ impl Pace {
         }
     }
 
-    /// A call that began then was turned away, perhaps for so long.
+    /// A call that began at `began` was rejected, perhaps with a time to wait.
     pub(super) fn turned_away(&mut self, began_at: Instant, now: Instant, asked: Option<Duration>) {
         let is_news = self.slowed_at.is_none_or(|slowed_at| began_at >= slowed_at);
         if is_news {
-            // A probe tells whether the other side is there, and nothing of how much it bears.
+            // A probe shows whether the other side is there, not how much it can take.
             if self.closed.is_none() {
                 self.gap = (self.gap * 2).clamp(GAP_FIRST, GAP_MAX);
             }
