@@ -101,7 +101,7 @@ pub struct Unsent {
 }
 
 impl Unsent {
-    /// The same result, seen from a longer send in which `before` confirmed messages come first.
+    /// The same result, seen from a longer send in which `done` confirmed messages come first.
     #[must_use]
     pub fn after(self, done: usize) -> Self {
         let shifted = |places: Vec<usize>| places.into_iter().map(move |place| place + done);

@@ -1,9 +1,9 @@
-//! One way to write down a closed set of names: the variants, the word each is stored and sent under, its small code.
-//! It must never hold a rule about what the names mean.
+//! Declares a closed set of names: the variants, the word each is stored and sent under, and its small code. It holds
+//! no rule about what the names mean.
 
 use thiserror::Error;
 
-/// A word that is not in the set it was looked up in.
+/// A word that is not in the set.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text:?} is not a {set}")]
 pub struct UnknownName {
@@ -64,7 +64,7 @@ macro_rules! closed_set {
 
         #[cfg(test)]
         impl $Set {
-            /// What every closed set owes: word and code both lead back to the member they came from.
+            /// The law of every closed set: word and code lead back to their member.
             pub(crate) fn assert_words_and_codes_round_trip() {
                 for &member in Self::ALL {
                     assert_eq!(member.as_str().parse(), Ok(member));

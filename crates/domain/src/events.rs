@@ -1,5 +1,5 @@
-//! What has happened to an order, in the past tense. An event is a fact: it is never refused, only told.
-//! It must never carry an instruction, nor say when: the time is told beside it.
+//! What has happened to an order, in the past tense. An event is a fact and is never refused. It carries no
+//! instruction and no time; the time is stored beside it.
 
 use crate::{Cancellation, CustomerId, Money, OrderId, OrderStatus, ProductId};
 
@@ -17,26 +17,26 @@ pub enum OrderEvent {
         /// How many lines it has.
         lines: u32,
     },
-    /// It was found to be in order.
+    /// It passed validation.
     OrderValidated {
         /// Which order.
         order_id: OrderId,
     },
-    /// Everything it needs was set aside.
+    /// Its stock was reserved.
     InventoryReserved {
         /// Which order.
         order_id: OrderId,
-        /// What was set aside, in units, by product.
+        /// The reserved units by product.
         demand: Vec<(ProductId, i64)>,
     },
-    /// What was set aside was given back.
+    /// Its reserved stock was released.
     InventoryReleased {
         /// Which order.
         order_id: OrderId,
-        /// What was given back, in units, by product.
+        /// The released units by product.
         demand: Vec<(ProductId, i64)>,
     },
-    /// The money was asked for.
+    /// The payment was requested.
     PaymentStarted {
         /// Which order.
         order_id: OrderId,
@@ -50,31 +50,31 @@ pub enum OrderEvent {
         /// How much arrived.
         amount: Money,
     },
-    /// The money will not arrive.
+    /// The payment failed for good.
     PaymentFailed {
         /// Which order.
         order_id: OrderId,
         /// Why, in the code of the gateway.
         code: String,
     },
-    /// The money, or some of it, went back.
+    /// The money, or part of it, was refunded.
     PaymentRefunded {
         /// Which order.
         order_id: OrderId,
         /// How much went back.
         amount: Money,
     },
-    /// The goods were handed over.
+    /// The goods were shipped.
     OrderShipped {
         /// Which order.
         order_id: OrderId,
     },
-    /// The goods arrived.
+    /// The goods were delivered.
     OrderDelivered {
         /// Which order.
         order_id: OrderId,
     },
-    /// It was called off.
+    /// It was cancelled.
     OrderCancelled {
         /// Which order.
         order_id: OrderId,
@@ -84,7 +84,7 @@ pub enum OrderEvent {
 }
 
 impl OrderEvent {
-    /// The name of the fact, as it is stored and shown.
+    /// The event's name, as stored and shown.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::OrderCreated { .. } => "OrderCreated",
@@ -118,7 +118,7 @@ impl OrderEvent {
         }
     }
 
-    /// The headline status it leads to, where it concerns the headline at all.
+    /// The headline status it leads to, if it changes the status.
     pub const fn leads_to(&self) -> Option<OrderStatus> {
         match self {
             Self::OrderCreated { .. } => Some(OrderStatus::Pending),

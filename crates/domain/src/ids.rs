@@ -1,5 +1,5 @@
-//! The names of things. An id is made outside and passed in, or derived from one that was.
-//! Nothing here may ever draw randomness: the same parent and ordinal give the same child, so a double publish is a repeat.
+//! Ids. An id is made outside and passed in, or derived from another. Nothing here draws randomness: the same parent
+//! and ordinal give the same child, so publishing twice is a repeat.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::text::{InvalidText, is_unfit, name, refuse_unless};
 /// The longest a [`CustomerId`] or a [`Sku`] may be, in characters.
 pub const TEXT_CHARS_MAX: usize = 64;
 
-/// The namespace under which a sku becomes a product id. Frozen: changing it would rename every product.
+/// The namespace that turns a SKU into a product id. Frozen: changing it would rename every product.
 const PRODUCT_NAMESPACE: Uuid = Uuid::from_u128(0x6f72_6465_7277_5269_8768_7470_726f_6475);
 
 macro_rules! uuid_id {
@@ -49,7 +49,7 @@ uuid_id! {
 }
 
 impl ProductId {
-    /// The product a sku stands for. The same in every installation, so that an import can be repeated.
+    /// The product of a SKU. The same in every installation, so that an import can be repeated.
     pub fn of(sku: &Sku) -> Self {
         Self(Uuid::new_v5(&PRODUCT_NAMESPACE, sku.as_str().as_bytes()))
     }
@@ -62,23 +62,23 @@ impl OrderItemId {
     }
 }
 
-/// The bits of a uuid which are neither time, nor version, nor variant.
+/// The bits of a UUID that are neither time, version nor variant.
 const TAIL_BITS: u32 = 74;
 const TAIL_MASK: u128 = (1 << TAIL_BITS) - 1;
 
-/// The child of `parent` at `ordinal`: the same whenever it is asked for.
+/// The child of `parent` at `ordinal`; always the same.
 ///
-/// The 48 bits of time are kept, so that children lie beside their parent in an index. The other 74 go through a
-/// permutation: for one parent no two ordinals can meet, and for one ordinal no two parents of one version can.
+/// The 48 bits of time are kept, so that children lie beside their parent in an index. The other 74 bits go through a
+/// permutation: for one parent no two ordinals collide, and for one ordinal no two parents of one version do.
 pub fn derive_child(parent: Uuid, ordinal: u32) -> Uuid {
     let version = (parent.as_u128() >> 76) & 0xf;
-    // Odd, hence invertible modulo a power of two: distinct (version, ordinal) pairs stay distinct.
+    // Odd, so invertible modulo a power of two: distinct (version, ordinal) pairs stay distinct.
     let key = (version << 32 | u128::from(ordinal)).wrapping_mul(0x2d3_51a7_9e37_79b9_7f4b) & TAIL_MASK;
     let mixed = permute(permute(tail(parent)) ^ key);
     with_tail(parent.as_u128() >> 80, mixed)
 }
 
-/// Multiplications by odd numbers and xors with a shifted self, each of which can be undone: so the whole can.
+/// Multiplications by odd numbers, and xors with the shifted value. Each can be undone, so the whole can.
 fn permute(mut x: u128) -> u128 {
     for odd in [0x1f5_c6b1_94d0_49bb_1331, 0x26a_90e4_bf58_476d_1ce5, 0x3b1_2d57_ff51_afd7_ed55] {
         x ^= x >> 37;
@@ -127,16 +127,16 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// Whom an order is for, in the words of the system that knows customers.
+    /// The customer, as the system that knows customers names them.
     CustomerId
 }
 text_id! {
-    /// What a product is called on the shelf: printable characters of any alphabet, no space at either end.
+    /// A SKU: printable characters of any alphabet, no space at either end.
     Sku
 }
 
 impl CustomerId {
-    /// Accepts 1 to [`TEXT_CHARS_MAX`] characters, none of them unfit for a line of text (see [`crate::text`]).
+    /// Accepts 1 to [`TEXT_CHARS_MAX`] characters, none of them forbidden in a line of text (see [`crate::text`]).
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         check_length(text)?;
         refuse_unless(text, |_, c| !is_unfit(c))?;
@@ -145,8 +145,8 @@ impl CustomerId {
 }
 
 impl Sku {
-    /// Accepts 1 to [`TEXT_CHARS_MAX`] printable characters of any alphabet with no space at either end, and keeps them
-    /// composed: the same letters are the same sku, however they were typed (see [`crate::text::name`]).
+    /// Accepts 1 to [`TEXT_CHARS_MAX`] printable characters of any alphabet with no space at either end, and composes
+    /// them: the same letters are the same SKU, however they were typed (see [`crate::text::name`]).
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         Ok(Self(name(text, TEXT_CHARS_MAX)?.into()))
     }

@@ -1,5 +1,5 @@
-//! What a `check()` says when a record cannot be true. Not a rejection: nobody asked for anything, something is corrupt.
-//! It must never be used to refuse a request.
+//! What `check()` returns when a record cannot be true. Not a rejection: nobody asked for anything, data is corrupt.
+//! Never used to refuse a request.
 
 use thiserror::Error;
 
@@ -9,11 +9,11 @@ use thiserror::Error;
 pub struct BrokenInvariant {
     /// Which record, e.g. `order 0190…`.
     pub subject: String,
-    /// What ought to hold and does not.
+    /// The broken rule.
     pub rule: &'static str,
 }
 
-/// The first rule that does not hold, if any, blamed on `subject`.
+/// The first broken rule, if any, blamed on `subject`.
 pub(crate) fn check_all(
     subject: impl FnOnce() -> String,
     rules: &[(bool, &'static str)],

@@ -1,5 +1,5 @@
-//! The stock of one product: counters that are nothing but the sum of the ledger.
-//! A counter must never be written except by applying a [`StockMovement`], and can never go below zero or overflow.
+//! The stock of one product: counters that are the sum of the ledger. A counter changes only by applying a
+//! [`StockMovement`], and can never go below zero or overflow.
 
 use jiff::Timestamp;
 
@@ -8,24 +8,24 @@ use crate::{
     invariant::check_all,
 };
 
-/// The most any counter may hold, in units: sums of a few stay far from the edge of 64 bits, and exact in JSON.
+/// The most any counter may hold, in units: sums of a few counters stay far from 64 bits, and exact in JSON.
 pub const UNITS_MAX: i64 = 1_000_000_000_000_000;
 
-/// The sums of a product's ledger, in units. `available + reserved + shipped = received + adjusted + short`, always, and
-/// nothing is available as long as anything is short.
+/// The sums of a product's ledger, in units. Always `available + reserved + shipped = received + adjusted + short`,
+/// and `available` is 0 while `short` is not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct StockCounters {
-    /// On the shelf and free to be sold.
+    /// In stock and for sale.
     pub available: i64,
-    /// On the shelf but set aside for an order.
+    /// In stock, reserved for an order.
     pub reserved: i64,
-    /// Handed over, ever.
+    /// Shipped in total.
     pub shipped: i64,
-    /// Taken in, ever.
+    /// Received in total.
     pub received: i64,
-    /// Corrections, ever: what was found less what was missed.
+    /// Corrections in total: found minus missing.
     pub adjusted: i64,
-    /// Promised to orders and not on the shelf. What comes in, comes back or is found goes here first.
+    /// Promised to orders but not in stock. Units that come in, come back or are found cover this first.
     pub short: i64,
 }
 
@@ -39,28 +39,28 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Decides to set units aside for an order.
+    /// Decides to reserve units for an order.
     pub fn reserve(&self, units: i64, order_id: OrderId) -> Result<StockMovement, Rejection> {
         self.decide(MovementKind::Reserved, units, MovementCause::Order(order_id))
     }
 
-    /// Decides to give units an order had set aside back to everybody.
+    /// Decides to release an order's reserved units.
     pub fn release(&self, units: i64, order_id: OrderId) -> Result<StockMovement, Rejection> {
         self.decide(MovementKind::Released, units, MovementCause::Order(order_id))
     }
 
-    /// Decides to hand over units an order had set aside.
+    /// Decides to ship an order's reserved units.
     pub fn ship(&self, units: i64, order_id: OrderId) -> Result<StockMovement, Rejection> {
         self.decide(MovementKind::Shipped, units, MovementCause::Order(order_id))
     }
 
-    /// Decides to take units in.
+    /// Decides to receive units.
     pub fn receive(&self, units: i64, cause: MovementCause) -> Result<StockMovement, Rejection> {
         self.decide(MovementKind::Received, units, cause)
     }
 
-    /// Decides to correct what is available by so many units, up or down. What is set aside for orders is not taken away
-    /// by the way: for that the shelf has to be counted.
+    /// Decides to correct the available units, up or down. Reserved units are not taken away like this: count the
+    /// shelf for that.
     pub fn adjust(&self, units: i64, reason: &str) -> Result<StockMovement, Rejection> {
         let movement = self.decide(MovementKind::Adjusted, units, adjustment(reason))?;
         let (product_id, available) = (self.product_id, self.counters.available);
@@ -70,8 +70,8 @@ impl Inventory {
         Ok(movement)
     }
 
-    /// Decides to book that so many units are on the shelf, reserved ones among them. Fewer than are reserved leave the
-    /// difference short. If the shelf holds what the books say, nothing moves.
+    /// Decides to book a count of all units on the shelf, reserved ones included. A count below the reserved units
+    /// leaves the difference short. If the count equals the books, nothing moves.
     pub fn count(&self, counted: i64, reason: &str) -> Result<Option<StockMovement>, Rejection> {
         let product_id = self.product_id;
         if !(0..=UNITS_MAX).contains(&counted) {
@@ -85,14 +85,14 @@ impl Inventory {
         self.decide(MovementKind::Adjusted, difference, cause).map(Some)
     }
 
-    /// Makes a movement so: the only way a counter ever changes. A movement that does not fit changes nothing.
+    /// Applies a movement: the only way a counter changes. A movement that does not fit changes nothing.
     pub fn apply(&mut self, movement: &StockMovement, at: Timestamp) -> Result<(), Rejection> {
         self.counters = self.after(movement)?;
         self.last_updated = self.last_updated.max(at);
         Ok(())
     }
 
-    /// The stock a ledger adds up to, as of `at`.
+    /// The stock that a ledger adds up to, as of `at`.
     pub fn rebuild<'a>(
         product_id: ProductId,
         reorder_level: i64,
@@ -110,7 +110,7 @@ impl Inventory {
         Self { product_id, counters, reorder_level: reorder_level.max(0), last_updated: at }
     }
 
-    /// The stock as it was stored, if it can be true.
+    /// The stock as stored, if it holds its invariants.
     pub fn restore(
         product_id: ProductId,
         counters: StockCounters,
@@ -121,7 +121,7 @@ impl Inventory {
         inventory.check().map(|()| inventory)
     }
 
-    /// Whether it is time to reorder: no more available than the reorder level. What is no longer sold is never low.
+    /// Whether to reorder: no more available than the reorder level. A product that is no longer sold is never low.
     pub const fn is_low(&self, availability: Availability) -> bool {
         match availability {
             Availability::Active => self.counters.available <= self.reorder_level,
@@ -129,18 +129,18 @@ impl Inventory {
         }
     }
 
-    /// Units that must be on the shelf if the books are right. Less than nothing where more was shipped than there was.
+    /// Units that the books expect on the shelf. Negative if more was shipped than there was.
     pub const fn on_hand(&self) -> i64 {
         self.counters.available + self.counters.reserved - self.counters.short
     }
 
-    /// Sets how few available units are too few. A negative level means zero.
+    /// Sets the reorder level. A negative level means zero.
     pub fn set_reorder_level(&mut self, units: i64, at: Timestamp) {
         self.reorder_level = units.max(0);
         self.last_updated = self.last_updated.max(at);
     }
 
-    /// States what always holds: nothing negative, nothing beyond [`UNITS_MAX`], nothing lost or made up.
+    /// Checks the invariants: nothing negative, nothing beyond [`UNITS_MAX`], nothing lost or made up.
     pub fn check(&self) -> Result<(), BrokenInvariant> {
         check_all(
             || format!("inventory of product {}", self.product_id),
@@ -156,7 +156,7 @@ impl Inventory {
         )
     }
 
-    /// Whose stock this is.
+    /// The product.
     pub const fn product_id(&self) -> ProductId {
         self.product_id
     }
@@ -166,12 +166,12 @@ impl Inventory {
         self.counters
     }
 
-    /// Units free to be sold.
+    /// Units for sale.
     pub const fn available(&self) -> i64 {
         self.counters.available
     }
 
-    /// Units set aside for orders.
+    /// Units reserved for orders.
     pub const fn reserved(&self) -> i64 {
         self.counters.reserved
     }
@@ -181,7 +181,7 @@ impl Inventory {
         self.counters.short
     }
 
-    /// How few available units are too few.
+    /// The reorder level.
     pub const fn reorder_level(&self) -> i64 {
         self.reorder_level
     }
@@ -240,7 +240,7 @@ fn adjustment(reason: &str) -> MovementCause {
     MovementCause::Adjustment { reason: reason.to_owned() }
 }
 
-/// Whether a movement may be about so many units. The bound also keeps every later sum away from overflow.
+/// Whether a movement may have this quantity. The bound also keeps later sums from overflowing.
 const fn is_movable(kind: MovementKind, quantity: i64) -> bool {
     let smallest = match kind {
         MovementKind::Adjusted => -UNITS_MAX,
@@ -250,7 +250,7 @@ const fn is_movable(kind: MovementKind, quantity: i64) -> bool {
 }
 
 impl StockCounters {
-    /// The whole meaning of a movement. Cannot overflow while the counters and the quantity are in bounds.
+    /// What a movement does to the counters. Cannot overflow while counters and quantity are in bounds.
     const fn moved(mut self, kind: MovementKind, quantity: i64) -> Self {
         match kind {
             MovementKind::Received => {
@@ -277,7 +277,7 @@ impl StockCounters {
         self
     }
 
-    /// Units come free, or are taken; what is short is made good before anything is available.
+    /// Units become free, or are taken; a shortage is covered before anything becomes available.
     const fn free(&mut self, units: i64) {
         let balance = self.available - self.short + units;
         (self.available, self.short) = if balance < 0 { (0, -balance) } else { (balance, 0) };

@@ -1,5 +1,5 @@
-//! Amounts: whole minor units of one currency, with arithmetic that says so when it cannot.
-//! There must never be a floating point number here, nor an addition across currencies.
+//! Amounts: whole minor units of one currency, with checked arithmetic. There is never a floating-point number here,
+//! nor an addition across currencies.
 
 use std::{fmt, str::FromStr};
 
@@ -7,10 +7,10 @@ use thiserror::Error;
 
 use crate::Quantity;
 
-/// The most that a price or the total of an order may be, in minor units: exact in JSON, and far from the edge of 64 bits.
+/// The most that a price or an order's total may be, in minor units: exact in JSON, and far from 64 bits.
 pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
 
-/// An ISO 4217 currency that has minor units, i.e. one that something can be priced in.
+/// An ISO 4217 currency that has minor units, so that something can be priced in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency {
     iso: iso_currency::Currency,
@@ -69,7 +69,7 @@ impl FromStr for Currency {
 pub struct Money {
     /// The amount in minor units: cents for USD, yen for JPY, fils for KWD.
     pub minor: i64,
-    /// What it is an amount of.
+    /// The currency.
     pub currency: Currency,
 }
 
@@ -119,14 +119,14 @@ impl Money {
         self.with(other, i64::checked_sub)
     }
 
-    /// The amount, so many times.
+    /// The amount times `count`.
     pub fn checked_mul(self, quantity: Quantity) -> Result<Self, MoneyError> {
         let minor = self.minor.checked_mul(i64::from(quantity)).ok_or(MoneyError::Overflow)?;
         Ok(Self { minor, ..self })
     }
 
-    /// Reads an amount in major units, such as `12.50`. Fewer decimals than the currency has are fine, and so are zeros
-    /// behind them; other digits there are not.
+    /// Parses an amount in major units, such as `12.50`. Fewer decimals than the currency has are allowed, and so are
+    /// extra zeros; other extra digits are not.
     pub fn parse_major(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let (sign, digits) = match text.strip_prefix('-') {
             Some(digits) => (-1, digits),
@@ -138,7 +138,7 @@ impl Money {
             .checked_sub(decimals.len())
             .ok_or(MoneyError::TooManyDecimals { decimals_max: currency.exponent })?;
         let padding = std::iter::repeat_n(b'0', missing);
-        // The sign goes with every digit, as the most negative amount has no positive twin.
+        // The sign is applied to every digit, because the most negative amount has no positive counterpart.
         let minor = whole.bytes().chain(decimals.bytes()).chain(padding).try_fold(0_i64, |minor, digit| {
             minor.checked_mul(10)?.checked_add(sign * i64::from(digit - b'0'))
         });
@@ -154,7 +154,7 @@ impl Money {
     }
 }
 
-/// Both sides of the point. Without a point there are no decimals; with one there must be some.
+/// Both sides of the decimal point. With a point there must be decimals.
 fn split_decimals(digits: &str) -> Result<(&str, &str), MoneyError> {
     let (whole, decimals) = match digits.split_once('.') {
         Some((_, "")) => return Err(MoneyError::Malformed),
@@ -165,7 +165,7 @@ fn split_decimals(digits: &str) -> Result<(&str, &str), MoneyError> {
     if whole.is_empty() || !are_digits { Err(MoneyError::Malformed) } else { Ok((whole, decimals)) }
 }
 
-/// The decimals without the zeros for which the currency has no place.
+/// The decimals without zeros that the currency has no place for.
 fn without_empty_decimals(decimals: &str, currency: Currency) -> &str {
     let places = decimals.len().min(usize::from(currency.exponent));
     let (kept, beyond) = decimals.split_at(places);
@@ -176,7 +176,7 @@ impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.minor < 0 { "-" } else { "" };
         let decimals = usize::from(self.currency.exponent);
-        // One zero before the point at least: five cents are 0.05.
+        // At least one digit before the point: five cents are 0.05.
         let digits = format!("{:0width$}", self.minor.unsigned_abs(), width = decimals + 1);
         let (whole, fraction) = digits.split_at(digits.len() - decimals);
         let point = if decimals == 0 { "" } else { "." };

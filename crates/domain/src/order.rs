@@ -1,5 +1,5 @@
-//! The order: what was agreed with a customer and how far it has come.
-//! Its verbs only decide; [`Order::apply`] is the only mutation. It must never reach for stock, money or parcels.
+//! The order: what was agreed with a customer and how far it has come. Its verbs only decide; [`Order::apply`] is the
+//! only mutation. It never touches stock, money or parcels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,65 +14,65 @@ use crate::{
 pub const LINES_MAX: usize = 1000;
 
 closed_set! {
-    /// Why an order was called off.
+    /// Why an order was cancelled.
     pub enum CancelReason {
-        /// The customer wished so.
+        /// The customer asked for it.
         Customer = 0, "customer";
         /// The gateway refused the money.
         PaymentDeclined = 1, "payment_declined";
-        /// Not everything was there.
+        /// Some line was not in stock.
         OutOfStock = 2, "out_of_stock";
         /// It took too long.
         Timeout = 3, "timeout";
-        /// Nobody would carry it.
+        /// No carrier took the parcel.
         ShippingFailed = 4, "shipping_failed";
-        /// Somebody in the house decided so.
+        /// An operator decided so.
         Operator = 5, "operator";
-        /// It was never in order.
+        /// It failed validation.
         Rejected = 6, "rejected";
-        /// All the money went back at the gateway before the parcel left.
+        /// All the money was refunded at the gateway before the parcel left.
         RefundedAtGateway = 7, "refunded_at_gateway";
     }
 }
 
-/// The record of calling an order off.
+/// The record of a cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancellation {
     /// Why.
     pub reason: CancelReason,
-    /// Who, or which part of the system.
+    /// Who cancelled it, or which part of the system.
     pub actor: String,
-    /// In their own words; may be empty.
+    /// A note in their own words; may be empty.
     pub note: String,
 }
 
-/// One line of an order: so many of a product at an agreed price.
+/// One line of an order: a quantity of a product at an agreed price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderLine {
     /// Names the line.
     pub item_id: OrderItemId,
     /// What is ordered.
     pub product_id: ProductId,
-    /// What it is called on the shelf.
+    /// Its SKU.
     pub sku: Sku,
     /// How many.
     pub quantity: Quantity,
-    /// What one of them costs.
+    /// The price of one unit.
     pub unit_price: Money,
 }
 
-/// What somebody wishes to order.
+/// A requested order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewOrder {
-    /// The id the order is to have.
+    /// The id that the order gets.
     pub id: OrderId,
     /// Whom it is for.
     pub customer_id: CustomerId,
     /// What is wanted.
     pub lines: Vec<NewOrderLine>,
-    /// When the customer ordered, which may be long before we heard of it.
+    /// When the customer ordered; may be long before we heard of it.
     pub ordered_at: Timestamp,
-    /// What the system it came from calls it.
+    /// Its reference in the system it came from.
     pub external_reference: Option<String>,
 }
 
@@ -81,15 +81,15 @@ pub struct NewOrder {
 pub struct NewOrderLine {
     /// What is wanted.
     pub product_id: ProductId,
-    /// What it is called on the shelf.
+    /// Its SKU.
     pub sku: Sku,
     /// How many.
     pub quantity: Quantity,
-    /// What one of them costs.
+    /// The price of one unit.
     pub unit_price: Money,
 }
 
-/// Everything there is to know about an order, as it is stored.
+/// All data of an order, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSnapshot {
     /// Names the order.
@@ -98,19 +98,19 @@ pub struct OrderSnapshot {
     pub customer_id: CustomerId,
     /// What was agreed: 1 to [`LINES_MAX`] lines in one currency.
     pub lines: Vec<OrderLine>,
-    /// What the lines come to.
+    /// The total of the lines.
     pub total: Money,
     /// How far it has come.
     pub status: OrderStatus,
     /// When the customer ordered.
     pub ordered_at: Timestamp,
-    /// When it was taken in.
+    /// When it was accepted.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// Why it was called off, exactly if it was.
+    /// The cancellation; present exactly if the order is cancelled.
     pub cancellation: Option<Cancellation>,
-    /// What the system it came from calls it.
+    /// Its reference in the system it came from.
     pub external_reference: Option<String>,
 }
 
@@ -118,11 +118,11 @@ pub struct OrderSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order(OrderSnapshot);
 
-/// What a verb decides: a fact to apply, nothing to do, or no.
+/// What a verb decides: an event to apply, nothing to do, or a rejection.
 type Decision = Result<Option<OrderEvent>, Rejection>;
 
 impl Order {
-    /// Takes an order in, or says everything that is wrong with it, what matters most first.
+    /// Accepts an order, or returns everything that is wrong with it, most important first.
     pub fn place(new: NewOrder, at: Timestamp) -> Result<(Self, OrderEvent), Vec<Rejection>> {
         let violations = violations(&new.lines);
         if !violations.is_empty() {
@@ -146,38 +146,38 @@ impl Order {
         Ok((order, created))
     }
 
-    /// Decides that the order is in order.
+    /// Decides that the order is valid.
     pub fn validate(&self) -> Decision {
         self.decide(OrderEvent::OrderValidated { order_id: self.0.id })
     }
 
-    /// Decides to ask for the money.
+    /// Decides to request the payment.
     pub fn begin_payment(&self) -> Decision {
         self.decide(OrderEvent::PaymentStarted { order_id: self.0.id, amount: self.0.total })
     }
 
-    /// Decides that the money is here.
+    /// Decides that the order is paid.
     pub fn mark_paid(&self) -> Decision {
         self.decide(OrderEvent::PaymentProcessed { order_id: self.0.id, amount: self.0.total })
     }
 
-    /// Decides that the goods were handed over.
+    /// Decides that the goods were shipped.
     pub fn mark_shipped(&self) -> Decision {
         self.decide(OrderEvent::OrderShipped { order_id: self.0.id })
     }
 
-    /// Decides that the goods arrived.
+    /// Decides that the goods were delivered.
     pub fn mark_delivered(&self) -> Decision {
         self.decide(OrderEvent::OrderDelivered { order_id: self.0.id })
     }
 
-    /// Decides to call the order off. The first cancellation stands; a second changes neither reason nor note.
+    /// Decides to cancel the order. The first cancellation stands; a second one changes neither reason nor note.
     pub fn cancel(&self, cancellation: Cancellation) -> Decision {
         self.decide(OrderEvent::OrderCancelled { order_id: self.0.id, cancellation })
     }
 
-    /// Makes a fact so: the only way an order changes. A repeat changes nothing, and neither does a fact that the table
-    /// of moves forbids, or one about another order: those are rejected.
+    /// Applies an event: the only way an order changes. A repeat changes nothing. An event that the table of moves
+    /// forbids, or about another order, is rejected.
     pub fn apply(&mut self, event: &OrderEvent, at: Timestamp) -> Result<(), Rejection> {
         self.refuse_foreign(event)?;
         let Some(to) = self.next(event)? else { return Ok(()) };
@@ -189,7 +189,7 @@ impl Order {
         Ok(())
     }
 
-    /// What has to be set aside, in units: merged by product and sorted by it, so that locks are taken in one order.
+    /// The units to reserve: merged by product and sorted by it, so that locks are taken in one order.
     pub fn merged_demand(&self) -> Vec<(ProductId, i64)> {
         let mut demand = BTreeMap::<ProductId, i64>::new();
         for line in &self.0.lines {
@@ -198,13 +198,13 @@ impl Order {
         demand.into_iter().collect()
     }
 
-    /// The order as it was stored, if it can be true.
+    /// The order as stored, if it holds its invariants.
     pub fn restore(snapshot: OrderSnapshot) -> Result<Self, BrokenInvariant> {
         let order = Self(snapshot);
         order.check().map(|()| order)
     }
 
-    /// States what always holds.
+    /// Checks the invariants.
     pub fn check(&self) -> Result<(), BrokenInvariant> {
         let OrderSnapshot { lines, total: stored, status, cancellation, .. } = &self.0;
         let item_ids: BTreeSet<_> = lines.iter().map(|line| line.item_id).collect();
@@ -259,7 +259,7 @@ impl Order {
         self.0.status
     }
 
-    /// Why it was called off, exactly if it was.
+    /// The cancellation; present exactly if the order is cancelled.
     pub const fn cancellation(&self) -> Option<&Cancellation> {
         self.0.cancellation.as_ref()
     }
@@ -277,7 +277,7 @@ impl Order {
         Ok(self.next(&event)?.map(|_| event))
     }
 
-    /// The status an event leads to from here; nothing if the headline stays.
+    /// The status that an event leads to from here; none if the status stays.
     fn next(&self, event: &OrderEvent) -> Result<Option<OrderStatus>, Rejection> {
         let (from, Some(to)) = (self.0.status, event.leads_to()) else { return Ok(None) };
         match from.may_become(to) {
@@ -294,7 +294,7 @@ impl Order {
 }
 
 impl OrderLine {
-    /// What the line comes to.
+    /// The total of the line.
     pub fn amount(&self) -> Result<Money, MoneyError> {
         self.unit_price.checked_mul(self.quantity)
     }
@@ -330,7 +330,7 @@ fn numbered(order_id: OrderId, lines: Vec<NewOrderLine>) -> Vec<OrderLine> {
     (0..).zip(lines).map(number).collect()
 }
 
-/// What the lines come to, if that is no more than an order may come to.
+/// The total of the lines, if it does not exceed the maximum of an order.
 fn bounded_total(lines: &[OrderLine]) -> Result<Money, Rejection> {
     match total(lines) {
         Ok(total) if total.minor <= AMOUNT_MINOR_MAX => Ok(total),
@@ -339,7 +339,7 @@ fn bounded_total(lines: &[OrderLine]) -> Result<Money, Rejection> {
     }
 }
 
-/// The sum of the lines. Of no lines there is none, for want of a currency.
+/// The sum of the lines. None without lines, since there is no currency.
 fn total(lines: &[OrderLine]) -> Result<Money, MoneyError> {
     let Some(first) = lines.first() else { return Err(MoneyError::Malformed) };
     let zero = Money::zero(first.unit_price.currency);

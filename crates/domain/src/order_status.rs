@@ -1,29 +1,29 @@
-//! The headline status of an order and the one table of its legal moves.
-//! It must never know about payments or parcels: those are axes of their own.
+//! The headline status of an order and the table of its legal moves. It knows nothing of payments or parcels; they
+//! have a status of their own.
 
 use crate::{Move, TransitionReason, closed_set::closed_set};
 
 closed_set! {
-    /// Where an order is, in one word.
+    /// The headline status of an order.
     pub enum OrderStatus {
-        /// Taken in, not looked at yet.
+        /// Accepted, not validated yet.
         Pending = 0, "pending";
-        /// Found to be in order.
+        /// Validated.
         Validated = 1, "validated";
-        /// Stock is set aside, the money has been asked for.
+        /// Stock is reserved, the payment is requested.
         PaymentProcessing = 2, "payment_processing";
-        /// The money is here.
+        /// Paid.
         Paid = 3, "paid";
-        /// The goods have been handed over.
+        /// Shipped.
         Shipped = 4, "shipped";
-        /// The goods have arrived.
+        /// Delivered.
         Delivered = 5, "delivered";
-        /// Called off.
+        /// Cancelled.
         Cancelled = 6, "cancelled";
     }
 }
 
-/// Every move an order may make; what is not here is forbidden.
+/// Every legal move of an order; all others are forbidden.
 pub const LEGAL_MOVES: &[(OrderStatus, OrderStatus)] = &[
     (OrderStatus::Pending, OrderStatus::Validated),
     (OrderStatus::Pending, OrderStatus::Cancelled),
@@ -37,7 +37,7 @@ pub const LEGAL_MOVES: &[(OrderStatus, OrderStatus)] = &[
 ];
 
 impl OrderStatus {
-    /// What the table says about going from here to `to`. Staying is a no-op.
+    /// What the table says about a move from here to `to`. Staying is a no-op.
     pub fn may_become(self, to: Self) -> Move {
         if self == to {
             Move::NoOp
@@ -48,12 +48,12 @@ impl OrderStatus {
         }
     }
 
-    /// Whether no move leads away from here.
+    /// Whether the status is final.
     pub fn is_terminal(self) -> bool {
         !LEGAL_MOVES.iter().any(|&(from, _)| from == self)
     }
 
-    /// Why the table has no move from here to `to`. Only meaningful where it has none.
+    /// Why the table has no move from here to `to`. Meaningful only if it has none.
     pub(crate) fn why_not(self, to: Self) -> TransitionReason {
         if self.is_terminal() {
             TransitionReason::AlreadyEnded

@@ -1,41 +1,42 @@
-//! The money of one order, as an axis of its own beneath the headline status.
-//! Verbs record what the gateway said; none may call it, guess an answer, or let more go back than arrived.
+//! The payment of one order, with a status of its own beneath the headline status. Verbs record what the gateway
+//! said; none may call it, guess an answer, or record more refunds than captures.
 
 use crate::{
     BrokenInvariant, Change, Money, Move, OrderId, Rejection, closed_set::closed_set, invariant::check_all,
 };
 
 closed_set! {
-    /// Where the money of an order is.
+    /// The status of a payment.
     pub enum PaymentStatus {
-        /// Nobody has asked for it.
+        /// None was requested.
         NotRequested = 0, "not_requested";
-        /// It has been asked for; no answer yet.
+        /// It was requested; there is no answer yet.
         Requested = 1, "requested";
-        /// The answer was lost: the gateway has to be asked what happened.
+        /// The answer was lost: the gateway must be asked what happened.
         Unknown = 2, "unknown";
-        /// Held for us, not taken yet.
+        /// Authorised, not captured yet.
         Authorised = 3, "authorised";
         /// Ours.
         Captured = 4, "captured";
         /// Refused.
         Declined = 5, "declined";
-        /// Called off before it was taken.
+        /// Voided before it was captured.
         Voided = 6, "voided";
-        /// On its way back; not known to have arrived.
+        /// A refund is requested and not confirmed.
         Refunding = 7, "refunding";
-        /// All of it is back where it came from.
+        /// All of it is refunded.
         Refunded = 8, "refunded";
-        /// The order costs nothing, so nothing is asked for.
+        /// The order costs nothing, so no payment is requested.
         Waived = 9, "waived";
     }
 }
 
 impl PaymentStatus {
-    /// What the table says about going from here to `to`. Having come past `to` is a no-op: late news changes nothing.
+    /// What the table says about a move from here to `to`. If the payment is already past `to`, it is a no-op: a late
+    /// report changes nothing.
     ///
-    /// A capture is let in from nearly everywhere. It is what the gateway did, and money that arrived late must be
-    /// known in order to be given back.
+    /// A capture is accepted from nearly everywhere. The gateway did it, and late money must be known so that it can
+    /// be refunded.
     pub fn may_become(self, to: Self) -> Move {
         let (legal_from, past) = to.moves();
         if self == to || past.contains(&self) {
@@ -47,7 +48,7 @@ impl PaymentStatus {
         }
     }
 
-    /// The table, by destination: whence it may be entered, and where it has been left behind.
+    /// The table, by destination: from where it may be entered, and where it is already passed.
     const fn moves(self) -> (&'static [Self], &'static [Self]) {
         use PaymentStatus::{
             Authorised, Captured, Declined, NotRequested, Refunded, Refunding, Requested, Unknown, Voided,
@@ -74,11 +75,11 @@ impl PaymentStatus {
 closed_set! {
     /// Where a dispute of the customer's bank stands.
     pub enum Dispute {
-        /// It is open: the money may be taken back.
+        /// Open: the bank may take the money back.
         Open = 0, "open";
-        /// It was decided for us.
+        /// Won: the money is ours.
         Won = 1, "won";
-        /// It was decided against us: the money is gone.
+        /// Lost: the money is gone.
         Lost = 2, "lost";
     }
 }
@@ -92,27 +93,28 @@ pub struct Payment {
     pub key: String,
     /// Where the money is.
     pub status: PaymentStatus,
-    /// How much is asked for.
+    /// The requested amount.
     pub amount: Money,
-    /// How much arrived, in minor units of the currency asked for.
+    /// The captured amount, in minor units of the requested currency.
     pub captured_minor: i64,
-    /// How much of that went back, in minor units.
+    /// The refunded amount, in minor units.
     pub refunded_minor: i64,
-    /// What the gateway calls the charge.
+    /// The gateway's name for the charge.
     pub provider_reference: Option<String>,
     /// How often the gateway was called.
     pub attempts: u32,
     /// Why the gateway refused, in its own code.
     pub decline_code: Option<String>,
-    /// How much the gateway's events told to have gone back, in minor units: part of what went back, or all of it. Kept apart
-    /// because an event tells one refund, and our own answer the sum, and they are about the same money.
+    /// The refunds that the gateway's events reported, in minor units: part of the refunded amount, or all of it.
+    /// Kept apart because an event reports one refund, our own answer reports the sum, and both are about the same
+    /// money.
     pub refund_told_minor: i64,
     /// Whether the customer's bank disputes it, or did.
     pub dispute: Option<Dispute>,
 }
 
 impl Payment {
-    /// Asks for the money. An order that costs nothing is waived at once, and the gateway need not be called.
+    /// Requests the payment. For an order that costs nothing it is waived at once, and the gateway is not called.
     pub fn request(order_id: OrderId, amount: Money) -> Self {
         let status = if amount.minor == 0 { PaymentStatus::Waived } else { PaymentStatus::Requested };
         Self {
@@ -140,7 +142,7 @@ impl Payment {
         self.advance(PaymentStatus::Unknown)
     }
 
-    /// Records that the money is held for us.
+    /// Records that the money is authorised.
     pub fn authorise(&mut self, reference: &str) -> Result<Change, Rejection> {
         let change = self.advance(PaymentStatus::Authorised)?;
         if change.is_applied() {
@@ -149,7 +151,7 @@ impl Payment {
         Ok(change)
     }
 
-    /// Records that the money arrived. The same charge told twice is a repeat; another charge is one too many.
+    /// Records a capture. The same charge again is a repeat; another charge is one too many.
     pub fn capture(&mut self, amount: Money, reference: &str) -> Result<Change, Rejection> {
         self.refuse_second_charge(reference)?;
         if amount != self.amount {
@@ -173,18 +175,18 @@ impl Payment {
         Ok(change)
     }
 
-    /// Records that the charge was called off before any money was taken.
+    /// Records that the charge was voided before any money was captured.
     pub fn void(&mut self) -> Result<Change, Rejection> {
         self.advance(PaymentStatus::Voided)
     }
 
-    /// Records that money has been asked to go back.
+    /// Records that a refund was requested.
     pub fn begin_refund(&mut self) -> Result<Change, Rejection> {
         self.advance(PaymentStatus::Refunding)
     }
 
-    /// Records how much has gone back *all in all*, so that hearing it twice is a repeat and an older total is late news.
-    /// Once everything is back the payment is refunded; until then what remains is captured.
+    /// Records the refunds *in total*, so that the same report again is a repeat and an older total is late. Once
+    /// everything is refunded the payment is refunded; until then the rest stays captured.
     pub fn refund(&mut self, refunded_total: Money) -> Result<Change, Rejection> {
         self.refuse_excess_refund(refunded_total)?;
         if refunded_total.minor <= self.refunded_minor {
@@ -198,8 +200,8 @@ impl Payment {
         Ok(Change::Applied)
     }
 
-    /// Records an event of the gateway that tells of one refund; with `total` if it tells the sum of them too. What our own
-    /// calls have told before is not counted again: more has gone back only if the events alone tell of more.
+    /// Records a gateway's event about one refund, with `total` if it also reports the sum. Refunds that our own
+    /// calls reported are not counted again: the refunded amount grows only if the events alone report more.
     pub fn note_refund(&mut self, amount: Money, total: Option<Money>) -> Result<Change, Rejection> {
         let told = self.money(self.refund_told_minor).checked_add(amount)?;
         let told = total.map_or(told, |total| self.money(total.minor.max(self.refund_told_minor)));
@@ -211,7 +213,8 @@ impl Payment {
         if told.minor <= self.refunded_minor { Ok(Change::NoChange) } else { self.refund(told) }
     }
 
-    /// Records where a dispute stands. One that was decided is not open again because the news of its beginning is late.
+    /// Records the state of a dispute. A decided dispute does not reopen because the report of its beginning comes
+    /// late.
     pub fn note_dispute(&mut self, to: Dispute) -> Change {
         let is_late = to == Dispute::Open && self.dispute.is_some();
         if is_late || self.dispute == Some(to) {
@@ -221,12 +224,12 @@ impl Payment {
         Change::Applied
     }
 
-    /// The money that is ours at present: what arrived less what went back.
+    /// The money that we hold now: captured minus refunded.
     pub const fn held(&self) -> Money {
         Money::new(self.captured_minor - self.refunded_minor, self.amount.currency)
     }
 
-    /// States what always holds.
+    /// Checks the invariants.
     pub fn check(&self) -> Result<(), BrokenInvariant> {
         use PaymentStatus::{Captured, Refunded, Refunding, Waived};
         let holds_money = matches!(self.status, Captured | Refunding | Refunded);
@@ -273,8 +276,8 @@ impl Payment {
         Rejection::AmountMismatch { order_id: self.order_id, expected: self.amount, found }
     }
 
-    /// Whether this is the charge that is recorded. Where the gateway told of the money under our key alone, before we heard what
-    /// it calls the charge, the key stands for it.
+    /// Whether this is the recorded charge. If the gateway reported the money under our key alone, before we knew its
+    /// name for the charge, the key counts as the name.
     pub fn is_charge(&self, reference: &str) -> bool {
         self.provider_reference.as_ref().is_some_and(|known| known == reference || *known == self.key)
     }
@@ -320,7 +323,7 @@ mod tests {
         Payment::request(ORDER, usd(100))
     }
 
-    /// Anything a gateway, or the loss of its answer, may tell us.
+    /// Anything that a gateway's report, or its loss, can record.
     #[derive(Debug, Clone)]
     enum News {
         Lost,

@@ -1,5 +1,5 @@
-//! What can be ordered: its name, its price, and whether it is still sold. How much there is of it lives in inventory.
-//! It must never decide about stock.
+//! A product: its name, its price, and whether it is still sold. Its stock is in the inventory; a product never
+//! decides about stock.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ closed_set! {
     pub enum Availability {
         /// It may.
         Active = 0, "active";
-        /// It is no longer sold; orders already taken are served.
+        /// It is no longer sold; accepted orders are served.
         Discontinued = 1, "discontinued";
     }
 }
@@ -23,9 +23,9 @@ closed_set! {
 pub struct Product {
     /// Its id, derived from the sku.
     pub id: ProductId,
-    /// What it is called on the shelf.
+    /// Its SKU.
     pub sku: Sku,
-    /// What it is called in the shop.
+    /// Its name in the shop.
     pub name: String,
     /// More about it; may be empty.
     pub description: String,
@@ -54,7 +54,7 @@ impl Product {
         }
     }
 
-    /// Whether it can be ordered in this currency. The price may differ from the catalogue's: it is what was agreed.
+    /// Whether it can be ordered in this currency. The agreed price may differ from the catalogue's.
     pub fn accepts(&self, currency: Currency) -> Result<(), Rejection> {
         let expected = self.price.currency;
         if self.availability == Availability::Discontinued {
@@ -66,7 +66,7 @@ impl Product {
         }
     }
 
-    /// Sells at another price from now on. Orders keep the price they were placed at.
+    /// Changes the price from now on. Orders keep their agreed price.
     pub fn reprice(&mut self, price: Money, at: Timestamp) -> Result<Change, Rejection> {
         if price.minor < 0 {
             return Err(Rejection::NegativePrice { sku: self.sku.clone() });
@@ -82,7 +82,7 @@ impl Product {
         Ok(Change::Applied)
     }
 
-    /// Takes it out of the shop.
+    /// Stops selling it.
     pub fn discontinue(&mut self, at: Timestamp) -> Change {
         if self.availability == Availability::Discontinued {
             return Change::NoChange;
@@ -92,7 +92,7 @@ impl Product {
         Change::Applied
     }
 
-    /// States what always holds.
+    /// Checks the invariants.
     pub fn check(&self) -> Result<(), BrokenInvariant> {
         check_all(
             || format!("product {}", self.id),

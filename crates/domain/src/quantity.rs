@@ -1,4 +1,4 @@
-//! How many of something one line asks for. It must never be zero: a line for nothing is not a line.
+//! The quantity of an order line. Never zero: a line for nothing is not a line.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Why the business says no. A rejection is a value and an everyday answer: it is neither retried nor logged as an error.
-//! It must never stand for something that failed; that is a fault, and belongs to whoever tried.
+//! Why the business says no. A rejection is a value and an ordinary answer: it is neither retried nor logged as an
+//! error. An operation that failed is a fault instead.
 
 use thiserror::Error;
 use uuid::Uuid;
@@ -9,22 +9,22 @@ use crate::{
     PaymentStatus, ProductId, ShipmentStatus, Sku, TransitionReason, UNITS_MAX,
 };
 
-/// A broken rule, with what broke it. Declared in order of precedence: where several rules are broken, the first
-/// is the one to tell.
+/// A broken rule, with what broke it. Declared in order of precedence: if several rules are broken, the first one is
+/// reported.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Rejection {
-    /// A fact about one thing was told to another.
+    /// An event about one thing was applied to another.
     #[error("this is about {found}, not about {expected}")]
     WrongSubject {
-        /// The one that was told.
+        /// The one it was applied to.
         expected: Uuid,
         /// The one it was about.
         found: Uuid,
     },
-    /// An order is for something.
+    /// An order has lines.
     #[error("the order has no lines")]
     NoLines,
-    /// An order is of a bounded size.
+    /// An order has a bounded number of lines.
     #[error("the order has {lines} lines, at most {lines_max} are allowed")]
     TooManyLines {
         /// How many it has.
@@ -32,26 +32,26 @@ pub enum Rejection {
         /// How many it may have.
         lines_max: usize,
     },
-    /// Nothing costs more than can be summed up.
+    /// A price does not exceed the maximum.
     #[error("the price of {sku} is {minor} minor units; a price is at most {AMOUNT_MINOR_MAX}")]
     PriceTooHigh {
-        /// What was priced so.
+        /// The product with this price.
         sku: Sku,
         /// The price.
         minor: i64,
     },
-    /// No order comes to more than can be summed up.
+    /// An order's total does not exceed the maximum.
     #[error(
         "the order comes to more than {AMOUNT_MINOR_MAX} minor units, the most that an order may come to"
     )]
     TotalTooHigh,
-    /// Nothing costs less than nothing.
+    /// A price is not negative.
     #[error("the price of {sku} is negative")]
     NegativePrice {
-        /// What was priced so.
+        /// The product with this price.
         sku: Sku,
     },
-    /// One order, one currency.
+    /// An order has one currency.
     #[error("{found} does not go with {expected}")]
     MixedCurrencies {
         /// The currency of what came first.
@@ -62,25 +62,25 @@ pub enum Rejection {
     /// The amounts do not add up.
     #[error(transparent)]
     Money(#[from] MoneyError),
-    /// A line is for at least one unit, and not for too many.
+    /// A line's quantity is in bounds.
     #[error(transparent)]
     Quantity(#[from] InvalidQuantity),
-    /// Only what is in the catalogue can be ordered.
+    /// Only a product of the catalogue can be ordered.
     #[error("there is no product {sku}")]
     UnknownProduct {
-        /// What was asked for.
+        /// What was requested.
         sku: Sku,
     },
-    /// Only what is on sale can be ordered.
+    /// Only a product on sale can be ordered.
     #[error("{sku} is no longer sold; leave it out, or order another product")]
     DiscontinuedProduct {
-        /// What was asked for.
+        /// What was requested.
         sku: Sku,
     },
-    /// What is sold in one currency is not ordered in another.
+    /// A product is ordered in its currency.
     #[error("{sku} is sold in {expected}, not in {found}")]
     WrongCurrency {
-        /// What was asked for.
+        /// What was requested.
         sku: Sku,
         /// The currency of the catalogue.
         expected: Currency,
@@ -92,50 +92,50 @@ pub enum Rejection {
     IllegalTransition {
         /// Where it is.
         from: OrderStatus,
-        /// Where it was to go.
+        /// Where it was to move.
         to: OrderStatus,
         /// Why it cannot.
         reason: TransitionReason,
     },
-    /// Stock moves by a whole number of units that makes sense for the movement.
+    /// Stock moves by a quantity that fits the movement.
     #[error("{quantity} units cannot be {kind}")]
     InvalidMovement {
-        /// Whose stock was to move.
+        /// The product.
         product_id: ProductId,
         /// Which way.
         kind: MovementKind,
         /// How much, in units.
         quantity: i64,
     },
-    /// A count finds nothing, or something, and never more than can be counted.
+    /// A count is not negative and in bounds.
     #[error("{counted} units cannot be counted; a count is from 0 to {UNITS_MAX}")]
     InvalidCount {
-        /// Whose stock was counted.
+        /// The product.
         product_id: ProductId,
-        /// How many were said to be there, in units.
+        /// The counted units.
         counted: i64,
     },
-    /// Only what is there can be set aside.
+    /// Only available units can be reserved.
     #[error("{requested} requested, {available} available")]
     InsufficientStock {
         /// Of which product.
         product_id: ProductId,
-        /// How much was asked for, in units.
+        /// The requested units.
         requested: i64,
-        /// How much there is, in units.
+        /// The available units.
         available: i64,
     },
-    /// Only what is set aside can be given back or handed over.
+    /// Only reserved units can be released or shipped.
     #[error("{requested} requested, {reserved} reserved")]
     InsufficientReservation {
         /// Of which product.
         product_id: ProductId,
-        /// How much was asked for, in units.
+        /// The requested units.
         requested: i64,
-        /// How much is set aside, in units.
+        /// The reserved units.
         reserved: i64,
     },
-    /// No counter of stock grows beyond its bound.
+    /// No stock counter exceeds its bound.
     #[error("{quantity} more units are too many; the most there can be is {UNITS_MAX}")]
     StockOutOfRange {
         /// Of which product.
@@ -143,34 +143,34 @@ pub enum Rejection {
         /// How much was to be added, in units.
         quantity: i64,
     },
-    /// One charge per order: the money arrived already, by another charge.
+    /// One charge per order: another charge has paid already.
     #[error("order {order_id} was charged by {first} already, and again by {second}")]
     DuplicateCharge {
         /// Of which order.
         order_id: OrderId,
         /// The charge that counts.
         first: String,
-        /// The one too many, which has to be given back.
+        /// The extra charge, which must be refunded.
         second: String,
     },
-    /// What arrives is what was asked for.
+    /// The captured amount is the requested one.
     #[error("order {order_id}: {expected} expected, {found} found")]
     AmountMismatch {
         /// Of which order.
         order_id: OrderId,
-        /// What was asked for.
+        /// What was requested.
         expected: Money,
-        /// What was told.
+        /// What was reported.
         found: Money,
     },
-    /// No more goes back than arrived.
+    /// Refunds do not exceed what was captured.
     #[error("order {order_id}: {refunded} to be refunded, {captured} captured")]
     RefundExceedsCapture {
         /// Of which order.
         order_id: OrderId,
-        /// What was to go back, all in all.
+        /// The refunds in total.
         refunded: Money,
-        /// What had arrived.
+        /// What was captured.
         captured: Money,
     },
     /// A payment moves along its own table.
@@ -180,7 +180,7 @@ pub enum Rejection {
         order_id: OrderId,
         /// Where the payment is.
         from: PaymentStatus,
-        /// Where it was to go.
+        /// Where it was to move.
         to: PaymentStatus,
     },
     /// One parcel per order.
@@ -190,7 +190,7 @@ pub enum Rejection {
         order_id: OrderId,
         /// The parcel that counts.
         first: String,
-        /// The one too many, which has to be cancelled.
+        /// The extra parcel, which must be cancelled.
         second: String,
     },
     /// A shipment moves along its own table.
@@ -200,7 +200,7 @@ pub enum Rejection {
         order_id: OrderId,
         /// Where the shipment is.
         from: ShipmentStatus,
-        /// Where it was to go.
+        /// Where it was to move.
         to: ShipmentStatus,
     },
 }
@@ -211,7 +211,7 @@ impl Rejection {
         self.rank_and_code().1
     }
 
-    /// The lower, the sooner it is told.
+    /// Its precedence: the lowest is reported first.
     pub const fn precedence(&self) -> u8 {
         self.rank_and_code().0
     }

@@ -1,5 +1,5 @@
-//! The parcel of one order, as an axis of its own beneath the headline status.
-//! Verbs record what the carrier said. News may come late or twice, and must never move a parcel backwards.
+//! The parcel of one order, with a status of its own beneath the headline status. Verbs record what the carrier said.
+//! Its reports may come late or twice and must never move a parcel backwards.
 
 use crate::{
     BrokenInvariant, Change, Move, OrderId, Rejection, closed_set::closed_set, invariant::check_all,
@@ -8,19 +8,19 @@ use crate::{
 closed_set! {
     /// Where the parcel of an order is.
     pub enum ShipmentStatus {
-        /// Nobody has asked for one.
+        /// None was requested.
         NotRequested = 0, "not_requested";
-        /// It has been asked for; no answer yet.
+        /// It was requested; there is no answer yet.
         Requested = 1, "requested";
-        /// The answer was lost: the provider has to be asked what happened.
+        /// The answer was lost: the provider must be asked what happened.
         Unknown = 2, "unknown";
-        /// The carrier will come for it.
+        /// It is booked; the carrier will collect it.
         Booked = 3, "booked";
         /// Handed over.
         Shipped = 4, "shipped";
         /// Arrived.
         Delivered = 5, "delivered";
-        /// Called off before it was handed over.
+        /// Cancelled before it was handed over.
         Cancelled = 6, "cancelled";
         /// The provider cannot do it.
         Failed = 7, "failed";
@@ -30,10 +30,11 @@ closed_set! {
 }
 
 impl ShipmentStatus {
-    /// What the table says about going from here to `to`. Having come past `to` is a no-op: late news changes nothing.
+    /// What the table says about a move from here to `to`. If the parcel is already past `to`, it is a no-op: a late
+    /// report changes nothing.
     ///
-    /// A booking is let in even after it was called off: it exists at the carrier, and must be known in order to be
-    /// called off there too.
+    /// A booking is accepted even after a cancellation: it exists at the carrier, and must be known so that it can be
+    /// cancelled there too.
     pub fn may_become(self, to: Self) -> Move {
         let (legal_from, past) = to.moves();
         if self == to || past.contains(&self) {
@@ -45,7 +46,7 @@ impl ShipmentStatus {
         }
     }
 
-    /// The table, by destination: whence it may be entered, and where it has been left behind.
+    /// The table, by destination: from where it may be entered, and where it is already passed.
     const fn moves(self) -> (&'static [Self], &'static [Self]) {
         use ShipmentStatus::{
             Booked, Cancelled, Delivered, Failed, NotRequested, Requested, Returned, Shipped, Unknown,
@@ -75,14 +76,14 @@ pub struct Shipment {
     pub key: String,
     /// Where the parcel is.
     pub status: ShipmentStatus,
-    /// What the carrier calls the parcel.
+    /// The carrier's name for the parcel.
     pub tracking_number: Option<String>,
     /// Who carries it.
     pub carrier: Option<String>,
 }
 
 impl Shipment {
-    /// Asks for a parcel to be carried.
+    /// Requests a parcel.
     pub fn request(order_id: OrderId) -> Self {
         Self {
             order_id,
@@ -98,7 +99,7 @@ impl Shipment {
         self.advance(ShipmentStatus::Unknown)
     }
 
-    /// Records the booking. The same parcel told twice is a repeat; another parcel is one too many.
+    /// Records the booking. The same parcel again is a repeat; another parcel is one too many.
     pub fn book(&mut self, tracking_number: &str, carrier: &str) -> Result<Change, Rejection> {
         match &self.tracking_number {
             Some(known) if known == tracking_number => Ok(Change::NoChange),
@@ -116,12 +117,12 @@ impl Shipment {
         self.advance(ShipmentStatus::Shipped)
     }
 
-    /// Records that the parcel arrived. Later news of its being on its way is old news.
+    /// Records that the parcel arrived. A later report that it is on its way changes nothing.
     pub fn deliver(&mut self) -> Result<Change, Rejection> {
         self.advance(ShipmentStatus::Delivered)
     }
 
-    /// Records that the parcel was called off before it was handed over.
+    /// Records that the parcel was cancelled before it was handed over.
     pub fn cancel(&mut self) -> Result<Change, Rejection> {
         self.advance(ShipmentStatus::Cancelled)
     }
@@ -136,7 +137,7 @@ impl Shipment {
         self.advance(ShipmentStatus::Returned)
     }
 
-    /// States what always holds.
+    /// Checks the invariants.
     pub fn check(&self) -> Result<(), BrokenInvariant> {
         check_all(
             || format!("shipment of order {}", self.order_id),
@@ -151,7 +152,7 @@ impl Shipment {
         )
     }
 
-    /// A number that arrives after the news of the handover is kept, and takes nothing back.
+    /// A tracking number that arrives after the report of the handover is kept, and the status stays.
     fn take_booking(&mut self, tracking_number: &str, carrier: &str) -> Result<Change, Rejection> {
         let _ = self.advance(ShipmentStatus::Booked)?;
         self.tracking_number = Some(tracking_number.to_owned());
@@ -182,7 +183,7 @@ mod tests {
 
     const ORDER: OrderId = OrderId(Uuid::from_u128(7));
 
-    /// Anything a carrier, or the loss of its answer, may tell us.
+    /// Anything that a carrier's report, or its loss, can record.
     #[derive(Debug, Clone, Copy)]
     enum News {
         Lost,

@@ -1,10 +1,11 @@
-//! What a text from outside may hold: one rule for all of them, whoever sends it and whatever stores it. People and callers
-//! are told what is wrong ([`refuse`]); what a provider or a broker said is kept and made harmless ([`clean`]); what was stored
-//! before there was a rule is shown harmless ([`shown`]). Must never let two engines store two different texts.
+//! What a text from outside may contain: one rule for all senders and all stores. People and callers learn what is
+//! wrong ([`refuse`]). Texts of a provider or a broker are kept and made harmless ([`clean`]). Texts stored before
+//! the rule existed are shown harmless ([`shown`]). Two engines must never store two different texts.
 //!
-//! Unfit is what moves a terminal, ends a line of a log, turns the direction of what follows, or cannot be stored everywhere:
-//! U+0000 to U+001F, U+007F to U+009F, the line separators U+2028 and U+2029, and the controls of direction. A name (a sku, a
-//! reference) is stricter still: nothing in it may be invisible, and it is composed (NFC), so that what looks the same is the same.
+//! Forbidden is what controls a terminal, ends a log line, changes the direction of text, or cannot be stored
+//! everywhere: U+0000 to U+001F, U+007F to U+009F, the line separators U+2028 and U+2029, and the direction controls.
+//! A name (a SKU, a reference) is stricter: it has nothing invisible and is composed (NFC), so that what looks the
+//! same is the same.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -12,10 +13,10 @@ use std::fmt::{self, Write};
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 
-/// What stands for a character that may not be there.
+/// Replaces a forbidden character.
 pub const REPLACEMENT: char = '\u{fffd}';
 
-/// What stands at the end of a text that was cut.
+/// Ends a text that was cut.
 pub const CUT: char = '…';
 
 /// How many lines a text may have.
@@ -23,14 +24,14 @@ pub const CUT: char = '…';
 pub enum Lines {
     /// One: a name, a reason, a reference.
     One,
-    /// Any number: a note, a description. Line feed, carriage return and tab may stand in it.
+    /// Any number: a note, a description. May contain line feed, carriage return and tab.
     Many,
 }
 
-/// Why a text is not taken.
+/// Why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidText {
-    /// There is nothing in it.
+    /// It is empty.
     #[error("must not be empty")]
     Empty,
     /// It is too long.
@@ -41,7 +42,7 @@ pub enum InvalidText {
         /// How many it may have.
         chars_max: usize,
     },
-    /// It holds a character that may not be there.
+    /// It contains a forbidden character.
     #[error("has {} at position {position}, which may not stand there", CodePoint(*character))]
     ForbiddenCharacter {
         /// Where, counted in characters from zero.
@@ -51,7 +52,7 @@ pub enum InvalidText {
     },
 }
 
-/// A character as it is named where it must not be shown: `U+001B`.
+/// The name of a character that must not be shown itself: `U+001B`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodePoint(pub char);
 
@@ -62,7 +63,7 @@ impl fmt::Display for CodePoint {
 }
 
 impl Lines {
-    /// Whether this character may stand in a text of so many lines.
+    /// Whether a text of this kind may contain this character.
     #[must_use]
     pub const fn allow(self, c: char) -> bool {
         match self {
@@ -72,7 +73,7 @@ impl Lines {
     }
 }
 
-/// Whether this character may stand in no text of one line.
+/// Whether no text of one line may contain this character.
 #[must_use]
 pub const fn is_unfit(c: char) -> bool {
     matches!(
@@ -86,7 +87,7 @@ pub const fn is_unfit(c: char) -> bool {
     )
 }
 
-/// Whether this character shows nothing although it is there, or looks like the space that it is not.
+/// Whether this character is invisible, or looks like a space without being one.
 #[must_use]
 pub const fn is_invisible(c: char) -> bool {
     matches!(
@@ -111,7 +112,7 @@ pub const fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Refuses a text that holds what may not stand in it.
+/// Refuses a text with a forbidden character.
 ///
 /// # Errors
 /// The first such character, and where it is.
@@ -119,10 +120,10 @@ pub fn refuse(text: &str, lines: Lines) -> Result<(), InvalidText> {
     refuse_unless(text, |_, c| lines.allow(c))
 }
 
-/// A name as it is kept: composed, 1 to `chars_max` printable characters, with no space at either end.
+/// A name as it is stored: composed, 1 to `chars_max` printable characters, no space at either end.
 ///
 /// # Errors
-/// The first thing that keeps it from being one.
+/// The first reason why it is not a name.
 pub fn name(text: &str, chars_max: usize) -> Result<Cow<'_, str>, InvalidText> {
     let composed = composed(text);
     let chars = composed.chars().count();
@@ -138,7 +139,7 @@ pub fn name(text: &str, chars_max: usize) -> Result<Cow<'_, str>, InvalidText> {
     Ok(composed)
 }
 
-/// The text with every character composed as far as it can be (NFC): what looks the same is the same.
+/// The text composed (NFC), so that what looks the same is the same.
 #[must_use]
 pub fn composed(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || unicode_normalization::is_nfc(text) {
@@ -148,8 +149,8 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text with [`REPLACEMENT`] for every character that may not be there, cut to `chars_max` characters with [`CUT`] as the
-/// last of them.
+/// The text with [`REPLACEMENT`] for every forbidden character, cut to `chars_max` characters with [`CUT`] as the
+/// last one.
 #[must_use]
 pub fn clean(text: &str, lines: Lines, chars_max: usize) -> Cow<'_, str> {
     let long = text.len() > chars_max && text.chars().nth(chars_max).is_some();
@@ -161,7 +162,7 @@ pub fn clean(text: &str, lines: Lines, chars_max: usize) -> Cow<'_, str> {
     Cow::Owned(cleaned.chain(long.then_some(CUT)).collect())
 }
 
-/// [`clean`] for a text that is owned already, which then need not be copied.
+/// [`clean`] for an owned text, which need not be copied.
 #[must_use]
 pub fn cleaned(text: String, lines: Lines, chars_max: usize) -> String {
     match clean(&text, lines, chars_max) {
@@ -170,8 +171,8 @@ pub fn cleaned(text: String, lines: Lines, chars_max: usize) -> String {
     }
 }
 
-/// The text as it can be shown on a terminal or in a log: what may not be there is spelled out as JSON does it, `\u001b`,
-/// so that a document of JSON stays the same document.
+/// The text as a terminal or a log may show it: forbidden characters are escaped as in JSON, `\u001b`, so a JSON
+/// document stays the same document.
 #[must_use]
 pub fn shown(text: &str, lines: Lines) -> Cow<'_, str> {
     if text.chars().all(|c| lines.allow(c)) {

@@ -1,29 +1,29 @@
-//! The vocabulary of moving from one state to another, shared by the order and its two axes.
-//! It must never know a particular status: the tables live with their enums.
+//! The vocabulary of state transitions, shared by order, payment and shipment. It knows no particular status: the
+//! tables are with their enums.
 
 /// What a table says about one move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
     /// The move may be made.
     Legal,
-    /// Nothing to do: we are there already, or have come past it.
+    /// Nothing to do: the state is reached or passed already.
     NoOp,
-    /// The move breaks the table.
+    /// The move is illegal.
     Illegal,
 }
 
-/// Whether a verb altered anything. A repeat of something already done is [`Change::NoChange`].
+/// Whether a verb changed anything. A repeat is [`Change::NoChange`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Change {
-    /// The state is different now and needs to be stored.
+    /// The state has changed and must be stored.
     Applied,
-    /// The state is what it was.
+    /// The state is unchanged.
     NoChange,
 }
 
 impl Change {
-    /// Whether there is something to store.
+    /// Whether it must be stored.
     pub const fn is_applied(self) -> bool {
         matches!(self, Self::Applied)
     }
@@ -32,13 +32,13 @@ impl Change {
 /// Why a move of an order is illegal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransitionReason {
-    /// The order has reached an end and moves no more.
+    /// The order has reached its end.
     AlreadyEnded,
-    /// Goods that have left the house cannot be cancelled.
+    /// Shipped goods cannot be cancelled.
     AlreadyShipped,
-    /// The order has been there before; it never goes back.
+    /// An order never goes back.
     Backwards,
-    /// A step in between has not been taken.
+    /// A step in between is missing.
     StepSkipped,
 }
 

@@ -42,7 +42,7 @@ impl CallBudget {
         Duration::from_secs(1).checked_div(self.per_second)
     }
 
-    /// How many calls one of `sharing` workers may have in progress. Each may have one, or it could never call.
+    /// How many calls one of `workers` may have in progress. Each may have one, or it could never call.
     pub(super) fn in_flight_of(&self, workers: usize) -> usize {
         match usize::try_from(self.in_flight_max) {
             Ok(0) | Err(_) => usize::MAX,

@@ -81,7 +81,7 @@ impl Pace {
         }
     }
 
-    /// A call that began at `began` was let through.
+    /// A call that began at `began_at` was let through.
     pub(super) fn let_through(&mut self, began_at: Instant) {
         if self.closed.is_some_and(|closed| closed.probe.is_none_or(|probe| began_at < probe)) {
             return;
@@ -93,7 +93,7 @@ impl Pace {
         }
     }
 
-    /// A call that began at `began` was rejected, perhaps with a time to wait.
+    /// A call that began at `began_at` was rejected, perhaps with a time to wait.
     pub(super) fn turned_away(&mut self, began_at: Instant, now: Instant, asked: Option<Duration>) {
         let is_news = self.slowed_at.is_none_or(|slowed_at| began_at >= slowed_at);
         if is_news {

@@ -1,4 +1,4 @@
-//! What is always true of an order, whatever is asked of it.
+//! Laws that hold for an order, whatever is asked of it.
 
 use proptest::prelude::*;
 use uuid::Uuid;
