@@ -3,6 +3,7 @@
 
 pub mod commands;
 pub mod consumers;
+pub mod json_text;
 pub mod messages;
 pub mod pipeline;
 pub mod ports;

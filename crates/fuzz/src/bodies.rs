@@ -1,7 +1,7 @@
 //! What clients and providers send over HTTP.
 
-use infrastructure::providers::webhooks::{Verifier, parse_batch};
 use jiff::Timestamp;
+use providers::webhooks::{Verifier, parse_batch};
 use worker::http::{Reader, Verdict};
 
 /// A secret that nobody else has.

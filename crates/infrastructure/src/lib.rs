@@ -1,12 +1,9 @@
 //! The adapters: how the world that the use cases ask for is reached. Holds no rule of the business.
 
-pub mod notifications;
 pub mod postgres;
-pub mod providers;
 pub mod rabbitmq;
 pub mod sqlite;
 
-mod json_text;
 mod order_listing;
 mod overview;
 mod paging;

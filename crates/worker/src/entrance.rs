@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use application::pipeline::Context;
 use application::ports::Provider;
 use bus::Supervisor;
-use infrastructure::providers::webhooks::Verifier;
+use providers::webhooks::Verifier;
 
 use crate::any_store::AnyStore;
 use crate::config::{Config, WebhookSecrets};

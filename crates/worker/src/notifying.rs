@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use application::pipeline::{Context, Notifications, Telling};
 use application::ports::Channel;
-use infrastructure::notifications::{
+use providers::notifications::{
     MailSettings, Mailer, Notifier, PrivateAddresses, Signer, WebhookSender, WebhookSettings, check_address,
 };
 

@@ -10,7 +10,7 @@ use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
 use application::ports::Provider;
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
-use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
+use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 

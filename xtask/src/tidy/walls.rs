@@ -40,20 +40,21 @@ const WALLS: &[Wall] = &[
         looks_up_to: &["domain", "bus", "application"],
         does_without: &[VAGUE_ERRORS],
     },
+    Wall { name: "providers", looks_up_to: &["domain", "bus", "application"], does_without: &[VAGUE_ERRORS] },
     Wall { name: "sandbox", looks_up_to: &[], does_without: &[DRIVERS, VAGUE_ERRORS] },
     Wall {
         name: "worker",
-        looks_up_to: &["domain", "bus", "application", "infrastructure", "sandbox"],
+        looks_up_to: &["domain", "bus", "application", "infrastructure", "providers", "sandbox"],
         does_without: &[DRIVERS],
     },
     Wall {
         name: "fuzz",
-        looks_up_to: &["domain", "bus", "application", "infrastructure", "worker"],
+        looks_up_to: &["domain", "bus", "application", "infrastructure", "providers", "worker"],
         does_without: &[DRIVERS, HTTP],
     },
     Wall {
         name: "testkit",
-        looks_up_to: &["domain", "bus", "application", "infrastructure", "sandbox", "worker"],
+        looks_up_to: &["domain", "bus", "application", "infrastructure", "providers", "sandbox", "worker"],
         does_without: &[DRIVERS],
     },
 ];

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use infrastructure::notifications::check_address;
+use providers::notifications::check_address;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -151,9 +151,9 @@ mod tests {
     use application::pipeline::topology;
     use async_trait::async_trait;
     use bus::VirtualClock;
-    use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
     use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
     use jiff::SignedDuration;
+    use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 
     use super::*;
     use crate::health::BrokerQueue;

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use bus::{Coalesce, Coalescer, Fault, Overloaded, Stop};
 use http::HeaderMap;
-use infrastructure::providers::webhooks::{Verifier, parse_batch};
+use providers::webhooks::{Verifier, parse_batch};
 use serde::Serialize;
 
 use super::limits::{WEBHOOK_BYTES_MAX, WEBHOOKS_AT_ONCE_MAX};

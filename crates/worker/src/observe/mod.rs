@@ -16,9 +16,9 @@ mod words;
 
 use std::sync::Arc;
 
+use ::providers::{HttpPaymentGateway, HttpShippingProvider};
 use application::pipeline::{Parts, topology};
 use bus::{Clock, OutboxStore};
-use infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider};
 
 use crate::any_store::{AnyStore, Outgoing};
 use crate::config::Telemetry;
@@ -28,10 +28,10 @@ use crate::otlp::Tracer;
 
 use outbox::ObservedOutbox;
 
+pub use self::providers::{BreakerProbe, LastCalls, ObservedGateway, ObservedShipping, ProviderWatch};
 pub use books::{Books, CheckedBooks};
 pub use collection::{MetricsCollectionService, OVERDUE_GRACE, Statuses};
 pub use outbox::RELAY_SERVICE;
-pub use providers::{BreakerProbe, LastCalls, ObservedGateway, ObservedShipping, ProviderWatch};
 pub use pulse::{Pulse, Pulses, TIMER_SERVICE};
 pub use unit::ObservedStore;
 pub use words::{BREAKER_STATES, breaker_word};

@@ -14,11 +14,11 @@ use bus::{
     Admission, Coalescer, CorrelationId, Delivery, Envelope, Fault, Retired, SagaRepository, Settlement,
     Store, Timer, TimerKey, Unit,
 };
-use infrastructure::providers::webhooks::Verifier;
 use infrastructure::sqlite::SqliteStore;
 use jiff::Timestamp;
 use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
 use orderwright::security::Gate;
+use providers::webhooks::Verifier;
 use serde_json::json;
 
 use crate::harness::Service;

@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetters, Fault, Verdict};
 use domain::{OrderId, ProductId, Sku};
 use futures_util::FutureExt;
-use infrastructure::providers::webhooks::Verifier;
 use jiff::Timestamp;
 use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
 use orderwright::security::Gate;
+use providers::webhooks::Verifier;
 use serde_json::json;
 
 use crate::harness::Service;

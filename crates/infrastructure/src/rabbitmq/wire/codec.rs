@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::str;
 use std::sync::Arc;
 
+use application::json_text::{Form, harmless};
 use bus::{CorrelationId, DeadLetter, Envelope, MessageId};
 use bytes::Bytes;
 use domain::text::Lines;
@@ -19,7 +20,6 @@ use super::fault_message::FaultBody;
 use super::masstransit::{ATTEMPT, Read, Written, raw};
 use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
 use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, WireError, cloud_event, field_names};
-use crate::json_text::{Form, harmless};
 
 /// How the texts of a message may be.
 const TEXTS: Form = Form { lines: Lines::Many, chars_max: limits::TEXT_CHARS_MAX };

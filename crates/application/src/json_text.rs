@@ -9,13 +9,16 @@ use serde_json::{Map, Value};
 
 /// How the texts of a document may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Form {
-    pub(crate) lines: Lines,
-    pub(crate) chars_max: usize,
+pub struct Form {
+    /// How many lines each may have.
+    pub lines: Lines,
+    /// How many characters.
+    pub chars_max: usize,
 }
 
 /// The document with every text, and every name of a member, in this form.
-pub(crate) fn harmless(document: &[u8], form: Form) -> Cow<'_, [u8]> {
+#[must_use]
+pub fn harmless(document: &[u8], form: Form) -> Cow<'_, [u8]> {
     if is_plain(document, form.chars_max) {
         return Cow::Borrowed(document);
     }

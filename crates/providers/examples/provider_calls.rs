@@ -11,7 +11,7 @@ use anyhow::Context;
 use application::ports::{ChargeRequest, PaymentGateway};
 use bus::SystemClock;
 use domain::{Currency, Money};
-use orderwright_infrastructure::providers::{HttpPaymentGateway, Protocol, ProviderSettings};
+use orderwright_providers::{HttpPaymentGateway, Protocol, ProviderSettings};
 use sandbox::{Sandbox, Settings};
 use tokio::net::TcpListener;
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
+use application::json_text::{Form, harmless};
 use application::ports::Unanswered;
 use bytes::Bytes;
 use domain::text::Lines;
@@ -16,7 +17,6 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{limits, retry_after};
-use crate::json_text::{Form, harmless};
 
 /// How the texts of an answer may be: one that no store could keep would be asked for again for ever.
 const TEXTS: Form = Form { lines: Lines::One, chars_max: limits::ANSWER_TEXT_CHARS_MAX };

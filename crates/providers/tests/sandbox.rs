@@ -9,10 +9,8 @@ use application::ports::{
 };
 use bus::{Clock, SystemClock};
 use domain::{Currency, Money};
-use orderwright_infrastructure::providers::webhooks::{Verifier, parse_batch};
-use orderwright_infrastructure::providers::{
-    HttpPaymentGateway, HttpShippingProvider, Protocol, ProviderSettings,
-};
+use orderwright_providers::webhooks::{Verifier, parse_batch};
+use orderwright_providers::{HttpPaymentGateway, HttpShippingProvider, Protocol, ProviderSettings};
 use sandbox::{FaultSettings, Faults, Running, Sandbox, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

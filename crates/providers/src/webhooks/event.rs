@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use application::json_text::{Form, harmless};
 use application::ports::{NewsKind, ParcelTrouble, ProviderNews};
 use domain::text::{Lines, clean};
 use domain::{Currency, Dispute, Money};
@@ -13,8 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::json_text::{Form, harmless};
-use crate::providers::limits;
+use crate::limits;
 
 /// How the texts of a webhook may be; one that is too long is refused by itself.
 const TEXTS: Form = Form { lines: Lines::One, chars_max: usize::MAX };

@@ -11,7 +11,7 @@ use application::ports::{
 use bus::{BreakerPolicy, BreakerState, VirtualClock};
 use domain::{Currency, Money};
 use jiff::{SignedDuration, Timestamp};
-use orderwright_infrastructure::providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
+use orderwright_providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;

@@ -1,6 +1,6 @@
 //! The payment gateway and the shipping provider as they are reached over HTTP, and the news they send by webhook.
 //! Retries nothing and remembers nothing: a call is made once, and what is known afterwards is said exactly. In doubt
-//! the answer is "unknown", never a guess.
+//! the answer is "unknown", never a guess. [`notifications`] are the channels that reach customers.
 
 mod address;
 mod answer;
@@ -8,6 +8,7 @@ mod client;
 mod http1;
 mod http2;
 mod limits;
+pub mod notifications;
 mod payment_gateway;
 mod retry_after;
 mod settings;

@@ -1,5 +1,6 @@
 //! How somebody is told: webhooks as another implementation of the standard verifies them, mail as a real server takes it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,17 +9,17 @@ use application::messages::Amount;
 use application::ports::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
 };
-use bus::{Clock, SystemClock};
+use async_trait::async_trait;
+use bus::{Clock, Fault, SystemClock};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use orderwright_infrastructure::notifications::{
+use orderwright_providers::notifications::{
     MailSettings, Mailer, Notifier, PrivateAddresses, Signer, WebhookSender, WebhookSettings,
 };
-use orderwright_infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
 use standardwebhooks::Webhook;
 use testkit::servers::Smtp;
 use tokio::net::TcpListener;
@@ -73,14 +74,34 @@ async fn receiver(status: StatusCode, retry_after: Option<&'static str>) -> (Soc
     (address, heard)
 }
 
-async fn notifier(private: PrivateAddresses) -> (Notifier, SqliteStore) {
-    let store = SqliteStore::in_memory(SqliteOptions::new(bus::Topology::default(), Routing::Store)).unwrap();
-    store.migrate().await.unwrap();
+/// Receivers that want no more, as a store keeps them.
+#[derive(Clone, Default)]
+struct Closed(Arc<Mutex<BTreeMap<String, (String, Timestamp)>>>);
+
+#[async_trait]
+impl ClosedEndpoints for Closed {
+    async fn close_endpoint(&self, address: &str, reason: &str, now: Timestamp) -> Result<bool, Fault> {
+        let closed = (reason.to_owned(), now);
+        Ok(self.0.lock().unwrap().insert(address.to_owned(), closed).is_none())
+    }
+
+    async fn reopen_endpoint(&self, address: &str) -> Result<bool, Fault> {
+        Ok(self.0.lock().unwrap().remove(address).is_some())
+    }
+
+    async fn closed_endpoints(&self) -> Result<Vec<(String, String, Timestamp)>, Fault> {
+        let closed = self.0.lock().unwrap();
+        Ok(closed.iter().map(|(address, (reason, at))| (address.clone(), reason.clone(), *at)).collect())
+    }
+}
+
+fn notifier(private: PrivateAddresses) -> (Notifier, Closed) {
+    let closed = Closed::default();
     let signer = Signer::new([SECRET, OLD_SECRET]).unwrap();
     let settings = WebhookSettings { signer, private, limit: Duration::from_secs(5), more_roots: None };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let sender = WebhookSender::new(settings, Arc::new(store.clone()), clock).unwrap();
-    (Notifier::default().with_webhooks(sender), store)
+    let sender = WebhookSender::new(settings, Arc::new(closed.clone()), clock).unwrap();
+    (Notifier::default().with_webhooks(sender), closed)
 }
 
 fn webhook(address: SocketAddr) -> Channel {
@@ -89,7 +110,7 @@ fn webhook(address: SocketAddr) -> Channel {
 
 #[tokio::test]
 async fn a_webhook_is_one_by_the_standard_under_the_same_id_each_time() {
-    let (notifier, _) = notifier(PrivateAddresses::Allowed).await;
+    let (notifier, _) = notifier(PrivateAddresses::Allowed);
     let (address, heard) = receiver(StatusCode::NO_CONTENT, None).await;
     let shipped = notification(NotificationKind::OrderShipped);
     for _ in 0..2 {
@@ -111,7 +132,7 @@ async fn a_webhook_is_one_by_the_standard_under_the_same_id_each_time() {
 
 #[tokio::test]
 async fn a_receiver_that_is_gone_gets_no_more_until_it_is_opened_again() {
-    let (notifier, store) = notifier(PrivateAddresses::Allowed).await;
+    let (notifier, closed) = notifier(PrivateAddresses::Allowed);
     let (address, heard) = receiver(StatusCode::GONE, None).await;
     let Channel::Webhook(url) = webhook(address) else { panic!("it is a webhook") };
     let delivered = notification(NotificationKind::OrderDelivered);
@@ -119,15 +140,15 @@ async fn a_receiver_that_is_gone_gets_no_more_until_it_is_opened_again() {
         assert_eq!(notifier.tell(&delivered, &webhook(address)).await, Ok(Said::Unwanted));
     }
     assert_eq!(heard.lock().unwrap().len(), 1);
-    assert_eq!(store.closed_endpoints().await.unwrap().len(), 1);
-    assert!(store.reopen_endpoint(&url).await.unwrap() && !store.reopen_endpoint(&url).await.unwrap());
+    assert_eq!(closed.closed_endpoints().await.unwrap().len(), 1);
+    assert!(closed.reopen_endpoint(&url).await.unwrap() && !closed.reopen_endpoint(&url).await.unwrap());
     assert_eq!(notifier.tell(&delivered, &webhook(address)).await, Ok(Said::Unwanted));
     assert_eq!(heard.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn whatever_else_is_answered_is_tried_again_and_no_redirect_is_followed() {
-    let (notifier, _) = notifier(PrivateAddresses::Allowed).await;
+    let (notifier, _) = notifier(PrivateAddresses::Allowed);
     let confirmed = notification(NotificationKind::OrderConfirmed);
     for (status, pause) in [(301, None), (400, None), (429, Some("7")), (503, Some("soon")), (500, None)] {
         let (address, heard) = receiver(StatusCode::from_u16(status).unwrap(), pause).await;
@@ -143,7 +164,7 @@ async fn whatever_else_is_answered_is_tried_again_and_no_redirect_is_followed() 
 
 #[tokio::test]
 async fn no_webhook_goes_where_only_we_can_reach() {
-    let (notifier, _) = notifier(PrivateAddresses::Refused).await;
+    let (notifier, _) = notifier(PrivateAddresses::Refused);
     let (address, heard) = receiver(StatusCode::OK, None).await;
     let port = address.port();
     for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433"] {

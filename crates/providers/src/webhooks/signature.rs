@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 use thiserror::Error;
 
-use crate::providers::limits;
+use crate::limits;
 
 /// Verifies signatures made with any of a few secrets.
 #[derive(Clone)]
