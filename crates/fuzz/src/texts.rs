@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use infrastructure::rabbitmq::RabbitMqSettings;
+use bus_rabbitmq::RabbitMqSettings;
 use worker::config::{Config, DatabaseAddress, Overrides};
 use worker::import::{BUNDLED, CatalogueProduct, Mapping, Sheet, Source};
 use worker::otlp;

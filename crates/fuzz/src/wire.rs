@@ -11,8 +11,9 @@ use application::messages::{
 };
 use application::pipeline::{Telling, topology_telling};
 use bus::{Envelope, Message};
-use infrastructure::rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Naming, Parcel};
+use bus_rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Parcel};
 use jiff::Timestamp;
+use worker::config::RabbitMq;
 
 /// Reads a message in MassTransit's envelope.
 pub(crate) fn masstransit(bytes: &[u8]) {
@@ -71,8 +72,8 @@ fn codec() -> &'static (Codec, Vec<&'static str>) {
         let topology = topology_telling(Telling::Somebody);
         let queues = topology.all_queues();
         let kinds = queues.iter().flat_map(|queue| topology.kinds(queue)).collect();
-        let naming = Naming::new("Orderwright.Contracts");
-        (Codec::new(naming, "rabbitmq://broker".to_owned(), &Host::current()), kinds)
+        let (naming, host) = (RabbitMq::default().naming(), Host::current("fuzz", "0"));
+        (Codec::new(naming, "rabbitmq://broker".to_owned(), &host, RabbitMq::reading()), kinds)
     })
 }
 

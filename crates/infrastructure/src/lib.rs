@@ -1,7 +1,6 @@
 //! The adapters: how the world that the use cases ask for is reached. Holds no rule of the business.
 
 pub mod postgres;
-pub mod rabbitmq;
 pub mod sqlite;
 
 mod order_listing;

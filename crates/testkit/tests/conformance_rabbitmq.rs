@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bus::{Clock, IdSource, RandomIds, SystemClock, Transport};
-use infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use orderwright_testkit::conformance::{
     Brokered, CarrierHome, PostgresHome, Silent, SqliteMemoryHome, stage,
 };

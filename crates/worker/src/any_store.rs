@@ -11,9 +11,9 @@ use bus::{
     CallSlots, Clock, DeadLetters, Fault, IdSource, LocalFirst, LocalSlots, OutboxStore, RandomIds, Store,
     SystemClock, Transport, Verdict,
 };
+use bus_rabbitmq::{QueueDepth, RabbitMqTransport};
 use infrastructure::Tables;
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
-use infrastructure::rabbitmq::{QueueDepth, RabbitMqTransport};
 use infrastructure::sqlite::{Exclusive, Retention, Routing, SqliteOptions, SqliteStore, Swept};
 use jiff::Timestamp;
 use tokio::sync::Notify;

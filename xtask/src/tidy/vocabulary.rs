@@ -1,9 +1,10 @@
-//! `bus` could be published on its own: it must not know what is traded over it. This file knows the words it would give
-//! itself away by, and must let pass the everyday meanings of "order".
+//! `bus` and its adapters could be published on their own: they must not know what is traded over them. This file knows the
+//! words that would give them away, and must let pass the everyday meanings of "order".
 
 use crate::tree::{Finding, Tree};
 
-const BUS: &str = "crates/bus/";
+/// Where the bus and its adapters are: `crates/bus/`, `crates/bus-rabbitmq/`.
+const BUSES: [&str; 2] = ["crates/bus/", "crates/bus-"];
 
 /// Words that are about trade wherever they stand, alone or as part of a name.
 const TRADE: &[&str] = &[
@@ -29,7 +30,7 @@ const SEQUENCE: &[&str] = &["of", "in", "by", "sort", "lock", "byte"];
 
 /// The bus speaks of messages, sagas and timers, never of what they are about.
 pub(super) fn bus_knows_no_trade(tree: &Tree) -> Vec<Finding> {
-    let files = tree.ending(".rs").filter(|file| file.path.starts_with(BUS));
+    let files = tree.ending(".rs").filter(|file| BUSES.iter().any(|bus| file.path.starts_with(bus)));
     let lines = files.flat_map(|file| file.lines().map(move |(number, line)| (file, number, line)));
     lines.filter_map(|(file, number, line)| Some(file.finding(number, message(&trade_word(line)?)))).collect()
 }

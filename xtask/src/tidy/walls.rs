@@ -30,6 +30,7 @@ const VAGUE_ERRORS: &[&str] = &["anyhow"];
 const WALLS: &[Wall] = &[
     Wall { name: "domain", looks_up_to: &[], does_without: &[DRIVERS, HTTP, RUNTIME, IMPURE, VAGUE_ERRORS] },
     Wall { name: "bus", looks_up_to: &[], does_without: &[DRIVERS, HTTP, VAGUE_ERRORS] },
+    Wall { name: "bus-rabbitmq", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
     Wall {
         name: "application",
         looks_up_to: &["domain", "bus"],
@@ -44,17 +45,42 @@ const WALLS: &[Wall] = &[
     Wall { name: "sandbox", looks_up_to: &[], does_without: &[DRIVERS, VAGUE_ERRORS] },
     Wall {
         name: "worker",
-        looks_up_to: &["domain", "bus", "application", "infrastructure", "providers", "sandbox"],
+        looks_up_to: &[
+            "domain",
+            "bus",
+            "bus-rabbitmq",
+            "application",
+            "infrastructure",
+            "providers",
+            "sandbox",
+        ],
         does_without: &[DRIVERS],
     },
     Wall {
         name: "fuzz",
-        looks_up_to: &["domain", "bus", "application", "infrastructure", "providers", "worker"],
+        looks_up_to: &[
+            "domain",
+            "bus",
+            "bus-rabbitmq",
+            "application",
+            "infrastructure",
+            "providers",
+            "worker",
+        ],
         does_without: &[DRIVERS, HTTP],
     },
     Wall {
         name: "testkit",
-        looks_up_to: &["domain", "bus", "application", "infrastructure", "providers", "sandbox", "worker"],
+        looks_up_to: &[
+            "domain",
+            "bus",
+            "bus-rabbitmq",
+            "application",
+            "infrastructure",
+            "providers",
+            "sandbox",
+            "worker",
+        ],
         does_without: &[DRIVERS],
     },
 ];

@@ -1,13 +1,23 @@
 //! How a RabbitMQ broker is reached and used, if there is one. Never shows the passwords that may be in its addresses.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use infrastructure::rabbitmq::{QueueKind, RabbitMqSettings};
+use application::json_text::{Form, harmless};
+use bus_rabbitmq::wire::{Host, Naming, Reading};
+use bus_rabbitmq::{QueueKind, RabbitMqSettings};
+use domain::text::Lines;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::database::without_user_password;
+
+/// How the program signs its messages, and the beginning of what is its own on the broker.
+const PROGRAM: &str = "orderwright";
+
+/// Characters of each text of a message that are kept, with a mark where one was cut: as many as a note may have.
+const TEXT_CHARS_MAX: usize = 4_000;
 
 /// The broker and how it is used. Without addresses the store carries the messages itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -61,6 +71,7 @@ impl RabbitMq {
             QueueKindName::Classic => QueueKind::Classic,
         };
         Some(RabbitMqSettings {
+            program: PROGRAM.to_owned(),
             namespace: self.namespace.clone(),
             queue_kind,
             delivery_limit: self.delivery_limit,
@@ -68,8 +79,23 @@ impl RabbitMq {
             connect_limit: ms(self.connect_limit_ms),
             confirm_limit: ms(self.confirm_limit_ms),
             connection_name: self.connection_name.clone(),
+            host: Host::current(PROGRAM, env!("CARGO_PKG_VERSION")),
+            reading: Self::reading(),
             ..RabbitMqSettings::at(self.addresses.0.clone())
         })
+    }
+
+    /// The names on the broker.
+    #[must_use]
+    pub fn naming(&self) -> Naming {
+        Naming::new(self.namespace.clone(), PROGRAM)
+    }
+
+    /// How a message from outside is read: it belongs to the order that it names, and no text in it can harm a store or a
+    /// terminal.
+    #[must_use]
+    pub fn reading() -> Reading {
+        Reading { correlation_member: Some("order_id"), cleaning: harmless_texts }
     }
 
     /// The settings that are too small if they are below a least value: name, value, least.
@@ -95,13 +121,17 @@ impl Default for RabbitMq {
             addresses: BrokerAddresses::default(),
             queue_kind: QueueKindName::Quorum,
             local_first: true,
-            namespace: settings.namespace,
+            namespace: "Orderwright.Contracts".to_owned(),
             delivery_limit: settings.delivery_limit,
             connect_limit_ms: super::millis(settings.connect_limit),
             confirm_limit_ms: super::millis(settings.confirm_limit),
-            connection_name: settings.connection_name,
+            connection_name: PROGRAM.to_owned(),
         }
     }
+}
+
+fn harmless_texts(body: &[u8]) -> Cow<'_, [u8]> {
+    harmless(body, Form { lines: Lines::Many, chars_max: TEXT_CHARS_MAX })
 }
 
 impl BrokerAddresses {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use application::pipeline::topology;
 use bus::{Clock, IdSource, RandomIds, SystemClock, Transport};
-use infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use orderwright::health::{Broker, BrokerCheck, Check, Finding, Scene, Status};
 use orderwright::metrics::Metric;
 use orderwright::observe;

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use bus::{Clock, IdSource, RandomIds, SystemClock};
-use infrastructure::rabbitmq::{QueueKind, RabbitMqSettings, RabbitMqTransport};
+use bus_rabbitmq::{QueueKind, RabbitMqSettings, RabbitMqTransport};
 
 use crate::servers::{broker, refusal};
 

@@ -11,10 +11,6 @@ use uuid::Uuid;
 
 use super::WireError;
 
-/// Our header for how often handling a message has failed so far. Not MassTransit's `MT-Redelivery-Count`: a consumer there that
-/// redelivers takes that many steps of its own policy as used up, whoever wrote it; and what it counted is no failure of ours.
-pub(super) const ATTEMPT: &str = "Orderwright-Attempt";
-
 /// Bytes that an envelope commonly takes beside its message.
 const ROOM: usize = 1_024;
 
@@ -84,9 +80,9 @@ impl<'a> Read<'a> {
         self.headers.as_ref()?.get(name)?.as_str()
     }
 
-    /// How often handling it has failed so far.
-    pub(super) fn attempt(&self) -> u32 {
-        let count = self.headers.as_ref().and_then(|headers| headers.get(ATTEMPT));
+    /// How often handling it has failed so far, as this header says.
+    pub(super) fn attempt(&self, header: &str) -> u32 {
+        let count = self.headers.as_ref().and_then(|headers| headers.get(header));
         let count = count.and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok()));
         count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
     }

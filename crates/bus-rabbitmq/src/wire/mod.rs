@@ -10,6 +10,7 @@ mod host;
 mod masstransit;
 mod naming;
 mod parcel;
+mod reading;
 mod trace;
 
 pub use codec::Codec;
@@ -17,6 +18,7 @@ pub use error::WireError;
 pub use host::Host;
 pub use naming::Naming;
 pub use parcel::Parcel;
+pub use reading::Reading;
 
 /// Content type of MassTransit's JSON envelope.
 pub const MASSTRANSIT_JSON: &str = "application/vnd.masstransit+json";

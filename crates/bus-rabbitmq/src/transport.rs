@@ -66,8 +66,8 @@ impl RabbitMqTransport {
         ids: &Arc<dyn IdSource>,
     ) -> Result<Self, SettingsError> {
         let addresses = settings.check()?;
-        let naming = Naming::new(settings.namespace.clone());
-        let codec = Codec::new(naming.clone(), base(&addresses[0]), &settings.host);
+        let naming = Naming::new(settings.namespace.clone(), settings.program.clone());
+        let codec = Codec::new(naming.clone(), base(&addresses[0]), &settings.host, settings.reading);
         let declaration =
             Arc::new(Declaration::new(topology, naming, settings.queue_kind, settings.delivery_limit));
         let link = |purpose: &str| {

@@ -9,7 +9,7 @@ use lapin::uri::AMQPUri;
 use thiserror::Error;
 
 use super::limits::{ADDRESSES_MAX, HEARTBEAT_S};
-use super::wire::Host;
+use super::wire::{Host, Reading};
 
 /// What kind of queue is declared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum QueueKind {
 pub struct RabbitMqSettings {
     /// Addresses of one cluster, `amqp://user:password@host:port/vhost` each; any of them will do.
     pub addresses: Vec<String>,
+    /// The program's name, in lower case. It signs messages and names what is the program's own on the broker.
+    pub program: String,
     /// The .NET namespace of the contracts, which names exchanges and types.
     pub namespace: String,
     /// The kind of every queue.
@@ -45,6 +47,8 @@ pub struct RabbitMqSettings {
     pub connection_name: String,
     /// What our messages say about their sender.
     pub host: Host,
+    /// How messages of others are read.
+    pub reading: Reading,
 }
 
 /// A setting that cannot be used.
@@ -68,7 +72,7 @@ pub enum SettingsError {
     },
     /// The namespace.
     #[error(
-        "the RabbitMQ namespace is '{found}'; give letters, digits, dots and underscores, such as Orderwright.Contracts"
+        "the RabbitMQ namespace is '{found}'; give letters, digits, dots and underscores, such as Company.Contracts"
     )]
     Namespace {
         /// What was given.
@@ -88,20 +92,23 @@ pub enum SettingsError {
 }
 
 impl RabbitMqSettings {
-    /// The usual settings for these addresses.
+    /// The usual settings for these addresses, of a program called `bus` that puts its contracts into `Contracts`.
     #[must_use]
     pub fn at(addresses: Vec<String>) -> Self {
+        let program = "bus".to_owned();
         Self {
             addresses,
-            namespace: "Orderwright.Contracts".to_owned(),
+            namespace: "Contracts".to_owned(),
             queue_kind: QueueKind::default(),
             delivery_limit: 100,
             batch_max: bus::limits::BATCH_MAX,
             more_roots: None,
             connect_limit: Duration::from_secs(5),
             confirm_limit: Duration::from_secs(8),
-            connection_name: "orderwright".to_owned(),
-            host: Host::current(),
+            connection_name: program.clone(),
+            host: Host::current(&program, env!("CARGO_PKG_VERSION")),
+            reading: Reading::default(),
+            program,
         }
     }
 

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::codec::{NO_CORRELATION, id_of, kept, media_type, micros, no_kind, order_of};
-use super::{Parcel, WireError, field_names, trace};
+use super::codec::{id_of, media_type, micros, no_kind};
+use super::{Parcel, Reading, WireError, field_names, trace};
 
 /// Both prefixes that the AMQP binding allows.
 const PREFIXES: [&str; 2] = ["cloudEvents:", "cloudEvents_"];
@@ -19,16 +19,21 @@ pub(super) fn is_one(parcel: &Parcel) -> bool {
 }
 
 /// Reads one.
-pub(super) fn read(parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> Result<Envelope, WireError> {
+pub(super) fn read(
+    parcel: &Parcel,
+    kinds: &[&str],
+    received_at: Timestamp,
+    reading: Reading,
+) -> Result<Envelope, WireError> {
     check_form(parcel)?;
     let offered = attribute(parcel, "type").unwrap_or_default();
     let kind = kind(offered, kinds).ok_or_else(|| no_kind(offered, kinds))?;
     let data: &RawValue = serde_json::from_slice(&parcel.body)
         .map_err(|source| WireError::Malformed { format: "JSON document", source })?;
-    let body = kept(field_names::from_wire(data.get()));
+    let body = reading.kept(field_names::from_wire(data.get()));
     let id = identity(parcel)?;
     let outside = || ["correlationid", "subject"].iter().find_map(|name| id_of(attribute(parcel, name)));
-    let correlation = order_of(&body).or_else(outside).ok_or(NO_CORRELATION)?;
+    let correlation = reading.correlation(&body).or_else(outside).ok_or_else(|| reading.no_correlation())?;
     let sent_at = attribute(parcel, "time").and_then(|time| time.parse().ok());
     Ok(Envelope {
         id: MessageId(id),

@@ -5,7 +5,7 @@ mod rabbitmq_stage;
 use bus::Transport;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
-use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use rabbitmq_stage::{Eye, consume, envelope, node, settings, soon, transport, transport_with};
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Clock, IdSource, RandomIds, SystemClock, Topology, Verdict};
-use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 
 /// How long anything may take that is to happen at once.
 const SOON: Duration = Duration::from_secs(30);

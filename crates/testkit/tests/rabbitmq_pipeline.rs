@@ -11,11 +11,11 @@ use application::commands::{
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, Readers};
 use bus::{Clock, Coalesce, Drained, IdSource, RandomIds, Relay, Stop, Supervisor, SystemClock};
+use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
-use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
-use orderwright_infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
-use testkit::agreeable::Agreeable;
-use testkit::servers::rabbitmq::RabbitMq;
+use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use orderwright_testkit::agreeable::Agreeable;
+use orderwright_testkit::servers::rabbitmq::RabbitMq;
 
 const ORDERS: usize = 200;
 

@@ -17,6 +17,13 @@ pub(super) fn to_wire(json: &str) -> Result<String, WireError> {
     })
 }
 
+/// A name of ours as the wire has it.
+pub(super) fn name_on_wire(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    camel(name, &mut out);
+    out
+}
+
 /// JSON from the wire as ours; camelCase, PascalCase and snake_case are all understood.
 pub(super) fn from_wire(json: &str) -> String {
     let renamed: Result<String, std::convert::Infallible> = rename(json, |name, out| {
@@ -29,7 +36,7 @@ pub(super) fn from_wire(json: &str) -> String {
     }
 }
 
-/// `order_id` becomes `orderId`. An underscore at the beginning, or before anything but a letter, stays.
+/// `user_id` becomes `userId`. An underscore at the beginning, or before anything but a letter, stays.
 fn camel(name: &str, out: &mut String) {
     let mut rest = name.chars().peekable();
     let mut is_first = true;
@@ -45,7 +52,7 @@ fn camel(name: &str, out: &mut String) {
     }
 }
 
-/// `orderId` and `OrderId` become `order_id`: each capital begins a word.
+/// `userId` and `UserId` become `user_id`: each capital begins a word.
 fn snake(name: &str, out: &mut String) {
     for (at, letter) in name.chars().enumerate() {
         if letter.is_ascii_uppercase() && at > 0 {
@@ -128,14 +135,14 @@ mod tests {
     #[test]
     fn names_change_and_values_do_not() {
         let ours =
-            json!({ "order_id": "a_b: \"c_d\"", "lines": [{ "product_id": 1 }], "x_1": null }).to_string();
-        let wire = json!({ "orderId": "a_b: \"c_d\"", "lines": [{ "productId": 1 }], "x_1": null });
+            json!({ "user_id": "a_b: \"c_d\"", "lines": [{ "product_id": 1 }], "x_1": null }).to_string();
+        let wire = json!({ "userId": "a_b: \"c_d\"", "lines": [{ "productId": 1 }], "x_1": null });
         assert_eq!(serde_json::from_str::<Value>(&to_wire(&ours).unwrap()).unwrap(), wire);
-        assert_eq!(from_wire(r#"{ "OrderId" : 1, "order_id": 2 }"#), r#"{ "order_id" : 1, "order_id": 2 }"#);
+        assert_eq!(from_wire(r#"{ "UserId" : 1, "user_id": 2 }"#), r#"{ "user_id" : 1, "user_id": 2 }"#);
     }
 
     #[test]
     fn a_name_that_would_not_come_back_is_refused() {
-        assert!(to_wire(r#"{"orderId":1}"#).unwrap_err().to_string().contains("'orderId'"));
+        assert!(to_wire(r#"{"userId":1}"#).unwrap_err().to_string().contains("'userId'"));
     }
 }

@@ -11,7 +11,7 @@ use bus::{
     Clock, Envelope, Fault, IdSource, MessageId, RandomIds, Receipt, SystemClock, Topology, Transport,
     Unsent, Verdict,
 };
-use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use rabbitmq_stage::{SOON, consume, envelopes, ids, settings, soon, transport, transport_with};
 use testkit::servers::rabbitmq::RabbitMq;
 

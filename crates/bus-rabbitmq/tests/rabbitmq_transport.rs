@@ -12,7 +12,7 @@ use lapin::options::{
     QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use orderwright_infrastructure::rabbitmq::{QueueKind, RabbitMqSettings};
+use orderwright_bus_rabbitmq::{QueueKind, RabbitMqSettings};
 use rabbitmq_stage::{
     Eye, SENT_AT, consume, envelope, envelopes, ids, node, receive, settings, soon, transport, transport_with,
 };
@@ -144,7 +144,7 @@ async fn a_message_that_no_queue_would_get_is_sent_again_once_its_binding_is_mad
     let transport = transport(&address);
     transport.declare().await.unwrap();
     let eye = Eye::on(&address).await;
-    let exchange = "Orderwright.Contracts:K";
+    let exchange = "Contracts:K";
     let options = ExchangeUnbindOptions::default();
     let (inbox, none) = ("q_inbox".into(), FieldTable::default());
     eye.channel.exchange_unbind(inbox, exchange.into(), "".into(), options, none).await.unwrap();
@@ -161,7 +161,7 @@ async fn news_that_nobody_wants_is_no_error_and_a_service_that_binds_the_exchang
     let transport = transport(&address);
     transport.send(&[envelope("News", 1)]).await.unwrap();
     let eye = Eye::on(&address).await;
-    bind(&eye, "theirs", "Orderwright.Contracts:News").await;
+    bind(&eye, "theirs", "Contracts:News").await;
     transport.send(&[envelope("News", 2)]).await.unwrap();
     let news = eye.take("theirs").await;
     assert_eq!(news.properties.message_id().as_ref().unwrap().as_str(), envelope("News", 2).id.to_string());
@@ -178,7 +178,7 @@ async fn a_full_queue_of_somebody_elses_holds_up_nothing_but_what_it_refuses() {
     full.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
     let options = QueueDeclareOptions::durable();
     eye.channel.queue_declare("theirs".into(), options, full).await.unwrap();
-    let (exchange, none) = ("Orderwright.Contracts:News".into(), FieldTable::default());
+    let (exchange, none) = ("Contracts:News".into(), FieldTable::default());
     eye.channel
         .queue_bind("theirs".into(), exchange, "".into(), QueueBindOptions::default(), none)
         .await
@@ -196,7 +196,7 @@ async fn news_of_what_a_queue_has_handled_reaches_everybody_but_that_queue() {
     let transport = transport(&address);
     transport.declare().await.unwrap();
     let eye = Eye::on(&address).await;
-    bind(&eye, "theirs", "Orderwright.Contracts:K").await;
+    bind(&eye, "theirs", "Contracts:K").await;
     let (handled, fresh) = (envelope("K", 1), envelope("K", 2));
     let news = Envelope { kind: marked("q", "K").into(), ..handled.clone() };
     transport.send(&[news, fresh.clone()]).await.unwrap();
@@ -205,7 +205,7 @@ async fn news_of_what_a_queue_has_handled_reaches_everybody_but_that_queue() {
         let properties = heard.properties;
         assert_eq!(properties.message_id().as_ref().unwrap().as_str(), message.id.to_string());
         let body: serde_json::Value = serde_json::from_slice(&heard.data).unwrap();
-        assert_eq!(body["messageType"][0], "urn:message:Orderwright.Contracts:K");
+        assert_eq!(body["messageType"][0], "urn:message:Contracts:K");
     }
     let mut feed = transport.subscribe("q").await.unwrap();
     let received = consume(feed.as_mut(), 1).await;
@@ -219,7 +219,7 @@ async fn a_binding_of_earlier_versions_gives_way_and_other_routing_keys_arrive_a
     let first = transport(&address);
     first.declare().await.unwrap();
     let eye = Eye::on(&address).await;
-    let exchange = "Orderwright.Contracts:K";
+    let exchange = "Contracts:K";
     let (options, none) = (ExchangeBindOptions::default(), FieldTable::default());
     eye.channel.exchange_bind("q".into(), exchange.into(), "".into(), options, none).await.unwrap();
     let second = transport(&address);
@@ -229,7 +229,7 @@ async fn a_binding_of_earlier_versions_gives_way_and_other_routing_keys_arrive_a
         exchange.into(),
         "some.key.of.theirs".into(),
         BasicPublishOptions::default(),
-        br#"{"messageId":"01923f5e-8a41-8f00-b1c2-d3e4f5061728","correlationId":"01923f5e-8a41-8f00-b1c2-d3e4f5061728","messageType":["urn:message:Orderwright.Contracts:K"],"message":{"number":7}}"#,
+        br#"{"messageId":"01923f5e-8a41-8f00-b1c2-d3e4f5061728","correlationId":"01923f5e-8a41-8f00-b1c2-d3e4f5061728","messageType":["urn:message:Contracts:K"],"message":{"number":7}}"#,
         BasicProperties::default().with_content_type("application/vnd.masstransit+json".into()),
     );
     with_a_key.await.unwrap().await.unwrap();
@@ -247,19 +247,19 @@ async fn a_fault_reaches_who_listens_for_faults_of_its_kind_and_who_listens_for_
         position: 1,
         queue: "q".into(),
         envelope: envelope("K", 1),
-        reason: "no such customer".into(),
+        reason: "no such household".into(),
         died_at: SENT_AT,
     };
     transport.publish_faults(std::slice::from_ref(&dead)).await.unwrap();
     let eye = Eye::on(&address).await;
-    bind(&eye, "special", "MassTransit:Fault--Orderwright.Contracts:K--").await;
+    bind(&eye, "special", "MassTransit:Fault--Contracts:K--").await;
     bind(&eye, "general", "MassTransit:Fault").await;
     // As it leaves the outbox, as long as it takes.
     transport.send(&[dead.notice().expect("its body is JSON")]).await.unwrap();
     for queue in ["special", "general"] {
         let fault: serde_json::Value = serde_json::from_slice(&eye.take(queue).await.data).unwrap();
-        assert_eq!(fault["messageType"][0], "urn:message:MassTransit:Fault[[Orderwright.Contracts:K]]");
-        assert_eq!(fault["message"]["exceptions"][0]["message"], "no such customer");
+        assert_eq!(fault["messageType"][0], "urn:message:MassTransit:Fault[[Contracts:K]]");
+        assert_eq!(fault["message"]["exceptions"][0]["message"], "no such household");
         assert_eq!(fault["message"]["message"]["number"], 1);
     }
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, BasicRejectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use testkit::servers::rabbitmq::RabbitMq;
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ pub(crate) fn transport(address: &str) -> RabbitMqTransport {
 
 pub(crate) fn envelope(kind: &str, number: u32) -> Envelope {
     let id = MessageId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)));
-    let body = Bytes::from(format!("{{\"order_id\":\"{}\",\"number\":{number}}}", id.0));
+    let body = Bytes::from(format!("{{\"meter_id\":\"{}\",\"number\":{number}}}", id.0));
     Envelope::first(id, CorrelationId(id.0), kind, body, SENT_AT)
 }
 

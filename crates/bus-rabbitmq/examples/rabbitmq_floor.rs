@@ -1,7 +1,7 @@
 //! What a message costs on RabbitMQ: published with confirms in slices, then consumed and acknowledged in batches, over a
 //! private node with quorum queues on this machine. Prints messages a second and our own processor time for each message.
 //!
-//! `cargo run --release -p orderwright-infrastructure --example rabbitmq_floor -- [messages] [slice]`
+//! `cargo run --release -p orderwright-bus-rabbitmq --example rabbitmq_floor -- [messages] [slice]`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use bus::{
     Clock, CorrelationId, Envelope, IdSource, MessageId, RandomIds, SystemClock, Topology, Transport as _,
 };
 use bytes::Bytes;
-use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use testkit::servers::rabbitmq::RabbitMq;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// About what an order's messages weigh.
-const BODY: &str = r#"{"order_id":"01923f5e-8a40-7c11-9d2e-5b6a7c8d9e0f","customer_id":"ALFKI","total":{"minor":4990,"currency":"EUR"},"lines":[{"product_id":"01910000-0000-7abc-8def-0123456789ab","quantity":2},{"product_id":"01910000-0000-7abc-8def-0123456789ac","quantity":1}]}"#;
+/// About what a message weighs.
+const BODY: &str = r#"{"meter_id":"01923f5e-8a40-7c11-9d2e-5b6a7c8d9e0f","household":"ALFKI","total":{"minor":4990,"unit":"kWh"},"readings":[{"reading_id":"01910000-0000-7abc-8def-0123456789ab","quantity":2},{"reading_id":"01910000-0000-7abc-8def-0123456789ac","quantity":1}]}"#;
 
 fn main() -> Result<()> {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>());
@@ -32,7 +32,7 @@ fn main() -> Result<()> {
 async fn measure(address: &str, messages: usize, slice: usize) -> Result<()> {
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let topology = Topology::default().subscribe("orders", &["OrderCreatedEvent"]);
+    let topology = Topology::default().subscribe("readings", &["ReadingTaken"]);
     let settings = RabbitMqSettings { batch_max: slice, ..RabbitMqSettings::at(vec![address.to_owned()]) };
     let transport = RabbitMqTransport::new(&settings, topology, Arc::clone(&clock), &ids)?;
     transport.declare().await?;
@@ -40,7 +40,7 @@ async fn measure(address: &str, messages: usize, slice: usize) -> Result<()> {
         .map(|_| {
             let id = ids.next(clock.now());
             let body = Bytes::from_static(BODY.as_bytes());
-            Envelope::first(MessageId(id), CorrelationId(id), "OrderCreatedEvent", body, clock.now())
+            Envelope::first(MessageId(id), CorrelationId(id), "ReadingTaken", body, clock.now())
         })
         .collect();
     let meter = Meter::start();
@@ -48,7 +48,7 @@ async fn measure(address: &str, messages: usize, slice: usize) -> Result<()> {
         transport.send(slice).await.map_err(|unsent| unsent.fault)?;
     }
     meter.print("published and confirmed", messages);
-    let mut feed = transport.subscribe("orders").await?;
+    let mut feed = transport.subscribe("readings").await?;
     let (meter, mut seen) = (Meter::start(), 0);
     while seen < messages {
         let batch = feed.receive(slice).await?;

@@ -21,17 +21,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// This process.
+    /// This process, which runs this version of this program.
     #[must_use]
-    pub fn current() -> Self {
+    pub fn current(program: &str, version: &str) -> Self {
         let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let machine = machine.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
         Self {
             machine_name: machine.trim().to_owned(),
-            process_name: "orderwright".to_owned(),
+            process_name: program.to_owned(),
             process_id: std::process::id(),
-            assembly: "orderwright".to_owned(),
-            assembly_version: env!("CARGO_PKG_VERSION").to_owned(),
+            assembly: program.to_owned(),
+            assembly_version: version.to_owned(),
             operating_system_version: std::env::consts::OS.to_owned(),
         }
     }

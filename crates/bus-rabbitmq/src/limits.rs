@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// Characters of each text of a message that are kept, with a mark where one was cut: as many as a note may have.
-pub(super) const TEXT_CHARS_MAX: usize = 4_000;
-
 /// Messages published and not yet confirmed, per sending. The relay sends at most [`bus::limits::RELAY_BATCH_MAX`] at once.
 pub(super) const IN_FLIGHT_MAX: usize = 512;
 

@@ -54,10 +54,23 @@ pub enum WireError {
         /// What would be right.
         expected: &'static str,
     },
+    /// Nothing says what it belongs to.
+    #[error(
+        "it has no usable correlation; give it a UUID as {}correlationId (correlationid in a CloudEvent)",
+        in_the_message(member.as_deref())
+    )]
+    NoCorrelation {
+        /// The member of the message that would say so, as the wire names it.
+        member: Option<String>,
+    },
     /// Not a version that is read.
     #[error("CloudEvents version '{found}' is not read here; send 1.0")]
     CloudEventsVersion {
         /// The version found.
         found: String,
     },
+}
+
+fn in_the_message(member: Option<&str>) -> String {
+    member.map_or_else(String::new, |member| format!("{member} of the message itself, or as "))
 }

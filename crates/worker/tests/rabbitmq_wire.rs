@@ -16,9 +16,10 @@ use application::messages::{
 use application::pipeline::topology;
 use application::ports::{Notification, NotificationKind, ParcelTrouble};
 use bus::{CorrelationId, DeadLetter, Envelope, Message, MessageId, TimerFired};
+use bus_rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Parcel};
 use domain::text::{Lines, clean};
 use jiff::{SignedDuration, Timestamp};
-use orderwright_infrastructure::rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Naming, Parcel};
+use orderwright::config::RabbitMq;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -40,7 +41,7 @@ fn codec() -> Codec {
         assembly_version: "0.1.0".into(),
         operating_system_version: "linux".into(),
     };
-    Codec::new(Naming::new("Orderwright.Contracts"), "rabbitmq://broker/shop".into(), &host)
+    Codec::new(RabbitMq::default().naming(), "rabbitmq://broker/shop".into(), &host, RabbitMq::reading())
 }
 
 /// One of each message.

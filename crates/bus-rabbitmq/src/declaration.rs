@@ -125,7 +125,7 @@ impl Declaration {
             let declaring = async {
                 self.declare_error_queue(&channel, queue).await?;
                 self.declare_queue(&channel, queue).await?;
-                declare_inbox(&channel, queue).await?;
+                self.declare_inbox(&channel, queue).await?;
                 for kind in self.topology.kinds(queue) {
                     self.declare_kind(&channel, queue, kind).await?;
                 }
@@ -147,7 +147,7 @@ impl Declaration {
         let channel = &open(connection).await?;
         if let Some(database) = self.database.get() {
             let own = &Naming::database_exchange_of(*database);
-            find_exchange(channel, own).await.map_err(|_| belongs_to_another(*database, own))?;
+            find_exchange(channel, own).await.map_err(|_| self.belongs_to_another(*database, own))?;
         }
         for queue in self.topology.all_queues() {
             let error_queue = Naming::error_queue(&queue);
@@ -166,18 +166,27 @@ impl Declaration {
     /// second database is found out.
     async fn claim(&self, channel: &Channel) -> Result<(), Fault> {
         let Some(database) = self.database.get() else { return Ok(()) };
-        let (marker, own) = (Naming::database_exchange(), Naming::database_exchange_of(*database));
+        let (marker, own) = (self.naming.database_exchange(), Naming::database_exchange_of(*database));
         let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let mut arguments = FieldTable::default();
         arguments.insert(ShortString::from("alternate-exchange"), text(&own));
-        let claimed = channel.exchange_declare(name(marker)?, ExchangeKind::Fanout, options, arguments).await;
+        let claimed =
+            channel.exchange_declare(name(&marker)?, ExchangeKind::Fanout, options, arguments).await;
         match claimed {
             Ok(()) => declare_exchange(channel, &own).await,
             Err(error) if refusal::read(&error) == Refusal::Unfit => {
-                Err(belongs_to_another(*database, &error))
+                Err(self.belongs_to_another(*database, &error))
             }
-            Err(error) => Err(refused("exchange", marker, &error)),
+            Err(error) => Err(refused("exchange", &marker, &error)),
         }
+    }
+
+    fn belongs_to_another(&self, database: Uuid, said: &dyn fmt::Display) -> Fault {
+        let marker = self.naming.database_exchange();
+        let text = format!(
+            "the virtual host belongs to another database; this worker's is {database}, and the two would handle each other's messages. Give each database a virtual host of its own; if the other is gone for good, delete the exchange '{marker}' there: {said}"
+        );
+        Fault::give_up(DECLARE, text)
     }
 
     /// Declares `at_once` things at a time, over a channel of its own, since a refusal closes the channel.
@@ -187,7 +196,7 @@ impl Declaration {
         let queues = self.topology.all_queues();
         each(at_once, queues.iter().map(|queue| self.declare_error_queue(channel, queue))).await?;
         each(at_once, queues.iter().map(|queue| self.declare_queue(channel, queue))).await?;
-        each(at_once, queues.iter().map(|queue| declare_inbox(channel, queue))).await?;
+        each(at_once, queues.iter().map(|queue| self.declare_inbox(channel, queue))).await?;
         let subscriptions = self.subscriptions(&queues);
         each(at_once, subscriptions.iter().map(|(queue, kind)| self.declare_kind(channel, queue, kind))).await
     }
@@ -205,6 +214,24 @@ impl Declaration {
         bind_exchange(channel, &Naming::inbox_exchange(queue), &exchange).await?;
         // As earlier versions had it.
         unbind_exchange(channel, queue, &exchange).await
+    }
+
+    /// Declares the exchange through which a queue hears of kinds: all goes on to the queue but for what bears the queue's own name
+    /// as its routing key, which is news of what the queue's consumer has done already. That leads to an exchange that leads
+    /// nowhere; everything else finds no binding here and so takes the alternative.
+    async fn declare_inbox(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {
+        let inbox = &Naming::inbox_exchange(queue);
+        let nowhere = &self.naming.nowhere_exchange();
+        declare_exchange(channel, nowhere).await?;
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let mut arguments = FieldTable::default();
+        arguments.insert(ShortString::from("alternate-exchange"), text(queue));
+        let declared = channel.exchange_declare(name(inbox)?, ExchangeKind::Direct, options, arguments);
+        declared.await.map_err(|error| refused("exchange", inbox, &error))?;
+        let (to, from, key) = (name(nowhere)?, name(inbox)?, name(queue)?);
+        let bound =
+            channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), FieldTable::default());
+        bound.await.map_err(|error| refused("exchange", inbox, &error))
     }
 
     /// Asks for each queue without declaring any. All are asked at once, so that it takes one way to the broker and back.
@@ -296,14 +323,6 @@ fn missing(what: &str, name: &str, error: &dyn std::error::Error) -> Fault {
     Fault::give_up(DECLARE, text)
 }
 
-fn belongs_to_another(database: Uuid, said: &dyn fmt::Display) -> Fault {
-    let marker = Naming::database_exchange();
-    let text = format!(
-        "the virtual host belongs to another database; this worker's is {database}, and the two would carry out each other's orders. Give each database a virtual host of its own; if the other is gone for good, delete the exchange '{marker}' there: {said}"
-    );
-    Fault::give_up(DECLARE, text)
-}
-
 /// Who reads a queue, by number; none if there is no such queue.
 pub(super) async fn readers(channel: &Channel, queue: &str) -> Result<Option<u32>, Fault> {
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
@@ -335,23 +354,6 @@ pub(super) async fn declare_exchange(channel: &Channel, exchange: &str) -> Resul
     let declared =
         channel.exchange_declare(name(exchange)?, ExchangeKind::Fanout, options, FieldTable::default());
     declared.await.map_err(|error| refused("exchange", exchange, &error))
-}
-
-/// Declares the exchange through which a queue hears of kinds: all goes on to the queue but for what bears the queue's own name
-/// as its routing key, which is news of what the queue's consumer has done already. That leads to an exchange that leads
-/// nowhere; everything else finds no binding here and so takes the alternative.
-async fn declare_inbox(channel: &Channel, queue: &str) -> Result<(), Fault> {
-    let inbox = &Naming::inbox_exchange(queue);
-    let nowhere = Naming::nowhere_exchange();
-    declare_exchange(channel, nowhere).await?;
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    let mut arguments = FieldTable::default();
-    arguments.insert(ShortString::from("alternate-exchange"), text(queue));
-    let declared = channel.exchange_declare(name(inbox)?, ExchangeKind::Direct, options, arguments);
-    declared.await.map_err(|error| refused("exchange", inbox, &error))?;
-    let (to, from, key) = (name(nowhere)?, name(inbox)?, name(queue)?);
-    let bound = channel.exchange_bind(to, from, key, ExchangeBindOptions::default(), FieldTable::default());
-    bound.await.map_err(|error| refused("exchange", inbox, &error))
 }
 
 /// Has what comes to `source` no longer go to `destination`, if it did.

@@ -1,4 +1,5 @@
-//! Names as MassTransit forms them: exchanges, message URNs, and the way back from a URN to a kind of ours.
+//! Names as MassTransit forms them: exchanges, message URNs, and the way back from a URN to a kind of ours. Beside them the
+//! names that are the program's own.
 
 /// Where MassTransit's own types live.
 const FAULT: &str = "MassTransit:Fault";
@@ -6,16 +7,39 @@ const FAULT: &str = "MassTransit:Fault";
 /// How a message URN begins.
 const URN: &str = "urn:message:";
 
-/// Names within one .NET namespace.
+/// Names within one .NET namespace, and those of one program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Naming {
     namespace: String,
+    program: String,
+    attempt_header: String,
 }
 
 impl Naming {
-    /// Names for the contracts of this namespace.
-    pub fn new(namespace: impl Into<String>) -> Self {
-        Self { namespace: namespace.into() }
+    /// Names for the contracts of this namespace, as this program uses them. The program's name is lower case.
+    pub fn new(namespace: impl Into<String>, program: impl Into<String>) -> Self {
+        let program = program.into();
+        Self { namespace: namespace.into(), attempt_header: titled(&program) + "-Attempt", program }
+    }
+
+    /// The program's name.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// The header that says how often handling a message has failed so far. Not MassTransit's `MT-Redelivery-Count`: a consumer
+    /// there that redelivers takes that many steps of its own policy as used up, whoever wrote it; and what it counted is no
+    /// failure of ours.
+    #[must_use]
+    pub fn attempt_header(&self) -> &str {
+        &self.attempt_header
+    }
+
+    /// What a fault names as the type of its exception.
+    #[must_use]
+    pub fn exception_type(&self) -> String {
+        titled(&self.program) + ".MessageCannotBeHandled"
     }
 
     /// The exchange to which messages of a kind are published.
@@ -50,14 +74,14 @@ impl Naming {
 
     /// Where news goes that a queue does not need.
     #[must_use]
-    pub const fn nowhere_exchange() -> &'static str {
-        "orderwright_handled"
+    pub fn nowhere_exchange(&self) -> String {
+        format!("{}_handled", self.program)
     }
 
     /// The exchange that says that the virtual host belongs to one database.
     #[must_use]
-    pub const fn database_exchange() -> &'static str {
-        "orderwright_database"
+    pub fn database_exchange(&self) -> String {
+        format!("{}_database", self.program)
     }
 
     /// The exchange that names the database to which it belongs.
@@ -88,6 +112,12 @@ impl Naming {
     }
 }
 
+/// A name as .NET writes it: `shop` becomes `Shop`.
+fn titled(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+}
+
 /// Namespace and name of a message type; of a nested type its own name. A sender may leave out the namespace, or add an
 /// assembly.
 fn split(urn: &str) -> Option<(&str, &str)> {
@@ -105,7 +135,7 @@ mod tests {
 
     fn kind<'k>(types: &[&str], kinds: &[&'k str]) -> Option<&'k str> {
         let types: Vec<String> = types.iter().map(|urn| (*urn).to_owned()).collect();
-        Naming::new("Shop").kind(&types, kinds)
+        Naming::new("Shop", "shop").kind(&types, kinds)
     }
 
     #[test]
@@ -121,6 +151,17 @@ mod tests {
         assert_eq!(kind(&["urn:message:A"], &["A"]), Some("A"));
         assert_eq!(kind(&["urn:message:Shop:A:Shop.Assembly"], &["A"]), Some("A"));
         assert_eq!(kind(&["urn:message:MassTransit:Fault[[Shop:A]]"], &["A"]), None);
+    }
+
+    #[test]
+    fn a_program_signs_with_its_name() {
+        let naming = Naming::new("Shop.Contracts", "shop");
+        assert_eq!(naming.attempt_header(), "Shop-Attempt");
+        assert_eq!(naming.exception_type(), "Shop.MessageCannotBeHandled");
+        assert_eq!(
+            (&*naming.nowhere_exchange(), &*naming.database_exchange()),
+            ("shop_handled", "shop_database")
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bus::{Clock, IdSource, RandomIds, SystemClock, Transport, Verdict};
-use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use rabbitmq_stage::*;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;

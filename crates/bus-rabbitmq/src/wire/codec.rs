@@ -1,28 +1,19 @@
 //! From an envelope of the bus to what travels, and back. What cannot be read is an error that says why, never a guess.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str;
 use std::sync::Arc;
 
-use application::json_text::{Form, harmless};
 use bus::{CorrelationId, DeadLetter, Envelope, MessageId};
-use bytes::Bytes;
-use domain::text::Lines;
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
-use super::super::limits;
 use super::fault_message::FaultBody;
-use super::masstransit::{ATTEMPT, Read, Written, raw};
+use super::masstransit::{Read, Written, raw};
 use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
-use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, WireError, cloud_event, field_names};
-
-/// How the texts of a message may be.
-const TEXTS: Form = Form { lines: Lines::Many, chars_max: limits::TEXT_CHARS_MAX };
+use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, Reading, WireError, cloud_event, field_names};
 
 /// Writes and reads messages.
 #[derive(Clone, Debug)]
@@ -33,15 +24,16 @@ pub struct Codec {
     source: String,
     /// The sending process, as every message has it.
     host: Box<RawValue>,
+    reading: Reading,
 }
 
 impl Codec {
     /// A codec for the contracts that `naming` names. `base` is the virtual host's address as `rabbitmq://host/vhost`.
     #[must_use]
-    pub fn new(naming: Naming, base: String, host: &Host) -> Self {
-        let source = format!("{base}/orderwright");
+    pub fn new(naming: Naming, base: String, host: &Host, reading: Reading) -> Self {
+        let source = format!("{base}/{}", naming.program());
         let host = to_raw_value(host).expect("a host is plain data, which always has a JSON form");
-        Self { naming, base, source, host }
+        Self { naming, base, source, host, reading }
     }
 
     /// Names of exchanges and types.
@@ -73,7 +65,8 @@ impl Codec {
         let envelope = &dead.envelope;
         let original = self.message(envelope)?;
         let id = dead.news_id("Fault").0;
-        let body = FaultBody::new(id, dead, self.naming.urn(&envelope.kind), &original, &self.host);
+        let (urn, exception) = (self.naming.urn(&envelope.kind), self.naming.exception_type());
+        let body = FaultBody::new(id, dead, urn, &original, &self.host, exception);
         let message = raw(body.json(), &envelope.kind)?;
         let written = Written {
             message_id: id,
@@ -98,7 +91,7 @@ impl Codec {
         received_at: Timestamp,
     ) -> Result<Envelope, WireError> {
         if cloud_event::is_one(parcel) {
-            return cloud_event::read(parcel, kinds, received_at);
+            return cloud_event::read(parcel, kinds, received_at, self.reading);
         }
         if media_type(&parcel.content_type) != MASSTRANSIT_JSON {
             return Err(WireError::ContentType { found: parcel.content_type.clone() });
@@ -112,20 +105,20 @@ impl Codec {
             .naming
             .kind(&read.message_type, kinds)
             .ok_or_else(|| no_kind(&read.message_type.join(", "), kinds))?;
-        let body = kept(field_names::from_wire(read.message.get()));
+        let body = self.reading.kept(field_names::from_wire(read.message.get()));
         let id = read.message_id.or_else(|| id_of(parcel.message_id.as_deref()));
         let id = id.ok_or(WireError::Missing { name: "messageId", expected: "a UUID" })?;
         let envelope = || read.correlation_id.or_else(|| id_of(parcel.correlation_id.as_deref()));
-        let correlation = order_of(&body).or_else(envelope);
+        let correlation = self.reading.correlation(&body).or_else(envelope);
         Ok(Envelope {
             id: MessageId(id),
             kind: Arc::from(kind),
-            correlation_id: CorrelationId(correlation.ok_or(NO_CORRELATION)?),
+            correlation_id: CorrelationId(correlation.ok_or_else(|| self.reading.no_correlation())?),
             causation_id: read.initiator_id.map(MessageId),
             conversation_id: MessageId(read.conversation_id.unwrap_or(id)),
             traceparent: trace::context(parcel, |name| read.header(name)),
             sent_at: micros(read.sent_at().or(parcel.timestamp).unwrap_or(received_at)),
-            attempt: read.attempt(),
+            attempt: read.attempt(self.naming.attempt_header()),
             body,
         })
     }
@@ -156,9 +149,18 @@ impl Codec {
             message,
             expiration_time: None,
             sent_time: envelope.sent_at,
-            headers: headers(envelope),
+            headers: self.headers(envelope),
             host: &self.host,
         }
+    }
+
+    /// Headers that travel both in the envelope and on the outside.
+    fn headers(&self, envelope: &Envelope) -> BTreeMap<&str, Value> {
+        let mut headers = trace_headers(envelope);
+        if envelope.attempt > 0 {
+            headers.insert(self.naming.attempt_header(), Value::from(envelope.attempt));
+        }
+        headers
     }
 }
 
@@ -175,45 +177,13 @@ fn parcel(written: &Written) -> Parcel {
     }
 }
 
-/// The message as it is kept: its texts hold nothing that one of the stores cannot keep.
-pub(super) fn kept(json: String) -> Bytes {
-    match harmless(json.as_bytes(), TEXTS) {
-        Cow::Borrowed(_) => json.into(),
-        Cow::Owned(cleaned) => cleaned.into(),
-    }
-}
-
-pub(super) const NO_CORRELATION: WireError = WireError::Missing {
-    name: "correlation",
-    expected: "a UUID as orderId of the message itself, or as correlationId (correlationid in a CloudEvent)",
-};
-
-/// Headers that travel both in the envelope and on the outside.
-fn headers(envelope: &Envelope) -> BTreeMap<&'static str, Value> {
-    let mut headers = trace_headers(envelope);
-    if envelope.attempt > 0 {
-        headers.insert(ATTEMPT, Value::from(envelope.attempt));
-    }
-    headers
-}
-
-fn trace_headers(envelope: &Envelope) -> BTreeMap<&'static str, Value> {
+fn trace_headers<'a>(envelope: &Envelope) -> BTreeMap<&'a str, Value> {
     let mut headers = BTreeMap::new();
     if let Some(context) = &envelope.traceparent {
         headers.insert(TRACEPARENT, Value::from(&**context));
         headers.insert(ACTIVITY_ID, Value::from(&**context));
     }
     headers
-}
-
-/// The saga of a message: the order that it says it is about. Goes before whatever stands around the message, because MassTransit
-/// takes for its correlation any property named `CorrelationId`, `CommandId` or `EventId`.
-pub(super) fn order_of(body: &[u8]) -> Option<Uuid> {
-    #[derive(Deserialize)]
-    struct AboutOrder {
-        order_id: Uuid,
-    }
-    serde_json::from_slice::<AboutOrder>(body).ok().map(|message| message.order_id)
 }
 
 pub(super) fn id_of(text: Option<&str>) -> Option<Uuid> {

@@ -188,7 +188,7 @@ async fn consume(
 ) -> Result<Consumer, Fault> {
     let qos = channel.basic_qos(shared.prefetch, BasicQosOptions { global: false });
     qos.await.map_err(|error| Fault::retry(RECEIVE, error))?;
-    let tag = ShortString::from(format!("orderwright-{generation}"));
+    let tag = ShortString::from(format!("{}-{generation}", shared.codec.naming().program()));
     let options = BasicConsumeOptions::default();
     let consuming = channel.basic_consume(name(queue)?, tag, options, FieldTable::default());
     consuming.await.map_err(|error| match refusal::read(&error) {

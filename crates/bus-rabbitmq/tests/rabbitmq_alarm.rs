@@ -6,7 +6,7 @@ mod rabbitmq_stage;
 use std::time::Duration;
 
 use bus::{Transport, Unsent, Verdict};
-use orderwright_infrastructure::rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use rabbitmq_stage::{consume, envelopes, ids, settings, soon, transport_with};
 use testkit::servers::rabbitmq::RabbitMq;
 use tokio::sync::Mutex;

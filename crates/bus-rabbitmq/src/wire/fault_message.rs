@@ -23,7 +23,7 @@ pub(super) struct FaultBody<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Exception<'a> {
-    exception_type: &'static str,
+    exception_type: String,
     inner_exception: Option<&'static str>,
     stack_trace: &'static str,
     message: &'a str,
@@ -39,9 +39,10 @@ impl<'a> FaultBody<'a> {
         urn: String,
         original: &'a RawValue,
         host: &'a RawValue,
+        exception_type: String,
     ) -> Self {
         let exception = Exception {
-            exception_type: "Orderwright.MessageCannotBeHandled",
+            exception_type,
             inner_exception: None,
             stack_trace: "",
             message: &dead.reason,
