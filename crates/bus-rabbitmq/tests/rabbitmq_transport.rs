@@ -47,7 +47,7 @@ async fn a_message_of_many_frames_arrives_whole() {
 }
 
 #[tokio::test]
-async fn what_is_acknowledged_in_any_order_is_gone_and_the_rest_comes_again() {
+async fn what_is_acknowledged_in_any_sequence_is_gone_and_the_rest_comes_again() {
     let address = node().vhost().unwrap();
     let transport = transport(&address);
     let sent = envelopes("K", 8);

@@ -69,7 +69,7 @@ fn identity(parcel: &Parcel) -> Result<Uuid, WireError> {
     Ok(id.parse().unwrap_or_else(derive))
 }
 
-/// The kind that a type such as `com.example.OrderCreatedEvent.v1` has among its parts, the last one first.
+/// The kind that a type such as `com.example.ReadingTaken.v1` has among its parts, the last one first.
 fn kind<'k>(offered: &str, kinds: &[&'k str]) -> Option<&'k str> {
     let mut parts = offered.rsplit(['.', ':', '/']);
     parts.find_map(|part| kinds.iter().copied().find(|kind| *kind == part))

@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_nested_type_is_known_by_its_own_name() {
-        assert_eq!(kind(&["urn:message:Shop.Contracts:Orders+A"], &["A"]), Some("A"));
+        assert_eq!(kind(&["urn:message:Shop.Contracts:Meters+A"], &["A"]), Some("A"));
         assert_eq!(kind(&["A", "urn:something:Shop:A"], &["A"]), None);
     }
 }
