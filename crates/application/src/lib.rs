@@ -1,5 +1,5 @@
-//! The use cases of Orderwright: commands and queries with their handlers, the consumers, the order saga, and the ports
-//! through which they see the world. Knows no SQL, no broker, no HTTP.
+//! The use cases of Orderwright: commands with their handlers, consumers, the order saga, and the ports that they
+//! need. Knows no SQL, no broker, no HTTP.
 
 pub mod commands;
 pub mod consumers;

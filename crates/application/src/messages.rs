@@ -1,5 +1,5 @@
-//! The messages of the pipeline, as they stand on the wire. Each carries what its consumer needs, so that handling one
-//! seldom means asking the store what it is about. Never holds a rule.
+//! The messages of the pipeline, as on the wire. Each carries what its consumer needs, so that handling it seldom
+//! needs a read. Contains no rules.
 
 use bus::{CorrelationId, Fault, Message, TimerFired, from_json, to_json};
 use bytes::Bytes;
@@ -39,7 +39,7 @@ impl Amount {
     }
 }
 
-/// So many units of a product.
+/// A quantity of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {
     /// The product.
@@ -85,11 +85,11 @@ macro_rules! message {
 message!(
     /// An order was accepted.
     OrderCreatedEvent {
-        /// Whom it is for.
+        /// The customer.
         customer_id: String,
         /// What it costs in all.
         total: Amount,
-        /// What is wanted, merged by product.
+        /// The requested units, merged by product.
         lines: Vec<Demand>,
         /// How the customer pays, in the gateway's terms.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,9 +97,9 @@ message!(
     }
 );
 message!(
-    /// Set stock aside: every line or none.
+    /// Reserve stock: every line or none.
     InventoryReservationRequested {
-        /// What is wanted, merged by product.
+        /// The requested units, merged by product.
         lines: Vec<Demand>,
         /// How the customer pays, in the gateway's terms.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,20 +135,20 @@ message!(
     }
 );
 message!(
-    /// The gateway told of money in a way that the saga must know of; the payment's row has it already.
+    /// The gateway reported something about money that the saga must know; the payment's row has it already.
     PaymentReported {
-        /// What it is.
+        /// The kind.
         matter: MoneyMatter,
-        /// In words.
+        /// As text.
         detail: String,
     }
 );
 message!(
-    /// The carrier told of trouble with a parcel.
+    /// The carrier reported trouble with a parcel.
     ParcelReported {
-        /// What it is.
+        /// The kind.
         trouble: ParcelTrouble,
-        /// In words.
+        /// As text.
         detail: String,
     }
 );
@@ -167,42 +167,42 @@ message!(
     }
 );
 message!(
-    /// Find out where a parcel is that nobody has heard of for a while.
+    /// Look up a parcel of which no event has come for a while.
     ShipmentTrackingRequested {
         /// Idempotency key of the booking.
         idempotency_key: String,
     }
 );
 message!(
-    /// Have the carrier cancel the booking, or never make it.
+    /// Have the carrier cancel the booking, or close its key.
     ShipmentCancellationRequested {
         /// Idempotency key of the booking.
         idempotency_key: String,
     }
 );
 message!(
-    /// Have the gateway void or refund the charge, or never make it.
+    /// Have the gateway void or refund the charge, or close its key.
     PaymentRefundRequested {
         /// Idempotency key of the charge.
         idempotency_key: String,
-        /// Only a part of it, which leaves the charge as it is otherwise.
+        /// Refund only this part; the charge stays otherwise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         part: Option<RefundPart>,
     }
 );
 message!(
-    /// News: stock is set aside.
+    /// Fact: stock is reserved.
     InventoryReserved {}
 );
 message!(
-    /// News: stock could not be set aside.
+    /// Fact: stock could not be reserved.
     InventoryReservationFailed {
         /// The first shortage.
         reason: String,
     }
 );
 message!(
-    /// News: the carrier has the parcel.
+    /// Fact: the carrier has the parcel.
     OrderShippedEvent {
         /// The carrier's name for the parcel.
         tracking_number: String,
@@ -211,11 +211,11 @@ message!(
     }
 );
 message!(
-    /// News: the customer has the parcel.
+    /// Fact: the customer has the parcel.
     OrderDeliveredEvent {}
 );
 message!(
-    /// News: the order is cancelled and everything undone.
+    /// Fact: the order is cancelled, with everything reversed.
     OrderCancelledEvent {
         /// Why, as a code.
         reason: String,
@@ -223,39 +223,39 @@ message!(
 );
 
 message!(
-    /// Have somebody told by way of one channel.
+    /// Send a notification through one channel.
     NotificationDispatchRequested {
-        /// By what way, as [`crate::ports::Channel`] writes it.
+        /// The channel, as [`crate::ports::Channel`] writes it.
         channel: String,
-        /// What to tell.
+        /// The notification.
         notification: Notification,
     }
 );
 
-/// A part of a charge that is to go back.
+/// A part of a charge to refund.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundPart {
     /// Idempotency key of this refund, stored before and used for every attempt.
     pub key: String,
-    /// How much, in minor units of what was charged.
+    /// The amount, in minor units of the charge.
     pub minor: i64,
-    /// Why, in the words of whoever asked.
+    /// The reason given by the person who asked.
     pub reason: String,
 }
 
-/// What the gateway told of money, beyond that it has it or refuses.
+/// What the gateway reported about money, besides captures and refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MoneyMatter {
-    /// All of it went back.
+    /// All of it was refunded.
     Refunded,
-    /// Part of it went back.
+    /// Part of it was refunded.
     PartlyRefunded,
-    /// It was charged once more.
+    /// It was charged a second time.
     SecondCharge,
-    /// What was charged once more went back.
+    /// The second charge was refunded.
     SecondChargeReturned,
-    /// Another amount or currency than was asked for.
+    /// Another amount or currency than was requested.
     AmountMismatch,
     /// The customer's bank disputes it.
     Disputed,
@@ -265,18 +265,18 @@ pub enum MoneyMatter {
     DisputeLost,
 }
 
-/// What the gateway said about a payment, whether in its answer or by webhook.
+/// What the gateway said about a payment, in an answer or by webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentResult {
     /// It has the money.
     Processed(PaymentProcessed),
     /// It refuses.
     Failed(PaymentFailed),
-    /// It told of something else.
+    /// It reported something else.
     Reported(PaymentReported),
 }
 
-/// What the carrier told of a parcel, whether in its answer or by webhook.
+/// What the carrier said about a parcel, in an answer or by webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParcelNews {
     /// It arrived.
@@ -384,7 +384,7 @@ impl Message for OrderTimeoutEvent {
     }
 }
 
-/// The correlation of everything that is about this order.
+/// The correlation id of all messages about this order.
 #[must_use]
 pub const fn correlation(order_id: OrderId) -> CorrelationId {
     CorrelationId(order_id.0)

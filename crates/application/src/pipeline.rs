@@ -1,5 +1,5 @@
-//! The pipeline as a whole: what every handler shares, which queue wants which message, and how all of it is started.
-//! The same start serves the real worker and the simulation.
+//! The pipeline as a whole: what every handler shares, which queue gets which message, and how everything is started.
+//! The real worker and the simulation start it the same way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,29 +22,29 @@ use crate::messages::{
 use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
-/// What can be set about the pipeline.
+/// Settings of the pipeline.
 #[derive(Clone, Copy, Debug)]
 pub struct PipelineSettings {
-    /// How long each stage may take.
+    /// The time limit of each stage.
     pub limits: StageLimits,
-    /// Attempts at a charge, and at a booking, after the first.
+    /// Retries of a charge or booking, after the first attempt.
     pub call_retry: RetryPolicy,
-    /// Longest pause between questions about a charge or booking of unknown outcome, once the attempts are used up, until the
-    /// stage times out.
+    /// Longest interval between look-ups of a charge or booking with unknown outcome once the retries are used up;
+    /// look-ups end when the stage times out.
     pub look_up_interval: Duration,
-    /// Pauses while a provider cannot be asked at all: it is away, or throttles.
+    /// Pauses while a provider is away or throttles.
     pub away: Patience,
-    /// Attempts at an undoing after the first, before a person is asked.
+    /// Retries of a compensation step before a person is asked.
     pub undo_retry: RetryPolicy,
     /// Calls under way at once, per kind.
     pub calls_at_once_max: usize,
     /// Messages in one transaction.
     pub batch_max: usize,
-    /// How messages between consumers without effects travel.
+    /// How messages reach consumers without effects.
     pub hand_over: HandOver,
 }
 
-/// How a message gets to a consumer that only reads and writes the store.
+/// How a message reaches a consumer that only reads and writes the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandOver {
     /// It is handled in the unit of work that publishes it.
@@ -78,7 +78,7 @@ pub struct Context {
     pub settings: PipelineSettings,
 }
 
-/// The outside, as the pipeline sees it.
+/// The ports that the pipeline needs.
 pub struct Parts {
     /// Units of work.
     pub store: Arc<dyn Store<AnyUnit>>,
@@ -88,27 +88,27 @@ pub struct Parts {
     pub gateway: Arc<dyn PaymentGateway>,
     /// Shipments.
     pub shipping: Arc<dyn ShippingProvider>,
-    /// Whom to tell, if anybody.
+    /// How to notify customers, if configured.
     pub notifications: Option<Notifications>,
     /// Time, ids, settings.
     pub context: Arc<Context>,
 }
 
-/// Whom to tell what becomes of orders.
+/// How to notify customers about their orders.
 #[derive(Clone)]
 pub struct Notifications {
-    /// By what ways.
+    /// The channels.
     pub channels: Arc<[Channel]>,
-    /// Who tells.
+    /// The service that sends.
     pub service: Arc<dyn NotificationService>,
 }
 
-/// Whether anybody is told what becomes of orders. If not, no queue wants the news and none of it is stored.
+/// Whether notifications are on. If not, no queue subscribes to their messages and none are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Telling {
-    /// Nobody is.
+    /// They are off.
     Nobody,
-    /// Somebody is.
+    /// They are on.
     Somebody,
 }
 
@@ -148,9 +148,9 @@ pub fn topology() -> Topology {
     of::<OrderTimeoutConsumer>(topology, OrderTimeoutConsumer::QUEUE).keep_private(PRIVATE)
 }
 
-/// What stays inside unless it has to wait at the broker: requests, which are for whoever carries them out, and a
-/// [`ShippingCompleted`] of our own, because [`OrderDeliveredEvent`](crate::messages::OrderDeliveredEvent) says the same at the
-/// same moment.
+/// Messages that are private unless they must wait at the broker: requests, which are for whichever worker carries
+/// them out, and our own [`ShippingCompleted`], because [`OrderDeliveredEvent`](crate::messages::OrderDeliveredEvent)
+/// says the same at the same moment.
 const PRIVATE: &[&str] = &[
     InventoryReservationRequested::KIND,
     PaymentProcessingRequested::KIND,
@@ -164,8 +164,8 @@ const PRIVATE: &[&str] = &[
     ParcelReported::KIND,
 ];
 
-/// What is followed within the unit that published it: from acceptance to the gateway's door, from its answer to the
-/// carrier's, and from the carrier's word to the end.
+/// The consumers for inline dispatch: from acceptance to the gateway's call, from its answer to the carrier's call,
+/// and from the carrier's event to the end.
 #[must_use]
 pub fn chain(context: &Arc<Context>) -> Arc<Chain<AnyUnit>> {
     let chain = Chain::new(Arc::clone(&context.clock));

@@ -1,5 +1,5 @@
-//! Providers that are called in turn: through a turnstile, which keeps their budget and leaves them alone when they ask for
-//! it. Whoever gets no turn has called nobody.
+//! Providers behind a turnstile, which keeps their call budget and pauses when they ask for it. A call without a turn
+//! reaches no provider.
 
 use std::sync::Arc;
 

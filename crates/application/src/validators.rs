@@ -1,5 +1,5 @@
-//! Validation of what comes from outside: all that is wrong is reported at once, each with a JSON pointer and a code.
-//! Parses into the domain's types; past this door nothing unparsed exists.
+//! Validation of input: all violations are reported at once, each with a JSON pointer and a code. Parses into the
+//! domain's types; nothing behind it handles unparsed input.
 
 use domain::text::{Lines, composed, refuse};
 use domain::{AMOUNT_MINOR_MAX, Currency, CustomerId, LINES_MAX, Money, OrderId, Quantity, Sku};
@@ -17,9 +17,9 @@ pub const KEY_BYTES_MAX: usize = 255;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderDraft {
-    /// Whom it is for.
+    /// The customer.
     pub customer_id: String,
-    /// What is wanted.
+    /// The requested lines.
     pub lines: Vec<LineDraft>,
     /// How the customer pays, in the gateway's terms.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct LineDraft {
     pub sku: String,
     /// Units.
     pub quantity: i64,
-    /// The price agreed on; the catalogue's, if none.
+    /// The agreed price; the catalogue's if none.
     #[serde(default)]
     pub unit_price: Option<Amount>,
 }
@@ -64,7 +64,7 @@ impl Findings {
     }
 }
 
-/// Parses a draft into a command without a key, or lists everything that is wrong with it.
+/// Parses a draft into a command without a key, or lists every violation.
 ///
 /// # Errors
 /// All violations, in the order of the document.
@@ -91,7 +91,7 @@ pub fn validate_order(
             customer_id,
             lines,
             ordered_at,
-            // What looks the same is the same.
+            // Composed, so that what looks the same is the same.
             external_reference: draft.external_reference.as_deref().map(|text| composed(text).into_owned()),
             payment_token: draft.payment_token.clone(),
             traceparent: None,

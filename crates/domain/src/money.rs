@@ -119,7 +119,7 @@ impl Money {
         self.with(other, i64::checked_sub)
     }
 
-    /// The amount times `count`.
+    /// The amount times `quantity`.
     pub fn checked_mul(self, quantity: Quantity) -> Result<Self, MoneyError> {
         let minor = self.minor.checked_mul(i64::from(quantity)).ok_or(MoneyError::Overflow)?;
         Ok(Self { minor, ..self })

@@ -1,4 +1,4 @@
-//! Receives goods, corrects the stock and books counts, each with a reason that stays in the ledger.
+//! Receives goods, corrects stock and books counts, each with a reason that stays in the ledger.
 
 use async_trait::async_trait;
 use bus::Fault;
@@ -11,11 +11,11 @@ use crate::ports::{AuditEntry, UnitOfWork};
 /// Which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StockChange {
-    /// So many units came in; at least one.
+    /// Units received; at least one.
     Receive(i64),
-    /// So many more, or fewer, were found; not zero, and no more fewer than are available.
+    /// Units found or missing; not zero, and no more missing than available.
     Adjust(i64),
-    /// So many are on the shelf, those among them that are set aside for orders.
+    /// All units on the shelf, reserved ones included.
     Count(i64),
 }
 
@@ -26,23 +26,23 @@ pub struct AdjustStockCommand {
     pub sku: Sku,
     /// By how much.
     pub change: StockChange,
-    /// Why, in words.
+    /// The reason.
     pub reason: String,
     /// Who.
     pub actor: String,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StockReply {
-    /// It is booked.
+    /// Booked.
     Done {
         /// The stock afterwards.
         inventory: Inventory,
         /// Whether the product is still sold.
         availability: Availability,
     },
-    /// It would go below zero, or beyond all bounds.
+    /// Rejected: below zero, or out of bounds.
     Rejected(Rejection),
     /// No such product.
     UnknownSku,
@@ -77,7 +77,7 @@ impl Command for AdjustStockCommand {
 }
 
 impl AdjustStockCommand {
-    /// The movement that it takes; none if a count found what the books say.
+    /// The movement for it; none if a count matches the books.
     fn decide(&self, inventory: &Inventory) -> Result<Option<StockMovement>, Rejection> {
         match self.change {
             StockChange::Receive(units) => {

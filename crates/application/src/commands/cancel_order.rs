@@ -1,4 +1,4 @@
-//! Cancels an order, if it still can be.
+//! Cancels an order, if that is still possible.
 
 use async_trait::async_trait;
 use bus::{Envelope, Fault, MessageId, Outcome};
@@ -16,20 +16,20 @@ use crate::saga::{EventKind, Facts, Happening, SagaEvent, SagaState, carry_out};
 pub struct CancelOrderCommand {
     /// Which.
     pub order_id: OrderId,
-    /// Why: the customer's wish, or an operator's.
+    /// The reason: the customer's or an operator's decision.
     pub reason: CancelReason,
     /// Who asks.
     pub actor: String,
-    /// In their words.
+    /// Their note.
     pub note: String,
 }
 
-/// What became of the wish.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CancelReply {
-    /// It is being cancelled; what was done is being undone.
+    /// It is being cancelled; its steps are being reversed.
     Accepted,
-    /// It was cancelled before, or is being cancelled; nothing more to do.
+    /// It was cancelled before, or is being cancelled.
     Already,
     /// Too late.
     Refused {

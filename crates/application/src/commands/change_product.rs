@@ -1,5 +1,4 @@
-//! Changes some of what is known about a product: what it costs, whether it is sold, when to reorder. The stock is another
-//! room's.
+//! Changes data of a product: name, price, whether it is sold, reorder level. Stock changes are other commands.
 
 use async_trait::async_trait;
 use bus::Fault;
@@ -10,7 +9,7 @@ use super::Command;
 use crate::pipeline::Context;
 use crate::ports::{AuditEntry, UnitOfWork};
 
-/// Change what is named here about a product, and nothing else.
+/// Change the given fields of a product, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeProductCommand {
     /// Which product.
@@ -19,29 +18,29 @@ pub struct ChangeProductCommand {
     pub name: Option<String>,
     /// Its new description.
     pub description: Option<String>,
-    /// What one costs from now on; orders keep the price that they were placed at.
+    /// Its new price; orders keep the price they were placed at.
     pub price: Option<Money>,
-    /// Whether it is sold from now on; orders that were taken are served.
+    /// Whether it is sold from now on; accepted orders are served.
     pub availability: Option<Availability>,
-    /// At this many or fewer it is time to reorder.
+    /// Its new reorder level.
     pub reorder_level: Option<i64>,
     /// Who.
     pub actor: String,
-    /// Why, in words.
+    /// The reason.
     pub note: String,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeProductReply {
-    /// It is as wished.
+    /// Changed.
     Done {
         /// The product afterwards.
         product: Product,
         /// Its stock.
         inventory: Inventory,
     },
-    /// It cannot be so.
+    /// Rejected.
     Rejected(Rejection),
     /// No such product.
     UnknownSku,
@@ -59,7 +58,7 @@ impl Command for ChangeProductCommand {
         context: &Context,
     ) -> Result<ChangeProductReply, Fault> {
         let (now, id) = (context.clock.now(), ProductId::of(&self.sku));
-        // The lock of the stock is that of the product, too: two changes of one product come one after the other.
+        // The stock's lock covers the product too, so two changes of one product run one after the other.
         let mut stock = unit.inventory().lock(&[id]).await?;
         let product = unit.products().get_by_id(id).await?;
         let (Some(mut product), Some(inventory)) = (product, stock.first_mut()) else {

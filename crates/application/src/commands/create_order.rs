@@ -23,36 +23,36 @@ use bearers::Bearers;
 /// Orders accepted in one transaction.
 const ACCEPT_BATCH_MAX: usize = 256;
 
-/// How often a flush that lost against another transaction is decided anew.
+/// How often a flush is repeated after a conflict.
 const CONFLICTS_MAX: u32 = 8;
 
-/// One line of an order to be.
+/// A line of the new order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateOrderLine {
     /// The product.
     pub sku: Sku,
     /// Units.
     pub quantity: Quantity,
-    /// The price agreed on; the catalogue's, if none.
+    /// The agreed price; the catalogue's if none.
     pub unit_price: Option<Money>,
 }
 
 /// Accept this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateOrderCommand {
-    /// The id that it gets, if it is new.
+    /// Its id, if it is new.
     pub order_id: OrderId,
-    /// Who asks for it.
+    /// The caller.
     pub caller: Caller,
-    /// The client's key, if it has one: the same key of the same caller never makes two orders.
+    /// The client's key, if any: one key of one caller never creates two orders.
     pub key: Option<OrderKey>,
-    /// Whom it is for.
+    /// The customer.
     pub customer_id: CustomerId,
-    /// What is wanted.
+    /// The requested lines.
     pub lines: Vec<CreateOrderLine>,
-    /// When the customer ordered; now, if not said.
+    /// When the customer ordered; now if not given.
     pub ordered_at: Option<Timestamp>,
-    /// Another system's name for it; at most one order of the same source bears it.
+    /// Its reference in another system; unique within one source.
     pub external_reference: Option<String>,
     /// How the customer pays, in the gateway's terms.
     pub payment_token: Option<String>,
@@ -65,18 +65,18 @@ pub struct CreateOrderCommand {
 pub struct OrderKey {
     /// The key.
     pub key: String,
-    /// Digest of what is asked for; tells another request under the same key.
+    /// Digest of the request; detects another request under the same key.
     pub digest: [u8; 32],
 }
 
-/// Something wrong with a request: where, as a JSON pointer, and what.
+/// A violation in a request, with its JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// JSON pointer into the request.
     pub pointer: String,
     /// Stable code.
     pub code: &'static str,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be right.
     pub message: String,
 }
 
@@ -94,23 +94,23 @@ pub struct OrderAccepted {
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CreateOrderReply {
-    /// It is accepted; it will not be lost.
+    /// Accepted, and durable.
     Created(OrderAccepted),
-    /// It was accepted before, under the same key or reference.
+    /// Accepted before, under the same key or reference.
     Replayed(OrderAccepted),
     /// The key belongs to another request of this caller.
     KeyReused {
-        /// In what this request differs from the order that was made under it, as far as that is in the order.
+        /// How this request differs from the order of that key, as far as the order shows it.
         differences: Vec<Violation>,
     },
-    /// The reference belongs to an order of the same source that asks for something else.
+    /// The reference belongs to an order of the same source with another content.
     ReferenceReused {
         /// That order.
         order_id: OrderId,
-        /// In what this request differs from it.
+        /// How this request differs from it.
         differences: Vec<Violation>,
     },
-    /// It cannot be accepted; every reason is listed.
+    /// Not accepted, with every reason.
     Rejected(Vec<Violation>),
 }
 
@@ -129,7 +129,7 @@ impl CreateOrderHandler {
         Self { store, context, chain }
     }
 
-    /// All in one transaction, decided anew as long as another one wins.
+    /// Handles all in one transaction, again after each conflict.
     async fn decided_anew(
         &self,
         mut unit: Option<Box<dyn UnitOfWork>>,
@@ -146,7 +146,7 @@ impl CreateOrderHandler {
         }
     }
 
-    /// A request that the store cannot take must not keep the others from being accepted.
+    /// One request that the store cannot take must not stop the others.
     async fn one_by_one(&self, requests: &[CreateOrderCommand]) -> Result<Vec<CreateOrderReply>, Fault> {
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
@@ -155,7 +155,7 @@ impl CreateOrderHandler {
                 Err(fault) if fault.verdict == Verdict::GiveUp => {
                     CreateOrderReply::Rejected(vec![unstorable(&fault)])
                 }
-                // Those before it are accepted.
+                // The requests before it are accepted.
                 Err(fault) => return Err(fault.in_doubt()),
             });
         }
@@ -177,7 +177,7 @@ impl CreateOrderHandler {
         Ok(replies)
     }
 
-    /// Decides about all requests and stores what is new, in one unit of work.
+    /// Decides about all requests and stores the new orders, in one unit of work.
     async fn handle(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -220,7 +220,7 @@ impl Coalesce for CreateOrderHandler {
     }
 }
 
-/// What the store knows that bears on a batch of requests.
+/// What the store knows about a batch of requests.
 struct Known {
     bearers: Bearers,
     catalogue: HashMap<Sku, Product>,
@@ -315,7 +315,7 @@ fn accepted(order: &Order) -> OrderAccepted {
     OrderAccepted { order_id: order.id(), total: order.total(), created_at: order.snapshot().created_at }
 }
 
-/// The rows of the orders that are new in a batch.
+/// The rows of new orders in a batch.
 struct Fresh<'a> {
     now: Timestamp,
     context: &'a Context,

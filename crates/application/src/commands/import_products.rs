@@ -1,5 +1,5 @@
-//! Brings products into the catalogue, with the stock that they start with; what is known of a product is
-//! replaced, except its stock. Doing it twice changes nothing.
+//! Imports products into the catalogue, with their initial stock. Data of a known product is replaced, except its
+//! stock. A second import changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -23,21 +23,20 @@ pub struct NewProduct {
     pub description: String,
     /// What one costs.
     pub price: Money,
-    /// Units that it starts with; a product that is known already keeps its stock.
+    /// Its initial stock; a known product keeps its stock.
     pub stock: i64,
-    /// At this many or fewer it is time to reorder; if not said, a product that is known keeps its level, and a new one
-    /// has none.
+    /// The reorder level; if not given, a known product keeps its level and a new one has none.
     pub reorder_level: Option<i64>,
     /// Whether it may be ordered.
     pub availability: Availability,
 }
 
-/// Bring these in.
+/// Import these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportProductsCommand {
     /// The products; each sku once.
     pub products: Vec<NewProduct>,
-    /// Name of the import, kept in the ledger as the cause of the first stock.
+    /// Name of the import, stored in the ledger as the cause of the initial stock.
     pub import: String,
 }
 
@@ -66,7 +65,7 @@ impl Command for ImportProductsCommand {
 }
 
 impl ImportProductsCommand {
-    /// The stock of known products that are to be reordered at another level than before, locked, as it is to be.
+    /// The locked stock of known products whose reorder level changes, with the new level.
     async fn reordered(
         &self,
         unit: &mut dyn UnitOfWork,

@@ -1,5 +1,5 @@
-//! The commands: what somebody or something wants done, each with its handler. A handler works inside a unit of work that
-//! its caller opened; [`CommandPipeline`] is that caller for everything that does not come from a queue.
+//! The commands, each with its handler. A handler works inside a unit of work that its caller opened;
+//! [`CommandPipeline`] is that caller for everything that does not come from a queue.
 
 mod adjust_stock;
 mod cancel_order;

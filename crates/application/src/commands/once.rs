@@ -1,5 +1,6 @@
-//! A command under a client's key: done once, however often it is asked for. The key is kept in the transaction of the effect,
-//! so that no crash comes between them. What was refused is not kept: its key is free for the request as it should have been.
+//! A command under a client's key: done once, however often it is requested. The key is stored in the transaction of
+//! the effect, so no crash comes between them. A refusal is not stored, so the corrected request may use the same
+//! key.
 
 use async_trait::async_trait;
 use bus::Fault;
@@ -14,16 +15,16 @@ pub struct Once<'a, C, F> {
     pub key: Option<&'a RequestKey>,
     /// What to do.
     pub command: &'a C,
-    /// What is answered to a reply; a refusal has no effect and is not kept.
+    /// The answer to a reply; none for a refusal, which is not stored.
     pub answer: F,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OnceReply<R> {
     /// Done now.
     Done(Answer),
-    /// Done before, under this key; this was answered then.
+    /// Done before under this key, with this answer.
     Replayed(Answer),
     /// The key belongs to another request of this caller for the same operation.
     Reused,

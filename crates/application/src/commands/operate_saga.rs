@@ -1,5 +1,5 @@
-//! What a person may do about a saga that needs attention; each is recorded with who and why. The payment's own row stays
-//! what the gateway said; that it was settled by hand is known to the saga.
+//! An operator's decision about a saga that needs attention, recorded with name and reason. The payment's row stays
+//! what the gateway said; the saga knows what was settled by hand.
 
 use std::fmt;
 
@@ -17,11 +17,11 @@ use crate::saga::{EventKind, Facts, Happening, SagaEvent, SagaState, carry_out};
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SagaOperation {
-    /// Try the undoing again.
+    /// Retry the compensation step.
     Retry,
-    /// Take the undoing as settled by hand, and go on with the next.
+    /// Count the step as settled by hand, and go on with the next.
     Skip,
-    /// Close the order, taking every open undoing as settled by hand; stock is given back all the same.
+    /// Close the order and count every open step as settled by hand; stock is released all the same.
     Force,
 }
 
@@ -45,23 +45,23 @@ impl fmt::Display for SagaOperation {
     }
 }
 
-/// Do it to this saga.
+/// Apply it to this saga.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperateSagaCommand {
-    /// Whose saga.
+    /// The order.
     pub order_id: OrderId,
     /// What.
     pub operation: SagaOperation,
     /// Who.
     pub actor: String,
-    /// Why, in their words.
+    /// The reason.
     pub note: String,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperateReply {
-    /// Done; the saga now stands here.
+    /// Done; the saga's new state.
     Done(SagaState),
     /// Not possible in this state.
     Refused {

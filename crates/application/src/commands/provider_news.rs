@@ -1,5 +1,5 @@
-//! Takes what providers tell by webhook: each event once, in any order. What concerns an order of ours is in its history
-//! afterwards, and in its books; what does not is in the list of the unmatched. None is dropped.
+//! Takes provider events from webhooks: each once, in any order. An event of an order of ours goes to its history and
+//! its rows; any other goes to the list of unmatched events. None is dropped.
 
 mod desk;
 mod money;
@@ -17,18 +17,18 @@ use crate::ports::{Provider, ProviderNews, UnitOfWork};
 /// Take these events of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeProviderNewsCommand {
-    /// The provider, the namespace of its event ids.
+    /// The provider; event ids are unique within it.
     pub provider: Provider,
     /// The events.
     pub news: Vec<ProviderNews>,
 }
 
-/// What was made of the events.
+/// The result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NewsTaken {
-    /// Those that had not come before.
+    /// Events that are new.
     pub fresh: usize,
-    /// Those of them that belong to no order.
+    /// New events without an order.
     pub unmatched: usize,
 }
 
@@ -58,7 +58,7 @@ impl Command for TakeProviderNewsCommand {
     }
 }
 
-/// Under which an event is noted as seen. The order comes first: providers give out random ids, and among a million of them
+/// The inbox id of an event. The order's id comes first: providers give out random ids, and among a million of them
 /// almost every one would fall on a page of its own.
 fn inbox_id(news: &ProviderNews) -> String {
     match order_of(news) {

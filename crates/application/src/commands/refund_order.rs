@@ -1,5 +1,5 @@
-//! Gives part of the money of a delivered order back, or all of it. The refund's key is stored with the request, before the gateway
-//! is asked; however often it is asked, it gives back once.
+//! Refunds a delivered order, in part or completely. The refund's key is stored with the request, before the gateway
+//! is called, so repeated calls refund once.
 
 use async_trait::async_trait;
 use bus::{Fault, Message, MessageId, SagaRepository};
@@ -11,30 +11,30 @@ use crate::pipeline::Context;
 use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
 use crate::saga::OrderProcessingSaga;
 
-/// Give this much back.
+/// Refund this amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefundOrderCommand {
-    /// Whose money.
+    /// The order.
     pub order_id: OrderId,
     /// How much.
     pub amount: Money,
     /// Who asks.
     pub actor: String,
-    /// Why, in their words.
+    /// The reason.
     pub reason: String,
 }
 
-/// What became of the wish.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefundReply {
-    /// The gateway is asked for it under this key.
+    /// The refund is requested under this key.
     Accepted {
         /// The refund's own key.
         refund_key: String,
     },
-    /// It cannot be.
+    /// Not possible.
     Refused {
-        /// Why not, and what would be right.
+        /// Why not, and what would be possible.
         why: String,
     },
     /// No such order.

@@ -1,4 +1,4 @@
-//! Sets stock aside for orders that still want it: each order wholly or not at all, in the order in which they came.
+//! Reserves stock for orders that still want it: each order completely or not at all, in order of arrival.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,23 +10,23 @@ use crate::messages::{Demand, correlation};
 use crate::ports::{ReservationOutcome, Shortage, StockDemand, UnitOfWork};
 use crate::saga::{OrderProcessingSaga, SagaState, StockStep};
 
-/// Set aside what one order asks for.
+/// Reserve the stock of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReserveInventoryCommand {
     /// The order.
     pub order_id: OrderId,
-    /// What it asks for.
+    /// The requested units.
     pub lines: Vec<Demand>,
 }
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReservationVerdict {
-    /// Every line is set aside.
+    /// Every line is reserved.
     Reserved,
-    /// Nothing is; says which lines are why, with what was requested and what was available.
+    /// None is; names the short lines, with the requested and the available units.
     Short(String),
-    /// The order wants nothing any more, or has it already.
+    /// The order does not want it any more, or has it already.
     NotWanted,
     /// There is no such order.
     Unknown,
@@ -64,13 +64,13 @@ pub async fn reserve_inventory(
     Ok(commands.iter().zip(chosen).map(verdict).collect())
 }
 
-/// Which of the orders there are, and whose saga stands where stock is wanted.
+/// Which orders exist, and which of them want stock now.
 struct Standing {
     known: BTreeSet<OrderId>,
     wanting: BTreeSet<OrderId>,
 }
 
-/// Looks the orders up. Their sagas are locked from here on.
+/// Looks the orders up and locks their sagas.
 async fn standing(
     unit: &mut dyn UnitOfWork,
     commands: &[ReserveInventoryCommand],
@@ -88,7 +88,7 @@ async fn standing(
 fn merged(command: &ReserveInventoryCommand) -> StockDemand {
     let mut lines: BTreeMap<ProductId, i64> = BTreeMap::new();
     for line in &command.lines {
-        // A message from outside may ask for more than there are numbers; nobody has so much.
+        // A message from outside may request more than 64 bits hold; no stock is that large.
         let units = lines.entry(ProductId(line.product_id)).or_default();
         *units = units.saturating_add(line.quantity);
     }

@@ -1,4 +1,4 @@
-//! The one pipeline around every command that does not come from a queue: trace, transaction, retry, and how long it took.
+//! The pipeline around every command that does not come from a queue: trace, transaction, retry and duration.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use bus::{Chain, Fault, Store, Verdict};
 use crate::pipeline::{Context, chain};
 use crate::ports::{AnyUnit, UnitOfWork};
 
-/// How often a command that lost against another transaction is decided anew.
+/// How often a command is repeated after a conflict.
 const CONFLICTS_MAX: u32 = 8;
 
-/// Something to be done in one unit of work.
+/// A command, done in one unit of work.
 #[async_trait]
 pub trait Command: Send + Sync {
-    /// What the caller learns.
+    /// The answer to the caller.
     type Reply: Send;
 
     /// Its name, for traces.
     const NAME: &'static str;
 
-    /// Does it. May run again if another transaction won, so it must decide from what it reads.
+    /// Handles it. It may run again after a conflict, so it must decide from what it reads.
     ///
     /// # Errors
     /// Those of the store; a "no" of the business is a reply.
@@ -52,7 +52,7 @@ impl CommandPipeline {
     /// Runs a command in a transaction of its own.
     ///
     /// # Errors
-    /// Those of the store, after conflicts were decided anew a bounded number of times.
+    /// Those of the store, after a bounded number of conflicts.
     pub async fn run<C: Command>(&self, command: &C) -> Result<C::Reply, Fault> {
         let unit = self.begin().await?;
         self.run_in(unit, command).await
@@ -66,10 +66,10 @@ impl CommandPipeline {
         self.store.begin().await
     }
 
-    /// Runs a command in this transaction, or in further ones if it loses against another.
+    /// Runs a command in this transaction, or in further ones after a conflict.
     ///
     /// # Errors
-    /// Those of the store, after conflicts were decided anew a bounded number of times.
+    /// Those of the store, after a bounded number of conflicts.
     pub async fn run_in<C: Command>(
         &self,
         unit: Box<dyn UnitOfWork>,

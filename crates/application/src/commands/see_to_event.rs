@@ -1,4 +1,4 @@
-//! Notes that a person has seen to an event of a provider that belongs to no order.
+//! Marks an unmatched provider event as seen by a person.
 
 use async_trait::async_trait;
 use bus::Fault;
@@ -7,14 +7,14 @@ use super::Command;
 use crate::pipeline::Context;
 use crate::ports::{AuditEntry, Seen, UnitOfWork};
 
-/// Mark this event as seen to.
+/// Mark this event as seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeeToEventCommand {
     /// Its place in the list.
     pub position: i64,
-    /// Who saw to it.
+    /// Who has seen it.
     pub actor: String,
-    /// What came of it, in their words.
+    /// Their note.
     pub note: String,
 }
 

@@ -1,5 +1,5 @@
-//! When a provider is asked again. A call that was let through counts as an attempt, whatever came of it; one that was not
-//! is made again for as long as anybody wants its answer.
+//! When a provider is called again. A call that was let through counts as an attempt, whatever its result. One that
+//! was not is repeated as long as its answer is wanted.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use crate::pipeline::Context;
 use crate::ports::Unanswered;
 
-/// Delivers the work again: after the next pause of the retries, then from time to time; and uncounted where nothing was done.
+/// Redelivers the work: after the retries' next pause, then every `look_up_interval`. A call that did nothing is
+/// postponed and not counted.
 pub(super) fn ask_again<M, A>(
     work: &mut Work<M, A>,
     unanswered: &Unanswered,
@@ -27,7 +28,7 @@ pub(super) fn ask_again<M, A>(
     }
 }
 
-/// Delivers the work again for a question without an answer: a question does nothing, so it counts for nothing.
+/// Schedules the next look-up. A look-up does nothing at the provider, so it is not counted.
 pub(super) fn look_up_again<M, A>(
     work: &mut Work<M, A>,
     unanswered: &Unanswered,
@@ -43,8 +44,8 @@ pub(super) fn look_up_again<M, A>(
     wait(work, unanswered, patience, context, now);
 }
 
-/// Whether a timeline should tell of a call without an answer. One that was let through always; of the others fewer and fewer,
-/// or an outage of a day would fill every timeline with itself.
+/// Whether an unanswered call gets a timeline entry: always if it was let through; otherwise less and less often, or
+/// an outage of a day would fill every timeline.
 pub(super) fn is_worth_telling<M, A>(
     work: &Work<M, A>,
     unanswered: &Unanswered,

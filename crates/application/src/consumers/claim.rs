@@ -1,6 +1,6 @@
-//! Claims: what a message tells of the outside, held against the row that whoever heard it from the provider wrote first. A
-//! message that was published by the unit that handles it needs no such look; one that came through a queue may be anybody's, and moves
-//! nothing that the row does not bear out.
+//! Claims: what a message says about a provider, compared with the row that we wrote when the provider told us. A
+//! message published by the same unit needs no check; one from a queue may come from any program, and moves nothing
+//! that the row does not confirm.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::messages::{MoneyMatter, PaymentProcessed, PaymentResult, ShippingComp
 /// Where a consumer's messages come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The unit that handles them: it has written the rows.
+    /// The same unit, which has written the rows.
     ThisUnit,
-    /// A queue, which others may write to.
+    /// A queue, which other programs may write to.
     Queue,
 }
 
-/// What the rows say of a claim.
+/// What our rows say about a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
     /// The same.
@@ -30,12 +30,13 @@ pub(super) enum Finding {
     Contradicted(String),
 }
 
-/// How long an unconfirmed claim waits before it is held against the rows again, and how often: long enough for the
-/// provider to be asked, since whoever waits for its answer asks it anyway.
+/// How long an unconfirmed claim waits before the next comparison, and how often: long enough for our own request to
+/// the provider to be answered.
 const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 const CLAIM_LOOKS_MAX: u32 = 6;
 
-/// Puts off what the provider has not confirmed; gives to a person what it never does, and what the rows contradict.
+/// Postpones an unconfirmed claim; a claim that is never confirmed, or that the rows contradict, becomes a dead
+/// letter.
 pub(super) fn settle<M, A>(work: &mut Work<M, A>, finding: &Finding, now: Timestamp) {
     match finding {
         Finding::BorneOut => {}
@@ -51,7 +52,7 @@ pub(super) fn settle<M, A>(work: &mut Work<M, A>, finding: &Finding, now: Timest
     }
 }
 
-/// What a payment's row says of what is claimed about it.
+/// What a payment's row says about a claim.
 pub(super) fn of_money(claim: &PaymentResult, row: Option<&Payment>) -> Finding {
     let Some(row) = row else {
         return Finding::Contradicted("no payment was ever asked for of such an order".to_owned());
@@ -99,7 +100,7 @@ fn of_refusal(row: &Payment) -> Finding {
     }
 }
 
-/// The rest moves no order forward: it has a person asked. What is in the row must be there all the same.
+/// Other reports move no order forward, they ask a person. Still the row must confirm them.
 fn of_report(matter: MoneyMatter, row: &Payment) -> Finding {
     let holds = match matter {
         MoneyMatter::Refunded => row.captured_minor > 0 && row.held().minor == 0,
@@ -114,7 +115,7 @@ fn of_report(matter: MoneyMatter, row: &Payment) -> Finding {
     }
 }
 
-/// What a parcel's row says of its claimed arrival.
+/// What a parcel's row says about its claimed arrival.
 pub(super) fn of_arrival(claim: &ShippingCompleted, row: Option<&Shipment>) -> Finding {
     let Some(row) = row else {
         return Finding::Contradicted("no parcel was ever asked for of such an order".to_owned());

@@ -1,4 +1,4 @@
-//! What to do with news ahead of its turn: keep it until the saga has moved on; if it never does, give it to a person.
+//! Parks early events until their saga has moved on; if it never does, they become dead letters for a person.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use super::standing::UNKNOWN_ORDER;
 use crate::saga::OrderProcessingSaga;
 
-/// How long news is kept before it is looked at again by itself.
+/// How long an early event is parked before it is tried again.
 const PARKED_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// How often it is looked at again before a person gets it.
+/// How often it is tried before it becomes a dead letter.
 const PARKED_TIMES_MAX: u32 = 6;
 
-/// Parks the work if its step says that it came early.
+/// Parks the work if its step was too early.
 pub(super) fn park_if_early<M, A>(work: &mut Work<M, A>, step: &Step<OrderProcessingSaga>, now: Timestamp) {
     if is_of_nobody(work, step) || step.outcome != Outcome::Early {
         return;
@@ -26,8 +26,8 @@ pub(super) fn park_if_early<M, A>(work: &mut Work<M, A>, step: &Step<OrderProces
     }
 }
 
-/// Gives what is about an order that this database does not have to a person at once: an order is stored before anybody hears of
-/// it, so waiting would not help. Tells whether it was so.
+/// Makes a message about an unknown order a dead letter at once: an order is stored before any message about it
+/// exists, so waiting would not help. Returns whether it did.
 pub(super) fn is_of_nobody<M, A>(work: &mut Work<M, A>, step: &Step<OrderProcessingSaga>) -> bool {
     let unknown = step.before.is_none();
     if unknown {

@@ -1,4 +1,4 @@
-//! Sets stock aside for a whole batch of orders: each product locked once, allocated in memory, written once.
+//! Reserves stock for a whole batch of orders: each product is locked once, allocated in memory and written once.
 
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ impl Consumer<AnyUnit> for InventoryReservationConsumer {
     }
 }
 
-/// The news for whoever listens.
+/// The facts for other services.
 fn reply(
     cause: &Envelope,
     order_id: uuid::Uuid,

@@ -1,4 +1,4 @@
-//! The consumers: each turns a batch of messages into what happened to orders, and leaves the rest to the saga.
+//! The consumers: each turns a batch of messages into events of orders and leaves the decision to the saga.
 
 mod again;
 mod claim;

@@ -1,5 +1,5 @@
-//! Turns news about orders into notifications, one for each channel, in the transaction that takes the news. Only there if
-//! somebody is to be told at all; otherwise nobody subscribes and nothing is written.
+//! Turns events of orders into notifications, one per channel, in the transaction that takes the event. It exists
+//! only if a channel is configured; otherwise no queue subscribes and nothing is written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::messages::{
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, Channel, Notification, NotificationKind};
 
-/// News that customers care about.
+/// Events that customers care about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CustomerNews {
-    /// Shipping is asked for as soon as the money is there, which is when an order is certain.
+    /// Shipping is requested as soon as the order is paid; from then on the order is certain.
     Confirmed(OrderShippingRequested),
-    /// The carrier has it.
+    /// The carrier has the parcel.
     Shipped(OrderShippedEvent),
-    /// The customer has it.
+    /// The customer has the parcel.
     Delivered(OrderDeliveredEvent),
-    /// It will not come.
+    /// The order is cancelled.
     Cancelled(OrderCancelledEvent),
 }
 
@@ -86,7 +86,7 @@ impl CustomerNews {
         }
     }
 
-    /// Carrier, tracking number and reason, where the news has them.
+    /// Carrier, tracking number and reason, if the event has them.
     fn details(&self) -> (Option<String>, Option<String>, Option<String>) {
         match self {
             Self::Shipped(message) => {
@@ -108,7 +108,7 @@ impl NotificationConsumer {
     /// Its queue.
     pub const QUEUE: &'static str = "notification";
 
-    /// A consumer that has everything told by way of each of these channels.
+    /// A consumer that requests every notification for each of these channels.
     #[must_use]
     pub const fn new(channels: Arc<[Channel]>, context: Arc<Context>) -> Self {
         Self { channels, context }
@@ -152,7 +152,8 @@ impl Consumer<AnyUnit> for NotificationConsumer {
     }
 }
 
-/// Its id follows from order and kind alone: news that comes twice, in whatever message, is the same notification.
+/// The id derives from order and kind alone: an event that comes twice, in whatever message, is the same
+/// notification.
 fn notification(news: &CustomerNews, order: &Order, envelope: &Envelope) -> Notification {
     let kind = news.notification_kind();
     let (carrier, tracking_number, reason) = news.details();

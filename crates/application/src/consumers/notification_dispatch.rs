@@ -1,5 +1,5 @@
-//! Has one notification told by way of one channel, and tried again for about three days if need be. What is not told then, or
-//! cannot be told at all, goes to the dead letters, from where a person can have it tried again.
+//! Sends one notification through one channel, with retries for about three days. If that fails, or can never work,
+//! it becomes a dead letter that an operator can redrive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const PAUSES: [Duration; 9] = [
     Duration::from_secs(24 * 3_600),
 ];
 
-/// Longest pause that a receiver may ask for.
+/// Longest pause that a receiver may request.
 const ASKED_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Notifications under way at once.
@@ -43,7 +43,7 @@ impl NotificationDispatchConsumer {
     /// Its queue.
     pub const QUEUE: &'static str = "notification-dispatch";
 
-    /// A consumer that has this service tell.
+    /// A consumer that sends through this service.
     #[must_use]
     pub fn new(service: Arc<dyn NotificationService>, context: Arc<Context>) -> Self {
         Self { service, context }
@@ -115,7 +115,7 @@ impl Consumer<AnyUnit> for NotificationDispatchConsumer {
     }
 }
 
-/// The pause after this many attempts have failed before; none if it was the last.
+/// The pause after this many failed attempts; none after the last.
 fn pause(attempt: u32, asked: Option<Duration>) -> Option<Duration> {
     let pause = *PAUSES.get(usize::try_from(attempt).ok()?)?;
     Some(asked.map_or(pause, |asked| pause.max(asked.min(ASKED_MAX))))

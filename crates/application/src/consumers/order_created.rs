@@ -1,4 +1,4 @@
-//! Validates fresh orders against the catalogue and starts their reservation.
+//! Validates new orders against the catalogue and starts their reservation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,13 +39,13 @@ impl OrderCreatedConsumer {
     }
 }
 
-/// Units of one product that a whole order may ask for.
+/// Units of one product that a whole order may request.
 const DEMAND_MAX: i64 = LINES_MAX as i64 * QUANTITY_MAX as i64;
 
-/// What a batch is held against.
+/// The products and orders that a batch is checked against.
 struct Catalogue {
     products: BTreeMap<ProductId, Product>,
-    /// What a product is called that is not in the catalogue, as far as an order tells.
+    /// The name of a product that is not in the catalogue, as far as the order tells.
     strangers: BTreeMap<ProductId, Sku>,
 }
 
@@ -67,7 +67,7 @@ impl Catalogue {
         Ok(Self { products, strangers })
     }
 
-    /// Everything that the catalogue has against an order.
+    /// All reasons of the catalogue against an order.
     fn objections(&self, message: &OrderCreatedEvent) -> Vec<String> {
         let total = message.total.minor;
         let too_dear = (!(0..=AMOUNT_MINOR_MAX).contains(&total)).then(|| {

@@ -1,4 +1,4 @@
-//! Takes the saga's timers, once fired, back to the saga.
+//! Passes fired timers to the saga.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl OrderTimeoutConsumer {
     }
 }
 
-/// What a timer of this name means. A name that nobody sets any more means nothing.
+/// The event for a timer of this name. A name that is no longer used means nothing.
 fn meaning(timer: &str) -> Option<EventKind> {
     match timer {
         timers::ORDER => Some(EventKind::OrderTimedOut),
@@ -73,7 +73,7 @@ impl Consumer<AnyUnit> for OrderTimeoutConsumer {
         unit: &mut AnyUnit,
         batch: &mut [Work<OrderTimeoutEvent, ()>],
     ) -> Result<(), Fault> {
-        // Whatever becomes of them, these firings are handled; one whose message is lost fires again.
+        // These firings count as handled, whatever the saga made of them; one whose message is lost fires again.
         unit.retire_timers(batch.iter().map(|work| work.message.0.retired()).collect()).await?;
         let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work)).collect();
         let steps = carry_out(unit, &happenings, self.context.clock.now()).await?;

@@ -1,5 +1,5 @@
-//! Takes payments: calls the gateway outside any transaction, with a key stored before, and records what it said. An
-//! outcome that nobody knows is looked up by its key, never guessed.
+//! Takes payments: calls the gateway outside any transaction, under a key stored before, and records the answer. A
+//! charge with unknown outcome is looked up by its key, never guessed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,21 +26,21 @@ pub struct PaymentConsumer {
     context: Arc<Context>,
 }
 
-/// What the gateway was asked and what it said.
+/// The gateway's answer, and to which call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentAnswer {
     asked: Asked,
     said: Result<ChargeOutcome, Unanswered>,
 }
 
-/// What a provider was asked.
+/// Which call was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// For the money.
+    /// A charge.
     Charge,
-    /// For what it knows.
+    /// A look-up.
     LookUp,
-    /// For nothing: nothing is to be paid.
+    /// None: there is nothing to pay.
     Nothing,
 }
 
@@ -54,7 +54,8 @@ impl PaymentConsumer {
         Self { gateway, context }
     }
 
-    /// Looks first, once a call may have done something; charges only what the gateway never heard of.
+    /// On the first attempt charges. On later ones an earlier call may have done something, so it looks the charge up
+    /// and charges only if the gateway does not know the key.
     async fn ask(&self, request: &ChargeRequest, attempt: u32) -> PaymentAnswer {
         if attempt == 0 {
             return self.charge(request).await;
@@ -78,7 +79,7 @@ impl PaymentConsumer {
         PaymentAnswer { asked: Asked::Charge, said }
     }
 
-    /// A charge that was only authorised is captured under the same key.
+    /// Captures a charge that was only authorised, under the same key.
     async fn taken(
         &self,
         known: ChargeOutcome,
@@ -93,7 +94,7 @@ impl PaymentConsumer {
         }
     }
 
-    /// Asks again later, as long as the saga still waits for the money.
+    /// Schedules the next call, as long as the saga still waits for the money.
     async fn settle(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -195,7 +196,7 @@ impl PaymentConsumer {
     }
 }
 
-/// Brings the payment rows up to what the gateway said.
+/// Records the gateway's answers in the payment rows.
 async fn record(
     unit: &mut dyn UnitOfWork,
     batch: &[Work<PaymentProcessingRequested, PaymentAnswer>],
@@ -214,7 +215,7 @@ async fn record(
     unit.payments().update(&changed, now).await
 }
 
-/// A call that was not let through left nothing to note.
+/// A call that was not let through has nothing to record.
 fn note_call(payment: &mut Payment, answer: &PaymentAnswer) {
     if answer.was_let_through() {
         payment.note_attempt();
@@ -222,7 +223,7 @@ fn note_call(payment: &mut Payment, answer: &PaymentAnswer) {
     }
 }
 
-/// What the gateway said, on the payment's own axis. What the axis refuses is old news and leaves it as it is.
+/// Records the answer in the payment. An answer that the payment rejects is out of date and changes nothing.
 fn note(payment: &mut Payment, said: &Result<ChargeOutcome, Unanswered>) {
     let amount = payment.amount;
     let noted = match said {
@@ -241,7 +242,7 @@ fn note(payment: &mut Payment, said: &Result<ChargeOutcome, Unanswered>) {
 }
 
 impl PaymentConsumer {
-    /// A timeline entry for every call that the saga's own entry does not tell of already.
+    /// A timeline entry for every call that the saga's own entry does not cover.
     fn calls(
         &self,
         batch: &[Work<PaymentProcessingRequested, PaymentAnswer>],
@@ -268,7 +269,7 @@ impl PaymentConsumer {
     }
 }
 
-/// The final word, as a message for the saga; none while there is none.
+/// A final answer as a message for the saga; none if the answer is not final.
 fn result(work: &Work<PaymentProcessingRequested, PaymentAnswer>, now: Timestamp) -> Option<Envelope> {
     let message = &work.message;
     let failed = |code: &str| {
@@ -318,7 +319,7 @@ impl PaymentAnswer {
 }
 
 impl SagaState {
-    /// Whether the carrier is still to be asked on behalf of an order in this state.
+    /// Whether an order in this state still waits for the carrier.
     #[must_use]
     pub const fn awaits_shipping(self) -> bool {
         matches!(self, Self::Paid)

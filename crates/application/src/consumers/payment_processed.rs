@@ -1,4 +1,4 @@
-//! Takes the gateway's final word, from its answer or from its webhook, to the saga.
+//! Passes the gateway's final answer, or its webhook, to the saga.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,19 +24,19 @@ impl PaymentProcessedConsumer {
     /// Its queue.
     pub const QUEUE: &'static str = "payment-processed";
 
-    /// A consumer of what comes through its queue, where each message is a claim.
+    /// A consumer of messages from its queue; each is a claim.
     #[must_use]
     pub const fn new(context: Arc<Context>) -> Self {
         Self { context, origin: Origin::Queue }
     }
 
-    /// A consumer of what is published by the unit that handles it, which has written the rows.
+    /// A consumer of messages published by the same unit, which has written the rows.
     #[must_use]
     pub const fn in_unit(context: Arc<Context>) -> Self {
         Self { context, origin: Origin::ThisUnit }
     }
 
-    /// What the rows say of each message.
+    /// What our rows say about each message.
     async fn findings(
         &self,
         unit: &mut AnyUnit,

@@ -1,4 +1,4 @@
-//! Gives money back, or sees to it that none is taken: the undoing of a payment, whatever became of it.
+//! Refunds a payment, or makes sure that none is taken: the compensation of a payment, whatever happened to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl PaymentRefundConsumer {
     }
 }
 
-/// What is wrong if the gateway gave back another sum than it took, so that money is with somebody whom it does not belong to.
+/// The error if the gateway refunded another amount than it captured.
 fn disagreement(payment: &Payment, said: CancelOutcome) -> Option<String> {
     let taken = if payment.captured_minor > 0 { payment.captured_minor } else { payment.amount.minor };
     let held = payment.held().minor;
@@ -134,7 +134,7 @@ impl Consumer<AnyUnit> for PaymentRefundConsumer {
     }
 }
 
-/// What is recorded of the payments that the gateway has answered about.
+/// Records the gateway's answers in the payments.
 async fn rows(
     unit: &mut dyn UnitOfWork,
     batch: &[Work<PaymentRefundRequested, Said>],
@@ -145,7 +145,7 @@ async fn rows(
     Ok(rows.into_iter().map(|row| (row.order_id, row)).collect())
 }
 
-/// The timeline's entry for a refund that a person asked for; undoings are told by the saga.
+/// The timeline entry for a refund that a person requested; the saga writes those of its compensation.
 fn refund(work: &Work<PaymentRefundRequested, Said>, at: Timestamp) -> Option<HistoryEntry> {
     let part = work.message.part.as_ref()?;
     let told = match &work.answer {
@@ -174,7 +174,7 @@ async fn record(
     unit.payments().update(&changed, now).await
 }
 
-/// A refund of all the money, which we never heard was taken, tells that it was; one of another sum tells nothing for sure.
+/// A full refund of money that we never heard was captured proves the capture; another amount proves nothing.
 fn note(payment: &mut Payment, said: &Said) {
     let noted = match said {
         Ok(CancelOutcome::Voided) => payment.void(),

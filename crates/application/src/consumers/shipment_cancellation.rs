@@ -1,4 +1,4 @@
-//! Calls parcels back: the first undoing of an order that got that far.
+//! Cancels parcels: the first compensation step of an order that got that far.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -124,7 +124,7 @@ async fn record(
     Ok(rows)
 }
 
-/// News of a parcel that could not be called back: the order goes forward with it after all.
+/// The event of a parcel that could not be cancelled: the order goes forward with it after all.
 fn kept(
     happening: &Happening<'_>,
     step: &Step<OrderProcessingSaga>,

@@ -1,4 +1,4 @@
-//! Asks the provider about a parcel that nobody has heard of for a while: webhooks get lost.
+//! Looks up a parcel of which no event has come for a while, because webhooks get lost.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl ShipmentTrackingConsumer {
     /// Its queue.
     pub const QUEUE: &'static str = "shipment-tracking";
 
-    /// A consumer that asks this provider.
+    /// A consumer that looks up at this provider.
     #[must_use]
     pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
         Self { provider, context }
@@ -60,7 +60,7 @@ impl Consumer<AnyUnit> for ShipmentTrackingConsumer {
         Ok(self.provider.look_up(&message.idempotency_key).await)
     }
 
-    /// An unanswered question is not asked again here; the saga's next poll does that.
+    /// An unanswered look-up is not repeated here; the saga's next poll does that.
     async fn handle(
         &self,
         unit: &mut AnyUnit,
@@ -90,7 +90,7 @@ impl Consumer<AnyUnit> for ShipmentTrackingConsumer {
     }
 }
 
-/// The row has it before the saga hears of it: what the saga is told by a message that no row bears out is a mere claim.
+/// The row is written before the saga gets the message: without the row, the message would be a mere claim.
 async fn record(
     unit: &mut dyn UnitOfWork,
     batch: &[Work<ShipmentTrackingRequested, Said>],

@@ -1,4 +1,4 @@
-//! Has orders shipped: calls the provider outside any transaction, with a key stored before, and records what it said.
+//! Books parcels: calls the provider outside any transaction, under a key stored before, and records the answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct ShippingConsumer {
     context: Arc<Context>,
 }
 
-/// What is known of a booking after asking.
+/// The provider's answer, and to which call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookingAnswer {
     asked: Asked,
@@ -32,12 +32,12 @@ pub struct BookingAnswer {
     delivered: Option<String>,
 }
 
-/// What the provider was asked.
+/// Which call was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// For a parcel.
+    /// A booking.
     CreateShipment,
-    /// For what it knows.
+    /// A look-up.
     LookUp,
 }
 
@@ -51,7 +51,8 @@ impl ShippingConsumer {
         Self { provider, context }
     }
 
-    /// Looks first, once a call may have done something; books only what the provider never heard of.
+    /// On the first attempt books. On later ones an earlier call may have done something, so it looks the booking up
+    /// and books only if the provider does not know the key.
     async fn ask(&self, request: &BookingRequest, attempt: u32) -> BookingAnswer {
         if attempt == 0 {
             return self.book(request).await;
@@ -86,7 +87,7 @@ impl ShippingConsumer {
         })
     }
 
-    /// Asks again later, as long as the saga still waits for the booking.
+    /// Schedules the next call, as long as the saga still waits for the booking.
     async fn settle(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -165,20 +166,20 @@ impl Consumer<AnyUnit> for ShippingConsumer {
     }
 }
 
-/// The first call that was let through without an answer; what was answered needs no clock.
+/// The first call that was let through and not answered; an answered one needs no limit.
 fn starts_the_clock(work: &Work<OrderShippingRequested, BookingAnswer>) -> bool {
     let unanswered = work.answer.said.as_ref().err();
     work.envelope().attempt == 0 && unanswered.is_some_and(Unanswered::was_let_through)
 }
 
-/// The orders that go forward with their parcel. A booking that came too late for its order is there to be called back,
-/// and must not be told, or recorded, as a parcel on its way.
+/// The orders that go forward with their parcel. A booking that came too late for its order exists only to be
+/// cancelled, and must not be recorded or published as a parcel on its way.
 fn shipped(steps: &[Step<OrderProcessingSaga>]) -> BTreeSet<OrderId> {
     let sagas = steps.iter().filter_map(|step| step.after.as_ref());
     sagas.filter(|saga| saga.state == SagaState::Shipped).map(|saga| saga.order_id).collect()
 }
 
-/// Brings the shipment rows up to what the provider said.
+/// Records the provider's answers in the shipment rows.
 async fn record(
     unit: &mut dyn UnitOfWork,
     batch: &[Work<OrderShippingRequested, BookingAnswer>],
@@ -221,7 +222,7 @@ fn fits(order_id: OrderId, noted: Result<Change, Rejection>) {
 }
 
 impl ShippingConsumer {
-    /// Calls without an answer are told of too, unless the saga's own entry tells of them.
+    /// Unanswered calls get an entry too, unless the saga's own entry covers them.
     fn unanswered_calls(
         &self,
         batch: &[Work<OrderShippingRequested, BookingAnswer>],

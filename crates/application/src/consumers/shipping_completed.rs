@@ -1,4 +1,4 @@
-//! Takes the carrier's word that a parcel arrived to the saga.
+//! Passes the carrier's report about a parcel to the saga.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,19 +27,19 @@ impl ShippingCompletedConsumer {
     /// Its queue.
     pub const QUEUE: &'static str = "shipping-completed";
 
-    /// A consumer of what comes through its queue, where each message is a claim.
+    /// A consumer of messages from its queue; each is a claim.
     #[must_use]
     pub const fn new(context: Arc<Context>) -> Self {
         Self { context, origin: Origin::Queue }
     }
 
-    /// A consumer of what is published by the unit that handles it, which has written the rows.
+    /// A consumer of messages published by the same unit, which has written the rows.
     #[must_use]
     pub const fn in_unit(context: Arc<Context>) -> Self {
         Self { context, origin: Origin::ThisUnit }
     }
 
-    /// What the rows say of each message. Trouble with a parcel has a person asked and moves nothing by itself.
+    /// What our rows say about each message. A report of trouble moves nothing by itself; a person decides.
     async fn findings(
         &self,
         unit: &mut AnyUnit,
@@ -60,7 +60,7 @@ impl ShippingCompletedConsumer {
         Ok(batch.iter().map(found).collect())
     }
 
-    /// An arrival that the carrier has not told us of is asked about.
+    /// The request to look up an arrival that the carrier has not confirmed.
     fn question(work: &Work<ParcelNews, ()>, now: Timestamp) -> Envelope {
         let order_id = work.message.order_id();
         let idempotency_key = Shipment::request(order_id).key;
@@ -132,7 +132,7 @@ fn is_over_without(step: &Step<OrderProcessingSaga>) -> bool {
     ended && matches!(step.outcome, Outcome::Ignored(_))
 }
 
-/// The saga has no use for it, and its order's timeline must tell of it all the same.
+/// The saga ignores it, but the order's timeline must show it.
 fn arrived_all_the_same(news: &ParcelNews, at: Timestamp) -> HistoryEntry {
     let told = match news {
         ParcelNews::Completed(message) => format!("{} was delivered", message.tracking_number),

@@ -1,5 +1,5 @@
-//! Whether a request for something outside is one of ours: its order is in this database and stands where that is wanted, under
-//! this key and for this amount. Whoever answers knows nothing of providers; nobody is called on the word of a message alone.
+//! Checks whether a request for an external call is ours: its order is in this database and stands at that step,
+//! under this key and for this amount. No provider is called on the word of a message alone.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,18 @@ use crate::messages::{
 use crate::ports::AnyUnit;
 use crate::saga::{OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, Undo};
 
-/// What is said of a message about an order that is not here, in words that an operator can search for.
+/// The reason for a message about an unknown order, in words that an operator can search for.
 pub const UNKNOWN_ORDER: &str = "no such order in this database";
 
 /// A request that a provider carries out.
 pub(super) trait Request: Message {
-    /// The order that it names.
+    /// Its order.
     fn order_id(&self) -> Uuid;
-    /// Whether its order wants it now.
+    /// Whether its order wants this now.
     fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted;
 }
 
-/// Looks all of the orders up at once, and says of each request what its order says.
+/// Looks all orders up at once and returns a verdict per request.
 pub(super) async fn vet<M: Request>(unit: &mut AnyUnit, requests: &[&M]) -> Result<Vec<Vetted>, Fault> {
     let mut ids: Vec<_> = requests.iter().map(|request| correlation(OrderId(request.order_id()))).collect();
     ids.sort_unstable();
@@ -129,8 +129,9 @@ impl Request for ShipmentTrackingRequested {
     }
 }
 
-/// An undoing is wanted while it is due, also of an order that waits for a person. One that went forward with its parcel was to be
-/// undone before; one that was never to be undone has asked for nothing.
+/// A compensation step is wanted while it is due, also for an order that waits for a person. If the order went
+/// forward with its parcel, the step was wanted earlier. If there was never anything to reverse, the step was never
+/// requested.
 fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
     match saga.state {
         SagaState::Compensating | SagaState::NeedsAttention
@@ -150,7 +151,7 @@ fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
     }
 }
 
-/// Part of the money goes back once the order is delivered, as a person asked.
+/// A partial refund happens once the order is delivered, on a person's request.
 fn paying_back(saga: &OrderProcessingSaga) -> Vetted {
     if saga.order == OrderStatus::Delivered {
         Vetted::Wanted
@@ -159,7 +160,7 @@ fn paying_back(saga: &OrderProcessingSaga) -> Vetted {
     }
 }
 
-/// What is wrong with a key that is not the order's.
+/// The error for a key that is not the order's.
 fn under_key(asked: &str, own: &str) -> Option<Vetted> {
     (asked != own).then(|| foreign("the request bears another key than the order's".to_owned()))
 }

@@ -1,5 +1,5 @@
-//! What undoings have in common: an unanswered one is tried again, and when its tries are used up a person is asked. A
-//! provider that is away uses up none.
+//! What compensation steps have in common: an unanswered call is retried, and when the retries are used up a person
+//! is asked. A provider that is away uses up no retry.
 
 use bus::{Envelope, Work};
 use domain::OrderId;
@@ -10,7 +10,7 @@ use crate::pipeline::Context;
 use crate::ports::Unanswered;
 use crate::saga::{EventKind, Facts, Happening, SagaEvent};
 
-/// The event of an undoing that has no tries left; none while it has.
+/// The event of a step without retries left; none while it has some.
 pub(super) fn undo_failed<'a>(
     order_id: OrderId,
     cause: &'a Envelope,
@@ -21,7 +21,7 @@ pub(super) fn undo_failed<'a>(
         .then(|| for_a_person(order_id, cause, unanswered.to_string(), context))
 }
 
-/// The event of an undoing that only a person can end.
+/// The event of a step that only a person can end.
 pub(super) fn for_a_person<'a>(
     order_id: OrderId,
     cause: &'a Envelope,
@@ -36,7 +36,7 @@ pub(super) fn for_a_person<'a>(
     }
 }
 
-/// Delivers the work again while it has tries left.
+/// Redelivers the work while it has retries left.
 pub(super) fn give_up_or_retry<M, A>(
     work: &mut Work<M, A>,
     unanswered: &Unanswered,

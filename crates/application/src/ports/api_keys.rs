@@ -1,4 +1,4 @@
-//! Keys that let callers in, as the store keeps them: what a key may do, and the digest of its secret. Never the secret.
+//! API keys as stored: the scopes of a key, and the digest of its secret. Never the secret.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,18 +9,18 @@ use jiff::Timestamp;
 
 use super::AuditEntry;
 
-/// What a key may do.
+/// A scope of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// Look at orders, their histories and sagas.
+    /// Read orders, their histories and sagas.
     OrdersRead,
     /// Place orders, import and cancel them.
     OrdersWrite,
-    /// Look at products and stock.
+    /// Read products and stock.
     StockRead,
     /// Change products and stock.
     StockWrite,
-    /// Look at the service itself, help sagas, put dead letters back.
+    /// Read the service's state, help sagas, redrive dead letters.
     Operate,
     /// Everything.
     Admin,
@@ -71,7 +71,7 @@ impl FromStr for Scope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// Whether they allow what this scope stands for.
+    /// Whether they include this scope.
     #[must_use]
     pub const fn allow(self, scope: Scope) -> bool {
         self.0 & (scope.bit() | Scope::Admin.bit()) != 0
@@ -114,30 +114,30 @@ impl FromStr for Scopes {
 /// A key as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
-    /// The part of the key that is no secret.
+    /// The public part of the key.
     pub id: String,
-    /// Whose it is, in words.
+    /// Its name.
     pub name: String,
-    /// SHA-256 of the part that is.
+    /// SHA-256 of the secret part.
     pub digest: [u8; 32],
     /// What it may do.
     pub scopes: Scopes,
     /// When it was made.
     pub created_at: Timestamp,
-    /// From when it lets nobody in any more, if that was decided when it was made.
+    /// When it expires, if that was set.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked, if it was. A revoked key stays, so that it can be told what it was.
+    /// When it was revoked, if it was. A revoked key stays, so that a caller can be told about it.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// What is written down when it is made.
+    /// The audit entry for its creation.
     #[must_use]
     pub fn creation(&self, actor: &str) -> AuditEntry {
         audited("create key", self.created_at, actor, &self.id, self.scopes.to_string())
     }
 
-    /// What is written down when the key of this id is revoked.
+    /// The audit entry for revoking the key of this id.
     #[must_use]
     pub fn revocation(id: &str, actor: &str, at: Timestamp) -> AuditEntry {
         audited("revoke key", at, actor, id, String::new())
@@ -150,29 +150,29 @@ fn audited(action: &str, at: Timestamp, actor: &str, id: &str, note: String) -> 
 }
 
 impl ApiKey {
-    /// Whether it lets anybody in at this moment.
+    /// Whether it is valid at this moment.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|expires_at| now < expires_at)
     }
 }
 
-/// Where keys are kept.
+/// The store of keys.
 #[async_trait]
 pub trait ApiKeys: Send + Sync + 'static {
-    /// Adds a key, and records who asked, in one transaction.
+    /// Adds a key and its audit entry, in one transaction.
     ///
     /// # Errors
-    /// Those of the store; [`bus::Verdict::GiveUp`] if there is a key of this id.
+    /// Those of the store; [`bus::Verdict::GiveUp`] if the id exists.
     async fn add_key(&self, key: &ApiKey, actor: &str) -> Result<(), Fault>;
 
-    /// Revokes a key, and records who asked, in one transaction. Tells whether there was one to revoke.
+    /// Revokes a key and adds its audit entry, in one transaction. Returns whether there was a key to revoke.
     ///
     /// # Errors
     /// Those of the store.
     async fn revoke_key(&self, id: &str, actor: &str, now: Timestamp) -> Result<bool, Fault>;
 
-    /// Up to `max` keys, oldest first, those that are revoked or past their time included.
+    /// Up to `max` keys, oldest first, revoked and expired ones included.
     ///
     /// # Errors
     /// Those of the store.

@@ -1,4 +1,4 @@
-//! What the use cases need of the world, as contracts. Adapters live elsewhere and know the use cases only through these.
+//! The ports: what the use cases need from outside. Adapters implement them and know the use cases only through them.
 
 mod api_keys;
 mod idempotency;

@@ -1,5 +1,5 @@
-//! Telling customers, and systems of theirs, what became of an order. At least once, each time under the same id, so that who
-//! is told twice can tell. Never on the way of an order: an order waits for nobody to be told.
+//! Notifies customers, and their systems, about orders. At least once, under the same id each time, so that a
+//! receiver detects a repeat. No order waits for a notification.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::messages::Amount;
 
-/// What is told.
+/// The kind of notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotificationKind {
     /// It is paid for and will be shipped.
@@ -25,13 +25,13 @@ pub enum NotificationKind {
     /// The customer has it.
     #[serde(rename = "order.delivered")]
     OrderDelivered,
-    /// It will not come, and what was paid is given back.
+    /// It is cancelled, and any payment is refunded.
     #[serde(rename = "order.cancelled")]
     OrderCancelled,
 }
 
 impl NotificationKind {
-    /// Its name, as it stands in a webhook.
+    /// Its name in a webhook.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,22 +43,22 @@ impl NotificationKind {
     }
 }
 
-/// Something that somebody is told.
+/// A notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// The same for every attempt, and for every channel.
     pub id: Uuid,
-    /// What is told.
+    /// The kind of notification.
     pub kind: NotificationKind,
     /// The order that it is about.
     pub order_id: Uuid,
-    /// Whose it is.
+    /// The customer.
     pub customer_id: String,
     /// What it costs in all.
     pub total: Amount,
     /// When it happened.
     pub at: Timestamp,
-    /// Who carries it, once somebody does.
+    /// The carrier, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<String>,
     /// The carrier's name for the parcel.
@@ -69,7 +69,7 @@ pub struct Notification {
     pub reason: Option<String>,
 }
 
-/// The way by which somebody is told. Each is tried on its own, so that one which is away does not repeat the others.
+/// A channel for notifications. Each is tried alone, so that one failing channel does not repeat the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Channel {
     /// A line in the log.
@@ -82,7 +82,7 @@ pub enum Channel {
     Webhook(String),
 }
 
-/// How the name of a webhook's channel begins.
+/// The prefix of a webhook channel's name.
 const WEBHOOK: &str = "webhook ";
 
 impl fmt::Display for Channel {
@@ -110,19 +110,19 @@ impl FromStr for Channel {
     }
 }
 
-/// What came of telling.
+/// The result of sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// The other side has it.
+    /// Delivered.
     Told,
-    /// The other side has said that it wants no more.
+    /// The receiver wants no more.
     Unwanted,
 }
 
-/// Why somebody was not told.
+/// Why sending failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Untold {
-    /// It may work later; the other side may have said when.
+    /// It may work later; the receiver may have said when.
     #[error("{why}")]
     Later {
         /// What went wrong.
@@ -130,7 +130,7 @@ pub enum Untold {
         /// How long to wait at least.
         after: Option<Duration>,
     },
-    /// It will not work, however often it is tried.
+    /// It will never work.
     #[error("{why}")]
     Never {
         /// What is wrong.
@@ -138,32 +138,32 @@ pub enum Untold {
     },
 }
 
-/// Tells.
+/// Sends notifications.
 #[async_trait]
 pub trait NotificationService: Send + Sync + 'static {
-    /// Tells it by way of this channel. May be asked again for what was told before.
+    /// Sends it through this channel. May be called again for a notification that was sent before.
     ///
     /// # Errors
-    /// Why it was not told.
+    /// Why it was not sent.
     async fn tell(&self, notification: &Notification, channel: &Channel) -> Result<Said, Untold>;
 }
 
-/// Receivers of webhooks that want no more of them.
+/// Webhook receivers that want no more.
 #[async_trait]
 pub trait ClosedEndpoints: Send + Sync + 'static {
-    /// Remembers that this receiver wants no more. Tells whether that is news.
+    /// Stores that this receiver wants no more. Returns whether that was new.
     ///
     /// # Errors
     /// Those of the store.
     async fn close_endpoint(&self, address: &str, reason: &str, now: Timestamp) -> Result<bool, bus::Fault>;
 
-    /// Forgets it again. Tells whether there was anything to forget.
+    /// Removes the mark. Returns whether there was one.
     ///
     /// # Errors
     /// Those of the store.
     async fn reopen_endpoint(&self, address: &str) -> Result<bool, bus::Fault>;
 
-    /// All of them with the reason and the moment.
+    /// All of them, with reason and time.
     ///
     /// # Errors
     /// Those of the store.

@@ -1,4 +1,4 @@
-//! Which orders a listing is to show, in which order, and where its pages begin.
+//! Filter, sort order and cursor of an order listing.
 
 use std::str::FromStr;
 
@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::readers::OrderView;
 
-/// Which orders are meant.
+/// A filter for orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFilter {
     /// Only this status.
     pub status: Option<OrderStatus>,
     /// Only this customer.
     pub customer_id: Option<String>,
-    /// Only those that bear this reference of another system.
+    /// Only those with this external reference.
     pub external_reference: Option<String>,
     /// Only those with a line for this product.
     pub sku: Option<Sku>,
@@ -28,14 +28,14 @@ pub struct OrderFilter {
     pub updated_from: Option<Timestamp>,
     /// Only those whose status last changed before this moment.
     pub updated_before: Option<Timestamp>,
-    /// Which comes first.
+    /// The sort order.
     pub sort: OrderSort,
-    /// Only those after this place, in that order.
+    /// Only those after this cursor.
     pub after: Option<OrderPlace>,
 }
 
 impl OrderFilter {
-    /// The order of a listing for which none is asked: by change if it is narrowed down by that, else by acceptance.
+    /// The default sort order: by change if the filter uses it, otherwise by acceptance.
     #[must_use]
     pub const fn usual_sort(&self) -> OrderSort {
         if self.updated_from.is_some() || self.updated_before.is_some() {
@@ -46,23 +46,23 @@ impl OrderFilter {
     }
 }
 
-/// In which order orders are listed. Each is total: no two orders have one place.
+/// Sort orders. Each is total: no two orders share a position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OrderSort {
-    /// By acceptance, the oldest first. An order never changes its place.
+    /// By acceptance, oldest first. An order never changes its position.
     #[default]
     OldestFirst,
-    /// By acceptance, the newest first. An order never changes its place.
+    /// By acceptance, newest first. An order never changes its position.
     NewestFirst,
-    /// By the last change of status, the earliest first. An order that changes moves to the end, and is met again there.
+    /// By the last change of status, earliest first. An order that changes moves to the end and is met again there.
     EarliestChangeFirst,
-    /// By the last change of status, the latest first. An order that changes moves to the front, past a reader that is
+    /// By the last change of status, latest first. An order that changes moves to the front, behind a reader that is
     /// further on.
     LatestChangeFirst,
 }
 
 impl OrderSort {
-    /// Every order, under the name that it is asked for by.
+    /// Every sort order with its name in requests.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("created_at", Self::OldestFirst),
         ("-created_at", Self::NewestFirst),
@@ -72,7 +72,7 @@ impl OrderSort {
         ("newest", Self::NewestFirst),
     ];
 
-    /// Whether places are by the last change.
+    /// Whether it sorts by the last change.
     #[must_use]
     pub const fn is_by_change(self) -> bool {
         match self {
@@ -81,7 +81,7 @@ impl OrderSort {
         }
     }
 
-    /// Whether what is later comes first.
+    /// Whether the latest comes first.
     #[must_use]
     pub const fn is_descending(self) -> bool {
         match self {
@@ -104,25 +104,25 @@ impl FromStr for OrderSort {
 #[error("take one of created_at (oldest), -created_at (newest), updated_at, -updated_at")]
 pub struct UnknownSort;
 
-/// A place in a listing of orders.
+/// A cursor in an order listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderPlace {
     /// The order.
     pub order_id: OrderId,
-    /// When its status last changed; counts only where that gives the order.
+    /// When its status last changed; used only if the listing sorts by it.
     pub updated_at: Timestamp,
 }
 
 impl OrderPlace {
-    /// The place of an order in a listing by acceptance.
+    /// The cursor of an order in a listing by acceptance.
     #[must_use]
     pub const fn by_id(order_id: OrderId) -> Self {
         Self { order_id, updated_at: Timestamp::UNIX_EPOCH }
     }
 }
 
-/// A page of orders. It may hold fewer than were asked for, or none, although more are to come: no page looks at more than
-/// so many orders to find those that are meant.
+/// A page of orders. It may hold fewer than requested, or none, although more follow: no page reads more than a
+/// bounded number of orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderPage {
     /// The orders.

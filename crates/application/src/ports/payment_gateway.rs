@@ -1,5 +1,5 @@
-//! The payment gateway: it holds the truth about money, keyed by our idempotency keys.
-//! A key names one charge for ever, whatever was retried, repeated or killed.
+//! The payment gateway: the authority on money, keyed by our idempotency keys. A key names one charge for ever,
+//! whatever was retried, repeated or killed.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use thiserror::Error;
 pub struct ChargeRequest {
     /// Our idempotency key.
     pub key: String,
-    /// Our name for what is paid.
+    /// Our reference of the payment.
     pub reference: String,
     /// How much.
     pub amount: Money,
@@ -21,7 +21,7 @@ pub struct ChargeRequest {
 }
 
 impl ChargeRequest {
-    /// The charge that is recorded as this payment, asked about and not to be made.
+    /// The recorded charge of this payment, to look up and not to make.
     #[must_use]
     pub fn of(payment: &Payment) -> Self {
         Self {
@@ -33,10 +33,10 @@ impl ChargeRequest {
     }
 }
 
-/// What the gateway said for good about a key.
+/// The gateway's answer about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChargeOutcome {
-    /// The money is held, to be captured.
+    /// The money is authorised, not captured.
     Authorised {
         /// The gateway's name for the charge.
         reference: String,
@@ -46,12 +46,12 @@ pub enum ChargeOutcome {
         /// The gateway's name for the charge.
         reference: String,
     },
-    /// No money, and none to come under this key.
+    /// Declined: no money, and none to come under this key.
     Declined {
         /// The gateway's reason.
         code: String,
     },
-    /// The money was ours and went back.
+    /// The money was captured and refunded.
     Refunded {
         /// The gateway's name for the charge.
         reference: String,
@@ -60,27 +60,27 @@ pub enum ChargeOutcome {
     Closed,
 }
 
-/// What became of a charge that was called off.
+/// The result of cancelling a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelOutcome {
     /// No money was taken, and none will be.
     Voided,
-    /// It was taken and went back, in minor units.
+    /// It was captured and is refunded, in minor units.
     Refunded {
-        /// Minor units given back in all.
+        /// Minor units refunded in total.
         minor: i64,
     },
 }
 
-/// Why there is no answer. Only the other side knows what happened, unless it said that nothing did.
+/// Why there is no answer. Only the provider knows what happened, unless it said that it did nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unanswered {
-    /// It said, or we know, that nothing was done: throttled, unreachable, breaker open.
+    /// The provider said, or we know, that nothing was done: throttled, unreachable, breaker open.
     #[error("nothing was done: {why}")]
     NotDone {
-        /// What it said.
+        /// The reason.
         why: String,
-        /// How long it asked to be left alone.
+        /// The provider's `Retry-After`.
         retry_after: Option<Duration>,
     },
     /// It may or may not have been done: timed out, connection lost, server error.
@@ -89,7 +89,7 @@ pub enum Unanswered {
         /// What was seen.
         why: String,
     },
-    /// It said no to what it has no reason to refuse. A person should see that.
+    /// The provider refused something that it has no reason to refuse. A person must see that.
     #[error("refused: {code}")]
     Refused {
         /// Its reason.
@@ -98,7 +98,7 @@ pub enum Unanswered {
 }
 
 impl Unanswered {
-    /// How long the other side asked to be left alone.
+    /// The provider's `Retry-After`, if any.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -107,7 +107,7 @@ impl Unanswered {
         }
     }
 
-    /// Whether the call was let through: whoever was called has, or may have, acted on it. Only such calls count as attempts,
+    /// Whether the call was let through: the provider acted on it, or may have. Only such calls count as attempts,
     /// and only they start a limit.
     #[must_use]
     pub const fn was_let_through(&self) -> bool {
@@ -118,26 +118,26 @@ impl Unanswered {
     }
 }
 
-/// A payment gateway. What it says of a charge counts only if it is that charge: an answer with another amount, currency,
-/// reference or key than was asked for leaves the outcome unknown.
+/// A payment gateway. An answer counts only if it is about the requested charge: another amount, currency, reference
+/// or key leaves the outcome unknown.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + 'static {
-    /// Authorises and captures in one go.
+    /// Authorises and captures at once.
     async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered>;
 
-    /// Holds the money without taking it.
+    /// Authorises without capturing.
     async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered>;
 
-    /// Takes what is held.
+    /// Captures an authorised charge.
     async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered>;
 
-    /// What became of a charge; none if the gateway never heard of its key.
+    /// Looks a charge up; none if the gateway does not know the key.
     async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered>;
 
-    /// Calls a charge off: voids what is held, refunds what was taken, and closes the key, so that a charge that is still
-    /// on its way finds it closed.
+    /// Cancels a charge: voids an authorisation, refunds a capture, and closes the key, so that a charge that is
+    /// still on its way is refused.
     async fn cancel(&self, key: &str) -> Result<CancelOutcome, Unanswered>;
 
-    /// Gives back part of what was taken, in minor units, under a key of its own.
+    /// Refunds part of a captured charge, in minor units, under a key of its own.
     async fn refund(&self, key: &str, refund_key: &str, minor: i64) -> Result<CancelOutcome, Unanswered>;
 }

@@ -1,5 +1,5 @@
-//! What providers tell without being asked, in words of no particular provider, and what is kept of those events that belong
-//! to no order of ours. The adapters make these; nobody else gives them meaning.
+//! Events of providers, in words of no particular provider, and the list of those that belong to no order of ours.
+//! Adapters create them; only the use cases interpret them.
 
 use async_trait::async_trait;
 use bus::Fault;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::saga::named;
 
-/// Which provider tells.
+/// Which provider sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provider {
     /// The payment gateway.
@@ -20,7 +20,7 @@ pub enum Provider {
 
 named!(Provider: Payments = "payments", Shipping = "shipping");
 
-/// What a provider has to tell.
+/// The content of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewsKind {
     /// The gateway has the money.
@@ -30,25 +30,25 @@ pub enum NewsKind {
         /// The gateway's name for the charge.
         reference: String,
     },
-    /// The gateway refuses for good, or what it held has lapsed.
+    /// The gateway refuses for good, or an authorisation has expired.
     PaymentDeclined {
         /// Its reason.
         code: String,
     },
-    /// Money went back.
+    /// A refund.
     PaymentRefunded {
-        /// How much, this time.
+        /// The amount of this refund.
         amount: Money,
-        /// How much in all, if it tells.
+        /// The refunds in total, if reported.
         total: Option<Money>,
         /// The gateway's name for the charge.
         reference: String,
     },
-    /// The customer's bank disputes a charge, or has decided about it.
+    /// The customer's bank disputes a charge, or has decided the dispute.
     PaymentDisputed {
-        /// Where the dispute stands.
+        /// The state of the dispute.
         dispute: domain::Dispute,
-        /// The gateway's name for the charge, if it tells.
+        /// The gateway's name for the charge, if reported.
         reference: Option<String>,
     },
     /// The carrier has the parcel.
@@ -61,43 +61,43 @@ pub enum NewsKind {
         /// The carrier's name for the parcel.
         tracking_number: String,
     },
-    /// The parcel is in trouble.
+    /// There is trouble with the parcel.
     ShipmentTroubled {
-        /// What kind of trouble.
+        /// The kind of trouble.
         trouble: ParcelTrouble,
         /// The carrier's name for the parcel.
         tracking_number: String,
     },
-    /// Something of a kind that nobody here knows.
+    /// An event of an unknown kind.
     Unknown {
-        /// What it told, shortened.
+        /// Its content, shortened.
         told: String,
     },
-    /// Something of a kind that is known, without what that kind must tell.
+    /// An event of a known kind without the data it needs.
     Malformed {
-        /// What it told, shortened.
+        /// Its content, shortened.
         told: String,
     },
 }
 
-/// What may befall a parcel.
+/// Trouble with a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParcelTrouble {
-    /// It cannot be delivered for now: an exception, a failed attempt, held somewhere.
+    /// It cannot be delivered for now: an exception, a failed attempt, or it is held.
     Exception,
     /// It is lost.
     Lost,
     /// It is damaged.
     Damaged,
-    /// It comes back, or is back.
+    /// It is on its way back, or is back.
     Returned,
 }
 
 named!(ParcelTrouble: Exception = "exception", Lost = "lost", Damaged = "damaged", Returned = "returned");
 
 impl NewsKind {
-    /// The word of our own sandbox for it.
+    /// Our sandbox's name for it.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
@@ -118,7 +118,7 @@ impl NewsKind {
         }
     }
 
-    /// Whose news it is; none if nobody knows.
+    /// The provider that sends such events; none if unknown.
     #[must_use]
     pub const fn told_by(&self) -> Option<Provider> {
         match self {
@@ -137,22 +137,22 @@ impl NewsKind {
 /// One event of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderNews {
-    /// The provider's id of the event; seen twice, it counts once.
+    /// The provider's id of the event; it counts once.
     pub event_id: String,
-    /// The provider's word for what it is.
+    /// The provider's name for its kind.
     pub type_name: String,
     /// When it happened, by the provider's clock.
     pub occurred_at: Timestamp,
-    /// Our name for what was paid or shipped, as the provider tells it.
+    /// Our reference of the payment or parcel, as the provider reports it.
     pub reference: String,
-    /// Our idempotency key of the charge or booking, as the provider tells it; may be empty.
+    /// Our idempotency key of the charge or booking, as the provider reports it; may be empty.
     pub idempotency_key: String,
-    /// What it tells.
+    /// Its content.
     pub kind: NewsKind,
 }
 
 impl ProviderNews {
-    /// An event as an honest provider tells it of this order: with the key under which it was paid or shipped.
+    /// An event as an honest provider sends it for this order: with the right key.
     #[must_use]
     pub fn honest(event_id: &str, order_id: OrderId, kind: NewsKind, occurred_at: Timestamp) -> Self {
         let idempotency_key = match kind.told_by() {
@@ -170,7 +170,7 @@ impl ProviderNews {
         }
     }
 
-    /// What it tells, in one line for a person.
+    /// Its content in one line for a person.
     #[must_use]
     pub fn in_words(&self) -> String {
         let told = match &self.kind {
@@ -200,19 +200,19 @@ impl ProviderNews {
 /// Why an event belongs to no order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mismatch {
-    /// Its reference is no id of an order.
+    /// Its reference is not an order id.
     UnreadableReference,
-    /// No such order, or nothing was asked of this provider for it.
+    /// The order does not exist, or nothing was requested from this provider for it.
     UnknownOrder,
-    /// Its key is not the one under which this order was paid or shipped.
+    /// Its key is not the key of this order's payment or parcel.
     AnotherKey,
-    /// Its tracking number is not that of this order's parcel.
+    /// Its tracking number is not the one of this order's parcel.
     AnotherParcel,
-    /// It came to the address of the other provider.
+    /// It came to the other provider's address.
     WrongProvider,
-    /// A kind of event that is not known.
+    /// Its kind is unknown.
     UnknownKind,
-    /// A known kind without what it must tell.
+    /// Its kind is known, but its data is incomplete.
     Malformed,
 }
 
@@ -229,7 +229,7 @@ named!(Mismatch:
 /// An event that belongs to no order of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnmatchedEvent {
-    /// Whose it is.
+    /// The provider.
     pub provider: Provider,
     /// The event.
     pub news: ProviderNews,
@@ -240,10 +240,10 @@ pub struct UnmatchedEvent {
 /// Events that belong to no order, within a unit of work.
 #[async_trait]
 pub trait UnmatchedRepository: Send {
-    /// Adds events; one that is there already stays as it is.
+    /// Adds events; an existing one stays as it is.
     async fn keep(&mut self, events: &[UnmatchedEvent], at: Timestamp) -> Result<(), Fault>;
 
-    /// Notes that a person has seen to this one; tells whether it was there and not seen to before.
+    /// Marks an event as seen by a person; returns whether it existed and was not seen before.
     async fn mark_seen(
         &mut self,
         position: i64,
@@ -253,18 +253,18 @@ pub trait UnmatchedRepository: Send {
     ) -> Result<Seen, Fault>;
 }
 
-/// What became of the wish to mark an event as seen to.
+/// The result of marking an event as seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// It is.
+    /// It is marked.
     Now,
-    /// It was before.
+    /// It was marked before.
     Before,
     /// There is no such event.
     NotFound,
 }
 
-/// An event that belongs to no order, as it is shown.
+/// An unmatched event, as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnmatchedView {
     /// Its place in the list.
@@ -273,46 +273,46 @@ pub struct UnmatchedView {
     pub provider: String,
     /// The provider's id of the event.
     pub event_id: String,
-    /// The provider's word for what it is.
+    /// The provider's name for its kind.
     pub kind: String,
     /// Why it belongs to no order.
     pub reason: String,
-    /// Whose it is, as the provider says.
+    /// The order reference, as the provider reports it.
     pub reference: String,
-    /// Under which key, as the provider says.
+    /// The key, as the provider reports it.
     pub idempotency_key: String,
-    /// What it tells, in words.
+    /// Its content as text.
     pub detail: String,
     /// When it happened, by the provider's clock.
     pub occurred_at: Timestamp,
-    /// When it came.
+    /// When we received it.
     pub received_at: Timestamp,
-    /// When a person saw to it.
+    /// When a person marked it as seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Timestamp>,
-    /// Who that was.
+    /// Who did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen_by: Option<String>,
-    /// What they said of it.
+    /// Their note.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// Which unmatched events are meant.
+/// A filter for unmatched events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnmatchedFilter {
     /// Only those of this provider.
     pub provider: Option<Provider>,
-    /// Whether those that were seen to are meant too.
+    /// Whether seen events are included.
     pub which: Which,
     /// Only those after this position.
     pub after: Option<i64>,
 }
 
-/// Which of the unmatched events.
+/// Seen events or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Which {
-    /// Those that nobody has seen to.
+    /// Those not seen yet.
     #[default]
     Unseen,
     /// All of them.

@@ -1,4 +1,4 @@
-//! The read side: views as the API and the command line show them. Reads never lock and never change anything.
+//! The read side: the views of API and command line. Reads never lock and never change anything.
 
 use async_trait::async_trait;
 use bus::Fault;
@@ -23,14 +23,14 @@ pub struct LineView {
     pub unit_price: Amount,
 }
 
-/// Where the money stands.
+/// The payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PaymentView {
-    /// The axis beneath the headline status.
+    /// The status beneath the headline status.
     pub status: String,
-    /// Minor units taken.
+    /// Minor units captured.
     pub captured_minor: i64,
-    /// Minor units given back.
+    /// Minor units refunded.
     pub refunded_minor: i64,
     /// Our idempotency key.
     pub idempotency_key: String,
@@ -38,15 +38,15 @@ pub struct PaymentView {
     pub provider_reference: Option<String>,
     /// The gateway's reason, if it declined.
     pub decline_code: Option<String>,
-    /// Where a dispute of the customer's bank stands: `open`, `won` or `lost`.
+    /// The state of a dispute: `open`, `won` or `lost`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disputed: Option<String>,
 }
 
-/// Where the parcel stands.
+/// The parcel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ShipmentView {
-    /// The axis beneath the headline status.
+    /// The status beneath the headline status.
     pub status: String,
     /// Our idempotency key.
     pub idempotency_key: String,
@@ -61,7 +61,7 @@ pub struct ShipmentView {
 pub struct OrderView {
     /// The order.
     pub order_id: Uuid,
-    /// Whom it is for.
+    /// The customer.
     pub customer_id: String,
     /// The headline status.
     pub status: String,
@@ -72,19 +72,19 @@ pub struct OrderView {
     /// Its lines; empty in listings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<LineView>,
-    /// Where the money stands, once asked for.
+    /// The payment, once requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentView>,
-    /// Where the parcel stands, once asked for.
+    /// The parcel, once requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shipment: Option<ShipmentView>,
-    /// Why it was cancelled: a code.
+    /// The reason of the cancellation: a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<String>,
-    /// Why it was cancelled, in words.
+    /// The note of the cancellation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_note: Option<String>,
-    /// The other system's name for it.
+    /// Its reference in another system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_reference: Option<String>,
     /// When the customer ordered.
@@ -95,21 +95,21 @@ pub struct OrderView {
     pub updated_at: Timestamp,
 }
 
-/// An order that has units set aside which are not there.
+/// An order with reserved units that are not in stock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EndangeredOrderView {
     /// The order.
     pub order_id: Uuid,
-    /// Another system's name for it.
+    /// Its reference in another system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_reference: Option<String>,
-    /// Whom it is for.
+    /// The customer.
     pub customer_id: String,
     /// The headline status.
     pub status: String,
-    /// Units of the product that are set aside for it.
+    /// Units of the product reserved for it.
     pub reserved: i64,
-    /// How many of those are not there.
+    /// How many of those are not in stock.
     pub missing: i64,
 }
 
@@ -145,7 +145,7 @@ pub struct HistoryView {
 pub struct ProductView {
     /// The product.
     pub product_id: Uuid,
-    /// Its name in the trade.
+    /// Its SKU.
     pub sku: String,
     /// Its name.
     pub name: String,
@@ -162,23 +162,23 @@ pub struct ProductView {
 pub struct InventoryView {
     /// The product.
     pub product_id: Uuid,
-    /// Its name in the trade.
+    /// Its SKU.
     pub sku: String,
     /// Units for sale.
     pub available: i64,
-    /// Units set aside for orders.
+    /// Units reserved for orders.
     pub reserved: i64,
-    /// Units that left the house, ever.
+    /// Units shipped in total.
     pub shipped: i64,
-    /// Units that came in, ever.
+    /// Units received in total.
     pub received: i64,
-    /// Units found or lost, ever.
+    /// Units corrected in total.
     pub adjusted: i64,
-    /// Units set aside for orders that are not there.
+    /// Units promised to orders that are not in stock.
     pub short: i64,
-    /// At this many or fewer it is time to reorder.
+    /// The reorder level.
     pub reorder_level: i64,
-    /// Whether it is; never for what is no longer sold.
+    /// Whether to reorder; never for a product that is no longer sold.
     pub low: bool,
     /// When it last moved.
     pub last_updated: Timestamp,
@@ -195,7 +195,7 @@ pub struct MovementView {
     pub kind: String,
     /// Units.
     pub quantity: i64,
-    /// Because of what.
+    /// The cause.
     pub cause: String,
 }
 
@@ -212,16 +212,16 @@ pub struct SagaView {
     pub payment: String,
     /// What became of the parcel.
     pub shipment: String,
-    /// Why it is being undone.
+    /// Why it is compensated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The undoing that waits for a person.
+    /// The compensation step that waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_undo: Option<String>,
-    /// What a person is asked about, and what each answer would do.
+    /// What a person must decide, and what each choice would do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionView>,
-    /// The last entry of its timeline: why it stands where it stands.
+    /// The last entry of its timeline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event: Option<HistoryView>,
     /// Timers that are running.
@@ -236,10 +236,10 @@ pub struct SagaView {
     pub expires_at: Timestamp,
 }
 
-/// What a person is asked about.
+/// What a person must decide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AttentionView {
-    /// As a code: `undoing` for an undoing that does not get on.
+    /// A code; `undoing` for a stuck compensation step.
     pub cause: String,
     /// In words.
     pub why: String,
@@ -252,7 +252,7 @@ pub struct AttentionView {
 }
 
 impl AttentionView {
-    /// What a person is asked about this saga; none unless one is.
+    /// What a person must decide about this saga; none unless it waits for one.
     #[must_use]
     pub fn of(saga: &OrderProcessingSaga) -> Option<Self> {
         let choices = saga.choices()?;
@@ -275,7 +275,7 @@ pub struct TimerView {
     pub due_at: Timestamp,
 }
 
-/// Which sagas are meant.
+/// A filter for sagas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SagaFilter {
     /// Only this state.
@@ -286,7 +286,7 @@ pub struct SagaFilter {
     pub after: Option<OrderId>,
 }
 
-/// Counts over everything. Of dead letters, timers and waiting messages a store may estimate more than ten thousand.
+/// Counts over everything. More than ten thousand dead letters, timers or waiting messages may be estimated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Overview {
     /// Orders by headline status.
@@ -295,7 +295,7 @@ pub struct Overview {
     pub cancellations: Vec<(String, u64)>,
     /// Sagas by state.
     pub sagas: Vec<(String, u64)>,
-    /// Minor units taken and given back, by currency.
+    /// Minor units captured and refunded, by currency.
     pub money: Vec<(String, i64, i64)>,
     /// Messages waiting, by queue.
     pub queues: Vec<(String, u64)>,
@@ -310,10 +310,10 @@ pub struct Overview {
 /// The read side of a store. Faults as for the repositories.
 #[async_trait]
 pub trait Readers: Send + Sync + 'static {
-    /// One order with everything beneath it.
+    /// One order with its payment and parcel.
     async fn order(&self, id: OrderId) -> Result<Option<OrderView>, Fault>;
 
-    /// Orders in the order that is asked for, up to `max`.
+    /// Orders in the requested sort order, up to `max`.
     async fn orders(&self, filter: &OrderFilter, max: usize) -> Result<OrderPage, Fault>;
 
     /// An order's timeline; none if there is no such order.
@@ -333,7 +333,7 @@ pub trait Readers: Send + Sync + 'static {
     /// The stock of one product.
     async fn inventory_of(&self, sku: &Sku) -> Result<Option<InventoryView>, Fault>;
 
-    /// The open orders that what is short of a product was promised to: the newest first, until no more is missing.
+    /// The open orders affected by a shortage of a product: newest first, until the shortage is covered.
     async fn endangered_orders(&self, id: ProductId, max: usize) -> Result<Page<EndangeredOrderView>, Fault>;
 
     /// The ledger of one product, latest first, before `before`.
@@ -353,14 +353,14 @@ pub trait Readers: Send + Sync + 'static {
     /// Counts over everything.
     async fn overview(&self) -> Result<Overview, Fault>;
 
-    /// Events of providers that belong to no order, in the order in which they came.
+    /// Unmatched provider events, in the order of arrival.
     async fn unmatched(&self, filter: &UnmatchedFilter, max: usize) -> Result<Page<UnmatchedView>, Fault>;
 
-    /// What breaks one of the six invariants that the store alone can tell, in words; empty is good. Up to `max`.
+    /// Violations of the six invariants, as far as the store alone can tell; empty is good. Up to `max`.
     async fn broken_invariants(&self, now: Timestamp, max: usize) -> Result<Vec<BrokenInvariantView>, Fault>;
 }
 
-/// Whether only products are meant that are sold and at or below their reorder level.
+/// Whether to list only products on sale at or below their reorder level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LowOnly {
     /// All products.

@@ -1,4 +1,5 @@
-//! The repositories: every method takes and returns sets and is one round trip; rows read and written are checked.
+//! The repositories: every method takes and returns sets and is one round trip. Rows are checked when read and
+//! written.
 //!
 //! Faults: [`bus::Verdict::Retry`] when the store is away, [`bus::Verdict::Conflict`] when another transaction won,
 //! [`bus::Verdict::GiveUp`] when a row breaks an invariant or a constraint.
@@ -14,23 +15,23 @@ use domain::{
 };
 use jiff::Timestamp;
 
-/// An order to be stored, with what the aggregate does not hold.
+/// An order to store, with data that the aggregate does not hold.
 #[derive(Clone, Debug)]
 pub struct NewOrderRow {
     /// The order.
     pub order: Order,
     /// How the customer pays, in the gateway's terms.
     pub payment_token: Option<String>,
-    /// Whose its external reference is; none if it has none.
+    /// The source of its external reference; none if it has no reference.
     pub source: Option<Arc<str>>,
 }
 
-/// An order that bears a reference of another system.
+/// An order with an external reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferencedOrder {
     /// The reference.
     pub reference: String,
-    /// Who gave it; none if that was not kept when the order was accepted.
+    /// Its source; none if the source was not stored when the order was accepted.
     pub source: Option<Arc<str>>,
     /// The order.
     pub order_id: OrderId,
@@ -57,10 +58,10 @@ pub trait OrderRepository: Send {
     /// Adds orders with their lines.
     async fn create(&mut self, orders: &[NewOrderRow]) -> Result<(), Fault>;
 
-    /// Changes headline statuses. A conflict if any order does not stand where its move says.
+    /// Changes headline statuses. A conflict if an order does not have the status that its move starts from.
     async fn update(&mut self, moves: &[StatusMove]) -> Result<(), Fault>;
 
-    /// Those of `ids` that exist, with their lines, checked.
+    /// The orders of `ids` that exist, with their lines, checked.
     async fn get_orders_with_items(&mut self, ids: &[OrderId]) -> Result<Vec<Order>, Fault>;
 
     /// This order with its lines, if it exists.
@@ -76,18 +77,17 @@ pub trait OrderRepository: Send {
         max: usize,
     ) -> Result<Vec<OrderId>, Fault>;
 
-    /// What each of these orders asks of each product, merged and in product order.
+    /// What each of these orders requests of each product, merged, in product order.
     async fn get_demand(&mut self, ids: &[OrderId]) -> Result<Vec<StockDemand>, Fault>;
 
-    /// The orders that bear one of these references of another system, whoever gave it.
+    /// The orders with one of these external references, from any source.
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
     ) -> Result<Vec<ReferencedOrder>, Fault>;
 }
 
-/// The catalogue, and the stock row that each of its products has. What may be done to the stock is told by
-/// [`InventoryRepository`].
+/// The catalogue, and the stock row of each product. [`InventoryRepository`] defines what may be done to the stock.
 #[async_trait]
 pub trait ProductRepository: Send {
     /// Those of `ids` that exist.
@@ -104,7 +104,7 @@ pub trait ProductRepository: Send {
     /// Adds or replaces products; a new one gets an empty stock.
     async fn upsert(&mut self, products: &[Product]) -> Result<(), Fault>;
 
-    /// Writes stock, and the movements that led to it: never one without the other.
+    /// Writes stock together with its movements, never one without the other.
     async fn update_inventory(
         &mut self,
         changed: &[Inventory],
@@ -112,11 +112,11 @@ pub trait ProductRepository: Send {
         at: Timestamp,
     ) -> Result<(), Fault>;
 
-    /// Products that are sold and whose available stock is at or below the reorder level, in product order.
+    /// Products on sale whose available stock is at or below the reorder level, in product order.
     async fn get_low_stock_products(&mut self, max: usize) -> Result<Vec<Inventory>, Fault>;
 }
 
-/// What one order asks of the stock.
+/// The demand of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockDemand {
     /// The order.
@@ -132,26 +132,26 @@ pub struct Shortage {
     pub product_id: ProductId,
     /// Units wanted.
     pub requested: i64,
-    /// Units that were there.
+    /// Units available.
     pub available: i64,
 }
 
-/// What became of one order's demand.
+/// The result for one order's demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReservationOutcome {
-    /// Every line is set aside.
+    /// Every line is reserved.
     Reserved,
-    /// Nothing is; these lines are why.
+    /// None is; these lines are short.
     Short(Vec<Shortage>),
 }
 
-/// Stock and what is done to it: locked, decided on, and written by [`ProductRepository::update_inventory`].
+/// Operations on stock: locked, decided, and written by [`ProductRepository::update_inventory`].
 #[async_trait]
 pub trait InventoryRepository: ProductRepository {
     /// The stock of these products, locked until the unit ends, in product order.
     async fn lock(&mut self, ids: &[ProductId]) -> Result<Vec<Inventory>, Fault>;
 
-    /// Sets stock aside for orders, in the order given, each wholly or not at all. Locks each product once and writes each
+    /// Reserves stock for orders, in the given order, each completely or not at all. Locks and writes each product
     /// once, however many orders want it.
     async fn reserve_stock(
         &mut self,
@@ -164,22 +164,22 @@ pub trait InventoryRepository: ProductRepository {
         Ok(outcomes)
     }
 
-    /// Gives back what was set aside for these orders.
+    /// Releases the stock reserved for these orders.
     async fn release_reservation(&mut self, demands: &[StockDemand], at: Timestamp) -> Result<(), Fault> {
         let mut shelf = Shelf::lock(self, demands).await?;
         shelf.move_all(demands, Inventory::release, at)?;
         shelf.store(self, at).await
     }
 
-    /// What was set aside for these orders has left the house.
+    /// Ships the stock reserved for these orders.
     async fn ship_reservation(&mut self, demands: &[StockDemand], at: Timestamp) -> Result<(), Fault> {
         let mut shelf = Shelf::lock(self, demands).await?;
         shelf.move_all(demands, Inventory::ship, at)?;
         shelf.store(self, at).await
     }
 
-    /// Receives or adjusts stock: the change of each product, with its cause. A rejection names the first that would go
-    /// below zero; then nothing is changed.
+    /// Receives or adjusts stock: the change of each product, with its cause. A rejection names the first product
+    /// that would go below zero; then nothing is changed.
     async fn update_available_stock(
         &mut self,
         changes: &[(ProductId, i64, MovementCause)],
@@ -197,7 +197,7 @@ pub trait InventoryRepository: ProductRepository {
     }
 }
 
-/// The movements that the changes amount to, applied to `stock`; or the first that cannot be.
+/// The movements of the changes, applied to `stock`; or the first rejection.
 fn booked(
     stock: &mut [Inventory],
     changes: &[(ProductId, i64, MovementCause)],
@@ -218,7 +218,7 @@ fn booked(
     Ok(Ok(movements))
 }
 
-/// What comes in with a catalogue is received; what a person books is a correction of the count.
+/// Stock of a catalogue import is received; a person's change is a correction.
 fn movement(inventory: &Inventory, units: i64, cause: &MovementCause) -> Result<StockMovement, Rejection> {
     match cause {
         MovementCause::Adjustment { reason } => inventory.adjust(units, reason),
@@ -226,7 +226,7 @@ fn movement(inventory: &Inventory, units: i64, cause: &MovementCause) -> Result<
     }
 }
 
-/// The locked stock of one batch, and the movements decided on so far.
+/// The locked stock of one batch, with the movements decided so far.
 struct Shelf {
     stock: BTreeMap<ProductId, Inventory>,
     touched: BTreeMap<ProductId, ()>,
@@ -312,7 +312,7 @@ impl Shelf {
 /// Payments.
 #[async_trait]
 pub trait PaymentRepository: Send {
-    /// Adds payments; the key of each is stored before the gateway is called.
+    /// Adds payments; each key is stored before the gateway is called.
     async fn insert(&mut self, payments: &[Payment], at: Timestamp) -> Result<(), Fault>;
 
     /// Those of these orders that exist.
@@ -325,7 +325,7 @@ pub trait PaymentRepository: Send {
 /// Shipments.
 #[async_trait]
 pub trait ShipmentRepository: Send {
-    /// Adds shipments; the key of each is stored before the carrier is called.
+    /// Adds shipments; each key is stored before the carrier is called.
     async fn insert(&mut self, shipments: &[Shipment], at: Timestamp) -> Result<(), Fault>;
 
     /// Those of these orders that exist.
@@ -342,31 +342,31 @@ pub struct HistoryEntry {
     pub order_id: OrderId,
     /// When.
     pub at: Timestamp,
-    /// What happened, by the name of the event or the call.
+    /// The name of the event or the call.
     pub event: &'static str,
     /// The headline status afterwards.
     pub status: Option<OrderStatus>,
     /// The saga's state afterwards.
     pub saga_state: Option<crate::saga::SagaState>,
-    /// In words, where there is more to say.
+    /// Further text, if any.
     pub detail: Option<String>,
 }
 
-/// What happened to each order; only ever added to.
+/// The timelines of orders; append-only.
 #[async_trait]
 pub trait HistoryRepository: Send {
     /// Adds entries, in order.
     async fn append(&mut self, entries: &[HistoryEntry]) -> Result<(), Fault>;
 }
 
-/// Something that a person did to the running system.
+/// An action of a person on the running system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
     /// Who.
     pub actor: String,
-    /// What, by the name of the command.
+    /// The name of the command.
     pub action: String,
     /// To what.
     pub subject: String,
@@ -374,7 +374,7 @@ pub struct AuditEntry {
     pub note: String,
 }
 
-/// What operators did; only ever added to.
+/// The audit log of operators; append-only.
 #[async_trait]
 pub trait AuditRepository: Send {
     /// Adds entries.

@@ -1,4 +1,4 @@
-//! The shipping provider: it holds the truth about parcels, keyed by our idempotency keys.
+//! The shipping provider: the authority on parcels, keyed by our idempotency keys.
 
 use async_trait::async_trait;
 
@@ -9,21 +9,21 @@ use super::Unanswered;
 pub struct BookingRequest {
     /// Our idempotency key.
     pub key: String,
-    /// Our name for what is shipped.
+    /// Our reference of the parcel.
     pub reference: String,
 }
 
-/// What the provider said about a booking.
+/// The provider's answer to a booking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BookingOutcome {
-    /// The parcel is theirs.
+    /// Booked.
     Booked {
         /// Their name for the parcel.
         tracking_number: String,
         /// Who carries it.
         carrier: String,
     },
-    /// They will not carry it, and never will under this key.
+    /// Refused for good under this key.
     Refused {
         /// Their reason.
         code: String,
@@ -32,10 +32,10 @@ pub enum BookingOutcome {
     Closed,
 }
 
-/// What became of a booking that was called off.
+/// The result of cancelling a booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShipmentCancelOutcome {
-    /// Nothing is under way, and nothing will be.
+    /// Cancelled: nothing is booked, and nothing will be.
     Cancelled,
     /// Too late: the carrier has it.
     AlreadyHandedOver,
@@ -44,7 +44,7 @@ pub enum ShipmentCancelOutcome {
 /// Where a parcel is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackingOutcome {
-    /// They never heard of the key.
+    /// The key is unknown.
     UnknownKey,
     /// With the carrier.
     Booked {
@@ -60,7 +60,7 @@ pub enum TrackingOutcome {
         /// Who carried it.
         carrier: String,
     },
-    /// Called off.
+    /// Cancelled.
     Cancelled,
 }
 
@@ -70,9 +70,9 @@ pub trait ShippingProvider: Send + Sync + 'static {
     /// Books a parcel.
     async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered>;
 
-    /// Where the parcel of this key is.
+    /// Looks up the parcel of this key.
     async fn look_up(&self, key: &str) -> Result<TrackingOutcome, Unanswered>;
 
-    /// Calls the parcel of this key off, or sees to it that it is never booked.
+    /// Cancels the parcel of this key, or makes sure that it is never booked.
     async fn cancel(&self, key: &str) -> Result<ShipmentCancelOutcome, Unanswered>;
 }

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::saga::OrderProcessingSaga;
 
-/// All repositories of one transaction. Dropped, it undoes everything; committed, all of it is durable at once.
+/// All repositories of one transaction. Dropping it rolls back; committing makes everything durable at once.
 ///
-/// Tables are locked in the order in which the methods stand here, rows in the order of their ids.
+/// Tables are locked in the order of these methods, rows in the order of their ids.
 pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
     /// Orders and their lines.
     fn orders(&mut self) -> &mut dyn OrderRepository;
@@ -22,20 +22,20 @@ pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
     fn payments(&mut self) -> &mut dyn PaymentRepository;
     /// Shipments.
     fn shipments(&mut self) -> &mut dyn ShipmentRepository;
-    /// What happened to each order.
+    /// The timelines of orders.
     fn history(&mut self) -> &mut dyn HistoryRepository;
-    /// Answers given under an idempotency key.
+    /// Answers stored under idempotency keys.
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
-    /// What operators did.
+    /// The audit log of operators.
     fn audit(&mut self) -> &mut dyn AuditRepository;
     /// Events of providers that belong to no order.
     fn unmatched(&mut self) -> &mut dyn UnmatchedRepository;
 }
 
-/// A unit of work of whichever store was chosen.
+/// A unit of work of the configured store.
 pub type AnyUnit = dyn UnitOfWork + 'static;
 
-/// A unit that is every repository itself, as those of the stores are.
+/// A unit that implements every repository itself, as those of the stores do.
 impl<U> UnitOfWork for U
 where
     U: Unit

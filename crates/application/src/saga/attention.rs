@@ -1,18 +1,18 @@
-//! Why an order waits for a person, and what a person can do about it. The words are here and nowhere else, so that API,
-//! command line and runbook say the same; the reaction to what a person does is the saga's.
+//! Why an order waits for a person, and what the person can do. The texts are only here, so that API, command line
+//! and runbook say the same; the saga reacts to the person's choice.
 
 use super::{OrderProcessingSaga, SagaState, named};
 
-/// Something that the outside did and that only a person can judge.
+/// An event from outside that only a person can judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attention {
-    /// Part of the money went back, and the parcel has not left.
+    /// Part of the money was refunded elsewhere, and the parcel has not left.
     PartlyRefunded,
-    /// All the money went back, and the parcel is on its way.
+    /// All the money was refunded elsewhere, and the parcel is on its way.
     RefundedUnderWay,
     /// The order was charged twice.
     SecondCharge,
-    /// The gateway tells of another amount or currency than was asked for.
+    /// The gateway reports another amount or currency than was requested.
     AmountMismatch,
     /// The customer's bank disputes the charge.
     Disputed,
@@ -24,9 +24,9 @@ pub enum Attention {
     ParcelLost,
     /// The parcel is damaged.
     ParcelDamaged,
-    /// The parcel comes back, or is back.
+    /// The parcel is on its way back, or is back.
     ParcelReturned,
-    /// The gateway told of money, and when asked for it back says that it holds none.
+    /// The gateway reported a capture, and on refund says that it holds no money.
     GatewayContradicts,
 }
 
@@ -44,7 +44,7 @@ named!(Attention:
     GatewayContradicts = "gateway_contradicts",
 );
 
-/// What each thing that a person may do would do now.
+/// What each choice of a person would do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choices {
     /// Why a person is asked.
@@ -58,7 +58,7 @@ pub struct Choices {
 }
 
 impl Attention {
-    /// Whether the order stands still where it stood, as opposed to an undoing that does not get on.
+    /// Whether the order is held in its place, as opposed to a stuck compensation step.
     #[must_use]
     pub const fn stands_still(self) -> bool {
         match self {
@@ -76,7 +76,7 @@ impl Attention {
         }
     }
 
-    /// Whether the parcel is what it is about.
+    /// Whether it concerns the parcel.
     #[must_use]
     pub const fn is_about_parcel(self) -> bool {
         match self {
@@ -91,13 +91,13 @@ impl Attention {
         }
     }
 
-    /// Whether the parcel's arrival answers it.
+    /// Whether the parcel's arrival resolves it.
     #[must_use]
     pub const fn is_answered_by_arrival(self) -> bool {
         matches!(self, Self::ParcelException | Self::ParcelLost)
     }
 
-    /// Why a person is asked, in words.
+    /// The reason as text.
     #[must_use]
     pub const fn why(self) -> &'static str {
         match self {
@@ -132,7 +132,7 @@ impl Attention {
     }
 }
 
-/// What is said of an undoing that does not get on.
+/// The text about a stuck compensation step.
 const UNDOING: Choices = Choices {
     why: "an undoing does not get on: its tries are used up, or it took too long",
     retry: "asks for the undoing again",
@@ -141,13 +141,13 @@ const UNDOING: Choices = Choices {
 };
 
 impl OrderProcessingSaga {
-    /// Whether the order stands still where it stood, and waits for a person's word.
+    /// Whether the order is held in its place for a person's decision.
     #[must_use]
     pub fn stands_still(&self) -> bool {
         self.state == SagaState::NeedsAttention && self.attention.is_some_and(Attention::stands_still)
     }
 
-    /// What a person may do, and why a person is asked; none unless one is.
+    /// The choices of a person, with the reason; none unless the order waits for one.
     #[must_use]
     pub fn choices(&self) -> Option<Choices> {
         if self.state != SagaState::NeedsAttention {

@@ -1,5 +1,5 @@
-//! Carries out what sagas ask for, for a whole batch in one unit of work: writes by sets, messages to the outbox.
-//! Decides nothing; the saga has decided.
+//! Executes the commands of sagas for a whole batch in one unit of work: writes by sets, messages to the outbox. The
+//! saga decides, never this file.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use crate::messages::{
 };
 use crate::ports::{HistoryEntry, StatusMove, StockDemand, UnitOfWork};
 
-/// What the bearer of an event knows anyway, so that the store need not be asked.
+/// Facts that the caller knows already, so that the store need not be read.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// What the order asks of the stock.
+    /// The order's demand for stock.
     pub demand: Vec<Demand>,
     /// How the customer pays.
     pub payment_token: Option<String>,
-    /// What happened, in words, for the timeline.
+    /// Text for the timeline.
     pub detail: Option<String>,
-    /// Who wanted it, where a person did.
+    /// The person who asked for it, if one did.
     pub actor: Option<String>,
 }
 
@@ -35,14 +35,14 @@ pub struct Happening<'a> {
     pub order_id: OrderId,
     /// What happened.
     pub event: SagaEvent,
-    /// The message that told.
+    /// The message that reported it.
     pub cause: &'a Envelope,
-    /// What its bearer knows anyway.
+    /// What the caller knows already.
     pub facts: Facts,
 }
 
-/// Lets the sagas react and carries out what they ask for. One step per happening comes back, for the caller to see how
-/// each was taken.
+/// Lets the sagas react and executes their commands. Returns one step per happening, so that the caller sees how each
+/// was taken.
 ///
 /// # Errors
 /// Those of the store.
@@ -68,7 +68,7 @@ pub async fn carry_out(
     Ok(steps)
 }
 
-/// Everything that a batch of reactions writes.
+/// All writes of a batch of reactions.
 struct Writes {
     now: Timestamp,
     moves: Vec<StatusMove>,
@@ -202,7 +202,7 @@ impl Writes {
         self.messages.push(envelope);
     }
 
-    /// Repeats are not worth an entry; everything else is.
+    /// Repeats get no entry; everything else does.
     fn remember(&mut self, happening: &Happening<'_>, outcome: Outcome, saga: &OrderProcessingSaga) {
         let refusal = match outcome {
             Outcome::Moved => None,
@@ -284,7 +284,7 @@ async fn move_stock(
 }
 
 impl SagaState {
-    /// Whether the gateway is still to be asked on behalf of an order in this state.
+    /// Whether an order in this state still waits for the gateway.
     #[must_use]
     pub const fn awaits_payment(self) -> bool {
         matches!(self, Self::InventoryReserved | Self::PaymentProcessing)

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::table::{EventKind, Rule, STATES, TABLE};
 use super::{SAGA_VERSION, SagaState};
 
-/// The arrows of the picture: from, to, and the events that lead there.
+/// The arrows of the diagram: from, to, and the events on the arrow.
 fn arrows() -> BTreeMap<(SagaState, SagaState), Vec<&'static str>> {
     let mut arrows: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (event, rules) in TABLE {

@@ -1,24 +1,24 @@
-//! What becomes of instances that were started under an older definition: each released version but the latest has one way to
-//! the next, and an instance goes all of it before it reacts to anything. Never decides what a definition does.
+//! Migrations of saga instances that were started under an older definition. Each released version but the latest has
+//! one migration to the next; an instance passes all of them before it reacts to an event.
 
 use super::{OrderProcessingSaga, SAGA_VERSION};
 
-/// The way from one released version of the definition to the next.
+/// A migration from one released version of the definition to the next.
 #[derive(Clone, Copy, Debug)]
 pub struct Migration {
-    /// The version that is left behind.
+    /// The version it starts from.
     pub from: u16,
-    /// What an instance of it becomes, wherever it stands. It has the instance and nothing else: no clock, no store.
+    /// Converts an instance in any state. It sees the instance alone: no clock, no store.
     pub apply: fn(OrderProcessingSaga) -> OrderProcessingSaga,
 }
 
-/// Every way there is, from version 1 on.
+/// All migrations, from version 1 on.
 ///
-/// From 1 to 2: limits run from the first call that was let through, and an undoing is asked for again. The timers that an
-/// instance of version 1 has are longer than it needs, and mean the same.
+/// From 1 to 2: limits run from the first call that was let through, and compensation steps are repeated. Timers of a
+/// version 1 instance are longer than necessary, and mean the same.
 ///
-/// From 1 to 2 as well: orders are held for news that only a person can judge. What waited for a person before has an undoing
-/// that does not get on, which is what an instance without a cause is taken for.
+/// Also from 1 to 2: orders are held for events that a person must judge. An order that waited for a person before
+/// has a stuck compensation step; that is what an instance without a cause means.
 pub const MIGRATIONS: &[Migration] = &[Migration { from: 1, apply: |saga| saga }];
 
 const _: () = assert!(
@@ -26,7 +26,7 @@ const _: () = assert!(
     "a released version of the saga has no migration to the next; its instances that are under way would be lost"
 );
 
-/// The first version before `latest` from which no way leads on, or after which there is one too many.
+/// The first version before `latest` without a migration, or the first with one too many.
 const fn unmigrated(migrations: &[Migration], latest: u16) -> Option<u16> {
     let mut version = 1;
     let mut rest = migrations;
@@ -40,7 +40,7 @@ const fn unmigrated(migrations: &[Migration], latest: u16) -> Option<u16> {
     if version < latest { Some(version) } else { None }
 }
 
-/// The instance as the latest definition knows it.
+/// The instance, migrated to the latest definition.
 pub(super) fn migrated(saga: &OrderProcessingSaga, migrations: &[Migration]) -> OrderProcessingSaga {
     let mut saga = saga.clone();
     for migration in migrations {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_instance_goes_every_step_that_it_has_not_gone_and_none_twice() {
-        // The digits tell which steps were gone, and in which order.
+        // The digits record the steps taken, in order.
         let ways = [
             way(1, |saga| OrderProcessingSaga { timer_generation: saga.timer_generation * 10 + 1, ..saga }),
             way(2, |saga| OrderProcessingSaga { timer_generation: saga.timer_generation * 10 + 2, ..saga }),

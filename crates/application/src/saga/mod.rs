@@ -1,4 +1,4 @@
-//! The order saga: state, table and reaction are pure; carrying out what it asks for is the shell around it.
+//! The order saga. State, table and reaction are pure; `carry_out` is the shell around them.
 
 mod attention;
 mod carry_out;

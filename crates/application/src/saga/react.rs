@@ -1,4 +1,4 @@
-//! The saga's reaction: a total pure function over state and event. No clock, no store, no wish to be anything else.
+//! The saga's reaction: a total pure function over state and event. No clock, no store.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use super::table::{EventKind, Rule, rule};
 use super::{OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, StockStep};
 use crate::messages::ORDER_TIMEOUT_EVENT;
 
-/// How long each stage may take.
+/// The time limit of each stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StageLimits {
-    /// From acceptance to hand-over.
+    /// From acceptance until the carrier has the parcel.
     pub order: Duration,
-    /// From the first call that the gateway let through to its final word.
+    /// From the first call that the gateway let through to its final answer.
     pub payment: Duration,
     /// From the first call that the carrier let through to its booking.
     pub shipping: Duration,
-    /// Between two questions to a carrier that says nothing.
+    /// Between two look-ups at a silent carrier.
     pub delivery_poll: Duration,
-    /// Between two requests for the same undoing.
+    /// Between two requests for the same compensation step.
     pub undo: Duration,
 }
 
-/// The limits that requirement C2 names, and our own for the rest.
+/// The limits of requirement C2, and our own for the rest.
 pub const STAGE_LIMITS: StageLimits = StageLimits {
     order: Duration::from_secs(30 * 60),
     payment: Duration::from_secs(2 * 60),
@@ -39,29 +39,29 @@ pub const STAGE_LIMITS: StageLimits = StageLimits {
 pub mod timers {
     /// The order as a whole.
     pub const ORDER: &str = "order";
-    /// The gateway's final word.
+    /// The gateway's final answer.
     pub const PAYMENT: &str = "payment";
     /// The carrier's booking.
     pub const SHIPPING: &str = "shipping";
-    /// The next question to a silent carrier.
+    /// The next look-up at a silent carrier.
     pub const DELIVERY_POLL: &str = "delivery_poll";
-    /// The next request for the undoing that is due.
+    /// The next request for the due compensation step.
     pub const UNDO: &str = "undo";
 
     /// All of them.
     pub const ALL: [&str; 5] = [ORDER, PAYMENT, SHIPPING, DELIVERY_POLL, UNDO];
 }
 
-/// Something that happened to an order, as its saga sees it.
+/// An event of an order, as its saga sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SagaEvent {
     /// What happened.
     pub kind: EventKind,
-    /// Why, where the event asks for cancellation.
+    /// Why, if the event asks for cancellation.
     pub reason: Option<CancelReason>,
-    /// The generation of the timer, where one fired.
+    /// The generation of the timer, if one fired.
     pub generation: Option<u32>,
-    /// How long stages may take from here on.
+    /// The time limits from here on.
     pub limits: StageLimits,
 }
 
@@ -93,7 +93,7 @@ impl SagaEvent {
         self
     }
 
-    /// Why an order is undone after this event.
+    /// Why an order is cancelled after this event.
     fn cancel_reason(&self) -> CancelReason {
         self.reason.unwrap_or(match self.kind {
             EventKind::OrderRejected => CancelReason::Rejected,
@@ -135,16 +135,16 @@ impl SagaEvent {
     }
 }
 
-/// What the saga asks for. The first five become messages, the rest is carried out in the saga's own transaction.
+/// The saga's commands. The requests become messages; the rest is written in the saga's own transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SagaCommand {
-    /// Set the order's stock aside.
+    /// Reserve the order's stock.
     RequestReservation,
     /// Charge the customer.
     RequestPayment,
     /// Have it shipped.
     RequestShipping,
-    /// Have it shipped, under the key that it was asked for with before.
+    /// Have it shipped, under the key of the earlier request.
     RequestShippingAgain,
     /// Ask where the parcel is.
     TrackShipment,
@@ -152,9 +152,9 @@ pub enum SagaCommand {
     CancelShipment,
     /// Have the gateway void or refund.
     RefundPayment,
-    /// What was set aside has left the house.
+    /// The reserved stock was shipped.
     ShipStock,
-    /// What was set aside is for sale again.
+    /// The reserved stock is released.
     ReleaseStock,
     /// The headline status changes.
     MoveOrder {
@@ -190,7 +190,7 @@ impl Saga for OrderProcessingSaga {
 }
 
 impl OrderProcessingSaga {
-    /// The reaction of what the instance is after these migrations.
+    /// The reaction of the instance after these migrations.
     pub(super) fn react_after(&self, migrations: &[Migration], event: &SagaEvent) -> Reaction<Self> {
         let saga = migrated(self, migrations);
         let rule = rule(saga.state, event.kind);
@@ -198,7 +198,7 @@ impl OrderProcessingSaga {
     }
 }
 
-/// A reaction in the making.
+/// A reaction under construction.
 pub(super) struct Reacting<'a> {
     pub(super) event: &'a SagaEvent,
     pub(super) next: OrderProcessingSaga,
@@ -252,7 +252,8 @@ impl<'a> Reacting<'a> {
         Outcome::Moved
     }
 
-    /// No limit but the order's own until the gateway lets a call through: it may be away, or many may be before this one.
+    /// Until the gateway lets a call through only the order's own limit runs: the gateway may be away, or many calls
+    /// may be ahead of this one.
     fn pay(&mut self) -> Outcome {
         self.next.state = SagaState::InventoryReserved;
         self.next.stock = StockStep::Reserved;
@@ -314,7 +315,8 @@ impl<'a> Reacting<'a> {
         Outcome::Moved
     }
 
-    /// Starts undoing. What the event itself says for good is noted first, so that it is not undone in vain.
+    /// Starts the compensation. A final answer in the event itself is recorded first, so that it is not undone in
+    /// vain.
     pub(super) fn undo(&mut self) -> Outcome {
         if self.event.kind == EventKind::PaymentDeclined {
             self.next.payment = PaymentStep::Closed;
@@ -329,7 +331,7 @@ impl<'a> Reacting<'a> {
         self.undo_more()
     }
 
-    /// Asks for the next undoing in reverse order of what was done; with nothing left, the order is cancelled.
+    /// Requests the next compensation step, in reverse order; if none is left, the order is cancelled.
     pub(super) fn undo_more(&mut self) -> Outcome {
         self.next.state = SagaState::Compensating;
         self.next.attention = None;
@@ -353,8 +355,8 @@ impl<'a> Reacting<'a> {
         self.cancel(timers::UNDO);
     }
 
-    /// Late news while undoing: what is noted here is undone in its turn. If it changes what is due next, that is asked for
-    /// at once, whether the news made an undoing superfluous or brought a new one.
+    /// A late event during compensation: its fact is recorded and undone in its turn. If that changes the due step,
+    /// the new step is requested at once.
     fn note(&mut self) -> Outcome {
         let due = self.next.pending_undo();
         if !self.learn() {
@@ -363,7 +365,7 @@ impl<'a> Reacting<'a> {
         self.undo_unless_due(due)
     }
 
-    /// What stands still notes facts and asks for nothing.
+    /// A held order records facts and requests nothing.
     fn undo_unless_due(&mut self, due: Option<Undo>) -> Outcome {
         let waits = self.next.stands_still() || self.next.pending_undo() == due;
         if waits { Outcome::Moved } else { self.undo_more() }
@@ -376,7 +378,7 @@ impl<'a> Reacting<'a> {
         self.undo_more()
     }
 
-    /// Takes in what a late answer of the outside says; tells whether it was news.
+    /// Records a late answer of a provider; returns whether it was new.
     fn learn(&mut self) -> bool {
         match (self.event.kind, self.next.payment, self.next.shipment) {
             (EventKind::PaymentCaptured, PaymentStep::Requested | PaymentStep::Closed, _) => {
@@ -403,7 +405,7 @@ impl<'a> Reacting<'a> {
         let due = self.next.pending_undo();
         let kind = self.event.kind;
         let money_is_back = matches!(kind, EventKind::PaymentRefunded | EventKind::MoneyReturned);
-        // A gateway that told of the money and now says that it has none: which is wrong is not for us to say.
+        // The gateway reported the money and now says that it has none. We cannot know which is wrong.
         let contradicts_itself =
             !money_is_back && self.next.payment == PaymentStep::Captured && self.next.total.minor > 0;
         let settled = if kind == EventKind::ShipmentCancelled {
@@ -420,7 +422,8 @@ impl<'a> Reacting<'a> {
         if settled { self.undo_unless_due(due) } else { Outcome::Ignored("undone already") }
     }
 
-    /// Only while the money is here and nobody has asked for it back: past that, a parcel that was kept is a person's case.
+    /// Only while the money is ours and no refund was requested. After that, a parcel that was kept is a case for a
+    /// person.
     fn forward(&mut self) -> Outcome {
         let due = self.next.pending_undo();
         if self.next.stands_still() {
@@ -443,7 +446,8 @@ impl<'a> Reacting<'a> {
         }
     }
 
-    /// Whoever should undo it may be away for long, and a request may get lost. A person may settle it meanwhile; none must.
+    /// The provider may be away for long, and a request may get lost. A person may settle the step meanwhile; none
+    /// must.
     fn urge(&mut self) -> Outcome {
         if self.is_stale_timer() {
             return Outcome::Ignored("an older timer");
@@ -499,7 +503,7 @@ impl<'a> Reacting<'a> {
         })
     }
 
-    /// Moves the headline status, if it is not there yet.
+    /// Moves the headline status, unless it is there already.
     fn move_order(&mut self, to: OrderStatus) {
         let from = self.next.order;
         if from != to {
@@ -521,12 +525,12 @@ impl<'a> Reacting<'a> {
     }
 }
 
-/// An undoing that needs the outside.
+/// A compensation step that calls a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Undo {
     /// Call the parcel back.
     CancelShipment,
-    /// Give the money back, or see to it that none is taken.
+    /// Refund the money, or make sure that none is taken.
     RefundPayment,
 }
 
@@ -549,7 +553,7 @@ impl Undo {
 }
 
 impl OrderProcessingSaga {
-    /// The undoing that is due: the latest thing done with the outside that is not undone.
+    /// The due compensation step: it reverses the latest external step that is not reversed.
     #[must_use]
     pub const fn pending_undo(&self) -> Option<Undo> {
         match (self.shipment, self.payment) {
@@ -561,7 +565,7 @@ impl OrderProcessingSaga {
         }
     }
 
-    /// Notes that the parcel is settled; tells whether that was news.
+    /// Records that the parcel is settled; returns whether that was new.
     const fn settle_shipment(&mut self, to: ShipmentStep) -> bool {
         let open = matches!(self.shipment, ShipmentStep::Requested | ShipmentStep::Booked);
         if open {
@@ -570,7 +574,7 @@ impl OrderProcessingSaga {
         open
     }
 
-    /// Notes that the money is settled; tells whether that was news.
+    /// Records that the money is settled; returns whether that was new.
     const fn settle_payment(&mut self, to: PaymentStep) -> bool {
         let open = matches!(self.payment, PaymentStep::Requested | PaymentStep::Captured);
         if open {

@@ -1,5 +1,5 @@
-//! The part of the reaction that holds an order still and lets it go on: news of money or parcels that only a person can
-//! judge, and what the person then does. Facts are noted while it stands still; nothing is asked for.
+//! The part of the reaction that holds an order for a person and lets it go on: events about money or parcels that
+//! only a person can judge, and the person's choice. While held, facts are recorded and nothing new is requested.
 
 use bus::Outcome;
 use domain::{CancelReason, OrderStatus};
@@ -9,7 +9,7 @@ use super::table::EventKind;
 use super::{Attention, OrderProcessingSaga, PaymentStep, SagaCommand, SagaState, ShipmentStep, timers};
 
 impl EventKind {
-    /// What an order is held for after this event; none if it is held for no reason of its own.
+    /// Why an order is held after this event; none if the event holds no order.
     const fn attention(self) -> Option<Attention> {
         Some(match self {
             Self::MoneyReturned => Attention::RefundedUnderWay,
@@ -54,7 +54,7 @@ impl EventKind {
 }
 
 impl Reacting<'_> {
-    /// Has the order wait for a person. Its timers stop: what was asked for may be answered, and is then noted.
+    /// Holds the order for a person. Its timers stop; answers to earlier requests are still recorded.
     pub(super) fn hold(&mut self) -> Outcome {
         let Some(attention) = self.event.kind.attention() else {
             return Outcome::Ignored("nobody need be asked");
@@ -73,7 +73,7 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
-    /// What it was held for is over: it goes on by itself.
+    /// The reason for holding it is gone: the order goes on by itself.
     pub(super) fn release(&mut self) -> Outcome {
         let won = self.event.kind == EventKind::DisputeWon;
         let over = if won { Attention::Disputed } else { Attention::SecondCharge };
@@ -83,8 +83,7 @@ impl Reacting<'_> {
         self.go_on()
     }
 
-    /// All the money went back by another hand than ours before the parcel left: the order is called off, without asking for
-    /// the money again.
+    /// All the money was refunded elsewhere before the parcel left: the order is cancelled without another refund.
     pub(super) fn money_is_back(&mut self) -> Outcome {
         self.next.payment = PaymentStep::Refunded;
         self.next.reason = Some(CancelReason::RefundedAtGateway);
@@ -94,8 +93,7 @@ impl Reacting<'_> {
         self.undo_more()
     }
 
-    /// The parcel could not be stopped, and somebody gave all the money back: it was taken, and its books tell the rest. A person
-    /// is asked.
+    /// The parcel could not be stopped, and all the money was refunded elsewhere. A person decides.
     pub(super) fn forward_unpaid(&mut self) -> Outcome {
         self.track();
         self.next.payment = PaymentStep::Captured;
@@ -108,7 +106,7 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
-    /// The parcel arrived while a person was asked. That answers a question about the parcel, and no other.
+    /// The parcel arrived while the order was held. That resolves a question about the parcel, and no other.
     pub(super) fn arrive(&mut self) -> Outcome {
         let is_ours = matches!(self.next.shipment, ShipmentStep::Booked | ShipmentStep::Delivered);
         if !self.next.stands_still() || !is_ours || self.next.order == OrderStatus::Cancelled {
@@ -122,7 +120,7 @@ impl Reacting<'_> {
         if answered && self.next.order == OrderStatus::Shipped { self.go_on() } else { Outcome::Moved }
     }
 
-    /// A person wants it tried again.
+    /// A person chose to retry.
     pub(super) fn again(&mut self) -> Outcome {
         if !self.next.stands_still() {
             return self.undo_more();
@@ -135,7 +133,7 @@ impl Reacting<'_> {
         outcome
     }
 
-    /// Goes on where the order stood, with what has become known since.
+    /// Goes on from where the order was held, with what has become known since.
     pub(super) fn go_on(&mut self) -> Outcome {
         self.next.attention = None;
         match self.next.stood() {
@@ -167,7 +165,7 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
-    /// Asks for the parcel again under its key, whether or not the first answer came while the order stood still.
+    /// Requests the parcel again under its key, even if the first answer came while the order was held.
     fn go_on_shipping(&mut self) -> Outcome {
         if matches!(self.next.payment, PaymentStep::Refunded | PaymentStep::Closed) {
             return self.undo_for(CancelReason::RefundedAtGateway);
@@ -182,7 +180,7 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
-    /// The gateway goes on being asked while the order stands still, so nothing is asked for anew.
+    /// The payment request goes on while the order is held, so nothing is requested again.
     fn go_on_paying(&mut self, state: SagaState) -> Outcome {
         match self.next.payment {
             PaymentStep::Captured => {
@@ -205,7 +203,7 @@ impl Reacting<'_> {
         self.undo_more()
     }
 
-    /// A customer, or somebody for them, wants an order cancelled that stands still: it is undone, unless its parcel has left.
+    /// A cancellation of a held order: it is compensated, unless its parcel has left.
     pub(super) fn call_off(&mut self) -> Outcome {
         if !self.next.stands_still() || self.next.stood() == SagaState::Compensating {
             return Outcome::Ignored("it is being undone, or has an undoing that waits for a person");
@@ -219,8 +217,8 @@ impl Reacting<'_> {
         self.undo()
     }
 
-    /// A person closes an order that stands still. What has left is never cancelled: it ends as delivered, with a parcel that
-    /// was settled by hand.
+    /// A person closes a held order. A parcel that has left is never cancelled: the order ends as delivered, with a
+    /// parcel settled by hand.
     pub(super) fn close_standing(&mut self) -> Outcome {
         self.next.attention = None;
         match self.next.order {
@@ -243,18 +241,18 @@ impl Reacting<'_> {
 }
 
 impl OrderProcessingSaga {
-    /// Whether the parcel has left for this order: it is not stopped any more.
+    /// Whether the parcel has left and cannot be stopped any more.
     pub(super) const fn is_handed_over(&self) -> bool {
         matches!(self.order, OrderStatus::Shipped | OrderStatus::Delivered)
     }
 
-    /// Whether money that went back went back too late to stop the parcel.
+    /// Whether the refund came too late to stop the parcel.
     pub(super) fn is_refunded_under_way(&self) -> bool {
         let known = self.attention == Some(Attention::RefundedUnderWay);
         self.state == SagaState::NeedsAttention && (known || (self.is_handed_over() && self.reason.is_none()))
     }
 
-    /// Where an order that waits for a person stood before: its headline status tells, and whether it was being undone.
+    /// Where a held order stood before: its headline status tells, and whether it was being compensated.
     fn stood(&self) -> SagaState {
         let being_undone = self.reason.is_some();
         match self.order {
@@ -275,8 +273,7 @@ impl OrderProcessingSaga {
         }
     }
 
-    /// Whether the gateway is still to be asked on behalf of this order: while it is being paid for, and while it stands
-    /// still meanwhile.
+    /// Whether this order still waits for the gateway: while it is being paid, also while held.
     #[must_use]
     pub fn awaits_payment(&self) -> bool {
         self.state.awaits_payment()

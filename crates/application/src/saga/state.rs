@@ -1,16 +1,17 @@
-//! What the order saga knows of itself: its state and, beneath it, what has been done and not been undone.
+//! The order saga's data: its state and, beneath it, what was done and not undone.
 
 use domain::{CancelReason, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 use super::Attention;
 
-/// Version of the saga's definition; stored with each instance. A change to what a released version does needs a new number, or
-/// the fingerprint test fails, and a migration from the version before, or it does not compile.
+/// Version of the saga's definition, stored with each instance. If a change alters what a released version does, it
+/// needs a new number (or the fingerprint test fails) and a migration from the version before (or it does not
+/// compile).
 pub const SAGA_VERSION: u16 = 2;
 
-/// An instance of a definition that this program does not know, because it came later: it takes a newer one to go on with it.
-/// A number that was never released leads to none that is known, and is treated alike: whoever wrote it may know more.
+/// An instance of a later definition, which needs a newer program. A number that was never released is treated alike:
+/// its writer may know more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the saga is of version {found}, this program knows versions 1 to {SAGA_VERSION}; a newer program goes on with it"
@@ -21,7 +22,7 @@ pub struct NewerSaga {
 }
 
 impl NewerSaga {
-    /// Nothing, for every version that this program knows: the latest, and those from which there are migrations to it.
+    /// Accepts every version that this program knows: the latest, and those with migrations to it.
     ///
     /// # Errors
     /// Itself for any other.
@@ -30,73 +31,73 @@ impl NewerSaga {
     }
 }
 
-/// Where the saga stands.
+/// The saga's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SagaState {
-    /// The order is accepted; its stock is not yet set aside.
+    /// The order is accepted; its stock is not yet reserved.
     Created,
-    /// Stock is set aside; payment is asked for.
+    /// Stock is reserved; payment is requested.
     InventoryReserved,
-    /// The gateway has been called; what it said is not yet final, or not yet applied.
+    /// The gateway was called; its answer is not final, or not applied yet.
     PaymentProcessing,
-    /// The money is there; shipping is asked for.
+    /// The order is paid; shipping is requested.
     Paid,
     /// The carrier has the parcel.
     Shipped,
     /// The customer has the parcel.
     Completed,
-    /// Cancelled, and everything undone.
+    /// Cancelled, with everything reversed.
     Failed,
-    /// Being undone, last step first.
+    /// Compensating, last step first.
     Compensating,
-    /// An undoing that cannot finish, or news that only a person can judge: a person must retry, skip or force it.
+    /// Waits for a person to retry, skip or force: a compensation step cannot finish, or an event needs a decision.
     NeedsAttention,
 }
 
-/// What became of the stock.
+/// The state of the stock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StockStep {
-    /// Nothing set aside.
+    /// None reserved.
     None,
-    /// Set aside for this order.
+    /// Reserved for this order.
     Reserved,
-    /// Given back.
+    /// Released.
     Released,
-    /// Left with the parcel.
+    /// Shipped.
     Shipped,
 }
 
-/// What became of the money.
+/// The state of the money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PaymentStep {
-    /// Nothing asked for.
+    /// None requested.
     None,
     /// The gateway may or may not have been called; the key is stored.
     Requested,
-    /// The money is ours.
+    /// Captured.
     Captured,
-    /// The gateway has said for good that this key brings no money.
+    /// The gateway will never charge under this key.
     Closed,
-    /// The money went back.
+    /// Refunded.
     Refunded,
-    /// A person settled it by hand.
+    /// Settled by a person.
     Waived,
 }
 
-/// What became of the parcel.
+/// The state of the parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ShipmentStep {
-    /// Nothing asked for.
+    /// None requested.
     None,
     /// The carrier may or may not have been called; the key is stored.
     Requested,
     /// The carrier has it.
     Booked,
-    /// The carrier has said for good that this key ships nothing.
+    /// The carrier will never ship under this key.
     Cancelled,
-    /// Handed to the customer.
+    /// Delivered.
     Delivered,
-    /// A person settled it by hand.
+    /// Settled by a person.
     Waived,
 }
 
@@ -105,23 +106,23 @@ pub enum ShipmentStep {
 pub struct OrderProcessingSaga {
     /// The order that it drives; also its correlation id.
     pub order_id: OrderId,
-    /// Where it stands.
+    /// Its state.
     pub state: SagaState,
     /// The definition that it was started with.
     pub version: u16,
-    /// What the customer is to pay.
+    /// The amount to pay.
     pub total: Money,
     /// The order's headline status, which only the saga moves.
     pub order: OrderStatus,
-    /// What became of the stock.
+    /// The state of the stock.
     pub stock: StockStep,
-    /// What became of the money.
+    /// The state of the money.
     pub payment: PaymentStep,
-    /// What became of the parcel.
+    /// The state of the parcel.
     pub shipment: ShipmentStep,
-    /// Why it is being, or was, undone.
+    /// Why it is, or was, compensated.
     pub reason: Option<CancelReason>,
-    /// What a person is asked about, where it is not an undoing that does not get on.
+    /// What a person must decide; none if a compensation step is stuck instead.
     pub attention: Option<Attention>,
     /// How often timers were set; the generation of the latest.
     pub timer_generation: u32,
@@ -220,7 +221,7 @@ named!(ShipmentStep:
 );
 
 impl SagaState {
-    /// Whether nothing more is to come, but for what arrives late.
+    /// Whether only late events may still come.
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {

@@ -1,18 +1,18 @@
-//! The saga as a table: what each state does about each event. The one place where that is decided; the diagram, the
-//! documentation, the model checker and the reaction itself all read it from here.
+//! The saga as a table: what each state does about each event. It is the only source: diagram, documentation, model
+//! checker and reaction all read it.
 
 use super::SagaState;
 
-/// What can happen to an order, without its details.
+/// The events of an order, without their details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventKind {
-    /// The order fits the catalogue and the rules.
+    /// The order passed validation.
     OrderValidated,
-    /// It does not.
+    /// It did not.
     OrderRejected,
-    /// Every line is set aside.
+    /// Every line is reserved.
     InventoryReserved,
-    /// Some line cannot be.
+    /// Some line cannot be reserved.
     InventoryShort,
     /// The gateway was called, and the call was let through.
     PaymentStarted,
@@ -28,7 +28,7 @@ pub enum EventKind {
     ShipmentRefused,
     /// The customer has the parcel.
     ParcelDelivered,
-    /// Somebody wants it cancelled.
+    /// A cancellation was requested.
     CancelRequested,
     /// The order took too long as a whole.
     OrderTimedOut,
@@ -36,9 +36,9 @@ pub enum EventKind {
     PaymentTimedOut,
     /// The booking took too long.
     ShippingTimedOut,
-    /// No word from the carrier for a while.
+    /// The carrier has been silent for a while.
     DeliveryPollDue,
-    /// An undoing takes long: perhaps whoever should do it is away, perhaps the request got lost.
+    /// A compensation step takes long: the provider may be away, or the request lost.
     UndoTimedOut,
     /// The carrier has cancelled the parcel.
     ShipmentCancelled,
@@ -48,23 +48,23 @@ pub enum EventKind {
     PaymentVoided,
     /// The gateway has given the money back.
     PaymentRefunded,
-    /// An undoing used up its retries.
+    /// A compensation step used up its retries.
     UndoFailed,
-    /// A person wants the undoing tried again.
+    /// A person chose to retry.
     OperatorRetry,
-    /// A person has settled this undoing by hand.
+    /// A person settled this step by hand.
     OperatorSkip,
-    /// A person closes the order, whatever is left of it.
+    /// A person closes the order, whatever is left to do.
     OperatorForce,
-    /// All the money went back by another hand than ours.
+    /// All the money was refunded elsewhere.
     MoneyReturned,
-    /// Part of the money went back by another hand than ours.
+    /// Part of the money was refunded elsewhere.
     MoneyReturnedInPart,
-    /// The gateway has charged once more.
+    /// The gateway has charged a second time.
     SecondCharge,
-    /// What was charged once more went back.
+    /// The second charge was refunded.
     SecondChargeReturned,
-    /// The gateway tells of another amount or currency than was asked for.
+    /// The gateway reports another amount or currency than was requested.
     AmountMismatch,
     /// The customer's bank disputes the charge.
     PaymentDisputed,
@@ -78,64 +78,64 @@ pub enum EventKind {
     ParcelLost,
     /// The parcel is damaged.
     ParcelDamaged,
-    /// The parcel comes back, or is back.
+    /// The parcel is on its way back, or is back.
     ParcelReturned,
 }
 
 /// What a state does about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// Ask for stock.
+    /// Request stock.
     Reserve,
-    /// Note the stock, ask for payment.
+    /// Record the reservation, request payment.
     Pay,
-    /// Note that the gateway was called; its time runs from here.
+    /// Record that the gateway was called; its limit starts.
     Await,
-    /// The carrier's time runs from here.
+    /// The carrier's limit starts.
     Clock,
-    /// Note the money, ask for shipping.
+    /// Record the payment, request shipping.
     Ship,
-    /// Note the parcel, wait for delivery.
+    /// Record the parcel, wait for delivery.
     Track,
     /// Ask the carrier where the parcel is.
     Poll,
     /// Done.
     Complete,
-    /// Undo what was done, last step first.
+    /// Compensate, last step first.
     Undo,
-    /// Note what came in late; it will be undone too.
+    /// Record a late fact; it will be compensated too.
     Note,
-    /// Note what came in after the end; if it must be undone, undo it.
+    /// Record a fact after the end; compensate it if necessary.
     Reopen,
-    /// One undoing is done: go on with the next.
+    /// A compensation step is done: go on with the next.
     Next,
-    /// The parcel cannot be called back: the order goes forward after all.
+    /// The parcel cannot be stopped: the order goes forward after all.
     Forward,
-    /// Ask for the undoing that is due once more.
+    /// Request the due compensation step again.
     Urge,
     /// Wait for a person.
     Park,
-    /// Wait for a person, and remember why and where it stood.
+    /// Wait for a person, and record the cause.
     Hold,
-    /// What it was held for is over: go on.
+    /// The reason for holding it is gone: go on.
     Release,
-    /// All the money is back already: undo the rest.
+    /// The money is refunded already: compensate the rest.
     Unpaid,
-    /// Note that the parcel arrived; go on if that was the question.
+    /// Record that the parcel arrived; go on if that was the question.
     Arrive,
-    /// Cancel what stands still, if its parcel has not left.
+    /// Cancel a held order, unless its parcel has left.
     CallOff,
-    /// Try the undoing again.
+    /// Retry the compensation step.
     Again,
-    /// Take the undoing as settled, go on with the next.
+    /// Count the step as settled, go on with the next.
     Waive,
-    /// Take every undoing as settled.
+    /// Count every step as settled.
     Close,
     /// A repeat, or too late to matter.
     Ignore,
-    /// Ahead of its turn: keep it.
+    /// Too early: park it.
     Early,
-    /// Not possible any more: say so.
+    /// No longer possible: refuse it.
     Refuse,
 }
 
@@ -208,7 +208,7 @@ pub const fn rule(state: SagaState, event: EventKind) -> Rule {
 }
 
 impl Rule {
-    /// The states to which a saga may go by this rule; a rule that only notes something may also leave it where it is.
+    /// The states that a saga may enter by this rule; a rule that only records may also leave the state as it is.
     /// Empty if the rule changes nothing.
     #[must_use]
     pub const fn targets(self) -> &'static [SagaState] {
@@ -222,7 +222,7 @@ impl Rule {
             Complete => &[SagaState::Completed],
             Undo | Note | Urge | Unpaid | CallOff => &[SagaState::Compensating, SagaState::Failed],
             Next => &[SagaState::Compensating, SagaState::Failed, SagaState::NeedsAttention],
-            // Whoever stood still goes on wherever it stood, with what has become known since.
+            // A held order goes on from where it stood, with what has become known since.
             Again | Waive | Release => &[
                 SagaState::Created,
                 SagaState::InventoryReserved,

@@ -1,5 +1,5 @@
-//! Whom a key or a reference belongs to already. A key is looked for first: who repeats a request gets its answer again, whatever
-//! has become of the catalogue; then the reference, which is one order's for good.
+//! Looks up used keys and references. The key comes first: a repeated request gets its answer again, whatever
+//! happened to the catalogue. Then the reference, which is one order's for good.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::difference::differences;
 use super::{CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, accepted};
 use crate::ports::{Caller, IdempotencyRecord, ReferencedOrder, UnitOfWork};
 
-/// The keys and references of a batch of requests that are taken, and by what.
+/// The used keys and references of a batch of requests, and their orders.
 pub(super) struct Bearers {
     keys: HashMap<String, Vec<IdempotencyRecord>>,
     references: HashMap<String, Vec<ReferencedOrder>>,
@@ -44,7 +44,7 @@ impl Bearers {
         Ok(bearers)
     }
 
-    /// The orders whose content is looked at: all that bear a reference, and those whose key comes with another request.
+    /// The orders whose content is compared: all with a reference, and those whose key comes with another request.
     fn to_compare(&self, requests: &[CreateOrderCommand]) -> Vec<OrderId> {
         let referenced = self.references.values().flatten().map(|order| order.order_id);
         let known = requests.iter().filter_map(|request| self.record(request));
@@ -55,7 +55,7 @@ impl Bearers {
         ids
     }
 
-    /// What is answered to a request whose key or reference is taken.
+    /// The answer to a request whose key or reference is used already.
     pub(super) fn answer(&self, request: &CreateOrderCommand) -> Option<CreateOrderReply> {
         if let Some((key, record)) = self.record(request) {
             return Some(self.to_key(request, key, record));
@@ -80,7 +80,8 @@ impl Bearers {
         }
         let order = self.orders.get(&record.order_id);
         let differences = order.map(|order| differences(request, order)).unwrap_or_default();
-        // A record from before callers were kept has a digest of the request's bytes, which tells nothing of its meaning.
+        // A record from before callers were stored has a digest of the request's bytes, which says nothing about its
+        // meaning.
         if *record.caller == *Caller::ANYBODY && order.is_some() && differences.is_empty() {
             return CreateOrderReply::Replayed(answered(record));
         }
@@ -101,7 +102,7 @@ impl Bearers {
         self.orders.get(&bearer.order_id)
     }
 
-    /// Remembers an order that is new, and gives what is to be kept of its key.
+    /// Adds a new order, and returns the record to store for its key.
     pub(super) fn add(
         &mut self,
         request: &CreateOrderCommand,

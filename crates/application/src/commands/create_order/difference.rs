@@ -1,4 +1,4 @@
-//! In what a request differs from the order that bears its reference, in words for whoever sent it.
+//! How a request differs from the order with its reference, as text for the caller.
 
 use domain::{Order, OrderLine};
 
@@ -7,7 +7,7 @@ use super::{CreateOrderCommand, CreateOrderLine, Violation};
 /// Stable code of every difference.
 const CODE: &str = "differs";
 
-/// Everything that is not the same. Lines may come in another order, and a line that names no price takes the one agreed on.
+/// All differences. Lines may come in another order, and a line without a price takes the agreed one.
 pub(super) fn differences(request: &CreateOrderCommand, order: &Order) -> Vec<Violation> {
     let mut found = Vec::new();
     let customer = &order.snapshot().customer_id;

@@ -1,4 +1,4 @@
-//! Where a batch of events is worked through: the rows that they are about, and everything that is written in the end.
+//! Works through a batch of events: the rows that they concern, and everything to write in the end.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::messages::correlation;
 use crate::pipeline::Context;
 use crate::ports::{HistoryEntry, Mismatch, NewsKind, Provider, ProviderNews, UnitOfWork, UnmatchedEvent};
 
-/// The timeline's name for what a provider told.
+/// The timeline's name for a provider's event.
 pub(super) const TOLD: &str = "ProviderEvent";
 
 /// One batch of one provider.
@@ -26,7 +26,7 @@ pub(super) struct Desk<'a> {
     unmatched: Vec<UnmatchedEvent>,
 }
 
-/// A row, and whether it has to be stored.
+/// A row, and whether it must be stored.
 struct Row<T> {
     row: T,
     stands: Stands,
@@ -39,7 +39,7 @@ enum Stands {
 }
 
 impl<'a> Desk<'a> {
-    /// Reads the rows that these events are about.
+    /// Reads the rows that these events concern.
     pub(super) async fn open(
         unit: &mut dyn UnitOfWork,
         provider: Provider,
@@ -77,7 +77,7 @@ impl<'a> Desk<'a> {
         Ok(desk)
     }
 
-    /// Takes one event: to its order, or to the unmatched.
+    /// Takes one event: into its order, or into the list of unmatched events.
     pub(super) fn take(&mut self, news: &ProviderNews) {
         if let Err(mismatch) = self.match_up(news) {
             let (event, kind, reason) = (&news.event_id, &news.type_name, mismatch.as_str());
@@ -119,8 +119,8 @@ impl<'a> Desk<'a> {
         self.payments.insert(payment.order_id, Row { row: payment, stands: Stands::Changed });
     }
 
-    /// The shipment of this order, if the event is about its parcel: by the number if it has one, by the key, and by both
-    /// where the event tells both.
+    /// The shipment of this order, if the event is about its parcel: by tracking number, by key, or by both if the
+    /// event has both.
     pub(super) fn shipment(
         &self,
         order_id: OrderId,
@@ -145,19 +145,19 @@ impl<'a> Desk<'a> {
         self.tell_more(order_id, news.in_words());
     }
 
-    /// The same, with more to say.
+    /// The same, with further text.
     pub(super) fn tell_more(&mut self, order_id: OrderId, detail: String) {
         let (at, detail) = (self.now, Some(detail));
         self.history.push(HistoryEntry { order_id, at, event: TOLD, status: None, saga_state: None, detail });
     }
 
-    /// Sends the saga word.
+    /// Publishes a message for the saga.
     pub(super) fn send<M: Message>(&mut self, order_id: OrderId, message: &M) {
         let id = MessageId(self.context.ids.next(self.now));
         self.messages.push(message.first(id, correlation(order_id), self.now));
     }
 
-    /// Stores everything; returns how many events were unmatched.
+    /// Stores everything; returns the number of unmatched events.
     pub(super) async fn close(self, unit: &mut dyn UnitOfWork) -> Result<usize, Fault> {
         let (payments, shipments) = (changed(self.payments), changed(self.shipments));
         if !payments.is_empty() {

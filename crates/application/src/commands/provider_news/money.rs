@@ -1,5 +1,5 @@
-//! News of money that is an order's: the payment row is brought up to it, its timeline tells of it, and the saga hears what it
-//! must react to. What contradicts the row changes no sum, and a person hears of it.
+//! Events about an order's money: updates the payment row and the timeline, and informs the saga if it must react. An
+//! event that contradicts the row changes no amount; a person decides.
 
 use domain::{Change, Dispute, Money, OrderId, Payment, PaymentStatus, Rejection};
 
@@ -35,7 +35,7 @@ impl Desk<'_> {
                 self.tell(order_id, news);
                 self.send(order_id, &processed(order_id, amount, reference));
             }
-            // The timeline has this charge from our own call.
+            // The timeline has this charge already, from our own call.
             Ok(Change::NoChange) if payment.provider_reference.as_deref() == Some(reference) => {}
             Ok(Change::NoChange) => self.tell(order_id, news),
             Err(Rejection::DuplicateCharge { .. }) => {
@@ -54,10 +54,10 @@ impl Desk<'_> {
                 let failed = PaymentFailed { order_id: order_id.0, code: code.to_owned() };
                 self.send(order_id, &PaymentResult::Failed(failed));
             }
-            // Our own call has told of it.
+            // Our own call has recorded it.
             Ok(Change::NoChange) if payment.status == PaymentStatus::Declined => {}
             Ok(Change::NoChange) => self.tell(order_id, news),
-            // What a gateway tells late of an earlier attempt takes nothing back; that it was told is kept.
+            // A late event about an earlier attempt takes nothing back; it is still recorded.
             Err(rejection) => self.tell_more(order_id, format!("{}; {rejection}", news.in_words())),
         }
     }
@@ -75,7 +75,7 @@ impl Desk<'_> {
             let matter = MoneyMatter::SecondChargeReturned;
             return self.report(order_id, matter, news);
         }
-        // Money can go back only after it was taken, whichever of the two is told first.
+        // A refund implies a capture, whichever event comes first.
         let captured = payment.captured_minor == 0 && payment.status != PaymentStatus::Waived;
         if captured && let Err(rejection) = payment.capture(payment.amount, reference) {
             return self.contradicted(order_id, &rejection, news);

@@ -1,4 +1,4 @@
-//! News of a parcel that is an order's. News that comes late moves no parcel backwards, and is told of all the same.
+//! Events about an order's parcel. A late event moves no parcel backwards, and is still recorded in the timeline.
 
 use domain::{Change, OrderId, Shipment};
 
@@ -40,11 +40,11 @@ impl Desk<'_> {
             Ok(Change::Applied) => {
                 let completed =
                     ShippingCompleted { order_id: order_id.0, tracking_number: tracking_number.to_owned() };
-                // The saga's own entry tells of it.
+                // The saga writes the timeline entry.
                 self.send(order_id, &ParcelNews::Completed(completed));
                 self.put_shipment(shipment);
             }
-            // The timeline has this delivery.
+            // The timeline has this delivery already.
             Ok(Change::NoChange) => {}
             Err(rejection) => self.tell_more(order_id, format!("{}; {rejection}", news.in_words())),
         }
