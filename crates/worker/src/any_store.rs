@@ -1,5 +1,5 @@
-//! The store that the configuration names, behind the ports: who works with it need not know which one it is. The only place
-//! that tells the engines apart; never decides anything about orders.
+//! The configured store, behind the ports: its users need not know which engine it is. The only place that
+//! distinguishes the engines; it decides nothing about orders.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub enum Purpose {
     Serve,
     /// To make it or bring it up to date, and nothing else.
     Migrate,
-    /// To look, or to leave something for whoever works there. Makes no database and no tables, and writes nothing by looking.
+    /// To read, or to leave messages for the workers. Creates no database and no tables; reading writes nothing.
     Visit,
 }
 
@@ -68,7 +68,7 @@ pub struct AnyStore {
     pub readers: Arc<dyn Readers>,
     /// Tells whether it is well.
     pub vitals: Arc<dyn VitalSigns>,
-    /// What was set aside.
+    /// Dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Keys that let callers in.
     pub keys: Arc<dyn ApiKeys>,
@@ -76,7 +76,7 @@ pub struct AnyStore {
     pub endpoints: Arc<dyn ClosedEndpoints>,
     /// Keeps it in order.
     pub upkeep: Arc<dyn Upkeep>,
-    /// Slots of the call budgets that all who work with this store share.
+    /// Slots of the call budgets, shared by all workers of this store.
     pub slots: Arc<dyn CallSlots>,
     /// What leaves for the broker; none if the store carries messages itself.
     pub outgoing: Option<Outgoing>,
@@ -126,7 +126,7 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Those of the store.
     async fn is_eldest(&self) -> Result<bool, Fault>;
 
-    /// Which database this is, wherever it lies.
+    /// The id of the database, independent of its address.
     ///
     /// # Errors
     /// Those of the store.
@@ -137,8 +137,8 @@ pub trait Upkeep: Send + Sync + 'static {
 }
 
 impl AnyStore {
-    /// Opens the store that the configuration names, and brings its tables up to date where that is the purpose. With a broker, whoever serves has it
-    /// know the queues as well; whoever visits leaves messages in the outbox and needs no broker for that.
+    /// Opens the configured store, and migrates its tables if the purpose says so. With a broker, a worker also
+    /// declares the queues there; a command only leaves messages in the outbox and needs no broker.
     ///
     /// # Errors
     /// One line that says what is wrong with the place, the file, the server or the broker, and what to do.
@@ -236,7 +236,7 @@ impl AnyStore {
     }
 }
 
-/// A broker that is not there may only be late; one that says no needs somebody to do something.
+/// An absent broker may only be late; a refusal needs a person.
 fn unusable(fault: &Fault) -> anyhow::Error {
     let why = std::error::Error::source(fault).map_or_else(|| fault.to_string(), ToString::to_string);
     match fault.verdict {
@@ -308,7 +308,7 @@ impl Upkeep for PostgresStore {
     }
 }
 
-/// The broker as its health is seen, with what the store knows of who should read there.
+/// The broker's health, with the store's knowledge of who should read there.
 struct SeenBroker {
     transport: RabbitMqTransport,
     upkeep: Arc<dyn Upkeep>,
@@ -318,7 +318,7 @@ struct SeenBroker {
 impl Broker for SeenBroker {
     async fn queues(&self) -> Result<Vec<BrokerQueue>, String> {
         let queues = self.transport.queues().await?;
-        // A store that is away is told of elsewhere.
+        // Another check reports a store that is away.
         let readers = self.upkeep.other_workers().await.map_or(u64::MAX, |others| others as u64 + 1);
         Ok(queues.into_iter().map(|queue| BrokerQueue { readers, ..queue }).collect())
     }

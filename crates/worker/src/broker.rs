@@ -1,5 +1,5 @@
-//! What a worker does for messages beside handling them: takes what leaves the outbox to the broker, if there is one, and
-//! looks after messages that somebody left for the other carrier. Never decides which carrier that is.
+//! A worker's message services besides handling: the relay to the broker, if there is one, and the adoption of
+//! messages that were left for the other carrier. It never decides which carrier that is.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,14 +1,14 @@
-//! What is written for anybody to read, without what must not be read: whatever stands before the `@` of an address, and what
-//! follows words such as `password=`. The last line of defence, over everything that leaves this program in words; whoever
-//! holds a secret hides it by itself.
+//! Removes secrets from text output: everything before the `@` of an address, and what follows words such as
+//! `password=`. The last line of defence over all text that leaves this program; code that holds a secret hides it by
+//! itself.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-/// What stands where a secret stood.
+/// Replaces a secret.
 pub const STARS: &str = "******";
 
-/// Words before a `=` behind which a secret stands.
+/// Words whose value after `=` is a secret.
 const TELLING: [&str; 7] = ["password=", "passwd=", "pwd=", "secret=", "token=", "api_key=", "access_key="];
 
 /// What our own words say of the form of an address.
@@ -34,7 +34,7 @@ fn has_telling_word(bytes: &[u8]) -> bool {
             .any(|word| bytes.windows(word.len()).any(|at| at.eq_ignore_ascii_case(word.as_bytes())))
 }
 
-/// Whether an address ends before this character, wherever it stands.
+/// Whether an address ends before this character.
 const fn ends(c: char) -> bool {
     c.is_ascii_whitespace() || matches!(c, '"' | '\'' | '\\' | '<' | '>' | '`')
 }
@@ -46,7 +46,7 @@ fn without_user_parts(text: &str) -> String {
         let (before, after) = rest.split_at(at + 3);
         shown.push_str(before);
         let end = after.find(ends).unwrap_or(after.len());
-        // Several addresses may stand behind one another, with commas between.
+        // There may be several addresses, separated by commas.
         let end = after[..end].find("://").map_or(end, |next| after[..next].rfind(',').unwrap_or(end));
         let (address, left) = after.split_at(end);
         shown.push_str(&without_user_part(address));
@@ -99,7 +99,7 @@ fn value_length(text: &str) -> usize {
     text.find(|c: char| ends(c) || matches!(c, '&' | ';')).unwrap_or(text.len())
 }
 
-/// Writes what it is given without what must not be read. Each thing that is told comes in one piece.
+/// Writes without secrets. Each message arrives in one piece.
 #[derive(Debug)]
 pub struct Concealing<W>(pub W);
 
@@ -118,7 +118,7 @@ impl<W: Write> Write for Concealing<W> {
     }
 }
 
-/// A panic is told without what must not be read, too.
+/// Panic messages are written without secrets, too.
 pub fn hush_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let words = panic.to_string();

@@ -6,8 +6,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// What the process needs beside the connections that come to it: the store, the broker, logs, calls to providers.
 const RESERVE: usize = 64;
 
-/// Connections that there may be of those wanted, while so many calls to providers are under way: the limit of open files is
-/// raised as far as it may be, and half of what is left is kept for the rest of the process if it needs that.
+/// How many of the wanted connections there may be, beside this many concurrent calls to providers. The limit of open
+/// files is raised as far as allowed; half of the rest is kept for the process if it needs that.
 #[must_use]
 pub fn seats(wanted: usize, calls_max: usize) -> usize {
     let reserve = RESERVE.saturating_add(calls_max.saturating_mul(2));

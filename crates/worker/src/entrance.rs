@@ -1,5 +1,5 @@
-//! The way in, as configured: the gate with its keys, the door with its certificate, the secrets of webhooks. Refuses to open
-//! to others what would then be open to everybody.
+//! The listener and its access, as configured: keys, TLS certificate, webhook secrets. Refuses to start if the
+//! service would be open to everybody from outside.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub async fn gate(
     Ok(Arc::new(gate.reached_as(Hosts::named(&security.hosts))))
 }
 
-/// The door of a service that listens at this address, and its certificate. That is read anew when the files change.
+/// The listener at this address, and its certificate, which is reloaded when the files change.
 ///
 /// # Errors
 /// If certificate and key cannot be used.
@@ -85,7 +85,7 @@ pub fn door(
     Ok((Door { tls, names, connections_max, patience, registry }, certificate))
 }
 
-/// The door of the listener of metrics beside that of the API: in the clear, under the same rules, for an eighth as many.
+/// The metrics listener beside the API: plain text, same rules, an eighth of the connections.
 #[must_use]
 pub fn side_door(door: &Door) -> Door {
     let connections_max = (door.connections_max / 8).max(SIDE_CONNECTIONS_MIN);

@@ -1,5 +1,5 @@
-//! Orderwright, the program: configuration, wiring, HTTP API, background services and command line.
-//! Holds no business rule and no SQL; it joins those who do.
+//! Orderwright, the program: configuration, wiring, HTTP API, background services and command line. It has no
+//! business rule and no SQL; it joins the crates that do.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod any_store;

@@ -1,4 +1,4 @@
-//! The door: hands the command line over and turns failure into one line and an exit code.
+//! Runs the command line and turns a failure into one line and an exit code.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Who tells customers what became of their orders, as configured. Nobody does unless a way is named.
+//! Notifications to customers, as configured. There are none unless a channel is configured.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use providers::notifications::{
 use crate::any_store::AnyStore;
 use crate::config::{Allowance, Config, Secret, Way};
 
-/// Whether anybody is told at all.
+/// Whether notifications are on.
 #[must_use]
 pub fn telling(config: &Config) -> Telling {
     if config.notifications.ways.is_empty() { Telling::Nobody } else { Telling::Somebody }
 }
 
-/// Who tells, and by what ways; nobody if there is none.
+/// The service and its channels; none if no channel is configured.
 ///
 /// # Errors
 /// Which setting cannot be used.

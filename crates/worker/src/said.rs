@@ -1,6 +1,6 @@
-//! What the program says on standard output and standard error. A reader that goes away early, as `head` does, is no failure:
-//! what it would have read is dropped, and the command goes on to its end. Anything else that keeps an answer from being
-//! written, such as a full disk, is told when the command ends. Nothing else in this program prints.
+//! Output on standard output and standard error. A reader that goes away early, as `head` does, is no failure: the
+//! rest is dropped, and the command runs to its end. Any other write error, such as a full disk, is reported when the
+//! command ends. Nothing else in this program prints.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
@@ -43,13 +43,13 @@ pub fn line(words: Arguments<'_>) {
     written(writeln!(io::stdout().lock(), "{}", harmless(words)));
 }
 
-/// Writes a line for whoever may be there to read it.
+/// Writes a line, if there is still a reader.
 pub fn remark(words: Arguments<'_>) {
-    // There is nobody left to be told that this failed.
+    // There is no reader left to report this to.
     let _ = writeln!(io::stderr().lock(), "{}", conceal(&harmless(words)));
 }
 
-/// The words with whatever somebody sent that would move a terminal spelled out, as JSON does it.
+/// The text with characters that control a terminal escaped, as in JSON.
 fn harmless(words: Arguments<'_>) -> String {
     let words = words.to_string();
     match shown(&words, Lines::Many) {

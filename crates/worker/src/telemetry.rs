@@ -22,7 +22,7 @@ use crate::terminal::{LogWriter, has_colours};
 /// What is logged when `RUST_LOG` says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
-    /// A server: what happens. What the broker's driver has to say is told by whoever used it.
+    /// A server: everything. The broker driver's messages are left out; its caller logs them.
     Serving,
     /// A command: only what goes wrong.
     Command,
@@ -31,7 +31,7 @@ pub enum Verbosity {
 /// What drivers are never asked for: they would write down statements with their values, and bodies.
 const TELLTALES: [&str; 4] = ["tokio_postgres=info", "hyper=info", "hyper_util=info", "h2=info"];
 
-/// The broker's driver tells what whoever used it tells as well.
+/// The caller of the broker's driver logs the same.
 const REPEATED: &str = "lapin=off";
 
 /// How a line is written.
@@ -52,7 +52,7 @@ pub fn start(verbosity: Verbosity, settings: &Telemetry) {
         .with_env_filter(filter(verbosity, settings.order_events))
         .with_writer(move || Concealing(writer))
         .with_ansi(writer == LogWriter::Coloured)
-        // Who reads the log no more must not end the service.
+        // A log reader that goes away must not end the service.
         .log_internal_errors(false);
     let started = match form {
         Form::Pretty => {
@@ -89,7 +89,7 @@ pub fn log_anew(settings: &Telemetry) {
     }
 }
 
-/// The fields of an event, each on the line that it belongs to, whatever stands in it.
+/// The fields of an event, each kept on its line, whatever it contains.
 fn fields() -> impl for<'writer> FormatFields<'writer> {
     let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
         let value = format!("{value:?}");

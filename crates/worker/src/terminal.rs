@@ -1,4 +1,4 @@
-//! Standard error as logs are written to it: nothing that somebody sent us moves a terminal.
+//! Standard error for logs: received text cannot control a terminal.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -14,7 +14,7 @@ pub(crate) enum LogWriter {
     Coloured,
 }
 
-/// Whether standard error is read by people who like colours.
+/// Whether standard error may be coloured.
 pub(crate) fn has_colours() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -12,7 +12,7 @@ use crate::any_store::{AnyStore, Upkeep};
 use crate::config::Providers;
 use crate::observe::{Observation, ProviderWatch};
 
-/// How often it is counted who shares a budget.
+/// How often the workers that share a budget are counted.
 const COUNT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The same parts with their providers called in turn.
@@ -56,7 +56,7 @@ fn turnstile(
     turnstile
 }
 
-/// Divides what may be under way at once among all who share it.
+/// Divides the bound on concurrent calls among all workers that share it.
 async fn share(upkeep: Arc<dyn Upkeep>, turnstiles: [Arc<Turnstile>; 2], stop: Stop) {
     while !stop.is_stopped() {
         match upkeep.other_workers().await {

@@ -124,7 +124,7 @@ impl Service {
     }
 }
 
-/// Where what is seen is recorded, and who sends it on, if a collector is named.
+/// The recorder of observations, and the exporter if a collector is configured.
 fn recording(config: &Config, context: &Context) -> Result<(Recording, Option<Arc<Exporter>>)> {
     let registry = Arc::new(observe::registry());
     let Some(endpoint) = config.telemetry.endpoint() else {
@@ -152,8 +152,8 @@ fn watch(config: &Config, observation: &Observation) -> Watch {
     }
 }
 
-/// Serves metrics and health on a listener of their own, if one is wanted. Ends with the process, so that whoever looks sees
-/// the stop to its end.
+/// Serves metrics and health on their own listener, if configured. It ends with the process, so that a stop can be
+/// watched to its end.
 async fn serve_metrics(
     config: &Config,
     door: http::Door,

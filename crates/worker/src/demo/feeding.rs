@@ -45,7 +45,7 @@ pub(super) struct Fed {
     pub(super) purchases: u64,
 }
 
-/// Who feeds what to whom.
+/// What is fed to which service.
 pub(super) struct Feeding<'a> {
     pub(super) northwind: &'a Northwind,
     pub(super) client: &'a ApiClient,
@@ -128,7 +128,7 @@ impl Feeding<'_> {
     }
 }
 
-/// Now and then somebody pays in a way that makes the gateway hang, every time it is asked.
+/// Some customers pay in a way that makes the gateway hang, every time.
 fn payment_token(number: &str) -> Option<&'static str> {
     number.ends_with(HANGING).then_some("tok_hang")
 }

@@ -132,7 +132,7 @@ impl Demo {
         Ok(earlier)
     }
 
-    /// On a server nothing is removed, and nothing is played over the orders of somebody else.
+    /// On a server nothing is deleted, and the demo refuses a database with orders of others.
     async fn books_of_the_server(&self, config: &Config) -> Result<Option<GatewayBooks>> {
         if self.start == Start::Fresh {
             bail!("--fresh removes no tables from a server; make an empty database and name that one");

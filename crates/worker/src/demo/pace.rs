@@ -70,7 +70,7 @@ fn delivered_at(timeline: &[HistoryView]) -> Option<Timestamp> {
     timeline.iter().find(|entry| entry.status.as_deref() == delivered).map(|entry| entry.at)
 }
 
-/// The least value that so many of a hundred do not exceed.
+/// A percentile: the smallest value that this many of a hundred do not exceed.
 fn percentile(sorted: &[i64], percent: usize) -> i64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()

@@ -1,5 +1,5 @@
-//! A whole service in this process, with the sandbox as its providers if nobody else is: real sockets on free ports, real
-//! webhooks. Must never differ from what `serve` starts.
+//! A whole service in this process, with the sandbox as its provider if no other is configured: real sockets on free
+//! ports, real webhooks. It must never differ from what `serve` starts.
 
 use anyhow::{Context, Result, ensure};
 use application::ports::Provider;
@@ -23,8 +23,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts the service with these settings. With sandbox settings, the sandbox stands in for its providers, whatever the
-    /// configuration says; secret and addresses are filled in here.
+    /// Starts the service with these settings. With sandbox settings, the sandbox replaces the configured providers;
+    /// secret and addresses are filled in here.
     ///
     /// # Errors
     /// If the database or a port cannot be had.

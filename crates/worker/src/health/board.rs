@@ -1,4 +1,4 @@
-//! What the last round of checks found, for whoever asks. A round that is long past is told as such.
+//! The results of the last round of checks. An old round is reported as old.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -29,7 +29,7 @@ struct Round {
     patience: Duration,
 }
 
-/// The name under which it is told that nobody makes the rounds.
+/// The name of the check that reports missing rounds.
 const ROUNDS: &str = "health-service";
 
 /// The last finding of one check.
@@ -80,7 +80,7 @@ pub(super) enum Change {
 impl HealthBoard {
     /// What the service works with, which does not change while it runs.
     pub fn note(&self, uses: Uses) {
-        // Whoever was first has told the same.
+        // The first reporter has said the same.
         let _ = self.uses.set(uses);
     }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Check, Finding, Scene};
 
-/// What is told of a file that is not there any more; the log has its name.
+/// The report about a missing file; the log has its name.
 pub const FILE_GONE_WORDS: &str = "the database file was moved, deleted, replaced or overwritten while it was in use; nothing is \
     accepted until the very same file is back or the service is started anew";
 

@@ -1,4 +1,4 @@
-//! Whether every event of the providers has found its order, or a person who saw to it.
+//! Whether every provider event belongs to an order, or was seen by a person.
 
 use async_trait::async_trait;
 

@@ -1,5 +1,5 @@
-//! How the service is: checks of its parts, each with a time limit of its own, made in the background and kept, so that
-//! whoever asks gets an answer at once, however ill the service is. Reads only; never calls a provider.
+//! Health checks of the service's parts, each with its own time limit. They run in the background and their results
+//! are stored, so a request gets an answer at once, whatever is wrong. Read only; never calls a provider.
 
 mod board;
 mod broker;
@@ -31,7 +31,7 @@ pub enum Status {
     /// It works.
     #[default]
     Up,
-    /// It works, and somebody should look at it.
+    /// It works, and a person should look at it.
     Degraded,
     /// It does not work.
     Down,
@@ -82,7 +82,7 @@ impl Finding {
         Self { status: Status::Up, detail: detail.into() }
     }
 
-    /// It works, and somebody should look at it.
+    /// It works, and a person should look at it.
     pub fn degraded(detail: impl Into<String>) -> Self {
         Self { status: Status::Degraded, detail: detail.into() }
     }

@@ -1,4 +1,4 @@
-//! Whether orders get on, and whether their sagas are what they must be.
+//! Whether orders make progress, and whether their sagas are consistent.
 
 use std::sync::Arc;
 

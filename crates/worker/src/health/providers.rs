@@ -35,7 +35,7 @@ impl Check for ProviderCheck {
 }
 
 impl ProviderCheck {
-    /// Who waits for it, in words, if anybody does.
+    /// The calls that wait for it, as text; none if there are none.
     fn backlog(&self, scene: &Scene) -> String {
         let turns = self.watch.turns();
         let calls = match turns.waiting {

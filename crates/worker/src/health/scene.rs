@@ -10,7 +10,7 @@ use super::Finding;
 pub struct Scene {
     /// When, as people count: for what is stored under such a time.
     pub now: Timestamp,
-    /// When, by the clock that nobody can set: for how long something has been as it is.
+    /// The monotonic time of the reading, to measure how long a state lasts.
     pub at: Instant,
     /// Counts and ages; or why they could not be read.
     pub store: Result<StoreScene, String>,
@@ -26,7 +26,7 @@ pub struct StoreScene {
 }
 
 impl Scene {
-    /// What the store holds; or the finding of whoever needs to know it.
+    /// The store's data, or the finding for checks that need it.
     ///
     /// # Errors
     /// That it could not be read.

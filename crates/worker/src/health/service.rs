@@ -1,5 +1,5 @@
-//! The service that makes the rounds: looks at the store once, lets every check look, and notes what each found. A check
-//! that hangs is given up after its time, and holds up nobody.
+//! The service that runs the checks: reads the store once, runs every check, and stores the findings. A check that
+//! hangs is abandoned after its time limit and holds up no other.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What a service works with: which database, which broker, which providers. Told in the first line of the log and by `/health`,
-//! so that nobody need guess which of several settings counts. Never a secret.
+//! The settings in use: database, broker, providers. The first log line and `/health` show them, so it is clear which
+//! of several settings counts. Never a secret.
 
 use serde::Serialize;
 

@@ -1,5 +1,5 @@
-//! Whom each address is for: the whole policy on one screen. What is not named here is for administrators only, so that a
-//! route which somebody adds is closed until it is opened here.
+//! The scope that each route needs: the whole policy on one screen. A route that is missing here is for
+//! administrators only, so a new route stays closed until it is opened here.
 
 use application::ports::Scope;
 use http::Method;
@@ -17,7 +17,7 @@ pub(super) fn access(method: &Method, path: &str) -> Access {
         ("openapi.json" | "docs" | "problems" | "swagger-ui", _, _) => {
             Access::Part(Part::Docs, Scope::OrdersRead)
         }
-        // Their signature tells who sent them.
+        // Their signature proves the sender.
         ("webhooks", Some("payments" | "shipping"), None) => Access::Anybody,
         ("orders", Some(_), Some("saga")) => either(Scope::OrdersRead, Scope::Operate),
         ("orders", _, _) => either(Scope::OrdersRead, Scope::OrdersWrite),

@@ -1,5 +1,5 @@
-//! Which methods each address takes, for whoever has used another one: the same list as the router's. Asked only when a request
-//! has gone wrong.
+//! The methods of each route, for the answer to a wrong method: the same list as the router's. Used only when a
+//! request has failed.
 
 use http::Method;
 
@@ -33,7 +33,7 @@ impl Addresses {
     }
 }
 
-/// Whether an address is one of a route, in which a part in braces stands for any.
+/// Whether a path matches a route, whose parts in braces match any text.
 fn fits(route: &str, path: &str) -> bool {
     let (mut parts, mut asked) = (route.split('/'), path.split('/'));
     loop {

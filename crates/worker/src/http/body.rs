@@ -91,7 +91,7 @@ pub(super) fn examined(
     let value: Value = serde_json::from_slice(body).map_err(|error| malformed(body, &error))?;
     let mut wrongs = shape.examine(&value);
     if wrongs.is_empty() {
-        // A member that stands there twice is lost in a value; what the reader said is all there is to say.
+        // A parsed value has lost a repeated member; only the reader's message tells.
         let code = if error.classify() == Category::Data { "unreadable" } else { "malformed" };
         wrongs.push(Wrong::at("", code, error.to_string()));
     }
@@ -129,7 +129,7 @@ pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// The media type without its parameters; text that nobody can read is a type that nobody takes.
+/// The media type without its parameters; an unreadable one is an unsupported type.
 pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(CONTENT_TYPE)?.to_str().unwrap_or("unreadable");
     Some(value.split(';').next().unwrap_or(value).trim())

@@ -106,9 +106,9 @@ struct State {
     /// Since when each answer that was not taken to its end has been there; the oldest first.
     answers: Vec<(u64, Instant)>,
     answers_so_far: u64,
-    /// Since when the client has been taking nothing of what is written to it.
+    /// Since when the client has read none of the written data.
     unread_since: Option<Instant>,
-    /// When the client last took a good part of what was written.
+    /// When the client last read a good part of the written data.
     progress_at: Instant,
     leaves: Option<Why>,
 }
@@ -168,7 +168,7 @@ impl Conduct {
         self.told.notified().await;
     }
 
-    /// What lies in its buffers is of no use to anybody.
+    /// The data in its buffers is of no use any more.
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);
     }
@@ -182,7 +182,7 @@ impl Conduct {
         self.lock().unread_since.get_or_insert(now);
     }
 
-    /// The client took a good part of what was written.
+    /// The client read a good part of the written data.
     pub(super) fn progress(&self, now: Instant) {
         self.lock().progress_at = now;
     }
@@ -276,7 +276,7 @@ impl Drop for Arriving {
     }
 }
 
-/// Counts what the client takes, and tells of it now and then.
+/// Counts what the client reads, and reports it now and then.
 #[derive(Debug, Default)]
 pub(super) struct Taken(usize);
 

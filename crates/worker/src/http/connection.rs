@@ -1,4 +1,4 @@
-//! One connection from its acceptance to its end: TLS, both versions of HTTP, and the end of whoever keeps us waiting too
+//! One connection from accept to close: TLS, both versions of HTTP, and closing a client that keeps us waiting too
 //! long. Knows no routes.
 
 use std::pin::pin;
@@ -112,7 +112,7 @@ where
                     serving.as_mut().graceful_shutdown();
                     let _ = timeout(PARTING_MAX, serving).await;
                 }
-                // Somebody waits for its place.
+                // Another connection needs its slot.
                 Why::GaveWay => {
                     serving.as_mut().graceful_shutdown();
                     let _ = timeout(ROOM_PAUSE, serving).await;

@@ -1,5 +1,5 @@
-//! Reads an import of CSV rows, one per line of an order; the rows of an order need not stand together. A row that makes
-//! no sense spoils its own order and no other; one that names neither order nor customer goes on with the order before.
+//! Reads an import of CSV rows, one per line of an order; the rows of an order may be scattered. A bad row spoils its
+//! own order and no other; a row without order and customer continues the order before.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::import::{Quoting, Record, Records};
 const COLUMNS: [&str; 7] =
     ["order_ref", "customer_id", "ordered_at", "sku", "quantity", "unit_price_minor", "currency"];
 
-/// What stands for bytes that are no text.
+/// Replaces bytes that are not text.
 const UNREAD: char = '\u{fffd}';
 
 /// The orders of an import, in the order of their first rows.
@@ -39,7 +39,7 @@ fn header(detail: String) -> Problem {
     Problem::of(Code::ValidationFailed, vec![Wrong::at("", "invalid_header", detail)])
 }
 
-/// Where each column stands.
+/// The position of each column.
 struct Columns([Option<usize>; COLUMNS.len()]);
 
 impl Columns {
@@ -90,7 +90,7 @@ impl Row<'_> {
         }
     }
 
-    /// Whether it tells of no order of its own.
+    /// Whether it continues the order before.
     fn goes_on(&self) -> bool {
         ["order_ref", "customer_id", "ordered_at"].iter().all(|column| self.text(column).is_none())
     }

@@ -1,4 +1,4 @@
-//! Where a listing goes on, as a text that means nothing to anybody else. Must never be trusted: it comes back from outside.
+//! The cursor of a listing, as an opaque text. It comes back from outside, so it is never trusted.
 
 use application::ports::{OrderPlace, OrderSort};
 use base64::Engine;

@@ -1,4 +1,4 @@
-//! Messages that were set aside, over HTTP: list them and look into them. Puts none of them back.
+//! Dead letters over HTTP: list and read them. Puts none back.
 
 use std::sync::Arc;
 

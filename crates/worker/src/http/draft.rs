@@ -42,7 +42,7 @@ pub(super) fn command(
     }
 }
 
-/// Everything that is wrong with a text which is no draft of an order: in its form, and in the sense of what is left.
+/// All violations of a text that is not an order draft: of its form, and of the content of the rest.
 pub(super) fn diagnosed(text: &[u8], error: &serde_json::Error) -> Refused {
     let (value, mut wrongs) = match body::examined(text, &ORDER_REQUEST.shape, error) {
         Ok(found) => found,
@@ -60,7 +60,7 @@ pub(super) fn diagnosed(text: &[u8], error: &serde_json::Error) -> Refused {
     Refused::Wrong(wrongs)
 }
 
-/// Whether a violation lies within something whose form is wrong already.
+/// Whether a violation is inside a part whose form is wrong already.
 fn explained(violation: &Violation, wrongs: &[Wrong]) -> bool {
     wrongs.iter().any(|wrong| match &wrong.place {
         Place::Pointer(pointer) => !pointer.is_empty() && violation.pointer.starts_with(pointer.as_str()),
@@ -96,7 +96,7 @@ fn mended_line(line: &Value) -> LineDraft {
     }
 }
 
-/// Stands for what could not be read.
+/// Replaces an unreadable value.
 const PLACEHOLDER: &str = "x";
 
 const LINE: Shape = Shape::Object(&[

@@ -1,5 +1,5 @@
-//! What stands around every handler: problems get the address that they happened at, panics become problems, and what no
-//! route takes is told so. The hot path passes through here: must never allocate for a request that goes well.
+//! The middleware around every handler: adds the path to problems, turns panics into problems, answers for missing
+//! routes. The hot path passes through here, so it must not allocate for a request that succeeds.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -60,7 +60,7 @@ impl Edge {
         Problem::new(Code::RouteNotFound, detail)
     }
 
-    /// Whoever wrote the answer has not yet said what the address takes.
+    /// The answer does not name the allowed methods yet.
     fn wrong_method(&self, method: &Method, path: &str) -> Problem {
         let methods = self.addresses.methods(path).unwrap_or_else(|| "GET, HEAD".to_owned());
         let detail = format!("this address takes {methods}, not {method}");
@@ -103,7 +103,7 @@ async fn finish(State(edge): State<Arc<Edge>>, mut request: Request, next: Next)
     response
 }
 
-/// Has the gate look at a request; handlers find out who asks from its extensions.
+/// Passes a request through the gate; handlers find the caller in its extensions.
 fn let_in(gate: &Gate, request: &mut Request) -> Result<(), Problem> {
     let access = access(request.method(), request.uri().path());
     if !gate.is_closed() {

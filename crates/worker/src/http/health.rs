@@ -38,7 +38,7 @@ pub struct Unready {
     pub detail: String,
 }
 
-/// Ready while the store answers and nobody has asked the service to stop.
+/// Ready while the store answers and no stop was requested.
 pub struct StoreReadiness {
     readers: Arc<dyn Readers>,
     stop: Stop,

@@ -1,5 +1,5 @@
-//! The client's key of a request: read, held while the request is under way, so that its twin is told to come again, and kept
-//! with the answer. What was answered before is the store's to know, not this room's.
+//! The client's key of a request: read it, hold it while the request runs (so that a concurrent repeat is told to
+//! come again), and store it with the answer. The store knows earlier answers; this file does not.
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
@@ -61,7 +61,7 @@ impl Default for InFlightKeys {
 }
 
 impl InFlightKeys {
-    /// Holds the key of a caller for an operation, unless somebody holds it already.
+    /// Holds the key of a caller for an operation, unless it is held already.
     pub(super) fn hold(&self, caller: &Caller, operation: &str, key: &str) -> Result<Held<'_>, Problem> {
         // None of the three has a line break in it.
         let key: Arc<str> = [caller.id(), operation, key].join("\n").into();
@@ -87,7 +87,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who asks.
+/// The caller.
 pub(super) fn caller(extensions: &Extensions) -> Caller {
     match extensions.get::<Identity>() {
         Some(Identity { id, name, .. }) => Caller::new(Arc::clone(id), Arc::clone(name)),
@@ -193,7 +193,7 @@ impl Command for Nothing {
     }
 }
 
-/// Whoever has a key need not look before trying again.
+/// A client with a key may simply try again.
 fn failed(fault: &Fault, key: Option<&RequestKey>) -> Problem {
     if key.is_some() && fault.is_in_doubt() {
         Problem::new(Code::StoreUnavailable, "it may have been done; try again with the same key")

@@ -169,8 +169,8 @@ async fn adjust(
     carry_out(&api, &head, ADJUST, &command).await
 }
 
-/// A count says what there is, so that booking it twice is booking it once. What is kept under a key is the level; which orders
-/// it endangers is told as of now.
+/// A count is absolute, so booking it twice is booking it once. The stored answer has the level; the affected orders
+/// are looked up again.
 async fn count(
     State(api): State<Arc<Api>>,
     SkuInPath(sku): SkuInPath,

@@ -24,7 +24,7 @@ pub(super) const PAGE_DEFAULT: usize = 50;
 pub(super) const PAGE_MAX: usize = 200;
 /// Broken invariants that are listed.
 pub(super) const BROKEN_MAX: usize = 200;
-/// Violations that are listed in one problem; how many more there were is told.
+/// Violations listed in one problem; it states how many more there were.
 pub(super) const ERRORS_MAX: usize = 1_000;
 
 /// Bytes of an actor, a reason or a product's name.
@@ -45,9 +45,9 @@ pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(600);
 pub(super) const PROGRESS_BYTES: usize = 64 * 1024;
 /// How long a connection that is ended from this side may take over its last words.
 pub(super) const PARTING_MAX: Duration = Duration::from_millis(500);
-/// Pause between two looks for somebody who can give way.
+/// Pause between two searches for a connection to close.
 pub(super) const ROOM_PAUSE: Duration = Duration::from_millis(50);
-/// One of so many connections gives way at a time, so that a flood does not cost a look at all of them for each newcomer.
+/// The share of connections closed at a time, so that a flood does not cost a scan of all for each newcomer.
 pub(super) const ROOM_PARTS: usize = 64;
 /// Between two lines of the log about connections that cannot be accepted.
 pub(super) const ACCEPT_TOLD: Duration = Duration::from_secs(10);

@@ -92,7 +92,7 @@ impl AsyncWrite for Line {
 }
 
 impl Drop for Line {
-    /// What nobody takes is not kept in the system's buffers either.
+    /// Data that the client does not read must not fill the system's buffers either.
     fn drop(&mut self) {
         if self.conduct.is_cut() {
             // If it cannot be set, the system waits a while longer for the client.

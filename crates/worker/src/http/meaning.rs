@@ -1,5 +1,6 @@
-//! What a request asks for, as a digest: two that ask for the same have the same, however their text is spelled. Made from what
-//! was parsed, never from the text; whoever gives a request a new member adds it here, or a repeat is taken for a twin.
+//! The meaning of a request as a digest: equal requests have the same one, however their text is spelled. Made from
+//! the parsed request, never from the text. A new member of a request must be added here, or a different request
+//! counts as a repeat.
 
 use application::commands::{CreateOrderCommand, CreateOrderLine};
 use application::messages::Amount;

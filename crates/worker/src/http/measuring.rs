@@ -1,5 +1,5 @@
-//! Measures every request, from the first byte of its head to the head of its answer, by route. Stands outside everything
-//! else, so that what is refused is measured too; must never allocate for a route that was measured before.
+//! Measures every request by route, from the first byte of its head to the head of its answer. It is the outermost
+//! layer, so refused requests are measured too; it must not allocate for a route that was measured before.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::metrics::{Metric, Registry};
 
-/// The route of what no route takes.
+/// The route label for requests without a route.
 const NO_ROUTE: &str = "unmatched";
 
 /// Measures what goes through this router.
@@ -32,7 +32,7 @@ async fn measured(State(registry): State<Arc<Registry>>, request: Request, next:
     response
 }
 
-/// Anybody may invent a method; a label may not.
+/// Clients can invent methods; labels must have few values.
 const fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

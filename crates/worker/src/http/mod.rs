@@ -64,11 +64,11 @@ use route::Route;
 pub struct Api {
     /// Commands, each in a transaction of its own.
     pub commands: CommandPipeline,
-    /// New orders, many to a transaction. Its loop is run by whoever made it.
+    /// New orders, many per transaction. The creator of this value runs its loop.
     pub create: Coalescer<CreateOrderHandler>,
     /// The read side.
     pub readers: Arc<dyn Readers>,
-    /// Messages that were set aside.
+    /// Dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// News from the providers.
     pub webhooks: Webhooks,

@@ -176,7 +176,7 @@ const LISTED_BY: &[&str] = &[
     "limit",
 ];
 
-/// The orders that a query asks for. Who asks for changes gets them in the order of the changes, unless said otherwise.
+/// The orders of a query. A query by change is sorted by change, unless it says otherwise.
 fn filter(query: &mut Query) -> OrderFilter {
     let text = |text: &str| Ok::<_, String>(text.to_owned());
     let mut filter = OrderFilter {

@@ -1,5 +1,4 @@
-//! The readers of what clients send, one by one and without a service behind them, for whoever wants to throw bytes at them.
-//! Reads exactly as the handlers do; must never read anything in a way of its own.
+//! The parsers of client input, without a service behind them, for fuzzing. They parse exactly as the handlers do.
 
 use application::ports::Caller;
 use domain::OrderId;

@@ -1,4 +1,4 @@
-//! Reads what stands in the address: parts of the path and the query, each mistake with its name. Changes nothing.
+//! Parses path and query parameters; each mistake is reported with its name. Changes nothing.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -159,7 +159,7 @@ impl Query {
     }
 }
 
-/// A plus stands for a space behind the question mark, which is told where it may have been meant as one.
+/// In a query a plus is a space; the message says so if a plus may have been meant.
 fn with_advice(value: &str, error: &impl Display) -> String {
     let is_time = value.contains(':') && value.trim() == value;
     match value.rsplit_once(' ') {

@@ -96,7 +96,7 @@ problems! {
     NotReady = "not_ready", SERVICE_UNAVAILABLE, Later, "The service is not ready";
 }
 
-/// What is told may hold what was sent: never as it came, and never all of it.
+/// A detail may contain input: always escaped and cut.
 fn harmless<S: Serializer>(text: &impl AsRef<str>, serializer: S) -> Result<S::Ok, S::Error> {
     let spelled = shown(text.as_ref(), Lines::One);
     serializer.serialize_str(&clean(&spelled, Lines::One, DETAIL_CHARS_MAX))

@@ -47,7 +47,7 @@ pub(super) struct Parameter {
     pub(super) about: &'static str,
 }
 
-/// Where a parameter stands.
+/// The place of a parameter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ParameterPlace {
     /// A part of the path.

@@ -57,7 +57,7 @@ async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnsw
     Ok(Json(PageAnswer::new(page.items, page.has_more.into(), |saga| Some(OrderId(saga.order_id)))))
 }
 
-/// Who operates, and why.
+/// The operator and the reason.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Operation {
@@ -101,7 +101,7 @@ fn operated(order_id: OrderId, reply: &OperateReply) -> Result<Answer, Problem> 
     }
 }
 
-/// Who operates, and why, as a text says.
+/// The operator and the reason, from a text.
 pub(super) fn operation_in(text: &[u8]) -> Result<Operation, Problem> {
     let operation: Operation = body::parse(text, &OPERATION.shape)?;
     let mut texts = Texts::default();

@@ -1,5 +1,5 @@
-//! How many connections there may be, and who leaves when there are too many: those that wait for their clients, the longest
-//! first, and before all others those of an address that holds more than half of the seats.
+//! Connection slots, and which connection is closed when there are too many: those that wait for their clients,
+//! longest first, and before all others those of an address that holds more than half of the slots.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -38,7 +38,7 @@ impl Seats {
         Arc::new(Self { total_max, free, taken: Mutex::default(), given: AtomicU64::new(0) })
     }
 
-    /// A seat for this connection. While there is none, those who can leave are asked to.
+    /// A slot for this connection. While there is none, idle connections are asked to close.
     pub(super) async fn take(self: &Arc<Self>, conduct: &Arc<Conduct>, peer: Option<IpAddr>) -> Seat {
         loop {
             if let Some(seat) = self.try_take(conduct, peer) {
@@ -58,7 +58,7 @@ impl Seats {
         Some(Seat { seats: Arc::clone(self), number, _permit: permit })
     }
 
-    /// Asks some of those who can leave to do so. Returns how many were asked.
+    /// Asks some idle connections to close. Returns how many.
     pub(super) fn make_room(&self) -> usize {
         let taken = self.lock();
         let crowd = self.crowd(&taken);
@@ -97,7 +97,7 @@ impl Drop for Seat {
     }
 }
 
-/// Who leaves first.
+/// The closing order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Order {
     others: bool,

@@ -1,5 +1,5 @@
-//! Accepts connections and speaks HTTP/1.1 and cleartext HTTP/2 on the same port, so many at a time and no more; when told
-//! to stop, answers what it has begun and takes nothing new. With a certificate, over TLS. Knows no routes.
+//! Accepts connections, up to a bound, and speaks HTTP/1.1 and cleartext HTTP/2 on the same port, over TLS if there
+//! is a certificate. After a stop it answers the requests it has begun and takes no new ones. Knows no routes.
 
 use std::io;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use super::connection::{Terms, connection, http};
 use super::limits::{ACCEPT_PAUSE, ACCEPT_TOLD, CONNECTIONS_MAX};
 use super::seats::{Seat, Seats};
 
-/// What stands between a connection and the routes.
+/// The layers between a connection and the routes.
 #[derive(Clone)]
 pub struct Door {
     /// Speaks TLS; without it everything is sent in the clear.
     pub tls: Option<TlsAcceptor>,
-    /// Whether requests are told where they come from.
+    /// Whether requests carry their client's address.
     pub names: Names,
     /// Connections at the same time.
     pub connections_max: usize,
@@ -46,7 +46,7 @@ impl Default for Door {
     }
 }
 
-/// Whether requests are told where they come from.
+/// Whether requests carry their client's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Names {
     /// It makes no difference, and costs nothing.
@@ -61,7 +61,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
     serve_behind(Door::default(), listener, router, stop).await;
 }
 
-/// Serves behind this door until it is stopped; returns once every answer under way was given, or has taken too long.
+/// Serves until stopped; returns once every open answer is sent, or has taken too long.
 pub async fn serve_behind(door: Door, listener: TcpListener, router: Router, stop: Stop) {
     let mut hall = Hall::new(door, router, stop.clone());
     let mut trouble = Trouble::default();
@@ -81,7 +81,7 @@ pub async fn serve_behind(door: Door, listener: TcpListener, router: Router, sto
             },
         }
     }
-    // Whoever has connected by now gets an answer: a connection that just breaks would leave a client in doubt.
+    // Clients that have connected by now get an answer: a broken connection would leave them in doubt.
     for stream in last_in_line(listener) {
         let conduct = Conduct::begins(Instant::now());
         if let Some(seat) = hall.seats.try_take(&conduct, None) {
@@ -161,8 +161,8 @@ impl Trouble {
     }
 }
 
-/// Closes the listening socket and returns who waited there. The system is asked itself, because what the runtime knows of the
-/// line is a moment old.
+/// Closes the listening socket and returns the connections of its backlog. It asks the system, because the runtime's
+/// view of the backlog is a moment old.
 fn last_in_line(listener: TcpListener) -> Vec<TcpStream> {
     let Ok(listener) = listener.into_std() else { return Vec::new() };
     let waiting = std::iter::from_fn(|| listener.accept().ok()).take(CONNECTIONS_MAX);

@@ -1,5 +1,5 @@
-//! News from the providers: whose it is, is decided over the raw bytes before a single one of them is read. Webhooks that
-//! arrive together share a transaction. Must never answer with an error what merely no longer applies.
+//! Provider webhooks: the signature is verified over the raw bytes before they are parsed. Webhooks that arrive
+//! together share a transaction. An event that no longer applies must never get an error.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ pub struct Definition {
     pub unit: Unit,
     /// Whether it counts, shows or sorts into buckets.
     pub kind: Kind,
-    /// Whose it is.
+    /// Where it comes from.
     pub origin: Origin,
     /// Names of its labels.
     pub labels: &'static [&'static str],
@@ -30,7 +30,7 @@ pub enum Unit {
     Bytes,
     /// Whatever its name says.
     Count,
-    /// Nothing: a number that stands for a state.
+    /// None: a number that represents a state.
     State,
 }
 

@@ -3,11 +3,11 @@
 
 use super::definition::{Definition, Kind, Origin, Unit};
 
-/// Seconds of what is done in this process or over one network hop; those of OpenTelemetry, with finer ones below.
+/// Seconds of work in this process or over one network hop; OpenTelemetry's buckets, with finer ones below.
 const FAST: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// Seconds of what may wait for people, providers and timers.
+/// Seconds of work that may wait for people, providers and timers.
 const SLOW: &[f64] =
     &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0];
 
@@ -91,7 +91,7 @@ metrics! {
     TimerOverdueAge = "orderwright.timers.overdue.age", Seconds, GAUGE, Store, [],
         "Time since the most overdue timer should have fired; 0 if none is overdue.";
 
-    // The database and what lies outside.
+    // The database and external parties.
     DatabaseDuration = "db.client.operation.duration", Seconds, Kind::Histogram(FAST), Worker,
         ["db.operation.name", "error.type"],
         "Time of the steps of a unit of work: begin (waiting included), commit, and the unit as a whole.";

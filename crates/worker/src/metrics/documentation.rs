@@ -1,4 +1,4 @@
-//! The list of all metrics, as it stands in the documentation.
+//! The list of all metrics for the documentation.
 
 use std::fmt::Write;
 

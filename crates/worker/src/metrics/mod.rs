@@ -1,5 +1,5 @@
-//! What the service counts about itself: definitions, where they are kept, and how they are written down. Knows no order and
-//! no store; whoever observes records here. A value costs a look along a short list and an atomic addition.
+//! The service's own metrics: definitions, registry and output. Knows no order and no store; observers record here. A
+//! value costs a search in a short list and an atomic addition.
 
 mod definition;
 mod definitions;

@@ -11,7 +11,7 @@ use super::definitions::{DEFINITIONS, Metric};
 /// Series of one metric; a combination of labels beyond it is counted under [`OTHER`].
 const SERIES_MAX: usize = 600;
 
-/// Stands in every label of what came when there was no more room.
+/// The label value of all series beyond the bound.
 const OTHER: &str = "other";
 
 /// Parts of a unit in which sums are kept: nanoseconds of seconds, and whole things of counts.
@@ -59,7 +59,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// Counts so many more.
+    /// Adds to a counter.
     pub fn add(&self, metric: Metric, labels: &[&str], count: u64) {
         self.series(metric, labels).add(count);
     }
@@ -69,7 +69,7 @@ impl Registry {
         self.series(metric, labels).value.store(value.to_bits(), Relaxed);
     }
 
-    /// Sets a counter that somebody else counts, such as the system.
+    /// Sets a counter that is counted elsewhere, for instance by the system.
     pub fn set_total(&self, metric: Metric, labels: &[&str], total: f64) {
         let series = self.series(metric, labels);
         series.value.store((total * series.per_unit) as u64, Relaxed);
@@ -85,7 +85,7 @@ impl Registry {
         self.series(metric, labels).observe(count as f64);
     }
 
-    /// The series of these labels, for whoever records many values under them.
+    /// The series of these labels, to record many values.
     pub fn series(&self, metric: Metric, labels: &[&str]) -> Arc<Series> {
         let family = &self.families[metric as usize];
         debug_assert_eq!(labels.len(), family.definition.labels.len(), "{}", family.definition.name);
@@ -157,7 +157,7 @@ impl Series {
         self.labels.iter().map(|label| &**label).eq(labels.iter().copied())
     }
 
-    /// Counts so many more.
+    /// Adds to a counter.
     pub fn add(&self, count: u64) {
         self.value.fetch_add(count, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What the last check of the books found, for whoever is asked whether they are right.
+//! The result of the last check of the books.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ pub struct Books(Mutex<Option<CheckedBooks>>);
 pub struct CheckedBooks {
     /// When it was made, for people.
     pub checked_at: Timestamp,
-    /// The same by the clock that nobody can set.
+    /// The same in monotonic time.
     pub made_at: Instant,
     /// What was wrong; nothing is good.
     pub broken: Vec<BrokenInvariantView>,

@@ -1,5 +1,5 @@
-//! What happens to orders, as lines of the log: told once it is committed, with the order's id as correlation id and the id
-//! of its trace. What went wrong is a warning; the rest is told only where every step is wanted.
+//! Order events as log lines, written after the commit, with the order's id as correlation id and the id of its
+//! trace. Trouble is a warning; other events are logged only on request.
 
 use application::ports::HistoryEntry;
 use domain::OrderId;
@@ -31,7 +31,7 @@ enum Trouble {
     No,
 }
 
-/// The events that are trouble: a payment failed, something was short, the outside was too slow or refused, an undoing failed.
+/// The events that are trouble: a failed payment, a shortage, a slow or refusing provider, a failed compensation.
 const TROUBLE: [&str; 11] = [
     "OrderRejected",
     "InventoryShort",
@@ -47,7 +47,7 @@ const TROUBLE: [&str; 11] = [
 ];
 
 impl OrderNote {
-    /// A note of it, if anybody wants to read it.
+    /// A note of it, if its log level is enabled.
     pub(super) fn of(entry: &HistoryEntry) -> Option<Self> {
         let trouble = if TROUBLE.contains(&entry.event) { Trouble::Yes } else { Trouble::No };
         let wanted = match trouble {

@@ -1,5 +1,5 @@
-//! Observation: whoever works is wrapped by somebody who looks on, so that bus, use cases and adapters know nothing of
-//! metrics. Must never change what it observes, nor make it wait.
+//! Observability by decorators, so that bus, use cases and adapters know nothing of metrics. They must never change
+//! or delay what they observe.
 
 mod books;
 mod collection;
@@ -48,7 +48,7 @@ pub struct Observation {
     pub registry: Arc<Registry>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Who takes spans, if anybody wants them.
+    /// The tracer, if traces are on.
     pub tracer: Option<Tracer>,
     /// Signs of life of the background services.
     pub pulses: Arc<Pulses>,
@@ -64,11 +64,11 @@ pub struct Observation {
 pub struct Recording {
     /// What is counted.
     pub registry: Arc<Registry>,
-    /// Spans, if anybody wants them.
+    /// The tracer, if traces are on.
     pub tracer: Option<Tracer>,
 }
 
-/// The providers as they are called, before anybody looks on.
+/// The providers before decoration.
 pub struct Providers {
     /// Payments.
     pub gateway: Arc<HttpPaymentGateway>,

@@ -1,5 +1,5 @@
-//! The providers, observed: how long each call took, what is known afterwards, and when an answer last came. Must never
-//! make a call of its own, and never keep anything of what was said.
+//! The providers, observed: duration and outcome of each call, and when an answer last came. It makes no call of its
+//! own, and keeps no content of answers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -23,7 +23,7 @@ use crate::otlp::Tracer;
 /// How long a call without an answer counts.
 const OF_LATE: Duration = Duration::from_secs(60);
 
-/// A provider's breaker, as whoever looks at it sees it.
+/// Reads the state of a provider's breaker.
 pub type BreakerProbe = Arc<dyn Fn() -> BreakerState + Send + Sync>;
 
 /// What is known of one provider.
@@ -100,26 +100,26 @@ impl ProviderWatch {
         let _ = self.turnstile.set(turnstile);
     }
 
-    /// Who waits before it.
+    /// The calls that wait before it.
     #[must_use]
     pub fn turns(&self) -> TurnstileState {
         self.turnstile.get().map_or_else(TurnstileState::default, |turnstile| turnstile.state())
     }
 
-    /// Shows who waits before it.
+    /// Shows the calls that wait before it.
     pub fn show_turns(&self) {
         let turns = self.turns();
         self.registry.set(Metric::ProviderCallsWaiting, &[self.name], turns.waiting as f64);
         self.registry.set(Metric::ProviderWaitingAge, &[self.name], turns.waiting_for.as_secs_f64());
     }
 
-    /// Where its breaker stands.
+    /// The state of its breaker.
     #[must_use]
     pub fn breaker(&self) -> BreakerState {
         (self.breaker)()
     }
 
-    /// Shows where the breaker stands.
+    /// Shows the state of the breaker.
     pub fn show_breaker(&self) {
         let present = breaker_word(self.breaker());
         for state in BREAKER_STATES {
@@ -157,7 +157,7 @@ impl ProviderWatch {
         answer
     }
 
-    /// Who traces the call, on behalf of which order, from when on; none if nobody does.
+    /// The tracer of the call with order and start; none if traces are off.
     fn traced(&self, key: &str) -> Option<(&Tracer, Uuid, Timestamp)> {
         let tracer = self.tracer.as_ref()?;
         let order_id = order_of(key).filter(|order_id| tracer.wants(*order_id))?;
@@ -186,7 +186,7 @@ impl ProviderWatch {
             Err(Unanswered::Refused { code }) => {
                 tracing::warn!(provider, operation, key, %correlation_id, trace_id, took_ms, code, "a provider refused what it has no reason to refuse");
             }
-            // While it is away there is one for each order; its breaker and its health check tell of it once.
+            // While it is away every order has such a call; breaker and health check report it once.
             Err(Unanswered::NotDone { why, .. }) => {
                 tracing::debug!(provider, operation, key, %correlation_id, trace_id, took_ms, why, "a provider was not asked, or refused to listen");
             }

@@ -23,7 +23,7 @@ pub struct Pulses {
 pub struct Pulse {
     /// How often it should show one.
     pub every: Duration,
-    /// When it last did its step, or was first expected to; by the clock that nobody can set.
+    /// When it last did its step, or was first expected to, in monotonic time.
     pub beat_at: Instant,
     /// What went wrong in its last step, if something did.
     pub trouble: Option<String>,

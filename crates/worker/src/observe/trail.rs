@@ -19,7 +19,7 @@ use crate::otlp::{
 /// The fate of a message that came too early.
 const PARKED: &str = "parked";
 
-/// What is to be told of one unit of work.
+/// The trace of one unit of work.
 pub(super) struct Trail {
     tracer: Tracer,
     begun_at: Timestamp,
@@ -52,8 +52,8 @@ impl Trail {
         }
     }
 
-    /// Gives messages on their way the context of whoever sends them. The first one has that of the caller who placed the
-    /// order: the order's trace stays its own, whose name follows from its id, and leads to the caller's by a link.
+    /// Gives outgoing messages the trace context of their sender. The first one of an order links to the caller's
+    /// context: the order's trace keeps its own id, which derives from the order's id.
     pub(super) fn send_on(&mut self, envelopes: &mut [Envelope]) {
         for envelope in envelopes.iter_mut().filter(|envelope| self.tracer.wants(envelope.correlation_id.0)) {
             if envelope.causation_id.is_none() {
@@ -65,7 +65,7 @@ impl Trail {
         }
     }
 
-    /// The same for timers, which are the order's own, whoever was the cause.
+    /// The same for timers, which always belong to the order's trace.
     pub(super) fn set(&self, timers: &mut [Timer]) {
         for timer in timers.iter_mut() {
             let saga = timer.key.saga.0;

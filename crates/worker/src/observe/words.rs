@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// What is known of a call that was made, or not, without an answer.
 pub(super) const NOT_DONE: &str = "not_done";
-/// The same where nobody knows.
+/// The same for an unknown outcome.
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// The same where it was refused without a reason that we know of.

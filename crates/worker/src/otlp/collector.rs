@@ -1,5 +1,5 @@
-//! Whoever collects traces and metrics, and how it is spoken to: gRPC, or HTTP with protobuf or JSON bodies. One call is one
-//! attempt; whether to try again is not decided here.
+//! The collector of traces and metrics, and its protocol: gRPC, or HTTP with protobuf or JSON bodies. One call is one
+//! attempt; the caller decides about retries.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use super::span::{Span as Seen, SpanKind, SpanValue};
 use crate::metrics::{Definition, Kind as MetricKind, Reading};
 
-/// The scope under which everything is told.
+/// The instrumentation scope of everything sent.
 const SCOPE: &str = "orderwright";
 
 /// Whose spans and metrics these are.
@@ -42,7 +42,7 @@ impl Teller {
         Self(Resource { attributes, ..Resource::default() })
     }
 
-    /// A request that tells of these spans.
+    /// A request with these spans.
     pub(super) fn of_spans(&self, spans: &[Seen]) -> ExportTraceServiceRequest {
         let spans = spans.iter().map(span).collect();
         let scope_spans = vec![ScopeSpans { scope: Some(scope()), spans, ..ScopeSpans::default() }];
@@ -50,7 +50,7 @@ impl Teller {
         ExportTraceServiceRequest { resource_spans: vec![told] }
     }
 
-    /// A request that tells of all metrics.
+    /// A request with all metrics.
     pub(super) fn of_metrics(
         &self,
         metrics: &[(&'static Definition, Vec<Reading>)],

@@ -1,5 +1,5 @@
-//! Traces and metrics in OTLP, over gRPC or HTTP, to whoever collects them. Where nobody is named nothing of this
-//! runs. Must never make the work wait: what cannot be sent in time is dropped, and counted.
+//! Traces and metrics in OTLP, over gRPC or HTTP, to a collector. Without a collector none of this runs. The work
+//! must never wait for it: what cannot be sent in time is dropped, and counted.
 
 mod collector;
 mod export;
@@ -32,7 +32,7 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// One that traces so many of a thousand orders, and the end at which its spans come out.
+    /// A tracer for this many of a thousand orders, and the receiver of its spans.
     #[must_use]
     pub fn new(permille: u64, registry: Arc<Registry>) -> (Self, mpsc::Receiver<Span>) {
         let (sink, spans) = mpsc::channel(WAITING_MAX);

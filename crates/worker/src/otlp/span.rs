@@ -1,5 +1,5 @@
-//! Spans and their ids. An order's trace is named by the order's id, and the span of a message's handling by the message's
-//! id, so that nothing has to be kept to know them: whoever reads a message knows the span of the one that caused it.
+//! Spans and their ids. An order's trace has the order's id, and the span of a message's handling has the message's
+//! id, so nothing must be stored: a reader of a message knows the span that caused it.
 
 use std::fmt::Write;
 

@@ -34,12 +34,12 @@ pub struct GateSettings {
     pub reach: Reach,
 }
 
-/// Who reaches the service.
+/// From where the service can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// This machine only. Without any key everybody on it may do everything.
+    /// This machine only. Without any key every caller on it may do everything.
     Here,
-    /// Others too. Nobody comes in without a key.
+    /// Other machines too. Every caller needs a key.
     Beyond,
 }
 
@@ -74,13 +74,13 @@ impl Gate {
         Self { ring, limiter: Limiter::new(rate), public, reach, hosts: Hosts::default(), clock }
     }
 
-    /// The same gate, reached under these names too while it asks nobody for a key.
+    /// The same gate, also reachable under these host names while no key exists.
     #[must_use]
     pub fn reached_as(self, hosts: Hosts) -> Self {
         Self { hosts, ..self }
     }
 
-    /// Whether a request is meant for here and comes from no page of elsewhere; looked at while nobody needs a key.
+    /// Whether a request names this host and does not come from another site's page; checked while no key exists.
     pub(crate) fn is_of_here(
         &self,
         access: Access,
@@ -89,7 +89,7 @@ impl Gate {
         self.hosts.check(access, request)
     }
 
-    /// A gate that lets everybody in, for a service that only this machine reaches.
+    /// A gate without checks, for a service that only this machine reaches.
     #[must_use]
     pub fn open(clock: Arc<dyn Clock>) -> Self {
         let rate = Rate { per_second: 0, burst: 0 };
@@ -97,7 +97,7 @@ impl Gate {
         Self::new(settings, Arc::new(KeyRing::new(None)), clock)
     }
 
-    /// Whether requests are looked at: as soon as there is a key, or somebody else reaches the service.
+    /// Whether requests are checked: as soon as there is a key, or other machines reach the service.
     #[must_use]
     pub(crate) fn is_closed(&self) -> bool {
         self.reach == Reach::Beyond || self.ring.any()

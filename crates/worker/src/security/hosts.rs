@@ -1,6 +1,6 @@
-//! Keeps pages of other sites out of a service that asks nobody for a key: a browser on the same machine would carry their
-//! requests to it. A request must be meant for this machine (`Host`, against names that are bent to point here), and must not
-//! come from a page of elsewhere (`Origin`, `Sec-Fetch-Site`). Programs that are no browsers send neither of the latter.
+//! Keeps other sites' pages out of a service without keys: a browser on the same machine would carry their requests
+//! to it. A request must name this machine (`Host`, against DNS rebinding), and must not come from another site's
+//! page (`Origin`, `Sec-Fetch-Site`). Programs other than browsers send neither of the latter.
 
 use std::net::IpAddr;
 
@@ -37,7 +37,7 @@ impl Hosts {
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
     ) -> Result<(), Stranger> {
         if access == Access::Anybody {
-            // Its signature tells who sent it, which no page of another site can make.
+            // Its signature proves the sender; no other site's page can make one.
             return Ok(());
         }
         let asked = uri.authority().cloned().map(Ok);
@@ -69,7 +69,7 @@ impl Hosts {
     }
 }
 
-/// A link to the page of the API may stand anywhere: who follows it sees it, and the page with the link does not.
+/// Any page may link to the API's page: the person who follows the link sees it, the linking page does not.
 fn opens_the_docs(access: Access, method: &Method, headers: &HeaderMap) -> bool {
     let is = |name: &str, wanted: &str| headers.get(name).is_some_and(|value| value == wanted);
     matches!(access, Access::Part(Part::Docs, _))
@@ -92,7 +92,7 @@ fn is_same(one: &Authority, other: &Authority) -> bool {
     plain(one.host()) == plain(other.host()) && one.port_u16() == other.port_u16()
 }
 
-/// Whether a page of this origin was served by this host. `null` is the origin of nobody.
+/// Whether this host served a page of this origin. `null` is the origin of no host.
 fn is_page_of(origin: &HeaderValue, host: &Authority) -> bool {
     let Some(origin) = origin.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else { return false };
     let usual = match origin.scheme_str() {

@@ -1,4 +1,5 @@
-//! A key as its owner has it: `ow_ID_SECRET`. Only its digest is ever stored. Never shown but by whoever has just made it.
+//! A key as its owner has it: `ow_ID_SECRET`. Only its digest is stored, and only the command that creates it shows
+//! it.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 /// How every key begins, so that one is recognised where it should not be.
 const PREFIX: &str = "ow_";
 
-/// Bytes of an id, and of a secret: nobody guesses 256 bits, so a plain digest of them is safe to keep.
+/// Bytes of an id, and of a secret: 256 bits cannot be guessed, so a plain digest is safe to store.
 const ID_BYTES: usize = 5;
 const SECRET_BYTES: usize = 32;
 

@@ -1,5 +1,5 @@
-//! How often each caller may ask: so many a second in the long run, so many at once. Remembers one moment per caller (the
-//! generic cell rate algorithm) and forgets callers that have been quiet. Never waits.
+//! Request limits per caller: a rate in the long run, and a burst. It stores one timestamp per caller (the generic
+//! cell rate algorithm) and forgets quiet callers. Never waits.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -15,14 +15,14 @@ const CALLERS_MAX: usize = 4_096;
 /// Parts that are locked apart from each other.
 const PARTS: usize = 16;
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Caller {
     /// The owner of a key.
     Key(Arc<str>),
-    /// Somebody at an address; at the same network of 64 bits for IPv6, where a caller has many addresses.
+    /// A caller by address; for IPv6 by its network of 64 bits, where a caller has many addresses.
     Address(IpAddr),
-    /// Whoever is not remembered.
+    /// A caller without an entry.
     Crowd,
 }
 

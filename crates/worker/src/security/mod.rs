@@ -1,5 +1,5 @@
-//! Who may do what over HTTP, and how often: keys, the ring of those in force, the limit of requests, and the gate that joins
-//! them. Knows no route and no order.
+//! Access over HTTP: keys, the ring of valid keys, request limits, and the gate that joins them. Knows no route and
+//! no order.
 
 use application::ports::Scope;
 use schemars::JsonSchema;
@@ -22,9 +22,9 @@ pub use ring::{Identity, KEYS_MAX, KeyRing, KeyRingService};
 /// Whom a request must come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody: something else, such as a signature, tells who it is.
+    /// Everybody: something else, such as a signature, proves the caller.
     Anybody,
-    /// Anybody if this part is configured to be public, otherwise a key of this scope.
+    /// Everybody if this part is configured to be public, otherwise a key of this scope.
     Part(Part, Scope),
     /// A key of this scope.
     Scope(Scope),

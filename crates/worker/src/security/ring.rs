@@ -1,5 +1,5 @@
-//! The keys in force, in memory: a request is checked without asking the store. The ring is brought up to date every few
-//! seconds, which is how long a revoked key may still let somebody in.
+//! The valid keys, in memory: a request is checked without a query. The ring is refreshed every few seconds; that
+//! long a revoked key may still work.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,8 +60,8 @@ impl KeyRing {
         Self { keys: RwLock::default(), configured, any }
     }
 
-    /// Whether there is, or ever was, any key: from the first one on nobody comes in without. A key that was revoked counts,
-    /// so that revoking the last one opens nothing.
+    /// Whether there is, or ever was, a key: from the first one on every caller needs one. A revoked key counts, so
+    /// that revoking the last one opens nothing.
     #[must_use]
     pub fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
@@ -113,7 +113,7 @@ impl KeyRingService {
         Self { store, ring, clock, pause }
     }
 
-    /// Reads them once. Returns how many there are that let somebody in.
+    /// Reads them once. Returns the number of valid keys.
     ///
     /// # Errors
     /// Those of the store; the ring stays as it is.
