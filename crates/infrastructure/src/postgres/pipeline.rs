@@ -80,6 +80,12 @@ pub(super) async fn run(
         let prepared = client.prepare_cached(act.sql);
         statements.push(client.answer(act.operation, act.taken, prepared).await?);
     }
+    tracing::trace!(
+        begins = opening == Opening::Begin,
+        operations = acts.iter().map(|act| act.operation).collect::<Vec<_>>().join(", "),
+        commits = ending == Ending::Commit,
+        "a round trip"
+    );
     let params: Vec<Vec<&(dyn ToSql + Sync)>> = acts.iter().map(values).collect();
     let mut sent = Vec::with_capacity(acts.len() + 2);
     if opening == Opening::Begin {
