@@ -1,4 +1,4 @@
-//! `bench`: measures the release build. On private servers if asked, and beside the floor: the same rows written by set-based
+//! `bench`: measures the program as it is shipped. On private servers if asked, and beside the floor: the same rows written by set-based
 //! SQL alone. Computes one ratio; everything else that is printed is what the measured programs say of themselves.
 
 use std::path::Path;
@@ -18,32 +18,32 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<Ran> {
         Some((first, rest)) if first == "floor" => beside_the_floor(root, rest),
         Some(_) | None if args.iter().any(|arg| SERVERS.contains(&arg.as_str())) => on_servers(root, args),
         Some(_) | None => {
-            let fixed = ["run", "--release", "--quiet", "-p", "orderwright", "--", "bench"];
+            let fixed = ["run", "--profile", "dist", "--quiet", "-p", "orderwright", "--", "bench"];
             cargo(root, fixed.into_iter().chain(args.iter().map(String::as_str)))
         }
     }
 }
 
 fn on_servers(root: &Path, args: &[String]) -> Result<Ran> {
-    if cargo::build_programs(root, Profile::Release)? == Ran::Badly {
+    if cargo::build_programs(root, Profile::Dist)? == Ran::Badly {
         return Ok(Ran::Badly);
     }
-    cargo::run_program(root, Profile::Release, "measure", &measured(args)?)
+    cargo::run_program(root, Profile::Dist, "measure", &measured(args)?)
 }
 
 /// The pipeline, then the floor, each on a server of its own, and how they compare.
 fn beside_the_floor(root: &Path, args: &[String]) -> Result<Ran> {
-    if cargo::build_programs(root, Profile::Release)? == Ran::Badly {
+    if cargo::build_programs(root, Profile::Dist)? == Ran::Badly {
         return Ok(Ran::Badly);
     }
-    let floor_args = ["build", "--release", "--quiet", "--workspace", "--example", FLOOR];
+    let floor_args = ["build", "--profile", "dist", "--quiet", "--workspace", "--example", FLOOR];
     if cargo(root, floor_args)? == Ran::Badly {
         return Ok(Ran::Badly);
     }
     let with_server: Vec<String> = std::iter::once(SERVERS[0].to_owned()).chain(args.to_vec()).collect();
-    let program = cargo::program_path(Profile::Release, "measure")?;
+    let program = cargo::program_path(Profile::Dist, "measure")?;
     let pipeline = said(root, &program, &measured(&with_server)?)?;
-    let floor = said(root, &cargo::program_path(Profile::Release, &format!("examples/{FLOOR}"))?, &[])?;
+    let floor = said(root, &cargo::program_path(Profile::Dist, &format!("examples/{FLOOR}"))?, &[])?;
     let (pipeline_ms, floor_ms) = (pipeline_ms(&pipeline), floor_ms(&floor));
     ensure!(pipeline_ms > 0.0 && floor_ms > 0.0, "what was measured did not say what it cost");
     println!(
@@ -58,7 +58,7 @@ const FLOOR: &str = "postgres_rows";
 
 /// The arguments of `measure`: which servers, which program, and what is left for the program.
 fn measured(args: &[String]) -> Result<Vec<String>> {
-    let program = cargo::program_path(Profile::Release, "orderwright")?;
+    let program = cargo::program_path(Profile::Dist, "orderwright")?;
     Ok(split(program, args))
 }
 

@@ -15,19 +15,20 @@ use crate::tally::Tally;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
     Dev,
-    Release,
+    /// What is measured and shipped; see `Cargo.toml`.
+    Dist,
 }
 
 impl Profile {
-    /// The profile a `--release` flag asks for.
+    /// The profile that a `--release` flag asks for.
     pub(crate) fn from_flag(release: bool) -> Self {
-        if release { Profile::Release } else { Profile::Dev }
+        if release { Profile::Dist } else { Profile::Dev }
     }
 
     fn folder(self) -> &'static str {
         match self {
             Profile::Dev => "debug",
-            Profile::Release => "release",
+            Profile::Dist => "dist",
         }
     }
 }
@@ -75,7 +76,7 @@ pub(crate) fn run_program<A: AsRef<OsStr>>(
 pub(crate) fn build_programs(root: &Path, profile: Profile) -> Result<Ran> {
     match profile {
         Profile::Dev => cargo(root, ["test", "--workspace", "--no-run", "--quiet"]),
-        Profile::Release => cargo(root, ["build", "--workspace", "--quiet", "--release"]),
+        Profile::Dist => cargo(root, ["build", "--workspace", "--quiet", "--profile", "dist"]),
     }
 }
 

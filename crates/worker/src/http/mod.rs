@@ -9,6 +9,7 @@ mod connection;
 mod csv_orders;
 mod cursor;
 mod dead_letters;
+mod docs_page;
 mod draft;
 mod edge;
 mod exchange;
@@ -90,7 +91,7 @@ pub fn router(api: Arc<Api>, gate: Arc<Gate>) -> Router {
         router = router.route(operation.path, handler);
     }
     let registry = Arc::clone(&api.watch.registry);
-    let router = edge::around(router.with_state(api).merge(openapi::page()), gate, addresses);
+    let router = edge::around(router.with_state(api).merge(docs_page::router()), gate, addresses);
     measuring::around(router, registry)
 }
 

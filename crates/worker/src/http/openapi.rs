@@ -1,12 +1,10 @@
-//! The document of the API, made from the list of routes, and the page that shows it. Says nothing that a route does not.
+//! The document of the API, made from the list of routes. Says nothing that a route does not.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::Router;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::Api;
 use super::access::access;
@@ -49,11 +47,6 @@ pub fn document() -> Value {
 /// Names of the two ways to show a key.
 const BEARER: &str = "bearer";
 const HEADER: &str = "header";
-
-/// The page at `/docs`, with everything that it needs.
-pub(super) fn page() -> Router {
-    SwaggerUi::new("/docs").config(Config::from("/openapi.json")).into()
-}
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
