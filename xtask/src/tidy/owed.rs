@@ -5,73 +5,87 @@ use std::collections::HashSet;
 
 use crate::tree::{Finding, TextFile, Tree};
 
+/// Names that one crate owes.
+struct Owed {
+    crate_name: &'static str,
+    names: &'static [&'static str],
+}
+
 /// Types, events and methods that the requirements name. One that is renamed is renamed there first.
-const NAMES: &[&str] = &[
-    // D: the domain and its events
-    "Order",
-    "Product",
-    "Inventory",
-    "OrderStatus",
-    "StockMovement",
-    "OrderCreated",
-    "OrderValidated",
-    "InventoryReserved",
-    "InventoryReleased",
-    "PaymentProcessed",
-    "PaymentFailed",
-    "OrderShipped",
-    "OrderDelivered",
-    "OrderCancelled",
-    // A: commands
-    "CreateOrderCommand",
-    "ReserveInventoryCommand",
-    "CancelOrderCommand",
-    "AdjustStockCommand",
-    // M: messages, consumers, the saga
-    "OrderCreatedEvent",
-    "InventoryReservationRequested",
-    "PaymentProcessingRequested",
-    "OrderShippingRequested",
-    "OrderTimeoutEvent",
-    "OrderCreatedConsumer",
-    "InventoryReservationConsumer",
-    "PaymentConsumer",
-    "PaymentProcessedConsumer",
-    "ShippingConsumer",
-    "ShippingCompletedConsumer",
-    "OrderProcessingSaga",
-    // S: repositories
-    "OrderRepository",
-    "ProductRepository",
-    "InventoryRepository",
-    "get_by_id",
-    "get_by_ids",
-    "get_orders_with_items",
-    "get_orders_by_status",
-    "update_inventory",
-    "get_low_stock_products",
-    "reserve_stock",
-    "release_reservation",
-    "update_available_stock",
-    // X: the outside
-    "PaymentGateway",
-    "ShippingProvider",
-    "NotificationService",
-    // W: background services
-    "InventoryMonitoringService",
-    "MetricsCollectionService",
+const OWED: &[Owed] = &[
+    Owed {
+        crate_name: "domain",
+        names: &[
+            "Order",
+            "Product",
+            "Inventory",
+            "OrderStatus",
+            "StockMovement",
+            "OrderCreated",
+            "OrderValidated",
+            "InventoryReserved",
+            "InventoryReleased",
+            "PaymentProcessed",
+            "PaymentFailed",
+            "OrderShipped",
+            "OrderDelivered",
+            "OrderCancelled",
+        ],
+    },
+    Owed {
+        crate_name: "application",
+        names: &[
+            "CreateOrderCommand",
+            "ReserveInventoryCommand",
+            "CancelOrderCommand",
+            "AdjustStockCommand",
+            "OrderCreatedEvent",
+            "InventoryReservationRequested",
+            "PaymentProcessingRequested",
+            "OrderShippingRequested",
+            "OrderTimeoutEvent",
+            "OrderCreatedConsumer",
+            "InventoryReservationConsumer",
+            "PaymentConsumer",
+            "PaymentProcessedConsumer",
+            "ShippingConsumer",
+            "ShippingCompletedConsumer",
+            "OrderProcessingSaga",
+            "OrderRepository",
+            "ProductRepository",
+            "InventoryRepository",
+            "get_by_id",
+            "get_by_ids",
+            "get_orders_with_items",
+            "get_orders_by_status",
+            "update_inventory",
+            "get_low_stock_products",
+            "reserve_stock",
+            "release_reservation",
+            "update_available_stock",
+            "PaymentGateway",
+            "ShippingProvider",
+            "NotificationService",
+        ],
+    },
+    Owed { crate_name: "worker", names: &["InventoryMonitoringService", "MetricsCollectionService"] },
 ];
 
 /// What stands before a name where it is declared.
 const KEYWORDS: &[&str] = &["struct", "enum", "trait", "type", "fn"];
 
-/// Every owed name is declared in the source.
+/// Every owed name is declared in the source of its crate.
 pub(super) fn names_are_there(tree: &Tree) -> Vec<Finding> {
-    let sources = tree.ending(".rs").filter(|file| file.path.starts_with("crates/") && !file.is_test());
+    OWED.iter().flat_map(|owed| absent(tree, owed)).collect()
+}
+
+fn absent(tree: &Tree, owed: &Owed) -> Vec<Finding> {
+    let folder = format!("crates/{}/src/", owed.crate_name);
+    let sources = tree.ending(".rs").filter(|file| file.path.starts_with(&folder) && !file.is_test());
     let declared: HashSet<&str> = sources.flat_map(declared).collect();
-    let absent = NAMES.iter().filter(|name| !declared.contains(**name));
+    let absent = owed.names.iter().filter(|name| !declared.contains(**name));
     let finding = |name: &&str| Finding {
-        path: "crates".into(),
+        path: folder.clone(),
         line: 1,
         message: format!("declares no `{name}`, which the requirements promise; keep the name"),
     };
@@ -105,8 +119,13 @@ mod tests {
     use super::*;
     use crate::tree::tree_of;
 
-    fn absent(text: &str) -> usize {
-        names_are_there(&tree_of(&[("crates/a/src/a.rs", text)])).len()
+    const TRY: Owed = Owed {
+        crate_name: "a",
+        names: &["Order", "OrderRepository", "get_by_id", "OrderCreated", "OrderTimeoutEvent"],
+    };
+
+    fn missing(path: &str, text: &str) -> usize {
+        absent(&tree_of(&[(path, text)]), &TRY).len()
     }
 
     #[test]
@@ -118,16 +137,25 @@ mod tests {
             "    OrderCreated {\n",
             "pub const ORDER_TIMEOUT_EVENT: &str = \"OrderTimeoutEvent\";\n",
         ] {
-            assert_eq!(absent(text), NAMES.len() - 1, "{text}");
+            assert_eq!(missing("crates/a/src/a.rs", text), TRY.names.len() - 1, "{text}");
         }
     }
 
     #[test]
     fn a_name_that_is_only_mentioned_does_not_count() {
         for text in ["// struct Order\n", "let order = Order::new();\n", "pub struct Orders {\n"] {
-            assert_eq!(absent(text), NAMES.len(), "{text}");
+            assert_eq!(missing("crates/a/src/a.rs", text), TRY.names.len(), "{text}");
         }
-        let test = names_are_there(&tree_of(&[("crates/a/tests/a.rs", "struct Order {}\n")]));
-        assert_eq!(test.len(), NAMES.len());
+        for path in ["crates/a/tests/a.rs", "crates/b/src/a.rs"] {
+            assert_eq!(
+                missing(
+                    path,
+                    "struct Order {}
+"
+                ),
+                TRY.names.len(),
+                "{path}"
+            );
+        }
     }
 }
