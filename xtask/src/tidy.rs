@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod documents;
+mod logging;
 mod markdown;
 mod mentions;
 mod owed;
@@ -27,6 +28,7 @@ const RULES: &[Rule] = &[
     source::has_nothing_unfinished,
     source::never_sleeps_in_tests,
     source::names_no_path_of_a_machine,
+    logging::has_one_message,
     vocabulary::bus_knows_no_trade,
     walls::crates_look_only_upwards,
     walls::crates_stay_pure,
