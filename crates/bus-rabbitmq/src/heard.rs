@@ -81,15 +81,16 @@ impl Heard {
         self.broken = self.broken.take().or(again.broken);
     }
 
-    /// Nothing if all is well; else what is left undone, with the word of `judge` on the worst that happened.
+    /// Succeeds if everything is confirmed; otherwise returns what is not, with the verdict of `judge` on the worst
+    /// failure.
     pub(super) fn unsent(self, posts: &[Post], judge: impl FnOnce(Failure) -> Fault) -> Result<(), Unsent> {
         let (confirmed, refused) = self.settled(posts);
         self.failure(posts)
             .map_or(Ok(()), |failure| Err(Unsent { fault: judge(failure), confirmed, refused }))
     }
 
-    /// The places of what is safe, and of what was refused for itself: news that somebody else's queue does not take must not
-    /// hold up everybody. What a queue of ours has to get is neither, and tried again.
+    /// Indices of confirmed and of individually refused messages. A message that another service's queue refuses must
+    /// not block the batch. A message for a queue of ours is in neither list and is sent again.
     fn settled(&self, posts: &[Post]) -> (Vec<usize>, Vec<usize>) {
         let is_answering = self.broken.is_none() && self.outcomes.contains(&Outcome::Confirmed);
         let (mut confirmed, mut refused) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use providers::webhooks::{Verifier, parse_batch};
 use worker::http::{Reader, Verdict};
 
-/// A secret that nobody else has.
+/// A secret for this test only.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Whatever is wrong with a body is the client's mistake, never the service's.
@@ -23,7 +23,7 @@ pub(crate) fn webhook_events(bytes: &[u8]) {
     }
 }
 
-/// Id, moment and signatures in the first three lines, the body behind them. Nobody can guess a signature.
+/// Id, time and signatures in the first three lines, then the body. Fuzzing cannot guess a signature.
 pub(crate) fn webhook_signature(bytes: &[u8]) {
     let verifier = Verifier::new(SECRET).expect("a secret");
     let mut parts = bytes.splitn(4, |byte| *byte == b'\n');

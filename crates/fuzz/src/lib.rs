@@ -1,5 +1,5 @@
-//! Every parser of what comes from outside, behind one call that takes bytes. What a parser must hold, whatever it is given, is
-//! asserted here: it gives a value or an error, it does not panic, and no secret is in what it says.
+//! Every parser of outside input behind one call that takes bytes. The laws of a parser are asserted here: for any
+//! input it returns a value or an error, does not panic, and puts no secret into its message.
 
 mod bodies;
 mod places;

@@ -1,4 +1,4 @@
-//! Where seeds lie, in a folder for each parser: examples of what is right, and whatever was ever found to break something.
+//! The folders of seeds, one per parser: valid examples, and everything that was ever found to break something.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use worker::import::{BUNDLED, CatalogueProduct, Mapping, Sheet, Source};
 use worker::otlp;
 use worker::security::KeyText;
 
-/// A file of settings, which has to lie on disk.
+/// A settings file, which must be on disk.
 pub(crate) fn configuration(bytes: &[u8]) {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let (process, number) = (std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
@@ -60,7 +60,7 @@ pub(crate) fn catalogue(bytes: &[u8]) {
     let _ = CatalogueProduct::read(bytes);
 }
 
-/// Stands for what nobody may be shown.
+/// A secret that must not be shown.
 const SECRET: &str = "HUSHHUSH";
 
 /// One of the short texts; the first byte says which. An input that spells [`SECRET`] itself, where it is none, proves

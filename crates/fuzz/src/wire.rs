@@ -1,4 +1,4 @@
-//! What a broker hands over. The first line is what stands on the outside, `name: value` with semicolons between; the rest is
+//! A delivery from a broker. The first line has the properties, `name: value` with semicolons between; the rest is
 //! the body.
 
 use std::sync::OnceLock;
@@ -20,7 +20,7 @@ pub(crate) fn masstransit(bytes: &[u8]) {
     read(&parcel(bytes, MASSTRANSIT_JSON));
 }
 
-/// Reads a CloudEvent; that it is one need not stand on its outside.
+/// Parses a CloudEvent; its properties need not mark it as one.
 pub(crate) fn cloud_event(bytes: &[u8]) {
     let mut parcel = parcel(bytes, "application/json");
     parcel.headers.entry("cloudEvents:specversion".to_owned()).or_insert_with(|| "1.0".to_owned());
@@ -65,7 +65,7 @@ fn parcel(bytes: &[u8], content_type: &str) -> Parcel {
     parcel
 }
 
-/// The codec and every kind that somebody here wants.
+/// The codec, and every kind that one of our queues wants.
 fn codec() -> &'static (Codec, Vec<&'static str>) {
     static CODEC: OnceLock<(Codec, Vec<&'static str>)> = OnceLock::new();
     CODEC.get_or_init(|| {

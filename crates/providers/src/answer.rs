@@ -49,7 +49,7 @@ pub(super) enum Failure {
     TimedOut(Stage),
 }
 
-/// A definite no, about this call and not about the weather.
+/// A definite refusal of this call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The key was closed.

@@ -1,8 +1,8 @@
 //! A payment and shipping provider to develop, demonstrate, measure and break against: a real HTTP server with
 //! real webhooks and injectable faults, which keeps exact books so that a test can prove nothing was charged twice.
 //!
-//! It stands alone and must never import another crate of the workspace: it is the other side of the wire, and
-//! sharing types with the service would hide exactly the misunderstandings it exists to find.
+//! It must never import another crate of the workspace: it is the other side of the wire, and shared types would hide
+//! the misunderstandings that it exists to find.
 
 mod attempts;
 mod charge;

@@ -1,5 +1,5 @@
-//! The calls of whoever runs the sandbox: proofs, listings, and turning faults on and off. No fault ever strikes
-//! them, so a test can always heal what it broke.
+//! The operator's calls: proofs, listings, and faults on and off. Faults never affect them, so a test can always heal
+//! what it broke.
 
 use http::StatusCode;
 use hyper::body::Incoming;

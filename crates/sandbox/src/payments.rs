@@ -99,7 +99,7 @@ impl Payments {
         }
     }
 
-    /// Gives back a part of what was captured, once per refund key.
+    /// Refunds a part of a capture, once per refund key.
     pub(crate) fn refund(
         &mut self,
         key: &str,

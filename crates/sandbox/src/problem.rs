@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-/// Seconds a client is told to wait whose call was throttled by chance.
+/// `Retry-After` in seconds for a call that was throttled by chance.
 const RETRY_AFTER_S: u32 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Problem {
         }
     }
 
-    /// Seconds that the client is told to wait; none if it is told nothing.
+    /// `Retry-After` in seconds; none without one.
     pub(crate) fn retry_after_s(self) -> Option<u32> {
         match self {
             Self::Throttled => Some(RETRY_AFTER_S),

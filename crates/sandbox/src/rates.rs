@@ -1,5 +1,5 @@
-//! Sustained rates: how many calls of a group are let through in a second. The limiter stands before everything else, so a
-//! call that is turned away is not even an attempt.
+//! Rate limits: how many calls of a group are let through per second. The limiter comes first, so a rejected call is
+//! not even an attempt.
 
 use std::sync::{Mutex, PoisonError};
 

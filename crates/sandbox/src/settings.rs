@@ -1,10 +1,10 @@
-//! What a sandbox is told when it starts. Nothing here reads files, flags or the environment: whoever starts the
-//! sandbox decides where the values come from.
+//! The settings of a sandbox. Nothing here reads files, flags or the environment; the program that starts the sandbox
+//! does.
 
 use crate::faults::FaultSettings;
 use crate::limits;
 
-/// How a sandbox behaves. The default is a provider that works perfectly and calls nobody.
+/// The behaviour of a sandbox. By default it works perfectly and sends no webhooks.
 #[derive(Clone)]
 pub struct Settings {
     /// Everything random derives from it: the same seed and the same keys give the same faults and ids.

@@ -118,7 +118,7 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     key(value.to_str().map_err(|_| Problem::InvalidRequest)?)
 }
 
-/// A key as it stands in a path, percent-encoded.
+/// A key in a path, percent-encoded.
 pub(crate) fn key_segment(segment: &str) -> Result<String, Problem> {
     let decoded = percent_decoded(segment).ok_or(Problem::InvalidRequest)?;
     key(&decoded)

@@ -1,5 +1,5 @@
-//! Rules about the documents: a reader who follows a link arrives, who opens the README sees how to start, and every decision
-//! says what was chosen and when.
+//! Rules about the documents: links lead somewhere, the README shows how to start, and every decision says what was chosen
+//! and when.
 
 use std::collections::HashMap;
 

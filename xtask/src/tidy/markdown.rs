@@ -1,10 +1,10 @@
-//! What a document is made of, for the rules about documents: links, headings, and what is shown as code. Judges nothing.
+//! Reads Markdown for the rules about documents: links, headings, and text shown as code. Judges nothing.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::tree::TextFile;
 
-/// Something that a document shows as code.
+/// A piece of code in a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code<'a> {
     /// Text between two backticks.
@@ -13,7 +13,7 @@ pub(super) enum Code<'a> {
     Line(&'a str),
 }
 
-/// Everything that a document shows as code, with the numbers of the lines.
+/// All code of a document, with line numbers.
 pub(super) fn code(file: &TextFile) -> Vec<(usize, Code<'_>)> {
     let mut found = Vec::new();
     for (number, line, place) in places(file) {
@@ -29,13 +29,13 @@ pub(super) fn code(file: &TextFile) -> Vec<(usize, Code<'_>)> {
     found
 }
 
-/// What stands in the round brackets of every `[text](target)` outside of code, with the numbers of the lines.
+/// The target of every `[text](target)` outside of code, with line numbers.
 pub(super) fn links(file: &TextFile) -> Vec<(usize, &str)> {
     let prose = places(file).filter(|(_, _, place)| *place == Place::Prose);
     prose.flat_map(|(number, line, _)| targets(line).map(move |target| (number, target))).collect()
 }
 
-/// The names by which links can reach the headings of a document, as GitHub makes them.
+/// The anchors of a document's headings, as GitHub makes them.
 pub(super) fn anchors(file: &TextFile) -> HashSet<String> {
     let mut times: HashMap<String, usize> = HashMap::new();
     let prose = places(file).filter(|(_, _, place)| *place == Place::Prose);

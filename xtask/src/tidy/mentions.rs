@@ -1,5 +1,5 @@
-//! What documents mention as code is there: paths, commands, settings and metrics. Reads the names from the sources that
-//! define them; says nothing about what a document claims of them.
+//! Paths, commands, settings and metrics that documents mention as code exist. The names come from the sources that define
+//! them; what a document claims about them is not checked.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! The names that the requirements promise: whoever comes from there finds each by searching. Says nothing about what stands
-//! behind a name.
+//! The names that the requirements promise, so that their reader finds each by searching. It says nothing about what a name
+//! does.
 
 use std::collections::HashSet;
 

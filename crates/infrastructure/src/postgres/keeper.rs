@@ -71,7 +71,7 @@ pub(super) struct Keeper {
     due: Due,
     heard_at: Instant,
     rounds: Rounds,
-    /// What the server was asked for and did not answer may still be done until then, and claim rows.
+    /// Until this moment a timed-out statement may still run and claim rows.
     in_doubt_until: Instant,
 }
 

@@ -18,18 +18,18 @@ mod embedded {
     refinery::embed_migrations!("src/postgres/migrations");
 }
 
-/// The lock of whoever changes the tables; a number that nobody else will have chosen.
+/// The advisory lock of a migration; a number that no other program is likely to use.
 const MIGRATION_LOCK: i64 = 0x6f72_6465_7277_7274;
 
-/// How often it is asked whether another process has taken its steps. That may take as long as it takes; the question is put
-/// anew each time, so that a server that says nothing any more is noticed.
+/// How often we check whether another process has finished its migration. That may take any time; each check is a new
+/// query, so a server that falls silent is noticed.
 const TURN_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the steps are taken with. Who waits for a table to change makes all wait who come for that table later, so that wait
-/// is short, and they get their turn in the pause; the change itself may take as long as it takes.
+/// The settings of a migration. A waiting `alter` blocks every later query on the table, so `lock_timeout` is short
+/// and we retry; the change itself may take as long as it needs.
 const SETTINGS: &str = "set statement_timeout = 0; set lock_timeout = '3s'";
 
-/// How often the steps are tried while somebody holds a table, and the pause after each time: a minute in all.
+/// How often the migration is tried while a table is locked, and the pause after each attempt: a minute in total.
 const ATTEMPTS_MAX: u32 = 15;
 const ATTEMPT_PAUSE: Duration = Duration::from_secs(1);
 

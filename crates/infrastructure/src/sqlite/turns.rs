@@ -1,7 +1,6 @@
-//! Who may write, and when what was written becomes durable. Units that follow one another closely share one transaction
-//! of the file, each as a savepoint of it, so that a page they all touch is logged once and the disk is waited for once.
-//! Whoever leaves while nobody waits commits for all; nobody is told "committed" before that.
-//! Never makes anybody wait for company: a unit that is alone is durable at once.
+//! Group commit. Units that follow one another closely share one transaction of the file, each as a savepoint, so
+//! that a page they all touch is logged once and the disk is flushed once. The last writer in the queue commits for
+//! all; no caller is answered before that. A unit that is alone never waits: it is durable at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -25,7 +25,7 @@ const WORKERS: [&str; WORKERS_MAX] =
 /// With this they stop when we do, however we end: we hold the other end of their standard input.
 const WITH_US: &str = "--until-stdin-ends";
 
-/// What every process is told by its environment.
+/// The environment of every process.
 const OURS: [&str; 2] = ["ORDERWRIGHT_DATABASE", "ORDERWRIGHT_BROKER"];
 
 /// All processes, killed when dropped.
@@ -111,7 +111,7 @@ async fn spawn(args: &[&str], config: &Config, words: &[(&str, String)], log: &P
     let mut child = command
         .args(args)
         .env("RUST_LOG", "warn")
-        // Arguments are for everybody to see, and the addresses may have passwords in them.
+        // Other users can see arguments, and addresses may contain passwords.
         .env("ORDERWRIGHT_DATABASE", config.database.expose())
         .env("ORDERWRIGHT_BROKER", config.rabbitmq.addresses.expose())
         .envs(words.iter().map(|(name, word)| (*name, word.as_str())))

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::Plan;
 
-/// Refused requests are sent again after this, so many times at most.
+/// Refused requests are sent again after this pause, up to a bound.
 const OVERLOADED_PAUSE: Duration = Duration::from_millis(20);
 const OVERLOADED_TRIES_MAX: u32 = 500;
 
@@ -47,7 +47,7 @@ struct Course {
     run: String,
     next: AtomicU64,
     started: Instant,
-    /// Orders that may be sent by now; all, if nobody says.
+    /// Orders that may be sent by now; all without a rate.
     released: Option<watch::Receiver<u64>>,
 }
 

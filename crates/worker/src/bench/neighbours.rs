@@ -1,5 +1,5 @@
-//! Finds the servers that a measurement leans on among the processes of this machine, so that their share of the work can be
-//! counted: whoever listens where an address leads. Finds nothing on another machine, nor what it may not look at.
+//! Finds the server processes on this machine that listen at the measured addresses, to count their CPU time. Finds
+//! nothing on another machine, nor processes that it may not inspect.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -31,7 +31,7 @@ const TELL: u64 = 100_000;
 /// How many.
 #[derive(Clone, Debug, Args)]
 pub struct Backlog {
-    /// Orders accepted before anybody works.
+    /// Orders accepted before any worker runs.
     #[arg(long, default_value_t = 250_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
     orders: u64,
 }

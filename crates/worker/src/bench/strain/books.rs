@@ -1,4 +1,4 @@
-//! Who accepted what, and what became of it: the clients' count, our store, the provider. Counts only; changes nothing.
+//! Reconciliation: the clients' count, our store, the provider. Counts only; changes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use domain::OrderStatus;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Wrong things told of one kind at most.
+/// Violations listed per kind at most.
 const TOLD_MAX: usize = 3;
 
 /// The counts of all sides when it is over.
@@ -22,7 +22,7 @@ pub struct Books {
     pub stored: BTreeMap<String, u64>,
     /// Broken invariants.
     pub broken: Vec<String>,
-    /// Messages set aside.
+    /// Dead letters.
     pub dead_letters: u64,
     /// Charged, less what was given back, by currency: our word.
     pub kept: BTreeMap<String, i64>,
@@ -75,7 +75,7 @@ impl Books {
         if ended != stored {
             wrongs.push(format!("{} orders have not come to their end", stored.abs_diff(ended)));
         }
-        // Nobody runs out of anything and nobody declines: whoever cancels then has given up under the load.
+        // Stock is never short and no payment is declined, so a cancelled order has timed out under the load.
         if cancelled > 0 {
             wrongs.push(format!("{cancelled} orders were cancelled, and no strain wants that"));
         }

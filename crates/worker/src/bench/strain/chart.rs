@@ -116,7 +116,7 @@ pub(super) fn bands(steps: &[StepReport]) -> Vec<Band> {
     steps.iter().map(|step| Band::new(&step.name, step.window)).collect()
 }
 
-/// What lies across most charts.
+/// The grid of most charts.
 const SECONDS: &str = "seconds";
 
 impl Chart {

@@ -32,7 +32,7 @@ pub struct Endurance {
     /// Seconds of even load, after that.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// The even load, as a share of what it can do at most.
+    /// The steady load, as a share of the maximum.
     #[arg(long, default_value_t = 0.4)]
     load: f64,
 }
@@ -82,7 +82,7 @@ impl Endurance {
         Ok(report)
     }
 
-    /// The carrier delivers and says nothing, so that every order waits until its timer is due and somebody asks.
+    /// The carrier delivers without a webhook, so every order waits until its timer fires and the carrier is asked.
     async fn let_wait(&self, scene: &Scene, bands: &mut Vec<Band>) -> Result<()> {
         tell!("{} orders begin to wait", self.waiting);
         let from_s = scene.watch.now_s();

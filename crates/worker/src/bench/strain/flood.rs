@@ -1,5 +1,5 @@
-//! An open load: requests leave when they are due, however many are not yet answered, over HTTP/2. Nobody sends a request
-//! again, so what is refused is shed. Its own bounds are told apart from those of the service: what it had no room to send.
+//! Open-loop load over HTTP/2: requests leave when they are due, however many are unanswered. No request is sent
+//! again, so a refused one is shed. Requests that the generator had no room to send are counted apart.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

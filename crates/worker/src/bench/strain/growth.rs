@@ -1,6 +1,6 @@
-//! The speed while the tables grow: a closed load with so many orders on their way at most, so that the speed is that of the
-//! whole way and not of accepting alone. Then what the growth has cost: the grown store and a small one, in turn under the same
-//! load, so that whatever else the machine does meets both.
+//! Throughput while the tables grow: a closed loop with a bound on open orders, so that it measures the whole
+//! pipeline and not acceptance alone. Then the cost of growth: a large store and a small one, in turn under the same
+//! load, so that other work on the machine affects both.
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;

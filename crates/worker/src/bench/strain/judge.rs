@@ -1,5 +1,5 @@
-//! What must hold after a strain, each a function from what was seen to a judgement. Looks at nothing itself, so that a test can
-//! show each of them something that it must condemn.
+//! Pass criteria of a stress test, each a function from measurements to a judgement. They measure nothing themselves,
+//! so a test can show each of them something that it must condemn.
 
 use std::fmt;
 
@@ -9,38 +9,38 @@ use super::books::Books;
 use super::series::{Series, Window};
 use super::step::StepReport;
 
-/// MiB by which a process may grow that does the same all the time: what an allocator keeps back.
+/// Allowed memory growth in steady state, MiB (allocator slack).
 const SLACK_MIB: f64 = 24.0;
 
-/// How much more memory than before is still flat.
+/// Memory up to this factor of the earlier value counts as flat.
 const FLAT: f64 = 1.10;
 
-/// Delivered of what was offered, beyond which a step is not saturated.
+/// Share of the offered orders that were delivered; above it a step is not saturated.
 const SATURATED: f64 = 0.9;
 
-/// Of what was due in a step, what the load itself may have had no room to send.
+/// Share of the due requests that the load generator itself may fail to send.
 const UNSENT: f64 = 0.02;
 
-/// Of the speed before, what it has to be again afterwards.
+/// Minimum share of the initial throughput after recovery.
 const SPEED_AGAIN: f64 = 0.9;
 
-/// The same of the greatest speed, which is measured in a few seconds and varies more.
+/// The same for the maximum throughput, which is measured in a few seconds and varies more.
 const CAPACITY_AGAIN: f64 = 0.75;
 
-/// Times the latency of before, and milliseconds on top, that count as the same; the median, and the slowest of a hundred.
+/// Factor on the initial latency, and extra milliseconds, that count as equal; for the median and for the p99.
 const MEDIAN_AGAIN: (f64, f64) = (1.5, 25.0);
 const SLOWEST_AGAIN: (f64, f64) = (3.0, 150.0);
 
-/// Times the latency of before, from which something was felt.
+/// Factor on the initial latency from which the fault was felt.
 const FELT: f64 = 2.0;
 
-/// Of the speed of a small store, what is kept however much is stored.
+/// Minimum share of a small store's throughput on a large store.
 const KEPT: f64 = 0.9;
 
-/// Of the speed without waiting orders, what is left with them.
+/// Minimum share of the throughput without waiting orders.
 const LEFT: f64 = 0.9;
 
-/// One thing that must hold.
+/// The result of one criterion.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judgement {
     /// What it is about.
@@ -58,14 +58,14 @@ impl fmt::Display for Judgement {
     }
 }
 
-/// Everything that was accepted has come to an end, and both sides' books agree.
+/// Every accepted order has ended, and both sides' books agree.
 pub(super) fn nothing_lost(books: &Books) -> Judgement {
     let wrongs = books.wrongs();
     let seen = if wrongs.is_empty() { books.to_string() } else { wrongs.join("; ") };
     Judgement { name: "nothing accepted is lost", holds: wrongs.is_empty(), seen }
 }
 
-/// Memory stays below what the process had at first and an allowance, whatever comes in.
+/// Memory stays below its initial value plus an allowance, whatever comes in.
 pub(super) fn memory_bounded(series: &Series, allowance_mib: f64) -> Judgement {
     let (first, most) =
         (series.0.first().map_or(0.0, |sample| sample.memory_mib), series.memory_most(series.whole()));
@@ -76,7 +76,7 @@ pub(super) fn memory_bounded(series: &Series, allowance_mib: f64) -> Judgement {
     }
 }
 
-/// Memory does not grow any more once the work is under way.
+/// Memory does not grow in steady state.
 pub(super) fn memory_flat(series: &Series, window: Window) -> Judgement {
     let early = series.memory_median(window.part(0.2, 0.4));
     let late = series.memory_median(window.part(0.8, 1.0));
@@ -91,7 +91,7 @@ pub(super) fn memory_flat(series: &Series, window: Window) -> Judgement {
     }
 }
 
-/// A load that everything could take proves nothing. What was never sent was nobody's to take.
+/// The peak was beyond saturation; otherwise the test proves nothing. Requests that were never sent do not count.
 pub(super) fn saturated(steps: &[StepReport]) -> Judgement {
     let peak = steps.iter().max_by(|a, b| a.rate.cmp(&b.rate));
     let (sent, delivered) =
@@ -103,7 +103,7 @@ pub(super) fn saturated(steps: &[StepReport]) -> Judgement {
     }
 }
 
-/// A load that could not be sent was never there, whatever its rate says.
+/// The load generator could send its load; otherwise the rate means nothing.
 pub(super) fn all_was_sent(steps: &[StepReport]) -> Judgement {
     let share = |step: &StepReport| step.unsent as f64 / (step.offered as f64).max(1.0);
     let worst = steps.iter().max_by(|a, b| share(a).total_cmp(&share(b)));
@@ -119,7 +119,7 @@ pub(super) fn all_was_sent(steps: &[StepReport]) -> Judgement {
     }
 }
 
-/// Whoever is not served is told so, and when to come again.
+/// A shed request is told so, with a time to come again.
 pub(super) fn refuses_politely(steps: &[StepReport]) -> Judgement {
     let sum = |of: fn(&StepReport) -> u64| steps.iter().map(of).sum::<u64>();
     let (refused, silent) = (sum(|step| step.refused), sum(|step| step.refused_without_retry_after));
@@ -133,7 +133,7 @@ pub(super) fn refuses_politely(steps: &[StepReport]) -> Judgement {
     }
 }
 
-/// Afterwards it is, in one look of several, as it was in each look before; and never refuses.
+/// After recovery one measurement is as good as each one before; and nothing is refused.
 pub(super) fn recovered(before: &[StepReport], after: &[StepReport]) -> Judgement {
     let all_taken = after.iter().all(|look| look.accepted == look.offered);
     let found = after.iter().find(|look| before.iter().all(|then| as_before(then, look)));
@@ -166,7 +166,7 @@ fn as_before(before: &StepReport, after: &StepReport) -> bool {
     speed && accepting && delivering
 }
 
-/// What it can do at most is again what it was.
+/// The maximum throughput is restored.
 pub(super) fn capacity_again(before_per_s: f64, after_per_s: f64) -> Judgement {
     Judgement {
         name: "as fast as before",
@@ -175,7 +175,7 @@ pub(super) fn capacity_again(before_per_s: f64, after_per_s: f64) -> Judgement {
     }
 }
 
-/// What was slow was felt; or nothing was tried.
+/// The fault was felt; otherwise the test proves nothing.
 pub(super) fn felt(before: &StepReport, during: &StepReport) -> Judgement {
     let slower = |now: f64, then: f64| then > 0.0 && now >= then * FELT;
     Judgement {
@@ -194,7 +194,7 @@ pub(super) fn felt(before: &StepReport, during: &StepReport) -> Judgement {
     }
 }
 
-/// Orders that wait cost those that do not next to nothing.
+/// Waiting orders cost the running ones next to nothing.
 pub(super) fn waiting_is_cheap(waiting: u64, without_per_s: f64, with_per_s: f64) -> Judgement {
     Judgement {
         name: "waiting orders cost the others less than 10 %",
@@ -206,7 +206,7 @@ pub(super) fn waiting_is_cheap(waiting: u64, without_per_s: f64, with_per_s: f64
     }
 }
 
-/// The speed is kept however much is stored: that of the grown store against that of a small one, measured in turn.
+/// Throughput is kept as the store grows: a large store is compared with a small one, measured in turn.
 pub(super) fn keeps_speed(stored: u64, grown_per_s: f64, small_per_s: f64) -> Judgement {
     Judgement {
         name: "a grown store has at least 90 % of the speed of a small one",

@@ -49,7 +49,7 @@ pub enum Scenario {
     Endurance(Endurance),
     /// The speed while the tables grow.
     Growth(Growth),
-    /// Orders accepted while nobody works, then worked off.
+    /// Orders accepted while no worker runs, then worked off.
     Backlog(Backlog),
 }
 

@@ -33,7 +33,7 @@ pub(super) fn page(report: &Report) -> String {
     html
 }
 
-/// Text that stands for itself wherever it is put.
+/// Escapes text for HTML.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -15,7 +15,7 @@ use super::step::{self, Step, StepReport};
 use super::tuning::Tuning;
 use crate::bench::{PATIENCE, Plan};
 
-/// Up to the peak and down again, as shares of what it can do at most.
+/// The steps up to the peak and down again, as shares of the maximum.
 const UP: [f64; 3] = [0.25, 0.5, 1.0];
 const DOWN: [f64; 3] = [1.0, 0.5, 0.25];
 
@@ -28,7 +28,7 @@ pub struct Ramp {
     /// Seconds of each step; there are fourteen.
     #[arg(long, default_value_t = 8.0)]
     seconds: f64,
-    /// The peak, in times of what it can do at most.
+    /// The peak, as a multiple of the maximum.
     #[arg(long, default_value_t = 4.0)]
     peak: f64,
     /// Orders with which it is measured what it can do at most, before and afterwards.
@@ -134,7 +134,7 @@ impl Ramp {
     }
 }
 
-/// A share of what it can do, as a rate.
+/// A share of the maximum, as a rate.
 pub(super) fn rate(most_per_s: f64, share: f64) -> u64 {
     (most_per_s * share).clamp(1.0, RATE_MAX).round() as u64
 }

@@ -1,5 +1,5 @@
-//! Where a strain takes place: an empty store with a catalogue, the workers and the provider in processes of their own, and
-//! somebody who watches. Judges nothing.
+//! The environment of a stress test: an empty store with a catalogue, workers and provider in their own processes,
+//! and a watcher. Judges nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +35,7 @@ const BROKEN_MAX: usize = 20;
 
 /// A strain under way.
 pub(super) struct Scene {
-    /// Somebody who watches.
+    /// The watcher.
     pub(super) watch: Watch,
     /// The provider.
     pub(super) provider: Provider,
@@ -78,7 +78,7 @@ impl Scene {
         Self::raise(plan, tuning, &config, 0).await
     }
 
-    /// Starts everything over a store in which so many orders are already accepted.
+    /// Starts everything on a store with accepted orders.
     pub(super) async fn raise(plan: &Plan, tuning: &Tuning, config: &Config, accepted: u64) -> Result<Self> {
         let children = Children::start_with(config, plan, &tuning.words()).await?;
         let store = AnyStore::open(config, Purpose::Visit).await?;
@@ -226,7 +226,7 @@ impl Scene {
         Ok((books, series))
     }
 
-    /// The time that has passed since a moment, as the one who watches counts it.
+    /// The time since a moment, on the watcher's clock.
     pub(super) fn since(&self, from_s: f64) -> Window {
         Window { from_s, to_s: self.watch.now_s() }
     }

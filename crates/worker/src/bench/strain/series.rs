@@ -8,7 +8,7 @@ pub(super) const SAMPLES_MAX: usize = 4_000;
 /// One look at everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Sample {
-    /// Seconds since somebody began to watch.
+    /// Seconds since the watcher started.
     pub at_s: f64,
     /// Orders that were due to be sent by then.
     pub offered: u64,

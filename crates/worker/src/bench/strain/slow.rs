@@ -25,7 +25,7 @@ struct Course {
     /// Seconds in which it is slow.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     slow_seconds: u64,
-    /// The load, as a share of what it can do at most.
+    /// The load, as a share of the maximum.
     #[arg(long, default_value_t = 0.25)]
     load: f64,
     /// Orders with which it is measured what it can do at most.

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const REST: u32 = 20;
 const REST_MAX: Duration = Duration::from_secs(2);
 
-/// Somebody who watches until stopped.
+/// A watcher that runs until stopped.
 pub(super) struct Watch {
     eyes: Arc<Eyes>,
     watching: JoinHandle<()>,
