@@ -1,5 +1,5 @@
-//! What came back of a call, and what is known of its effect. The one rule here: nothing is called done or not done
-//! unless the other side, or the lack of a connection to it, says so.
+//! Classifies the answer to a call, and what is known of its effect. The one rule: a call counts as done or not done
+//! only if the provider says so, or if there was no connection to it.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::{limits, retry_after};
 
-/// How the texts of an answer may be: one that no store could keep would be asked for again for ever.
+/// The form of an answer's texts: a text that no store can keep would be requested again for ever.
 const TEXTS: Form = Form { lines: Lines::One, chars_max: limits::ANSWER_TEXT_CHARS_MAX };
 
 /// A whole answer.
@@ -32,13 +32,13 @@ pub(super) struct Answer {
 /// How far a call got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It waits for its turn or for a connection.
+    /// Waiting for a turn or a connection.
     Waiting,
-    /// The request is on its way, as far as can be known.
+    /// The request may have been sent.
     Sent,
 }
 
-/// Why there is no whole answer.
+/// Why there is no complete answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// There was no connection.
@@ -54,9 +54,9 @@ pub(super) enum Failure {
 pub(super) enum Refusal {
     /// The key was closed.
     KeyClosed,
-    /// There is nothing under the key.
+    /// The key is unknown.
     UnknownKey,
-    /// They will not do it, for a reason of theirs.
+    /// Refused, with the provider's reason.
     Refused {
         /// Their reason.
         code: String,
@@ -82,19 +82,19 @@ impl Answer {
         Ok(Self { status: head.status, body, retry_after: retry_after.map(str::to_owned) })
     }
 
-    /// Whether it was only told to come back later.
+    /// Whether it was only asked to come back later.
     pub(super) fn says_later(&self, now: Timestamp) -> bool {
         self.status == StatusCode::TOO_MANY_REQUESTS
             || self.status == StatusCode::SERVICE_UNAVAILABLE && self.retry_after(now).is_some()
     }
 
-    /// Takes answers that say nothing about the call itself for what they are.
+    /// Recognises answers that say nothing about the call itself.
     pub(super) fn settled(self, now: Timestamp) -> Result<Self, Unanswered> {
         match self.status {
             StatusCode::TOO_MANY_REQUESTS => {
                 Err(Unanswered::NotDone { why: "throttled".to_owned(), retry_after: self.retry_after(now) })
             }
-            // Whoever says when to come back says that it has done nothing yet.
+            // An answer with `Retry-After` says that nothing was done yet.
             StatusCode::SERVICE_UNAVAILABLE if self.retry_after(now).is_some() => {
                 Err(Unanswered::NotDone { why: "unavailable".to_owned(), retry_after: self.retry_after(now) })
             }
@@ -103,7 +103,7 @@ impl Answer {
         }
     }
 
-    /// What a successful answer says, or the refusal.
+    /// The content of a successful answer, or the refusal.
     pub(super) fn verdict<'a, T: Deserialize<'a>>(&'a self) -> Result<Result<T, Refusal>, Unanswered> {
         if !self.status.is_success() {
             return self.refusal().map(Err);
@@ -121,14 +121,14 @@ impl Answer {
         match (self.status, code.as_deref()) {
             (StatusCode::CONFLICT, Some("key_closed")) => Ok(Refusal::KeyClosed),
             (StatusCode::NOT_FOUND, Some("unknown_key")) => Ok(Refusal::UnknownKey),
-            // The key is being worked on, or was used for something else: either way it stands for something.
+            // The key is in progress, or was used for another request: either way it is taken.
             (_, Some("in_progress" | "key_reused")) => Err(unknown(self.described(code.as_deref()))),
             (
                 StatusCode::PAYMENT_REQUIRED | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY,
                 Some(code),
             ) => Ok(Refusal::Refused { code: shortened(code) }),
             (status, code) if is_about_access(status) => Err(unknown(self.described(code))),
-            // Whoever speaks another language than the provider is somebody in between, who knows nothing of the call.
+            // An answer in another format comes from a proxy, which knows nothing of the call.
             (_, None) => Err(unknown(self.described(None))),
             (status, Some(_)) => Ok(Refusal::Refused { code: format!("protocol_{}", status.as_u16()) }),
         }
@@ -147,8 +147,8 @@ impl Answer {
     }
 }
 
-/// Answers about who asks, where and when, given without looking at what is asked for: what an earlier attempt under
-/// the same key achieved they do not tell.
+/// Answers about the caller, the address or the time, given before the request was read: they do not say what an
+/// earlier attempt under the same key has done.
 fn is_about_access(status: StatusCode) -> bool {
     status.is_redirection()
         || matches!(
@@ -191,7 +191,7 @@ impl From<Failure> for Unanswered {
 }
 
 impl From<Refusal> for Unanswered {
-    /// For calls that cannot be refused by their nature.
+    /// For calls that a provider has no reason to refuse.
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::KeyClosed => Self::Refused { code: "key_closed".to_owned() },
@@ -201,7 +201,7 @@ impl From<Refusal> for Unanswered {
     }
 }
 
-/// Nothing, if what was said is what was asked for, or if nothing was said.
+/// None if the answer matches the request, or says nothing.
 pub(super) fn same<T: Copy + PartialEq + Display>(
     member: &str,
     said: Option<T>,

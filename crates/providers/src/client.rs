@@ -1,5 +1,5 @@
-//! One call to a provider, whatever it is about: breaker, a place, the time limit, and what is known afterwards.
-//! Knows nothing of payments or parcels, and makes each call once.
+//! One call to a provider: breaker, connection, time limit, and what is known afterwards. Knows nothing of payments
+//! or parcels, and makes each call once.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::settings::{Protocol, ProviderSettings};
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The client of one provider, shared by all that call it.
+/// The client of one provider, shared by all its callers.
 pub(super) struct ProviderClient {
     pub(super) address: Address,
     host: Option<HeaderValue>,
@@ -63,7 +63,7 @@ impl ProviderClient {
         })
     }
 
-    /// Makes the call. An answer is the provider's word on it, be it yes or no.
+    /// Makes the call. An answer is what the provider said, yes or no.
     pub(super) async fn make(&self, call: Call) -> Result<Answer, Unanswered> {
         self.admit()?;
         let outcome = self.within_limit(call).await;
@@ -71,7 +71,7 @@ impl ProviderClient {
         outcome?.settled(self.clock.now())
     }
 
-    /// Whether the provider is being called, rested or probed.
+    /// The state of the provider's breaker.
     pub(super) fn breaker_state(&self) -> BreakerState {
         self.breaker.state()
     }
@@ -84,7 +84,7 @@ impl ProviderClient {
 
     async fn within_limit(&self, call: Call) -> Result<Answer, Failure> {
         let mut stage = Stage::Waiting;
-        // Pinned here, so that no more than a pointer to it is moved about.
+        // Boxed here, so that only a pointer moves.
         let outcome = timeout(self.time_limit, pin!(self.exchange(call, &mut stage))).await;
         outcome.unwrap_or(Err(Failure::TimedOut(stage)))
     }
@@ -105,7 +105,7 @@ impl ProviderClient {
         request
     }
 
-    /// Any word of the provider shows that it is there, except that it is overwhelmed, which shows neither.
+    /// Any answer shows that the provider is there, except that it is overloaded, which shows neither.
     fn report(&self, outcome: &Result<Answer, Failure>) {
         match outcome {
             Ok(answer) if answer.says_later(self.clock.now()) => {}

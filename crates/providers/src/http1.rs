@@ -121,7 +121,7 @@ impl Line {
 
     fn advance(&mut self, context: &mut Context<'_>) {
         let Some(connection) = &mut self.0 else { return };
-        // How the connection ended is told to the call, if there is one, through its own channel.
+        // A call learns through its own channel how the connection ended.
         if Pin::new(connection).poll(context).is_ready() {
             self.0 = None;
         }

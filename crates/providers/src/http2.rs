@@ -35,7 +35,7 @@ impl Trunk {
         Answer::read(response).await
     }
 
-    /// Whoever finds the connection gone opens the next; the others wait for it.
+    /// The first call that finds the connection closed opens the next; the others wait for it.
     async fn sender(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
         let mut current = self.sender.lock().await;
         if let Some(sender) = current.as_ref().filter(|sender| !sender.is_closed()) {
@@ -44,7 +44,8 @@ impl Trunk {
         let stream = self.address.connect().await.map_err(Failure::unreachable)?;
         let (sender, connection) =
             builder().handshake(TokioIo::new(stream)).await.map_err(Failure::unreachable)?;
-        // It ends with the last sender or with the connection; every call under way is told why by its own channel.
+        // It ends with the last sender or with the connection; every open call learns the reason through its own
+        // channel.
         tokio::spawn(connection);
         *current = Some(sender.clone());
         Ok(sender)

@@ -21,9 +21,9 @@ pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const EVENTS_PER_BATCH_MAX: usize = 1_000;
 /// Characters of each text of an event.
 pub(super) const EVENT_TEXT_CHARS_MAX: usize = 255;
-/// Characters kept of an event that nobody understands.
+/// Characters kept of an unknown event.
 pub(super) const EVENT_EXCERPT_CHARS_MAX: usize = 400;
-/// How far the time of a webhook may lie before or after ours.
+/// Allowed difference between a webhook's time and ours.
 pub(super) const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 /// Signatures looked at in one header.
 pub(super) const SIGNATURES_MAX: usize = 8;

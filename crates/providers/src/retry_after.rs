@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::limits;
 
-/// The two forms of a date that nobody should send any more and everybody must understand.
+/// The two obsolete date formats, which must still be accepted.
 const OBSOLETE_FORMATS: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
 /// The wait that `value` asks for, in seconds or until a date; none if it cannot be read. A date in the past is no wait.

@@ -1,4 +1,4 @@
-//! What an adapter is told about the provider it speaks to. Reads no file, flag or environment.
+//! The settings of an adapter for one provider. Reads no file, flag or environment.
 
 use std::time::Duration;
 

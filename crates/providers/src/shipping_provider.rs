@@ -158,7 +158,7 @@ impl From<ShipmentAnswer<'_>> for TrackingOutcome {
             ShipmentStatus::Booked | ShipmentStatus::InTransit => Self::Booked { tracking_number, carrier },
             ShipmentStatus::Delivered => Self::Delivered { tracking_number, carrier },
             ShipmentStatus::Cancelled => Self::Cancelled,
-            // There is no parcel; whoever books under the key again is told why not.
+            // There is no parcel; another booking under the key gets the reason.
             ShipmentStatus::Rejected => Self::UnknownKey,
         }
     }

@@ -1,4 +1,5 @@
-//! Mail to customers by SMTP. A mail has the same Message-ID each time it is sent, so that who gets it twice can tell.
+//! Mail to customers by SMTP. A mail has the same Message-ID each time it is sent, so that a receiver detects a
+//! repeat.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use lettre::message::header::ContentType;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use thiserror::Error;
 
-/// What stands for the customer in the address that mail goes to.
+/// The placeholder for the customer in the receiver's address.
 const CUSTOMER: &str = "{customer_id}";
 
 /// How mail is sent.
@@ -17,7 +18,7 @@ const CUSTOMER: &str = "{customer_id}";
 pub struct MailSettings<'a> {
     /// `smtp://user:password@host:587?tls=required`, `smtps://…:465`, or `smtp://…` in the clear.
     pub url: &'a str,
-    /// Who sends it, such as `Shop <orders@shop.example>`.
+    /// The sender, such as `Shop <orders@shop.example>`.
     pub from: &'a str,
     /// Whom it goes to, with `{customer_id}` in it.
     pub to: &'a str,
@@ -51,7 +52,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// Sends mail so. Connects to nobody yet.
+    /// A sender with these settings. Does not connect yet.
     ///
     /// # Errors
     /// Which setting cannot be used.

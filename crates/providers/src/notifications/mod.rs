@@ -1,5 +1,5 @@
-//! Tells customers and their systems what became of an order: by log, file, mail and signed webhook. Never decides whether
-//! somebody is told, nor when it is tried again.
+//! Notifies customers and their systems by log, file, mail and signed webhook. Never decides whether to send, nor
+//! when to try again.
 
 mod mail;
 mod reach;
@@ -19,7 +19,7 @@ pub use reach::{PrivateAddresses, is_public};
 pub use signer::{Signer, UnusableSecret};
 pub use webhook::{UnusableWebhook, WebhookSender, WebhookSettings, check_address};
 
-/// All the ways to tell somebody.
+/// All channels.
 #[derive(Default)]
 pub struct Notifier {
     file: Option<Mutex<PathBuf>>,
@@ -28,7 +28,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Writes what is told by file to this one, a JSON object on each line.
+    /// Writes file notifications to this file, one JSON object per line.
     #[must_use]
     pub fn with_file(mut self, path: PathBuf) -> Self {
         self.file = Some(Mutex::new(path));

@@ -1,5 +1,5 @@
-//! Where a webhook may go. Whoever configures an address must not reach, through us, what only we can reach: the address is
-//! looked up, each answer is judged, and the connection is made to the very answer that was judged.
+//! Which addresses a webhook may go to. The author of a configured address must not reach internal services through
+//! us. So the name is resolved, every address is checked, and the connection goes to a checked address.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

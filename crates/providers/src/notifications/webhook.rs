@@ -54,7 +54,7 @@ pub enum UnusableWebhook {
     },
 }
 
-/// An address as it may be seen: its parameters, and what stands before an `@`, may let anybody in.
+/// An address without its secrets: its parameters, and everything before an `@`.
 fn shown(address: &str) -> String {
     let (scheme, rest) = address.find("://").map_or(("", address), |at| address.split_at(at + 3));
     let rest = rest.rfind('@').map_or(rest, |at| &rest[at + 1..]);
@@ -81,7 +81,7 @@ pub fn check_address(address: &str) -> Result<(), UnusableWebhook> {
 }
 
 impl WebhookSender {
-    /// Sends webhooks so. Connects to nobody yet.
+    /// A sender with these settings. Does not connect yet.
     ///
     /// # Errors
     /// Which setting cannot be used.

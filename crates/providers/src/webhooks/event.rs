@@ -168,7 +168,7 @@ impl From<WireEvent<'_>> for ProviderNews {
     }
 }
 
-/// As much of what nobody understands as a person needs to look it up.
+/// The beginning of an unknown event, enough for a person to look it up.
 fn excerpt(raw: &str) -> String {
     clean(raw, Lines::One, limits::EVENT_EXCERPT_CHARS_MAX).into_owned()
 }

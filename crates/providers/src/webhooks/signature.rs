@@ -1,5 +1,5 @@
-//! Verifies webhooks by the rules of Standard Webhooks, over the raw bytes as they arrived. Must never log or show a
-//! secret, nor tell by its timing how much of a signature was right.
+//! Verifies webhooks by the rules of Standard Webhooks, over the raw bytes as they arrived. It never logs or shows a
+//! secret, and its timing does not reveal how much of a signature was right.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,13 +23,13 @@ pub struct Verifier {
 /// A text that cannot serve as a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidSecret {
-    /// It has no characters, so that anybody could sign.
+    /// It is empty, so everybody could sign.
     #[error("the webhook secret is empty")]
     Empty,
-    /// What follows `whsec_` is no base64.
+    /// The text after `whsec_` is not base64.
     #[error("the webhook secret claims to be base64 (whsec_...) and is not")]
     NotBase64,
-    /// No more secrets are accepted side by side.
+    /// Too many secrets at the same time.
     #[error("no more than {secrets_max} webhook secrets at the same time")]
     TooMany {
         /// How many are.
@@ -37,28 +37,28 @@ pub enum InvalidSecret {
     },
 }
 
-/// Why a webhook is not believed.
+/// Why a webhook is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SignatureRefused {
     /// The id is empty, too long, or has characters that no id has.
     #[error("malformed webhook-id")]
     MalformedId,
-    /// The time is no whole number of seconds.
+    /// The time is not a whole number of seconds.
     #[error("malformed webhook-timestamp")]
     MalformedTimestamp,
-    /// The time is too long ago: perhaps an old message, sent again.
+    /// The time is too long ago: perhaps a replayed message.
     #[error("webhook-timestamp is too old")]
     TooOld,
     /// The time is too far ahead.
     #[error("webhook-timestamp is in the future")]
     TooNew,
-    /// There is no signature of a version that is understood.
+    /// There is no signature of a known version.
     #[error("no v1 signature")]
     NoSignature,
-    /// More signatures than anybody would send.
+    /// There are too many signatures.
     #[error("too many signatures")]
     TooManySignatures,
-    /// There are signatures, and none fits.
+    /// No signature fits.
     #[error("no signature fits")]
     Mismatch,
 }
@@ -72,14 +72,14 @@ impl Verifier {
         Ok(Self { keys: vec![key(secret)?], tolerance: limits::WEBHOOK_TOLERANCE })
     }
 
-    /// Believes times that are so far from ours, and no farther.
+    /// Sets the allowed difference between the sender's time and ours.
     #[must_use]
     pub const fn tolerating(mut self, tolerance: Duration) -> Self {
         self.tolerance = tolerance;
         self
     }
 
-    /// Accepts another secret beside those so far, while secrets are being rotated.
+    /// Accepts another secret, for rotation.
     ///
     /// # Errors
     /// A text that cannot serve as a secret, or one secret too many.
@@ -91,11 +91,11 @@ impl Verifier {
         Ok(self)
     }
 
-    /// Whether the body was sent, and under this id and time, by somebody who knows a secret. The texts are the values
-    /// of the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`.
+    /// Whether a holder of a secret sent this body under this id and time. The texts are the values of the headers
+    /// `webhook-id`, `webhook-timestamp` and `webhook-signature`.
     ///
     /// # Errors
-    /// Why it is not believed.
+    /// Why it is refused.
     pub fn verify(
         &self,
         id: &str,
@@ -140,7 +140,7 @@ fn signed(key: &Hmac<Sha256>, id: &str, timestamp: &str, body: &[u8]) -> Hmac<Sh
     mac
 }
 
-/// The parts are signed with dots between them, so that an id with a dot could be another id with another time.
+/// The signed parts are joined by dots, so an id with a dot could be read as another id with another time.
 fn check_id(id: &str) -> Result<(), SignatureRefused> {
     let allowed = (1..=limits::WEBHOOK_ID_CHARS_MAX).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.');
@@ -160,8 +160,8 @@ fn check_time(timestamp: &str, now: Timestamp, tolerance: Duration) -> Result<()
     }
 }
 
-/// The signatures of the version that is understood. One that cannot be decoded fits nothing, and is not an error:
-/// another may fit.
+/// The signatures of the known version. One that cannot be decoded matches nothing and is not an error: another may
+/// match.
 fn signatures(header: &str) -> Result<Vec<Vec<u8>>, SignatureRefused> {
     let encoded: Vec<&str> = header.split(' ').filter_map(|one| one.strip_prefix("v1,")).collect();
     match encoded.len() {
