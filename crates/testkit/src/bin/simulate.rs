@@ -13,7 +13,7 @@ use orderwright_testkit::simulation::{self, Outcome, Trace};
 /// Threads that run seeds; each seed itself has one.
 const THREADS: usize = 2;
 
-/// Simulates the pipeline, seed by seed, and checks the five invariants.
+/// Simulates the pipeline, seed by seed, and checks the six invariants.
 #[derive(Parser)]
 struct Args {
     /// How many seeds.
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     );
     match &sum.broken {
         None => {
-            println!("all five invariants hold");
+            println!("all six invariants hold");
             ExitCode::SUCCESS
         }
         Some(outcome) => {

@@ -9,7 +9,7 @@ const FINDINGS_MAX: usize = 20;
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which of the five invariants; 0 for what is wrong with the run itself.
+    /// Which of the six invariants; 0 for what is wrong with the run itself.
     pub invariant: u8,
     /// The order, product or part that it is about.
     pub subject: String,

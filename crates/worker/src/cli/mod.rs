@@ -81,7 +81,7 @@ enum Command {
     Import(import::Import),
     /// Bring the database up to date and say its version.
     Migrate,
-    /// Check the five invariants over everything that is stored.
+    /// Check the six invariants over everything that is stored.
     Check,
     /// Ask a running service how it is; the exit code is for probes of containers.
     Health(health::Health),

@@ -1,4 +1,4 @@
-//! The five invariants at the end of a run: does each hold, and how is that known.
+//! The six invariants at the end of a run: does each hold, and how is that known.
 
 use anyhow::Result;
 use application::ports::{BrokenInvariantView, Readers};
@@ -12,7 +12,7 @@ use crate::import::Standing;
 /// Mistakes looked for at most.
 const MISTAKES_MAX: usize = 100;
 
-/// One of the five.
+/// One of the six.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
     pub(super) invariant: u8,
@@ -48,6 +48,7 @@ pub(super) async fn checks(
         stock(evidence, &found(3)),
         one_charge(evidence.gateway, &found(4)),
         repeats(evidence, &found(5)),
+        events(&found(6)),
     ])
 }
 
@@ -147,6 +148,18 @@ fn repeats(evidence: &Evidence<'_>, mistakes: &Mistakes) -> Check {
         how: format!(
             "every order sent once more: {replayed} replayed, books {unchanged}; {twice} events came twice, {reordered} out of order{}",
             mistakes.first
+        ),
+    }
+}
+
+fn events(mistakes: &Mistakes) -> Check {
+    Check {
+        invariant: 6,
+        holds: mistakes.none(),
+        says: "every event about money or a parcel is in a history or listed as unmatched",
+        how: format!(
+            "money and parcels of each order compared with its history: {} wrong{}",
+            mistakes.count, mistakes.first
         ),
     }
 }

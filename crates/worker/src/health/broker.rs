@@ -126,7 +126,7 @@ fn crowded(queues: &[BrokerQueue]) -> Option<Finding> {
         .collect();
     let say = || {
         format!(
-            "more consumers than workers, so some may hold messages that nobody handles: {}; close connections that no worker has (runbook, 'Consumers that nobody serves')",
+            "more consumers than workers, so some may hold messages that nobody handles: {}; close connections that no worker has (runbook, 'What the broker loses, keeps or shares')",
             crowded.join(", ")
         )
     };
