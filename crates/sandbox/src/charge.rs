@@ -19,6 +19,7 @@ pub(crate) struct ChargeAsk {
     pub(crate) currency: Currency,
     pub(crate) capture: Capture,
     pub(crate) refund_rule: RefundRule,
+    pub(crate) capture_rule: CaptureRule,
     /// Tells whether a repeated key comes with the same body.
     pub(crate) body_hash: u64,
 }
@@ -53,8 +54,30 @@ pub(crate) enum RefundRule {
     Fails,
 }
 
+/// Whether what is authorised can be captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CaptureRule {
+    Works,
+    /// Every attempt is answered with a server error, until the authorisation expires.
+    Fails,
+}
+
+/// Where a dispute of the customer's bank stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Dispute {
+    Open,
+    Won,
+    Lost,
+}
+
 pub(crate) struct Charge {
     pub(crate) ask: ChargeAsk,
+    /// The key that it bears outside, if that is not the one it is kept under: a second charge bears the key of the first.
+    pub(crate) bears: Option<Arc<str>>,
+    pub(crate) dispute: Option<Dispute>,
+    /// How often it was disputed.
+    pub(crate) disputes: usize,
     first: First,
     pub(crate) standing: Standing,
     pub(crate) captured_minor: i64,
@@ -98,6 +121,8 @@ pub(crate) struct ChargeView {
     currency: Currency,
     pub(crate) captured_minor: i64,
     pub(crate) refunded_minor: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disputed: Option<Dispute>,
 }
 
 /// The answer to a refund.
@@ -136,6 +161,9 @@ impl Charge {
     fn new(ask: ChargeAsk, first: First, standing: Standing) -> Self {
         Self {
             ask,
+            bears: None,
+            dispute: None,
+            disputes: 0,
             first,
             standing,
             captured_minor: 0,
@@ -215,6 +243,7 @@ impl Charge {
             currency: self.ask.currency,
             captured_minor: self.captured_minor,
             refunded_minor: self.refunded_minor,
+            disputed: self.dispute,
         }
     }
 
@@ -228,15 +257,42 @@ impl Charge {
     ) -> Event {
         let data = PaymentData {
             reference: Arc::clone(&self.ask.reference),
-            idempotency_key: key.to_owned(),
+            idempotency_key: self.bears.as_deref().unwrap_or(key).to_owned(),
             charge_id: charge_id(dice, key),
             amount_minor,
             currency: self.ask.currency,
             refunded_minor: self.refunded_minor,
             status: self.standing.as_str(),
+            outcome: match self.dispute {
+                Some(dispute) if kind == EventKind::DisputeClosed => Some(dispute.as_str()),
+                Some(_) | None => None,
+            },
         };
-        let id = dice.id(Question::EventId, key, kind.ordinal(self.refunds.len()));
+        let nth = match kind {
+            EventKind::DisputeOpened | EventKind::DisputeClosed => self.disputes,
+            EventKind::PaymentCaptured
+            | EventKind::PaymentDeclined
+            | EventKind::PaymentRefunded
+            | EventKind::PaymentExpired
+            | EventKind::ShipmentInTransit
+            | EventKind::ShipmentDelivered
+            | EventKind::ShipmentException
+            | EventKind::ShipmentReturned
+            | EventKind::ShipmentLost
+            | EventKind::ShipmentDamaged => self.refunds.len(),
+        };
+        let id = dice.id(Question::EventId, key, kind.ordinal(nth));
         Event { id: format!("evt_{id:032x}"), kind, created_at: now_micros, data: EventData::Payment(data) }
+    }
+}
+
+impl Dispute {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Won => "won",
+            Self::Lost => "lost",
+        }
     }
 }
 

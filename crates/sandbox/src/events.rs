@@ -25,10 +25,24 @@ pub(crate) enum EventKind {
     PaymentDeclined,
     #[serde(rename = "payment.refunded")]
     PaymentRefunded,
+    #[serde(rename = "payment.expired")]
+    PaymentExpired,
+    #[serde(rename = "payment.dispute.opened")]
+    DisputeOpened,
+    #[serde(rename = "payment.dispute.closed")]
+    DisputeClosed,
     #[serde(rename = "shipment.in_transit")]
     ShipmentInTransit,
     #[serde(rename = "shipment.delivered")]
     ShipmentDelivered,
+    #[serde(rename = "shipment.exception")]
+    ShipmentException,
+    #[serde(rename = "shipment.return_to_sender")]
+    ShipmentReturned,
+    #[serde(rename = "shipment.lost")]
+    ShipmentLost,
+    #[serde(rename = "shipment.damaged")]
+    ShipmentDamaged,
 }
 
 /// Which of the two receivers an event goes to.
@@ -55,6 +69,9 @@ pub(crate) struct PaymentData {
     /// What went back in all.
     pub(crate) refunded_minor: i64,
     pub(crate) status: &'static str,
+    /// How a dispute ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -75,8 +92,18 @@ pub(crate) struct Batch<'a> {
 impl EventKind {
     pub(crate) fn topic(self) -> Topic {
         match self {
-            Self::PaymentCaptured | Self::PaymentDeclined | Self::PaymentRefunded => Topic::Payments,
-            Self::ShipmentInTransit | Self::ShipmentDelivered => Topic::Shipping,
+            Self::PaymentCaptured
+            | Self::PaymentDeclined
+            | Self::PaymentRefunded
+            | Self::PaymentExpired
+            | Self::DisputeOpened
+            | Self::DisputeClosed => Topic::Payments,
+            Self::ShipmentInTransit
+            | Self::ShipmentDelivered
+            | Self::ShipmentException
+            | Self::ShipmentReturned
+            | Self::ShipmentLost
+            | Self::ShipmentDamaged => Topic::Shipping,
         }
     }
 
@@ -88,6 +115,13 @@ impl EventKind {
             Self::PaymentRefunded => 3,
             Self::ShipmentInTransit => 4,
             Self::ShipmentDelivered => 5,
+            Self::PaymentExpired => 6,
+            Self::DisputeOpened => 7,
+            Self::DisputeClosed => 8,
+            Self::ShipmentException => 9,
+            Self::ShipmentReturned => 10,
+            Self::ShipmentLost => 11,
+            Self::ShipmentDamaged => 12,
         };
         kind << 32 | nth as u64
     }

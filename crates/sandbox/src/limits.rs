@@ -18,6 +18,9 @@ pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const KEY_CHARS_MAX: usize = 255;
 /// Characters of a reference.
 pub(crate) const REFERENCE_CHARS_MAX: usize = 255;
+/// Charges that bear one key, the first included.
+pub(crate) const CHARGES_PER_KEY_MAX: u32 = 9;
+
 /// Partial refunds of one charge.
 pub(crate) const REFUNDS_PER_CHARGE_MAX: usize = 100;
 

@@ -13,7 +13,7 @@ use crate::payments::Outcome;
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::reply::{Failure, Reply};
-use crate::wire;
+use crate::{operator_calls, wire};
 
 pub(crate) async fn charge(
     provider: &Arc<Provider>,
@@ -30,6 +30,13 @@ pub(crate) async fn charge(
         reply(provider, StatusCode::CREATED, outcome)
     };
     provider.perform(Operation::Charge, &of, call.forced, act).await
+}
+
+/// A page of the charges, as a client reconciles its books by them.
+pub(crate) async fn list(provider: &Provider, query: Option<&str>) -> Result<Reply, Failure> {
+    provider.open(Topic::Payments).await?;
+    provider.take_lookup_time(Operation::Charge, "").await?;
+    operator_calls::charges(provider, query)
 }
 
 pub(crate) async fn look_up(provider: &Provider, key: &str) -> Result<Reply, Failure> {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::charge::{CancelOutcome, Charge, ChargeAsk, ChargeView, RefundVerdict, RefundView, Standing};
+use crate::charge::{
+    CancelOutcome, CaptureRule, Charge, ChargeAsk, ChargeView, RefundVerdict, RefundView, Standing,
+};
 use crate::dice::Dice;
 use crate::events::{Event, EventKind};
 use crate::faults::Verdict;
@@ -31,7 +33,11 @@ enum Slot {
 /// A charge as it is listed for reconciliation.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ChargeRow {
+    /// The client's key.
     key: Arc<str>,
+    /// The key under which it is found here, if that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_key: Option<Arc<str>>,
     #[serde(flatten)]
     charge: ChargeView,
 }
@@ -86,6 +92,9 @@ impl Payments {
         };
         let amount_minor = amount_minor.unwrap_or(charge.ask.amount_minor);
         match charge.standing {
+            Standing::Authorised if charge.ask.capture_rule == CaptureRule::Fails => {
+                quietly(Err(Problem::ServerError))
+            }
             Standing::Authorised if amount_minor > charge.ask.amount_minor => {
                 quietly(Err(Problem::CaptureTooLarge))
             }
@@ -177,10 +186,7 @@ impl Payments {
             }
             last = ordinal;
             if let Slot::Charge(charge) = &entry.value {
-                rows.push(ChargeRow {
-                    key: Arc::clone(&entry.key),
-                    charge: charge.view(self.dice, &entry.key),
-                });
+                rows.push(row(charge, self.dice, &entry.key));
             }
         }
         (rows, None)
@@ -285,6 +291,12 @@ impl Payments {
     }
 }
 
+fn row(charge: &Charge, dice: Dice, key: &Arc<str>) -> ChargeRow {
+    let by_key = charge.bears.as_ref().map(|_| Arc::clone(key));
+    let borne = charge.bears.as_ref().unwrap_or(key);
+    ChargeRow { key: Arc::clone(borne), by_key, charge: charge.view(dice, key) }
+}
+
 impl Slot {
     fn is_finished(&self) -> bool {
         match self {
@@ -293,6 +305,8 @@ impl Slot {
         }
     }
 }
+
+mod by_hand;
 
 #[cfg(test)]
 mod tests;

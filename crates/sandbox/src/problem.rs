@@ -16,6 +16,8 @@ pub(crate) enum Problem {
     NotCapturable,
     NotRefundable,
     AlreadyHandedOver,
+    /// What is to happen cannot happen to something that stands like this.
+    NotPossible,
     KeyReused,
     KeyClosed,
     UnknownKey,
@@ -47,6 +49,7 @@ impl Problem {
             Self::NotCapturable => "not_capturable",
             Self::NotRefundable => "not_refundable",
             Self::AlreadyHandedOver => "already_handed_over",
+            Self::NotPossible => "not_possible",
             Self::KeyReused => "key_reused",
             Self::KeyClosed => "key_closed",
             Self::UnknownKey => "unknown_key",
@@ -78,6 +81,7 @@ impl Problem {
             | Self::NotCapturable
             | Self::NotRefundable
             | Self::AlreadyHandedOver
+            | Self::NotPossible
             | Self::KeyReused
             | Self::KeyClosed
             | Self::UnknownKey
@@ -101,9 +105,11 @@ impl Problem {
             | Self::RefundTooLarge
             | Self::CaptureTooLarge
             | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotCapturable | Self::NotRefundable | Self::AlreadyHandedOver | Self::KeyClosed => {
-                StatusCode::CONFLICT
-            }
+            Self::NotCapturable
+            | Self::NotRefundable
+            | Self::AlreadyHandedOver
+            | Self::NotPossible
+            | Self::KeyClosed => StatusCode::CONFLICT,
             Self::UnknownKey | Self::UnknownRoute => StatusCode::NOT_FOUND,
             Self::KeyMissing | Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

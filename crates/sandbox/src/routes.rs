@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use crate::operator_calls::{ChargeTurn, ParcelTurn};
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::reply::{Failure, Reply, ResponseLost};
@@ -34,6 +35,7 @@ async fn dispatch(provider: &Arc<Provider>, request: Request<Incoming>) -> Resul
     let (headers, query) = (&head.headers, head.uri.query());
     match (head.method.as_str(), segments.as_slice()) {
         ("POST", ["payments", "charges"]) => payment_calls::charge(provider, headers, body).await,
+        ("GET", ["payments", "charges"]) => payment_calls::list(provider, query).await,
         ("GET", ["payments", "charges", "by-key", key]) => payment_calls::look_up(provider, key).await,
         ("POST", ["payments", "charges", "by-key", key, "cancel"]) => {
             payment_calls::cancel(provider, key).await
@@ -49,6 +51,12 @@ async fn dispatch(provider: &Arc<Provider>, request: Request<Incoming>) -> Resul
         ("POST", ["shipments", "by-key", key, "cancel"]) => shipping_calls::cancel(provider, key).await,
         ("GET", ["shipments"]) => operator_calls::shipments(provider, query),
         ("GET", ["charges"]) => operator_calls::charges(provider, query),
+        ("POST", ["charges", "by-key", key, turn]) if let Some(turn) = ChargeTurn::named(turn) => {
+            operator_calls::turn_charge(provider, key, turn)
+        }
+        ("POST", ["shipments", "by-key", key, turn]) if let Some(turn) = ParcelTurn::named(turn) => {
+            operator_calls::turn_parcel(provider, key, turn)
+        }
         ("GET", ["stats"]) => Ok(operator_calls::stats(provider)),
         ("GET", ["health"] | ["health", "live" | "ready"]) => Ok(operator_calls::health()),
         ("GET", ["faults"]) => Ok(operator_calls::faults(provider)),

@@ -39,6 +39,21 @@ struct Shipment {
     reference: Arc<str>,
     body_hash: u64,
     standing: Standing,
+    trouble: Option<Trouble>,
+    /// How often something went wrong with it.
+    troubles: usize,
+}
+
+/// What keeps a parcel from its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Trouble {
+    /// Nobody was there, or the like; it is tried again.
+    Exception,
+    /// It goes back to its sender.
+    Returned,
+    Lost,
+    Damaged,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,6 +74,8 @@ pub(crate) struct ShipmentView {
     tracking_number: String,
     carrier: &'static str,
     status: Standing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<Trouble>,
 }
 
 /// A shipment as it is listed for reconciliation.
@@ -233,7 +250,7 @@ impl Shipments {
         let dice = self.dice;
         let entry = self.book.at_mut(departure.0)?;
         let Slot::Shipment(shipment) = &mut entry.value else { return None };
-        if shipment.standing != from {
+        if shipment.standing != from || shipment.trouble.is_some_and(Trouble::ends_the_journey) {
             return None;
         }
         shipment.standing = to;
@@ -273,7 +290,13 @@ impl Slot {
 
 impl Shipment {
     fn new(ask: &BookingAsk, standing: Standing) -> Self {
-        Self { reference: Arc::clone(&ask.reference), body_hash: ask.body_hash, standing }
+        Self {
+            reference: Arc::clone(&ask.reference),
+            body_hash: ask.body_hash,
+            standing,
+            trouble: None,
+            troubles: 0,
+        }
     }
 
     fn view(&self, dice: Dice, key: &str) -> ShipmentView {
@@ -284,6 +307,7 @@ impl Shipment {
             tracking_number: tracking_number(id),
             carrier: CARRIER,
             status: self.standing,
+            trouble: self.trouble,
         }
     }
 
@@ -294,9 +318,12 @@ impl Shipment {
             idempotency_key: Arc::clone(key),
             shipment_id: id,
             tracking_number,
-            status: self.standing.as_str(),
+            status: match self.trouble {
+                Some(trouble) if trouble.kind() == kind => trouble.as_str(),
+                Some(_) | None => self.standing.as_str(),
+            },
         };
-        let id = dice.id(Question::EventId, key, kind.ordinal(0));
+        let id = dice.id(Question::EventId, key, kind.ordinal(self.troubles));
         Event { id: format!("evt_{id:032x}"), kind, created_at: now_micros, data: EventData::Shipment(data) }
     }
 }
@@ -316,6 +343,8 @@ impl Standing {
 fn tracking_number(id: u128) -> String {
     format!("SBX{:016X}", (id >> 64) as u64)
 }
+
+mod by_hand;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::charge::{Capture, ChargeAsk, RefundRule};
+use crate::charge::{Capture, CaptureRule, ChargeAsk, RefundRule};
 use crate::dice::hash;
 use crate::faults::{Forced, Verdict};
 use crate::limits;
@@ -89,7 +89,8 @@ pub(crate) fn charge_call(body: &[u8]) -> Result<ChargeCall, Problem> {
             reference: reference(&asked.reference)?,
             amount_minor: positive(asked.amount_minor)?,
             currency: asked.currency,
-            capture: asked.capture,
+            capture: if token == "tok_authorise" { Capture::Later } else { asked.capture },
+            capture_rule: if token == "tok_authorise" { CaptureRule::Fails } else { CaptureRule::Works },
             refund_rule: if token == "tok_refund_fails" { RefundRule::Fails } else { RefundRule::Works },
             body_hash: hash(body),
         },

@@ -18,6 +18,7 @@ fn ask(reference: &str, amount_minor: i64, capture: Capture) -> ChargeAsk {
         currency,
         capture,
         refund_rule: RefundRule::Works,
+        capture_rule: CaptureRule::Works,
         body_hash,
     }
 }
