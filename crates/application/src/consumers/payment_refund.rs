@@ -8,8 +8,9 @@ use bus::{Consumer, Effects, Envelope, Fault, Vetted, Work};
 use domain::{Money, OrderId, Payment};
 use jiff::Timestamp;
 
+use super::again::is_worth_telling;
 use super::standing;
-use super::undo::{for_a_person, give_up_or_retry, undo_failed};
+use super::undo::{for_a_person, give_up_or_retry, is_used_up, undo_failed};
 use crate::messages::PaymentRefundRequested;
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, CancelOutcome, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
@@ -31,6 +32,11 @@ impl PaymentRefundConsumer {
     #[must_use]
     pub fn new(gateway: Arc<dyn PaymentGateway>, context: Arc<Context>) -> Self {
         Self { gateway, context }
+    }
+
+    /// Whether a refund that a person asked for is a person's again: the gateway said no, or no try is left.
+    fn is_final(&self, attempt: u32, unanswered: &Unanswered) -> bool {
+        matches!(unanswered, Unanswered::Refused { .. }) || is_used_up(attempt, unanswered, &self.context)
     }
 
     fn happening<'a>(
@@ -119,11 +125,11 @@ impl Consumer<AnyUnit> for PaymentRefundConsumer {
         let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work, &rows)).collect();
         carry_out(unit, &happenings, now).await?;
         record(unit, batch, rows, now).await?;
-        unit.history().append(&batch.iter().filter_map(|work| refund(work, now)).collect::<Vec<_>>()).await?;
+        let told: Vec<_> = batch.iter().filter_map(|work| refund(work, &self.context, now)).collect();
+        unit.history().append(&told).await?;
         for work in batch {
             if let Err(unanswered) = work.answer.clone() {
-                let used_up = work.envelope().attempt >= self.context.settings.undo_retry.retries_max;
-                if used_up && work.message.part.is_some() {
+                if work.message.part.is_some() && self.is_final(work.envelope().attempt, &unanswered) {
                     work.dead_letter(format!("the gateway has not given it back: {unanswered}"));
                 } else {
                     give_up_or_retry(work, &unanswered, &self.context, now);
@@ -146,13 +152,18 @@ async fn rows(
 }
 
 /// The timeline entry for a refund that a person requested; the saga writes those of its compensation.
-fn refund(work: &Work<PaymentRefundRequested, Said>, at: Timestamp) -> Option<HistoryEntry> {
+fn refund(
+    work: &Work<PaymentRefundRequested, Said>,
+    context: &Context,
+    at: Timestamp,
+) -> Option<HistoryEntry> {
     let part = work.message.part.as_ref()?;
     let told = match &work.answer {
         Ok(CancelOutcome::Refunded { minor }) => {
             format!("{} minor units given back, {minor} in all: {} ({})", part.minor, part.reason, part.key)
         }
         Ok(CancelOutcome::Voided) => format!("the gateway says that nothing was taken ({})", part.key),
+        Err(unanswered) if !is_worth_telling(work, unanswered, context, at) => return None,
         Err(unanswered) => format!("{unanswered} ({})", part.key),
     };
     let (order_id, detail) = (OrderId(work.message.order_id), Some(told));

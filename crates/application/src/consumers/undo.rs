@@ -48,6 +48,7 @@ pub(super) fn give_up_or_retry<M, A>(
     }
 }
 
-fn is_used_up(attempt: u32, unanswered: &Unanswered, context: &Context) -> bool {
+/// Whether no try is left.
+pub(super) fn is_used_up(attempt: u32, unanswered: &Unanswered, context: &Context) -> bool {
     unanswered.was_let_through() && attempt >= context.settings.undo_retry.retries_max
 }
