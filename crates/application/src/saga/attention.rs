@@ -91,6 +91,56 @@ impl Attention {
         }
     }
 
+    /// Whether a later event of the gateway ends it, and nothing can be asked for meanwhile: the order then goes on by itself.
+    #[must_use]
+    pub const fn ends_by_itself(self) -> bool {
+        matches!(self, Self::SecondCharge | Self::Disputed)
+    }
+
+    /// What `retry` would do about an order that stands still for this.
+    const fn retry(self) -> &'static str {
+        match self {
+            Self::SecondCharge => {
+                "is refused: nothing can be asked for again; the order goes on by itself once the gateway tells that the \
+                 second charge was given back"
+            }
+            Self::Disputed => {
+                "is refused: nothing can be asked for again; the order goes on by itself once the gateway tells that the \
+                 dispute was won"
+            }
+            Self::ParcelException | Self::ParcelLost | Self::ParcelDamaged | Self::ParcelReturned => {
+                "asks the carrier where the parcel is and waits on for its delivery"
+            }
+            Self::PartlyRefunded
+            | Self::RefundedUnderWay
+            | Self::AmountMismatch
+            | Self::DisputeLost
+            | Self::GatewayContradicts => {
+                "does the same as skip: it goes on where the order stood, and there is nothing to ask the gateway again"
+            }
+        }
+    }
+
+    /// What `skip` would do about an order that stands still for this.
+    const fn skip(self) -> &'static str {
+        match self {
+            Self::SecondCharge => {
+                "goes on where the order stood; the second charge is then yours to give back, and `check --against-provider` \
+                 tells of it until it is"
+            }
+            Self::Disputed => "goes on where the order stood, without waiting for the end of the dispute",
+            Self::PartlyRefunded
+            | Self::RefundedUnderWay
+            | Self::AmountMismatch
+            | Self::DisputeLost
+            | Self::ParcelException
+            | Self::ParcelLost
+            | Self::ParcelDamaged
+            | Self::ParcelReturned
+            | Self::GatewayContradicts => "takes things as they are and goes on where the order stood",
+        }
+    }
+
     /// Whether the parcel's arrival resolves it.
     #[must_use]
     pub const fn is_answered_by_arrival(self) -> bool {
@@ -153,18 +203,16 @@ impl OrderProcessingSaga {
         if self.state != SagaState::NeedsAttention {
             return None;
         }
-        let why = self.attention.map_or(UNDOING.why, Attention::why);
-        if !self.stands_still() {
-            return Some(Choices { why, ..UNDOING });
+        let Some(attention) = self.attention else { return Some(UNDOING) };
+        if !attention.stands_still() {
+            return Some(Choices { why: attention.why(), ..UNDOING });
         }
-        let asks_carrier = self.attention.is_some_and(Attention::is_about_parcel);
-        let retry = if asks_carrier {
-            "asks the carrier where the parcel is and waits on for its delivery"
-        } else {
-            "goes on where the order stood; what is still wrong at the provider will be told again"
-        };
-        let skip = "takes things as they are and goes on where the order stood";
-        Some(Choices { why, retry, skip, force: self.force_in_words() })
+        Some(Choices {
+            why: attention.why(),
+            retry: attention.retry(),
+            skip: attention.skip(),
+            force: self.force_in_words(),
+        })
     }
 
     const fn force_in_words(&self) -> &'static str {

@@ -499,6 +499,10 @@ impl<'a> Reacting<'a> {
             (EventKind::OperatorRetry | EventKind::OperatorSkip, SagaState::Compensating) => {
                 "it is being undone; wait, or force it if whoever should undo it will not come back"
             }
+            (EventKind::OperatorRetry, SagaState::NeedsAttention) => {
+                "there is nothing to ask for again: once the gateway tells that it was settled, the order goes on by itself; to go \
+                 on without that, skip it"
+            }
             _ => "only an order that needs attention can be retried, skipped or forced",
         })
     }

@@ -120,10 +120,13 @@ impl Reacting<'_> {
         if answered && self.next.order == OrderStatus::Shipped { self.go_on() } else { Outcome::Moved }
     }
 
-    /// A person chose to retry.
+    /// A person chose to retry. Where only the gateway can end it, going on would count as an answer that nobody gave.
     pub(super) fn again(&mut self) -> Outcome {
         if !self.next.stands_still() {
             return self.undo_more();
+        }
+        if self.next.attention.is_some_and(Attention::ends_by_itself) {
+            return self.refuse();
         }
         let asks_carrier = self.next.attention.is_some_and(Attention::is_about_parcel);
         let outcome = self.go_on();

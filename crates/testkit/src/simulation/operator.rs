@@ -62,21 +62,34 @@ impl Operator {
             (Habit::Impatient, 1 | 2) => SagaOperation::Skip,
             (Habit::Impatient | Habit::Patient | Habit::Absent, _) => SagaOperation::Retry,
         };
+        let reply = self.operate(order_id, operation).await;
+        // What a retry cannot move, a person has settled at the provider, or lets be.
+        if operation == SagaOperation::Retry && matches!(reply, Some(OperateReply::Refused { .. })) {
+            self.operate(order_id, SagaOperation::Skip).await;
+        }
+    }
+
+    /// Does it, and hears what came of it; nothing if nobody was there.
+    async fn operate(&self, order_id: OrderId, operation: SagaOperation) -> Option<OperateReply> {
         let command = OperateSagaCommand {
             order_id,
             operation,
             actor: "operator".to_owned(),
             note: "looked into it".to_owned(),
         };
-        let Some(door) = self.fleet.door() else { return };
+        let door = self.fleet.door()?;
         match tokio::time::timeout(PATIENCE, door.commands.run(&command)).await {
-            Ok(Ok(reply)) => self.hear(order_id, operation, &reply),
+            Ok(Ok(reply)) => {
+                self.hear(order_id, operation, &reply);
+                Some(reply)
+            }
             Ok(Err(fault)) if fault.verdict == bus::Verdict::GiveUp => {
                 let detail = format!("an operator cannot {operation} it: {fault}");
                 self.findings.add(Finding::of(1, &format!("order {order_id}"), detail));
+                None
             }
             // Dead or away; the next round comes.
-            Ok(Err(_)) | Err(_) => {}
+            Ok(Err(_)) | Err(_) => None,
         }
     }
 
