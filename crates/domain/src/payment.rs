@@ -229,6 +229,11 @@ impl Payment {
         Money::new(self.captured_minor - self.refunded_minor, self.amount.currency)
     }
 
+    /// Whether money went back, or a dispute moved, since it stood like this: a change of its order that no status tells.
+    pub fn is_moved_since(&self, before: &Self) -> bool {
+        self.refunded_minor != before.refunded_minor || self.dispute != before.dispute
+    }
+
     /// Checks the invariants.
     pub fn check(&self) -> Result<(), BrokenInvariant> {
         use PaymentStatus::{Captured, Refunded, Refunding, Waived};

@@ -24,9 +24,9 @@ pub struct OrderFilter {
     pub created_from: Option<Timestamp>,
     /// Only those accepted before this moment.
     pub created_before: Option<Timestamp>,
-    /// Only those whose status last changed at or after this moment.
+    /// Only those whose status or money last changed at or after this moment.
     pub updated_from: Option<Timestamp>,
-    /// Only those whose status last changed before this moment.
+    /// Only those whose status or money last changed before this moment.
     pub updated_before: Option<Timestamp>,
     /// The sort order.
     pub sort: OrderSort,
@@ -54,9 +54,9 @@ pub enum OrderSort {
     OldestFirst,
     /// By acceptance, newest first. An order never changes its position.
     NewestFirst,
-    /// By the last change of status, earliest first. An order that changes moves to the end and is met again there.
+    /// By the last change of status or money, earliest first. An order that changes moves to the end and is met again there.
     EarliestChangeFirst,
-    /// By the last change of status, latest first. An order that changes moves to the front, behind a reader that is
+    /// By the last change of status or money, latest first. An order that changes moves to the front, behind a reader that is
     /// further on.
     LatestChangeFirst,
 }

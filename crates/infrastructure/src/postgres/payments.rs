@@ -33,8 +33,7 @@ impl PaymentRepository for PostgresUnit {
         let found =
             rows.iter().map(payment).collect::<Result<Vec<_>, _>>().map_err(broken("payments.get"))?;
         checked(&found, "payments.get")?;
-        let money = |payment: &Payment| (payment.order_id, (payment.captured_minor, payment.refunded_minor));
-        self.seen.payments.extend(found.iter().map(money));
+        self.seen.payments.extend(found.iter().map(|payment| (payment.order_id, payment.clone())));
         Ok(found)
     }
 
@@ -44,6 +43,7 @@ impl PaymentRepository for PostgresUnit {
             return Ok(());
         }
         self.read_unread_payments(payments).await?;
+        self.touch_orders(payments, at);
         self.later(update(payments, at));
         payments.iter().for_each(|payment| self.tally_money(payment));
         Ok(())
@@ -58,12 +58,27 @@ impl PostgresUnit {
         PaymentRepository::get(self, &unread).await.map(drop)
     }
 
+    /// An order has changed when its money went back or is disputed, whatever its status.
+    fn touch_orders(&mut self, payments: &[Payment], at: Timestamp) {
+        let before = |payment: &Payment| self.seen.payments.get(&payment.order_id);
+        let moved = |payment: &&Payment| before(payment).is_some_and(|before| payment.is_moved_since(before));
+        let ids: Vec<OrderId> = payments.iter().filter(moved).map(|payment| payment.order_id).collect();
+        if ids.is_empty() {
+            return;
+        }
+        if self.unsaved.has_new_orders() {
+            self.send_unsaved();
+        }
+        self.later(touch(&ids, at));
+    }
+
     fn tally_money(&mut self, payment: &Payment) {
-        let after = (payment.captured_minor, payment.refunded_minor);
-        let (captured, refunded) = self.seen.payments.insert(payment.order_id, after).unwrap_or_default();
+        let before = self.seen.payments.insert(payment.order_id, payment.clone());
+        let (captured, refunded) =
+            before.map_or((0, 0), |before| (before.captured_minor, before.refunded_minor));
         let currency = payment.amount.currency;
-        self.tally.captured(currency, after.0 - captured);
-        self.tally.refunded(currency, after.1 - refunded);
+        self.tally.captured(currency, payment.captured_minor - captured);
+        self.tally.refunded(currency, payment.refunded_minor - refunded);
     }
 }
 
@@ -100,15 +115,25 @@ fn insert(payments: &[Payment], at: Timestamp) -> Act {
     .conflict_if_taken()
 }
 
+/// The columns that [`payment`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "p.order_id, p.idempotency_key, p.status, p.amount_minor, p.currency, p.captured_minor, p.refunded_minor,
+         p.provider_reference, p.attempts, p.decline_code, p.refund_told_minor, p.dispute"
+    };
+}
+
+/// The same, for others.
+pub(super) const COLUMNS: &str = columns!();
+
 fn select(order_ids: &[OrderId]) -> Act {
     let sql =
-        "select order_id, idempotency_key, status, amount_minor, currency, captured_minor, refunded_minor,
-             provider_reference, attempts, decline_code, refund_told_minor, dispute
-         from payments where order_id = any($1) order by order_id";
+        concat!("select ", columns!(), " from payments p where p.order_id = any($1) order by p.order_id");
     Act::new("payments.get", sql, vec![Box::new(Array::uuids(order_ids.iter().map(|id| id.0)))])
 }
 
-fn payment(row: &Row) -> Result<Payment, Broken> {
+/// The payment of a row.
+pub(super) fn payment(row: &Row) -> Result<Payment, Broken> {
     Ok(Payment {
         order_id: OrderId(row.try_get(0)?),
         key: row.try_get(1)?,
@@ -122,6 +147,12 @@ fn payment(row: &Row) -> Result<Payment, Broken> {
         refund_told_minor: row.try_get(10)?,
         dispute: name_or_none(row, 11)?,
     })
+}
+
+fn touch(ids: &[OrderId], at: Timestamp) -> Act {
+    let sql = "update orders set updated_at = greatest(updated_at, $2) where order_id = any($1)";
+    let ids = Array::uuids(ids.iter().map(|id| id.0));
+    Act::new("payments.update", sql, vec![Box::new(ids), Box::new(at.as_microsecond())])
 }
 
 fn update(payments: &[Payment], at: Timestamp) -> Act {

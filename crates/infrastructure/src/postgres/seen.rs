@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use application::saga::OrderProcessingSaga;
 use bus::CorrelationId;
-use domain::{OrderId, Product, ProductId};
+use domain::{OrderId, Payment, Product, ProductId};
 use tokio_postgres::{Error, Row};
 
 /// What is known without asking.
@@ -15,8 +15,8 @@ pub(super) struct Seen {
     pub(super) sagas: HashMap<OrderId, OrderProcessingSaga>,
     /// Whether messages wait for these to move on.
     pub(super) parked: HashMap<CorrelationId, Parked>,
-    /// Minor units taken and given back, of payments as they are now.
-    pub(super) payments: HashMap<OrderId, (i64, i64)>,
+    /// Payments as they are now.
+    pub(super) payments: HashMap<OrderId, Payment>,
     /// Products as they were when the first step of this unit read them: all steps go by one catalogue.
     pub(super) products: HashMap<ProductId, Product>,
 }

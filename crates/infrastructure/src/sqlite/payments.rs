@@ -32,6 +32,7 @@ impl PaymentRepository for SqliteUnit {
         checked(payments, "payments.update")?;
         let ids: Vec<OrderId> = payments.iter().map(|payment| payment.order_id).collect();
         self.read_unread_payments(&ids).map_err(fault("payments.update"))?;
+        self.touch_orders(payments, at)?;
         if let Some(stray) = update(self.connection(), payments, at).map_err(fault("payments.update"))? {
             return Err(changed_meanwhile("payments.update", stray));
         }
@@ -49,6 +50,20 @@ impl SqliteUnit {
             self.view.payments.extend(read.into_iter().map(|payment| (payment.order_id, payment)));
         }
         Ok(())
+    }
+
+    /// An order has changed when its money went back or is disputed, whatever its status.
+    fn touch_orders(&mut self, payments: &[Payment], at: Timestamp) -> std::result::Result<(), Fault> {
+        let before = |payment: &Payment| self.view.payment(self.memories(), payment.order_id);
+        let moved = |payment: &&Payment| before(payment).is_some_and(|before| payment.is_moved_since(before));
+        let ids: Vec<OrderId> = payments.iter().filter(moved).map(|payment| payment.order_id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        if self.unsaved.has_new_orders() {
+            self.save()?;
+        }
+        touch(self.connection(), &ids, at).map_err(fault("payments.update"))
     }
 
     fn tally_money(&mut self, payment: &Payment) {
@@ -90,12 +105,14 @@ fn insert(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
     Ok(())
 }
 
+/// The columns that [`payment`] reads, in its order.
+pub(super) const COLUMNS: &str =
+    "p.order_id, p.idempotency_key, p.status, p.amount_minor, p.currency, p.captured_minor,
+     p.refunded_minor, p.provider_reference, p.attempts, p.decline_code, p.refund_told_minor, p.dispute";
+
 fn select(connection: &Connection, order_ids: &[OrderId]) -> Result<Vec<Payment>> {
-    let mut select = connection.prepare_cached(
-        "select order_id, idempotency_key, status, amount_minor, currency, captured_minor, refunded_minor,
-             provider_reference, attempts, decline_code, refund_told_minor, dispute
-         from payments where order_id = ?",
-    )?;
+    let sql = format!("select {COLUMNS} from payments p where p.order_id = ?");
+    let mut select = connection.prepare_cached(&sql)?;
     let mut found = Vec::with_capacity(order_ids.len());
     for id in order_ids {
         found.extend(select.query_row([id.0.as_bytes()], payment).optional()?);
@@ -103,7 +120,8 @@ fn select(connection: &Connection, order_ids: &[OrderId]) -> Result<Vec<Payment>
     Ok(found)
 }
 
-fn payment(row: &Row<'_>) -> Result<Payment> {
+/// The payment of a row.
+pub(super) fn payment(row: &Row<'_>) -> Result<Payment> {
     Ok(Payment {
         order_id: OrderId(row.get(0)?),
         key: row.get(1)?,
@@ -117,6 +135,12 @@ fn payment(row: &Row<'_>) -> Result<Payment> {
         refund_told_minor: row.get(10)?,
         dispute: name_or_none(row, 11)?,
     })
+}
+
+fn touch(connection: &Connection, ids: &[OrderId], at: Timestamp) -> Result<()> {
+    let mut touch = connection
+        .prepare_cached("update orders set updated_at = max(updated_at, ?2) where order_id = ?1")?;
+    ids.iter().try_for_each(|id| touch.execute(params![id.0.as_bytes(), Micros(at)]).map(drop))
 }
 
 /// Stores all; the first that is not there, if any.

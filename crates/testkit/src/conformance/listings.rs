@@ -2,7 +2,7 @@
 //! and in order.
 
 use application::ports::{NewOrderRow, OrderFilter, OrderPage, OrderSort, OrderView, StatusMove};
-use domain::{Order, OrderStatus, Product, Shipment, Sku};
+use domain::{Dispute, Order, OrderStatus, Payment, Product, Shipment, Sku};
 use jiff::Timestamp;
 
 use super::stage::*;
@@ -78,6 +78,41 @@ pub async fn an_order_that_changes_while_its_listing_is_read_is_not_lost(home: &
         [4, 1],
         "that very moment is meant too"
     );
+}
+
+/// Money that goes back, and a dispute, change an order whatever its status: whoever asks for what has changed hears of it.
+pub async fn an_order_whose_money_moves_has_changed(home: &mut impl Home) {
+    let process = home.process().await;
+    let orders = [accepted(&process, 1, &[product("A")]).await, accepted(&process, 2, &[product("A")]).await];
+    let paid = orders.each_ref().map(|order| {
+        let mut payment = Payment::request(order.id(), order.total());
+        assert!(payment.capture(payment.amount, "ch").unwrap().is_applied());
+        payment
+    });
+    let mut unit = process.unit().await;
+    unit.payments().insert(&paid, NOW).await.unwrap();
+    unit.commit().await.unwrap();
+    let changed_at = async || process.readers.order(orders[0].id()).await.unwrap().unwrap().updated_at;
+    let before = changed_at().await;
+    let attempted = Payment { attempts: 3, ..paid[0].clone() };
+    let mut returned = attempted.clone();
+    assert!(returned.refund(usd(1)).unwrap().is_applied());
+    let mut disputed = returned.clone();
+    assert!(disputed.note_dispute(Dispute::Open).is_applied());
+    let steps =
+        [(attempted, before), (returned, later(20)), (disputed.clone(), later(30)), (disputed, later(30))];
+    for (number, (payment, expected)) in (1..).zip(steps) {
+        let mut unit = process.unit().await;
+        unit.payments().update(&[payment], later(number * 10)).await.unwrap();
+        unit.commit().await.unwrap();
+        assert_eq!(changed_at().await, expected, "step {number}");
+    }
+    let since = OrderFilter {
+        updated_from: Some(later(30)),
+        sort: OrderSort::EarliestChangeFirst,
+        ..OrderFilter::default()
+    };
+    assert_eq!(ids_of(&process.readers.orders(&since, 9).await.unwrap()), [1], "the other has not changed");
 }
 
 /// A page looks at so many orders and no more; the next goes on behind them, and nothing is passed over.

@@ -337,7 +337,7 @@ const ORDER_SHAPE: Shape = Shape::Object(&[
     may("external_reference", Shape::Text, "Another system's name for it."),
     need("ordered_at", Shape::Time, "When the customer ordered."),
     need("created_at", Shape::Time, "When it was accepted."),
-    need("updated_at", Shape::Time, "When it last changed."),
+    need("updated_at", Shape::Time, "When its status last changed, or its money went back or was disputed."),
 ]);
 static ORDER: Schema = Schema { name: "Order", shape: ORDER_SHAPE };
 static ORDERS: Schema = Schema {
@@ -398,9 +398,9 @@ fn listing() -> Route {
             route::query(
                 "updated_from",
                 Shape::Time,
-                "Only those whose status changed at or after this moment; in the order of that change, unless 'sort' is given.",
+                "Only those whose status or money changed at or after this moment; in the order of that change, unless 'sort' is given.",
             ),
-            route::query("updated_before", Shape::Time, "Only those whose status last changed before this moment."),
+            route::query("updated_before", Shape::Time, "Only those whose status or money last changed before this moment."),
             route::query(
                 "sort",
                 Shape::Choice(&["created_at", "-created_at", "updated_at", "-updated_at", "oldest", "newest"]),

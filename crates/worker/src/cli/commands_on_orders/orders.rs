@@ -77,10 +77,10 @@ pub(in crate::cli) struct Wanted {
     /// Only those accepted before this moment.
     #[arg(long, value_name = "TIME")]
     before: Option<Timestamp>,
-    /// Only those whose status changed at this moment or later; in the order of that change, unless told otherwise.
+    /// Only those whose status or money changed at this moment or later; in the order of that change, unless told otherwise.
     #[arg(long, value_name = "TIME")]
     updated_since: Option<Timestamp>,
-    /// Only those whose status last changed before this moment.
+    /// Only those whose status or money last changed before this moment.
     #[arg(long, value_name = "TIME")]
     updated_before: Option<Timestamp>,
     /// Which comes first.
