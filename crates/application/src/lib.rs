@@ -1,6 +1,7 @@
 //! The use cases of Orderwright: commands with their handlers, consumers, the order saga, and the ports that they
 //! need. Knows no SQL, no broker, no HTTP.
 
+pub mod against_gateway;
 pub mod commands;
 pub mod consumers;
 pub mod json_text;

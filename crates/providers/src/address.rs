@@ -80,6 +80,16 @@ impl Address {
         self.uri(path)
     }
 
+    /// The target `{path}{limit}`, and from where to go on, encoded, if it is not the beginning.
+    pub(super) fn listed(&self, path: &'static str, limit: usize, after: Option<&str>) -> Uri {
+        let mut target = format!("{}{path}{limit}", self.prefix);
+        if let Some(after) = after {
+            target.push_str("&after=");
+            push_segment(&mut target, after);
+        }
+        self.uri(target)
+    }
+
     fn uri(&self, path: String) -> Uri {
         let path = PathAndQuery::from_maybe_shared(Bytes::from(path)).expect("encoded paths are valid");
         match self.protocol {

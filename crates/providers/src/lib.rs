@@ -5,6 +5,7 @@
 mod address;
 mod answer;
 mod client;
+mod gateway_books;
 mod http1;
 mod http2;
 mod limits;

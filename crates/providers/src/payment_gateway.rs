@@ -18,7 +18,7 @@ const BY_KEY: &str = "/payments/charges/by-key/";
 
 /// A payment gateway that is reached over HTTP.
 pub struct HttpPaymentGateway {
-    client: ProviderClient,
+    pub(super) client: ProviderClient,
     charges: Uri,
 }
 
@@ -124,7 +124,7 @@ impl HttpPaymentGateway {
         outcome(&self.client.make(call).await?, request)
     }
 
-    fn keyed(&self, key: &str, verb: &'static str) -> Uri {
+    pub(super) fn keyed(&self, key: &str, verb: &'static str) -> Uri {
         self.client.address.keyed(BY_KEY, key, verb)
     }
 }

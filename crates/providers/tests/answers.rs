@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use application::ports::{
-    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway,
-    ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, GatewayBooks, ListedCharge,
+    Listing, PaymentGateway, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
 };
 use bus::{BreakerPolicy, BreakerState, VirtualClock};
 use domain::{Currency, Money};
@@ -591,4 +591,65 @@ async fn what_no_store_could_keep_of_an_answer_is_replaced_and_what_has_no_end_i
         let Ok(ChargeOutcome::Captured { reference: kept, .. }) = outcome else { panic!("{outcome:?}") };
         assert_eq!(kept, reference);
     }
+}
+
+#[tokio::test]
+async fn a_list_of_charges_is_read_a_page_at_a_time_whatever_the_gateway_calls_its_places() {
+    let page = |id: &str, next: &str| {
+        let row = format!(
+            r#"{{"key":"pay-1","id":"{id}","reference":"order-1","status":"captured","amount_minor":1250,"currency":"USD","captured_minor":1250,"refunded_minor":50}}"#
+        );
+        say(200, &format!(r#"{{"items":[{row}]{next}}}"#))
+    };
+    let pages = [
+        page("ch_1", r#","next":7"#),
+        page("ch_2", r#","next":"a&b=c""#),
+        page("ch_3", r#","next":null"#),
+        page("ch_4", ""),
+    ];
+    let server = Server::with(pages).await;
+    let gateway = server.gateway();
+    let mut after: Option<String> = None;
+    for (id, next) in [("ch_1", Some("7")), ("ch_2", Some("a&b=c")), ("ch_3", None), ("ch_4", None)] {
+        let Ok(Listing::Page(page)) = gateway.listed_charges(after.as_deref(), 100).await else {
+            panic!("{id}")
+        };
+        let wanted = ListedCharge {
+            key: "pay-1".to_owned(),
+            reference: "order-1".to_owned(),
+            id: id.to_owned(),
+            amount: Money::new(1250, Currency::parse("USD").unwrap()),
+            captured_minor: 1250,
+            refunded_minor: 50,
+        };
+        assert_eq!((page.charges, page.next.as_deref()), (vec![wanted], next));
+        after = page.next;
+    }
+    let asked: Vec<String> = server
+        .requests()
+        .iter()
+        .map(|request| request.lines().next().unwrap_or_default().to_owned())
+        .collect();
+    let places = ["", "&after=7", "&after=a%26b%3Dc", ""];
+    let wanted = places.map(|place| format!("GET /api/payments/charges?limit=100{place} HTTP/1.1"));
+    assert_eq!(asked, wanted);
+}
+
+#[tokio::test]
+async fn a_gateway_without_a_list_says_so_and_what_is_no_list_is_unknown() {
+    for status in [404, 405] {
+        let server = Server::with([say(status, r#"{"code":"unknown_route"}"#)]).await;
+        assert_eq!(server.gateway().listed_charges(None, 9).await, Ok(Listing::CannotList), "{status}");
+    }
+    let euros = r#"{"items":[{"id":"c","reference":"r","amount_minor":1,"currency":"euro","captured_minor":1,"refunded_minor":0}]}"#;
+    for (status, body) in [(200, "[]"), (200, "{}"), (200, euros), (403, "<html>"), (500, "")] {
+        let server = Server::with([say(status, body)]).await;
+        assert!(is_unknown(&server.gateway().listed_charges(None, 9).await), "{status} {body}");
+    }
+    let server = Server::with([say(404, r#"{"code":"unknown_key"}"#), say(404, "<html>")]).await;
+    assert_eq!(server.gateway().listed_charge("pay-1").await, Ok(None));
+    assert!(
+        is_unknown(&server.gateway().listed_charge("pay-1").await),
+        "a page of a proxy is no word on a charge"
+    );
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::{
-    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, NewsKind, PaymentGateway,
-    ProviderNews, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+    BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, GatewayBooks, Listing,
+    NewsKind, PaymentGateway, ProviderNews, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
+    Unanswered,
 };
 use bus::{Clock, SystemClock};
 use domain::{Currency, Money};
@@ -299,5 +300,33 @@ async fn read_post(stream: &mut TcpStream) -> (String, Vec<u8>) {
             }
         }
         assert_ne!(stream.read_buf(&mut post).await.unwrap(), 0, "the post ends early");
+    }
+}
+
+#[tokio::test]
+async fn the_list_of_charges_is_the_sandboxs_books_by_either_protocol() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let sandbox = quiet().await;
+        let gateway = gateway_by(&sandbox, protocol);
+        for number in 0..25 {
+            gateway.charge(&charge(&format!("k{number}"), "tok_visa")).await.unwrap();
+        }
+        gateway.refund("k3", "back", 250).await.unwrap();
+        let (mut listed, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let Ok(Listing::Page(page)) = gateway.listed_charges(after.as_deref(), 10).await else {
+                panic!("no page")
+            };
+            listed.extend(page.charges);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed.len(), 25);
+        let third = gateway.listed_charge("k3").await.unwrap().unwrap();
+        assert_eq!((third.captured_minor, third.refunded_minor), (1250, 250));
+        assert_eq!(listed[3], third);
+        assert_eq!(gateway.listed_charge("nobody").await, Ok(None));
     }
 }

@@ -2,6 +2,7 @@
 //! business rule and no SQL; it joins the crates that do.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod against_gateway;
 pub mod any_store;
 pub mod background;
 pub mod bench;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
-use application::ports::Provider;
+use application::ports::{GatewayBooks, Provider};
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
 use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::net::TcpListener;
@@ -66,6 +66,7 @@ impl Service {
         let context = context(config);
         let providers = providers(config, &context)?;
         let (recording, exporter) = recording(config, &context)?;
+        let books: Arc<dyn GatewayBooks> = Arc::<HttpPaymentGateway>::clone(&providers.gateway);
         let observation = Observation::new(&providers, &context.clock, &config.telemetry, recording);
         let store = AnyStore::open(config, Purpose::Serve).await?;
         let store = observation.over_store(store, &config.telemetry);
@@ -86,7 +87,7 @@ impl Service {
         }
         broker::start(&mut supervisor, &store, &context);
         background::start(&mut supervisor, &store, &context, config, &observation);
-        let api = Arc::new(api(config, &store, &context, &observation, &mut supervisor)?);
+        let api = Arc::new(api(config, &store, &context, books, &observation, &mut supervisor)?);
         let metrics_addr =
             serve_metrics(config, entrance::side_door(&door), api.watch.clone(), &stop).await?;
         let http = tokio::spawn(http::serve_behind(door, listener, http::router(api, gate), stop.clone()));
@@ -175,6 +176,15 @@ async fn serve_metrics(
     Ok(Some(addr))
 }
 
+/// The payment gateway's books, for whoever holds ours against them.
+///
+/// # Errors
+/// What is wrong with the gateway's address.
+pub fn books(config: &Config, context: &Arc<Context>) -> Result<Arc<dyn GatewayBooks>> {
+    let gateway: Arc<HttpPaymentGateway> = providers(config, context)?.gateway;
+    Ok(gateway)
+}
+
 fn providers(config: &Config, context: &Arc<Context>) -> Result<Providers> {
     let settings = |url: &str| ProviderSettings {
         time_limit: Duration::from_millis(config.providers.call_limit_ms),
@@ -205,6 +215,7 @@ fn api(
     config: &Config,
     store: &AnyStore,
     context: &Arc<Context>,
+    books: Arc<dyn GatewayBooks>,
     observation: &Observation,
     supervisor: &mut Supervisor,
 ) -> Result<Api> {
@@ -222,6 +233,7 @@ fn api(
         create,
         readiness: Arc::new(StoreReadiness::new(Arc::clone(&readers), supervisor.stop())),
         readers,
+        books,
         dead_letters: Arc::clone(&store.dead_letters),
         webhooks,
         in_flight: InFlightKeys::default(),

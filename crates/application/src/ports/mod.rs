@@ -1,6 +1,7 @@
 //! The ports: what the use cases need from outside. Adapters implement them and know the use cases only through them.
 
 mod api_keys;
+mod gateway_books;
 mod idempotency;
 mod notification_service;
 mod order_filter;
@@ -13,6 +14,7 @@ mod unit_of_work;
 mod vitals;
 
 pub use api_keys::{ApiKey, ApiKeys, Scope, Scopes};
+pub use gateway_books::{ChargePage, GatewayBooks, ListedCharge, Listing};
 pub use idempotency::{Answer, Caller, IdempotencyRecord, IdempotencyRepository, KeptAnswer, RequestKey};
 pub use notification_service::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
@@ -24,9 +26,9 @@ pub use provider_events::{
     UnmatchedRepository, UnmatchedView, Which,
 };
 pub use readers::{
-    AttentionView, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LineView, LowOnly,
-    MovementView, OrderView, Overview, Page, PaymentView, ProductView, Readers, SagaFilter, SagaView,
-    ShipmentView, TimerView,
+    AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView,
+    LineView, LowOnly, MovementView, OrderView, Overview, Page, PaymentView, ProductView, Readers,
+    SagaFilter, SagaView, ShipmentView, TimerView,
 };
 pub use repositories::{
     AuditEntry, AuditRepository, HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow,

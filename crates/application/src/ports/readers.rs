@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{OrderId, ProductId, Sku};
+use domain::{OrderId, Payment, ProductId, Sku};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -350,6 +350,16 @@ pub trait Readers: Send + Sync + 'static {
     /// One saga instance.
     async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault>;
 
+    /// What the books say of the money of these orders; an order without a payment is left out.
+    async fn booked_payments(&self, ids: &[OrderId]) -> Result<Vec<BookedPayment>, Fault>;
+
+    /// Payments whose money was taken, by order, after `after`.
+    async fn captured_payments(
+        &self,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Page<BookedPayment>, Fault>;
+
     /// Counts over everything.
     async fn overview(&self) -> Result<Overview, Fault>;
 
@@ -358,6 +368,15 @@ pub trait Readers: Send + Sync + 'static {
 
     /// Violations of the six invariants, as far as the store alone can tell; empty is good. Up to `max`.
     async fn broken_invariants(&self, now: Timestamp, max: usize) -> Result<Vec<BrokenInvariantView>, Fault>;
+}
+
+/// What the books say of the money of one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookedPayment {
+    /// Its payment.
+    pub payment: Payment,
+    /// Where its saga stands.
+    pub state: SagaState,
 }
 
 /// Whether to list only products on sale at or below their reorder level.

@@ -243,6 +243,7 @@ macro_rules! laws_of_a_store {
             what_is_past_its_time_is_swept_before_and_behind_what_is_not,
             a_timeline_is_kept_in_order_and_only_of_orders_that_exist,
             broken_invariants_are_told_in_words,
+            payments_are_told_with_where_their_sagas_stand,
             sums_of_the_most_there_may_be_are_told_and_never_fail,
         );
         $crate::laws!($home, stock:
@@ -258,6 +259,7 @@ macro_rules! laws_of_a_store {
         $crate::laws!($home, listings:
             the_pages_of_every_listing_are_what_a_sieve_leaves_of_all_orders,
             an_order_that_changes_while_its_listing_is_read_is_not_lost,
+            an_order_whose_money_moves_has_changed,
             what_is_rare_is_found_although_no_page_looks_at_everything,
         );
         $crate::laws!($home, texts: every_text_that_may_be_taken_is_kept_as_it_is);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use application::messages::correlation;
 use application::ports::{
-    AuditEntry, NewOrderRow, OrderFilter, OrderPlace, ReferencedOrder, SagaFilter, StockDemand,
+    AuditEntry, BookedPayment, NewOrderRow, OrderFilter, OrderPlace, ReferencedOrder, SagaFilter, StockDemand,
 };
 use application::saga::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, StockStep};
 use bus::Verdict;
@@ -332,6 +332,37 @@ pub async fn sums_of_the_most_there_may_be_are_told_and_never_fail(home: &mut im
     // These rows have no histories that could tell why the money went back; nothing else is wrong with them.
     let broken = process.readers.broken_invariants(later(1), 9).await.unwrap();
     assert!(broken.iter().all(|view| view.invariant == 6), "{broken:?}");
+}
+
+/// For holding the books against the gateway's: the payments of some orders, and page by page all whose money was taken.
+pub async fn payments_are_told_with_where_their_sagas_stand(home: &mut impl Home) {
+    let process = home.process().await;
+    let mut wanted = Vec::new();
+    for (number, state) in
+        [(1, SagaState::Completed), (2, SagaState::PaymentProcessing), (3, SagaState::Paid)]
+    {
+        let order = accepted(&process, number, &[product("A")]).await;
+        let mut payment = Payment::request(order.id(), order.total());
+        if number != 2 {
+            assert!(payment.capture(payment.amount, "ch").unwrap().is_applied());
+            assert!(payment.refund(usd(1)).unwrap().is_applied());
+        }
+        let mut unit = process.unit().await;
+        let saga = OrderProcessingSaga { state, ..stored_saga(unit.as_mut(), &order).await };
+        unit.update_sagas(&[saga], NOW).await.unwrap();
+        unit.payments().insert(std::slice::from_ref(&payment), NOW).await.unwrap();
+        unit.commit().await.unwrap();
+        wanted.push(BookedPayment { payment, state });
+    }
+    let ids = [order_id(3), order_id(99), order_id(1), order_id(2)];
+    let mut found = process.readers.booked_payments(&ids).await.unwrap();
+    found.sort_by_key(|booked| booked.payment.order_id);
+    assert_eq!(found, wanted);
+    assert_eq!(process.readers.booked_payments(&[]).await.unwrap(), []);
+    let first = process.readers.captured_payments(None, 1).await.unwrap();
+    assert_eq!((&first.items[..], first.has_more), (&wanted[..1], true));
+    let rest = process.readers.captured_payments(Some(order_id(1)), 1).await.unwrap();
+    assert_eq!((&rest.items[..], rest.has_more), (&wanted[2..], false), "nothing was taken for the second");
 }
 
 /// A worker takes its hands off a saga whose definition it does not know, whatever the state is called there: it came later, or

@@ -1,6 +1,7 @@
 //! The command handlers over a real store, each through its own door: what they answer, and what they leave behind.
 
 mod accepting;
+mod comparing;
 mod operating;
 mod shop;
 mod stocking;

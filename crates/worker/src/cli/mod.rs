@@ -82,7 +82,7 @@ enum Command {
     /// Bring the database up to date and say its version.
     Migrate,
     /// Check the six invariants over everything that is stored.
-    Check,
+    Check(check::Check),
     /// Ask a running service how it is; the exit code is for probes of containers.
     Health(health::Health),
     /// Measure orders per second, latency, CPU and memory, end to end.
@@ -142,7 +142,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Demo(_)
         | Command::Import(_)
         | Command::Migrate
-        | Command::Check
+        | Command::Check(_)
         | Command::Health(_)
         | Command::Bench(_)
         | Command::Strain(_)
@@ -167,7 +167,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Demo(demo) => Box::pin(demo.run(&shared)).await,
         Command::Import(import) => Box::pin(import.run(&shared)).await,
         Command::Migrate => check::migrate(&shared).await,
-        Command::Check => check::check(&shared).await,
+        Command::Check(check) => check.run(&shared).await,
         Command::Health(health) => health.run(&shared).await,
         Command::Bench(bench) => bench.run(&shared).await,
         Command::Strain(strain) => Box::pin(strain.run(&shared)).await,

@@ -2,7 +2,7 @@
 
 use domain::text::{Lines, refuse};
 
-use crate::http::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::http::{NOTE_BYTES_MAX, TEXT_BYTES_MAX, key_text};
 
 /// A name or a reason.
 pub(super) fn line(text: &str) -> Result<String, String> {
@@ -12,6 +12,11 @@ pub(super) fn line(text: &str) -> Result<String, String> {
 /// What somebody has to say.
 pub(super) fn note(text: &str) -> Result<String, String> {
     fit(text, Lines::Many, NOTE_BYTES_MAX)
+}
+
+/// A key under which something is done once.
+pub(super) fn key(text: &str) -> Result<String, String> {
+    key_text(text).map(str::to_owned)
 }
 
 fn fit(text: &str, lines: Lines, bytes_max: usize) -> Result<String, String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use application::against_gateway::{Comparison, DifferenceKind, Incomparable};
 use application::ports::{BrokenInvariantView, Overview, Readers};
 use async_trait::async_trait;
 use axum::Json;
@@ -11,15 +12,18 @@ use axum::response::{IntoResponse, Response};
 use bus::Stop;
 use domain::OrderId;
 use http::StatusCode;
+use http::request::Parts;
 use infrastructure::sqlite::FILE_GONE;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Api;
 use super::limits::BROKEN_MAX;
+use super::parameters::Query;
 use super::problem::{Code, Problem};
-use super::route::Route;
-use super::shape::{Schema, Shape, need};
+use super::route::{self, Route};
+use super::shape::{Schema, Shape, may, need};
+use crate::against_gateway::{SECOND_LOOK_AFTER, compare};
 use crate::health::FILE_GONE_WORDS;
 
 /// Tells whether the service can serve.
@@ -85,8 +89,13 @@ pub(super) fn routes() -> Vec<Route> {
             .giving(200, &OVERVIEW)
             .asking_the_store(),
         Route::get("/check", "getBrokenInvariants", check)
-            .about("Lists what breaks an invariant of the books; nothing is good.")
+            .about(
+                "Lists what breaks an invariant of the books; nothing is good. With 'against=provider', also what differs from \
+                 the payment gateway's own books, both ways; that takes as long as the gateway takes to list its charges.",
+            )
+            .with(&[route::query("against", Shape::Choice(&["provider"]), "Compare with the payment gateway's books too.")])
             .giving(200, &CHECK)
+            .failing(&[Code::InvalidParameter, Code::ProviderUnavailable, Code::ProviderCannotList])
             .asking_the_store(),
     ]
 }
@@ -156,11 +165,45 @@ async fn overview(State(api): State<Arc<Api>>) -> Result<Json<OverviewAnswer>, P
 #[derive(Serialize)]
 struct CheckAnswer {
     broken: Vec<BrokenInvariantView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<Comparison>,
 }
 
-async fn check(State(api): State<Arc<Api>>) -> Result<Json<CheckAnswer>, Problem> {
+/// What the books are held against, beside themselves.
+#[derive(Clone, Copy)]
+enum Against {
+    Provider,
+}
+
+fn against(text: &str) -> Result<Against, String> {
+    match text {
+        "provider" => Ok(Against::Provider),
+        other => Err(format!("provider, not '{other}'")),
+    }
+}
+
+async fn check(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<CheckAnswer>, Problem> {
+    let mut query = Query::of(&parts, &["against"]);
+    let against = query.take("against", against);
+    query.finish()?;
     let now = api.commands.context().clock.now();
-    Ok(Json(CheckAnswer { broken: api.readers.broken_invariants(now, BROKEN_MAX).await? }))
+    let broken = api.readers.broken_invariants(now, BROKEN_MAX).await?;
+    let provider = match against {
+        Some(Against::Provider) => Some(compared(&api).await?),
+        None => None,
+    };
+    Ok(Json(CheckAnswer { broken, provider }))
+}
+
+async fn compared(api: &Api) -> Result<Comparison, Problem> {
+    let (readers, books) = (api.readers.as_ref(), api.books.as_ref());
+    compare(readers, books, SECOND_LOOK_AFTER, BROKEN_MAX).await.map_err(|why| match why {
+        Incomparable::Store(fault) => Problem::from(&fault),
+        Incomparable::CannotList => Problem::new(Code::ProviderCannotList, why.to_string()),
+        Incomparable::Unanswered(_) | Incomparable::Circle(_) => {
+            Problem::new(Code::ProviderUnavailable, why.to_string())
+        }
+    })
 }
 
 static UP: Schema =
@@ -183,12 +226,33 @@ static OVERVIEW: Schema = Schema {
         need("waiting", Shape::Integer, "Messages delayed or parked."),
     ]),
 };
+const DIFFERENCE: Shape = Shape::Object(&[
+    need("kind", Shape::Choice(DifferenceKind::NAMES), "What is different."),
+    may("order_id", Shape::Id, "Our order, if it is one."),
+    need("key", Shape::Text, "The idempotency key of the charge."),
+    may("charge_id", Shape::Text, "The gateway's name for it."),
+    need("detail", Shape::Text, "Both sides, in words."),
+]);
+const COMPARISON: Shape = Shape::Object(&[
+    need("charges", Shape::Integer, "Charges in the gateway's list."),
+    need("payments", Shape::Integer, "Payments of ours whose money was taken."),
+    need(
+        "under_way",
+        Shape::Integer,
+        "Those that differ while their orders' money is on the move: left out.",
+    ),
+    need("differences", Shape::List(&DIFFERENCE), "What differs; nothing is good."),
+    need("more", Shape::Boolean, "Whether the comparison stopped at the most that is listed."),
+]);
 const BROKEN: Shape = Shape::Object(&[
-    need("invariant", Shape::Integer, "Which of the five."),
+    need("invariant", Shape::Integer, "Which of the six."),
     need("subject", Shape::Text, "The order or product."),
     need("detail", Shape::Text, "What is wrong."),
 ]);
 static CHECK: Schema = Schema {
     name: "Check",
-    shape: Shape::Object(&[need("broken", Shape::List(&BROKEN), "What is wrong; nothing is good.")]),
+    shape: Shape::Object(&[
+        need("broken", Shape::List(&BROKEN), "What is wrong; nothing is good."),
+        may("provider", COMPARISON, "What came of the comparison, if one was asked for."),
+    ]),
 };

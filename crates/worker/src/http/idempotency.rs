@@ -99,14 +99,22 @@ pub(super) fn caller(extensions: &Extensions) -> Caller {
 pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let allowed = |key: &&str| (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains('\t');
-    match value.to_str().ok().filter(allowed) {
-        Some(key) if values.next().is_none() => Ok(Some(key)),
-        Some(_) | None => {
-            let detail = format!("one key of 1 to {KEY_BYTES_MAX} printable ASCII characters is taken");
-            Err(Problem::new(Code::IdempotencyKeyInvalid, detail))
-        }
+    match (value.to_str().unwrap_or_default(), values.next()) {
+        (text, None) => key_text(text).map(Some),
+        (_, Some(_)) => Err(invalid()),
     }
+    .map_err(|detail| Problem::new(Code::IdempotencyKeyInvalid, detail))
+}
+
+/// A text that may be a key.
+pub(crate) fn key_text(text: &str) -> Result<&str, String> {
+    let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let fits = (1..=KEY_BYTES_MAX).contains(&text.len());
+    if fits && is_printable { Ok(text) } else { Err(invalid()) }
+}
+
+fn invalid() -> String {
+    format!("one key of 1 to {KEY_BYTES_MAX} printable ASCII characters is taken")
 }
 
 /// The key belongs to another request.

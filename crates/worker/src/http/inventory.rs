@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use application::commands::{AdjustStockCommand, StockChange, StockReply};
-use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView};
+use application::ports::{
+    Answer, Caller, EndangeredOrderView, InventoryView, LowOnly, MovementView, RequestKey,
+};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -151,7 +153,7 @@ async fn receive(
     let (head, wish) = wish(request, 1).await?;
     let change = StockChange::Receive(wish.quantity);
     let command = AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor };
-    carry_out(&api, &head, RECEIVE, &command).await
+    carry_out(&api, &head, &command).await
 }
 
 async fn adjust(
@@ -166,7 +168,7 @@ async fn adjust(
     }
     let change = StockChange::Adjust(wish.quantity);
     let command = AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor };
-    carry_out(&api, &head, ADJUST, &command).await
+    carry_out(&api, &head, &command).await
 }
 
 /// A count is absolute, so booking it twice is booking it once. The stored answer has the level; the affected orders
@@ -179,7 +181,7 @@ async fn count(
     let (head, wish) = wish(request, 0).await?;
     let change = StockChange::Count(wish.quantity);
     let command = AdjustStockCommand { sku: sku.clone(), change, reason: wish.reason, actor: wish.actor };
-    let (answer, level) = carry_out(&api, &head, COUNT, &command).await?.into_parts();
+    let (answer, level) = carry_out(&api, &head, &command).await?.into_parts();
     let level = body::read(level, ORDER_BYTES_MAX).await?;
     let mut counted: Value = body::parse(&level, &LEVEL.shape)?;
     let endangered = Endangered::of(&api, &sku, counted["short"].as_i64().unwrap_or(0)).await?;
@@ -209,25 +211,35 @@ pub(super) fn is_adjustment(text: &[u8]) -> Result<(), Problem> {
     change(text, -UNITS_MAX).map(drop)
 }
 
-async fn carry_out(
-    api: &Api,
-    head: &Parts,
-    operation: &'static str,
-    command: &AdjustStockCommand,
-) -> Result<Response, Problem> {
-    idempotency::once(api, head, meaning(operation, command), command, |reply| match reply {
-        StockReply::Done { inventory, availability } => {
-            idempotency::answer(StatusCode::OK, &Changed::new(&command.sku, &inventory, availability))
-        }
+async fn carry_out(api: &Api, head: &Parts, command: &AdjustStockCommand) -> Result<Response, Problem> {
+    idempotency::once(api, head, meaning(command), command, |reply| match reply {
+        StockReply::Done { inventory, availability } => booked(&command.sku, &inventory, availability)
+            .ok_or_else(|| Problem::new(Code::Internal, "the answer cannot be written")),
         StockReply::Rejected(rejection) => Err(refused(&command.sku, &rejection)),
         StockReply::UnknownSku => Err(not_found(&command.sku)),
     })
     .await
 }
 
-fn meaning(operation: &'static str, command: &AdjustStockCommand) -> Meaning {
+/// What is answered to a change that was booked, and kept under its key; none if it cannot be written.
+pub(crate) fn booked(sku: &Sku, inventory: &Inventory, availability: Availability) -> Option<Answer> {
+    idempotency::answer(StatusCode::OK, &Changed::new(sku, inventory, availability)).ok()
+}
+
+/// The key of a wish of somebody who has no API key, as it would be if the wish had come over HTTP.
+pub(crate) fn key_of(command: &AdjustStockCommand, key: String) -> RequestKey {
+    let meaning = meaning(command);
+    let (operation, caller) = (meaning.operation(), Caller::without_key());
+    RequestKey { caller, operation, key, digest: meaning.digest() }
+}
+
+fn meaning(command: &AdjustStockCommand) -> Meaning {
     let AdjustStockCommand { sku, change, reason, actor } = command;
-    let (StockChange::Receive(units) | StockChange::Adjust(units) | StockChange::Count(units)) = *change;
+    let (operation, units) = match *change {
+        StockChange::Receive(units) => (RECEIVE, units),
+        StockChange::Adjust(units) => (ADJUST, units),
+        StockChange::Count(units) => (COUNT, units),
+    };
     Meaning::of(operation).text(sku.as_str()).number(units).text(reason).text(actor)
 }
 

@@ -42,7 +42,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use application::commands::{CommandPipeline, CreateOrderHandler};
-use application::ports::Readers;
+use application::ports::{GatewayBooks, Readers};
 use axum::Router;
 use bus::{Coalescer, DeadLetters};
 
@@ -50,6 +50,8 @@ pub use conduct::Patience;
 pub use edge::for_here;
 pub use health::{Readiness, StoreReadiness, Unready};
 pub use idempotency::InFlightKeys;
+pub(crate) use idempotency::key_text;
+pub(crate) use inventory::{booked as stock_booked, key_of as stock_key};
 pub use limits::{CONNECTIONS_MAX, NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 pub use openapi::document;
 pub use outside::{Reader, Verdict};
@@ -69,6 +71,8 @@ pub struct Api {
     pub create: Coalescer<CreateOrderHandler>,
     /// The read side.
     pub readers: Arc<dyn Readers>,
+    /// The payment gateway's books.
+    pub books: Arc<dyn GatewayBooks>,
     /// Dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// News from the providers.

@@ -93,6 +93,8 @@ problems! {
     Stopping = "stopping", SERVICE_UNAVAILABLE, Later, "The service is stopping";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, Later, "The store is away or busy";
     OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, No, "It may have been done";
+    ProviderUnavailable = "provider_unavailable", SERVICE_UNAVAILABLE, Later, "The payment gateway does not answer";
+    ProviderCannotList = "provider_cannot_list", NOT_IMPLEMENTED, No, "The payment gateway has no list of charges";
     NotReady = "not_ready", SERVICE_UNAVAILABLE, Later, "The service is not ready";
 }
 

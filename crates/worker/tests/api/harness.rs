@@ -5,7 +5,9 @@ use std::sync::Arc;
 use application::commands::{Command, CommandPipeline, CreateOrderHandler};
 use application::messages::correlation;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
-use application::ports::{ReservationOutcome, StockDemand, UnitOfWork};
+use application::ports::{
+    GatewayBooks, ListedCharge, Listing, ReservationOutcome, StockDemand, Unanswered, UnitOfWork,
+};
 use application::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 use async_trait::async_trait;
 use axum::Router;
@@ -151,6 +153,7 @@ impl Service {
             dead_letters: Arc::new(store.clone()),
             webhooks,
             readiness: Arc::new(StoreReadiness::new(Arc::new(store.clone()), stop.clone())),
+            books: Arc::new(NoList),
             in_flight: InFlightKeys::default(),
             watch: Watch::default(),
         });
@@ -244,6 +247,20 @@ pub(crate) fn signature(secret: &str, id: &str, sent_at: &str, body: &[u8]) -> S
         mac.update(part);
     }
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+/// The books of a gateway that cannot list.
+pub(crate) struct NoList;
+
+#[async_trait]
+impl GatewayBooks for NoList {
+    async fn listed_charges(&self, _: Option<&str>, _: usize) -> Result<Listing, Unanswered> {
+        Ok(Listing::CannotList)
+    }
+
+    async fn listed_charge(&self, _: &str) -> Result<Option<ListedCharge>, Unanswered> {
+        Ok(None)
+    }
 }
 
 /// Something that happens to a saga; stock is really set aside and money really taken when it is said to be.

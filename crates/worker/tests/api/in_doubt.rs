@@ -21,7 +21,7 @@ use orderwright::security::Gate;
 use providers::webhooks::Verifier;
 use serde_json::json;
 
-use crate::harness::Service;
+use crate::harness::{NoList, Service};
 
 /// A store that hears a commit and goes away before it has answered.
 struct Unheard {
@@ -164,6 +164,7 @@ async fn losing_answers(count: u32) -> Service {
         dead_letters: Arc::new(service.store.clone()),
         webhooks,
         readiness: Arc::new(StoreReadiness::new(Arc::new(service.store.clone()), service.stop.clone())),
+        books: Arc::new(NoList),
         in_flight: InFlightKeys::default(),
         watch: Watch::default(),
     };

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use application::ports::{
-    BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
-    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView, UnmatchedFilter,
-    UnmatchedView,
+    BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly,
+    MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter,
+    SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetters, Fault, Verdict};
@@ -17,7 +17,7 @@ use orderwright::security::Gate;
 use providers::webhooks::Verifier;
 use serde_json::json;
 
-use crate::harness::Service;
+use crate::harness::{NoList, Service};
 
 /// A store that is away, or broken, in every question.
 struct Away(Verdict);
@@ -75,6 +75,14 @@ impl Readers for Away {
         panic!("a reader that panics")
     }
 
+    async fn booked_payments(&self, _: &[OrderId]) -> Result<Vec<BookedPayment>, Fault> {
+        self.fault()
+    }
+
+    async fn captured_payments(&self, _: Option<OrderId>, _: usize) -> Result<Page<BookedPayment>, Fault> {
+        self.fault()
+    }
+
     async fn overview(&self) -> Result<Overview, Fault> {
         self.fault()
     }
@@ -117,6 +125,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
         create,
         readiness: Arc::new(StoreReadiness::new(Arc::clone(&readers), service.stop.clone())),
         readers,
+        books: Arc::new(NoList),
         dead_letters: Arc::new(Away(verdict)),
         webhooks,
         in_flight: InFlightKeys::default(),

@@ -95,4 +95,6 @@ async fn the_books_are_counted_and_checked() {
     assert_eq!(overview["orders"]["pending"], 1);
     assert_eq!(overview["sagas"]["created"], 1);
     assert_eq!(service.get("/check").await.expect(200), json!({"broken": []}));
+    service.get("/check?against=provider").await.problem(501, "provider_cannot_list");
+    service.get("/check?against=memory").await.problem(400, "invalid_parameter");
 }

@@ -1,14 +1,19 @@
 //! The real program, run as people run it: what it answers, what it leaves behind, and how it refuses.
 
+mod against_provider;
+mod at_the_provider;
 mod demonstration;
 mod descriptors;
 mod imports;
 mod json;
+mod keyed;
 mod keys;
 mod mistakes;
 mod places;
 mod program;
+mod refunds;
 mod running;
 mod secrets;
+mod shop;
 mod terminal;
 mod unread;

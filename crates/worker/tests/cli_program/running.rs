@@ -9,15 +9,20 @@ use serde_json::Value;
 use crate::program::Folder;
 
 /// A service, ended with the test.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     address: String,
 }
 
 impl Running {
-    fn on(folder: &Folder, more: &[&str]) -> Self {
+    pub(crate) fn on(folder: &Folder, more: &[&str]) -> Self {
         let serve = ["serve", "--listen", "localhost:0", "--database", "o.db"];
-        let mut child = folder.start(&[&serve[..], more].concat());
+        Self::of(folder, &[&serve[..], more].concat())
+    }
+
+    /// Any command that serves and greets with its address.
+    pub(crate) fn of(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut child = folder.start(arguments);
         let out = child.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(out).lines();
         let first = lines.next().expect("it greets").expect("it is text");
@@ -28,14 +33,23 @@ impl Running {
         Self { child, address }
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Status and body of an answer.
-    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.ask_under(&format!("k{}", body.len()), method, path, body)
+    }
+
+    /// The same, under a key.
+    pub(crate) fn ask_under(&self, key: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         let length = body.len();
         let host = &self.address;
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\nidempotency-key: k{length}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\nidempotency-key: {key}\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         )
         .expect("it reads");
@@ -100,7 +114,7 @@ fn a_service_whose_file_is_gone_accepts_nothing() {
 }
 
 /// Looks until it is so; each look is a request and takes its time.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began_at = std::time::Instant::now();
     while !is_so() {
         assert!(began_at.elapsed() < std::time::Duration::from_secs(60), "{what}");

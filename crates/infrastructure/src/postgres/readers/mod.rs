@@ -4,14 +4,15 @@ mod filter;
 mod invariants;
 mod orders;
 mod overview;
+mod payments;
 mod sagas;
 mod stock;
 mod vitals;
 
 use application::ports::{
-    BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
-    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView, UnmatchedFilter,
-    UnmatchedView,
+    BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly,
+    MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter,
+    SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -77,6 +78,18 @@ impl Readers for PostgresStore {
 
     async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault> {
         sagas::one(&self.reader("sagas.read").await?, id).await
+    }
+
+    async fn booked_payments(&self, ids: &[OrderId]) -> Result<Vec<BookedPayment>, Fault> {
+        payments::of(&self.reader("payments.list").await?, ids).await
+    }
+
+    async fn captured_payments(
+        &self,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Page<BookedPayment>, Fault> {
+        payments::captured(&self.reader("payments.list").await?, after, max).await
     }
 
     async fn overview(&self) -> Result<Overview, Fault> {

@@ -3,14 +3,15 @@
 mod invariants;
 mod orders;
 mod overview;
+mod payments;
 mod sagas;
 mod stock;
 mod vitals;
 
 use application::ports::{
-    BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly, MovementView, OrderFilter,
-    OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter, SagaView, UnmatchedFilter,
-    UnmatchedView,
+    BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly,
+    MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter,
+    SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -76,6 +77,19 @@ impl Readers for SqliteStore {
 
     async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault> {
         self.read("sagas.read", move |connection| sagas::one(connection, id)).await
+    }
+
+    async fn booked_payments(&self, ids: &[OrderId]) -> Result<Vec<BookedPayment>, Fault> {
+        let ids = ids.to_vec();
+        self.read("payments.list", move |connection| payments::of(connection, &ids)).await
+    }
+
+    async fn captured_payments(
+        &self,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Page<BookedPayment>, Fault> {
+        self.read("payments.list", move |connection| payments::captured(connection, after, max)).await
     }
 
     async fn overview(&self) -> Result<Overview, Fault> {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use application::commands::{
-    AdjustStockCommand, ChangeProductCommand, ChangeProductReply, StockChange, StockReply,
+    AdjustStockCommand, ChangeProductCommand, ChangeProductReply, Once, OnceReply, StockChange, StockReply,
 };
 use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView, Page};
 use clap::{Args, Subcommand};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::answer::{answer, facts, listing, or_dash, second, table};
 use super::{Desk, Signed};
 use crate::cli::texts;
+use crate::http::{stock_booked, stock_key};
 
 /// Endangered orders that are shown.
 const ENDANGERED_MAX: usize = 200;
@@ -98,6 +99,9 @@ pub(in crate::cli) struct Reason {
     /// Who says so.
     #[arg(long, env = "USER", default_value = "operator", value_name = "NAME", value_parser = texts::line)]
     actor: String,
+    /// A text of your choosing, new for each change: the same key and change are booked once, however often they are sent.
+    #[arg(long, value_name = "TEXT", value_parser = texts::key)]
+    idempotency_key: Option<String>,
 }
 
 impl Stock {
@@ -108,7 +112,7 @@ impl Stock {
                 let page = desk.store.readers.inventory_levels(low, after.as_ref(), limit).await?;
                 answer(desk.format, &page, levels)
             }
-            Self::Show { sku } => show(desk, &sku).await,
+            Self::Show { sku } => show(desk, &sku, Booked::Nothing).await,
             Self::Movements { sku, before, limit } => {
                 level_of(desk, &sku).await?;
                 let movements = desk.store.readers.movements(ProductId::of(&sku), before, limit).await?;
@@ -135,15 +139,33 @@ async fn level_of(desk: &Desk, sku: &Sku) -> Result<InventoryView> {
 }
 
 async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> Result<()> {
-    let Reason { reason, actor } = reason;
+    let Reason { reason, actor, idempotency_key } = reason;
     let command = AdjustStockCommand { sku: sku.clone(), change, reason, actor };
-    match desk.commands.run(&command).await? {
-        StockReply::Done { .. } => show(desk, &sku).await,
+    let key = idempotency_key.map(|key| stock_key(&command, key));
+    let answer = |reply| match reply {
+        StockReply::Done { ref inventory, availability } => {
+            stock_booked(&sku, inventory, availability).ok_or(reply)
+        }
+        StockReply::Rejected(_) | StockReply::UnknownSku => Err(reply),
+    };
+    let booked = desk.commands.run(&Once { key: key.as_ref(), command: &command, answer }).await?;
+    let refused = match booked {
+        OnceReply::Done(_) => return show(desk, &sku, Booked::Now).await,
+        OnceReply::Replayed(_) => return show(desk, &sku, Booked::Before).await,
+        OnceReply::Reused => bail!(
+            "the stock of {sku} was not changed: this key was used for another change; use a new key for a new change"
+        ),
+        OnceReply::Refused(reply) => reply,
+    };
+    match refused {
         StockReply::Rejected(rejection @ Rejection::InsufficientStock { .. }) => bail!(
             "the stock of {sku} was not changed: {rejection}; to book what was found on the shelf, reserved units among it: \
              orderwright stock count {sku} N"
         ),
         StockReply::Rejected(rejection) => bail!("the stock of {sku} was not changed: {rejection}"),
+        StockReply::Done { .. } => {
+            bail!("the stock of {sku} was changed, and what became of it cannot be told")
+        }
         StockReply::UnknownSku => bail!("there is no product with the sku '{sku}'"),
     }
 }
@@ -161,7 +183,7 @@ async fn reorder_level(desk: &Desk, sku: Sku, units: i64, signed: Signed) -> Res
         note,
     };
     match desk.commands.run(&command).await? {
-        ChangeProductReply::Done { .. } => show(desk, &sku).await,
+        ChangeProductReply::Done { .. } => show(desk, &sku, Booked::Now).await,
         ChangeProductReply::Rejected(rejection) => bail!("{sku} was not changed: {rejection}"),
         ChangeProductReply::UnknownSku => bail!("there is no product with the sku '{sku}'"),
     }
@@ -174,20 +196,41 @@ struct Shown {
     level: InventoryView,
     endangered: Vec<EndangeredOrderView>,
     more_endangered: bool,
+    /// Whether the change was booked before, under the same key.
+    #[serde(skip_serializing_if = "is_first")]
+    replayed: bool,
 }
 
-async fn show(desk: &Desk, sku: &Sku) -> Result<()> {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+const fn is_first(replayed: &bool) -> bool {
+    !*replayed
+}
+
+/// What was booked before the stock is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Booked {
+    Nothing,
+    Now,
+    /// By an earlier call with the same key.
+    Before,
+}
+
+async fn show(desk: &Desk, sku: &Sku, booked: Booked) -> Result<()> {
     let level = level_of(desk, sku).await?;
     let mut endangered = Page { items: Vec::new(), has_more: false };
     if level.short > 0 {
         endangered = desk.store.readers.endangered_orders(ProductId::of(sku), ENDANGERED_MAX).await?;
     }
     let Page { items, has_more } = endangered;
-    answer(desk.format, &Shown { level, endangered: items, more_endangered: has_more }, shown)
+    let replayed = booked == Booked::Before;
+    answer(desk.format, &Shown { level, endangered: items, more_endangered: has_more, replayed }, shown)
 }
 
 fn shown(shown: &Shown) -> String {
-    let level = level_facts(&shown.level);
+    let mut level = level_facts(&shown.level);
+    if shown.replayed {
+        level = format!("booked before under this key; nothing was changed now\n{level}");
+    }
     if shown.endangered.is_empty() {
         return level;
     }
