@@ -36,6 +36,13 @@ pub const RELAY_LEASE: Duration = Duration::from_secs(30);
 /// How long a relay waits for the broker's confirms; well within the lease, or two relays would send the same rows.
 pub const RELAY_CONFIRM_MAX: Duration = Duration::from_secs(10);
 
+/// How often a relay tries again what could not be sent, as long as it holds it: what a message lacked at the broker
+/// may be there again.
+pub const RELAY_AGAIN: Duration = Duration::from_secs(2);
+
+/// How many of them it tries each time, since each is sent alone.
+pub const RELAY_AGAIN_MAX: usize = 16;
+
 /// How long a relay gathers after a slice that was not full, so that few transactions remove many rows. After a rest
 /// there is no wait.
 pub const RELAY_PAUSE: Duration = Duration::from_millis(20);

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
-use crate::limits::{RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_PAUSE, RELAY_POLL};
+use crate::limits::{
+    RELAY_AGAIN, RELAY_AGAIN_MAX, RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_PAUSE, RELAY_POLL,
+};
 use crate::retry::Backoff;
 use crate::{Clock, Envelope, Fault, IdSource, Stop, Transport, Unsent, Verdict};
 
@@ -63,6 +65,10 @@ struct InHand {
     unsent: VecDeque<Leased>,
     sent: Vec<i64>,
     until: Timestamp,
+    /// What could not be sent, each with the end of its lease.
+    aside: VecDeque<(Leased, Timestamp)>,
+    /// When that is tried again.
+    again_at: Timestamp,
 }
 
 impl Relay {
@@ -120,6 +126,7 @@ impl Relay {
         let mut hand = self.in_hand.lock().await;
         let left_over = self.remove(&mut hand).await?;
         self.take_up(&mut hand).await?;
+        self.send_aside(&mut hand).await;
         let sending = self.send(&mut hand).await;
         let removed = left_over + self.remove(&mut hand).await?;
         match sending {
@@ -159,8 +166,11 @@ impl Relay {
                 (0, _) => RELAY_BATCH_MAX,
                 (_, Verdict::GiveUp) if rest < slice => rest,
                 (1, Verdict::GiveUp) => {
-                    let message_id = hand.unsent.pop_front().map(|row| row.envelope.id);
+                    let row = hand.unsent.pop_front();
+                    let message_id = row.as_ref().map(|row| row.envelope.id);
                     tracing::error!(fault = %unsent.fault, ?message_id, "message cannot be sent");
+                    hand.aside.extend(row.map(|row| (row, hand.until)));
+                    hand.again_at = later(self.clock.now(), RELAY_AGAIN);
                     RELAY_BATCH_MAX
                 }
                 (_, Verdict::GiveUp) => rest / 2,
@@ -170,6 +180,28 @@ impl Relay {
             };
         }
         Ok(())
+    }
+
+    /// Tries again what could not be sent, each alone, as long as its lease lasts. Whoever cannot be sent is at the end of the line
+    /// then.
+    async fn send_aside(&self, hand: &mut InHand) {
+        let now = self.clock.now();
+        hand.aside.retain(|(_, until)| later(now, RELAY_CONFIRM_MAX) < *until);
+        if now < hand.again_at {
+            return;
+        }
+        for _ in 0..hand.aside.len().min(RELAY_AGAIN_MAX) {
+            let Some((row, until)) = hand.aside.pop_front() else { return };
+            let envelopes = std::slice::from_ref(&row.envelope);
+            match within(RELAY_CONFIRM_MAX, self.transport.send(envelopes)).await {
+                Ok(()) => hand.sent.push(row.position),
+                Err(_) => hand.aside.push_back((row, until)),
+            }
+            if later(self.clock.now(), RELAY_CONFIRM_MAX) >= until {
+                break;
+            }
+        }
+        hand.again_at = later(self.clock.now(), RELAY_AGAIN);
     }
 
     async fn remove(&self, hand: &mut InHand) -> Result<usize, Fault> {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use bus::harness::{Act, MemoryStore, Routing};
-use bus::limits::{RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_POLL};
+use bus::limits::{RELAY_AGAIN, RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_POLL};
 use bus::{
     Clock, Envelope, Fault, Feed, Leased, MessageId, OutboxStore, RandomIds, Relay, Stop, Store, Topology,
     Transport, Unit, Unsent, Verdict, VirtualClock,
@@ -41,6 +41,8 @@ enum Mood {
 struct Moody {
     moods: Mutex<VecDeque<Mood>>,
     unsendable: Vec<MessageId>,
+    /// It lacks something for now.
+    unready: Mutex<Vec<MessageId>>,
     refused: Vec<MessageId>,
     /// How long it takes to confirm each message.
     slowness: Duration,
@@ -82,7 +84,9 @@ impl Transport for Moody {
 
     async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
         tokio::task::yield_now().await;
-        if envelopes.iter().any(|envelope| self.unsendable.contains(&envelope.id)) {
+        let is_unready = |id: &MessageId| self.unready.lock().expect("nobody panics here").contains(id);
+        if envelopes.iter().any(|envelope| self.unsendable.contains(&envelope.id) || is_unready(&envelope.id))
+        {
             return Err(Fault::give_up("transport.send", "too large").into());
         }
         let mood = self.moods.lock().expect("nobody panics here").pop_front().unwrap_or(Mood::Good);
@@ -238,6 +242,20 @@ async fn messages_that_are_refused_by_themselves_hold_up_no_other_and_are_tried_
     tokio::time::advance(RELAY_LEASE).await;
     let transport = Arc::new(Moody::default());
     assert_eq!(outbox.relay(&transport).step().await.expect("nothing is away"), 3, "none of them was lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_sent_is_tried_again_long_before_its_lease_ends() {
+    let outbox = Outbox::with_rows(3).await;
+    let lacking = numbered(1, &add(1)).id;
+    let transport = Arc::new(Moody { unready: Mutex::new(vec![lacking]), ..Moody::default() });
+    let relay = outbox.relay(&transport);
+    assert_eq!(relay.step().await.expect("nothing is away"), 2);
+    transport.unready.lock().expect("nobody panics here").clear();
+    assert_eq!(relay.step().await.expect("nothing is away"), 0, "not at once");
+    tokio::time::advance(RELAY_AGAIN).await;
+    assert_eq!(relay.step().await.expect("nothing is away"), 1);
+    assert_eq!(transport.arrived().get(&lacking), Some(&1));
 }
 
 #[tokio::test(start_paused = true)]
