@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bus::{Fault, IdSource, Verdict, jittered};
-use lapin::protocol::constants::REPLY_SUCCESS;
+use lapin::protocol::constants::{FRAME_MIN_SIZE as FRAME_BYTES_MIN, REPLY_SUCCESS};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, ConnectionProperties, ConnectionStatus, ErrorKind};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -298,6 +298,12 @@ impl Failure {
             Refusal::Forbidden => (
                 Verdict::GiveUp,
                 format!("the broker does not let us in; check user, password and virtual host ({error})"),
+            ),
+            Refusal::Away | Refusal::Unknown | Refusal::Unfit if refusal::is_hung_up(error) => (
+                Verdict::Retry,
+                format!(
+                    "the broker hung up while the connection was opened; if that goes on, its log says why: frame_max must be at least {FRAME_BYTES_MIN} ({error})"
+                ),
             ),
             Refusal::Away | Refusal::Unknown | Refusal::Unfit => (Verdict::Retry, error.to_string()),
         };

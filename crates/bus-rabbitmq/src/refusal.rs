@@ -1,5 +1,7 @@
 //! What an error of the driver means for us, told by codes and never by text.
 
+use std::io;
+
 use bus::{Fault, Verdict};
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -30,6 +32,15 @@ pub(super) fn read(error: &lapin::Error) -> Refusal {
         | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Refusal::Forbidden,
         AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => Refusal::Away,
     }
+}
+
+/// Whether the other side ended the connection without a word, as RabbitMQ does if both do not agree about it.
+pub(super) fn is_hung_up(error: &lapin::Error) -> bool {
+    let ErrorKind::IOError(error) = error.kind() else { return false };
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::UnexpectedEof
+    )
 }
 
 /// An error while a link is in use: a broker that must come back will, or it never takes this.

@@ -101,7 +101,9 @@ impl Session {
             Verdict::Unread => {
                 tracing::warn!(queue, "nobody reads the queue, this consumer included; it is opened anew");
             }
-            Verdict::Renew => tracing::debug!(queue, "a consumer that has long heard nothing is opened anew"),
+            Verdict::Renew => {
+                tracing::debug!(queue, "a consumer that hears nothing is opened anew");
+            }
         }
         Next::Anew
     }

@@ -21,6 +21,7 @@ use super::limits::{PREFETCH_BATCHES, PREFETCH_MAX};
 use super::link::Link;
 use super::publisher::{Demand, Post, Publisher};
 use super::settings::{RabbitMqSettings, SettingsError};
+use super::watch::Renewals;
 use super::wire::{Codec, Naming};
 
 /// Carries messages over RabbitMQ. Cheap to clone; the connections close with the last clone and feed.
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) answer_limit: Duration,
     /// What is in our hands.
     pub(super) held: Held,
+    /// When consumers were made anew.
+    pub(super) renewals: Renewals,
     /// Raised with each message that came back for want of a queue.
     pub(super) returns: Arc<watch::Sender<u64>>,
     generations: AtomicU64,
@@ -87,6 +90,7 @@ impl RabbitMqTransport {
             prefetch: u16::try_from(prefetch).unwrap_or(PREFETCH_MAX),
             answer_limit: settings.confirm_limit,
             held: Held::default(),
+            renewals: Renewals::default(),
             returns,
             generations: AtomicU64::new(0),
         });
@@ -111,7 +115,8 @@ impl RabbitMqTransport {
         let depths = self.shared.declaration.depths(&opened.channel).await?;
         let with_held = |depth: QueueDepth| {
             let (held, held_for) = self.shared.held.of(&depth.queue);
-            QueueDepth { held, held_for, ..depth }
+            let on_its_way = u32::from(self.shared.renewals.is_recent(&depth.queue));
+            QueueDepth { consumers: depth.consumers.max(on_its_way), held, held_for, ..depth }
         };
         Ok(depths.into_iter().map(with_held).collect())
     }

@@ -1,8 +1,9 @@
 //! Whether a consumer that hears nothing is still one: a broker may keep it for a queue that was deleted and made anew, and send it
 //! nothing ever after. So whoever has heard nothing for a while has the queue's readers counted, and becomes a new consumer
-//! now and then whatever they are. Costs nothing while there is something to read.
+//! now and then whatever they are; at once after a message came back. Costs nothing while there is something to read.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
@@ -19,8 +20,25 @@ pub(super) enum Verdict {
     Stay,
     /// Nobody reads its queue, it included.
     Unread,
-    /// It has been silent for long.
+    /// It has been silent for long, or a binding was gone, and with it perhaps the queue that it reads.
     Renew,
+}
+
+/// When the consumers of each queue were last made anew. Between the old one and the new one the broker counts none.
+#[derive(Default)]
+pub(super) struct Renewals(Mutex<BTreeMap<Arc<str>, Instant>>);
+
+impl Renewals {
+    pub(super) fn note(&self, queue: &Arc<str>) {
+        let mut renewals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        renewals.insert(Arc::clone(queue), Instant::now());
+    }
+
+    /// Whether a new consumer may be on its way.
+    pub(super) fn is_recent(&self, queue: &str) -> bool {
+        let renewals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        renewals.get(queue).is_some_and(|at| at.elapsed() < LOOK_AFTER)
+    }
 }
 
 /// The watch over one consumer.
@@ -29,6 +47,8 @@ pub(super) struct Watch {
     queue: Arc<str>,
     /// Raised when a message came back that some queue should have got.
     returns: Receiver<u64>,
+    /// One did, and nothing was heard since.
+    in_doubt: bool,
     heard_at: Instant,
     due: Instant,
     /// Whoever waits here may be dropped at any moment; the look goes on.
@@ -40,25 +60,28 @@ impl Watch {
         let mut returns = shared.returns.subscribe();
         returns.mark_unchanged();
         let now = Instant::now();
-        Self { shared, queue, returns, heard_at: now, due: now + LOOK_AFTER, looking: None }
+        let due = now + LOOK_AFTER;
+        Self { shared, queue, returns, in_doubt: false, heard_at: now, due, looking: None }
     }
 
     /// It has delivered something.
     pub(super) fn heard(&mut self) {
         self.heard_at = Instant::now();
         self.due = self.heard_at + LOOK_AFTER;
+        self.in_doubt = false;
         if let Some(looking) = self.looking.take() {
             looking.abort();
         }
     }
 
-    /// Waits for a reason to do something. Safe to drop while waiting.
+    /// Waits for a reason to do something. Safe to drop while waiting. A consumer whose deliveries are in our hands is not made
+    /// anew, since they would come again.
     pub(super) async fn verdict(&mut self, held: usize) -> Verdict {
         loop {
             let Some(looking) = &mut self.looking else {
                 tokio::select! {
                     () = sleep_until(self.due) => {}
-                    Ok(()) = self.returns.changed() => {}
+                    Ok(()) = self.returns.changed() => self.in_doubt = true,
                 }
                 let (shared, queue) = (Arc::clone(&self.shared), Arc::clone(&self.queue));
                 self.looking = Some(tokio::spawn(look(shared, queue)));
@@ -70,7 +93,8 @@ impl Watch {
             if seen != Verdict::Stay {
                 return seen;
             }
-            if held == 0 && self.heard_at.elapsed() >= RENEW_AFTER {
+            if held == 0 && (self.in_doubt || self.heard_at.elapsed() >= RENEW_AFTER) {
+                self.shared.renewals.note(&self.queue);
                 return Verdict::Renew;
             }
         }

@@ -22,6 +22,9 @@ const USER: &str = "orderwright";
 /// Virtual hosts that a node is born with.
 const VHOSTS: u32 = 24;
 
+/// What names the members of a cluster in `rabbitmq.conf`.
+const MEMBER: &str = "cluster_formation.classic_config.nodes";
+
 /// How often a start is tried again while what is left of a killed node goes.
 const STARTS_MAX: u32 = 5;
 
@@ -34,6 +37,7 @@ pub struct RabbitMq {
     programs: RabbitMqPrograms,
     folder: PathBuf,
     name: String,
+    cookie: String,
     ports: Ports,
     running: Option<Running>,
     vhosts: AtomicU32,
@@ -63,19 +67,58 @@ impl RabbitMq {
     /// # Errors
     /// Says what to install if there are no programs; otherwise what the node said.
     pub fn start() -> Result<Self> {
+        Self::start_with("")
+    }
+
+    /// The same with more lines for its `rabbitmq.conf`.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_with(more: &str) -> Result<Self> {
+        let mut node = Self::unstarted()?;
+        node.prepare(more)?;
+        node.restart()?;
+        Ok(node)
+    }
+
+    /// Starts three nodes that are one cluster. The first has the name server of all, so it must outlive the others.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_three() -> Result<[Self; 3]> {
+        let mut nodes = [Self::unstarted()?, Self::unstarted()?, Self::unstarted()?];
+        let members: Vec<String> = (1..)
+            .zip(&nodes)
+            .map(|(number, node)| format!("{MEMBER}.{number} = {}", node.full_name()))
+            .collect();
+        let more =
+            format!("cluster_formation.peer_discovery_backend = classic_config\n{}", members.join("\n"));
+        let (cookie, name_server) = (nodes[0].cookie.clone(), nodes[0].ports.name_server);
+        for node in &mut nodes {
+            node.cookie.clone_from(&cookie);
+            node.ports.name_server = name_server;
+            node.prepare(&more)?;
+            node.restart()?;
+        }
+        Ok(nodes)
+    }
+
+    fn unstarted() -> Result<Self> {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("orderwright-rabbitmq-{}-{number}", std::process::id());
-        let mut node = Self {
+        Ok(Self {
             programs: programs::rabbitmq()?,
             folder: std::env::temp_dir().join(&name),
+            cookie: name.to_uppercase(),
             name,
             ports: Ports::free()?,
             running: None,
             vhosts: AtomicU32::new(0),
-        };
-        node.prepare()?;
-        node.restart()?;
-        Ok(node)
+        })
+    }
+
+    fn full_name(&self) -> String {
+        format!("{}@localhost", self.name)
     }
 
     /// The address of a virtual host that no other test has.
@@ -139,6 +182,29 @@ impl RabbitMq {
     /// What its tool said.
     pub fn clear_alarm(&self) -> Result<()> {
         self.tell(&["set_vm_memory_high_watermark", "0.9"])
+    }
+
+    /// Loses every message that lies in a queue of the virtual host at this address.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn lose_messages(&self, address: &str) -> Result<()> {
+        self.with_each_queue(address, "rabbit_amqqueue:purge(Q)")
+    }
+
+    /// Deletes every queue of the virtual host at this address, with what lies in it.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn delete_queues(&self, address: &str) -> Result<()> {
+        self.with_each_queue(address, "rabbit_amqqueue:delete(Q, false, false, <<\"chaos\">>)")
+    }
+
+    /// All in one go: the tool takes seconds each time.
+    fn with_each_queue(&self, address: &str, deed: &str) -> Result<()> {
+        let vhost = address.rsplit('/').next().unwrap_or_default();
+        let deeds = format!("[{deed} || Q <- rabbit_amqqueue:list(<<\"{vhost}\">>)].");
+        self.tell(&["eval", &deeds])
     }
 
     /// Lets nobody in any more, and turns out whoever is in.
@@ -213,17 +279,17 @@ impl RabbitMq {
         format!("amqp://{USER}:{USER}@127.0.0.1:{}/test_{number}", self.ports.amqp)
     }
 
-    fn prepare(&self) -> Result<()> {
+    fn prepare(&self, more: &str) -> Result<()> {
         for part in ["home", "log", "data"] {
             fs::create_dir_all(self.folder.join(part)).context("making the node's folder")?;
         }
         let cookie = self.folder.join("home/.erlang.cookie");
-        self.write("home/.erlang.cookie", &self.name.to_uppercase())?;
+        self.write("home/.erlang.cookie", &self.cookie)?;
         fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400)).context("closing the cookie")?;
         self.write("plugins", "[].\n")?;
         self.write("environment", "")?;
         self.write("definitions.json", &definitions())?;
-        self.write("rabbitmq.conf", &self.settings())
+        self.write("rabbitmq.conf", &format!("{}{more}\n", self.settings()))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -300,7 +366,7 @@ impl RabbitMq {
             .env("ERL_EPMD_PORT", self.ports.name_server.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_CONF_ENV_FILE", self.folder.join("environment"))
-            .env("RABBITMQ_NODENAME", format!("{}@localhost", self.name))
+            .env("RABBITMQ_NODENAME", self.full_name())
     }
 }
 
