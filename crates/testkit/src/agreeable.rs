@@ -70,8 +70,10 @@ impl PaymentGateway for Agreeable {
         Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key) })
     }
 
-    async fn look_up(&self, _request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
-        Ok(None)
+    async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
+        let charged = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        let reference = || format!("ch_{}", request.key);
+        Ok(charged.contains(&request.key).then(|| ChargeOutcome::Captured { reference: reference() }))
     }
 
     async fn cancel(&self, _key: &str) -> Result<CancelOutcome, Unanswered> {

@@ -2,13 +2,17 @@
 //! message published by the same unit needs no check; one from a queue may come from any program, and moves nothing
 //! that the row does not confirm.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bus::Work;
-use domain::{Payment, PaymentStatus, Shipment, ShipmentStatus};
+use bus::{Envelope, Fault, Step, Work};
+use domain::{OrderId, Payment, PaymentStatus, Shipment, ShipmentStatus};
 use jiff::Timestamp;
 
+use super::early::park_if_early;
 use crate::messages::{MoneyMatter, PaymentProcessed, PaymentResult, ShippingCompleted};
+use crate::ports::AnyUnit;
+use crate::saga::{Happening, OrderProcessingSaga, carry_out};
 
 /// Where a consumer's messages come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +34,61 @@ pub(super) enum Finding {
     Contradicted(String),
 }
 
-/// How long an unconfirmed claim waits before the next comparison, and how often: long enough for our own request to
-/// the provider to be answered.
+/// What is to be done about a claim.
+pub(super) struct Examined {
+    pub(super) finding: Finding,
+    /// What the provider is asked about it.
+    pub(super) question: Option<Envelope>,
+}
+
+impl Examined {
+    /// Nothing is asked about it.
+    pub(super) const fn without_question(finding: Finding) -> Self {
+        Self { finding, question: None }
+    }
+}
+
+/// How long an unconfirmed claim waits before the next comparison, and how often: long enough for the provider to
+/// answer.
 const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 const CLAIM_LOOKS_MAX: u32 = 6;
 
+/// The orders that a batch is about, each once.
+pub(super) fn orders<M>(batch: &[Work<M, ()>], order_id: impl Fn(&M) -> OrderId) -> Vec<OrderId> {
+    let ids: BTreeSet<OrderId> = batch.iter().map(|work| order_id(&work.message)).collect();
+    ids.into_iter().collect()
+}
+
+/// Takes confirmed claims to the saga, publishes the questions, and postpones or dead-letters the rest. Returns the
+/// saga's step for each confirmed claim, with its place in the batch.
+pub(super) async fn carry_on<M: Send + Sync>(
+    unit: &mut AnyUnit,
+    batch: &mut [Work<M, ()>],
+    examined: Vec<Examined>,
+    happening: impl for<'a> Fn(&'a Work<M, ()>) -> Happening<'a> + Send + Sync,
+    now: Timestamp,
+) -> Result<Vec<(usize, Step<OrderProcessingSaga>)>, Fault> {
+    let borne_out: Vec<usize> =
+        (0..batch.len()).filter(|place| examined[*place].finding == Finding::BorneOut).collect();
+    let happenings: Vec<_> = borne_out.iter().map(|place| happening(&batch[*place])).collect();
+    let steps = carry_out(unit, &happenings, now).await?;
+    drop(happenings);
+    let steps: Vec<_> = borne_out.into_iter().zip(steps).collect();
+    steps.iter().for_each(|(place, step)| park_if_early(&mut batch[*place], step, now));
+    let mut questions = Vec::new();
+    for (work, examined) in batch.iter_mut().zip(examined) {
+        settle(work, &examined.finding, now);
+        questions.extend(examined.question);
+    }
+    if !questions.is_empty() {
+        unit.publish(questions).await?;
+    }
+    Ok(steps)
+}
+
 /// Postpones an unconfirmed claim; a claim that is never confirmed, or that the rows contradict, becomes a dead
 /// letter.
-pub(super) fn settle<M, A>(work: &mut Work<M, A>, finding: &Finding, now: Timestamp) {
+fn settle<M, A>(work: &mut Work<M, A>, finding: &Finding, now: Timestamp) {
     match finding {
         Finding::BorneOut => {}
         Finding::Contradicted(why) => work.dead_letter(why.clone()),

@@ -152,13 +152,16 @@ impl Consumer<AnyUnit> for NotificationConsumer {
     }
 }
 
-/// The id derives from order and kind alone: an event that comes twice, in whatever message, is the same
-/// notification.
+/// Derives from order and kind alone: an event that comes twice, in whatever message, is the same notification.
+pub(super) fn notification_id(order_id: OrderId, kind: NotificationKind) -> Uuid {
+    MessageId(order_id.0).child(kind.as_str(), 0).0
+}
+
 fn notification(news: &CustomerNews, order: &Order, envelope: &Envelope) -> Notification {
     let kind = news.notification_kind();
     let (carrier, tracking_number, reason) = news.details();
     Notification {
-        id: MessageId(order.id().0).child(kind.as_str(), 0).0,
+        id: notification_id(order.id(), kind),
         kind,
         order_id: order.id().0,
         customer_id: order.customer_id().to_string(),

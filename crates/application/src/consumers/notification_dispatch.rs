@@ -1,16 +1,22 @@
 //! Sends one notification through one channel, with retries for about three days. If that fails, or can never work,
 //! it becomes a dead letter that an operator can redrive.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Work};
-use domain::OrderId;
+use bus::{Consumer, Effects, Envelope, Fault, Vetted, Work};
+use domain::{Order, OrderId, OrderStatus};
+use uuid::Uuid;
 
+use super::notification::notification_id;
+use super::standing::UNKNOWN_ORDER;
 use crate::messages::NotificationDispatchRequested;
 use crate::pipeline::Context;
-use crate::ports::{AnyUnit, HistoryEntry, NotificationService, Said, Untold};
+use crate::ports::{
+    AnyUnit, HistoryEntry, Notification, NotificationKind, NotificationService, Said, Untold,
+};
 
 /// Pauses between attempts, as Standard Webhooks recommends them: three days in all.
 const PAUSES: [Duration; 9] = [
@@ -63,6 +69,23 @@ impl Consumer<AnyUnit> for NotificationDispatchConsumer {
         Effects::Outside { at_once_max: AT_ONCE_MAX }
     }
 
+    /// A message alone is not enough to tell a customer something: it is compared with its order.
+    async fn vet(
+        &self,
+        unit: &mut AnyUnit,
+        requests: &[&NotificationDispatchRequested],
+    ) -> Result<Vec<Vetted>, Fault> {
+        let ids: BTreeSet<OrderId> = requests.iter().map(|request| OrderId(request.order_id)).collect();
+        let ids: Vec<OrderId> = ids.into_iter().collect();
+        let orders = unit.orders().get_orders_with_items(&ids).await?;
+        let orders: BTreeMap<Uuid, &Order> = orders.iter().map(|order| (order.id().0, order)).collect();
+        let say = |request: &&NotificationDispatchRequested| match orders.get(&request.order_id) {
+            Some(order) => vetted(&request.notification, order),
+            None => Vetted::Foreign(UNKNOWN_ORDER.to_owned()),
+        };
+        Ok(requests.iter().map(say).collect())
+    }
+
     async fn perform(&self, message: &NotificationDispatchRequested, _: &Envelope) -> Result<Told, Fault> {
         Ok(match message.channel.parse() {
             Ok(channel) => self.service.tell(&message.notification, &channel).await,
@@ -112,6 +135,33 @@ impl Consumer<AnyUnit> for NotificationDispatchConsumer {
             }));
         }
         unit.history().append(&entries).await
+    }
+}
+
+/// Whether this order has sent such a notification, and it is or was true.
+fn vetted(notification: &Notification, order: &Order) -> Vetted {
+    let kind = notification.kind;
+    let is_of_order = notification.id == notification_id(order.id(), kind)
+        && notification.order_id == order.id().0
+        && notification.customer_id == order.customer_id().as_str()
+        && notification.total == order.total().into();
+    if !is_of_order {
+        return Vetted::Foreign("the notification is not one that this order has sent".to_owned());
+    }
+    let status = order.status();
+    let is_true = match kind {
+        NotificationKind::OrderConfirmed => {
+            use OrderStatus::{Cancelled, Delivered, Paid, Shipped};
+            matches!(status, Paid | Shipped | Delivered | Cancelled)
+        }
+        NotificationKind::OrderShipped => matches!(status, OrderStatus::Shipped | OrderStatus::Delivered),
+        NotificationKind::OrderDelivered => status == OrderStatus::Delivered,
+        NotificationKind::OrderCancelled => status == OrderStatus::Cancelled,
+    };
+    if is_true {
+        Vetted::Wanted
+    } else {
+        Vetted::Foreign(format!("the order is {status}, and its customer would be told {}", kind.as_str()))
     }
 }
 

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Envelope, Fault, Work};
+use bus::{Consumer, Envelope, Fault, Message, Work};
 use domain::{OrderId, Payment};
+use jiff::Timestamp;
 
-use super::claim::{self, Finding, Origin};
-use super::early::park_if_early;
-use crate::messages::{MoneyMatter, PaymentResult};
+use super::claim::{self, Examined, Finding, Origin};
+use crate::messages::{MoneyMatter, PaymentProcessingRequested, PaymentResult, correlation};
 use crate::pipeline::Context;
 use crate::ports::AnyUnit;
-use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
+use crate::saga::{EventKind, Facts, Happening, SagaEvent};
 
 /// Consumes [`PaymentResult`].
 pub struct PaymentProcessedConsumer {
@@ -37,23 +37,40 @@ impl PaymentProcessedConsumer {
     }
 
     /// What our rows say about each message.
-    async fn findings(
+    async fn examine(
         &self,
         unit: &mut AnyUnit,
         batch: &[Work<PaymentResult, ()>],
-    ) -> Result<Vec<Finding>, Fault> {
+        now: Timestamp,
+    ) -> Result<Vec<Examined>, Fault> {
         if self.origin == Origin::ThisUnit {
-            return Ok(vec![Finding::BorneOut; batch.len()]);
+            return Ok(batch.iter().map(|_| Examined::without_question(Finding::BorneOut)).collect());
         }
-        let mut ids: Vec<OrderId> = batch.iter().map(|work| work.message.order_id()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let rows = unit.payments().get(&ids).await?;
+        let rows = unit.payments().get(&claim::orders(batch, PaymentResult::order_id)).await?;
         let rows: BTreeMap<OrderId, Payment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
-        let found = |work: &Work<PaymentResult, ()>| {
-            claim::of_money(&work.message, rows.get(&work.message.order_id()))
+        let examine = |work: &Work<PaymentResult, ()>| {
+            let row = rows.get(&work.message.order_id());
+            let finding = claim::of_money(&work.message, row);
+            // Asked once: the look-up itself is repeated until there is an answer or the order needs none.
+            let is_to_be_asked = finding == Finding::Unconfirmed && work.envelope().attempt == 0;
+            let question = row.filter(|_| is_to_be_asked).map(|row| self.question(work, row, now));
+            Examined { finding, question }
         };
-        Ok(batch.iter().map(found).collect())
+        Ok(batch.iter().map(examine).collect())
+    }
+
+    /// The request to look up a charge that the gateway has not confirmed. Its retries are used up, so that it never
+    /// charges anything.
+    fn question(&self, work: &Work<PaymentResult, ()>, row: &Payment, now: Timestamp) -> Envelope {
+        let question = PaymentProcessingRequested {
+            order_id: row.order_id.0,
+            amount: row.amount.into(),
+            idempotency_key: row.key.clone(),
+            payment_token: None,
+        };
+        let envelope = question.caused_by(work.envelope(), 0, now).about(correlation(row.order_id));
+        let attempt = self.context.settings.call_retry.retries_max.saturating_add(1);
+        Envelope { attempt, ..envelope }
     }
 
     fn happening<'a>(&self, work: &'a Work<PaymentResult, ()>) -> Happening<'a> {
@@ -86,14 +103,8 @@ impl Consumer<AnyUnit> for PaymentProcessedConsumer {
 
     async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<PaymentResult, ()>]) -> Result<(), Fault> {
         let now = self.context.clock.now();
-        let findings = self.findings(unit, batch).await?;
-        let borne_out: Vec<usize> =
-            (0..batch.len()).filter(|index| findings[*index] == Finding::BorneOut).collect();
-        let happenings: Vec<_> = borne_out.iter().map(|index| self.happening(&batch[*index])).collect();
-        let steps = carry_out(unit, &happenings, now).await?;
-        borne_out.iter().zip(&steps).for_each(|(index, step)| park_if_early(&mut batch[*index], step, now));
-        batch.iter_mut().zip(&findings).for_each(|(work, finding)| claim::settle(work, finding, now));
-        Ok(())
+        let examined = self.examine(unit, batch, now).await?;
+        claim::carry_on(unit, batch, examined, |work| self.happening(work), now).await.map(drop)
     }
 }
 

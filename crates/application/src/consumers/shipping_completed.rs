@@ -8,14 +8,11 @@ use bus::{Consumer, Envelope, Fault, Message, Outcome, Step, Work};
 use domain::{OrderId, Shipment};
 use jiff::Timestamp;
 
-use super::claim::{self, Finding, Origin};
-use super::early::park_if_early;
+use super::claim::{self, Examined, Finding, Origin};
 use crate::messages::{ParcelNews, ShipmentTrackingRequested, correlation};
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, HistoryEntry, ParcelTrouble};
-use crate::saga::{
-    EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, ShipmentStep, carry_out,
-};
+use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, ShipmentStep};
 
 /// Consumes [`ParcelNews`].
 pub struct ShippingCompletedConsumer {
@@ -40,24 +37,26 @@ impl ShippingCompletedConsumer {
     }
 
     /// What our rows say about each message. A report of trouble moves nothing by itself; a person decides.
-    async fn findings(
+    async fn examine(
         &self,
         unit: &mut AnyUnit,
         batch: &[Work<ParcelNews, ()>],
-    ) -> Result<Vec<Finding>, Fault> {
+        now: Timestamp,
+    ) -> Result<Vec<Examined>, Fault> {
         if self.origin == Origin::ThisUnit {
-            return Ok(vec![Finding::BorneOut; batch.len()]);
+            return Ok(batch.iter().map(|_| Examined::without_question(Finding::BorneOut)).collect());
         }
-        let mut ids: Vec<OrderId> = batch.iter().map(|work| work.message.order_id()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let rows = unit.shipments().get(&ids).await?;
+        let rows = unit.shipments().get(&claim::orders(batch, ParcelNews::order_id)).await?;
         let rows: BTreeMap<OrderId, Shipment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
-        let found = |work: &Work<ParcelNews, ()>| match &work.message {
-            ParcelNews::Completed(claim) => claim::of_arrival(claim, rows.get(&OrderId(claim.order_id))),
-            ParcelNews::Reported(_) => Finding::BorneOut,
+        let examine = |work: &Work<ParcelNews, ()>| match &work.message {
+            ParcelNews::Completed(claim) => {
+                let finding = claim::of_arrival(claim, rows.get(&OrderId(claim.order_id)));
+                let question = (finding == Finding::Unconfirmed).then(|| Self::question(work, now));
+                Examined { finding, question }
+            }
+            ParcelNews::Reported(_) => Examined::without_question(Finding::BorneOut),
         };
-        Ok(batch.iter().map(found).collect())
+        Ok(batch.iter().map(examine).collect())
     }
 
     /// The request to look up an arrival that the carrier has not confirmed.
@@ -97,28 +96,16 @@ impl Consumer<AnyUnit> for ShippingCompletedConsumer {
 
     async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<ParcelNews, ()>]) -> Result<(), Fault> {
         let now = self.context.clock.now();
-        let findings = self.findings(unit, batch).await?;
-        let borne_out: Vec<usize> =
-            (0..batch.len()).filter(|index| findings[*index] == Finding::BorneOut).collect();
-        let happenings: Vec<_> = borne_out.iter().map(|index| self.happening(&batch[*index])).collect();
-        let steps = carry_out(unit, &happenings, now).await?;
-        borne_out.iter().zip(&steps).for_each(|(index, step)| park_if_early(&mut batch[*index], step, now));
-        let unheard: Vec<HistoryEntry> = borne_out
+        let examined = self.examine(unit, batch, now).await?;
+        let steps = claim::carry_on(unit, batch, examined, |work| self.happening(work), now).await?;
+        let unheard: Vec<HistoryEntry> = steps
             .iter()
-            .zip(&steps)
             .filter(|(_, step)| is_over_without(step))
-            .map(|(index, _)| arrived_all_the_same(&batch[*index].message, now))
+            .map(|(place, _)| arrived_all_the_same(&batch[*place].message, now))
             .collect();
         if !unheard.is_empty() {
             unit.history().append(&unheard).await?;
         }
-        let unconfirmed =
-            batch.iter().zip(&findings).filter(|(_, finding)| **finding == Finding::Unconfirmed);
-        let questions: Vec<Envelope> = unconfirmed.map(|(work, _)| Self::question(work, now)).collect();
-        if !questions.is_empty() {
-            unit.publish(questions).await?;
-        }
-        batch.iter_mut().zip(&findings).for_each(|(work, finding)| claim::settle(work, finding, now));
         Ok(())
     }
 }

@@ -1,29 +1,39 @@
 //! No provider is called without an order of this database in that step: what came over a broker is looked up before anything is
 //! done on its word.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use application::commands::CancelOrderCommand;
 use application::consumers::{
-    PaymentConsumer, PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer,
-    ShippingConsumer, UNKNOWN_ORDER,
+    NotificationDispatchConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
+    ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingConsumer, UNKNOWN_ORDER,
 };
 use application::messages::{
-    OrderShippingRequested, PaymentProcessingRequested, PaymentRefundRequested,
-    ShipmentCancellationRequested, ShipmentTrackingRequested, correlation,
+    NotificationDispatchRequested, OrderShippingRequested, PaymentProcessed, PaymentProcessingRequested,
+    PaymentRefundRequested, PaymentResult, ShipmentCancellationRequested, ShipmentTrackingRequested,
+    correlation,
 };
-use application::ports::AnyUnit;
+use application::ports::{
+    AnyUnit, Channel, ChargeRequest, Notification, NotificationKind, NotificationService, PaymentGateway,
+    Readers, Said, Untold,
+};
 use application::saga::{OrderProcessingSaga, PaymentStep, STATES, SagaState, ShipmentStep, Undo};
 use async_trait::async_trait;
 use bus::{
     Consumer, DeadLetterFilter, DeadLetters, Delivery, Endpoint, EndpointPolicy, Fault, Feed, Message,
-    MessageId, Origin, Receipt, Stop, Vetted,
+    MessageId, Origin, Receipt, Stop, Transport, Vetted,
 };
-use domain::{OrderId, Payment, Shipment};
+use domain::{CancelReason, OrderId, Payment, Shipment};
 use orderwright_testkit::agreeable::Agreeable;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::shop::Shop;
+
+/// How long what happens at once may take, of virtual time: less than a claim waits before it is looked at again.
+const SOON: Duration = Duration::from_secs(1);
 
 /// One request of each kind for the outside, as the saga itself would write it.
 struct Requests {
@@ -174,34 +184,90 @@ impl Feed for Given {
     }
 }
 
-/// Lets the payment consumer read these from a broker; returns how many charges that came to.
-async fn charged_for(shop: &Shop, asked: &[PaymentProcessingRequested]) -> usize {
-    let (provider, _arrivals) = Agreeable::new();
-    let consumer = Arc::new(PaymentConsumer::new(Arc::clone(&provider) as _, Arc::clone(&shop.context)));
-    let context = &shop.context;
+/// A message as a broker brings it.
+fn brought(shop: &Shop, queue: &str, mark: i64, order_id: Uuid, message: &impl Message) -> Delivery {
+    let now = shop.context.clock.now();
+    let (id, about) = (shop.context.ids.next(now), correlation(OrderId(order_id)));
+    let receipt = Receipt { queue: queue.into(), origin: Origin::Broker(mark) };
+    Delivery { envelope: Arc::new(message.first(MessageId(id), about, now)), receipt }
+}
+
+/// Lets a consumer read these.
+async fn read<C: Consumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
+    let (context, count) = (&shop.context, deliveries.len());
     let endpoint = Endpoint::new(
-        consumer,
+        Arc::new(consumer),
         Arc::new(shop.store.clone()),
         Arc::clone(&context.clock),
         Arc::clone(&context.ids),
         EndpointPolicy::default(),
     );
-    let delivery = |(mark, message): (i64, &PaymentProcessingRequested)| {
-        let (id, about) = (context.ids.next(context.clock.now()), correlation(OrderId(message.order_id)));
-        let envelope = message.first(MessageId(id), about, context.clock.now());
-        let receipt = Receipt { queue: PaymentConsumer::QUEUE.into(), origin: Origin::Broker(mark) };
-        Delivery { envelope: Arc::new(envelope), receipt }
-    };
     let (done, stop) = (Arc::new(Done::default()), Stop::new());
-    let feed = Given { deliveries: (1..).zip(asked).map(delivery).collect(), done: Arc::clone(&done) };
+    let feed = Given { deliveries, done: Arc::clone(&done) };
     let all_done = async {
-        while done.receipts.lock().expect("nobody panics").len() < asked.len() {
+        while done.receipts.lock().expect("nobody panics").len() < count {
             done.told.notified().await;
         }
         stop.stop();
     };
     tokio::join!(endpoint.run(Box::new(feed), stop.clone()), all_done);
+}
+
+/// Lets the payment consumer read these from a broker; returns how many charges that came to.
+async fn charged_for(shop: &Shop, asked: &[PaymentProcessingRequested]) -> usize {
+    let (provider, _arrivals) = Agreeable::new();
+    let consumer = PaymentConsumer::new(Arc::clone(&provider) as _, Arc::clone(&shop.context));
+    let deliveries = (1..)
+        .zip(asked)
+        .map(|(mark, message)| brought(shop, PaymentConsumer::QUEUE, mark, message.order_id, message));
+    read(shop, consumer, deliveries.collect()).await;
     provider.charged()
+}
+
+/// Has a claim that money was taken come over a broker for an order that waits for its payment, and what is asked about it
+/// carried out, by a gateway that has or has not charged before; returns the payment's status, and the charges made.
+async fn claimed(shop: &Shop, number: u128, was_charged: bool) -> (String, usize) {
+    let (provider, _arrivals) = Agreeable::new();
+    let id = shop.order(number, 1).await.order_id;
+    let saga = OrderProcessingSaga {
+        state: SagaState::InventoryReserved,
+        payment: PaymentStep::Requested,
+        ..shop.saga(id).await
+    };
+    let row = Payment::request(id, saga.total);
+    let mut unit = shop.unit().await;
+    unit.payments()
+        .insert(std::slice::from_ref(&row), shop.context.clock.now())
+        .await
+        .expect("it can be written");
+    unit.commit().await.expect("a store in memory is never away");
+    shop.put(saga).await;
+    let (key, reference, amount) = (row.key.clone(), id.to_string(), row.amount);
+    if was_charged {
+        let request = ChargeRequest { key: key.clone(), reference, amount, payment_token: None };
+        provider.charge(&request).await.expect("it says yes to everything");
+    }
+    let claim = PaymentResult::Processed(PaymentProcessed {
+        order_id: id.0,
+        amount: amount.into(),
+        provider_reference: format!("ch_{key}"),
+    });
+    let queue = PaymentProcessedConsumer::QUEUE;
+    let hearing = PaymentProcessedConsumer::new(Arc::clone(&shop.context));
+    read(shop, hearing, vec![brought(shop, queue, 1, id.0, &claim)]).await;
+    let mut feed = shop.store.subscribe(PaymentConsumer::QUEUE).await.expect("it has this queue");
+    let questions = tokio::time::timeout(SOON, feed.receive(9)).await.expect("the gateway is asked at once");
+    let asking = PaymentConsumer::new(Arc::clone(&provider) as _, Arc::clone(&shop.context));
+    read(shop, asking, questions.expect("a store in memory is never away")).await;
+    let order = shop.store.order(id).await.expect("it can be read").expect("there is such an order");
+    (order.payment.expect("it has a payment").status, provider.charged())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_money_is_looked_up_at_the_gateway_at_once_and_never_charged_for() {
+    let shop = Shop::open().await;
+    assert_eq!(claimed(&shop, 1, true).await, ("captured".to_owned(), 1));
+    assert_eq!(claimed(&shop, 2, false).await, ("unknown".to_owned(), 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,4 +290,61 @@ async fn what_comes_over_a_broker_is_charged_only_for_an_order_that_waits_for_it
     assert_eq!(charged_for(&shop, &[own]).await, 0, "a repeat of what is paid");
     let dead = shop.store.count_dead_letters(&DeadLetterFilter::default()).await.expect("it can be read");
     assert_eq!(dead, 3, "a repeat is no dead letter");
+}
+
+/// Tells everything, and counts.
+#[derive(Default)]
+struct Teller(AtomicUsize);
+
+#[async_trait]
+impl NotificationService for Teller {
+    async fn tell(&self, _: &Notification, _: &Channel) -> Result<Said, Untold> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(Said::Told)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_customer_is_told_only_what_is_true_of_an_order_of_this_database() {
+    let shop = Shop::open().await;
+    let accepted = shop.order(1, 1).await;
+    let (id, note) = (accepted.order_id, "changed my mind".to_owned());
+    let actor = "ALFKI".to_owned();
+    shop.run(&CancelOrderCommand { order_id: id, reason: CancelReason::Customer, actor, note }).await;
+    let told = |order_id: OrderId, customer: &str, kind: NotificationKind| NotificationDispatchRequested {
+        order_id: order_id.0,
+        channel: Channel::Log.to_string(),
+        notification: Notification {
+            id: MessageId(order_id.0).child(kind.as_str(), 0).0,
+            kind,
+            order_id: order_id.0,
+            customer_id: customer.to_owned(),
+            total: accepted.total.into(),
+            at: shop.context.clock.now(),
+            carrier: None,
+            tracking_number: None,
+            reason: None,
+        },
+    };
+    let cancelled = NotificationKind::OrderCancelled;
+    let mut twice = told(id, "ALFKI", cancelled);
+    twice.notification.id = Uuid::max();
+    let forged = [
+        told(OrderId(Uuid::max()), "ALFKI", cancelled),
+        told(id, "SOMEBODY", cancelled),
+        told(id, "ALFKI", NotificationKind::OrderDelivered),
+        twice,
+    ];
+    let teller = Arc::new(Teller::default());
+    let telling = || NotificationDispatchConsumer::new(Arc::clone(&teller) as _, Arc::clone(&shop.context));
+    let queue = NotificationDispatchConsumer::QUEUE;
+    let bring = |mark, message: &NotificationDispatchRequested| {
+        brought(&shop, queue, mark, message.order_id, message)
+    };
+    let deliveries = (1..).zip(&forged).map(|(mark, message)| bring(mark, message)).collect();
+    read(&shop, telling(), deliveries).await;
+    let dead = shop.store.count_dead_letters(&DeadLetterFilter::default()).await.expect("it can be read");
+    assert_eq!((teller.0.load(Ordering::Relaxed), dead), (0, forged.len() as u64));
+    read(&shop, telling(), vec![bring(9, &told(id, "ALFKI", cancelled))]).await;
+    assert_eq!(teller.0.load(Ordering::Relaxed), 1);
 }
