@@ -1,13 +1,15 @@
-//! The use cases of Orderwright: commands with their handlers, consumers, the order saga, and the ports that they
-//! need. Knows no SQL, no broker, no HTTP.
+//! The use cases of Orderwright: commands and queries with their handlers, consumers, the order saga, and the ports that
+//! they need. Knows no SQL, no broker, no HTTP.
 
 pub mod against_gateway;
 pub mod commands;
 pub mod consumers;
 pub mod json_text;
 pub mod messages;
+pub mod order_timeout_service;
 pub mod pipeline;
 pub mod ports;
+pub mod queries;
 pub mod saga;
 pub mod turns;
 pub mod validators;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    Chain, Clock, Consumer, Endpoint, EndpointPolicy, IdSource, Message, Patience, RetryPolicy, Store,
-    Supervisor, TimerService, Topology, Transport,
+    Chain, Clock, Consumer, Effects, Endpoint, EndpointPolicy, IdSource, Message, Patience, RetryPolicy,
+    Store, Supervisor, Topology, Transport,
 };
 
 use crate::consumers::{
@@ -19,6 +19,7 @@ use crate::messages::{
     PaymentProcessingRequested, PaymentRefundRequested, PaymentReported, ShipmentCancellationRequested,
     ShipmentTrackingRequested, ShippingCompleted,
 };
+use crate::order_timeout_service::OrderTimeoutService;
 use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
@@ -42,6 +43,14 @@ pub struct PipelineSettings {
     pub batch_max: usize,
     /// How messages reach consumers without effects.
     pub hand_over: HandOver,
+}
+
+impl PipelineSettings {
+    /// The effects of a consumer that calls a provider.
+    #[must_use]
+    pub const fn effects(&self) -> Effects {
+        Effects::Outside { at_once_max: self.calls_at_once_max }
+    }
 }
 
 /// How a message reaches a consumer that only reads and writes the store.
@@ -219,11 +228,8 @@ impl Parts {
             let dispatching = NotificationDispatchConsumer::new(service, context());
             self.endpoint(supervisor, NotificationDispatchConsumer::QUEUE, dispatching);
         }
-        let timers = Arc::new(TimerService::new(Arc::clone(&self.store), Arc::clone(&self.context.clock)));
-        supervisor.run("order-timeout-service", move |stop| {
-            let timers = Arc::clone(&timers);
-            async move { timers.run(stop).await }
-        });
+        let clock = Arc::clone(&self.context.clock);
+        OrderTimeoutService::new(Arc::clone(&self.store), clock).start(supervisor);
     }
 
     fn endpoint<C: Consumer<AnyUnit>>(&self, supervisor: &mut Supervisor, queue: &'static str, consumer: C) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{Delivery, Disposition, Envelope, Fault, Message, Unit, Vetted};
 
@@ -44,12 +44,12 @@ impl<M, A> Work<M, A> {
 
     /// Deliver it again after `delay`, with its attempt count raised by one. The timer service puts it back when due.
     pub fn redeliver(&mut self, now: Timestamp, delay: Duration, reason: impl Into<String>) {
-        self.disposition = Disposition::Redeliver { due_at: after(now, delay), reason: reason.into() };
+        self.disposition = Disposition::redeliver(now, delay, reason);
     }
 
     /// Nothing was tried: deliver it again after `delay`, with the same attempt count.
     pub fn postpone(&mut self, now: Timestamp, delay: Duration, reason: impl Into<String>) {
-        self.disposition = Disposition::Postpone { due_at: after(now, delay), reason: reason.into() };
+        self.disposition = Disposition::postpone(now, delay, reason);
     }
 
     /// Too early: keep it until its saga has moved on, at the latest until `until`. Write nothing for a parked
@@ -62,11 +62,11 @@ impl<M, A> Work<M, A> {
     pub fn dead_letter(&mut self, reason: impl Into<String>) {
         self.disposition = Disposition::DeadLetter { reason: reason.into() };
     }
-}
 
-fn after(now: Timestamp, delay: Duration) -> Timestamp {
-    let delay = SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX);
-    now.saturating_add(delay).unwrap_or(Timestamp::MAX)
+    /// Do what was decided elsewhere.
+    pub fn dispose(&mut self, disposition: Disposition) {
+        self.disposition = disposition;
+    }
 }
 
 /// Handles messages.

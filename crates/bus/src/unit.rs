@@ -2,9 +2,10 @@
 //! own repositories as a subtrait. Dropping a unit rolls it back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{CorrelationId, DeadLetter, Delivery, Envelope, Fault, Retired, Timer, TimerKey};
 
@@ -37,6 +38,25 @@ pub enum Disposition {
         /// Why.
         reason: String,
     },
+}
+
+impl Disposition {
+    /// Deliver again after `delay`, with the attempt count raised by one.
+    #[must_use]
+    pub fn redeliver(now: Timestamp, delay: Duration, reason: impl Into<String>) -> Self {
+        Self::Redeliver { due_at: after(now, delay), reason: reason.into() }
+    }
+
+    /// Nothing was tried: deliver again after `delay`, with the same attempt count.
+    #[must_use]
+    pub fn postpone(now: Timestamp, delay: Duration, reason: impl Into<String>) -> Self {
+        Self::Postpone { due_at: after(now, delay), reason: reason.into() }
+    }
+}
+
+fn after(now: Timestamp, delay: Duration) -> Timestamp {
+    let delay = SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(delay).unwrap_or(Timestamp::MAX)
 }
 
 /// A delivery and what becomes of it.

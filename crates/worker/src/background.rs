@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use application::order_timeout_service::OrderTimeoutService;
 use application::pipeline::Context;
 use application::ports::LowOnly;
+use application::queries::GetInventoryLevelsQuery;
 use bus::{Fault, Stop, Supervisor};
 use futures_util::future::join;
 use infrastructure::sqlite::Retention;
@@ -15,7 +17,7 @@ use crate::any_store::{AnyStore, Upkeep};
 use crate::config::Config;
 use crate::health::{HealthService, Parts};
 use crate::metrics::Metric;
-use crate::observe::{MetricsCollectionService, Observation, TIMER_SERVICE};
+use crate::observe::{MetricsCollectionService, Observation};
 
 /// How often the stock is looked at.
 const STOCK_LOOK: Duration = Duration::from_secs(5);
@@ -36,7 +38,7 @@ pub fn start(
     observation: &Observation,
 ) {
     let pulses = &observation.pulses;
-    pulses.expect(TIMER_SERVICE, Duration::from_secs(1));
+    pulses.expect(OrderTimeoutService::NAME, Duration::from_secs(1));
     let books_check = Duration::from_millis(config.telemetry.books_check_ms);
     let monitoring = InventoryMonitoringService {
         store: store.clone(),
@@ -156,7 +158,8 @@ impl InventoryMonitoringService {
         if !self.store.upkeep.is_eldest().await? {
             return Ok(());
         }
-        let page = self.store.readers.inventory_levels(LowOnly::Yes, None, LOOK_MAX).await?;
+        let low = GetInventoryLevelsQuery { low: LowOnly::Yes, after: None, max: LOOK_MAX };
+        let page = low.read(self.store.readers.as_ref()).await?;
         let low: BTreeSet<String> = page.items.iter().map(|level| level.sku.clone()).collect();
         for level in page.items.iter().filter(|level| !known_low.contains(&level.sku)) {
             let (sku, available, reorder_level) = (&level.sku, level.available, level.reorder_level);

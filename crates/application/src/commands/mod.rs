@@ -2,17 +2,23 @@
 //! [`CommandPipeline`] is that caller for everything that does not come from a queue.
 
 mod adjust_stock;
+mod again;
 mod cancel_order;
 mod change_product;
 mod create_order;
 mod import_products;
 mod once;
 mod operate_saga;
+mod process_payment;
+mod provider_call;
 mod provider_news;
 mod refund_order;
+mod refund_payment;
 mod reserve_inventory;
 mod run;
 mod see_to_event;
+mod ship_order;
+mod undo;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
 pub use cancel_order::{CancelOrderCommand, CancelReply};
@@ -24,8 +30,13 @@ pub use create_order::{
 pub use import_products::{ImportProductsCommand, NewProduct};
 pub use once::{Once, OnceReply};
 pub use operate_saga::{OperateReply, OperateSagaCommand, SagaOperation};
+pub use process_payment::{PaymentAnswer, ProcessPaymentCommand, ProcessPaymentHandler};
+pub(crate) use provider_call::{calls, dispose, happening};
 pub use provider_news::{NewsTaken, TakeProviderNewsCommand};
 pub use refund_order::{RefundOrderCommand, RefundReply};
+pub use refund_payment::{RefundAnswer, RefundPaymentCommand, RefundPaymentHandler};
 pub use reserve_inventory::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};
 pub use run::{Command, CommandPipeline};
 pub use see_to_event::SeeToEventCommand;
+pub use ship_order::{BookingAnswer, ShipOrderCommand, ShipOrderHandler};
+pub(crate) use undo::{give_up_or_retry, undo_failed};

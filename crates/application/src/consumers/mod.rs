@@ -1,6 +1,5 @@
 //! The consumers: each turns a batch of messages into events of orders and leaves the decision to the saga.
 
-mod again;
 mod claim;
 mod early;
 mod inventory_reservation;
@@ -16,18 +15,17 @@ mod shipment_tracking;
 mod shipping;
 mod shipping_completed;
 mod standing;
-mod undo;
 
 pub use inventory_reservation::InventoryReservationConsumer;
 pub use notification::{CustomerNews, NotificationConsumer};
 pub use notification_dispatch::NotificationDispatchConsumer;
 pub use order_created::OrderCreatedConsumer;
 pub use order_timeout::OrderTimeoutConsumer;
-pub use payment::{PaymentAnswer, PaymentConsumer};
+pub use payment::PaymentConsumer;
 pub use payment_processed::PaymentProcessedConsumer;
 pub use payment_refund::PaymentRefundConsumer;
 pub use shipment_cancellation::ShipmentCancellationConsumer;
 pub use shipment_tracking::ShipmentTrackingConsumer;
-pub use shipping::{BookingAnswer, ShippingConsumer};
+pub use shipping::ShippingConsumer;
 pub use shipping_completed::ShippingCompletedConsumer;
 pub use standing::UNKNOWN_ORDER;

@@ -9,11 +9,11 @@ use domain::{OrderId, Shipment};
 use jiff::Timestamp;
 
 use super::standing;
-use super::undo::{give_up_or_retry, undo_failed};
+use crate::commands::{give_up_or_retry, happening, undo_failed};
 use crate::messages::{OrderShippedEvent, ShipmentCancellationRequested};
 use crate::pipeline::Context;
 use crate::ports::{AnyUnit, ShipmentCancelOutcome, ShippingProvider, Unanswered, UnitOfWork};
-use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
+use crate::saga::{EventKind, Happening, OrderProcessingSaga, SagaState, carry_out};
 
 /// Consumes [`ShipmentCancellationRequested`].
 pub struct ShipmentCancellationConsumer {
@@ -44,12 +44,7 @@ impl ShipmentCancellationConsumer {
             }
             Err(unanswered) => return undo_failed(order_id, work.envelope(), unanswered, &self.context),
         };
-        Some(Happening {
-            order_id,
-            event: SagaEvent::of(kind).within(self.context.settings.limits),
-            cause: work.envelope(),
-            facts: Facts { detail: Some(detail), ..Facts::default() },
-        })
+        Some(happening(order_id, kind, work.envelope(), detail, &self.context))
     }
 }
 
@@ -63,7 +58,7 @@ impl Consumer<AnyUnit> for ShipmentCancellationConsumer {
     }
 
     fn effects(&self) -> Effects {
-        Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+        self.context.settings.effects()
     }
 
     async fn vet(
@@ -97,8 +92,9 @@ impl Consumer<AnyUnit> for ShipmentCancellationConsumer {
         drop(happenings);
         unit.publish(kept).await?;
         for work in batch {
-            if let Err(unanswered) = work.answer.clone() {
-                give_up_or_retry(work, &unanswered, &self.context, now);
+            if let Err(unanswered) = &work.answer {
+                let decided = give_up_or_retry(work.envelope(), unanswered, &self.context, now);
+                work.dispose(decided);
             }
         }
         Ok(())

@@ -41,7 +41,7 @@ impl Consumer<AnyUnit> for ShipmentTrackingConsumer {
     }
 
     fn effects(&self) -> Effects {
-        Effects::Outside { at_once_max: self.context.settings.calls_at_once_max }
+        self.context.settings.effects()
     }
 
     async fn vet(

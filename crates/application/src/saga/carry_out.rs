@@ -7,7 +7,7 @@ use bus::{CorrelationId, Envelope, Fault, Incoming, Message, Outcome, Step, adva
 use domain::{CancelReason, Cancellation, OrderId, OrderStatus, Payment, ProductId, Shipment};
 use jiff::Timestamp;
 
-use super::{OrderProcessingSaga, SagaCommand, SagaEvent, SagaState};
+use super::{OrderProcessingSaga, SagaCommand, SagaEvent};
 use crate::messages::{
     Demand, InventoryReservationRequested, OrderCancelledEvent, OrderDeliveredEvent, OrderShippingRequested,
     PaymentProcessingRequested, PaymentRefundRequested, ShipmentCancellationRequested,
@@ -281,12 +281,4 @@ async fn move_stock(
         unit.inventory().release_reservation(&of(released), now).await?;
     }
     Ok(())
-}
-
-impl SagaState {
-    /// Whether an order in this state still waits for the gateway.
-    #[must_use]
-    pub const fn awaits_payment(self) -> bool {
-        matches!(self, Self::InventoryReserved | Self::PaymentProcessing)
-    }
 }

@@ -221,6 +221,18 @@ named!(ShipmentStep:
 );
 
 impl SagaState {
+    /// Whether an order in this state still waits for the gateway.
+    #[must_use]
+    pub const fn awaits_payment(self) -> bool {
+        matches!(self, Self::InventoryReserved | Self::PaymentProcessing)
+    }
+
+    /// Whether an order in this state still waits for the carrier.
+    #[must_use]
+    pub const fn awaits_shipping(self) -> bool {
+        matches!(self, Self::Paid)
+    }
+
     /// Whether only late events may still come.
     #[must_use]
     pub const fn is_final(self) -> bool {

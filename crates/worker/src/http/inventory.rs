@@ -6,6 +6,7 @@ use application::commands::{AdjustStockCommand, StockChange, StockReply};
 use application::ports::{
     Answer, Caller, EndangeredOrderView, InventoryView, LowOnly, MovementView, RequestKey,
 };
+use application::queries::{GetInventoryLevelsQuery, GetStockOfProductQuery};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -45,7 +46,8 @@ async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnsw
     let (after, limit) = (query.cursor::<Sku>(), query.limit());
     query.finish()?;
     let low = if low { LowOnly::Yes } else { LowOnly::No };
-    let page = api.readers.inventory_levels(low, after.as_ref(), limit).await?;
+    let query = GetInventoryLevelsQuery { low, after, max: limit };
+    let page = query.read(api.readers.as_ref()).await?;
     Ok(Json(PageAnswer::new(page.items, page.has_more.into(), |level| Sku::parse(&level.sku).ok())))
 }
 
@@ -53,7 +55,12 @@ async fn show(
     State(api): State<Arc<Api>>,
     SkuInPath(sku): SkuInPath,
 ) -> Result<Json<InventoryView>, Problem> {
-    api.readers.inventory_of(&sku).await?.map(Json).ok_or_else(|| not_found(&sku))
+    level_of(&api, &sku).await.map(Json)
+}
+
+async fn level_of(api: &Api, sku: &Sku) -> Result<InventoryView, Problem> {
+    let query = GetStockOfProductQuery { sku };
+    query.read(api.readers.as_ref()).await?.ok_or_else(|| not_found(sku))
 }
 
 async fn movements(
@@ -65,9 +72,7 @@ async fn movements(
     let before = query.cursor::<Position>().map(|Position(position)| position);
     let limit = query.limit();
     query.finish()?;
-    if api.readers.inventory_of(&sku).await?.is_none() {
-        return Err(not_found(&sku));
-    }
+    level_of(&api, &sku).await?;
     let mut items = api.readers.movements(ProductId::of(&sku), before, limit + 1).await?;
     let more = More::from(items.len() > limit);
     items.truncate(limit);
@@ -97,7 +102,7 @@ async fn endangered(
     State(api): State<Arc<Api>>,
     SkuInPath(sku): SkuInPath,
 ) -> Result<Json<Endangered>, Problem> {
-    let level = api.readers.inventory_of(&sku).await?.ok_or_else(|| not_found(&sku))?;
+    let level = level_of(&api, &sku).await?;
     Endangered::of(&api, &sku, level.short).await.map(Json)
 }
 

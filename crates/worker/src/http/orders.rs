@@ -8,6 +8,7 @@ use application::commands::{
     CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, Violation,
 };
 use application::ports::{Answer, HistoryView, OrderFilter, OrderSort, OrderView};
+use application::queries::{GetOrderHistoryQuery, GetOrderStatusQuery};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -133,14 +134,16 @@ fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
 }
 
 async fn show(State(api): State<Arc<Api>>, OrderInPath(id): OrderInPath) -> Result<Json<OrderView>, Problem> {
-    api.readers.order(id).await?.map(Json).ok_or_else(|| not_found(id))
+    let query = GetOrderStatusQuery { order_id: id };
+    query.read(api.readers.as_ref()).await?.map(Json).ok_or_else(|| not_found(id))
 }
 
 async fn history(
     State(api): State<Arc<Api>>,
     OrderInPath(id): OrderInPath,
 ) -> Result<Json<Timeline>, Problem> {
-    let items = api.readers.history(id).await?.ok_or_else(|| not_found(id))?;
+    let query = GetOrderHistoryQuery { order_id: id };
+    let items = query.read(api.readers.as_ref()).await?.ok_or_else(|| not_found(id))?;
     Ok(Json(Timeline { order_id: id.0, items }))
 }
 

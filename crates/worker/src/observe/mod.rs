@@ -32,7 +32,7 @@ pub use self::providers::{BreakerProbe, LastCalls, ObservedGateway, ObservedShip
 pub use books::{Books, CheckedBooks};
 pub use collection::{MetricsCollectionService, OVERDUE_GRACE, Statuses};
 pub use outbox::RELAY_SERVICE;
-pub use pulse::{Pulse, Pulses, TIMER_SERVICE};
+pub use pulse::{Pulse, Pulses};
 pub use unit::ObservedStore;
 pub use words::{BREAKER_STATES, breaker_word};
 

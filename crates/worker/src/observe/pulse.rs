@@ -9,9 +9,6 @@ use tokio::time::Instant;
 
 use crate::metrics::{Metric, Registry};
 
-/// The name of the service that fires timers; its steps are seen where they reach the store.
-pub const TIMER_SERVICE: &str = "order-timeout-service";
-
 /// The signs of life of all services of one process.
 pub struct Pulses {
     registry: Arc<Registry>,

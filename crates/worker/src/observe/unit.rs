@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::order_timeout_service::OrderTimeoutService;
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use super::notes::Notes;
 use super::trail::Trail;
 use super::words::verdict_word;
-use super::{Observation, Pulses, TIMER_SERVICE};
+use super::{Observation, Pulses};
 use crate::metrics::{Metric, Registry};
 use crate::otlp::Tracer;
 
@@ -115,7 +116,7 @@ impl Unit for ObservedUnit {
 
     async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault> {
         let due = self.inner.lease_due_timers(now, max).await?;
-        self.pulses.beat(TIMER_SERVICE);
+        self.pulses.beat(OrderTimeoutService::NAME);
         self.notes.fired(&due, now);
         Ok(due)
     }

@@ -5,11 +5,12 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use application::commands::{CancelOrderCommand, CancelReply, RefundOrderCommand, RefundReply};
 use application::ports::{HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView};
+use application::queries::{GetOrderHistoryQuery, GetOrderStatusQuery};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use domain::text::composed;
-use domain::{CancelReason, Money, OrderStatus, Sku};
+use domain::{CancelReason, Money, OrderId, OrderStatus, Sku};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -195,9 +196,14 @@ struct Whole {
     saga: Option<SagaView>,
 }
 
+async fn order(desk: &Desk, order_id: OrderId) -> Result<OrderView> {
+    let found = GetOrderStatusQuery { order_id }.read(desk.store.readers.as_ref()).await?;
+    found.with_context(|| format!("there is no order {order_id}"))
+}
+
 async fn show(desk: &Desk, name: &str) -> Result<()> {
     let id = desk.order_id(name).await?;
-    let Some(order) = desk.store.readers.order(id).await? else { bail!("there is no order {id}") };
+    let order = order(desk, id).await?;
     let saga = desk.store.readers.saga(id).await?;
     answer(desk.format, &Whole { order, saga }, whole)
 }
@@ -280,7 +286,9 @@ fn saga_facts(saga: &SagaView) -> Table {
 
 async fn history(desk: &Desk, name: &str) -> Result<()> {
     let id = desk.order_id(name).await?;
-    let Some(entries) = desk.store.readers.history(id).await? else { bail!("there is no order {id}") };
+    let query = GetOrderHistoryQuery { order_id: id };
+    let entries = query.read(desk.store.readers.as_ref()).await?;
+    let entries = entries.with_context(|| format!("there is no order {id}"))?;
     answer(desk.format, &entries, |entries| timeline(entries))
 }
 
@@ -329,8 +337,7 @@ struct Asked {
 
 async fn refund(desk: &Desk, name: &str, minor: i64, signed: Signed) -> Result<()> {
     let order_id = desk.order_id(name).await?;
-    let order = desk.store.readers.order(order_id).await?;
-    let order = order.with_context(|| format!("there is no order {order_id}"))?;
+    let order = order(desk, order_id).await?;
     let amount = Money::new(minor, order.total.money()?.currency);
     let Signed { actor, note: reason } = signed;
     let refund_key = match desk.commands.run(&RefundOrderCommand { order_id, amount, actor, reason }).await? {

@@ -5,6 +5,7 @@ use application::commands::{
     AdjustStockCommand, ChangeProductCommand, ChangeProductReply, Once, OnceReply, StockChange, StockReply,
 };
 use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView, Page};
+use application::queries::{GetInventoryLevelsQuery, GetStockOfProductQuery};
 use clap::{Args, Subcommand};
 use domain::{ProductId, Rejection, Sku, UNITS_MAX};
 use serde::Serialize;
@@ -109,7 +110,8 @@ impl Stock {
         match self {
             Self::List { low, after, limit } => {
                 let low = if low { LowOnly::Yes } else { LowOnly::No };
-                let page = desk.store.readers.inventory_levels(low, after.as_ref(), limit).await?;
+                let query = GetInventoryLevelsQuery { low, after, max: limit };
+                let page = query.read(desk.store.readers.as_ref()).await?;
                 answer(desk.format, &page, levels)
             }
             Self::Show { sku } => show(desk, &sku, Booked::Nothing).await,
@@ -131,9 +133,8 @@ impl Stock {
 }
 
 async fn level_of(desk: &Desk, sku: &Sku) -> Result<InventoryView> {
-    desk.store
-        .readers
-        .inventory_of(sku)
+    GetStockOfProductQuery { sku }
+        .read(desk.store.readers.as_ref())
         .await?
         .with_context(|| format!("there is no product with the sku '{sku}'"))
 }

@@ -1,17 +1,18 @@
 //! What compensation steps have in common: an unanswered call is retried, and when the retries are used up a person
 //! is asked. A provider that is away uses up no retry.
 
-use bus::{Envelope, Work};
+use bus::{Disposition, Envelope};
 use domain::OrderId;
 use jiff::Timestamp;
 
 use super::again::ask_again;
+use super::provider_call::happening;
 use crate::pipeline::Context;
 use crate::ports::Unanswered;
-use crate::saga::{EventKind, Facts, Happening, SagaEvent};
+use crate::saga::{EventKind, Happening};
 
 /// The event of a step without retries left; none while it has some.
-pub(super) fn undo_failed<'a>(
+pub(crate) fn undo_failed<'a>(
     order_id: OrderId,
     cause: &'a Envelope,
     unanswered: &Unanswered,
@@ -28,23 +29,20 @@ pub(super) fn for_a_person<'a>(
     why: String,
     context: &Context,
 ) -> Happening<'a> {
-    Happening {
-        order_id,
-        event: SagaEvent::of(EventKind::UndoFailed).within(context.settings.limits),
-        cause,
-        facts: Facts { detail: Some(why), ..Facts::default() },
-    }
+    happening(order_id, EventKind::UndoFailed, cause, why, context)
 }
 
-/// Redelivers the work while it has retries left.
-pub(super) fn give_up_or_retry<M, A>(
-    work: &mut Work<M, A>,
+/// Redelivers the message of an unanswered step while it has retries left.
+pub(crate) fn give_up_or_retry(
+    cause: &Envelope,
     unanswered: &Unanswered,
     context: &Context,
     now: Timestamp,
-) {
-    if !is_used_up(work.envelope().attempt, unanswered, context) {
-        ask_again(work, unanswered, &context.settings.undo_retry, context, now);
+) -> Disposition {
+    if is_used_up(cause.attempt, unanswered, context) {
+        Disposition::Done
+    } else {
+        ask_again(cause, unanswered, &context.settings.undo_retry, context, now)
     }
 }
 

@@ -3,71 +3,71 @@
 
 use std::time::Duration;
 
-use bus::{Patience, RetryPolicy, Work};
+use bus::{Disposition, Envelope, Patience, RetryPolicy};
 use jiff::Timestamp;
 
 use crate::pipeline::Context;
 use crate::ports::Unanswered;
 
-/// Redelivers the work: after the retries' next pause, then every `look_up_interval`. A call that did nothing is
+/// Redelivers the message: after the retries' next pause, then every `look_up_interval`. A call that did nothing is
 /// postponed and not counted.
-pub(super) fn ask_again<M, A>(
-    work: &mut Work<M, A>,
+pub(super) fn ask_again(
+    cause: &Envelope,
     unanswered: &Unanswered,
     retry: &RetryPolicy,
     context: &Context,
     now: Timestamp,
-) {
+) -> Disposition {
     if unanswered.was_let_through() {
-        let attempt = work.envelope().attempt.saturating_add(1);
+        let attempt = cause.attempt.saturating_add(1);
         let pause = retry.pause(attempt, None, context.ids.as_ref());
         let pause = pause.unwrap_or(context.settings.look_up_interval);
-        work.redeliver(now, pause, unanswered.to_string());
+        Disposition::redeliver(now, pause, unanswered.to_string())
     } else {
-        wait(work, unanswered, context.settings.away, context, now);
+        wait(cause, unanswered, context.settings.away, context, now)
     }
 }
 
 /// Schedules the next look-up. A look-up does nothing at the provider, so it is not counted.
-pub(super) fn look_up_again<M, A>(
-    work: &mut Work<M, A>,
+pub(super) fn look_up_again(
+    cause: &Envelope,
     unanswered: &Unanswered,
     context: &Context,
     now: Timestamp,
-) {
+) -> Disposition {
     let settings = &context.settings;
     let patience = if unanswered.was_let_through() {
         Patience { first: settings.call_retry.first, longest: settings.look_up_interval }
     } else {
         settings.away
     };
-    wait(work, unanswered, patience, context, now);
+    wait(cause, unanswered, patience, context, now)
 }
 
 /// Whether an unanswered call gets a timeline entry: always if it was let through; otherwise less and less often, or
 /// an outage of a day would fill every timeline.
-pub(super) fn is_worth_telling<M, A>(
-    work: &Work<M, A>,
+pub(super) fn is_worth_telling(
+    cause: &Envelope,
     unanswered: &Unanswered,
     context: &Context,
     now: Timestamp,
 ) -> bool {
-    let waited = waited(work, now);
+    let waited = waited(cause, now);
     let before = waited.saturating_sub(context.settings.away.longest);
     unanswered.was_let_through() || waited.as_secs().checked_ilog2() != before.as_secs().checked_ilog2()
 }
 
-fn waited<M, A>(work: &Work<M, A>, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(work.envelope().sent_at)).unwrap_or_default()
+fn waited(cause: &Envelope, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(cause.sent_at)).unwrap_or_default()
 }
 
-fn wait<M, A>(
-    work: &mut Work<M, A>,
+fn wait(
+    cause: &Envelope,
     unanswered: &Unanswered,
     patience: Patience,
     context: &Context,
     now: Timestamp,
-) {
-    let pause = patience.pause(waited(work, now), unanswered.retry_after(), context.ids.as_ref());
-    work.postpone(now, pause, unanswered.to_string());
+) -> Disposition {
+    let pause = patience.pause(waited(cause, now), unanswered.retry_after(), context.ids.as_ref());
+    Disposition::postpone(now, pause, unanswered.to_string())
 }

@@ -1,0 +1,257 @@
+//! Has an order shipped: asks the provider outside any transaction, under a key stored before, then decides, records and
+//! tells what its answer means. A booking with unknown outcome is looked up by its key, never guessed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bus::{Disposition, Envelope, Fault, Message, Step};
+use domain::{Change, OrderId, Rejection, Shipment};
+use jiff::Timestamp;
+
+use super::provider_call::{Answered, Asked, Call, again_while};
+use crate::messages::{OrderShippedEvent, ShippingCompleted};
+use crate::pipeline::Context;
+use crate::ports::{
+    BookingOutcome, BookingRequest, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered, UnitOfWork,
+};
+use crate::saga::{EventKind, Happening, OrderProcessingSaga, SagaState, carry_out};
+
+/// Have one order shipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShipOrderCommand {
+    /// The order.
+    pub order_id: OrderId,
+    /// The booking's key, which is stored already.
+    pub idempotency_key: String,
+    /// Earlier attempts.
+    pub attempt: u32,
+}
+
+/// The provider's answer, and to which call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookingAnswer {
+    command: ShipOrderCommand,
+    asked: Asked,
+    said: Result<BookingOutcome, Unanswered>,
+    delivered: Option<String>,
+}
+
+/// The call that books the parcel.
+const CREATE_SHIPMENT: Asked = Asked::ToDo("create_shipment");
+
+/// Handles [`ShipOrderCommand`]s.
+pub struct ShipOrderHandler {
+    provider: Arc<dyn ShippingProvider>,
+    context: Arc<Context>,
+}
+
+impl ShipOrderHandler {
+    /// A handler that books with this provider.
+    #[must_use]
+    pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
+        Self { provider, context }
+    }
+
+    /// Asks the provider. On the first attempt books. On later ones an earlier call may have done something, so it
+    /// looks the booking up and books only if the provider does not know the key.
+    pub async fn ask(&self, command: ShipOrderCommand) -> BookingAnswer {
+        if command.attempt == 0 {
+            return self.book(command).await;
+        }
+        match self.provider.look_up(&command.idempotency_key).await {
+            Ok(TrackingOutcome::UnknownKey) => self.book(command).await,
+            Ok(known) => looked_up(command, known),
+            Err(unanswered) => {
+                BookingAnswer { command, asked: Asked::LookUp, said: Err(unanswered), delivered: None }
+            }
+        }
+    }
+
+    /// Decides what the answers mean for their orders, records them and tells of them. Returns what becomes of each
+    /// message.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn handle(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        calls: &[Call<'_, BookingAnswer>],
+    ) -> Result<Vec<Disposition>, Fault> {
+        let now = self.context.clock.now();
+        let shipped = self.decide(unit, calls, now).await?;
+        record(unit, calls, &shipped, now).await?;
+        self.tell(unit, calls, &shipped, now).await?;
+        again_while(|saga| saga.state.awaits_shipping(), unit, calls, &self.context, now).await
+    }
+
+    async fn book(&self, command: ShipOrderCommand) -> BookingAnswer {
+        let request =
+            BookingRequest { key: command.idempotency_key.clone(), reference: command.order_id.to_string() };
+        let said = self.provider.create_shipment(&request).await;
+        BookingAnswer { command, asked: CREATE_SHIPMENT, said, delivered: None }
+    }
+
+    /// Returns the orders that go forward with their parcel.
+    async fn decide(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        calls: &[Call<'_, BookingAnswer>],
+        now: Timestamp,
+    ) -> Result<BTreeSet<OrderId>, Fault> {
+        let happenings: Vec<Happening<'_>> =
+            calls.iter().filter_map(|call| Some(call.means(call.answer.event()?, &self.context))).collect();
+        let steps = carry_out(unit, &happenings, now).await?;
+        debug_assert_eq!(steps.len(), happenings.len());
+        Ok(shipped(&steps))
+    }
+
+    /// Writes a timeline entry for every unanswered call that the saga's own entry does not cover, and publishes parcels
+    /// on their way.
+    async fn tell(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        calls: &[Call<'_, BookingAnswer>],
+        shipped: &BTreeSet<OrderId>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let entries: Vec<HistoryEntry> = calls
+            .iter()
+            .filter(|call| !call.answer.starts_the_clock())
+            .filter(|call| call.is_silence_worth_telling(&self.context, now))
+            .map(|call| call.entry("ShippingCall", now))
+            .collect();
+        unit.history().append(&entries).await?;
+        unit.publish(calls.iter().flat_map(|call| news(call, shipped, now)).collect()).await
+    }
+}
+
+/// The answer of a look-up.
+fn looked_up(command: ShipOrderCommand, known: TrackingOutcome) -> BookingAnswer {
+    let (said, delivered) = match known {
+        TrackingOutcome::UnknownKey | TrackingOutcome::Cancelled => (BookingOutcome::Closed, None),
+        TrackingOutcome::Booked { tracking_number, carrier } => {
+            (BookingOutcome::Booked { tracking_number, carrier }, None)
+        }
+        TrackingOutcome::Delivered { tracking_number, carrier } => (
+            BookingOutcome::Booked { tracking_number: tracking_number.clone(), carrier },
+            Some(tracking_number),
+        ),
+    };
+    BookingAnswer { command, asked: Asked::LookUp, said: Ok(said), delivered }
+}
+
+impl BookingAnswer {
+    /// What it means for the order, if anything.
+    fn event(&self) -> Option<EventKind> {
+        match &self.said {
+            Ok(BookingOutcome::Booked { .. }) => Some(EventKind::ShipmentBooked),
+            Ok(BookingOutcome::Refused { .. } | BookingOutcome::Closed) => Some(EventKind::ShipmentRefused),
+            Err(_) => self.starts_the_clock().then_some(EventKind::ShippingStarted),
+        }
+    }
+
+    /// The first call that was let through and not answered; an answered one needs no limit.
+    fn starts_the_clock(&self) -> bool {
+        let unanswered = self.said.as_ref().err();
+        self.command.attempt == 0 && unanswered.is_some_and(Unanswered::was_let_through)
+    }
+}
+
+/// The orders that go forward with their parcel. A booking that came too late for its order exists only to be
+/// cancelled, and must not be recorded or published as a parcel on its way.
+fn shipped(steps: &[Step<OrderProcessingSaga>]) -> BTreeSet<OrderId> {
+    let sagas = steps.iter().filter_map(|step| step.after.as_ref());
+    sagas.filter(|saga| saga.state == SagaState::Shipped).map(|saga| saga.order_id).collect()
+}
+
+/// Records the provider's answers in the shipment rows.
+async fn record(
+    unit: &mut dyn UnitOfWork,
+    calls: &[Call<'_, BookingAnswer>],
+    shipped: &BTreeSet<OrderId>,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let ids: Vec<OrderId> = calls.iter().map(|call| call.answer.command.order_id).collect();
+    let rows = unit.shipments().get(&ids).await?;
+    let mut rows: BTreeMap<OrderId, Shipment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
+    for call in calls {
+        if let Some(shipment) = rows.get_mut(&call.answer.command.order_id) {
+            note(shipment, &call.answer.said);
+            if call.answer.delivered.is_some() {
+                fits(shipment.order_id, shipment.deliver());
+            }
+        }
+    }
+    for shipment in rows.values_mut().filter(|row| shipped.contains(&row.order_id)) {
+        fits(shipment.order_id, shipment.ship());
+    }
+    let changed: Vec<Shipment> = rows.into_values().collect();
+    unit.shipments().update(&changed, now).await
+}
+
+fn note(shipment: &mut Shipment, said: &Result<BookingOutcome, Unanswered>) {
+    let noted = match said {
+        Ok(BookingOutcome::Booked { tracking_number, carrier }) => shipment.book(tracking_number, carrier),
+        Ok(BookingOutcome::Refused { .. }) => shipment.fail(),
+        Ok(BookingOutcome::Closed) => shipment.cancel(),
+        Err(unanswered) if unanswered.was_let_through() => shipment.note_unknown(),
+        Err(_) => return,
+    };
+    fits(shipment.order_id, noted);
+}
+
+fn fits(order_id: OrderId, noted: Result<Change, Rejection>) {
+    if let Err(rejection) = noted {
+        tracing::warn!(%order_id, %rejection, "the provider's answer does not fit what is known");
+    }
+}
+
+/// The messages about a parcel that is on its way, or has arrived.
+fn news(call: &Call<'_, BookingAnswer>, shipped: &BTreeSet<OrderId>, now: Timestamp) -> Vec<Envelope> {
+    let order_id = call.answer.command.order_id;
+    let mut news = Vec::new();
+    if let Ok(BookingOutcome::Booked { tracking_number, carrier }) = &call.answer.said
+        && shipped.contains(&order_id)
+    {
+        let shipped = OrderShippedEvent {
+            order_id: order_id.0,
+            tracking_number: tracking_number.clone(),
+            carrier: carrier.clone(),
+        };
+        news.push(shipped.caused_by(call.cause, 0, now));
+    }
+    if let Some(tracking_number) = &call.answer.delivered {
+        let completed = ShippingCompleted { order_id: order_id.0, tracking_number: tracking_number.clone() };
+        news.push(completed.caused_by(call.cause, 1, now));
+    }
+    news
+}
+
+impl Answered for BookingAnswer {
+    fn order_id(&self) -> OrderId {
+        self.command.order_id
+    }
+
+    fn attempt(&self) -> u32 {
+        self.command.attempt
+    }
+
+    fn asked(&self) -> Asked {
+        self.asked
+    }
+
+    fn unanswered(&self) -> Option<&Unanswered> {
+        self.said.as_ref().err()
+    }
+
+    fn said(&self) -> String {
+        match &self.said {
+            Ok(BookingOutcome::Booked { tracking_number, carrier }) => {
+                format!("booked with {carrier} as {tracking_number}")
+            }
+            Ok(BookingOutcome::Refused { code }) => format!("refused: {code}"),
+            Ok(BookingOutcome::Closed) => "the key is closed".to_owned(),
+            Err(unanswered) => unanswered.to_string(),
+        }
+    }
+}
