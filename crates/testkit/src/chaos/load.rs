@@ -287,7 +287,7 @@ impl Load {
     }
 }
 
-fn order(random: &mut SmallRng) -> Value {
+pub(super) fn order(random: &mut SmallRng) -> Value {
     let line = |number: u32, quantity: u32| json!({"sku": sku(number % PRODUCTS), "quantity": quantity});
     let first = random.random_range(0..PRODUCTS);
     let lines = [line(first, random.random_range(1..4)), line(first + 7, random.random_range(1..3))];

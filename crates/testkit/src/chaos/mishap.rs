@@ -36,6 +36,14 @@ pub enum Mishap {
     GatewayHung,
     /// Somebody else holds a table, and every connection of the workers to the database waits for it.
     PoolFilled,
+    /// Every queue at the broker is deleted, with what lies in it.
+    QueuesDeleted,
+    /// The broker loses every message that lies in a queue.
+    MessagesLost,
+    /// Somebody starts a worker with another database on the same virtual host.
+    SecondDatabase,
+    /// The file of the database is moved away and another one put in its place; then it is put back.
+    FileReplaced,
 }
 
 /// What it is done to.
@@ -59,10 +67,13 @@ impl Mishap {
         let on_server = matches!(plan.engine, Engine::Postgres { .. });
         if on_server {
             deck.extend([Self::DatabaseKilled, Self::PoolFilled]);
+        } else {
+            deck.push(Self::FileReplaced);
         }
         if plan.carrier == Carrier::RabbitMq {
             deck.extend([Self::BrokerKilled, Self::GatewayHung]);
             deck.extend([Self::BrokerStalled, Self::BrokerLost, Self::BrokerReset]);
+            deck.extend([Self::QueuesDeleted, Self::MessagesLost, Self::SecondDatabase]);
             if on_server {
                 deck.extend([Self::DatabaseStalled, Self::DatabaseLost, Self::DatabaseReset]);
             }
@@ -85,6 +96,10 @@ impl Mishap {
             Self::BrokerReset => "way to the broker reset",
             Self::GatewayHung => "gateway hung",
             Self::PoolFilled => "pool filled",
+            Self::QueuesDeleted => "queues deleted",
+            Self::MessagesLost => "messages lost at the broker",
+            Self::SecondDatabase => "second database on the virtual host",
+            Self::FileReplaced => "database file replaced",
         }
     }
 
@@ -94,6 +109,9 @@ impl Mishap {
             Self::DatabaseStalled | Self::DatabaseLost | Self::DatabaseReset => Target::Worker,
             Self::BrokerStalled | Self::BrokerLost | Self::BrokerReset => Target::Worker,
             Self::DatabaseKilled | Self::BrokerKilled | Self::GatewayHung | Self::PoolFilled => Target::All,
+            Self::QueuesDeleted | Self::MessagesLost | Self::SecondDatabase | Self::FileReplaced => {
+                Target::All
+            }
         }
     }
 
@@ -102,6 +120,7 @@ impl Mishap {
         match self {
             Self::WorkerKilled | Self::WorkerStopped | Self::DatabaseKilled | Self::BrokerKilled => true,
             Self::GatewayHung | Self::PoolFilled => true,
+            Self::QueuesDeleted | Self::MessagesLost | Self::SecondDatabase | Self::FileReplaced => true,
             Self::DatabaseStalled | Self::DatabaseLost | Self::DatabaseReset => false,
             Self::BrokerStalled | Self::BrokerLost | Self::BrokerReset => false,
         }

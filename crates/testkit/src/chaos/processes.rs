@@ -4,12 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use hyper::Method;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 use tokio::process::{Child, Command};
 
 use super::client::Client;
 use super::mishap::{Happened, Mishap};
 use super::program::{self, Folder};
-use super::{Carrier, Engine, Plan};
+use super::{Carrier, Engine, LOOK, Plan, load};
 use crate::proxy::{Proxy, Weather};
 use crate::servers::rabbitmq::RabbitMq;
 use crate::servers::{Durability, Postgres};
@@ -37,7 +41,33 @@ pub(super) struct Processes {
     workers: Vec<Worker>,
     provider: Child,
     servers: Servers,
+    files: Files,
     happened: Happened,
+}
+
+/// What lies in the folder of this run.
+struct Files {
+    /// The database, if it is a file.
+    database: Option<PathBuf>,
+    /// Where that is meanwhile, when something else lies in its place.
+    aside: PathBuf,
+    /// A database that is not ours.
+    second: PathBuf,
+    /// What whoever works on that one says.
+    second_log: PathBuf,
+    config: PathBuf,
+}
+
+impl Files {
+    fn of(plan: &Plan, folder: &Folder) -> Self {
+        Self {
+            database: (plan.engine == Engine::Sqlite).then(|| folder.path("chaos.db")),
+            aside: folder.path("aside.db"),
+            second: folder.path("second.db"),
+            second_log: folder.path("second.log"),
+            config: folder.path("chaos.toml"),
+        }
+    }
 }
 
 /// One life after the other of the same worker.
@@ -58,7 +88,13 @@ struct Ways {
 /// The servers of this run.
 struct Servers {
     database: Option<Database>,
-    broker: Option<RabbitMq>,
+    broker: Option<Broker>,
+}
+
+/// A node and the virtual host on it.
+struct Broker {
+    node: RabbitMq,
+    address: String,
 }
 
 /// A server and the database on it.
@@ -80,25 +116,26 @@ impl Processes {
         let mut provider = program::spawn(&plan.program, &provider_args, &log, group)?;
         program::ready(&mut provider, &log).await?;
         let servers = tokio::task::block_in_place(|| Servers::start(plan))?;
-        let database = match &servers.database {
-            None => folder.path("chaos.db").display().to_string(),
-            Some(database) => database.server.address(&database.name),
+        let files = Files::of(plan, folder);
+        let database = match (&servers.database, &files.database) {
+            (Some(database), _) => database.server.address(&database.name),
+            (None, file) => file.as_ref().context("without a server it is a file")?.display().to_string(),
         };
-        let broker = servers.broker.as_ref().map(RabbitMq::vhost).transpose()?;
+        let broker = servers.broker.as_ref().map(|broker| broker.address.as_str());
         let mut workers = Vec::new();
         for (number, address) in service_addrs.iter().enumerate() {
             let config = match (plan.carrier, number) {
                 (Carrier::RabbitMq, 0) => folder.path("few-connections.toml"),
                 (Carrier::RabbitMq | Carrier::Store, _) => folder.path("chaos.toml"),
             };
-            let (ways, places) = Ways::to(&database, broker.as_deref()).await?;
+            let (ways, places) = Ways::to(&database, broker).await?;
             let args = program::worker_args(&config, &places, address, &provider_addr);
             let log = folder.path(&format!("worker-{number}.log"));
             let process = program::start(&plan.program, &args, &log, group).await?;
             workers.push(Worker { args, log, process, ways });
         }
         let (program, happened) = (plan.program.clone(), Happened::default());
-        Ok(Self { service_addrs, provider_addr, program, group, workers, provider, servers, happened })
+        Ok(Self { service_addrs, provider_addr, program, group, workers, provider, servers, files, happened })
     }
 
     /// What was done so far.
@@ -122,8 +159,18 @@ impl Processes {
             }
             Mishap::BrokerKilled => {
                 let broker = self.servers.broker.as_mut().context("there is a broker")?;
-                tokio::task::block_in_place(|| broker.restart())?;
+                tokio::task::block_in_place(|| broker.node.restart())?;
             }
+            Mishap::QueuesDeleted => {
+                let Broker { node, address } = self.broker()?;
+                tokio::task::block_in_place(|| node.delete_queues(address))?;
+            }
+            Mishap::MessagesLost => {
+                let Broker { node, address } = self.broker()?;
+                tokio::task::block_in_place(|| node.lose_messages(address))?;
+            }
+            Mishap::SecondDatabase => self.start_a_stranger().await?,
+            Mishap::FileReplaced => self.replace_the_file(chosen).await?,
             Mishap::DatabaseStalled => ways.database()?.set_for(Weather::Stalled, time),
             Mishap::DatabaseLost => ways.database()?.set_for(Weather::Swallowing, time),
             Mishap::DatabaseReset => ways.database()?.reset(),
@@ -178,6 +225,41 @@ impl Processes {
         self.start_again(chosen).await
     }
 
+    fn broker(&self) -> Result<&Broker> {
+        self.servers.broker.as_ref().context("there is a broker")
+    }
+
+    /// A worker with another database finds out whose virtual host it is before it does anything.
+    async fn start_a_stranger(&self) -> Result<()> {
+        let Files { second, second_log: log, config, .. } = &self.files;
+        let places = ["--database", &second.display().to_string(), "--broker", &self.broker()?.address]
+            .map(str::to_owned);
+        let address = program::free_address().await?;
+        let args = program::worker_args(config, &places, &address, &self.provider_addr);
+        let mut stranger = program::spawn(&self.program, &args, log, self.group)?;
+        let ended = tokio::time::timeout(STOP_LIMIT, stranger.wait()).await;
+        let ended = ended.context("a worker of another database works on our virtual host")??;
+        let said = std::fs::read_to_string(log).unwrap_or_default();
+        ensure!(
+            !ended.success() && said.contains("belongs to another database"),
+            "a worker of another database ended with {ended} and said:\n{said}"
+        );
+        Ok(())
+    }
+
+    /// While another file lies in the place of ours, nothing is accepted and health is down. The worker that finds ours again
+    /// goes on with it.
+    async fn replace_the_file(&mut self, chosen: usize) -> Result<()> {
+        let file = self.files.database.as_ref().context("the database is a file")?;
+        std::fs::rename(file, &self.files.aside).context("moving the database away")?;
+        std::fs::copy(&self.files.aside, file).context("putting another one in its place")?;
+        let noticed = intruded_upon(&Client::new(&self.service_addrs[chosen])).await;
+        std::fs::rename(&self.files.aside, file).context("putting the database back")?;
+        noticed?;
+        self.workers[chosen].process.kill().await?;
+        self.start_again(chosen).await
+    }
+
     async fn gateway(&self, availability: &str) -> Result<()> {
         let pause = serde_json::json!({ "payments": availability });
         Client::new(&self.provider_addr).post("/pause", &pause).await.map(drop)
@@ -202,10 +284,35 @@ impl Servers {
         };
         let broker = match plan.carrier {
             Carrier::Store => None,
-            Carrier::RabbitMq => Some(RabbitMq::start()?),
+            Carrier::RabbitMq => Some(Broker::start()?),
         };
         Ok(Self { database, broker })
     }
+}
+
+impl Broker {
+    fn start() -> Result<Self> {
+        let node = RabbitMq::start()?;
+        let address = node.vhost()?;
+        Ok(Self { node, address })
+    }
+}
+
+/// Waits until a service whose file is gone says so, and makes sure that it accepts nothing.
+async fn intruded_upon(service: &Client) -> Result<()> {
+    let order = load::order(&mut SmallRng::seed_from_u64(0)).to_string();
+    let answer = service.call(Method::POST, "/orders", &[], Bytes::from(order)).await;
+    let (status, body) = answer.context("a service whose file is gone still answers")?;
+    ensure!(status.is_server_error(), "an order was answered {status} while the file was another: {body}");
+    let down = async {
+        loop {
+            match service.call(Method::GET, "/health", &[], Bytes::new()).await {
+                Ok((_, health)) if health["status"] == "down" => return,
+                Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
+    };
+    tokio::time::timeout(STOP_LIMIT, down).await.context("health is not down while the file is another")
 }
 
 impl Database {

@@ -19,6 +19,13 @@ const SOME: &[Mishap] = &[
 const SOME_TO_A_FILE: &[Mishap] =
     &[Mishap::WorkerKilled, Mishap::WorkerKilled, Mishap::BrokerReset, Mishap::BrokerLost];
 
+/// What the broker loses, or is given by mistake.
+const LOSSES: &[Mishap] = &[Mishap::MessagesLost, Mishap::QueuesDeleted, Mishap::SecondDatabase];
+
+/// The same, and what happens to a file.
+const LOSSES_BESIDE_A_FILE: &[Mishap] =
+    &[Mishap::MessagesLost, Mishap::QueuesDeleted, Mishap::SecondDatabase, Mishap::FileReplaced];
+
 async fn holds(engine: Engine, course: Course, faults: usize) -> Verdict {
     let plan = Plan {
         program: PROGRAM.into(),
@@ -77,4 +84,14 @@ async fn two_workers_on_postgresql_that_are_stopped_in_turn_deliver_every_order(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_on_a_file_that_is_killed_and_cut_off_delivers_every_order() {
     holds_under(Engine::Sqlite, SOME_TO_A_FILE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_broker_loses_two_workers_deliver_every_order() {
+    holds_under(Engine::Postgres { workers: 2 }, LOSSES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_broker_loses_and_wherever_its_file_goes_a_worker_delivers_every_order() {
+    holds_under(Engine::Sqlite, LOSSES_BESIDE_A_FILE).await;
 }
