@@ -33,6 +33,7 @@ impl Transport for LocalFirst {
             broker,
             ids: Arc::clone(&self.ids),
             queue: queue.to_owned(),
+            store_first: false,
             asked_again_at: Instant::now(),
             backoff: Backoff::default(),
         }))
@@ -49,6 +50,7 @@ struct BothFeeds {
     broker: Box<dyn Feed>,
     ids: Arc<dyn IdSource>,
     queue: String,
+    store_first: bool,
     asked_again_at: Instant,
     backoff: Backoff,
 }
@@ -61,19 +63,31 @@ impl Feed for BothFeeds {
                 sleep_until(self.asked_again_at).await;
                 self.broker.receive(max).await
             };
-            // The future that is dropped here has lost nothing.
-            tokio::select! {
-                stored = self.store.receive(max) => return stored,
-                brokered = brokered => match brokered {
-                    Ok(deliveries) => {
-                        self.backoff = Backoff::default();
-                        return Ok(deliveries);
-                    }
-                    Err(fault) => {
-                        tracing::warn!(queue = self.queue, %fault, "the broker is away");
-                        self.asked_again_at = Instant::now() + self.backoff.next(self.ids.as_ref());
-                    }
-                },
+            let stored = self.store.receive(max);
+            // The future that is dropped here has lost nothing. They take turns in being first, so neither starves.
+            self.store_first = !self.store_first;
+            let brokered = if self.store_first {
+                tokio::select! {
+                    biased;
+                    stored = stored => return stored,
+                    brokered = brokered => brokered,
+                }
+            } else {
+                tokio::select! {
+                    biased;
+                    brokered = brokered => brokered,
+                    stored = stored => return stored,
+                }
+            };
+            match brokered {
+                Ok(deliveries) => {
+                    self.backoff = Backoff::default();
+                    return Ok(deliveries);
+                }
+                Err(fault) => {
+                    tracing::warn!(queue = self.queue, %fault, "the broker is away");
+                    self.asked_again_at = Instant::now() + self.backoff.next(self.ids.as_ref());
+                }
             }
         }
     }

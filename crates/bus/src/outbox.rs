@@ -98,6 +98,7 @@ impl Relay {
                 Ok(0) => {
                     backoff = Backoff::default();
                     tokio::select! {
+                        biased;
                         () = self.wake.notified() => {}
                         () = stop.sleep(RELAY_POLL) => {}
                     }

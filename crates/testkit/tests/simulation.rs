@@ -1,7 +1,9 @@
 //! The simulation itself on trial: it holds for many seeds, repeats itself exactly, and notices when something is broken on
 //! purpose.
 
-use orderwright_testkit::simulation::{Honesty, Leak, Outcome, Sabotage, Trace, run, run_sabotaged};
+use orderwright_testkit::simulation::{
+    Honesty, Leak, Outcome, Sabotage, Trace, Wiring, run, run_sabotaged, run_wired,
+};
 
 /// Seeds that every test run tries; many more are tried by a command of their own.
 const SEEDS: u64 = 40;
@@ -41,8 +43,10 @@ fn a_gateway_that_charges_for_each_request_is_noticed() {
 fn whatever_the_broker_loses_every_order_ends_by_itself() {
     let sabotage = Sabotage { leak: Leak::OneIn(4), ..Sabotage::default() };
     for seed in 2_000_000..2_000_000 + SEEDS / 2 {
-        let outcome = run_sabotaged(seed, Trace::Off, sabotage);
-        assert!(outcome.findings.is_empty(), "seed {seed}:\n{}", in_words(&outcome));
+        for wiring in Wiring::ALL {
+            let outcome = run_wired(seed, Trace::Off, sabotage, wiring);
+            assert!(outcome.findings.is_empty(), "seed {seed}, {wiring:?}:\n{}", in_words(&outcome));
+        }
     }
 }
 

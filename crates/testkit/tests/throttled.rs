@@ -11,7 +11,7 @@ use application::saga::{STAGE_LIMITS, StageLimits};
 use bus::CallBudget;
 use orderwright_testkit::simulation::{
     Call, CallFate, CallPlan, Carriage, Consent, Habit, HandOver, Honesty, Outcome, ProviderFate,
-    SHORT_LIMITS, Script, Staging, Trace, Turns, Wish, line, new_product, play, sku,
+    SHORT_LIMITS, Script, Staging, Trace, Turns, Wiring, Wish, line, new_product, play, sku,
 };
 use scripted::{ChosenStep, Copies, Crash};
 use tokio::time::Instant;
@@ -115,6 +115,7 @@ fn perform(script: Script, providers: &Arc<Reluctant>, limits: StageLimits, turn
         turns,
         seed: 7,
         trace: Trace::Off,
+        wiring: Wiring::Store,
     };
     play(staging, || {})
 }

@@ -39,6 +39,16 @@ pub trait StoreFate: Send + Sync + 'static {
     /// What becomes of a message about to be published.
     fn publication(&self, envelope: &Envelope) -> Publication;
 
+    /// Whether a broker between the workers loses a message that it has confirmed.
+    fn is_lost_at_broker(&self, _envelope: &Envelope) -> bool {
+        false
+    }
+
+    /// Whether a message goes over the broker where some may stay with the store.
+    fn leaves(&self, _envelope: &Envelope) -> bool {
+        false
+    }
+
     /// Whether the store forgets a timer that is set. No honest store does.
     fn forgets(&self, _timer: &Timer) -> bool {
         false
@@ -128,6 +138,10 @@ pub enum Trouble {
     SecondCharge,
     /// It tells of money, or of a parcel, that is nobody's here.
     Foreign,
+    /// It tells of our charge with another amount.
+    OtherAmount,
+    /// It tells of our charge in another currency.
+    OtherCurrency,
     /// The parcel cannot be delivered at once.
     ParcelException,
 }

@@ -8,9 +8,10 @@ use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
 use application::ports::{PaymentGateway, ShippingProvider};
 use application::turns::InTurn;
-use bus::{Coalescer, LocalSlots, Stop, Supervisor, Transport, Turnstile};
+use bus::{Coalescer, LocalFirst, LocalSlots, Relay, Stop, Supervisor, Transport, Turnstile};
 use infrastructure::sqlite::SqliteStore;
 
+use super::broker::{OverBroker, SimulatedBroker, Wiring};
 use super::dice::Dice;
 use super::errands::Errands;
 use super::fate::StoreFate;
@@ -38,6 +39,9 @@ pub(super) struct Blueprint {
     pub(super) findings: Arc<Findings>,
     pub(super) journal: Arc<Journal>,
     pub(super) dice: Dice,
+    /// A broker between the workers, if there is one.
+    pub(super) broker: Option<Arc<SimulatedBroker>>,
+    pub(super) wiring: Wiring,
 }
 
 impl Blueprint {
@@ -145,18 +149,21 @@ impl Fleet {
             errands: blueprint.errands.clone(),
             findings: Arc::clone(&blueprint.findings),
             journal: Arc::clone(&blueprint.journal),
+            broker: blueprint.broker.clone(),
+            wiring: blueprint.wiring,
         });
         let risky = Arc::new(RiskyStore(risks));
         let mut supervisor = Supervisor::new(Stop::new());
         let parts = Parts {
             notifications: None,
             store: Arc::clone(&risky) as _,
-            transport: self.transport(store),
+            transport: self.transport(store.clone()),
             gateway: Arc::new(InTurn::new(Arc::clone(&blueprint.gateway), blueprint.turnstile("gateway"))),
             shipping: Arc::new(InTurn::new(Arc::clone(&blueprint.shipping), blueprint.turnstile("carrier"))),
             context: Arc::clone(&blueprint.context),
         };
         parts.start(&mut supervisor);
+        self.relay(store, &mut supervisor);
         let handler = CreateOrderHandler::new(Arc::clone(&risky) as _, Arc::clone(&blueprint.context));
         let (create, accepting) = Coalescer::new(Arc::new(handler));
         supervisor.run_once("order-acceptance", accepting);
@@ -166,9 +173,39 @@ impl Fleet {
     }
 
     fn transport(&self, store: SqliteStore) -> Arc<dyn Transport> {
+        let inner = self.carrier(store);
         match &self.blueprint.transport_fate {
-            Some(fate) => Arc::new(UnsteadyTransport { inner: Arc::new(store), fate: Arc::clone(fate) }),
-            None => Arc::new(store),
+            Some(fate) => {
+                let (fate, is_brokered) = (Arc::clone(fate), self.blueprint.broker.is_some());
+                Arc::new(UnsteadyTransport { inner, fate, is_brokered })
+            }
+            None => inner,
         }
+    }
+
+    fn carrier(&self, store: SqliteStore) -> Arc<dyn Transport> {
+        let blueprint = &self.blueprint;
+        let Some(broker) = &blueprint.broker else { return Arc::new(store) };
+        let broker: Arc<dyn Transport> = Arc::new(OverBroker(Arc::clone(broker)));
+        match blueprint.wiring {
+            Wiring::Store | Wiring::Broker => broker,
+            Wiring::LocalFirst => {
+                let ids = Arc::clone(&blueprint.context.ids);
+                Arc::new(LocalFirst::new(Arc::new(store), broker, ids))
+            }
+        }
+    }
+
+    /// Takes what leaves the outbox to the broker, where that is how it goes.
+    fn relay(&self, store: SqliteStore, supervisor: &mut Supervisor) {
+        let blueprint = &self.blueprint;
+        let (Some(broker), Wiring::Broker) = (&blueprint.broker, blueprint.wiring) else { return };
+        let (woken, broker) = (store.outgoing(), Arc::new(OverBroker(Arc::clone(broker))));
+        let (clock, ids) = (Arc::clone(&blueprint.context.clock), Arc::clone(&blueprint.context.ids));
+        let relay = Arc::new(Relay::new(Arc::new(store), broker, clock, ids).woken_by(woken));
+        supervisor.run("outbox-relay", move |stop| {
+            let relay = Arc::clone(&relay);
+            async move { relay.run(stop).await }
+        });
     }
 }

@@ -158,6 +158,15 @@ impl Books {
                 amount: money(account.captured_minor.max(1)),
                 reference: format!("ch-second-{key}"),
             }),
+            Trouble::OtherAmount | Trouble::OtherCurrency => {
+                let minor = account.captured_minor.saturating_add(1);
+                let amount = if trouble == Trouble::OtherAmount {
+                    money(minor)
+                } else {
+                    Money::new(account.captured_minor, Currency::parse("JPY").expect("a known currency"))
+                };
+                Some(NewsKind::PaymentCaptured { amount, reference: reference(key) })
+            }
             Trouble::Refund | Trouble::RefundInPart | Trouble::ParcelException => None,
         }
     }

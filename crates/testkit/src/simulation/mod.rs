@@ -1,7 +1,8 @@
 //! The whole pipeline on virtual time, seed by seed: workers that die between any two steps, messages that come late, twice
-//! and out of order, providers at their worst, clocks that jump, people who change their minds. Whatever happens, the five
+//! and out of order, providers at their worst, clocks that jump, people who change their minds. Whatever happens, the six
 //! invariants hold, and the same seed happens again in the same way.
 
+mod broker;
 mod carrier;
 mod customers;
 mod dice;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub use application::pipeline::HandOver;
 
+pub use self::broker::Wiring;
 pub use self::dice::Dice;
 pub use self::fate::{
     Call, CallFate, CallPlan, Carriage, Consent, ProviderFate, Publication, StepFate, StepKind, StoreFate,
@@ -57,10 +59,16 @@ pub fn run(seed: u64, trace: Trace) -> Outcome {
     run_sabotaged(seed, trace, Sabotage::default())
 }
 
-/// Runs one seed in a world that breaks its word.
+/// Runs one seed in a world that breaks its word, with the wiring that its dice choose.
 #[must_use]
 pub fn run_sabotaged(seed: u64, trace: Trace, sabotage: Sabotage) -> Outcome {
-    let weather = Arc::new(Weather::of(seed, sabotage.leak));
+    run_wired(seed, trace, sabotage, *Dice::of(seed, "wiring").pick(&Wiring::ALL))
+}
+
+/// The same with this wiring.
+#[must_use]
+pub fn run_wired(seed: u64, trace: Trace, sabotage: Sabotage, wiring: Wiring) -> Outcome {
+    let weather = Arc::new(Weather::of(seed, sabotage.leak, wiring));
     let dice = Dice::of(seed, "staging");
     let staging = Staging {
         script: Script::of(seed),
@@ -74,6 +82,7 @@ pub fn run_sabotaged(seed: u64, trace: Trace, sabotage: Sabotage) -> Outcome {
         hand_over: *dice.pick(&[HandOver::InUnit, HandOver::ByQueue]),
         limits: SHORT_LIMITS,
         turns: Turns::default(),
+        wiring,
         seed,
         trace,
     };

@@ -18,6 +18,7 @@ use domain::Sku;
 use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 
+use super::broker::{SimulatedBroker, Wiring};
 use super::carrier::SimulatedCarrier;
 use super::customers::{Receipts, Street};
 use super::dice::Dice;
@@ -77,6 +78,8 @@ pub struct Staging {
     pub seed: u64,
     /// Whether every event is printed.
     pub trace: Trace,
+    /// What carries messages between consumers.
+    pub wiring: Wiring,
 }
 
 /// What came of a run.
@@ -152,6 +155,24 @@ fn context(staging: &Staging, clock: &Arc<VirtualClock>) -> Arc<Context> {
     })
 }
 
+/// Where the store puts messages, and the broker that takes some or all of them.
+fn carriers(staging: &Staging, journal: &Arc<Journal>) -> (Routing, Option<Arc<SimulatedBroker>>) {
+    let broker = || {
+        let (fate, way) = (Arc::clone(&staging.store_fate), staging.transport_fate.clone());
+        SimulatedBroker::new(topology(), fate, way, Arc::clone(journal))
+    };
+    match staging.wiring {
+        Wiring::Store => (Routing::Store, None),
+        Wiring::Broker => (Routing::Outbox, Some(broker())),
+        Wiring::LocalFirst => (Routing::Store, Some(broker())),
+    }
+}
+
+fn mail(errands: &Errands, journal: &Arc<Journal>) -> Arc<Mail> {
+    let (errands, journal) = (errands.clone(), Arc::clone(journal));
+    Arc::new(Mail { errands, journal, fleet: OnceLock::new(), taken: Arc::default() })
+}
+
 /// Attempts at an undoing after the first.
 pub const UNDO_RETRIES_MAX: u32 = 4;
 
@@ -170,6 +191,7 @@ struct Stage {
     errands: Errands,
     findings: Arc<Findings>,
     journal: Arc<Journal>,
+    broker: Option<Arc<SimulatedBroker>>,
 }
 
 /// Plays a whole run. `calm` is called when the storm is over.
@@ -197,16 +219,12 @@ impl Stage {
         let origin = Timestamp::from_second(ORIGIN_S).expect("the origin is within the calendar");
         let clock = Arc::new(VirtualClock::starting_at(origin));
         let context = context(&staging, &clock);
-        let options = SqliteOptions::new(topology(), Routing::Store);
+        let (routing, broker) = carriers(&staging, &journal);
+        let options = SqliteOptions::new(topology(), routing);
         let store = SqliteStore::in_memory(options).expect("memory is there");
         stock_up(&store, &context, &staging.script).await?;
         let (errands, findings) = (Errands::default(), Arc::new(Findings::default()));
-        let mail = Arc::new(Mail {
-            errands: errands.clone(),
-            journal: Arc::clone(&journal),
-            fleet: OnceLock::new(),
-            taken: Arc::default(),
-        });
+        let mail = mail(&errands, &journal);
         let line = Line {
             fate: staging.provider_fate,
             errands: errands.clone(),
@@ -227,6 +245,8 @@ impl Stage {
             findings: Arc::clone(&findings),
             journal: Arc::clone(&journal),
             dice: Dice::of(staging.seed, "fleet"),
+            broker: broker.clone(),
+            wiring: staging.wiring,
         };
         let fleet = Fleet::start(blueprint, store, staging.workers);
         let _ = mail.fleet.set(Arc::downgrade(&fleet));
@@ -261,6 +281,7 @@ impl Stage {
             errands,
             findings,
             journal,
+            broker,
         })
     }
 
@@ -305,6 +326,7 @@ impl Stage {
     fn is_at_rest(&self, overview: &Overview) -> bool {
         let over = |name: &str| name.parse::<SagaState>().is_ok_and(SagaState::is_final);
         self.errands.under_way() == 0
+            && self.broker.as_ref().is_none_or(|broker| broker.messages() == 0)
             && overview.sagas.iter().all(|(state, count)| *count == 0 || over(state))
             && overview.queues.iter().all(|(_, count)| *count == 0)
             && overview.waiting == 0

@@ -12,6 +12,7 @@ use bus::{Envelope, Fault, Store, Transport};
 use infrastructure::sqlite::SqliteStore;
 use tokio::sync::Notify;
 
+use super::broker::{OverBroker, SimulatedBroker, Wiring};
 use super::errands::Errands;
 use super::fate::{StepFate, StepKind, StoreFate};
 use super::findings::{Finding, Findings};
@@ -54,6 +55,9 @@ pub(super) struct Risks {
     pub(super) errands: Errands,
     pub(super) findings: Arc<Findings>,
     pub(super) journal: Arc<Journal>,
+    /// A broker between the workers, if there is one.
+    pub(super) broker: Option<Arc<SimulatedBroker>>,
+    pub(super) wiring: Wiring,
 }
 
 impl Risks {
@@ -84,6 +88,19 @@ impl Risks {
                 // A repeat that is lost is no repeat; nothing depends on it.
                 let _ = store.send(&[envelope]).await;
             });
+        }
+    }
+
+    /// Whether a message goes over the broker although it could stay with the store.
+    pub(super) fn leaves(&self, envelope: &Envelope) -> bool {
+        self.wiring == Wiring::LocalFirst && self.fate.leaves(envelope)
+    }
+
+    /// What leaves the store goes to the broker.
+    pub(super) async fn send_off(&self, leaving: &[Envelope]) {
+        if let Some(broker) = &self.broker {
+            let sent = OverBroker(Arc::clone(broker)).send(leaving).await;
+            sent.expect("the simulated broker takes everything on");
         }
     }
 

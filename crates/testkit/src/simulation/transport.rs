@@ -35,13 +35,16 @@ pub enum Contact {
 pub(super) struct UnsteadyTransport {
     pub(super) inner: Arc<dyn Transport>,
     pub(super) fate: Arc<dyn TransportFate>,
+    /// Whether a broker is in between, which gives again what it heard no word about.
+    pub(super) is_brokered: bool,
 }
 
 #[async_trait]
 impl Transport for UnsteadyTransport {
     async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
         let inner = self.inner.subscribe(queue).await?;
-        Ok(Box::new(UnsteadyFeed { inner, fate: Arc::clone(&self.fate), held: Vec::new() }))
+        let (fate, is_brokered) = (Arc::clone(&self.fate), self.is_brokered);
+        Ok(Box::new(UnsteadyFeed { inner, fate, is_brokered, held: Vec::new() }))
     }
 
     async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
@@ -53,6 +56,7 @@ impl Transport for UnsteadyTransport {
 struct UnsteadyFeed {
     inner: Box<dyn Feed>,
     fate: Arc<dyn TransportFate>,
+    is_brokered: bool,
     held: Vec<(Instant, Delivery)>,
 }
 
@@ -107,6 +111,9 @@ impl Feed for UnsteadyFeed {
     }
 
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
+        if self.is_brokered {
+            return self.inner.acknowledge(receipts).await;
+        }
         match self.fate.call() {
             Contact::There => self.inner.acknowledge(receipts).await,
             Contact::Away => Err(Fault::retry("feed.acknowledge", "the transport is away")),

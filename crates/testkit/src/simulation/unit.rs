@@ -24,6 +24,8 @@ pub(super) struct RiskyUnit {
     risks: Arc<Risks>,
     stock: Stock,
     echoes: Vec<(Envelope, Duration)>,
+    /// What goes over the broker once all is committed, where the rest stays with the store.
+    leaving: Vec<Envelope>,
 }
 
 /// Whether the stock may have changed.
@@ -35,11 +37,12 @@ enum Stock {
 
 impl RiskyUnit {
     pub(super) const fn new(inner: Box<AnyUnit>, risks: Arc<Risks>) -> Self {
-        Self { inner, risks, stock: Stock::Untouched, echoes: Vec::new() }
+        Self { inner, risks, stock: Stock::Untouched, echoes: Vec::new(), leaving: Vec::new() }
     }
 
     async fn commit_for_good(self) -> Result<(), Fault> {
         self.inner.commit().await?;
+        self.risks.send_off(&self.leaving).await;
         self.risks.echo(self.echoes);
         if self.stock == Stock::Touched {
             self.risks.check_stock().await;
@@ -62,7 +65,10 @@ impl Unit for RiskyUnit {
                 Publication::Lost => {}
             }
         }
-        self.inner.publish(arriving).await
+        let (leaving, staying): (Vec<_>, Vec<_>) =
+            arriving.into_iter().partition(|envelope| self.risks.leaves(envelope));
+        self.leaving.extend(leaving);
+        self.inner.publish(staying).await
     }
 
     async fn reclaim(&mut self, queues: &[Arc<str>]) -> Result<Vec<Delivery>, Fault> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bus::{Envelope, Timer};
 use tokio::time::Instant;
 
+use super::broker::Wiring;
 use super::dice::Dice;
 use super::fate::{
     Call, CallFate, CallPlan, Carriage, Consent, ProviderFate, Publication, StepFate, StepKind, StoreFate,
@@ -52,6 +53,7 @@ pub enum Leak {
 pub(super) struct Weather {
     rates: Rates,
     leak: Leak,
+    wiring: Wiring,
     latency_max: Duration,
     hold_max: Duration,
     handover_max: Duration,
@@ -78,6 +80,9 @@ const REQUEST_LATE_MAX: Duration = Duration::from_secs(15);
 
 /// An echo comes at most so late.
 const ECHO_LATE_MAX: Duration = Duration::from_secs(20);
+
+/// Of a thousand messages so many go over the broker where some may stay with the store.
+const LEAVING: u64 = 500;
 
 /// A provider is away for a while, or lets only so many calls a second through.
 #[derive(Debug, Default)]
@@ -127,7 +132,7 @@ impl Weather {
         self.storms() && self.outages[provider].turns_away(since)
     }
 
-    pub(super) fn of(seed: u64, leak: Leak) -> Self {
+    pub(super) fn of(seed: u64, leak: Leak, wiring: Wiring) -> Self {
         let dice = Dice::of(seed, "weather");
         // Half of the seeds are spared each kind of trouble.
         let rate = |most: u64| if dice.chance(500) { 0 } else { dice.below(most + 1) };
@@ -157,6 +162,7 @@ impl Weather {
             meddlers,
             rates,
             leak,
+            wiring,
             latency_max: *dice.pick(&times),
             hold_max: *dice.pick(&long_times),
             handover_max: *dice.pick(&long_times),
@@ -184,6 +190,11 @@ impl Weather {
     /// Whether something of this rate happens now, by these dice.
     fn strikes(&self, dice: &Dice, per_mille: u64) -> bool {
         self.storms() && dice.chance(per_mille)
+    }
+
+    /// Whether a message is gone now.
+    fn leaks(&self) -> bool {
+        matches!(self.leak, Leak::OneIn(many) | Leak::TimersToo(many) if self.store.below(many) == 0)
     }
 
     /// Some keys get no answer to their undoing until the storm is over.
@@ -221,10 +232,16 @@ impl StoreFate for Weather {
         matches!(self.leak, Leak::TimersToo(many) if self.store.below(many) == 0)
     }
 
+    fn is_lost_at_broker(&self, _envelope: &Envelope) -> bool {
+        self.wiring != Wiring::Store && self.leaks()
+    }
+
+    fn leaves(&self, _envelope: &Envelope) -> bool {
+        self.store.chance(LEAVING)
+    }
+
     fn publication(&self, _envelope: &Envelope) -> Publication {
-        if let Leak::OneIn(many) | Leak::TimersToo(many) = self.leak
-            && self.store.below(many) == 0
-        {
+        if self.wiring == Wiring::Store && self.leaks() {
             return Publication::Lost;
         }
         if self.strikes(&self.store, self.rates.echo) {
@@ -247,6 +264,8 @@ impl ProviderFate for Weather {
                 Trouble::Dispute,
                 Trouble::SecondCharge,
                 Trouble::Foreign,
+                Trouble::OtherAmount,
+                Trouble::OtherCurrency,
             ],
             Call::Book => &[Trouble::ParcelException, Trouble::Foreign],
             Call::LookUpCharge | Call::CancelCharge | Call::LookUpParcel | Call::CancelParcel => return None,

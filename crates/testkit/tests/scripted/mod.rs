@@ -9,8 +9,8 @@ use std::time::Duration;
 use bus::Envelope;
 use orderwright_testkit::simulation::{
     Call, CallFate, CallPlan, Carriage, Consent, Habit, HandOver, Honesty, Outcome, ProviderFate,
-    Publication, SHORT_LIMITS, Script, Staging, StepFate, StepKind, StoreFate, Trace, Turns, Wish, line,
-    new_product, play, sku,
+    Publication, SHORT_LIMITS, Script, Staging, StepFate, StepKind, StoreFate, Trace, Turns, Wiring, Wish,
+    line, new_product, play, sku,
 };
 
 /// Where the store's worker dies.
@@ -200,6 +200,7 @@ pub(crate) fn perform(
         turns: Turns::default(),
         seed: 11,
         trace: Trace::Off,
+        wiring: Wiring::Store,
     };
     play(staging, || {})
 }
