@@ -90,6 +90,7 @@ fn health(
         observation: observation.clone(),
         statuses: [Box::new(supervisor.statuses()), Box::new(supervisor.statuses())],
         broker: store.outgoing.as_ref().map(|outgoing| Arc::clone(&outgoing.broker)),
+        dead_letters: Arc::clone(&store.dead_letters),
     };
     let service = HealthService::new(parts, &config.telemetry);
     observation.pulses.expect(HealthService::NAME, Duration::from_millis(config.telemetry.check_ms));

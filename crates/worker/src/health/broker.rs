@@ -72,10 +72,15 @@ impl BrokerCheck {
         Self { broker, registry }
     }
 
-    fn show(&self, queues: &[BrokerQueue]) {
+    fn show(&self, queues: &[BrokerQueue], unfit: &[String]) {
         for queue in queues {
-            self.registry.set(Metric::ErrorQueueDepth, &[&queue.name], queue.set_aside as f64);
+            let set = |metric, value| self.registry.set(metric, &[&queue.name], value);
+            set(Metric::ErrorQueueDepth, queue.set_aside as f64);
+            set(Metric::BrokerConsumers, queue.consumers as f64);
+            set(Metric::BrokerConsumersUnserved, queue.consumers.saturating_sub(queue.readers) as f64);
+            set(Metric::BrokerHeldAge, queue.held_for.as_secs_f64());
         }
+        self.registry.set(Metric::BrokerUnfit, &[], unfit.len() as f64);
     }
 }
 
@@ -90,16 +95,11 @@ impl Check for BrokerCheck {
             Ok(queues) => queues,
             Err(why) => return Finding::down(why),
         };
-        self.show(&queues);
-        let ill = [
-            unread(&queues),
-            set_aside(&queues),
-            crowded(&queues),
-            held_up(&queues),
-            unfit(&self.broker.unfit()),
-        ]
-        .into_iter()
-        .flatten();
+        let amiss = self.broker.unfit();
+        self.show(&queues, &amiss);
+        let ill = [unread(&queues), set_aside(&queues), crowded(&queues), held_up(&queues), unfit(&amiss)]
+            .into_iter()
+            .flatten();
         Finding::worst_of(once(read(&queues)).chain(ill))
     }
 }
@@ -126,7 +126,7 @@ fn crowded(queues: &[BrokerQueue]) -> Option<Finding> {
         .collect();
     let say = || {
         format!(
-            "more consumers than workers, so some may hold messages that nobody handles: {}; close connections that no worker has (runbook, 'What the broker loses, keeps or shares')",
+            "more consumers than workers, so some may hold messages that nobody handles: {}; close connections that no worker has (runbook, 'OrderwrightConsumersUnserved')",
             crowded.join(", ")
         )
     };

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use application::consumers::UNKNOWN_ORDER;
 use async_trait::async_trait;
+use bus::{DeadLetterFilter, DeadLetters};
 use tokio::time::Instant;
 
 use super::{Check, Finding, Scene};
@@ -14,6 +16,7 @@ const MESSAGES_MIN: f64 = 20.0;
 /// Compares what this worker has counted with the round before.
 pub(super) struct MessageRatesCheck {
     registry: Arc<Registry>,
+    dead_letters: Arc<dyn DeadLetters>,
     before: Mutex<Option<(Instant, Totals)>>,
 }
 
@@ -25,8 +28,23 @@ struct Totals {
 }
 
 impl MessageRatesCheck {
-    pub(super) const fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, before: Mutex::new(None) }
+    pub(super) fn new(registry: Arc<Registry>, dead_letters: Arc<dyn DeadLetters>) -> Self {
+        Self { registry, dead_letters, before: Mutex::new(None) }
+    }
+
+    /// What is said of dead letters about orders that are not here; nothing if there are none.
+    async fn unknown_orders(&self) -> String {
+        let filter = DeadLetterFilter {
+            reason_contains: Some(UNKNOWN_ORDER.to_owned()),
+            ..DeadLetterFilter::default()
+        };
+        match self.dead_letters.count_dead_letters(&filter).await {
+            Ok(0) | Err(_) => String::new(),
+            Ok(count) => format!(
+                "; {count} dead letters are of unknown orders, so somebody else's messages come here \
+                 (`orderwright dead-letters list --reason \"{UNKNOWN_ORDER}\"`)"
+            ),
+        }
     }
 
     fn totals(&self) -> Totals {
@@ -52,15 +70,15 @@ impl Check for MessageRatesCheck {
 
     async fn look(&self, scene: &Scene) -> Finding {
         let now = self.totals();
-        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((at, then)) = before.replace((scene.at, now)) else {
-            return Finding::up("this is the first round");
-        };
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).replace((scene.at, now));
+        let Some((at, then)) = before else { return Finding::up("this is the first round") };
         let seconds = scene.at.duration_since(at).as_secs_f64().max(0.001);
         let (all, put_off, dead) = (now.all - then.all, now.put_off - then.put_off, now.dead - then.dead);
         let rate = all / seconds;
         if dead > 0.0 {
-            return Finding::degraded(format!("{dead} messages became dead letters; {rate:.1} messages/s"));
+            let unknown = self.unknown_orders().await;
+            let said = format!("{dead} messages became dead letters; {rate:.1} messages/s{unknown}");
+            return Finding::degraded(said);
         }
         if all >= MESSAGES_MIN && put_off > all / 2.0 {
             return Finding::degraded(format!(

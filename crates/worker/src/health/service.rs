@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::{Readers, VitalSigns};
-use bus::{Clock, Fault, Stop};
+use bus::{Clock, DeadLetters, Fault, Stop};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
@@ -52,6 +52,8 @@ pub struct Parts {
     pub statuses: [Statuses; 2],
     /// The broker, if there is one.
     pub broker: Option<Arc<dyn Broker>>,
+    /// What was set aside.
+    pub dead_letters: Arc<dyn DeadLetters>,
 }
 
 impl HealthService {
@@ -61,8 +63,8 @@ impl HealthService {
     /// Every check over these parts.
     #[must_use]
     pub fn new(parts: Parts, settings: &Telemetry) -> Self {
-        let Parts { readers, vitals, clock, observation, statuses: [of_consumers, of_services], broker } =
-            parts;
+        let Parts { readers, vitals, clock, observation, statuses, broker, dead_letters } = parts;
+        let [of_consumers, of_services] = statuses;
         let stall = Duration::from_millis(settings.stall_ms);
         let books_check = Duration::from_millis(settings.books_check_ms);
         let mut checks: Vec<Box<dyn Check>> = vec![
@@ -74,7 +76,7 @@ impl HealthService {
             Box::new(MoneyCheck::new(Arc::clone(&observation.books))),
             Box::new(SagaIntegrityCheck::new(Arc::clone(&observation.books))),
             Box::new(ProviderEventsCheck),
-            Box::new(MessageRatesCheck::new(Arc::clone(&observation.registry))),
+            Box::new(MessageRatesCheck::new(Arc::clone(&observation.registry), dead_letters)),
         ];
         for provider in &observation.providers {
             checks.push(Box::new(ProviderCheck::new(Arc::clone(provider))));
@@ -195,7 +197,8 @@ mod tests {
         let observation = Observation::new(&providers, &clock, &settings, recording);
         let parts = Parts {
             readers: Arc::new(store.clone()),
-            vitals: Arc::new(store),
+            vitals: Arc::new(store.clone()),
+            dead_letters: Arc::new(store),
             clock,
             observation,
             statuses: [Box::new(Vec::new), Box::new(Vec::new)],
@@ -310,20 +313,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_lies_in_an_error_queue_is_a_metric_under_its_queue() {
+    async fn every_condition_of_a_queue_at_the_broker_is_a_metric_under_its_queue() {
         let queue = BrokerQueue {
             name: "payment".to_owned(),
             messages: 0,
-            consumers: 1,
+            consumers: 3,
             readers: 1,
             error_queue: "payment_error".to_owned(),
             set_aside: 2,
-            held: 0,
-            held_for: Duration::ZERO,
+            held: 1,
+            held_for: Duration::from_secs(301),
         };
         let (service, _) = service(Some(Arc::new(Rabbit(Ok(vec![queue]))))).await;
         service.round().await;
         let registry = &service.observation.registry;
-        assert_eq!(registry.value(Metric::ErrorQueueDepth, &["payment"]), Some(2.0));
+        for (metric, value) in [
+            (Metric::ErrorQueueDepth, 2.0),
+            (Metric::BrokerConsumers, 3.0),
+            (Metric::BrokerConsumersUnserved, 2.0),
+            (Metric::BrokerHeldAge, 301.0),
+        ] {
+            assert_eq!(registry.value(metric, &["payment"]), Some(value), "{metric:?}");
+        }
+        assert_eq!(registry.value(Metric::BrokerUnfit, &[]), Some(0.0));
     }
 }

@@ -86,6 +86,15 @@ metrics! {
         "Messages that could not be handled and wait for a person; PostgreSQL estimates more than 10,000.";
     ErrorQueueDepth = "orderwright.error.queue.depth", Count, GAUGE, Store, ["messaging.destination.name"],
         "Messages in a queue's error queue at the broker: they could not be read, or were delivered too often.";
+    BrokerConsumers = "orderwright.broker.consumers", Count, GAUGE, Store, ["messaging.destination.name"],
+        "Consumers of a queue, as the broker counts them.";
+    BrokerConsumersUnserved = "orderwright.broker.consumers.unserved", Count, GAUGE, Store,
+        ["messaging.destination.name"],
+        "Consumers of a queue beyond one for each worker: they may hold messages that nobody handles.";
+    BrokerHeldAge = "orderwright.broker.held.age", Seconds, GAUGE, Worker, ["messaging.destination.name"],
+        "Time for which the oldest message of a queue has lain unacknowledged in this worker; 0 if there is none.";
+    BrokerUnfit = "orderwright.broker.unfit", Count, GAUGE, Store, [],
+        "Queues and exchanges that the broker has otherwise than they should be.";
     Timers = "orderwright.timers.running", Count, GAUGE, Store, [],
         "Timers that are set and have not fired; PostgreSQL estimates more than 10,000.";
     TimerOverdueAge = "orderwright.timers.overdue.age", Seconds, GAUGE, Store, [],
