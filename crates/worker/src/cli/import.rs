@@ -16,7 +16,7 @@ use crate::config::{Config, Place, Providers};
 use crate::demo::Stage;
 use crate::import::{
     ApiClient, BUNDLED, CatalogueProduct, Done, Feed, Gauge, Mapping, Performance, Sheet, Shown, Source,
-    Standing, Tally, Unknown, bundled_text, settle, write_report,
+    Standing, Tally, Unknown, bundled_text, settle, verdict, write_report,
 };
 use crate::{say, show};
 
@@ -286,42 +286,6 @@ impl Summary {
             "{notes}{told}What became of each row that is no order now: {}\n{}\n",
             self.report, self.verdict
         )
-    }
-}
-
-/// What it all came to: the last line, which is the truth.
-fn verdict(tally: &Tally, performance: Performance) -> String {
-    let rejected = tally.rows_rejected_in_all();
-    let waiting = tally.orders_held_back + tally.orders_refused;
-    let here = tally.orders_new + tally.orders_replayed;
-    if performance == Performance::Rehearsal {
-        return format!(
-            "Nothing was changed: a dry run. {} new orders would be taken, {} are here already, {waiting} would wait, {rejected} \
-             rows would be rejected.",
-            tally.orders_new, tally.orders_replayed
-        );
-    }
-    if rejected > 0 && here == 0 {
-        return if rejected == tally.rows {
-            format!("Nothing was imported: all {rejected} rows were rejected.")
-        } else {
-            format!(
-                "Nothing was imported: {rejected} of {} rows were rejected, and no order is left.",
-                tally.rows
-            )
-        };
-    }
-    if rejected > 0 {
-        return format!(
-            "Not everything was imported: {rejected} of {} rows were rejected or held back, and {waiting} orders with them. Mend \
-             the file and import it again; what is here already stays as it is.",
-            tally.rows
-        );
-    }
-    match (tally.changed_nothing(), tally.orders_replayed) {
-        (true, 0) => "Nothing has changed: the file holds no order that is to be taken.".to_owned(),
-        (true, _) => "Nothing has changed: everything was here before.".to_owned(),
-        (false, _) => "Everything was imported.".to_owned(),
     }
 }
 

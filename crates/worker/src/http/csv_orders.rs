@@ -1,35 +1,59 @@
-//! Reads an import of CSV rows, one per line of an order; the rows of an order may be scattered. A bad row spoils its
-//! own order and no other; a row without order and customer continues the order before.
+//! Reads an import of CSV rows, one per line of an order; the rows of an order need not stand together. A row that makes
+//! no sense spoils its own order and no other, or every order that it could belong to; one that names neither order nor
+//! customer goes on with the order before.
 
-use std::collections::HashMap;
+use std::io::Read;
 
 use application::messages::Amount;
 use application::validators::{LineDraft, OrderDraft};
+use jiff::Timestamp;
 
 use super::imports::ImportedOrder;
 use super::problem::{Code, Problem, Wrong};
 use super::shape::WHOLE_UNITS;
-use crate::import::{Quoting, Record, Records};
+use crate::import::{
+    Belongs, DELIMITERS, Encoding, Foundling, Keys, Of, Owners, Quoting, Record, Records, ShortRows, UNREAD,
+};
 
 const COLUMNS: [&str; 7] =
     ["order_ref", "customer_id", "ordered_at", "sku", "quantity", "unit_price_minor", "currency"];
 
-/// Replaces bytes that are not text.
-const UNREAD: char = '\u{fffd}';
-
 /// The orders of an import, in the order of their first rows.
 pub(super) fn read(body: &[u8]) -> Result<Vec<ImportedOrder>, Problem> {
-    let text = String::from_utf8_lossy(body);
-    let mut records = Records::new(text.trim_start_matches(MARK).as_bytes(), b',', Quoting::On);
-    let mut next = || records.record().map_err(|error| header(error.to_string()));
-    let columns = Columns::of(&next()?.unwrap_or_default())?;
-    let mut orders = Orders::default();
+    let text = decoded(body).map_err(|error| header(error.to_string()))?;
+    let delimiter = delimiter(&text)?;
+    let mut records = Records::new(text.as_bytes(), delimiter, Quoting::On);
+    let headings = records.record().map_err(|error| header(error.to_string()))?.unwrap_or_default();
+    let columns = Columns::of(&headings)?;
+    records.expect_width(headings.fields.len());
+    let mut orders = Orders::new(&columns, headings.fields.len(), char::from(delimiter));
     let mut index = 0;
-    while let Some(record) = next()? {
+    while let Some(record) = records.record().map_err(|error| header(error.to_string()))? {
         index += 1;
         orders.take(index, &Row { columns: &columns, record: &record });
     }
     Ok(orders.finish())
+}
+
+/// The text of a body, in whichever encoding it is written.
+fn decoded(body: &[u8]) -> std::io::Result<String> {
+    let mut text = String::new();
+    Encoding::detect(body)?.decode(body).read_to_string(&mut text)?;
+    Ok(text.trim_start_matches(MARK).to_owned())
+}
+
+/// What separates fields: whatever makes the most known headings of the first line.
+fn delimiter(text: &str) -> Result<u8, Problem> {
+    let mut best = (0, DELIMITERS[0]);
+    for delimiter in DELIMITERS {
+        let record = Records::new(text.as_bytes(), delimiter, Quoting::On).record();
+        let headings = record.map_err(|error| header(error.to_string()))?.unwrap_or_default();
+        let known = headings.fields.iter().filter(|heading| COLUMNS.contains(&heading.trim())).count();
+        if known > best.0 {
+            best = (known, delimiter);
+        }
+    }
+    Ok(best.1)
 }
 
 /// What programs write at the beginning of a text to tell its encoding.
@@ -62,6 +86,17 @@ impl Columns {
     }
 }
 
+impl Columns {
+    fn place(&self, column: &str) -> Option<usize> {
+        COLUMNS.iter().position(|name| *name == column).and_then(|at| self.0[at])
+    }
+
+    /// The place of a column that must be there.
+    fn needed(&self, column: &str) -> usize {
+        self.place(column).unwrap_or(0)
+    }
+}
+
 /// One row, by the names of its columns.
 struct Row<'a> {
     columns: &'a Columns,
@@ -71,28 +106,12 @@ struct Row<'a> {
 impl Row<'_> {
     /// The text in a column, unless it is empty.
     fn text(&self, column: &str) -> Option<&str> {
-        let at = COLUMNS.iter().position(|name| *name == column)?;
-        self.columns.0[at].map(|at| self.record.field(at)).filter(|text| !text.is_empty())
+        self.columns.place(column).map(|at| self.record.field(at)).filter(|text| !text.is_empty())
     }
 
-    /// What keeps it from being a row, if anything does.
-    fn fault(&self) -> Option<String> {
-        if let Some(fault) = &self.record.fault {
-            return Some(fault.clone());
-        }
-        let width = self.columns.0.iter().flatten().max().map_or(0, |last| last + 1);
-        let more = self.record.fields.iter().skip(width).any(|field| !field.trim().is_empty());
-        let unread = self.record.fields.iter().any(|field| field.contains(UNREAD));
-        match (more, unread) {
-            (true, _) => Some(format!("has more than {width} fields; is a comma in a field without quotes?")),
-            (_, true) => Some("holds bytes that are no UTF-8".to_owned()),
-            (false, false) => None,
-        }
-    }
-
-    /// Whether it continues the order before.
-    fn goes_on(&self) -> bool {
-        ["order_ref", "customer_id", "ordered_at"].iter().all(|column| self.text(column).is_none())
+    /// Whether all that is in it can be read.
+    fn is_readable(&self) -> bool {
+        !self.record.fields.iter().any(|field| field.contains(UNREAD))
     }
 
     fn units(&self, column: &str) -> Option<Result<i64, String>> {
@@ -115,12 +134,11 @@ fn is_fraction(text: &str) -> bool {
 }
 
 /// The orders found so far.
-#[derive(Default)]
 struct Orders {
     found: Vec<Found>,
-    places: HashMap<String, usize>,
-    /// The order of the row before, if that is known.
-    latest: Option<usize>,
+    owners: Owners<fn(&str) -> bool>,
+    /// The rows of the lines, as far as they belong to nobody yet.
+    rows: Vec<(u64, usize)>,
 }
 
 struct Found {
@@ -132,33 +150,66 @@ struct Found {
 }
 
 impl Orders {
+    fn new(columns: &Columns, width: usize, delimiter: char) -> Self {
+        let keys = Keys {
+            width,
+            order: columns.needed("order_ref"),
+            shop: None,
+            customer: columns.needed("customer_id"),
+            ordered_at: columns.place("ordered_at"),
+            line: vec![columns.needed("sku"), columns.needed("quantity")],
+            short_rows: ShortRows::Refuse,
+            delimiter: Some(delimiter),
+        };
+        let is_time: fn(&str) -> bool = |field| field.parse::<Timestamp>().is_ok();
+        Self { found: Vec::new(), owners: Owners::new(keys, is_time), rows: Vec::new() }
+    }
+
     fn take(&mut self, number: usize, row: &Row<'_>) {
         if row.record.is_blank() {
             return;
         }
-        let reference = row.text("order_ref").unwrap_or_default();
-        let known = match self.places.get(reference) {
-            _ if reference.is_empty() => self.latest.filter(|_| row.goes_on() && row.fault().is_none()),
-            known => known.copied(),
-        };
-        let at = known.unwrap_or_else(|| {
-            self.places.insert(reference.to_owned(), self.found.len());
-            self.found.push(Found::new(number, reference, row));
-            self.found.len() - 1
-        });
-        self.found[at].add(row);
-        self.latest = (!self.found[at].reference.is_empty()).then_some(at);
+        let Belongs { order, fault } = self.owners.place(row.record);
+        let unread = || (!row.is_readable()).then(|| "holds bytes that cannot be read".to_owned());
+        let fault = fault.or_else(unread);
+        match order {
+            None => self.rows.push((row.record.line, number)),
+            Some(Of::Known(at)) => self.found[at].add(row, fault),
+            Some(Of::New(at)) => {
+                self.found.push(Found::new(number, self.owners.number(at), row));
+                self.found[at].add(row, fault);
+            }
+        }
     }
 
-    fn finish(self) -> Vec<ImportedOrder> {
+    fn finish(mut self) -> Vec<ImportedOrder> {
+        let settled = self.owners.settle();
+        for (at, (line, why)) in settled.waiting {
+            self.found[at].wrongs.push(unreadable(line, &why));
+        }
+        let rows = &self.rows;
+        let row = |line: u64| rows.iter().find(|(known, _)| *known == line).map_or(0, |(_, row)| *row);
+        let strays = settled.foundlings.iter().filter(|foundling| foundling.could_be_of.is_empty());
+        let strays = strays.map(|Foundling { line, number, detail, .. }| {
+            let mut found = Found::empty(row(*line), *line, number);
+            found.wrongs.push(unreadable(*line, detail));
+            found
+        });
+        let mut found: Vec<Found> = strays.collect();
+        found.append(&mut self.found);
+        found.sort_by_key(|found| found.line);
         let order = |Found { reference, row, line, draft, wrongs }: Found| ImportedOrder {
             reference,
             row,
             line,
             draft: if wrongs.is_empty() { Ok(draft) } else { Err(wrongs) },
         };
-        self.found.into_iter().map(order).collect()
+        found.into_iter().map(order).collect()
     }
+}
+
+fn unreadable(line: u64, why: &str) -> Wrong {
+    Wrong::at("", "unreadable_row", format!("line {line} {why}"))
 }
 
 impl Found {
@@ -180,10 +231,10 @@ impl Found {
         found
     }
 
-    fn add(&mut self, row: &Row<'_>) {
+    fn add(&mut self, row: &Row<'_>, fault: Option<String>) {
         let number = row.record.line;
-        if let Some(fault) = row.fault() {
-            self.wrongs.push(Wrong::at("", "unreadable_row", format!("line {number} {fault}")));
+        if let Some(fault) = fault {
+            self.wrongs.push(unreadable(number, &fault));
             return;
         }
         let line = self.draft.lines.len();

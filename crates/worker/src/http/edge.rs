@@ -68,11 +68,17 @@ impl Edge {
     }
 }
 
-/// Refuses a body that is packed, which no route takes.
+/// Refuses a body that is packed, which no route takes but the one for files.
 fn unpacked(request: &Request) -> Result<(), Problem> {
+    let takes_files = request.uri().path() == "/imports";
     let packed = |value: &&HeaderValue| {
         let mut codings = value.to_str().unwrap_or("unreadable").split(',').map(str::trim);
-        codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+        let taken = |coding: &str| {
+            coding.is_empty()
+                || coding.eq_ignore_ascii_case("identity")
+                || takes_files && coding.eq_ignore_ascii_case("gzip")
+        };
+        !codings.all(taken)
     };
     let Some(packed) = request.headers().get_all(CONTENT_ENCODING).iter().find(packed) else { return Ok(()) };
     let detail = format!(

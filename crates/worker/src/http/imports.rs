@@ -1,6 +1,7 @@
 //! Orders in bulk, as CSV or as one JSON order per line. Each order goes the way of every other order, under a key made
 //! from its reference, so that an import can be repeated until all of it is in; each gets an answer of its own.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use application::commands::CreateOrderReply;
@@ -10,18 +11,26 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use domain::OrderId;
+use flate2::bufread::MultiGzDecoder;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::idempotency::Keyed;
-use super::limits::{IMPORT_AT_ONCE_MAX, IMPORT_BYTES_MAX, IMPORT_ORDERS_MAX};
+use super::limits::{IMPORT_AT_ONCE_MAX, IMPORT_BYTES_MAX, IMPORT_ORDERS_MAX, IMPORT_UNPACKED_BYTES_MAX};
 use super::meaning::{self, Meaning};
 use super::problem::{Code, Problem, Wrong};
 use super::route::Route;
 use super::shape::{Schema, Shape, may, need};
+use super::sheets::{self, Options, SheetAnswer};
 use super::{Api, body, csv_orders, idempotency, ndjson_orders};
+
+/// How a packed body begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The media type of workbooks.
+const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// An order as it was found in an import.
 pub(super) struct ImportedOrder {
@@ -38,7 +47,7 @@ pub(super) struct ImportedOrder {
 /// What became of one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+pub(super) enum Outcome {
     /// It is accepted.
     Created,
     /// It was accepted before.
@@ -50,31 +59,38 @@ enum Outcome {
 }
 
 #[derive(Serialize)]
-struct RowAnswer {
-    order_ref: String,
-    row: usize,
-    line: u64,
-    outcome: Outcome,
+pub(super) struct RowAnswer {
+    pub(super) order_ref: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    order_id: Option<Uuid>,
+    pub(super) row: Option<usize>,
+    pub(super) line: u64,
+    pub(super) outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) order_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Wrong>,
+    pub(super) errors: Vec<Wrong>,
 }
 
 #[derive(Default, Serialize)]
-struct ImportAnswer {
-    orders: usize,
-    created: usize,
-    replayed: usize,
-    rejected: usize,
-    not_done: usize,
-    results: Vec<RowAnswer>,
+pub(super) struct ImportAnswer {
+    pub(super) orders: usize,
+    pub(super) created: usize,
+    pub(super) replayed: usize,
+    pub(super) rejected: usize,
+    pub(super) not_done: usize,
+    pub(super) results: Vec<RowAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<SheetAnswer>,
 }
 
 async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let format = Format::of(body::media_type(&head.headers))?;
-    let body = body::read(body, IMPORT_BYTES_MAX).await?;
+    let options = Options::of(&head)?;
+    let body = unpacked(body::read(body, IMPORT_BYTES_MAX).await?)?;
+    if let Some(options) = options {
+        return sheets::import(&api, &head, body, options).await;
+    }
     let orders = format.read(&body)?;
     if orders.len() > IMPORT_ORDERS_MAX {
         let detail = format!("at most {IMPORT_ORDERS_MAX} orders at once, these are {}", orders.len());
@@ -108,7 +124,27 @@ fn meaning(orders: &[ImportedOrder]) -> Meaning {
 }
 
 /// Name of the operation that writes.
-const IMPORT: &str = "importOrders";
+pub(super) const IMPORT: &str = "importOrders";
+
+/// The body as it was before it was packed, if it was.
+fn unpacked(body: Bytes) -> Result<Bytes, Problem> {
+    if !body.starts_with(&GZIP) {
+        return Ok(body);
+    }
+    let mut text = Vec::new();
+    let unpacking =
+        MultiGzDecoder::new(&*body).take(IMPORT_UNPACKED_BYTES_MAX as u64 + 1).read_to_end(&mut text);
+    if let Err(error) = unpacking {
+        let detail = format!("the packed file breaks off or is damaged: {error}");
+        return Err(Problem::of(Code::ValidationFailed, vec![Wrong::at("", "unreadable_file", detail)]));
+    }
+    if text.len() > IMPORT_UNPACKED_BYTES_MAX {
+        let detail =
+            format!("at most {IMPORT_UNPACKED_BYTES_MAX} bytes are taken here when they are unpacked");
+        return Err(Problem::new(Code::BodyTooLarge, detail));
+    }
+    Ok(text.into())
+}
 
 fn summed_up(results: Vec<RowAnswer>) -> ImportAnswer {
     let mut answer = ImportAnswer { orders: results.len(), ..ImportAnswer::default() };
@@ -129,15 +165,19 @@ fn summed_up(results: Vec<RowAnswer>) -> ImportAnswer {
 enum Format {
     Csv,
     Ndjson,
+    /// What only a mapping makes sense of.
+    Sheet,
 }
 
 impl Format {
     fn of(media_type: Option<&str>) -> Result<Self, Problem> {
         match media_type.map(str::to_ascii_lowercase).as_deref() {
-            Some("text/csv" | "application/csv") => Ok(Self::Csv),
+            Some("text/csv" | "application/csv" | "text/tab-separated-values") => Ok(Self::Csv),
+            Some(WORKBOOK) => Ok(Self::Sheet),
             Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Ok(Self::Ndjson),
             Some(_) | None => {
-                let detail = "text/csv and application/x-ndjson are taken here; say which it is";
+                let detail =
+                    format!("text/csv, application/x-ndjson and {WORKBOOK} are taken here; say which it is");
                 Err(Problem::new(Code::UnsupportedMediaType, detail))
             }
         }
@@ -147,6 +187,10 @@ impl Format {
         match self {
             Self::Csv => csv_orders::read(body),
             Self::Ndjson => Ok(ndjson_orders::read(body)),
+            Self::Sheet => {
+                let detail = "a workbook needs a mapping; name one with ?mapping=";
+                Err(Problem::of(Code::ValidationFailed, vec![Wrong::at("", "mapping_missing", detail)]))
+            }
         }
     }
 }
@@ -155,7 +199,7 @@ async fn accept(api: &Api, caller: &Caller, order: ImportedOrder) -> RowAnswer {
     let ImportedOrder { reference, row, line, draft } = order;
     let told = |outcome, order_id: Option<OrderId>, errors| RowAnswer {
         order_ref: reference.clone(),
-        row,
+        row: Some(row),
         line,
         outcome,
         order_id: order_id.map(|OrderId(id)| id),
@@ -208,13 +252,16 @@ pub(super) fn routes() -> Vec<Route> {
             .about(
                 "Accepts many orders. CSV has the columns order_ref, customer_id, ordered_at, sku, quantity, \
                  unit_price_minor, currency, one row per line of an order, and an order with a row that is wrong is not taken; NDJSON has one order per line, with its \
-                 external_reference. Repeating an import changes nothing.",
+                 external_reference. With a mapping, exports of shops as CSV or workbook are read as `orderwright import` reads \
+                 them; products are never made. Any of them may be packed with gzip. Repeating an import changes nothing.",
             )
+            .with(sheets::PARAMETERS)
             .once()
             .taking_text("text/csv")
             .taking_text("application/x-ndjson")
+            .taking_text(WORKBOOK)
             .giving(200, &REPORT)
-            .failing(&[Code::UnsupportedMediaType, Code::ValidationFailed])
+            .failing(&[Code::UnsupportedMediaType, Code::ValidationFailed, Code::InvalidParameter])
             .asking_the_store(),
     ]
 }
@@ -224,9 +271,27 @@ const WRONG: Shape = Shape::Object(&[
     need("code", Shape::Text, "What is wrong, as a code."),
     need("detail", Shape::Text, "What is wrong, in words."),
 ]);
+const FILE: Shape = Shape::Object(&[
+    need("dry_run", Shape::Boolean, "Whether nothing was changed."),
+    need("verdict", Shape::Text, "What it all came to."),
+    need("notes", Shape::List(&Shape::Text), "What was found out about the file."),
+    need("tally", Shape::Any, "Rows and orders, by what became of them."),
+    need("told", Shape::List(&TOLD), "Each row that is not simply a line of an order now."),
+]);
+const TOLD: Shape = Shape::Object(&[
+    need("line", Shape::Integer, "Line of the file."),
+    need("order", Shape::Text, "The other system's name for the order; may be empty."),
+    need("what", Shape::Choice(&["rejected", "held_back", "left_out", "cancellation"]), "What became of it."),
+    need("why", Shape::Text, "Why, as a code."),
+    need("detail", Shape::Text, "Why, in words."),
+]);
 const RESULT: Shape = Shape::Object(&[
     need("order_ref", Shape::Text, "The order's reference."),
-    need("row", Shape::Integer, "The row where it begins, from 1 and without the headings."),
+    may(
+        "row",
+        Shape::Integer,
+        "The row where it begins, from 1 and without the headings; not with a mapping.",
+    ),
     need("line", Shape::Integer, "The line of the body where it begins, from 1."),
     need("outcome", Shape::Choice(&["created", "replayed", "rejected", "not_done"]), "What became of it."),
     may("order_id", Shape::Id, "The order, if it is accepted."),
@@ -241,5 +306,6 @@ static REPORT: Schema = Schema {
         need("rejected", Shape::Integer, "Not acceptable."),
         need("not_done", Shape::Integer, "Not tried to the end; import them again."),
         need("results", Shape::List(&RESULT), "Each order, in the order of the import."),
+        may("file", FILE, "With a mapping: what is told of the file beside its orders."),
     ]),
 };

@@ -11,6 +11,9 @@ pub(super) const PRODUCTS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of one import.
 pub(super) const IMPORT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Bytes of one import that came packed.
+pub(super) const IMPORT_UNPACKED_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 /// Products in one batch.
 pub(super) const PRODUCTS_MAX: usize = 1_000;
 /// Orders in one import.

@@ -35,9 +35,11 @@ mod sagas;
 mod seats;
 mod server;
 mod shape;
+mod sheets;
 mod text;
 mod watching;
 mod webhooks;
+mod within;
 
 use std::sync::Arc;
 

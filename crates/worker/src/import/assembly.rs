@@ -7,13 +7,13 @@ mod sums;
 use std::collections::HashMap;
 
 use anyhow::{Result, bail};
-use domain::text::composed;
 use domain::{Currency, QUANTITY_MAX, Sku};
 
 use super::Mapping;
 use super::mapping::{Custom, FreeLines, Meaning, Plain, PricePer, SkuCase, whole};
+use super::owners::{Belongs, Foundling, Keys, Of, Owners, ShortRows};
 use super::sheet::{InvoiceKind, Sheet, SheetProduct};
-use super::table::{Places, Record, Table};
+use super::table::{Places, Record, Table, UNREAD};
 use super::tally::{LeftOut, Omission, Reason, Rejected};
 use draft::{Draft, Line};
 
@@ -22,9 +22,6 @@ const ROWS_MAX: u64 = 5_000_000;
 
 /// Bytes of a product's name that are kept.
 const NAME_BYTES_MAX: usize = 200;
-
-/// What stands for characters that could not be read.
-const UNREAD: char = '\u{fffd}';
 
 /// Why a row cannot be used.
 pub(super) struct Objection(pub(super) Reason, pub(super) String);
@@ -43,20 +40,20 @@ pub(super) struct Candidate {
     pub(super) product: Option<usize>,
 }
 
+/// Whether a field can be a time, as the mapping reads it.
+type IsTime<'a> = Box<dyn Fn(&str) -> bool + 'a>;
+
 /// Orders under construction.
 pub(super) struct Assembly<'a> {
     mapping: &'a Mapping,
     places: Places,
     custom: Custom,
     rows: u64,
+    /// Whose the rows are; as many as there are drafts.
+    owners: Owners<IsTime<'a>>,
     drafts: Vec<Draft>,
-    by_name: HashMap<(String, String), usize>,
     candidates: Vec<Candidate>,
     by_code: HashMap<String, usize>,
-    /// The order of the row before, if that is known.
-    latest: Option<usize>,
-    /// Rows of no order.
-    stray: Vec<Rejected>,
     notes: Vec<String>,
 }
 
@@ -67,12 +64,10 @@ impl<'a> Assembly<'a> {
             places: table.places.clone(),
             custom: table.custom,
             rows: 0,
+            owners: Owners::new(keys(mapping, table), Box::new(|field| mapping.time(field).is_ok())),
             drafts: Vec::new(),
-            by_name: HashMap::new(),
             candidates: Vec::new(),
             by_code: HashMap::new(),
-            latest: None,
-            stray: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -83,14 +78,16 @@ impl<'a> Assembly<'a> {
         if self.rows > ROWS_MAX {
             bail!("the file has more than {ROWS_MAX} rows; split it");
         }
-        self.latest = self.draft_of(record);
-        let Some(at) = self.latest else {
-            let detail = record.fault.clone().unwrap_or_else(|| "names no order".to_owned());
-            let reason = if record.fault.is_some() { Reason::Unreadable } else { Reason::NoOrder };
-            self.stray.push(Rejected { line: record.line, order: String::new(), reason, detail });
-            return Ok(());
+        let Belongs { order, fault } = self.owners.place(record);
+        let at = match order {
+            None => return Ok(()),
+            Some(Of::Known(at)) => at,
+            Some(Of::New(at)) => {
+                self.begin(record);
+                at
+            }
         };
-        let mut objections = self.about_the_order(at, record);
+        let mut objections = self.about_the_order(at, record, fault);
         let row = match objections.is_empty() {
             true => self.row(at, record).map_err(|objection| objections.push(objection)).ok(),
             false => None,
@@ -109,12 +106,17 @@ impl<'a> Assembly<'a> {
     /// All that was put together.
     pub(super) fn finish(mut self, mut notes: Vec<String>) -> Sheet {
         notes.append(&mut self.notes);
-        let mut sheet = Sheet { rows: self.rows, rejected: self.stray, notes, ..Sheet::default() };
+        let rejected = settle_owners(self.owners, &mut self.drafts);
+        let own = &self.mapping.currency;
+        let mut said = self.drafts.iter().map(|draft| draft.currency.to_uppercase());
+        let other = said.find(|said| !said.is_empty() && said != own);
+        let mut sheet = Sheet { rows: self.rows, rejected, notes, ..Sheet::default() };
         for draft in self.drafts {
             let settling = draft::Settling {
                 mapping: self.mapping,
                 places: &self.places,
                 custom: self.custom,
+                other_currency: other.as_deref(),
                 candidates: &mut self.candidates,
                 sheet: &mut sheet,
             };
@@ -123,50 +125,20 @@ impl<'a> Assembly<'a> {
         sheet
     }
 
-    /// The order that a row belongs to. A row that says nothing of its order, neither number nor customer nor time, goes on
-    /// with that of the row before.
-    fn draft_of(&mut self, record: &Record) -> Option<usize> {
-        let number = record.field(self.places.order);
-        // A quote that went astray is no part of a number.
-        let number = if record.fault.is_some() { number.trim_matches(['"', ' ']) } else { number };
-        let number = composed(number).into_owned();
-        if number.is_empty() {
-            let says_nothing = [self.places.customer, self.places.ordered_at]
-                .iter()
-                .all(|place| record.field(*place).is_empty());
-            return self.latest.filter(|_| says_nothing && record.fault.is_none());
-        }
-        let shop = self.places.shop.map_or("", |place| record.field(place)).to_owned();
-        // A continuation leaves the shop out as well.
-        if shop.is_empty()
-            && self.places.shop.is_some()
-            && let Some(latest) = self.latest.filter(|latest| self.drafts[*latest].number == number)
-        {
-            return Some(latest);
-        }
-        let next = self.drafts.len();
-        let at = *self.by_name.entry((shop.clone(), number.clone())).or_insert(next);
-        if at == next {
-            let cancellation = self.mapping.is_cancellation(&number);
-            let kind = if cancellation { InvoiceKind::Cancellation } else { InvoiceKind::Order };
-            let shop = self.places.shop.map(|_| shop);
-            self.drafts.push(Draft::new(number, shop, kind, record.line, self.places.statuses.len()));
-        }
-        Some(at)
+    fn begin(&mut self, record: &Record) {
+        let number = self.owners.number(self.drafts.len()).to_owned();
+        let kind = match self.mapping.is_cancellation(&number) {
+            true => InvoiceKind::Cancellation,
+            false => InvoiceKind::Order,
+        };
+        let shop = self.places.shop.map(|place| record.field(place).to_owned());
+        self.drafts.push(Draft::new(number, shop, kind, record.line, self.places.statuses.len()));
     }
 
     /// Notes what a row says of its order, and objects to what it says otherwise than the rows before.
-    fn about_the_order(&mut self, at: usize, record: &Record) -> Vec<Objection> {
-        if let Some(fault) = &record.fault {
-            return vec![Objection(Reason::Unreadable, fault.clone())];
-        }
-        if record.fields.len() > self.places.width
-            && record.fields[self.places.width..].iter().any(|it| !it.trim().is_empty())
-        {
-            let (has, heads) = (record.fields.len(), self.places.width);
-            let detail =
-                format!("has {has} fields under {heads} headings; is a delimiter in a field without quotes?");
-            return vec![Objection(Reason::Unreadable, detail)];
+    fn about_the_order(&mut self, at: usize, record: &Record, fault: Option<String>) -> Vec<Objection> {
+        if let Some(fault) = fault {
+            return vec![Objection(Reason::Unreadable, fault)];
         }
         if let Some(place) = self.places.all().find(|place| record.field(*place).contains(UNREAD)) {
             let detail =
@@ -323,6 +295,35 @@ impl Candidate {
             products[at].price_minor = price_minor;
         }
         at
+    }
+}
+
+/// Decides which orders wait; returns the rows of which nobody knows whose they are.
+fn settle_owners(owners: Owners<IsTime<'_>>, drafts: &mut [Draft]) -> Vec<Rejected> {
+    let settled = owners.settle();
+    for (at, line) in settled.doubtful {
+        let detail = "names no order, and rows of one order stand apart in this file".to_owned();
+        drafts[at].object(line, Objection(Reason::NoOrder, detail));
+    }
+    for (at, waits) in settled.waiting {
+        drafts[at].waits = Some(waits);
+    }
+    let rejected =
+        |Foundling { line, number, reason, detail, .. }| Rejected { line, order: number, reason, detail };
+    settled.foundlings.into_iter().map(rejected).collect()
+}
+
+fn keys(mapping: &Mapping, table: &Table<'_>) -> Keys {
+    let places = &table.places;
+    Keys {
+        width: places.width,
+        order: places.order,
+        shop: places.shop,
+        customer: places.customer,
+        ordered_at: Some(places.ordered_at),
+        line: vec![places.sku, places.quantity, places.price],
+        short_rows: if table.delimiter.is_some() { mapping.short_rows } else { ShortRows::Fill },
+        delimiter: table.delimiter,
     }
 }
 

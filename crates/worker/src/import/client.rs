@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use bus::{Clock, IdSource, RandomIds, SystemClock};
 use bytes::Bytes;
+use domain::Availability;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -14,6 +15,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::service::{KnownOrder, KnownProduct};
 
 /// Bytes of one answer.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -179,11 +182,11 @@ impl ApiClient {
         Ok(created)
     }
 
-    /// Shows each product of the catalogue: its sku and the currency of its price.
+    /// Shows each product of the catalogue.
     ///
     /// # Errors
     /// If the service cannot be reached.
-    pub async fn each_product(&self, mut show: impl FnMut(String, String)) -> Result<()> {
+    pub async fn each_product(&self, show: &mut (dyn FnMut(KnownProduct) + Send)) -> Result<()> {
         #[derive(Deserialize)]
         struct Page {
             items: Vec<Product>,
@@ -193,6 +196,7 @@ impl ApiClient {
         struct Product {
             sku: String,
             price: Price,
+            availability: String,
         }
         #[derive(Deserialize)]
         struct Price {
@@ -201,8 +205,9 @@ impl ApiClient {
         let mut path = format!("/products?limit={PAGE_MAX}");
         loop {
             let page: Page = self.send(Method::GET, &path, None, Bytes::new()).await?.expect_ok()?;
-            for product in page.items {
-                show(product.sku, product.price.currency);
+            for Product { sku, price, availability } in page.items {
+                let discontinued = availability == Availability::Discontinued.as_str();
+                show(KnownProduct { sku, currency: price.currency, discontinued });
             }
             match page.next_cursor {
                 Some(cursor) => path = format!("/products?limit={PAGE_MAX}&cursor={}", encoded(&cursor)),
@@ -231,6 +236,14 @@ impl ApiClient {
         }
         let page: Page = answer.expect_ok()?;
         Ok(page.items.first().map(|order| order.order_id))
+    }
+
+    /// An order that was found.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or does not know the order.
+    pub async fn order(&self, order_id: Uuid) -> Result<KnownOrder> {
+        self.send(Method::GET, &format!("/orders/{order_id}"), None, Bytes::new()).await?.expect_ok()
     }
 
     /// Sends an order under a key.

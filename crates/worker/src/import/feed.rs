@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
+use application::messages::Amount;
+use application::validators::{LineDraft, OrderDraft};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -13,11 +15,13 @@ use uuid::Uuid;
 use super::client::PriceBody;
 use super::plan::{Plan, Shelf, Unknown, plan};
 use super::reference::key;
-use super::sheet::{CancelledElsewhere, Part};
+use super::rehearsal;
+use super::service::Service;
+use super::sheet::{CancelledElsewhere, Part, looks_like_a_part, part_of};
 use super::tally::{LeftOut, Omission};
 use super::{
-    ApiClient, Cancelled, CatalogueProduct, Gauge, Invoice, InvoiceKind, Item, LineVerdict, Mapping,
-    OrderAnswer, Outcome, Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally, take_backs,
+    Cancelled, CatalogueProduct, Gauge, Invoice, InvoiceKind, Item, LineVerdict, Mapping, OrderAnswer,
+    Outcome, Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally, take_backs,
 };
 
 /// Who cancels in the name of a file.
@@ -38,7 +42,7 @@ pub struct Feed<'a> {
     /// Whether anything is sent.
     pub performance: Performance,
     /// Where to.
-    pub client: &'a ApiClient,
+    pub client: &'a dyn Service,
     /// Requests under way at once.
     pub at_once_max: usize,
 }
@@ -63,8 +67,34 @@ pub struct Done {
     pub left_out: Vec<LeftOut>,
     /// Rows that take something back.
     pub taken_back: Vec<TakenBack>,
+    /// Each order that was sent, or would be.
+    pub orders: Vec<OrderSaid>,
     /// What people should know of the file and the import.
     pub notes: Vec<String>,
+}
+
+/// What became of one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderSaid {
+    /// The other system's name for it.
+    pub number: String,
+    /// The line of the file in which it begins.
+    pub line: u64,
+    /// The order here, or the first part of it.
+    pub order_id: Option<Uuid>,
+    /// What became of it.
+    pub outcome: OrderOutcome,
+}
+
+/// What may become of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderOutcome {
+    /// It is new.
+    New,
+    /// It was there before.
+    Replayed,
+    /// The service would not have it.
+    Refused(Reason, String),
 }
 
 /// An order as it is sent. The same order is the same text, whenever it is sent.
@@ -112,6 +142,26 @@ impl<'a> OrderBody<'a> {
         self
     }
 
+    /// The same, as the service reads it.
+    #[must_use]
+    pub(super) fn draft(&self) -> OrderDraft {
+        let line = |line: &LineBody<'_>| LineDraft {
+            sku: line.sku.to_owned(),
+            quantity: i64::from(line.quantity),
+            unit_price: Some(Amount {
+                minor: line.unit_price.minor,
+                currency: line.unit_price.currency.to_owned(),
+            }),
+        };
+        OrderDraft {
+            customer_id: self.customer_id.to_owned(),
+            lines: self.lines.iter().map(line).collect(),
+            payment_token: self.payment_token.map(str::to_owned),
+            external_reference: Some(self.external_reference.clone()),
+            ordered_at: Some(self.ordered_at.clone()),
+        }
+    }
+
     /// The text that is sent, and the key under which it is.
     ///
     /// # Errors
@@ -124,7 +174,7 @@ impl<'a> OrderBody<'a> {
 
 /// What the service said about one invoice.
 enum Said {
-    Order(usize, Answered),
+    Order(usize, Answered, Option<Uuid>),
     Cancellation(usize, BTreeMap<usize, (Outcome, String)>),
 }
 
@@ -148,7 +198,7 @@ impl Feed<'_> {
         let plan = plan(self.sheet, self.mapping, self.catalogue, &shelf, self.unknown, self.stock);
         let mut done = self.begin(&plan);
         match self.performance {
-            Performance::Rehearsal => self.rehearse(&plan, &mut done).await?,
+            Performance::Rehearsal => self.rehearse(&plan, &shelf, &mut done).await?,
             Performance::Real => self.perform(&plan, gauge, &mut done).await?,
         }
         done.tally.assert_complete();
@@ -167,6 +217,7 @@ impl Feed<'_> {
             rejected: sheet.rejected.clone(),
             left_out: sheet.left_out.clone(),
             taken_back: Vec::new(),
+            orders: Vec::new(),
             notes: sheet.notes.iter().chain(&plan.notes).cloned().collect(),
         };
         done.rejected.extend(plan.waiting.values().flatten().cloned());
@@ -181,7 +232,7 @@ impl Feed<'_> {
 
     async fn perform(&self, plan: &Plan<'_>, gauge: &Gauge, done: &mut Done) -> Result<()> {
         let import = format!("import {}", self.mapping.name);
-        done.tally.products_new = self.client.put_products(&import, &plan.products).await?;
+        done.tally.products_new = self.client.make_products(&import, &plan.products).await?;
         let take_backs = take_backs(self.sheet);
         let ids: Vec<Ids> = self.sheet.invoices.iter().map(|_| SetOnce::new()).collect();
         for position in plan.waiting.keys() {
@@ -211,34 +262,67 @@ impl Feed<'_> {
     }
 
     /// Says what would be done.
-    async fn rehearse(&self, plan: &Plan<'_>, done: &mut Done) -> Result<()> {
+    async fn rehearse(&self, plan: &Plan<'_>, shelf: &Shelf, done: &mut Done) -> Result<()> {
         done.tally.products_new = plan.products.len() as u64;
         let take_backs = take_backs(self.sheet);
+        let mut came_about: HashMap<usize, Vec<Uuid>> = HashMap::new();
         for (position, invoice) in self.sheet.invoices.iter().enumerate() {
             match take_backs.get(&position) {
                 None if plan.waiting.contains_key(&position) => {}
                 None => {
-                    let first = invoice.parts().next().map(|part| part.reference);
-                    let here = match first {
-                        Some(reference) => self.client.find_order(&reference).await?.is_some(),
-                        None => false,
-                    };
-                    let answered = if here { Answered::Replayed } else { Answered::New };
-                    self.note_order(invoice, answered, done);
+                    let (answered, ids) = self.rehearse_order(invoice, plan, shelf).await?;
+                    if !matches!(answered, Answered::Refused { .. }) {
+                        came_about.insert(position, ids.clone());
+                    }
+                    self.note_order(invoice, answered, ids.first().copied(), done);
                 }
                 Some(take_back) => {
-                    let whole =
-                        |order: &usize| (*order, (Outcome::Cancelled, "would be cancelled".to_owned()));
-                    let outcomes = take_back.orders.iter().map(whole).collect();
+                    let mut outcomes = BTreeMap::new();
+                    for order in &take_back.orders {
+                        outcomes.insert(*order, self.rehearse_cancelling(came_about.get(order)).await?);
+                    }
                     self.note(Said::Cancellation(position, outcomes), &take_backs, done);
                 }
             }
         }
-        for order in &self.sheet.cancelled {
-            let here = self.client.find_order(&order.reference).await?;
-            note_cancelled(order, here.map(|_| (Outcome::Cancelled, "would be cancelled".to_owned())), done);
+        self.cancel_what_was_cancelled(done).await
+    }
+
+    /// What would become of an order, and those of its parts that are here.
+    async fn rehearse_order(
+        &self,
+        invoice: &Invoice,
+        plan: &Plan<'_>,
+        shelf: &Shelf,
+    ) -> Result<(Answered, Vec<Uuid>)> {
+        let (mut answered, mut here) = (Answered::Replayed, Vec::new());
+        for (index, part) in invoice.parts().enumerate() {
+            let body = OrderBody::of(&plan.skus, invoice, &part);
+            let refusal = match self.client.find_order(&part.reference).await? {
+                Some(id) => {
+                    here.push(id);
+                    rehearsal::differs(&body, &self.client.order(id).await?)
+                }
+                None => {
+                    answered = Answered::New;
+                    rehearsal::refused(&body, |sku| shelf.is_discontinued(sku))
+                }
+            };
+            if let Some(refusal) = refusal {
+                return Ok((Answered::Refused { refusal, parts_in: index }, here));
+            }
         }
-        Ok(())
+        Ok((answered, here))
+    }
+
+    /// What would become of an order that is taken back: none, if it would not be taken; no ids, if it would be new.
+    async fn rehearse_cancelling(&self, ids: Option<&Vec<Uuid>>) -> Result<(Outcome, String)> {
+        let Some(ids) = ids else { return Ok(never_came_about()) };
+        let mut outcome = (Outcome::Cancelled, "would be cancelled".to_owned());
+        for id in ids {
+            outcome = rehearsal::cancelled(*id, &self.client.order(*id).await?);
+        }
+        Ok(outcome)
     }
 
     async fn order(&self, position: usize, invoice: &Invoice, skus: &[String], ids: &[Ids]) -> Result<Said> {
@@ -258,8 +342,9 @@ impl Feed<'_> {
                 }
             }
         }
+        let first = got.first().copied();
         ids[position].set(got).expect("each order is sent once");
-        Ok(Said::Order(position, answered))
+        Ok(Said::Order(position, answered, first))
     }
 
     async fn cancellation(
@@ -271,8 +356,7 @@ impl Feed<'_> {
     ) -> Result<Said> {
         let mut outcomes = BTreeMap::new();
         for order in &take_back.orders {
-            let mut outcome =
-                (Outcome::AlreadyCancelled, "the order was not taken and never came about".to_owned());
+            let mut outcome = never_came_about();
             for id in ids[*order].wait().await {
                 outcome = self.cancel(*id, &format!("taken back by {}", invoice.number)).await?;
             }
@@ -294,20 +378,53 @@ impl Feed<'_> {
 
     /// Orders that are cancelled where they come from, and were taken in before.
     async fn cancel_what_was_cancelled(&self, done: &mut Done) -> Result<()> {
-        for order in &self.sheet.cancelled {
-            let outcome = match self.client.find_order(&order.reference).await? {
-                Some(id) => Some(self.cancel(id, "cancelled where it comes from").await?),
-                None => None,
-            };
+        let looking = stream::iter(&self.sheet.cancelled)
+            .map(|order| async move { anyhow::Ok((order, self.cancel_or_rehearse(order).await?)) })
+            .buffered(self.at_once_max.max(1));
+        let mut looking = std::pin::pin!(looking);
+        while let Some((order, outcome)) = looking.try_next().await? {
             note_cancelled(order, outcome, done);
         }
         Ok(())
     }
 
+    /// Cancels all parts of an order that are here, or says what would become of it; nothing, if it never came in. Of several
+    /// parts the one counts that cannot be cancelled.
+    async fn cancel_or_rehearse(&self, order: &CancelledElsewhere) -> Result<Option<(Outcome, String)>> {
+        let mut outcome: Option<(Outcome, String)> = None;
+        for id in self.parts_here(&order.reference).await? {
+            let next = match self.performance {
+                Performance::Real => self.cancel(id, "cancelled where it comes from").await?,
+                Performance::Rehearsal => rehearsal::cancelled(id, &self.client.order(id).await?),
+            };
+            let counts = outcome
+                .as_ref()
+                .is_none_or(|(known, _)| next.0 == Outcome::TooLate || *known == Outcome::AlreadyCancelled);
+            if counts {
+                outcome = Some(next);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// The orders here that an order of the file became.
+    async fn parts_here(&self, reference: &str) -> Result<Vec<Uuid>> {
+        if !looks_like_a_part(reference)
+            && let Some(whole) = self.client.find_order(reference).await?
+        {
+            return Ok(vec![whole]);
+        }
+        let mut parts = Vec::new();
+        while let Some(part) = self.client.find_order(&part_of(reference, parts.len() + 1)).await? {
+            parts.push(part);
+        }
+        Ok(parts)
+    }
+
     fn note(&self, said: Said, take_backs: &HashMap<usize, TakeBack>, done: &mut Done) {
         match said {
-            Said::Order(position, answered) => {
-                self.note_order(&self.sheet.invoices[position], answered, done);
+            Said::Order(position, answered, id) => {
+                self.note_order(&self.sheet.invoices[position], answered, id, done);
             }
             Said::Cancellation(position, outcomes) => {
                 let cancelled =
@@ -319,17 +436,19 @@ impl Feed<'_> {
         }
     }
 
-    fn note_order(&self, invoice: &Invoice, answered: Answered, done: &mut Done) {
+    fn note_order(&self, invoice: &Invoice, answered: Answered, order_id: Option<Uuid>, done: &mut Done) {
         debug_assert_eq!(invoice.kind, InvoiceKind::Order);
         let rows = invoice.lines.len() as u64;
-        match answered {
+        let outcome = match answered {
             Answered::New => {
                 done.tally.orders_new += 1;
                 done.tally.rows_imported += rows;
+                OrderOutcome::New
             }
             Answered::Replayed => {
                 done.tally.orders_replayed += 1;
                 done.tally.rows_replayed += rows;
+                OrderOutcome::Replayed
             }
             Answered::Refused { refusal, parts_in } => {
                 let (reason, detail) = in_the_importers_words(&refusal, parts_in);
@@ -341,9 +460,16 @@ impl Feed<'_> {
                     reason,
                     detail: detail.clone(),
                 }));
+                OrderOutcome::Refused(reason, detail)
             }
-        }
+        };
+        let (number, line) = (invoice.number.clone(), invoice.lines.first().map_or(0, |line| line.line));
+        done.orders.push(OrderSaid { number, line, order_id, outcome });
     }
+}
+
+fn never_came_about() -> (Outcome, String) {
+    (Outcome::AlreadyCancelled, "the order was not taken and never came about".to_owned())
 }
 
 /// An importer has orders and no keys.

@@ -7,6 +7,7 @@ mod numbers;
 mod status;
 mod times;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +21,7 @@ pub(super) use charges::{Charge, Charges, Per, Treat, is_known_discount};
 pub(super) use numbers::{Custom, Numbers, Plain};
 pub(super) use status::{Meaning, StatusColumn, known as known_status};
 
+use super::owners::ShortRows;
 use super::table::{Encoding, Quoting};
 
 /// Longest name of a mapping: it is part of every reference.
@@ -50,6 +52,9 @@ pub struct Mapping {
     /// How the first or second field of rows begins that are none.
     #[serde(default)]
     pub footer_prefixes: Vec<String>,
+    /// What becomes of rows that have fewer fields than there are headings.
+    #[serde(default)]
+    pub short_rows: ShortRows,
     /// The sheet of a workbook; its first, if it is not said.
     pub sheet: Option<String>,
     /// ISO 4217 code of all prices, unless a column or the price itself says otherwise.
@@ -73,6 +78,9 @@ pub struct Mapping {
     pub sku_case: SkuCase,
     /// The columns, by their headings.
     pub columns: Columns,
+    /// Headings under which other versions of the same export have a column, by the heading that the mapping names.
+    #[serde(default)]
+    pub also: BTreeMap<String, Vec<String>>,
     /// What columns say of where an order stands.
     pub status: Option<Vec<StatusColumn>>,
     /// Money beside the lines.
@@ -227,11 +235,17 @@ impl Mapping {
     /// # Errors
     /// One line that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut mapping: Self = toml::from_str(text).map_err(|error| {
+        let mapping: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = 1 + text[..before].matches('\n').count();
             anyhow::anyhow!("line {line}: {}", error.message().replace('\n', " "))
         })?;
+        mapping.checked()
+    }
+
+    /// The mapping, if it can be used.
+    fn checked(mut self) -> Result<Self> {
+        let mapping = &mut self;
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if !(1..=NAME_BYTES_MAX).contains(&mapping.name.len()) || !mapping.name.chars().all(fits) {
             bail!("name = '{}' must be 1 to {NAME_BYTES_MAX} letters, digits, '-', '_' or '.'", mapping.name);
@@ -245,7 +259,27 @@ impl Mapping {
         mapping.numbers.check().map_err(anyhow::Error::msg)?;
         Currency::parse(&mapping.currency)?;
         mapping.zone = mapping.time_zone.as_deref().map(times::zone).transpose()?;
-        Ok(mapping)
+        Ok(self)
+    }
+
+    /// The same mapping, with what is said of one file beside it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn saying(
+        mut self,
+        currency: Option<String>,
+        time_zone: Option<String>,
+        encoding: Option<Encoding>,
+        delimiter: Option<char>,
+        sheet: Option<String>,
+    ) -> Result<Self> {
+        self.currency = currency.unwrap_or(self.currency);
+        self.time_zone = time_zone.or(self.time_zone);
+        self.encoding = encoding.or(self.encoding);
+        self.delimiter = delimiter.or(self.delimiter);
+        self.sheet = sheet.or(self.sheet);
+        self.checked()
     }
 
     /// Whether orders of this name take back another one.

@@ -1,10 +1,11 @@
 //! Holds a sheet against the catalogue before anything is sent: which products are known, which are to be made, and which
 //! orders must wait because of theirs. The catalogue is never changed by it, only added to, and only if that was asked for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::client::{ApiClient, PriceBody};
+use super::client::PriceBody;
 use super::mapping::SkuCase;
+use super::service::{KnownProduct, Service};
 use super::sheet::{Invoice, InvoiceKind, Item};
 use super::tally::{Reason, Rejected};
 use super::{CatalogueProduct, Mapping, ProductBody, Sheet};
@@ -16,6 +17,8 @@ pub enum Unknown {
     HoldBack,
     /// They are made from the orders.
     Create,
+    /// Their orders are held back, whatever there is.
+    NeverMade,
 }
 
 /// The products of the service, as far as a sheet is concerned.
@@ -25,6 +28,8 @@ pub(super) struct Shelf {
     currencies: HashMap<String, String>,
     /// Skus by what they are without regard to capitals.
     folded: HashMap<String, Vec<String>>,
+    /// Skus that can be ordered no more.
+    discontinued: HashSet<String>,
     /// Whether the service has any product.
     stocked: Stocked,
 }
@@ -42,25 +47,33 @@ impl Shelf {
     /// # Errors
     /// If the service cannot be reached.
     pub(super) async fn read(
-        client: &ApiClient,
+        client: &dyn Service,
         sheet: &Sheet,
         catalogue: &[CatalogueProduct],
     ) -> anyhow::Result<Self> {
         let named = sheet.products.iter().map(|product| product.sku.to_lowercase());
-        let named: std::collections::HashSet<String> =
+        let named: HashSet<String> =
             named.chain(catalogue.iter().map(|product| product.sku.to_lowercase())).collect();
         let mut shelf = Self::default();
         client
-            .each_product(|sku, currency| {
+            .catalogue(&mut |KnownProduct { sku, currency, discontinued }| {
                 shelf.stocked = Stocked::Something;
                 let folded = sku.to_lowercase();
                 if named.contains(&folded) {
                     shelf.folded.entry(folded).or_default().push(sku.clone());
+                    if discontinued {
+                        shelf.discontinued.insert(sku.clone());
+                    }
                     shelf.currencies.insert(sku, currency);
                 }
             })
             .await?;
         Ok(shelf)
+    }
+
+    /// Whether a product is there and can be ordered no more.
+    pub(super) fn is_discontinued(&self, sku: &str) -> bool {
+        self.discontinued.contains(sku)
     }
 
     fn knows(&self, sku: &str) -> bool {
@@ -116,7 +129,11 @@ pub(super) fn plan<'a>(
     let from_file: HashMap<&str, &CatalogueProduct> =
         catalogue.iter().map(|product| (product.sku.as_str(), product)).collect();
     let empty = shelf.stocked == Stocked::Nothing && catalogue.is_empty();
-    let create = unknown == Unknown::Create || empty;
+    let create = match unknown {
+        Unknown::Create => true,
+        Unknown::HoldBack => empty,
+        Unknown::NeverMade => false,
+    };
     let found: Vec<Found<'a>> = sheet
         .products
         .iter()
@@ -126,10 +143,9 @@ pub(super) fn plan<'a>(
             Ok(None) => match from_file.get(product.sku.as_str()) {
                 Some(known) => Found::New(known.body()),
                 None if create => Found::New(made(product, stock)),
-                None => Found::Missing(format!(
-                    "no product has the sku '{}'; add it to the catalogue, or import with --create-products",
-                    product.sku
-                )),
+                None => {
+                    Found::Missing(format!("no product has the sku '{}'; {}", product.sku, remedy(unknown)))
+                }
             },
         })
         .collect();
@@ -154,6 +170,13 @@ pub(super) fn plan<'a>(
     Plan { products, skus: skus.collect(), waiting, notes }
 }
 
+const fn remedy(unknown: Unknown) -> &'static str {
+    match unknown {
+        Unknown::HoldBack | Unknown::Create => "add it to the catalogue, or import with --create-products",
+        Unknown::NeverMade => "add it to the catalogue with PUT /products",
+    }
+}
+
 fn made(product: &super::SheetProduct, stock: i64) -> ProductBody<'_> {
     ProductBody {
         sku: &product.sku,
@@ -176,7 +199,7 @@ fn to_make<'a>(
 ) -> Vec<ProductBody<'a>> {
     let mut bodies: Vec<ProductBody<'a>> =
         catalogue.iter().filter(|product| !shelf.knows(&product.sku)).map(CatalogueProduct::body).collect();
-    let mut there: std::collections::HashSet<&str> = bodies.iter().map(|body| body.sku).collect();
+    let mut there: HashSet<&str> = bodies.iter().map(|body| body.sku).collect();
     let sent = sheet.invoices.iter().enumerate().filter(|(position, _)| !waiting.contains_key(position));
     for line in sent.flat_map(|(_, invoice)| &invoice.lines) {
         if let Item::Product(product) = line.item

@@ -1,11 +1,13 @@
 //! What orders of a file are called here, and the keys under which they are sent.
 
+use std::borrow::Cow;
+
 use domain::text;
 use sha2::{Digest, Sha256};
 
 /// Bytes of the name of an order and its shop together. With the mapping's name and the number of a part it fits into what
 /// the service takes.
-pub(super) const NUMBER_BYTES_MAX: usize = 160;
+const NUMBER_BYTES_MAX: usize = 160;
 
 /// The name that an order has here: of the mapping, of the shop if there are several, and its own. Letters and their marks
 /// are composed (NFC).
@@ -18,14 +20,22 @@ pub(super) fn reference(mapping: &str, shop: Option<&str>, number: &str) -> Resu
         // A slash in a shop's name would make one name of two.
         Some(shop) => format!("{}/{number}", shop.replace('%', "%25").replace('/', "%2F")),
     };
-    let own = text::name(&own, NUMBER_BYTES_MAX).map_err(|why| format!("the order's number {why}"))?;
+    Ok(format!("import-{mapping}-{}", own_name(&own)?))
+}
+
+/// The other system's name for an order, with its shop if it has one, as it can be a part of the name here.
+///
+/// # Errors
+/// If it cannot, in words.
+pub(super) fn own_name(own: &str) -> Result<Cow<'_, str>, String> {
+    let own = text::name(own, NUMBER_BYTES_MAX).map_err(|why| format!("the order's number {why}"))?;
     if own.len() > NUMBER_BYTES_MAX {
         return Err(format!(
             "the order's number is {} bytes long, at most {NUMBER_BYTES_MAX} are taken",
             own.len()
         ));
     }
-    Ok(format!("import-{mapping}-{own}"))
+    Ok(own)
 }
 
 /// The key under which an order is sent. What differs is another request, so that it is the order's name that tells whether

@@ -157,11 +157,7 @@ impl Invoice {
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let whole = self.lines.len() <= LINES_MAX && !looks_like_a_part(&self.reference);
         self.lines.chunks(LINES_MAX).enumerate().map(move |(index, lines)| {
-            let reference = if whole {
-                self.reference.clone()
-            } else {
-                format!("{}{PART}{})", self.reference, index + 1)
-            };
+            let reference = if whole { self.reference.clone() } else { part_of(&self.reference, index + 1) };
             Part { reference, lines }
         })
     }
@@ -170,15 +166,23 @@ impl Invoice {
 /// Between the name of an order and the number of its part.
 const PART: &str = " (part ";
 
+/// The name of a part of an order, counted from one.
+pub(super) fn part_of(reference: &str, part: usize) -> String {
+    format!("{reference}{PART}{part})")
+}
+
 /// Whether an order is called as parts of others are. It gets the name of a part itself then, so that no two orders can ever
 /// have one name.
-fn looks_like_a_part(reference: &str) -> bool {
+pub(super) fn looks_like_a_part(reference: &str) -> bool {
     let number = reference.strip_suffix(')').and_then(|open| Some(open.rsplit_once(PART)?.1));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod broken;
 
 #[cfg(test)]
 mod dialects;

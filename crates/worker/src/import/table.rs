@@ -15,13 +15,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use flate2::bufread::MultiGzDecoder;
 
-pub(super) use encoding::Encoding;
+pub use encoding::Encoding;
+pub(crate) use layout::DELIMITERS;
 use layout::Layout;
 pub(super) use places::Places;
 pub use records::{Quoting, Record, Records};
 
 use super::Mapping;
 use super::mapping::Custom;
+
+/// What stands for characters that could not be read.
+pub(crate) const UNREAD: char = '\u{fffd}';
 
 /// How a gzip file begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -74,6 +78,8 @@ pub(super) struct Table<'a> {
     pub places: Places,
     /// How a lone separator in numbers is meant.
     pub custom: Custom,
+    /// What separates two fields; nothing in a workbook, whose cells have places.
+    pub delimiter: Option<char>,
     /// What was found out about the file, for people.
     pub notes: Vec<String>,
     rows: Rows<'a>,
@@ -128,16 +134,20 @@ impl<'a> Table<'a> {
         let mut records = Records::new(text, layout.delimiter, mapping.quoting);
         records.pass_over(layout.lines_before).context("the file cannot be read")?;
         records.record().context("the file cannot be read")?;
+        records.expect_width(layout.places.width);
         let mut notes = vec![layout.in_words(encoding)];
         notes.extend(layout.places.notes());
         let custom = if layout.delimiter == b';' { Custom::Unknown } else { Custom::English };
-        Ok(Self::with(layout.places, custom, notes, Rows::Text(records), mapping))
+        let delimiter = Some(char::from(layout.delimiter));
+        let table = Self::with(layout.places, custom, notes, Rows::Text(records), mapping);
+        Ok(Self { delimiter, ..table })
     }
 
     fn with(places: Places, custom: Custom, notes: Vec<String>, rows: Rows<'a>, mapping: &Mapping) -> Self {
         Self {
             places,
             custom,
+            delimiter: None,
             notes,
             rows,
             footer_lines: mapping.footer_lines as usize,

@@ -169,3 +169,209 @@ async fn a_large_import_is_all_answered_in_order() {
         .collect();
     assert!(rows.iter().copied().eq(1..=3_000));
 }
+
+/// The exports of shops that the mappings which come with the program read, without faults.
+const EXPORTS: [(&str, &str); 8] = [
+    ("northwind", include_str!("../exports/northwind.csv")),
+    ("uci-online-retail", include_str!("../exports/uci-online-retail.csv")),
+    ("shopify", include_str!("../exports/shopify.csv")),
+    ("woocommerce", include_str!("../exports/woocommerce.csv")),
+    ("magento", include_str!("../exports/magento.csv")),
+    ("amazon", include_str!("../exports/amazon.csv")),
+    ("ebay", include_str!("../exports/ebay.csv")),
+    ("etsy", include_str!("../exports/etsy.csv")),
+];
+
+/// Skus of the exports, by their currency.
+const SOLD: [(&str, &[&str]); 3] = [
+    ("USD", &["NW-011", "NW-042", "NW-014", "NW-041", "NW-051", "MUG", "LAMP"]),
+    ("GBP", &["85123A", "22633", "71053", "84879", "22745"]),
+    ("EUR", &["LAMP-1", "BULB-1", "CUP-1", "WS-03", "WS-04", "953", "954"]),
+];
+
+async fn stocked() -> Service {
+    let service = Service::start().await;
+    let products: Vec<Value> = SOLD
+        .iter()
+        .flat_map(|(currency, skus)| {
+            skus.iter().map(move |sku| {
+                json!({"sku": sku, "name": sku, "price": {"minor": 100, "currency": currency}, "stock": 1_000})
+            })
+        })
+        .collect();
+    service.put_products(&json!({"products": products})).await;
+    service
+}
+
+async fn mapped(service: &Service, mapping: &str, more: &str, body: impl Into<Body>) -> Value {
+    let path = format!("/imports?mapping={mapping}{more}");
+    let headers = [("content-type", "text/csv")];
+    service.send(request(Method::POST, &path, &headers, body.into())).await.expect(200)
+}
+
+/// Each order with what became of it, or would.
+fn told(report: &Value) -> Vec<(String, String)> {
+    outcomes(report).into_iter().map(|(order, outcome)| (order.to_owned(), outcome.to_owned())).collect()
+}
+
+/// The orders that are here, with their sums.
+async fn here(service: &Service) -> Vec<(String, i64)> {
+    let listed = service.get("/orders?limit=200").await.expect(200);
+    let items = listed["items"].as_array().expect("items");
+    let mut orders: Vec<(String, i64)> = items
+        .iter()
+        .map(|order| {
+            let reference = order["external_reference"].as_str().expect("a text").to_owned();
+            (reference, order["total"]["minor"].as_i64().expect("a number"))
+        })
+        .collect();
+    orders.sort();
+    orders
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_of_every_mapping_what_is_then_done() {
+    for (mapping, export) in EXPORTS {
+        let service = stocked().await;
+        let none_there = here(&service).await;
+        let dry = mapped(&service, mapping, "&dry_run=true", export).await;
+        assert_eq!((here(&service).await, &dry["file"]["dry_run"]), (none_there, &json!(true)), "{mapping}");
+        let real = mapped(&service, mapping, "", export).await;
+        assert_eq!(told(&dry), told(&real), "{mapping}");
+        assert_eq!(
+            here(&service).await.len() as u64,
+            real["created"].as_u64().expect("a number"),
+            "{mapping}"
+        );
+        assert!(real["created"].as_u64() > Some(0), "{mapping}: {real}");
+        for more in ["&dry_run=true", ""] {
+            let again = mapped(&service, mapping, more, export).await;
+            assert_eq!((&again["created"], &again["replayed"]), (&json!(0), &real["created"]), "{mapping}");
+        }
+        let changed =
+            export.replacen(",12,", ",13,", 1).replacen(",6,", ",7,", 1).replacen(",2.0000,", ",3.0000,", 1);
+        let dry = mapped(&service, mapping, "&dry_run=true", changed.clone()).await;
+        assert_eq!(told(&dry), told(&mapped(&service, mapping, "", changed).await), "{mapping}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_makes_no_product_and_no_stock() {
+    let service = Service::start().await;
+    let report = mapped(&service, "magento", "", EXPORTS[4].1).await;
+    assert_eq!((&report["created"], &report["rejected"]), (&json!(0), &json!(3)));
+    let told = report["results"][0]["errors"][0]["detail"].as_str().expect("a text");
+    assert!(
+        told.contains("no product has the sku 'WS-03'; add it to the catalogue with PUT /products"),
+        "{told}"
+    );
+    assert_eq!(service.get("/products").await.expect(200)["items"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn an_order_that_its_shop_has_cancelled_or_paid_back_is_cancelled_here_too() {
+    for (word, mapping, export) in [
+        ("canceled", "magento", EXPORTS[4].1),
+        ("closed", "magento", EXPORTS[4].1),
+        ("refunded", "shopify", EXPORTS[2].1),
+    ] {
+        let service = stocked().await;
+        let paid = if mapping == "shopify" { "paid" } else { "processing" };
+        mapped(&service, mapping, "", export).await;
+        let revoked = export.replacen(paid, word, if mapping == "shopify" { 1 } else { 2 });
+        let dry = mapped(&service, mapping, "&dry_run=true", revoked.clone()).await;
+        let real = mapped(&service, mapping, "", revoked.clone()).await;
+        for report in [dry, real] {
+            let cancelled = &report["file"]["tally"]["rows_cancelling"]["cancelled"];
+            assert_eq!((cancelled, &report["replayed"]), (&json!(2), &json!(2)), "{word}: {report}");
+            assert_eq!(report["file"]["told"][0]["why"], "cancelled");
+        }
+        let again = mapped(&service, mapping, "", revoked).await;
+        assert_eq!(again["file"]["tally"]["orders_cancelled"], 0, "{again}");
+    }
+}
+
+#[tokio::test]
+async fn whichever_way_a_file_is_written_or_packed_it_is_read() {
+    let service = Service::start().await;
+    let marked: Vec<u8> = format!("\u{feff}{CSV}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, CSV.as_bytes()).expect("memory takes it");
+    let packed = packed.finish().expect("memory takes it");
+    let expected = |report: &Value| {
+        let orders: Vec<String> = outcomes(report).iter().map(|(order, _)| (*order).to_owned()).collect();
+        assert_eq!(orders, ["10248", "10249", "10250"], "{report}");
+        assert_eq!(report["rejected"], 1, "{report}");
+    };
+    for body in
+        [marked, packed.clone(), CSV.replace(',', ";").into_bytes(), CSV.replace('\n', "\r").into_bytes()]
+    {
+        expected(&import(&service, "text/csv", body).await.expect(200));
+    }
+    let headers = [("content-type", "text/csv"), ("content-encoding", "gzip")];
+    expected(
+        &service.send(request(Method::POST, "/imports", &headers, packed.clone().into())).await.expect(200),
+    );
+    let broken_off = packed[..packed.len() - 9].to_vec();
+    import(&service, "text/csv", broken_off).await.problem(422, "validation_failed");
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..=128 {
+        std::io::Write::write_all(&mut bomb, &[b' '; 1024 * 1024]).expect("memory takes it");
+    }
+    let bomb = bomb.finish().expect("memory takes it");
+    import(&service, "text/csv", bomb).await.problem(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_row_without_its_number_keeps_back_what_it_could_belong_to() {
+    let service = Service::start().await;
+    let rows = ["order_ref,customer_id,sku,quantity", "1,A,CHAI,1", "1,A,TOFU,1", "2,B,CHAI,1", "3,C,CHAI,1"];
+    for broken in [",A,TOFU,1", "1\u{200b},A,TOFU,1", "A,TOFU,1", "x,1,A,TOFU,1", "1\",A,TOFU,1"] {
+        let body = rows.join("\n").replace("1,A,TOFU,1", broken) + "\n";
+        let report = import(&service, "text/csv", body).await.expect(200);
+        let rejected: Vec<&str> = outcomes(&report)
+            .into_iter()
+            .filter(|(_, it)| *it == "rejected")
+            .map(|(order, _)| order)
+            .collect();
+        assert_eq!(rejected, ["1"], "{broken}: {report}");
+        let told = report["results"][0]["errors"][0]["detail"].as_str().expect("a text");
+        assert!(told.contains("line 3"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_mapping_of_ones_own_and_what_cannot_be_one() {
+    use base64::Engine;
+    let service = Service::start().await;
+    let own = "name = \"mine\"\ncurrency = \"USD\"\nprice_unit = \"major\"\ntime_format = \"%Y-%m-%d\"\n[columns]\n\
+               order = \"no\"\ncustomer = \"who\"\nordered_at = \"when\"\nsku = \"what\"\nquantity = \"many\"\nprice = \"each\"\n";
+    let own = base64::engine::general_purpose::STANDARD.encode(own);
+    let file = "no|who|when|what|many|each\n7|ann|2026-01-05|CHAI|2|18.00\n";
+    let headers = [("content-type", "text/csv"), ("import-mapping", own.as_str())];
+    let report = service.send(request(Method::POST, "/imports", &headers, file.into())).await.expect(200);
+    assert_eq!(told(&report), [("7".to_owned(), "created".to_owned())]);
+    assert_eq!(here(&service).await, [("import-mine-7".to_owned(), 3_600)]);
+    let headers = [("content-type", "text/csv"), ("import-mapping", "bmFtZQ==")];
+    let refused = service.send(request(Method::POST, "/imports", &headers, file.into())).await;
+    assert_eq!(refused.problem(422, "validation_failed")["errors"][0]["code"], "invalid_mapping");
+    let headers = [("content-type", "text/csv")];
+    for path in ["/imports?mapping=other", "/imports?mapping=shopify&dry_run=perhaps"] {
+        service
+            .send(request(Method::POST, path, &headers, file.into()))
+            .await
+            .problem(400, "invalid_parameter");
+    }
+    let refused =
+        service.send(request(Method::POST, "/imports?mapping=shopify", &headers, file.into())).await;
+    assert_eq!(refused.problem(422, "validation_failed")["errors"][0]["code"], "unreadable_file");
+    let workbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    let headers = [("content-type", workbook)];
+    let damaged = "PK\u{3}\u{4} and nothing more";
+    for path in ["/imports", "/imports?mapping=shopify"] {
+        service
+            .send(request(Method::POST, path, &headers, damaged.into()))
+            .await
+            .problem(422, "validation_failed");
+    }
+}

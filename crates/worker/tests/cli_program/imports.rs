@@ -112,3 +112,40 @@ fn an_import_that_cannot_work_says_why_in_one_line() {
     let uci = ["retail.csv", "--mapping", "uci-online-retail", "--server"];
     assert!(refusal(&[&uci[..], &["ftp://x"]].concat()).contains("http://HOST:PORT"));
 }
+
+const SHOPIFY: &str = include_str!("../exports/shopify.csv");
+
+#[test]
+fn an_order_that_its_shop_has_paid_back_since_is_told_of_when_it_has_left_the_house() {
+    let folder = Folder::new("import-paid-back");
+    folder.file("june.csv", SHOPIFY);
+    folder.file("july.csv", SHOPIFY.replacen("paid", "refunded", 1));
+    folder.run(&["migrate", "--database", "o.db"]).answer();
+    let import = |file| {
+        let options = ["--mapping", "shopify", "--database", "o.db", "--stock", "100", "--json"];
+        folder.run(&[&["import", file][..], &options].concat())
+    };
+    let first = import("june.csv").json();
+    assert_eq!((&first["orders_new"], &first["processed"]["delivered"]), (&3.into(), &3.into()), "{first:#}");
+    let second = import("july.csv").json();
+    assert_eq!(second["rows_cancelling"], serde_json::json!({"too_late": 2}), "{second:#}");
+    assert_eq!((&second["orders_replayed"], &second["orders_new"]), (&2.into(), &0.into()), "{second:#}");
+    let report = std::fs::read_to_string(folder.path().join("import-shopify-report.csv")).expect("a report");
+    assert!(report.contains("2,#1001,cancellation,too_late"), "{report}");
+}
+
+#[test]
+fn a_row_without_a_number_keeps_its_order_back_and_says_so() {
+    let folder = Folder::new("import-foundling");
+    let broken = SHOPIFY.replacen("#1003,,,", ",,,", 1);
+    folder.file("june.csv", &*broken);
+    folder.file("mended.csv", SHOPIFY);
+    folder.run(&["migrate", "--database", "o.db"]).answer();
+    let import = ["--mapping", "shopify", "--database", "o.db", "--stock", "100", "--json"];
+    let summary = json_of_a_part(&folder.run(&[&["import", "june.csv"][..], &import].concat()));
+    assert_eq!((&summary["orders_new"], &summary["orders_held_back"]), (&2.into(), &1.into()), "{summary:#}");
+    let report = std::fs::read_to_string(folder.path().join("import-shopify-report.csv")).expect("a report");
+    assert!(report.contains("6,#1003,held_back,held_back") && report.contains("7,,rejected,"), "{report}");
+    let mended = folder.run(&[&["import", "mended.csv"][..], &import].concat()).json();
+    assert_eq!((&mended["orders_new"], &mended["orders_replayed"]), (&1.into(), &2.into()), "{mended:#}");
+}

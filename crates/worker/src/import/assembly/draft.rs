@@ -36,6 +36,8 @@ pub(super) struct Draft {
     pub(super) lines: Vec<Line>,
     pub(super) faults: Vec<Rejected>,
     pub(super) left_out: Vec<LeftOut>,
+    /// A row that may be missing here: its line, and what is wrong with it.
+    pub(super) waits: Option<(u64, String)>,
 }
 
 impl Draft {
@@ -59,6 +61,7 @@ impl Draft {
             lines: Vec::new(),
             faults: Vec::new(),
             left_out: Vec::new(),
+            waits: None,
         }
     }
 
@@ -145,6 +148,14 @@ impl Draft {
         }
     }
 
+    /// Whether it is sure what is to become of it as a whole, whatever is wrong with a line.
+    fn is_clear(&self) -> bool {
+        let unclear = |fault: &Rejected| {
+            matches!(fault.reason, Reason::Unreadable | Reason::RowsDisagree | Reason::UnknownStatus)
+        };
+        self.waits.is_none() && !self.faults.iter().any(unclear)
+    }
+
     fn rows(&self) -> Vec<u64> {
         let lines = self.lines.iter().map(|line| line.line);
         let faults = self.faults.iter().map(|fault| fault.line);
@@ -160,6 +171,8 @@ pub(super) struct Settling<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) places: &'a Places,
     pub(super) custom: Custom,
+    /// What orders of the file are in that say so, if it is not what the mapping takes for granted.
+    pub(super) other_currency: Option<&'a str>,
     pub(super) candidates: &'a mut Vec<Candidate>,
     pub(super) sheet: &'a mut Sheet,
 }
@@ -168,6 +181,7 @@ impl Settling<'_> {
     pub(super) fn settle(mut self, mut draft: Draft) {
         match draft.kind {
             InvoiceKind::Cancellation => {
+                self.hold_back(&mut draft);
                 self.sheet.rejected.append(&mut draft.faults);
                 if let Some(invoice) = self.invoice(&mut draft) {
                     self.sheet.invoices.push(invoice);
@@ -178,8 +192,8 @@ impl Settling<'_> {
             InvoiceKind::Order => {
                 let (meaning, words) = draft.meaning(self.places);
                 match omission(meaning) {
-                    None => self.settle_order(draft),
-                    Some(_) => self.leave_out(&draft, meaning, &words),
+                    Some(_) if draft.is_clear() => self.leave_out(&draft, meaning, &words),
+                    Some(_) | None => self.settle_order(draft),
                 }
             }
         }
@@ -202,22 +216,38 @@ impl Settling<'_> {
             for (line, objection) in check(&draft.lines, &draft.sums, self.mapping, self.custom) {
                 draft.object(line.unwrap_or(draft.first_line), objection);
             }
-            if let Some(invoice) = self.invoice(&mut draft) {
+            if let Some(other) = self.other_currency.filter(|_| draft.currency.is_empty()) {
+                let detail = format!(
+                    "no row says the order's currency, and other orders of the file are in {other}, not in {}",
+                    self.mapping.currency
+                );
+                draft.object(draft.first_line, Objection(Reason::InvalidPrice, detail));
+            }
+            if let Some(invoice) = self.invoice(&mut draft).filter(|_| draft.waits.is_none()) {
                 self.sheet.invoices.push(invoice);
             }
         }
+        if !draft.faults.is_empty() || draft.waits.is_some() && !draft.lines.is_empty() {
+            self.hold_back(&mut draft);
+            self.sheet.orders_held_back += 1;
+        }
+        self.sheet.rejected.append(&mut draft.faults);
         self.sheet.left_out.append(&mut draft.left_out);
-        let Some(first) = draft.faults.iter().min_by_key(|fault| fault.line) else { return };
-        let detail = format!("its order waits for line {} to be mended: {}", first.line, first.detail);
-        let held = |line: &Line| Rejected {
+    }
+
+    /// Its good rows wait for the first bad one, or for one that may be missing.
+    fn hold_back(&mut self, draft: &mut Draft) {
+        let bad = draft.faults.iter().map(|fault| (fault.line, fault.detail.clone()));
+        let bad = bad.filter(|_| draft.kind == InvoiceKind::Order).chain(draft.waits.clone());
+        let Some((line, why)) = bad.min_by_key(|(line, _)| *line) else { return };
+        let detail = format!("its order waits for line {line} to be mended: {why}");
+        let held = |line: Line| Rejected {
             line: line.line,
             order: draft.number.clone(),
             reason: Reason::HeldBack,
             detail: detail.clone(),
         };
-        self.sheet.rejected.extend(draft.lines.iter().map(held));
-        self.sheet.rejected.append(&mut draft.faults);
-        self.sheet.orders_held_back += 1;
+        self.sheet.rejected.extend(std::mem::take(&mut draft.lines).into_iter().map(held));
     }
 
     /// The order, if nothing is wrong with it; otherwise its faults are complete.

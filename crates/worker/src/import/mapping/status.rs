@@ -103,19 +103,24 @@ type Known = (
     &'static [&'static str],
 );
 
-const CANCELLED: &[&str] = &["cancelled", "canceled", "cancelled by customer", "voided", "wc-cancelled"];
-const SKIPPED: &[&str] = &[
+/// None of these is to be sent any more, whenever it came in.
+const CANCELLED: &[&str] = &[
+    "cancelled",
+    "canceled",
+    "cancelled by customer",
+    "voided",
     "refunded",
     "failed",
     "expired",
     "closed",
     "fraud",
     "returned",
-    "draft",
     "trash",
+    "wc-cancelled",
     "wc-refunded",
     "wc-failed",
 ];
+const SKIPPED: &[&str] = &["draft", "checkout-draft", "wc-checkout-draft"];
 const TAKEN: &[&str] = &[
     "paid",
     "processing",
@@ -141,8 +146,8 @@ const SHIPPED: &[&str] = &[
 ];
 
 const KNOWN: &[Known] = &[
-    ("Financial Status", &["paid"], &["refunded", "expired"], &["voided"], &[]),
-    ("Fulfillment Status", &["unfulfilled"], &["restocked"], &[], &["fulfilled"]),
+    ("Financial Status", &["paid"], &[], &["voided", "refunded", "expired"], &[]),
+    ("Fulfillment Status", &["unfulfilled"], &[], &["restocked"], &["fulfilled"]),
     ("order-status", TAKEN, SKIPPED, CANCELLED, SHIPPED),
     ("item-status", TAKEN, SKIPPED, CANCELLED, SHIPPED),
     ("Order Status", TAKEN, SKIPPED, CANCELLED, SHIPPED),
@@ -203,7 +208,7 @@ mod tests {
     fn what_shops_write_is_known_by_the_heading() {
         let meaning = |heading: &str, word: &str| known(heading).expect("a heading of shops").meaning(word);
         assert_eq!(meaning("Financial Status", "paid"), Ok(Meaning::Take));
-        assert_eq!(meaning("Financial Status", "refunded"), Ok(Meaning::Skip));
+        assert_eq!(meaning("Financial Status", "refunded"), Ok(Meaning::Cancel));
         assert!(meaning("Financial Status", "partially_refunded").is_err());
         assert_eq!(meaning("Fulfillment Status", "fulfilled"), Ok(Meaning::AlreadyShipped));
         assert_eq!(meaning("Cancelled at", "2026-04-05 23:00:00 +0400"), Ok(Meaning::Cancel));

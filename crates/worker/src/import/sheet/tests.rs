@@ -62,7 +62,9 @@ fn each_bad_row_is_rejected_for_the_reason_that_applies() {
         (row("", "85123A", "1", "1.00"), Reason::NoOrder),
         ("1,85123A,A NAME,1,yesterday,1.00,17850.0,".to_owned(), Reason::InvalidTime),
         ("1,\"85123A,A NAME,1".to_owned(), Reason::Unreadable),
-        ("1".to_owned(), Reason::NoProduct),
+        ("1".to_owned(), Reason::Unreadable),
+        ("1\",85123A,A NAME,1,2010-12-01 08:26:00,1.00,17850.0,".to_owned(), Reason::InvalidOrder),
+        ("\u{fffd}1,85123A,A NAME,1,2010-12-01 08:26:00,1.00,17850.0,".to_owned(), Reason::Unreadable),
     ];
     for (row, reason) in cases {
         let sheet = sheet(std::slice::from_ref(&row));

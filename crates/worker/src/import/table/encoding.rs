@@ -1,9 +1,11 @@
 //! Which characters the bytes of a file mean, and reading them as UTF-8 whatever they were. Knows nothing of rows.
 
 use std::io::{self, Read};
+use std::str::FromStr;
 
 use encoding_rs::{Decoder, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -26,6 +28,15 @@ pub enum Encoding {
     /// ISO 8859-1.
     #[serde(rename = "latin-1", alias = "iso-8859-1", alias = "latin1")]
     Latin1,
+}
+
+impl FromStr for Encoding {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = Self::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(text));
+        named.map_err(|error| error.to_string())
+    }
 }
 
 impl Encoding {

@@ -16,7 +16,7 @@ pub(super) const RECORDS_MAX: usize = 40;
 const BEGINNING_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Delimiters that are tried.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub(crate) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// How a text is laid out.
 pub(super) struct Layout {

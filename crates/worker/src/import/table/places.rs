@@ -40,7 +40,7 @@ pub(crate) struct StatusPlace {
 /// Where each column is.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
-    /// How many headings there are.
+    /// How many fields a row has: one for each heading, and perhaps empty ones that every row has behind them.
     pub(in crate::import) width: usize,
     pub(in crate::import) order: usize,
     pub(in crate::import) shop: Option<usize>,
@@ -82,7 +82,10 @@ pub(super) fn find(records: &[Record], mapping: &Mapping) -> Result<(Places, usi
     let mut first_mistake = None;
     for (at, record) in records.iter().enumerate() {
         match of_headings(record, mapping) {
-            Ok(places) => return Ok((places, at)),
+            Ok(mut places) => {
+                places.width = width_of_rows(&records[at + 1..], places.width);
+                return Ok((places, at));
+            }
             Err(mistake) => first_mistake = first_mistake.or((!record.is_blank()).then_some(mistake)),
         }
     }
@@ -90,6 +93,18 @@ pub(super) fn find(records: &[Record], mapping: &Mapping) -> Result<(Places, usi
         Some(mistake) => Err(mistake),
         None => bail!("the file is empty: it has no headings"),
     }
+}
+
+/// Fields of a row, under so many headings. Some programs end each row, but not the headings, with a delimiter; one row alone
+/// does not tell that from a delimiter too many.
+fn width_of_rows(rows: &[Record], headings: usize) -> usize {
+    let mut full = rows.iter().filter(|row| !row.is_blank() && row.fields.len() >= headings);
+    let (Some(first), Some(second)) = (full.next(), full.next()) else { return headings };
+    let width = first.fields.len();
+    let alike = |row: &Record| {
+        row.fields.len() == width && row.fields[headings..].iter().all(|field| field.trim().is_empty())
+    };
+    if alike(first) && alike(second) && full.all(alike) { width } else { headings }
 }
 
 /// The heading without what nobody sees: marks, spaces around it, more than one space within.
@@ -104,8 +119,9 @@ fn tidy(heading: &str) -> String {
 fn of_headings(record: &Record, mapping: &Mapping) -> Result<Places> {
     let headings: Vec<String> = record.fields.iter().map(|field| tidy(field)).collect();
     let place = |name: &str| {
-        let wanted = tidy(name);
-        let mut found = (0..headings.len()).filter(|at| headings[*at] == wanted);
+        let others = mapping.also.get(name).into_iter().flatten();
+        let wanted: Vec<String> = [tidy(name)].into_iter().chain(others.map(|other| tidy(other))).collect();
+        let mut found = (0..headings.len()).filter(|at| wanted.contains(&headings[*at]));
         match (found.next(), found.next()) {
             (Some(only), None) => Ok(only),
             (Some(_), Some(_)) => bail!("the file has more than one column '{name}'; name them apart"),

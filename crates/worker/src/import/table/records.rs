@@ -29,6 +29,8 @@ pub struct Record {
     pub fields: Vec<String>,
     /// What is wrong with it as a record.
     pub fault: Option<String>,
+    /// Whether the file ends with it, without the end of a line.
+    pub unended: bool,
 }
 
 impl Record {
@@ -57,6 +59,8 @@ pub struct Records<R> {
     again: VecDeque<u8>,
     /// All of the record under way.
     raw: Vec<u8>,
+    /// Delimiters and a newline within one field that are as many as a row has; none, if rows are of any width.
+    row_delimiters: Option<usize>,
 }
 
 /// The bytes of a field, and the byte that ended it.
@@ -80,7 +84,13 @@ impl<R: Read> Records<R> {
             after_return: false,
             again: VecDeque::new(),
             raw: Vec::new(),
+            row_delimiters: None,
         }
+    }
+
+    /// From here on rows have so many fields. A quote that would hold as much as a whole row together has gone astray.
+    pub fn expect_width(&mut self, fields: usize) {
+        self.row_delimiters = fields.checked_sub(1).filter(|delimiters| *delimiters > 0);
     }
 
     /// Passes over so many lines of the file, whatever they hold.
@@ -108,7 +118,7 @@ impl<R: Read> Records<R> {
                 return Ok(None);
             }
             let record = match ended {
-                Ended::Well => Record { line, fields, fault: None },
+                Ended::Well => Record { line, fields, fault: None, unended: self.is_unended() },
                 Ended::Astray => self.first_line_alone(line)?,
             };
             if record.fields.len() > 1 || !record.is_blank() {
@@ -130,7 +140,11 @@ impl<R: Read> Records<R> {
         self.split(Quoting::Off, &mut fields)?;
         let fault = "a quote is opened that is not closed before the next delimiter; write the quotes within a field twice, \
                      or quoting = \"off\" in the mapping if quotes mean nothing";
-        Ok(Record { line, fields, fault: Some(fault.to_owned()) })
+        Ok(Record { line, fields, fault: Some(fault.to_owned()), unended: self.is_unended() })
+    }
+
+    fn is_unended(&self) -> bool {
+        !self.raw.ends_with(b"\n") && !self.raw.ends_with(b"\r")
     }
 
     fn split(&mut self, quoting: Quoting, fields: &mut Vec<String>) -> io::Result<Ended> {
@@ -195,10 +209,13 @@ impl<R: Read> Records<R> {
                 return Ok(Err(Ended::Astray));
             }
         }
+        let delimiters = field.iter().filter(|byte| **byte == self.delimiter).count();
+        let spans_lines = field.contains(&b'\n');
         if behind.iter().all(|byte| *byte == b' ') {
-            return Ok(Ok((field, end)));
+            let swallowed = spans_lines && self.row_delimiters.is_some_and(|row| delimiters >= row);
+            return Ok(if swallowed { Err(Ended::Astray) } else { Ok((field, end)) });
         }
-        if field.contains(&b'\n') || field.contains(&self.delimiter) {
+        if spans_lines || delimiters > 0 {
             return Ok(Err(Ended::Astray));
         }
         Ok(Ok(([b"\"", field.as_slice(), b"\"", &behind].concat(), end)))

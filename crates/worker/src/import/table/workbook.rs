@@ -1,20 +1,26 @@
 //! Workbooks of spreadsheets (.xlsx): each cell as its type has it. A date is a date and a number a number, whatever the
-//! sheet's formats show of them. A workbook is held whole, hence the bound.
+//! sheet's formats show of them. A workbook is held whole, hence the bounds: of its bytes, of what they unpack to, and of the
+//! cells, wherever they stand. One that makes the reader panic is a file that cannot be read.
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Context, Result, bail};
-use calamine::{Data, ExcelDateTime, Range, Reader, Xlsx};
+use calamine::{DataRef, ExcelDateTime, Reader, Xlsx};
 use jiff::Unit;
 use jiff::civil::DateTime;
+use zip::ZipArchive;
 
 use super::records::Record;
 
 /// Bytes of a workbook.
 const WORKBOOK_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Cells of a sheet.
-const CELLS_MAX: usize = 20_000_000;
+/// Bytes of what is packed in a workbook, all together.
+const UNPACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Fields of a sheet's rows, counted as far as the last cell of each.
+const FIELDS_MAX: usize = 10_000_000;
 
 /// What is read of a workbook.
 pub(super) struct Found {
@@ -33,6 +39,34 @@ pub(super) fn read(source: impl Read, named: Option<&str>, decimal: char) -> Res
             WORKBOOK_BYTES_MAX >> 20
         );
     }
+    without_panic(|| {
+        weigh(&bytes)?;
+        read_sheet(&bytes, named, decimal)
+    })
+}
+
+/// What others have written about the form of workbooks is not proof against every file.
+fn without_panic<T>(reading: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(reading))
+        .unwrap_or_else(|_| bail!("the workbook is damaged: it cannot be read; save it anew, or as .csv"))
+}
+
+/// Unpacks everything into nothing: what a workbook says of its own size may be a lie.
+fn weigh(bytes: &[u8]) -> Result<()> {
+    const NONE: &str = "the file is no workbook (.xlsx)";
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).context(NONE)?;
+    let mut left = UNPACKED_BYTES_MAX;
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).context(NONE)?;
+        let unpacked = io::copy(&mut entry.take(left + 1), &mut io::sink()).context(NONE)?;
+        left = left.checked_sub(unpacked).with_context(|| {
+            format!("the workbook unpacks to more than {} MiB; save it as .csv", UNPACKED_BYTES_MAX >> 20)
+        })?;
+    }
+    Ok(())
+}
+
+fn read_sheet(bytes: &[u8], named: Option<&str>, decimal: char) -> Result<Found> {
     let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).context("the file is no workbook (.xlsx)")?;
     let sheets = workbook.sheet_names();
     let sheet = match named {
@@ -40,36 +74,52 @@ pub(super) fn read(source: impl Read, named: Option<&str>, decimal: char) -> Res
         Some(name) => bail!("the workbook has no sheet '{name}'; it has '{}'", sheets.join("', '")),
         None => sheets.first().context("the workbook has no sheets")?.clone(),
     };
-    let range =
-        workbook.worksheet_range(&sheet).with_context(|| format!("the sheet '{sheet}' cannot be read"))?;
-    let (height, width) = range.get_size();
-    if height.saturating_mul(width) > CELLS_MAX {
-        bail!("the sheet '{sheet}' has more than {CELLS_MAX} cells; save it as .csv");
-    }
-    Ok(Found { records: records(&range, decimal), sheet })
+    let records = records(&mut workbook, &sheet, decimal)
+        .with_context(|| format!("the sheet '{sheet}' cannot be read"))?;
+    Ok(Found { records, sheet })
 }
 
-fn records(range: &Range<Data>, decimal: char) -> Vec<Record> {
-    let first = range.start().map_or(0, |(row, _)| row);
-    let rows = (u64::from(first) + 1..).zip(range.rows());
-    let record = |(line, cells): (u64, &[Data])| Record {
-        line,
-        fields: cells.iter().map(|cell| shown(cell, decimal)).collect(),
-        fault: None,
-    };
-    rows.map(record).collect()
+/// The rows of a sheet. Cells may stand anywhere; only those before the last one of each row take room.
+fn records(workbook: &mut Xlsx<Cursor<&[u8]>>, sheet: &str, decimal: char) -> Result<Vec<Record>> {
+    let mut cells = workbook.worksheet_cells_reader(sheet)?;
+    let mut records: Vec<Record> = Vec::new();
+    let mut fields = 0_usize;
+    while let Some(cell) = cells.next_cell()? {
+        let text = shown(cell.get_value(), decimal);
+        if text.is_empty() {
+            continue;
+        }
+        let (row, column) = cell.get_position();
+        let (line, place) = (u64::from(row) + 1, column as usize);
+        match records.last().map_or(0, |last| last.line) {
+            before if before > line => bail!("row {line} stands behind row {before}"),
+            before if before == line => {}
+            _ => records.push(Record { line, ..Record::default() }),
+        }
+        let Some(record) = records.last_mut() else { continue };
+        fields += (place + 1).saturating_sub(record.fields.len());
+        if fields > FIELDS_MAX {
+            bail!("it has more than {FIELDS_MAX} cells; save it as .csv");
+        }
+        if record.fields.len() <= place {
+            record.fields.resize(place + 1, String::new());
+        }
+        record.fields[place] = text;
+    }
+    Ok(records)
 }
 
 /// A cell as text that the mapping reads as what it is. An error is marked as what cannot be read.
-fn shown(cell: &Data, decimal: char) -> String {
+fn shown(cell: &DataRef<'_>, decimal: char) -> String {
     match cell {
-        Data::Int(number) => number.to_string(),
-        Data::Float(number) => decimals(*number, decimal),
-        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
-        Data::Bool(yes) => yes.to_string(),
-        Data::DateTime(at) => moment(at).unwrap_or_else(|| decimals(at.as_f64(), decimal)),
-        Data::Error(error) => format!("\u{fffd}{error}"),
-        Data::Empty => String::new(),
+        DataRef::Int(number) => number.to_string(),
+        DataRef::Float(number) => decimals(*number, decimal),
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::Bool(yes) => yes.to_string(),
+        DataRef::DateTime(at) => moment(at).unwrap_or_else(|| decimals(at.as_f64(), decimal)),
+        DataRef::Error(error) => format!("\u{fffd}{error}"),
+        DataRef::Empty => String::new(),
     }
 }
 
@@ -198,5 +248,53 @@ mod tests {
         assert!(refusal(&workbook(""), Some("June")).contains("it has 'Orders'"));
         let large = vec![0; usize::try_from(WORKBOOK_BYTES_MAX).expect("fits") + 1];
         assert!(refusal(&large, None).contains("larger than 32 MiB"));
+        let backwards =
+            "<row r=\"2\"><c r=\"A2\"><v>1</v></c></row><row r=\"1\"><c r=\"A1\"><v>1</v></c></row>";
+        assert!(refusal(&workbook(backwards), None).contains("row 1 stands behind row 2"));
+    }
+
+    #[test]
+    fn what_unpacks_to_too_much_is_refused_before_it_is_read() {
+        let mut packed = Vec::new();
+        let mut writer = zip::ZipWriter::new(Cursor::new(&mut packed));
+        let deflated = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Deflated)
+            .large_file(true);
+        writer.start_file("xl/sharedStrings.xml", deflated).expect("memory takes it");
+        let spaces = vec![b' '; 1024 * 1024];
+        for _ in 0..=(UNPACKED_BYTES_MAX >> 20) {
+            writer.write_all(&spaces).expect("memory takes it");
+        }
+        writer.finish().expect("memory takes it");
+        assert!((packed.len() as u64) < WORKBOOK_BYTES_MAX);
+        let refused = read(packed.as_slice(), None, '.').err().expect("refused");
+        assert!(format!("{refused:#}").contains("unpacks to more than 256 MiB"), "{refused:#}");
+    }
+
+    #[test]
+    fn cells_far_away_take_no_room_for_those_between() {
+        let far = "<row r=\"1\"><c r=\"A1\"><v>1</v></c></row><row r=\"1048576\"><c r=\"XFD1048576\"><v>2</v></c></row>";
+        let found = read(workbook(far).as_slice(), None, '.').expect("a workbook");
+        assert_eq!(found.records.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 1_048_576]);
+        let wide: String =
+            (1..=700).map(|row| format!("<row r=\"{row}\"><c r=\"XFD{row}\"><v>2</v></c></row>")).collect();
+        let refused = read(workbook(&wide).as_slice(), None, '.').err().expect("refused");
+        assert!(format!("{refused:#}").contains("more than 10000000 cells"), "{refused:#}");
+    }
+
+    #[test]
+    fn a_reader_that_panics_is_a_file_that_cannot_be_read() {
+        let panicking = without_panic::<()>(|| panic!("a bug of others"));
+        assert!(panicking.expect_err("refused").to_string().contains("damaged"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_byte_that_is_wrong_ends_no_process(at in 0_usize..2_000, byte: u8) {
+            let mut bytes = workbook(&format!("<row r=\"2\">{}</row>", text("A2", "order")));
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            let _ = read(bytes.as_slice(), None, '.');
+        }
     }
 }
