@@ -128,22 +128,32 @@ impl Whole {
         format!("{}\n{}\n", self.headings, rows.join("\n"))
     }
 
-    /// Holds the law about a broken text. Orders that `lost` names may have lost rows without a trace.
-    fn hold(&self, text: &str, lost: &[&str], what: &str) {
+    /// Holds the law about a broken text; notes the breach, if it is one. Orders that `lost` names may have lost rows without
+    /// a trace, or their own last field. A sku that no product has keeps its order back in any case, once the catalogue is
+    /// asked.
+    fn hold(&self, text: &str, lost: &[&str], what: &str, breaches: &mut Vec<String>) {
         let Ok(sheet) = read(&self.mapping, text) else { return };
-        let what = || format!("{} {what}:\n{text}\n{:#?}", self.sample.mapping, sheet.rejected);
-        assert_eq!(sheet.rows_accounted_for(), sheet.rows, "{}", what());
+        assert_eq!(sheet.rows_accounted_for(), sheet.rows, "{text}");
         let found = orders(&sheet);
-        for (number, content) in found.iter().filter(|(number, _)| !lost.contains(&number.as_str())) {
-            assert_eq!(self.right.get(number), Some(content), "{number} {}", what());
+        let is_lost = |number: &String| lost.iter().any(|lost| lost.starts_with(number.as_str()));
+        let wrong = found.iter().find(|(number, content)| {
+            self.right.get(*number) != Some(content) && !is_lost(number) && self.knows_products_of(content)
+        });
+        let missing = || self.right.keys().filter(|number| !found.contains_key(*number) && !is_lost(number));
+        let told = |number: &String| {
+            sheet.rejected.iter().any(|row| row.order == *number || row.reason != Reason::HeldBack)
+        };
+        let silent = missing().find(|number| !told(number));
+        if wrong.is_some() || silent.is_some() {
+            let mapping = self.sample.mapping;
+            breaches.push(format!("{mapping}, {what}: {wrong:?} comes in, {silent:?} is silent"));
         }
-        let missing = self.right.keys().filter(|number| !found.contains_key(*number));
-        let missing: Vec<&String> = missing.filter(|number| !lost.contains(&number.as_str())).collect();
-        assert!(missing.is_empty() || !sheet.rejected.is_empty(), "{missing:?} {}", what());
-        for number in missing {
-            let told = |row: &Rejected| row.order == *number || row.reason != Reason::HeldBack;
-            assert!(sheet.rejected.iter().any(told), "{number} {}", what());
-        }
+    }
+
+    fn knows_products_of(&self, (_, lines): &Content) -> bool {
+        let known =
+            |sku: &str| self.right.values().flat_map(|(_, lines)| lines).any(|(known, ..)| known == sku);
+        lines.iter().all(|(sku, ..)| known(sku))
     }
 
     /// The number of the order of a row.
@@ -153,6 +163,11 @@ impl Whole {
         let told = sheet.invoices.first().map(|invoice| invoice.number.clone());
         told.or_else(|| Some(sheet.rejected.first()?.order.clone())).expect("a row has an order")
     }
+}
+
+/// None of them may be.
+fn none(breaches: &[String]) {
+    assert!(breaches.is_empty(), "{} breaches: {:#?}", breaches.len(), &breaches[..breaches.len().min(20)]);
 }
 
 fn wholes() -> impl Iterator<Item = Whole> {
@@ -176,6 +191,7 @@ fn there_is_a_sample_of_every_mapping() {
 
 #[test]
 fn a_delimiter_or_a_quote_too_many_or_missing_books_nothing_to_a_wrong_order() {
+    let mut breaches = Vec::new();
     for whole in wholes() {
         let delimiter = whole.sample.delimiter;
         for (at, row) in whole.rows.iter().enumerate() {
@@ -185,36 +201,55 @@ fn a_delimiter_or_a_quote_too_many_or_missing_books_nothing_to_a_wrong_order() {
                         &whole.with(at, &inserted(row, place, &what)),
                         &[],
                         &format!("{what} at {place}"),
+                        &mut breaches,
                     );
                 }
             }
             for (place, _) in row.char_indices().filter(|(_, c)| *c == delimiter || *c == '"') {
                 let without = format!("{}{}", &row[..place], &row[place + 1..]);
-                whole.hold(&whole.with(at, &without), &[], &format!("nothing at {place}"));
+                whole.hold(&whole.with(at, &without), &[], &format!("nothing at {place}"), &mut breaches);
             }
         }
     }
+    none(&breaches);
 }
 
 #[test]
 fn a_row_that_is_cut_off_books_nothing_to_a_wrong_order() {
+    let mut breaches = Vec::new();
     for whole in wholes() {
         for (at, row) in whole.rows.iter().enumerate() {
             let last = row.rfind(whole.sample.delimiter).expect("fields") + 1;
             let cut = places(row).skip(1).filter(|place| !whole.sample.last_counts || *place < last);
             for place in cut {
-                whole.hold(&whole.with(at, &row[..place]), &[], &format!("row {at} cut at {place}"));
+                whole.hold(
+                    &whole.with(at, &row[..place]),
+                    &[],
+                    &format!("row {at} cut at {place}"),
+                    &mut breaches,
+                );
             }
             for place in places(row).filter(|place| *place > 0) {
                 let head = row[..place].rfind(whole.sample.delimiter).map_or(0, |at| at + 1);
-                whole.hold(&whole.with(at, &row[head..]), &[], &format!("row {at} without its beginning"));
+                // Two fields below a table may be words about it.
+                if row[head..].matches(whole.sample.delimiter).count() < 2 && at + 1 == whole.rows.len() {
+                    continue;
+                }
+                whole.hold(
+                    &whole.with(at, &row[head..]),
+                    &[],
+                    &format!("row {at} without its beginning"),
+                    &mut breaches,
+                );
             }
         }
     }
+    none(&breaches);
 }
 
 #[test]
 fn a_file_that_is_cut_off_has_no_order_that_is_not_whole_but_where_nobody_can_see_it() {
+    let mut breaches = Vec::new();
     for whole in wholes() {
         let numbers: Vec<String> = (0..whole.rows.len()).map(|at| whole.number(at)).collect();
         for at in 0..whole.rows.len() {
@@ -237,14 +272,17 @@ fn a_file_that_is_cut_off_has_no_order_that_is_not_whole_but_where_nobody_can_se
                     &format!("{before}{}", &row[..place]),
                     &lost,
                     &format!("file cut in row {at} at {place}"),
+                    &mut breaches,
                 );
             }
         }
     }
+    none(&breaches);
 }
 
 #[test]
 fn a_row_with_a_wrong_or_without_a_number_books_nothing_to_a_wrong_order() {
+    let mut breaches = Vec::new();
     for whole in wholes() {
         let numbers: Vec<String> = (0..whole.rows.len()).map(|at| whole.number(at)).collect();
         for (at, row) in whole.rows.iter().enumerate() {
@@ -266,14 +304,17 @@ fn a_row_with_a_wrong_or_without_a_number_books_nothing_to_a_wrong_order() {
                     &whole.with(at, &format!("{head}{wrong}{tail}")),
                     &[],
                     &format!("{number} as '{wrong}'"),
+                    &mut breaches,
                 );
             }
         }
     }
+    none(&breaches);
 }
 
 #[test]
 fn a_number_or_a_currency_that_is_missing_or_no_such_thing_keeps_its_order_back() {
+    let mut breaches = Vec::new();
     for whole in wholes() {
         let columns = &whole.mapping.columns;
         let headings: Vec<&str> =
@@ -286,11 +327,12 @@ fn a_number_or_a_currency_that_is_missing_or_no_such_thing_keeps_its_order_back(
                 for wrong in ["", "x\u{fffd}", "-", "1e3", "0x10", "٣"] {
                     wrong.clone_into(&mut fields[place]);
                     let broken = fields.join(&whole.sample.delimiter.to_string());
-                    whole.hold(&whole.with(at, &broken), &[], &format!("{cell} as '{wrong}'"));
+                    whole.hold(&whole.with(at, &broken), &[], &format!("{cell} as '{wrong}'"), &mut breaches);
                 }
             }
         }
     }
+    none(&breaches);
 }
 
 #[test]
