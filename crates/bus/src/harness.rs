@@ -90,7 +90,7 @@ use tokio::task::{JoinError, JoinSet};
 pub use self::mishap::Act;
 pub use self::mortal::{End, Mortal};
 pub use self::sagas::{HoldsSagas, Sagas};
-pub use self::store::{MemoryStore, Routing};
+pub use self::store::MemoryStore;
 pub use self::tables::{Redrive, WaitCause, Waiting};
 pub use self::unit::MemoryUnit;
 use crate::limits::BACKOFF_MIN;

@@ -12,6 +12,7 @@ mod chain;
 mod clock;
 mod coalescer;
 mod consumer;
+mod counts;
 mod dead_letter;
 mod endpoint;
 mod envelope;
@@ -27,6 +28,7 @@ mod retry;
 mod saga;
 mod stop;
 mod supervisor;
+mod tables;
 mod timer;
 mod transport;
 mod turnstile;
@@ -38,6 +40,7 @@ pub use chain::Chain;
 pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered};
 pub use coalescer::{Coalesce, Coalescer, Overloaded};
 pub use consumer::{Consumer, Effects, Work};
+pub use counts::{Count, Counts, QUEUED};
 pub use dead_letter::{DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLetters, put_back};
 pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
@@ -50,8 +53,16 @@ pub use retry::{Patience, RetryPolicy};
 pub use saga::{Incoming, Outcome, Reaction, Saga, SagaRepository, Step, TimerChange, advance, new_timer};
 pub use stop::Stop;
 pub use supervisor::{Drained, Running, ServiceStatus, Supervisor};
+pub use tables::Tables;
 pub use timer::{Retired, Timer, TimerFired, TimerKey, TimerService, TimerStep};
-pub use transport::{Delivery, Feed, Origin, Receipt, Transport, Unsent};
+pub use transport::{Delivery, Feed, Origin, Receipt, Routing, Transport, Unsent};
 pub use turnstile::{CallBudget, CallSlots, LocalSlots, NoTurn, Passage, Turn, Turnstile, TurnstileState};
 pub use unit::{Admission, Disposition, Settlement, Store, Unit};
 pub use vetting::Vetted;
+
+/// What macros of this crate name in the crates that use them.
+#[doc(hidden)]
+pub mod __private {
+    pub use async_trait::async_trait;
+    pub use jiff::Timestamp;
+}

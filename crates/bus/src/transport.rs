@@ -7,6 +7,15 @@ use async_trait::async_trait;
 
 use crate::{Envelope, Fault};
 
+/// Who carries messages from the outbox to their queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// The store itself: the outbox is the queues.
+    Store,
+    /// A relay, to a broker that knows the queues.
+    Outbox,
+}
+
 /// Proof that we hold a delivery; it is handed back to settle it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Receipt {

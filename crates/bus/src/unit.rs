@@ -158,3 +158,78 @@ pub trait Store<U: Unit + ?Sized>: Send + Sync + 'static {
     /// [`crate::Verdict::Retry`] while the store is away.
     async fn begin(&self) -> Result<Box<U>, Fault>;
 }
+
+/// Makes a unit out of one that wraps another: all that the bus does is done by the field of this name or number.
+///
+/// A user's crate cannot give another crate's unit repositories of its own, but it can give them to such a wrapper.
+#[macro_export]
+macro_rules! forward_unit {
+    ($wrapper:ty, $inner:tt) => {
+        #[$crate::__private::async_trait]
+        impl $crate::Unit for $wrapper {
+            async fn publish(&mut self, envelopes: Vec<$crate::Envelope>) -> Result<(), $crate::Fault> {
+                self.$inner.publish(envelopes).await
+            }
+
+            async fn reclaim(
+                &mut self,
+                queues: &[::std::sync::Arc<str>],
+            ) -> Result<Vec<$crate::Delivery>, $crate::Fault> {
+                self.$inner.reclaim(queues).await
+            }
+
+            async fn settle(&mut self, settlements: Vec<$crate::Settlement>) -> Result<(), $crate::Fault> {
+                self.$inner.settle(settlements).await
+            }
+
+            async fn unpark(
+                &mut self,
+                correlations: &[$crate::CorrelationId],
+                now: $crate::__private::Timestamp,
+            ) -> Result<usize, $crate::Fault> {
+                self.$inner.unpark(correlations, now).await
+            }
+
+            async fn requeue_due(
+                &mut self,
+                now: $crate::__private::Timestamp,
+                max: usize,
+            ) -> Result<usize, $crate::Fault> {
+                self.$inner.requeue_due(now, max).await
+            }
+
+            async fn set_timers(&mut self, timers: Vec<$crate::Timer>) -> Result<(), $crate::Fault> {
+                self.$inner.set_timers(timers).await
+            }
+
+            async fn cancel_timers(&mut self, timers: Vec<$crate::TimerKey>) -> Result<(), $crate::Fault> {
+                self.$inner.cancel_timers(timers).await
+            }
+
+            async fn lease_due_timers(
+                &mut self,
+                now: $crate::__private::Timestamp,
+                max: usize,
+            ) -> Result<Vec<$crate::Timer>, $crate::Fault> {
+                self.$inner.lease_due_timers(now, max).await
+            }
+
+            async fn retire_timers(&mut self, timers: Vec<$crate::Retired>) -> Result<(), $crate::Fault> {
+                self.$inner.retire_timers(timers).await
+            }
+
+            async fn admit(
+                &mut self,
+                source: &str,
+                ids: &[String],
+                now: $crate::__private::Timestamp,
+            ) -> Result<Vec<$crate::Admission>, $crate::Fault> {
+                self.$inner.admit(source, ids, now).await
+            }
+
+            async fn commit(self: Box<Self>) -> Result<(), $crate::Fault> {
+                Box::new(self.$inner).commit().await
+            }
+        }
+    };
+}

@@ -15,9 +15,9 @@ mod rows {
     use anyhow::{Result, ensure};
     use application::pipeline::topology;
     use application::ports::Readers;
-    use bus::{Clock, IdSource, RandomIds, SystemClock};
+    use bus::{Clock, IdSource, RandomIds, Routing, SystemClock};
     use futures_util::future::{join_all, join3};
-    use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
+    use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore};
     use testkit::servers::{Durability, Postgres};
     use tokio_postgres::types::ToSql;
     use tokio_postgres::{Client, NoTls, Statement};

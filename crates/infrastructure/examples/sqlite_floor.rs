@@ -19,7 +19,7 @@ use application::saga::{
     EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out, timers,
 };
 use bus::{
-    Delivery, Disposition, Envelope, Fault, Feed, Message, MessageId, RandomIds, Settlement, Store,
+    Delivery, Disposition, Envelope, Fault, Feed, Message, MessageId, RandomIds, Routing, Settlement, Store,
     SystemClock, Transport, new_timer,
 };
 use domain::{
@@ -27,7 +27,7 @@ use domain::{
     Product, ProductId, Quantity, Shipment, Sku,
 };
 use jiff::Timestamp;
-use orderwright_infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use orderwright_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

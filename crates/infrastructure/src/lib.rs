@@ -1,4 +1,5 @@
-//! The adapters: how the world that the use cases ask for is reached. Holds no rule of the business.
+//! The stores: orders and all that belongs to them, beside the tables of the bus, on SQLite and on PostgreSQL. Holds no rule of
+//! the business.
 
 pub mod postgres;
 pub mod sqlite;
@@ -6,9 +7,9 @@ pub mod sqlite;
 mod order_listing;
 mod overview;
 mod paging;
-mod tables;
+mod retention;
 mod tally;
 mod unsaved;
 mod vitals;
 
-pub use tables::Tables;
+pub use retention::{Retention, Swept};

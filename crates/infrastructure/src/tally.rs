@@ -1,14 +1,12 @@
-//! What every store counts as it changes, so that an overview of a million orders costs no more than one of ten: the
-//! subjects, and the changes of one unit summed up in memory. How they are written is each store's own.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! What every store counts of orders as it changes, so that an overview of a million orders costs no more than one of ten.
+//! How counts are written is each store's own.
 
 use application::saga::SagaState;
+use bus::{Count, Counts};
 use domain::{CancelReason, Currency, OrderStatus};
 
 /// What is counted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Tallied {
     /// Orders of a status.
     Orders(OrderStatus),
@@ -24,13 +22,11 @@ pub(crate) enum Tallied {
     CapturedBillions(Currency),
     /// Minor units given back, in billions that are not among the others.
     RefundedBillions(Currency),
-    /// Messages waiting in a queue.
-    Queued(Arc<str>),
 }
 
 impl Tallied {
     /// The kind of thing.
-    pub(crate) const fn subject(&self) -> &'static str {
+    const fn subject(&self) -> &'static str {
         match self {
             Self::Orders(_) => "orders",
             Self::Sagas(_) => "sagas",
@@ -39,12 +35,11 @@ impl Tallied {
             Self::Refunded(_) => "refunded",
             Self::CapturedBillions(_) => "captured_billions",
             Self::RefundedBillions(_) => "refunded_billions",
-            Self::Queued(_) => "queued",
         }
     }
 
     /// Which one of its kind.
-    pub(crate) fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Orders(status) => status.as_str(),
             Self::Sagas(state) => state.as_str(),
@@ -53,7 +48,6 @@ impl Tallied {
             | Self::Refunded(currency)
             | Self::CapturedBillions(currency)
             | Self::RefundedBillions(currency) => currency.code(),
-            Self::Queued(queue) => queue,
         }
     }
 }
@@ -62,38 +56,20 @@ impl Tallied {
 /// to are 10^15 billions, and less than 10^18 besides. Most orders come to less than a billion and need but one.
 pub(crate) const BILLION: i64 = 1_000_000_000;
 
-/// The changes of one unit, or of several.
-#[derive(Default)]
-pub(crate) struct Tally(BTreeMap<Tallied, i64>);
-
-impl Tally {
-    /// Adds to a count; negative takes away.
-    pub(crate) fn add(&mut self, what: Tallied, amount: i64) {
-        *self.0.entry(what).or_insert(0) += amount;
+impl From<Tallied> for Count {
+    fn from(what: Tallied) -> Self {
+        Self::of(what.subject(), what.name())
     }
+}
 
-    /// Adds what was taken, in minor units.
-    pub(crate) fn captured(&mut self, currency: Currency, minor: i64) {
-        self.add(Tallied::Captured(currency), minor % BILLION);
-        self.add(Tallied::CapturedBillions(currency), minor / BILLION);
-    }
+/// Adds what was taken, in minor units.
+pub(crate) fn count_captured(counts: &mut Counts, currency: Currency, minor: i64) {
+    counts.add(Tallied::Captured(currency), minor % BILLION);
+    counts.add(Tallied::CapturedBillions(currency), minor / BILLION);
+}
 
-    /// Adds what was given back, in minor units.
-    pub(crate) fn refunded(&mut self, currency: Currency, minor: i64) {
-        self.add(Tallied::Refunded(currency), minor % BILLION);
-        self.add(Tallied::RefundedBillions(currency), minor / BILLION);
-    }
-
-    /// Adds all changes of another.
-    pub(crate) fn add_all(&mut self, other: Self) {
-        for (what, amount) in other.0 {
-            self.add(what, amount);
-        }
-    }
-
-    /// What changed: subject, name, by how much. What comes to nothing is left out.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = (&'static str, &str, i64)> + Clone {
-        let changed = self.0.iter().filter(|(_, amount)| **amount != 0);
-        changed.map(|(what, amount)| (what.subject(), what.name(), *amount))
-    }
+/// Adds what was given back, in minor units.
+pub(crate) fn count_refunded(counts: &mut Counts, currency: Currency, minor: i64) {
+    counts.add(Tallied::Refunded(currency), minor % BILLION);
+    counts.add(Tallied::RefundedBillions(currency), minor / BILLION);
 }

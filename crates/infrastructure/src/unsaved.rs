@@ -143,6 +143,11 @@ impl Unsaved {
         self.timers.insert(key, None);
     }
 
+    /// Whether the saga of this order waits to be stored for the first time.
+    pub(crate) fn is_new(&self, id: OrderId) -> bool {
+        self.sagas.get(&id).is_some_and(|unsaved| unsaved.row == SagaRow::New)
+    }
+
     /// Whether an order waits whose lines the table does not have.
     pub(crate) fn has_new_orders(&self) -> bool {
         !self.new_orders.is_empty()

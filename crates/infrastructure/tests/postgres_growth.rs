@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use application::ports::{Readers, VitalSigns};
 use jiff::SignedDuration;
-use orderwright_infrastructure::postgres::{PostgresStore, Retention, Swept};
+use orderwright_infrastructure::postgres::PostgresStore;
+use orderwright_infrastructure::{Retention, Swept};
 use postgres_stage::*;
 use tokio_postgres::Client;
 

@@ -4,7 +4,7 @@
 mod postgres_stage;
 
 use application::ports::Readers;
-use orderwright_infrastructure::Tables;
+use bus::Tables;
 use orderwright_infrastructure::postgres::{ConnectError, PostgresOptions, PostgresStore, Presence};
 use postgres_stage::*;
 

@@ -12,11 +12,11 @@ use std::time::Duration;
 use application::ports::Readers;
 use async_trait::async_trait;
 use bus::{
-    CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, LocalFirst, Origin, Receipt, Relay,
+    CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, LocalFirst, Origin, Receipt, Relay, Routing,
     Transport, Unsent, unmarked,
 };
 use jiff::SignedDuration;
-use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
+use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore};
 use postgres_stage::*;
 use proptest::prelude::*;
 use uuid::Uuid;

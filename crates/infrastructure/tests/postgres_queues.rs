@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Disposition, OutboxStore, Relay, Store, Transport, Verdict};
+use bus::{Disposition, OutboxStore, Relay, Routing, Store, Transport, Verdict};
 use jiff::SignedDuration;
-use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Presence, Routing};
+use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
 use postgres_stage::*;
 
 fn later(seconds: i64) -> jiff::Timestamp {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use application::ports::UnitOfWork;
 use bus::{
-    CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, MessageId, Settlement, Store, Topology,
-    Transport,
+    CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, MessageId, Routing, Settlement, Store,
+    Topology, Transport,
 };
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use orderwright_infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use orderwright_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use proptest::prelude::*;
 use uuid::Uuid;
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use application::ports::{Readers, VitalSigns};
-use bus::{CorrelationId, Envelope, Fault, MessageId, Topology, Transport, Verdict};
+use bus::{CorrelationId, Envelope, Fault, MessageId, Routing, Topology, Transport, Verdict};
 use bytes::Bytes;
 use jiff::Timestamp;
-use orderwright_infrastructure::sqlite::{Exclusive, FILE_GONE, Routing, SqliteOptions, SqliteStore};
+use orderwright_infrastructure::sqlite::{Exclusive, FILE_GONE, SqliteOptions, SqliteStore};
 use uuid::Uuid;
 
 /// A folder of the test's own, gone with it.

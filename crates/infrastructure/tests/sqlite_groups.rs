@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use application::ports::UnitOfWork;
-use bus::{CorrelationId, Envelope, MessageId, Store, Topology, Transport};
+use bus::{CorrelationId, Envelope, MessageId, Routing, Store, Topology, Transport};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use orderwright_infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use orderwright_infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use uuid::Uuid;

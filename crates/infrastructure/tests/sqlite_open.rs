@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use application::ports::Readers;
-use bus::{CorrelationId, Envelope, MessageId, OutboxStore, Topology, Transport};
+use bus::{CorrelationId, Envelope, MessageId, OutboxStore, Routing, Topology, Transport};
 use bytes::Bytes;
 use jiff::Timestamp;
-use orderwright_infrastructure::sqlite::{Exclusive, OpenError, Routing, SqliteOptions, SqliteStore};
+use orderwright_infrastructure::sqlite::{Exclusive, OpenError, SqliteOptions, SqliteStore};
 use uuid::Uuid;
 
 /// A folder of the test's own, gone with it.
@@ -76,7 +76,7 @@ fn a_database_of_a_later_release_is_refused_naming_both_versions() {
     let folder = Folder::new();
     drop(open(&folder.file()).unwrap());
     let connection = rusqlite::Connection::open(folder.file()).unwrap();
-    let later = "insert into refinery_schema_history (version, name, applied_on, checksum)
+    let later = "insert into schema_history (version, name, applied_on, checksum)
          values (4000, 'later', '2031-01-01T00:00:00Z', '1')";
     connection.execute(later, []).unwrap();
     let error = refused(&folder.file(), options());

@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bus::Topology;
-use orderwright_infrastructure::Tables;
-use orderwright_infrastructure::sqlite::{Exclusive, OpenError, Routing, SqliteOptions, SqliteStore};
+use bus::{Routing, Tables, Topology};
+use orderwright_infrastructure::sqlite::{Exclusive, OpenError, SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 
 /// A folder of the test's own, gone with it.
@@ -75,8 +74,8 @@ const OTHERS: [&str; 5] = [
     "create table customers (id integer primary key, name text); insert into customers values (1, 'ann')",
     "create table orders (order_id blob primary key) without rowid",
     "pragma application_id = 1196444487; create table features (id integer)",
-    "create table refinery_schema_history (version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255));
-     insert into refinery_schema_history values (1, 'tables', '', '1'); create table orders (order_id blob)",
+    "create table bus_schema_history (version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255));
+     insert into bus_schema_history values (1, 'bus', '', '1'); create table orders (order_id blob)",
     "create view seen as select 1",
 ];
 
@@ -141,10 +140,10 @@ fn a_visitor_does_not_bring_tables_up_to_date() {
     let path = folder.file("older.db");
     drop(SqliteStore::open(&path, making()).unwrap());
     let connection = Connection::open(&path).unwrap();
-    connection.execute("delete from refinery_schema_history where version > 1", []).unwrap();
+    connection.execute("delete from schema_history", []).unwrap();
     connection.close().unwrap();
     let error = refused(&path, visiting());
-    assert!(matches!(error, OpenError::Older { found: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Older { found: 0, .. }), "{error}");
     assert!(error.to_string().contains("orderwright migrate"), "{error}");
 }
 

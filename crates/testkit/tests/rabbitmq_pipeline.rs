@@ -10,10 +10,10 @@ use application::commands::{
 };
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, Readers};
-use bus::{Clock, Coalesce, Drained, IdSource, RandomIds, Relay, Stop, Supervisor, SystemClock};
+use bus::{Clock, Coalesce, Drained, IdSource, RandomIds, Relay, Routing, Stop, Supervisor, SystemClock};
 use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
-use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use orderwright_testkit::agreeable::Agreeable;
 use orderwright_testkit::servers::rabbitmq::RabbitMq;
 

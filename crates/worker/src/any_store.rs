@@ -8,13 +8,13 @@ use application::pipeline::topology_telling;
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers, VitalSigns};
 use async_trait::async_trait;
 use bus::{
-    CallSlots, Clock, DeadLetters, Fault, IdSource, LocalFirst, LocalSlots, OutboxStore, RandomIds, Store,
-    SystemClock, Transport, Verdict,
+    CallSlots, Clock, DeadLetters, Fault, IdSource, LocalFirst, LocalSlots, OutboxStore, RandomIds, Routing,
+    Store, SystemClock, Tables, Transport, Verdict,
 };
 use bus_rabbitmq::{QueueDepth, RabbitMqTransport};
-use infrastructure::Tables;
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
-use infrastructure::sqlite::{Exclusive, Retention, Routing, SqliteOptions, SqliteStore, Swept};
+use infrastructure::sqlite::{Exclusive, SqliteOptions, SqliteStore};
+use infrastructure::{Retention, Swept};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -254,11 +254,11 @@ impl Upkeep for SqliteStore {
     }
 
     async fn adopt_strays(&self) -> Result<usize, Fault> {
-        Self::adopt_strays(self).await
+        (**self).adopt_strays().await
     }
 
     async fn schema_version(&self) -> Result<u32, Fault> {
-        Self::schema_version(self).await
+        (**self).schema_version().await
     }
 
     /// A file is worked on by one process only.
@@ -271,7 +271,7 @@ impl Upkeep for SqliteStore {
     }
 
     async fn database_id(&self) -> Result<Uuid, Fault> {
-        Self::database_id(self).await
+        (**self).database_id().await
     }
 
     async fn close(&self) {}

@@ -11,7 +11,7 @@ use application::ports::LowOnly;
 use application::queries::GetInventoryLevelsQuery;
 use bus::{Fault, Stop, Supervisor};
 use futures_util::future::join;
-use infrastructure::sqlite::Retention;
+use infrastructure::Retention;
 
 use crate::any_store::{AnyStore, Upkeep};
 use crate::config::Config;

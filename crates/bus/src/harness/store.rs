@@ -16,7 +16,7 @@ use super::mishap::{Act, Mishaps};
 use super::tables::{Redrive, Tables, Waiting};
 use crate::{
     DeadLetter, DeadLetterFilter, DeadLetters, Delivery, Envelope, Fault, Feed, Leased, Origin, OutboxStore,
-    Receipt, Store, Timer, Topology, Transport, Unsent, Verdict, without_mark,
+    Receipt, Routing, Store, Timer, Topology, Transport, Unsent, Verdict, without_mark,
 };
 
 /// A store in memory. Clones share it; it survives every crash of its users, as a database would.
@@ -28,15 +28,6 @@ impl<T> Clone for MemoryStore<T> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
-}
-
-/// Where a published message goes on commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Routing {
-    /// Straight into the queues that want it.
-    Queues,
-    /// Into the outbox, from which a relay sends it.
-    Outbox,
 }
 
 /// Everything that is committed.
@@ -74,7 +65,7 @@ impl<T> Shared<T> {
 
     pub(super) fn route(&self, tables: &mut Tables, envelope: &Envelope) {
         match self.routing {
-            Routing::Queues => self.enqueue(tables, envelope),
+            Routing::Store => self.enqueue(tables, envelope),
             Routing::Outbox => tables.add_outgoing(envelope.clone()),
         }
     }
@@ -87,7 +78,7 @@ impl<T> Shared<T> {
         queues: &[Arc<str>],
     ) -> Vec<Delivery> {
         match self.routing {
-            Routing::Queues => tables.reclaim(own_rows, queues),
+            Routing::Store => tables.reclaim(own_rows, queues),
             Routing::Outbox => {
                 let topology = lock(&self.topology);
                 tables.take_back(own_rows, |envelope| topology.take_back(envelope, queues))
@@ -142,7 +133,7 @@ impl<T: Clone + Default + Send + 'static> MemoryStore<T> {
     /// An empty store whose published messages go straight into the queues that want them.
     #[must_use]
     pub fn new(topology: Topology) -> Self {
-        Self::with_routing(topology, Routing::Queues)
+        Self::with_routing(topology, Routing::Store)
     }
 
     /// An empty store.

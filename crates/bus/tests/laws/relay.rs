@@ -11,11 +11,11 @@ use orderwright_bus as bus;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use bus::harness::{Act, MemoryStore, Routing};
+use bus::harness::{Act, MemoryStore};
 use bus::limits::{RELAY_AGAIN, RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_POLL};
 use bus::{
-    Clock, Envelope, Fault, Feed, Leased, MessageId, OutboxStore, RandomIds, Relay, Stop, Store, Topology,
-    Transport, Unit, Unsent, Verdict, VirtualClock,
+    Clock, Envelope, Fault, Feed, Leased, MessageId, OutboxStore, RandomIds, Relay, Routing, Stop, Store,
+    Topology, Transport, Unit, Unsent, Verdict, VirtualClock,
 };
 
 use crate::ledger::{add, numbered, on_virtual_time, until};

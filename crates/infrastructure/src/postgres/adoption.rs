@@ -2,13 +2,13 @@
 //! our own, so that changing from embedded to broker, or back, loses nothing. Some may then arrive twice, as ever. What
 //! another process has claimed is left to it.
 
-use bus::{Fault, marked};
+use bus::{Fault, Routing, marked};
 
+use super::PostgresStore;
 use super::array::Array;
 use super::fault::{Taken, fault};
 use super::message_rows::message;
 use super::pipeline::{Act, Param};
-use super::{PostgresStore, Routing};
 
 /// Rows moved at once; a backlog is moved in as many steps as it takes.
 const STEP_MAX: i64 = 1_000;

@@ -4,19 +4,17 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use bus::{Clock, IdSource, Topology};
+use bus::{Clock, IdSource, Routing, Tables, Topology};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
 use uuid::Uuid;
 
-use super::Routing;
 use super::fault::{Told, is_lock_refused, refuses_writes, spoken};
 use super::lent::Lender;
 use super::patience::Silent;
 use super::server::Server;
-use crate::Tables;
 
 /// The encoding in which texts are kept.
 const ENCODING: &str = "UTF8";

@@ -9,9 +9,10 @@ use bus::Fault;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::types::ToSql;
 
+use super::PostgresStore;
 use super::column::rows_max;
 use super::fault::{Taken, away, fault};
-use super::{PostgresStore, Retention, Swept};
+use crate::{Retention, Swept};
 
 const OPERATION: &str = "housekeeping.step";
 

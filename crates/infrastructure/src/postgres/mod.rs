@@ -45,7 +45,6 @@ mod timers;
 mod unit;
 mod unmatched;
 
-pub use crate::sqlite::{Retention, Routing, Swept};
 pub use connect::{ConnectError, PostgresOptions, Presence};
 pub use store::PostgresStore;
 pub use unit::PostgresUnit;

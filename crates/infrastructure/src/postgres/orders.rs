@@ -26,7 +26,7 @@ impl OrderRepository for PostgresUnit {
         }
         for row in orders {
             self.unsaved.create_order(row)?;
-            self.tally.add(Tallied::Orders(row.order.status()), 1);
+            self.counts.add(Tallied::Orders(row.order.status()), 1);
         }
         Ok(())
     }
@@ -86,10 +86,10 @@ impl OrderRepository for PostgresUnit {
 
 impl PostgresUnit {
     fn tally_move(&mut self, step: &StatusMove) {
-        self.tally.add(Tallied::Orders(step.from), -1);
-        self.tally.add(Tallied::Orders(step.to), 1);
+        self.counts.add(Tallied::Orders(step.from), -1);
+        self.counts.add(Tallied::Orders(step.to), 1);
         if let Some(cancellation) = &step.cancellation {
-            self.tally.add(Tallied::Cancellations(cancellation.reason), 1);
+            self.counts.add(Tallied::Cancellations(cancellation.reason), 1);
         }
     }
 }

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::{
-    CorrelationId, DEAD_LETTER_NOTICE, Delivery, Disposition, Envelope, Fault, Origin, Receipt, Settlement,
-    TakenBack,
+    CorrelationId, Count, DEAD_LETTER_NOTICE, Delivery, Disposition, Envelope, Fault, Origin, Receipt,
+    Routing, Settlement, TakenBack,
 };
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::PostgresUnit;
 use super::array::Array;
 use super::bundle::{Letter, bundle};
 use super::column::rows_max;
@@ -22,8 +23,6 @@ use super::pipeline::{Act, Param};
 use super::queue::{self, Reservation};
 use super::seen::Parked;
 use super::store::Shared;
-use super::{PostgresUnit, Routing};
-use crate::tally::Tallied;
 
 /// The queue of a row that a relay takes to a broker, which knows the queues itself.
 pub(super) const NO_QUEUE: &str = "";
@@ -143,7 +142,7 @@ impl PostgresUnit {
     }
 
     fn publish_to(&mut self, queue: &Arc<str>, envelope: Arc<Envelope>) {
-        self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
+        self.counts.add(Count::queued(Arc::clone(queue)), 1);
         self.outgoing.0.push((Arc::clone(queue), Letter::of(envelope)));
     }
 
@@ -152,7 +151,7 @@ impl PostgresUnit {
         for (queue, letter) in std::mem::take(&mut self.outgoing.0) {
             match self.shared.routing {
                 Routing::Store if queues.contains(&queue) => {
-                    self.tally.add(Tallied::Queued(Arc::clone(&queue)), -1);
+                    self.counts.add(Count::queued(Arc::clone(&queue)), -1);
                     let receipt = Receipt { queue, origin: Origin::Unit };
                     reclaimed.push(Delivery { envelope: letter.envelope, receipt });
                 }
@@ -187,7 +186,7 @@ impl PostgresUnit {
             };
             match shared.topology.take_back(&letter.envelope, &read) {
                 Some(TakenBack { queue: reading, news }) if has_room(&reading) => {
-                    self.tally.add(Tallied::Queued(Arc::clone(&reading)), 1);
+                    self.counts.add(Count::queued(Arc::clone(&reading)), 1);
                     self.outgoing.0.push((reading, letter));
                     self.leave_news(queue, news);
                 }
@@ -201,7 +200,7 @@ impl PostgresUnit {
     fn leave_news(&mut self, queue: Arc<str>, news: Option<Envelope>) {
         match news {
             Some(news) => self.outgoing.0.push((queue, Letter::of(Arc::new(news)))),
-            None => self.tally.add(Tallied::Queued(queue), -1),
+            None => self.counts.add(Count::queued(queue), -1),
         }
     }
 
@@ -225,7 +224,7 @@ impl PostgresUnit {
             self.later(remove_delivered(positions, ids, self.shared.instance));
         }
         for delivery in delivered {
-            self.tally.add(Tallied::Queued(Arc::clone(&delivery.receipt.queue)), -1);
+            self.counts.add(Count::queued(Arc::clone(&delivery.receipt.queue)), -1);
         }
         self.delay(settlements);
         self.bury(settlements);

@@ -12,6 +12,7 @@ use super::array::Array;
 use super::column::{Broken, count, money, name, name_or_none};
 use super::fault::{CHANGED, broken};
 use super::pipeline::Act;
+use crate::tally::{count_captured, count_refunded};
 
 #[async_trait]
 impl PaymentRepository for PostgresUnit {
@@ -77,8 +78,8 @@ impl PostgresUnit {
         let (captured, refunded) =
             before.map_or((0, 0), |before| (before.captured_minor, before.refunded_minor));
         let currency = payment.amount.currency;
-        self.tally.captured(currency, payment.captured_minor - captured);
-        self.tally.refunded(currency, payment.refunded_minor - refunded);
+        count_captured(&mut self.counts, currency, payment.captured_minor - captured);
+        count_refunded(&mut self.counts, currency, payment.refunded_minor - refunded);
     }
 }
 

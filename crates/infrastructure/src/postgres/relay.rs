@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bus::{Fault, Leased, OutboxStore};
+use bus::{Fault, Leased, OutboxStore, QUEUED};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -16,7 +16,6 @@ use super::feed::claim_into;
 use super::outbox::NO_QUEUE;
 use super::pipeline::{Act, Ending, Opening, run};
 use super::queue::{Next, Queue, Row};
-use crate::tally::Tallied;
 
 /// Who among the relays of this process has which row, and until when.
 #[derive(Default)]
@@ -124,14 +123,13 @@ impl PostgresStore {
                      select $3, $4, -gone from counted where gone > 0
                  )
              select gone from counted";
-        let tallied = Tallied::Queued(Arc::from(NO_QUEUE));
         let act = Act::new(
             "outbox.remove",
             sql,
             vec![
                 Box::new(Array::numbers(rows.iter().map(|(position, _)| *position))),
                 Box::new(self.shared.instance),
-                Box::new(tallied.subject()),
+                Box::new(QUEUED),
                 Box::new(NO_QUEUE),
                 Box::new(Array::uuids(rows.iter().map(|(_, message_id)| *message_id))),
             ],

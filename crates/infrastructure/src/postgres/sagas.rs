@@ -31,7 +31,7 @@ impl SagaRepository<OrderProcessingSaga> for PostgresUnit {
     async fn insert_sagas(&mut self, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<(), Fault> {
         for saga in sagas {
             self.unsaved.insert_saga(saga, now)?;
-            self.tally.add(Tallied::Sagas(saga.state), 1);
+            self.counts.add(Tallied::Sagas(saga.state), 1);
             // Nobody has heard of it yet, so nothing is parked for it.
             self.seen.parked.insert(saga.correlation_id(), Parked::Nothing);
             self.seen.sagas.insert(saga.order_id, saga.clone());
@@ -73,8 +73,8 @@ impl PostgresUnit {
     fn tally_step(&mut self, saga: &OrderProcessingSaga) {
         let before = self.seen.sagas.insert(saga.order_id, saga.clone()).map(|before| before.state);
         if let Some(before) = before.filter(|before| *before != saga.state) {
-            self.tally.add(Tallied::Sagas(before), -1);
-            self.tally.add(Tallied::Sagas(saga.state), 1);
+            self.counts.add(Tallied::Sagas(before), -1);
+            self.counts.add(Tallied::Sagas(saga.state), 1);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use bus::Fault;
+use bus::{Fault, Tables};
 use refinery::Runner;
 use tokio_postgres::{Client, Config};
 
@@ -12,7 +12,6 @@ use super::connect::{ConnectError, asking, database, driver_error, explain};
 use super::fault::{Taken, is_lock_refused};
 use super::patience::{Line, Patience};
 use super::server::Server;
-use crate::Tables;
 
 mod embedded {
     refinery::embed_migrations!("src/postgres/migrations");

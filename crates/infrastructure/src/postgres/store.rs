@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use application::ports::UnitOfWork;
 use async_trait::async_trait;
-use bus::{Envelope, Fault, Feed, Stop, Store, Topology, Transport, Unit, Unsent};
+use bus::{Envelope, Fault, Feed, Routing, Stop, Store, Tables, Topology, Transport, Unit, Unsent};
 use tokio::sync::{Notify, OnceCell};
 use tokio::task::JoinHandle;
 use tokio_postgres::Row;
@@ -25,8 +25,7 @@ use super::queue::Queue;
 use super::readers::query;
 use super::relay::Leases;
 use super::server::Server;
-use super::{PostgresUnit, Routing, schema};
-use crate::Tables;
+use super::{PostgresUnit, schema};
 
 /// The store on a PostgreSQL server. Clones share everything.
 #[derive(Clone)]

@@ -1,12 +1,13 @@
 //! Counts: changes are added, never updated, in the transaction that made them, so that no two wait for each other; they are
 //! summed up later.
 
+use bus::Counts;
+
 use super::array::Array;
 use super::pipeline::Act;
-use crate::tally::Tally;
 
 /// The statement that writes what changed; none if nothing did.
-pub(super) fn store(tally: &Tally) -> Option<Act> {
+pub(super) fn store(tally: &Counts) -> Option<Act> {
     let changes = tally.changes();
     changes.clone().next()?;
     let sql = "insert into tally_changes (subject, name, amount)

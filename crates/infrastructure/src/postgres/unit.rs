@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Delivery, Envelope, Fault, Retired, Settlement, Timer, TimerKey, Unit, Verdict,
+    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, Retired, Settlement, Timer, TimerKey, Unit,
+    Verdict,
 };
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -23,7 +24,6 @@ use super::seen::Seen;
 use super::store::Shared;
 use super::tally;
 use super::{inbox, orders, sagas, timers};
-use crate::tally::Tally;
 use crate::unsaved::{Rows, Unsaved};
 
 /// One transaction.
@@ -34,7 +34,7 @@ pub struct PostgresUnit {
     /// What joins the timelines with the commit.
     pub(super) history: HistoryColumns,
     /// What this transaction changes of the counts.
-    pub(super) tally: Tally,
+    pub(super) counts: Counts,
     /// What was read and written here, as far as somebody will want to know.
     pub(super) seen: Seen,
     /// What was written here and is sent later.
@@ -64,7 +64,7 @@ impl PostgresUnit {
             shared,
             outgoing: Outgoing::default(),
             history: HistoryColumns::new(),
-            tally: Tally::default(),
+            counts: Counts::default(),
             seen: Seen::default(),
             unsaved: Unsaved::default(),
             pending: Vec::new(),
@@ -123,7 +123,7 @@ impl PostgresUnit {
         self.outgoing.claim(&mut claims, &self.shared);
         let mut acts = std::mem::take(&mut self.pending);
         acts.extend(self.history.store());
-        acts.extend(tally::store(&std::mem::take(&mut self.tally)));
+        acts.extend(tally::store(&std::mem::take(&mut self.counts)));
         acts.extend(self.outgoing.store(&claims, self.shared.instance));
         if acts.is_empty() && self.phase == Phase::Unsent {
             self.phase = Phase::Over;

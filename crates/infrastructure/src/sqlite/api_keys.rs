@@ -8,7 +8,7 @@ use rusqlite::{Connection, Result, Row, params};
 
 use super::SqliteStore;
 use super::column::{Micros, name, rows_max, time};
-use super::fault::fault;
+use bus_sqlite::fault;
 
 #[async_trait]
 impl ApiKeys for SqliteStore {

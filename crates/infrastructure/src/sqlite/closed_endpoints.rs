@@ -8,7 +8,7 @@ use rusqlite::params;
 
 use super::SqliteStore;
 use super::column::{Micros, time};
-use super::fault::fault;
+use bus_sqlite::fault;
 
 #[async_trait]
 impl ClosedEndpoints for SqliteStore {

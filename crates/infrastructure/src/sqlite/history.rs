@@ -9,7 +9,7 @@ use rusqlite::{Connection, Result, params};
 
 use super::SqliteUnit;
 use super::column::Micros;
-use super::fault::fault;
+use bus_sqlite::fault;
 
 #[async_trait]
 impl HistoryRepository for SqliteUnit {
@@ -23,7 +23,7 @@ impl HistoryRepository for SqliteUnit {
 impl AuditRepository for SqliteUnit {
     async fn record(&mut self, entries: &[AuditEntry]) -> std::result::Result<(), Fault> {
         let first = self.take_positions(entries.len());
-        record(self.connection(), first, entries).map_err(fault("audit.record"))
+        record(self.connection(), first, entries)
     }
 }
 
@@ -43,7 +43,16 @@ fn append(connection: &Connection, first: i64, entries: &[HistoryEntry]) -> Resu
     Ok(())
 }
 
-fn record(connection: &Connection, first: i64, entries: &[AuditEntry]) -> Result<()> {
+/// Adds entries, the first of them at position `first`.
+pub(super) fn record(
+    connection: &Connection,
+    first: i64,
+    entries: &[AuditEntry],
+) -> std::result::Result<(), Fault> {
+    insert_entries(connection, first, entries).map_err(fault("audit.record"))
+}
+
+fn insert_entries(connection: &Connection, first: i64, entries: &[AuditEntry]) -> Result<()> {
     let mut insert = connection.prepare_cached("insert into audit_log values (?, ?, ?, ?, ?, ?)")?;
     for (position, entry) in (first..).zip(entries) {
         insert.execute(params![

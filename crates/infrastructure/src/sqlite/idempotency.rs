@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
 use super::column::{Micros, money, time};
-use super::fault::{conflict_if_taken, fault};
+use bus_sqlite::{conflict_if_taken, fault};
 
 #[async_trait]
 impl IdempotencyRepository for SqliteUnit {

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
 use super::column::{Micros, broken, rows_max, time};
-use super::fault::{changed_meanwhile, fault};
 use super::memory::StockRow;
+use bus_sqlite::{changed_meanwhile, fault};
 
 #[async_trait]
 impl InventoryRepository for SqliteUnit {
@@ -21,7 +21,7 @@ impl InventoryRepository for SqliteUnit {
         ids.sort_unstable();
         ids.dedup();
         self.read_unread_stock(&ids).map_err(fault("inventory.lock"))?;
-        let known = |id: &ProductId| self.view.stock(self.memories(), *id);
+        let known = |id: &ProductId| self.rows.view.stock(self.memory(), *id);
         Ok(ids.iter().filter_map(known).map(|row| row.inventory.clone()).collect())
     }
 }
@@ -42,16 +42,16 @@ impl SqliteUnit {
             return Err(changed_meanwhile("inventory.store", stray));
         }
         let rows = rows.into_iter().map(|row| (row.inventory.product_id(), row));
-        self.view.stock.extend(rows);
+        self.rows.view.stock.extend(rows);
         Ok(())
     }
 
     fn read_unread_stock(&mut self, ids: &[ProductId]) -> Result<()> {
-        let unread = |id: &&ProductId| self.view.stock(self.memories(), **id).is_none();
+        let unread = |id: &&ProductId| self.rows.view.stock(self.memory(), **id).is_none();
         let unread: Vec<ProductId> = ids.iter().filter(unread).copied().collect();
         if !unread.is_empty() {
             let read = select(self.connection(), &unread)?;
-            self.view.stock.extend(read.into_iter().map(|row| (row.inventory.product_id(), row)));
+            self.rows.view.stock.extend(read.into_iter().map(|row| (row.inventory.product_id(), row)));
         }
         Ok(())
     }
@@ -65,8 +65,9 @@ impl SqliteUnit {
     ) -> Result<Vec<StockRow>> {
         let ids: Vec<ProductId> = changed.iter().map(Inventory::product_id).collect();
         self.read_unread_stock(&ids)?;
-        let known =
-            |id: &ProductId| (*id, self.view.stock(self.memories(), *id).and_then(|row| row.last_movement));
+        let known = |id: &ProductId| {
+            (*id, self.rows.view.stock(self.memory(), *id).and_then(|row| row.last_movement))
+        };
         let mut ends: HashMap<ProductId, Option<i64>> = ids.iter().map(known).collect();
         let first = self.take_positions(movements.len());
         append(self.connection(), first, movements, &mut ends, at)?;

@@ -45,7 +45,7 @@ impl<K: Copy + Eq + Hash, V> Memory<K, V> {
 
 /// What the writer remembers between units.
 #[derive(Default)]
-pub(super) struct Memories {
+pub struct Memories {
     sagas: Memory<OrderId, OrderProcessingSaga>,
     payments: Memory<OrderId, Payment>,
     shipments: Memory<OrderId, Shipment>,

@@ -13,9 +13,9 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
 use super::column::{Micros, broken, money, name, name_or_none, rows_max, time};
-use super::fault::{changed_meanwhile, conflict_if_taken, fault};
 use crate::tally::Tallied;
 use crate::unsaved::{CancellationRow, NewOrder, Rows};
+use bus_sqlite::{changed_meanwhile, conflict_if_taken, fault};
 
 #[async_trait]
 impl OrderRepository for SqliteUnit {
@@ -24,15 +24,15 @@ impl OrderRepository for SqliteUnit {
             row.order.check().map_err(|error| Fault::give_up("orders.create", error))?;
         }
         for row in orders {
-            self.unsaved.create_order(row)?;
-            self.tally.add(Tallied::Orders(row.order.status()), 1);
+            self.rows.unsaved.create_order(row)?;
+            self.counts.add(Tallied::Orders(row.order.status()), 1);
         }
         Ok(())
     }
 
     async fn update(&mut self, moves: &[StatusMove]) -> std::result::Result<(), Fault> {
         for step in moves {
-            self.unsaved.move_order(step)?;
+            self.rows.unsaved.move_order(step)?;
             self.tally_move(step);
         }
         Ok(())
@@ -57,7 +57,7 @@ impl OrderRepository for SqliteUnit {
     }
 
     async fn get_demand(&mut self, ids: &[OrderId]) -> std::result::Result<Vec<StockDemand>, Fault> {
-        if self.unsaved.has_new_orders() {
+        if self.rows.unsaved.has_new_orders() {
             self.save()?;
         }
         demand(self.connection(), ids).map_err(fault("orders.get_demand"))
@@ -74,10 +74,10 @@ impl OrderRepository for SqliteUnit {
 
 impl SqliteUnit {
     fn tally_move(&mut self, step: &StatusMove) {
-        self.tally.add(Tallied::Orders(step.from), -1);
-        self.tally.add(Tallied::Orders(step.to), 1);
+        self.counts.add(Tallied::Orders(step.from), -1);
+        self.counts.add(Tallied::Orders(step.to), 1);
         if let Some(cancellation) = &step.cancellation {
-            self.tally.add(Tallied::Cancellations(cancellation.reason), 1);
+            self.counts.add(Tallied::Cancellations(cancellation.reason), 1);
         }
     }
 }

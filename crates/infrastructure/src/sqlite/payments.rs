@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
 use super::column::{Micros, money, name, name_or_none};
-use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+use crate::tally::{count_captured, count_refunded};
+use bus_sqlite::{changed_meanwhile, conflict_if_taken, fault};
 
 #[async_trait]
 impl PaymentRepository for SqliteUnit {
@@ -22,7 +23,7 @@ impl PaymentRepository for SqliteUnit {
 
     async fn get(&mut self, order_ids: &[OrderId]) -> std::result::Result<Vec<Payment>, Fault> {
         self.read_unread_payments(order_ids).map_err(fault("payments.get"))?;
-        let known = |id: &OrderId| self.view.payment(self.memories(), *id).cloned();
+        let known = |id: &OrderId| self.rows.view.payment(self.memory(), *id).cloned();
         let found: Vec<Payment> = order_ids.iter().filter_map(known).collect();
         checked(&found, "payments.get")?;
         Ok(found)
@@ -43,37 +44,37 @@ impl PaymentRepository for SqliteUnit {
 
 impl SqliteUnit {
     fn read_unread_payments(&mut self, ids: &[OrderId]) -> Result<()> {
-        let unread = |id: &&OrderId| self.view.payment(self.memories(), **id).is_none();
+        let unread = |id: &&OrderId| self.rows.view.payment(self.memory(), **id).is_none();
         let unread: Vec<OrderId> = ids.iter().filter(unread).copied().collect();
         if !unread.is_empty() {
             let read = select(self.connection(), &unread)?;
-            self.view.payments.extend(read.into_iter().map(|payment| (payment.order_id, payment)));
+            self.rows.view.payments.extend(read.into_iter().map(|payment| (payment.order_id, payment)));
         }
         Ok(())
     }
 
     /// An order has changed when its money went back or is disputed, whatever its status.
     fn touch_orders(&mut self, payments: &[Payment], at: Timestamp) -> std::result::Result<(), Fault> {
-        let before = |payment: &Payment| self.view.payment(self.memories(), payment.order_id);
+        let before = |payment: &Payment| self.rows.view.payment(self.memory(), payment.order_id);
         let moved = |payment: &&Payment| before(payment).is_some_and(|before| payment.is_moved_since(before));
         let ids: Vec<OrderId> = payments.iter().filter(moved).map(|payment| payment.order_id).collect();
         if ids.is_empty() {
             return Ok(());
         }
-        if self.unsaved.has_new_orders() {
+        if self.rows.unsaved.has_new_orders() {
             self.save()?;
         }
         touch(self.connection(), &ids, at).map_err(fault("payments.update"))
     }
 
     fn tally_money(&mut self, payment: &Payment) {
-        let before = self.view.payment(self.memories(), payment.order_id);
+        let before = self.rows.view.payment(self.memory(), payment.order_id);
         let (captured, refunded) =
             before.map_or((0, 0), |before| (before.captured_minor, before.refunded_minor));
         let currency = payment.amount.currency;
-        self.tally.captured(currency, payment.captured_minor - captured);
-        self.tally.refunded(currency, payment.refunded_minor - refunded);
-        self.view.payments.insert(payment.order_id, payment.clone());
+        count_captured(&mut self.counts, currency, payment.captured_minor - captured);
+        count_refunded(&mut self.counts, currency, payment.refunded_minor - refunded);
+        self.rows.view.payments.insert(payment.order_id, payment.clone());
     }
 }
 

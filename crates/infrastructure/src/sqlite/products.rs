@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::column::{Micros, money, name, time};
-use super::fault::fault;
 use super::{SqliteUnit, inventory};
+use bus_sqlite::fault;
 
 #[async_trait]
 impl ProductRepository for SqliteUnit {
     async fn get_by_ids(&mut self, ids: &[ProductId]) -> std::result::Result<Vec<Product>, Fault> {
         self.read_unread_products(ids)?;
-        let known = |id: &ProductId| self.view.product(self.memories(), *id).cloned();
+        let known = |id: &ProductId| self.rows.view.product(self.memory(), *id).cloned();
         Ok(ids.iter().filter_map(known).collect())
     }
 
@@ -28,7 +28,7 @@ impl ProductRepository for SqliteUnit {
         for product in products {
             product.check().map_err(|error| Fault::give_up("products.upsert", error))?;
             upsert(self.connection(), product).map_err(fault("products.upsert"))?;
-            self.view.products.insert(product.id, None);
+            self.rows.view.products.insert(product.id, None);
         }
         Ok(())
     }
@@ -49,7 +49,7 @@ impl ProductRepository for SqliteUnit {
 
 impl SqliteUnit {
     fn read_unread_products(&mut self, ids: &[ProductId]) -> std::result::Result<(), Fault> {
-        let unread = |id: &&ProductId| self.view.product(self.memories(), **id).is_none();
+        let unread = |id: &&ProductId| self.rows.view.product(self.memory(), **id).is_none();
         let unread: Vec<ProductId> = ids.iter().filter(unread).copied().collect();
         if unread.is_empty() {
             return Ok(());
@@ -57,7 +57,7 @@ impl SqliteUnit {
         let read = select(self.connection(), &unread).map_err(fault("products.get"))?;
         for product in read {
             product.check().map_err(|error| Fault::give_up("products.get", error))?;
-            self.view.products.insert(product.id, Some(product));
+            self.rows.view.products.insert(product.id, Some(product));
         }
         Ok(())
     }

@@ -10,9 +10,9 @@ use rusqlite::{Connection, Error, OptionalExtension, Result, Row, Statement, par
 
 use super::SqliteUnit;
 use super::column::{Micros, money, name, name_or_none, time};
-use super::fault::{changed_meanwhile, conflict_if_taken, fault};
 use crate::tally::Tallied;
 use crate::unsaved::{Rows, UnsavedSaga};
+use bus_sqlite::{changed_meanwhile, conflict_if_taken, fault};
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
@@ -21,7 +21,7 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         ids: &[CorrelationId],
     ) -> std::result::Result<Vec<OrderProcessingSaga>, Fault> {
         self.read_unread_sagas(ids).map_err(fault("sagas.load"))?;
-        let known = |id: &CorrelationId| self.view.saga(self.memories(), OrderId(id.0)).cloned();
+        let known = |id: &CorrelationId| self.rows.view.saga(self.memory(), OrderId(id.0)).cloned();
         Ok(ids.iter().filter_map(known).collect())
     }
 
@@ -31,9 +31,9 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         now: Timestamp,
     ) -> std::result::Result<(), Fault> {
         for saga in sagas {
-            self.tally.add(Tallied::Sagas(saga.state), 1);
-            self.unsaved.insert_saga(saga, now)?;
-            self.view.sagas.insert(saga.order_id, saga.clone());
+            self.counts.add(Tallied::Sagas(saga.state), 1);
+            self.rows.unsaved.insert_saga(saga, now)?;
+            self.rows.view.sagas.insert(saga.order_id, saga.clone());
         }
         Ok(())
     }
@@ -47,8 +47,8 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
         self.read_unread_sagas(&ids).map_err(fault("sagas.update"))?;
         for saga in sagas {
             self.tally_step(saga);
-            self.unsaved.update_saga(saga, now);
-            self.view.sagas.insert(saga.order_id, saga.clone());
+            self.rows.unsaved.update_saga(saga, now);
+            self.rows.view.sagas.insert(saga.order_id, saga.clone());
         }
         Ok(())
     }
@@ -56,20 +56,20 @@ impl SagaRepository<OrderProcessingSaga> for SqliteUnit {
 
 impl SqliteUnit {
     fn read_unread_sagas(&mut self, ids: &[CorrelationId]) -> Result<()> {
-        let unread = |id: &&CorrelationId| self.view.saga(self.memories(), OrderId(id.0)).is_none();
+        let unread = |id: &&CorrelationId| self.rows.view.saga(self.memory(), OrderId(id.0)).is_none();
         let unread: Vec<CorrelationId> = ids.iter().filter(unread).copied().collect();
         if !unread.is_empty() {
             let read = select(self.connection(), &unread)?;
-            self.view.sagas.extend(read.into_iter().map(|saga| (saga.order_id, saga)));
+            self.rows.view.sagas.extend(read.into_iter().map(|saga| (saga.order_id, saga)));
         }
         Ok(())
     }
 
     fn tally_step(&mut self, saga: &OrderProcessingSaga) {
-        let before = self.view.saga(self.memories(), saga.order_id).map(|before| before.state);
+        let before = self.rows.view.saga(self.memory(), saga.order_id).map(|before| before.state);
         if let Some(before) = before.filter(|before| *before != saga.state) {
-            self.tally.add(Tallied::Sagas(before), -1);
-            self.tally.add(Tallied::Sagas(saga.state), 1);
+            self.counts.add(Tallied::Sagas(before), -1);
+            self.counts.add(Tallied::Sagas(saga.state), 1);
         }
     }
 }
@@ -104,7 +104,8 @@ fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderPro
 /// Reads [`COLUMNS`] of an instance that is to be worked on, which takes a program that knows its definition.
 fn understood(row: &Row<'_>) -> Result<OrderProcessingSaga> {
     NewerSaga::unless_known(row.get(2)?)
-        .map_err(|newer| Error::FromSqlConversionFailure(2, Type::Integer, Box::new(newer)))?;
+        .map_err(|newer| Fault::leave_to_others("sagas.load", newer))
+        .map_err(|fault| Error::FromSqlConversionFailure(2, Type::Integer, Box::new(fault)))?;
     saga(row)
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
 use super::column::{Micros, name};
-use super::fault::{changed_meanwhile, conflict_if_taken, fault};
+use bus_sqlite::{changed_meanwhile, conflict_if_taken, fault};
 
 #[async_trait]
 impl ShipmentRepository for SqliteUnit {
@@ -21,11 +21,11 @@ impl ShipmentRepository for SqliteUnit {
     }
 
     async fn get(&mut self, order_ids: &[OrderId]) -> std::result::Result<Vec<Shipment>, Fault> {
-        let unread = |id: &&OrderId| self.view.shipment(self.memories(), **id).is_none();
+        let unread = |id: &&OrderId| self.rows.view.shipment(self.memory(), **id).is_none();
         let unread: Vec<OrderId> = order_ids.iter().filter(unread).copied().collect();
         let read = select(self.connection(), &unread).map_err(fault("shipments.get"))?;
         self.see(&read);
-        let known = |id: &OrderId| self.view.shipment(self.memories(), *id).cloned();
+        let known = |id: &OrderId| self.rows.view.shipment(self.memory(), *id).cloned();
         let found: Vec<Shipment> = order_ids.iter().filter_map(known).collect();
         checked(&found, "shipments.get")?;
         Ok(found)
@@ -44,7 +44,7 @@ impl ShipmentRepository for SqliteUnit {
 impl SqliteUnit {
     fn see(&mut self, shipments: &[Shipment]) {
         let seen = shipments.iter().map(|shipment| (shipment.order_id, shipment.clone()));
-        self.view.shipments.extend(seen);
+        self.rows.view.shipments.extend(seen);
     }
 }
 

@@ -1,259 +1,119 @@
-//! The store itself: one writer, some readers, the queues in memory. Opens units of work, carries messages.
+//! The store of orders: the bus's, with the tables of orders beside it.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Deref;
+use std::path::Path;
 
 use application::ports::UnitOfWork;
 use async_trait::async_trait;
-use bus::{Envelope, Fault, Feed, Store, Topology, Transport, Unit, Unsent};
-use rusqlite::{Connection, Result};
-use tokio::sync::Notify;
+use bus::{
+    DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Feed, Leased, OutboxStore, Store, Transport,
+    Unsent,
+};
+use bus_sqlite::{DatabaseOwner, OpenError, SqliteBus, SqliteOptions};
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::adoption;
-use super::fault::fault;
-use super::feed::StoreFeed;
-use super::held_file::ServerLock;
-use super::memory::Memories;
-use super::open::{self, Exclusive, OpenError, Opened, SqliteOptions};
-use super::queue::Queue;
-use super::reader_pool::ReaderPool;
-use super::turns::Turns;
-use super::watch::Watch;
-use super::writer::{Seen, Writer};
-use super::{Routing, SqliteUnit, schema};
+use super::SqliteUnit;
+use super::rows::OrderRows;
+
+/// Our mark in the file's header is "OWrt".
+const OWNER: DatabaseOwner = DatabaseOwner {
+    application_id: 0x4f57_7274,
+    if_missing: "name one with --database, or make one: orderwright migrate, serve and demo make theirs",
+    if_older: "bring them up to date with: orderwright migrate",
+};
 
 /// The embedded store. Clones share everything.
 #[derive(Clone)]
-pub struct SqliteStore {
-    pub(super) shared: Arc<Shared>,
-}
-
-/// What every clone, unit and feed of a store shares.
-pub(super) struct Shared {
-    pub(super) turns: Turns,
-    pub(super) place: Place,
-    pub(super) topology: Topology,
-    pub(super) routing: Routing,
-    pub(super) queues: BTreeMap<Arc<str>, Arc<Queue>>,
-    pub(super) queue_memory_max: usize,
-    /// Told whenever a message is on its way to a broker.
-    pub(super) outgoing: Arc<Notify>,
-    /// Tells this memory from others that share the writer.
-    pub(super) viewer: u64,
-}
-
-/// Where the rows are.
-pub(super) enum Place {
-    /// In a file; the lock, if any, is held as long as the store lives.
-    File { path: PathBuf, readers: ReaderPool, watch: Arc<Watch>, _lock: Option<ServerLock> },
-    /// In memory, gone with the last clone.
-    Memory,
-}
-
-/// Tells the memories of one process apart.
-static VIEWERS: AtomicU64 = AtomicU64::new(1);
+pub struct SqliteStore(SqliteBus<OrderRows>);
 
 impl SqliteStore {
     /// Opens the file; makes it if there is none and brings its tables up to date, if the options say so.
     ///
     /// # Errors
     /// [`OpenError`] says in one line what is wrong and what to do.
-    pub fn open(path: &Path, options: SqliteOptions) -> std::result::Result<Self, OpenError> {
-        let Opened { connection, watch, held, lock } = open::file(path, &options)?;
-        let mut writer = Writer::new(connection).over(held, Arc::clone(&watch));
-        if options.exclusive == Exclusive::Yes {
-            adoption::free_leases(&writer.connection)
-                .and_then(|()| adoption::adopt(&mut writer, &options.topology, options.routing))
-                .map_err(|error| open::explain(path, error))?;
-        }
-        let readers = ReaderPool::new(path.to_owned(), Arc::clone(&watch));
-        let place = Place::File { path: path.to_owned(), readers, watch, _lock: lock };
-        Ok(Self::over(Turns::new(writer), place, options))
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, OpenError> {
+        SqliteBus::open(path, SqliteOptions { owner: OWNER, ..options }).map(Self)
     }
 
     /// A store that lives in memory only, for tests and simulation.
     ///
     /// # Errors
     /// [`OpenError::Unusable`] if SQLite cannot work at all.
-    pub fn in_memory(options: SqliteOptions) -> std::result::Result<Self, OpenError> {
-        let connection = open::memory()?;
-        Ok(Self::over(Turns::new(Writer::new(connection)), Place::Memory, options))
+    pub fn in_memory(options: SqliteOptions) -> Result<Self, OpenError> {
+        SqliteBus::in_memory(options).map(Self)
     }
 
-    /// The same rows seen by a process that has just started: what the old memory knew is forgotten. Only for a store in
-    /// memory, where a crash cannot be had otherwise. None for a file, which is simply opened again.
+    /// The same rows seen by a process that has just started; see [`SqliteBus::restarted`].
     #[must_use]
     pub fn restarted(&self) -> Option<Self> {
-        let shared = &self.shared;
-        let options = SqliteOptions {
-            queue_memory_max: shared.queue_memory_max,
-            ..SqliteOptions::new(shared.topology.clone(), shared.routing)
-        };
-        match &shared.place {
-            Place::Memory => Some(Self::over(shared.turns.clone(), Place::Memory, options)),
-            Place::File { .. } => None,
-        }
-    }
-
-    fn over(turns: Turns, place: Place, options: SqliteOptions) -> Self {
-        let SqliteOptions { topology, routing, queue_memory_max, .. } = options;
-        let queues = topology
-            .all_queues()
-            .into_iter()
-            .map(|name| (Arc::clone(&name), Arc::new(Queue::new(name, queue_memory_max))))
-            .collect();
-        let viewer = VIEWERS.fetch_add(1, Ordering::Relaxed);
-        Self {
-            shared: Arc::new(Shared {
-                turns,
-                place,
-                topology,
-                routing,
-                queues,
-                queue_memory_max,
-                outgoing: Arc::default(),
-                viewer,
-            }),
-        }
-    }
-
-    /// Told whenever a message is on its way to a broker.
-    #[must_use]
-    pub fn outgoing(&self) -> Arc<Notify> {
-        Arc::clone(&self.shared.outgoing)
+        self.0.restarted().map(Self)
     }
 
     /// Begins a unit.
-    ///
-    /// # Errors
-    /// [`bus::Verdict::Retry`] while another process writes.
-    pub(super) async fn unit(&self) -> std::result::Result<SqliteUnit, Fault> {
-        let turn = self.shared.turns.next().await;
-        SqliteUnit::begin(Arc::clone(&self.shared), turn)
-    }
-
-    /// Brings the tables up to date; returns the version that they have then.
-    ///
-    /// # Errors
-    /// [`OpenError::Newer`] for a database of a newer version, [`OpenError::Unusable`] if a step fails.
-    pub async fn migrate(&self) -> std::result::Result<u32, OpenError> {
-        let mut turn = self.shared.turns.next_alone().await;
-        schema::migrate(
-            &mut turn.writer_mut().connection,
-            self.path().unwrap_or_else(|| Path::new(":memory:")),
-        )
-    }
-
-    /// The version of the tables.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn schema_version(&self) -> std::result::Result<u32, Fault> {
-        self.shared.look_at_the_file()?;
-        let turn = self.shared.turns.next_alone().await;
-        schema::version(&turn.writer().connection).map_err(fault("schema.version"))
-    }
-
-    /// Which database this is, whatever its place: it was drawn when its tables were made.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn database_id(&self) -> std::result::Result<Uuid, Fault> {
-        let ask = |connection: &Connection| {
-            connection.query_row("select database_id from identity", [], |row| row.get::<_, Uuid>(0))
-        };
-        self.read("identity.read", ask).await
-    }
-
-    /// The file, unless the store is in memory.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        match &self.shared.place {
-            Place::File { path, .. } => Some(path),
-            Place::Memory => None,
-        }
-    }
-
-    /// The files that make up the store and their sizes in bytes; those that do not exist have none.
-    #[must_use]
-    pub fn file_sizes(&self) -> Vec<(PathBuf, Option<u64>)> {
-        let Some(path) = self.path() else { return Vec::new() };
-        let size = |path: PathBuf| {
-            let bytes = std::fs::metadata(&path).ok().map(|metadata| metadata.len());
-            (path, bytes)
-        };
-        ["", "-wal", "-shm"].map(|suffix| size(open::beside(path, suffix))).into()
-    }
-
-    /// Reads with `query`: on a reader's own connection for a file, on the writer's for a store in memory.
-    pub(super) async fn read<T, Q>(&self, operation: &'static str, query: Q) -> std::result::Result<T, Fault>
-    where
-        T: Send + 'static,
-        Q: FnOnce(&Connection) -> Result<T> + Send + 'static,
-    {
-        match &self.shared.place {
-            Place::File { readers, .. } => readers.read(operation, query).await,
-            Place::Memory => {
-                let turn = self.shared.turns.next_alone().await;
-                query(&turn.writer().connection).map_err(fault(operation))
-            }
-        }
+    pub(super) async fn unit(&self) -> Result<SqliteUnit, Fault> {
+        self.0.unit().await.map(SqliteUnit)
     }
 }
 
-impl Shared {
-    /// Whether somebody else may write to the same rows without this memory being told.
-    pub(super) const fn has_neighbours(&self) -> bool {
-        matches!(self.place, Place::File { .. })
-    }
+impl Deref for SqliteStore {
+    type Target = SqliteBus<OrderRows>;
 
-    /// Looks whether the files are still those that were opened.
-    pub(super) fn look_at_the_file(&self) -> std::result::Result<(), Fault> {
-        match &self.place {
-            Place::File { watch, .. } => watch.look(),
-            Place::Memory => Ok(()),
-        }
-    }
-
-    /// If others wrote, memory no longer knows all of any queue, nor any row. The writer is held, and no unit waits to be durable.
-    pub(super) fn notice_others(&self, writer: &mut Writer) -> Result<()> {
-        let version = if self.has_neighbours() { writer.version()? } else { 0 };
-        let seen = Seen { version, viewer: self.viewer };
-        if writer.seen == Some(seen) {
-            return Ok(());
-        }
-        writer.last_position = Writer::stored_position(&writer.connection)?;
-        writer.memories = Memories::default();
-        writer.seen = Some(seen);
-        for queue in self.queues.values() {
-            queue.spill();
-        }
-        Ok(())
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
 #[async_trait]
 impl Store<dyn UnitOfWork> for SqliteStore {
-    async fn begin(&self) -> std::result::Result<Box<dyn UnitOfWork>, Fault> {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, Fault> {
         Ok(Box::new(self.unit().await?))
     }
 }
 
 #[async_trait]
 impl Transport for SqliteStore {
-    async fn subscribe(&self, queue: &str) -> std::result::Result<Box<dyn Feed>, Fault> {
-        match self.shared.queues.get(queue) {
-            Some(queue) => Ok(Box::new(StoreFeed::new(Arc::clone(&self.shared), Arc::clone(queue)))),
-            None => Err(Fault::give_up("transport.subscribe", format!("no queue is called '{queue}'"))),
-        }
+    async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
+        self.0.subscribe(queue).await
     }
 
-    async fn send(&self, envelopes: &[Envelope]) -> std::result::Result<(), Unsent> {
-        let mut unit = self.unit().await?;
-        unit.publish(envelopes.to_vec()).await?;
-        Ok(Box::new(unit).commit().await?)
+    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
+        self.0.send(envelopes).await
+    }
+}
+
+#[async_trait]
+impl OutboxStore for SqliteStore {
+    async fn lease(
+        &self,
+        holder: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Leased>, Fault> {
+        self.0.lease(holder, now, until, max).await
+    }
+
+    async fn remove(&self, holder: Uuid, positions: &[i64]) -> Result<usize, Fault> {
+        self.0.remove(holder, positions).await
+    }
+}
+
+#[async_trait]
+impl DeadLetters for SqliteStore {
+    async fn list_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        max: usize,
+    ) -> Result<Vec<DeadLetter>, Fault> {
+        self.0.list_dead_letters(filter, max).await
+    }
+
+    async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<u64, Fault> {
+        self.0.count_dead_letters(filter).await
+    }
+
+    async fn redrive(&self, positions: &[i64], actor: &str, now: Timestamp) -> Result<usize, Fault> {
+        self.0.redrive(positions, actor, now).await
     }
 }

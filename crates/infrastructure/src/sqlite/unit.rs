@@ -1,181 +1,24 @@
-//! The unit of work on SQLite: a savepoint of the writer's transaction, statements executed where they are called. Dropped,
-//! it is undone; committed, it is durable together with the units around it, and only then are its messages handed over.
+//! The unit of work: the bus's, with every repository of orders on the same transaction.
 
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
 
-use async_trait::async_trait;
-use bus::{Admission, CorrelationId, Delivery, Envelope, Fault, Retired, Settlement, Timer, TimerKey, Unit};
-use jiff::Timestamp;
-use rusqlite::Connection;
-use tokio::sync::oneshot;
-
-use super::fault::fault;
-use super::memory::{Memories, View};
-use super::store::Shared;
-use super::turns::Turn;
-use super::writer::Member;
-use super::{inbox, orders, sagas, timers};
-use crate::tally::Tally;
-use crate::unsaved::Unsaved;
-
-/// Tells whether a unit has become durable.
-type Told = oneshot::Receiver<std::result::Result<(), Fault>>;
+use super::rows::OrderRows;
 
 /// One unit of work.
-pub struct SqliteUnit {
-    pub(super) shared: Arc<Shared>,
-    /// What leaves with the commit.
-    pub(super) outgoing: Vec<(Arc<str>, Arc<Envelope>)>,
-    /// What is stored when the unit ends, or when somebody asks for it.
-    pub(super) unsaved: Unsaved,
-    /// What this unit changes of the counts.
-    pub(super) tally: Tally,
-    /// What this unit has read and written.
-    pub(super) view: View,
-    turn: Turn,
-    last_position: i64,
-    state: State,
-}
+pub struct SqliteUnit(pub(super) bus_sqlite::SqliteUnit<OrderRows>);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Open,
-    Closed,
-}
+bus::forward_unit!(SqliteUnit, 0);
 
-impl SqliteUnit {
-    /// Begins a unit on a writer that nobody else has.
-    pub(super) fn begin(shared: Arc<Shared>, mut turn: Turn) -> std::result::Result<Self, Fault> {
-        turn.writer_mut().begin_unit(&shared)?;
-        let last_position = turn.writer().last_position;
-        Ok(Self {
-            shared,
-            outgoing: Vec::new(),
-            unsaved: Unsaved::default(),
-            tally: Tally::default(),
-            view: View::default(),
-            turn,
-            last_position,
-            state: State::Open,
-        })
-    }
+impl Deref for SqliteUnit {
+    type Target = bus_sqlite::SqliteUnit<OrderRows>;
 
-    /// The connection, within the transaction.
-    pub(super) fn connection(&self) -> &Connection {
-        &self.turn.writer().connection
-    }
-
-    /// Rows that need not be read.
-    pub(super) fn memories(&self) -> &Memories {
-        &self.turn.writer().memories
-    }
-
-    /// Gives out `count` positions in a row and returns the first.
-    pub(super) fn take_positions(&mut self, count: usize) -> i64 {
-        let first = self.last_position + 1;
-        self.last_position += i64::try_from(count).expect("a batch is far smaller than 2^63");
-        first
-    }
-
-    /// Stores what was kept until now.
-    pub(super) fn save(&mut self) -> std::result::Result<(), Fault> {
-        let rows = self.unsaved.take();
-        orders::save(self.connection(), &rows)?;
-        sagas::save(self.connection(), &rows)?;
-        timers::set(self.connection(), &rows.timers).map_err(fault("timers.set"))?;
-        timers::cancel(self.connection(), &rows.cancelled_timers).map_err(fault("timers.cancel"))
-    }
-
-    /// Ends the unit and its turn; what comes back tells when it is durable.
-    fn leave(mut self) -> std::result::Result<Told, Fault> {
-        self.save()?;
-        let fresh = self.send_out().map_err(fault("outbox.publish"))?;
-        let (durable, told) = oneshot::channel();
-        let member = Member { shared: Arc::clone(&self.shared), fresh, durable };
-        let (view, tally) = (std::mem::take(&mut self.view), std::mem::take(&mut self.tally));
-        let last_position = self.last_position;
-        self.turn
-            .writer_mut()
-            .commit_unit(view, tally, last_position, member)
-            .map_err(fault("unit.commit"))?;
-        self.state = State::Closed;
-        Ok(told)
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
-impl Drop for SqliteUnit {
-    fn drop(&mut self) {
-        match self.state {
-            State::Open => self.turn.writer_mut().abandon_unit(),
-            State::Closed => {}
-        }
-    }
-}
-
-#[async_trait]
-impl Unit for SqliteUnit {
-    async fn publish(&mut self, envelopes: Vec<Envelope>) -> std::result::Result<(), Fault> {
-        self.publish_all(envelopes);
-        Ok(())
-    }
-
-    async fn reclaim(&mut self, queues: &[Arc<str>]) -> std::result::Result<Vec<Delivery>, Fault> {
-        Ok(self.reclaim_all(queues))
-    }
-
-    async fn settle(&mut self, settlements: Vec<Settlement>) -> std::result::Result<(), Fault> {
-        self.settle_all(&settlements)
-    }
-
-    async fn unpark(
-        &mut self,
-        correlations: &[CorrelationId],
-        _now: Timestamp,
-    ) -> std::result::Result<usize, Fault> {
-        self.unpark_all(correlations).map_err(fault("outbox.unpark"))
-    }
-
-    async fn requeue_due(&mut self, now: Timestamp, max: usize) -> std::result::Result<usize, Fault> {
-        self.requeue_all_due(now, max).map_err(fault("outbox.requeue"))
-    }
-
-    async fn set_timers(&mut self, timers: Vec<Timer>) -> std::result::Result<(), Fault> {
-        timers.into_iter().for_each(|timer| self.unsaved.set_timer(timer));
-        Ok(())
-    }
-
-    async fn cancel_timers(&mut self, timers: Vec<TimerKey>) -> std::result::Result<(), Fault> {
-        timers.into_iter().for_each(|key| self.unsaved.cancel_timer(key));
-        Ok(())
-    }
-
-    async fn lease_due_timers(
-        &mut self,
-        now: Timestamp,
-        max: usize,
-    ) -> std::result::Result<Vec<Timer>, Fault> {
-        self.save()?;
-        timers::lease_due(self.connection(), now, max).map_err(fault("timers.lease_due"))
-    }
-
-    /// The rows of older generations, whatever this unit has set since.
-    async fn retire_timers(&mut self, timers: Vec<Retired>) -> std::result::Result<(), Fault> {
-        timers::retire(self.connection(), &timers).map_err(fault("timers.retire"))
-    }
-
-    async fn admit(
-        &mut self,
-        source: &str,
-        ids: &[String],
-        now: Timestamp,
-    ) -> std::result::Result<Vec<Admission>, Fault> {
-        let first = self.take_positions(ids.len());
-        inbox::admit(self.connection(), first, source, ids, now).map_err(fault("inbox.admit"))
-    }
-
-    async fn commit(self: Box<Self>) -> std::result::Result<(), Fault> {
-        let told = self.leave()?;
-        told.await
-            .unwrap_or_else(|_| Err(Fault::retry("unit.commit", "the store was closed before the commit")))
+impl DerefMut for SqliteUnit {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
     }
 }

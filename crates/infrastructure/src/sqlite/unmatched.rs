@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params}
 
 use super::SqliteUnit;
 use super::column::{Micros, rows_max, time};
-use super::fault::fault;
 use crate::paging::page;
+use bus_sqlite::fault;
 
 #[async_trait]
 impl UnmatchedRepository for SqliteUnit {

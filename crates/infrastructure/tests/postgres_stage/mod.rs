@@ -10,14 +10,14 @@ use application::ports::{HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWor
 use application::saga::{OrderProcessingSaga, SagaState};
 use bus::{
     CorrelationId, Delivery, Disposition, Envelope, Fault, Feed, IdSource, MessageId, RandomIds, Receipt,
-    Settlement, Store, Timer, TimerKey, Topology, VirtualClock,
+    Routing, Settlement, Store, Timer, TimerKey, Topology, VirtualClock,
 };
 use bytes::Bytes;
 use domain::{
     Currency, Money, MovementCause, NewOrder, NewOrderLine, Order, OrderId, Product, ProductId, Quantity, Sku,
 };
 use jiff::Timestamp;
-use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
+use orderwright_infrastructure::postgres::{PostgresOptions, PostgresStore};
 use uuid::Uuid;
 
 pub(crate) use testkit::servers::{Durability, Postgres};

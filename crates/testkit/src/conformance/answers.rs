@@ -12,7 +12,7 @@ use application::pipeline::{Context, HandOver, PipelineSettings};
 use application::ports::{Answer, Caller, IdempotencyRecord, KeptAnswer, ReferencedOrder, RequestKey};
 use bus::{Coalesce, Fault, RandomIds, Verdict, VirtualClock};
 use domain::{CustomerId, Order, Quantity, Sku};
-use infrastructure::sqlite::Retention;
+use infrastructure::Retention;
 use tokio::task::JoinSet;
 
 use super::stage::*;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
 use async_trait::async_trait;
-use bus::harness::{MemoryStore, MemoryUnit, Routing as MemoryRouting};
-use bus::{DeadLetters, Fault, OutboxStore, RandomIds, Store, Transport, VirtualClock};
+use bus::harness::{MemoryStore, MemoryUnit};
+use bus::{DeadLetters, Fault, OutboxStore, RandomIds, Routing, Store, Transport, VirtualClock};
 use infrastructure::postgres::{PostgresOptions, PostgresStore};
-use infrastructure::sqlite::{Retention, Routing, SqliteOptions, SqliteStore, Swept};
+use infrastructure::sqlite::{SqliteOptions, SqliteStore};
+use infrastructure::{Retention, Swept};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -67,10 +68,7 @@ pub struct MemoryHome(Option<MemoryStore<()>>);
 #[async_trait]
 impl BusHome for MemoryHome {
     async fn bus(&mut self, routing: Routing) -> Bus {
-        let store = self.0.get_or_insert_with(|| match routing {
-            Routing::Store => MemoryStore::new(topology()),
-            Routing::Outbox => MemoryStore::with_routing(topology(), MemoryRouting::Outbox),
-        });
+        let store = self.0.get_or_insert_with(|| MemoryStore::with_routing(topology(), routing));
         Bus::over::<MemoryUnit<()>, _>(&Arc::new(store.clone()), |unit| unit)
     }
 }

@@ -29,12 +29,12 @@ use std::time::Duration;
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
 use async_trait::async_trait;
 use bus::{DeadLetters, Fault, OutboxStore, Store, Transport, Unit};
-use infrastructure::sqlite::{Retention, Swept};
+use infrastructure::{Retention, Swept};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+pub use bus::Routing;
 pub use homes::{MemoryHome, PostgresHome, SqliteFileHome, SqliteMemoryHome};
-pub use infrastructure::sqlite::Routing;
 pub use memory_broker::MemoryBroker;
 pub use silent::Silent;
 pub use workers::Brokered;

@@ -10,7 +10,7 @@ use application::ports::{
 use application::saga::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, StockStep};
 use bus::Verdict;
 use domain::{AMOUNT_MINOR_MAX, CancelReason, Order, OrderId, OrderStatus, Payment, Shipment};
-use infrastructure::sqlite::Retention;
+use infrastructure::Retention;
 use uuid::Uuid;
 
 use super::stage::*;

@@ -10,12 +10,12 @@ use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{Overview, Readers};
 use application::saga::{SagaState, StageLimits};
 use bus::{
-    CallBudget, Clock, CorrelationId, Envelope, Fault, MessageId, Patience, RandomIds, RetryPolicy,
+    CallBudget, Clock, CorrelationId, Envelope, Fault, MessageId, Patience, RandomIds, RetryPolicy, Routing,
     Transport, VirtualClock,
 };
 use bytes::Bytes;
 use domain::Sku;
-use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 
 use super::broker::{SimulatedBroker, Wiring};

@@ -10,9 +10,9 @@ use application::messages::correlation;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{AnyUnit, Caller, InventoryView, Readers};
 use application::saga::OrderProcessingSaga;
-use bus::{Clock, Coalesce, RandomIds, SagaRepository, Store, VirtualClock};
+use bus::{Clock, Coalesce, RandomIds, Routing, SagaRepository, Store, VirtualClock};
 use domain::{CustomerId, OrderId};
-use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 use orderwright_testkit::simulation::{line, new_product, sku};
 

@@ -152,8 +152,8 @@ impl HealthService {
 mod tests {
     use application::pipeline::topology;
     use async_trait::async_trait;
-    use bus::VirtualClock;
-    use infrastructure::sqlite::{Routing, SqliteOptions, SqliteStore};
+    use bus::{Routing, VirtualClock};
+    use infrastructure::sqlite::{SqliteOptions, SqliteStore};
     use jiff::SignedDuration;
     use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 

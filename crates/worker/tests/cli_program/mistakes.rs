@@ -53,7 +53,7 @@ fn a_file_that_is_no_database_is_left_alone() {
         [&["migrate"][..], &["check"], &["orders", "list"], &["serve", "--listen", "127.0.0.1:0"]]
     {
         let refusal = folder.run(&[arguments, &["--database", "o.db"]].concat()).refusal();
-        assert!(refusal.contains("is not an Orderwright database"), "{arguments:?}: {refusal}");
+        assert!(refusal.contains("is not a database of this program"), "{arguments:?}: {refusal}");
     }
     assert_eq!(std::fs::read(place).expect("it is still there"), garbage);
 }
@@ -64,9 +64,7 @@ fn a_database_of_a_newer_program_is_left_alone() {
     folder.run(&["migrate", "--database", "o.db"]).answer();
     let place = folder.path().join("o.db");
     let connection = rusqlite::Connection::open(&place).expect("it was just made");
-    connection
-        .execute("update refinery_schema_history set version = 900 where version = 2", [])
-        .expect("it has versions");
+    connection.execute("update schema_history set version = 900", []).expect("it has versions");
     drop(connection);
     let found = std::fs::read(&place).expect("it is there");
     let refusal = folder.run(&["check", "--database", "o.db"]).refusal();

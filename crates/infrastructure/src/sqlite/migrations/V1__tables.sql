@@ -1,22 +1,6 @@
--- The tables of Orderwright on SQLite. Ids are 16-byte blobs that sort by time, times are microseconds since the epoch,
+-- The tables of Orderwright on SQLite, beside those of the bus. Ids are 16-byte blobs that sort by time, times are microseconds since the epoch,
 -- money is minor units with an ISO 4217 code, and closed sets are stored under their names. Sets are checked by 'or' and
 -- not by 'in', for which SQLite would build a temporary table with every single row.
-
--- The last position given to a row of any ledger or queue. One row: two processes take turns on it, and no position is
--- ever given twice, even after the rows that had it are gone.
-create table positions (
-    only_row integer primary key check (only_row = 1),
-    last_position integer not null check (last_position >= 0)
-);
-insert into positions values (1, 0);
-
--- Counts over everything, kept as they change: orders by status, messages by queue, money by currency.
-create table tallies (
-    subject text not null,
-    name text not null,
-    amount integer not null,
-    primary key (subject, name)
-) without rowid;
 
 -- The catalogue.
 create table products (
@@ -31,7 +15,8 @@ create table products (
     updated_at integer not null check (updated_at >= created_at)
 ) without rowid;
 
--- The stock of each product: the sums of its ledger.
+-- The stock of each product: the sums of its ledger. 'short_stock' was promised to orders and is not there: a count may find
+-- less than is set aside. Nothing is available then, and whatever comes in, comes back or is found makes that good first.
 create table inventory (
     product_id blob primary key references products (product_id),
     available_stock integer not null check (available_stock >= 0),
@@ -42,9 +27,12 @@ create table inventory (
     reorder_level integer not null check (reorder_level >= 0),
     last_updated integer not null,
     last_movement integer,
-    check (available_stock + reserved_stock + shipped = received + adjusted)
+    short_stock integer not null default 0 check (short_stock >= 0),
+    check (available_stock + reserved_stock + shipped = received + adjusted + short_stock),
+    check (available_stock = 0 or short_stock = 0)
 ) without rowid;
 create index inventory_low on inventory (product_id) where available_stock <= reorder_level;
+create index inventory_short on inventory (product_id) where short_stock > 0;
 
 -- The ledger of the stock; only ever added to, and only at its end. Each movement knows the one before it of the same
 -- product, and the stock row knows the last: a product's ledger is read backwards along that chain. An index by product
@@ -78,11 +66,17 @@ create table orders (
     created_at integer not null,
     updated_at integer not null check (updated_at >= created_at),
     external_reference text,
-    payment_token text
+    payment_token text,
+    reference_source text
 ) without rowid;
 create index orders_open on orders (order_id) where is_open = 1;
 create index orders_by_customer on orders (customer_id, order_id);
-create unique index orders_by_external_reference on orders (external_reference) where external_reference is not null;
+-- A reference belongs to whoever gave it; no source where it may be anybody's.
+create unique index orders_by_external_reference on orders (external_reference, coalesce(reference_source, '*'))
+    where external_reference is not null;
+-- Orders by their last change. An order enters when it is closed and never leaves: open ones are few, and are found by their
+-- own index, so that no step of an order but its last touches this one.
+create index orders_closed_by_change on orders (updated_at) where is_open is null;
 
 -- The lines of each order.
 create table order_items (
@@ -106,7 +100,8 @@ create table cancellations (
     at integer not null
 ) without rowid;
 
--- One saga for each order. 'is_open' is null once the saga is final, which takes the row out of the index.
+-- One saga for each order. 'is_open' is null once the saga is final, which takes the row out of the index. 'attention'
+-- is what a person is asked about, where it is not an undoing that does not get on.
 create table order_saga (
     correlation_id blob primary key check (length(correlation_id) = 16),
     order_id blob not null,
@@ -127,11 +122,12 @@ create table order_saga (
     timer_generation integer not null,
     created_at integer not null,
     updated_at integer not null,
-    expires_at integer not null
+    expires_at integer not null,
+    attention text
 ) without rowid;
 create index order_saga_open on order_saga (correlation_id) where is_open = 1;
 
--- The money of each order.
+-- The money of each order, and what the gateway told of it beyond our own calls: refunds that were told by events, and disputes.
 create table payments (
     order_id blob primary key check (length(order_id) = 16),
     idempotency_key text not null,
@@ -144,7 +140,9 @@ create table payments (
     attempts integer not null,
     decline_code text,
     created_at integer not null,
-    updated_at integer not null
+    updated_at integer not null,
+    refund_told_minor integer not null default 0 check (refund_told_minor between 0 and refunded_minor),
+    dispute text check (dispute = 'open' or dispute = 'won' or dispute = 'lost')
 ) without rowid;
 create index payments_open on payments (order_id) where status = 'requested' or status = 'unknown'
     or status = 'authorised' or status = 'refunding';
@@ -161,6 +159,8 @@ create table shipments (
 ) without rowid;
 create index shipments_open on shipments (order_id) where status = 'requested' or status = 'unknown'
     or status = 'booked';
+-- The order that a tracking number belongs to.
+create index shipments_by_tracking_number on shipments (tracking_number) where tracking_number is not null;
 
 -- What happened to each order; only ever added to. Kept together by order, so that a timeline is one stretch.
 create table order_history (
@@ -174,91 +174,17 @@ create table order_history (
     primary key (order_id, position)
 ) without rowid;
 
--- Answers given under a client's key. In order of time, so that the oldest are swept from one end.
+-- Answers given under a client's key, which belongs to its caller. In order of time, so that the oldest are swept from one end.
 create table idempotency (
     position integer primary key,
-    idempotency_key text not null unique,
+    idempotency_key text not null,
+    caller text not null,
     request_digest blob not null check (length(request_digest) = 32),
     order_id blob not null,
     total_minor integer not null,
     currency text not null,
-    created_at integer not null
-);
-
--- Messages from outside that were seen. In order of time, so that the oldest are swept from one end.
-create table inbox (
-    position integer primary key,
-    source text not null,
-    id text not null,
-    seen_at integer not null,
-    unique (source, id)
-);
-
--- Outgoing messages, which are also the queues of a process that needs no broker: one row for each queue that wants the
--- message, gone with the transaction that handles it. A row for a broker has no queue; a relay leases it.
-create table outbox (
-    position integer primary key,
-    queue text not null,
-    message_id blob not null,
-    kind text not null,
-    correlation_id blob not null,
-    causation_id blob,
-    conversation_id blob not null,
-    traceparent text,
-    sent_at integer not null,
-    attempt integer not null,
-    body blob not null,
-    leased_by blob,
-    leased_until integer
-);
-
--- Messages that come again: delayed ones when they are due, parked ones when their saga moves on or, at the latest, then.
-create table delayed_messages (
-    position integer primary key,
-    waiting text not null check (waiting = 'delayed' or waiting = 'parked'),
-    due_at integer not null,
-    reason text,
-    queue text not null,
-    message_id blob not null,
-    kind text not null,
-    correlation_id blob not null,
-    causation_id blob,
-    conversation_id blob not null,
-    traceparent text,
-    sent_at integer not null,
-    attempt integer not null,
-    body blob not null
-);
-create index delayed_messages_due on delayed_messages (due_at);
-create index delayed_messages_parked on delayed_messages (correlation_id) where waiting = 'parked';
-
--- Timers that are running: one for each saga and name.
-create table timers (
-    correlation_id blob not null,
-    name text not null,
-    generation integer not null,
-    due_at integer not null,
-    kind text not null,
-    traceparent text,
-    primary key (correlation_id, name)
-) without rowid;
-create index timers_due on timers (due_at);
-
--- Messages that could not be handled.
-create table dead_letters (
-    position integer primary key,
-    reason text not null,
-    died_at integer not null,
-    queue text not null,
-    message_id blob not null,
-    kind text not null,
-    correlation_id blob not null,
-    causation_id blob,
-    conversation_id blob not null,
-    traceparent text,
-    sent_at integer not null,
-    attempt integer not null,
-    body blob not null
+    created_at integer not null,
+    unique (idempotency_key, caller)
 );
 
 -- What operators did; only ever added to.
@@ -270,3 +196,54 @@ create table audit_log (
     subject text not null,
     note text not null
 );
+
+-- Answers given under a client's key to whatever is no new order. In order of time, so that the oldest are swept from one end.
+create table kept_answers (
+    position integer primary key,
+    idempotency_key text not null,
+    operation text not null,
+    caller text not null,
+    request_digest blob not null check (length(request_digest) = 32),
+    status integer not null check (status between 100 and 599),
+    body blob not null,
+    created_at integer not null,
+    unique (idempotency_key, operation, caller)
+);
+
+-- Keys that let callers in: what each may do, and the digest of its secret. The secret itself is nowhere.
+create table api_keys (
+    id text primary key check (length(id) between 1 and 40),
+    name text not null,
+    digest blob not null check (length(digest) = 32),
+    scopes text not null,
+    created_at integer not null,
+    expires_at integer,
+    revoked_at integer
+) strict, without rowid;
+
+-- Receivers of our webhooks that have answered 410, which means that they want no more.
+create table closed_endpoints (
+    address text primary key,
+    reason text not null,
+    closed_at integer not null
+) strict, without rowid;
+
+-- Events of providers that belong to no order: each once, kept until a person has seen to it and for a while longer.
+create table unmatched_events (
+    position integer primary key,
+    provider text not null check (provider = 'payments' or provider = 'shipping'),
+    event_id text not null,
+    kind text not null,
+    reason text not null,
+    reference text not null,
+    idempotency_key text not null,
+    detail text not null,
+    occurred_at integer not null,
+    received_at integer not null,
+    seen_at integer,
+    seen_by text,
+    note text,
+    unique (provider, event_id),
+    check ((seen_at is null) = (seen_by is null) and (seen_at is null) = (note is null))
+) strict;
+create index unmatched_events_unseen on unmatched_events (position) where seen_at is null;

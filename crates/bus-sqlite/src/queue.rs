@@ -17,11 +17,11 @@ use bus::{Delivery, Envelope, Origin, Receipt};
 use tokio::sync::Notify;
 
 /// One queue in memory.
-pub(super) struct Queue {
+pub(crate) struct Queue {
     /// Its name.
-    pub(super) name: Arc<str>,
+    pub(crate) name: Arc<str>,
     /// Told whenever there may be something to receive.
-    pub(super) woken: Notify,
+    pub(crate) woken: Notify,
     state: Mutex<State>,
     memory_max: usize,
 }
@@ -41,15 +41,15 @@ enum Tail {
 
 /// A row of the queue.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Its place.
-    pub(super) position: i64,
+    pub(crate) position: i64,
     /// The message.
-    pub(super) envelope: Arc<Envelope>,
+    pub(crate) envelope: Arc<Envelope>,
 }
 
 /// What a feed that wants more should do.
-pub(super) enum Next {
+pub(crate) enum Next {
     /// Take these.
     Take(Vec<Row>),
     /// Read on from here.
@@ -63,13 +63,13 @@ pub(super) enum Next {
 
 impl Queue {
     /// A queue of which memory knows nothing yet.
-    pub(super) fn new(name: Arc<str>, memory_max: usize) -> Self {
+    pub(crate) fn new(name: Arc<str>, memory_max: usize) -> Self {
         let state = State { ready: VecDeque::new(), cursor: 0, tail: Tail::Spilled };
         Self { name, woken: Notify::new(), state: Mutex::new(state), memory_max }
     }
 
     /// What there is to do for a feed with room for `max`.
-    pub(super) fn next(&self, max: usize) -> Next {
+    pub(crate) fn next(&self, max: usize) -> Next {
         let mut state = self.lock();
         let count = state.ready.len().min(max);
         if count > 0 {
@@ -84,7 +84,7 @@ impl Queue {
     }
 
     /// Adds a row that was just committed. The writer is held.
-    pub(super) fn push(&self, position: i64, envelope: Arc<Envelope>) {
+    pub(crate) fn push(&self, position: i64, envelope: Arc<Envelope>) {
         let mut state = self.lock();
         if state.tail == Tail::Known && state.ready.len() < self.memory_max {
             state.ready.push_back(Row { position, envelope });
@@ -98,7 +98,7 @@ impl Queue {
 
     /// Takes in what a look at the table from `cursor` on has found. The writer is held since before the look; `last` is
     /// the last position given to anything, if the look has reached it. What another feed read meanwhile is not doubled.
-    pub(super) fn refill(&self, cursor: i64, rows: Vec<Row>, last: Option<i64>) {
+    pub(crate) fn refill(&self, cursor: i64, rows: Vec<Row>, last: Option<i64>) {
         let mut state = self.lock();
         if state.cursor != cursor {
             return;
@@ -116,7 +116,7 @@ impl Queue {
     }
 
     /// Puts back what a feed held, in front of everything else.
-    pub(super) fn put_back(&self, rows: impl DoubleEndedIterator<Item = Row>) {
+    pub(crate) fn put_back(&self, rows: impl DoubleEndedIterator<Item = Row>) {
         let mut state = self.lock();
         for row in rows.rev() {
             state.ready.push_front(row);
@@ -125,13 +125,13 @@ impl Queue {
     }
 
     /// The table may hold rows that memory has not seen.
-    pub(super) fn spill(&self) {
+    pub(crate) fn spill(&self) {
         self.lock().tail = Tail::Spilled;
         self.woken.notify_one();
     }
 
     /// A delivery of a row of this queue.
-    pub(super) fn delivery(&self, row: &Row) -> Delivery {
+    pub(crate) fn delivery(&self, row: &Row) -> Delivery {
         Delivery {
             envelope: Arc::clone(&row.envelope),
             receipt: Receipt { queue: Arc::clone(&self.name), origin: Origin::Store(row.position) },

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::Topology;
+use bus::{Routing, Tables, Topology};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result};
 use thiserror::Error;
 
-use super::held_file::{HeldFile, ServerLock};
-use super::ownership::{self, APPLICATION_ID, Owner};
-use super::watch::Watch;
-use super::{Routing, schema};
-use crate::Tables;
+use crate::held_file::{HeldFile, ServerLock};
+use crate::ownership::{self, Owner};
+use crate::rows::Rows;
+use crate::schema;
+use crate::watch::Watch;
 
 /// How long a statement waits for another process to finish writing before the fault is handed up.
 const BUSY_WAIT: Duration = Duration::from_millis(1_000);
@@ -40,12 +40,37 @@ pub struct SqliteOptions {
     pub checkpoint_pages: u32,
     /// Messages of one queue kept in memory ahead of their turn; the rest waits in the file.
     pub queue_memory_max: usize,
+    /// Whose database it is.
+    pub owner: DatabaseOwner,
+}
+
+/// The program whose database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatabaseOwner {
+    /// Its mark in the file's header (`pragma application_id`), which keeps it out of the files of others and others out of its
+    /// own. Never 0.
+    pub application_id: u32,
+    /// What somebody does who names a database that is not there.
+    pub if_missing: &'static str,
+    /// What somebody does whose database is of an earlier release.
+    pub if_older: &'static str,
+}
+
+impl Default for DatabaseOwner {
+    /// Nobody in particular: the bus alone.
+    fn default() -> Self {
+        Self {
+            application_id: 0x4275_7331,
+            if_missing: "name one that is there, or let the program make it",
+            if_older: "let the program bring them up to date",
+        }
+    }
 }
 
 impl SqliteOptions {
     /// Shared, with a cache of 64 MiB.
     #[must_use]
-    pub const fn new(topology: Topology, routing: Routing) -> Self {
+    pub fn new(topology: Topology, routing: Routing) -> Self {
         Self {
             topology,
             routing,
@@ -55,6 +80,7 @@ impl SqliteOptions {
             page_bytes: 8_192,
             checkpoint_pages: 2_000,
             queue_memory_max: bus::limits::QUEUE_MEMORY_MAX,
+            owner: DatabaseOwner::default(),
         }
     }
 }
@@ -83,17 +109,15 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// There is nothing.
-    #[error(
-        "there is no database at {path}; name one with --database, or make one: orderwright migrate, serve and demo make theirs"
-    )]
+    #[error("there is no database at {path}; {advice}")]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
+        /// What to do.
+        advice: &'static str,
     },
     /// The file is a database, and not ours.
-    #[error(
-        "{path} is a database of another program ({mark}) and was left as it is; choose another file for Orderwright's"
-    )]
+    #[error("{path} is a database of another program ({mark}) and was left as it is; choose another file")]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -101,9 +125,7 @@ pub enum OpenError {
         mark: String,
     },
     /// The tables are from an earlier release.
-    #[error(
-        "{path} has tables of version {found}, this program works with version {known}; bring them up to date with: orderwright migrate"
-    )]
+    #[error("{path} has tables of version {found}, this program works with version {known}; {advice}")]
     Older {
         /// The file.
         path: PathBuf,
@@ -111,6 +133,8 @@ pub enum OpenError {
         found: u32,
         /// The version that this program works with.
         known: u32,
+        /// What to do.
+        advice: &'static str,
     },
     /// A server works on the file by another of its names.
     #[error(
@@ -121,7 +145,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file is something else.
-    #[error("{path} is not an Orderwright database; move it away or choose another file")]
+    #[error("{path} is not a database of this program; move it away or choose another file")]
     NotADatabase {
         /// The file.
         path: PathBuf,
@@ -155,32 +179,34 @@ pub enum OpenError {
 }
 
 /// A file that is open for a store.
-pub(super) struct Opened {
-    pub(super) connection: Connection,
-    pub(super) watch: Arc<Watch>,
-    pub(super) held: Arc<HeldFile>,
-    pub(super) lock: Option<ServerLock>,
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) held: Arc<HeldFile>,
+    pub(crate) lock: Option<ServerLock>,
 }
 
 /// Opens the file and its writing connection, with the tables as the options want them.
-pub(super) fn file(path: &Path, options: &SqliteOptions) -> std::result::Result<Opened, OpenError> {
-    let missing = || OpenError::Missing { path: path.to_owned() };
+pub(crate) fn file<R: Rows>(path: &Path, options: &SqliteOptions) -> std::result::Result<Opened, OpenError> {
+    let missing = || OpenError::Missing { path: path.to_owned(), advice: options.owner.if_missing };
     match options.tables {
         Tables::Migrated => make_file(path)?,
         Tables::Expected if !path.exists() => return Err(missing()),
         Tables::Expected => {}
     }
     let held = HeldFile::open(path).map_err(|source| unreadable(path, source))?;
-    if ownership::owner(path, &held)? == Owner::Nobody && options.tables == Tables::Expected {
+    if ownership::owner(path, &held, options.owner.application_id)? == Owner::Nobody
+        && options.tables == Tables::Expected
+    {
         return Err(missing());
     }
     let lock = lock(path, &held, options.exclusive)?;
     one_name(path, &held, options.exclusive)?;
     let mut connection = connect(path, options).map_err(|error| explain(path, error))?;
     match options.tables {
-        Tables::Migrated => schema::migrate(&mut connection, path)?,
-        Tables::Expected => schema::expect(&connection, path)?,
-    };
+        Tables::Migrated => schema::migrate::<R>(&mut connection, path).map(drop)?,
+        Tables::Expected => schema::expect::<R>(&connection, path, options.owner)?,
+    }
     let watch = Watch::new(path, Arc::clone(&held)).map_err(|source| unreadable(path, source))?;
     let watch = Arc::new(watch);
     watch.look().map_err(|gone| OpenError::Unusable { path: path.to_owned(), source: gone.into() })?;
@@ -245,7 +271,7 @@ fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     if options.tables == Tables::Migrated {
         connection.execute_batch(&format!("pragma page_size = {};", options.page_bytes))?;
-        mark(&connection)?;
+        mark(&connection, options.owner.application_id)?;
         connection.execute_batch("pragma journal_mode = wal;")?;
     }
     connection.execute_batch(&format!(
@@ -261,16 +287,16 @@ fn connect(path: &Path, options: &SqliteOptions) -> Result<Connection> {
 }
 
 /// Says in the file's header whose it is, if it does not say so yet.
-fn mark(connection: &Connection) -> Result<()> {
+fn mark(connection: &Connection, mark: u32) -> Result<()> {
     let marked: u32 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
-    match marked {
-        APPLICATION_ID => Ok(()),
-        _ => connection.execute_batch(&format!("pragma application_id = {APPLICATION_ID};")),
+    if marked == mark {
+        return Ok(());
     }
+    connection.execute_batch(&format!("pragma application_id = {mark};"))
 }
 
 /// A store in memory, with its tables.
-pub(super) fn memory() -> std::result::Result<Connection, OpenError> {
+pub(crate) fn memory<R: Rows>() -> std::result::Result<Connection, OpenError> {
     let place = Path::new(":memory:");
     let open = || {
         let connection = Connection::open_in_memory()?;
@@ -281,12 +307,12 @@ pub(super) fn memory() -> std::result::Result<Connection, OpenError> {
         Ok(connection)
     };
     let mut connection = open().map_err(|error| explain(place, error))?;
-    schema::migrate(&mut connection, place)?;
+    schema::migrate::<R>(&mut connection, place)?;
     Ok(connection)
 }
 
 /// A connection that only reads.
-pub(super) fn reader(path: &Path) -> Result<Connection> {
+pub(crate) fn reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
@@ -296,14 +322,14 @@ pub(super) fn reader(path: &Path) -> Result<Connection> {
 }
 
 /// The file of the same name with a suffix.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
 /// Which of the known mistakes an error is.
-pub(super) fn explain(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(crate) fn explain(path: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() },
         Some(_) | None => OpenError::Unusable { path: path.to_owned(), source: error.into() },

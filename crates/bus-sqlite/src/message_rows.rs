@@ -7,14 +7,14 @@ use bytes::Bytes;
 use rusqlite::{Connection, Result, Row, ToSql, params};
 use uuid::Uuid;
 
-use super::column::{Micros, time};
+use crate::column::{Micros, time};
 
 /// The columns of a message in the order in which they are written and read.
-pub(super) const MESSAGE: &str = "queue, message_id, kind, correlation_id, causation_id, conversation_id, \
+pub(crate) const MESSAGE: &str = "queue, message_id, kind, correlation_id, causation_id, conversation_id, \
      traceparent, sent_at, attempt, body";
 
 /// Reads [`MESSAGE`], starting at column `first`.
-pub(super) fn message(row: &Row<'_>, first: usize) -> Result<(Arc<str>, Envelope)> {
+pub(crate) fn message(row: &Row<'_>, first: usize) -> Result<(Arc<str>, Envelope)> {
     let envelope = Envelope {
         id: MessageId(row.get(first + 1)?),
         kind: row.get(first + 2)?,
@@ -30,25 +30,25 @@ pub(super) fn message(row: &Row<'_>, first: usize) -> Result<(Arc<str>, Envelope
 }
 
 /// A message on its way from one table to another.
-pub(super) struct Moved {
+pub(crate) struct Moved {
     /// Where it lies.
-    pub(super) position: i64,
+    pub(crate) position: i64,
     /// The queue that it is for.
-    pub(super) queue: Arc<str>,
+    pub(crate) queue: Arc<str>,
     /// The message.
-    pub(super) envelope: Envelope,
+    pub(crate) envelope: Envelope,
 }
 
 impl Moved {
     /// Reads a position and [`MESSAGE`] behind it.
-    pub(super) fn read(row: &Row<'_>) -> Result<Self> {
+    pub(crate) fn read(row: &Row<'_>) -> Result<Self> {
         let (queue, envelope) = message(row, 1)?;
         Ok(Self { position: row.get(0)?, queue, envelope })
     }
 }
 
 /// Adds rows to the outbox, the first of them at position `first`.
-pub(super) fn insert_outgoing(
+pub(crate) fn insert_outgoing(
     connection: &Connection,
     first: i64,
     routed: &[(Arc<str>, Arc<Envelope>)],
@@ -74,7 +74,7 @@ pub(super) fn insert_outgoing(
 }
 
 /// Adds a row to a table whose message columns come after four of its own, the first of them the position.
-pub(super) fn insert_kept(
+pub(crate) fn insert_kept(
     connection: &Connection,
     sql: &str,
     own: &[&dyn ToSql],

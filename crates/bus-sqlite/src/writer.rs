@@ -3,76 +3,80 @@
 
 use std::sync::Arc;
 
-use bus::{Envelope, Fault};
+use bus::{Counts, Envelope, Fault};
 use rusqlite::{Connection, Result};
 use tokio::sync::oneshot;
 
-use super::adoption::Adopted;
-use super::fault::fault;
-use super::held_file::HeldFile;
-use super::memory::{Memories, View};
-use super::store::Shared;
-use super::tally;
-use super::watch::Watch;
-use crate::tally::Tally;
+use crate::adoption::Adopted;
+use crate::fault::fault;
+use crate::held_file::HeldFile;
+use crate::rows::Rows;
+use crate::store::Shared;
+use crate::tally;
+use crate::watch::Watch;
 
 /// Units in one transaction at most, those included that come to nothing: the first need not wait for ever longer company.
 const GROUP_MAX: usize = 64;
 
 /// The writing connection and what it knows of the file.
-pub(super) struct Writer {
+pub(crate) struct Writer<R: Rows> {
     /// The connection.
-    pub(super) connection: Connection,
+    pub(crate) connection: Connection,
     /// The last position that was given.
-    pub(super) last_position: i64,
-    /// Rows read or written last.
-    pub(super) memories: Memories,
+    pub(crate) last_position: i64,
+    /// Rows that the user has read or written last.
+    pub(crate) memory: R::Memory,
     /// SQLite's mark of what others wrote, as last seen; none if what is known may not be true any more.
-    pub(super) seen: Option<Seen>,
+    pub(crate) seen: Option<Seen>,
     /// What was made ready for our own carrier so far.
-    pub(super) adopted: Adopted,
-    group: Group,
+    pub(crate) adopted: Adopted,
+    group: Group<R>,
     /// The file behind the connection, if there is one. Given up after the connection, whose locks it would take along.
     file: Option<(Arc<Watch>, Arc<HeldFile>)>,
 }
 
 /// Units that are done but not durable yet.
-#[derive(Default)]
-struct Group {
+struct Group<R: Rows> {
     begun: usize,
-    members: Vec<Member>,
-    tally: Tally,
+    members: Vec<Member<R>>,
+    counts: Counts,
+}
+
+impl<R: Rows> Default for Group<R> {
+    fn default() -> Self {
+        Self { begun: 0, members: Vec::new(), counts: Counts::default() }
+    }
 }
 
 /// A message in its queue: queue, position, message.
-pub(super) type Placed = (Arc<str>, i64, Arc<Envelope>);
+pub(crate) type Placed = (Arc<str>, i64, Arc<Envelope>);
 
 /// A unit that is done but not durable yet.
-pub(super) struct Member {
+pub(crate) struct Member<R: Rows> {
     /// Whose queues get the messages.
-    pub(super) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared<R>>,
     /// What is to be handed over.
-    pub(super) fresh: Vec<Placed>,
+    pub(crate) fresh: Vec<Placed>,
     /// Who wants to know.
-    pub(super) durable: oneshot::Sender<std::result::Result<(), Fault>>,
+    pub(crate) durable: oneshot::Sender<std::result::Result<(), Fault>>,
 }
 
 /// What was last seen, and by whom: memory that was not there to see it has to look for itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Changes whenever another connection commits.
-    pub(super) version: i64,
+    pub(crate) version: i64,
     /// Whose memory has seen it.
-    pub(super) viewer: u64,
+    pub(crate) viewer: u64,
 }
 
-impl Writer {
+impl<R: Rows> Writer<R> {
     /// A writer that knows nothing yet.
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(crate) fn new(connection: Connection) -> Self {
         Self {
             connection,
             last_position: 0,
-            memories: Memories::default(),
+            memory: R::Memory::default(),
             seen: None,
             adopted: Adopted::default(),
             group: Group::default(),
@@ -81,22 +85,17 @@ impl Writer {
     }
 
     /// The same, on this file.
-    pub(super) fn over(self, held: Arc<HeldFile>, watch: Arc<Watch>) -> Self {
+    pub(crate) fn over(self, held: Arc<HeldFile>, watch: Arc<Watch>) -> Self {
         Self { file: Some((watch, held)), ..self }
     }
 
     /// The mark as it is now.
-    pub(super) fn version(&self) -> Result<i64> {
+    pub(crate) fn version(&self) -> Result<i64> {
         self.connection.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))
     }
 
-    /// The last position that was given, as stored.
-    pub(super) fn stored_position(connection: &Connection) -> Result<i64> {
-        connection.prepare_cached("select last_position from positions")?.query_row([], |row| row.get(0))
-    }
-
     /// Opens a unit's savepoint: in the transaction of the units before it, or in a new one.
-    pub(super) fn begin_unit(&mut self, shared: &Shared) -> std::result::Result<(), Fault> {
+    pub(crate) fn begin_unit(&mut self, shared: &Shared<R>) -> std::result::Result<(), Fault> {
         if self.connection.is_autocommit() || !self.is_seen_by(shared.viewer) {
             self.close_group();
             self.run("begin immediate").map_err(fault("unit.begin"))?;
@@ -110,23 +109,23 @@ impl Writer {
     }
 
     /// Makes the unit's work part of the transaction. It is durable when the group is closed.
-    pub(super) fn commit_unit(
+    pub(crate) fn commit_unit(
         &mut self,
-        view: View,
-        tally: Tally,
+        rows: R,
+        counts: Counts,
         last_position: i64,
-        member: Member,
+        member: Member<R>,
     ) -> Result<()> {
         self.run("release unit")?;
-        self.memories.absorb(view);
+        rows.remember(&mut self.memory);
         self.last_position = last_position;
-        self.group.tally.add_all(tally);
+        self.group.counts.add_all(counts);
         self.group.members.push(member);
         Ok(())
     }
 
     /// Undoes the unit's work, and nothing else.
-    pub(super) fn abandon_unit(&mut self) {
+    pub(crate) fn abandon_unit(&mut self) {
         if self.connection.is_autocommit() {
             return;
         }
@@ -137,18 +136,18 @@ impl Writer {
     }
 
     /// Whether the next unit should find a new transaction.
-    pub(super) fn group_is_full(&self) -> bool {
+    pub(crate) fn group_is_full(&self) -> bool {
         self.group.begun >= GROUP_MAX
     }
 
     /// Makes durable what waits for it, hands its messages over, and tells everybody.
-    pub(super) fn close_group(&mut self) {
-        let Group { members, tally, begun: _ } = std::mem::take(&mut self.group);
+    pub(crate) fn close_group(&mut self) {
+        let Group { members, counts, begun: _ } = std::mem::take(&mut self.group);
         if members.is_empty() {
             self.roll_back();
             return;
         }
-        match self.make_durable(&tally) {
+        match self.make_durable(&counts) {
             Ok(()) => members.into_iter().for_each(Member::hand_over),
             Err(fault) => {
                 // Whether it is durable is not known for certain, so memory vouches for nothing any more.
@@ -161,7 +160,7 @@ impl Writer {
     }
 
     /// What is in a file that nobody will find is not durable, so it is looked at before and after.
-    fn make_durable(&self, changes: &Tally) -> std::result::Result<(), Fault> {
+    fn make_durable(&self, changes: &Counts) -> std::result::Result<(), Fault> {
         self.look_at_the_file()?;
         self.commit(changes).map_err(fault("unit.commit"))?;
         self.look_at_the_file().map_err(Fault::in_doubt)
@@ -171,7 +170,7 @@ impl Writer {
         self.file.as_ref().map_or(Ok(()), |(watch, _)| watch.look())
     }
 
-    fn commit(&self, changes: &Tally) -> Result<()> {
+    fn commit(&self, changes: &Counts) -> Result<()> {
         if self.connection.is_autocommit() {
             // An error so bad that SQLite has undone the transaction by itself, such as a full disk.
             return Err(rusqlite::Error::SqliteFailure(
@@ -205,7 +204,12 @@ impl Writer {
     }
 }
 
-impl Member {
+/// The last position that was given, as stored.
+pub(crate) fn stored_position(connection: &Connection) -> Result<i64> {
+    connection.prepare_cached("select last_position from positions")?.query_row([], |row| row.get(0))
+}
+
+impl<R: Rows> Member<R> {
     fn hand_over(self) {
         for (queue, position, envelope) in self.fresh {
             match self.shared.queues.get(&queue) {

@@ -1,16 +1,15 @@
 //! Turns SQLite's result codes into verdicts. Never looks at the text of a message.
 
-use application::saga::NewerSaga;
 use bus::{Fault, Verdict};
 use rusqlite::{Error, ErrorCode, ffi};
 
 /// Names the act that failed.
-pub(super) fn fault(operation: &'static str) -> impl FnOnce(Error) -> Fault {
+pub fn fault(operation: &'static str) -> impl FnOnce(Error) -> Fault {
     move |error| Fault::new(operation, verdict(&error), error)
 }
 
 /// As [`fault`], but where a key that is there already means that somebody else was first.
-pub(super) fn conflict_if_taken(operation: &'static str) -> impl FnOnce(Error) -> Fault {
+pub fn conflict_if_taken(operation: &'static str) -> impl FnOnce(Error) -> Fault {
     move |error| {
         let verdict = if is_taken(&error) { Verdict::Conflict } else { verdict(&error) };
         Fault::new(operation, verdict, error)
@@ -18,12 +17,12 @@ pub(super) fn conflict_if_taken(operation: &'static str) -> impl FnOnce(Error) -
 }
 
 /// A statement that ought to have changed exactly one row did not.
-pub(super) fn changed_meanwhile(operation: &'static str, subject: impl std::fmt::Display) -> Fault {
+pub fn changed_meanwhile(operation: &'static str, subject: impl std::fmt::Display) -> Fault {
     Fault::conflict(operation, format!("{subject} is not as it was read"))
 }
 
 /// What to do about an error.
-pub(super) fn verdict(error: &Error) -> Verdict {
+fn verdict(error: &Error) -> Verdict {
     let away = [
         ErrorCode::DatabaseBusy,
         ErrorCode::DatabaseLocked,
@@ -31,10 +30,11 @@ pub(super) fn verdict(error: &Error) -> Verdict {
         ErrorCode::DiskFull,
         ErrorCode::CannotOpen,
     ];
+    // Whoever reads its own rows may know better what to do about one of them.
     if let Error::FromSqlConversionFailure(_, _, why) = error
-        && why.is::<NewerSaga>()
+        && let Some(fault) = why.downcast_ref::<Fault>()
     {
-        return Verdict::LeaveToOthers;
+        return fault.verdict;
     }
     match error.sqlite_error_code() {
         Some(code) if away.contains(&code) => Verdict::Retry,

@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Result, params};
 
-use super::held_file::HeldFile;
-use super::open::{OpenError, beside, explain};
-use super::schema;
-
-/// Our mark in the file's header: "OWrt".
-pub(super) const APPLICATION_ID: u32 = 0x4f57_7274;
+use crate::held_file::HeldFile;
+use crate::open::{OpenError, beside, explain};
+use crate::schema::{self, HISTORIES};
 
 /// Bytes of the header, how they begin, and where the mark and the count of changes are.
-pub(super) const HEADER_BYTES: usize = 100;
+pub(crate) const HEADER_BYTES: usize = 100;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const APPLICATION_ID_AT: usize = 68;
 const CHANGES_AT: usize = 24;
@@ -22,7 +19,7 @@ const NAMED_MAX: usize = 5;
 
 /// Whose a file is, if not another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     /// There is nothing in it.
     Nobody,
     /// It has our tables.
@@ -31,16 +28,16 @@ pub(super) enum Owner {
 
 /// What the header of a database says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// The mark of the program whose it is.
-    pub(super) application_id: u32,
+    pub(crate) application_id: u32,
     /// Grows with every change of the first page.
-    pub(super) changes: u32,
+    pub(crate) changes: u32,
 }
 
 impl Header {
     /// None for what is no database.
-    pub(super) fn of(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
+    pub(crate) fn of(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
         let number = |at: usize| bytes[at..at + 4].try_into().map(u32::from_be_bytes).unwrap_or(0);
         let header = Self { application_id: number(APPLICATION_ID_AT), changes: number(CHANGES_AT) };
         bytes.starts_with(MAGIC).then_some(header)
@@ -48,7 +45,7 @@ impl Header {
 }
 
 /// Whose the file is.
-pub(super) fn owner(path: &Path, held: &HeldFile) -> std::result::Result<Owner, OpenError> {
+pub(crate) fn owner(path: &Path, held: &HeldFile, mark: u32) -> std::result::Result<Owner, OpenError> {
     let unusable =
         |source: std::io::Error| OpenError::Unusable { path: path.to_owned(), source: source.into() };
     let (length, _) = held.length_and_names().map_err(unusable)?;
@@ -58,8 +55,8 @@ pub(super) fn owner(path: &Path, held: &HeldFile) -> std::result::Result<Owner, 
     let header = held.beginning().map_err(unusable)?.and_then(|bytes| Header::of(&bytes));
     match header.map(|header| header.application_id) {
         None => Err(OpenError::NotADatabase { path: path.to_owned() }),
-        Some(APPLICATION_ID) => Ok(Owner::Us),
-        // As it was before there was a mark.
+        Some(id) if id == mark => Ok(Owner::Us),
+        // As it is before it has a mark.
         Some(0) => of_tables(path),
         Some(id) => Err(foreign(path, &format!("its application_id is {id:#010x}"))),
     }
@@ -73,7 +70,9 @@ fn of_tables(path: &Path) -> std::result::Result<Owner, OpenError> {
     match look(path, steps).unwrap_or(Steps::Others) {
         Steps::Ours => return Ok(Owner::Us),
         // Somebody began to make the tables and did not get far.
-        Steps::None if tables == ["refinery_schema_history"] => return Ok(Owner::Nobody),
+        Steps::None if tables.iter().all(|table| HISTORIES.contains(&table.as_str())) => {
+            return Ok(Owner::Nobody);
+        }
         Steps::None | Steps::Others => {}
     }
     let named: Vec<&str> = tables.iter().take(NAMED_MAX).map(String::as_str).collect();
@@ -100,7 +99,7 @@ enum Steps {
 
 fn steps(connection: &Connection) -> Result<Steps> {
     let (name, checksum) = schema::first_step();
-    let sql = "select count(*), count(*) filter (where version = 1 and name = ? and checksum = ?) from refinery_schema_history";
+    let sql = "select count(*), count(*) filter (where version = 1 and name = ? and checksum = ?) from bus_schema_history";
     let told = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
     Ok(match connection.query_row(sql, params![name, checksum], told)? {
         (0, _) => Steps::None,

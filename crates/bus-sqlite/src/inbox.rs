@@ -4,10 +4,10 @@ use bus::Admission;
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
-use super::column::Micros;
+use crate::column::Micros;
 
 /// Notes ids and tells which are new.
-pub(super) fn admit(
+pub(crate) fn admit(
     connection: &Connection,
     first: i64,
     source: &str,

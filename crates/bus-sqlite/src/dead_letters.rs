@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use application::ports::{AuditEntry, AuditRepository};
 use async_trait::async_trait;
 use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Unit, put_back};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 
-use super::column::{rows_max, time};
-use super::fault::fault;
-use super::message_rows::{MESSAGE, Moved, message};
-use super::{SqliteStore, SqliteUnit};
+use crate::column::{rows_max, time};
+use crate::fault::fault;
+use crate::message_rows::{MESSAGE, Moved, message};
+use crate::rows::{Redriven, Rows};
+use crate::{SqliteBus, SqliteUnit};
 
 #[async_trait]
-impl DeadLetters for SqliteStore {
+impl<R: Rows> DeadLetters for SqliteBus<R> {
     async fn list_dead_letters(
         &self,
         filter: &DeadLetterFilter,
@@ -37,21 +37,14 @@ impl DeadLetters for SqliteStore {
     ) -> std::result::Result<usize, Fault> {
         let mut unit = self.unit().await?;
         let redriven = unit.redrive(positions).map_err(fault("dead_letters.redrive"))?;
-        let entry = |moved: &Moved| AuditEntry {
-            at: now,
-            actor: actor.to_owned(),
-            action: "redrive".to_owned(),
-            subject: format!("dead letter {}", moved.position),
-            note: format!("{} {} to {}", moved.envelope.kind, moved.envelope.id, moved.queue),
-        };
-        let entries: Vec<AuditEntry> = redriven.iter().map(entry).collect();
-        unit.record(&entries).await?;
+        let letters: Vec<Redriven<'_>> = redriven.iter().map(Moved::redriven).collect();
+        R::redriven(&mut unit, &letters, actor, now)?;
         Box::new(unit).commit().await.map_err(Fault::at_commit)?;
         Ok(redriven.len())
     }
 }
 
-impl SqliteUnit {
+impl<R: Rows> SqliteUnit<R> {
     fn redrive(&mut self, positions: &[i64]) -> Result<Vec<Moved>> {
         let mut redriven = Vec::with_capacity(positions.len());
         for position in positions {
@@ -60,6 +53,12 @@ impl SqliteUnit {
         let fresh = |moved: &Moved| (Arc::clone(&moved.queue), put_back(moved.envelope.clone()));
         self.return_to_queues(redriven.iter().map(fresh));
         Ok(redriven)
+    }
+}
+
+impl Moved {
+    fn redriven(&self) -> Redriven<'_> {
+        Redriven { position: self.position, queue: &self.queue, envelope: &self.envelope }
     }
 }
 

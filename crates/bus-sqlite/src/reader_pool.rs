@@ -7,15 +7,15 @@ use bus::Fault;
 use rusqlite::{Connection, Result};
 use tokio::sync::Semaphore;
 
-use super::fault::fault;
-use super::open;
-use super::watch::Watch;
+use crate::fault::fault;
+use crate::open;
+use crate::watch::Watch;
 
 /// Readers at once. More would only compete with the writer for the same two or four cores.
 const READERS_MAX: usize = 4;
 
 /// The readers of one file.
-pub(super) struct ReaderPool {
+pub(crate) struct ReaderPool {
     path: PathBuf,
     watch: Arc<Watch>,
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -24,12 +24,12 @@ pub(super) struct ReaderPool {
 
 impl ReaderPool {
     /// A pool whose connections are opened when first needed.
-    pub(super) fn new(path: PathBuf, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(path: PathBuf, watch: Arc<Watch>) -> Self {
         Self { path, watch, idle: Arc::default(), room: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Runs a query on a snapshot of its own.
-    pub(super) async fn read<T, Q>(&self, operation: &'static str, query: Q) -> std::result::Result<T, Fault>
+    pub(crate) async fn read<T, Q>(&self, operation: &'static str, query: Q) -> std::result::Result<T, Fault>
     where
         T: Send + 'static,
         Q: FnOnce(&Connection) -> Result<T> + Send + 'static,

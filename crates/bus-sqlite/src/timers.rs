@@ -6,10 +6,10 @@ use bus::{CorrelationId, Retired, Timer, TimerKey};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, Row, params};
 
-use super::column::{Micros, rows_max, time};
+use crate::column::{Micros, rows_max, time};
 
 /// Sets timers, replacing those of the same key.
-pub(super) fn set(connection: &Connection, timers: &[Timer]) -> Result<()> {
+pub(crate) fn set(connection: &Connection, timers: &[Timer]) -> Result<()> {
     let mut insert =
         connection.prepare_cached("insert or replace into timers values (?, ?, ?, ?, ?, ?, ?)")?;
     for timer in timers {
@@ -27,7 +27,7 @@ pub(super) fn set(connection: &Connection, timers: &[Timer]) -> Result<()> {
 }
 
 /// Cancels timers.
-pub(super) fn cancel<'a>(
+pub(crate) fn cancel<'a>(
     connection: &Connection,
     keys: impl IntoIterator<Item = &'a TimerKey>,
 ) -> Result<()> {
@@ -39,7 +39,7 @@ pub(super) fn cancel<'a>(
 }
 
 /// Removes timers of which this generation was handled.
-pub(super) fn retire(connection: &Connection, retired: &[Retired]) -> Result<()> {
+pub(crate) fn retire(connection: &Connection, retired: &[Retired]) -> Result<()> {
     let sql = "delete from timers where correlation_id = ? and name = ? and generation = ?";
     let mut delete = connection.prepare_cached(sql)?;
     for Retired { key, generation } in retired {
@@ -49,7 +49,7 @@ pub(super) fn retire(connection: &Connection, retired: &[Retired]) -> Result<()>
 }
 
 /// The timers that are due, earliest first. Each is due again later.
-pub(super) fn lease_due(connection: &Connection, now: Timestamp, max: usize) -> Result<Vec<Timer>> {
+pub(crate) fn lease_due(connection: &Connection, now: Timestamp, max: usize) -> Result<Vec<Timer>> {
     let due: Vec<Timer> = connection
         .prepare_cached(
             "select correlation_id, name, generation, due_at, kind, traceparent, fired from timers

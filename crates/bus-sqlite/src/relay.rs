@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Fault, Leased, OutboxStore, Unit};
+use bus::{Count, Fault, Leased, OutboxStore, Unit};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 use uuid::Uuid;
 
-use super::SqliteStore;
-use super::column::{Micros, rows_max};
-use super::fault::fault;
-use super::message_rows::{MESSAGE, Moved};
-use super::outbox::NO_QUEUE;
-use crate::tally::Tallied;
+use crate::SqliteBus;
+use crate::column::{Micros, rows_max};
+use crate::fault::fault;
+use crate::message_rows::{MESSAGE, Moved};
+use crate::outbox::NO_QUEUE;
+use crate::rows::Rows;
 
 #[async_trait]
-impl OutboxStore for SqliteStore {
+impl<R: Rows> OutboxStore for SqliteBus<R> {
     async fn lease(
         &self,
         holder: Uuid,
@@ -34,7 +34,7 @@ impl OutboxStore for SqliteStore {
         let mut unit = self.unit().await?;
         let removed = remove(unit.connection(), holder, positions).map_err(fault("outbox.remove"))?;
         let gone = i64::try_from(removed).expect("a relay removes what it leased, which is bounded");
-        unit.tally.add(Tallied::Queued(Arc::from(NO_QUEUE)), -gone);
+        unit.counts.add(Count::queued(Arc::from(NO_QUEUE)), -gone);
         Box::new(unit).commit().await?;
         Ok(removed)
     }

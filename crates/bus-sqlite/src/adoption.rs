@@ -5,27 +5,27 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bus::{Fault, Topology, without_mark};
+use bus::{Count, Counts, Fault, Routing, Topology, without_mark};
 use rusqlite::{Connection, Result};
 
-use super::fault::fault;
-use super::message_rows::{MESSAGE, Moved, insert_outgoing};
-use super::outbox::NO_QUEUE;
-use super::writer::Writer;
-use super::{Routing, SqliteStore, tally};
-use crate::tally::{Tallied, Tally};
+use crate::fault::fault;
+use crate::message_rows::{MESSAGE, Moved, insert_outgoing};
+use crate::outbox::NO_QUEUE;
+use crate::rows::Rows;
+use crate::writer::{Writer, stored_position};
+use crate::{SqliteBus, tally};
 
 /// Rows moved at once; a backlog is moved in as many steps as it takes.
 const STEP_MAX: usize = 1_000;
 
 /// How far was looked for such messages. Whatever is left later has a higher position, and changes the mark.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Adopted {
+pub(crate) struct Adopted {
     version: Option<i64>,
     position: i64,
 }
 
-impl SqliteStore {
+impl<R: Rows> SqliteBus<R> {
     /// Looks for messages that another process has left for another carrier, if any has written since the last look, and
     /// makes them ready for our own; returns how many there were.
     ///
@@ -48,12 +48,12 @@ impl SqliteStore {
 }
 
 /// Makes what is in the outbox fit for `routing`; returns how many rows were not. No transaction is open.
-pub(super) fn adopt(writer: &mut Writer, topology: &Topology, routing: Routing) -> Result<usize> {
+pub(crate) fn adopt<R: Rows>(writer: &mut Writer<R>, topology: &Topology, routing: Routing) -> Result<usize> {
     let version = writer.version()?;
     if writer.adopted.version == Some(version) {
         return Ok(0);
     }
-    let looked_to = Writer::stored_position(&writer.connection)?;
+    let looked_to = stored_position(&writer.connection)?;
     let left_behind = match routing {
         Routing::Store => "queue = ''",
         Routing::Outbox => "queue <> ''",
@@ -75,7 +75,7 @@ pub(super) fn adopt(writer: &mut Writer, topology: &Topology, routing: Routing) 
 }
 
 /// Whatever a relay of an earlier life had leased is free: nobody else has this file.
-pub(super) fn free_leases(connection: &Connection) -> Result<()> {
+pub(crate) fn free_leases(connection: &Connection) -> Result<()> {
     connection
         .execute(
             "update outbox set leased_by = null, leased_until = null where leased_until is not null and queue = ''",
@@ -94,12 +94,12 @@ fn in_a_transaction<T>(connection: &Connection, act: impl FnOnce(&Connection) ->
 fn step(connection: &Connection, select: &str, topology: &Topology, routing: Routing) -> Result<usize> {
     let rows = connection.prepare(select)?.query_map([], Moved::read)?.collect::<Result<Vec<_>>>()?;
     let count = rows.len();
-    let mut counts = Tally::default();
+    let mut counts = Counts::default();
     let mut routed = Vec::new();
     let mut sent = HashSet::new();
     for row in rows {
         connection.prepare_cached("delete from outbox where position = ?")?.execute([row.position])?;
-        counts.add(Tallied::Queued(Arc::clone(&row.queue)), -1);
+        counts.add(Count::queued(Arc::clone(&row.queue)), -1);
         let envelope = Arc::new(row.envelope);
         match routing {
             Routing::Store => {
@@ -112,8 +112,8 @@ fn step(connection: &Connection, select: &str, topology: &Topology, routing: Rou
             Routing::Outbox => routed.push((Arc::from(NO_QUEUE), envelope)),
         }
     }
-    routed.iter().for_each(|(queue, _)| counts.add(Tallied::Queued(Arc::clone(queue)), 1));
-    let last = Writer::stored_position(connection)?;
+    routed.iter().for_each(|(queue, _)| counts.add(Count::queued(Arc::clone(queue)), 1));
+    let last = stored_position(connection)?;
     insert_outgoing(connection, last + 1, &routed)?;
     let given = i64::try_from(routed.len()).expect("a step is bounded");
     connection.execute("update positions set last_position = ?", [last + given])?;

@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use bus::Fault;
 use thiserror::Error;
 
-use super::held_file::{HeldFile, Identity};
-use super::open::beside;
-use super::ownership::Header;
+use crate::held_file::{HeldFile, Identity};
+use crate::open::beside;
+use crate::ownership::Header;
 
 /// The act that fails when the files are not those that were opened.
 pub const FILE_GONE: &str = "database.file";
@@ -32,7 +32,7 @@ pub struct FileGone {
 
 /// The files of one database.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     held: Arc<HeldFile>,
     /// By the name that was given, and by the one that it stands for.
     names: Vec<PathBuf>,
@@ -52,7 +52,7 @@ struct Last {
 
 impl Watch {
     /// Watches the files of a database that is open.
-    pub(super) fn new(path: &Path, held: Arc<HeldFile>) -> std::io::Result<Self> {
+    pub(crate) fn new(path: &Path, held: Arc<HeldFile>) -> std::io::Result<Self> {
         let real = std::fs::canonicalize(path)?;
         let beside = ["-wal", "-shm"].map(|suffix| beside(&real, suffix));
         let known = |file: PathBuf| Identity::at(&file).ok().map(|identity| (file, identity));
@@ -62,7 +62,7 @@ impl Watch {
     }
 
     /// Looks once.
-    pub(super) fn look(&self) -> Result<(), Fault> {
+    pub(crate) fn look(&self) -> Result<(), Fault> {
         self.seen().map_err(|gone| Fault::retry(FILE_GONE, gone))
     }
 

@@ -12,40 +12,40 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What tells a file from all others, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
 
 /// A file that is open in this process.
 #[derive(Debug)]
-pub(super) struct HeldFile {
+pub(crate) struct HeldFile {
     file: File,
-    pub(super) identity: Identity,
+    pub(crate) identity: Identity,
     serving: AtomicBool,
 }
 
 /// The right to be the only server on a file, until dropped or until the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct ServerLock(Arc<HeldFile>);
+pub(crate) struct ServerLock(Arc<HeldFile>);
 
 /// Every file that is open here for a store.
 static HELD: Mutex<BTreeMap<Identity, Weak<HeldFile>>> = Mutex::new(BTreeMap::new());
 
 impl Identity {
-    pub(super) fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
 
     /// That of the file which has this name now.
-    pub(super) fn at(path: &Path) -> io::Result<Self> {
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         std::fs::metadata(path).map(|metadata| Self::of(&metadata))
     }
 }
 
 impl HeldFile {
     /// The file of this name. What is no file, such as a pipe, is not opened.
-    pub(super) fn open(path: &Path) -> io::Result<Arc<Self>> {
+    pub(crate) fn open(path: &Path) -> io::Result<Arc<Self>> {
         let mut all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, held| held.strong_count() > 0);
         let found = std::fs::metadata(path)?;
@@ -69,7 +69,7 @@ impl HeldFile {
     }
 
     /// The first bytes, as many as there are.
-    pub(super) fn beginning<const N: usize>(&self) -> io::Result<Option<[u8; N]>> {
+    pub(crate) fn beginning<const N: usize>(&self) -> io::Result<Option<[u8; N]>> {
         let mut bytes = [0; N];
         match self.file.read_exact_at(&mut bytes, 0) {
             Ok(()) => Ok(Some(bytes)),
@@ -79,12 +79,12 @@ impl HeldFile {
     }
 
     /// Its length in bytes, and how many names it has.
-    pub(super) fn length_and_names(&self) -> io::Result<(u64, u64)> {
+    pub(crate) fn length_and_names(&self) -> io::Result<(u64, u64)> {
         self.file.metadata().map(|metadata| (metadata.len(), metadata.nlink()))
     }
 
     /// Takes the lock of a server.
-    pub(super) fn serve(self: &Arc<Self>) -> Result<ServerLock, TryLockError> {
+    pub(crate) fn serve(self: &Arc<Self>) -> Result<ServerLock, TryLockError> {
         if self.serving.swap(true, Ordering::SeqCst) {
             return Err(TryLockError::WouldBlock);
         }
@@ -98,7 +98,7 @@ impl HeldFile {
     }
 
     /// Whether a server works on it, in this process or another.
-    pub(super) fn is_served(&self) -> bool {
+    pub(crate) fn is_served(&self) -> bool {
         if self.serving.load(Ordering::SeqCst) {
             return true;
         }

@@ -7,32 +7,38 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::writer::Writer;
+use crate::rows::Rows;
+use crate::writer::Writer;
 
 /// The line before the writer. Clones are the same line.
-#[derive(Clone)]
-pub(super) struct Turns {
-    writer: Arc<Mutex<Writer>>,
+pub(crate) struct Turns<R: Rows> {
+    writer: Arc<Mutex<Writer<R>>>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// The right to use the writer, until dropped.
-pub(super) struct Turn {
-    writer: Option<OwnedMutexGuard<Writer>>,
-    turns: Turns,
+pub(crate) struct Turn<R: Rows> {
+    writer: Option<OwnedMutexGuard<Writer<R>>>,
+    turns: Turns<R>,
 }
 
 /// A place in the line, until dropped.
-struct Place<'a>(&'a Turns);
+struct Place<'a, R: Rows>(&'a Turns<R>);
 
-impl Turns {
+impl<R: Rows> Clone for Turns<R> {
+    fn clone(&self) -> Self {
+        Self { writer: Arc::clone(&self.writer), waiting: Arc::clone(&self.waiting) }
+    }
+}
+
+impl<R: Rows> Turns<R> {
     /// A line with nobody in it.
-    pub(super) fn new(writer: Writer) -> Self {
+    pub(crate) fn new(writer: Writer<R>) -> Self {
         Self { writer: Arc::new(Mutex::new(writer)), waiting: Arc::default() }
     }
 
     /// Waits for a turn. Others' units may not be durable yet.
-    pub(super) async fn next(&self) -> Turn {
+    pub(crate) async fn next(&self) -> Turn<R> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let place = Place(self);
         let writer = Arc::clone(&self.writer).lock_owned().await;
@@ -41,14 +47,14 @@ impl Turns {
     }
 
     /// Waits for a turn outside any transaction: everything committed so far is durable.
-    pub(super) async fn next_alone(&self) -> Turn {
+    pub(crate) async fn next_alone(&self) -> Turn<R> {
         let mut turn = self.next().await;
         turn.writer_mut().close_group();
         turn
     }
 
     /// A turn at once, if nobody has the writer.
-    pub(super) fn now(&self) -> Option<Turn> {
+    pub(crate) fn now(&self) -> Option<Turn<R>> {
         let writer = Arc::clone(&self.writer).try_lock_owned().ok()?;
         Some(Turn { writer: Some(writer), turns: self.clone() })
     }
@@ -63,7 +69,7 @@ impl Turns {
     }
 }
 
-impl Drop for Place<'_> {
+impl<R: Rows> Drop for Place<'_, R> {
     fn drop(&mut self) {
         if self.0.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.close_unattended();
@@ -71,19 +77,19 @@ impl Drop for Place<'_> {
     }
 }
 
-impl Turn {
+impl<R: Rows> Turn<R> {
     /// The writer.
-    pub(super) fn writer(&self) -> &Writer {
+    pub(crate) fn writer(&self) -> &Writer<R> {
         self.writer.as_ref().expect("the writer is given back only when the turn is dropped")
     }
 
     /// The writer.
-    pub(super) fn writer_mut(&mut self) -> &mut Writer {
+    pub(crate) fn writer_mut(&mut self) -> &mut Writer<R> {
         self.writer.as_mut().expect("the writer is given back only when the turn is dropped")
     }
 }
 
-impl Drop for Turn {
+impl<R: Rows> Drop for Turn<R> {
     fn drop(&mut self) {
         if let Some(mut writer) = self.writer.take()
             && (self.turns.waiting.load(Ordering::SeqCst) == 0 || writer.group_is_full())

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{Delivery, Fault, Feed, Receipt};
-use rusqlite::{Result, params};
+use rusqlite::{Connection, Result, params};
 
-use super::column::rows_max;
-use super::fault::fault;
-use super::message_rows::{MESSAGE, Moved};
-use super::queue::{Next, Queue, Row};
-use super::store::Shared;
-use super::writer::Writer;
+use crate::column::rows_max;
+use crate::fault::fault;
+use crate::message_rows::{MESSAGE, Moved};
+use crate::queue::{Next, Queue, Row};
+use crate::rows::Rows;
+use crate::store::Shared;
+use crate::writer::stored_position;
 
 /// Rows read ahead at once when a queue's memory has run dry, unless its memory is smaller still.
 const READ_AHEAD_MAX: usize = 1_024;
@@ -26,15 +27,15 @@ const _: () =
     assert!(READ_AHEAD_MAX <= bus::limits::QUEUE_MEMORY_MAX, "what is read ahead must fit in memory");
 
 /// A feed of one queue.
-pub(super) struct StoreFeed {
-    shared: Arc<Shared>,
+pub(crate) struct StoreFeed<R: Rows> {
+    shared: Arc<Shared<R>>,
     queue: Arc<Queue>,
     held: BTreeMap<i64, Row>,
 }
 
-impl StoreFeed {
+impl<R: Rows> StoreFeed<R> {
     /// A feed that holds nothing yet.
-    pub(super) const fn new(shared: Arc<Shared>, queue: Arc<Queue>) -> Self {
+    pub(crate) const fn new(shared: Arc<Shared<R>>, queue: Arc<Queue>) -> Self {
         Self { shared, queue, held: BTreeMap::new() }
     }
 
@@ -47,8 +48,8 @@ impl StoreFeed {
     async fn read_on(&self, cursor: i64) -> std::result::Result<(), Fault> {
         let max = READ_AHEAD_MAX.min(self.shared.queue_memory_max).max(1);
         let turn = self.shared.turns.next_alone().await;
-        let (rows, last) =
-            read_on(turn.writer(), &self.queue.name, cursor, max).map_err(fault("feed.receive"))?;
+        let (rows, last) = read_on(&turn.writer().connection, &self.queue.name, cursor, max)
+            .map_err(fault("feed.receive"))?;
         self.queue.refill(cursor, rows, last);
         Ok(())
     }
@@ -72,7 +73,7 @@ impl StoreFeed {
 }
 
 #[async_trait]
-impl Feed for StoreFeed {
+impl<R: Rows> Feed for StoreFeed<R> {
     async fn receive(&mut self, max: usize) -> std::result::Result<Vec<Delivery>, Fault> {
         loop {
             // Nothing is begun that could not be finished: what is taken here may lead to calls to the outside.
@@ -93,15 +94,15 @@ impl Feed for StoreFeed {
     }
 }
 
-impl Drop for StoreFeed {
+impl<R: Rows> Drop for StoreFeed<R> {
     fn drop(&mut self) {
         self.queue.put_back(std::mem::take(&mut self.held).into_values());
     }
 }
 
 /// The queue's next rows behind the cursor and, if these are all, the last position given to anything: both of one moment.
-fn read_on(writer: &Writer, queue: &str, cursor: i64, max: usize) -> Result<(Vec<Row>, Option<i64>)> {
-    let snapshot = writer.connection.unchecked_transaction()?;
+fn read_on(connection: &Connection, queue: &str, cursor: i64, max: usize) -> Result<(Vec<Row>, Option<i64>)> {
+    let snapshot = connection.unchecked_transaction()?;
     let sql = format!(
         "select position, {MESSAGE} from outbox where position > ? and queue = ? order by position limit ?"
     );
@@ -111,7 +112,7 @@ fn read_on(writer: &Writer, queue: &str, cursor: i64, max: usize) -> Result<(Vec
             Moved::read(row).map(|moved| Row { position: moved.position, envelope: Arc::new(moved.envelope) })
         })?
         .collect::<Result<Vec<_>>>()?;
-    let last = if rows.len() < max { Some(Writer::stored_position(&snapshot)?) } else { None };
+    let last = if rows.len() < max { Some(stored_position(&snapshot)?) } else { None };
     snapshot.rollback()?;
     Ok((rows, last))
 }

@@ -3,22 +3,25 @@
 
 use std::sync::Arc;
 
-use bus::{CorrelationId, Delivery, Disposition, Envelope, Fault, Origin, Receipt, Settlement, TakenBack};
+use bus::{
+    CorrelationId, Count, Delivery, Disposition, Envelope, Fault, Origin, Receipt, Routing, Settlement,
+    TakenBack,
+};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
-use super::column::{Micros, rows_max};
-use super::fault::fault;
-use super::message_rows::{MESSAGE, Moved, insert_kept, insert_outgoing};
-use super::writer::Placed;
-use super::{Routing, SqliteUnit};
-use crate::tally::Tallied;
+use crate::SqliteUnit;
+use crate::column::{Micros, rows_max};
+use crate::fault::fault;
+use crate::message_rows::{MESSAGE, Moved, insert_kept, insert_outgoing};
+use crate::rows::Rows;
+use crate::writer::Placed;
 
 /// The queue of a row that a relay takes to a broker, which knows the queues itself.
-pub(super) const NO_QUEUE: &str = "";
+pub(crate) const NO_QUEUE: &str = "";
 
-impl SqliteUnit {
-    pub(super) fn publish_all(&mut self, envelopes: Vec<Envelope>) {
+impl<R: Rows> SqliteUnit<R> {
+    pub(crate) fn publish_all(&mut self, envelopes: Vec<Envelope>) {
         for envelope in envelopes {
             let envelope = Arc::new(envelope);
             match self.shared.routing {
@@ -31,7 +34,7 @@ impl SqliteUnit {
         }
     }
 
-    pub(super) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
+    pub(crate) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
         let mut reclaimed = Vec::new();
         for (queue, envelope) in std::mem::take(&mut self.outgoing) {
             match self.shared.routing {
@@ -55,21 +58,21 @@ impl SqliteUnit {
     }
 
     /// Writes what leaves with this unit; comes back with what is to be handed over once that is durable.
-    pub(super) fn send_out(&mut self) -> Result<Vec<Placed>> {
+    pub(crate) fn send_out(&mut self) -> Result<Vec<Placed>> {
         let routed = std::mem::take(&mut self.outgoing);
         let first = self.take_positions(routed.len());
         insert_outgoing(self.connection(), first, &routed)?;
         for (queue, _) in &routed {
-            self.tally.add(Tallied::Queued(Arc::clone(queue)), 1);
+            self.counts.add(Count::queued(Arc::clone(queue)), 1);
         }
         let placed = (first..).zip(routed).map(|(position, (queue, envelope))| (queue, position, envelope));
         Ok(placed.collect())
     }
 
-    pub(super) fn settle_all(&mut self, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
+    pub(crate) fn settle_all(&mut self, settlements: &[Settlement]) -> std::result::Result<(), Fault> {
         remove_delivered(self.connection(), settlements)?;
         for (_, queue) in stored(settlements) {
-            self.tally.add(Tallied::Queued(Arc::clone(queue)), -1);
+            self.counts.add(Count::queued(Arc::clone(queue)), -1);
         }
         for settlement in settlements {
             self.keep(settlement).map_err(fault("outbox.settle"))?;
@@ -134,7 +137,7 @@ impl SqliteUnit {
         )
     }
 
-    pub(super) fn unpark_all(&mut self, correlations: &[CorrelationId]) -> Result<usize> {
+    pub(crate) fn unpark_all(&mut self, correlations: &[CorrelationId]) -> Result<usize> {
         if correlations.is_empty() || !is_anything_parked(self.connection())? {
             return Ok(0);
         }
@@ -142,7 +145,7 @@ impl SqliteUnit {
         self.send_again(parked)
     }
 
-    pub(super) fn requeue_all_due(&mut self, now: Timestamp, max: usize) -> Result<usize> {
+    pub(crate) fn requeue_all_due(&mut self, now: Timestamp, max: usize) -> Result<usize> {
         let sql = format!(
             "select position, {MESSAGE} from delayed_messages where due_at <= ? order by due_at, position limit ?"
         );
@@ -167,7 +170,7 @@ impl SqliteUnit {
     }
 
     /// Puts messages back: into their queues, or on their way to the broker.
-    pub(super) fn return_to_queues(&mut self, messages: impl Iterator<Item = (Arc<str>, Envelope)>) {
+    pub(crate) fn return_to_queues(&mut self, messages: impl Iterator<Item = (Arc<str>, Envelope)>) {
         let routing = self.shared.routing;
         let route = |(queue, envelope)| match routing {
             Routing::Store => (queue, Arc::new(envelope)),

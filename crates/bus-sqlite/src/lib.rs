@@ -1,0 +1,39 @@
+//! The bus on an embedded SQLite file: queues, outbox, timers, inbox and dead letters in the same transaction as the user's own
+//! tables. One connection writes, some read; messages committed here are handed on in memory, with their rows as the safety
+//! net. Knows nothing of what the messages are about, and never reads a clock.
+//!
+//! [`SqliteBus`] is the store and the transport. Its units keep what the user says of its own rows ([`Rows`]); `()` has none.
+
+mod adoption;
+pub mod column;
+mod dead_letters;
+mod fault;
+mod feed;
+mod held_file;
+mod housekeeping;
+mod inbox;
+mod message_rows;
+mod open;
+mod outbox;
+mod ownership;
+mod pending_timers;
+mod queue;
+mod reader_pool;
+mod relay;
+mod rows;
+mod schema;
+mod store;
+mod tally;
+mod timers;
+mod turns;
+mod unit;
+mod watch;
+mod writer;
+
+pub use fault::{changed_meanwhile, conflict_if_taken, fault};
+pub use housekeeping::before;
+pub use open::{DatabaseOwner, Exclusive, OpenError, SqliteOptions};
+pub use rows::{Redriven, Rows};
+pub use store::SqliteBus;
+pub use unit::SqliteUnit;
+pub use watch::{FILE_GONE, FileGone};

@@ -1,0 +1,104 @@
+-- The tables of the bus on SQLite. Ids are 16-byte blobs that sort by time, times are microseconds since the epoch, and closed
+-- sets are stored under their names. Sets are checked by 'or' and not by 'in', for which SQLite would build a temporary table
+-- with every single row.
+
+-- The last position given to a row of any ledger or queue. One row: two processes take turns on it, and no position is
+-- ever given twice, even after the rows that had it are gone.
+create table positions (
+    only_row integer primary key check (only_row = 1),
+    last_position integer not null check (last_position >= 0)
+);
+insert into positions values (1, 0);
+
+-- Counts, kept as they change: messages by queue, and whatever the user of the bus counts.
+create table tallies (
+    subject text not null,
+    name text not null,
+    amount integer not null,
+    primary key (subject, name)
+) without rowid;
+
+-- Messages from outside that were seen. In order of time, so that the oldest are swept from one end.
+create table inbox (
+    position integer primary key,
+    source text not null,
+    id text not null,
+    seen_at integer not null,
+    unique (source, id)
+);
+
+-- Outgoing messages, which are also the queues of a process that needs no broker: one row for each queue that wants the
+-- message, gone with the transaction that handles it. A row for a broker has no queue; a relay leases it.
+create table outbox (
+    position integer primary key,
+    queue text not null,
+    message_id blob not null,
+    kind text not null,
+    correlation_id blob not null,
+    causation_id blob,
+    conversation_id blob not null,
+    traceparent text,
+    sent_at integer not null,
+    attempt integer not null,
+    body blob not null,
+    leased_by blob,
+    leased_until integer
+);
+
+-- Messages that come again: delayed ones when they are due, parked ones when their saga moves on or, at the latest, then.
+create table delayed_messages (
+    position integer primary key,
+    waiting text not null check (waiting = 'delayed' or waiting = 'parked'),
+    due_at integer not null,
+    reason text,
+    queue text not null,
+    message_id blob not null,
+    kind text not null,
+    correlation_id blob not null,
+    causation_id blob,
+    conversation_id blob not null,
+    traceparent text,
+    sent_at integer not null,
+    attempt integer not null,
+    body blob not null
+);
+create index delayed_messages_due on delayed_messages (due_at);
+create index delayed_messages_parked on delayed_messages (correlation_id) where waiting = 'parked';
+
+-- Timers that are running: one for each saga and name. 'fired' says how often a timer has fired without its message being
+-- handled; its row stays until that message was.
+create table timers (
+    correlation_id blob not null,
+    name text not null,
+    generation integer not null,
+    due_at integer not null,
+    kind text not null,
+    traceparent text,
+    fired integer not null default 0 check (fired >= 0),
+    primary key (correlation_id, name)
+) without rowid;
+create index timers_due on timers (due_at);
+
+-- Messages that could not be handled.
+create table dead_letters (
+    position integer primary key,
+    reason text not null,
+    died_at integer not null,
+    queue text not null,
+    message_id blob not null,
+    kind text not null,
+    correlation_id blob not null,
+    causation_id blob,
+    conversation_id blob not null,
+    traceparent text,
+    sent_at integer not null,
+    attempt integer not null,
+    body blob not null
+);
+
+-- Which database this is, for whoever meets several: a broker's virtual host belongs to one.
+create table identity (
+    only_row integer primary key check (only_row = 1),
+    database_id blob not null check (length(database_id) = 16)
+) strict;
+insert into identity values (1, randomblob(16));

@@ -1,0 +1,65 @@
+//! What a unit keeps of the rows of orders: those that it has written and not stored, and those that it need not read again.
+
+use application::ports::AuditEntry;
+use bus::{CorrelationId, Fault};
+use bus_sqlite::{Redriven, Rows, SqliteUnit};
+use domain::OrderId;
+use jiff::Timestamp;
+use refinery::Runner;
+
+use super::memory::{Memories, View};
+use super::{history, orders, sagas};
+use crate::unsaved::Unsaved;
+
+mod embedded {
+    refinery::embed_migrations!("src/sqlite/migrations");
+}
+
+/// Rows of orders within one unit.
+#[derive(Default)]
+pub struct OrderRows {
+    /// What is stored when the unit ends, or when somebody asks for it.
+    pub(super) unsaved: Unsaved,
+    /// What this unit has read and written.
+    pub(super) view: View,
+}
+
+impl Rows for OrderRows {
+    type Memory = Memories;
+
+    fn migrations() -> Option<Runner> {
+        Some(embedded::migrations::runner())
+    }
+
+    fn save(unit: &mut SqliteUnit<Self>) -> Result<(), Fault> {
+        let rows = unit.rows.unsaved.take();
+        orders::save(unit.connection(), &rows)?;
+        sagas::save(unit.connection(), &rows)
+    }
+
+    fn is_new(&self, saga: CorrelationId) -> bool {
+        self.unsaved.is_new(OrderId(saga.0))
+    }
+
+    fn remember(self, memory: &mut Memories) {
+        memory.absorb(self.view);
+    }
+
+    fn redriven(
+        unit: &mut SqliteUnit<Self>,
+        letters: &[Redriven<'_>],
+        actor: &str,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        let entry = |letter: &Redriven<'_>| AuditEntry {
+            at,
+            actor: actor.to_owned(),
+            action: "redrive".to_owned(),
+            subject: format!("dead letter {}", letter.position),
+            note: format!("{} {} to {}", letter.envelope.kind, letter.envelope.id, letter.queue),
+        };
+        let entries: Vec<AuditEntry> = letters.iter().map(entry).collect();
+        let first = unit.take_positions(entries.len());
+        history::record(unit.connection(), first, &entries)
+    }
+}
