@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Unit, put_back};
+use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Redriven, Unit, put_back};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 
 use crate::column::{rows_max, time};
 use crate::fault::fault;
 use crate::message_rows::{MESSAGE, Moved, message};
-use crate::rows::{Redriven, Rows};
+use crate::rows::Rows;
 use crate::{SqliteBus, SqliteUnit};
 
 #[async_trait]

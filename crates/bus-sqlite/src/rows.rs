@@ -1,7 +1,7 @@
 //! The user's own tables beside those of the bus: what a unit keeps of them in memory, and the steps that make them. Whoever has
 //! none uses `()`.
 
-use bus::{CorrelationId, Envelope, Fault};
+use bus::{CorrelationId, Fault, Redriven};
 use jiff::Timestamp;
 use refinery::Runner;
 
@@ -50,15 +50,4 @@ pub trait Rows: Default + Send + Sync + Sized + 'static {
 
 impl Rows for () {
     type Memory = ();
-}
-
-/// A dead letter that was put back into its queue.
-#[derive(Clone, Copy, Debug)]
-pub struct Redriven<'a> {
-    /// Where it lay.
-    pub position: i64,
-    /// The queue that it is for.
-    pub queue: &'a str,
-    /// The message.
-    pub envelope: &'a Envelope,
 }

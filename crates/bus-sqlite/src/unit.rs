@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, Retired, Settlement, Timer, TimerKey, Unit,
+    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, PendingTimers, Retired, Settlement, Timer,
+    TimerKey, Unit,
 };
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::fault::fault;
-use crate::pending_timers::PendingTimers;
 use crate::rows::Rows;
 use crate::store::Shared;
 use crate::turns::Turn;

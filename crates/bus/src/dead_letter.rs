@@ -113,6 +113,17 @@ pub struct DeadLetterFilter {
     pub after: Option<i64>,
 }
 
+/// A dead letter that was put back into its queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Redriven<'a> {
+    /// Where it lay.
+    pub position: i64,
+    /// The queue that it is for.
+    pub queue: &'a str,
+    /// The message.
+    pub envelope: &'a Envelope,
+}
+
 /// The store of dead letters, as an operator sees it.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {

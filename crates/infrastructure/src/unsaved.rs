@@ -1,4 +1,4 @@
-//! Rows that a unit has written and not stored: an order, a saga and a timer that change several times within one unit are stored
+//! Rows that a unit has written and not stored: an order and a saga that change several times within one unit are stored
 //! once, as they are in the end. How they are stored is each store's own. Never decides when; a store must not answer a
 //! question about rows that are still here.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use application::ports::{NewOrderRow, StatusMove};
 use application::saga::OrderProcessingSaga;
-use bus::{Fault, Timer, TimerKey};
+use bus::Fault;
 use domain::{Cancellation, OrderId, OrderStatus};
 use jiff::Timestamp;
 
@@ -17,7 +17,6 @@ pub(crate) struct Unsaved {
     moves: BTreeMap<OrderId, StatusMove>,
     cancellations: Vec<CancellationRow>,
     sagas: BTreeMap<OrderId, UnsavedSaga>,
-    timers: BTreeMap<TimerKey, Option<Timer>>,
 }
 
 /// An order without a row, and where it stands by now.
@@ -68,10 +67,6 @@ pub(crate) struct Rows {
     pub(crate) new_sagas: Vec<UnsavedSaga>,
     /// Sagas that have one.
     pub(crate) changed_sagas: Vec<UnsavedSaga>,
-    /// Timers, each in the place of one of the same key.
-    pub(crate) timers: Vec<Timer>,
-    /// Timers that are to be no more.
-    pub(crate) cancelled_timers: Vec<TimerKey>,
 }
 
 impl Unsaved {
@@ -133,16 +128,6 @@ impl Unsaved {
         self.sagas.insert(saga.order_id, UnsavedSaga { saga: saga.clone(), at, row });
     }
 
-    /// A timer, in the place of one of the same key.
-    pub(crate) fn set_timer(&mut self, timer: Timer) {
-        self.timers.insert(timer.key.clone(), Some(timer));
-    }
-
-    /// No timer of this key.
-    pub(crate) fn cancel_timer(&mut self, key: TimerKey) {
-        self.timers.insert(key, None);
-    }
-
     /// Whether the saga of this order waits to be stored for the first time.
     pub(crate) fn is_new(&self, id: OrderId) -> bool {
         self.sagas.get(&id).is_some_and(|unsaved| unsaved.row == SagaRow::New)
@@ -155,19 +140,7 @@ impl Unsaved {
 
     /// All of it; none is here any more.
     pub(crate) fn take(&mut self) -> Rows {
-        let Self { new_orders, moves, cancellations, sagas, timers } = std::mem::take(self);
-        let is_new = |key: &TimerKey| {
-            sagas.get(&OrderId(key.saga.0)).is_some_and(|unsaved| unsaved.row == SagaRow::New)
-        };
-        let (mut set, mut cancelled) = (Vec::new(), Vec::new());
-        for (key, timer) in timers {
-            match timer {
-                Some(timer) => set.push(timer),
-                // A saga that the table has not heard of has no timers there.
-                None if is_new(&key) => {}
-                None => cancelled.push(key),
-            }
-        }
+        let Self { new_orders, moves, cancellations, sagas } = std::mem::take(self);
         let (new_sagas, changed_sagas) = sagas.into_values().partition(|unsaved| unsaved.row == SagaRow::New);
         Rows {
             new_orders: new_orders.into_values().collect(),
@@ -175,8 +148,6 @@ impl Unsaved {
             cancellations,
             new_sagas,
             changed_sagas,
-            timers: set,
-            cancelled_timers: cancelled,
         }
     }
 }

@@ -16,28 +16,36 @@ async fn four_processes_that_start_at_once_make_the_tables_once() {
         let store = store.await.unwrap().unwrap();
         assert_eq!(store.schema_version().await.unwrap(), store.migrate().await.unwrap());
     }
-    let rows = client(&address).await.query("select from refinery_schema_history", &[]).await.unwrap();
-    let files = std::fs::read_dir("src/postgres/migrations").unwrap().count();
-    assert_eq!(rows.len(), files, "one row for each step");
+    let client = client(&address).await;
+    for (history, steps) in [
+        ("bus_schema_history", "../bus-postgres/src/migrations"),
+        ("schema_history", "src/postgres/migrations"),
+    ] {
+        let rows = client.query(&format!("select from {history}"), &[]).await.unwrap();
+        let files = std::fs::read_dir(steps).unwrap().count();
+        assert_eq!(rows.len(), files, "{history} has one row for each step");
+    }
 }
 
 #[tokio::test]
 async fn a_database_of_a_later_release_is_left_alone() {
     let address = database();
     drop(store_over(&address, 1).await);
-    let later = "update refinery_schema_history set version = 99
-         where version = (select max(version) from refinery_schema_history)";
-    client(&address).await.execute(later, &[]).await.unwrap();
-    let refused = PostgresStore::connect(&address, options(&clock(), 2)).await.err().unwrap();
-    assert!(matches!(refused, ConnectError::Newer { found: 99, .. }), "{refused}");
+    for (history, version) in [("schema_history", 99), ("bus_schema_history", 98)] {
+        let later = format!("update {history} set version = {version}");
+        client(&address).await.execute(&later, &[]).await.unwrap();
+        let refused = PostgresStore::connect(&address, options(&clock(), 2)).await.err().unwrap();
+        let ConnectError::Newer { found, .. } = refused else { panic!("{refused}") };
+        assert_eq!(found, version, "{history}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_somebody_holds_is_waited_for_without_making_others_wait() {
     let address = database();
     let (holder, other) = (client(&address).await, client(&address).await);
-    let lock = "begin; lock table refinery_schema_history in share mode";
-    let table = "create table refinery_schema_history (
+    let lock = "begin; lock table bus_schema_history in share mode";
+    let table = "create table bus_schema_history (
          version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))";
     holder.batch_execute(table).await.unwrap();
     holder.batch_execute(lock).await.unwrap();
@@ -47,7 +55,7 @@ async fn a_table_that_somebody_holds_is_waited_for_without_making_others_wait() 
     };
     until(
         &other,
-        "select exists (select from pg_locks where relation = 'refinery_schema_history'::regclass and not granted)",
+        "select exists (select from pg_locks where relation = 'bus_schema_history'::regclass and not granted)",
     )
     .await;
     let passed = tokio::time::timeout(SOON, other.batch_execute(lock)).await;

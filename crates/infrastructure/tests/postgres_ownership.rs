@@ -36,18 +36,14 @@ async fn a_visitor_brings_no_tables_up_to_date_and_leaves_later_ones_alone() {
     let address = database();
     drop(store_over(&address, 1).await);
     assert!(PostgresStore::connect(&address, visiting()).await.is_ok());
-    let latest = "(select max(version) from refinery_schema_history)";
-    let later = format!("update refinery_schema_history set version = 9000 where version = {latest}");
+    let latest = "(select max(version) from schema_history)";
+    let later = format!("update schema_history set version = 9000 where version = {latest}");
     client(&address).await.batch_execute(&later).await.unwrap();
     let error = refused(&address, visiting()).await;
     assert!(matches!(error, ConnectError::Newer { found: 9000, .. }), "{error}");
-    client(&address)
-        .await
-        .batch_execute("delete from refinery_schema_history where version > 1")
-        .await
-        .unwrap();
+    client(&address).await.batch_execute("delete from schema_history").await.unwrap();
     let error = refused(&address, visiting()).await;
-    assert!(matches!(error, ConnectError::Older { found: 1, .. }), "{error}");
+    assert!(matches!(error, ConnectError::Older { found: 0, .. }), "{error}");
     assert!(error.to_string().contains("orderwright migrate"), "{error}");
 }
 
@@ -57,8 +53,8 @@ async fn a_database_of_another_program_is_refused_and_left_as_it_was() {
         "create table orders (id integer)",
         "create table customers (id integer)",
         "create view seen as select 1 as one",
-        "create table refinery_schema_history (version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255));
-         insert into refinery_schema_history values (1, 'tables', '', '1')",
+        "create table bus_schema_history (version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255));
+         insert into bus_schema_history values (1, 'bus', '', '1')",
     ] {
         let address = database();
         client(&address).await.batch_execute(statements).await.unwrap();

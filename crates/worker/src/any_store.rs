@@ -284,23 +284,23 @@ impl Upkeep for PostgresStore {
     }
 
     async fn adopt_strays(&self) -> Result<usize, Fault> {
-        Self::adopt_strays(self).await
+        (**self).adopt_strays().await
     }
 
     async fn schema_version(&self) -> Result<u32, Fault> {
-        Self::schema_version(self).await
+        (**self).schema_version().await
     }
 
     async fn other_workers(&self) -> Result<usize, Fault> {
-        Self::other_workers(self).await
+        (**self).other_workers().await
     }
 
     async fn is_eldest(&self) -> Result<bool, Fault> {
-        Self::is_eldest(self).await
+        (**self).is_eldest().await
     }
 
     async fn database_id(&self) -> Result<Uuid, Fault> {
-        Self::database_id(self).await
+        (**self).database_id().await
     }
 
     async fn close(&self) {

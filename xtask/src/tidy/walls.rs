@@ -30,6 +30,7 @@ const VAGUE_ERRORS: &[&str] = &["anyhow"];
 const WALLS: &[Wall] = &[
     Wall { name: "domain", looks_up_to: &[], does_without: &[DRIVERS, HTTP, RUNTIME, IMPURE, VAGUE_ERRORS] },
     Wall { name: "bus", looks_up_to: &[], does_without: &[DRIVERS, HTTP, VAGUE_ERRORS] },
+    Wall { name: "bus-postgres", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
     Wall { name: "bus-sqlite", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
     Wall { name: "bus-rabbitmq", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
     Wall {
@@ -39,7 +40,7 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         name: "infrastructure",
-        looks_up_to: &["domain", "bus", "bus-sqlite", "application"],
+        looks_up_to: &["domain", "bus", "bus-postgres", "bus-sqlite", "application"],
         does_without: &[VAGUE_ERRORS],
     },
     Wall { name: "providers", looks_up_to: &["domain", "bus", "application"], does_without: &[VAGUE_ERRORS] },

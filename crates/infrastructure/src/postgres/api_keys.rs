@@ -8,9 +8,9 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::column::{Broken, name, rows_max, time};
-use super::fault::broken;
-use super::pipeline::Act;
-use super::readers::query;
+use bus_postgres::Act;
+use bus_postgres::broken;
+use bus_postgres::query;
 
 #[async_trait]
 impl ApiKeys for PostgresStore {

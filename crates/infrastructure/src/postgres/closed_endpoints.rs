@@ -8,25 +8,25 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::column::{Broken, time};
-use super::fault::broken;
-use super::pipeline::Act;
-use super::readers::query;
+use bus_postgres::Act;
+use bus_postgres::broken;
+use bus_postgres::query;
 
 #[async_trait]
 impl ClosedEndpoints for PostgresStore {
     async fn close_endpoint(&self, address: &str, reason: &str, now: Timestamp) -> Result<bool, Fault> {
         let sql = "insert into closed_endpoints (address, reason, closed_at) values ($1, $2, $3)
              on conflict do nothing returning address";
-        let values: Vec<super::readers::Value<'static>> =
+        let values: Vec<bus_postgres::Value<'static>> =
             vec![Box::new(address.to_owned()), Box::new(reason.to_owned()), Box::new(now.as_microsecond())];
-        let rows = self.shared.run_alone("endpoints.close", Act::new("endpoints.close", sql, values)).await?;
+        let rows = self.run_alone("endpoints.close", Act::new("endpoints.close", sql, values)).await?;
         Ok(!rows.is_empty())
     }
 
     async fn reopen_endpoint(&self, address: &str) -> Result<bool, Fault> {
         let sql = "delete from closed_endpoints where address = $1 returning address";
         let act = Act::new("endpoints.reopen", sql, vec![Box::new(address.to_owned())]);
-        Ok(!self.shared.run_alone("endpoints.reopen", act).await?.is_empty())
+        Ok(!self.run_alone("endpoints.reopen", act).await?.is_empty())
     }
 
     async fn closed_endpoints(&self) -> Result<Vec<(String, String, Timestamp)>, Fault> {

@@ -1,53 +1,10 @@
-//! How a value stands in a column: times as microseconds, closed sets as their names. Reading refuses what cannot be.
+//! How a value of an order stands in a column, beside what the bus knows of columns.
 
-use std::error::Error;
-use std::str::FromStr;
-
+pub(super) use bus_postgres::column::{Broken, count, name, name_or_none, rows_max, time};
 use domain::{Currency, Money};
-use jiff::Timestamp;
 use tokio_postgres::Row;
-
-/// Why a row cannot be what it says.
-pub(super) type Broken = Box<dyn Error + Send + Sync>;
-
-/// The moment in a column.
-pub(super) fn time(row: &Row, index: usize) -> Result<Timestamp, Broken> {
-    Ok(Timestamp::from_microsecond(row.try_get(index)?)?)
-}
-
-/// The value of a closed set in a column.
-pub(super) fn name<T>(row: &Row, index: usize) -> Result<T, Broken>
-where
-    T: FromStr,
-    T::Err: Into<Broken>,
-{
-    row.try_get::<_, &str>(index)?.parse().map_err(Into::into)
-}
-
-/// The value of a closed set in a column that may be empty.
-pub(super) fn name_or_none<T>(row: &Row, index: usize) -> Result<Option<T>, Broken>
-where
-    T: FromStr,
-    T::Err: Into<Broken>,
-{
-    row.try_get::<_, Option<&str>>(index)?.map(|name| name.parse().map_err(Into::into)).transpose()
-}
 
 /// The amount in a column of minor units and the next one, of the currency.
 pub(super) fn money(row: &Row, index: usize) -> Result<Money, Broken> {
     Ok(Money::new(row.try_get(index)?, name::<Currency>(row, index + 1)?))
-}
-
-/// The count in a column; one below zero is refused.
-pub(super) fn count<T>(row: &Row, index: usize) -> Result<T, Broken>
-where
-    T: TryFrom<i64>,
-    T::Error: Into<Broken>,
-{
-    T::try_from(row.try_get(index)?).map_err(Into::into)
-}
-
-/// A bound on rows, as PostgreSQL takes it.
-pub(super) fn rows_max(max: usize) -> i64 {
-    i64::try_from(max).unwrap_or(i64::MAX)
 }

@@ -7,13 +7,13 @@ use bus::Fault;
 use domain::OrderStatus;
 
 use super::PostgresUnit;
-use super::array::Array;
-use super::pipeline::Act;
+use bus_postgres::Act;
+use bus_postgres::Array;
 
 #[async_trait]
 impl HistoryRepository for PostgresUnit {
     async fn append(&mut self, entries: &[HistoryEntry]) -> Result<(), Fault> {
-        entries.iter().for_each(|entry| self.history.push(entry));
+        entries.iter().for_each(|entry| self.rows.history.push(entry));
         Ok(())
     }
 }
@@ -37,6 +37,12 @@ pub(super) struct HistoryColumns {
     status: Array,
     saga_state: Array,
     detail: Array,
+}
+
+impl Default for HistoryColumns {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl HistoryColumns {
@@ -89,7 +95,8 @@ impl HistoryColumns {
     }
 }
 
-fn record(entries: &[AuditEntry]) -> Act {
+/// Entries of the log of operators.
+pub(super) fn record(entries: &[AuditEntry]) -> Act {
     let sql = "insert into audit_log (at, actor, action, subject, note)
          select at, actor, action, subject, note
          from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
-use super::array::Array;
 use super::column::{Broken, money, time};
-use super::fault::broken;
-use super::pipeline::Act;
+use bus_postgres::Act;
+use bus_postgres::Array;
+use bus_postgres::broken;
 
 #[async_trait]
 impl IdempotencyRepository for PostgresUnit {
@@ -89,7 +89,7 @@ fn insert(records: &[IdempotencyRecord]) -> Act {
 fn kept(key: &RequestKey) -> Act {
     let sql = "select request_digest, status, body from kept_answers
          where idempotency_key = $1 and operation = $2 and caller = $3";
-    let params: [super::pipeline::Param; 3] =
+    let params: [bus_postgres::Param; 3] =
         [Box::new(key.key.clone()), Box::new(key.operation), Box::new(key.caller.id().to_owned())];
     Act::new("idempotency.kept", sql, params.into())
 }

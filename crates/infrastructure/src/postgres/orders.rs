@@ -11,12 +11,12 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::array::Array;
 use super::column::{Broken, money, name, name_or_none, rows_max, time};
-use super::fault::{CHANGED, broken};
-use super::pipeline::Act;
 use crate::tally::Tallied;
 use crate::unsaved::{CancellationRow, NewOrder};
+use bus_postgres::Act;
+use bus_postgres::Array;
+use bus_postgres::{CHANGED, broken};
 
 #[async_trait]
 impl OrderRepository for PostgresUnit {
@@ -25,7 +25,7 @@ impl OrderRepository for PostgresUnit {
             row.order.check().map_err(|error| Fault::give_up("orders.create", error))?;
         }
         for row in orders {
-            self.unsaved.create_order(row)?;
+            self.rows.unsaved.create_order(row)?;
             self.counts.add(Tallied::Orders(row.order.status()), 1);
         }
         Ok(())
@@ -33,7 +33,7 @@ impl OrderRepository for PostgresUnit {
 
     async fn update(&mut self, moves: &[StatusMove]) -> Result<(), Fault> {
         for step in moves {
-            self.unsaved.move_order(step)?;
+            self.rows.unsaved.move_order(step)?;
             self.tally_move(step);
         }
         Ok(())
@@ -65,7 +65,7 @@ impl OrderRepository for PostgresUnit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        if self.unsaved.has_new_orders() {
+        if self.rows.unsaved.has_new_orders() {
             self.send_unsaved();
         }
         let rows = self.ask_beside(demand(ids)).await?;
@@ -256,7 +256,7 @@ fn by_status(status: OrderStatus, after: Option<OrderId>, max: usize) -> Act {
          where closed_as is null and status = $1 and order_id > $2 order by order_id limit $3"
     };
     let after = after.map_or(Uuid::nil(), |id| id.0);
-    let params: [super::pipeline::Param; 3] =
+    let params: [bus_postgres::Param; 3] =
         [Box::new(status.as_str()), Box::new(after), Box::new(rows_max(max))];
     Act::new("orders.get_by_status", sql, params.into())
 }

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
-use super::array::Array;
 use super::column::{Broken, count, money, name, name_or_none};
-use super::fault::{CHANGED, broken};
-use super::pipeline::Act;
 use crate::tally::{count_captured, count_refunded};
+use bus_postgres::Act;
+use bus_postgres::Array;
+use bus_postgres::{CHANGED, broken};
 
 #[async_trait]
 impl PaymentRepository for PostgresUnit {
@@ -34,7 +34,7 @@ impl PaymentRepository for PostgresUnit {
         let found =
             rows.iter().map(payment).collect::<Result<Vec<_>, _>>().map_err(broken("payments.get"))?;
         checked(&found, "payments.get")?;
-        self.seen.payments.extend(found.iter().map(|payment| (payment.order_id, payment.clone())));
+        self.rows.seen.payments.extend(found.iter().map(|payment| (payment.order_id, payment.clone())));
         Ok(found)
     }
 
@@ -54,27 +54,28 @@ impl PaymentRepository for PostgresUnit {
 impl PostgresUnit {
     /// A payment that is stored without having been read here is looked at first, for the sake of the counts.
     async fn read_unread_payments(&mut self, payments: &[Payment]) -> Result<(), Fault> {
-        let unread = payments.iter().filter(|payment| !self.seen.payments.contains_key(&payment.order_id));
+        let unread =
+            payments.iter().filter(|payment| !self.rows.seen.payments.contains_key(&payment.order_id));
         let unread: Vec<OrderId> = unread.map(|payment| payment.order_id).collect();
         PaymentRepository::get(self, &unread).await.map(drop)
     }
 
     /// An order has changed when its money went back or is disputed, whatever its status.
     fn touch_orders(&mut self, payments: &[Payment], at: Timestamp) {
-        let before = |payment: &Payment| self.seen.payments.get(&payment.order_id);
+        let before = |payment: &Payment| self.rows.seen.payments.get(&payment.order_id);
         let moved = |payment: &&Payment| before(payment).is_some_and(|before| payment.is_moved_since(before));
         let ids: Vec<OrderId> = payments.iter().filter(moved).map(|payment| payment.order_id).collect();
         if ids.is_empty() {
             return;
         }
-        if self.unsaved.has_new_orders() {
+        if self.rows.unsaved.has_new_orders() {
             self.send_unsaved();
         }
         self.later(touch(&ids, at));
     }
 
     fn tally_money(&mut self, payment: &Payment) {
-        let before = self.seen.payments.insert(payment.order_id, payment.clone());
+        let before = self.rows.seen.payments.insert(payment.order_id, payment.clone());
         let (captured, refunded) =
             before.map_or((0, 0), |before| (before.captured_minor, before.refunded_minor));
         let currency = payment.amount.currency;

@@ -9,24 +9,24 @@ use domain::{Inventory, Product, ProductId, Sku, StockMovement};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::array::Array;
 use super::column::{Broken, money, name, time};
-use super::fault::broken;
-use super::pipeline::Act;
 use super::{PostgresUnit, inventory};
+use bus_postgres::Act;
+use bus_postgres::Array;
+use bus_postgres::broken;
 
 #[async_trait]
 impl ProductRepository for PostgresUnit {
     async fn get_by_ids(&mut self, ids: &[ProductId]) -> Result<Vec<Product>, Fault> {
-        let unread = |id: &&ProductId| !self.seen.products.contains_key(id);
+        let unread = |id: &&ProductId| !self.rows.seen.products.contains_key(id);
         let unread = Array::uuids(ids.iter().filter(unread).map(|id| id.0));
         if !unread.is_empty() {
             let act = Act::new("products.get", BY_ID, vec![Box::new(unread)]);
             let found = read_all(&self.ask_beside(act).await?)?;
-            self.seen.products.extend(found.into_iter().map(|product| (product.id, product)));
+            self.rows.seen.products.extend(found.into_iter().map(|product| (product.id, product)));
         }
         let wanted: BTreeSet<ProductId> = ids.iter().copied().collect();
-        Ok(wanted.iter().filter_map(|id| self.seen.products.get(id).cloned()).collect())
+        Ok(wanted.iter().filter_map(|id| self.rows.seen.products.get(id).cloned()).collect())
     }
 
     async fn get_by_skus(&mut self, skus: &[Sku]) -> Result<Vec<Product>, Fault> {
@@ -36,7 +36,7 @@ impl ProductRepository for PostgresUnit {
         let skus = Array::texts(skus.iter().map(Sku::as_str));
         let found =
             read_all(&self.ask_beside(Act::new("products.get", BY_SKU, vec![Box::new(skus)])).await?)?;
-        self.seen.products.extend(found.iter().map(|product| (product.id, product.clone())));
+        self.rows.seen.products.extend(found.iter().map(|product| (product.id, product.clone())));
         Ok(found)
     }
 
@@ -45,7 +45,7 @@ impl ProductRepository for PostgresUnit {
             product.check().map_err(|error| Fault::give_up("products.upsert", error))?;
         }
         for product in products {
-            self.seen.products.remove(&product.id);
+            self.rows.seen.products.remove(&product.id);
         }
         if !products.is_empty() {
             self.later(upsert(products));

@@ -11,30 +11,27 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
-use super::array::Array;
 use super::column::{Broken, count, money, name, name_or_none, time};
-use super::fault::{CHANGED, Taken, broken, fault};
-use super::outbox;
-use super::pipeline::{Act, Param};
-use super::seen::Parked;
 use crate::tally::Tallied;
 use crate::unsaved::UnsavedSaga;
+use bus_postgres::Array;
+use bus_postgres::{Act, Param};
+use bus_postgres::{CHANGED, broken};
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for PostgresUnit {
     async fn load_sagas(&mut self, ids: &[CorrelationId]) -> Result<Vec<OrderProcessingSaga>, Fault> {
         self.read_unread(ids).await?;
         let wanted: BTreeSet<OrderId> = ids.iter().map(|id| OrderId(id.0)).collect();
-        Ok(wanted.iter().filter_map(|id| self.seen.sagas.get(id).cloned()).collect())
+        Ok(wanted.iter().filter_map(|id| self.rows.seen.sagas.get(id).cloned()).collect())
     }
 
     async fn insert_sagas(&mut self, sagas: &[OrderProcessingSaga], now: Timestamp) -> Result<(), Fault> {
         for saga in sagas {
-            self.unsaved.insert_saga(saga, now)?;
+            self.rows.unsaved.insert_saga(saga, now)?;
             self.counts.add(Tallied::Sagas(saga.state), 1);
-            // Nobody has heard of it yet, so nothing is parked for it.
-            self.seen.parked.insert(saga.correlation_id(), Parked::Nothing);
-            self.seen.sagas.insert(saga.order_id, saga.clone());
+            self.is_unheard_of(saga.correlation_id());
+            self.rows.seen.sagas.insert(saga.order_id, saga.clone());
         }
         Ok(())
     }
@@ -43,7 +40,7 @@ impl SagaRepository<OrderProcessingSaga> for PostgresUnit {
         let ids: Vec<CorrelationId> = sagas.iter().map(Saga::correlation_id).collect();
         self.read_unread(&ids).await?;
         for saga in sagas {
-            self.unsaved.update_saga(saga, now);
+            self.rows.unsaved.update_saga(saga, now);
             self.tally_step(saga);
         }
         Ok(())
@@ -51,27 +48,22 @@ impl SagaRepository<OrderProcessingSaga> for PostgresUnit {
 }
 
 impl PostgresUnit {
-    /// Reads and locks what this unit has not seen; what it has seen is locked already. Whether messages are parked for them
-    /// is asked in the same breath: parking one takes the lock too, so the answer stays true as long as the unit lasts.
+    /// Reads and locks what this unit has not seen; what it has seen is locked already.
     async fn read_unread(&mut self, ids: &[CorrelationId]) -> Result<(), Fault> {
-        let unread = |id: &&CorrelationId| !self.seen.sagas.contains_key(&OrderId(id.0));
+        let unread = |id: &&CorrelationId| !self.rows.seen.sagas.contains_key(&OrderId(id.0));
         let unread: Vec<CorrelationId> = ids.iter().filter(unread).copied().collect();
         if unread.is_empty() {
             return Ok(());
         }
-        let answers = self.ask_all_beside(vec![select(&unread), outbox::parked_of(&unread)]).await?;
-        let [rows, parked] = answers.as_slice() else {
-            return Err(Fault::give_up("sagas.load", "two questions have two answers"));
-        };
+        let rows = self.ask_locking(select(&unread), &unread).await?;
         let found =
             rows.iter().map(understood).collect::<Result<Vec<_>, _>>().map_err(broken("sagas.load"))?;
-        self.seen.note_parked(&unread, parked).map_err(fault("sagas.load", Taken::GiveUp))?;
-        self.seen.sagas.extend(found.into_iter().map(|saga| (saga.order_id, saga)));
+        self.rows.seen.sagas.extend(found.into_iter().map(|saga| (saga.order_id, saga)));
         Ok(())
     }
 
     fn tally_step(&mut self, saga: &OrderProcessingSaga) {
-        let before = self.seen.sagas.insert(saga.order_id, saga.clone()).map(|before| before.state);
+        let before = self.rows.seen.sagas.insert(saga.order_id, saga.clone()).map(|before| before.state);
         if let Some(before) = before.filter(|before| *before != saga.state) {
             self.counts.add(Tallied::Sagas(before), -1);
             self.counts.add(Tallied::Sagas(saga.state), 1);
@@ -81,7 +73,7 @@ impl PostgresUnit {
     /// Takes the locks of these orders, for what is read next.
     pub(super) fn lock_sagas(&mut self, ids: &[OrderId]) {
         let unseen: Vec<OrderId> =
-            ids.iter().filter(|id| !self.seen.sagas.contains_key(id)).copied().collect();
+            ids.iter().filter(|id| !self.rows.seen.sagas.contains_key(id)).copied().collect();
         if !unseen.is_empty() {
             self.later(lock(&unseen));
         }
@@ -117,7 +109,8 @@ fn lock(ids: &[OrderId]) -> Act {
 
 /// Reads [`saga_columns`] of an instance that is to be worked on, which takes a program that knows its definition.
 fn understood(row: &Row) -> Result<OrderProcessingSaga, Broken> {
-    NewerSaga::unless_known(i64::from(row.try_get::<_, i32>(2)?))?;
+    let version = i64::from(row.try_get::<_, i32>(2)?);
+    NewerSaga::unless_known(version).map_err(|newer| Fault::leave_to_others("sagas.load", newer))?;
     saga(row)
 }
 

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
-use super::array::Array;
 use super::column::{Broken, name};
-use super::fault::{CHANGED, broken};
-use super::pipeline::Act;
+use bus_postgres::Act;
+use bus_postgres::Array;
+use bus_postgres::{CHANGED, broken};
 
 #[async_trait]
 impl ShipmentRepository for PostgresUnit {

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
-use super::array::Array;
 use super::column::{Broken, rows_max, time};
-use super::fault::broken;
-use super::lent::Lent;
-use super::pipeline::Act;
-use super::readers::{query, views};
 use crate::paging::page;
+use bus_postgres::Act;
+use bus_postgres::Array;
+use bus_postgres::Lent;
+use bus_postgres::broken;
+use bus_postgres::{query, views};
 
 #[async_trait]
 impl UnmatchedRepository for PostgresUnit {
@@ -102,7 +102,7 @@ pub(super) async fn list(
          from unmatched_events where {which} and position > $1 and ($2::text is null or provider = $2)
          order by position limit $3"
     );
-    let values: Vec<super::readers::Value<'_>> = vec![
+    let values: Vec<bus_postgres::Value<'_>> = vec![
         Box::new(filter.after.unwrap_or(0)),
         Box::new(filter.provider.map(Provider::as_str)),
         Box::new(rows_max(max.saturating_add(1))),

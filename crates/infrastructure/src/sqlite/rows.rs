@@ -1,14 +1,15 @@
 //! What a unit keeps of the rows of orders: those that it has written and not stored, and those that it need not read again.
 
 use application::ports::AuditEntry;
-use bus::{CorrelationId, Fault};
-use bus_sqlite::{Redriven, Rows, SqliteUnit};
+use bus::{CorrelationId, Fault, Redriven};
+use bus_sqlite::{Rows, SqliteUnit};
 use domain::OrderId;
 use jiff::Timestamp;
 use refinery::Runner;
 
 use super::memory::{Memories, View};
 use super::{history, orders, sagas};
+use crate::audit::redriven;
 use crate::unsaved::Unsaved;
 
 mod embedded {
@@ -51,14 +52,7 @@ impl Rows for OrderRows {
         actor: &str,
         at: Timestamp,
     ) -> Result<(), Fault> {
-        let entry = |letter: &Redriven<'_>| AuditEntry {
-            at,
-            actor: actor.to_owned(),
-            action: "redrive".to_owned(),
-            subject: format!("dead letter {}", letter.position),
-            note: format!("{} {} to {}", letter.envelope.kind, letter.envelope.id, letter.queue),
-        };
-        let entries: Vec<AuditEntry> = letters.iter().map(entry).collect();
+        let entries: Vec<AuditEntry> = letters.iter().map(|letter| redriven(letter, actor, at)).collect();
         let first = unit.take_positions(entries.len());
         history::record(unit.connection(), first, &entries)
     }

@@ -1,46 +1,13 @@
--- The tables of Orderwright on PostgreSQL 15 and later. Times are microseconds since the epoch, money is minor units with an
--- ISO 4217 code, and closed sets are stored under their names, as in the embedded store.
+-- The tables of Orderwright on PostgreSQL 15 and later, beside those of the bus. Times are microseconds since the epoch, money is
+-- minor units with an ISO 4217 code, and closed sets are stored under their names, as in the embedded store.
 --
 -- Rows that are changed often leave room in their page (fillfactor), and no index names a column that every step changes:
 -- such a change stays within its page and touches no index at all.
-
--- Fails the statement, and with it the transaction, if it did not find the rows that it must have found. Statements are sent
--- in a row together with the commit, so the database itself has to stop the commit. The SQLSTATE says what it means.
-create function require_rows(there bigint, wanted bigint, state text, act text) returns void
-language plpgsql as $$
-begin
-    if there <> wanted then
-        raise exception using errcode = state, message = format('%s found %s of %s rows', act, there, wanted);
-    end if;
-end
-$$;
-
--- Processes that share this database. What a process has claimed is its own as long as it renews this row in time.
-create table instances (
-    instance_id uuid primary key,
-    started_at bigint not null,
-    alive_until bigint not null
-) with (fillfactor = 50);
-
--- Counts over everything: orders by status, messages by queue, money by currency.
-create table tallies (
-    subject text not null,
-    name text not null,
-    amount bigint not null,
-    primary key (subject, name)
-) with (fillfactor = 50);
-
--- Changes to the counts that are not summed up yet. Added to by every transaction, so that no two of them wait for each
--- other; folded into the counts in the background.
-create table tally_changes (
-    position bigint generated always as identity primary key,
-    subject text not null,
-    name text not null,
-    amount bigint not null
-) with (
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
-    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, autovacuum_vacuum_cost_delay = 0
-);
+--
+-- When tables are vacuumed: see the tables of the bus. What is only ever added to: a page that is full never changes again, and
+-- is vacuumed while it is still in memory. What changes until its order has ended, and then rests: a share of the table,
+-- because an index that has to be vacuumed is read whole, but a small one, because what is left of closed orders lies before
+-- the open ones in their index.
 
 -- The catalogue.
 create table products (
@@ -55,7 +22,8 @@ create table products (
     updated_at bigint not null check (updated_at >= created_at)
 );
 
--- The stock of each product: the sums of its ledger.
+-- The stock of each product: the sums of its ledger. 'short_stock' was promised to orders and is not there: a count may find
+-- less than is set aside. Nothing is available then, and whatever comes in, comes back or is found makes that good first.
 create table inventory (
     product_id uuid primary key references products (product_id),
     available_stock bigint not null check (available_stock >= 0),
@@ -66,12 +34,16 @@ create table inventory (
     reorder_level bigint not null check (reorder_level >= 0),
     last_updated bigint not null,
     is_low boolean not null generated always as (available_stock <= reorder_level) stored,
-    check (available_stock + reserved_stock + shipped = received + adjusted)
+    short_stock bigint not null default 0 check (short_stock >= 0),
+    constraint inventory_conserved
+        check (available_stock + reserved_stock + shipped = received + adjusted + short_stock),
+    constraint inventory_honest check (available_stock = 0 or short_stock = 0)
 ) with (
     fillfactor = 20, autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0
 );
 create index inventory_low on inventory (product_id) where is_low;
+create index inventory_short on inventory (product_id) where short_stock > 0;
 
 -- The ledger of the stock; only ever added to.
 create table stock_movements (
@@ -84,10 +56,12 @@ create table stock_movements (
     note text check ((note is not null) = (cause <> 'order')),
     at bigint not null,
     primary key (product_id, position)
+) with (
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
 );
 
--- Orders, by time. 'closed_as' is the status that an order ends in; it stays empty while the status still moves, so that
--- moves touch no index.
+-- Orders, by time. 'closed_as' is the status that an order ends in, and 'closed_at' the last change of a closed order; both stay
+-- empty while the status still moves, so that moves touch no index. Open orders are few, and are found by their own index.
 create table orders (
     order_id uuid primary key,
     customer_id text not null,
@@ -101,12 +75,17 @@ create table orders (
     updated_at bigint not null check (updated_at >= created_at),
     external_reference text,
     payment_token text,
-    closed_as text generated always as (case when status in ('delivered', 'cancelled') then status end) stored
-) with (fillfactor = 60);
+    closed_as text generated always as (case when status in ('delivered', 'cancelled') then status end) stored,
+    reference_source text,
+    closed_at bigint generated always as (case when status in ('delivered', 'cancelled') then updated_at end) stored
+) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 create index orders_open on orders (order_id) where closed_as is null;
 create index orders_closed on orders (closed_as, order_id) where closed_as is not null;
 create index orders_by_customer on orders (customer_id, order_id);
-create unique index orders_by_external_reference on orders (external_reference) where external_reference is not null;
+-- A reference belongs to whoever gave it; no source where it may be anybody's.
+create unique index orders_by_external_reference on orders (external_reference, coalesce(reference_source, '*'))
+    where external_reference is not null;
+create index orders_closed_by_change on orders (closed_at, order_id) where closed_at is not null;
 
 -- The lines of each order.
 create table order_items (
@@ -119,6 +98,8 @@ create table order_items (
     unit_price_minor bigint not null check (unit_price_minor >= 0),
     currency text not null,
     primary key (order_id, ordinal)
+) with (
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
 );
 
 -- Why an order was called off; one for each cancelled order.
@@ -131,6 +112,7 @@ create table cancellations (
 );
 
 -- One saga for each order. Its row is also the lock of everything that belongs to the order.
+-- 'attention' is what a person is asked about, where it is not an undoing that does not get on.
 create table order_saga (
     correlation_id uuid primary key,
     order_id uuid not null,
@@ -152,14 +134,15 @@ create table order_saga (
     created_at bigint not null,
     updated_at bigint not null,
     expires_at bigint not null,
-    is_open boolean not null generated always as (state not in ('completed', 'failed')) stored
+    is_open boolean not null generated always as (state not in ('completed', 'failed')) stored,
+    attention text
 ) with (
-    fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000,
+    fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0
 );
 create index order_saga_open on order_saga (correlation_id) where is_open;
 
--- The money of each order.
+-- The money of each order, and what the gateway told of it beyond our own calls: refunds that were told by events, and disputes.
 create table payments (
     order_id uuid primary key,
     idempotency_key text not null,
@@ -172,8 +155,10 @@ create table payments (
     attempts bigint not null,
     decline_code text,
     created_at bigint not null,
-    updated_at bigint not null
-) with (fillfactor = 70);
+    updated_at bigint not null,
+    refund_told_minor bigint not null default 0,
+    dispute text
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 
 -- The parcel of each order.
 create table shipments (
@@ -184,7 +169,9 @@ create table shipments (
     carrier text,
     created_at bigint not null,
     updated_at bigint not null
-) with (fillfactor = 70);
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
+-- The order that a tracking number belongs to.
+create index shipments_by_tracking_number on shipments (tracking_number) where tracking_number is not null;
 
 -- What happened to each order; only ever added to.
 create table order_history (
@@ -196,101 +183,25 @@ create table order_history (
     saga_state text,
     detail text,
     primary key (order_id, position)
+) with (
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
 );
 
--- Answers given under a client's key. In order of time, so that the oldest are swept from one end.
+-- Answers given under a client's key, which belongs to its caller. In order of time, so that the oldest are swept from one end.
 create table idempotency (
     position bigint generated always as identity primary key,
-    idempotency_key text not null unique,
+    idempotency_key text not null,
     request_digest bytea not null check (length(request_digest) = 32),
     order_id uuid not null,
     total_minor bigint not null,
     currency text not null,
-    created_at bigint not null
-);
-
--- Messages from outside that were seen. In order of time, so that the oldest are swept from one end.
-create table inbox (
-    position bigint generated always as identity primary key,
-    source text not null,
-    id text not null,
-    seen_at bigint not null,
-    unique (source, id)
-);
-
--- Outgoing messages, which are also the queues where no broker is: one row for each queue that wants the message, gone with
--- the transaction that handles it. A row for a broker has no queue. A row is worked on by the instance that claimed it; one
--- that is claimed from the start, by the instance that wrote it, never enters the index of those to be claimed.
-create table outbox (
-    position bigint generated always as identity primary key,
-    queue text not null,
-    message_id uuid not null,
-    kind text not null,
-    correlation_id uuid not null,
-    causation_id uuid,
-    conversation_id uuid not null,
-    traceparent text,
-    sent_at bigint not null,
-    attempt bigint not null,
-    body bytea not null,
-    claimed_by uuid
+    created_at bigint not null,
+    caller text not null default '*'
 ) with (
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
-    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000,
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
 );
-create index outbox_unclaimed on outbox (queue, position) where claimed_by is null;
-
--- Messages that come again: delayed ones when they are due, parked ones when their saga moves on or, at the latest, then.
-create table delayed_messages (
-    position bigint generated always as identity primary key,
-    waiting text not null check (waiting in ('delayed', 'parked')),
-    due_at bigint not null,
-    reason text,
-    queue text not null,
-    message_id uuid not null,
-    kind text not null,
-    correlation_id uuid not null,
-    causation_id uuid,
-    conversation_id uuid not null,
-    traceparent text,
-    sent_at bigint not null,
-    attempt bigint not null,
-    body bytea not null
-);
-create index delayed_messages_due on delayed_messages (due_at);
-create index delayed_messages_parked on delayed_messages (correlation_id) where waiting = 'parked';
-
--- Timers that are running: one for each saga and name.
-create table timers (
-    correlation_id uuid not null,
-    name text not null,
-    generation bigint not null,
-    due_at bigint not null,
-    kind text not null,
-    traceparent text,
-    primary key (correlation_id, name)
-) with (
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
-    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, autovacuum_vacuum_cost_delay = 0
-);
-create index timers_due on timers (due_at);
-
--- Messages that could not be handled.
-create table dead_letters (
-    position bigint generated always as identity primary key,
-    reason text not null,
-    died_at bigint not null,
-    queue text not null,
-    message_id uuid not null,
-    kind text not null,
-    correlation_id uuid not null,
-    causation_id uuid,
-    conversation_id uuid not null,
-    traceparent text,
-    sent_at bigint not null,
-    attempt bigint not null,
-    body bytea not null
-);
+create unique index idempotency_by_key on idempotency (idempotency_key, caller);
 
 -- What operators did; only ever added to.
 create table audit_log (
@@ -301,3 +212,55 @@ create table audit_log (
     subject text not null,
     note text not null
 );
+
+-- Answers given under a client's key to whatever is no new order. In order of time, so that the oldest are swept from one end.
+create table kept_answers (
+    position bigint generated always as identity primary key,
+    idempotency_key text not null,
+    operation text not null,
+    caller text not null,
+    request_digest bytea not null check (length(request_digest) = 32),
+    status bigint not null check (status between 100 and 599),
+    body bytea not null,
+    created_at bigint not null,
+    unique (idempotency_key, operation, caller)
+);
+insert into sweeps values ('idempotency', 0), ('kept_answers', 0);
+
+-- Keys that let callers in: what each may do, and the digest of its secret. The secret itself is nowhere.
+create table api_keys (
+    id text primary key check (length(id) between 1 and 40),
+    name text not null,
+    digest bytea not null check (length(digest) = 32),
+    scopes text not null,
+    created_at bigint not null,
+    expires_at bigint,
+    revoked_at bigint
+);
+
+-- Receivers of our webhooks that have answered 410, which means that they want no more.
+create table closed_endpoints (
+    address text primary key,
+    reason text not null,
+    closed_at bigint not null
+);
+
+-- Events of providers that belong to no order: each once, kept until a person has seen to it and for a while longer.
+create table unmatched_events (
+    position bigint generated always as identity primary key,
+    provider text not null check (provider = 'payments' or provider = 'shipping'),
+    event_id text not null,
+    kind text not null,
+    reason text not null,
+    reference text not null,
+    idempotency_key text not null,
+    detail text not null,
+    occurred_at bigint not null,
+    received_at bigint not null,
+    seen_at bigint,
+    seen_by text,
+    note text,
+    unique (provider, event_id),
+    check ((seen_at is null) = (seen_by is null) and (seen_at is null) = (note is null))
+);
+create index unmatched_events_unseen on unmatched_events (position) where seen_at is null;

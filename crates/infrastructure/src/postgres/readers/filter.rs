@@ -1,9 +1,7 @@
 //! Conditions that are only there if somebody asks for them, with their values.
 
+use bus_postgres::Value;
 use tokio_postgres::types::ToSql;
-
-/// A value for a query.
-pub(in super::super) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
 /// What a listing is narrowed down by.
 #[derive(Default)]

@@ -6,8 +6,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::column::{Broken, rows_max};
-use super::super::lent::Lent;
-use super::{Value, query, views};
+use bus_postgres::Lent;
+use bus_postgres::{Value, query, views};
 
 /// Up to `max` things that are not as they must be, over all invariants.
 pub(super) async fn all(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {

@@ -18,15 +18,9 @@ use async_trait::async_trait;
 use bus::Fault;
 use domain::{OrderId, ProductId, Sku};
 use jiff::Timestamp;
-use tokio_postgres::Row;
 
 use super::PostgresStore;
-use super::column::Broken;
-use super::fault::{Taken, broken};
-use super::lent::Lent;
 use super::unmatched;
-
-pub(super) use filter::Value;
 
 #[async_trait]
 impl Readers for PostgresStore {
@@ -119,26 +113,4 @@ impl PostgresStore {
         let auditor = self.auditor("inventory.rebuild_check").await?;
         invariants::ledger(&auditor, max).await
     }
-}
-
-/// Runs a query, prepared once for each connection.
-pub(super) async fn query(
-    client: &Lent,
-    operation: &'static str,
-    sql: &str,
-    values: &[Value<'_>],
-) -> Result<Vec<Row>, Fault> {
-    let statement = client.answer(operation, Taken::GiveUp, client.prepare_cached(sql)).await?;
-    let values: Vec<_> =
-        values.iter().map(|value| &**value as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
-    client.answer(operation, Taken::GiveUp, client.query(&statement, &values)).await
-}
-
-/// Reads every row.
-pub(super) fn views<T>(
-    rows: &[Row],
-    operation: &'static str,
-    view: impl FnMut(&Row) -> Result<T, Broken>,
-) -> Result<Vec<T>, Fault> {
-    rows.iter().map(view).collect::<Result<_, _>>().map_err(broken(operation))
 }

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::super::column::{Broken, count, rows_max, time};
-use super::super::fault::broken;
-use super::super::lent::Lent;
-use super::{Value, query, views};
 use crate::order_listing::{self, Dialect, Statement};
+use bus_postgres::Lent;
+use bus_postgres::broken;
+use bus_postgres::{Value, query, views};
 
 macro_rules! columns {
     () => {

@@ -7,10 +7,10 @@ use bus::Fault;
 use tokio_postgres::Row;
 
 use super::super::column::Broken;
-use super::super::lent::Lent;
-use super::super::tally;
-use super::{query, views};
 use crate::overview::overview;
+use bus_postgres::COUNTS;
+use bus_postgres::Lent;
+use bus_postgres::{query, views};
 
 /// Tables that are not tallied, and in which order the fewest pages have to be read of each.
 const COUNTED: [(&str, &str); 3] =
@@ -22,7 +22,7 @@ const COUNTED_MAX: usize = 10_000;
 /// All counts, of one moment.
 pub(super) async fn read(client: &Lent) -> Result<Overview, Fault> {
     let counted_here = COUNTED.map(|(table, order)| count(table, order)).join(" union all ");
-    let sql = format!("{} union all {counted_here}", tally::READ);
+    let sql = format!("{} union all {counted_here}", COUNTS);
     let rows = query(client, "overview.read", &sql, &[]).await?;
     Ok(overview(views(&rows, "overview.read", counted)?))
 }

@@ -7,10 +7,9 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::column::{Broken, name, rows_max};
-use super::super::lent::Lent;
 use super::super::payments::{COLUMNS, payment};
-use super::{query, views};
 use crate::paging::page;
+use bus_postgres::{Lent, Value, query, views};
 
 /// Those of these orders.
 pub(super) async fn of(client: &Lent, ids: &[OrderId]) -> Result<Vec<BookedPayment>, Fault> {
@@ -27,7 +26,7 @@ pub(super) async fn captured(
 ) -> Result<Page<BookedPayment>, Fault> {
     let sql = select("p.captured_minor > 0 and p.order_id > $1 order by p.order_id limit $2");
     let after = after.map_or(Uuid::nil(), |id| id.0);
-    let values = [Box::new(after) as super::Value<'_>, Box::new(rows_max(max.saturating_add(1)))];
+    let values = [Box::new(after) as Value<'_>, Box::new(rows_max(max.saturating_add(1)))];
     let rows = query(client, "payments.list", &sql, &values).await?;
     Ok(page(views(&rows, "payments.list", booked)?, max))
 }

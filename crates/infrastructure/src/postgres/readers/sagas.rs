@@ -9,12 +9,12 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::column::{Broken, rows_max, time};
-use super::super::lent::Lent;
 use super::super::sagas::{saga, saga_columns};
 use super::filter::Filter;
 use super::orders::entry;
-use super::{query, views};
 use crate::paging::page;
+use bus_postgres::Lent;
+use bus_postgres::{query, views};
 
 /// The saga, the last entry of its timeline, and its timers. The narrowing goes into the innermost query.
 fn select(conditions: &str) -> String {

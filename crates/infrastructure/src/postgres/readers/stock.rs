@@ -7,10 +7,10 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::column::{Broken, rows_max, time};
-use super::super::lent::Lent;
 use super::orders::amount;
-use super::{query, views};
 use crate::paging::page;
+use bus_postgres::Lent;
+use bus_postgres::{query, views};
 
 /// Products by sku.
 pub(super) async fn products(
@@ -114,7 +114,7 @@ pub(super) async fn endangered(
     id: ProductId,
     max: usize,
 ) -> Result<Page<EndangeredOrderView>, Fault> {
-    let values: [super::Value<'_>; 2] = [Box::new(id.0), Box::new(rows_max(max.saturating_add(1)))];
+    let values: [bus_postgres::Value<'_>; 2] = [Box::new(id.0), Box::new(rows_max(max.saturating_add(1)))];
     let rows = query(client, "inventory.endangered", ENDANGERED, &values).await?;
     Ok(page(views(&rows, "inventory.endangered", endangered_order)?, max))
 }
@@ -141,7 +141,7 @@ pub(super) async fn movements(
     let sql = "select position, at, kind, quantity, cause, order_id, note from stock_movements
          where product_id = $1 and position < $2 order by position desc limit $3";
     let before = before.unwrap_or(i64::MAX);
-    let values: [super::Value<'_>; 3] = [Box::new(id.0), Box::new(before), Box::new(rows_max(max))];
+    let values: [bus_postgres::Value<'_>; 3] = [Box::new(id.0), Box::new(before), Box::new(rows_max(max))];
     let rows = query(client, "movements.list", sql, &values).await?;
     views(&rows, "movements.list", movement)
 }

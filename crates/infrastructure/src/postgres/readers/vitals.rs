@@ -6,8 +6,8 @@ use bus::Fault;
 use jiff::Timestamp;
 
 use super::super::PostgresStore;
-use super::{query, views};
 use crate::vitals;
+use bus_postgres::{query, views};
 
 /// What the server says of itself: name and amount.
 const STATE: &str = "select 'in_recovery', pg_is_in_recovery()::int::bigint
@@ -25,7 +25,7 @@ const STATE: &str = "select 'in_recovery', pg_is_in_recovery()::int::bigint
 impl VitalSigns for PostgresStore {
     async fn vitals(&self, overdue_since: Timestamp) -> Result<Vitals, Fault> {
         let sql = vitals::statement("is_open", "i.is_low");
-        let values = [Box::new(overdue_since.as_microsecond()) as super::Value<'_>];
+        let values = [Box::new(overdue_since.as_microsecond()) as bus_postgres::Value<'_>];
         let reader = self.reader("vitals.read").await?;
         let rows = query(&reader, "vitals.read", &sql, &values).await?;
         let told =

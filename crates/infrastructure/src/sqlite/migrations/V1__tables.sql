@@ -1,6 +1,6 @@
--- The tables of Orderwright on SQLite, beside those of the bus. Ids are 16-byte blobs that sort by time, times are microseconds since the epoch,
--- money is minor units with an ISO 4217 code, and closed sets are stored under their names. Sets are checked by 'or' and
--- not by 'in', for which SQLite would build a temporary table with every single row.
+-- The tables of Orderwright on SQLite, beside those of the bus. Ids are 16-byte blobs that sort by time, times are microseconds
+-- since the epoch, money is minor units with an ISO 4217 code, and closed sets are stored under their names. Sets are checked by
+-- 'or' and not by 'in', for which SQLite would build a temporary table with every single row.
 
 -- The catalogue.
 create table products (

@@ -1,0 +1,497 @@
+//! Connecting to the server, and telling in one line what is wrong when that is not possible. Never shows a password.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use bus::{Clock, IdSource, Routing, Tables, Topology};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use thiserror::Error;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use uuid::Uuid;
+
+use crate::fault::{Told, is_lock_refused, refuses_writes, spoken};
+use crate::lent::Lender;
+use crate::patience::Silent;
+use crate::server::Server;
+
+/// The encoding in which texts are kept.
+const ENCODING: &str = "UTF8";
+
+/// The oldest release that has everything asked for here.
+const VERSION_MIN: i32 = 15;
+
+/// How much longer than the server's own limit on a statement its answer is waited for: what is late then does not come.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// When a host that says nothing more is taken for dead: asked while nothing is under way, and when what was sent is not
+/// acknowledged. The system would wait for a quarter of an hour.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+const KEEPALIVE_RETRIES: u32 = 3;
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
+
+/// What a process does on a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// It takes messages and works on them; others count on it.
+    #[default]
+    Worker,
+    /// It looks, or leaves something for the workers, and takes no messages; nobody counts on it.
+    Visitor,
+}
+
+/// How to use a server.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// Which queues want which messages.
+    pub topology: Topology,
+    /// Who carries messages from here.
+    pub routing: Routing,
+    /// The name of this run of this process; no other may have it.
+    pub instance: Uuid,
+    /// What this process does there.
+    pub presence: Presence,
+    /// Whether tables are made where there are none.
+    pub tables: Tables,
+    /// Connections for units of work.
+    pub pool_max: usize,
+    /// Connections for reading.
+    pub readers_max: usize,
+    /// Time between the beginnings of two units of work at least.
+    pub unit_gap: Duration,
+    /// How long to wait for the server, and for a free connection.
+    pub connect_limit: Duration,
+    /// How long a statement may take.
+    pub statement_limit: Duration,
+    /// How long a statement may wait for a row that another transaction has.
+    pub lock_limit: Duration,
+    /// How long what a process has claimed stays its own without a sign of life.
+    pub lease: Duration,
+    /// Messages of one queue kept in memory ahead of their turn; the rest waits in the database.
+    pub queue_memory_max: usize,
+    /// Whose database it is.
+    pub owner: DatabaseOwner,
+}
+
+/// The program whose database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatabaseOwner {
+    /// The name of its connections, and the beginning of the channel on which its processes talk to each other. Lower case.
+    pub program: &'static str,
+    /// What somebody does whose database has no tables.
+    pub if_missing: &'static str,
+    /// What somebody does who names a database of another program.
+    pub if_foreign: &'static str,
+    /// What somebody does whose tables are of an earlier release.
+    pub if_older: &'static str,
+}
+
+impl Default for DatabaseOwner {
+    /// Nobody in particular: the bus alone.
+    fn default() -> Self {
+        Self {
+            program: "bus",
+            if_missing: "let the program make them",
+            if_foreign: "choose another database",
+            if_older: "let the program bring them up to date",
+        }
+    }
+}
+
+impl PostgresOptions {
+    /// Three connections and four to read; two milliseconds between units; ten seconds for a statement, five for a lock, thirty for a lease.
+    #[must_use]
+    pub fn new(topology: Topology, routing: Routing, clock: &dyn Clock, ids: &dyn IdSource) -> Self {
+        let instance = ids.next(clock.now());
+        Self {
+            topology,
+            routing,
+            instance,
+            presence: Presence::default(),
+            tables: Tables::default(),
+            pool_max: 3,
+            readers_max: 4,
+            unit_gap: Duration::from_millis(2),
+            connect_limit: Duration::from_secs(5),
+            statement_limit: Duration::from_secs(10),
+            lock_limit: Duration::from_secs(5),
+            lease: Duration::from_secs(30),
+            queue_memory_max: bus::limits::QUEUE_MEMORY_MAX,
+            owner: DatabaseOwner::default(),
+        }
+    }
+}
+
+/// Why a server cannot be used. Each says in one line what to do.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The address is not one.
+    #[error("the database address is not right: {why}; write postgres://user:password@host:port/database")]
+    Address {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nobody answers.
+    #[error("no PostgreSQL server answers at {place}: {why}; start it or correct the address")]
+    Unreachable {
+        /// Hosts and ports.
+        place: String,
+        /// What the system says.
+        why: String,
+    },
+    /// The server does not let us in.
+    #[error(
+        "the PostgreSQL server at {place} refuses the login: {why}; correct user and password or its pg_hba.conf"
+    )]
+    Refused {
+        /// Hosts and ports.
+        place: String,
+        /// What it says.
+        why: String,
+    },
+    /// There is no such database.
+    #[error("there is no database '{database}' at {place}; create it with: createdb {database}")]
+    NoDatabase {
+        /// Hosts and ports.
+        place: String,
+        /// Its name.
+        database: String,
+    },
+    /// The user may log in and may not make tables, as is the rule since PostgreSQL 15.
+    #[error(
+        "user '{user}' may not make tables in database '{database}'; let an administrator run: alter database \"{database}\" owner to \"{user}\""
+    )]
+    NotAllowed {
+        /// The user.
+        user: String,
+        /// The database.
+        database: String,
+    },
+    /// The server is a standby, or set to take no writes.
+    #[error(
+        "the PostgreSQL server at {place} takes no writes; name the one that does, or all of them, as in postgres://one,another/database"
+    )]
+    ReadOnly {
+        /// Hosts and ports.
+        place: String,
+    },
+    /// Somebody holds a table that is to be changed.
+    #[error(
+        "the tables of '{database}' cannot be brought up to date, because somebody holds them: {why}; end that transaction and start again"
+    )]
+    Held {
+        /// The database.
+        database: String,
+        /// What the server says.
+        why: String,
+    },
+    /// Texts are kept in another encoding than that in which we write them.
+    #[error(
+        "database '{database}' keeps its texts in {found}, and UTF8 is needed; make one with: createdb --encoding UTF8 --template template0 {database}"
+    )]
+    Encoding {
+        /// The database.
+        database: String,
+        /// Its encoding.
+        found: String,
+    },
+    /// There are no tables of ours.
+    #[error("database '{database}' holds no tables of this program; {advice}")]
+    NoTables {
+        /// The database.
+        database: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// There are tables, and they are not ours.
+    #[error("database '{database}' is another program's ({mark}) and was left as it is; {advice}")]
+    Foreign {
+        /// The database.
+        database: String,
+        /// How that is known.
+        mark: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The tables are from an earlier release.
+    #[error("the database has tables of version {found}, this program works with version {known}; {advice}")]
+    Older {
+        /// Its version.
+        found: u32,
+        /// The version that this program works with.
+        known: u32,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The server is from before what is used here.
+    #[error("the server is PostgreSQL {found}, and {VERSION_MIN} or later is needed; upgrade it")]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+    /// The tables are from a later release.
+    #[error(
+        "the database has tables of version {found}, this program knows versions up to {known}; use the newer program that wrote it"
+    )]
+    Newer {
+        /// Its version.
+        found: u32,
+        /// The latest version known here.
+        known: u32,
+    },
+    /// Anything else.
+    #[error("the PostgreSQL database cannot be used: {why}")]
+    Unusable {
+        /// What the server says.
+        why: String,
+    },
+}
+
+impl ConnectError {
+    /// None of the known mistakes.
+    pub(crate) fn unusable(error: &(dyn StdError + 'static)) -> Self {
+        Self::Unusable { why: spoken(error) }
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Units of work: all access is by key, whatever the statistics say about a table that was empty a moment ago.
+    Units,
+    /// Reading: the planner decides.
+    Reads,
+    /// Keeping claims: the outbox is walked through by its key, however full it is.
+    Keeping,
+}
+
+/// What the address and the options say.
+pub(crate) fn server(address: &str, options: &PostgresOptions) -> Result<Server, ConnectError> {
+    let bad = |why: String| ConnectError::Address { why };
+    if !["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme)) {
+        return Err(bad("it does not begin with postgres://".to_owned()));
+    }
+    let mut server = Server::at(address, options.statement_limit + SLACK).map_err(bad)?;
+    let config = &mut server.config;
+    config.application_name(options.owner.program);
+    config.connect_timeout(options.connect_limit);
+    config.keepalives_idle(KEEPALIVE_IDLE);
+    config.keepalives_interval(KEEPALIVE_INTERVAL);
+    config.keepalives_retries(KEEPALIVE_RETRIES);
+    config.tcp_user_timeout(UNACKNOWLEDGED_MAX);
+    // Of several hosts the one that takes writes, and none that was one and is a standby now.
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    let statement = options.statement_limit;
+    set(config, "statement_timeout", &statement.as_millis().to_string());
+    set(config, "lock_timeout", &options.lock_limit.as_millis().to_string());
+    set(config, "idle_in_transaction_session_timeout", &(statement * 3).as_millis().to_string());
+    set(config, "jit", "off");
+    Ok(server)
+}
+
+fn set(config: &mut Config, name: &str, value: &str) {
+    let earlier = config.get_options().unwrap_or_default();
+    let all = format!("{earlier} -c {name}={value}");
+    config.options(all.trim_start());
+}
+
+/// Looks whether the server is there and new enough, keeps texts as we write them, and what has to be asked of it.
+pub(crate) async fn probe(server: &mut Server, tables: Tables) -> Result<(), ConnectError> {
+    let asked = asking(server, tables);
+    let line = asked.line().await.map_err(|error| explain(&server.config, &error))?;
+    let asked = line
+        .query(
+            "server.probe",
+            "select current_setting('server_version_num')::integer, current_setting('server_version'),
+                 current_setting('synchronous_commit'), current_setting('backend_flush_after', true),
+                 current_setting('server_encoding')",
+            &[],
+        )
+        .await
+        .map_err(|fault| explain(&server.config, &fault))?;
+    let row = asked.first().expect("the server answers with one row");
+    if row.get::<_, i32>(0) / 10_000 < VERSION_MIN {
+        return Err(ConnectError::TooOld { found: row.get(1) });
+    }
+    let encoding: String = row.get(4);
+    if encoding != ENCODING {
+        return Err(ConnectError::Encoding { database: database(&server.config), found: encoding });
+    }
+    for (name, value) in asked_of(row.get(2), row.get(3)) {
+        set(&mut server.config, name, value);
+    }
+    Ok(())
+}
+
+/// The server for whoever finds out how it is: nothing is written by those who take the tables as they are, who may not be
+/// allowed to write at all.
+pub(crate) fn asking(server: &Server, tables: Tables) -> Server {
+    match tables {
+        Tables::Migrated => server.clone(),
+        Tables::Expected => suited(server, Use::Reads),
+    }
+}
+
+/// What our connections ask of a server that is set to so much by itself. Should it be set to forget what it has confirmed, they ask
+/// it to remember. And a page that they push out of its memory is to go to the disk soon: left to the system such pages pile
+/// up, are written all at once, and each flush of the log waits meanwhile. An administrator who has set that knows better.
+fn asked_of(
+    synchronous_commit: &str,
+    flush_after: Option<&str>,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let remember = (synchronous_commit == "off").then_some(("synchronous_commit", "on"));
+    let flush = (flush_after == Some("0")).then_some(("backend_flush_after", "512kB"));
+    remember.into_iter().chain(flush)
+}
+
+/// The same server, set up for one purpose.
+pub(crate) fn suited(server: &Server, purpose: Use) -> Server {
+    let mut server = server.clone();
+    let config = &mut server.config;
+    match purpose {
+        Use::Units => {
+            set(config, "plan_cache_mode", "force_generic_plan");
+            set(config, "enable_seqscan", "off");
+            set(config, "enable_hashjoin", "off");
+            set(config, "enable_mergejoin", "off");
+        }
+        Use::Keeping => set(config, "enable_seqscan", "off"),
+        Use::Reads => {
+            config.target_session_attrs(TargetSessionAttrs::Any);
+            set(config, "default_transaction_read_only", "on");
+        }
+    }
+    server
+}
+
+/// Connections of one kind, opened as they are needed.
+pub(crate) fn pool(server: &Server, purpose: Use, size: usize, options: &PostgresOptions) -> Lender {
+    let create_limit = server.connect_limit();
+    let Server { config, tls, answer_limit } = suited(server, purpose);
+    let manager =
+        Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let pool = Pool::builder(manager)
+        .max_size(size.max(1))
+        .runtime(Runtime::Tokio1)
+        .create_timeout(Some(create_limit))
+        .wait_timeout(Some(options.connect_limit))
+        .build()
+        .expect("a pool with time limits was given a runtime");
+    Lender::new(pool, answer_limit)
+}
+
+/// Which of the known mistakes is at the bottom of an error.
+pub(crate) fn explain(config: &Config, error: &(dyn StdError + 'static)) -> ConnectError {
+    if let Some(driver) = driver_error(error) {
+        return explain_driver(config, driver);
+    }
+    match causes(error).find_map(|cause| cause.downcast_ref::<Silent>()) {
+        Some(silent) => ConnectError::Unreachable { place: place(config), why: silent.to_string() },
+        None => ConnectError::unusable(error),
+    }
+}
+
+/// What the driver says, wherever it lies in an error.
+pub(crate) fn driver_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a tokio_postgres::Error> {
+    causes(error).find_map(|cause| {
+        let told = cause.downcast_ref::<Told<tokio_postgres::Error>>().map(|told| &told.0);
+        told.or_else(|| cause.downcast_ref())
+    })
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |cause: &&'a (dyn StdError + 'static)| (*cause).source())
+}
+
+fn explain_driver(config: &Config, error: &tokio_postgres::Error) -> ConnectError {
+    let place = place(config);
+    match error.as_db_error() {
+        Some(said) if said.code().code() == "3D000" => {
+            ConnectError::NoDatabase { place, database: database(config) }
+        }
+        Some(said) if said.code().code().starts_with("28") => {
+            ConnectError::Refused { place, why: said.message().to_owned() }
+        }
+        Some(said) if said.code().code() == "42501" => {
+            let user = config.get_user().unwrap_or_default().to_owned();
+            ConnectError::NotAllowed { user, database: database(config) }
+        }
+        Some(_) if refuses_writes(error) => ConnectError::ReadOnly { place },
+        Some(_) if is_lock_refused(error) => {
+            ConnectError::Held { database: database(config), why: spoken(error) }
+        }
+        Some(_) => ConnectError::unusable(error),
+        None if takes_no_writes(error) => ConnectError::ReadOnly { place },
+        None => ConnectError::Unreachable { place, why: root(error) },
+    }
+}
+
+/// How the driver says that no host is as it was asked for; the system would give a number with it.
+fn takes_no_writes(error: &tokio_postgres::Error) -> bool {
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| {
+        cause.kind() == io::ErrorKind::PermissionDenied && cause.raw_os_error().is_none()
+    })
+}
+
+/// The cause of all causes, which says what happened and not what it spoiled.
+fn root(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map_or_else(String::new, |cause| cause.to_string().replace('\n', " "))
+}
+
+pub(crate) fn database(config: &Config) -> String {
+    config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned()
+}
+
+fn place(config: &Config) -> String {
+    let host = |host: &Host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    };
+    let ports = config.get_ports();
+    let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+    let hosts = config.get_hosts().iter().enumerate();
+    let places: Vec<String> = hosts.map(|(index, name)| format!("{}:{}", host(name), port(index))).collect();
+    places.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_asked_to_remember_and_to_flush_early_unless_it_does_so_by_itself() {
+        let asked = |commit, flush| asked_of(commit, flush).collect::<Vec<_>>();
+        let (remember, flush) = (("synchronous_commit", "on"), ("backend_flush_after", "512kB"));
+        assert_eq!(asked("off", Some("0")), [remember, flush]);
+        for commit in ["on", "local", "remote_write", "remote_apply"] {
+            assert_eq!(asked(commit, Some("0")), [flush], "{commit} survives a crash of the server");
+        }
+        assert_eq!(asked("on", Some("1MB")), [], "an administrator has chosen");
+        assert_eq!(asked("on", None), [], "no such setting");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_connections_of_a_server_that_was_probed_are_set_so() {
+        for (settings, commit, flush) in [
+            (vec![], "on", "512kB"),
+            (vec!["synchronous_commit=off", "backend_flush_after=1MB"], "on", "1MB"),
+        ] {
+            let there = testkit::servers::Postgres::start_with(testkit::servers::Durability::None, &settings)
+                .unwrap();
+            let server = Server::at(&there.database().unwrap(), Duration::from_secs(10));
+            let mut server = server.unwrap();
+            probe(&mut server, Tables::Migrated).await.unwrap();
+            let (client, connection) = suited(&server, Use::Units).connect().await.unwrap();
+            let driver = tokio::spawn(connection);
+            for (name, value) in [("synchronous_commit", commit), ("backend_flush_after", flush)] {
+                let row = client.query_one("select current_setting($1)", &[&name]).await.unwrap();
+                assert_eq!(row.get::<_, &str>(0), value, "{name} with {settings:?}");
+            }
+            drop(client);
+            driver.await.unwrap().unwrap();
+        }
+    }
+}

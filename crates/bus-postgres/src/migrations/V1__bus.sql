@@ -1,0 +1,160 @@
+-- The tables of the bus on PostgreSQL 15 and later. Times are microseconds since the epoch, and closed sets are stored under
+-- their names.
+--
+-- When tables are vacuumed. By default after a change of a fifth of a table: the more rows there are the later, and the more at
+-- once, of pages that have left memory long before. A vacuum reads the pages that have changed since the last one, and
+-- passes over the indexes as long as few pages have lost a row, so that many small ones read no more than a few large ones do.
+-- What is swept loses as many rows as it gets, however many it keeps.
+
+-- Fails the statement, and with it the transaction, if it did not find the rows that it must have found. Statements are sent
+-- in a row together with the commit, so the database itself has to stop the commit. The SQLSTATE says what it means.
+create function require_rows(there bigint, wanted bigint, state text, act text) returns void
+language plpgsql as $$
+begin
+    if there <> wanted then
+        raise exception using errcode = state, message = format('%s found %s of %s rows', act, there, wanted);
+    end if;
+end
+$$;
+
+-- Processes that share this database. What a process has claimed is its own as long as it renews this row in time.
+create table instances (
+    instance_id uuid primary key,
+    started_at bigint not null,
+    alive_until bigint not null
+) with (fillfactor = 50);
+
+-- Counts: messages by queue, and whatever the user of the bus counts.
+create table tallies (
+    subject text not null,
+    name text not null,
+    amount bigint not null,
+    primary key (subject, name)
+) with (fillfactor = 50);
+
+-- Changes to the counts that are not summed up yet. Added to by every transaction, so that no two of them wait for each
+-- other; folded into the counts in the background.
+create table tally_changes (
+    position bigint generated always as identity primary key,
+    subject text not null,
+    name text not null,
+    amount bigint not null
+) with (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, autovacuum_vacuum_cost_delay = 0
+);
+
+-- Messages from outside that were seen. In order of time, so that the oldest are swept from one end.
+create table inbox (
+    position bigint generated always as identity primary key,
+    source text not null,
+    id text not null,
+    seen_at bigint not null,
+    unique (source, id)
+) with (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000,
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
+);
+
+-- Outgoing messages, which are also the queues where no broker is: one row for each queue that wants the message, gone with
+-- the transaction that handles it. A row for a broker has no queue. A row is worked on by the instance that claimed it; one
+-- that is claimed from the start, by the instance that wrote it, never enters the index of those to be claimed.
+-- A row may hold many messages for a broker. Such a row is written in one piece, as it is.
+create table outbox (
+    position bigint generated always as identity primary key,
+    queue text not null,
+    message_id uuid not null,
+    kind text not null,
+    correlation_id uuid not null,
+    causation_id uuid,
+    conversation_id uuid not null,
+    traceparent text,
+    sent_at bigint not null,
+    attempt bigint not null,
+    body bytea not null,
+    claimed_by uuid,
+    messages bigint not null default 1 check (messages > 0)
+) with (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, autovacuum_vacuum_cost_delay = 0,
+    toast_tuple_target = 8128
+);
+alter table outbox alter column body set storage external;
+create index outbox_unclaimed on outbox (queue, position) where claimed_by is null;
+
+-- Messages that come again: delayed ones when they are due, parked ones when their saga moves on or, at the latest, then.
+create table delayed_messages (
+    position bigint generated always as identity primary key,
+    waiting text not null check (waiting in ('delayed', 'parked')),
+    due_at bigint not null,
+    reason text,
+    queue text not null,
+    message_id uuid not null,
+    kind text not null,
+    correlation_id uuid not null,
+    causation_id uuid,
+    conversation_id uuid not null,
+    traceparent text,
+    sent_at bigint not null,
+    attempt bigint not null,
+    body bytea not null
+);
+create index delayed_messages_due on delayed_messages (due_at);
+create index delayed_messages_parked on delayed_messages (correlation_id) where waiting = 'parked';
+
+-- Timers that are running: one for each saga and name. 'fired' says how often a timer has fired without its message being
+-- handled; its row stays until that message was.
+create table timers (
+    correlation_id uuid not null,
+    name text not null,
+    generation bigint not null,
+    due_at bigint not null,
+    kind text not null,
+    traceparent text,
+    fired bigint not null default 0 check (fired >= 0),
+    primary key (correlation_id, name)
+) with (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, autovacuum_vacuum_cost_delay = 0
+);
+create index timers_due on timers (due_at);
+
+-- Messages that could not be handled.
+create table dead_letters (
+    position bigint generated always as identity primary key,
+    reason text not null,
+    died_at bigint not null,
+    queue text not null,
+    message_id uuid not null,
+    kind text not null,
+    correlation_id uuid not null,
+    causation_id uuid,
+    conversation_id uuid not null,
+    traceparent text,
+    sent_at bigint not null,
+    attempt bigint not null,
+    body bytea not null
+);
+
+-- How far the tables that are swept from their old end have been swept. The index of a table that is swept begins with entries
+-- of rows that are gone, until they are vacuumed; a sweep that began there would step over all of them. Whoever sweeps
+-- holds the row, so one process does at a time.
+create table sweeps (
+    swept text primary key,
+    position bigint not null
+);
+insert into sweeps values ('inbox', 0);
+
+-- When the next call of an outside party may be made, in microseconds since 1970 by the server's clock: the budget of calls that
+-- all workers share. There is a row for each party that has a budget.
+create table call_slots (
+    party text primary key,
+    next_free bigint not null
+);
+
+-- Which database this is, for whoever meets several: a broker's virtual host belongs to one.
+create table identity (
+    only_row integer primary key check (only_row = 1),
+    database_id uuid not null
+);
+insert into identity values (1, gen_random_uuid());

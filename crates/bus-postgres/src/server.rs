@@ -1,0 +1,257 @@
+//! The server as an address names it: whether the way there is encrypted, and whether the server has to prove who it is. The
+//! modes are those of every PostgreSQL client. Never shows a password.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Fault;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use thiserror::Error;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::fault::Told;
+use crate::patience::{Line, Silent};
+
+/// What travels over a connection, encrypted or not.
+pub(crate) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// A server and the way there.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) config: Config,
+    pub(crate) tls: MakeRustlsConnect,
+    /// How long an answer is waited for.
+    pub(crate) answer_limit: Duration,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(crate) enum NoConnection {
+    /// It is refused, or breaks.
+    #[error("there is no connection")]
+    Failed(#[source] tokio_postgres::Error),
+    /// Whoever takes connections there says nothing.
+    #[error("there is no connection")]
+    Silent(#[source] Silent),
+    /// It is there, and does not do what is asked of it.
+    #[error("there is no connection")]
+    Unusable(#[source] Fault),
+}
+
+/// How much of TLS an address asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// None.
+    Disable,
+    /// If the server has it.
+    Prefer,
+    /// Encrypted, whoever answers.
+    Require,
+    /// Encrypted, and the server shows a certificate for its name that these vouch for; the system's, if no file is named.
+    VerifyFull(Option<String>),
+}
+
+impl Server {
+    /// The server that an address names.
+    ///
+    /// # Errors
+    /// What is wrong with the address, or with the certificates that it names.
+    pub(crate) fn at(address: &str, answer_limit: Duration) -> Result<Self, String> {
+        let (address, wanted) = wanted(address)?;
+        let mut config: Config = address.parse().map_err(|error: tokio_postgres::Error| {
+            std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
+        })?;
+        if is_torn(&config) {
+            return Err("an '@' in the user or the password is written %40".to_owned());
+        }
+        config.ssl_mode(match wanted {
+            Wanted::Disable => SslMode::Disable,
+            Wanted::Prefer => SslMode::Prefer,
+            Wanted::Require | Wanted::VerifyFull(_) => SslMode::Require,
+        });
+        Ok(Self { config, tls: MakeRustlsConnect::new(client(&wanted)?), answer_limit })
+    }
+
+    /// A connection of nobody else's, on which nothing is listened to.
+    pub(crate) async fn line(&self) -> Result<Line, NoConnection> {
+        let (client, connection) = self.connect().await?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %Told(error), "a connection to the database is broken");
+            }
+        });
+        Ok(Line::new(client, driver, self.answer_limit))
+    }
+
+    /// A client, and the connection that somebody must drive.
+    pub(crate) async fn connect(&self) -> Result<(Client, Connection<Socket, Stream>), NoConnection> {
+        let limit = self.connect_limit();
+        let connecting = tokio::time::timeout(limit, self.config.connect(self.tls.clone()));
+        let connected = connecting.await.map_err(|_| NoConnection::Silent(Silent(limit)))?;
+        connected.map_err(NoConnection::Failed)
+    }
+
+    /// How long connecting may take: each host is tried in its turn, and the driver limits no more than the first step with
+    /// each, so that one that takes connections and says nothing could be waited for without end.
+    pub(crate) fn connect_limit(&self) -> Duration {
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+        let each = self.config.get_connect_timeout().copied().unwrap_or(self.answer_limit);
+        each.saturating_mul(hosts)
+    }
+}
+
+/// Whether the driver took a part of the password for something else, which would be shown.
+fn is_torn(config: &Config) -> bool {
+    let host = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+    config.get_hosts().iter().any(host) || config.get_dbname().is_some_and(|name| name.contains('@'))
+}
+
+/// The address without what the driver does not know, and what that was.
+fn wanted(address: &str) -> Result<(String, Wanted), String> {
+    let Some((place, query)) = address.split_once('?') else {
+        return Ok((address.to_owned(), Wanted::Disable));
+    };
+    let (mut mode, mut root, mut rest) = ("disable", None, Vec::new());
+    for parameter in query.split('&') {
+        match parameter.split_once('=') {
+            Some(("sslmode", value)) => mode = value,
+            Some(("sslrootcert", value)) => root = Some(value.replace("%2F", "/").replace("%2f", "/")),
+            Some(_) | None => rest.push(parameter),
+        }
+    }
+    let wanted = match mode {
+        "disable" => Wanted::Disable,
+        "prefer" | "allow" => Wanted::Prefer,
+        "require" if root.is_none() => Wanted::Require,
+        // As with the others: whoever names certificates wants them used.
+        "require" | "verify-full" => Wanted::VerifyFull(root.filter(|root| root != "system")),
+        other => {
+            return Err(format!(
+                "sslmode={other} is not known; there are disable, prefer, require, verify-full"
+            ));
+        }
+    };
+    let rest = rest.join("&");
+    Ok((if rest.is_empty() { place.to_owned() } else { format!("{place}?{rest}") }, wanted))
+}
+
+fn client(wanted: &Wanted) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(match wanted {
+        Wanted::VerifyFull(root) => {
+            builder.with_root_certificates(roots(root.as_deref())?).with_no_client_auth()
+        }
+        Wanted::Disable | Wanted::Prefer | Wanted::Require => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            .with_no_client_auth(),
+    })
+}
+
+/// Who vouches for a server.
+fn roots(file: Option<&str>) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let Some(file) = file else {
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            return Err(
+                "sslmode=verify-full finds no certificates on this system; name them with sslrootcert=FILE"
+                    .to_owned(),
+            );
+        }
+        return Ok(roots);
+    };
+    let unreadable =
+        |error: &dyn std::fmt::Display| format!("sslrootcert={file} cannot be read as PEM: {error}");
+    let certificates = CertificateDer::pem_file_iter(Path::new(file)).map_err(|error| unreadable(&error))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unreadable(&error))?;
+        roots.add(certificate).map_err(|error| unreadable(&error))?;
+    }
+    if roots.is_empty() { Err(unreadable(&"it holds no certificate")) } else { Ok(roots) }
+}
+
+/// Takes any certificate, as `sslmode=require` means it: nobody listens in, but who answers is not proven.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_modes_are_those_of_other_clients_and_nothing_else_of_an_address_is_lost() {
+        let address = "postgres://me:secret@h:1/d";
+        for (query, rest, meant) in [
+            ("", "", Wanted::Disable),
+            ("?sslmode=disable", "", Wanted::Disable),
+            ("?sslmode=prefer&application_name=x", "?application_name=x", Wanted::Prefer),
+            ("?application_name=x&sslmode=require", "?application_name=x", Wanted::Require),
+            ("?sslmode=verify-full", "", Wanted::VerifyFull(None)),
+            ("?sslmode=verify-full&sslrootcert=system", "", Wanted::VerifyFull(None)),
+            ("?sslrootcert=%2Fa%2Fb&sslmode=require", "", Wanted::VerifyFull(Some("/a/b".to_owned()))),
+        ] {
+            let found = wanted(&format!("{address}{query}"));
+            assert_eq!(found, Ok((format!("{address}{rest}"), meant)), "{query}");
+        }
+        let told = Server::at(&format!("{address}?sslmode=verify-most"), LIMIT)
+            .err()
+            .expect("there is no such mode");
+        assert!(told.contains("verify-most") && !told.contains("secret"), "{told}");
+        for torn in ["postgres://me:se@cret@h/d", "postgres://me@h/d:se@cret"] {
+            let told = Server::at(torn, LIMIT).err().expect("it is torn");
+            assert!(told.contains("%40") && !told.contains("cret"), "{told}");
+        }
+        let told = Server::at(&format!("{address}?sslmode=verify-full&sslrootcert=/nowhere"), LIMIT).err();
+        assert!(told.expect("there is no such file").contains("/nowhere"));
+    }
+}

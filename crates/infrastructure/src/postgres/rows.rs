@@ -1,0 +1,76 @@
+//! What a unit keeps of the rows of orders: those that it has written and not sent, and those that it need not ask for again.
+
+use application::ports::AuditEntry;
+use bus::{CorrelationId, Fault, Redriven};
+use bus_postgres::{Act, PostgresUnit, Rows};
+use domain::OrderId;
+use jiff::Timestamp;
+use refinery::Runner;
+
+use super::history::{self, HistoryColumns};
+use super::seen::Seen;
+use super::{orders, sagas};
+use crate::audit::redriven;
+use crate::unsaved::{self, Unsaved};
+
+mod embedded {
+    refinery::embed_migrations!("src/postgres/migrations");
+}
+
+/// Rows of orders within one unit.
+#[derive(Default)]
+pub struct OrderRows {
+    /// What was written here and is sent later.
+    pub(super) unsaved: Unsaved,
+    /// What was read and written here, as far as somebody will want to know.
+    pub(super) seen: Seen,
+    /// What joins the timelines with the commit.
+    pub(super) history: HistoryColumns,
+}
+
+impl Rows for OrderRows {
+    fn migrations() -> Option<Runner> {
+        Some(embedded::migrations::runner())
+    }
+
+    fn writes(&mut self) -> Vec<Act> {
+        writes(&self.unsaved.take())
+    }
+
+    fn last_writes(&mut self) -> Vec<Act> {
+        self.history.store().into_iter().collect()
+    }
+
+    fn is_new(&self, saga: CorrelationId) -> bool {
+        self.unsaved.is_new(OrderId(saga.0))
+    }
+
+    fn redriven(
+        unit: &mut PostgresUnit<Self>,
+        letters: &[Redriven<'_>],
+        actor: &str,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        let entries: Vec<AuditEntry> = letters.iter().map(|letter| redriven(letter, actor, at)).collect();
+        if !entries.is_empty() {
+            unit.later(history::record(&entries));
+        }
+        Ok(())
+    }
+}
+
+/// The statements that store these rows; none where there is none.
+fn writes(rows: &unsaved::Rows) -> Vec<Act> {
+    fn of<T>(rows: &[T], act: fn(&[T]) -> Act) -> Option<Act> {
+        (!rows.is_empty()).then(|| act(rows))
+    }
+    let acts = [
+        of(&rows.new_orders, orders::insert),
+        of(&rows.new_orders, orders::insert_lines),
+        of(&rows.moves, orders::update),
+        of(&rows.cancellations, orders::record_cancellations),
+        of(&rows.new_sagas, sagas::insert),
+        of(&rows.changed_sagas, sagas::update),
+    ];
+    acts.into_iter().flatten().collect()
+}
