@@ -76,6 +76,8 @@ const WALLS: &[Wall] = &[
         looks_up_to: &[
             "domain",
             "bus",
+            "bus-postgres",
+            "bus-sqlite",
             "bus-rabbitmq",
             "application",
             "infrastructure",

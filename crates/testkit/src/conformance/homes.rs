@@ -124,14 +124,17 @@ pub struct PostgresHome {
     lease: Duration,
 }
 
+/// A database that nobody else uses, on the server of this test program.
+pub(super) fn database() -> String {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    let start = || Postgres::start(Durability::None).expect("PostgreSQL's programs are there");
+    SERVER.get_or_init(start).database().expect("the server makes databases")
+}
+
 impl Default for PostgresHome {
     fn default() -> Self {
-        static SERVER: OnceLock<Postgres> = OnceLock::new();
-        let server = SERVER
-            .get_or_init(|| Postgres::start(Durability::None).expect("PostgreSQL's programs are there"));
-        let address = server.database().expect("the server makes databases");
         let clock = Arc::new(VirtualClock::starting_at(NOW));
-        Self { address, processes: 0, clock, lease: LEASE }
+        Self { address: database(), processes: 0, clock, lease: LEASE }
     }
 }
 

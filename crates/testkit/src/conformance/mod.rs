@@ -15,6 +15,7 @@ pub mod texts;
 pub mod units;
 
 mod apart;
+mod bare;
 mod homes;
 mod memory_broker;
 mod own_carrier;
@@ -33,6 +34,7 @@ use infrastructure::{Retention, Swept};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+pub use bare::{PostgresBusHome, SqliteBusHome};
 pub use bus::Routing;
 pub use homes::{MemoryHome, PostgresHome, SqliteFileHome, SqliteMemoryHome};
 pub use memory_broker::MemoryBroker;

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use bus::{Delivery, Disposition, Envelope, Fault, Feed, Receipt, Transport, Unsent};
 
 use super::stage::settle;
-use super::{Bus, BusHome, CarrierHome, MemoryHome, PostgresHome, Routing, SqliteFileHome, SqliteMemoryHome};
+use super::{
+    Bus, BusHome, CarrierHome, MemoryHome, PostgresBusHome, PostgresHome, Routing, SqliteBusHome,
+    SqliteFileHome, SqliteMemoryHome,
+};
 
 macro_rules! own_carrier {
     ($($home:ty),+) => {
@@ -22,7 +25,7 @@ macro_rules! own_carrier {
     };
 }
 
-own_carrier!(MemoryHome, SqliteMemoryHome, SqliteFileHome, PostgresHome);
+own_carrier!(MemoryHome, SqliteBusHome, PostgresBusHome, SqliteMemoryHome, SqliteFileHome, PostgresHome);
 
 /// Settles in the very store that a delivery came from, since only who claimed a delivery may.
 struct OwnCarrier(Bus);

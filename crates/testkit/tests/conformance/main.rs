@@ -2,7 +2,8 @@
 //! here.
 
 use orderwright_testkit::conformance::{
-    Brokered, MemoryBroker, MemoryHome, PostgresHome, SqliteFileHome, SqliteMemoryHome,
+    Brokered, MemoryBroker, MemoryHome, PostgresBusHome, PostgresHome, SqliteBusHome, SqliteFileHome,
+    SqliteMemoryHome,
 };
 use orderwright_testkit::{laws, laws_of_a_bus, laws_of_a_store};
 
@@ -10,6 +11,18 @@ mod the_harness_on_memory {
     use super::*;
 
     laws_of_a_bus!(MemoryHome::default());
+}
+
+mod the_bus_alone_on_sqlite {
+    use super::*;
+
+    laws_of_a_bus!(SqliteBusHome::default());
+}
+
+mod the_bus_alone_on_postgresql {
+    use super::*;
+
+    laws_of_a_bus!(PostgresBusHome::default());
 }
 
 mod sqlite_on_memory {
