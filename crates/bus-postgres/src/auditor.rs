@@ -1,4 +1,4 @@
-//! Looking at all there is, which takes the longer the more orders there are. A process makes one audit at a time, on a
+//! Looking at all there is, which takes the longer the more there is. A process makes one audit at a time, on a
 //! connection of its own that nobody has afterwards; an audit that nobody waits for any more ends at the server too.
 
 use std::ops::Deref;

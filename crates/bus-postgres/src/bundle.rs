@@ -1,5 +1,5 @@
 //! Many messages in one row of the outbox. News that no queue of ours waits for is most of what goes to a broker; a row for
-//! each was a tenth of what the database does for an order. What one of our queues must get has a row of its own, so that it
+//! each was a tenth of what the database does. What one of our queues must get has a row of its own, so that it
 //! can be set aside alone if it cannot be sent.
 
 use std::sync::Arc;
@@ -193,7 +193,7 @@ mod tests {
         let body = Bytes::from(vec![b'x'; 300]);
         let id = Uuid::from_u128(7);
         let message =
-            Envelope::first(MessageId(id), CorrelationId(id), "OrderShipped", body, Timestamp::UNIX_EPOCH);
+            Envelope::first(MessageId(id), CorrelationId(id), "MeterRead", body, Timestamp::UNIX_EPOCH);
         let messages = (0..180).map(|_| Arc::new(message.clone())).collect();
         assert!(bundle(messages).len() <= 10);
     }

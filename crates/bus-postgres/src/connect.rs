@@ -80,6 +80,8 @@ pub struct PostgresOptions {
 pub struct DatabaseOwner {
     /// The name of its connections, and the beginning of the channel on which its processes talk to each other. Lower case.
     pub program: &'static str,
+    /// How the program is called in messages.
+    pub title: &'static str,
     /// What somebody does whose database has no tables.
     pub if_missing: &'static str,
     /// What somebody does who names a database of another program.
@@ -93,6 +95,7 @@ impl Default for DatabaseOwner {
     fn default() -> Self {
         Self {
             program: "bus",
+            title: "this program",
             if_missing: "let the program make them",
             if_foreign: "choose another database",
             if_older: "let the program bring them up to date",
@@ -198,10 +201,12 @@ pub enum ConnectError {
         found: String,
     },
     /// There are no tables of ours.
-    #[error("database '{database}' holds no tables of this program; {advice}")]
+    #[error("database '{database}' holds no tables of {owner}; {advice}")]
     NoTables {
         /// The database.
         database: String,
+        /// Whose they would be.
+        owner: &'static str,
         /// What to do.
         advice: &'static str,
     },

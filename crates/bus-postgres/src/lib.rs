@@ -30,6 +30,7 @@ mod reading;
 mod relay;
 mod rounds;
 mod rows;
+mod sagas;
 mod schema;
 mod server;
 mod store;

@@ -104,7 +104,8 @@ pub(crate) async fn expect<R: Rows>(server: &Server, us: DatabaseOwner) -> Resul
     let line = asking(server, Tables::Expected).line().await.map_err(|error| explain(config, &error))?;
     match owner(&line, config, us).await? {
         Owner::Nobody => {
-            return Err(ConnectError::NoTables { database: database(config), advice: us.if_missing });
+            let (database, owner, advice) = (database(config), us.title, us.if_missing);
+            return Err(ConnectError::NoTables { database, owner, advice });
         }
         Owner::Us => {}
     }

@@ -20,6 +20,7 @@ mod queue;
 mod reader_pool;
 mod relay;
 mod rows;
+mod sagas;
 mod schema;
 mod store;
 mod tally;

@@ -52,7 +52,9 @@ pub use news::{TakenBack, marked, unmarked, without_mark};
 pub use outbox::{Leased, OutboxStore, Relay};
 pub use pending_timers::PendingTimers;
 pub use retry::{Patience, RetryPolicy};
-pub use saga::{Incoming, Outcome, Reaction, Saga, SagaRepository, Step, TimerChange, advance, new_timer};
+pub use saga::{
+    Incoming, Outcome, Reaction, Saga, SagaRepository, Step, StoredSaga, TimerChange, advance, new_timer,
+};
 pub use stop::Stop;
 pub use supervisor::{Drained, Running, ServiceStatus, Supervisor};
 pub use tables::Tables;

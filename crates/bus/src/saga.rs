@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::{CorrelationId, Envelope, Fault, Timer, TimerKey, Unit};
 
@@ -74,6 +76,12 @@ pub enum TimerChange {
         /// Its name.
         name: &'static str,
     },
+}
+
+/// A saga that a store can keep as it is, as JSON in the bus's own table, beside others of other kinds.
+pub trait StoredSaga: Saga + Serialize + DeserializeOwned {
+    /// Which kind it is. Stored with every instance, so it never changes.
+    const NAME: &'static str;
 }
 
 /// Loads and stores instances, by sets.

@@ -168,18 +168,18 @@ macro_rules! forward_unit {
         #[$crate::__private::async_trait]
         impl $crate::Unit for $wrapper {
             async fn publish(&mut self, envelopes: Vec<$crate::Envelope>) -> Result<(), $crate::Fault> {
-                self.$inner.publish(envelopes).await
+                $crate::Unit::publish(&mut self.$inner, envelopes).await
             }
 
             async fn reclaim(
                 &mut self,
                 queues: &[::std::sync::Arc<str>],
             ) -> Result<Vec<$crate::Delivery>, $crate::Fault> {
-                self.$inner.reclaim(queues).await
+                $crate::Unit::reclaim(&mut self.$inner, queues).await
             }
 
             async fn settle(&mut self, settlements: Vec<$crate::Settlement>) -> Result<(), $crate::Fault> {
-                self.$inner.settle(settlements).await
+                $crate::Unit::settle(&mut self.$inner, settlements).await
             }
 
             async fn unpark(
@@ -187,7 +187,7 @@ macro_rules! forward_unit {
                 correlations: &[$crate::CorrelationId],
                 now: $crate::__private::Timestamp,
             ) -> Result<usize, $crate::Fault> {
-                self.$inner.unpark(correlations, now).await
+                $crate::Unit::unpark(&mut self.$inner, correlations, now).await
             }
 
             async fn requeue_due(
@@ -195,15 +195,15 @@ macro_rules! forward_unit {
                 now: $crate::__private::Timestamp,
                 max: usize,
             ) -> Result<usize, $crate::Fault> {
-                self.$inner.requeue_due(now, max).await
+                $crate::Unit::requeue_due(&mut self.$inner, now, max).await
             }
 
             async fn set_timers(&mut self, timers: Vec<$crate::Timer>) -> Result<(), $crate::Fault> {
-                self.$inner.set_timers(timers).await
+                $crate::Unit::set_timers(&mut self.$inner, timers).await
             }
 
             async fn cancel_timers(&mut self, timers: Vec<$crate::TimerKey>) -> Result<(), $crate::Fault> {
-                self.$inner.cancel_timers(timers).await
+                $crate::Unit::cancel_timers(&mut self.$inner, timers).await
             }
 
             async fn lease_due_timers(
@@ -211,11 +211,11 @@ macro_rules! forward_unit {
                 now: $crate::__private::Timestamp,
                 max: usize,
             ) -> Result<Vec<$crate::Timer>, $crate::Fault> {
-                self.$inner.lease_due_timers(now, max).await
+                $crate::Unit::lease_due_timers(&mut self.$inner, now, max).await
             }
 
             async fn retire_timers(&mut self, timers: Vec<$crate::Retired>) -> Result<(), $crate::Fault> {
-                self.$inner.retire_timers(timers).await
+                $crate::Unit::retire_timers(&mut self.$inner, timers).await
             }
 
             async fn admit(
@@ -224,11 +224,11 @@ macro_rules! forward_unit {
                 ids: &[String],
                 now: $crate::__private::Timestamp,
             ) -> Result<Vec<$crate::Admission>, $crate::Fault> {
-                self.$inner.admit(source, ids, now).await
+                $crate::Unit::admit(&mut self.$inner, source, ids, now).await
             }
 
             async fn commit(self: Box<Self>) -> Result<(), $crate::Fault> {
-                Box::new(self.$inner).commit().await
+                $crate::Unit::commit(Box::new(self.$inner)).await
             }
         }
     };

@@ -32,7 +32,8 @@ async fn a_database_of_a_later_release_is_left_alone() {
     let address = database();
     drop(store_over(&address, 1).await);
     for (history, version) in [("schema_history", 99), ("bus_schema_history", 98)] {
-        let later = format!("update {history} set version = {version}");
+        let later =
+            format!("insert into {history} (version, name, checksum) values ({version}, 'later', '1')");
         client(&address).await.execute(&later, &[]).await.unwrap();
         let refused = PostgresStore::connect(&address, options(&clock(), 2)).await.err().unwrap();
         let ConnectError::Newer { found, .. } = refused else { panic!("{refused}") };

@@ -10,9 +10,9 @@ use application::commands::{
 };
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, NewsKind, Provider, ProviderNews, Readers};
-use bus::{Clock, Coalesce, IdSource, RandomIds, Stop, Supervisor, SystemClock};
+use bus::{Clock, Coalesce, IdSource, RandomIds, Routing, Stop, Supervisor, SystemClock};
 use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Shipment, Sku};
-use infrastructure::postgres::{PostgresOptions, PostgresStore, Routing};
+use infrastructure::postgres::{PostgresOptions, PostgresStore};
 use orderwright_testkit::agreeable::Agreeable;
 use orderwright_testkit::servers::{Durability, Postgres};
 use tracing::field::{Field, Visit};

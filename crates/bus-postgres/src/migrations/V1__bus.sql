@@ -152,6 +152,16 @@ create table call_slots (
     next_free bigint not null
 );
 
+-- Sagas of users who keep them in no table of their own: one row for each instance, its state as JSON.
+create table sagas (
+    saga text not null,
+    correlation_id uuid not null,
+    state bytea not null,
+    created_at bigint not null,
+    updated_at bigint not null,
+    primary key (saga, correlation_id)
+) with (fillfactor = 50);
+
 -- Which database this is, for whoever meets several: a broker's virtual host belongs to one.
 create table identity (
     only_row integer primary key check (only_row = 1),

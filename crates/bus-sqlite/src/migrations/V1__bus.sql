@@ -96,6 +96,16 @@ create table dead_letters (
     body blob not null
 );
 
+-- Sagas of users who keep them in no table of their own: one row for each instance, its state as JSON.
+create table sagas (
+    saga text not null,
+    correlation_id blob not null,
+    state blob not null,
+    created_at integer not null,
+    updated_at integer not null,
+    primary key (saga, correlation_id)
+) without rowid;
+
 -- Which database this is, for whoever meets several: a broker's virtual host belongs to one.
 create table identity (
     only_row integer primary key check (only_row = 1),

@@ -71,7 +71,7 @@ impl HistoryColumns {
 
     /// The statement that writes them; none if there are none.
     pub(super) fn store(&mut self) -> Option<Act> {
-        let all = std::mem::replace(self, Self::new());
+        let all = std::mem::take(self);
         if all.count == 0 {
             return None;
         }

@@ -18,6 +18,7 @@ use super::rows::OrderRows;
 
 const OWNER: DatabaseOwner = DatabaseOwner {
     program: "orderwright",
+    title: "Orderwright",
     if_missing: "make them with: orderwright migrate, or start the service",
     if_foreign: "give Orderwright one of its own: createdb orderwright",
     if_older: "bring them up to date with: orderwright migrate",
