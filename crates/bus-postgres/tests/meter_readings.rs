@@ -1,6 +1,6 @@
 //! The example that is no order runs, and its saga, its timer and its own table agree.
 
-#[path = "../examples/meter_readings.rs"]
+#[path = "../examples/meter_readings_postgres.rs"]
 #[allow(dead_code, reason = "the example also has a main")]
 mod example;
 
