@@ -301,7 +301,8 @@ impl Broker {
 /// Waits until a service whose file is gone says so, and makes sure that it accepts nothing.
 async fn intruded_upon(service: &Client) -> Result<()> {
     let order = load::order(&mut SmallRng::seed_from_u64(0)).to_string();
-    let answer = service.call(Method::POST, "/orders", &[], Bytes::from(order)).await;
+    let headers = [("idempotency-key", "while-the-file-is-another")];
+    let answer = service.call(Method::POST, "/orders", &headers, Bytes::from(order)).await;
     let (status, body) = answer.context("a service whose file is gone still answers")?;
     ensure!(status.is_server_error(), "an order was answered {status} while the file was another: {body}");
     let down = async {

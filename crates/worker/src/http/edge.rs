@@ -81,11 +81,14 @@ fn unpacked(request: &Request) -> Result<(), Problem> {
         !codings.all(taken)
     };
     let Some(packed) = request.headers().get_all(CONTENT_ENCODING).iter().find(packed) else { return Ok(()) };
-    let detail = format!(
-        "the body is packed (Content-Encoding: {}), and none is unpacked here; send it as it is, without Content-Encoding",
-        packed.to_str().unwrap_or("unreadable")
-    );
-    Err(Problem::new(Code::UnsupportedMediaType, detail).telling(ACCEPT_ENCODING, "identity"))
+    let (taken, instead) = if takes_files {
+        ("gzip, identity", "only gzip is unpacked here; send it as gzip or as it is")
+    } else {
+        ("identity", "none is unpacked here; send it as it is, without Content-Encoding")
+    };
+    let named = packed.to_str().unwrap_or("unreadable");
+    let detail = format!("the body is packed (Content-Encoding: {named}), and {instead}");
+    Err(Problem::new(Code::UnsupportedMediaType, detail).telling(ACCEPT_ENCODING, taken))
 }
 
 async fn finish(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {

@@ -12,7 +12,7 @@ use super::table::{Record, UNREAD};
 use super::tally::Reason;
 
 /// A row that has fewer filled fields than this is hardly a line of an order: a product, its units and its price are three.
-const FILLED_MIN: usize = 3;
+pub(crate) const FILLED_MIN: usize = 3;
 
 /// Fields that a row may have too many, for its parts to be looked through.
 const EXCESS_MAX: usize = 20;

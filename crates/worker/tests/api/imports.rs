@@ -184,9 +184,9 @@ const EXPORTS: [(&str, &str); 8] = [
 
 /// Skus of the exports, by their currency.
 const SOLD: [(&str, &[&str]); 3] = [
-    ("USD", &["NW-011", "NW-042", "NW-014", "NW-041", "NW-051", "MUG", "LAMP"]),
-    ("GBP", &["85123A", "22633", "71053", "84879", "22745"]),
-    ("EUR", &["LAMP-1", "BULB-1", "CUP-1", "WS-03", "WS-04", "953", "954"]),
+    ("USD", &["NW-011", "NW-042", "NW-014", "NW-041", "NW-051", "MUG", "CUP", "LAMP"]),
+    ("GBP", &["85123A", "22633", "71053", "84879", "22745", "22960"]),
+    ("EUR", &["LAMP-1", "BULB-1", "CUP-1", "WS-03", "WS-04", "953", "954", "AM-MUG", "AM-CUP"]),
 ];
 
 async fn stocked() -> Service {
@@ -199,7 +199,7 @@ async fn stocked() -> Service {
             })
         })
         .collect();
-    service.put_products(&json!({"products": products})).await;
+    service.put_products(&json!({"products": products})).await.expect(200);
     service
 }
 

@@ -76,11 +76,15 @@ async fn a_packed_body_is_refused_by_the_name_of_its_packing() {
         for method in item.as_object().expect("methods").keys().filter(|method| *method != "get") {
             let method: Method = method.to_uppercase().parse().expect("a method");
             let address = path.replace("{order_id}", "7").replace("{sku}", "A");
-            for coding in ["gzip", "br", "deflate", "identity, zstd"] {
-                let headers = [JSON, ("content-encoding", coding), ("idempotency-key", "k")];
+            let (taken, refused) = match path.as_str() {
+                "/imports" => ("gzip, identity", &["br", "deflate", "identity, zstd"][..]),
+                _ => ("identity", &["gzip", "br", "deflate", "identity, zstd"][..]),
+            };
+            for coding in refused {
+                let headers = [JSON, ("content-encoding", *coding), ("idempotency-key", "k")];
                 let packed = Body::from(&b"\x1f\x8b\x08"[..]);
                 let answer = service.send(request(method.clone(), &address, &headers, packed)).await;
-                assert_eq!(answer.header("accept-encoding"), Some("identity"));
+                assert_eq!(answer.header("accept-encoding"), Some(taken));
                 let problem = answer.problem(415, "unsupported_media_type");
                 let detail = problem["detail"].as_str().unwrap_or_default();
                 assert!(detail.contains(&format!("Content-Encoding: {coding}")), "{method} {path}: {detail}");
