@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -46,6 +46,12 @@ struct Service {
     watch: Watch,
 }
 
+/// The sandbox provider, which ends with its pipe.
+struct Provider {
+    process: Child,
+    address: String,
+}
+
 /// Ends a group of processes and removes their folder, if we are killed and do not live to do so: a shell that waits for us to
 /// let go of a pipe.
 struct Watch(Child);
@@ -64,12 +70,15 @@ pub(crate) fn run(root: &Path, asked: &Schemathesis) -> Result<Ran> {
     let program = PathBuf::from(cargo::program_path(Profile::Dev, "orderwright")?);
     let schemathesis = SCHEMATHESIS.installed()?;
     let folder = std::env::temp_dir().join(format!("orderwright-schemathesis-{}", std::process::id()));
-    let service = Service::start(&program, folder)?;
+    let provider = Provider::start(&program)?;
+    let service = Service::start(&program, folder, &provider.address)?;
     let status = Command::new(schemathesis)
         .args(["run", &format!("{}/openapi.json", service.address), "--checks", CHECKS])
         .args(["--header", &format!("Authorization: Bearer {KEY}"), "--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", &asked.examples.to_string(), "--seed", &asked.seed.to_string()])
         .args(["--generation-database", "none", "--warnings", "off", "--continue-on-failure"])
+        // It finds few requests that are wrong by their form for what takes almost any text.
+        .args(["--suppress-health-check", "filter_too_much"])
         .current_dir(&service.folder)
         .process_group(service.group()?)
         .stdin(Stdio::null())
@@ -79,12 +88,14 @@ pub(crate) fn run(root: &Path, asked: &Schemathesis) -> Result<Ran> {
 }
 
 impl Service {
-    fn start(program: &Path, folder: PathBuf) -> Result<Self> {
+    fn start(program: &Path, folder: PathBuf, provider: &str) -> Result<Self> {
         fs::create_dir_all(&folder).context("making a folder for the service")?;
         let mut process = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--database", "orders.db"])
             .env("ORDERWRIGHT__SECURITY__ADMIN_KEY", KEY)
             .env("ORDERWRIGHT__SECURITY__REQUESTS_PER_SECOND_MAX", "0")
+            .env("ORDERWRIGHT__PROVIDERS__PAYMENT_URL", provider)
+            .env("ORDERWRIGHT__PROVIDERS__SHIPPING_URL", provider)
             .env("RUST_LOG", "error")
             .current_dir(&folder)
             .process_group(0)
@@ -95,10 +106,7 @@ impl Service {
         let watch = Watch::over(process.id(), &folder).inspect_err(|_| drop(process.kill()))?;
         let output = process.stdout.take().context("the service's output is piped")?;
         let mut service = Self { process, folder, address: String::new(), watch };
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).context("reading what the service says")?;
-        let address = line.split_whitespace().find(|word| word.starts_with("http://"));
-        service.address = address.with_context(|| format!("the service did not start: {line}"))?.to_owned();
+        service.address = address_said(output)?;
         Ok(service)
     }
 
@@ -106,6 +114,37 @@ impl Service {
     fn group(&self) -> Result<i32> {
         i32::try_from(self.process.id()).context("an id of a process is a small number")
     }
+}
+
+impl Provider {
+    fn start(program: &Path) -> Result<Self> {
+        let mut process = Command::new(program)
+            .args(["sandbox", "--listen", "127.0.0.1:0", "--until-stdin-ends"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("starting the provider")?;
+        let output = process.stdout.take().context("the provider's output is piped")?;
+        let mut provider = Self { process, address: String::new() };
+        provider.address = address_said(output)?;
+        Ok(provider)
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The address in the first line that a program of ours prints.
+fn address_said(output: ChildStdout) -> Result<String> {
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line).context("reading what the program says")?;
+    let address = line.split_whitespace().find(|word| word.starts_with("http://"));
+    Ok(address.with_context(|| format!("the program did not start: {line}"))?.to_owned())
 }
 
 impl Watch {
@@ -146,7 +185,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("orderwright-watched-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for the test");
         fs::write(folder.join("serve"), SERVE).expect("the folder is ours");
-        Service::start(Path::new("sh"), folder).expect("it says where it serves")
+        Service::start(Path::new("sh"), folder, "http://nowhere").expect("it says where it serves")
     }
 
     #[test]

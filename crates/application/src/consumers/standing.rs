@@ -113,18 +113,13 @@ impl Request for ShipmentTrackingRequested {
 
     fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
         let key = Shipment::request(saga.order_id).key;
-        under_key(&self.idempotency_key, &key).unwrap_or(match saga.state {
-            SagaState::Shipped => Vetted::Wanted,
-            SagaState::Completed => Vetted::Past,
-            SagaState::Created
-            | SagaState::InventoryReserved
-            | SagaState::PaymentProcessing
-            | SagaState::Paid
-            | SagaState::Failed
-            | SagaState::Compensating
-            | SagaState::NeedsAttention => {
-                foreign(format!("the order is {}, and no parcel of it is on its way", saga.state))
+        under_key(&self.idempotency_key, &key).unwrap_or(match (saga.shipment, saga.state) {
+            (ShipmentStep::None | ShipmentStep::Requested, state) => {
+                foreign(format!("the order is {state}, and no parcel of it is on its way"))
             }
+            (_, SagaState::Shipped) => Vetted::Wanted,
+            // A parcel was on its way; since then it has arrived, a person has the order, or it was called back.
+            (_, _) => Vetted::Past,
         })
     }
 }
