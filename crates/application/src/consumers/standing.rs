@@ -114,10 +114,10 @@ impl Request for ShipmentTrackingRequested {
     fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
         let key = Shipment::request(saga.order_id).key;
         under_key(&self.idempotency_key, &key).unwrap_or(match (saga.shipment, saga.state) {
+            (_, SagaState::Shipped) => Vetted::Wanted,
             (ShipmentStep::None | ShipmentStep::Requested, state) => {
                 foreign(format!("the order is {state}, and no parcel of it is on its way"))
             }
-            (_, SagaState::Shipped) => Vetted::Wanted,
             // A parcel was on its way; since then it has arrived, a person has the order, or it was called back.
             (_, _) => Vetted::Past,
         })

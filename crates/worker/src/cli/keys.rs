@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use super::texts;
 use super::{Format, Shared};
 use crate::any_store::{AnyStore, Purpose};
+use crate::config::{Config, Place};
 use crate::security::{KEYS_MAX, KeyText};
 use crate::wiring;
 use crate::{say, tell};
@@ -62,7 +64,7 @@ enum What {
 impl Keys {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         let config = shared.config(None)?;
-        let store = AnyStore::open(&config, Purpose::Visit).await?;
+        let store = AnyStore::open(&config, self.what.purpose(&config)).await?;
         let now = wiring::context(&config).clock.now();
         let (actor, format) = (self.actor, shared.format());
         let ran = match self.what {
@@ -76,6 +78,25 @@ impl Keys {
         store.upkeep.close().await;
         ran.map(|()| ExitCode::SUCCESS)
     }
+}
+
+impl What {
+    /// The first key is made before the service may start, so it makes the file that it lies in.
+    fn purpose(&self, config: &Config) -> Purpose {
+        match (self, config.database.place()) {
+            (Self::Create { .. }, Some(Place::File(file))) if is_free(&file) => {
+                tell!("makes the database {}", file.display());
+                Purpose::Migrate
+            }
+            (Self::Create { .. } | Self::List | Self::Revoke { .. }, _) => Purpose::Visit,
+        }
+    }
+}
+
+/// Whether a file can be made there: a folder that is not there either was mistyped.
+fn is_free(file: &Path) -> bool {
+    let in_a_folder = file.parent().is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir());
+    in_a_folder && !file.exists()
 }
 
 struct Wanted {

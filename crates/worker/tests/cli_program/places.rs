@@ -3,7 +3,7 @@
 use crate::program::Folder;
 
 /// Every command that works on a database, but for those that may make one.
-const VISITS: [&[&str]; 24] = [
+const VISITS: [&[&str]; 23] = [
     &["check"],
     &["orders", "list"],
     &["orders", "show", "x"],
@@ -23,7 +23,6 @@ const VISITS: [&[&str]; 24] = [
     &["dead-letters", "show", "x"],
     &["dead-letters", "redrive", "--dry-run"],
     &["keys", "list"],
-    &["keys", "create", "--name", "n", "--scopes", "admin"],
     &["keys", "revoke", "x"],
     &["endpoints", "list"],
     &["endpoints", "reopen", "https://x"],
@@ -61,6 +60,17 @@ fn no_command_but_those_that_say_so_makes_a_database() {
 }
 
 #[test]
+fn the_first_key_makes_the_database_that_it_lies_in_and_says_so() {
+    let folder = Folder::new("first-key");
+    let create = ["keys", "create", "--name", "n", "--scopes", "admin", "--database", "new.db"];
+    assert!(folder.run(&create).answer().starts_with("ow_"));
+    let listed = folder.run(&["keys", "list", "--json", "--database", "new.db"]).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    let refusal = folder.run(&[&create[..7], &["no/such/folder.db"]].concat()).refusal();
+    assert!(refusal.contains("no/such"), "{refusal}");
+}
+
+#[test]
 fn a_database_of_another_program_is_left_byte_for_byte_as_it_was_by_every_command() {
     let folder = Folder::new("theirs");
     folder.file("retail.csv", RETAIL);
@@ -69,7 +79,11 @@ fn a_database_of_another_program_is_left_byte_for_byte_as_it_was_by_every_comman
     theirs.execute_batch("create table orders (id integer); insert into orders values (1)").expect("a table");
     theirs.close().expect("it is closed");
     let (before, found) = (names(&folder), std::fs::read(&place).expect("it is there"));
-    let makers: [&[&str]; 2] = [&["migrate"], &["serve", "--listen", "127.0.0.1:0"]];
+    let makers: [&[&str]; 3] = [
+        &["migrate"],
+        &["keys", "create", "--name", "n", "--scopes", "admin"],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ];
     for command in VISITS.iter().chain(&makers) {
         let ran = folder.run(&[command, &["--database", "theirs.db"][..]].concat());
         if ran.is_usage() {
