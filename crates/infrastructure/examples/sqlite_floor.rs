@@ -162,7 +162,7 @@ impl Bench {
             ordered_at: now,
             external_reference: None,
         };
-        Order::place(new, now).expect("in order").0
+        Order::place(new, now).expect("in order")
     }
 
     async fn accept(&self, unit: &mut dyn UnitOfWork, orders: Vec<Order>) -> Result<(), Fault> {
