@@ -3,6 +3,7 @@
 //! on its way at the first look is no difference. Changes nothing on either side.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bus::Fault;
 use domain::{Money, OrderId, Payment};
@@ -190,12 +191,14 @@ impl Comparer<'_> {
     /// Every charge of theirs against our payment; the orders whose own charge was met.
     async fn through_theirs(&self, look: &mut FirstLook) -> Result<HashSet<OrderId>, Incomparable> {
         let (mut met, mut after) = (HashSet::new(), None::<String>);
+        let mut cursors = HashSet::new();
         loop {
             let page = match self.books.listed_charges(after.as_deref(), PAGE).await? {
                 Listing::Page(page) => page,
                 Listing::CannotList => return Err(Incomparable::CannotList),
             };
             let ours = self.booked(&page.charges).await?;
+            let is_empty = page.charges.is_empty();
             for charge in page.charges {
                 let order_id = order_of(&charge);
                 let booked = order_id.and_then(|id| ours.get(&id));
@@ -211,7 +214,9 @@ impl Comparer<'_> {
             match page.next {
                 None => return Ok(met),
                 Some(_) if look.comparison.more => return Ok(met),
-                Some(next) if after.as_ref() == Some(&next) => return Err(Incomparable::Circle(next)),
+                Some(next) if is_empty || !cursors.insert(hash(&next)) => {
+                    return Err(Incomparable::Circle(next));
+                }
                 next @ Some(_) => after = next,
             }
         }
@@ -282,6 +287,13 @@ impl FirstLook {
             }
         }
     }
+}
+
+/// Cursors are remembered by their hash: a long list has many, and they may be long.
+fn hash(cursor: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    cursor.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn order_of(charge: &ListedCharge) -> Option<OrderId> {

@@ -14,3 +14,4 @@ pub mod queries;
 pub mod saga;
 pub mod turns;
 pub mod validators;
+mod word;

@@ -121,6 +121,7 @@ message!(
     /// The carrier reported trouble with a parcel.
     ParcelReported {
         /// The kind.
+        #[serde(with = "crate::word")]
         trouble: ParcelTrouble,
         /// As text.
         detail: String,

@@ -2,8 +2,8 @@
 //! said; none may call it, guess an answer, or record more refunds than captures.
 
 use crate::{
-    BrokenInvariant, Change, Money, Move, OrderId, PaymentStatus, Rejection, closed_set::closed_set,
-    invariant::check_all,
+    BrokenInvariant, Change, Money, Move, OrderId, PaymentNotes, PaymentStatus, Rejection,
+    closed_set::closed_set, invariant::check_all,
 };
 
 closed_set! {
@@ -45,6 +45,8 @@ pub struct Payment {
     pub refund_told_minor: i64,
     /// Whether the customer's bank disputes it, or did.
     pub dispute: Option<Dispute>,
+    /// What is known beside the order's own charge.
+    pub notes: PaymentNotes,
 }
 
 impl Payment {
@@ -63,6 +65,7 @@ impl Payment {
             decline_code: None,
             refund_told_minor: 0,
             dispute: None,
+            notes: PaymentNotes::default(),
         }
     }
 
@@ -127,7 +130,7 @@ impl Payment {
             return Ok(Change::NoChange);
         }
         self.refunded_minor = refunded_total.minor;
-        self.status = match self.held().minor {
+        self.status = match self.captured_minor - self.refunded_minor {
             0 => PaymentStatus::Refunded,
             _ => PaymentStatus::Captured,
         };
@@ -158,9 +161,15 @@ impl Payment {
         Change::Applied
     }
 
-    /// The money that we hold now: captured minus refunded.
-    pub const fn held(&self) -> Money {
-        Money::new(self.captured_minor - self.refunded_minor, self.amount.currency)
+    /// The money that we hold now: captured minus refunded, and none once a dispute is lost.
+    pub fn held(&self) -> Money {
+        let is_gone = self.dispute == Some(Dispute::Lost);
+        self.money(if is_gone { 0 } else { self.captured_minor - self.refunded_minor })
+    }
+
+    /// Whether everything that was captured is refunded.
+    pub const fn is_refunded_completely(&self) -> bool {
+        self.captured_minor > 0 && self.captured_minor == self.refunded_minor
     }
 
     /// Whether money went back, or a dispute moved, since it stood like this: a change of its order that no status tells.

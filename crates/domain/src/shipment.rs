@@ -1,7 +1,9 @@
 //! The parcel of one order, with a status of its own beneath the headline status. Verbs record what the carrier said.
 //! Its reports may come late or twice and must never move a parcel backwards.
 
-use crate::{BrokenInvariant, Change, Move, OrderId, Rejection, ShipmentStatus, invariant::check_all};
+use crate::{
+    BrokenInvariant, Change, Move, OrderId, Rejection, ShipmentStatus, Troubles, invariant::check_all,
+};
 
 /// The parcel of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct Shipment {
     pub tracking_number: Option<String>,
     /// Who carries it.
     pub carrier: Option<String>,
+    /// What the carrier told of its way.
+    pub troubles: Troubles,
 }
 
 impl Shipment {
@@ -27,6 +31,7 @@ impl Shipment {
             status: ShipmentStatus::Requested,
             tracking_number: None,
             carrier: None,
+            troubles: Troubles::default(),
         }
     }
 

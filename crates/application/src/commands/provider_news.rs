@@ -8,6 +8,7 @@ mod parcels;
 use async_trait::async_trait;
 use bus::{Admission, Fault};
 use domain::OrderId;
+use uuid::Uuid;
 
 use self::desk::Desk;
 use super::Command;
@@ -59,11 +60,13 @@ impl Command for TakeProviderNewsCommand {
 }
 
 /// The inbox id of an event. The order's id comes first: providers give out random ids, and among a million of them
-/// almost every one would fall on a page of its own.
+/// almost every one would fall on a page of its own. What the event says comes last: the same id with other content is
+/// another event.
 fn inbox_id(news: &ProviderNews) -> String {
+    let content = Uuid::new_v5(&Uuid::nil(), news.in_words().as_bytes()).as_fields().0;
     match order_of(news) {
-        Some(order_id) => format!("{}/{}", order_id.0.simple(), news.event_id),
-        None => format!("-/{}", news.event_id),
+        Some(order_id) => format!("{}/{}/{content:08x}", order_id.0.simple(), news.event_id),
+        None => format!("-/{}/{content:08x}", news.event_id),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use bus::{Fault, Message, MessageId, SagaRepository};
-use domain::{Money, OrderId, OrderStatus, Payment};
+use domain::{Dispute, Money, OrderId, OrderStatus, Payment};
 
 use super::Command;
 use crate::messages::{PaymentRefundRequested, RefundPart, correlation};
@@ -51,24 +51,31 @@ impl Command for RefundOrderCommand {
         let sagas: Vec<OrderProcessingSaga> =
             SagaRepository::load_sagas(unit, &[correlation(self.order_id)]).await?;
         let Some(saga) = sagas.first() else { return Ok(RefundReply::NotFound) };
-        let payment = unit.payments().get(&[self.order_id]).await?.pop();
-        if let Some(why) = self.refusal(saga, payment.as_ref()) {
+        let Some(payment) = unit.payments().get(&[self.order_id]).await?.pop() else {
+            let why = "nothing was asked for of this order".to_owned();
+            return Ok(RefundReply::Refused { why });
+        };
+        if let Some(why) = self.refusal(saga, &payment) {
             return Ok(RefundReply::Refused { why });
         }
-        let refund_key = self.ask(unit, context).await?;
+        let refund_key = self.ask(unit, payment, context).await?;
         Ok(RefundReply::Accepted { refund_key })
     }
 }
 
 impl RefundOrderCommand {
-    fn refusal(&self, saga: &OrderProcessingSaga, payment: Option<&Payment>) -> Option<String> {
+    fn refusal(&self, saga: &OrderProcessingSaga, payment: &Payment) -> Option<String> {
         if saga.order != OrderStatus::Delivered {
             return Some(format!(
                 "the order is {}; money is paid back once it is delivered, and before the parcel has left by cancelling it",
                 saga.order
             ));
         }
-        let held = payment.map_or(Money::new(0, saga.total.currency), Payment::held);
+        if payment.dispute == Some(Dispute::Open) {
+            let why = "the customer's bank decides about the money; pay back once the dispute is over";
+            return Some(why.to_owned());
+        }
+        let held = payment.held();
         if self.amount.currency != held.currency {
             return Some(format!("the order was paid in {}, not in {}", held.currency, self.amount.currency));
         }
@@ -78,13 +85,20 @@ impl RefundOrderCommand {
     }
 
     /// The key is the request's own id, so it is stored with the request or not at all.
-    async fn ask(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<String, Fault> {
+    async fn ask(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        mut payment: Payment,
+        context: &Context,
+    ) -> Result<String, Fault> {
         let now = context.clock.now();
         let id = MessageId(context.ids.next(now));
         let refund_key = format!("refund-{id}");
+        payment.notes.refund_asked(&refund_key, self.amount.minor);
+        unit.payments().update(std::slice::from_ref(&payment), now).await?;
         let request = PaymentRefundRequested {
             order_id: self.order_id.0,
-            idempotency_key: Payment::request(self.order_id, self.amount).key,
+            idempotency_key: payment.key,
             part: Some(RefundPart {
                 key: refund_key.clone(),
                 minor: self.amount.minor,

@@ -91,7 +91,10 @@ impl RefundPaymentHandler {
 
     /// What the answer means for the order. A refund that a person asked for is no step of its saga.
     fn happening<'a>(&self, call: &Call<'a, RefundAnswer>, rows: &Rows) -> Option<Happening<'a>> {
-        let RefundPaymentCommand { order_id, part: None, .. } = &call.answer.command else { return None };
+        let RefundPaymentCommand { order_id, part, .. } = &call.answer.command;
+        if let Some(part) = part {
+            return self.contradiction(call, part, rows.get(order_id)?);
+        }
         let said = match &call.answer.said {
             Ok(said) => *said,
             Err(unanswered) => return undo_failed(*order_id, call.cause, unanswered, &self.context),
@@ -108,6 +111,18 @@ impl RefundPaymentHandler {
             }
         };
         Some(happening(*order_id, kind, call.cause, detail, &self.context))
+    }
+
+    /// A person's refund is no step of the order's saga, but an answer with another sum asks a person.
+    fn contradiction<'a>(
+        &self,
+        call: &Call<'a, RefundAnswer>,
+        part: &RefundPart,
+        payment: &Payment,
+    ) -> Option<Happening<'a>> {
+        let Ok(said) = &call.answer.said else { return None };
+        let wrong = disagreement_about(part, payment, *said)?;
+        Some(happening(payment.order_id, EventKind::AmountMismatch, call.cause, wrong, &self.context))
     }
 
     /// What becomes of the message.
@@ -153,6 +168,26 @@ fn disagreement(payment: &Payment, said: CancelOutcome) -> Option<String> {
     }
 }
 
+/// The error if the gateway's answer about a refund that a person asked for does not fit it. The answer is the sum of all
+/// refunds: at least what was refunded before, with this refund once, and never more than was captured.
+fn disagreement_about(part: &RefundPart, payment: &Payment, said: CancelOutcome) -> Option<String> {
+    let before = payment.refunded_minor;
+    match said {
+        CancelOutcome::Voided => Some("the gateway says that no money was taken".to_owned()),
+        CancelOutcome::Refunded { minor } => {
+            let is_counted = minor == before && before >= part.minor;
+            let is_added = minor >= before.saturating_add(part.minor) && minor <= payment.captured_minor;
+            (!is_counted && !is_added).then(|| {
+                format!(
+                    "asked to give back {} minor units beside the {before} given back before, the gateway says that it gave \
+                     back {minor} in all, of {} that it took",
+                    part.minor, payment.captured_minor
+                )
+            })
+        }
+    }
+}
+
 /// The payments that got an answer.
 async fn rows(unit: &mut dyn UnitOfWork, calls: &[Call<'_, RefundAnswer>]) -> Result<Rows, Fault> {
     let answered = calls.iter().filter(|call| call.answer.said.is_ok());
@@ -169,8 +204,13 @@ async fn record(
     now: Timestamp,
 ) -> Result<(), Fault> {
     for call in calls {
-        if let Some(payment) = rows.get_mut(&call.answer.command.order_id) {
-            note(payment, &call.answer.said);
+        let Some(payment) = rows.get_mut(&call.answer.command.order_id) else { continue };
+        let part = call.answer.command.part.as_ref();
+        match (&call.answer.said, part) {
+            (Ok(said), Some(part)) if disagreement_about(part, payment, *said).is_some() => {
+                payment.notes.contradicted();
+            }
+            (said, _) => note(payment, said),
         }
     }
     let changed: Vec<Payment> = rows.into_values().collect();

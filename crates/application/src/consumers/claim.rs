@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bus::{Envelope, Fault, Step, Work};
-use domain::{OrderId, Payment, PaymentStatus, Shipment, ShipmentStatus};
+use domain::{Dispute, OrderId, ParcelTrouble, Payment, PaymentStatus, Shipment, ShipmentStatus};
 use jiff::Timestamp;
 
 use super::early::park_if_early;
@@ -151,13 +151,17 @@ fn of_refusal(row: &Payment) -> Finding {
     }
 }
 
-/// Other reports move no order forward, they ask a person. Still the row must confirm them.
+/// Other reports ask a person, or say that nobody need be asked any more. The row must confirm each of them.
 fn of_report(matter: MoneyMatter, row: &Payment) -> Finding {
     let holds = match matter {
-        MoneyMatter::Refunded => row.captured_minor > 0 && row.held().minor == 0,
+        MoneyMatter::Refunded => row.is_refunded_completely(),
         MoneyMatter::PartlyRefunded => row.refunded_minor > 0,
-        MoneyMatter::Disputed | MoneyMatter::DisputeWon | MoneyMatter::DisputeLost => row.dispute.is_some(),
-        MoneyMatter::SecondCharge | MoneyMatter::SecondChargeReturned | MoneyMatter::AmountMismatch => true,
+        MoneyMatter::Disputed => row.dispute.is_some(),
+        MoneyMatter::DisputeWon => row.dispute == Some(Dispute::Won),
+        MoneyMatter::DisputeLost => row.dispute == Some(Dispute::Lost),
+        MoneyMatter::SecondCharge => row.notes.knows_second_charge(),
+        MoneyMatter::SecondChargeReturned => row.notes.are_second_charges_back(),
+        MoneyMatter::AmountMismatch => row.notes.is_contradicted(),
     };
     if holds {
         Finding::BorneOut
@@ -187,6 +191,14 @@ pub(super) fn of_arrival(claim: &ShippingCompleted, row: Option<&Shipment>) -> F
         | ShipmentStatus::Cancelled
         | ShipmentStatus::Failed => Finding::Unconfirmed,
     }
+}
+
+/// What a parcel's row says about a report of trouble.
+pub(super) fn of_trouble(trouble: ParcelTrouble, row: Option<&Shipment>) -> Finding {
+    if row.is_some_and(|row| row.troubles.include(trouble)) {
+        return Finding::BorneOut;
+    }
+    Finding::Contradicted("the carrier has told us of no such trouble with this order's parcel".to_owned())
 }
 
 #[cfg(test)]

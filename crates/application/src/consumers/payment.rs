@@ -48,7 +48,9 @@ impl Consumer<AnyUnit> for PaymentConsumer {
         unit: &mut AnyUnit,
         requests: &[&PaymentProcessingRequested],
     ) -> Result<Vec<Vetted>, Fault> {
-        standing::vet(unit, requests).await
+        let mut vetted = standing::vet(unit, requests).await?;
+        standing::vet_tokens(unit, requests, &mut vetted).await?;
+        Ok(vetted)
     }
 
     async fn perform(

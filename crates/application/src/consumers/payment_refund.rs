@@ -48,7 +48,9 @@ impl Consumer<AnyUnit> for PaymentRefundConsumer {
         unit: &mut AnyUnit,
         requests: &[&PaymentRefundRequested],
     ) -> Result<Vec<Vetted>, Fault> {
-        standing::vet(unit, requests).await
+        let mut vetted = standing::vet(unit, requests).await?;
+        standing::vet_parts(unit, requests, &mut vetted).await?;
+        Ok(vetted)
     }
 
     async fn perform(

@@ -54,7 +54,10 @@ impl ShippingCompletedConsumer {
                 let question = (finding == Finding::Unconfirmed).then(|| Self::question(work, now));
                 Examined { finding, question }
             }
-            ParcelNews::Reported(_) => Examined::without_question(Finding::BorneOut),
+            ParcelNews::Reported(claim) => {
+                let row = rows.get(&OrderId(claim.order_id));
+                Examined::without_question(claim::of_trouble(claim.trouble, row))
+            }
         };
         Ok(batch.iter().map(examine).collect())
     }

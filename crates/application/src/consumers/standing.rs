@@ -40,6 +40,63 @@ pub(super) async fn vet<M: Request>(unit: &mut AnyUnit, requests: &[&M]) -> Resu
     Ok(requests.iter().map(say).collect())
 }
 
+/// A partial refund is wanted only if a person asked for it here, under this key and for this sum.
+pub(super) async fn vet_parts(
+    unit: &mut AnyUnit,
+    requests: &[&PaymentRefundRequested],
+    vetted: &mut [Vetted],
+) -> Result<(), Fault> {
+    let mut ids: Vec<OrderId> =
+        requests.iter().filter(|asked| asked.part.is_some()).map(|asked| OrderId(asked.order_id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let payments = unit.payments().get(&ids).await?;
+    let payments: BTreeMap<Uuid, Payment> = payments.into_iter().map(|row| (row.order_id.0, row)).collect();
+    for (request, verdict) in requests.iter().zip(vetted) {
+        let Some(part) = request.part.as_ref().filter(|_| *verdict == Vetted::Wanted) else { continue };
+        let payment = payments.get(&request.order_id);
+        if !payment.is_some_and(|payment| payment.notes.is_refund_asked(&part.key, part.minor)) {
+            *verdict = foreign(format!(
+                "nobody here asked to pay back {} minor units under {}",
+                part.minor, part.key
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A charge is wanted only with the token that the customer gave with the order.
+pub(super) async fn vet_tokens(
+    unit: &mut AnyUnit,
+    requests: &[&PaymentProcessingRequested],
+    vetted: &mut [Vetted],
+) -> Result<(), Fault> {
+    let mut ids: Vec<OrderId> = requests
+        .iter()
+        .filter(|asked| asked.payment_token.is_some())
+        .map(|asked| OrderId(asked.order_id))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let tokens: BTreeMap<OrderId, String> = unit.orders().payment_tokens(&ids).await?.into_iter().collect();
+    for (request, verdict) in requests.iter().zip(vetted) {
+        let own = tokens.get(&OrderId(request.order_id));
+        if *verdict == Vetted::Wanted
+            && request.payment_token.is_some()
+            && request.payment_token.as_ref() != own
+        {
+            *verdict = foreign("the request bears another payment token than the order".to_owned());
+        }
+    }
+    Ok(())
+}
+
 impl Request for PaymentProcessingRequested {
     fn order_id(&self) -> Uuid {
         self.order_id

@@ -13,6 +13,8 @@ mod shipping_provider;
 mod unit_of_work;
 mod vitals;
 
+pub use domain::ParcelTrouble;
+
 pub use api_keys::{ApiKey, ApiKeys, Scope, Scopes};
 pub use gateway_books::{ChargePage, GatewayBooks, ListedCharge, Listing};
 pub use idempotency::{Answer, Caller, IdempotencyRecord, IdempotencyRepository, KeptAnswer, RequestKey};
@@ -22,8 +24,8 @@ pub use notification_service::{
 pub use order_filter::{OrderFilter, OrderPlace, OrderSort, UnknownSort};
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
 pub use provider_events::{
-    Mismatch, NewsKind, ParcelTrouble, Provider, ProviderNews, Seen, UnmatchedEvent, UnmatchedFilter,
-    UnmatchedRepository, UnmatchedView, Which,
+    Mismatch, NewsKind, Provider, ProviderNews, Seen, UnmatchedEvent, UnmatchedFilter, UnmatchedRepository,
+    UnmatchedView, VOIDED, Which,
 };
 pub use readers::{
     AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView,

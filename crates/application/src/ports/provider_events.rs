@@ -3,9 +3,9 @@
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Money, OrderId};
+use domain::{Money, OrderId, ParcelTrouble};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::saga::named;
 
@@ -79,22 +79,6 @@ pub enum NewsKind {
         told: String,
     },
 }
-
-/// Trouble with a parcel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ParcelTrouble {
-    /// It cannot be delivered for now: an exception, a failed attempt, or it is held.
-    Exception,
-    /// It is lost.
-    Lost,
-    /// It is damaged.
-    Damaged,
-    /// It is on its way back, or is back.
-    Returned,
-}
-
-named!(ParcelTrouble: Exception = "exception", Lost = "lost", Damaged = "damaged", Returned = "returned");
 
 impl NewsKind {
     /// Our sandbox's name for it.
@@ -196,6 +180,9 @@ impl ProviderNews {
         format!("{} ({}): {told}", self.type_name, self.event_id)
     }
 }
+
+/// The code of a decline that is a charge given up, as opposed to one refused.
+pub const VOIDED: &str = "voided";
 
 /// Why an event belongs to no order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::order_filter::{OrderFilter, OrderPlace};
 use super::{UnmatchedFilter, UnmatchedView};
 use crate::messages::Amount;
-use crate::saga::{Attention, OrderProcessingSaga, SagaState};
+use crate::saga::{OrderProcessingSaga, SagaState};
 
 /// One line of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -239,7 +239,7 @@ pub struct SagaView {
 /// What a person must decide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AttentionView {
-    /// A code; `undoing` for a stuck compensation step.
+    /// A code, or several with commas between; `undoing` for a stuck compensation step.
     pub cause: String,
     /// In words.
     pub why: String,
@@ -257,8 +257,8 @@ impl AttentionView {
     pub fn of(saga: &OrderProcessingSaga) -> Option<Self> {
         let choices = saga.choices()?;
         Some(Self {
-            cause: saga.attention.map_or("undoing", Attention::as_str).to_owned(),
-            why: choices.why.to_owned(),
+            cause: saga.attention.to_text().unwrap_or_else(|| "undoing".to_owned()),
+            why: choices.why,
             retry: choices.retry.to_owned(),
             skip: choices.skip.to_owned(),
             force: choices.force.to_owned(),

@@ -76,6 +76,9 @@ pub trait OrderRepository: Send {
     /// What each of these orders requests of each product, merged, in product order.
     async fn get_demand(&mut self, ids: &[OrderId]) -> Result<Vec<StockDemand>, Fault>;
 
+    /// The payment tokens that came with these orders, of those that have one.
+    async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault>;
+
     /// The orders with one of these external references, from any source.
     async fn find_by_external_reference(
         &mut self,

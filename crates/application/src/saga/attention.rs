@@ -27,6 +27,77 @@ pub enum Attention {
     ParcelReturned,
     /// The gateway reported a capture, and on refund says that it holds no money.
     GatewayContradicts,
+    /// The parcel was delivered although the order was cancelled.
+    DeliveredThoughCancelled,
+}
+
+/// All the reasons why an order waits for a person. Each is answered by itself: the order goes on when none is left.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attentions(u16);
+
+impl Attentions {
+    /// One reason.
+    #[must_use]
+    pub const fn only(attention: Attention) -> Self {
+        Self(1 << attention as u16)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub const fn include(self, attention: Attention) -> bool {
+        self.0 & Self::only(attention).0 != 0
+    }
+
+    /// Adds a reason.
+    pub const fn add(&mut self, attention: Attention) {
+        self.0 |= Self::only(attention).0;
+    }
+
+    /// Removes a reason.
+    pub const fn remove(&mut self, attention: Attention) {
+        self.0 &= !Self::only(attention).0;
+    }
+
+    /// Each of them, in the order of their declaration.
+    pub fn each(self) -> impl Iterator<Item = Attention> {
+        Attention::ALL.iter().copied().filter(move |attention| self.include(*attention))
+    }
+
+    /// Whether one of them is so.
+    #[must_use]
+    pub fn any(self, is_so: fn(Attention) -> bool) -> bool {
+        self.each().any(is_so)
+    }
+
+    /// Their names, with commas between; none if there are none.
+    #[must_use]
+    pub fn to_text(self) -> Option<String> {
+        let names: Vec<&str> = self.each().map(Attention::as_str).collect();
+        (!names.is_empty()).then(|| names.join(","))
+    }
+}
+
+impl std::fmt::Debug for Attentions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.each()).finish()
+    }
+}
+
+impl std::str::FromStr for Attentions {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.split(',').try_fold(Self::default(), |mut all, name| {
+            all.add(name.parse()?);
+            Ok(all)
+        })
+    }
 }
 
 named!(Attention:
@@ -41,6 +112,7 @@ named!(Attention:
     ParcelDamaged = "parcel_damaged",
     ParcelReturned = "parcel_returned",
     GatewayContradicts = "gateway_contradicts",
+    DeliveredThoughCancelled = "delivered_though_cancelled",
 );
 
 impl Attention {
@@ -57,7 +129,8 @@ impl Attention {
             | Self::ParcelException
             | Self::ParcelLost
             | Self::ParcelDamaged
-            | Self::ParcelReturned => true,
+            | Self::ParcelReturned
+            | Self::DeliveredThoughCancelled => true,
             Self::GatewayContradicts => false,
         }
     }
@@ -73,6 +146,7 @@ impl Attention {
             | Self::AmountMismatch
             | Self::Disputed
             | Self::DisputeLost
+            | Self::DeliveredThoughCancelled
             | Self::GatewayContradicts => false,
         }
     }
@@ -101,6 +175,7 @@ impl Attention {
             | Self::RefundedUnderWay
             | Self::AmountMismatch
             | Self::DisputeLost
+            | Self::DeliveredThoughCancelled
             | Self::GatewayContradicts => {
                 "does the same as skip: it goes on where the order stood, and there is nothing to ask the gateway again"
             }
@@ -115,22 +190,19 @@ impl Attention {
                  tells of it until it is"
             }
             Self::Disputed => "goes on where the order stood, without waiting for the end of the dispute",
+            Self::DisputeLost => {
+                "goes on without the money: an order whose parcel has not left is cancelled, and nothing is paid back again"
+            }
             Self::PartlyRefunded
             | Self::RefundedUnderWay
             | Self::AmountMismatch
-            | Self::DisputeLost
             | Self::ParcelException
             | Self::ParcelLost
             | Self::ParcelDamaged
             | Self::ParcelReturned
+            | Self::DeliveredThoughCancelled
             | Self::GatewayContradicts => "takes things as they are and goes on where the order stood",
         }
-    }
-
-    /// Whether the parcel's arrival resolves it.
-    #[must_use]
-    pub const fn is_answered_by_arrival(self) -> bool {
-        matches!(self, Self::ParcelException | Self::ParcelLost)
     }
 
     /// The reason as text.
@@ -160,6 +232,9 @@ impl Attention {
             Self::ParcelDamaged => "the parcel is damaged; pay back, or send another",
             Self::ParcelReturned => {
                 "the parcel comes back; book what has arrived as goods received, and pay back or send it again"
+            }
+            Self::DeliveredThoughCancelled => {
+                "the parcel was delivered although the order was cancelled, so goods and money are both gone; ask the customer"
             }
             Self::GatewayContradicts => {
                 "the gateway told of money and, asked to give it back, says that it holds none; look at the charge there"

@@ -11,7 +11,7 @@ mod standing;
 mod state;
 mod table;
 
-pub use attention::Attention;
+pub use attention::{Attention, Attentions};
 pub use carry_out::{Facts, Happening, carry_out};
 pub use choices::Choices;
 pub use migrations::{MIGRATIONS, Migration};

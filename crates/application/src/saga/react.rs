@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::migrations::{MIGRATIONS, Migration, migrated};
 use super::table::{EventKind, Rule, rule};
-use super::{OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, StockStep};
+use super::{Attentions, OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, StockStep};
 use crate::messages::ORDER_TIMEOUT_EVENT;
 
 /// The time limit of each stage.
@@ -336,7 +336,7 @@ impl<'a> Reacting<'a> {
     /// Requests the next compensation step, in reverse order; if none is left, the order is cancelled.
     pub(super) fn undo_more(&mut self) -> Outcome {
         self.next.state = SagaState::Compensating;
-        self.next.attention = None;
+        self.next.attention = Attentions::default();
         match self.next.pending_undo() {
             Some(undo) => {
                 self.commands.push(undo.command());
@@ -492,6 +492,9 @@ impl<'a> Reacting<'a> {
 
     pub(super) fn refuse(&self) -> Outcome {
         Outcome::Refused(match (self.event.kind, self.next.state) {
+            (EventKind::CancelRequested, SagaState::NeedsAttention) if self.is_disputed() => {
+                "the customer's bank decides about the money; cancel the order once the dispute is over, or force it"
+            }
             (EventKind::CancelRequested, SagaState::Shipped) => {
                 "the parcel is with the carrier; pay back at the gateway, which is booked here, or have the carrier turn back"
             }

@@ -6,7 +6,9 @@ use domain::{CancelReason, OrderStatus};
 
 use super::react::Reacting;
 use super::table::EventKind;
-use super::{Attention, OrderProcessingSaga, PaymentStep, SagaCommand, SagaState, ShipmentStep, timers};
+use super::{
+    Attention, Attentions, OrderProcessingSaga, PaymentStep, SagaCommand, SagaState, ShipmentStep, timers,
+};
 
 impl EventKind {
     /// Why an order is held after this event; none if the event holds no order.
@@ -23,6 +25,7 @@ impl EventKind {
             Self::ParcelDamaged => Attention::ParcelDamaged,
             Self::ParcelReturned => Attention::ParcelReturned,
             Self::PaymentVoided => Attention::GatewayContradicts,
+            Self::ParcelDelivered => Attention::DeliveredThoughCancelled,
             Self::OrderValidated
             | Self::OrderRejected
             | Self::InventoryReserved
@@ -33,7 +36,6 @@ impl EventKind {
             | Self::ShippingStarted
             | Self::ShipmentBooked
             | Self::ShipmentRefused
-            | Self::ParcelDelivered
             | Self::CancelRequested
             | Self::OrderTimedOut
             | Self::PaymentTimedOut
@@ -54,33 +56,49 @@ impl EventKind {
 }
 
 impl Reacting<'_> {
-    /// Holds the order for a person. Its timers stop; answers to earlier requests are still recorded.
+    /// Holds the order for a person, beside what it waits for already. Its timers stop; answers to earlier requests are
+    /// still recorded.
     pub(super) fn hold(&mut self) -> Outcome {
         let Some(attention) = self.event.kind.attention() else {
             return Outcome::Ignored("nobody need be asked");
         };
-        if self.next.state == SagaState::NeedsAttention && self.next.attention == Some(attention) {
+        if self.next.state == SagaState::NeedsAttention && self.next.attention.include(attention) {
             return Outcome::Ignored("a person is asked already");
         }
         if attention.is_about_parcel() && !self.next.is_handed_over() {
             return Outcome::Ignored("the parcel is not on its way for this order");
         }
+        if attention == Attention::PartlyRefunded && self.next.is_handed_over() {
+            return Outcome::Ignored("the parcel has left");
+        }
+        if attention == Attention::DisputeLost {
+            self.lose_money();
+        }
         self.next.state = SagaState::NeedsAttention;
-        self.next.attention = Some(attention);
+        self.next.attention.add(attention);
         for name in timers::ALL {
             self.cancel(name);
         }
         Outcome::Moved
     }
 
-    /// The reason for holding it is gone: the order goes on by itself.
+    /// The bank has taken the money: none is left to refund, and a parcel that has not left is not sent.
+    fn lose_money(&mut self) {
+        self.next.attention.remove(Attention::Disputed);
+        if self.next.payment == PaymentStep::Captured && !self.next.is_handed_over() {
+            self.next.payment = PaymentStep::Refunded;
+        }
+    }
+
+    /// One reason for holding the order is gone. It goes on by itself if that was the last.
     pub(super) fn release(&mut self) -> Outcome {
         let won = self.event.kind == EventKind::DisputeWon;
         let over = if won { Attention::Disputed } else { Attention::SecondCharge };
-        if self.next.attention != Some(over) {
+        if !self.next.attention.include(over) {
             return Outcome::Ignored("it does not wait for that");
         }
-        self.go_on()
+        self.next.attention.remove(over);
+        if self.next.attention.is_empty() { self.go_on() } else { Outcome::Moved }
     }
 
     /// All the money was refunded elsewhere before the parcel left: the order is cancelled without another refund.
@@ -98,7 +116,7 @@ impl Reacting<'_> {
         self.track();
         self.next.payment = PaymentStep::Captured;
         self.next.state = SagaState::NeedsAttention;
-        self.next.attention = Some(Attention::RefundedUnderWay);
+        self.next.attention.add(Attention::RefundedUnderWay);
         self.timers.clear();
         for name in timers::ALL {
             self.cancel(name);
@@ -106,8 +124,11 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
-    /// The parcel arrived while the order was held. That resolves a question about the parcel, and no other.
+    /// The parcel arrived while the order was held. That answers whether it will, and no other question.
     pub(super) fn arrive(&mut self) -> Outcome {
+        if self.next.attention.include(Attention::DeliveredThoughCancelled) {
+            return Outcome::Ignored("a person is asked already");
+        }
         let is_ours = matches!(self.next.shipment, ShipmentStep::Booked | ShipmentStep::Delivered);
         if !self.next.stands_still() || !is_ours || self.next.order == OrderStatus::Cancelled {
             return Outcome::Early;
@@ -116,8 +137,10 @@ impl Reacting<'_> {
             return Outcome::Ignored("known already");
         }
         self.next.shipment = ShipmentStep::Delivered;
-        let answered = self.next.attention.is_some_and(Attention::is_answered_by_arrival);
-        if answered && self.next.order == OrderStatus::Shipped { self.go_on() } else { Outcome::Moved }
+        self.next.attention.remove(Attention::ParcelException);
+        self.next.attention.remove(Attention::ParcelLost);
+        let is_answered = self.next.attention.is_empty() && self.next.order == OrderStatus::Shipped;
+        if is_answered { self.go_on() } else { Outcome::Moved }
     }
 
     /// A person chose to retry. Where only the gateway can end it, going on would count as an answer that nobody gave.
@@ -125,10 +148,10 @@ impl Reacting<'_> {
         if !self.next.stands_still() {
             return self.undo_more();
         }
-        if self.next.attention.is_some_and(Attention::ends_by_itself) {
+        if self.next.attention.any(Attention::ends_by_itself) {
             return self.refuse();
         }
-        let asks_carrier = self.next.attention.is_some_and(Attention::is_about_parcel);
+        let asks_carrier = self.next.attention.any(Attention::is_about_parcel);
         let outcome = self.go_on();
         if asks_carrier && self.next.state == SagaState::Shipped {
             self.commands.push(SagaCommand::TrackShipment);
@@ -138,7 +161,7 @@ impl Reacting<'_> {
 
     /// Goes on from where the order was held, with what has become known since.
     pub(super) fn go_on(&mut self) -> Outcome {
-        self.next.attention = None;
+        self.next.attention = Attentions::default();
         match self.next.stood() {
             SagaState::Completed => self.end(SagaState::Completed),
             SagaState::Failed => self.end(SagaState::Failed),
@@ -211,7 +234,7 @@ impl Reacting<'_> {
         if !self.next.stands_still() || self.next.stood() == SagaState::Compensating {
             return Outcome::Ignored("it is being undone, or has an undoing that waits for a person");
         }
-        if self.next.is_handed_over() {
+        if self.next.is_handed_over() || self.is_disputed() {
             return self.refuse();
         }
         if self.next.order == OrderStatus::Cancelled {
@@ -220,10 +243,15 @@ impl Reacting<'_> {
         self.undo()
     }
 
+    /// Whether the customer's bank has yet to decide about the money, which must not be refunded meanwhile.
+    pub(super) fn is_disputed(&self) -> bool {
+        self.next.attention.include(Attention::Disputed)
+    }
+
     /// A person closes a held order. A parcel that has left is never cancelled: the order ends as delivered, with a
     /// parcel settled by hand.
     pub(super) fn close_standing(&mut self) -> Outcome {
-        self.next.attention = None;
+        self.next.attention = Attentions::default();
         match self.next.order {
             OrderStatus::Delivered => self.end(SagaState::Completed),
             OrderStatus::Shipped => {
@@ -251,7 +279,7 @@ impl OrderProcessingSaga {
 
     /// Whether the refund came too late to stop the parcel.
     pub(super) fn is_refunded_under_way(&self) -> bool {
-        let known = self.attention == Some(Attention::RefundedUnderWay);
+        let known = self.attention.include(Attention::RefundedUnderWay);
         self.state == SagaState::NeedsAttention && (known || (self.is_handed_over() && self.reason.is_none()))
     }
 

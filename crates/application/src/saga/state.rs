@@ -3,7 +3,7 @@
 use domain::{CancelReason, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 
-use super::attention::Attention;
+use super::attention::Attentions;
 use super::named::named;
 
 /// Version of the saga's definition, stored with each instance. If a change alters what a released version does, it
@@ -123,8 +123,8 @@ pub struct OrderProcessingSaga {
     pub shipment: ShipmentStep,
     /// Why it is, or was, compensated.
     pub reason: Option<CancelReason>,
-    /// What a person must decide; none if a compensation step is stuck instead.
-    pub attention: Option<Attention>,
+    /// What a person must decide; nothing if a compensation step is stuck instead.
+    pub attention: Attentions,
     /// How often timers were set; the generation of the latest.
     pub timer_generation: u32,
     /// When it began.
@@ -147,7 +147,7 @@ impl OrderProcessingSaga {
             payment: PaymentStep::None,
             shipment: ShipmentStep::None,
             reason: None,
-            attention: None,
+            attention: Attentions::default(),
             timer_generation: 0,
             created_at: now,
             expires_at,

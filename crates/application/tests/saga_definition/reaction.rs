@@ -1,12 +1,14 @@
 //! Laws of a single reaction, for every saga and every event, reachable or not.
 
-use application::saga::{EventKind, SagaCommand, SagaEvent, SagaState, rule, timers};
+use application::saga::{
+    Attention, EventKind, OrderProcessingSaga, SagaCommand, SagaEvent, SagaState, Undo, rule, timers,
+};
 use bus::{Outcome, Saga, TimerChange};
-use domain::{Move, OrderStatus};
+use domain::{Currency, Money, Move, OrderId, OrderStatus};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::sagas::{any_event, any_saga};
+use super::sagas::{any_event, any_saga, attentions};
 
 /// What a person or a clock wants is done each time it is wanted; everything else is a fact, and true but once.
 fn is_fact(event: &SagaEvent) -> bool {
@@ -97,4 +99,88 @@ proptest! {
             prop_assert!(matches!(reaction.outcome, Outcome::Ignored(_)));
         }
     }
+}
+
+/// A paid order whose parcel was asked for, and one whose parcel is on its way.
+fn paid() -> OrderProcessingSaga {
+    let total = Money::new(450, Currency::parse("EUR").expect("a known currency"));
+    let begun = OrderProcessingSaga::start(
+        OrderId(uuid::Uuid::nil()),
+        total,
+        Timestamp::UNIX_EPOCH,
+        Timestamp::UNIX_EPOCH,
+    );
+    told(
+        &begun,
+        &[
+            EventKind::OrderValidated,
+            EventKind::InventoryReserved,
+            EventKind::PaymentStarted,
+            EventKind::PaymentCaptured,
+        ],
+    )
+}
+
+fn told(saga: &OrderProcessingSaga, events: &[EventKind]) -> OrderProcessingSaga {
+    let tell = |saga: OrderProcessingSaga, kind: &EventKind| {
+        saga.react(&SagaEvent::of(*kind), Timestamp::UNIX_EPOCH).next
+    };
+    events.iter().fold(saga.clone(), tell)
+}
+
+#[test]
+fn an_order_goes_on_only_when_each_reason_for_holding_it_is_answered() {
+    use EventKind::{
+        DisputeLost, DisputeWon, MoneyReturnedInPart, ParcelDelayed, ParcelDelivered, ParcelLost,
+        ParcelReturned, PaymentDisputed, SecondCharge, SecondChargeReturned,
+    };
+    let shipped = told(&paid(), &[EventKind::ShipmentBooked]);
+    assert_eq!((paid().state, shipped.state), (SagaState::Paid, SagaState::Shipped));
+    let cases: [(&OrderProcessingSaga, &[EventKind], &[Attention]); 8] = [
+        (&paid(), &[PaymentDisputed, SecondCharge, SecondChargeReturned], &[Attention::Disputed]),
+        (&paid(), &[MoneyReturnedInPart, PaymentDisputed, DisputeWon], &[Attention::PartlyRefunded]),
+        (&paid(), &[PaymentDisputed, MoneyReturnedInPart, DisputeWon], &[Attention::PartlyRefunded]),
+        (&paid(), &[SecondCharge, PaymentDisputed, DisputeWon], &[Attention::SecondCharge]),
+        (&paid(), &[PaymentDisputed, DisputeLost], &[Attention::DisputeLost]),
+        (&shipped, &[ParcelReturned, ParcelDelayed, ParcelDelivered], &[Attention::ParcelReturned]),
+        (&shipped, &[PaymentDisputed, ParcelLost, ParcelDelivered], &[Attention::Disputed]),
+        (&shipped, &[ParcelLost, ParcelDelayed, ParcelDelivered], &[]),
+    ];
+    for (saga, events, left) in cases {
+        let saga = told(saga, events);
+        assert_eq!(saga.attention, attentions(left), "{events:?}");
+        let held = if left.is_empty() { SagaState::Completed } else { SagaState::NeedsAttention };
+        assert_eq!(saga.state, held, "{events:?}");
+    }
+}
+
+#[test]
+fn money_that_a_bank_decides_about_or_has_taken_is_never_refunded_beside() {
+    let disputed = told(&paid(), &[EventKind::PaymentDisputed]);
+    let refused = disputed.react(&SagaEvent::of(EventKind::CancelRequested), Timestamp::UNIX_EPOCH);
+    assert!(matches!(refused.outcome, Outcome::Refused(_)), "{:?}", refused.outcome);
+    let lost = told(&disputed, &[EventKind::DisputeLost]);
+    for choice in [EventKind::CancelRequested, EventKind::OperatorRetry, EventKind::OperatorSkip] {
+        let after = told(&lost, &[choice]);
+        assert_ne!(after.pending_undo(), Some(Undo::RefundPayment), "{choice:?}");
+        assert_eq!(after.state, SagaState::Compensating, "its parcel is called back: {choice:?}");
+        let ended = told(&after, &[EventKind::ShipmentCancelled]);
+        assert_eq!((ended.state, ended.order), (SagaState::Failed, OrderStatus::Cancelled), "{choice:?}");
+    }
+}
+
+#[test]
+fn a_parcel_that_arrives_after_its_order_was_cancelled_is_a_persons_case() {
+    let cancelled = told(
+        &paid(),
+        &[EventKind::CancelRequested, EventKind::ShipmentCancelled, EventKind::PaymentRefunded],
+    );
+    assert_eq!(cancelled.state, SagaState::Failed);
+    let arrived = told(&cancelled, &[EventKind::ParcelDelivered, EventKind::ParcelDelivered]);
+    assert_eq!(
+        (arrived.state, arrived.attention),
+        (SagaState::NeedsAttention, attentions(&[Attention::DeliveredThoughCancelled]))
+    );
+    let seen = told(&arrived, &[EventKind::OperatorSkip]);
+    assert_eq!((seen.state, seen.order), (SagaState::Failed, OrderStatus::Cancelled));
 }

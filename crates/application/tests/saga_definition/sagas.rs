@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use application::saga::{
-    Attention, EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent, SagaState,
-    ShipmentStep, StageLimits, StockStep, TABLE,
+    Attention, Attentions, EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent,
+    SagaState, ShipmentStep, StageLimits, StockStep, TABLE,
 };
 use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
     );
     let details = (
         proptest::option::of(select(CancelReason::ALL.to_vec())),
-        proptest::option::of(select(Attention::ALL.to_vec())),
+        proptest::collection::vec(select(Attention::ALL.to_vec()), 0..3),
         any::<u32>(),
     );
     (states, steps, details).prop_map(
@@ -36,13 +36,20 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
                 payment,
                 shipment,
                 reason,
-                attention: attention.filter(|_| state == SagaState::NeedsAttention),
+                attention: attentions(if state == SagaState::NeedsAttention { &attention } else { &[] }),
                 timer_generation,
                 created_at: Timestamp::UNIX_EPOCH,
                 expires_at: Timestamp::UNIX_EPOCH,
             }
         },
     )
+}
+
+/// These reasons.
+pub(crate) fn attentions(each: &[Attention]) -> Attentions {
+    let mut all = Attentions::default();
+    each.iter().for_each(|attention| all.add(*attention));
+    all
 }
 
 /// Any event, with any details.

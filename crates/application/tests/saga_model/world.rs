@@ -195,7 +195,7 @@ impl World {
             SagaState::Completed => self.saga.order == OrderStatus::Delivered,
             SagaState::Failed => self.saga.order == OrderStatus::Cancelled && self.saga.reason.is_some(),
             SagaState::Compensating => self.saga.reason.is_some(),
-            SagaState::NeedsAttention => self.saga.reason.is_some() || self.saga.attention.is_some(),
+            SagaState::NeedsAttention => self.saga.reason.is_some() || !self.saga.attention.is_empty(),
         }
     }
 

@@ -69,6 +69,15 @@ impl OrderRepository for PostgresUnit {
         demands(&rows).map_err(broken("orders.get_demand"))
     }
 
+    async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.ask(tokens(ids)).await?;
+        let token = |row: &Row| Ok((OrderId(row.try_get(0)?), row.try_get(1)?));
+        rows.iter().map(token).collect::<Result<_, Broken>>().map_err(broken("orders.payment_tokens"))
+    }
+
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
@@ -163,6 +172,12 @@ fn by_status(status: OrderStatus, after: Option<OrderId>, max: usize) -> Act {
 
 /// Whoever asks is about to move this stock, so all of it is locked here at once and in product order: an order that ships
 /// and one that is called off, moved one after the other, would otherwise lock their products in turns.
+fn tokens(ids: &[OrderId]) -> Act {
+    let sql =
+        "select order_id, payment_token from orders where order_id = any($1) and payment_token is not null";
+    Act::new("orders.payment_tokens", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
+}
+
 fn demand(ids: &[OrderId]) -> Act {
     let sql = "with demand as materialized (
              select order_id, product_id, sum(quantity)::bigint as units

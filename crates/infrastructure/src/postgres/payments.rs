@@ -3,7 +3,7 @@
 use application::ports::PaymentRepository;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Dispute, OrderId, Payment};
+use domain::{Dispute, OrderId, Payment, PaymentNotes};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -121,7 +121,7 @@ fn insert(payments: &[Payment], at: Timestamp) -> Act {
 macro_rules! columns {
     () => {
         "p.order_id, p.idempotency_key, p.status, p.amount_minor, p.currency, p.captured_minor, p.refunded_minor,
-         p.provider_reference, p.attempts, p.decline_code, p.refund_told_minor, p.dispute"
+         p.provider_reference, p.attempts, p.decline_code, p.refund_told_minor, p.dispute, p.notes"
     };
 }
 
@@ -148,7 +148,19 @@ pub(super) fn payment(row: &Row) -> Result<Payment, Broken> {
         decline_code: row.try_get(9)?,
         refund_told_minor: row.try_get(10)?,
         dispute: name_or_none(row, 11)?,
+        notes: notes(row, 12)?,
     })
+}
+
+fn notes_of(payments: &[Payment]) -> Array {
+    let mut notes = Array::of_texts();
+    payments.iter().for_each(|payment| notes.push_text_or_null(payment.notes.to_text().as_deref()));
+    notes
+}
+
+fn notes(row: &Row, column: usize) -> Result<PaymentNotes, Broken> {
+    let Some(text) = row.try_get::<_, Option<String>>(column)? else { return Ok(PaymentNotes::default()) };
+    PaymentNotes::of_text(&text).ok_or_else(|| "these are no notes of a payment".into())
 }
 
 fn touch(ids: &[OrderId], at: Timestamp) -> Act {
@@ -161,11 +173,11 @@ fn update(payments: &[Payment], at: Timestamp) -> Act {
     let sql = "with moved as (
              update payments p set status = n.status, captured_minor = n.captured, refunded_minor = n.refunded,
                  provider_reference = n.reference, attempts = n.attempts, decline_code = n.decline_code,
-                 refund_told_minor = n.refund_told, dispute = n.dispute,
+                 refund_told_minor = n.refund_told, dispute = n.dispute, notes = n.notes,
                  updated_at = greatest(p.updated_at, $8)
              from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
-                 $10::bigint[], $11::text[])
-                 as n (id, status, captured, refunded, reference, attempts, decline_code, refund_told, dispute)
+                 $10::bigint[], $11::text[], $12::text[])
+                 as n (id, status, captured, refunded, reference, attempts, decline_code, refund_told, dispute, notes)
              where p.order_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $9, 'payments.update')";
@@ -188,6 +200,7 @@ fn update(payments: &[Payment], at: Timestamp) -> Act {
             Box::new(Array::texts_or_null(
                 payments.iter().map(|payment| payment.dispute.map(Dispute::as_str)),
             )),
+            Box::new(notes_of(payments)),
         ],
     )
 }

@@ -3,12 +3,12 @@
 use application::ports::ShipmentRepository;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{OrderId, Shipment};
+use domain::{OrderId, Shipment, Troubles};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
-use super::column::{Broken, name};
+use super::column::{Broken, count, name};
 use bus_postgres::Act;
 use bus_postgres::Array;
 use bus_postgres::{CHANGED, broken};
@@ -71,7 +71,7 @@ fn insert(shipments: &[Shipment], at: Timestamp) -> Act {
 }
 
 fn select(order_ids: &[OrderId]) -> Act {
-    let sql = "select order_id, idempotency_key, status, tracking_number, carrier
+    let sql = "select order_id, idempotency_key, status, tracking_number, carrier, troubles
          from shipments where order_id = any($1) order by order_id";
     Act::new("shipments.get", sql, vec![Box::new(Array::uuids(order_ids.iter().map(|id| id.0)))])
 }
@@ -83,14 +83,16 @@ fn shipment(row: &Row) -> Result<Shipment, Broken> {
         status: name(row, 2)?,
         tracking_number: row.try_get(3)?,
         carrier: row.try_get(4)?,
+        troubles: Troubles::of_code(count(row, 5)?),
     })
 }
 
 fn update(shipments: &[Shipment], at: Timestamp) -> Act {
     let sql = "with moved as (
              update shipments s set status = n.status, tracking_number = n.tracking_number, carrier = n.carrier,
-                 updated_at = greatest(s.updated_at, $5)
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as n (id, status, tracking_number, carrier)
+                 troubles = n.troubles, updated_at = greatest(s.updated_at, $5)
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $7::bigint[])
+                 as n (id, status, tracking_number, carrier, troubles)
              where s.order_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $6, 'shipments.update')";
@@ -106,6 +108,7 @@ fn update(shipments: &[Shipment], at: Timestamp) -> Act {
             Box::new(Array::texts_or_null(shipments.iter().map(|shipment| shipment.carrier.as_deref()))),
             Box::new(at.as_microsecond()),
             Box::new(CHANGED),
+            Box::new(Array::numbers(shipments.iter().map(|shipment| i64::from(shipment.troubles.code())))),
         ],
     )
 }

@@ -1,7 +1,7 @@
 //! The statements that store what a unit has written of orders, sagas and histories. Each takes a whole set.
 
 use application::ports::{AuditEntry, HistoryEntry, NewOrderRow, StatusMove};
-use application::saga::{Attention, SagaState};
+use application::saga::SagaState;
 use bus_postgres::{Act, Array, CHANGED, Param};
 use domain::{CancelReason, OrderStatus};
 
@@ -141,8 +141,9 @@ pub(super) fn update_sagas(sagas: &[UnsavedSaga]) -> Act {
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $11, 'sagas.update')";
     let mut params = changing(sagas);
     params.push(Box::new(CHANGED));
-    let attention = |unsaved: &UnsavedSaga| unsaved.saga.attention.map(Attention::as_str);
-    params.push(Box::new(Array::texts_or_null(sagas.iter().map(attention))));
+    let mut attention = Array::of_texts();
+    sagas.iter().for_each(|unsaved| attention.push_text_or_null(unsaved.saga.attention.to_text().as_deref()));
+    params.push(Box::new(attention));
     Act::new("sagas.update", sql, params)
 }
 

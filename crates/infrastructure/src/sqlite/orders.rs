@@ -62,6 +62,16 @@ impl OrderRepository for SqliteUnit {
         demand(self.connection(), ids).map_err(fault("orders.get_demand"))
     }
 
+    async fn payment_tokens(
+        &mut self,
+        ids: &[OrderId],
+    ) -> std::result::Result<Vec<(OrderId, String)>, Fault> {
+        if self.rows.unsaved.has_new_orders() {
+            self.save()?;
+        }
+        tokens(self.connection(), ids).map_err(fault("orders.payment_tokens"))
+    }
+
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
@@ -164,6 +174,18 @@ pub(super) const fn of_status(status: OrderStatus) -> &'static str {
         OrderStatus::Delivered => "orders o",
         OrderStatus::Cancelled => "cancellations x cross join orders o on o.order_id = x.order_id",
     }
+}
+
+fn tokens(connection: &Connection, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>> {
+    let mut select = connection.prepare_cached(
+        "select payment_token from orders where order_id = ? and payment_token is not null",
+    )?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let token: Option<String> = select.query_row([id.0.as_bytes()], |row| row.get(0)).optional()?;
+        found.extend(token.map(|token| (*id, token)));
+    }
+    Ok(found)
 }
 
 fn demand(connection: &Connection, ids: &[OrderId]) -> Result<Vec<StockDemand>> {

@@ -110,6 +110,6 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
         timer_generation: row.get(10)?,
         created_at: time(row, 11)?,
         expires_at: time(row, 12)?,
-        attention: name_or_none(row, 13)?,
+        attention: name_or_none(row, 13)?.unwrap_or_default(),
     })
 }

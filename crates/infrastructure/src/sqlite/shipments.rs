@@ -3,7 +3,7 @@
 use application::ports::ShipmentRepository;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{OrderId, Shipment};
+use domain::{OrderId, Shipment, Troubles};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
@@ -54,7 +54,7 @@ fn checked(shipments: &[Shipment], operation: &'static str) -> std::result::Resu
 
 fn insert(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Result<()> {
     let mut insert =
-        connection.prepare_cached("insert into shipments values (?1, ?2, ?3, ?4, ?5, ?6, ?6)")?;
+        connection.prepare_cached("insert into shipments values (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)")?;
     for shipment in shipments {
         insert.execute(params![
             shipment.order_id.0.as_bytes(),
@@ -63,6 +63,7 @@ fn insert(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Res
             shipment.tracking_number,
             shipment.carrier,
             Micros(at),
+            shipment.troubles.code(),
         ])?;
     }
     Ok(())
@@ -70,7 +71,7 @@ fn insert(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Res
 
 fn select(connection: &Connection, order_ids: &[OrderId]) -> Result<Vec<Shipment>> {
     let mut select = connection.prepare_cached(
-        "select order_id, idempotency_key, status, tracking_number, carrier from shipments where order_id = ?",
+        "select order_id, idempotency_key, status, tracking_number, carrier, troubles from shipments where order_id = ?",
     )?;
     let mut found = Vec::with_capacity(order_ids.len());
     for id in order_ids {
@@ -86,13 +87,15 @@ fn shipment(row: &Row<'_>) -> Result<Shipment> {
         status: name(row, 2)?,
         tracking_number: row.get(3)?,
         carrier: row.get(4)?,
+        troubles: Troubles::of_code(row.get(5)?),
     })
 }
 
 /// Stores all; the first that is not there, if any.
 fn update(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Result<Option<OrderId>> {
     let mut update = connection.prepare_cached(
-        "update shipments set status = ?2, tracking_number = ?3, carrier = ?4, updated_at = max(updated_at, ?5)
+        "update shipments set status = ?2, tracking_number = ?3, carrier = ?4, updated_at = max(updated_at, ?5),
+                 troubles = ?6
              where order_id = ?1",
     )?;
     for shipment in shipments {
@@ -102,6 +105,7 @@ fn update(connection: &Connection, shipments: &[Shipment], at: Timestamp) -> Res
             shipment.tracking_number,
             shipment.carrier,
             Micros(at),
+            shipment.troubles.code(),
         ])?;
         if changed != 1 {
             return Ok(Some(shipment.order_id));

@@ -1,7 +1,7 @@
 //! The statements that store what a unit has written of orders and sagas, and what operators did.
 
 use application::ports::{AuditEntry, NewOrderRow, StatusMove};
-use application::saga::{Attention, OrderProcessingSaga};
+use application::saga::OrderProcessingSaga;
 use bus::Fault;
 use bus_sqlite::{changed_meanwhile, conflict_if_taken, fault};
 use domain::{OrderChange, OrderId};
@@ -126,7 +126,7 @@ fn insert_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timesta
         Micros(saga.created_at),
         Micros(now),
         Micros(saga.expires_at),
-        saga.attention.map(Attention::as_str),
+        saga.attention.to_text(),
     ])?;
     Ok(())
 }
@@ -163,7 +163,7 @@ fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Ti
         saga.timer_generation,
         Micros(now),
         saga.version,
-        saga.attention.map(Attention::as_str),
+        saga.attention.to_text(),
     ])?;
     Ok(changed == 1)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use application::json_text::{Form, harmless};
-use application::ports::{NewsKind, ParcelTrouble, ProviderNews};
+use application::ports::{NewsKind, ParcelTrouble, ProviderNews, VOIDED};
 use domain::text::{Lines, clean};
 use domain::{Currency, Dispute, Money};
 use jiff::Timestamp;
@@ -76,6 +76,17 @@ struct WireEvent<'a> {
     data: Option<&'a RawValue>,
 }
 
+/// What can be told of an event that is not one.
+#[derive(Deserialize, Default)]
+struct LooseEvent<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
 #[derive(Deserialize, Default)]
 struct WireData<'a> {
     #[serde(borrow, default)]
@@ -122,11 +133,11 @@ impl<'de> Visitor<'de> for EventsVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Events, A::Error> {
         let mut events = Events { taken: Vec::new(), surplus: Surplus::None };
-        while let Some(event) = sequence.next_element::<WireEvent<'de>>()? {
+        while let Some(event) = sequence.next_element::<&'de RawValue>()? {
             if events.taken.len() == limits::EVENTS_PER_BATCH_MAX {
                 events.surplus = Surplus::Some;
             } else {
-                events.taken.push(event.into());
+                events.taken.push(read(event.get()));
             }
         }
         Ok(events)
@@ -147,6 +158,31 @@ fn borrowed<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a
     #[derive(Deserialize)]
     struct Borrowed<'b>(#[serde(borrow)] Cow<'b, str>);
     Borrowed::deserialize(deserializer).map(|text| text.0)
+}
+
+/// One event, whatever it is: what cannot be read as one is handed on as malformed, under a name of its own.
+fn read(raw: &str) -> ProviderNews {
+    if let Ok(event) = serde_json::from_str::<WireEvent<'_>>(raw) {
+        return event.into();
+    }
+    let loose: LooseEvent<'_> = serde_json::from_str(raw).unwrap_or_default();
+    let data: WireData<'_> =
+        loose.data.map(RawValue::get).and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
+    let named = |text: Option<&RawValue>| text.map(|text| excerpt(text.get().trim_matches('"')));
+    ProviderNews {
+        event_id: named(loose.id).unwrap_or_else(|| format!("unnamed-{:016x}", fingerprint(raw))),
+        type_name: named(loose.kind).unwrap_or_else(|| "unknown".to_owned()),
+        occurred_at: Timestamp::UNIX_EPOCH,
+        reference: data.reference.as_ref().map(Text::to_text).unwrap_or_default(),
+        idempotency_key: data.idempotency_key.as_ref().map(Text::to_text).unwrap_or_default(),
+        kind: NewsKind::Malformed { told: excerpt(raw) },
+    }
+}
+
+/// FNV-1a: the same for the same event whenever and wherever it is read.
+fn fingerprint(raw: &str) -> u64 {
+    raw.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl From<WireEvent<'_>> for ProviderNews {
@@ -183,7 +219,9 @@ impl WireData<'_> {
             "payment.expired" | "payment.authorisation_expired" | "payment.authorization_expired" => {
                 self.declined("expired")
             }
-            "payment.voided" | "payment.cancelled" | "payment.canceled" => self.declined("voided"),
+            "payment.voided" | "payment.cancelled" | "payment.canceled" => {
+                Some(NewsKind::PaymentDeclined { code: VOIDED.to_owned() })
+            }
             "payment.refunded"
             | "payment.refund"
             | "payment.refund.created"

@@ -47,6 +47,10 @@ impl OrderRepository for ObservedUnit {
         self.inner.orders().get_demand(ids).await
     }
 
+    async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault> {
+        self.inner.orders().payment_tokens(ids).await
+    }
+
     async fn find_by_external_reference(
         &mut self,
         references: &[String],

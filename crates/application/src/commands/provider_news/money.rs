@@ -5,7 +5,7 @@ use domain::{Change, Dispute, Money, OrderId, Payment, PaymentStatus, Rejection}
 
 use super::desk::Desk;
 use crate::messages::{MoneyMatter, PaymentFailed, PaymentProcessed, PaymentReported, PaymentResult};
-use crate::ports::{Mismatch, NewsKind, ProviderNews};
+use crate::ports::{Mismatch, NewsKind, ProviderNews, VOIDED};
 
 impl Desk<'_> {
     pub(super) fn take_money_news(&mut self, order_id: OrderId, news: &ProviderNews) -> Result<(), Mismatch> {
@@ -39,7 +39,12 @@ impl Desk<'_> {
             Ok(Change::NoChange) if payment.provider_reference.as_deref() == Some(reference) => {}
             Ok(Change::NoChange) => self.tell(order_id, news),
             Err(Rejection::DuplicateCharge { .. }) => {
-                self.report(order_id, MoneyMatter::SecondCharge, news);
+                let change = payment.notes.second_charge(reference, amount);
+                self.tell(order_id, news);
+                if change == Change::Applied && payment.notes.has_second_charge_open() {
+                    self.send_report(order_id, MoneyMatter::SecondCharge, news);
+                }
+                self.put_payment(payment);
             }
             Err(rejection) => self.contradicted(order_id, &rejection, news),
         }
@@ -57,6 +62,10 @@ impl Desk<'_> {
             // Our own call has recorded it.
             Ok(Change::NoChange) if payment.status == PaymentStatus::Declined => {}
             Ok(Change::NoChange) => self.tell(order_id, news),
+            // Money that we hold and that the gateway says it never took, or gave up: a person must look.
+            Err(rejection) if payment.captured_minor > 0 && code == VOIDED => {
+                self.contradicted(order_id, &rejection, news);
+            }
             // A late event about an earlier attempt takes nothing back; it is still recorded.
             Err(rejection) => self.tell_more(order_id, format!("{}; {rejection}", news.in_words())),
         }
@@ -72,8 +81,7 @@ impl Desk<'_> {
     ) {
         let order_id = payment.order_id;
         if payment.captured_minor > 0 && !payment.is_charge(reference) {
-            let matter = MoneyMatter::SecondChargeReturned;
-            return self.report(order_id, matter, news);
+            return self.second_charge_refunded(payment, (amount, total), reference, news);
         }
         // A refund implies a capture, whichever event comes first.
         let captured = payment.captured_minor == 0 && payment.status != PaymentStatus::Waived;
@@ -87,7 +95,7 @@ impl Desk<'_> {
                 }
                 self.tell(order_id, news);
                 if change == Change::Applied {
-                    let all = payment.held().minor == 0;
+                    let all = payment.is_refunded_completely();
                     let matter = if all { MoneyMatter::Refunded } else { MoneyMatter::PartlyRefunded };
                     self.send_report(order_id, matter, news);
                 }
@@ -95,6 +103,29 @@ impl Desk<'_> {
             }
             Err(rejection) => self.contradicted(order_id, &rejection, news),
         }
+    }
+
+    /// The order goes on only once every charge beside its own is refunded completely.
+    fn second_charge_refunded(
+        &mut self,
+        mut payment: Payment,
+        (amount, total): (Money, Option<Money>),
+        reference: &str,
+        news: &ProviderNews,
+    ) {
+        let order_id = payment.order_id;
+        let currencies = [Some(amount), total].into_iter().flatten().map(|money| money.currency);
+        if amount.minor < 0 || currencies.into_iter().any(|currency| currency != payment.amount.currency) {
+            let expected = payment.amount;
+            let rejection = Rejection::AmountMismatch { order_id, expected, found: total.unwrap_or(amount) };
+            return self.contradicted(order_id, &rejection, news);
+        }
+        self.tell(order_id, news);
+        let change = payment.notes.second_refund(reference, amount, total);
+        if change == Change::Applied && payment.notes.are_second_charges_back() {
+            self.send_report(order_id, MoneyMatter::SecondChargeReturned, news);
+        }
+        self.put_payment(payment);
     }
 
     fn disputed(&mut self, mut payment: Payment, dispute: Dispute, news: &ProviderNews) {
@@ -111,14 +142,14 @@ impl Desk<'_> {
         }
     }
 
+    /// The row keeps that there was a contradiction, and nothing else of it.
     fn contradicted(&mut self, order_id: OrderId, rejection: &Rejection, news: &ProviderNews) {
         self.tell_more(order_id, format!("{}; {rejection}", news.in_words()));
         self.send_report(order_id, MoneyMatter::AmountMismatch, news);
-    }
-
-    fn report(&mut self, order_id: OrderId, matter: MoneyMatter, news: &ProviderNews) {
-        self.tell(order_id, news);
-        self.send_report(order_id, matter, news);
+        if let Ok(mut payment) = self.payment(order_id, news) {
+            payment.notes.contradicted();
+            self.put_payment(payment);
+        }
     }
 
     fn send_report(&mut self, order_id: OrderId, matter: MoneyMatter, news: &ProviderNews) {

@@ -23,7 +23,7 @@ impl Desk<'_> {
             }
             NewsKind::ShipmentTroubled { trouble, tracking_number } => {
                 let shipment = self.shipment(order_id, tracking_number, news)?;
-                self.troubled(shipment.order_id, *trouble, news);
+                self.troubled(shipment, *trouble, news);
             }
             NewsKind::PaymentCaptured { .. }
             | NewsKind::PaymentDeclined { .. }
@@ -50,7 +50,10 @@ impl Desk<'_> {
         }
     }
 
-    fn troubled(&mut self, order_id: OrderId, trouble: ParcelTrouble, news: &ProviderNews) {
+    fn troubled(&mut self, mut shipment: Shipment, trouble: ParcelTrouble, news: &ProviderNews) {
+        let order_id = shipment.order_id;
+        shipment.troubles.note(trouble);
+        self.put_shipment(shipment);
         self.tell(order_id, news);
         let report = ParcelReported { order_id: order_id.0, trouble, detail: news.in_words() };
         self.send(order_id, &ParcelNews::Reported(report));

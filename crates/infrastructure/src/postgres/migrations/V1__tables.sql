@@ -157,7 +157,9 @@ create table payments (
     created_at bigint not null,
     updated_at bigint not null,
     refund_told_minor bigint not null default 0,
-    dispute text
+    dispute text,
+    -- Charges beside the order's own, and refunds that persons asked for: one a line.
+    notes text
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 
 -- The parcel of each order.
@@ -168,7 +170,9 @@ create table shipments (
     tracking_number text,
     carrier text,
     created_at bigint not null,
-    updated_at bigint not null
+    updated_at bigint not null,
+    -- What the carrier told of its way: one bit for each kind of trouble.
+    troubles bigint not null default 0
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 -- The order that a tracking number belongs to.
 create index shipments_by_tracking_number on shipments (tracking_number) where tracking_number is not null;

@@ -142,7 +142,9 @@ create table payments (
     created_at integer not null,
     updated_at integer not null,
     refund_told_minor integer not null default 0 check (refund_told_minor between 0 and refunded_minor),
-    dispute text check (dispute = 'open' or dispute = 'won' or dispute = 'lost')
+    dispute text check (dispute = 'open' or dispute = 'won' or dispute = 'lost'),
+    -- Charges beside the order's own, and refunds that persons asked for: one a line.
+    notes text
 ) without rowid;
 create index payments_open on payments (order_id) where status = 'requested' or status = 'unknown'
     or status = 'authorised' or status = 'refunding';
@@ -155,7 +157,9 @@ create table shipments (
     tracking_number text,
     carrier text,
     created_at integer not null,
-    updated_at integer not null
+    updated_at integer not null,
+    -- What the carrier told of its way: one bit for each kind of trouble.
+    troubles integer not null default 0
 ) without rowid;
 create index shipments_open on shipments (order_id) where status = 'requested' or status = 'unknown'
     or status = 'booked';
