@@ -77,7 +77,7 @@ struct Ground {
 #[must_use]
 pub fn main() -> ExitCode {
     run(Cli::parse()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        worker::tell!("error: {error:#}");
         ExitCode::FAILURE
     })
 }

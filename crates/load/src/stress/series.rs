@@ -14,6 +14,7 @@ pub(crate) struct Sample {
     pub(crate) refused: u64,
     pub(crate) stored: u64,
     pub(crate) delivered: u64,
+    /// Orders that have not come to their end.
     pub(crate) open: u64,
     /// Memory of all workers, resident, in MiB.
     pub(crate) memory_mib: f64,

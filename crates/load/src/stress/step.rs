@@ -20,7 +20,7 @@ pub(crate) struct Step {
     rate: u64,
     window: Window,
     wall: (Timestamp, Timestamp),
-    met: StepCounts,
+    counts: StepCounts,
     delivered_us: Histogram<u64>,
 }
 
@@ -69,11 +69,11 @@ impl Step {
         eprintln!("{name}: {rate} orders/s for {:.0} s", time.as_secs_f64());
         environment.watch.look().await;
         let (from_s, begun) = (environment.watch.now_s(), SystemClock.now());
-        let met = load.step(rate, time).await?;
+        let counts = load.step(rate, time).await?;
         let window = Window { from_s, to_s: environment.watch.now_s() };
         let wall = (begun, SystemClock.now());
         environment.watch.look().await;
-        Ok(Self { name: name.to_owned(), rate, window, wall, met, delivered_us: Histogram::new(3)? })
+        Ok(Self { name: name.to_owned(), rate, window, wall, counts, delivered_us: Histogram::new(3)? })
     }
 
     pub(crate) async fn several(
@@ -101,7 +101,7 @@ impl Step {
     }
 
     pub(crate) fn report(&self, series: &Series) -> StepReport {
-        let (counted, accept_us) = self.met.read();
+        let (counted, accept_us) = self.counts.read();
         StepReport {
             name: self.name.clone(),
             rate: self.rate,

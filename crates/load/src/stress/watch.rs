@@ -90,6 +90,7 @@ impl Eyes {
     }
 }
 
+/// Orders that have not come to their end.
 pub(crate) fn open(overview: &Overview) -> u64 {
     let is_open = |name: &str| SagaState::ALL.iter().any(|state| !state.is_final() && state.as_str() == name);
     overview.sagas.iter().filter(|(name, _)| is_open(name)).map(|(_, count)| count).sum()
