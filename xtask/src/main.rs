@@ -12,6 +12,7 @@ mod python;
 mod schemathesis;
 mod steps;
 mod tally;
+mod test_programs;
 mod tidy;
 mod tree;
 

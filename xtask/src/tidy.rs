@@ -2,6 +2,7 @@
 //! table; a rule never changes a file and never depends on another rule.
 
 mod catalogue;
+mod circles;
 mod documents;
 mod logging;
 mod markdown;
@@ -33,6 +34,7 @@ const RULES: &[Rule] = &[
     walls::crates_look_only_upwards,
     walls::crates_stay_pure,
     walls::picture_shows_the_dependencies,
+    circles::files_form_no_circle,
     documents::links_lead_somewhere,
     documents::readme_shows_the_two_commands,
     documents::decisions_say_what_and_when,

@@ -2,6 +2,7 @@
 //! they need. Knows no SQL, no broker, no HTTP.
 
 pub mod against_gateway;
+mod amount;
 pub mod commands;
 pub mod consumers;
 pub mod json_text;

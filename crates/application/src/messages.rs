@@ -3,41 +3,15 @@
 
 use bus::{CorrelationId, Fault, Message, TimerFired, from_json, to_json};
 use bytes::Bytes;
-use domain::{Currency, Money, OrderId};
+use domain::OrderId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use crate::amount::Amount;
 use crate::ports::{Notification, ParcelTrouble};
 
 /// Kind of the message that a saga's timer becomes; its body is [`bus::TimerFired`].
 pub const ORDER_TIMEOUT_EVENT: &str = "OrderTimeoutEvent";
-
-/// An amount of money on the wire.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Amount {
-    /// Minor units: cents, pence, yen, fils.
-    pub minor: i64,
-    /// ISO 4217 code.
-    pub currency: String,
-}
-
-impl From<Money> for Amount {
-    fn from(money: Money) -> Self {
-        Self { minor: money.minor, currency: money.currency.code().to_owned() }
-    }
-}
-
-impl Amount {
-    /// The amount as the domain's money.
-    ///
-    /// # Errors
-    /// [`bus::Verdict::GiveUp`] for an unknown currency.
-    pub fn money(&self) -> Result<Money, Fault> {
-        let currency =
-            Currency::parse(&self.currency).map_err(|error| Fault::give_up("message.decode", error))?;
-        Ok(Money::new(self.minor, currency))
-    }
-}
 
 /// A quantity of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,12 +4,12 @@
 
 use bus::{Fault, Routing, marked};
 
-use crate::PostgresBus;
 use crate::array::Array;
 use crate::fault::{Taken, fault};
 use crate::message_rows::message;
 use crate::pipeline::{Act, Param};
-use crate::rows::Rows;
+use crate::store::PostgresBus;
+use crate::unit::Rows;
 
 /// Rows moved at once; a backlog is moved in as many steps as it takes.
 const STEP_MAX: i64 = 1_000;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bus::Fault;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::PostgresBus;
 use crate::fault::Taken;
 use crate::lent::Lent;
-use crate::rows::Rows;
 use crate::server::Server;
+use crate::store::PostgresBus;
+use crate::unit::Rows;
 
 /// How it differs from other reading: a statement may take ten minutes, and has room to join by hashing.
 const SETTINGS: &str = "set statement_timeout = '10min'; set work_mem = '64MB'";

@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{CallSlots, Fault};
 
-use crate::PostgresBus;
 use crate::fault::broken;
 use crate::pipeline::{Act, Param};
-use crate::rows::Rows;
+use crate::store::PostgresBus;
+use crate::unit::Rows;
 
 /// The row is taken or made, and moved on by as many slots as are wanted.
 const TAKE: &str = "with moment as (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now)

@@ -7,14 +7,14 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::PostgresBus;
 use crate::array::Array;
 use crate::column::{Broken, rows_max, time};
 use crate::fault::{broken, fault};
 use crate::message_rows::{Moved, envelope, message};
 use crate::pipeline::Act;
 use crate::reading::query;
-use crate::rows::Rows;
+use crate::store::PostgresBus;
+use crate::unit::Rows;
 
 #[async_trait]
 impl<R: Rows> DeadLetters for PostgresBus<R> {

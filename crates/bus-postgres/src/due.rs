@@ -1,9 +1,13 @@
 //! What the keeper of a process's claims has to do, and when: the most urgent first, and each by itself.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::connect::Presence;
-use crate::keeper::FOLD;
+
+/// How often changes of counts are summed up.
+pub(crate) const FOLD: Duration = Duration::from_secs(2);
 
 /// What is done again and again, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::column::{Broken, count, rows_max};
 use crate::message_rows::{Moved, message};
 use crate::pipeline::{Act, Param};
 use crate::queue::{Next, Queue, Row};
-use crate::store::Shared;
+use crate::shared::Shared;
 
 /// A feed of one queue.
 pub(crate) struct PostgresFeed {

@@ -9,10 +9,10 @@ use bus::Fault;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::types::ToSql;
 
-use crate::PostgresBus;
 use crate::column::rows_max;
 use crate::fault::{Taken, away, fault};
-use crate::rows::Rows;
+use crate::store::PostgresBus;
+use crate::unit::Rows;
 
 const OPERATION: &str = "housekeeping.step";
 

@@ -22,11 +22,11 @@ use uuid::Uuid;
 
 use crate::array::Array;
 use crate::connect::{ConnectError, Presence, Use, explain, suited};
-use crate::due::{Due, Duty};
+use crate::due::{Due, Duty, FOLD};
 use crate::patience::Line;
 use crate::rounds::{Lost, Next, Rounds};
-use crate::server::{NoConnection, Server, Stream};
-use crate::store::{Lists, Shared};
+use crate::server::{NoConnection, Server, Stream, server_now};
+use crate::shared::{Lists, Shared};
 use crate::tally;
 
 /// How often it is looked for rows of which no word came.
@@ -35,8 +35,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// Words to others are held back this long, so that many make one.
 const ANNOUNCE_PAUSE: Duration = Duration::from_millis(5);
 
-/// How often changes of counts are summed up, and how many at once.
-pub(crate) const FOLD: Duration = Duration::from_secs(2);
+/// How many changes of counts are summed up at once.
 const FOLD_MAX: i64 = 20_000;
 
 /// Between the two rounds that a row must be unknown in to be given up.
@@ -47,14 +46,6 @@ const AUDIT: Duration = Duration::from_secs(300);
 
 /// Until what has failed is tried again.
 const PUT_OFF: Duration = Duration::from_secs(2);
-
-/// The server's time as the tables keep it, in microseconds.
-macro_rules! server_now {
-    () => {
-        "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
-    };
-}
-pub(crate) use server_now;
 
 /// Keeps one process's claims.
 pub(crate) struct Keeper {

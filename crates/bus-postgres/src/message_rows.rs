@@ -11,6 +11,9 @@ use crate::array::Array;
 use crate::column::{Broken, count, time};
 use crate::pipeline::Param;
 
+/// The queue of a row that a relay takes to a broker, which knows the queues itself.
+pub(crate) const NO_QUEUE: &str = "";
+
 /// The columns of a message in the order in which they are written and read.
 macro_rules! message {
     () => {

@@ -4,8 +4,8 @@
 use bus::CorrelationId;
 use tokio_postgres::{Error, Row};
 
-use crate::PostgresUnit;
-use crate::rows::Rows;
+use crate::array::Array;
+use crate::pipeline::Act;
 
 /// Whether messages wait for a saga to move on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +16,16 @@ pub(crate) enum Parked {
     Something,
 }
 
-impl<R: Rows> PostgresUnit<R> {
-    /// Takes in the answer to the question for which of `asked` messages are parked.
-    pub(crate) fn note_parked(&mut self, asked: &[CorrelationId], rows: &[Row]) -> Result<(), Error> {
-        self.parked.extend(asked.iter().map(|id| (*id, Parked::Nothing)));
-        for row in rows {
-            self.parked.insert(CorrelationId(row.try_get(0)?), Parked::Something);
-        }
-        Ok(())
-    }
+/// Those of these correlations for which messages are parked.
+pub(crate) fn parked_of(correlations: &[CorrelationId]) -> Act {
+    let sql =
+        "select correlation_id from delayed_messages where waiting = 'parked' and correlation_id = any($1)";
+    let wanted = Array::uuids(correlations.iter().map(|correlation| correlation.0));
+    Act::new("outbox.parked", sql, vec![Box::new(wanted)])
+}
+
+/// The answer to [`parked_of`]: what is known of each of `asked` now.
+pub(crate) fn answered(asked: &[CorrelationId], rows: &[Row]) -> Result<Vec<(CorrelationId, Parked)>, Error> {
+    let waiting = rows.iter().map(|row| Ok((CorrelationId(row.try_get(0)?), Parked::Something)));
+    asked.iter().map(|id| Ok((*id, Parked::Nothing))).chain(waiting).collect()
 }

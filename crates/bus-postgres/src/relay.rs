@@ -1,50 +1,22 @@
 //! Outgoing rows as a relay to a broker sees them: leased, sent, removed. What this process has committed is leased from
 //! memory; the database knows that it is this process's. Rows of a process that died come back when it is missed.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Fault, Leased, OutboxStore, QUEUED};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::PostgresBus;
 use crate::array::Array;
 use crate::fault::Taken;
 use crate::feed::claim_into;
-use crate::outbox::NO_QUEUE;
+use crate::leases::Lease;
+use crate::message_rows::NO_QUEUE;
 use crate::pipeline::{Act, Ending, Opening, run};
 use crate::queue::{Next, Queue, Row};
-use crate::rows::Rows;
-
-/// Who among the relays of this process has which row, and until when.
-#[derive(Default)]
-pub(crate) struct Leases(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    reader: Option<u64>,
-    by_position: BTreeMap<i64, Lease>,
-}
-
-/// A row in a relay's hands.
-struct Lease {
-    holder: Uuid,
-    until: Timestamp,
-    /// The message that the row is named after, which tells it from one that was given its position later.
-    message_id: Uuid,
-    /// Messages of the row that were not sent yet, as far as the relay has said.
-    unsent: usize,
-}
-
-/// What a relay has sent of its rows.
-struct Sent {
-    /// Rows of which nothing is left, each with the message that it is named after.
-    whole: Vec<(i64, Uuid)>,
-    /// Rows of which so many messages more are sent.
-    part: Vec<(i64, usize)>,
-}
+use crate::store::PostgresBus;
+use crate::unit::Rows;
 
 #[async_trait]
 impl<R: Rows> OutboxStore for PostgresBus<R> {
@@ -89,8 +61,7 @@ impl<R: Rows> PostgresBus<R> {
 
     /// All relays of a process are one reader of the outbox.
     fn relay_reader(&self, queue: &Queue) -> u64 {
-        let mut state = self.shared.leases.lock();
-        *state.reader.get_or_insert_with(|| {
+        self.shared.leases.reader(|| {
             queue.join();
             self.shared.next_reader()
         })
@@ -139,58 +110,5 @@ impl<R: Rows> PostgresBus<R> {
         let gone = answers.first().and_then(|rows| rows.first()).map(|row| row.try_get::<_, i64>(0));
         let gone = gone.transpose().map_err(crate::fault::fault("outbox.remove", Taken::GiveUp))?;
         Ok(usize::try_from(gone.unwrap_or(0)).unwrap_or(0))
-    }
-}
-
-impl Leases {
-    fn begin(&self, position: i64, lease: Lease) {
-        self.lock().by_position.insert(position, lease);
-    }
-
-    /// Takes out the leases that are over.
-    fn end(&self, now: Timestamp) -> Vec<i64> {
-        self.lock()
-            .by_position
-            .extract_if(.., |_, lease| lease.until <= now)
-            .map(|(position, _)| position)
-            .collect()
-    }
-
-    /// What these messages, each named by its row, leave of the rows. Changes nothing.
-    fn sent(&self, holder: Uuid, positions: &[i64]) -> Sent {
-        let mut messages: BTreeMap<i64, usize> = BTreeMap::new();
-        for position in positions {
-            *messages.entry(*position).or_default() += 1;
-        }
-        let state = self.lock();
-        let mut sent = Sent { whole: Vec::new(), part: Vec::new() };
-        for (position, count) in messages {
-            match state.by_position.get(&position) {
-                Some(lease) if lease.holder == holder && lease.unsent <= count => {
-                    sent.whole.push((position, lease.message_id));
-                }
-                Some(lease) if lease.holder == holder => sent.part.push((position, count)),
-                Some(_) | None => {}
-            }
-        }
-        sent
-    }
-
-    /// The rows that were sent whole are gone, of others there is less to send.
-    fn settle(&self, holder: Uuid, sent: &Sent) {
-        let mut state = self.lock();
-        for (position, _) in &sent.whole {
-            state.by_position.remove(position);
-        }
-        for (position, count) in &sent.part {
-            // Meanwhile the lease may have ended, and another relay have the row.
-            if let Some(lease) = state.by_position.get_mut(position).filter(|lease| lease.holder == holder) {
-                lease.unsent = lease.unsent.saturating_sub(*count);
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

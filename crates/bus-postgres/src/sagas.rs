@@ -5,11 +5,10 @@ use async_trait::async_trait;
 use bus::{CorrelationId, Fault, SagaRepository, StoredSaga, from_json, to_json};
 use jiff::Timestamp;
 
-use crate::PostgresUnit;
 use crate::array::Array;
 use crate::fault::{CHANGED, Taken, fault};
 use crate::pipeline::{Act, Param};
-use crate::rows::Rows;
+use crate::unit::{PostgresUnit, Rows};
 
 #[async_trait]
 impl<R: Rows, S: StoredSaga> SagaRepository<S> for PostgresUnit<R> {

@@ -12,8 +12,8 @@ use tokio_postgres::{Client, Config};
 use crate::connect::{ConnectError, DatabaseOwner, asking, database, driver_error, explain};
 use crate::fault::{Taken, is_lock_refused};
 use crate::patience::{Line, Patience};
-use crate::rows::Rows;
 use crate::server::Server;
+use crate::unit::Rows;
 
 mod embedded {
     refinery::embed_migrations!("src/migrations");

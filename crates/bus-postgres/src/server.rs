@@ -20,6 +20,14 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::fault::Told;
 use crate::patience::{Line, Silent};
 
+/// The server's time as the tables keep it, in microseconds.
+macro_rules! server_now {
+    () => {
+        "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
+    };
+}
+pub(crate) use server_now;
+
 /// What travels over a connection, encrypted or not.
 pub(crate) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 

@@ -1,32 +1,28 @@
 //! The store itself: connections, the queues of this process, and the keeper beside them. Opens units of work, carries
 //! messages.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bus::{Envelope, Fault, Feed, Routing, Stop, Store, Tables, Topology, Transport, Unit, Unsent};
+use bus::{Envelope, Fault, Feed, Store, Tables, Transport, Unit, Unsent};
 use tokio::sync::{Notify, OnceCell};
 use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::connect::{self, ConnectError, DatabaseOwner, PostgresOptions, Presence};
+use crate::connect::{self, ConnectError, PostgresOptions, Presence};
 use crate::fault::{Taken, away, fault};
 use crate::feed::PostgresFeed;
-use crate::keeper::{Keeper, server_now};
-use crate::lent::{Lender, Lent};
-use crate::outbox::NO_QUEUE;
-use crate::pace::Pace;
-use crate::pipeline::{Act, Ending, Opening, run};
-use crate::queue::Queue;
+use crate::keeper::Keeper;
+use crate::lent::Lent;
+use crate::message_rows::NO_QUEUE;
+use crate::pipeline::Act;
 use crate::reading::query;
-use crate::relay::Leases;
-use crate::rows::Rows;
-use crate::server::Server;
-use crate::{PostgresUnit, schema};
+use crate::schema;
+use crate::server::server_now;
+use crate::shared::Shared;
+use crate::unit::{PostgresUnit, Rows};
 
 /// The bus's own tables on a PostgreSQL server, and the user's beside them. Clones share everything.
 pub struct PostgresBus<R: Rows = ()> {
@@ -42,46 +38,6 @@ impl<R: Rows> Clone for PostgresBus<R> {
             (Arc::clone(&self.shared), Arc::clone(&self.keeper), Arc::clone(&self.kept));
         Self { shared, keeper, kept, rows: PhantomData }
     }
-}
-
-/// What every clone, unit and feed of a store shares.
-pub(crate) struct Shared {
-    pub(crate) units: Lender,
-    pace: Pace,
-    pub(crate) readers: Lender,
-    pub(crate) server: Server,
-    pub(crate) instance: Uuid,
-    pub(crate) presence: Presence,
-    pub(crate) owner: DatabaseOwner,
-    pub(crate) lease: std::time::Duration,
-    pub(crate) topology: Topology,
-    pub(crate) routing: Routing,
-    pub(crate) queues: BTreeMap<Arc<str>, Arc<Queue>>,
-    pub(crate) leases: Leases,
-    pub(crate) errands: Errands,
-    pub(crate) stop: Stop,
-    /// Held by whoever looks at all there is.
-    pub(crate) audits: Arc<tokio::sync::Mutex<()>>,
-    readers_met: AtomicU64,
-}
-
-/// What others ask of the keeper.
-#[derive(Default)]
-pub(crate) struct Errands {
-    /// Told when there is something to do.
-    pub(crate) waiting: Arc<Notify>,
-    /// Whether something ended in doubt: rows may be claimed for this process without its knowing.
-    pub(crate) doubt: AtomicBool,
-    lists: Mutex<Lists>,
-}
-
-/// What is to be given up, and what others are to be told of.
-#[derive(Default)]
-pub(crate) struct Lists {
-    /// Positions of rows that nobody here wants any more.
-    pub(crate) give_up: Vec<i64>,
-    /// Queues in which rows were left for whoever is free.
-    pub(crate) announce: BTreeSet<Arc<str>>,
 }
 
 impl<R: Rows> PostgresBus<R> {
@@ -222,87 +178,6 @@ impl<R: Rows> PostgresBus<R> {
     /// [`bus::Verdict::Retry`] while the server is away or too many others read.
     pub async fn reader(&self, operation: &'static str) -> Result<Lent, Fault> {
         self.shared.readers.get().await.map_err(away(operation))
-    }
-}
-
-impl Shared {
-    fn new(server: Server, options: PostgresOptions) -> Self {
-        let units = connect::pool(&server, connect::Use::Units, options.pool_max, &options);
-        let readers = connect::pool(&server, connect::Use::Reads, options.readers_max, &options);
-        let pace = Pace::new(options.unit_gap, options.connect_limit);
-        let PostgresOptions { topology, routing, instance, presence, owner, lease, queue_memory_max, .. } =
-            options;
-        let mut names = topology.all_queues();
-        names.push(Arc::from(NO_QUEUE));
-        let queue = |name: Arc<str>| (Arc::clone(&name), Arc::new(Queue::new(name, queue_memory_max)));
-        let queues = names.into_iter().map(queue).collect();
-        Self {
-            units,
-            pace,
-            readers,
-            server,
-            instance,
-            presence,
-            owner,
-            lease,
-            topology,
-            routing,
-            queues,
-            leases: Leases::default(),
-            errands: Errands::default(),
-            stop: Stop::new(),
-            audits: Arc::default(),
-            readers_met: AtomicU64::new(0),
-        }
-    }
-
-    /// A number that no other reader of this process has.
-    pub(crate) fn next_reader(&self) -> u64 {
-        self.readers_met.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Runs one statement that stands for itself.
-    pub(crate) async fn run_alone(&self, operation: &'static str, act: Act) -> Result<Vec<Row>, Fault> {
-        let connection = self.units.get().await.map_err(away(operation))?;
-        let mut answers = run(&connection, Opening::None, &[act], Ending::None).await?;
-        Ok(answers.pop().unwrap_or_default())
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.stop.stop();
-    }
-}
-
-impl Errands {
-    /// Something ended in doubt.
-    pub(crate) fn doubt(&self) {
-        self.doubt.store(true, Ordering::Relaxed);
-        self.waiting.notify_one();
-    }
-
-    /// These rows are for others.
-    pub(crate) fn give_up(&self, positions: Vec<i64>) {
-        if !positions.is_empty() {
-            self.lists().give_up.extend(positions);
-            self.waiting.notify_one();
-        }
-    }
-
-    /// There are rows for others in this queue.
-    pub(crate) fn announce(&self, queue: &Arc<str>) {
-        self.lists().announce.insert(Arc::clone(queue));
-        self.waiting.notify_one();
-    }
-
-    /// What is to be done now.
-    pub(crate) fn take(&self) -> Lists {
-        std::mem::take(&mut *self.lists())
-    }
-
-    fn lists(&self) -> MutexGuard<'_, Lists> {
-        lock(&self.lists)
     }
 }
 

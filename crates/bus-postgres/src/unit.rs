@@ -10,20 +10,60 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, PendingTimers, Retired, Settlement, Timer,
-    TimerKey, Unit, Verdict,
+    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, PendingTimers, Redriven, Retired,
+    Settlement, Timer, TimerKey, Unit, Verdict,
 };
 use jiff::Timestamp;
+use refinery::Runner;
 use tokio_postgres::Row;
 
 use crate::fault::{Taken, fault};
 use crate::lent::Lent;
-use crate::outbox::Outgoing;
-use crate::parked::Parked;
+use crate::outgoing::Outgoing;
+use crate::parked::{self, Parked};
 use crate::pipeline::{Act, Ending, Opening, run};
-use crate::rows::Rows;
-use crate::store::Shared;
-use crate::{inbox, outbox, tally, timers};
+use crate::shared::Shared;
+use crate::{inbox, tally, timers};
+
+/// What a unit keeps of the user's own rows: some that are not stored yet, and some that need not be read again.
+pub trait Rows: Default + Send + Sync + Sized + 'static {
+    /// The steps that make the user's tables; none if there are none. They are noted in `schema_history`.
+    #[must_use]
+    fn migrations() -> Option<Runner> {
+        None
+    }
+
+    /// The statements that store what waits; nothing waits any more. Called before each question of which the answer may depend
+    /// on it, and before the commit.
+    fn writes(&mut self) -> Vec<Act> {
+        Vec::new()
+    }
+
+    /// The statements that store what nothing in a unit ever asks for. Called with the commit, behind all others.
+    fn last_writes(&mut self) -> Vec<Act> {
+        Vec::new()
+    }
+
+    /// Whether this saga waits to be stored for the first time, so that it has no timers yet.
+    fn is_new(&self, _saga: CorrelationId) -> bool {
+        false
+    }
+
+    /// Somebody has put dead letters back; what is noted about it commits with that.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn redriven(
+        _unit: &mut PostgresUnit<Self>,
+        _letters: &[Redriven<'_>],
+        _actor: &str,
+        _at: Timestamp,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl Rows for () {}
 
 /// One transaction, with what it keeps of the user's own rows.
 pub struct PostgresUnit<R: Rows = ()> {
@@ -99,9 +139,10 @@ impl<R: Rows> PostgresUnit<R> {
     /// As for [`Self::ask`].
     pub async fn ask_locking(&mut self, question: Act, sagas: &[CorrelationId]) -> Result<Vec<Row>, Fault> {
         let operation = question.operation();
-        let mut answers = self.ask_all_beside(vec![question, outbox::parked_of(sagas)]).await?;
+        let mut answers = self.ask_all_beside(vec![question, parked::parked_of(sagas)]).await?;
         let parked = answers.pop().unwrap_or_default();
-        self.note_parked(sagas, &parked).map_err(fault(operation, Taken::GiveUp))?;
+        let known = parked::answered(sagas, &parked).map_err(fault(operation, Taken::GiveUp))?;
+        self.parked.extend(known);
         Ok(answers.pop().unwrap_or_default())
     }
 

@@ -7,7 +7,7 @@ use bus::{Delivery, Fault, Feed, Receipt};
 use tokio::task::JoinHandle;
 
 use super::session::{Next, Session};
-use super::transport::Shared;
+use super::shared::Shared;
 
 /// A feed of one queue.
 pub(super) struct RabbitMqFeed {

@@ -7,7 +7,7 @@ use lapin::Confirmation;
 use lapin::message::BasicReturnMessage;
 use lapin::types::ShortString;
 
-use super::publisher::{Demand, Post};
+use super::post::{Demand, Post};
 
 /// The fate of each message of a sending, by its place.
 pub(super) struct Heard {

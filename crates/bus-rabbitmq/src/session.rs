@@ -19,7 +19,7 @@ use super::declaration::name;
 use super::properties;
 use super::receipts::{Ack, Mark, Outstanding};
 use super::refusal::{self, Refusal};
-use super::transport::Shared;
+use super::shared::Shared;
 use super::watch::{Verdict, Watch};
 
 /// A consuming channel.

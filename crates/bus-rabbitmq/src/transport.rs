@@ -2,8 +2,7 @@
 //! publish, and acknowledgements must still get through.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use bus::{
@@ -19,9 +18,11 @@ use super::feed::RabbitMqFeed;
 use super::held::Held;
 use super::limits::{PREFETCH_BATCHES, PREFETCH_MAX};
 use super::link::Link;
-use super::publisher::{Demand, Post, Publisher};
+use super::post::{Demand, Post};
+use super::publisher::Publisher;
+use super::renewals::Renewals;
 use super::settings::{RabbitMqSettings, SettingsError};
-use super::watch::Renewals;
+use super::shared::Shared;
 use super::wire::{Codec, Naming};
 
 /// Carries messages over RabbitMQ. Cheap to clone; the connections close with the last clone and feed.
@@ -29,32 +30,6 @@ use super::wire::{Codec, Naming};
 pub struct RabbitMqTransport {
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
-}
-
-/// What every feed needs.
-pub(super) struct Shared {
-    pub(super) declaration: Arc<Declaration>,
-    pub(super) codec: Codec,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) consuming: Link,
-    /// Deliveries that the broker may send ahead, per feed.
-    pub(super) prefetch: u16,
-    /// How long the broker may take to let somebody read a queue.
-    pub(super) answer_limit: Duration,
-    /// What is in our hands.
-    pub(super) held: Held,
-    /// When consumers were made anew.
-    pub(super) renewals: Renewals,
-    /// Raised with each message that came back for want of a queue.
-    pub(super) returns: Arc<watch::Sender<u64>>,
-    generations: AtomicU64,
-}
-
-impl Shared {
-    /// Tells consuming channels apart over the life of the process.
-    pub(super) fn next_generation(&self) -> u64 {
-        self.generations.fetch_add(1, Ordering::Relaxed)
-    }
 }
 
 impl RabbitMqTransport {

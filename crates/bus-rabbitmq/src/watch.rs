@@ -2,8 +2,7 @@
 //! nothing ever after. So whoever has heard nothing for a while has the queue's readers counted, and becomes a new consumer
 //! now and then whatever they are; at once after a message came back. Costs nothing while there is something to read.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
@@ -11,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::declaration::readers;
 use super::limits::{LOOK_AFTER, RENEW_AFTER};
-use super::transport::Shared;
+use super::shared::Shared;
 
 /// What is to be done about a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,23 +21,6 @@ pub(super) enum Verdict {
     Unread,
     /// It has been silent for long, or a binding was gone, and with it perhaps the queue that it reads.
     Renew,
-}
-
-/// When the consumers of each queue were last made anew. Between the old one and the new one the broker counts none.
-#[derive(Default)]
-pub(super) struct Renewals(Mutex<BTreeMap<Arc<str>, Instant>>);
-
-impl Renewals {
-    pub(super) fn note(&self, queue: &Arc<str>) {
-        let mut renewals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        renewals.insert(Arc::clone(queue), Instant::now());
-    }
-
-    /// Whether a new consumer may be on its way.
-    pub(super) fn is_recent(&self, queue: &str) -> bool {
-        let renewals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        renewals.get(queue).is_some_and(|at| at.elapsed() < LOOK_AFTER)
-    }
 }
 
 /// The watch over one consumer.

@@ -5,50 +5,22 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bus::{Count, Counts, Fault, Routing, Topology, without_mark};
+use bus::{Count, Counts, Routing, Topology, without_mark};
 use rusqlite::{Connection, Result};
 
-use crate::fault::fault;
-use crate::message_rows::{MESSAGE, Moved, insert_outgoing};
-use crate::outbox::NO_QUEUE;
-use crate::rows::Rows;
-use crate::writer::{Writer, stored_position};
-use crate::{SqliteBus, tally};
+use crate::message_rows::{MESSAGE, Moved, NO_QUEUE, insert_outgoing};
+use crate::tally;
+use crate::writer::{Adopted, Writer, stored_position};
 
 /// Rows moved at once; a backlog is moved in as many steps as it takes.
 const STEP_MAX: usize = 1_000;
 
-/// How far was looked for such messages. Whatever is left later has a higher position, and changes the mark.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Adopted {
-    version: Option<i64>,
-    position: i64,
-}
-
-impl<R: Rows> SqliteBus<R> {
-    /// Looks for messages that another process has left for another carrier, if any has written since the last look, and
-    /// makes them ready for our own; returns how many there were.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn adopt_strays(&self) -> std::result::Result<usize, Fault> {
-        let shared = &self.shared;
-        shared.look_at_the_file()?;
-        let mut turn = shared.turns.next_alone().await;
-        let writer = turn.writer_mut();
-        let adopted = adopt(writer, &shared.topology, shared.routing).map_err(fault("outbox.adopt"))?;
-        if adopted > 0 {
-            // Positions were given, and rows added, behind memory's back.
-            writer.seen = None;
-            shared.notice_others(writer).map_err(fault("outbox.adopt"))?;
-            shared.outgoing.notify_one();
-        }
-        Ok(adopted)
-    }
-}
-
 /// Makes what is in the outbox fit for `routing`; returns how many rows were not. No transaction is open.
-pub(crate) fn adopt<R: Rows>(writer: &mut Writer<R>, topology: &Topology, routing: Routing) -> Result<usize> {
+pub(crate) fn adopt<M: Default>(
+    writer: &mut Writer<M>,
+    topology: &Topology,
+    routing: Routing,
+) -> Result<usize> {
     let version = writer.version()?;
     if writer.adopted.version == Some(version) {
         return Ok(0);

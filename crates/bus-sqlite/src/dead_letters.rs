@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params}
 use crate::column::{rows_max, time};
 use crate::fault::fault;
 use crate::message_rows::{MESSAGE, Moved, message};
-use crate::rows::Rows;
+use crate::unit::Rows;
 use crate::{SqliteBus, SqliteUnit};
 
 #[async_trait]

@@ -13,8 +13,7 @@ use crate::column::rows_max;
 use crate::fault::fault;
 use crate::message_rows::{MESSAGE, Moved};
 use crate::queue::{Next, Queue, Row};
-use crate::rows::Rows;
-use crate::store::Shared;
+use crate::turns::Shared;
 use crate::writer::stored_position;
 
 /// Rows read ahead at once when a queue's memory has run dry, unless its memory is smaller still.
@@ -27,15 +26,15 @@ const _: () =
     assert!(READ_AHEAD_MAX <= bus::limits::QUEUE_MEMORY_MAX, "what is read ahead must fit in memory");
 
 /// A feed of one queue.
-pub(crate) struct StoreFeed<R: Rows> {
-    shared: Arc<Shared<R>>,
+pub(crate) struct StoreFeed<M: Default> {
+    shared: Arc<Shared<M>>,
     queue: Arc<Queue>,
     held: BTreeMap<i64, Row>,
 }
 
-impl<R: Rows> StoreFeed<R> {
+impl<M: Default> StoreFeed<M> {
     /// A feed that holds nothing yet.
-    pub(crate) const fn new(shared: Arc<Shared<R>>, queue: Arc<Queue>) -> Self {
+    pub(crate) const fn new(shared: Arc<Shared<M>>, queue: Arc<Queue>) -> Self {
         Self { shared, queue, held: BTreeMap::new() }
     }
 
@@ -46,7 +45,7 @@ impl<R: Rows> StoreFeed<R> {
     }
 
     async fn read_on(&self, cursor: i64) -> std::result::Result<(), Fault> {
-        let max = READ_AHEAD_MAX.min(self.shared.queue_memory_max).max(1);
+        let max = READ_AHEAD_MAX.min(self.shared.view.queue_memory_max).max(1);
         let turn = self.shared.turns.next_alone().await;
         let (rows, last) = read_on(&turn.writer().connection, &self.queue.name, cursor, max)
             .map_err(fault("feed.receive"))?;
@@ -56,7 +55,7 @@ impl<R: Rows> StoreFeed<R> {
 
     /// Waits until something was committed here or, for a file that others may write to, until it is time to look.
     async fn wait(&self) -> std::result::Result<(), Fault> {
-        if !self.shared.has_neighbours() {
+        if !self.shared.view.has_neighbours() {
             self.queue.woken.notified().await;
             return Ok(());
         }
@@ -66,18 +65,18 @@ impl<R: Rows> StoreFeed<R> {
             && let Some(mut turn) = self.shared.turns.now()
             && turn.writer().connection.is_autocommit()
         {
-            self.shared.notice_others(turn.writer_mut()).map_err(fault("feed.receive"))?;
+            turn.writer_mut().notice_others(&self.shared.view).map_err(fault("feed.receive"))?;
         }
         Ok(())
     }
 }
 
 #[async_trait]
-impl<R: Rows> Feed for StoreFeed<R> {
+impl<M: Default + Send + 'static> Feed for StoreFeed<M> {
     async fn receive(&mut self, max: usize) -> std::result::Result<Vec<Delivery>, Fault> {
         loop {
             // Nothing is begun that could not be finished: what is taken here may lead to calls to the outside.
-            self.shared.look_at_the_file()?;
+            self.shared.view.look_at_the_file()?;
             match self.queue.next(max) {
                 Next::Take(rows) => return Ok(self.hold(rows)),
                 Next::ReadOn { cursor } => self.read_on(cursor).await?,
@@ -94,7 +93,7 @@ impl<R: Rows> Feed for StoreFeed<R> {
     }
 }
 
-impl<R: Rows> Drop for StoreFeed<R> {
+impl<M: Default> Drop for StoreFeed<M> {
     fn drop(&mut self) {
         self.queue.put_back(std::mem::take(&mut self.held).into_values());
     }

@@ -6,10 +6,9 @@ use bus::Fault;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
-use crate::SqliteUnit;
 use crate::column::{Micros, rows_max};
 use crate::fault::fault;
-use crate::rows::Rows;
+use crate::unit::{Rows, SqliteUnit};
 
 impl<R: Rows> SqliteUnit<R> {
     /// Removes up to `max` ids of messages from outside that were seen longer ago than this; returns how many.

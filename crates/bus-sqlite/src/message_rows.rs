@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::column::{Micros, time};
 
+/// The queue of a row that a relay takes to a broker, which knows the queues itself.
+pub(crate) const NO_QUEUE: &str = "";
+
 /// The columns of a message in the order in which they are written and read.
 pub(crate) const MESSAGE: &str = "queue, message_id, kind, correlation_id, causation_id, conversation_id, \
      traceparent, sent_at, attempt, body";

@@ -10,24 +10,20 @@ use bus::{
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 
-use crate::SqliteUnit;
 use crate::column::{Micros, rows_max};
 use crate::fault::fault;
-use crate::message_rows::{MESSAGE, Moved, insert_kept, insert_outgoing};
-use crate::rows::Rows;
+use crate::message_rows::{MESSAGE, Moved, NO_QUEUE, insert_kept, insert_outgoing};
+use crate::unit::{Rows, SqliteUnit};
 use crate::writer::Placed;
-
-/// The queue of a row that a relay takes to a broker, which knows the queues itself.
-pub(crate) const NO_QUEUE: &str = "";
 
 impl<R: Rows> SqliteUnit<R> {
     pub(crate) fn publish_all(&mut self, envelopes: Vec<Envelope>) {
         for envelope in envelopes {
             let envelope = Arc::new(envelope);
-            match self.shared.routing {
+            match self.shared.view.routing {
                 Routing::Outbox => self.outgoing.push((Arc::from(NO_QUEUE), envelope)),
                 Routing::Store => {
-                    let queues = self.shared.topology.queues(&envelope.kind);
+                    let queues = self.shared.view.topology.queues(&envelope.kind);
                     self.outgoing.extend(queues.map(|queue| (Arc::clone(queue), Arc::clone(&envelope))));
                 }
             }
@@ -37,12 +33,12 @@ impl<R: Rows> SqliteUnit<R> {
     pub(crate) fn reclaim_all(&mut self, queues: &[Arc<str>]) -> Vec<Delivery> {
         let mut reclaimed = Vec::new();
         for (queue, envelope) in std::mem::take(&mut self.outgoing) {
-            match self.shared.routing {
+            match self.shared.view.routing {
                 Routing::Store if queues.contains(&queue) => {
                     reclaimed.push(Delivery { envelope, receipt: Receipt { queue, origin: Origin::Unit } });
                 }
                 Routing::Store => self.outgoing.push((queue, envelope)),
-                Routing::Outbox => match self.shared.topology.take_back(&envelope, queues) {
+                Routing::Outbox => match self.shared.view.topology.take_back(&envelope, queues) {
                     None => self.outgoing.push((queue, envelope)),
                     Some(TakenBack { queue: wanting, news }) => {
                         reclaimed.push(Delivery {
@@ -77,7 +73,7 @@ impl<R: Rows> SqliteUnit<R> {
         for settlement in settlements {
             self.keep(settlement).map_err(fault("outbox.settle"))?;
         }
-        if self.shared.routing == Routing::Outbox {
+        if self.shared.view.routing == Routing::Outbox {
             let notices = settlements.iter().filter_map(Settlement::notice).collect();
             self.publish_all(notices);
         }
@@ -171,7 +167,7 @@ impl<R: Rows> SqliteUnit<R> {
 
     /// Puts messages back: into their queues, or on their way to the broker.
     pub(crate) fn return_to_queues(&mut self, messages: impl Iterator<Item = (Arc<str>, Envelope)>) {
-        let routing = self.shared.routing;
+        let routing = self.shared.view.routing;
         let route = |(queue, envelope)| match routing {
             Routing::Store => (queue, Arc::new(envelope)),
             Routing::Outbox => (Arc::from(NO_QUEUE), Arc::new(envelope)),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, Result, params};
 
 use crate::held_file::HeldFile;
-use crate::open::{OpenError, beside, explain};
+use crate::options::{OpenError, beside, explain};
 use crate::schema::{self, HISTORIES};
 
 /// Bytes of the header, how they begin, and where the mark and the count of changes are.

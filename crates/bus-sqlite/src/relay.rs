@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
 use uuid::Uuid;
 
-use crate::SqliteBus;
 use crate::column::{Micros, rows_max};
 use crate::fault::fault;
+use crate::message_rows::NO_QUEUE;
 use crate::message_rows::{MESSAGE, Moved};
-use crate::outbox::NO_QUEUE;
-use crate::rows::Rows;
+use crate::store::SqliteBus;
+use crate::unit::Rows;
 
 #[async_trait]
 impl<R: Rows> OutboxStore for SqliteBus<R> {

@@ -5,10 +5,9 @@ use bus::{CorrelationId, Fault, SagaRepository, StoredSaga, from_json, to_json};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use crate::SqliteUnit;
 use crate::column::Micros;
 use crate::fault::{changed_meanwhile, conflict_if_taken, fault};
-use crate::rows::Rows;
+use crate::unit::{Rows, SqliteUnit};
 
 #[async_trait]
 impl<R: Rows, S: StoredSaga> SagaRepository<S> for SqliteUnit<R> {

@@ -7,8 +7,7 @@ use std::path::Path;
 use refinery::Runner;
 use rusqlite::{Connection, OptionalExtension, Result};
 
-use crate::open::{DatabaseOwner, OpenError, explain};
-use crate::rows::Rows;
+use crate::options::{DatabaseOwner, OpenError, explain};
 
 mod embedded {
     refinery::embed_migrations!("src/migrations");
@@ -37,9 +36,9 @@ impl Steps {
     }
 
     /// Those of the bus and then, if there are any, those of its user.
-    fn all<R: Rows>() -> Vec<Self> {
+    fn all(own: Option<Runner>) -> Vec<Self> {
         let bus = Self::new(BUS_HISTORY, embedded::migrations::runner());
-        let own = R::migrations().map(|runner| Self::new(OWN_HISTORY, runner));
+        let own = own.map(|runner| Self::new(OWN_HISTORY, runner));
         [Some(bus), own].into_iter().flatten().collect()
     }
 
@@ -62,11 +61,12 @@ impl Steps {
 
 /// Brings the tables up to date and returns the version of the user's, or of the bus's if there are no others. A database of a
 /// later release is left alone.
-pub(crate) fn migrate<R: Rows>(
+pub(crate) fn migrate(
     connection: &mut Connection,
     path: &Path,
+    own: Option<Runner>,
 ) -> std::result::Result<u32, OpenError> {
-    let all = Steps::all::<R>();
+    let all = Steps::all(own);
     let mut behind = Vec::new();
     for steps in &all {
         let (known, found) = (steps.latest(), steps.found(connection).map_err(|error| explain(path, error))?);
@@ -87,13 +87,14 @@ pub(crate) fn migrate<R: Rows>(
 }
 
 /// Whether the tables are of this program's version; nothing is written to find that out.
-pub(crate) fn expect<R: Rows>(
+pub(crate) fn expect(
     connection: &Connection,
     path: &Path,
     owner: DatabaseOwner,
+    own: Option<Runner>,
 ) -> std::result::Result<(), OpenError> {
     let advice = owner.if_older;
-    for steps in Steps::all::<R>() {
+    for steps in Steps::all(own) {
         let known = steps.latest();
         let found = steps.found(connection).map_err(|error| explain(path, error))?;
         match found.cmp(&known) {
@@ -113,6 +114,6 @@ pub(crate) fn first_step() -> (String, String) {
 }
 
 /// The version that the user's tables have, or the bus's if there are no others; 0 if there are none.
-pub(crate) fn version<R: Rows>(connection: &Connection) -> Result<u32> {
-    Steps::all::<R>().last().map_or(Ok(0), |steps| steps.found(connection))
+pub(crate) fn version(connection: &Connection, own: Option<Runner>) -> Result<u32> {
+    Steps::all(own).last().map_or(Ok(0), |steps| steps.found(connection))
 }

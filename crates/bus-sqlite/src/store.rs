@@ -1,60 +1,37 @@
 //! The store itself: one writer, some readers, the queues in memory. Opens units of work, carries messages.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use bus::{Envelope, Fault, Feed, Routing, Store, Topology, Transport, Unit, Unsent};
+use bus::{Envelope, Fault, Feed, Store, Transport, Unit, Unsent};
 use rusqlite::{Connection, Result};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::adoption;
+use crate::adoption::{adopt, free_leases};
 use crate::fault::fault;
 use crate::feed::StoreFeed;
-use crate::held_file::ServerLock;
-use crate::open::{self, Exclusive, OpenError, Opened, SqliteOptions};
+use crate::open::{self, Opened};
+use crate::options::{Exclusive, OpenError, SqliteOptions, beside, explain};
 use crate::queue::Queue;
 use crate::reader_pool::ReaderPool;
-use crate::rows::Rows;
-use crate::turns::Turns;
-use crate::watch::Watch;
-use crate::writer::{Seen, Writer, stored_position};
-use crate::{SqliteUnit, schema};
+use crate::schema;
+use crate::turns::{Shared, Turns};
+use crate::unit::{Rows, SqliteUnit};
+use crate::view::{Place, View};
+use crate::writer::Writer;
 
 /// The bus's own tables in SQLite, and the user's beside them. Clones share everything.
 pub struct SqliteBus<R: Rows = ()> {
-    pub(crate) shared: Arc<Shared<R>>,
+    pub(crate) shared: Arc<Shared<R::Memory>>,
 }
 
 impl<R: Rows> Clone for SqliteBus<R> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
-}
-
-/// What every clone, unit and feed of a store shares.
-pub(crate) struct Shared<R: Rows> {
-    pub(crate) turns: Turns<R>,
-    pub(crate) place: Place,
-    pub(crate) topology: Topology,
-    pub(crate) routing: Routing,
-    pub(crate) queues: BTreeMap<Arc<str>, Arc<Queue>>,
-    pub(crate) queue_memory_max: usize,
-    /// Told whenever a message is on its way to a broker.
-    pub(crate) outgoing: Arc<Notify>,
-    /// Tells this memory from others that share the writer.
-    pub(crate) viewer: u64,
-}
-
-/// Where the rows are.
-pub(crate) enum Place {
-    /// In a file; the lock, if any, is held as long as the store lives.
-    File { path: PathBuf, readers: ReaderPool, watch: Arc<Watch>, _lock: Option<ServerLock> },
-    /// In memory, gone with the last clone.
-    Memory,
 }
 
 /// Tells the memories of one process apart.
@@ -66,12 +43,12 @@ impl<R: Rows> SqliteBus<R> {
     /// # Errors
     /// [`OpenError`] says in one line what is wrong and what to do.
     pub fn open(path: &Path, options: SqliteOptions) -> std::result::Result<Self, OpenError> {
-        let Opened { connection, watch, held, lock } = open::file::<R>(path, &options)?;
+        let Opened { connection, watch, held, lock } = open::file(path, &options, R::migrations())?;
         let mut writer = Writer::new(connection).over(held, Arc::clone(&watch));
         if options.exclusive == Exclusive::Yes {
-            adoption::free_leases(&writer.connection)
-                .and_then(|()| adoption::adopt(&mut writer, &options.topology, options.routing))
-                .map_err(|error| open::explain(path, error))?;
+            free_leases(&writer.connection)
+                .and_then(|()| adopt(&mut writer, &options.topology, options.routing))
+                .map_err(|error| explain(path, error))?;
         }
         let readers = ReaderPool::new(path.to_owned(), Arc::clone(&watch));
         let place = Place::File { path: path.to_owned(), readers, watch, _lock: lock };
@@ -83,7 +60,7 @@ impl<R: Rows> SqliteBus<R> {
     /// # Errors
     /// [`OpenError::Unusable`] if SQLite cannot work at all.
     pub fn in_memory(options: SqliteOptions) -> std::result::Result<Self, OpenError> {
-        let connection = open::memory::<R>()?;
+        let connection = open::memory(R::migrations())?;
         Ok(Self::over(Turns::new(Writer::new(connection)), Place::Memory, options))
     }
 
@@ -91,18 +68,18 @@ impl<R: Rows> SqliteBus<R> {
     /// memory, where a crash cannot be had otherwise. None for a file, which is simply opened again.
     #[must_use]
     pub fn restarted(&self) -> Option<Self> {
-        let shared = &self.shared;
+        let Shared { turns, view } = &*self.shared;
         let options = SqliteOptions {
-            queue_memory_max: shared.queue_memory_max,
-            ..SqliteOptions::new(shared.topology.clone(), shared.routing)
+            queue_memory_max: view.queue_memory_max,
+            ..SqliteOptions::new(view.topology.clone(), view.routing)
         };
-        match &shared.place {
-            Place::Memory => Some(Self::over(shared.turns.clone(), Place::Memory, options)),
+        match &view.place {
+            Place::Memory => Some(Self::over(turns.clone(), Place::Memory, options)),
             Place::File { .. } => None,
         }
     }
 
-    fn over(turns: Turns<R>, place: Place, options: SqliteOptions) -> Self {
+    fn over(turns: Turns<R::Memory>, place: Place, options: SqliteOptions) -> Self {
         let SqliteOptions { topology, routing, queue_memory_max, .. } = options;
         let queues = topology
             .all_queues()
@@ -110,24 +87,35 @@ impl<R: Rows> SqliteBus<R> {
             .map(|name| (Arc::clone(&name), Arc::new(Queue::new(name, queue_memory_max))))
             .collect();
         let viewer = VIEWERS.fetch_add(1, Ordering::Relaxed);
-        Self {
-            shared: Arc::new(Shared {
-                turns,
-                place,
-                topology,
-                routing,
-                queues,
-                queue_memory_max,
-                outgoing: Arc::default(),
-                viewer,
-            }),
+        let outgoing = Arc::default();
+        let view = View { place, topology, routing, queues, queue_memory_max, outgoing, viewer };
+        Self { shared: Arc::new(Shared { turns, view: Arc::new(view) }) }
+    }
+
+    /// Looks for messages that another process has left for another carrier, if any has written since the last look, and
+    /// makes them ready for our own; returns how many there were.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn adopt_strays(&self) -> std::result::Result<usize, Fault> {
+        let Shared { turns, view } = &*self.shared;
+        view.look_at_the_file()?;
+        let mut turn = turns.next_alone().await;
+        let writer = turn.writer_mut();
+        let adopted = adopt(writer, &view.topology, view.routing).map_err(fault("outbox.adopt"))?;
+        if adopted > 0 {
+            // Positions were given, and rows added, behind memory's back.
+            writer.seen = None;
+            writer.notice_others(view).map_err(fault("outbox.adopt"))?;
+            view.outgoing.notify_one();
         }
+        Ok(adopted)
     }
 
     /// Told whenever a message is on its way to a broker.
     #[must_use]
     pub fn outgoing(&self) -> Arc<Notify> {
-        Arc::clone(&self.shared.outgoing)
+        Arc::clone(&self.shared.view.outgoing)
     }
 
     /// Begins a unit.
@@ -145,10 +133,8 @@ impl<R: Rows> SqliteBus<R> {
     /// [`OpenError::Newer`] for a database of a newer version, [`OpenError::Unusable`] if a step fails.
     pub async fn migrate(&self) -> std::result::Result<u32, OpenError> {
         let mut turn = self.shared.turns.next_alone().await;
-        schema::migrate::<R>(
-            &mut turn.writer_mut().connection,
-            self.path().unwrap_or_else(|| Path::new(":memory:")),
-        )
+        let path = self.path().unwrap_or_else(|| Path::new(":memory:"));
+        schema::migrate(&mut turn.writer_mut().connection, path, R::migrations())
     }
 
     /// The version of the tables.
@@ -156,9 +142,9 @@ impl<R: Rows> SqliteBus<R> {
     /// # Errors
     /// Those of the store.
     pub async fn schema_version(&self) -> std::result::Result<u32, Fault> {
-        self.shared.look_at_the_file()?;
+        self.shared.view.look_at_the_file()?;
         let turn = self.shared.turns.next_alone().await;
-        schema::version::<R>(&turn.writer().connection).map_err(fault("schema.version"))
+        schema::version(&turn.writer().connection, R::migrations()).map_err(fault("schema.version"))
     }
 
     /// Which database this is, whatever its place: it was drawn when its tables were made.
@@ -175,7 +161,7 @@ impl<R: Rows> SqliteBus<R> {
     /// The file, unless the store is in memory.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        match &self.shared.place {
+        match &self.shared.view.place {
             Place::File { path, .. } => Some(path),
             Place::Memory => None,
         }
@@ -189,7 +175,7 @@ impl<R: Rows> SqliteBus<R> {
             let bytes = std::fs::metadata(&path).ok().map(|metadata| metadata.len());
             (path, bytes)
         };
-        ["", "-wal", "-shm"].map(|suffix| size(open::beside(path, suffix))).into()
+        ["", "-wal", "-shm"].map(|suffix| size(beside(path, suffix))).into()
     }
 
     /// Reads with `query`: on a reader's own connection for a file, on the writer's for a store in memory.
@@ -201,44 +187,13 @@ impl<R: Rows> SqliteBus<R> {
         T: Send + 'static,
         Q: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        match &self.shared.place {
+        match &self.shared.view.place {
             Place::File { readers, .. } => readers.read(operation, query).await,
             Place::Memory => {
                 let turn = self.shared.turns.next_alone().await;
                 query(&turn.writer().connection).map_err(fault(operation))
             }
         }
-    }
-}
-
-impl<R: Rows> Shared<R> {
-    /// Whether somebody else may write to the same rows without this memory being told.
-    pub(crate) const fn has_neighbours(&self) -> bool {
-        matches!(self.place, Place::File { .. })
-    }
-
-    /// Looks whether the files are still those that were opened.
-    pub(crate) fn look_at_the_file(&self) -> std::result::Result<(), Fault> {
-        match &self.place {
-            Place::File { watch, .. } => watch.look(),
-            Place::Memory => Ok(()),
-        }
-    }
-
-    /// If others wrote, memory no longer knows all of any queue, nor any row. The writer is held, and no unit waits to be durable.
-    pub(crate) fn notice_others(&self, writer: &mut Writer<R>) -> Result<()> {
-        let version = if self.has_neighbours() { writer.version()? } else { 0 };
-        let seen = Seen { version, viewer: self.viewer };
-        if writer.seen == Some(seen) {
-            return Ok(());
-        }
-        writer.last_position = stored_position(&writer.connection)?;
-        writer.memory = R::Memory::default();
-        writer.seen = Some(seen);
-        for queue in self.queues.values() {
-            queue.spill();
-        }
-        Ok(())
     }
 }
 
@@ -252,7 +207,7 @@ impl<R: Rows> Store<SqliteUnit<R>> for SqliteBus<R> {
 #[async_trait]
 impl<R: Rows> Transport for SqliteBus<R> {
     async fn subscribe(&self, queue: &str) -> std::result::Result<Box<dyn Feed>, Fault> {
-        match self.shared.queues.get(queue) {
+        match self.shared.view.queues.get(queue) {
             Some(queue) => Ok(Box::new(StoreFeed::new(Arc::clone(&self.shared), Arc::clone(queue)))),
             None => Err(Fault::give_up("transport.subscribe", format!("no queue is called '{queue}'"))),
         }

@@ -5,26 +5,70 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, PendingTimers, Retired, Settlement, Timer,
-    TimerKey, Unit,
+    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, PendingTimers, Redriven, Retired,
+    Settlement, Timer, TimerKey, Unit,
 };
 use jiff::Timestamp;
+use refinery::Runner;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::fault::fault;
-use crate::rows::Rows;
-use crate::store::Shared;
-use crate::turns::Turn;
+use crate::turns::{Shared, Turn};
 use crate::writer::Member;
 use crate::{inbox, timers};
 
 /// Tells whether a unit has become durable.
 type Told = oneshot::Receiver<std::result::Result<(), Fault>>;
 
+/// What a unit keeps of the user's own rows: some that are not stored yet, and some that need not be read again.
+pub trait Rows: Default + Send + Sync + Sized + 'static {
+    /// What is remembered of them from one unit to the next. It begins anew whenever another process may have written.
+    type Memory: Default + Send + 'static;
+
+    /// The steps that make the user's tables; none if there are none. They are noted in `schema_history`.
+    #[must_use]
+    fn migrations() -> Option<Runner> {
+        None
+    }
+
+    /// Stores what waits. Called before the unit's timers are stored, and before it ends.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn save(_unit: &mut SqliteUnit<Self>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Whether this saga waits to be stored for the first time, so that it has no timers yet.
+    fn is_new(&self, _saga: CorrelationId) -> bool {
+        false
+    }
+
+    /// Hands over what a unit has read and written, now that it is committed.
+    fn remember(self, _memory: &mut Self::Memory) {}
+
+    /// Somebody has put dead letters back; what is noted about it commits with that.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn redriven(
+        _unit: &mut SqliteUnit<Self>,
+        _letters: &[Redriven<'_>],
+        _actor: &str,
+        _at: Timestamp,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl Rows for () {
+    type Memory = ();
+}
+
 /// One unit of work, with what it keeps of the user's own rows.
 pub struct SqliteUnit<R: Rows = ()> {
-    pub(crate) shared: Arc<Shared<R>>,
+    pub(crate) shared: Arc<Shared<R::Memory>>,
     /// What leaves with the commit.
     pub(crate) outgoing: Vec<(Arc<str>, Arc<Envelope>)>,
     /// The user's own rows.
@@ -32,7 +76,7 @@ pub struct SqliteUnit<R: Rows = ()> {
     /// What this unit changes of the counts.
     pub counts: Counts,
     timers: PendingTimers,
-    turn: Turn<R>,
+    turn: Turn<R::Memory>,
     last_position: i64,
     state: State,
 }
@@ -45,8 +89,11 @@ enum State {
 
 impl<R: Rows> SqliteUnit<R> {
     /// Begins a unit on a writer that nobody else has.
-    pub(crate) fn begin(shared: Arc<Shared<R>>, mut turn: Turn<R>) -> std::result::Result<Self, Fault> {
-        turn.writer_mut().begin_unit(&shared)?;
+    pub(crate) fn begin(
+        shared: Arc<Shared<R::Memory>>,
+        mut turn: Turn<R::Memory>,
+    ) -> std::result::Result<Self, Fault> {
+        turn.writer_mut().begin_unit(&shared.view)?;
         let last_position = turn.writer().last_position;
         Ok(Self {
             shared,
@@ -98,12 +145,12 @@ impl<R: Rows> SqliteUnit<R> {
         self.save()?;
         let fresh = self.send_out().map_err(fault("outbox.publish"))?;
         let (durable, told) = oneshot::channel();
-        let member = Member { shared: Arc::clone(&self.shared), fresh, durable };
+        let member = Member { view: Arc::clone(&self.shared.view), fresh, durable };
         let (rows, counts) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.counts));
         let last_position = self.last_position;
         self.turn
             .writer_mut()
-            .commit_unit(rows, counts, last_position, member)
+            .commit_unit(|memory| rows.remember(memory), counts, last_position, member)
             .map_err(fault("unit.commit"))?;
         self.state = State::Closed;
         Ok(told)

@@ -12,7 +12,7 @@ use bus::Fault;
 use thiserror::Error;
 
 use crate::held_file::{HeldFile, Identity};
-use crate::open::beside;
+use crate::options::beside;
 use crate::ownership::Header;
 
 /// The act that fails when the files are not those that were opened.

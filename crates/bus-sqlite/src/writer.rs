@@ -7,58 +7,59 @@ use bus::{Counts, Envelope, Fault};
 use rusqlite::{Connection, Result};
 use tokio::sync::oneshot;
 
-use crate::adoption::Adopted;
 use crate::fault::fault;
 use crate::held_file::HeldFile;
-use crate::rows::Rows;
-use crate::store::Shared;
 use crate::tally;
+use crate::view::View;
 use crate::watch::Watch;
 
 /// Units in one transaction at most, those included that come to nothing: the first need not wait for ever longer company.
 const GROUP_MAX: usize = 64;
 
 /// The writing connection and what it knows of the file.
-pub(crate) struct Writer<R: Rows> {
+pub(crate) struct Writer<M> {
     /// The connection.
     pub(crate) connection: Connection,
     /// The last position that was given.
     pub(crate) last_position: i64,
     /// Rows that the user has read or written last.
-    pub(crate) memory: R::Memory,
+    pub(crate) memory: M,
     /// SQLite's mark of what others wrote, as last seen; none if what is known may not be true any more.
     pub(crate) seen: Option<Seen>,
     /// What was made ready for our own carrier so far.
     pub(crate) adopted: Adopted,
-    group: Group<R>,
+    group: Group,
     /// The file behind the connection, if there is one. Given up after the connection, whose locks it would take along.
     file: Option<(Arc<Watch>, Arc<HeldFile>)>,
 }
 
 /// Units that are done but not durable yet.
-struct Group<R: Rows> {
+#[derive(Default)]
+struct Group {
     begun: usize,
-    members: Vec<Member<R>>,
+    members: Vec<Member>,
     counts: Counts,
-}
-
-impl<R: Rows> Default for Group<R> {
-    fn default() -> Self {
-        Self { begun: 0, members: Vec::new(), counts: Counts::default() }
-    }
 }
 
 /// A message in its queue: queue, position, message.
 pub(crate) type Placed = (Arc<str>, i64, Arc<Envelope>);
 
 /// A unit that is done but not durable yet.
-pub(crate) struct Member<R: Rows> {
+pub(crate) struct Member {
     /// Whose queues get the messages.
-    pub(crate) shared: Arc<Shared<R>>,
+    pub(crate) view: Arc<View>,
     /// What is to be handed over.
     pub(crate) fresh: Vec<Placed>,
     /// Who wants to know.
     pub(crate) durable: oneshot::Sender<std::result::Result<(), Fault>>,
+}
+
+/// How far was looked for messages that were left for another carrier. Whatever is left later has a higher position, and
+/// changes the mark.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Adopted {
+    pub(crate) version: Option<i64>,
+    pub(crate) position: i64,
 }
 
 /// What was last seen, and by whom: memory that was not there to see it has to look for itself.
@@ -70,13 +71,13 @@ pub(crate) struct Seen {
     pub(crate) viewer: u64,
 }
 
-impl<R: Rows> Writer<R> {
+impl<M: Default> Writer<M> {
     /// A writer that knows nothing yet.
     pub(crate) fn new(connection: Connection) -> Self {
         Self {
             connection,
             last_position: 0,
-            memory: R::Memory::default(),
+            memory: M::default(),
             seen: None,
             adopted: Adopted::default(),
             group: Group::default(),
@@ -94,12 +95,28 @@ impl<R: Rows> Writer<R> {
         self.connection.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))
     }
 
+    /// If others wrote, memory no longer knows all of any queue, nor any row. No unit waits to be durable.
+    pub(crate) fn notice_others(&mut self, view: &View) -> Result<()> {
+        let version = if view.has_neighbours() { self.version()? } else { 0 };
+        let seen = Seen { version, viewer: view.viewer };
+        if self.seen == Some(seen) {
+            return Ok(());
+        }
+        self.last_position = stored_position(&self.connection)?;
+        self.memory = M::default();
+        self.seen = Some(seen);
+        for queue in view.queues.values() {
+            queue.spill();
+        }
+        Ok(())
+    }
+
     /// Opens a unit's savepoint: in the transaction of the units before it, or in a new one.
-    pub(crate) fn begin_unit(&mut self, shared: &Shared<R>) -> std::result::Result<(), Fault> {
-        if self.connection.is_autocommit() || !self.is_seen_by(shared.viewer) {
+    pub(crate) fn begin_unit(&mut self, view: &View) -> std::result::Result<(), Fault> {
+        if self.connection.is_autocommit() || !self.is_seen_by(view.viewer) {
             self.close_group();
             self.run("begin immediate").map_err(fault("unit.begin"))?;
-            if let Err(error) = shared.notice_others(self) {
+            if let Err(error) = self.notice_others(view) {
                 self.close_group();
                 return Err(fault("unit.begin")(error));
             }
@@ -111,13 +128,13 @@ impl<R: Rows> Writer<R> {
     /// Makes the unit's work part of the transaction. It is durable when the group is closed.
     pub(crate) fn commit_unit(
         &mut self,
-        rows: R,
+        remember: impl FnOnce(&mut M),
         counts: Counts,
         last_position: i64,
-        member: Member<R>,
+        member: Member,
     ) -> Result<()> {
         self.run("release unit")?;
-        rows.remember(&mut self.memory);
+        remember(&mut self.memory);
         self.last_position = last_position;
         self.group.counts.add_all(counts);
         self.group.members.push(member);
@@ -142,7 +159,7 @@ impl<R: Rows> Writer<R> {
 
     /// Makes durable what waits for it, hands its messages over, and tells everybody.
     pub(crate) fn close_group(&mut self) {
-        let Group { members, counts, begun: _ } = std::mem::take(&mut self.group);
+        let Group { begun: _, members, counts } = std::mem::take(&mut self.group);
         if members.is_empty() {
             self.roll_back();
             return;
@@ -209,13 +226,13 @@ pub(crate) fn stored_position(connection: &Connection) -> Result<i64> {
     connection.prepare_cached("select last_position from positions")?.query_row([], |row| row.get(0))
 }
 
-impl<R: Rows> Member<R> {
+impl Member {
     fn hand_over(self) {
         for (queue, position, envelope) in self.fresh {
-            match self.shared.queues.get(&queue) {
+            match self.view.queues.get(&queue) {
                 Some(queue) => queue.push(position, envelope),
                 // A relay takes it to the broker.
-                None => self.shared.outgoing.notify_one(),
+                None => self.view.outgoing.notify_one(),
             }
         }
         // A caller that went away need not know.

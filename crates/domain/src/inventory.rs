@@ -5,11 +5,8 @@ use jiff::Timestamp;
 
 use crate::{
     Availability, BrokenInvariant, MovementCause, MovementKind, OrderId, ProductId, Rejection, StockMovement,
-    invariant::check_all,
+    UNITS_MAX, invariant::check_all,
 };
-
-/// The most any counter may hold, in units: sums of a few counters stay far from 64 bits, and exact in JSON.
-pub const UNITS_MAX: i64 = 1_000_000_000_000_000;
 
 /// The sums of a product's ledger, in units. Always `available + reserved + shipped = received + adjusted + short`,
 /// and `available` is 0 while `short` is not.

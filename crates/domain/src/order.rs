@@ -1,50 +1,17 @@
-//! The order: what was agreed with a customer and how far it has come. Its verbs only decide; [`Order::apply`] is the
-//! only mutation. It never touches stock, money or parcels.
+//! The order: what was agreed with a customer and how far it has come. [`Order::apply`] is the only mutation. It never
+//! touches stock, money or parcels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::{
-    AMOUNT_MINOR_MAX, BrokenInvariant, CustomerId, Money, MoneyError, Move, OrderEvent, OrderId, OrderItemId,
-    OrderStatus, ProductId, Quantity, Rejection, Sku, closed_set::closed_set, invariant::check_all,
+    AMOUNT_MINOR_MAX, BrokenInvariant, Cancellation, CustomerId, Money, MoneyError, Move, OrderChange,
+    OrderId, OrderItemId, OrderStatus, ProductId, Quantity, Rejection, Sku, invariant::check_all,
 };
 
 /// The most lines an order may have.
 pub const LINES_MAX: usize = 1000;
-
-closed_set! {
-    /// Why an order was cancelled.
-    pub enum CancelReason {
-        /// The customer asked for it.
-        Customer = 0, "customer";
-        /// The gateway refused the money.
-        PaymentDeclined = 1, "payment_declined";
-        /// Some line was not in stock.
-        OutOfStock = 2, "out_of_stock";
-        /// It took too long.
-        Timeout = 3, "timeout";
-        /// No carrier took the parcel.
-        ShippingFailed = 4, "shipping_failed";
-        /// An operator decided so.
-        Operator = 5, "operator";
-        /// It failed validation.
-        Rejected = 6, "rejected";
-        /// All the money was refunded at the gateway before the parcel left.
-        RefundedAtGateway = 7, "refunded_at_gateway";
-    }
-}
-
-/// The record of a cancellation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cancellation {
-    /// Why.
-    pub reason: CancelReason,
-    /// Who cancelled it, or which part of the system.
-    pub actor: String,
-    /// A note in their own words; may be empty.
-    pub note: String,
-}
 
 /// One line of an order: a quantity of a product at an agreed price.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,19 +85,16 @@ pub struct OrderSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order(OrderSnapshot);
 
-/// What a verb decides: an event to apply, nothing to do, or a rejection.
-type Decision = Result<Option<OrderEvent>, Rejection>;
-
 impl Order {
     /// Accepts an order, or returns everything that is wrong with it, most important first.
-    pub fn place(new: NewOrder, at: Timestamp) -> Result<(Self, OrderEvent), Vec<Rejection>> {
+    pub fn place(new: NewOrder, at: Timestamp) -> Result<Self, Vec<Rejection>> {
         let violations = violations(&new.lines);
         if !violations.is_empty() {
             return Err(violations);
         }
         let lines = numbered(new.id, new.lines);
         let total = bounded_total(&lines).map_err(|rejection| vec![rejection])?;
-        let order = Self(OrderSnapshot {
+        Ok(Self(OrderSnapshot {
             id: new.id,
             customer_id: new.customer_id,
             lines,
@@ -141,51 +105,27 @@ impl Order {
             updated_at: at,
             cancellation: None,
             external_reference: new.external_reference,
-        });
-        let created = order.created();
-        Ok((order, created))
+        }))
     }
 
-    /// Decides that the order is valid.
-    pub fn validate(&self) -> Decision {
-        self.decide(OrderEvent::OrderValidated { order_id: self.0.id })
-    }
-
-    /// Decides to request the payment.
-    pub fn begin_payment(&self) -> Decision {
-        self.decide(OrderEvent::PaymentStarted { order_id: self.0.id, amount: self.0.total })
-    }
-
-    /// Decides that the order is paid.
-    pub fn mark_paid(&self) -> Decision {
-        self.decide(OrderEvent::PaymentProcessed { order_id: self.0.id, amount: self.0.total })
-    }
-
-    /// Decides that the goods were shipped.
-    pub fn mark_shipped(&self) -> Decision {
-        self.decide(OrderEvent::OrderShipped { order_id: self.0.id })
-    }
-
-    /// Decides that the goods were delivered.
-    pub fn mark_delivered(&self) -> Decision {
-        self.decide(OrderEvent::OrderDelivered { order_id: self.0.id })
-    }
-
-    /// Decides to cancel the order. The first cancellation stands; a second one changes neither reason nor note.
-    pub fn cancel(&self, cancellation: Cancellation) -> Decision {
-        self.decide(OrderEvent::OrderCancelled { order_id: self.0.id, cancellation })
-    }
-
-    /// Applies an event: the only way an order changes. A repeat changes nothing. An event that the table of moves
-    /// forbids, or about another order, is rejected.
-    pub fn apply(&mut self, event: &OrderEvent, at: Timestamp) -> Result<(), Rejection> {
-        self.refuse_foreign(event)?;
-        let Some(to) = self.next(event)? else { return Ok(()) };
-        if let OrderEvent::OrderCancelled { cancellation, .. } = event {
-            self.0.cancellation = Some(cancellation.clone());
+    /// Applies a change: the only way an order moves. A repeat changes nothing: the first cancellation stands. A change
+    /// that the table of moves forbids, or of another order, is rejected.
+    pub fn apply(&mut self, change: &OrderChange) -> Result<(), Rejection> {
+        let (expected, found) = (self.0.id.0, change.order_id.0);
+        if expected != found {
+            return Err(Rejection::WrongSubject { expected, found });
+        }
+        let (from, Some(to)) = (self.0.status, change.event.leads_to()) else { return Ok(()) };
+        match from.may_become(to) {
+            Move::NoOp => return Ok(()),
+            Move::Illegal => {
+                return Err(Rejection::IllegalTransition { from, to, reason: from.why_not(to) });
+            }
+            Move::Legal => {}
         }
         self.0.status = to;
-        self.0.updated_at = self.0.updated_at.max(at);
+        self.0.updated_at = self.0.updated_at.max(change.at);
+        self.0.cancellation.clone_from(&change.cancellation);
         Ok(())
     }
 
@@ -262,34 +202,6 @@ impl Order {
     /// The cancellation; present exactly if the order is cancelled.
     pub const fn cancellation(&self) -> Option<&Cancellation> {
         self.0.cancellation.as_ref()
-    }
-
-    fn created(&self) -> OrderEvent {
-        OrderEvent::OrderCreated {
-            order_id: self.0.id,
-            customer_id: self.0.customer_id.clone(),
-            total: self.0.total,
-            lines: u32::try_from(self.0.lines.len()).expect("an order has at most LINES_MAX lines"),
-        }
-    }
-
-    fn decide(&self, event: OrderEvent) -> Decision {
-        Ok(self.next(&event)?.map(|_| event))
-    }
-
-    /// The status that an event leads to from here; none if the status stays.
-    fn next(&self, event: &OrderEvent) -> Result<Option<OrderStatus>, Rejection> {
-        let (from, Some(to)) = (self.0.status, event.leads_to()) else { return Ok(None) };
-        match from.may_become(to) {
-            Move::Legal => Ok(Some(to)),
-            Move::NoOp => Ok(None),
-            Move::Illegal => Err(Rejection::IllegalTransition { from, to, reason: from.why_not(to) }),
-        }
-    }
-
-    fn refuse_foreign(&self, event: &OrderEvent) -> Result<(), Rejection> {
-        let (expected, found) = (self.0.id.0, event.order_id().0);
-        if expected == found { Ok(()) } else { Err(Rejection::WrongSubject { expected, found }) }
     }
 }
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use thiserror::Error;
 
+/// The most any counter may hold, in units: sums of a few counters stay far from 64 bits, and exact in JSON.
+pub const UNITS_MAX: i64 = 1_000_000_000_000_000;
+
 /// The most one line may ask for, in units.
 pub const QUANTITY_MAX: u32 = 1_000_000;
 

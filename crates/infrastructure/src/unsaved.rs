@@ -7,26 +7,16 @@ use std::collections::BTreeMap;
 use application::ports::{NewOrderRow, StatusMove};
 use application::saga::OrderProcessingSaga;
 use bus::Fault;
-use domain::{Cancellation, OrderId, OrderStatus};
+use domain::{Cancellation, OrderChange, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 /// What waits to be stored.
 #[derive(Default)]
 pub(crate) struct Unsaved {
-    new_orders: BTreeMap<OrderId, NewOrder>,
+    new_orders: BTreeMap<OrderId, NewOrderRow>,
     moves: BTreeMap<OrderId, StatusMove>,
     cancellations: Vec<CancellationRow>,
     sagas: BTreeMap<OrderId, UnsavedSaga>,
-}
-
-/// An order without a row, and where it stands by now.
-pub(crate) struct NewOrder {
-    /// The order as it was created.
-    pub(crate) row: NewOrderRow,
-    /// Its status by now.
-    pub(crate) status: OrderStatus,
-    /// When that changed last.
-    pub(crate) updated_at: Timestamp,
 }
 
 /// Why an order was called off.
@@ -57,8 +47,8 @@ enum SagaRow {
 
 /// All that is to be stored, each row once and in the order of its key; what is named first must be stored first.
 pub(crate) struct Rows {
-    /// Orders without a row.
-    pub(crate) new_orders: Vec<NewOrder>,
+    /// Orders without a row, as they are by now.
+    pub(crate) new_orders: Vec<NewOrderRow>,
     /// Moves of orders that have one, several joined to one.
     pub(crate) moves: Vec<StatusMove>,
     /// Cancellations of either.
@@ -75,13 +65,10 @@ impl Unsaved {
     /// # Errors
     /// A conflict if one of that id is here.
     pub(crate) fn create_order(&mut self, row: &NewOrderRow) -> Result<(), Fault> {
-        let snapshot = row.order.snapshot();
-        let order = NewOrder { row: row.clone(), status: snapshot.status, updated_at: snapshot.updated_at };
-        match self.new_orders.insert(snapshot.id, order) {
+        let id = row.order.id();
+        match self.new_orders.insert(id, row.clone()) {
             None => Ok(()),
-            Some(_) => {
-                Err(Fault::conflict("orders.create", format!("order {} is created twice", snapshot.id)))
-            }
+            Some(_) => Err(Fault::conflict("orders.create", format!("order {id} is created twice"))),
         }
     }
 
@@ -90,19 +77,19 @@ impl Unsaved {
     /// # Errors
     /// A conflict if the order is known to stand elsewhere.
     pub(crate) fn move_order(&mut self, step: &StatusMove) -> Result<(), Fault> {
-        if let Some(order) = self.new_orders.get_mut(&step.order_id) {
-            stands_there(step, order.status)?;
-            order.status = step.to;
-            order.updated_at = order.updated_at.max(step.at);
-        } else if let Some(earlier) = self.moves.get_mut(&step.order_id) {
+        let OrderChange { order_id, at, .. } = step.change;
+        if let Some(row) = self.new_orders.get_mut(&order_id) {
+            stands_there(step, row.order.status())?;
+            row.order.apply(&step.change).map_err(|refused| Fault::give_up("orders.update", refused))?;
+        } else if let Some(earlier) = self.moves.get_mut(&order_id) {
             stands_there(step, earlier.to)?;
             earlier.to = step.to;
-            earlier.at = earlier.at.max(step.at);
+            earlier.change = OrderChange { at: earlier.change.at.max(at), ..step.change.clone() };
         } else {
-            self.moves.insert(step.order_id, step.clone());
+            self.moves.insert(order_id, step.clone());
         }
-        if let Some(record) = step.cancellation.clone() {
-            self.cancellations.push(CancellationRow { order_id: step.order_id, record, at: step.at });
+        if let Some(record) = step.change.cancellation.clone() {
+            self.cancellations.push(CancellationRow { order_id, record, at });
         }
         Ok(())
     }
@@ -156,6 +143,6 @@ fn stands_there(step: &StatusMove, stands: OrderStatus) -> Result<(), Fault> {
     if stands == step.from {
         return Ok(());
     }
-    let text = format!("{} is to move from {} and is {stands}", step.order_id, step.from);
+    let text = format!("{} is to move from {} and is {stands}", step.change.order_id, step.from);
     Err(Fault::conflict("orders.update", text))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::dice::{Dice, Question, hash};
+use crate::dice::{Dice, HangEnd, Question, hash};
 use crate::faults::{FaultSettings, Faults, Forced, Operation};
 
 /// What befalls one attempt.
@@ -21,13 +21,6 @@ pub(crate) enum Fate {
     ServerError,
     ResponseLost,
     Hung { hang_ms: u64, end: HangEnd },
-}
-
-/// Whether a hung call did its work in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HangEnd {
-    Done,
-    NotDone,
 }
 
 /// The attempts seen so far, for as many keys as are remembered.

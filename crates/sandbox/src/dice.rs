@@ -1,8 +1,14 @@
 //! Chance without surprise: every roll is a hash of the seed, the question, the key and the attempt, so the order
 //! in which calls happen to arrive never changes a fault. Must never keep state.
 
-use crate::attempts::HangEnd;
 use crate::faults::{Faults, Operation, Verdict};
+
+/// Whether a hung call did its work in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HangEnd {
+    Done,
+    NotDone,
+}
 
 /// A seeded die. Copies roll alike.
 #[derive(Debug, Clone, Copy)]

@@ -8,8 +8,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::attempts::{Attempts, Fate, HangEnd, Plan};
+use crate::attempts::{Attempts, Fate, Plan};
 use crate::clock::Clock;
+use crate::dice::HangEnd;
 use crate::dice::{Dice, Question};
 use crate::events::{Event, Topic};
 use crate::faults::{Availability, FaultSettings, Forced, Operation, Pause, Verdict};

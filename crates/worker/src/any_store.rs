@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use application::pipeline::topology_telling;
+use application::pipeline::{Telling, topology_telling};
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers, VitalSigns};
 use async_trait::async_trait;
 use bus::{
@@ -21,7 +21,6 @@ use uuid::Uuid;
 
 use crate::config::{Config, Place};
 use crate::health::{Broker, BrokerQueue};
-use crate::notifying;
 
 /// What a process wants of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +152,7 @@ impl AnyStore {
     }
 
     async fn open_unclaimed(config: &Config, purpose: Purpose) -> Result<Self> {
-        let topology = topology_telling(notifying::telling(config));
+        let topology = topology_telling(telling(config));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
         let broker = match config.rabbitmq.settings(config.pipeline.batch_max) {
@@ -352,4 +351,9 @@ impl Broker for RabbitMqTransport {
     fn unfit(&self) -> Vec<String> {
         Self::unfit(self)
     }
+}
+
+/// Whether notifications are on.
+fn telling(config: &Config) -> Telling {
+    if config.notifications.ways.is_empty() { Telling::Nobody } else { Telling::Somebody }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use application::pipeline::{Context, Notifications, Telling};
+use application::pipeline::{Context, Notifications};
 use application::ports::Channel;
 use providers::notifications::{
     MailSettings, Mailer, Notifier, PrivateAddresses, Signer, WebhookSender, WebhookSettings, check_address,
@@ -13,12 +13,6 @@ use providers::notifications::{
 
 use crate::any_store::AnyStore;
 use crate::config::{Allowance, Config, Secret, Way};
-
-/// Whether notifications are on.
-#[must_use]
-pub fn telling(config: &Config) -> Telling {
-    if config.notifications.ways.is_empty() { Telling::Nobody } else { Telling::Somebody }
-}
 
 /// The service and its channels; none if no channel is configured.
 ///

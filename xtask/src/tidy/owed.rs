@@ -111,8 +111,9 @@ fn declared(file: &TextFile) -> impl Iterator<Item = &str> {
             return line.split('"').nth(1);
         }
         let first = words.clone().next()?;
-        let is_variant =
-            first.starts_with(|c: char| c.is_ascii_uppercase()) && line.trim_end().ends_with([',', '{']);
+        let is_named = first.starts_with(|c: char| c.is_ascii_uppercase());
+        let is_in_closed_set = line.contains(" = ") && line.trim_end().ends_with("\";");
+        let is_variant = is_named && (line.trim_end().ends_with([',', '{']) || is_in_closed_set);
         if is_variant {
             Some(first)
         } else {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::{Chain, Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
 use domain::{
-    AMOUNT_MINOR_MAX, CustomerId, Money, NewOrder, NewOrderLine, Order, OrderId, Product, Quantity,
-    Rejection, Sku,
+    AMOUNT_MINOR_MAX, CustomerId, Money, NewOrder, NewOrderLine, Order, OrderEvent, OrderId, Product,
+    Quantity, Rejection, Sku,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -242,7 +242,7 @@ impl Known {
         if let Some(reply) = self.bearers.answer(request) {
             return reply;
         }
-        let (order, _) = match self.place(request, fresh.now) {
+        let order = match self.place(request, fresh.now) {
             Ok(placed) => placed,
             Err(violations) => return CreateOrderReply::Rejected(violations),
         };
@@ -252,11 +252,7 @@ impl Known {
         CreateOrderReply::Created(accepted)
     }
 
-    fn place(
-        &self,
-        request: &CreateOrderCommand,
-        now: Timestamp,
-    ) -> Result<(Order, domain::OrderEvent), Vec<Violation>> {
+    fn place(&self, request: &CreateOrderCommand, now: Timestamp) -> Result<Order, Vec<Violation>> {
         let mut violations = Vec::new();
         let mut lines = Vec::with_capacity(request.lines.len());
         for (index, line) in request.lines.iter().enumerate() {
@@ -358,7 +354,7 @@ impl<'a> Fresh<'a> {
         self.history.push(HistoryEntry {
             order_id: order.id(),
             at: self.now,
-            event: "OrderCreated",
+            event: OrderEvent::OrderCreated.as_str(),
             status: Some(order.status()),
             saga_state: Some(SagaState::Created),
             detail: None,

@@ -19,7 +19,7 @@ pub use idempotency::{Answer, Caller, IdempotencyRecord, IdempotencyRepository, 
 pub use notification_service::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
 };
-pub use order_filter::{OrderFilter, OrderPage, OrderPlace, OrderSort, UnknownSort};
+pub use order_filter::{OrderFilter, OrderPlace, OrderSort, UnknownSort};
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
 pub use provider_events::{
     Mismatch, NewsKind, ParcelTrouble, Provider, ProviderNews, Seen, UnmatchedEvent, UnmatchedFilter,
@@ -27,7 +27,7 @@ pub use provider_events::{
 };
 pub use readers::{
     AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView,
-    LineView, LowOnly, MovementView, OrderView, Overview, Page, PaymentView, ProductView, Readers,
+    LineView, LowOnly, MovementView, OrderPage, OrderView, Overview, Page, PaymentView, ProductView, Readers,
     SagaFilter, SagaView, ShipmentView, TimerView,
 };
 pub use repositories::{

@@ -5,8 +5,6 @@ use std::str::FromStr;
 use domain::{OrderId, OrderStatus, Sku};
 use jiff::Timestamp;
 
-use super::readers::OrderView;
-
 /// A filter for orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFilter {
@@ -119,14 +117,4 @@ impl OrderPlace {
     pub const fn by_id(order_id: OrderId) -> Self {
         Self { order_id, updated_at: Timestamp::UNIX_EPOCH }
     }
-}
-
-/// A page of orders. It may hold fewer than requested, or none, although more follow: no page reads more than a
-/// bounded number of orders.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderPage {
-    /// The orders.
-    pub items: Vec<OrderView>,
-    /// Where the next page begins; none at the end.
-    pub next: Option<OrderPlace>,
 }

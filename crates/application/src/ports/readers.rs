@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::order_filter::{OrderFilter, OrderPage};
+use super::order_filter::{OrderFilter, OrderPlace};
 use super::{UnmatchedFilter, UnmatchedView};
 use crate::messages::Amount;
 use crate::saga::{Attention, OrderProcessingSaga, SagaState};
@@ -305,6 +305,16 @@ pub struct Overview {
     pub timers: u64,
     /// Parked and delayed messages.
     pub waiting: u64,
+}
+
+/// A page of orders. It may hold fewer than requested, or none, although more follow: no page reads more than a
+/// bounded number of orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderPage {
+    /// The orders.
+    pub items: Vec<OrderView>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<OrderPlace>,
 }
 
 /// The read side of a store. Faults as for the repositories.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    Cancellation, Inventory, MovementCause, Order, OrderId, OrderStatus, Payment, Product, ProductId,
+    Inventory, MovementCause, Order, OrderChange, OrderId, OrderStatus, Payment, Product, ProductId,
     Rejection, Shipment, Sku, StockMovement,
 };
 use jiff::Timestamp;
@@ -37,19 +37,15 @@ pub struct ReferencedOrder {
     pub order_id: OrderId,
 }
 
-/// A legal change of an order's headline status.
+/// A change of an order, and the status that it starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusMove {
-    /// The order.
-    pub order_id: OrderId,
-    /// The status that it must have; anything else is a conflict.
+    /// The status that the order must have; anything else is a conflict.
     pub from: OrderStatus,
-    /// The status that it gets.
+    /// The status that it gets; the one that the change's event leads to.
     pub to: OrderStatus,
-    /// When.
-    pub at: Timestamp,
-    /// The record of a cancellation; present exactly when `to` is Cancelled.
-    pub cancellation: Option<Cancellation>,
+    /// What happened to it.
+    pub change: OrderChange,
 }
 
 /// Orders and their lines.

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use bus::{CorrelationId, Envelope, Fault, Incoming, Message, Outcome, Step, advance};
-use domain::{CancelReason, Cancellation, OrderId, OrderStatus, Payment, ProductId, Shipment};
+use domain::{
+    CancelReason, Cancellation, OrderChange, OrderEvent, OrderId, OrderStatus, Payment, ProductId, Shipment,
+};
 use jiff::Timestamp;
 
 use super::{OrderProcessingSaga, SagaCommand, SagaEvent};
@@ -101,10 +103,10 @@ impl Writes {
         if before.state != after.state {
             self.moved_on.push(correlation(after.order_id));
         }
+        self.remember(happening, step, after);
         for (ordinal, command) in (0..).zip(&step.commands) {
             self.carry_out(happening, after, *command, ordinal);
         }
-        self.remember(happening, step.outcome, after);
     }
 
     fn carry_out(
@@ -157,7 +159,7 @@ impl Writes {
             }
             SagaCommand::ShipStock => self.shipped.push(saga.order_id),
             SagaCommand::ReleaseStock => self.released.push(saga.order_id),
-            SagaCommand::MoveOrder { from, to } => self.move_order(happening, saga, from, to),
+            SagaCommand::MoveOrder { from, to, event } => self.move_order(happening, saga, (from, to), event),
         }
     }
 
@@ -180,20 +182,21 @@ impl Writes {
         &mut self,
         happening: &Happening<'_>,
         saga: &OrderProcessingSaga,
-        from: OrderStatus,
-        to: OrderStatus,
+        (from, to): (OrderStatus, OrderStatus),
+        event: OrderEvent,
     ) {
-        let cancelled = to == OrderStatus::Cancelled;
+        let cancelled = event == OrderEvent::OrderCancelled;
         let cancellation = cancelled.then(|| cancellation(happening, saga));
         if let Some(record) = &cancellation {
             let news =
                 OrderCancelledEvent { order_id: saga.order_id.0, reason: record.reason.as_str().to_owned() };
             self.send(happening, u32::MAX, &news);
         }
-        if to == OrderStatus::Delivered {
+        if event == OrderEvent::OrderDelivered {
             self.send(happening, u32::MAX, &OrderDeliveredEvent { order_id: saga.order_id.0 });
         }
-        self.moves.push(StatusMove { order_id: saga.order_id, from, to, at: self.now, cancellation });
+        let change = OrderChange { order_id: saga.order_id, event, at: self.now, cancellation };
+        self.moves.push(StatusMove { from, to, change });
     }
 
     fn send<M: Message>(&mut self, happening: &Happening<'_>, ordinal: u32, message: &M) {
@@ -202,21 +205,41 @@ impl Writes {
         self.messages.push(envelope);
     }
 
-    /// Repeats get no entry; everything else does.
-    fn remember(&mut self, happening: &Happening<'_>, outcome: Outcome, saga: &OrderProcessingSaga) {
-        let refusal = match outcome {
+    /// What happened, and what followed from it for the order: each event that moves the order has an entry. Repeats
+    /// get none.
+    fn remember(
+        &mut self,
+        happening: &Happening<'_>,
+        step: &Step<OrderProcessingSaga>,
+        saga: &OrderProcessingSaga,
+    ) {
+        let refusal = match step.outcome {
             Outcome::Moved => None,
             Outcome::Refused(why) => Some(format!("refused: {why}")),
             Outcome::Ignored(_) | Outcome::Early => return,
         };
-        self.history.push(HistoryEntry {
+        let entry = |event, status, detail| HistoryEntry {
             order_id: saga.order_id,
             at: self.now,
-            event: happening.event.kind.as_str(),
-            status: Some(saga.order),
+            event,
+            status: Some(status),
             saga_state: Some(saga.state),
-            detail: refusal.or_else(|| happening.facts.detail.clone()),
-        });
+            detail,
+        };
+        let cause = happening.event.kind.as_str();
+        let consequence = |command: &SagaCommand| match *command {
+            SagaCommand::ReleaseStock => {
+                Some(entry(OrderEvent::InventoryReleased.as_str(), saga.order, None))
+            }
+            SagaCommand::MoveOrder { to, event, .. } if event.as_str() != cause => {
+                let reason = saga.reason.filter(|_| event == OrderEvent::OrderCancelled);
+                Some(entry(event.as_str(), to, reason.map(|reason| reason.as_str().to_owned())))
+            }
+            _ => None,
+        };
+        let detail = refusal.or_else(|| happening.facts.detail.clone());
+        self.history.push(entry(cause, saga.order, detail));
+        self.history.extend(step.commands.iter().filter_map(consequence));
     }
 
     async fn flush(self, unit: &mut dyn UnitOfWork) -> Result<(), Fault> {

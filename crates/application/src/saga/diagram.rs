@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use domain::OrderEvent;
+
 use super::table::{EventKind, Rule, STATES, TABLE};
 use super::{SAGA_VERSION, SagaState};
 
@@ -109,17 +111,17 @@ impl EventKind {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::OrderValidated => "OrderValidated",
+            Self::OrderValidated => OrderEvent::OrderValidated.as_str(),
             Self::OrderRejected => "OrderRejected",
-            Self::InventoryReserved => "InventoryReserved",
+            Self::InventoryReserved => OrderEvent::InventoryReserved.as_str(),
             Self::InventoryShort => "InventoryShort",
-            Self::PaymentStarted => "PaymentStarted",
-            Self::PaymentCaptured => "PaymentProcessed",
-            Self::PaymentDeclined => "PaymentFailed",
+            Self::PaymentStarted => OrderEvent::PaymentStarted.as_str(),
+            Self::PaymentCaptured => OrderEvent::PaymentProcessed.as_str(),
+            Self::PaymentDeclined => OrderEvent::PaymentFailed.as_str(),
             Self::ShippingStarted => "ShippingStarted",
-            Self::ShipmentBooked => "OrderShipped",
+            Self::ShipmentBooked => OrderEvent::OrderShipped.as_str(),
             Self::ShipmentRefused => "ShippingFailed",
-            Self::ParcelDelivered => "OrderDelivered",
+            Self::ParcelDelivered => OrderEvent::OrderDelivered.as_str(),
             Self::CancelRequested => "CancelRequested",
             Self::OrderTimedOut => "OrderTimedOut",
             Self::PaymentTimedOut => "PaymentTimedOut",
@@ -129,7 +131,7 @@ impl EventKind {
             Self::ShipmentCancelled => "ShipmentCancelled",
             Self::ShipmentKept => "ShipmentKept",
             Self::PaymentVoided => "PaymentVoided",
-            Self::PaymentRefunded => "PaymentRefunded",
+            Self::PaymentRefunded => OrderEvent::PaymentRefunded.as_str(),
             Self::UndoFailed => "UndoFailed",
             Self::OperatorRetry => "OperatorRetry",
             Self::OperatorSkip => "OperatorSkip",

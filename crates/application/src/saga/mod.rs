@@ -2,18 +2,21 @@
 
 mod attention;
 mod carry_out;
+mod choices;
 pub mod diagram;
 mod migrations;
+mod named;
 mod react;
 mod standing;
 mod state;
 mod table;
 
-pub use attention::{Attention, Choices};
+pub use attention::Attention;
 pub use carry_out::{Facts, Happening, carry_out};
+pub use choices::Choices;
 pub use migrations::{MIGRATIONS, Migration};
+pub(crate) use named::named;
 pub use react::{STAGE_LIMITS, SagaCommand, SagaEvent, StageLimits, Undo, timers};
-pub(crate) use state::named;
 pub use state::{
     NewerSaga, OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, ShipmentStep, StockStep,
 };

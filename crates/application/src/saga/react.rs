@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::{CorrelationId, Outcome, Reaction, Saga, TimerChange};
-use domain::{CancelReason, OrderStatus};
+use domain::{CancelReason, OrderEvent, OrderStatus};
 use jiff::Timestamp;
 
 use super::migrations::{MIGRATIONS, Migration, migrated};
@@ -156,12 +156,14 @@ pub enum SagaCommand {
     ShipStock,
     /// The reserved stock is released.
     ReleaseStock,
-    /// The headline status changes.
+    /// The order's headline status changes.
     MoveOrder {
         /// From here.
         from: OrderStatus,
         /// To here; a legal move.
         to: OrderStatus,
+        /// By this event.
+        event: OrderEvent,
     },
 }
 
@@ -247,7 +249,7 @@ impl<'a> Reacting<'a> {
         if self.next.order != OrderStatus::Pending {
             return Outcome::Ignored("validated already");
         }
-        self.move_order(OrderStatus::Validated);
+        self.move_order(OrderEvent::OrderValidated);
         self.commands.push(SagaCommand::RequestReservation);
         Outcome::Moved
     }
@@ -264,7 +266,7 @@ impl<'a> Reacting<'a> {
 
     fn await_payment(&mut self) -> Outcome {
         self.next.state = SagaState::PaymentProcessing;
-        self.move_order(OrderStatus::PaymentProcessing);
+        self.move_order(OrderEvent::PaymentStarted);
         self.set(timers::PAYMENT, self.event.limits.payment);
         Outcome::Moved
     }
@@ -273,8 +275,8 @@ impl<'a> Reacting<'a> {
         self.next.state = SagaState::Paid;
         self.next.payment = PaymentStep::Captured;
         self.next.shipment = ShipmentStep::Requested;
-        self.move_order(OrderStatus::PaymentProcessing);
-        self.move_order(OrderStatus::Paid);
+        self.move_order(OrderEvent::PaymentStarted);
+        self.move_order(OrderEvent::PaymentProcessed);
         self.commands.push(SagaCommand::RequestShipping);
         self.cancel(timers::PAYMENT);
         Outcome::Moved
@@ -290,7 +292,7 @@ impl<'a> Reacting<'a> {
         self.next.shipment = ShipmentStep::Booked;
         self.next.stock = StockStep::Shipped;
         self.next.reason = None;
-        self.move_order(OrderStatus::Shipped);
+        self.move_order(OrderEvent::OrderShipped);
         self.commands.push(SagaCommand::ShipStock);
         self.cancel(timers::ORDER);
         self.cancel(timers::SHIPPING);
@@ -310,7 +312,7 @@ impl<'a> Reacting<'a> {
     pub(super) fn complete(&mut self) -> Outcome {
         self.next.state = SagaState::Completed;
         self.next.shipment = ShipmentStep::Delivered;
-        self.move_order(OrderStatus::Delivered);
+        self.move_order(OrderEvent::OrderDelivered);
         self.cancel(timers::DELIVERY_POLL);
         Outcome::Moved
     }
@@ -351,7 +353,7 @@ impl<'a> Reacting<'a> {
             self.next.stock = StockStep::Released;
             self.commands.push(SagaCommand::ReleaseStock);
         }
-        self.move_order(OrderStatus::Cancelled);
+        self.move_order(OrderEvent::OrderCancelled);
         self.cancel(timers::UNDO);
     }
 
@@ -508,11 +510,11 @@ impl<'a> Reacting<'a> {
     }
 
     /// Moves the headline status, unless it is there already.
-    fn move_order(&mut self, to: OrderStatus) {
+    fn move_order(&mut self, event: OrderEvent) {
         let from = self.next.order;
-        if from != to {
+        if let Some(to) = event.leads_to().filter(|to| *to != from) {
             self.next.order = to;
-            self.commands.push(SagaCommand::MoveOrder { from, to });
+            self.commands.push(SagaCommand::MoveOrder { from, to, event });
         }
     }
 

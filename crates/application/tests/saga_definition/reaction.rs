@@ -66,7 +66,7 @@ proptest! {
         let reaction = saga.react(&event, Timestamp::UNIX_EPOCH);
         let mut status = saga.order;
         for command in &reaction.commands {
-            if let SagaCommand::MoveOrder { from, to } = *command {
+            if let SagaCommand::MoveOrder { from, to, .. } = *command {
                 prop_assert_eq!(from, status);
                 prop_assert_ne!(from.may_become(to), Move::NoOp);
                 status = to;

@@ -169,7 +169,7 @@ impl World {
     fn check_status(&mut self, before: &OrderProcessingSaga, commands: &[SagaCommand]) {
         let mut status = before.order;
         for command in commands {
-            if let SagaCommand::MoveOrder { from, to } = *command {
+            if let SagaCommand::MoveOrder { from, to, .. } = *command {
                 self.insist(from == status && from.may_become(to) == Move::Legal, "every move is legal");
                 status = to;
             }

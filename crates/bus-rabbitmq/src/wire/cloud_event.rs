@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::codec::{id_of, media_type, micros, no_kind};
+use super::parse::{id_of, media_type, micros, no_kind};
 use super::{Parcel, Reading, WireError, field_names, trace};
 
 /// Both prefixes that the AMQP binding allows.

@@ -8,10 +8,10 @@ use bus::{CorrelationId, DeadLetter, Envelope, MessageId};
 use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use uuid::Uuid;
 
 use super::fault_message::FaultBody;
 use super::masstransit::{Read, Written, raw};
+use super::parse::{id_of, media_type, micros, no_kind};
 use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
 use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, Reading, WireError, cloud_event, field_names};
 
@@ -184,22 +184,4 @@ fn trace_headers<'a>(envelope: &Envelope) -> BTreeMap<&'a str, Value> {
         headers.insert(ACTIVITY_ID, Value::from(&**context));
     }
     headers
-}
-
-pub(super) fn id_of(text: Option<&str>) -> Option<Uuid> {
-    text?.parse().ok()
-}
-
-pub(super) fn no_kind(offered: &str, kinds: &[&str]) -> WireError {
-    WireError::NoKind { offered: offered.to_owned(), wanted: kinds.join(", ") }
-}
-
-/// A media type without its parameters.
-pub(super) fn media_type(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-/// Stores keep microseconds; finer times would change by being stored.
-pub(super) fn micros(at: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }

@@ -10,6 +10,7 @@ mod host;
 mod masstransit;
 mod naming;
 mod parcel;
+mod parse;
 mod reading;
 mod trace;
 

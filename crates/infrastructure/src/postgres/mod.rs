@@ -19,6 +19,7 @@ mod shipments;
 mod store;
 mod unit;
 mod unmatched;
+mod writes;
 
 pub use bus_postgres::{ConnectError, PostgresOptions, Presence};
 pub use store::PostgresStore;

@@ -13,10 +13,7 @@ use uuid::Uuid;
 use super::PostgresUnit;
 use super::column::{Broken, money, name, name_or_none, rows_max, time};
 use crate::tally::Tallied;
-use crate::unsaved::{CancellationRow, NewOrder};
-use bus_postgres::Act;
-use bus_postgres::Array;
-use bus_postgres::{CHANGED, broken};
+use bus_postgres::{Act, Array, broken};
 
 #[async_trait]
 impl OrderRepository for PostgresUnit {
@@ -88,107 +85,10 @@ impl PostgresUnit {
     fn tally_move(&mut self, step: &StatusMove) {
         self.counts.add(Tallied::Orders(step.from), -1);
         self.counts.add(Tallied::Orders(step.to), 1);
-        if let Some(cancellation) = &step.cancellation {
+        if let Some(cancellation) = &step.change.cancellation {
             self.counts.add(Tallied::Cancellations(cancellation.reason), 1);
         }
     }
-}
-
-/// New orders, as they stand by now.
-pub(super) fn insert(orders: &[NewOrder]) -> Act {
-    let sql = "insert into orders (order_id, customer_id, order_date, status, total_minor, currency, created_at,
-             updated_at, external_reference, payment_token, reference_source)
-         select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
-             $8::bigint[], $9::text[], $10::text[], $11::text[])";
-    let all = || orders.iter().map(|order| order.row.order.snapshot());
-    Act::new(
-        "orders.create",
-        sql,
-        vec![
-            Box::new(Array::uuids(all().map(|order| order.id.0))),
-            Box::new(Array::texts(all().map(|order| order.customer_id.as_str()))),
-            Box::new(Array::times(all().map(|order| order.ordered_at))),
-            Box::new(Array::texts(orders.iter().map(|order| order.status.as_str()))),
-            Box::new(Array::numbers(all().map(|order| order.total.minor))),
-            Box::new(Array::texts(all().map(|order| order.total.currency.code()))),
-            Box::new(Array::times(all().map(|order| order.created_at))),
-            Box::new(Array::times(orders.iter().map(|order| order.updated_at))),
-            Box::new(Array::texts_or_null(all().map(|order| order.external_reference.as_deref()))),
-            Box::new(Array::texts_or_null(orders.iter().map(|order| order.row.payment_token.as_deref()))),
-            Box::new(Array::texts_or_null(orders.iter().map(|order| order.row.source.as_deref()))),
-        ],
-    )
-    .conflict_if_taken()
-}
-
-/// The lines of new orders.
-pub(super) fn insert_lines(orders: &[NewOrder]) -> Act {
-    let sql = "insert into order_items (order_id, ordinal, order_item_id, product_id, sku, quantity, unit_price_minor,
-             currency)
-         select * from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[],
-             $8::text[])";
-    let (mut order_id, mut ordinals) = (Array::of_uuids(), Array::of_numbers());
-    for NewOrder { row, .. } in orders {
-        for (ordinal, _) in (0..).zip(row.order.lines()) {
-            order_id.push_uuid(row.order.id().0);
-            ordinals.push_number(ordinal);
-        }
-    }
-    let lines = || orders.iter().flat_map(|order| order.row.order.lines());
-    Act::new(
-        "orders.create",
-        sql,
-        vec![
-            Box::new(order_id),
-            Box::new(ordinals),
-            Box::new(Array::uuids(lines().map(|line| line.item_id.0))),
-            Box::new(Array::uuids(lines().map(|line| line.product_id.0))),
-            Box::new(Array::texts(lines().map(|line| line.sku.as_str()))),
-            Box::new(Array::numbers(lines().map(|line| i64::from(line.quantity.get())))),
-            Box::new(Array::numbers(lines().map(|line| line.unit_price.minor))),
-            Box::new(Array::texts(lines().map(|line| line.unit_price.currency.code()))),
-        ],
-    )
-    .conflict_if_taken()
-}
-
-/// Moves, one for each order.
-pub(super) fn update(moves: &[StatusMove]) -> Act {
-    let sql = "with moved as (
-             update orders o set status = n.becomes, updated_at = greatest(o.updated_at, n.at)
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) as n (id, was, becomes, at)
-             where o.order_id = n.id and o.status = n.was returning 1
-         )
-         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $5, 'orders.update')";
-    Act::new(
-        "orders.update",
-        sql,
-        vec![
-            Box::new(Array::uuids(moves.iter().map(|step| step.order_id.0))),
-            Box::new(Array::texts(moves.iter().map(|step| step.from.as_str()))),
-            Box::new(Array::texts(moves.iter().map(|step| step.to.as_str()))),
-            Box::new(Array::times(moves.iter().map(|step| step.at))),
-            Box::new(CHANGED),
-        ],
-    )
-}
-
-/// Why orders were called off.
-pub(super) fn record_cancellations(cancelled: &[CancellationRow]) -> Act {
-    let sql = "insert into cancellations (order_id, reason, actor, note, at)
-         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[])";
-    let records = || cancelled.iter().map(|row| &row.record);
-    Act::new(
-        "orders.update",
-        sql,
-        vec![
-            Box::new(Array::uuids(cancelled.iter().map(|row| row.order_id.0))),
-            Box::new(Array::texts(records().map(|record| record.reason.as_str()))),
-            Box::new(Array::texts(records().map(|record| record.actor.as_str()))),
-            Box::new(Array::texts(records().map(|record| record.note.as_str()))),
-            Box::new(Array::times(cancelled.iter().map(|row| row.at))),
-        ],
-    )
 }
 
 /// One row for each line, the order's own columns in front.

@@ -7,9 +7,8 @@ use domain::OrderId;
 use jiff::Timestamp;
 use refinery::Runner;
 
-use super::history::{self, HistoryColumns};
 use super::seen::Seen;
-use super::{orders, sagas};
+use super::writes::{self, HistoryColumns};
 use crate::audit::redriven;
 use crate::unsaved::{self, Unsaved};
 
@@ -34,7 +33,7 @@ impl Rows for OrderRows {
     }
 
     fn writes(&mut self) -> Vec<Act> {
-        writes(&self.unsaved.take())
+        all_writes(&self.unsaved.take())
     }
 
     fn last_writes(&mut self) -> Vec<Act> {
@@ -53,24 +52,24 @@ impl Rows for OrderRows {
     ) -> Result<(), Fault> {
         let entries: Vec<AuditEntry> = letters.iter().map(|letter| redriven(letter, actor, at)).collect();
         if !entries.is_empty() {
-            unit.later(history::record(&entries));
+            unit.later(writes::record_audit(&entries));
         }
         Ok(())
     }
 }
 
 /// The statements that store these rows; none where there is none.
-fn writes(rows: &unsaved::Rows) -> Vec<Act> {
+fn all_writes(rows: &unsaved::Rows) -> Vec<Act> {
     fn of<T>(rows: &[T], act: fn(&[T]) -> Act) -> Option<Act> {
         (!rows.is_empty()).then(|| act(rows))
     }
     let acts = [
-        of(&rows.new_orders, orders::insert),
-        of(&rows.new_orders, orders::insert_lines),
-        of(&rows.moves, orders::update),
-        of(&rows.cancellations, orders::record_cancellations),
-        of(&rows.new_sagas, sagas::insert),
-        of(&rows.changed_sagas, sagas::update),
+        of(&rows.new_orders, writes::insert_orders),
+        of(&rows.new_orders, writes::insert_lines),
+        of(&rows.moves, writes::move_orders),
+        of(&rows.cancellations, writes::record_cancellations),
+        of(&rows.new_sagas, writes::insert_sagas),
+        of(&rows.changed_sagas, writes::update_sagas),
     ];
     acts.into_iter().flatten().collect()
 }

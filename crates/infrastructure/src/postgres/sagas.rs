@@ -3,20 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use application::saga::{Attention, NewerSaga, OrderProcessingSaga};
+use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
-use domain::{CancelReason, OrderId};
+use domain::OrderId;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
 use super::column::{Broken, count, money, name, name_or_none, time};
 use crate::tally::Tallied;
-use crate::unsaved::UnsavedSaga;
-use bus_postgres::Array;
-use bus_postgres::{Act, Param};
-use bus_postgres::{CHANGED, broken};
+use bus_postgres::{Act, Array, broken};
 
 #[async_trait]
 impl SagaRepository<OrderProcessingSaga> for PostgresUnit {
@@ -131,63 +128,4 @@ pub(super) fn saga(row: &Row) -> Result<OrderProcessingSaga, Broken> {
         expires_at: time(row, 12)?,
         attention: name_or_none(row, 13)?,
     })
-}
-
-/// New instances.
-pub(super) fn insert(sagas: &[UnsavedSaga]) -> Act {
-    let sql = "insert into order_saga (correlation_id, order_id, version, state, order_status, stock, payment, shipment,
-             reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at)
-         select id, id, version, state, order_status, stock, payment, shipment, reason, total_minor, currency,
-             timer_generation, created_at, updated_at, expires_at
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-             $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[])
-             as fresh (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
-                 updated_at, total_minor, currency, created_at, expires_at)";
-    let all = || sagas.iter().map(|unsaved| &unsaved.saga);
-    let mut params = changing(sagas);
-    params.extend([
-        Box::new(Array::numbers(all().map(|saga| saga.total.minor))) as Param,
-        Box::new(Array::texts(all().map(|saga| saga.total.currency.code()))),
-        Box::new(Array::times(all().map(|saga| saga.created_at))),
-        Box::new(Array::times(all().map(|saga| saga.expires_at))),
-    ]);
-    Act::new("sagas.insert", sql, params).conflict_if_taken()
-}
-
-/// Changed instances.
-pub(super) fn update(sagas: &[UnsavedSaga]) -> Act {
-    let sql = "with moved as (
-             update order_saga s set state = n.state, order_status = n.order_status, stock = n.stock,
-                 payment = n.payment, shipment = n.shipment, reason = n.reason,
-                 timer_generation = n.timer_generation, version = n.version, attention = n.attention,
-                 updated_at = greatest(s.updated_at, n.updated_at)
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                 $8::bigint[], $9::bigint[], $10::bigint[], $12::text[])
-                 as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
-                     updated_at, attention)
-             where s.correlation_id = n.id returning 1
-         )
-         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $11, 'sagas.update')";
-    let mut params = changing(sagas);
-    params.push(Box::new(CHANGED));
-    let attention = |unsaved: &UnsavedSaga| unsaved.saga.attention.map(Attention::as_str);
-    params.push(Box::new(Array::texts_or_null(sagas.iter().map(attention))));
-    Act::new("sagas.update", sql, params)
-}
-
-/// The name and the columns of which at least one changes with every step, or which a migration changes.
-fn changing(sagas: &[UnsavedSaga]) -> Vec<Param> {
-    let all = || sagas.iter().map(|unsaved| &unsaved.saga);
-    vec![
-        Box::new(Array::uuids(all().map(|saga| saga.order_id.0))),
-        Box::new(Array::texts(all().map(|saga| saga.state.as_str()))),
-        Box::new(Array::texts(all().map(|saga| saga.order.as_str()))),
-        Box::new(Array::texts(all().map(|saga| saga.stock.as_str()))),
-        Box::new(Array::texts(all().map(|saga| saga.payment.as_str()))),
-        Box::new(Array::texts(all().map(|saga| saga.shipment.as_str()))),
-        Box::new(Array::texts_or_null(all().map(|saga| saga.reason.map(CancelReason::as_str)))),
-        Box::new(Array::numbers(all().map(|saga| i64::from(saga.timer_generation)))),
-        Box::new(Array::numbers(all().map(|saga| i64::from(saga.version)))),
-        Box::new(Array::times(sagas.iter().map(|unsaved| unsaved.at))),
-    ]
 }

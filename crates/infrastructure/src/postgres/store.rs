@@ -5,16 +5,12 @@ use std::time::Duration;
 
 use application::ports::UnitOfWork;
 use async_trait::async_trait;
-use bus::{
-    CallSlots, DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Feed, Leased, OutboxStore, Store,
-    Transport, Unsent,
-};
+use bus::{CallSlots, Fault, Store};
 use bus_postgres::{ConnectError, DatabaseOwner, PostgresBus, PostgresOptions};
-use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::rows::OrderRows;
+use crate::forward::forward_bus;
 
 const OWNER: DatabaseOwner = DatabaseOwner {
     program: "orderwright",
@@ -71,49 +67,4 @@ impl Store<dyn UnitOfWork> for PostgresStore {
     }
 }
 
-#[async_trait]
-impl Transport for PostgresStore {
-    async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
-        self.0.subscribe(queue).await
-    }
-
-    async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
-        self.0.send(envelopes).await
-    }
-}
-
-#[async_trait]
-impl OutboxStore for PostgresStore {
-    async fn lease(
-        &self,
-        holder: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-        max: usize,
-    ) -> Result<Vec<Leased>, Fault> {
-        self.0.lease(holder, now, until, max).await
-    }
-
-    async fn remove(&self, holder: Uuid, positions: &[i64]) -> Result<usize, Fault> {
-        self.0.remove(holder, positions).await
-    }
-}
-
-#[async_trait]
-impl DeadLetters for PostgresStore {
-    async fn list_dead_letters(
-        &self,
-        filter: &DeadLetterFilter,
-        max: usize,
-    ) -> Result<Vec<DeadLetter>, Fault> {
-        self.0.list_dead_letters(filter, max).await
-    }
-
-    async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<u64, Fault> {
-        self.0.count_dead_letters(filter).await
-    }
-
-    async fn redrive(&self, positions: &[i64], actor: &str, now: Timestamp) -> Result<usize, Fault> {
-        self.0.redrive(positions, actor, now).await
-    }
-}
+forward_bus!(PostgresStore);

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Result, params};
 
 use super::SqliteUnit;
 use super::column::Micros;
+use super::writes::record_audit;
 use bus_sqlite::fault;
 
 #[async_trait]
@@ -23,7 +24,7 @@ impl HistoryRepository for SqliteUnit {
 impl AuditRepository for SqliteUnit {
     async fn record(&mut self, entries: &[AuditEntry]) -> std::result::Result<(), Fault> {
         let first = self.take_positions(entries.len());
-        record(self.connection(), first, entries)
+        record_audit(self.connection(), first, entries)
     }
 }
 
@@ -38,30 +39,6 @@ fn append(connection: &Connection, first: i64, entries: &[HistoryEntry]) -> Resu
             entry.status.map(OrderStatus::as_str),
             entry.saga_state.map(SagaState::as_str),
             entry.detail,
-        ])?;
-    }
-    Ok(())
-}
-
-/// Adds entries, the first of them at position `first`.
-pub(super) fn record(
-    connection: &Connection,
-    first: i64,
-    entries: &[AuditEntry],
-) -> std::result::Result<(), Fault> {
-    insert_entries(connection, first, entries).map_err(fault("audit.record"))
-}
-
-fn insert_entries(connection: &Connection, first: i64, entries: &[AuditEntry]) -> Result<()> {
-    let mut insert = connection.prepare_cached("insert into audit_log values (?, ?, ?, ?, ?, ?)")?;
-    for (position, entry) in (first..).zip(entries) {
-        insert.execute(params![
-            position,
-            Micros(entry.at),
-            entry.actor,
-            entry.action,
-            entry.subject,
-            entry.note
         ])?;
     }
     Ok(())

@@ -19,6 +19,7 @@ mod shipments;
 mod store;
 mod unit;
 mod unmatched;
+mod writes;
 
 pub use bus_sqlite::{Exclusive, FILE_GONE, FileGone, OpenError, SqliteOptions};
 pub use store::SqliteStore;

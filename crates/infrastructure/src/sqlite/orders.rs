@@ -12,10 +12,9 @@ use domain::{
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
-use super::column::{Micros, broken, money, name, name_or_none, rows_max, time};
+use super::column::{broken, money, name, name_or_none, rows_max, time};
 use crate::tally::Tallied;
-use crate::unsaved::{CancellationRow, NewOrder, Rows};
-use bus_sqlite::{changed_meanwhile, conflict_if_taken, fault};
+use bus_sqlite::fault;
 
 #[async_trait]
 impl OrderRepository for SqliteUnit {
@@ -76,93 +75,10 @@ impl SqliteUnit {
     fn tally_move(&mut self, step: &StatusMove) {
         self.counts.add(Tallied::Orders(step.from), -1);
         self.counts.add(Tallied::Orders(step.to), 1);
-        if let Some(cancellation) = &step.cancellation {
+        if let Some(cancellation) = &step.change.cancellation {
             self.counts.add(Tallied::Cancellations(cancellation.reason), 1);
         }
     }
-}
-
-/// Stores the orders of a unit.
-///
-/// # Errors
-/// A conflict if an order is there already or not where a move expects it.
-pub(super) fn save(connection: &Connection, rows: &Rows) -> std::result::Result<(), Fault> {
-    insert_all(connection, &rows.new_orders).map_err(conflict_if_taken("orders.create"))?;
-    if let Some(stray) = move_all(connection, &rows.moves).map_err(fault("orders.update"))? {
-        return Err(changed_meanwhile("orders.update", stray));
-    }
-    record_cancellations(connection, &rows.cancellations).map_err(fault("orders.cancel"))
-}
-
-fn insert_all(connection: &Connection, orders: &[NewOrder]) -> Result<()> {
-    let mut order_insert =
-        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
-    let mut line_insert =
-        connection.prepare_cached("insert into order_items values (?, ?, ?, ?, ?, ?, ?, ?)")?;
-    for NewOrder { row, status, updated_at } in orders {
-        let order = row.order.snapshot();
-        order_insert.execute(params![
-            order.id.0.as_bytes(),
-            order.customer_id.as_str(),
-            Micros(order.ordered_at),
-            status.as_str(),
-            (!status.is_terminal()).then_some(1),
-            order.total.minor,
-            order.total.currency.code(),
-            Micros(order.created_at),
-            Micros(*updated_at),
-            order.external_reference,
-            row.payment_token,
-            row.source,
-        ])?;
-        for (ordinal, line) in (0_i64..).zip(&order.lines) {
-            line_insert.execute(params![
-                order.id.0.as_bytes(),
-                ordinal,
-                line.item_id.0.as_bytes(),
-                line.product_id.0.as_bytes(),
-                line.sku.as_str(),
-                line.quantity.get(),
-                line.unit_price.minor,
-                line.unit_price.currency.code(),
-            ])?;
-        }
-    }
-    Ok(())
-}
-
-/// Moves orders on; stops at the first that was not where it should be, and gives it.
-fn move_all(connection: &Connection, moves: &[StatusMove]) -> Result<Option<OrderId>> {
-    // The plus keeps SQLite from looking at anything but the key.
-    let mut step_on = connection.prepare_cached(
-        "update orders set status = ?3, updated_at = max(updated_at, ?4) where order_id = ?1 and +status = ?2",
-    )?;
-    let mut end = connection.prepare_cached(
-        "update orders set status = ?3, updated_at = max(updated_at, ?4), is_open = null
-         where order_id = ?1 and +status = ?2",
-    )?;
-    for step in moves {
-        let statement = if step.to.is_terminal() { &mut end } else { &mut step_on };
-        let row = params![step.order_id.0.as_bytes(), step.from.as_str(), step.to.as_str(), Micros(step.at)];
-        if statement.execute(row)? != 1 {
-            return Ok(Some(step.order_id));
-        }
-    }
-    Ok(None)
-}
-
-fn record_cancellations(connection: &Connection, rows: &[CancellationRow]) -> Result<()> {
-    let mut insert = connection.prepare_cached("insert into cancellations values (?, ?, ?, ?, ?)")?;
-    for CancellationRow { order_id, record, at } in rows {
-        insert.execute(params![
-            order_id.0.as_bytes(),
-            record.reason.as_str(),
-            record.actor,
-            record.note,
-            Micros(*at),
-        ])?;
-    }
-    Ok(())
 }
 
 fn select_many(connection: &Connection, ids: &[OrderId]) -> Result<Vec<OrderSnapshot>> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use refinery::Runner;
 
 use super::memory::{Memories, View};
-use super::{history, orders, sagas};
+use super::writes::{record_audit, save_orders, save_sagas};
 use crate::audit::redriven;
 use crate::unsaved::Unsaved;
 
@@ -34,8 +34,8 @@ impl Rows for OrderRows {
 
     fn save(unit: &mut SqliteUnit<Self>) -> Result<(), Fault> {
         let rows = unit.rows.unsaved.take();
-        orders::save(unit.connection(), &rows)?;
-        sagas::save(unit.connection(), &rows)
+        save_orders(unit.connection(), &rows)?;
+        save_sagas(unit.connection(), &rows)
     }
 
     fn is_new(&self, saga: CorrelationId) -> bool {
@@ -54,6 +54,6 @@ impl Rows for OrderRows {
     ) -> Result<(), Fault> {
         let entries: Vec<AuditEntry> = letters.iter().map(|letter| redriven(letter, actor, at)).collect();
         let first = unit.take_positions(entries.len());
-        history::record(unit.connection(), first, &entries)
+        record_audit(unit.connection(), first, &entries)
     }
 }

@@ -144,7 +144,7 @@ pub(crate) fn order(number: u64) -> Order {
         ordered_at: NOW,
         external_reference: Some(format!("reference-{number}")),
     };
-    Order::place(new, NOW).unwrap().0
+    Order::place(new, NOW).unwrap()
 }
 
 pub(crate) fn saga(order: &Order) -> OrderProcessingSaga {

@@ -2,7 +2,7 @@
 //! and in order.
 
 use application::ports::{NewOrderRow, OrderFilter, OrderPage, OrderSort, OrderView, StatusMove};
-use domain::{Dispute, Order, OrderStatus, Payment, Product, Shipment, Sku};
+use domain::{Dispute, Order, OrderChange, OrderStatus, Payment, Product, Shipment, Sku};
 use jiff::Timestamp;
 
 use super::stage::*;
@@ -60,7 +60,7 @@ pub async fn an_order_that_changes_while_its_listing_is_read_is_not_lost(home: &
     let cancelled = step(&orders[0], OrderStatus::Pending, OrderStatus::Cancelled);
     let validated = step(&orders[3], OrderStatus::Pending, OrderStatus::Validated);
     let mut unit = process.unit().await;
-    unit.orders().update(&[StatusMove { at: later(9), ..cancelled }, validated]).await.unwrap();
+    unit.orders().update(&[at(cancelled, later(9)), validated]).await.unwrap();
     unit.commit().await.unwrap();
     let rest = async |page: OrderPage, sort| {
         let filter = OrderFilter { after: page.next, ..first(sort) };
@@ -158,7 +158,7 @@ async fn many_orders(process: &Process) -> Vec<Known> {
 
 /// Some stay, some are called off, some go a part of the road or all of it.
 async fn travel(process: &Process, order: &Order, number: usize) {
-    let at = later(i64::try_from(number % 5).unwrap());
+    let when = later(i64::try_from(number % 5).unwrap());
     let moves: Vec<StatusMove> = match number % 4 {
         0 => Vec::new(),
         1 => vec![step(order, OrderStatus::Pending, OrderStatus::Cancelled)],
@@ -166,14 +166,19 @@ async fn travel(process: &Process, order: &Order, number: usize) {
     };
     let mut unit = process.unit().await;
     for moved in moves {
-        unit.orders().update(&[StatusMove { at, ..moved }]).await.unwrap();
+        unit.orders().update(&[at(moved, when)]).await.unwrap();
     }
     let mut shipment = Shipment::request(order.id());
     if number % 4 == 3 {
         let _ = shipment.book(&format!("TN-{}", number % 8), "post").unwrap();
     }
-    unit.shipments().insert(&[shipment], at).await.unwrap();
+    unit.shipments().insert(&[shipment], when).await.unwrap();
     unit.commit().await.unwrap();
+}
+
+/// The move at another time.
+fn at(moved: StatusMove, at: Timestamp) -> StatusMove {
+    StatusMove { change: OrderChange { at, ..moved.change }, ..moved }
 }
 
 fn filters() -> Vec<OrderFilter> {

@@ -232,6 +232,7 @@ macro_rules! laws_of_a_store {
         $crate::laws!($home, messages: what_is_set_aside_is_told_of_by_the_same_commit);
         $crate::laws!($home, orders:
             an_order_comes_out_as_it_went_in,
+            a_stored_order_moves_as_the_aggregate_does,
             an_order_moves_only_from_where_it_is,
             orders_of_every_status_are_found_page_by_page,
             a_reference_is_borne_by_one_order_only,

@@ -53,6 +53,34 @@ pub async fn an_order_comes_out_as_it_went_in(home: &mut impl Home) {
     assert_eq!(process.readers.order(order_id(99)).await.unwrap(), None);
 }
 
+/// A store moves an order as [`Order::apply`] does, each move in a unit of its own or all in the one that creates it.
+pub async fn a_stored_order_moves_as_the_aggregate_does(home: &mut impl Home) {
+    let process = home.process().await;
+    let cancelled = [OrderStatus::Pending, OrderStatus::Validated, OrderStatus::Cancelled];
+    for (number, road) in (1..).zip([ROAD.as_slice(), cancelled.as_slice()]) {
+        let mut stepwise = accepted(&process, number, &[product("A")]).await;
+        for pair in road.windows(2) {
+            let moved = step(&stepwise, pair[0], pair[1]);
+            let mut unit = process.unit().await;
+            unit.orders().update(std::slice::from_ref(&moved)).await.unwrap();
+            unit.commit().await.unwrap();
+            stepwise.apply(&moved.change).unwrap();
+        }
+        let mut at_once = order(number + 10, &[product("A")]);
+        let mut unit = process.unit().await;
+        create(unit.as_mut(), &at_once).await.unwrap();
+        for pair in road.windows(2) {
+            let moved = step(&at_once, pair[0], pair[1]);
+            unit.orders().update(std::slice::from_ref(&moved)).await.unwrap();
+            at_once.apply(&moved.change).unwrap();
+        }
+        unit.commit().await.unwrap();
+        let mut unit = process.unit().await;
+        let stored = unit.orders().get_orders_with_items(&[stepwise.id(), at_once.id()]).await.unwrap();
+        assert_eq!(stored, [stepwise, at_once]);
+    }
+}
+
 /// Whoever decides from an old state decides again.
 pub async fn an_order_moves_only_from_where_it_is(home: &mut impl Home) {
     let process = home.process().await;

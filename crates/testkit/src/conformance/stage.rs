@@ -15,7 +15,7 @@ use bus::{
 use bytes::Bytes;
 use domain::{
     CancelReason, Cancellation, Currency, CustomerId, Money, MovementCause, NewOrder, NewOrderLine, Order,
-    OrderId, OrderStatus, Product, Quantity, Sku,
+    OrderChange, OrderEvent, OrderId, OrderStatus, Product, Quantity, Sku,
 };
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -175,7 +175,7 @@ pub fn order(number: u128, products: &[Product]) -> Order {
         ordered_at: NOW,
         external_reference: Some(format!("reference-{number}")),
     };
-    Order::place(new, NOW).expect("it is a sound order").0
+    Order::place(new, NOW).expect("it is a sound order")
 }
 
 /// The saga that an order begins with.
@@ -224,7 +224,10 @@ pub fn step(order: &Order, from: OrderStatus, to: OrderStatus) -> StatusMove {
         actor: "customer".to_owned(),
         note: "changed my mind".to_owned(),
     });
-    StatusMove { order_id: order.id(), from, to, at: later(5), cancellation }
+    let event = OrderEvent::ALL.iter().copied().find(|event| event.leads_to() == Some(to));
+    let event = event.expect("each status has the event that leads to it");
+    let change = OrderChange { order_id: order.id(), event, at: later(5), cancellation };
+    StatusMove { from, to, change }
 }
 
 /// Stores an order and its saga.

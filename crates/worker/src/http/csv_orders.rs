@@ -8,7 +8,7 @@ use application::messages::Amount;
 use application::validators::{LineDraft, OrderDraft};
 use jiff::Timestamp;
 
-use super::imports::ImportedOrder;
+use super::import_answer::ImportedOrder;
 use super::problem::{Code, Problem, Wrong};
 use super::shape::WHOLE_UNITS;
 use crate::import::{

@@ -21,21 +21,10 @@ use serde::Serialize;
 use super::Api;
 use super::meaning::Meaning;
 use super::problem::{Code, Problem};
-use super::route::{self, Parameter};
 use crate::security::Identity;
 
 /// The header that says that an answer was given before.
 pub(super) static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-
-/// The header as the document has it, where it may be left out.
-pub(super) const KEY: Parameter = route::optional_header(
-    "Idempotency-Key",
-    "A text of the caller's choosing, new for each request. The same key and content give the same answer, and are done once.",
-);
-
-/// What a key may be refused for.
-pub(super) const KEY_PROBLEMS: &[Code] =
-    &[Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused, Code::RequestInProgress];
 
 const SHARDS: usize = 64;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use application::commands::CreateOrderReply;
 use application::ports::Caller;
-use application::validators::{KEY_BYTES_MAX, OrderDraft, validate_order};
+use application::validators::{KEY_BYTES_MAX, validate_order};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -14,16 +14,15 @@ use domain::OrderId;
 use flate2::bufread::MultiGzDecoder;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use serde::Serialize;
-use uuid::Uuid;
 
 use super::idempotency::Keyed;
+use super::import_answer::{IMPORT, ImportAnswer, ImportedOrder, Outcome, RowAnswer};
 use super::limits::{IMPORT_AT_ONCE_MAX, IMPORT_BYTES_MAX, IMPORT_ORDERS_MAX, IMPORT_UNPACKED_BYTES_MAX};
 use super::meaning::{self, Meaning};
 use super::problem::{Code, Problem, Wrong};
 use super::route::Route;
 use super::shape::{Schema, Shape, may, need};
-use super::sheets::{self, Options, SheetAnswer};
+use super::sheets::{self, Options};
 use super::{Api, body, csv_orders, idempotency, ndjson_orders};
 
 /// How a packed body begins.
@@ -31,57 +30,6 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The media type of workbooks.
 const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
-
-/// An order as it was found in an import.
-pub(super) struct ImportedOrder {
-    /// Its reference, as far as it has one.
-    pub(super) reference: String,
-    /// The row where it begins, from 1 and without the headings.
-    pub(super) row: usize,
-    /// The line of the body where it begins, from 1.
-    pub(super) line: u64,
-    /// What it asks for.
-    pub(super) draft: Result<OrderDraft, Vec<Wrong>>,
-}
-
-/// What became of one order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
-    /// It is accepted.
-    Created,
-    /// It was accepted before.
-    Replayed,
-    /// It cannot be accepted.
-    Rejected,
-    /// It was not tried to the end; import it again.
-    NotDone,
-}
-
-#[derive(Serialize)]
-pub(super) struct RowAnswer {
-    pub(super) order_ref: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) row: Option<usize>,
-    pub(super) line: u64,
-    pub(super) outcome: Outcome,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) order_id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) errors: Vec<Wrong>,
-}
-
-#[derive(Default, Serialize)]
-pub(super) struct ImportAnswer {
-    pub(super) orders: usize,
-    pub(super) created: usize,
-    pub(super) replayed: usize,
-    pub(super) rejected: usize,
-    pub(super) not_done: usize,
-    pub(super) results: Vec<RowAnswer>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) file: Option<SheetAnswer>,
-}
 
 async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
@@ -122,9 +70,6 @@ fn meaning(orders: &[ImportedOrder]) -> Meaning {
         }
     })
 }
-
-/// Name of the operation that writes.
-pub(super) const IMPORT: &str = "importOrders";
 
 /// The body as it was before it was packed, if it was.
 fn unpacked(body: Bytes) -> Result<Bytes, Problem> {

@@ -15,6 +15,7 @@ mod edge;
 mod exchange;
 mod health;
 mod idempotency;
+mod import_answer;
 mod imports;
 mod inventory;
 mod limits;

@@ -3,7 +3,7 @@
 use application::validators::OrderDraft;
 
 use super::draft::{self, Refused};
-use super::imports::ImportedOrder;
+use super::import_answer::ImportedOrder;
 use super::problem::Wrong;
 
 /// The orders of an import, one per line that has anything on it.

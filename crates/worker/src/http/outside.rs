@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::cursor::{Cursor, Position};
 use super::draft::{self, Refused};
-use super::imports::ImportedOrder;
+use super::import_answer::ImportedOrder;
 use super::problem::Problem;
 use super::{csv_orders, inventory, ndjson_orders, orders, products, sagas};
 

@@ -13,8 +13,10 @@ use infrastructure::sqlite::FILE_GONE;
 use serde::{Serialize, Serializer};
 
 use super::limits::{DETAIL_CHARS_MAX, ERRORS_MAX};
-use super::shape::FRACTIONAL;
 use crate::health::FILE_GONE_WORDS;
+
+/// The code of a number of units that is not whole.
+pub(super) const FRACTIONAL: &str = "fractional_quantity";
 
 /// Whether the very same request may succeed later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,19 @@ use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 use http::Method;
 
+use super::Api;
 use super::problem::Code;
 use super::shape::{Schema, Shape};
-use super::{Api, idempotency};
+
+/// The header as the document has it, where it may be left out.
+pub(super) const IDEMPOTENCY_KEY: Parameter = optional_header(
+    "Idempotency-Key",
+    "A text of the caller's choosing, new for each request. The same key and content give the same answer, and are done once.",
+);
+
+/// What a key may be refused for.
+const IDEMPOTENCY_KEY_PROBLEMS: &[Code] =
+    &[Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused, Code::RequestInProgress];
 
 /// A route.
 pub(super) struct Route {
@@ -167,7 +177,7 @@ impl Route {
 
     /// Is done once under a key of the caller's choosing, if it has one.
     pub(super) fn once(self) -> Self {
-        self.with(&[idempotency::KEY]).failing(idempotency::KEY_PROBLEMS)
+        self.with(&[IDEMPOTENCY_KEY]).failing(IDEMPOTENCY_KEY_PROBLEMS)
     }
 
     /// Asks the store, which may be away; if something is changed there, just when it was told to make that durable.

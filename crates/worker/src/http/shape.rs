@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Number, Value, json};
 
-use super::problem::Wrong;
+use super::problem::{FRACTIONAL, Wrong};
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +65,6 @@ pub(super) const AMOUNT: Shape = Shape::Object(&[
     need("minor", Shape::Integer, "Minor units: cents, pence, yen."),
     need("currency", Shape::Text, "ISO 4217 code."),
 ]);
-
-/// The code of a number of units that is not whole.
-pub(super) const FRACTIONAL: &str = "fractional_quantity";
 
 /// What to do about goods that are not sold by the piece.
 pub(super) const WHOLE_UNITS: &str = "goods by weight or length are sold in a smaller whole unit, such as grams: see docs/recipes/goods-by-weight.md";

@@ -10,13 +10,12 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
-use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::Api;
 use super::idempotency::{self, Keyed};
-use super::imports::{IMPORT, ImportAnswer, Outcome, RowAnswer};
+use super::import_answer::{IMPORT, ImportAnswer, Outcome, RowAnswer, SheetAnswer};
 use super::limits::{IMPORT_AT_ONCE_MAX, IMPORT_ORDERS_MAX};
 use super::meaning::Meaning;
 use super::parameters::Query;
@@ -26,7 +25,7 @@ use super::shape::Shape;
 use super::within::Within;
 use crate::import::{
     BUNDLED, Done, Encoding, Feed, Gauge, Mapping, OrderBody, OrderOutcome, Performance, Sheet, Shown,
-    Source, Tally, ToldRow, Unknown, verdict,
+    Source, Unknown, verdict,
 };
 
 /// Reading takes memory by the size of the file: one at a time.
@@ -187,16 +186,6 @@ fn meaning(sheet: &Sheet, mapping: &Mapping, performance: Performance) -> Result
     }
     let said = sheet.rejected.iter().fold(said, |said, row| said.text(&row.order).text(&row.detail));
     Ok(sheet.cancelled.iter().fold(said, |said, order| said.text(&order.reference)))
-}
-
-/// What is told of a file beside its orders.
-#[derive(Serialize)]
-pub(super) struct SheetAnswer {
-    dry_run: bool,
-    verdict: String,
-    notes: Vec<String>,
-    tally: Tally,
-    told: Vec<ToldRow>,
 }
 
 fn summed_up(done: Done, performance: Performance) -> ImportAnswer {

@@ -2,6 +2,7 @@
 //! belongs to the order and is not said in a row is as the order's first rows had it.
 
 mod draft;
+mod line;
 mod sums;
 
 use std::collections::HashMap;
@@ -10,12 +11,13 @@ use anyhow::{Result, bail};
 use domain::{Currency, QUANTITY_MAX, Sku};
 
 use super::Mapping;
-use super::mapping::{Custom, FreeLines, Meaning, Plain, PricePer, SkuCase, whole};
-use super::owners::{Belongs, Foundling, Keys, Of, Owners, ShortRows};
+use super::mapping::{Custom, FreeLines, Meaning, Plain, PricePer, ShortRows, SkuCase, whole};
+use super::owners::{Belongs, Foundling, Keys, Of, Owners};
 use super::sheet::{InvoiceKind, Sheet, SheetProduct};
-use super::table::{Places, Record, Table, UNREAD};
+use super::table::{Places, Record, Source, Table, UNREAD};
 use super::tally::{LeftOut, Omission, Reason, Rejected};
-use draft::{Draft, Line};
+use draft::Draft;
+use line::Line;
 
 /// Rows of one file.
 const ROWS_MAX: u64 = 5_000_000;
@@ -25,6 +27,21 @@ const NAME_BYTES_MAX: usize = 200;
 
 /// Why a row cannot be used.
 pub(super) struct Objection(pub(super) Reason, pub(super) String);
+
+impl Sheet {
+    /// Reads all rows.
+    ///
+    /// # Errors
+    /// If the file cannot be read, lacks a column or has too many rows; a row that is wrong is no error.
+    pub fn read(source: &Source<'_>, mapping: &Mapping) -> Result<Self> {
+        let mut table = Table::open(source, mapping)?;
+        let mut assembly = Assembly::new(mapping, &table);
+        while let Some(record) = table.row()? {
+            assembly.take(&record)?;
+        }
+        Ok(assembly.finish(std::mem::take(&mut table.notes)))
+    }
+}
 
 /// What a row is, if nothing is wrong with it.
 enum Row {

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::service::{KnownOrder, KnownProduct};
+use super::known::{KnownOrder, KnownProduct};
 
 /// Bytes of one answer.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -4,24 +4,19 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use application::messages::Amount;
-use application::validators::{LineDraft, OrderDraft};
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
 use tokio::sync::SetOnce;
 use uuid::Uuid;
 
-use super::client::PriceBody;
+use super::order_body::OrderBody;
 use super::plan::{Plan, Shelf, Unknown, plan};
-use super::reference::key;
 use super::rehearsal;
 use super::service::Service;
-use super::sheet::{CancelledElsewhere, Part, looks_like_a_part, part_of};
+use super::sheet::{CancelledElsewhere, looks_like_a_part, part_of};
 use super::tally::{LeftOut, Omission};
 use super::{
-    Cancelled, CatalogueProduct, Gauge, Invoice, InvoiceKind, Item, LineVerdict, Mapping, OrderAnswer,
-    Outcome, Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally, take_backs,
+    Cancelled, CatalogueProduct, Gauge, Invoice, InvoiceKind, LineVerdict, Mapping, OrderAnswer, Outcome,
+    Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally, take_backs,
 };
 
 /// Who cancels in the name of a file.
@@ -95,81 +90,6 @@ pub enum OrderOutcome {
     Replayed,
     /// The service would not have it.
     Refused(Reason, String),
-}
-
-/// An order as it is sent. The same order is the same text, whenever it is sent.
-#[derive(Serialize)]
-pub struct OrderBody<'a> {
-    customer_id: &'a str,
-    lines: Vec<LineBody<'a>>,
-    external_reference: String,
-    ordered_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payment_token: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct LineBody<'a> {
-    sku: &'a str,
-    quantity: u32,
-    unit_price: PriceBody<'a>,
-}
-
-impl<'a> OrderBody<'a> {
-    /// The order that a part of an invoice is; mostly the part is the whole.
-    #[must_use]
-    pub fn of(skus: &'a [String], invoice: &'a Invoice, part: &Part<'_>) -> Self {
-        let lines = part.lines.iter().filter_map(|line| match line.item {
-            Item::Product(product) => {
-                let unit_price = PriceBody { minor: line.price_minor, currency: &invoice.currency };
-                Some(LineBody { sku: &skus[product], quantity: line.units, unit_price })
-            }
-            Item::NeverOrdered | Item::NoProduct => None,
-        });
-        Self {
-            customer_id: &invoice.customer,
-            lines: lines.collect(),
-            external_reference: part.reference.clone(),
-            ordered_at: invoice.ordered_at.to_string(),
-            payment_token: None,
-        }
-    }
-
-    /// The same order, paid with this.
-    #[must_use]
-    pub const fn paid_with(mut self, payment_token: Option<&'a str>) -> Self {
-        self.payment_token = payment_token;
-        self
-    }
-
-    /// The same, as the service reads it.
-    #[must_use]
-    pub(super) fn draft(&self) -> OrderDraft {
-        let line = |line: &LineBody<'_>| LineDraft {
-            sku: line.sku.to_owned(),
-            quantity: i64::from(line.quantity),
-            unit_price: Some(Amount {
-                minor: line.unit_price.minor,
-                currency: line.unit_price.currency.to_owned(),
-            }),
-        };
-        OrderDraft {
-            customer_id: self.customer_id.to_owned(),
-            lines: self.lines.iter().map(line).collect(),
-            payment_token: self.payment_token.map(str::to_owned),
-            external_reference: Some(self.external_reference.clone()),
-            ordered_at: Some(self.ordered_at.clone()),
-        }
-    }
-
-    /// The text that is sent, and the key under which it is.
-    ///
-    /// # Errors
-    /// Never for what this holds.
-    pub fn keyed(&self) -> Result<(String, Bytes)> {
-        let text = serde_json::to_vec(self)?;
-        Ok((key(&self.external_reference, &text), text.into()))
-    }
 }
 
 /// What the service said about one invoice.

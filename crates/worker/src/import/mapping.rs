@@ -21,7 +21,6 @@ pub(super) use charges::{Charge, Charges, Per, Treat, is_known_discount};
 pub(super) use numbers::{Custom, Numbers, Plain};
 pub(super) use status::{Meaning, StatusColumn, known as known_status};
 
-use super::owners::ShortRows;
 use super::table::{Encoding, Quoting};
 
 /// Longest name of a mapping: it is part of every reference.
@@ -29,6 +28,17 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// Lines that a mapping may have passed over at either end.
 const PASSED_OVER_MAX: u32 = 1_000;
+
+/// What becomes of rows with fewer fields than there are headings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShortRows {
+    /// They are broken: who knows what is missing.
+    #[default]
+    Refuse,
+    /// Empty fields at their end are left out.
+    Fill,
+}
 
 /// How a file is to be read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 use domain::text::{self, composed};
-use serde::Deserialize;
 
+use super::mapping::ShortRows;
 use super::reference::own_name;
 use super::table::{Record, UNREAD};
 use super::tally::Reason;
@@ -19,17 +19,6 @@ const EXCESS_MAX: usize = 20;
 
 /// Orders that are named where many could be meant.
 const NAMED_MAX: usize = 3;
-
-/// What becomes of rows with fewer fields than there are headings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ShortRows {
-    /// They are broken: who knows what is missing.
-    #[default]
-    Refuse,
-    /// Empty fields at their end are left out.
-    Fill,
-}
 
 /// Where a table says whose a row is.
 #[derive(Clone, Debug)]

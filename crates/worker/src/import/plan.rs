@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::client::PriceBody;
+use super::known::KnownProduct;
 use super::mapping::SkuCase;
-use super::service::{KnownProduct, Service};
+use super::service::Service;
 use super::sheet::{Invoice, InvoiceKind, Item};
 use super::tally::{Reason, Rejected};
 use super::{CatalogueProduct, Mapping, ProductBody, Sheet};

@@ -7,8 +7,8 @@ use domain::{AMOUNT_MINOR_MAX, NewOrder, NewOrderLine, Order, OrderId, OrderStat
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::feed::OrderBody;
-use super::service::{KnownLine, KnownOrder};
+use super::known::{KnownLine, KnownOrder};
+use super::order_body::OrderBody;
 use super::{Outcome, Refusal};
 
 /// Why the service would not have an order that is new to it.

@@ -3,52 +3,10 @@
 use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Deserialize;
 use uuid::Uuid;
 
+use super::known::{KnownOrder, KnownProduct};
 use super::{ApiClient, Cancelled, OrderAnswer, ProductBody};
-
-/// A product of the catalogue, as far as an order is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownProduct {
-    /// Its name in the trade.
-    pub sku: String,
-    /// ISO 4217 code of its price.
-    pub currency: String,
-    /// Whether it may be ordered no more.
-    pub discontinued: bool,
-}
-
-/// An order that is here already.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct KnownOrder {
-    /// Whom it is for.
-    pub customer_id: String,
-    /// The headline status.
-    pub status: String,
-    /// Its lines.
-    pub lines: Vec<KnownLine>,
-}
-
-/// A line of an order that is here already.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct KnownLine {
-    /// The product.
-    pub sku: String,
-    /// Units.
-    pub quantity: u32,
-    /// Price of one.
-    pub unit_price: KnownPrice,
-}
-
-/// A price of an order that is here already.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct KnownPrice {
-    /// Minor units.
-    pub minor: i64,
-    /// ISO 4217 code.
-    pub currency: String,
-}
 
 /// The service, from an import's side. Every request may be sent again without harm.
 #[async_trait]

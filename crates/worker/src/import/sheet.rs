@@ -1,13 +1,9 @@
 //! What a file holds, put together: products, orders with their lines, cancellations, and rows that are nothing of these with
 //! the reason why. Sends nothing; memory is bounded by the number of rows and orders.
 
-use anyhow::Result;
 use domain::LINES_MAX;
 use jiff::Timestamp;
 
-use super::Mapping;
-use super::assembly::Assembly;
-use super::table::{Source, Table};
 use super::tally::{LeftOut, Rejected};
 
 /// What a file holds.
@@ -125,21 +121,6 @@ pub struct Part<'a> {
     pub reference: String,
     /// Its lines.
     pub lines: &'a [InvoiceLine],
-}
-
-impl Sheet {
-    /// Reads all rows.
-    ///
-    /// # Errors
-    /// If the file cannot be read, lacks a column or has too many rows; a row that is wrong is no error.
-    pub fn read(source: &Source<'_>, mapping: &Mapping) -> Result<Self> {
-        let mut table = Table::open(source, mapping)?;
-        let mut assembly = Assembly::new(mapping, &table);
-        while let Some(record) = table.row()? {
-            assembly.take(&record)?;
-        }
-        Ok(assembly.finish(std::mem::take(&mut table.notes)))
-    }
 }
 
 impl Sheet {

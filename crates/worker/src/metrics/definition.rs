@@ -1,12 +1,8 @@
 //! What there is to say about a metric, and how its name is written for OpenTelemetry and for Prometheus.
 
-use super::definitions::{DEFINITIONS, Metric};
-
 /// A metric as it is defined.
 #[derive(Clone, Copy, Debug)]
 pub struct Definition {
-    /// Which one.
-    pub metric: Metric,
     /// Its name in OpenTelemetry; that in Prometheus follows from it.
     pub name: &'static str,
     /// What it is measured in.
@@ -52,14 +48,6 @@ pub enum Origin {
     Worker,
     /// Read from the store that all workers share, so each reports the same: take the maximum over workers.
     Store,
-}
-
-impl Metric {
-    /// Its definition.
-    #[must_use]
-    pub fn definition(self) -> &'static Definition {
-        &DEFINITIONS[self as usize]
-    }
 }
 
 impl Definition {
@@ -124,14 +112,8 @@ impl Kind {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::definitions::DEFINITIONS;
     use super::*;
-
-    #[test]
-    fn every_metric_finds_its_own_definition() {
-        for definition in DEFINITIONS {
-            assert_eq!(definition.metric.definition().name, definition.name);
-        }
-    }
 
     #[test]
     fn names_are_unique_and_clean_in_both_worlds() {

@@ -24,7 +24,6 @@ macro_rules! metrics {
 
         /// All of them, in the order of [`Metric`].
         pub const DEFINITIONS: &[Definition] = &[$(Definition {
-            metric: Metric::$metric,
             name: $name,
             unit: Unit::$unit,
             kind: $kind,
@@ -37,6 +36,14 @@ macro_rules! metrics {
 
 const COUNTER: Kind = Kind::Counter;
 const GAUGE: Kind = Kind::Gauge;
+
+impl Metric {
+    /// Its definition.
+    #[must_use]
+    pub fn definition(self) -> &'static Definition {
+        &DEFINITIONS[self as usize]
+    }
+}
 
 metrics! {
     // Business.

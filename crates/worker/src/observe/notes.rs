@@ -73,12 +73,12 @@ impl Notes {
     pub(super) fn moved(&mut self, moves: &[StatusMove]) {
         self.accepted_at.sort_unstable();
         for step in moves.iter().filter(|step| step.to.is_terminal()) {
-            let accepted_at = self.accepted_at.binary_search_by_key(&step.order_id, |(id, _)| *id);
+            let accepted_at = self.accepted_at.binary_search_by_key(&step.change.order_id, |(id, _)| *id);
             let accepted_at = accepted_at.ok().map(|place| self.accepted_at[place].1);
             self.finished.push(Finished {
                 outcome: step.to.as_str(),
-                reason: step.cancellation.as_ref().map(|cancellation| cancellation.reason),
-                took: accepted_at.map(|accepted_at| between(accepted_at, step.at)),
+                reason: step.change.cancellation.as_ref().map(|cancellation| cancellation.reason),
+                took: accepted_at.map(|accepted_at| between(accepted_at, step.change.at)),
             });
         }
     }

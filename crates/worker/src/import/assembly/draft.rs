@@ -1,6 +1,6 @@
 //! One order while its rows come in, and what becomes of it when all are in.
 
-use domain::{Currency, CustomerId};
+use domain::CustomerId;
 
 use super::super::Mapping;
 use super::super::mapping::{Charge, Custom, Meaning, Per};
@@ -8,19 +8,9 @@ use super::super::reference::reference;
 use super::super::sheet::{CancelledElsewhere, Invoice, InvoiceKind, InvoiceLine, Item, Named, Sheet};
 use super::super::table::{Places, Record};
 use super::super::tally::{LeftOut, Reason, Rejected};
+use super::line::Line;
 use super::sums::{Sums, check};
 use super::{Candidate, Objection, omission};
-
-/// A line of an order.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    pub(super) line: u64,
-    /// Which product; none, if it is none.
-    pub(super) candidate: Option<usize>,
-    pub(super) units: u32,
-    pub(super) minor: i64,
-    pub(super) currency: Currency,
-}
 
 /// An order under construction. What its rows say of it is empty until one says it.
 pub(super) struct Draft {

@@ -6,7 +6,7 @@ use super::super::Mapping;
 use super::super::mapping::{Charge, Custom, Treat};
 use super::super::tally::Reason;
 use super::Objection;
-use super::draft::Line;
+use super::line::Line;
 
 /// What rows say of money beside the lines: the fields that hold something.
 #[derive(Default)]

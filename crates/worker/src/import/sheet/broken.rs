@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::super::Mapping;
 use super::super::mapping::BUNDLED;
 use super::super::owners::FILLED_MIN;
+use super::super::table::Source;
 use super::super::tally::Reason;
 use super::*;
 
@@ -91,7 +93,7 @@ fn orders(sheet: &Sheet) -> BTreeMap<String, Content> {
     invoices.map(|invoice| (invoice.number.clone(), content(invoice))).collect()
 }
 
-fn read(mapping: &Mapping, text: &str) -> Result<Sheet> {
+fn read(mapping: &Mapping, text: &str) -> anyhow::Result<Sheet> {
     Sheet::read(&Source::Bytes(text.as_bytes()), mapping)
 }
 

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
+use super::super::Mapping;
+use super::super::table::Source;
 use super::super::tally::Reason;
 use super::*;
 

@@ -1,6 +1,8 @@
 //! What real exports are like, told by files of our own making: each mapping that comes with the program reads its shop's
 //! form, and what such forms do beside plain rows.
 
+use super::super::Mapping;
+use super::super::table::Source;
 use super::super::tally::{Omission, Reason};
 use super::*;
 

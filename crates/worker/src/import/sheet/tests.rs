@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::super::Mapping;
+use super::super::table::Source;
 use super::super::tally::{Omission, Reason};
 use super::*;
 

@@ -1,0 +1,40 @@
+//! What every feed of a transport needs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bus::Clock;
+use tokio::sync::watch;
+
+use super::declaration::Declaration;
+use super::held::Held;
+use super::link::Link;
+use super::renewals::Renewals;
+use super::wire::Codec;
+
+/// What every feed needs.
+pub(super) struct Shared {
+    pub(super) declaration: Arc<Declaration>,
+    pub(super) codec: Codec,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) consuming: Link,
+    /// Deliveries that the broker may send ahead, per feed.
+    pub(super) prefetch: u16,
+    /// How long the broker may take to let somebody read a queue.
+    pub(super) answer_limit: Duration,
+    /// What is in our hands.
+    pub(super) held: Held,
+    /// When consumers were made anew.
+    pub(super) renewals: Renewals,
+    /// Raised with each message that came back for want of a queue.
+    pub(super) returns: Arc<watch::Sender<u64>>,
+    pub(super) generations: AtomicU64,
+}
+
+impl Shared {
+    /// Tells consuming channels apart over the life of the process.
+    pub(super) fn next_generation(&self) -> u64 {
+        self.generations.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,63 @@
+//! What the stores of both engines hand on to the bus's own store.
+
+/// Implements the bus's traits for a store whose field 0 is the bus's store.
+macro_rules! forward_bus {
+    ($store:ty) => {
+        #[::async_trait::async_trait]
+        impl ::bus::Transport for $store {
+            async fn subscribe(&self, queue: &str) -> Result<Box<dyn ::bus::Feed>, ::bus::Fault> {
+                self.0.subscribe(queue).await
+            }
+
+            async fn send(&self, envelopes: &[::bus::Envelope]) -> Result<(), ::bus::Unsent> {
+                self.0.send(envelopes).await
+            }
+        }
+
+        #[::async_trait::async_trait]
+        impl ::bus::OutboxStore for $store {
+            async fn lease(
+                &self,
+                holder: ::uuid::Uuid,
+                now: ::jiff::Timestamp,
+                until: ::jiff::Timestamp,
+                max: usize,
+            ) -> Result<Vec<::bus::Leased>, ::bus::Fault> {
+                self.0.lease(holder, now, until, max).await
+            }
+
+            async fn remove(&self, holder: ::uuid::Uuid, positions: &[i64]) -> Result<usize, ::bus::Fault> {
+                self.0.remove(holder, positions).await
+            }
+        }
+
+        #[::async_trait::async_trait]
+        impl ::bus::DeadLetters for $store {
+            async fn list_dead_letters(
+                &self,
+                filter: &::bus::DeadLetterFilter,
+                max: usize,
+            ) -> Result<Vec<::bus::DeadLetter>, ::bus::Fault> {
+                self.0.list_dead_letters(filter, max).await
+            }
+
+            async fn count_dead_letters(
+                &self,
+                filter: &::bus::DeadLetterFilter,
+            ) -> Result<u64, ::bus::Fault> {
+                self.0.count_dead_letters(filter).await
+            }
+
+            async fn redrive(
+                &self,
+                positions: &[i64],
+                actor: &str,
+                now: ::jiff::Timestamp,
+            ) -> Result<usize, ::bus::Fault> {
+                self.0.redrive(positions, actor, now).await
+            }
+        }
+    };
+}
+
+pub(crate) use forward_bus;

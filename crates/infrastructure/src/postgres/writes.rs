@@ -1,0 +1,251 @@
+//! The statements that store what a unit has written of orders, sagas and histories. Each takes a whole set.
+
+use application::ports::{AuditEntry, HistoryEntry, NewOrderRow, StatusMove};
+use application::saga::{Attention, SagaState};
+use bus_postgres::{Act, Array, CHANGED, Param};
+use domain::{CancelReason, OrderStatus};
+
+use crate::unsaved::{CancellationRow, UnsavedSaga};
+
+/// New orders, as they stand by now.
+pub(super) fn insert_orders(orders: &[NewOrderRow]) -> Act {
+    let sql = "insert into orders (order_id, customer_id, order_date, status, total_minor, currency, created_at,
+             updated_at, external_reference, payment_token, reference_source)
+         select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
+             $8::bigint[], $9::text[], $10::text[], $11::text[])";
+    let all = || orders.iter().map(|row| row.order.snapshot());
+    Act::new(
+        "orders.create",
+        sql,
+        vec![
+            Box::new(Array::uuids(all().map(|order| order.id.0))),
+            Box::new(Array::texts(all().map(|order| order.customer_id.as_str()))),
+            Box::new(Array::times(all().map(|order| order.ordered_at))),
+            Box::new(Array::texts(all().map(|order| order.status.as_str()))),
+            Box::new(Array::numbers(all().map(|order| order.total.minor))),
+            Box::new(Array::texts(all().map(|order| order.total.currency.code()))),
+            Box::new(Array::times(all().map(|order| order.created_at))),
+            Box::new(Array::times(all().map(|order| order.updated_at))),
+            Box::new(Array::texts_or_null(all().map(|order| order.external_reference.as_deref()))),
+            Box::new(Array::texts_or_null(orders.iter().map(|row| row.payment_token.as_deref()))),
+            Box::new(Array::texts_or_null(orders.iter().map(|row| row.source.as_deref()))),
+        ],
+    )
+    .conflict_if_taken()
+}
+
+/// The lines of new orders.
+pub(super) fn insert_lines(orders: &[NewOrderRow]) -> Act {
+    let sql = "insert into order_items (order_id, ordinal, order_item_id, product_id, sku, quantity, unit_price_minor,
+             currency)
+         select * from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[],
+             $8::text[])";
+    let (mut order_id, mut ordinals) = (Array::of_uuids(), Array::of_numbers());
+    for row in orders {
+        for (ordinal, _) in (0..).zip(row.order.lines()) {
+            order_id.push_uuid(row.order.id().0);
+            ordinals.push_number(ordinal);
+        }
+    }
+    let lines = || orders.iter().flat_map(|row| row.order.lines());
+    Act::new(
+        "orders.create",
+        sql,
+        vec![
+            Box::new(order_id),
+            Box::new(ordinals),
+            Box::new(Array::uuids(lines().map(|line| line.item_id.0))),
+            Box::new(Array::uuids(lines().map(|line| line.product_id.0))),
+            Box::new(Array::texts(lines().map(|line| line.sku.as_str()))),
+            Box::new(Array::numbers(lines().map(|line| i64::from(line.quantity.get())))),
+            Box::new(Array::numbers(lines().map(|line| line.unit_price.minor))),
+            Box::new(Array::texts(lines().map(|line| line.unit_price.currency.code()))),
+        ],
+    )
+    .conflict_if_taken()
+}
+
+/// Moves, one for each order.
+pub(super) fn move_orders(moves: &[StatusMove]) -> Act {
+    let sql = "with moved as (
+             update orders o set status = n.becomes, updated_at = greatest(o.updated_at, n.at)
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) as n (id, was, becomes, at)
+             where o.order_id = n.id and o.status = n.was returning 1
+         )
+         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $5, 'orders.update')";
+    Act::new(
+        "orders.update",
+        sql,
+        vec![
+            Box::new(Array::uuids(moves.iter().map(|step| step.change.order_id.0))),
+            Box::new(Array::texts(moves.iter().map(|step| step.from.as_str()))),
+            Box::new(Array::texts(moves.iter().map(|step| step.to.as_str()))),
+            Box::new(Array::times(moves.iter().map(|step| step.change.at))),
+            Box::new(CHANGED),
+        ],
+    )
+}
+
+/// Why orders were called off.
+pub(super) fn record_cancellations(cancelled: &[CancellationRow]) -> Act {
+    let sql = "insert into cancellations (order_id, reason, actor, note, at)
+         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[])";
+    let records = || cancelled.iter().map(|row| &row.record);
+    Act::new(
+        "orders.update",
+        sql,
+        vec![
+            Box::new(Array::uuids(cancelled.iter().map(|row| row.order_id.0))),
+            Box::new(Array::texts(records().map(|record| record.reason.as_str()))),
+            Box::new(Array::texts(records().map(|record| record.actor.as_str()))),
+            Box::new(Array::texts(records().map(|record| record.note.as_str()))),
+            Box::new(Array::times(cancelled.iter().map(|row| row.at))),
+        ],
+    )
+}
+
+/// New instances.
+pub(super) fn insert_sagas(sagas: &[UnsavedSaga]) -> Act {
+    let sql = "insert into order_saga (correlation_id, order_id, version, state, order_status, stock, payment, shipment,
+             reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at)
+         select id, id, version, state, order_status, stock, payment, shipment, reason, total_minor, currency,
+             timer_generation, created_at, updated_at, expires_at
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+             $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[])
+             as fresh (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
+                 updated_at, total_minor, currency, created_at, expires_at)";
+    let all = || sagas.iter().map(|unsaved| &unsaved.saga);
+    let mut params = changing(sagas);
+    params.extend([
+        Box::new(Array::numbers(all().map(|saga| saga.total.minor))) as Param,
+        Box::new(Array::texts(all().map(|saga| saga.total.currency.code()))),
+        Box::new(Array::times(all().map(|saga| saga.created_at))),
+        Box::new(Array::times(all().map(|saga| saga.expires_at))),
+    ]);
+    Act::new("sagas.insert", sql, params).conflict_if_taken()
+}
+
+/// Changed instances.
+pub(super) fn update_sagas(sagas: &[UnsavedSaga]) -> Act {
+    let sql = "with moved as (
+             update order_saga s set state = n.state, order_status = n.order_status, stock = n.stock,
+                 payment = n.payment, shipment = n.shipment, reason = n.reason,
+                 timer_generation = n.timer_generation, version = n.version, attention = n.attention,
+                 updated_at = greatest(s.updated_at, n.updated_at)
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                 $8::bigint[], $9::bigint[], $10::bigint[], $12::text[])
+                 as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
+                     updated_at, attention)
+             where s.correlation_id = n.id returning 1
+         )
+         select require_rows((select count(*) from moved), cardinality($1::uuid[]), $11, 'sagas.update')";
+    let mut params = changing(sagas);
+    params.push(Box::new(CHANGED));
+    let attention = |unsaved: &UnsavedSaga| unsaved.saga.attention.map(Attention::as_str);
+    params.push(Box::new(Array::texts_or_null(sagas.iter().map(attention))));
+    Act::new("sagas.update", sql, params)
+}
+
+/// The name and the columns of which at least one changes with every step, or which a migration changes.
+fn changing(sagas: &[UnsavedSaga]) -> Vec<Param> {
+    let all = || sagas.iter().map(|unsaved| &unsaved.saga);
+    vec![
+        Box::new(Array::uuids(all().map(|saga| saga.order_id.0))),
+        Box::new(Array::texts(all().map(|saga| saga.state.as_str()))),
+        Box::new(Array::texts(all().map(|saga| saga.order.as_str()))),
+        Box::new(Array::texts(all().map(|saga| saga.stock.as_str()))),
+        Box::new(Array::texts(all().map(|saga| saga.payment.as_str()))),
+        Box::new(Array::texts(all().map(|saga| saga.shipment.as_str()))),
+        Box::new(Array::texts_or_null(all().map(|saga| saga.reason.map(CancelReason::as_str)))),
+        Box::new(Array::numbers(all().map(|saga| i64::from(saga.timer_generation)))),
+        Box::new(Array::numbers(all().map(|saga| i64::from(saga.version)))),
+        Box::new(Array::times(sagas.iter().map(|unsaved| unsaved.at))),
+    ]
+}
+
+/// The entries of one transaction, whoever added them: one statement for all.
+pub(super) struct HistoryColumns {
+    count: usize,
+    order_id: Array,
+    at: Array,
+    event: Array,
+    status: Array,
+    saga_state: Array,
+    detail: Array,
+}
+
+impl Default for HistoryColumns {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HistoryColumns {
+    /// No entries yet.
+    pub(super) fn new() -> Self {
+        Self {
+            count: 0,
+            order_id: Array::of_uuids(),
+            at: Array::of_numbers(),
+            event: Array::of_texts(),
+            status: Array::of_texts(),
+            saga_state: Array::of_texts(),
+            detail: Array::of_texts(),
+        }
+    }
+
+    pub(super) fn push(&mut self, entry: &HistoryEntry) {
+        self.count += 1;
+        self.order_id.push_uuid(entry.order_id.0);
+        self.at.push_time(entry.at);
+        self.event.push_text(entry.event);
+        self.status.push_text_or_null(entry.status.map(OrderStatus::as_str));
+        self.saga_state.push_text_or_null(entry.saga_state.map(SagaState::as_str));
+        self.detail.push_text_or_null(entry.detail.as_deref());
+    }
+
+    /// The statement that writes them; none if there are none.
+    pub(super) fn store(&mut self) -> Option<Act> {
+        let all = std::mem::take(self);
+        if all.count == 0 {
+            return None;
+        }
+        let sql = "insert into order_history (order_id, at, event, status, saga_state, detail)
+             select order_id, at, event, status, saga_state, detail
+             from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality
+                 as entries (order_id, at, event, status, saga_state, detail, ordinal)
+             order by ordinal";
+        Some(Act::new(
+            "history.append",
+            sql,
+            vec![
+                Box::new(all.order_id),
+                Box::new(all.at),
+                Box::new(all.event),
+                Box::new(all.status),
+                Box::new(all.saga_state),
+                Box::new(all.detail),
+            ],
+        ))
+    }
+}
+
+/// Entries of the log of operators.
+pub(super) fn record_audit(entries: &[AuditEntry]) -> Act {
+    let sql = "insert into audit_log (at, actor, action, subject, note)
+         select at, actor, action, subject, note
+         from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality
+             as entries (at, actor, action, subject, note, ordinal)
+         order by ordinal";
+    Act::new(
+        "audit.record",
+        sql,
+        vec![
+            Box::new(Array::times(entries.iter().map(|entry| entry.at))),
+            Box::new(Array::texts(entries.iter().map(|entry| entry.actor.as_str()))),
+            Box::new(Array::texts(entries.iter().map(|entry| entry.action.as_str()))),
+            Box::new(Array::texts(entries.iter().map(|entry| entry.subject.as_str()))),
+            Box::new(Array::texts(entries.iter().map(|entry| entry.note.as_str()))),
+        ],
+    )
+}
