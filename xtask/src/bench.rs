@@ -1,5 +1,5 @@
-//! `bench`: measures the program as it is shipped. On private servers if asked, and beside the floor: the same rows written by set-based
-//! SQL alone. Computes one ratio; everything else that is printed is what the measured programs say of themselves.
+//! `bench`: measures the program as it is shipped, and beside the floor: the same rows written by set-based SQL alone.
+//! Computes one ratio; everything else that is printed is what the measured programs say of themselves.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,43 +7,25 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::cargo::{self, Profile, cargo};
-use crate::steps::Ran;
-
-/// Servers that are started for a measurement.
-const SERVERS: [&str; 2] = ["--postgres", "--rabbitmq"];
+use crate::steps::{self, Ran};
 
 /// Runs what was asked for behind `bench`.
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<Ran> {
     match args.split_first() {
         Some((first, rest)) if first == "floor" => beside_the_floor(root, rest),
-        Some(_) | None if args.iter().any(|arg| SERVERS.contains(&arg.as_str())) => on_servers(root, args),
-        Some(_) | None => {
-            let fixed = ["run", "--profile", "dist", "--quiet", "-p", "orderwright", "--", "bench"];
-            cargo(root, fixed.into_iter().chain(args.iter().map(String::as_str)))
-        }
+        Some(_) | None => steps::load(root, Profile::Dist, "bench", args),
     }
-}
-
-fn on_servers(root: &Path, args: &[String]) -> Result<Ran> {
-    if cargo::build_programs(root, Profile::Dist)? == Ran::Badly {
-        return Ok(Ran::Badly);
-    }
-    cargo::run_program(root, Profile::Dist, "measure", &measured(args)?)
 }
 
 /// The pipeline, then the floor, each on a server of its own, and how they compare.
 fn beside_the_floor(root: &Path, args: &[String]) -> Result<Ran> {
-    if cargo::build_programs(root, Profile::Dist)? == Ran::Badly {
-        return Ok(Ran::Badly);
-    }
     let floor_args = ["build", "--profile", "dist", "--quiet", "--workspace", "--example", FLOOR];
-    if cargo(root, floor_args)? == Ran::Badly {
+    if cargo::build_programs(root, Profile::Dist)? == Ran::Badly || cargo(root, floor_args)? == Ran::Badly {
         return Ok(Ran::Badly);
     }
-    let with_server: Vec<String> = std::iter::once(SERVERS[0].to_owned()).chain(args.to_vec()).collect();
-    let program = cargo::program_path(Profile::Dist, "measure")?;
-    let pipeline = said(root, &program, &measured(&with_server)?)?;
-    let floor = said(root, &cargo::program_path(Profile::Dist, &format!("examples/{FLOOR}"))?, &[])?;
+    let own = ["bench", "--postgres"].map(str::to_owned).into_iter().chain(args.iter().cloned());
+    let pipeline = said(root, "orderwright-load", &own.collect::<Vec<_>>())?;
+    let floor = said(root, &format!("examples/{FLOOR}"), &[])?;
     let (pipeline_ms, floor_ms) = (pipeline_ms(&pipeline), floor_ms(&floor));
     ensure!(pipeline_ms > 0.0 && floor_ms > 0.0, "what was measured did not say what it cost");
     println!(
@@ -56,22 +38,9 @@ fn beside_the_floor(root: &Path, args: &[String]) -> Result<Ran> {
 /// The example that writes the rows alone.
 const FLOOR: &str = "postgres_rows";
 
-/// The arguments of `measure`: which servers, which program, and what is left for the program.
-fn measured(args: &[String]) -> Result<Vec<String>> {
-    let program = cargo::program_path(Profile::Dist, "orderwright")?;
-    Ok(split(program, args))
-}
-
-fn split(program: String, args: &[String]) -> Vec<String> {
-    let (servers, rest): (Vec<String>, Vec<String>) =
-        args.iter().cloned().partition(|arg| SERVERS.contains(&arg.as_str()));
-    let own = ["--orderwright".to_owned(), program].into_iter().chain(servers);
-    own.chain(["--".to_owned(), "bench".to_owned()]).chain(rest).collect()
-}
-
 /// Runs a program and passes on what it says.
 fn said(root: &Path, program: &str, args: &[String]) -> Result<String> {
-    let mut command = Command::new(program);
+    let mut command = Command::new(cargo::program_path(Profile::Dist, program)?);
     let output = command.current_dir(root).args(args).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("cannot start {program}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -80,7 +49,7 @@ fn said(root: &Path, program: &str, args: &[String]) -> Result<String> {
     Ok(text)
 }
 
-/// What the workers and the database cost, of a report of `orderwright bench`.
+/// What the workers and the database cost, of a report of `orderwright-load bench`.
 fn pipeline_ms(report: &str) -> f64 {
     let lines = report.lines().filter_map(|line| line.strip_prefix("CPU of "));
     let counted = lines.filter(|line| line.starts_with("service") || line.starts_with("database"));
@@ -111,14 +80,5 @@ mod tests {
         let floor =
             "9 orders in 1 s\nfloor: client 0.0250 ms, server 0.2250 ms of processor time for each order\n";
         assert!((floor_ms(floor) - 0.25).abs() < 1e-9);
-    }
-
-    #[test]
-    fn servers_are_the_measurements_own_and_everything_else_is_the_programs() {
-        let args = ["--orders", "10", "--postgres", "--workers", "2"].map(str::to_owned);
-        let split = split("program".to_owned(), &args);
-        let wanted =
-            ["--orderwright", "program", "--postgres", "--", "bench", "--orders", "10", "--workers", "2"];
-        assert_eq!(split, wanted);
     }
 }

@@ -71,12 +71,18 @@ pub(crate) fn run_program<A: AsRef<OsStr>>(
     finish(command.current_dir(root).args(args))
 }
 
+/// Programs that are also built with full optimisation.
+const PROGRAMS: [&str; 3] = ["orderwright", "orderwright-load", "simulate"];
+
 /// Builds every program. Without optimisation the tests are built with them: they share all they depend on, and building
 /// either alone would build most of that twice, with other features.
 pub(crate) fn build_programs(root: &Path, profile: Profile) -> Result<Ran> {
     match profile {
         Profile::Dev => cargo(root, ["test", "--workspace", "--no-run", "--quiet"]),
-        Profile::Dist => cargo(root, ["build", "--workspace", "--quiet", "--profile", "dist"]),
+        Profile::Dist => {
+            let programs = PROGRAMS.iter().flat_map(|name| ["--bin", name]);
+            cargo(root, ["build", "--workspace", "--quiet", "--profile", "dist"].into_iter().chain(programs))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `fuzz`, `schemathesis`,
-//! `audit`, `deployment`, `bench`, `strain`.
+//! `audit`, `deployment`, `bench`, `stress`.
 //! It starts programs and reads files; it must never know how orders are processed.
 
 mod audit;
@@ -25,7 +25,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::audit::Audit;
 use crate::fuzz::Fuzz;
 use crate::schemathesis::Schemathesis;
-use crate::steps::{Chaos, Ran, Simulation, Step, Strain};
+use crate::steps::{Ran, Simulation, Step};
 
 /// Checks, simulations and measurements of the Orderwright workspace.
 #[derive(Parser)]
@@ -45,9 +45,10 @@ enum Task {
     Tidy,
     /// The whole pipeline in virtual time, one seeded world after the other.
     Simulate(Simulation),
-    /// The real program under load, killed and restarted; with `--postgres` several workers and their server, with `--rabbitmq`
-    /// a broker between them.
-    Chaos(Chaos),
+    /// The real program under load, killed and restarted: `orderwright-load chaos` with the flags that follow, on the
+    /// development build, or with `--release` on the one that is shipped.
+    #[command(disable_help_flag = true)]
+    Chaos(LoadArgs),
     /// Bytes that break a parser, looked for by what they reach in the code.
     Fuzz(Fuzz),
     /// Dependencies: licences, sources, bans, and what is known to be wrong with them; installs cargo-deny the first time.
@@ -56,11 +57,14 @@ enum Task {
     Deployment,
     /// A running service against its own OpenAPI document; installs Schemathesis the first time.
     Schemathesis(Schemathesis),
-    /// Measures the release build: everything after `bench` goes to `orderwright bench`. With `--postgres` and `--rabbitmq` on
-    /// servers started for it; `bench floor` beside the same rows written by SQL alone.
-    Bench(BenchArgs),
-    /// Puts the release build under strain: everything after the servers' flags goes to `orderwright strain`.
-    Strain(Strain),
+    /// Measures the build that is shipped: `orderwright-load bench` with the flags that follow; `bench floor` beside the same
+    /// rows written by SQL alone.
+    #[command(disable_help_flag = true)]
+    Bench(LoadArgs),
+    /// Asks too much of the build that is shipped, or with `--dev` of the development build: `orderwright-load stress` with the
+    /// flags that follow.
+    #[command(disable_help_flag = true, visible_alias = "strain")]
+    Stress(LoadArgs),
 }
 
 #[derive(Args)]
@@ -71,7 +75,7 @@ struct TestArgs {
 }
 
 #[derive(Args)]
-struct BenchArgs {
+struct LoadArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }
@@ -97,20 +101,20 @@ fn run(task: Task) -> Result<Ran> {
         Task::Ci(args) => test_steps(&args, &[Step::Documentation]),
         Task::Tidy => vec![Step::Tidy],
         Task::Simulate(simulation) => vec![Step::Simulation(simulation)],
-        Task::Chaos(chaos) => vec![Step::Chaos(chaos)],
+        Task::Chaos(chaos) => vec![Step::Chaos(chaos.args)],
         Task::Fuzz(asked) => vec![Step::Fuzz(asked)],
         Task::Audit(asked) => vec![Step::Audit(asked)],
         Task::Deployment => vec![Step::Deployment],
         Task::Schemathesis(asked) => vec![Step::Schemathesis(asked)],
         Task::Bench(bench) => vec![Step::Bench(bench.args)],
-        Task::Strain(strain) => vec![Step::Strain(strain)],
+        Task::Stress(stress) => vec![Step::Stress(stress.args)],
     };
     steps::run_all(&root, &steps)
 }
 
 fn test_steps(args: &TestArgs, more: &[Step]) -> Vec<Step> {
-    let long = if args.quick { &[] } else { steps::LONG };
-    [steps::FAST, more, steps::NEEDED, long, steps::LAST].concat()
+    let long = if args.quick { Vec::new() } else { steps::long() };
+    [steps::FAST, more, steps::NEEDED, &long, steps::LAST].concat()
 }
 
 fn workspace_root() -> Result<PathBuf> {
@@ -130,26 +134,21 @@ mod tests {
     }
 
     #[test]
-    fn bench_hands_on_everything_after_its_name() {
-        let cli = Cli::parse_from(["xtask", "bench", "--orders", "10", "sqlite"]);
+    fn load_commands_hand_on_everything_after_their_names() {
+        let cli = Cli::parse_from(["xtask", "bench", "--orders", "10", "--help"]);
         let Task::Bench(bench) = cli.task else { panic!("not bench") };
-        assert_eq!(bench.args, ["--orders", "10", "sqlite"]);
-    }
-
-    #[test]
-    fn strain_keeps_the_servers_to_itself_and_hands_on_the_rest() {
-        let cli = Cli::parse_from(["xtask", "strain", "--postgres", "growth", "--orders", "10", "--json"]);
-        let Task::Strain(strain) = cli.task else { panic!("not strain") };
-        assert!(strain.postgres && !strain.rabbitmq && !strain.dev);
-        assert_eq!(strain.scenario, ["growth", "--orders", "10", "--json"]);
+        assert_eq!(bench.args, ["--orders", "10", "--help"]);
+        let cli = Cli::parse_from(["xtask", "strain", "--postgres", "growth", "--dev"]);
+        let Task::Stress(stress) = cli.task else { panic!("not stress") };
+        assert_eq!(stress.args, ["--postgres", "growth", "--dev"]);
     }
 
     #[test]
     fn quick_leaves_out_exactly_the_long_steps() {
         let quick = test_steps(&TestArgs { quick: true }, &[]);
         let whole = test_steps(&TestArgs { quick: false }, &[]);
-        assert_eq!(whole.len(), quick.len() + steps::LONG.len());
-        assert!(quick.iter().all(|step| !steps::LONG.contains(step)));
+        assert_eq!(whole.len(), quick.len() + steps::long().len());
+        assert!(quick.iter().all(|step| !steps::long().contains(step)));
     }
 
     #[test]

@@ -23,27 +23,22 @@ pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint];
 pub(crate) const NEEDED: &[Step] = &[Step::Servers];
 
 /// Steps that take minutes; `--quick` leaves them out.
-pub(crate) const LONG: &[Step] = &[
-    Step::Simulation(Simulation { seeds: 1_000, from: 0, release: false }),
-    Step::Chaos(Chaos { postgres: false, ..SHORT }),
-    Step::Chaos(Chaos { postgres: true, ..SHORT }),
-    Step::Chaos(Chaos { postgres: true, rabbitmq: true, faults: Some(12), ..SHORT }),
-    Step::Fuzz(Fuzz { seconds: 2, parser: None }),
-    Step::Schemathesis(Schemathesis { examples: 15, seed: 1 }),
-    Step::Audit(Audit { without_advisories: true }),
-    Step::Deployment,
-];
-
-const SHORT: Chaos = Chaos {
-    postgres: false,
-    rabbitmq: false,
-    rolling: false,
-    workers: None,
-    faults: Some(8),
-    seconds: Some(240),
-    orders: Some(600),
-    release: false,
-};
+pub(crate) fn long() -> Vec<Step> {
+    let chaos = |args: &str| {
+        let args = format!("{args} --seconds 240 --orders 600");
+        Step::Chaos(args.split_whitespace().map(str::to_owned).collect())
+    };
+    vec![
+        Step::Simulation(Simulation { seeds: 1_000, from: 0, release: false }),
+        chaos("--faults 8"),
+        chaos("--postgres --faults 8"),
+        chaos("--postgres --rabbitmq --faults 12"),
+        Step::Fuzz(Fuzz { seconds: 2, parser: None }),
+        Step::Schemathesis(Schemathesis { examples: 15, seed: 1 }),
+        Step::Audit(Audit { without_advisories: true }),
+        Step::Deployment,
+    ]
+}
 
 /// The test runner comes last: its summaries end the output.
 pub(crate) const LAST: &[Step] = &[Step::Tests];
@@ -57,13 +52,13 @@ pub(crate) enum Step {
     Documentation,
     Servers,
     Simulation(Simulation),
-    Chaos(Chaos),
+    Chaos(Vec<String>),
     Fuzz(Fuzz),
     Schemathesis(Schemathesis),
     Audit(Audit),
     Deployment,
     Bench(Vec<String>),
-    Strain(Strain),
+    Stress(Vec<String>),
     Tests,
 }
 
@@ -79,53 +74,6 @@ pub(crate) struct Simulation {
     /// Optimise fully: slower to build, faster per seed.
     #[arg(long)]
     pub(crate) release: bool,
-}
-
-/// How hard to shake the real program; what is not given is the chaos program's own choice.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Chaos {
-    /// Two workers on a PostgreSQL server of its own, which is killed as well.
-    #[arg(long)]
-    pub(crate) postgres: bool,
-    /// A RabbitMQ node of its own between the workers, which is killed as well; the ways to all servers stall, lose bytes and
-    /// break, and the payment gateway hangs.
-    #[arg(long)]
-    pub(crate) rabbitmq: bool,
-    /// Only tell one worker after the other to stop, as for an upgrade.
-    #[arg(long, requires = "postgres")]
-    pub(crate) rolling: bool,
-    /// How many workers there are [default: 2].
-    #[arg(long, requires = "postgres")]
-    pub(crate) workers: Option<u32>,
-    /// How many times something is killed, stalled or broken [default: 120].
-    #[arg(long, visible_alias = "kills")]
-    pub(crate) faults: Option<u32>,
-    /// Give up after so many seconds [default: 1200].
-    #[arg(long)]
-    pub(crate) seconds: Option<u32>,
-    /// How many orders are sent in meanwhile, the last of them when all is well again [default: 8000].
-    #[arg(long)]
-    pub(crate) orders: Option<u32>,
-    /// Optimise fully: slower to build, more load.
-    #[arg(long)]
-    pub(crate) release: bool,
-}
-
-/// On which servers, and what.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Strain {
-    /// On a PostgreSQL server of its own, with full durability.
-    #[arg(long)]
-    pub(crate) postgres: bool,
-    /// With a RabbitMQ node of its own between the workers.
-    #[arg(long)]
-    pub(crate) rabbitmq: bool,
-    /// The development build: no figures, but sooner there.
-    #[arg(long)]
-    pub(crate) dev: bool,
-    /// The scenario and its flags, as for `orderwright strain`.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
-    pub(crate) scenario: Vec<String>,
 }
 
 /// How a step, or all of them, went; why it went badly has been printed by then.
@@ -166,11 +114,17 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         Step::Documentation => cargo::document(root),
         Step::Servers => servers(root),
         Step::Simulation(simulation) => simulate(root, simulation),
-        Step::Chaos(chaos) => shake(root, chaos),
+        Step::Chaos(args) => {
+            let (is_release, args) = without(args, "--release");
+            load(root, Profile::from_flag(is_release), "chaos", &args)
+        }
         Step::Fuzz(asked) => fuzz::run(root, asked),
         Step::Schemathesis(asked) => schemathesis::run(root, asked),
         Step::Bench(args) => bench::run(root, args),
-        Step::Strain(asked) => strain(root, asked),
+        Step::Stress(args) => {
+            let (is_dev, args) = without(args, "--dev");
+            load(root, Profile::from_flag(!is_dev), "stress", &args)
+        }
         Step::Audit(asked) => audit::run(root, asked),
         Step::Deployment => deployment::run(root),
         Step::Tests => test_programs::run(root).map(|(ran, _)| ran),
@@ -210,64 +164,39 @@ fn simulate(root: &Path, simulation: &Simulation) -> Result<Ran> {
     cargo::run_program(root, profile, "simulate", &["--seeds", &seeds, "--from", &from])
 }
 
-fn shake(root: &Path, chaos: &Chaos) -> Result<Ran> {
-    let profile = Profile::from_flag(chaos.release);
+/// Runs a command of `orderwright-load` on the program beside it.
+pub(crate) fn load(root: &Path, profile: Profile, command: &str, args: &[String]) -> Result<Ran> {
     if cargo::build_programs(root, profile)? == Ran::Badly {
         return Ok(Ran::Badly);
     }
-    let program = cargo::program_path(profile, "orderwright")?;
-    let mut args = vec!["--orderwright".to_owned(), program];
-    for (flag, wanted) in
-        [("--postgres", chaos.postgres), ("--rabbitmq", chaos.rabbitmq), ("--rolling", chaos.rolling)]
-    {
-        args.extend(wanted.then(|| flag.to_owned()));
-    }
-    for (flag, value) in [
-        ("--workers", chaos.workers),
-        ("--faults", chaos.faults),
-        ("--seconds", chaos.seconds),
-        ("--orders", chaos.orders),
-    ] {
-        args.extend(value.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
-    }
-    cargo::run_program(root, profile, "chaos", &args)
+    let args: Vec<&str> = std::iter::once(command).chain(args.iter().map(String::as_str)).collect();
+    cargo::run_program(root, profile, "orderwright-load", &args)
 }
 
-fn strain(root: &Path, asked: &Strain) -> Result<Ran> {
-    let profile = Profile::from_flag(!asked.dev);
-    if cargo::build_programs(root, profile)? == Ran::Badly {
-        return Ok(Ran::Badly);
-    }
-    let mut args = vec!["--orderwright".to_owned(), cargo::program_path(profile, "orderwright")?];
-    for (flag, wanted) in [("--postgres", asked.postgres), ("--rabbitmq", asked.rabbitmq)] {
-        args.extend(wanted.then(|| flag.to_owned()));
-    }
-    args.extend(asked.scenario.iter().cloned());
-    cargo::run_program(root, profile, "strain", &args)
+/// Whether a flag of ours is among the words, and the other words.
+fn without(args: &[String], flag: &str) -> (bool, Vec<String>) {
+    let (ours, others): (Vec<_>, Vec<_>) = args.iter().cloned().partition(|arg| arg == flag);
+    (!ours.is_empty(), others)
 }
 
 impl Step {
-    fn name(&self) -> &'static str {
-        match self {
+    fn name(&self) -> String {
+        let name = match self {
             Step::Tidy => "tidy",
             Step::Format => "format",
             Step::Lint => "lint",
             Step::Documentation => "documentation",
             Step::Servers => "servers",
             Step::Simulation(_) => "simulation",
-            Step::Chaos(Chaos { postgres: false, rabbitmq: false, .. }) => "chaos",
-            Step::Chaos(Chaos { postgres: true, rabbitmq: false, .. }) => "chaos on PostgreSQL",
-            Step::Chaos(Chaos { postgres: false, rabbitmq: true, .. }) => "chaos over RabbitMQ",
-            Step::Chaos(Chaos { postgres: true, rabbitmq: true, .. }) => {
-                "chaos on PostgreSQL and over RabbitMQ"
-            }
+            Step::Chaos(args) => return format!("chaos {}", args.join(" ")),
             Step::Fuzz(_) => "fuzz",
             Step::Schemathesis(_) => "schemathesis",
             Step::Audit(_) => "audit",
             Step::Deployment => "deployment",
             Step::Bench(_) => "bench",
-            Step::Strain(_) => "strain",
+            Step::Stress(_) => "stress",
             Step::Tests => "tests",
-        }
+        };
+        name.to_owned()
     }
 }

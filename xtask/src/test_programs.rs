@@ -20,7 +20,8 @@ use crate::tally::Tally;
 const AT_ONCE: usize = 2;
 
 /// Begun first, so that the last to end is a short one.
-const LONGEST: [&str; 6] = ["rabbitmq_quorum", "laws", "postgres_laws", "sweep", "api", "cli_program"];
+const LONGEST: [&str; 7] =
+    ["chaos", "rabbitmq_quorum", "laws", "postgres_laws", "sweep", "api", "cli_program"];
 
 /// A test program, as cargo has built it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 pub mod against_gateway;
 pub mod any_store;
 pub mod background;
-pub mod bench;
 pub mod broker;
 pub mod cli;
 pub mod conceal;

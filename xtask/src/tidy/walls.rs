@@ -72,6 +72,11 @@ const WALLS: &[Wall] = &[
         does_without: &[DRIVERS, HTTP],
     },
     Wall {
+        name: "load",
+        looks_up_to: &["domain", "bus", "application", "sandbox", "worker", "testkit"],
+        does_without: &[DRIVERS],
+    },
+    Wall {
         name: "testkit",
         looks_up_to: &[
             "domain",

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -24,7 +24,7 @@ rm -rf "$2"
 
 /// How processes end that are watched over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ends {
+pub enum Ends {
     /// At once.
     Killed,
     /// When they are asked to, because some have children in groups of their own, which only they can end.
@@ -33,15 +33,18 @@ pub(crate) enum Ends {
 
 /// A shell that watches over a group of processes and their folder.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub struct Guard {
     shell: Child,
     /// Holds the group until others join it, and ends with its input.
     leader: Child,
 }
 
 impl Guard {
-    /// Watches over a group of which nobody is yet, and a folder that need not be there yet.
-    pub(crate) fn over(folder: &Path, ends: Ends) -> Result<Self> {
+    /// Watches over a group of which nobody is yet, and a folder that need not be there yet; an empty path for no folder.
+    ///
+    /// # Errors
+    /// If there is no shell.
+    pub fn over(folder: &Path, ends: Ends) -> Result<Self> {
         let mut leader = Command::new("cat");
         let leader = quiet(&mut leader).spawn().context("starting a group of processes")?;
         let signal = match ends {
@@ -54,8 +57,12 @@ impl Guard {
         Ok(Self { shell, leader })
     }
 
-    /// The group; whoever is started in it goes with this process.
-    pub(crate) fn group(&self) -> i32 {
+    /// The group; a process started in it goes with this one.
+    ///
+    /// # Panics
+    /// Never: ids of processes fit.
+    #[must_use]
+    pub fn group(&self) -> i32 {
         i32::try_from(self.leader.id()).expect("ids of processes are small numbers")
     }
 }
@@ -74,14 +81,4 @@ impl Drop for Guard {
         // Waiting closes its input.
         let _ = self.leader.wait();
     }
-}
-
-/// Runs a program to its end, and to no later one than that of this process, with all that it starts in its group.
-///
-/// # Errors
-/// If it cannot be started.
-pub fn run(command: &mut Command) -> Result<ExitStatus> {
-    let guard = Guard::over(Path::new(""), Ends::Killed)?;
-    command.process_group(guard.group()).stdin(Stdio::null());
-    command.status().with_context(|| format!("running {command:?}"))
 }

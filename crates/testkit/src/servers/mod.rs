@@ -15,8 +15,7 @@ mod smtp;
 
 use anyhow::Result;
 
-pub use guard::run;
-pub(crate) use guard::{Ends, Guard};
+pub use guard::{Ends, Guard};
 pub use postgres::{Durability, Postgres};
 pub use smtp::Smtp;
 

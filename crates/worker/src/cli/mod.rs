@@ -1,6 +1,5 @@
 //! The command line: every command is one file, every failure one line that says what to do, with an exit code to match.
 
-mod bench;
 mod check;
 mod commands_on_orders;
 mod config_file;
@@ -13,7 +12,6 @@ mod outputs;
 mod refusal;
 mod sandbox_provider;
 mod serve;
-mod strain;
 mod texts;
 
 use std::path::PathBuf;
@@ -85,10 +83,6 @@ enum Command {
     Check(check::Check),
     /// Ask a running service how it is; the exit code is for probes of containers.
     Health(health::Health),
-    /// Measure orders per second, latency, CPU and memory, end to end.
-    Bench(bench::Bench),
-    /// Put it under strain: too much load, scarce resources, slow neighbours, many waiting and many stored orders.
-    Strain(strain::Strain),
     /// Look at the configuration.
     Config(config_file::ConfigFile),
     /// Make, list and revoke the keys that let callers in.
@@ -144,8 +138,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Migrate
         | Command::Check(_)
         | Command::Health(_)
-        | Command::Bench(_)
-        | Command::Strain(_)
         | Command::Config(_)
         | Command::Keys(_)
         | Command::Endpoints(_)
@@ -169,8 +161,6 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Migrate => check::migrate(&shared).await,
         Command::Check(check) => check.run(&shared).await,
         Command::Health(health) => health.run(&shared).await,
-        Command::Bench(bench) => bench.run(&shared).await,
-        Command::Strain(strain) => Box::pin(strain.run(&shared)).await,
         Command::Config(config) => config.run(&shared),
         Command::Keys(keys) => keys.run(&shared).await,
         Command::Endpoints(endpoints) => endpoints.run(&shared).await,

@@ -4,4 +4,3 @@
 mod carriers;
 mod mistakes;
 mod servers;
-mod workers;
