@@ -17,6 +17,7 @@ mod dead_letter;
 mod endpoint;
 mod envelope;
 mod fault;
+mod handler;
 mod handling;
 pub mod harness;
 pub mod limits;
@@ -25,6 +26,7 @@ mod message;
 mod news;
 mod outbox;
 mod pending_timers;
+mod registry;
 mod retry;
 mod saga;
 mod stop;
@@ -37,23 +39,27 @@ mod unit;
 mod vetting;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState};
+pub use bus_derive::Message;
 pub use chain::Chain;
-pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered};
+pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered, system};
 pub use coalescer::{Coalesce, Coalescer, Overloaded};
-pub use consumer::{Consumer, Effects, Work};
+pub use consumer::{Consumer, EffectConsumer, Work};
 pub use counts::{Count, Counts, QUEUED};
 pub use dead_letter::{DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLetters, Redriven, put_back};
 pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
 pub use fault::{Fault, Verdict};
+pub use handler::Handler;
 pub use local_first::LocalFirst;
 pub use message::{Message, Topology, from_json, to_json};
 pub use news::{TakenBack, marked, unmarked, without_mark};
 pub use outbox::{Leased, OutboxStore, Relay};
 pub use pending_timers::PendingTimers;
+pub use registry::{Host, Registry};
 pub use retry::{Patience, RetryPolicy};
 pub use saga::{
-    Incoming, Outcome, Reaction, Saga, SagaRepository, Step, StoredSaga, TimerChange, advance, new_timer,
+    Incoming, Outcome, Reaction, Saga, SagaRepository, Step, StoredSaga, TimerChange, advance, advance_one,
+    begin_missing, new_timer,
 };
 pub use stop::Stop;
 pub use supervisor::{Drained, Running, ServiceStatus, Supervisor};
@@ -68,5 +74,8 @@ pub use vetting::Vetted;
 #[doc(hidden)]
 pub mod __private {
     pub use async_trait::async_trait;
+    pub use bytes::Bytes;
     pub use jiff::Timestamp;
+
+    pub use crate::message::{all_kinds, unknown_kind};
 }

@@ -29,7 +29,12 @@ const VAGUE_ERRORS: &[&str] = &["anyhow"];
 
 const WALLS: &[Wall] = &[
     Wall { name: "domain", looks_up_to: &[], does_without: &[DRIVERS, HTTP, RUNTIME, IMPURE, VAGUE_ERRORS] },
-    Wall { name: "bus", looks_up_to: &[], does_without: &[DRIVERS, HTTP, VAGUE_ERRORS] },
+    Wall {
+        name: "bus-derive",
+        looks_up_to: &[],
+        does_without: &[DRIVERS, HTTP, RUNTIME, IMPURE, VAGUE_ERRORS],
+    },
+    Wall { name: "bus", looks_up_to: &["bus-derive"], does_without: &[DRIVERS, HTTP, VAGUE_ERRORS] },
     Wall { name: "bus-postgres", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
     Wall { name: "bus-sqlite", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
     Wall { name: "bus-rabbitmq", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
