@@ -1,7 +1,5 @@
-//! `#[derive(Message)]` for the messages of `orderwright-bus`, which re-exports it.
-//!
-//! The code that it makes names the bus `bus`. In a crate that names it otherwise, `#[message(crate = orderwright_bus)]`
-//! says how.
+//! The derive of messages; it makes code and decides nothing.
+#![doc = include_str!("../README.md")]
 
 mod enumeration;
 mod options;

@@ -2,7 +2,6 @@
 //! noticed when it falls silent.
 //! `cargo run -p orderwright-bus-postgres --example meter_readings_postgres`
 
-#[path = "../../bus/examples/meters/mod.rs"]
 mod meters;
 
 use std::error::Error;

@@ -1,7 +1,6 @@
 //! The bus on SQLite at work on meter readings, each in a table of the user's own, and a meter that is noticed when it
 //! falls silent. `cargo run -p orderwright-bus-sqlite --example meter_readings`
 
-#[path = "../../bus/examples/meters/mod.rs"]
 mod meters;
 
 use std::error::Error;

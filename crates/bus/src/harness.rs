@@ -46,10 +46,6 @@
 //! }
 //! ```
 
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
-
 mod claims;
 mod feed;
 mod mishap;

@@ -1,11 +1,5 @@
-//! Messages in batches, sagas, outbox, inbox, timers and dead letters, on any store and any broker.
-//!
-//! One batch is one transaction: claim, load, decide, flush, commit, acknowledge. Nothing is published by hand: an outgoing
-//! message is a row that commits with the state that caused it. Nothing external is called inside a transaction: a consumer
-//! with an effect performs it first and then records the answer.
-//!
-//! A user brings a [`Store`] whose [`Unit`] also has their own repositories, writes [`Consumer`]s and at most a [`Saga`],
-//! and runs one [`Endpoint`] per queue. The [`harness`] runs the same on memory and virtual time.
+//! The bus, its ports and a harness for tests.
+#![doc = include_str!("../README.md")]
 
 mod breaker;
 mod chain;

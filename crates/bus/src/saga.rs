@@ -112,6 +112,9 @@ pub enum TimerChange {
 }
 
 /// A saga that a store can keep as it is, as JSON in the bus's own table, beside others of other kinds.
+///
+/// Sagas of several kinds may have the same id. Then the names of their timers must differ, because a timer is known by
+/// its saga's id and its name, and so must their [`Saga::TIMER_KIND`], by which each gets its own.
 pub trait StoredSaga: Saga + Serialize + DeserializeOwned {
     /// Which kind it is. Stored with every instance, so it never changes.
     const NAME: &'static str;
