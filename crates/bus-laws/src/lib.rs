@@ -6,10 +6,12 @@
 //! law.
 
 pub mod carriage;
+pub mod crashes;
 pub mod messages;
 pub mod sagas;
 pub mod stage;
 
+mod apart;
 mod memory;
 mod own_carrier;
 
@@ -20,6 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bus::{DeadLetters, Fault, OutboxStore, Routing, Store, Transport, Unit};
 
+pub use apart::apart;
 pub use memory::{MemoryBroker, MemoryHome, MemorySagaHome};
 pub use sagas::SagaHome;
 
@@ -156,7 +159,8 @@ macro_rules! laws_of_a_transport {
     };
 }
 
-/// Makes a test of every law of sagas, for a store that keeps them.
+/// Makes a test of every law of sagas, for a store that keeps them. The sweep of crashes may want a home of its own:
+/// `laws!(home, crashes: a_process_that_dies_at_any_step_and_any_message_that_comes_twice_change_nothing)`.
 #[macro_export]
 macro_rules! laws_of_sagas {
     ($home:expr) => {

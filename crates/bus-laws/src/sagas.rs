@@ -55,6 +55,8 @@ pub struct Kettle {
     id: CorrelationId,
     boils: bool,
     generation: u32,
+    /// How often the sweep of crashes has handled it.
+    pub(crate) times: u32,
 }
 
 /// A saga of another kind.
@@ -63,17 +65,29 @@ pub struct Lamp {
     id: CorrelationId,
     has_burnt_out: bool,
     generation: u32,
+    /// How often the sweep of crashes has handled it.
+    pub(crate) times: u32,
 }
 
 impl Kettle {
-    const fn new(id: CorrelationId) -> Self {
-        Self { id, boils: false, generation: 0 }
+    pub(crate) const fn new(id: CorrelationId) -> Self {
+        Self { id, boils: false, generation: 0, times: 0 }
+    }
+
+    pub(crate) const fn handled(mut self) -> Self {
+        self.times += 1;
+        self
     }
 }
 
 impl Lamp {
-    const fn new(id: CorrelationId) -> Self {
-        Self { id, has_burnt_out: false, generation: 0 }
+    pub(crate) const fn new(id: CorrelationId) -> Self {
+        Self { id, has_burnt_out: false, generation: 0, times: 0 }
+    }
+
+    pub(crate) const fn handled(mut self) -> Self {
+        self.times += 1;
+        self
     }
 }
 

@@ -1,14 +1,12 @@
-//! The bus on PostgreSQL and RabbitMQ at work on meter readings, each in a table of the user's own, and a meter that is
-//! noticed when it falls silent.
-//! `cargo run -p orderwright-bus-postgres --example meter_readings_postgres`
+//! The bus on PostgreSQL and RabbitMQ at work on meter readings, each in a table of the user's own, and a meter that is noticed
+//! when it falls silent. `cargo run -p orderwright-bus-postgres --example meter_readings_postgres`
 
 mod meters;
 
-use std::error::Error;
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
-use bus::{Fault, Host, Registry, Relay, Routing, Stop, Supervisor, Work};
-use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use bus::{Fault, Host, Registry, Routing, Stop, Supervisor, Work};
+use bus_rabbitmq::RabbitMqTransport;
 use meters::{Meter, News, read_twice, tell};
 use orderwright_bus_postgres::{Act, PostgresBus, PostgresOptions, PostgresUnit, Rows, query};
 use refinery::{Migration, Runner};
@@ -43,16 +41,13 @@ async fn main() {
 pub(crate) async fn run(database: &str, broker: &str) -> Result<(Meter, i64), Box<dyn Error + Send + Sync>> {
     let consumers = Registry::new().handler("meter-readings", take);
     let (clock, ids) = bus::system();
-    let settings = RabbitMqSettings::at(vec![broker.to_owned()]);
-    let transport = RabbitMqTransport::new(&settings, consumers.topology(), Arc::clone(&clock), &ids)?;
-    transport.declare().await?;
+    let transport = RabbitMqTransport::connect(broker, consumers.topology()).await?;
     let options = PostgresOptions::new(consumers.topology(), Routing::Outbox, &*clock, &*ids);
     let bus = PostgresBus::<Own>::connect(database, options).await?;
     let host = Host::new(Arc::new(bus.clone()), Arc::new(transport));
     let mut supervisor = Supervisor::new(Stop::new());
     consumers.start(&(), &host, &mut supervisor);
-    let relay = Relay::new(Arc::new(bus.clone()), Arc::clone(&host.transport), clock, ids);
-    relay.woken_by(bus.outgoing()).start("relay", &mut supervisor);
+    host.relay(Arc::new(bus.clone())).woken_by(bus.outgoing()).start("relay", &mut supervisor);
     let meter = read_twice(&host).await?;
     let sum = "select sum(kwh)::bigint from readings where meter_id = $1";
     let rows = query(&bus.reader("readings.sum").await?, "readings.sum", sum, &[Box::new(meter.id)]).await?;

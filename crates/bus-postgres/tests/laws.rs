@@ -1,6 +1,7 @@
 //! The laws of the bus hold on PostgreSQL, with no tables but its own: one server for all of them, one database for each.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::{Host, RandomIds, Routing, VirtualClock};
@@ -12,6 +13,7 @@ use testkit::servers::{Durability, Postgres};
 /// A database of its own.
 struct Database {
     address: String,
+    lease: Option<Duration>,
     processes: u64,
 }
 
@@ -20,16 +22,22 @@ impl Default for Database {
         static SERVER: OnceLock<Postgres> = OnceLock::new();
         let start = || Postgres::start(Durability::None).expect("PostgreSQL's programs are there");
         let address = SERVER.get_or_init(start).database().expect("the server makes databases");
-        Self { address, processes: 0 }
+        Self { address, lease: None, processes: 0 }
     }
 }
 
 impl Database {
+    /// The same, with processes that are missed soon when they die.
+    fn of_short_leases() -> Self {
+        Self { lease: Some(Duration::from_millis(300)), ..Self::default() }
+    }
+
     async fn connect(&mut self, routing: Routing) -> PostgresBus {
         self.processes += 1;
         let (clock, ids) = (VirtualClock::starting_at(NOW), RandomIds::seeded(self.processes));
-        let options =
-            PostgresOptions { pool_max: 8, ..PostgresOptions::new(topology(), routing, &clock, &ids) };
+        let usual = PostgresOptions::new(topology(), routing, &clock, &ids);
+        let lease = self.lease.unwrap_or(usual.lease);
+        let options = PostgresOptions { pool_max: 8, lease, ..usual };
         PostgresBus::connect(&self.address, options).await.expect("the server is there")
     }
 }
@@ -58,3 +66,5 @@ laws_of_sagas!(Database::default());
 laws!(Database::default(), carriage: a_queue_that_nobody_knows_is_refused);
 
 laws!(Database::default(), messages: what_is_set_aside_is_told_of_by_the_same_commit);
+
+laws!(Database::of_short_leases(), crashes: a_process_that_dies_at_any_step_and_any_message_that_comes_twice_change_nothing);

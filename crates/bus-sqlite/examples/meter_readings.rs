@@ -3,8 +3,7 @@
 
 mod meters;
 
-use std::error::Error;
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use bus::{Fault, Host, Registry, Routing, Stop, Supervisor, Work};
 use meters::{Meter, News, read_twice, tell};

@@ -44,6 +44,7 @@ pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
 pub use fault::{Fault, Verdict};
 pub use handler::Handler;
+pub use jiff::Timestamp;
 pub use local_first::LocalFirst;
 pub use message::{Message, Topology, from_json, to_json};
 pub use news::{TakenBack, marked, unmarked, without_mark};

@@ -9,7 +9,8 @@ use crate::handler::{Each, Whole};
 use crate::handling::{Effectful, Plain, Receiver};
 use crate::{
     Chain, Clock, Consumer, CorrelationId, EffectConsumer, Endpoint, EndpointPolicy, Fault, Handler,
-    IdSource, Message, MessageId, Store, Supervisor, TimerService, Topology, Transport, Unit, Work, system,
+    IdSource, Message, MessageId, OutboxStore, Relay, Store, Supervisor, TimerService, Topology, Transport,
+    Unit, Work, system,
 };
 
 /// What all endpoints of a process share.
@@ -32,6 +33,12 @@ impl<U: Unit + ?Sized + 'static> Host<U> {
     pub fn new(store: Arc<dyn Store<U>>, transport: Arc<dyn Transport>) -> Self {
         let (clock, ids) = system();
         Self { store, transport, clock, ids, policy: EndpointPolicy::default() }
+    }
+
+    /// A relay from this outbox to the host's transport.
+    #[must_use]
+    pub fn relay(&self, outbox: Arc<dyn OutboxStore>) -> Relay {
+        Relay::new(outbox, Arc::clone(&self.transport), Arc::clone(&self.clock), Arc::clone(&self.ids))
     }
 
     /// Publishes a message that begins a conversation about `correlation_id`, in a unit of its own.

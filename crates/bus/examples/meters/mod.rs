@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use bus::{
     CorrelationId, Fault, Host, Message, Outcome, Reaction, Saga, SagaRepository, StoredSaga, TimerFired,
-    Unit, Work, advance_one,
+    Timestamp, Unit, Work, advance_one,
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -43,12 +42,11 @@ impl Saga for Meter {
         CorrelationId(self.id)
     }
     fn react(&self, event: &News, _now: Timestamp) -> Reaction<Self> {
+        let silent = Self { is_silent: true, ..self.clone() };
         let read = Self { readings: self.readings + 1, is_silent: false, ..self.clone() };
         match event {
             News::Taken(_) => Reaction::moved(read).set_timer("silence", Duration::from_millis(200)),
-            News::Silent(fired) if fired.generation == self.generation => {
-                Reaction::moved(Self { is_silent: true, ..self.clone() })
-            }
+            News::Silent(fired) if fired.generation == self.generation => Reaction::moved(silent),
             News::Silent(_) => Reaction::stays(self, Outcome::Ignored("it was read since")),
         }
     }

@@ -12,7 +12,6 @@ pub mod stock;
 pub mod texts;
 pub mod units;
 
-mod apart;
 mod homes;
 mod silent;
 mod turns;
