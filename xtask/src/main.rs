@@ -8,6 +8,7 @@ mod cargo;
 mod deployment;
 mod fuzz;
 mod packages;
+mod published;
 mod python;
 mod schemathesis;
 mod steps;

@@ -12,12 +12,13 @@ use crate::bench;
 use crate::cargo::{self, Profile, cargo};
 use crate::deployment;
 use crate::fuzz::{self, Fuzz};
+use crate::published;
 use crate::schemathesis::{self, Schemathesis};
 use crate::test_programs;
 use crate::tidy;
 
 /// Steps that find most mistakes soonest.
-pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint];
+pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint, Step::Packages];
 
 /// The servers that the tests start for themselves are there; without them no test of theirs would say so half as well.
 pub(crate) const NEEDED: &[Step] = &[Step::Servers];
@@ -49,6 +50,7 @@ pub(crate) enum Step {
     Tidy,
     Format,
     Lint,
+    Packages,
     Documentation,
     Servers,
     Simulation(Simulation),
@@ -111,6 +113,7 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         Step::Lint => {
             cargo(root, ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
         }
+        Step::Packages => published::run(root),
         Step::Documentation => cargo::document(root),
         Step::Servers => servers(root),
         Step::Simulation(simulation) => simulate(root, simulation),
@@ -185,6 +188,7 @@ impl Step {
             Step::Tidy => "tidy",
             Step::Format => "format",
             Step::Lint => "lint",
+            Step::Packages => "packages",
             Step::Documentation => "documentation",
             Step::Servers => "servers",
             Step::Simulation(_) => "simulation",

@@ -1,17 +1,13 @@
 //! The messages of the pipeline, as on the wire. Each carries what its consumer needs, so that handling it seldom
 //! needs a read. Contains no rules.
 
-use bus::{CorrelationId, Fault, Message, TimerFired, from_json, to_json};
-use bytes::Bytes;
+use bus::{CorrelationId, Message, TimerFired};
 use domain::OrderId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use crate::amount::Amount;
 use crate::ports::{Notification, ParcelTrouble};
-
-/// Kind of the message that a saga's timer becomes; its body is [`bus::TimerFired`].
-pub const ORDER_TIMEOUT_EVENT: &str = "OrderTimeoutEvent";
 
 /// A quantity of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,190 +18,210 @@ pub struct Demand {
     pub quantity: i64,
 }
 
-/// Declares a message struct with its kind.
-macro_rules! message {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct $name {
-            /// The order that it is about.
-            pub order_id: Uuid,
-            $($(#[$field_doc])* pub $field: $type,)*
-        }
-
-        impl $name {
-            /// Its kind on the wire.
-            pub const KIND: &'static str = stringify!($name);
-        }
-
-        impl Message for $name {
-            const KINDS: &'static [&'static str] = &[stringify!($name)];
-
-            fn kind(&self) -> &'static str {
-                Self::KIND
-            }
-
-            fn encode(&self) -> Bytes {
-                to_json(self)
-            }
-
-            fn decode(_kind: &str, body: &[u8]) -> Result<Self, Fault> {
-                from_json(body)
-            }
-        }
-    };
+/// An order was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "OrderCreatedEvent")]
+pub struct OrderCreatedEvent {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The customer.
+    pub customer_id: String,
+    /// What it costs in all.
+    pub total: Amount,
+    /// The requested units, merged by product.
+    pub lines: Vec<Demand>,
+    /// How the customer pays, in the gateway's terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_token: Option<String>,
 }
 
-message!(
-    /// An order was accepted.
-    OrderCreatedEvent {
-        /// The customer.
-        customer_id: String,
-        /// What it costs in all.
-        total: Amount,
-        /// The requested units, merged by product.
-        lines: Vec<Demand>,
-        /// How the customer pays, in the gateway's terms.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        payment_token: Option<String>,
-    }
-);
-message!(
-    /// Reserve stock: every line or none.
-    InventoryReservationRequested {
-        /// The requested units, merged by product.
-        lines: Vec<Demand>,
-        /// How the customer pays, in the gateway's terms.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        payment_token: Option<String>,
-    }
-);
-message!(
-    /// Take the money.
-    PaymentProcessingRequested {
-        /// How much.
-        amount: Amount,
-        /// Idempotency key, stored before and used for every attempt.
-        idempotency_key: String,
-        /// How the customer pays, in the gateway's terms.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        payment_token: Option<String>,
-    }
-);
-message!(
-    /// The gateway has the money.
-    PaymentProcessed {
-        /// How much.
-        amount: Amount,
-        /// The gateway's name for the charge.
-        provider_reference: String,
-    }
-);
-message!(
-    /// The gateway refuses for good.
-    PaymentFailed {
-        /// The gateway's reason.
-        code: String,
-    }
-);
-message!(
-    /// The gateway reported something about money that the saga must know; the payment's row has it already.
-    PaymentReported {
-        /// The kind.
-        matter: MoneyMatter,
-        /// As text.
-        detail: String,
-    }
-);
-message!(
-    /// The carrier reported trouble with a parcel.
-    ParcelReported {
-        /// The kind.
-        #[serde(with = "crate::word")]
-        trouble: ParcelTrouble,
-        /// As text.
-        detail: String,
-    }
-);
-message!(
-    /// Have the order shipped.
-    OrderShippingRequested {
-        /// Idempotency key, stored before and used for every attempt.
-        idempotency_key: String,
-    }
-);
-message!(
-    /// The customer has the parcel.
-    ShippingCompleted {
-        /// The carrier's name for the parcel.
-        tracking_number: String,
-    }
-);
-message!(
-    /// Look up a parcel of which no event has come for a while.
-    ShipmentTrackingRequested {
-        /// Idempotency key of the booking.
-        idempotency_key: String,
-    }
-);
-message!(
-    /// Have the carrier cancel the booking, or close its key.
-    ShipmentCancellationRequested {
-        /// Idempotency key of the booking.
-        idempotency_key: String,
-    }
-);
-message!(
-    /// Have the gateway void or refund the charge, or close its key.
-    PaymentRefundRequested {
-        /// Idempotency key of the charge.
-        idempotency_key: String,
-        /// Refund only this part; the charge stays otherwise.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        part: Option<RefundPart>,
-    }
-);
-message!(
-    /// Fact: stock is reserved.
-    InventoryReserved {}
-);
-message!(
-    /// Fact: stock could not be reserved.
-    InventoryReservationFailed {
-        /// The first shortage.
-        reason: String,
-    }
-);
-message!(
-    /// Fact: the carrier has the parcel.
-    OrderShippedEvent {
-        /// The carrier's name for the parcel.
-        tracking_number: String,
-        /// The carrier.
-        carrier: String,
-    }
-);
-message!(
-    /// Fact: the customer has the parcel.
-    OrderDeliveredEvent {}
-);
-message!(
-    /// Fact: the order is cancelled, with everything reversed.
-    OrderCancelledEvent {
-        /// Why, as a code.
-        reason: String,
-    }
-);
+/// Reserve stock: every line or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "InventoryReservationRequested")]
+pub struct InventoryReservationRequested {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The requested units, merged by product.
+    pub lines: Vec<Demand>,
+    /// How the customer pays, in the gateway's terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_token: Option<String>,
+}
 
-message!(
-    /// Send a notification through one channel.
-    NotificationDispatchRequested {
-        /// The channel, as [`crate::ports::Channel`] writes it.
-        channel: String,
-        /// The notification.
-        notification: Notification,
-    }
-);
+/// Take the money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "PaymentProcessingRequested")]
+pub struct PaymentProcessingRequested {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// How much.
+    pub amount: Amount,
+    /// Idempotency key, stored before and used for every attempt.
+    pub idempotency_key: String,
+    /// How the customer pays, in the gateway's terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_token: Option<String>,
+}
+
+/// The gateway has the money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "PaymentProcessed")]
+pub struct PaymentProcessed {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// How much.
+    pub amount: Amount,
+    /// The gateway's name for the charge.
+    pub provider_reference: String,
+}
+
+/// The gateway refuses for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "PaymentFailed")]
+pub struct PaymentFailed {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The gateway's reason.
+    pub code: String,
+}
+
+/// The gateway reported something about money that the saga must know; the payment's row has it already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "PaymentReported")]
+pub struct PaymentReported {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The kind.
+    pub matter: MoneyMatter,
+    /// As text.
+    pub detail: String,
+}
+
+/// The carrier reported trouble with a parcel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "ParcelReported")]
+pub struct ParcelReported {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The kind.
+    #[serde(with = "crate::word")]
+    pub trouble: ParcelTrouble,
+    /// As text.
+    pub detail: String,
+}
+
+/// Have the order shipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "OrderShippingRequested")]
+pub struct OrderShippingRequested {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// Idempotency key, stored before and used for every attempt.
+    pub idempotency_key: String,
+}
+
+/// The customer has the parcel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "ShippingCompleted")]
+pub struct ShippingCompleted {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The carrier's name for the parcel.
+    pub tracking_number: String,
+}
+
+/// Look up a parcel of which no event has come for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "ShipmentTrackingRequested")]
+pub struct ShipmentTrackingRequested {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// Idempotency key of the booking.
+    pub idempotency_key: String,
+}
+
+/// Have the carrier cancel the booking, or close its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "ShipmentCancellationRequested")]
+pub struct ShipmentCancellationRequested {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// Idempotency key of the booking.
+    pub idempotency_key: String,
+}
+
+/// Have the gateway void or refund the charge, or close its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "PaymentRefundRequested")]
+pub struct PaymentRefundRequested {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// Idempotency key of the charge.
+    pub idempotency_key: String,
+    /// Refund only this part; the charge stays otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<RefundPart>,
+}
+
+/// Fact: stock is reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "InventoryReserved")]
+pub struct InventoryReserved {
+    /// The order that it is about.
+    pub order_id: Uuid,
+}
+
+/// Fact: stock could not be reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "InventoryReservationFailed")]
+pub struct InventoryReservationFailed {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The first shortage.
+    pub reason: String,
+}
+
+/// Fact: the carrier has the parcel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "OrderShippedEvent")]
+pub struct OrderShippedEvent {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The carrier's name for the parcel.
+    pub tracking_number: String,
+    /// The carrier.
+    pub carrier: String,
+}
+
+/// Fact: the customer has the parcel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "OrderDeliveredEvent")]
+pub struct OrderDeliveredEvent {
+    /// The order that it is about.
+    pub order_id: Uuid,
+}
+
+/// Fact: the order is cancelled, with everything reversed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "OrderCancelledEvent")]
+pub struct OrderCancelledEvent {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// Why, as a code.
+    pub reason: String,
+}
+
+/// Send a notification through one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "NotificationDispatchRequested")]
+pub struct NotificationDispatchRequested {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// The channel, as [`crate::ports::Channel`] writes it.
+    pub channel: String,
+    /// The notification.
+    pub notification: Notification,
+}
 
 /// A part of a charge to refund.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,7 +257,7 @@ pub enum MoneyMatter {
 }
 
 /// What the gateway said about a payment, in an answer or by webhook.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
 pub enum PaymentResult {
     /// It has the money.
     Processed(PaymentProcessed),
@@ -252,38 +268,12 @@ pub enum PaymentResult {
 }
 
 /// What the carrier said about a parcel, in an answer or by webhook.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
 pub enum ParcelNews {
     /// It arrived.
     Completed(ShippingCompleted),
     /// It is in trouble.
     Reported(ParcelReported),
-}
-
-impl Message for ParcelNews {
-    const KINDS: &'static [&'static str] = &[ShippingCompleted::KIND, ParcelReported::KIND];
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Completed(message) => message.kind(),
-            Self::Reported(message) => message.kind(),
-        }
-    }
-
-    fn encode(&self) -> Bytes {
-        match self {
-            Self::Completed(message) => message.encode(),
-            Self::Reported(message) => message.encode(),
-        }
-    }
-
-    fn decode(kind: &str, body: &[u8]) -> Result<Self, Fault> {
-        match kind {
-            ShippingCompleted::KIND => from_json(body).map(Self::Completed),
-            ParcelReported::KIND => from_json(body).map(Self::Reported),
-            other => Err(Fault::give_up("message.decode", format!("no consumer here for kind '{other}'"))),
-        }
-    }
 }
 
 impl ParcelNews {
@@ -293,36 +283,6 @@ impl ParcelNews {
         match self {
             Self::Completed(message) => OrderId(message.order_id),
             Self::Reported(message) => OrderId(message.order_id),
-        }
-    }
-}
-
-impl Message for PaymentResult {
-    const KINDS: &'static [&'static str] =
-        &[PaymentProcessed::KIND, PaymentFailed::KIND, PaymentReported::KIND];
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Processed(_) => PaymentProcessed::KIND,
-            Self::Failed(_) => PaymentFailed::KIND,
-            Self::Reported(_) => PaymentReported::KIND,
-        }
-    }
-
-    fn encode(&self) -> Bytes {
-        match self {
-            Self::Processed(message) => message.encode(),
-            Self::Failed(message) => message.encode(),
-            Self::Reported(message) => message.encode(),
-        }
-    }
-
-    fn decode(kind: &str, body: &[u8]) -> Result<Self, Fault> {
-        match kind {
-            PaymentProcessed::KIND => from_json(body).map(Self::Processed),
-            PaymentFailed::KIND => from_json(body).map(Self::Failed),
-            PaymentReported::KIND => from_json(body).map(Self::Reported),
-            other => Err(Fault::give_up("message.decode", format!("no consumer here for kind '{other}'"))),
         }
     }
 }
@@ -340,24 +300,9 @@ impl PaymentResult {
 }
 
 /// A timer of the order saga that fired.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "OrderTimeoutEvent")]
 pub struct OrderTimeoutEvent(pub TimerFired);
-
-impl Message for OrderTimeoutEvent {
-    const KINDS: &'static [&'static str] = &[ORDER_TIMEOUT_EVENT];
-
-    fn kind(&self) -> &'static str {
-        ORDER_TIMEOUT_EVENT
-    }
-
-    fn encode(&self) -> Bytes {
-        to_json(&self.0)
-    }
-
-    fn decode(_kind: &str, body: &[u8]) -> Result<Self, Fault> {
-        from_json(body).map(Self)
-    }
-}
 
 /// The correlation id of all messages about this order.
 #[must_use]

@@ -9,7 +9,7 @@ use crate::ports::AnyUnit;
 /// The bus's timer service over the store of orders. What it fires becomes an
 /// [`OrderTimeoutEvent`](crate::messages::OrderTimeoutEvent). Several may run at once.
 pub struct OrderTimeoutService {
-    timers: Arc<TimerService<AnyUnit>>,
+    timers: TimerService<AnyUnit>,
 }
 
 impl OrderTimeoutService {
@@ -19,14 +19,11 @@ impl OrderTimeoutService {
     /// A service over this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store<AnyUnit>>, clock: Arc<dyn Clock>) -> Self {
-        Self { timers: Arc::new(TimerService::new(store, clock)) }
+        Self { timers: TimerService::new(store, clock) }
     }
 
     /// Runs under the supervisor until that stops.
     pub fn start(self, supervisor: &mut Supervisor) {
-        supervisor.run(Self::NAME, move |stop| {
-            let timers = Arc::clone(&self.timers);
-            async move { timers.run(stop).await }
-        });
+        self.timers.start(Self::NAME, supervisor);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    Chain, Clock, Consumer, Effects, Endpoint, EndpointPolicy, IdSource, Message, Patience, RetryPolicy,
-    Store, Supervisor, Topology, Transport,
+    Chain, Clock, EndpointPolicy, Host, IdSource, Patience, Registry, RetryPolicy, Store, Supervisor,
+    Topology, Transport,
 };
 
 use crate::consumers::{
@@ -43,14 +43,6 @@ pub struct PipelineSettings {
     pub batch_max: usize,
     /// How messages reach consumers without effects.
     pub hand_over: HandOver,
-}
-
-impl PipelineSettings {
-    /// The effects of a consumer that calls a provider.
-    #[must_use]
-    pub const fn effects(&self) -> Effects {
-        Effects::Outside { at_once_max: self.calls_at_once_max }
-    }
 }
 
 /// How a message reaches a consumer that only reads and writes the store.
@@ -121,40 +113,51 @@ pub enum Telling {
     Somebody,
 }
 
-/// Which queue wants which kinds, those of notifications included.
-#[must_use]
-pub fn topology_telling(telling: Telling) -> Topology {
+/// Every consumer, those of notifications included: which queue gets which message, what is handled inline and which
+/// endpoints run all follow from this list.
+fn consumers(telling: Telling) -> Registry<AnyUnit, Parts> {
+    let consumers = inline_consumers()
+        .within(|parts: &Parts| &parts.context)
+        .effects(|parts| PaymentConsumer::new(Arc::clone(&parts.gateway), Arc::clone(&parts.context)))
+        .effects(|parts| ShippingConsumer::new(Arc::clone(&parts.shipping), Arc::clone(&parts.context)))
+        .effects(|parts| {
+            ShipmentTrackingConsumer::new(Arc::clone(&parts.shipping), Arc::clone(&parts.context))
+        })
+        .effects(|parts| {
+            ShipmentCancellationConsumer::new(Arc::clone(&parts.shipping), Arc::clone(&parts.context))
+        })
+        .effects(|parts| PaymentRefundConsumer::new(Arc::clone(&parts.gateway), Arc::clone(&parts.context)))
+        .consumer(|parts| OrderTimeoutConsumer::new(Arc::clone(&parts.context)))
+        .keep_private(PRIVATE);
     match telling {
-        Telling::Nobody => topology(),
-        Telling::Somebody => topology()
-            .subscribe(
-                NotificationConsumer::QUEUE,
-                <NotificationConsumer as Consumer<AnyUnit>>::Message::KINDS,
-            )
-            .subscribe(
-                NotificationDispatchConsumer::QUEUE,
-                <NotificationDispatchConsumer as Consumer<AnyUnit>>::Message::KINDS,
-            ),
+        Telling::Nobody => consumers,
+        Telling::Somebody => consumers
+            .consumer(|parts| {
+                let channels = Arc::clone(&parts.configured_notifications().channels);
+                NotificationConsumer::new(channels, Arc::clone(&parts.context))
+            })
+            .effects_at_most(NotificationDispatchConsumer::AT_ONCE_MAX, |parts| {
+                let service = Arc::clone(&parts.configured_notifications().service);
+                NotificationDispatchConsumer::new(service, Arc::clone(&parts.context))
+            }),
     }
 }
 
-/// Which queue wants which kinds.
-#[must_use]
-pub fn topology() -> Topology {
-    fn of<C: Consumer<AnyUnit>>(topology: Topology, queue: &str) -> Topology {
-        topology.subscribe(queue, C::Message::KINDS)
-    }
-    let topology = Topology::default();
-    let topology = of::<OrderCreatedConsumer>(topology, OrderCreatedConsumer::QUEUE);
-    let topology = of::<InventoryReservationConsumer>(topology, InventoryReservationConsumer::QUEUE);
-    let topology = of::<PaymentConsumer>(topology, PaymentConsumer::QUEUE);
-    let topology = of::<PaymentProcessedConsumer>(topology, PaymentProcessedConsumer::QUEUE);
-    let topology = of::<ShippingConsumer>(topology, ShippingConsumer::QUEUE);
-    let topology = of::<ShippingCompletedConsumer>(topology, ShippingCompletedConsumer::QUEUE);
-    let topology = of::<ShipmentTrackingConsumer>(topology, ShipmentTrackingConsumer::QUEUE);
-    let topology = of::<ShipmentCancellationConsumer>(topology, ShipmentCancellationConsumer::QUEUE);
-    let topology = of::<PaymentRefundConsumer>(topology, PaymentRefundConsumer::QUEUE);
-    of::<OrderTimeoutConsumer>(topology, OrderTimeoutConsumer::QUEUE).keep_private(PRIVATE)
+/// The consumers of messages that are handled in the unit that publishes them: from acceptance to the gateway's call, from
+/// its answer to the carrier's call, and from the carrier's event to the end.
+fn inline_consumers() -> Registry<AnyUnit, Arc<Context>> {
+    let context = Arc::<Context>::clone;
+    Registry::new()
+        .inline(move |it| OrderCreatedConsumer::new(context(it)))
+        .inline(move |it| InventoryReservationConsumer::new(context(it)))
+        .inline_as(
+            move |it| PaymentProcessedConsumer::in_unit(context(it)),
+            move |it| PaymentProcessedConsumer::new(context(it)),
+        )
+        .inline_as(
+            move |it| ShippingCompletedConsumer::in_unit(context(it)),
+            move |it| ShippingCompletedConsumer::new(context(it)),
+        )
 }
 
 /// Messages that are private unless they must wait at the broker: requests, which are for whichever worker carries
@@ -173,85 +176,59 @@ const PRIVATE: &[&str] = &[
     ParcelReported::KIND,
 ];
 
-/// The consumers for inline dispatch: from acceptance to the gateway's call, from its answer to the carrier's call,
-/// and from the carrier's event to the end.
+/// Which queue wants which kinds.
+#[must_use]
+pub fn topology() -> Topology {
+    topology_telling(Telling::Nobody)
+}
+
+/// Which queue wants which kinds, those of notifications included.
+#[must_use]
+pub fn topology_telling(telling: Telling) -> Topology {
+    consumers(telling).topology()
+}
+
+/// The consumers for inline dispatch.
 #[must_use]
 pub fn chain(context: &Arc<Context>) -> Arc<Chain<AnyUnit>> {
-    let chain = Chain::new(Arc::clone(&context.clock));
-    let context = || Arc::clone(context);
-    Arc::new(match context().settings.hand_over {
-        HandOver::ByQueue => chain,
-        HandOver::InUnit => chain
-            .with(Arc::new(OrderCreatedConsumer::new(context())))
-            .with(Arc::new(InventoryReservationConsumer::new(context())))
-            .with(Arc::new(PaymentProcessedConsumer::in_unit(context())))
-            .with(Arc::new(ShippingCompletedConsumer::in_unit(context()))),
-    })
+    let consumers = match context.settings.hand_over {
+        HandOver::InUnit => inline_consumers(),
+        HandOver::ByQueue => inline_consumers().by_queue(),
+    };
+    consumers.chain(context, Arc::clone(&context.clock))
 }
 
 impl Parts {
     /// Starts every endpoint and the timers under the supervisor.
     pub fn start(&self, supervisor: &mut Supervisor) {
-        let context = || Arc::clone(&self.context);
-        self.endpoint(supervisor, OrderCreatedConsumer::QUEUE, OrderCreatedConsumer::new(context()));
-        self.endpoint(
-            supervisor,
-            InventoryReservationConsumer::QUEUE,
-            InventoryReservationConsumer::new(context()),
-        );
-        let gateway = || Arc::clone(&self.gateway);
-        let shipping = || Arc::clone(&self.shipping);
-        self.endpoint(supervisor, PaymentConsumer::QUEUE, PaymentConsumer::new(gateway(), context()));
-        self.endpoint(supervisor, PaymentProcessedConsumer::QUEUE, PaymentProcessedConsumer::new(context()));
-        self.endpoint(supervisor, ShippingConsumer::QUEUE, ShippingConsumer::new(shipping(), context()));
-        self.endpoint(
-            supervisor,
-            ShippingCompletedConsumer::QUEUE,
-            ShippingCompletedConsumer::new(context()),
-        );
-        self.endpoint(
-            supervisor,
-            ShipmentTrackingConsumer::QUEUE,
-            ShipmentTrackingConsumer::new(shipping(), context()),
-        );
-        let cancellation = ShipmentCancellationConsumer::new(shipping(), context());
-        self.endpoint(supervisor, ShipmentCancellationConsumer::QUEUE, cancellation);
-        self.endpoint(
-            supervisor,
-            PaymentRefundConsumer::QUEUE,
-            PaymentRefundConsumer::new(gateway(), context()),
-        );
-        self.endpoint(supervisor, OrderTimeoutConsumer::QUEUE, OrderTimeoutConsumer::new(context()));
-        if let Some(Notifications { channels, service }) = self.notifications.clone() {
-            let telling = NotificationConsumer::new(channels, context());
-            self.endpoint(supervisor, NotificationConsumer::QUEUE, telling);
-            let dispatching = NotificationDispatchConsumer::new(service, context());
-            self.endpoint(supervisor, NotificationDispatchConsumer::QUEUE, dispatching);
-        }
-        let clock = Arc::clone(&self.context.clock);
-        OrderTimeoutService::new(Arc::clone(&self.store), clock).start(supervisor);
+        let telling = match self.notifications {
+            Some(_) => Telling::Somebody,
+            None => Telling::Nobody,
+        };
+        let consumers = match self.context.settings.hand_over {
+            HandOver::InUnit => consumers(telling),
+            HandOver::ByQueue => consumers(telling).by_queue(),
+        };
+        let settings = &self.context.settings;
+        let host = Host {
+            store: Arc::clone(&self.store),
+            transport: Arc::clone(&self.transport),
+            clock: Arc::clone(&self.context.clock),
+            ids: Arc::clone(&self.context.ids),
+            policy: EndpointPolicy {
+                batch_max: settings.batch_max,
+                effects_max: settings.calls_at_once_max,
+                ..EndpointPolicy::default()
+            },
+        };
+        consumers.start_endpoints(self, &host, supervisor);
+        OrderTimeoutService::new(host.store, host.clock).start(supervisor);
     }
 
-    fn endpoint<C: Consumer<AnyUnit>>(&self, supervisor: &mut Supervisor, queue: &'static str, consumer: C) {
-        let policy =
-            EndpointPolicy { batch_max: self.context.settings.batch_max, ..EndpointPolicy::default() };
-        let endpoint = Endpoint::new(
-            Arc::new(consumer),
-            Arc::clone(&self.store),
-            Arc::clone(&self.context.clock),
-            Arc::clone(&self.context.ids),
-            policy,
-        );
-        let endpoint = Arc::new(endpoint.following(chain(&self.context)));
-        let transport = Arc::clone(&self.transport);
-        supervisor.run(queue, move |stop| {
-            let (endpoint, transport) = (Arc::clone(&endpoint), Arc::clone(&transport));
-            async move {
-                match transport.subscribe(queue).await {
-                    Ok(feed) => endpoint.run(feed, stop).await,
-                    Err(fault) => tracing::warn!(queue, %fault, "cannot subscribe"),
-                }
-            }
-        });
+    /// The notifications, for consumers that are listed only if there are any.
+    fn configured_notifications(&self) -> &Notifications {
+        self.notifications
+            .as_ref()
+            .expect("the list has these consumers only if notifications are configured")
     }
 }

@@ -1,20 +1,14 @@
-//! The bus on PostgreSQL and RabbitMQ at work on meter readings, each in a table of the user's own, and a meter that is
-//! noticed when it falls silent.
-//! `cargo run -p orderwright-bus-postgres --example meter_readings -- postgres://… amqp://…`
+//! The bus on PostgreSQL and RabbitMQ at work on meter readings, each in a table of the user's own, and a meter that is noticed
+//! when it falls silent. `cargo run -p orderwright-bus-postgres --example meter_readings_postgres`
 
-#[path = "../../bus/examples/meters/mod.rs"]
 mod meters;
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
-use async_trait::async_trait;
-use bus::{
-    Clock, Fault, IdSource, Message, RandomIds, Relay, Routing, Stop, Supervisor, SystemClock, Topology,
-};
-use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
-use meters::worker::Worker;
-use meters::{Meter, News, QUEUE, ReadingTaken, Readings};
-use orderwright_bus_postgres::{Act, Array, PostgresBus, PostgresOptions, PostgresUnit, Rows, query};
+use bus::{Fault, Host, Registry, Routing, Stop, Supervisor, Work};
+use bus_rabbitmq::RabbitMqTransport;
+use meters::{Meter, News, read_twice, tell};
+use orderwright_bus_postgres::{Act, PostgresBus, PostgresOptions, PostgresUnit, Rows, query};
 use refinery::{Migration, Runner};
 
 /// The user's own tables.
@@ -28,52 +22,34 @@ impl Rows for Own {
     }
 }
 
-#[async_trait]
-impl Readings for PostgresUnit<Own> {
-    async fn add(&mut self, taken: &[ReadingTaken]) -> Result<(), Fault> {
-        let sql = "insert into readings select * from unnest($1::uuid[], $2::bigint[])";
-        let ids = Array::uuids(taken.iter().map(|reading| reading.meter_id));
-        let kwh = Array::numbers(taken.iter().map(|reading| reading.kwh));
-        self.later(Act::new("readings.add", sql, vec![Box::new(ids), Box::new(kwh)]));
-        Ok(())
+/// Adds a reading to the table and tells its meter, in one transaction.
+async fn take(unit: &mut PostgresUnit<Own>, work: &mut Work<News>) -> Result<(), Fault> {
+    if let News::Taken(reading) = &work.message {
+        let (insert, values) = ("insert into readings values ($1, $2)", (reading.meter_id, reading.kwh));
+        unit.later(Act::new("readings.add", insert, vec![Box::new(values.0), Box::new(values.1)]));
     }
+    tell(unit, work).await
 }
 
 #[tokio::main]
 async fn main() {
-    let mut addresses = std::env::args().skip(1);
-    let (Some(database), Some(broker)) = (addresses.next(), addresses.next()) else {
-        return eprintln!("name a database and a broker: postgres://… amqp://…");
-    };
-    let (meter, kwh) = run(&database, &broker).await;
-    println!("{meter:?} has used {kwh} kWh");
+    let address = |name| std::env::var(name).expect("DATABASE_URL and BROKER_URL say where the servers are");
+    println!("a meter and its kWh: {:?}", run(&address("DATABASE_URL"), &address("BROKER_URL")).await);
 }
 
 /// Two readings over the broker and then silence; returns the meter and the sum of the table.
-pub(crate) async fn run(database: &str, broker: &str) -> (Meter, i64) {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
-    let topology = Topology::default().subscribe(QUEUE, News::KINDS);
-    let settings = RabbitMqSettings::at(vec![broker.to_owned()]);
-    let transport = RabbitMqTransport::new(&settings, topology.clone(), Arc::clone(&clock), &ids);
-    let transport = Arc::new(transport.expect("the settings are right"));
-    transport.declare().await.expect("the broker is there");
-    let options = PostgresOptions::new(topology, Routing::Outbox, clock.as_ref(), ids.as_ref());
-    let bus = PostgresBus::<Own>::connect(database, options).await.expect("the server is there");
-    let outbox = Arc::new(bus.clone());
-    let relay =
-        Relay::new(outbox, Arc::<RabbitMqTransport>::clone(&transport), Arc::clone(&clock), Arc::clone(&ids));
-    let relay = Arc::new(relay.woken_by(bus.outgoing()));
-    let worker = Worker { store: Arc::new(bus.clone()), transport, clock, ids };
+pub(crate) async fn run(database: &str, broker: &str) -> Result<(Meter, i64), Box<dyn Error + Send + Sync>> {
+    let consumers = Registry::new().handler("meter-readings", take);
+    let (clock, ids) = bus::system();
+    let transport = RabbitMqTransport::connect(broker, consumers.topology()).await?;
+    let options = PostgresOptions::new(consumers.topology(), Routing::Outbox, &*clock, &*ids);
+    let bus = PostgresBus::<Own>::connect(database, options).await?;
+    let host = Host::new(Arc::new(bus.clone()), Arc::new(transport));
     let mut supervisor = Supervisor::new(Stop::new());
-    worker.start(&mut supervisor);
-    supervisor.run("relay", move |stop| {
-        let relay = Arc::clone(&relay);
-        async move { relay.run(stop).await }
-    });
-    let meter = worker.read_twice().await;
-    let reader = bus.reader("readings.sum").await.expect("the server is there");
+    consumers.start(&(), &host, &mut supervisor);
+    host.relay(Arc::new(bus.clone())).woken_by(bus.outgoing()).start("relay", &mut supervisor);
+    let meter = read_twice(&host).await?;
     let sum = "select sum(kwh)::bigint from readings where meter_id = $1";
-    let rows = query(&reader, "readings.sum", sum, &[Box::new(meter.id)]).await.expect("the table is there");
-    (meter, rows[0].get(0))
+    let rows = query(&bus.reader("readings.sum").await?, "readings.sum", sum, &[Box::new(meter.id)]).await?;
+    Ok((meter, rows[0].get(0)))
 }

@@ -3,6 +3,7 @@
 //! nothing of what the messages are about, and never reads a clock.
 //!
 //! [`PostgresBus`] is the store and the transport. Its units keep what the user says of its own rows ([`Rows`]); `()` has none.
+#![doc = include_str!("../README.md")]
 
 mod adoption;
 mod array;

@@ -14,6 +14,6 @@ async fn readings_are_added_up_over_a_broker_and_a_meter_that_falls_silent_is_no
     let (server, node) = (Postgres::start(Durability::None).unwrap(), RabbitMq::start().unwrap());
     let (database, broker) = (server.database().unwrap(), node.vhost().unwrap());
     let run = tokio::time::timeout(Duration::from_secs(60), example::run(&database, &broker));
-    let (meter, kwh) = run.await.expect("the timer fires");
+    let (meter, kwh) = run.await.expect("the timer fires").expect("nothing is away");
     assert_eq!((meter.readings, meter.is_silent, kwh), (2, true, 12));
 }

@@ -1,5 +1,6 @@
 //! RabbitMQ as the transport, speaking MassTransit's envelope and topology. Delivers at least once; everything that makes it
 //! exactly once is above, in the store's transaction. Uses none of the driver's own recovery.
+#![doc = include_str!("../README.md")]
 
 mod attempt;
 mod declaration;

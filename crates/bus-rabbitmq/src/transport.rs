@@ -81,6 +81,20 @@ impl RabbitMqTransport {
         self.publisher.warm_up().await
     }
 
+    /// A transport to the broker at this address, with the usual settings and the system's time and ids, and everything
+    /// declared.
+    ///
+    /// # Errors
+    /// As for [`Self::declare`]; [`bus::Verdict::GiveUp`] too for an address that is none.
+    pub async fn connect(address: &str, topology: Topology) -> Result<Self, Fault> {
+        let (clock, ids) = bus::system();
+        let settings = RabbitMqSettings::at(vec![address.to_owned()]);
+        let transport = Self::new(&settings, topology, clock, &ids);
+        let transport = transport.map_err(|error| Fault::give_up("broker.connect", error))?;
+        transport.declare().await?;
+        Ok(transport)
+    }
+
     /// What the broker says of each queue. Only looks.
     ///
     /// # Errors

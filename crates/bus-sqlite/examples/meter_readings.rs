@@ -1,15 +1,12 @@
 //! The bus on SQLite at work on meter readings, each in a table of the user's own, and a meter that is noticed when it
 //! falls silent. `cargo run -p orderwright-bus-sqlite --example meter_readings`
 
-#[path = "../../bus/examples/meters/mod.rs"]
 mod meters;
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
-use async_trait::async_trait;
-use bus::{Fault, Message, RandomIds, Routing, Stop, Supervisor, SystemClock, Topology};
-use meters::worker::Worker;
-use meters::{Meter, News, QUEUE, ReadingTaken, Readings};
+use bus::{Fault, Host, Registry, Routing, Stop, Supervisor, Work};
+use meters::{Meter, News, read_twice, tell};
 use orderwright_bus_sqlite::{Rows, SqliteBus, SqliteOptions, SqliteUnit, fault};
 use refinery::{Migration, Runner};
 
@@ -26,38 +23,29 @@ impl Rows for Own {
     }
 }
 
-#[async_trait]
-impl Readings for SqliteUnit<Own> {
-    async fn add(&mut self, taken: &[ReadingTaken]) -> Result<(), Fault> {
-        let add = || {
-            let mut insert = self.connection().prepare_cached("insert into readings values (?, ?)")?;
-            taken.iter().try_for_each(|reading| insert.execute((reading.meter_id, reading.kwh)).map(drop))
-        };
-        add().map_err(fault("readings.add"))
+/// Adds a reading to the table and tells its meter, in one transaction.
+async fn take(unit: &mut SqliteUnit<Own>, work: &mut Work<News>) -> Result<(), Fault> {
+    if let News::Taken(reading) = &work.message {
+        let (insert, values) = ("insert into readings values (?, ?)", (reading.meter_id, reading.kwh));
+        unit.connection().execute(insert, values).map_err(fault("readings.add"))?;
     }
+    tell(unit, work).await
 }
 
 #[tokio::main]
 async fn main() {
-    let (meter, kwh) = run().await;
-    println!("{meter:?} has used {kwh} kWh");
+    println!("a meter and its kWh: {:?}", run().await);
 }
 
 /// Two readings and then silence; returns the meter and the sum of the table.
-pub(crate) async fn run() -> (Meter, i64) {
-    let topology = Topology::default().subscribe(QUEUE, News::KINDS);
-    let options = SqliteOptions::new(topology, Routing::Store);
-    let bus = SqliteBus::<Own>::in_memory(options).expect("memory is there");
-    let worker = Worker {
-        store: Arc::new(bus.clone()),
-        transport: Arc::new(bus.clone()),
-        clock: Arc::new(SystemClock),
-        ids: Arc::new(RandomIds::from_system()),
-    };
+pub(crate) async fn run() -> Result<(Meter, i64), Box<dyn Error + Send + Sync>> {
+    let consumers = Registry::new().handler("meter-readings", take);
+    let bus = SqliteBus::<Own>::in_memory(SqliteOptions::new(consumers.topology(), Routing::Store))?;
+    let host = Host::new(Arc::new(bus.clone()), Arc::new(bus.clone()));
     let mut supervisor = Supervisor::new(Stop::new());
-    worker.start(&mut supervisor);
-    let meter = worker.read_twice().await;
+    consumers.start(&(), &host, &mut supervisor);
+    let meter = read_twice(&host).await?;
     let (sum, id) = ("select sum(kwh) from readings where meter_id = ?", meter.id);
-    let kwh = bus.read("readings.sum", move |rows| rows.query_row(sum, [id], |row| row.get(0))).await;
-    (meter, kwh.expect("the table is there"))
+    let kwh = bus.read("readings.sum", move |rows| rows.query_row(sum, [id], |row| row.get(0))).await?;
+    Ok((meter, kwh))
 }

@@ -3,6 +3,7 @@
 //! net. Knows nothing of what the messages are about, and never reads a clock.
 //!
 //! [`SqliteBus`] is the store and the transport. Its units keep what the user says of its own rows ([`Rows`]); `()` has none.
+#![doc = include_str!("../README.md")]
 
 mod adoption;
 pub mod column;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::handling::{handle, prepare_at_once, split_overtaken};
-use crate::{Clock, Consumer, Delivery, Effects, Fault, Unit, Verdict};
+use crate::handling::{Plain, Receiver, handle, prepare_at_once, split_overtaken};
+use crate::{Clock, Consumer, Delivery, Fault, Unit, Verdict};
 
 /// Steps within one unit; messages published after that go through their queues.
 const STEPS_MAX: usize = 8;
@@ -30,13 +30,13 @@ pub struct Chain<U: Unit + ?Sized> {
     paused_until: Mutex<Timestamp>,
 }
 
-/// A consumer, whatever its message.
+/// A consumer without an effect, whatever its message.
 #[async_trait]
-trait Link<U: Unit + ?Sized>: Send + Sync {
+pub(crate) trait Link<U: Unit + ?Sized>: Send + Sync {
     async fn handle(&self, unit: &mut U, deliveries: Vec<Delivery>, clock: &dyn Clock) -> Result<(), Fault>;
 }
 
-struct LinkTo<C>(Arc<C>);
+pub(crate) struct LinkTo<C>(pub(crate) C);
 
 impl<U: Unit + ?Sized> Chain<U> {
     /// A chain without consumers: every message goes through its queue.
@@ -44,18 +44,20 @@ impl<U: Unit + ?Sized> Chain<U> {
         Self { links: BTreeMap::new(), queues: Vec::new(), clock, paused_until: Mutex::new(Timestamp::MIN) }
     }
 
-    /// Adds this consumer. A consumer with effects is not added: the request for an effect must be durable before the
+    /// Adds this consumer. Consumers with effects cannot be added: the request for an effect must be durable before the
     /// effect happens.
     #[must_use]
-    pub fn with<C: Consumer<U>>(mut self, consumer: Arc<C>) -> Self
+    pub fn with<C: Consumer<U>>(self, consumer: Arc<C>) -> Self
     where
         U: 'static,
     {
-        if consumer.effects() == Effects::None {
-            let queue: Arc<str> = Arc::from(consumer.queue());
-            self.queues.push(Arc::clone(&queue));
-            self.links.insert(queue, Box::new(LinkTo(consumer)));
-        }
+        self.with_link(C::QUEUE, Box::new(LinkTo(Plain(consumer))))
+    }
+
+    pub(crate) fn with_link(mut self, queue: &str, link: Box<dyn Link<U>>) -> Self {
+        let queue: Arc<str> = Arc::from(queue);
+        self.queues.push(Arc::clone(&queue));
+        self.links.insert(queue, link);
         self
     }
 
@@ -113,16 +115,16 @@ impl<U: Unit + ?Sized> Chain<U> {
 #[async_trait]
 impl<C, U> Link<U> for LinkTo<C>
 where
-    C: Consumer<U>,
+    C: Receiver<U, Answer = ()>,
     U: Unit + ?Sized,
 {
     async fn handle(&self, unit: &mut U, deliveries: Vec<Delivery>, clock: &dyn Clock) -> Result<(), Fault> {
         let mut part = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            part.push(prepare_at_once(&self.0, delivery).map_err(|(_, fault)| fault)?);
+            part.push(prepare_at_once(delivery, ()).map_err(|(_, fault)| fault)?);
         }
         while !part.is_empty() {
-            handle(self.0.as_ref(), unit, &mut part, clock).await?;
+            handle(&self.0, unit, &mut part, clock).await?;
             (part, _) = split_overtaken(part);
         }
         Ok(())

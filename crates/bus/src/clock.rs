@@ -1,6 +1,7 @@
 //! Time and identity as inputs: code that needs the time or a new id gets a source for it. The only module that reads
 //! the system's clock and randomness.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -113,4 +114,10 @@ pub fn jittered(base: Duration, ids: &dyn IdSource) -> Duration {
     let half = base / 2;
     let spread_us = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
     half + Duration::from_micros(ids.below(spread_us.saturating_add(1)))
+}
+
+/// The system's time, and ids from the system's randomness.
+#[must_use]
+pub fn system() -> (Arc<dyn Clock>, Arc<dyn IdSource>) {
+    (Arc::new(SystemClock), Arc::new(RandomIds::from_system()))
 }

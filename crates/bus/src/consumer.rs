@@ -1,5 +1,5 @@
-//! What a user of the bus writes: a consumer handles batches of one message type inside a unit of work, and may perform an
-//! effect per message before, outside any transaction.
+//! What a user of the bus writes: a consumer handles batches of one message type inside a unit of work. A consumer with
+//! an effect calls the outside about each message before, outside any transaction.
 
 use std::time::Duration;
 
@@ -8,26 +8,33 @@ use jiff::Timestamp;
 
 use crate::{Delivery, Disposition, Envelope, Fault, Message, Unit, Vetted};
 
-/// One message for a consumer, with the answer of its effect.
+/// One message for a consumer, with the answer of its effect if it has one.
 #[derive(Debug)]
-pub struct Work<M, A> {
+pub struct Work<M, A = ()> {
     /// The decoded message.
     pub message: M,
-    /// The answer of [`Consumer::perform`].
+    /// The answer of [`EffectConsumer::perform`].
     pub answer: A,
     delivery: Delivery,
     disposition: Disposition,
+    handled_at: Timestamp,
 }
 
 impl<M, A> Work<M, A> {
     pub(crate) fn new(delivery: Delivery, message: M, answer: A) -> Self {
-        Self { message, answer, delivery, disposition: Disposition::Done }
+        Self { message, answer, delivery, disposition: Disposition::Done, handled_at: Timestamp::MIN }
     }
 
     /// The envelope it came in.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         &self.delivery.envelope
+    }
+
+    /// The time, by the clock of the endpoint, when its batch began to be handled: the same for the whole batch.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.handled_at
     }
 
     pub(crate) fn delivery(&self) -> &Delivery {
@@ -38,8 +45,9 @@ impl<M, A> Work<M, A> {
         &self.disposition
     }
 
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self, now: Timestamp) {
         self.disposition = Disposition::Done;
+        self.handled_at = now;
     }
 
     /// Deliver it again after `delay`, with its attempt count raised by one. The timer service puts it back when due.
@@ -69,25 +77,42 @@ impl<M, A> Work<M, A> {
     }
 }
 
-/// Handles messages.
+/// Handles messages that ask for nothing outside its own store.
 ///
 /// A batch is all or nothing: if `handle` fails, everything it did is rolled back, and the bus finds the bad message.
 /// `handle` may run again for the same message, so it must rely on stored state (has this been done?) and not on
 /// memory.
 #[async_trait]
 pub trait Consumer<U: Unit + ?Sized>: Send + Sync + 'static {
+    /// The queue that it reads, which is also its name.
+    const QUEUE: &'static str;
+
     /// What it understands.
     type Message: Message;
-    /// The answer of its effect; `()` without one.
+
+    /// Decides about a batch and stores the decisions. [`Work`] items left as they are count as done.
+    ///
+    /// # Errors
+    /// The fault's verdict decides what happens to the batch.
+    async fn handle(&self, unit: &mut U, batch: &mut [Work<Self::Message>]) -> Result<(), Fault>;
+}
+
+/// Calls the outside about each message first, outside any transaction, and then handles the answers in batches, as a
+/// [`Consumer`] does.
+#[async_trait]
+pub trait EffectConsumer<U: Unit + ?Sized>: Send + Sync + 'static {
+    /// The queue that it reads, which is also its name.
+    const QUEUE: &'static str;
+
+    /// What it understands.
+    type Message: Message;
+
+    /// The answer of its effect.
     type Answer: Send + Sync + 'static;
 
-    /// The queue that it reads, which is also its name.
-    fn queue(&self) -> &'static str;
-
-    /// Whether this store wants what these messages ask for. Called for messages that another program may have
-    /// written, because they came over a broker or were put back; before [`Self::perform`], for consumers with
-    /// effects only. The unit is dropped afterwards: read, by sets, and change nothing. Returns one verdict per
-    /// message, in their order.
+    /// Whether this store wants what these messages ask for. Called before [`Self::perform`], for messages that another
+    /// program may have written, because they came over a broker or were put back. The unit is dropped afterwards: read,
+    /// by sets, and change nothing. Returns one verdict per message, in their order.
     ///
     /// # Errors
     /// Those of the store.
@@ -96,16 +121,12 @@ pub trait Consumer<U: Unit + ?Sized>: Send + Sync + 'static {
     }
 
     /// The effect of one message: a call to the outside. No transaction is open. It may run more than once for one
-    /// message, so key it by the message. A "no" of the business is an answer, not a fault.
+    /// message, so key it by the message. A "no" of the business is an answer, not a fault. At most
+    /// [`EndpointPolicy::effects_max`](crate::EndpointPolicy::effects_max) are under way at once.
     ///
     /// # Errors
     /// A fault redelivers the message later and, at last, makes it a dead letter.
     async fn perform(&self, message: &Self::Message, envelope: &Envelope) -> Result<Self::Answer, Fault>;
-
-    /// Whether [`Self::perform`] does anything; without effects the bus skips it.
-    fn effects(&self) -> Effects {
-        Effects::None
-    }
 
     /// Decides about a batch and stores the decisions. [`Work`] items left as they are count as done.
     ///
@@ -116,16 +137,4 @@ pub trait Consumer<U: Unit + ?Sized>: Send + Sync + 'static {
         unit: &mut U,
         batch: &mut [Work<Self::Message, Self::Answer>],
     ) -> Result<(), Fault>;
-}
-
-/// Whether a consumer calls the outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effects {
-    /// It only reads and writes its own store.
-    None,
-    /// It performs an effect per message, a bounded number at once.
-    Outside {
-        /// Effects under way at once.
-        at_once_max: usize,
-    },
 }

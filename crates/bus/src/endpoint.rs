@@ -9,22 +9,25 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::{Fuse, FusedFuture, FutureExt};
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use self::parts::Parts;
-use crate::consumer::{Effects, Work};
-use crate::handling::{WorkOf, handle, prepare, prepare_at_once, split_overtaken};
+use crate::consumer::Work;
+use crate::handling::{
+    Effectful, Plain, Receiver, WorkOf, handle, prepare, prepare_at_once, split_overtaken,
+};
 use crate::limits::{
     BATCH_MAX, CONFLICT_ATTEMPTS_MAX, LEFT_FOR, PERFORM_MAX, REASON_CHARS_MAX, WHOLE_ATTEMPTS_MAX,
 };
 use crate::retry::Backoff;
 use crate::vetting::{Unhandled, may_be_foreign, prepare_vetted, vetting};
 use crate::{
-    Chain, Clock, Consumer, Delivery, Disposition, Fault, Feed, IdSource, Receipt, RetryPolicy, Settlement,
-    Stop, Store, Unit, Verdict,
+    Chain, Clock, Consumer, Delivery, Disposition, EffectConsumer, Fault, Feed, IdSource, Receipt,
+    RetryPolicy, Settlement, Stop, Store, Unit, Verdict,
 };
 
 /// How an endpoint treats its messages.
@@ -32,6 +35,9 @@ use crate::{
 pub struct EndpointPolicy {
     /// Messages in one transaction at most.
     pub batch_max: usize,
+    /// Effects under way at once, if its consumer has effects; at least one, at most
+    /// [`PERFORM_MAX`](crate::limits::PERFORM_MAX).
+    pub effects_max: usize,
     /// Delayed redelivery of a message that cannot be handled, before it becomes a dead letter.
     pub redelivery: RetryPolicy,
 }
@@ -40,13 +46,83 @@ impl Default for EndpointPolicy {
     fn default() -> Self {
         Self {
             batch_max: BATCH_MAX,
+            effects_max: PERFORM_MAX,
             redelivery: RetryPolicy::exponential(5, Duration::from_secs(1), Duration::from_secs(60)),
         }
     }
 }
 
 /// A queue, its consumer, and the loop between them.
-pub struct Endpoint<C, U: Unit + ?Sized> {
+pub struct Endpoint<U: Unit + ?Sized> {
+    queue: &'static str,
+    batches: Box<dyn Batches<U>>,
+}
+
+impl<U: Unit + ?Sized + 'static> Endpoint<U> {
+    /// An endpoint for this consumer.
+    pub fn new<C: Consumer<U>>(
+        consumer: Arc<C>,
+        store: Arc<dyn Store<U>>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        policy: EndpointPolicy,
+    ) -> Self {
+        Self::receiving(Plain(consumer), store, clock, ids, policy)
+    }
+
+    /// An endpoint for this consumer, which calls the outside.
+    pub fn with_effects<C: EffectConsumer<U>>(
+        consumer: Arc<C>,
+        store: Arc<dyn Store<U>>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        policy: EndpointPolicy,
+    ) -> Self {
+        Self::receiving(Effectful(consumer), store, clock, ids, policy)
+    }
+
+    pub(crate) fn receiving<C: Receiver<U>>(
+        consumer: C,
+        store: Arc<dyn Store<U>>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        policy: EndpointPolicy,
+    ) -> Self {
+        let (queue, consumer) = (consumer.queue(), Arc::new(consumer));
+        let chain = Arc::new(Chain::new(Arc::clone(&clock)));
+        Self { queue, batches: Box::new(BatchLoop { consumer, store, clock, ids, policy, chain }) }
+    }
+
+    /// The same endpoint with inline dispatch of what a batch publishes.
+    #[must_use]
+    pub fn following(mut self, chain: Arc<Chain<U>>) -> Self {
+        self.batches.follow(chain);
+        self
+    }
+
+    /// The queue that it reads.
+    #[must_use]
+    pub const fn queue(&self) -> &'static str {
+        self.queue
+    }
+
+    /// Runs until stopped. Received messages are finished, effects in progress included; no new ones are taken. While
+    /// one batch commits, the next gathers and starts its effects. The batch is cut after `begin` returns: messages
+    /// that arrive while we wait for a transaction still join it.
+    pub async fn run(&self, feed: Box<dyn Feed>, stop: Stop) {
+        self.batches.run(feed, stop).await;
+    }
+}
+
+/// The loop of an endpoint, whatever its messages.
+#[async_trait]
+trait Batches<U: Unit + ?Sized>: Send + Sync {
+    fn follow(&mut self, chain: Arc<Chain<U>>);
+
+    async fn run(&self, feed: Box<dyn Feed>, stop: Stop);
+}
+
+struct BatchLoop<C, U: Unit + ?Sized> {
     consumer: Arc<C>,
     store: Arc<dyn Store<U>>,
     clock: Arc<dyn Clock>,
@@ -101,34 +177,17 @@ enum Ended {
     Failed(Fault),
 }
 
-impl<C, U> Endpoint<C, U>
+#[async_trait]
+impl<C, U> Batches<U> for BatchLoop<C, U>
 where
-    C: Consumer<U>,
+    C: Receiver<U>,
     U: Unit + ?Sized + 'static,
 {
-    /// An endpoint for this consumer.
-    pub fn new(
-        consumer: Arc<C>,
-        store: Arc<dyn Store<U>>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn IdSource>,
-        policy: EndpointPolicy,
-    ) -> Self {
-        let chain = Arc::new(Chain::new(Arc::clone(&clock)));
-        Self { consumer, store, clock, ids, policy, chain }
-    }
-
-    /// The same endpoint with inline dispatch of what a batch publishes.
-    #[must_use]
-    pub fn following(mut self, chain: Arc<Chain<U>>) -> Self {
+    fn follow(&mut self, chain: Arc<Chain<U>>) {
         self.chain = chain;
-        self
     }
 
-    /// Runs until stopped. Received messages are finished, effects in progress included; no new ones are taken. While
-    /// one batch commits, the next gathers and starts its effects. The batch is cut after `begin` returns: messages
-    /// that arrive while we wait for a transaction still join it.
-    pub async fn run(&self, mut feed: Box<dyn Feed>, stop: Stop) {
+    async fn run(&self, mut feed: Box<dyn Feed>, stop: Stop) {
         let mut intake: Intake<Prepared<C, U>> = Intake::new();
         let mut beginning = pin!(Fuse::terminated());
         let mut finishing = pin!(Fuse::terminated());
@@ -161,7 +220,13 @@ where
             }
         }
     }
+}
 
+impl<C, U> BatchLoop<C, U>
+where
+    C: Receiver<U>,
+    U: Unit + ?Sized + 'static,
+{
     /// The transport is away: take nothing for a while. Effects in progress still finish.
     fn hold_off(&self, intake: &mut Intake<Prepared<C, U>>, fault: &Fault) {
         tracing::warn!(queue = self.consumer.queue(), %fault, "transport is away");
@@ -173,20 +238,20 @@ where
         let batch_max = self.policy.batch_max.max(1);
         let under_way = intake.effects.len();
         let ahead = batch_max.saturating_sub(intake.ready.len());
-        match self.consumer.effects() {
-            Effects::None => ahead,
-            Effects::Outside { at_once_max } => {
-                at_once_max.clamp(1, PERFORM_MAX).saturating_sub(under_way).min(ahead)
-            }
+        if self.consumer.without_effect().is_some() {
+            return ahead;
         }
+        self.policy.effects_max.clamp(1, PERFORM_MAX).saturating_sub(under_way).min(ahead)
     }
 
     /// Starts the effects of received messages; without effects they are ready at once. Messages that another program
     /// may have written are checked first, all together.
     fn begin(&self, received: Vec<Delivery>, intake: &mut Intake<Prepared<C, U>>, stop: &Stop) {
         intake.backoff = Backoff::default();
-        if self.consumer.effects() == Effects::None {
-            let prepared = received.into_iter().map(|delivery| prepare_at_once(&self.consumer, delivery));
+        if self.consumer.without_effect().is_some() {
+            let prepared = received.into_iter().filter_map(|delivery| {
+                self.consumer.without_effect().map(|answer| prepare_at_once(delivery, answer))
+            });
             intake.ready.extend(prepared.map(|prepared| prepared.map_err(Unhandled::Spoilt)));
             return;
         }

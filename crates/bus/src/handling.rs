@@ -2,16 +2,96 @@
 //! a batch, settled in the same unit. Begins and commits nothing.
 
 use std::collections::HashSet;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures_util::FutureExt;
 
 use crate::consumer::Work;
-use crate::{Clock, Consumer, CorrelationId, Delivery, Disposition, Fault, Message, Settlement, Unit};
+use crate::{
+    Clock, Consumer, CorrelationId, Delivery, Disposition, EffectConsumer, Envelope, Fault, Message,
+    Settlement, Unit, Vetted,
+};
+
+/// A consumer as the loops see it, whatever its user has written: a trait or a function, with an effect or without.
+#[async_trait]
+pub(crate) trait Receiver<U: Unit + ?Sized>: Send + Sync + 'static {
+    type Message: Message;
+    type Answer: Send + Sync + 'static;
+
+    fn queue(&self) -> &'static str;
+
+    /// The answer if there is no effect; with an effect, [`Self::perform`] has to be called.
+    fn without_effect(&self) -> Option<Self::Answer>;
+
+    async fn vet(&self, _unit: &mut U, messages: &[&Self::Message]) -> Result<Vec<Vetted>, Fault> {
+        Ok(vec![Vetted::Wanted; messages.len()])
+    }
+
+    async fn perform(&self, _message: &Self::Message, _envelope: &Envelope) -> Result<Self::Answer, Fault> {
+        self.without_effect().ok_or_else(|| Fault::give_up("consumer.perform", "it performs nothing"))
+    }
+
+    async fn handle(
+        &self,
+        unit: &mut U,
+        batch: &mut [Work<Self::Message, Self::Answer>],
+    ) -> Result<(), Fault>;
+}
+
+/// A consumer without an effect.
+pub(crate) struct Plain<C>(pub(crate) Arc<C>);
+
+#[async_trait]
+impl<U: Unit + ?Sized, C: Consumer<U>> Receiver<U> for Plain<C> {
+    type Message = C::Message;
+    type Answer = ();
+
+    fn queue(&self) -> &'static str {
+        C::QUEUE
+    }
+
+    fn without_effect(&self) -> Option<()> {
+        Some(())
+    }
+
+    async fn handle(&self, unit: &mut U, batch: &mut [Work<C::Message>]) -> Result<(), Fault> {
+        self.0.handle(unit, batch).await
+    }
+}
+
+/// A consumer with an effect.
+pub(crate) struct Effectful<C>(pub(crate) Arc<C>);
+
+#[async_trait]
+impl<U: Unit + ?Sized, C: EffectConsumer<U>> Receiver<U> for Effectful<C> {
+    type Message = C::Message;
+    type Answer = C::Answer;
+
+    fn queue(&self) -> &'static str {
+        C::QUEUE
+    }
+
+    fn without_effect(&self) -> Option<C::Answer> {
+        None
+    }
+
+    async fn vet(&self, unit: &mut U, messages: &[&C::Message]) -> Result<Vec<Vetted>, Fault> {
+        self.0.vet(unit, messages).await
+    }
+
+    async fn perform(&self, message: &C::Message, envelope: &Envelope) -> Result<C::Answer, Fault> {
+        self.0.perform(message, envelope).await
+    }
+
+    async fn handle(&self, unit: &mut U, batch: &mut [Work<C::Message, C::Answer>]) -> Result<(), Fault> {
+        self.0.handle(unit, batch).await
+    }
+}
 
 /// The work of a consumer.
-pub(crate) type WorkOf<C, U> = Work<<C as Consumer<U>>::Message, <C as Consumer<U>>::Answer>;
+pub(crate) type WorkOf<C, U> = Work<<C as Receiver<U>>::Message, <C as Receiver<U>>::Answer>;
 
 /// A message that cannot be handled, and why.
 pub(crate) type Spoilt = (Delivery, Fault);
@@ -19,7 +99,7 @@ pub(crate) type Spoilt = (Delivery, Fault);
 /// Decodes a message and performs its effect. A panic in either counts against this message alone.
 pub(crate) async fn prepare<C, U>(consumer: Arc<C>, delivery: Delivery) -> Result<WorkOf<C, U>, Spoilt>
 where
-    C: Consumer<U>,
+    C: Receiver<U>,
     U: Unit + ?Sized,
 {
     let envelope = Arc::clone(&delivery.envelope);
@@ -35,16 +115,14 @@ where
     }
 }
 
-/// Without effects nothing should wait; a consumer that waits all the same would hold up its whole queue.
-pub(crate) fn prepare_at_once<C, U>(consumer: &Arc<C>, delivery: Delivery) -> Result<WorkOf<C, U>, Spoilt>
-where
-    C: Consumer<U>,
-    U: Unit + ?Sized,
-{
-    prepare(Arc::clone(consumer), delivery.clone()).now_or_never().unwrap_or_else(|| {
-        let text = "it waits, but the consumer declares no effects";
-        Err((delivery, Fault::give_up("consumer.perform", text)))
-    })
+/// The same without an effect: `answer` stands for its answer.
+pub(crate) fn prepare_at_once<M: Message, A>(delivery: Delivery, answer: A) -> Result<Work<M, A>, Spoilt> {
+    let envelope = Arc::clone(&delivery.envelope);
+    let decoded = catch_unwind(AssertUnwindSafe(|| M::decode(&envelope.kind, &envelope.body)));
+    match decoded.unwrap_or_else(|panic| Err(Fault::panicked("message.decode", panic.as_ref()))) {
+        Ok(message) => Ok(Work::new(delivery, message, answer)),
+        Err(fault) => Err((delivery, fault)),
+    }
 }
 
 /// Lets the consumer decide about a part and settles it, except for messages that were overtaken.
@@ -55,10 +133,11 @@ pub(crate) async fn handle<C, U>(
     clock: &dyn Clock,
 ) -> Result<(), Fault>
 where
-    C: Consumer<U>,
+    C: Receiver<U>,
     U: Unit + ?Sized,
 {
-    part.iter_mut().for_each(Work::reset);
+    let now = clock.now();
+    part.iter_mut().for_each(|work| work.reset(now));
     let handling = async { consumer.handle(unit, part).await };
     let handled = AssertUnwindSafe(handling).catch_unwind().await;
     handled.unwrap_or_else(|panic| Err(Fault::panicked("consumer.handle", panic.as_ref())))?;

@@ -6,55 +6,35 @@
 //! ```
 //! # use orderwright_bus as bus;
 //! use std::{collections::BTreeMap, time::Duration};
-//! use bus::{Consumer, Envelope, Fault, Message, Topology, Unit, Work, from_json, to_json};
+//! use bus::{Fault, Message, Registry, Topology, Unit, Work};
 //! use bus::harness::{Harness, MemoryUnit};
+//! use serde::{Deserialize, Serialize};
 //!
 //! type Totals = BTreeMap<String, i64>;
 //!
-//! #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+//! #[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+//! #[message(kind = "Add")]
 //! struct Add(String, i64);
-//! #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+//!
+//! #[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+//! #[message(kind = "Added")]
 //! struct Added(i64);
-//! struct Adder;
 //!
-//! macro_rules! json_message {
-//!     ($name:ident) => {
-//!         impl Message for $name {
-//!             const KINDS: &'static [&'static str] = &[stringify!($name)];
-//!             fn kind(&self) -> &'static str { stringify!($name) }
-//!             fn encode(&self) -> bytes::Bytes { to_json(self) }
-//!             fn decode(_kind: &str, body: &[u8]) -> Result<Self, Fault> { from_json(body) }
-//!         }
-//!     };
-//! }
-//! json_message!(Add);
-//! json_message!(Added);
-//!
-//! #[async_trait::async_trait]
-//! impl Consumer<MemoryUnit<Totals>> for Adder {
-//!     type Message = Add;
-//!     type Answer = ();
-//!     fn queue(&self) -> &'static str { "adder" }
-//!     async fn perform(&self, _: &Add, _: &Envelope) -> Result<(), Fault> { Ok(()) }
-//!     async fn handle(&self, unit: &mut MemoryUnit<Totals>, batch: &mut [Work<Add, ()>]) -> Result<(), Fault> {
-//!         let mut replies = Vec::new();
-//!         for work in batch {
-//!             let Add(name, by) = &work.message;
-//!             if *by == 0 {
-//!                 return Err(Fault::give_up("totals.add", "nothing to add"));
-//!             }
-//!             let total = unit.data.entry(name.clone()).or_default();
-//!             *total += by;
-//!             replies.push(Added(*total).caused_by(work.envelope(), 0, work.envelope().sent_at));
-//!         }
-//!         unit.publish(replies).await
+//! async fn add(unit: &mut MemoryUnit<Totals>, work: &mut Work<Add>) -> Result<(), Fault> {
+//!     let Add(name, by) = &work.message;
+//!     if *by == 0 {
+//!         return Err(Fault::give_up("totals.add", "nothing to add"));
 //!     }
+//!     let total = unit.data.entry(name.clone()).or_default();
+//!     *total += by;
+//!     let added = Added(*total).caused_by(work.envelope(), 0, work.now());
+//!     unit.publish(vec![added]).await
 //! }
 //!
 //! #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! async fn main() {
 //!     let mut harness = Harness::new(Topology::default());
-//!     harness.consume(Adder);
+//!     harness.host(&Registry::new().handler("adder", add), &());
 //!     for by in [2, 0, 3] {
 //!         harness.send(Add("rain".into(), by)).await;
 //!     }
@@ -65,10 +45,6 @@
 //!     assert_eq!(harness.data()["rain"], 5);
 //! }
 //! ```
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
 
 mod claims;
 mod feed;
@@ -95,8 +71,9 @@ pub use self::tables::{Redrive, WaitCause, Waiting};
 pub use self::unit::MemoryUnit;
 use crate::limits::BACKOFF_MIN;
 use crate::{
-    Chain, Clock, Consumer, CorrelationId, DeadLetter, DeadLetterFilter, Endpoint, EndpointPolicy, Envelope,
-    IdSource, Message, MessageId, RandomIds, Stop, TimerService, Topology, Transport, VirtualClock,
+    Chain, Clock, Consumer, CorrelationId, DeadLetter, DeadLetterFilter, EffectConsumer, Endpoint,
+    EndpointPolicy, Envelope, Host, IdSource, Message, MessageId, RandomIds, Registry, Stop, TimerService,
+    Topology, Transport, VirtualClock,
 };
 
 /// The moment at which every harness starts: 2026-01-01, midnight, UTC, in seconds since the epoch.
@@ -147,6 +124,23 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         harness
     }
 
+    /// Runs everything of a list.
+    pub fn host<P: 'static>(&mut self, registry: &Registry<MemoryUnit<T>, P>, parts: &P) {
+        let store = Arc::new(self.store.clone());
+        let host = Host {
+            store: Arc::clone(&store) as _,
+            transport: store,
+            clock: Arc::clone(&self.clock) as _,
+            ids: Arc::clone(&self.ids) as _,
+            policy: EndpointPolicy::default(),
+        };
+        let topology = registry.topology();
+        for endpoint in registry.endpoints(parts, &host) {
+            let kinds: Vec<&'static str> = topology.kinds(endpoint.queue()).collect();
+            self.run(endpoint, &kinds);
+        }
+    }
+
     /// Runs a consumer; its queue gets the kinds that it understands.
     pub fn consume<C: Consumer<MemoryUnit<T>>>(&mut self, consumer: C) {
         self.consume_with(consumer, EndpointPolicy::default());
@@ -165,21 +159,35 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         policy: EndpointPolicy,
         chain: Arc<Chain<MemoryUnit<T>>>,
     ) {
-        let queue = consumer.queue();
-        self.store.add_routes(queue, C::Message::KINDS);
-        self.queues.push(queue);
-        let store = Arc::new(self.store.clone());
         let endpoint = Endpoint::new(
             Arc::new(consumer),
-            Arc::clone(&store) as _,
+            Arc::new(self.store.clone()),
             Arc::clone(&self.clock) as _,
             Arc::clone(&self.ids) as _,
             policy,
         );
-        let endpoint = Arc::new(endpoint.following(chain));
-        let stop = self.stop.clone();
+        self.run(endpoint.following(chain), C::Message::KINDS);
+    }
+
+    /// Runs a consumer that calls the outside.
+    pub fn consume_effects<C: EffectConsumer<MemoryUnit<T>>>(&mut self, consumer: C, policy: EndpointPolicy) {
+        let endpoint = Endpoint::with_effects(
+            Arc::new(consumer),
+            Arc::new(self.store.clone()),
+            Arc::clone(&self.clock) as _,
+            Arc::clone(&self.ids) as _,
+            policy,
+        );
+        self.run(endpoint, C::Message::KINDS);
+    }
+
+    fn run(&mut self, endpoint: Endpoint<MemoryUnit<T>>, kinds: &[&'static str]) {
+        let queue = endpoint.queue();
+        self.store.add_routes(queue, kinds);
+        self.queues.push(queue);
+        let (endpoint, store, stop) = (Arc::new(endpoint), self.store.clone(), self.stop.clone());
         self.start(Box::new(move || {
-            let (endpoint, store, stop) = (Arc::clone(&endpoint), Arc::clone(&store), stop.clone());
+            let (endpoint, store, stop) = (Arc::clone(&endpoint), store.clone(), stop.clone());
             async move {
                 let feed = store.subscribe(queue).await.expect("memory knows every queue");
                 endpoint.run(feed, stop).await;

@@ -1,11 +1,5 @@
-//! Messages in batches, sagas, outbox, inbox, timers and dead letters, on any store and any broker.
-//!
-//! One batch is one transaction: claim, load, decide, flush, commit, acknowledge. Nothing is published by hand: an outgoing
-//! message is a row that commits with the state that caused it. Nothing external is called inside a transaction: a consumer
-//! with an effect performs it first and then records the answer.
-//!
-//! A user brings a [`Store`] whose [`Unit`] also has their own repositories, writes [`Consumer`]s and at most a [`Saga`],
-//! and runs one [`Endpoint`] per queue. The [`harness`] runs the same on memory and virtual time.
+//! The bus, its ports and a harness for tests.
+#![doc = include_str!("../README.md")]
 
 mod breaker;
 mod chain;
@@ -17,6 +11,7 @@ mod dead_letter;
 mod endpoint;
 mod envelope;
 mod fault;
+mod handler;
 mod handling;
 pub mod harness;
 pub mod limits;
@@ -25,6 +20,7 @@ mod message;
 mod news;
 mod outbox;
 mod pending_timers;
+mod registry;
 mod retry;
 mod saga;
 mod stop;
@@ -37,23 +33,28 @@ mod unit;
 mod vetting;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState};
+pub use bus_derive::Message;
 pub use chain::Chain;
-pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered};
+pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered, system};
 pub use coalescer::{Coalesce, Coalescer, Overloaded};
-pub use consumer::{Consumer, Effects, Work};
+pub use consumer::{Consumer, EffectConsumer, Work};
 pub use counts::{Count, Counts, QUEUED};
 pub use dead_letter::{DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLetters, Redriven, put_back};
 pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
 pub use fault::{Fault, Verdict};
+pub use handler::Handler;
+pub use jiff::Timestamp;
 pub use local_first::LocalFirst;
 pub use message::{Message, Topology, from_json, to_json};
 pub use news::{TakenBack, marked, unmarked, without_mark};
 pub use outbox::{Leased, OutboxStore, Relay};
 pub use pending_timers::PendingTimers;
+pub use registry::{Host, Registry};
 pub use retry::{Patience, RetryPolicy};
 pub use saga::{
-    Incoming, Outcome, Reaction, Saga, SagaRepository, Step, StoredSaga, TimerChange, advance, new_timer,
+    Incoming, Outcome, Reaction, Saga, SagaRepository, Step, StoredSaga, TimerChange, advance, advance_one,
+    begin_missing, new_timer,
 };
 pub use stop::Stop;
 pub use supervisor::{Drained, Running, ServiceStatus, Supervisor};
@@ -68,5 +69,8 @@ pub use vetting::Vetted;
 #[doc(hidden)]
 pub mod __private {
     pub use async_trait::async_trait;
+    pub use bytes::Bytes;
     pub use jiff::Timestamp;
+
+    pub use crate::message::{all_kinds, unknown_kind};
 }

@@ -14,7 +14,7 @@ use crate::limits::{
     RELAY_AGAIN, RELAY_AGAIN_MAX, RELAY_BATCH_MAX, RELAY_CONFIRM_MAX, RELAY_LEASE, RELAY_PAUSE, RELAY_POLL,
 };
 use crate::retry::Backoff;
-use crate::{Clock, Envelope, Fault, IdSource, Stop, Transport, Unsent, Verdict};
+use crate::{Clock, Envelope, Fault, IdSource, Stop, Supervisor, Transport, Unsent, Verdict};
 
 /// An outgoing row held by one relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,15 @@ impl Relay {
     #[must_use]
     pub fn woken_by(self, wake: Arc<Notify>) -> Self {
         Self { wake, ..self }
+    }
+
+    /// Runs under the supervisor, by this name, until that stops.
+    pub fn start(self, name: &'static str, supervisor: &mut Supervisor) {
+        let relay = Arc::new(self);
+        supervisor.run(name, move |stop| {
+            let relay = Arc::clone(&relay);
+            async move { relay.run(stop).await }
+        });
     }
 
     /// Runs until stopped.

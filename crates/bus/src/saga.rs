@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{CorrelationId, Envelope, Fault, Timer, TimerKey, Unit};
+use crate::{CorrelationId, Envelope, Fault, Timer, TimerKey, Unit, Work};
 
 /// A process that reacts to events by changing state and issuing commands.
 pub trait Saga: Clone + PartialEq + Send + Sync + Sized + 'static {
@@ -28,10 +28,8 @@ pub trait Saga: Clone + PartialEq + Send + Sync + Sized + 'static {
     /// The reaction to an event. Total: every state answers every event. Pure: it sees only its arguments.
     fn react(&self, event: &Self::Event, now: Timestamp) -> Reaction<Self>;
 
-    /// Generation of its timers; raised by [`Saga::next_generation`] each time any timer is set.
-    fn generation(&self) -> u32;
-
-    /// Counts that timers were set once more.
+    /// Counts that timers were set once more, and returns the count: the generation of the timer that is being set. A
+    /// firing of an older generation is of a timer that was set anew since.
     fn next_generation(&mut self) -> u32;
 }
 
@@ -46,6 +44,41 @@ pub struct Reaction<S: Saga> {
     pub timers: Vec<TimerChange>,
     /// How the event was taken.
     pub outcome: Outcome,
+}
+
+impl<S: Saga> Reaction<S> {
+    /// The saga reacts and is `next` afterwards.
+    #[must_use]
+    pub const fn moved(next: S) -> Self {
+        Self { next, commands: Vec::new(), timers: Vec::new(), outcome: Outcome::Moved }
+    }
+
+    /// The saga stays as it is; `outcome` says why.
+    #[must_use]
+    pub fn stays(saga: &S, outcome: Outcome) -> Self {
+        Self { outcome, ..Self::moved(saga.clone()) }
+    }
+
+    /// The same reaction with one more command.
+    #[must_use]
+    pub fn command(mut self, command: S::Command) -> Self {
+        self.commands.push(command);
+        self
+    }
+
+    /// The same reaction, which also sets a timer that fires after this time.
+    #[must_use]
+    pub fn set_timer(mut self, name: &'static str, after: Duration) -> Self {
+        self.timers.push(TimerChange::Set { name, after });
+        self
+    }
+
+    /// The same reaction, which also cancels a timer.
+    #[must_use]
+    pub fn cancel_timer(mut self, name: &'static str) -> Self {
+        self.timers.push(TimerChange::Cancel { name });
+        self
+    }
 }
 
 /// How an event was taken.
@@ -79,6 +112,9 @@ pub enum TimerChange {
 }
 
 /// A saga that a store can keep as it is, as JSON in the bus's own table, beside others of other kinds.
+///
+/// Sagas of several kinds may have the same id. Then the names of their timers must differ, because a timer is known by
+/// its saga's id and its name, and so must their [`Saga::TIMER_KIND`], by which each gets its own.
 pub trait StoredSaga: Saga + Serialize + DeserializeOwned {
     /// Which kind it is. Stored with every instance, so it never changes.
     const NAME: &'static str;
@@ -152,6 +188,50 @@ where
     }
     timers.store(unit).await?;
     Ok(steps)
+}
+
+/// Begins those of these sagas that do not exist yet; the others stay as they are.
+///
+/// # Errors
+/// Those of the store.
+pub async fn begin_missing<S, U>(unit: &mut U, sagas: Vec<S>, now: Timestamp) -> Result<(), Fault>
+where
+    S: Saga,
+    U: SagaRepository<S> + ?Sized,
+{
+    let mut missing: BTreeMap<CorrelationId, S> =
+        sagas.into_iter().map(|saga| (saga.correlation_id(), saga)).collect();
+    let ids: Vec<CorrelationId> = missing.keys().copied().collect();
+    for known in unit.load_sagas(&ids).await? {
+        missing.remove(&known.correlation_id());
+    }
+    let missing: Vec<S> = missing.into_values().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    unit.insert_sagas(&missing, now).await
+}
+
+/// Tells one saga of the event that a message brought. If there is no such instance, `fresh` begins first.
+///
+/// # Errors
+/// Those of the store.
+pub async fn advance_one<S, U, M, A>(
+    unit: &mut U,
+    fresh: S,
+    event: S::Event,
+    work: &Work<M, A>,
+) -> Result<Step<S>, Fault>
+where
+    S: Saga,
+    U: Unit + SagaRepository<S> + ?Sized,
+    M: Sync,
+    A: Sync,
+{
+    let incoming = Incoming { saga: fresh.correlation_id(), event, cause: work.envelope() };
+    begin_missing(unit, vec![fresh], work.now()).await?;
+    let mut steps = advance(unit, &[incoming], work.now()).await?;
+    steps.pop().ok_or_else(|| Fault::give_up("saga.advance", "an event led to no step"))
 }
 
 async fn load<S, U>(

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::limits::{BACKOFF_MIN, TIMER_AGAIN_MAX, TIMER_AGAIN_MIN, TIMER_BATCH_MAX, TIMER_POLL_MAX};
-use crate::{Clock, CorrelationId, Envelope, Fault, MessageId, Stop, Store, Unit, message};
+use crate::{Clock, CorrelationId, Envelope, Fault, MessageId, Stop, Store, Supervisor, Unit, message};
 
 /// Which timer: a saga has at most one of a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +139,15 @@ impl<U: Unit + ?Sized + 'static> TimerService<U> {
             };
             stop.sleep(pause).await;
         }
+    }
+
+    /// Runs under the supervisor, by this name, until that stops.
+    pub fn start(self, name: &'static str, supervisor: &mut Supervisor) {
+        let service = Arc::new(self);
+        supervisor.run(name, move |stop| {
+            let service = Arc::clone(&service);
+            async move { service.run(stop).await }
+        });
     }
 
     /// Fires what is due now, in one transaction.

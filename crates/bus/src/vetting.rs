@@ -9,9 +9,9 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
-use crate::handling::{Spoilt, WorkOf, prepare};
+use crate::handling::{Receiver, Spoilt, WorkOf, prepare};
 use crate::retry::Backoff;
-use crate::{Consumer, Delivery, Disposition, Fault, IdSource, Message, Origin, Stop, Store, Unit, Verdict};
+use crate::{Delivery, Disposition, Fault, IdSource, Message, Origin, Stop, Store, Unit, Verdict};
 
 /// A consumer's verdict on a message that another program may have written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(crate) fn vetting<C, U>(
     stop: Stop,
 ) -> Vetting
 where
-    C: Consumer<U>,
+    C: Receiver<U>,
     U: Unit + ?Sized + 'static,
 {
     // An unreadable message is not carried out either; `prepare` reports it.
@@ -90,7 +90,7 @@ struct Asker<C, U: ?Sized> {
 
 impl<C, U> Asker<C, U>
 where
-    C: Consumer<U>,
+    C: Receiver<U>,
     U: Unit + ?Sized + 'static,
 {
     /// All together; one by one if a message makes that fail.
@@ -147,7 +147,7 @@ pub(crate) async fn prepare_vetted<C, U>(
     place: usize,
 ) -> Result<WorkOf<C, U>, Unhandled>
 where
-    C: Consumer<U>,
+    C: Receiver<U>,
     U: Unit + ?Sized,
 {
     let judged = vetting.await;

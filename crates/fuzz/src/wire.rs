@@ -4,10 +4,9 @@
 use std::sync::OnceLock;
 
 use application::messages::{
-    InventoryReservationRequested, NotificationDispatchRequested, ORDER_TIMEOUT_EVENT, OrderCreatedEvent,
-    OrderShippingRequested, OrderTimeoutEvent, PaymentFailed, PaymentProcessed, PaymentProcessingRequested,
-    PaymentRefundRequested, PaymentResult, ShipmentCancellationRequested, ShipmentTrackingRequested,
-    ShippingCompleted,
+    InventoryReservationRequested, NotificationDispatchRequested, OrderCreatedEvent, OrderShippingRequested,
+    OrderTimeoutEvent, PaymentFailed, PaymentProcessed, PaymentProcessingRequested, PaymentRefundRequested,
+    PaymentResult, ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
 };
 use application::pipeline::{Telling, topology_telling};
 use bus::{Envelope, Message};
@@ -41,7 +40,7 @@ pub(crate) fn messages(body: &[u8]) {
     let _ = ShipmentCancellationRequested::decode(ShipmentCancellationRequested::KIND, body);
     let _ = PaymentRefundRequested::decode(PaymentRefundRequested::KIND, body);
     let _ = NotificationDispatchRequested::decode(NotificationDispatchRequested::KIND, body);
-    let _ = OrderTimeoutEvent::decode(ORDER_TIMEOUT_EVENT, body);
+    let _ = OrderTimeoutEvent::decode(OrderTimeoutEvent::KIND, body);
 }
 
 fn parcel(bytes: &[u8], content_type: &str) -> Parcel {

@@ -1,5 +1,4 @@
-//! The laws of transports held against RabbitMQ, and workers that die on the way over it: one node for all of them, one virtual host
-//! for each.
+//! Workers that die on the way over RabbitMQ: one node for all of them, one virtual host for each.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,9 +8,9 @@ use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use orderwright_testkit::conformance::{
     Brokered, CarrierHome, PostgresHome, Silent, SqliteMemoryHome, stage,
 };
+use orderwright_testkit::laws;
 use orderwright_testkit::proxy::Proxy;
 use orderwright_testkit::servers::rabbitmq::RabbitMq;
-use orderwright_testkit::{laws, laws_of_a_transport};
 
 /// A virtual host.
 struct RabbitMqHome {
@@ -49,10 +48,6 @@ impl CarrierHome for RabbitMqHome {
         Arc::new(Silent::over(transport(through)))
     }
 }
-
-laws_of_a_transport!(RabbitMqHome::new());
-
-laws!(RabbitMqHome::new(), carriage: a_queue_that_nobody_knows_is_refused);
 
 mod from_sqlite {
     use super::*;

@@ -54,7 +54,7 @@ const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 const CLAIM_LOOKS_MAX: u32 = 6;
 
 /// The orders that a batch is about, each once.
-pub(super) fn orders<M>(batch: &[Work<M, ()>], order_id: impl Fn(&M) -> OrderId) -> Vec<OrderId> {
+pub(super) fn orders<M>(batch: &[Work<M>], order_id: impl Fn(&M) -> OrderId) -> Vec<OrderId> {
     let ids: BTreeSet<OrderId> = batch.iter().map(|work| order_id(&work.message)).collect();
     ids.into_iter().collect()
 }
@@ -63,9 +63,9 @@ pub(super) fn orders<M>(batch: &[Work<M, ()>], order_id: impl Fn(&M) -> OrderId)
 /// saga's step for each confirmed claim, with its place in the batch.
 pub(super) async fn carry_on<M: Send + Sync>(
     unit: &mut AnyUnit,
-    batch: &mut [Work<M, ()>],
+    batch: &mut [Work<M>],
     examined: Vec<Examined>,
-    happening: impl for<'a> Fn(&'a Work<M, ()>) -> Happening<'a> + Send + Sync,
+    happening: impl for<'a> Fn(&'a Work<M>) -> Happening<'a> + Send + Sync,
     now: Timestamp,
 ) -> Result<Vec<(usize, Step<OrderProcessingSaga>)>, Fault> {
     let borne_out: Vec<usize> =

@@ -22,9 +22,6 @@ pub struct InventoryReservationConsumer {
 }
 
 impl InventoryReservationConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "inventory-reservation";
-
     /// A consumer in this context.
     #[must_use]
     pub const fn new(context: Arc<Context>) -> Self {
@@ -33,7 +30,7 @@ impl InventoryReservationConsumer {
 
     fn happening<'a>(
         &self,
-        work: &'a Work<InventoryReservationRequested, ()>,
+        work: &'a Work<InventoryReservationRequested>,
         verdict: &ReservationVerdict,
     ) -> Option<Happening<'a>> {
         let (kind, detail) = match verdict {
@@ -52,25 +49,13 @@ impl InventoryReservationConsumer {
 
 #[async_trait]
 impl Consumer<AnyUnit> for InventoryReservationConsumer {
+    const QUEUE: &'static str = "inventory-reservation";
     type Message = InventoryReservationRequested;
-    type Answer = ();
-
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    async fn perform(
-        &self,
-        _message: &InventoryReservationRequested,
-        _envelope: &Envelope,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
 
     async fn handle(
         &self,
         unit: &mut AnyUnit,
-        batch: &mut [Work<InventoryReservationRequested, ()>],
+        batch: &mut [Work<InventoryReservationRequested>],
     ) -> Result<(), Fault> {
         let now = self.context.clock.now();
         let commands: Vec<ReserveInventoryCommand> = batch

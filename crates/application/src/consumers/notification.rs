@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Envelope, Fault, Message, MessageId, Work, from_json};
-use bytes::Bytes;
+use bus::{Consumer, Envelope, Fault, Message, MessageId, Work};
 use domain::{Order, OrderId};
 use uuid::Uuid;
 
@@ -18,7 +17,7 @@ use crate::pipeline::Context;
 use crate::ports::{AnyUnit, Channel, Notification, NotificationKind};
 
 /// Events that customers care about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
 pub enum CustomerNews {
     /// Shipping is requested as soon as the order is paid; from then on the order is certain.
     Confirmed(OrderShippingRequested),
@@ -28,43 +27,6 @@ pub enum CustomerNews {
     Delivered(OrderDeliveredEvent),
     /// The order is cancelled.
     Cancelled(OrderCancelledEvent),
-}
-
-impl Message for CustomerNews {
-    const KINDS: &'static [&'static str] = &[
-        OrderShippingRequested::KIND,
-        OrderShippedEvent::KIND,
-        OrderDeliveredEvent::KIND,
-        OrderCancelledEvent::KIND,
-    ];
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Confirmed(_) => OrderShippingRequested::KIND,
-            Self::Shipped(_) => OrderShippedEvent::KIND,
-            Self::Delivered(_) => OrderDeliveredEvent::KIND,
-            Self::Cancelled(_) => OrderCancelledEvent::KIND,
-        }
-    }
-
-    fn encode(&self) -> Bytes {
-        match self {
-            Self::Confirmed(message) => message.encode(),
-            Self::Shipped(message) => message.encode(),
-            Self::Delivered(message) => message.encode(),
-            Self::Cancelled(message) => message.encode(),
-        }
-    }
-
-    fn decode(kind: &str, body: &[u8]) -> Result<Self, Fault> {
-        match kind {
-            OrderShippingRequested::KIND => from_json(body).map(Self::Confirmed),
-            OrderShippedEvent::KIND => from_json(body).map(Self::Shipped),
-            OrderDeliveredEvent::KIND => from_json(body).map(Self::Delivered),
-            OrderCancelledEvent::KIND => from_json(body).map(Self::Cancelled),
-            other => Err(Fault::give_up("message.decode", format!("no consumer here for kind '{other}'"))),
-        }
-    }
 }
 
 impl CustomerNews {
@@ -105,9 +67,6 @@ pub struct NotificationConsumer {
 }
 
 impl NotificationConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "notification";
-
     /// A consumer that requests every notification for each of these channels.
     #[must_use]
     pub const fn new(channels: Arc<[Channel]>, context: Arc<Context>) -> Self {
@@ -117,18 +76,10 @@ impl NotificationConsumer {
 
 #[async_trait]
 impl Consumer<AnyUnit> for NotificationConsumer {
+    const QUEUE: &'static str = "notification";
     type Message = CustomerNews;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    async fn perform(&self, _message: &CustomerNews, _envelope: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<CustomerNews, ()>]) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<CustomerNews>]) -> Result<(), Fault> {
         let now = self.context.clock.now();
         let mut ids: Vec<OrderId> = batch.iter().map(|work| OrderId(work.message.order_id())).collect();
         ids.sort_unstable();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Vetted, Work};
+use bus::{EffectConsumer, Envelope, Fault, Vetted, Work};
 use domain::{Order, OrderId, OrderStatus};
 use uuid::Uuid;
 
@@ -34,9 +34,6 @@ const PAUSES: [Duration; 9] = [
 /// Longest pause that a receiver may request.
 const ASKED_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// Notifications under way at once.
-const AT_ONCE_MAX: usize = 16;
-
 /// Consumes [`NotificationDispatchRequested`].
 pub struct NotificationDispatchConsumer {
     service: Arc<dyn NotificationService>,
@@ -46,8 +43,8 @@ pub struct NotificationDispatchConsumer {
 type Told = Result<Said, Untold>;
 
 impl NotificationDispatchConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "notification-dispatch";
+    /// Notifications under way at once.
+    pub const AT_ONCE_MAX: usize = 16;
 
     /// A consumer that sends through this service.
     #[must_use]
@@ -57,17 +54,10 @@ impl NotificationDispatchConsumer {
 }
 
 #[async_trait]
-impl Consumer<AnyUnit> for NotificationDispatchConsumer {
+impl EffectConsumer<AnyUnit> for NotificationDispatchConsumer {
+    const QUEUE: &'static str = "notification-dispatch";
     type Message = NotificationDispatchRequested;
     type Answer = Told;
-
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    fn effects(&self) -> Effects {
-        Effects::Outside { at_once_max: AT_ONCE_MAX }
-    }
 
     /// A message alone is not enough to tell a customer something: it is compared with its order.
     async fn vet(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Envelope, Fault, Work};
+use bus::{Consumer, Fault, Work};
 use domain::{AMOUNT_MINOR_MAX, Currency, LINES_MAX, Order, OrderId, Product, ProductId, QUANTITY_MAX, Sku};
 
 use super::early::is_of_nobody;
@@ -19,9 +19,6 @@ pub struct OrderCreatedConsumer {
 }
 
 impl OrderCreatedConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "order-created";
-
     /// A consumer in this context.
     #[must_use]
     pub const fn new(context: Arc<Context>) -> Self {
@@ -100,22 +97,10 @@ impl Catalogue {
 
 #[async_trait]
 impl Consumer<AnyUnit> for OrderCreatedConsumer {
+    const QUEUE: &'static str = "order-created";
     type Message = OrderCreatedEvent;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    async fn perform(&self, _message: &OrderCreatedEvent, _envelope: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(
-        &self,
-        unit: &mut AnyUnit,
-        batch: &mut [Work<OrderCreatedEvent, ()>],
-    ) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<OrderCreatedEvent>]) -> Result<(), Fault> {
         let messages: Vec<&OrderCreatedEvent> = batch.iter().map(|work| &work.message).collect();
         let catalogue = Catalogue::of(unit, &messages).await?;
         let happenings: Vec<Happening<'_>> = batch

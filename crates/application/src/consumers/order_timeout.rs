@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Envelope, Fault, Work};
+use bus::{Consumer, Fault, Work};
 use domain::OrderId;
 
 use super::early::is_of_nobody;
@@ -18,9 +18,6 @@ pub struct OrderTimeoutConsumer {
 }
 
 impl OrderTimeoutConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "order-timeouts";
-
     /// A consumer in this context.
     #[must_use]
     pub const fn new(context: Arc<Context>) -> Self {
@@ -41,7 +38,7 @@ fn meaning(timer: &str) -> Option<EventKind> {
 }
 
 impl OrderTimeoutConsumer {
-    fn happening<'a>(&self, work: &'a Work<OrderTimeoutEvent, ()>) -> Option<Happening<'a>> {
+    fn happening<'a>(&self, work: &'a Work<OrderTimeoutEvent>) -> Option<Happening<'a>> {
         let fired = &work.message.0;
         let event = SagaEvent::of(meaning(&fired.name)?)
             .of_generation(fired.generation)
@@ -57,22 +54,10 @@ impl OrderTimeoutConsumer {
 
 #[async_trait]
 impl Consumer<AnyUnit> for OrderTimeoutConsumer {
+    const QUEUE: &'static str = "order-timeouts";
     type Message = OrderTimeoutEvent;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    async fn perform(&self, _message: &OrderTimeoutEvent, _envelope: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(
-        &self,
-        unit: &mut AnyUnit,
-        batch: &mut [Work<OrderTimeoutEvent, ()>],
-    ) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<OrderTimeoutEvent>]) -> Result<(), Fault> {
         // These firings count as handled, whatever the saga made of them; one whose message is lost fires again.
         unit.retire_timers(batch.iter().map(|work| work.message.0.retired()).collect()).await?;
         let happenings: Vec<_> = batch.iter().filter_map(|work| self.happening(work)).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Vetted, Work};
+use bus::{EffectConsumer, Envelope, Fault, Vetted, Work};
 use domain::OrderId;
 
 use super::standing;
@@ -15,33 +15,21 @@ use crate::ports::{AnyUnit, PaymentGateway};
 /// Consumes [`PaymentProcessingRequested`].
 pub struct PaymentConsumer {
     handler: ProcessPaymentHandler,
-    effects: Effects,
 }
 
 impl PaymentConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "payment";
-
     /// A consumer that charges through this gateway.
     #[must_use]
     pub fn new(gateway: Arc<dyn PaymentGateway>, context: Arc<Context>) -> Self {
-        let effects = context.settings.effects();
-        Self { handler: ProcessPaymentHandler::new(gateway, context), effects }
+        Self { handler: ProcessPaymentHandler::new(gateway, context) }
     }
 }
 
 #[async_trait]
-impl Consumer<AnyUnit> for PaymentConsumer {
+impl EffectConsumer<AnyUnit> for PaymentConsumer {
+    const QUEUE: &'static str = "payment";
     type Message = PaymentProcessingRequested;
     type Answer = PaymentAnswer;
-
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    fn effects(&self) -> Effects {
-        self.effects
-    }
 
     async fn vet(
         &self,

@@ -21,9 +21,6 @@ pub struct PaymentProcessedConsumer {
 }
 
 impl PaymentProcessedConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "payment-processed";
-
     /// A consumer of messages from its queue; each is a claim.
     #[must_use]
     pub const fn new(context: Arc<Context>) -> Self {
@@ -40,7 +37,7 @@ impl PaymentProcessedConsumer {
     async fn examine(
         &self,
         unit: &mut AnyUnit,
-        batch: &[Work<PaymentResult, ()>],
+        batch: &[Work<PaymentResult>],
         now: Timestamp,
     ) -> Result<Vec<Examined>, Fault> {
         if self.origin == Origin::ThisUnit {
@@ -48,7 +45,7 @@ impl PaymentProcessedConsumer {
         }
         let rows = unit.payments().get(&claim::orders(batch, PaymentResult::order_id)).await?;
         let rows: BTreeMap<OrderId, Payment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
-        let examine = |work: &Work<PaymentResult, ()>| {
+        let examine = |work: &Work<PaymentResult>| {
             let row = rows.get(&work.message.order_id());
             let finding = claim::of_money(&work.message, row);
             // Asked once: the look-up itself is repeated until there is an answer or the order needs none.
@@ -61,7 +58,7 @@ impl PaymentProcessedConsumer {
 
     /// The request to look up a charge that the gateway has not confirmed. Its retries are used up, so that it never
     /// charges anything.
-    fn question(&self, work: &Work<PaymentResult, ()>, row: &Payment, now: Timestamp) -> Envelope {
+    fn question(&self, work: &Work<PaymentResult>, row: &Payment, now: Timestamp) -> Envelope {
         let question = PaymentProcessingRequested {
             order_id: row.order_id.0,
             amount: row.amount.into(),
@@ -73,7 +70,7 @@ impl PaymentProcessedConsumer {
         Envelope { attempt, ..envelope }
     }
 
-    fn happening<'a>(&self, work: &'a Work<PaymentResult, ()>) -> Happening<'a> {
+    fn happening<'a>(&self, work: &'a Work<PaymentResult>) -> Happening<'a> {
         let (kind, detail) = match &work.message {
             PaymentResult::Processed(_) => (EventKind::PaymentCaptured, None),
             PaymentResult::Failed(message) => (EventKind::PaymentDeclined, Some(message.code.clone())),
@@ -90,18 +87,10 @@ impl PaymentProcessedConsumer {
 
 #[async_trait]
 impl Consumer<AnyUnit> for PaymentProcessedConsumer {
+    const QUEUE: &'static str = "payment-processed";
     type Message = PaymentResult;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    async fn perform(&self, _message: &PaymentResult, _envelope: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<PaymentResult, ()>]) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<PaymentResult>]) -> Result<(), Fault> {
         let now = self.context.clock.now();
         let examined = self.examine(unit, batch, now).await?;
         claim::carry_on(unit, batch, examined, |work| self.happening(work), now).await.map(drop)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Vetted, Work};
+use bus::{EffectConsumer, Envelope, Fault, Vetted, Work};
 use domain::OrderId;
 
 use super::standing;
@@ -15,33 +15,21 @@ use crate::ports::{AnyUnit, PaymentGateway};
 /// Consumes [`PaymentRefundRequested`].
 pub struct PaymentRefundConsumer {
     handler: RefundPaymentHandler,
-    effects: Effects,
 }
 
 impl PaymentRefundConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "payment-refund";
-
     /// A consumer that refunds through this gateway.
     #[must_use]
     pub fn new(gateway: Arc<dyn PaymentGateway>, context: Arc<Context>) -> Self {
-        let effects = context.settings.effects();
-        Self { handler: RefundPaymentHandler::new(gateway, context), effects }
+        Self { handler: RefundPaymentHandler::new(gateway, context) }
     }
 }
 
 #[async_trait]
-impl Consumer<AnyUnit> for PaymentRefundConsumer {
+impl EffectConsumer<AnyUnit> for PaymentRefundConsumer {
+    const QUEUE: &'static str = "payment-refund";
     type Message = PaymentRefundRequested;
     type Answer = RefundAnswer;
-
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    fn effects(&self) -> Effects {
-        self.effects
-    }
 
     async fn vet(
         &self,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Message, Outcome, Step, Vetted, Work};
+use bus::{EffectConsumer, Envelope, Fault, Message, Outcome, Step, Vetted, Work};
 use domain::{OrderId, Shipment};
 use jiff::Timestamp;
 
@@ -24,9 +24,6 @@ pub struct ShipmentCancellationConsumer {
 type Said = Result<ShipmentCancelOutcome, Unanswered>;
 
 impl ShipmentCancellationConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "shipment-cancellation";
-
     /// A consumer that cancels with this provider.
     #[must_use]
     pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
@@ -49,17 +46,10 @@ impl ShipmentCancellationConsumer {
 }
 
 #[async_trait]
-impl Consumer<AnyUnit> for ShipmentCancellationConsumer {
+impl EffectConsumer<AnyUnit> for ShipmentCancellationConsumer {
+    const QUEUE: &'static str = "shipment-cancellation";
     type Message = ShipmentCancellationRequested;
     type Answer = Said;
-
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    fn effects(&self) -> Effects {
-        self.context.settings.effects()
-    }
 
     async fn vet(
         &self,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Message, Vetted, Work};
+use bus::{EffectConsumer, Envelope, Fault, Message, Vetted, Work};
 use domain::OrderId;
 use jiff::Timestamp;
 
@@ -21,9 +21,6 @@ pub struct ShipmentTrackingConsumer {
 type Said = Result<TrackingOutcome, Unanswered>;
 
 impl ShipmentTrackingConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "shipment-tracking";
-
     /// A consumer that looks up at this provider.
     #[must_use]
     pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
@@ -32,17 +29,10 @@ impl ShipmentTrackingConsumer {
 }
 
 #[async_trait]
-impl Consumer<AnyUnit> for ShipmentTrackingConsumer {
+impl EffectConsumer<AnyUnit> for ShipmentTrackingConsumer {
+    const QUEUE: &'static str = "shipment-tracking";
     type Message = ShipmentTrackingRequested;
     type Answer = Said;
-
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    fn effects(&self) -> Effects {
-        self.context.settings.effects()
-    }
 
     async fn vet(
         &self,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Consumer, Effects, Envelope, Fault, Vetted, Work};
+use bus::{EffectConsumer, Envelope, Fault, Vetted, Work};
 use domain::OrderId;
 
 use super::standing;
@@ -15,33 +15,21 @@ use crate::ports::{AnyUnit, ShippingProvider};
 /// Consumes [`OrderShippingRequested`].
 pub struct ShippingConsumer {
     handler: ShipOrderHandler,
-    effects: Effects,
 }
 
 impl ShippingConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "shipping";
-
     /// A consumer that books with this provider.
     #[must_use]
     pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
-        let effects = context.settings.effects();
-        Self { handler: ShipOrderHandler::new(provider, context), effects }
+        Self { handler: ShipOrderHandler::new(provider, context) }
     }
 }
 
 #[async_trait]
-impl Consumer<AnyUnit> for ShippingConsumer {
+impl EffectConsumer<AnyUnit> for ShippingConsumer {
+    const QUEUE: &'static str = "shipping";
     type Message = OrderShippingRequested;
     type Answer = BookingAnswer;
-
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    fn effects(&self) -> Effects {
-        self.effects
-    }
 
     async fn vet(
         &self,

@@ -21,9 +21,6 @@ pub struct ShippingCompletedConsumer {
 }
 
 impl ShippingCompletedConsumer {
-    /// Its queue.
-    pub const QUEUE: &'static str = "shipping-completed";
-
     /// A consumer of messages from its queue; each is a claim.
     #[must_use]
     pub const fn new(context: Arc<Context>) -> Self {
@@ -40,7 +37,7 @@ impl ShippingCompletedConsumer {
     async fn examine(
         &self,
         unit: &mut AnyUnit,
-        batch: &[Work<ParcelNews, ()>],
+        batch: &[Work<ParcelNews>],
         now: Timestamp,
     ) -> Result<Vec<Examined>, Fault> {
         if self.origin == Origin::ThisUnit {
@@ -48,7 +45,7 @@ impl ShippingCompletedConsumer {
         }
         let rows = unit.shipments().get(&claim::orders(batch, ParcelNews::order_id)).await?;
         let rows: BTreeMap<OrderId, Shipment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
-        let examine = |work: &Work<ParcelNews, ()>| match &work.message {
+        let examine = |work: &Work<ParcelNews>| match &work.message {
             ParcelNews::Completed(claim) => {
                 let finding = claim::of_arrival(claim, rows.get(&OrderId(claim.order_id)));
                 let question = (finding == Finding::Unconfirmed).then(|| Self::question(work, now));
@@ -63,14 +60,14 @@ impl ShippingCompletedConsumer {
     }
 
     /// The request to look up an arrival that the carrier has not confirmed.
-    fn question(work: &Work<ParcelNews, ()>, now: Timestamp) -> Envelope {
+    fn question(work: &Work<ParcelNews>, now: Timestamp) -> Envelope {
         let order_id = work.message.order_id();
         let idempotency_key = Shipment::request(order_id).key;
         let question = ShipmentTrackingRequested { order_id: order_id.0, idempotency_key };
         question.caused_by(work.envelope(), 0, now).about(correlation(order_id))
     }
 
-    fn happening<'a>(&self, work: &'a Work<ParcelNews, ()>) -> Happening<'a> {
+    fn happening<'a>(&self, work: &'a Work<ParcelNews>) -> Happening<'a> {
         let (kind, detail) = match &work.message {
             ParcelNews::Completed(message) => (EventKind::ParcelDelivered, message.tracking_number.clone()),
             ParcelNews::Reported(message) => (event(message.trouble), message.detail.clone()),
@@ -86,18 +83,10 @@ impl ShippingCompletedConsumer {
 
 #[async_trait]
 impl Consumer<AnyUnit> for ShippingCompletedConsumer {
+    const QUEUE: &'static str = "shipping-completed";
     type Message = ParcelNews;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        Self::QUEUE
-    }
-
-    async fn perform(&self, _message: &ParcelNews, _envelope: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<ParcelNews, ()>]) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<ParcelNews>]) -> Result<(), Fault> {
         let now = self.context.clock.now();
         let examined = self.examine(unit, batch, now).await?;
         let steps = claim::carry_on(unit, batch, examined, |work| self.happening(work), now).await?;

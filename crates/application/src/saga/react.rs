@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::migrations::{MIGRATIONS, Migration, migrated};
 use super::table::{EventKind, Rule, rule};
 use super::{Attentions, OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, StockStep};
-use crate::messages::ORDER_TIMEOUT_EVENT;
+use crate::messages::OrderTimeoutEvent;
 
 /// The time limit of each stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,7 +171,7 @@ impl Saga for OrderProcessingSaga {
     type Event = SagaEvent;
     type Command = SagaCommand;
 
-    const TIMER_KIND: &'static str = ORDER_TIMEOUT_EVENT;
+    const TIMER_KIND: &'static str = OrderTimeoutEvent::KIND;
 
     fn correlation_id(&self) -> CorrelationId {
         CorrelationId(self.order_id.0)
@@ -179,10 +179,6 @@ impl Saga for OrderProcessingSaga {
 
     fn react(&self, event: &SagaEvent, _now: Timestamp) -> Reaction<Self> {
         self.react_after(MIGRATIONS, event)
-    }
-
-    fn generation(&self) -> u32 {
-        self.timer_generation
     }
 
     fn next_generation(&mut self) -> u32 {

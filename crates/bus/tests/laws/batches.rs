@@ -10,12 +10,13 @@ use proptest::prelude::*;
 
 use bus::harness::{Act, Harness, MemoryStore, MemoryUnit};
 use bus::{
-    Consumer, Delivery, Endpoint, EndpointPolicy, Envelope, Fault, Feed, RandomIds, Receipt, RetryPolicy,
-    Stop, SystemClock, Transport, Verdict, Work,
+    Consumer, Delivery, Endpoint, EndpointPolicy, Fault, Feed, RandomIds, Receipt, RetryPolicy, Stop,
+    SystemClock, Transport, Verdict, Work,
 };
 
 use crate::ledger::{
-    Add, Added, Bookkeeper, Conduct, Ledger, add, harness, numbered, on_virtual_time, topology, with_conduct,
+    Add, Added, AskingBookkeeper, Bookkeeper, Conduct, Ledger, add, asking, effects, harness, numbered,
+    on_virtual_time, topology, with_conduct,
 };
 
 /// Long enough for every redelivery of the default policy.
@@ -57,9 +58,10 @@ async fn holding(messages: &[Add]) -> Harness<Ledger> {
     harness
 }
 
-async fn remains(messages: &[Add], consumer: Bookkeeper, batch_max: usize) -> Remains {
+async fn remains(messages: &[Add], effects_max: usize, batch_max: usize) -> Remains {
     let mut harness = holding(messages).await;
-    harness.consume_with(consumer, EndpointPolicy { batch_max, ..EndpointPolicy::default() });
+    harness
+        .consume_effects(AskingBookkeeper::default(), EndpointPolicy { batch_max, ..effects(effects_max) });
     harness.advance(EVERYTHING).await;
     let mut published = harness.published::<Added>();
     published.sort();
@@ -74,9 +76,8 @@ proptest! {
     #[test]
     fn a_batch_of_n_leaves_what_n_batches_of_one_leave(messages in messages(), batch_max in 2_usize..40) {
         on_virtual_time(async {
-            let effects = || Bookkeeper::with_effects(7);
-            let one_by_one = remains(&messages, effects(), 1).await;
-            prop_assert_eq!(&one_by_one, &remains(&messages, effects(), batch_max).await);
+            let one_by_one = remains(&messages, 7, 1).await;
+            prop_assert_eq!(&one_by_one, &remains(&messages, 7, batch_max).await);
             prop_assert_eq!(one_by_one.published.len(), one_by_one.ledger.applied.len());
             Ok(())
         })?;
@@ -85,7 +86,7 @@ proptest! {
     #[test]
     fn every_message_is_applied_once_or_is_a_dead_letter(messages in messages(), batch_max in 1_usize..40) {
         on_virtual_time(async {
-            let left = remains(&messages, Bookkeeper::with_effects(5), batch_max).await;
+            let left = remains(&messages, 5, batch_max).await;
             let dead: BTreeSet<_> = left.dead.iter().map(|(id, _, _)| *id).collect();
             for (number, message) in messages.iter().enumerate() {
                 let id = numbered(number as u128, message).id;
@@ -131,7 +132,7 @@ proptest! {
             let conduct = |at| if at == place { Conduct::FailsAlways } else { Conduct::Good };
             let messages: Vec<Add> = (0..size).map(|at| with_conduct(1, conduct(at))).collect();
             let mut harness = holding(&messages).await;
-            harness.consume(Bookkeeper::without_effects());
+            harness.consume(Bookkeeper);
             harness.run_until_idle().await;
             let waiting = harness.store().waiting();
             prop_assert_eq!(waiting.len(), 1, "only the poison one waits");
@@ -152,24 +153,16 @@ struct Overtaxing {
 
 impl Overtaxing {
     fn beyond(at_once_max: usize) -> Self {
-        Self { keeper: Bookkeeper::without_effects(), at_once_max, sizes: Arc::default() }
+        Self { keeper: Bookkeeper, at_once_max, sizes: Arc::default() }
     }
 }
 
 #[async_trait]
 impl Consumer<MemoryUnit<Ledger>> for Overtaxing {
+    const QUEUE: &'static str = "bookkeeper";
     type Message = Add;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        self.keeper.queue()
-    }
-
-    async fn perform(&self, message: &Add, envelope: &Envelope) -> Result<(), Fault> {
-        self.keeper.perform(message, envelope).await
-    }
-
-    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add, ()>]) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add>]) -> Result<(), Fault> {
         self.sizes.lock().expect("nobody panics here").push(batch.len());
         if batch.len() > self.at_once_max {
             return Err(Fault::retry("ledger.add", "canceling statement due to statement timeout"));
@@ -181,7 +174,7 @@ impl Consumer<MemoryUnit<Ledger>> for Overtaxing {
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_decoding_performing_or_handling_concerns_its_own_message_only() {
     let mut harness = harness();
-    harness.consume(Bookkeeper::with_effects(4));
+    asking(&mut harness, 4);
     for conduct in [Conduct::PanicsInDecode, Conduct::PanicsInPerform, Conduct::PanicsInHandle, Conduct::Good]
     {
         harness.send(with_conduct(1, conduct)).await;
@@ -201,31 +194,13 @@ async fn a_panic_in_decoding_performing_or_handling_concerns_its_own_message_onl
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_consumer_that_waits_without_declaring_effects_loses_the_message_to_the_dead_letters_and_no_other()
-{
-    let mut harness = harness();
-    harness.consume(Bookkeeper::without_effects());
-    harness.send(with_conduct(1, Conduct::TakesMs(10))).await;
-    harness.send(add(2)).await;
-    harness.advance(EVERYTHING).await;
-    assert_eq!(harness.data().totals["rain"], 2);
-    assert!(harness.dead_letters()[0].reason.contains("declares no effects"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_error_text_is_kept_short_and_printable() {
     struct Rambling;
     #[async_trait]
     impl Consumer<MemoryUnit<Ledger>> for Rambling {
+        const QUEUE: &'static str = "rambling";
         type Message = Add;
-        type Answer = ();
-        fn queue(&self) -> &'static str {
-            "rambling"
-        }
-        async fn perform(&self, _: &Add, _: &Envelope) -> Result<(), Fault> {
-            Ok(())
-        }
-        async fn handle(&self, _: &mut MemoryUnit<Ledger>, _: &mut [Work<Add, ()>]) -> Result<(), Fault> {
+        async fn handle(&self, _: &mut MemoryUnit<Ledger>, _: &mut [Work<Add>]) -> Result<(), Fault> {
             Err(Fault::give_up("ledger.ramble", format!("\0\n{}", "words ".repeat(10_000))))
         }
     }
@@ -241,7 +216,7 @@ async fn an_error_text_is_kept_short_and_printable() {
 async fn a_conflict_is_tried_again_at_once_and_applied_once() {
     let mut harness = harness();
     harness.store().fail(Act::Commit, Verdict::Conflict, 3);
-    harness.consume(Bookkeeper::without_effects());
+    harness.consume(Bookkeeper);
     let id = harness.send(add(1)).await;
     harness.run_until_idle().await;
     assert_eq!(harness.data().applied[&id], 1);
@@ -252,7 +227,7 @@ async fn a_conflict_is_tried_again_at_once_and_applied_once() {
 async fn a_conflict_that_never_ends_is_treated_as_a_failure_of_the_message() {
     let mut harness = harness();
     harness.store().fail(Act::Settle, Verdict::Conflict, bus::limits::CONFLICT_ATTEMPTS_MAX + 1);
-    harness.consume(Bookkeeper::without_effects());
+    harness.consume(Bookkeeper);
     let id = harness.send(add(1)).await;
     harness.run_until_idle().await;
     assert_eq!(harness.store().waiting()[0].envelope.attempt, 1);
@@ -280,8 +255,8 @@ async fn a_delivery_that_is_no_longer_ours_is_dropped_without_effect() {
     let store = MemoryStore::<Ledger>::new(topology());
     let envelopes: Vec<_> = (0..10).map(|number| numbered(number, &add(1))).collect();
     store.send(&envelopes).await.expect("no mishap is planned");
-    let endpoint = Endpoint::<_, MemoryUnit<Ledger>>::new(
-        Arc::new(Bookkeeper::without_effects()),
+    let endpoint = Endpoint::<MemoryUnit<Ledger>>::new(
+        Arc::new(Bookkeeper),
         Arc::new(store.clone()),
         Arc::new(SystemClock),
         Arc::new(RandomIds::seeded(1)),
@@ -306,7 +281,7 @@ async fn a_delivery_that_is_no_longer_ours_is_dropped_without_effect() {
 async fn what_the_store_calls_stale_is_dropped_without_effect_or_failure() {
     let mut harness = harness();
     harness.store().fail(Act::Settle, Verdict::Stale, 1);
-    harness.consume(Bookkeeper::without_effects());
+    harness.consume(Bookkeeper);
     harness.send(add(1)).await;
     harness.run_until_idle().await;
     assert_eq!(harness.data(), Ledger::default());
@@ -317,7 +292,7 @@ async fn what_the_store_calls_stale_is_dropped_without_effect_or_failure() {
 async fn a_commit_whose_answer_was_lost_is_not_done_twice() {
     let mut harness = harness();
     harness.store().fail(Act::CommitAnswer, Verdict::Retry, 1);
-    harness.consume(Bookkeeper::without_effects());
+    harness.consume(Bookkeeper);
     let id = harness.send(add(1)).await;
     harness.run_until_idle().await;
     assert_eq!(harness.data().applied[&id], 1);
@@ -328,7 +303,8 @@ async fn a_commit_whose_answer_was_lost_is_not_done_twice() {
 async fn retries_of_a_message_do_not_depend_on_its_neighbours() {
     let mut harness: Harness<Ledger> = harness();
     let redelivery = RetryPolicy::immediate(3);
-    harness.consume_with(Bookkeeper::without_effects(), EndpointPolicy { redelivery, batch_max: 16 });
+    harness
+        .consume_with(Bookkeeper, EndpointPolicy { redelivery, batch_max: 16, ..EndpointPolicy::default() });
     for times in 0..6 {
         harness.send(with_conduct(1 << times, Conduct::FailsFirst(times))).await;
     }

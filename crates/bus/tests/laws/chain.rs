@@ -14,9 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use bus::harness::{Harness, MemoryUnit};
-use bus::{
-    Chain, Clock, Consumer, CorrelationId, EndpointPolicy, Envelope, Fault, Message, MessageId, Unit, Work,
-};
+use bus::{Chain, Clock, Consumer, CorrelationId, EndpointPolicy, Fault, Message, MessageId, Unit, Work};
 
 use crate::ledger::{Add, Bookkeeper, Conduct, Ledger, add, harness, on_virtual_time, with_conduct};
 
@@ -50,22 +48,10 @@ struct Clerk;
 
 #[async_trait]
 impl Consumer<MemoryUnit<Ledger>> for Clerk {
+    const QUEUE: &'static str = "clerk";
     type Message = Sheet;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        "clerk"
-    }
-
-    async fn perform(&self, _message: &Sheet, _envelope: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(
-        &self,
-        unit: &mut MemoryUnit<Ledger>,
-        batch: &mut [Work<Sheet, ()>],
-    ) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Sheet>]) -> Result<(), Fault> {
         for work in batch {
             *unit.data.applied.entry(work.envelope().id).or_default() += 1;
             let envelope = work.envelope();
@@ -84,10 +70,10 @@ enum Way {
     ByQueue,
 }
 
-fn clerk(harness: &mut Harness<Ledger>, way: Way, bookkeeper: Bookkeeper) {
+fn clerk(harness: &mut Harness<Ledger>, way: Way) {
     let chain = Chain::new(harness.clock() as Arc<dyn Clock>);
     let chain = match way {
-        Way::InUnit => chain.with(Arc::new(bookkeeper)),
+        Way::InUnit => chain.with(Arc::new(Bookkeeper)),
         Way::ByQueue => chain,
     };
     harness.consume_following(Clerk, EndpointPolicy::default(), Arc::new(chain));
@@ -96,8 +82,8 @@ fn clerk(harness: &mut Harness<Ledger>, way: Way, bookkeeper: Bookkeeper) {
 /// What a run leaves: the ledger, and which messages were set aside.
 async fn remains(sheets: &[Vec<Add>], way: Way) -> (Ledger, BTreeMap<MessageId, u32>, usize) {
     let mut harness = harness();
-    clerk(&mut harness, way, Bookkeeper::without_effects());
-    harness.consume(Bookkeeper::without_effects());
+    clerk(&mut harness, way);
+    harness.consume(Bookkeeper);
     for (number, adds) in (1..).zip(sheets) {
         let id = Uuid::from_u128(number);
         let sheet = Sheet { adds: adds.clone() };
@@ -138,7 +124,7 @@ proptest! {
 fn what_is_followed_never_lies_in_its_queue() {
     on_virtual_time(async {
         let mut harness = harness();
-        clerk(&mut harness, Way::InUnit, Bookkeeper::without_effects());
+        clerk(&mut harness, Way::InUnit);
         harness.send(Sheet { adds: vec![add(2), add(3)] }).await;
         harness.run_until_idle().await;
         assert_eq!(harness.data().totals, BTreeMap::from([("rain".to_owned(), 5)]));
@@ -147,24 +133,10 @@ fn what_is_followed_never_lies_in_its_queue() {
 }
 
 #[test]
-fn an_effect_waits_until_what_asked_for_it_is_durable() {
-    on_virtual_time(async {
-        let mut harness = harness();
-        let bookkeeper = Bookkeeper::with_effects(1);
-        let gauge = bookkeeper.gauge();
-        clerk(&mut harness, Way::InUnit, bookkeeper);
-        harness.send(Sheet { adds: vec![add(2)] }).await;
-        harness.run_until_idle().await;
-        assert_eq!(gauge.performed.load(std::sync::atomic::Ordering::SeqCst), 0);
-        assert_eq!(harness.store().queued("bookkeeper").len(), 1);
-    });
-}
-
-#[test]
 fn a_line_that_cannot_be_followed_goes_through_its_queue_and_its_sheet_stands() {
     on_virtual_time(async {
         let mut harness = harness();
-        clerk(&mut harness, Way::InUnit, Bookkeeper::without_effects());
+        clerk(&mut harness, Way::InUnit);
         let sheet = Sheet { adds: vec![add(2), with_conduct(4, Conduct::FailsAlways)] };
         let id = harness.send(sheet).await;
         harness.run_until_idle().await;

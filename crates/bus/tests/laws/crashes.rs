@@ -14,13 +14,14 @@ use bus::{
 };
 
 use crate::ledger::{
-    Added, Bookkeeper, Conduct, Ledger, harness, numbered, on_virtual_time, topology, with_conduct,
+    Added, AskingBookkeeper, Conduct, Ledger, asking, harness, numbered, on_virtual_time, topology,
+    with_conduct,
 };
 
 struct World {
     store: MemoryStore<Ledger>,
     clock: Arc<VirtualClock>,
-    consumer: Arc<Bookkeeper>,
+    consumer: Arc<AskingBookkeeper>,
 }
 
 impl World {
@@ -30,19 +31,19 @@ impl World {
         let envelopes: Vec<_> = messages.iter().enumerate().map(add).collect();
         store.send(&envelopes).await.expect("no mishap is planned");
         let clock = Arc::new(VirtualClock::starting_at(jiff::Timestamp::UNIX_EPOCH));
-        Self { store, clock, consumer: Arc::new(Bookkeeper::with_effects(3)) }
+        Self { store, clock, consumer: Arc::default() }
     }
 
     /// One life of the process: the endpoint and the timers, until everything is done or it dies.
     async fn live(&self, waits: u32) -> End {
         let clock = || Arc::clone(&self.clock) as Arc<dyn Clock>;
         let redelivery = RetryPolicy::exponential(2, Duration::from_millis(20), Duration::from_millis(40));
-        let endpoint = Endpoint::<_, MemoryUnit<Ledger>>::new(
+        let endpoint = Endpoint::<MemoryUnit<Ledger>>::with_effects(
             Arc::clone(&self.consumer),
             Arc::new(self.store.clone()),
             clock(),
             Arc::new(RandomIds::seeded(waits.into())),
-            EndpointPolicy { batch_max: 4, redelivery },
+            EndpointPolicy { batch_max: 4, effects_max: 3, redelivery },
         );
         let timers = TimerService::new(Arc::new(self.store.clone()) as _, clock());
         let feed = self.store.subscribe("bookkeeper").await.expect("memory knows every queue");
@@ -110,7 +111,7 @@ fn each_single_step_of_a_batch_survives_a_death() {
             world.live(u32::MAX).await;
             assert_eq!(world.store.data().applied.len(), messages.len(), "died after {waits} waits");
             assert_eq!(world.store.published().len(), messages.len(), "died after {waits} waits");
-            let performed = world.consumer.gauge().performed.load(Ordering::SeqCst);
+            let performed = world.consumer.gauge.performed.load(Ordering::SeqCst);
             assert!(performed >= messages.len(), "an effect is done at least once");
             end
         });
@@ -125,7 +126,7 @@ fn each_single_step_of_a_batch_survives_a_death() {
 #[tokio::test(start_paused = true)]
 async fn a_harness_that_crashes_again_and_again_gets_everything_done_once() {
     let mut harness = harness();
-    harness.consume(Bookkeeper::with_effects(2));
+    asking(&mut harness, 2);
     for number in 0..20 {
         harness.send(with_conduct(1, Conduct::TakesMs(number))).await;
         harness.crash().await;

@@ -1,5 +1,6 @@
 //! Laws of effects: so many at once at most, each answer committed as it comes, and a stop that finishes what is in hand.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use tokio::time::Instant;
 use bus::harness::Act;
 use bus::{Clock, EndpointPolicy, Verdict};
 
-use crate::ledger::{Added, Bookkeeper, Conduct, harness, on_virtual_time, until, with_conduct};
+use crate::ledger::{
+    Added, AskingBookkeeper, Conduct, asking, effects, harness, on_virtual_time, until, with_conduct,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
@@ -21,12 +24,12 @@ proptest! {
     ) {
         on_virtual_time(async {
             let mut harness = harness();
-            let consumer = Bookkeeper::with_effects(at_once_max);
-            let gauge = consumer.gauge();
+            let consumer = AskingBookkeeper::default();
+            let gauge = Arc::clone(&consumer.gauge);
             for time_ms in &times_ms {
                 harness.send(with_conduct(1, Conduct::TakesMs(*time_ms))).await;
             }
-            harness.consume_with(consumer, EndpointPolicy { batch_max, ..EndpointPolicy::default() });
+            harness.consume_effects(consumer, EndpointPolicy { batch_max, ..effects(at_once_max) });
             harness.run_until_idle().await;
             prop_assert!(gauge.under_way_max.load(Ordering::SeqCst) <= at_once_max.max(1));
             prop_assert_eq!(gauge.performed.load(Ordering::SeqCst), times_ms.len());
@@ -39,7 +42,7 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn a_slow_effect_holds_nobody_up() {
     let mut harness = harness();
-    harness.consume(Bookkeeper::with_effects(8));
+    asking(&mut harness, 8);
     harness.send(with_conduct(1_000, Conduct::TakesMs(60_000))).await;
     for _ in 0..40 {
         harness.send(with_conduct(1, Conduct::TakesMs(10))).await;
@@ -54,7 +57,7 @@ async fn a_slow_effect_holds_nobody_up() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_finishes_the_effects_in_hand_and_takes_nothing_new() {
     let mut harness = harness();
-    harness.consume(Bookkeeper::with_effects(2));
+    asking(&mut harness, 2);
     for _ in 0..5 {
         harness.send(with_conduct(1, Conduct::TakesMs(3_000))).await;
     }
@@ -71,7 +74,7 @@ async fn a_stop_finishes_the_effects_in_hand_and_takes_nothing_new() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_comes_after_the_stop_waits_for_the_next_start() {
     let mut harness = harness();
-    harness.consume(Bookkeeper::with_effects(8));
+    asking(&mut harness, 8);
     harness.send(with_conduct(1, Conduct::TakesMs(3_000))).await;
     until(Instant::now() + Duration::from_secs(1)).await;
     harness.signal_stop();
@@ -84,7 +87,7 @@ async fn a_message_that_comes_after_the_stop_waits_for_the_next_start() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_committed_even_while_the_transport_is_away() {
     let mut harness = harness();
-    harness.consume(Bookkeeper::with_effects(8));
+    asking(&mut harness, 8);
     harness.send(with_conduct(1, Conduct::TakesMs(300))).await;
     until(Instant::now() + Duration::from_millis(200)).await;
     harness.store().fail(Act::Receive, Verdict::Retry, u32::MAX);
@@ -104,9 +107,7 @@ async fn an_answer_is_committed_even_while_the_transport_is_away() {
 #[tokio::test(start_paused = true)]
 async fn an_effect_that_fails_is_tried_again_later_and_its_neighbours_are_not() {
     let mut harness = harness();
-    let consumer = Bookkeeper::with_effects(8);
-    let gauge = consumer.gauge();
-    harness.consume(consumer);
+    let gauge = asking(&mut harness, 8);
     for conduct in [Conduct::Good, Conduct::FailsInPerform, Conduct::Good] {
         harness.send(with_conduct(1, conduct)).await;
     }

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use bus::harness::{Harness, MemoryUnit};
-use bus::{Consumer, CorrelationId, Effects, Envelope, Fault, Message, MessageId, Topology, Unit, Work};
+use bus::{
+    Consumer, CorrelationId, EffectConsumer, EndpointPolicy, Envelope, Fault, Message, MessageId, Topology,
+    Unit, Work,
+};
 
 /// Runs a test body on virtual time.
 pub(crate) fn on_virtual_time<R>(body: impl Future<Output = R>) -> R {
@@ -134,37 +137,43 @@ pub(crate) struct Gauge {
 }
 
 /// Adds to the ledger what it is asked to add.
-pub(crate) struct Bookkeeper {
-    effects: Effects,
-    gauge: Arc<Gauge>,
+#[derive(Default)]
+pub(crate) struct Bookkeeper;
+
+/// The same, but it calls the outside about each message first.
+#[derive(Default)]
+pub(crate) struct AskingBookkeeper {
+    pub(crate) gauge: Arc<Gauge>,
 }
 
-impl Bookkeeper {
-    pub(crate) fn without_effects() -> Self {
-        Self { effects: Effects::None, gauge: Arc::default() }
-    }
+/// A policy with so many effects at once.
+pub(crate) fn effects(effects_max: usize) -> EndpointPolicy {
+    EndpointPolicy { effects_max, ..EndpointPolicy::default() }
+}
 
-    pub(crate) fn with_effects(at_once_max: usize) -> Self {
-        Self { effects: Effects::Outside { at_once_max }, gauge: Arc::default() }
-    }
-
-    pub(crate) fn gauge(&self) -> Arc<Gauge> {
-        Arc::clone(&self.gauge)
-    }
+/// Has a bookkeeper work that calls the outside about so many messages at once.
+pub(crate) fn asking(harness: &mut Harness<Ledger>, effects_max: usize) -> Arc<Gauge> {
+    let bookkeeper = AskingBookkeeper::default();
+    let gauge = Arc::clone(&bookkeeper.gauge);
+    harness.consume_effects(bookkeeper, effects(effects_max));
+    gauge
 }
 
 #[async_trait]
 impl Consumer<MemoryUnit<Ledger>> for Bookkeeper {
+    const QUEUE: &'static str = "bookkeeper";
+    type Message = Add;
+
+    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add>]) -> Result<(), Fault> {
+        book(unit, batch).await
+    }
+}
+
+#[async_trait]
+impl EffectConsumer<MemoryUnit<Ledger>> for AskingBookkeeper {
+    const QUEUE: &'static str = "bookkeeper";
     type Message = Add;
     type Answer = ();
-
-    fn queue(&self) -> &'static str {
-        "bookkeeper"
-    }
-
-    fn effects(&self) -> Effects {
-        self.effects
-    }
 
     async fn perform(&self, message: &Add, _envelope: &Envelope) -> Result<(), Fault> {
         let under_way = self.gauge.under_way.fetch_add(1, Ordering::SeqCst) + 1;
@@ -175,18 +184,22 @@ impl Consumer<MemoryUnit<Ledger>> for Bookkeeper {
         result
     }
 
-    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add, ()>]) -> Result<(), Fault> {
-        for work in batch {
-            let envelope = work.envelope().clone();
-            // The change comes first, so that a failure has something to undo.
-            *unit.data.totals.entry(work.message.counter.clone()).or_default() += work.message.by;
-            *unit.data.applied.entry(envelope.id).or_default() += 1;
-            let added = Added { counter: work.message.counter.clone(), by: work.message.by };
-            unit.publish(vec![added.caused_by(&envelope, 0, envelope.sent_at)]).await?;
-            conduct_handling(&work.message, &envelope)?;
-        }
-        Ok(())
+    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add>]) -> Result<(), Fault> {
+        book(unit, batch).await
     }
+}
+
+async fn book(unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add>]) -> Result<(), Fault> {
+    for work in batch {
+        let envelope = work.envelope().clone();
+        // The change comes first, so that a failure has something to undo.
+        *unit.data.totals.entry(work.message.counter.clone()).or_default() += work.message.by;
+        *unit.data.applied.entry(envelope.id).or_default() += 1;
+        let added = Added { counter: work.message.counter.clone(), by: work.message.by };
+        unit.publish(vec![added.caused_by(&envelope, 0, envelope.sent_at)]).await?;
+        conduct_handling(&work.message, &envelope)?;
+    }
+    Ok(())
 }
 
 async fn conduct_effect(message: &Add) -> Result<(), Fault> {

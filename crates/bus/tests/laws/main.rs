@@ -10,6 +10,7 @@ mod ledger;
 mod local_first;
 mod outages;
 mod redelivery;
+mod registry;
 mod relay;
 mod sagas;
 mod supervisor;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use bus::harness::Act;
 use bus::{Clock, Verdict};
 
-use crate::ledger::{Added, Bookkeeper, Conduct, add, harness, on_virtual_time, until, with_conduct};
+use crate::ledger::{Added, Bookkeeper, Conduct, add, asking, harness, on_virtual_time, until, with_conduct};
 
 const FOR_EVER: u32 = u32::MAX;
 
@@ -36,7 +36,7 @@ proptest! {
     fn whatever_fails_for_a_while_every_message_is_applied_exactly_once(acts in acts(), count in 1_usize..30, slow in 0_usize..10) {
         on_virtual_time(async {
             let mut harness = harness();
-            harness.consume(Bookkeeper::with_effects(4));
+            asking(&mut harness, 4);
             acts.into_iter().for_each(|(act, verdict)| harness.store().fail(act, verdict, 1));
             for number in 0..count {
                 let conduct = if number < slow { Conduct::TakesMs(100) } else { Conduct::Good };
@@ -57,7 +57,7 @@ proptest! {
 async fn while_the_store_is_away_nothing_is_acknowledged_and_no_attempt_is_counted() {
     for act in [Act::Begin, Act::Settle, Act::Commit] {
         let mut harness = harness();
-        harness.consume(Bookkeeper::without_effects());
+        harness.consume(Bookkeeper);
         harness.store().fail(act, Verdict::Retry, FOR_EVER);
         harness.send(add(1)).await;
         until(Instant::now() + Duration::from_secs(3_600)).await;
@@ -84,7 +84,7 @@ async fn while_the_store_is_away_nothing_is_acknowledged_and_no_attempt_is_count
 async fn a_stop_while_the_store_is_away_ends_soon_and_leaves_the_messages_where_they_were() {
     for conduct in [Conduct::Good, Conduct::FailsInPerform, Conduct::FailsAlways] {
         let mut harness = harness();
-        harness.consume(Bookkeeper::with_effects(8));
+        asking(&mut harness, 8);
         let act = if conduct == Conduct::FailsAlways { Act::Settle } else { Act::Begin };
         harness.store().fail(act, Verdict::Retry, FOR_EVER);
         for _ in 0..4 {
@@ -102,7 +102,7 @@ async fn a_stop_while_the_store_is_away_ends_soon_and_leaves_the_messages_where_
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_cannot_even_be_recorded_blocks_nobody_and_loses_nothing() {
     let mut harness = harness();
-    harness.consume(Bookkeeper::with_effects(8));
+    asking(&mut harness, 8);
     harness.store().fail(Act::Settle, Verdict::GiveUp, 1);
     let id = harness.send(with_conduct(1, Conduct::FailsInPerform)).await;
     until(Instant::now() + Duration::from_secs(1)).await;
@@ -118,7 +118,7 @@ async fn a_failure_that_cannot_even_be_recorded_blocks_nobody_and_loses_nothing(
 #[tokio::test(start_paused = true)]
 async fn a_lost_acknowledgement_repeats_nothing_visibly() {
     let mut harness = harness();
-    harness.consume(Bookkeeper::without_effects());
+    harness.consume(Bookkeeper);
     harness.store().fail(Act::Acknowledge, Verdict::Retry, 1);
     let id = harness.send(add(1)).await;
     harness.run_until_idle().await;

@@ -13,7 +13,7 @@ use bus::{
 };
 use uuid::Uuid;
 
-use crate::ledger::{Add, Added, Bookkeeper, Conduct, Ledger, add, harness, with_conduct};
+use crate::ledger::{Add, Added, AskingBookkeeper, Bookkeeper, Conduct, Ledger, add, harness, with_conduct};
 
 const EVERYTHING: Duration = Duration::from_secs(600);
 
@@ -21,7 +21,8 @@ const EVERYTHING: Duration = Duration::from_secs(600);
 async fn a_message_that_fails_comes_again_after_growing_pauses_and_then_goes_to_the_dead_letters() {
     let mut harness = harness();
     let redelivery = RetryPolicy::exponential(3, Duration::from_secs(10), Duration::from_secs(60));
-    harness.consume_with(Bookkeeper::without_effects(), EndpointPolicy { redelivery, batch_max: 8 });
+    harness
+        .consume_with(Bookkeeper, EndpointPolicy { redelivery, batch_max: 8, ..EndpointPolicy::default() });
     let sent_at = harness.clock().now();
     let id = harness.send(with_conduct(1, Conduct::FailsAlways)).await;
     harness.run_until_idle().await;
@@ -41,8 +42,9 @@ async fn a_message_that_fails_comes_again_after_growing_pauses_and_then_goes_to_
 #[tokio::test(start_paused = true)]
 async fn what_takes_a_newer_program_comes_again_for_ever_uncounted_and_holds_up_nobody() {
     let mut harness = harness();
-    let policy = EndpointPolicy { redelivery: RetryPolicy::immediate(1), batch_max: 8 };
-    harness.consume_with(Bookkeeper::without_effects(), policy);
+    let policy =
+        EndpointPolicy { redelivery: RetryPolicy::immediate(1), batch_max: 8, ..EndpointPolicy::default() };
+    harness.consume_with(Bookkeeper, policy);
     harness.send(with_conduct(1, Conduct::NeedsNewer)).await;
     harness.send(add(2)).await;
     harness.advance(EVERYTHING).await;
@@ -57,8 +59,9 @@ async fn what_takes_a_newer_program_comes_again_for_ever_uncounted_and_holds_up_
 #[tokio::test(start_paused = true)]
 async fn a_redriven_dead_letter_has_all_its_chances_again_and_it_is_known_who_asked() {
     let mut harness = harness();
-    let policy = EndpointPolicy { redelivery: RetryPolicy::immediate(1), batch_max: 8 };
-    harness.consume_with(Bookkeeper::without_effects(), policy);
+    let policy =
+        EndpointPolicy { redelivery: RetryPolicy::immediate(1), batch_max: 8, ..EndpointPolicy::default() };
+    harness.consume_with(Bookkeeper, policy);
     harness.send(with_conduct(1, Conduct::FailsAlways)).await;
     harness.advance(EVERYTHING).await;
     let position = harness.dead_letters()[0].position;
@@ -76,8 +79,9 @@ async fn a_redriven_dead_letter_has_all_its_chances_again_and_it_is_known_who_as
 #[tokio::test(start_paused = true)]
 async fn dead_letters_are_listed_by_any_mixture_of_properties_and_in_pages() {
     let mut harness = harness();
-    let policy = EndpointPolicy { redelivery: RetryPolicy::immediate(0), batch_max: 8 };
-    harness.consume_with(Bookkeeper::with_effects(4), policy);
+    let policy =
+        EndpointPolicy { redelivery: RetryPolicy::immediate(0), batch_max: 8, ..EndpointPolicy::default() };
+    harness.consume_effects(AskingBookkeeper::default(), policy);
     for conduct in [Conduct::FailsAlways, Conduct::PanicsInPerform, Conduct::FailsAlways] {
         harness.send(with_conduct(1, conduct)).await;
     }
@@ -100,18 +104,10 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 #[async_trait]
 impl Consumer<MemoryUnit<Ledger>> for Doorkeeper {
+    const QUEUE: &'static str = "bookkeeper";
     type Message = Add;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        "bookkeeper"
-    }
-
-    async fn perform(&self, _: &Add, _: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add, ()>]) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut MemoryUnit<Ledger>, batch: &mut [Work<Add>]) -> Result<(), Fault> {
         for work in batch {
             let sent_at = work.envelope().sent_at;
             let (correlation_id, attempt) = (work.envelope().correlation_id, work.envelope().attempt);
@@ -194,7 +190,7 @@ async fn nothing_about_a_message_changes_on_its_way_through_redelivery_but_its_a
     let mut harness = harness();
     let mut envelope = crate::ledger::numbered(7, &with_conduct(1, Conduct::FailsAlways));
     envelope.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
-    harness.consume(Bookkeeper::without_effects());
+    harness.consume(Bookkeeper);
     harness.send_envelope(envelope.clone()).await;
     harness.advance(EVERYTHING).await;
     let letter = harness.dead_letters().remove(0);

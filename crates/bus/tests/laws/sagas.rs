@@ -105,10 +105,6 @@ impl Saga for Kettle {
         }
     }
 
-    fn generation(&self) -> u32 {
-        self.generation
-    }
-
     fn next_generation(&mut self) -> u32 {
         self.generation += 1;
         self.generation
@@ -157,22 +153,10 @@ struct Kitchen;
 
 #[async_trait]
 impl Consumer<MemoryUnit<Kettles>> for Kitchen {
+    const QUEUE: &'static str = "kitchen";
     type Message = Event;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        "kitchen"
-    }
-
-    async fn perform(&self, _: &Event, _: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(
-        &self,
-        unit: &mut MemoryUnit<Kettles>,
-        batch: &mut [Work<Event, ()>],
-    ) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut MemoryUnit<Kettles>, batch: &mut [Work<Event>]) -> Result<(), Fault> {
         let now = batch.iter().map(|work| work.envelope().sent_at).max().unwrap_or_default();
         fill(unit, batch, now).await?;
         let envelopes: Vec<Envelope> = batch.iter().map(|work| work.envelope().clone()).collect();
@@ -187,11 +171,7 @@ fn incoming<'a>(event: &Event, cause: &'a Envelope) -> Incoming<'a, Event> {
     Incoming { saga: cause.correlation_id, event: event.clone(), cause }
 }
 
-async fn fill(
-    unit: &mut MemoryUnit<Kettles>,
-    batch: &[Work<Event, ()>],
-    now: Timestamp,
-) -> Result<(), Fault> {
+async fn fill(unit: &mut MemoryUnit<Kettles>, batch: &[Work<Event>], now: Timestamp) -> Result<(), Fault> {
     for work in batch.iter().filter(|work| work.message == Event::Filled) {
         let id = work.envelope().correlation_id;
         if unit.data.0.contains_key(&id) {
@@ -205,7 +185,7 @@ async fn fill(
 
 async fn carry_out(
     unit: &mut MemoryUnit<Kettles>,
-    batch: &mut [Work<Event, ()>],
+    batch: &mut [Work<Event>],
     steps: &[Step<Kettle>],
     now: Timestamp,
 ) -> Result<(), Fault> {

@@ -3,9 +3,9 @@
 
 use bus::harness::End;
 use bus::{CorrelationId, Envelope, Message, MessageId};
+use bus_laws::apart;
 use domain::{Order, Product};
 
-use super::apart::apart;
 use super::stage::*;
 use super::turns::Turn;
 use super::workers::{Alone, Workplace};

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
 use async_trait::async_trait;
-use bus::harness::{MemoryStore, MemoryUnit};
 use bus::{DeadLetters, Fault, OutboxStore, RandomIds, Routing, Store, Transport, VirtualClock};
 use infrastructure::postgres::{PostgresOptions, PostgresStore};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
@@ -58,18 +57,6 @@ where
         endpoints: Arc::<S>::clone(&store),
         outgoing,
         sweeper: store,
-    }
-}
-
-/// The bus's own store on memory: no repositories, only what the bus needs.
-#[derive(Default)]
-pub struct MemoryHome(Option<MemoryStore<()>>);
-
-#[async_trait]
-impl BusHome for MemoryHome {
-    async fn bus(&mut self, routing: Routing) -> Bus {
-        let store = self.0.get_or_insert_with(|| MemoryStore::with_routing(topology(), routing));
-        Bus::over::<MemoryUnit<()>, _>(&Arc::new(store.clone()), |unit| unit)
     }
 }
 

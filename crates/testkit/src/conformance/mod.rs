@@ -1,57 +1,39 @@
-//! What every store and every transport must do, written once against the ports. An engine says where its rows are; the laws
-//! never know which engine they judge.
+//! What every store of the pipeline must do, written once against the ports. An engine says where its rows are; the laws never
+//! know which engine they judge. What the bus alone asks of a store or a transport is in `bus_laws`.
 
 pub mod answers;
-pub mod carriage;
 pub mod crashes;
 pub mod endpoints;
 pub mod keys;
 pub mod listings;
-pub mod messages;
 pub mod orders;
 pub mod stage;
 pub mod stock;
 pub mod texts;
 pub mod units;
 
-mod apart;
-mod bare;
 mod homes;
-mod memory_broker;
-mod own_carrier;
 mod silent;
 mod turns;
 mod workers;
 
-use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
 use async_trait::async_trait;
-use bus::{DeadLetters, Fault, OutboxStore, Store, Transport, Unit};
+use bus::{Fault, Store};
 use infrastructure::{Retention, Swept};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-pub use bare::{PostgresBusHome, SqliteBusHome};
 pub use bus::Routing;
-pub use homes::{MemoryHome, PostgresHome, SqliteFileHome, SqliteMemoryHome};
-pub use memory_broker::MemoryBroker;
+#[doc(hidden)]
+pub use bus_laws;
+pub use bus_laws::{Bus, BusHome, CarrierHome, MemoryBroker};
+use bus_laws::{NEVER, SOON};
+pub use homes::{PostgresHome, SqliteFileHome, SqliteMemoryHome};
 pub use silent::Silent;
 pub use workers::Brokered;
-
-/// What the bus asks of a store, in one process. Clones share everything.
-#[derive(Clone)]
-pub struct Bus {
-    units: Arc<dyn Units>,
-    /// Carries messages.
-    pub transport: Arc<dyn Transport>,
-    /// What was set aside.
-    pub dead_letters: Arc<dyn DeadLetters>,
-    /// What waits for a relay.
-    pub outbox: Arc<dyn OutboxStore>,
-}
 
 /// Everything that is asked of a store, in one process. Clones share everything.
 #[derive(Clone)]
@@ -71,14 +53,7 @@ pub struct Process {
     sweeper: Arc<dyn Sweeper>,
 }
 
-/// Where the rows of a store are; they outlive every process.
-#[async_trait]
-pub trait BusHome: Send {
-    /// A process that has just started on these rows.
-    async fn bus(&mut self, routing: Routing) -> Bus;
-}
-
-/// The same for a store with every repository.
+/// Where the rows of a store with every repository are; they outlive every process.
 #[async_trait]
 pub trait Home: BusHome {
     /// A process that has just started on these rows.
@@ -90,61 +65,9 @@ pub trait Home: BusHome {
     }
 }
 
-/// Where the queues of a transport are. Queue `q` wants messages of kind `K`, queue `other` those of kind `L`, both want `B`.
-#[async_trait]
-pub trait CarrierHome: Send {
-    /// A process that has just connected to it. What is acknowledged there is done for good.
-    async fn connect(&mut self) -> Arc<dyn Transport>;
-
-    /// The same for a process that will die, and says nothing then.
-    async fn connect_doomed(&mut self) -> Arc<dyn Transport> {
-        self.connect().await
-    }
-}
-
-#[async_trait]
-trait Units: Send + Sync {
-    async fn begin(&self) -> Result<Box<dyn Unit>, Fault>;
-}
-
-/// A store's own units, seen as the bus sees them.
-struct Plain<U: ?Sized, S> {
-    store: Arc<S>,
-    plain: fn(Box<U>) -> Box<dyn Unit>,
-    unit: PhantomData<fn() -> U>,
-}
-
-#[async_trait]
-impl<U: Unit + ?Sized + 'static, S: Store<U>> Units for Plain<U, S> {
-    async fn begin(&self) -> Result<Box<dyn Unit>, Fault> {
-        Ok((self.plain)(self.store.begin().await?))
-    }
-}
-
 #[async_trait]
 trait Sweeper: Send + Sync {
     async fn sweep(&self, now: Timestamp, kept: Retention, max: usize) -> Result<Swept, Fault>;
-}
-
-impl Bus {
-    /// A store as the bus sees it; `plain` forgets what else its units can do.
-    pub fn over<U, S>(store: &Arc<S>, plain: fn(Box<U>) -> Box<dyn Unit>) -> Self
-    where
-        U: Unit + ?Sized + 'static,
-        S: Store<U> + Transport + DeadLetters + OutboxStore,
-    {
-        Self {
-            units: Arc::new(Plain { store: Arc::clone(store), plain, unit: PhantomData }),
-            transport: Arc::<S>::clone(store),
-            dead_letters: Arc::<S>::clone(store),
-            outbox: Arc::<S>::clone(store),
-        }
-    }
-
-    /// Begins a transaction.
-    pub async fn unit(&self) -> Box<dyn Unit> {
-        self.units.begin().await.expect("the store is there")
-    }
 }
 
 impl Process {
@@ -162,12 +85,6 @@ impl Process {
     }
 }
 
-/// How long anything may take that is to happen at once.
-pub const SOON: Duration = Duration::from_secs(20);
-
-/// Long enough for what is to happen at once, and waited for only where nothing is to happen.
-const NEVER: Duration = Duration::from_millis(60);
-
 /// Makes a test of each law of a room: `laws!(SqliteMemoryHome::new(), orders: a_law, another_law)`.
 #[macro_export]
 macro_rules! laws {
@@ -182,54 +99,13 @@ macro_rules! laws {
     };
 }
 
-/// Makes a test of every law about messages in a store, and of every law of transports, for the store that is its own.
-#[macro_export]
-macro_rules! laws_of_a_bus {
-    ($home:expr) => {
-        $crate::laws!($home, messages:
-            a_message_reaches_every_queue_that_wants_it_and_is_gone_when_it_is_settled,
-            what_is_not_committed_is_not_received,
-            a_delivery_is_settled_once,
-            what_its_own_unit_reclaims_never_lies_in_its_queue,
-            what_its_own_unit_reclaims_leaves_for_the_broker_as_news,
-            nothing_of_a_unit_is_stored_if_its_delivery_was_lost,
-            delayed_messages_come_again_when_due_and_parked_ones_when_named,
-            a_postponed_message_comes_again_when_due_and_is_not_counted,
-            a_parked_message_that_nobody_names_comes_again_at_its_deadline,
-            a_dead_letter_is_listed_found_and_redriven_with_a_fresh_count,
-            timers_come_due_in_order_once_and_the_latest_setting_counts,
-            an_id_from_outside_is_new_once_per_source,
-            a_relay_leases_what_nobody_holds_and_removes_only_its_own,
-            news_that_was_sent_in_part_comes_again,
-            what_a_process_kept_is_there_for_the_next,
-        );
-        $crate::laws_of_a_transport!($home);
-    };
-}
-
-/// Makes a test of every law of transports.
-#[macro_export]
-macro_rules! laws_of_a_transport {
-    ($home:expr) => {
-        $crate::laws!($home, carriage:
-            what_is_sent_is_received_as_it_was_by_each_queue_that_wants_it,
-            what_a_feed_held_comes_again_when_it_goes,
-            what_is_acknowledged_never_comes_again,
-            two_feeds_share_a_queue_without_overlap,
-            a_wait_that_is_given_up_loses_nothing,
-            messages_that_nobody_reads_wait_for_who_comes_later,
-            no_more_is_received_than_was_asked_for,
-        );
-    };
-}
-
 /// Makes a test of every law of a store: messages, repositories, units. The sweep of crashes may want a home of its own.
 #[macro_export]
 macro_rules! laws_of_a_store {
     ($home:expr) => {
-        $crate::laws_of_a_bus!($home);
-        $crate::laws!($home, carriage: a_queue_that_nobody_knows_is_refused);
-        $crate::laws!($home, messages: what_is_set_aside_is_told_of_by_the_same_commit);
+        $crate::conformance::bus_laws::laws_of_a_bus!($home);
+        $crate::conformance::bus_laws::laws!($home, carriage: a_queue_that_nobody_knows_is_refused);
+        $crate::conformance::bus_laws::laws!($home, messages: what_is_set_aside_is_told_of_by_the_same_commit);
         $crate::laws!($home, orders:
             an_order_comes_out_as_it_went_in,
             a_stored_order_moves_as_the_aggregate_does,

@@ -44,18 +44,10 @@ pub(super) struct Validating(pub(super) Handled);
 
 #[async_trait]
 impl Consumer<AnyUnit> for Reserving {
+    const QUEUE: &'static str = "q";
     type Message = Turn;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        "q"
-    }
-
-    async fn perform(&self, _message: &Turn, _envelope: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<Turn, ()>]) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<Turn>]) -> Result<(), Fault> {
         for work in batch {
             self.0.send_modify(|count| *count += 1);
             let envelope = work.envelope();
@@ -86,18 +78,10 @@ impl Consumer<AnyUnit> for Reserving {
 
 #[async_trait]
 impl Consumer<AnyUnit> for Validating {
+    const QUEUE: &'static str = "other";
     type Message = Turn;
-    type Answer = ();
 
-    fn queue(&self) -> &'static str {
-        "other"
-    }
-
-    async fn perform(&self, _message: &Turn, _envelope: &Envelope) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<Turn, ()>]) -> Result<(), Fault> {
+    async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<Turn>]) -> Result<(), Fault> {
         for work in batch {
             self.0.send_modify(|count| *count += 1);
             let order = placed(unit, OrderId(work.envelope().correlation_id.0)).await?;

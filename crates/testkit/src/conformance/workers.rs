@@ -142,7 +142,7 @@ impl Worker {
     }
 
     async fn consuming<C: Consumer<AnyUnit>>(&self, consumer: C, stop: &Stop) -> Life {
-        let feed = self.transport.subscribe(consumer.queue()).await.expect("it is known");
+        let feed = self.transport.subscribe(C::QUEUE).await.expect("it is known");
         let policy = EndpointPolicy { batch_max: 2, ..EndpointPolicy::default() };
         let (units, clock) = (Arc::clone(&self.process.units), Arc::clone(&self.clock));
         let ids: Arc<dyn IdSource> = Arc::<RandomIds>::clone(&self.ids);

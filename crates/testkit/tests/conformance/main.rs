@@ -1,29 +1,9 @@
-//! One suite for every store and for every transport: the laws are told once, in the test kit, and held against each engine
-//! here.
+//! One suite for every store: the laws are told once, in the test kit, and held against each engine here.
 
 use orderwright_testkit::conformance::{
-    Brokered, MemoryBroker, MemoryHome, PostgresBusHome, PostgresHome, SqliteBusHome, SqliteFileHome,
-    SqliteMemoryHome,
+    Brokered, MemoryBroker, PostgresHome, SqliteFileHome, SqliteMemoryHome,
 };
-use orderwright_testkit::{laws, laws_of_a_bus, laws_of_a_store};
-
-mod the_harness_on_memory {
-    use super::*;
-
-    laws_of_a_bus!(MemoryHome::default());
-}
-
-mod the_bus_alone_on_sqlite {
-    use super::*;
-
-    laws_of_a_bus!(SqliteBusHome::default());
-}
-
-mod the_bus_alone_on_postgresql {
-    use super::*;
-
-    laws_of_a_bus!(PostgresBusHome::default());
-}
+use orderwright_testkit::{laws, laws_of_a_store};
 
 mod sqlite_on_memory {
     use super::*;

@@ -3,6 +3,7 @@
 use application::commands::{NewsTaken, TakeProviderNewsCommand};
 use application::consumers::{PaymentProcessedConsumer, ShippingCompletedConsumer};
 use application::ports::{NewsKind, Provider, ProviderNews, Readers, UnmatchedFilter};
+use bus::Consumer;
 use domain::{Currency, Dispute, Money, OrderId, Payment, Shipment};
 
 use super::shop::Shop;

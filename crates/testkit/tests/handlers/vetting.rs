@@ -22,8 +22,8 @@ use application::ports::{
 use application::saga::{OrderProcessingSaga, PaymentStep, STATES, SagaState, ShipmentStep, Undo};
 use async_trait::async_trait;
 use bus::{
-    Consumer, DeadLetterFilter, DeadLetters, Delivery, Endpoint, EndpointPolicy, Fault, Feed, Message,
-    MessageId, Origin, Receipt, Stop, Transport, Vetted,
+    Consumer, DeadLetterFilter, DeadLetters, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed,
+    Message, MessageId, Origin, Receipt, Stop, Transport, Vetted,
 };
 use domain::{CancelReason, OrderId, Payment, Shipment};
 use orderwright_testkit::agreeable::Agreeable;
@@ -82,7 +82,7 @@ async fn said(shop: &Shop, asked: &Requests) -> [Vetted; 5] {
     ]
 }
 
-async fn one<C: Consumer<AnyUnit>>(consumer: &C, unit: &mut AnyUnit, asked: &C::Message) -> Vetted {
+async fn one<C: EffectConsumer<AnyUnit>>(consumer: &C, unit: &mut AnyUnit, asked: &C::Message) -> Vetted {
     let mut said = consumer.vet(unit, &[asked]).await.expect("a store in memory is never away");
     said.pop().expect("one word for one message")
 }
@@ -193,8 +193,21 @@ fn brought(shop: &Shop, queue: &str, mark: i64, order_id: Uuid, message: &impl M
 }
 
 /// Lets a consumer read these.
-async fn read<C: Consumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
-    let (context, count) = (&shop.context, deliveries.len());
+async fn read<C: EffectConsumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
+    let context = &shop.context;
+    let endpoint = Endpoint::with_effects(
+        Arc::new(consumer),
+        Arc::new(shop.store.clone()),
+        Arc::clone(&context.clock),
+        Arc::clone(&context.ids),
+        EndpointPolicy::default(),
+    );
+    read_at(&endpoint, deliveries).await;
+}
+
+/// Lets a consumer without effects read these.
+async fn hear<C: Consumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
+    let context = &shop.context;
     let endpoint = Endpoint::new(
         Arc::new(consumer),
         Arc::new(shop.store.clone()),
@@ -202,6 +215,11 @@ async fn read<C: Consumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<De
         Arc::clone(&context.ids),
         EndpointPolicy::default(),
     );
+    read_at(&endpoint, deliveries).await;
+}
+
+async fn read_at(endpoint: &Endpoint<AnyUnit>, deliveries: Vec<Delivery>) {
+    let count = deliveries.len();
     let (done, stop) = (Arc::new(Done::default()), Stop::new());
     let feed = Given { deliveries, done: Arc::clone(&done) };
     let all_done = async {
@@ -254,7 +272,7 @@ async fn claimed(shop: &Shop, number: u128, was_charged: bool) -> (String, usize
     });
     let queue = PaymentProcessedConsumer::QUEUE;
     let hearing = PaymentProcessedConsumer::new(Arc::clone(&shop.context));
-    read(shop, hearing, vec![brought(shop, queue, 1, id.0, &claim)]).await;
+    hear(shop, hearing, vec![brought(shop, queue, 1, id.0, &claim)]).await;
     let mut feed = shop.store.subscribe(PaymentConsumer::QUEUE).await.expect("it has this queue");
     let questions = tokio::time::timeout(SOON, feed.receive(9)).await.expect("the gateway is asked at once");
     let asking = PaymentConsumer::new(Arc::clone(&provider) as _, Arc::clone(&shop.context));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use application::consumers::InventoryReservationConsumer;
 use application::ports::{NewOrderRow, ReservationOutcome, StockDemand};
 use application::saga::OrderProcessingSaga;
-use bus::{Disposition, Envelope, MessageId, Settlement, Timer};
+use bus::{Consumer, Disposition, Envelope, MessageId, Settlement, Timer};
 use jiff::Timestamp;
 use uuid::Uuid;
 

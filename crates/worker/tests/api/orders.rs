@@ -2,6 +2,7 @@
 
 use application::saga::EventKind;
 use axum::body::Body;
+use bus::Consumer;
 use futures_util::FutureExt;
 use http::Method;
 use serde_json::json;

@@ -65,7 +65,7 @@ async fn a_saga_that_needs_nobody_takes_no_operation_and_nobody_operates_without
 
 #[tokio::test]
 async fn a_message_that_was_set_aside_is_shown_with_its_reason() {
-    use bus::{Disposition, Settlement, Store, Transport};
+    use bus::{Consumer, Disposition, Settlement, Store, Transport};
     let service = Service::start().await;
     let id = service.placed("k-1", 1).await;
     let queue = application::consumers::OrderCreatedConsumer::QUEUE;

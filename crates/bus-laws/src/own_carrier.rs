@@ -1,31 +1,20 @@
 //! A store as its own broker: what it carries is done for good when its rows say so, which is stored before the
-//! acknowledgement, as the pipeline does.
+//! acknowledgement, as endpoints do.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{Delivery, Disposition, Envelope, Fault, Feed, Receipt, Transport, Unsent};
+use bus::{Delivery, Disposition, Envelope, Fault, Feed, Receipt, Routing, Transport, Unsent};
 
-use super::stage::settle;
-use super::{
-    Bus, BusHome, CarrierHome, MemoryHome, PostgresBusHome, PostgresHome, Routing, SqliteBusHome,
-    SqliteFileHome, SqliteMemoryHome,
-};
+use crate::stage::settle;
+use crate::{Bus, BusHome, CarrierHome};
 
-macro_rules! own_carrier {
-    ($($home:ty),+) => {
-        $(
-            #[async_trait]
-            impl CarrierHome for $home {
-                async fn connect(&mut self) -> Arc<dyn Transport> {
-                    Arc::new(OwnCarrier(self.bus(Routing::Store).await))
-                }
-            }
-        )+
-    };
+#[async_trait]
+impl<H: BusHome> CarrierHome for H {
+    async fn connect(&mut self) -> Arc<dyn Transport> {
+        Arc::new(OwnCarrier(self.bus(Routing::Store).await))
+    }
 }
-
-own_carrier!(MemoryHome, SqliteBusHome, PostgresBusHome, SqliteMemoryHome, SqliteFileHome, PostgresHome);
 
 /// Settles in the very store that a delivery came from, since only who claimed a delivery may.
 struct OwnCarrier(Bus);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use bus::{Envelope, Verdict};
 
-use super::CarrierHome;
-use super::stage::*;
+use crate::CarrierHome;
+use crate::stage::*;
 
 /// Messages arrive whole, in each queue whose kinds they are, and nowhere else.
 pub async fn what_is_sent_is_received_as_it_was_by_each_queue_that_wants_it(home: &mut impl CarrierHome) {
@@ -76,7 +76,7 @@ pub async fn two_feeds_share_a_queue_without_overlap(home: &mut impl CarrierHome
                 two.acknowledge(&receipts(&received)).await.unwrap();
                 right.extend(received);
             }
-            () = tokio::time::sleep(super::SOON) => panic!("{} and {} came", left.len(), right.len()),
+            () = tokio::time::sleep(crate::SOON) => panic!("{} and {} came", left.len(), right.len()),
         }
     }
     assert!(ids(&left).is_disjoint(&ids(&right)));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{
-    Admission, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Origin, Receipt, Timer,
-    Verdict, put_back, unmarked, without_mark,
+    Admission, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Origin, Receipt, Routing,
+    Timer, Verdict, put_back, unmarked, without_mark,
 };
 use uuid::Uuid;
 
-use super::stage::*;
-use super::{BusHome, Routing};
+use crate::BusHome;
+use crate::stage::*;
 
 /// The route of a message, from the unit that published it to the one that was done with it.
 pub async fn a_message_reaches_every_queue_that_wants_it_and_is_gone_when_it_is_settled(
@@ -86,7 +86,7 @@ pub async fn what_its_own_unit_reclaims_never_lies_in_its_queue(home: &mut impl 
     assert!(unit.reclaim(&["q".into()]).await.unwrap().is_empty(), "they are given back once");
     unit.settle(settlements(&own[..1], &Disposition::Done)).await.unwrap();
     unit.settle(settlements(&own[1..2], &Disposition::Park { until: later(60) })).await.unwrap();
-    let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
+    let dead = Disposition::DeadLetter { reason: "nothing there".to_owned() };
     unit.settle(settlements(&own[2..3], &dead)).await.unwrap();
     let again = Disposition::Redeliver { due_at: later(5), reason: "not now".to_owned() };
     unit.settle(settlements(&own[3..], &again)).await.unwrap();
@@ -113,7 +113,7 @@ pub async fn nothing_of_a_unit_is_stored_if_its_delivery_was_lost(home: &mut imp
     let mut late = bus.unit().await;
     let stored = async {
         late.publish(vec![of_kind("L", 2)]).await?;
-        late.set_timers(vec![timer(1, "order", 1)]).await?;
+        late.set_timers(vec![timer(1, "expiry", 1)]).await?;
         late.settle(settlements(&received, &Disposition::Done)).await?;
         late.commit().await
     };
@@ -169,7 +169,7 @@ pub async fn a_postponed_message_comes_again_when_due_and_is_not_counted(home: &
 }
 
 fn postponed(until: i64) -> Disposition {
-    Disposition::Postpone { due_at: later(until), reason: "the gateway is away".to_owned() }
+    Disposition::Postpone { due_at: later(until), reason: "the other side is away".to_owned() }
 }
 
 fn failed(until: i64) -> Disposition {
@@ -197,7 +197,7 @@ pub async fn a_dead_letter_is_listed_found_and_redriven_with_a_fresh_count(home:
     let mut feed = bus.transport.subscribe("q").await.unwrap();
     publish(&bus, vec![message(1), message(2)]).await.unwrap();
     let received = receive(feed.as_mut(), 2).await;
-    let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
+    let dead = Disposition::DeadLetter { reason: "nothing there".to_owned() };
     finish(&bus, feed.as_mut(), &received, dead).await;
     let letters = &bus.dead_letters;
     let all = letters.list_dead_letters(&DeadLetterFilter::default(), 10).await.unwrap();
@@ -208,7 +208,7 @@ pub async fn a_dead_letter_is_listed_found_and_redriven_with_a_fresh_count(home:
         (DeadLetterFilter { queue: Some("q".into()), ..any() }, 2),
         (DeadLetterFilter { queue: Some("other".into()), ..any() }, 0),
         (DeadLetterFilter { kind: Some("K".into()), ..any() }, 2),
-        (DeadLetterFilter { reason_contains: Some("such".into()), ..any() }, 2),
+        (DeadLetterFilter { reason_contains: Some("thing".into()), ..any() }, 2),
         (DeadLetterFilter { reason_contains: Some("%".into()), ..any() }, 0),
         (DeadLetterFilter { message_id: Some(all[1].envelope.id), ..any() }, 1),
         (DeadLetterFilter { after: Some(all[0].position), ..any() }, 1),
@@ -227,20 +227,24 @@ pub async fn a_dead_letter_is_listed_found_and_redriven_with_a_fresh_count(home:
 pub async fn timers_come_due_in_order_once_and_the_latest_setting_counts(home: &mut impl BusHome) {
     let bus = home.bus(Routing::Store).await;
     let mut setting = bus.unit().await;
-    let timers =
-        vec![timer(1, "order", 30), timer(2, "order", 10), timer(3, "order", 20), timer(1, "undo", 40)];
+    let timers = vec![
+        timer(1, "expiry", 30),
+        timer(2, "expiry", 10),
+        timer(3, "expiry", 20),
+        timer(1, "reminder", 40),
+    ];
     setting.set_timers(timers).await.unwrap();
-    setting.set_timers(vec![Timer { generation: 2, ..timer(1, "order", 5) }]).await.unwrap();
-    setting.cancel_timers(vec![timer(3, "order", 0).key, timer(9, "order", 0).key]).await.unwrap();
+    setting.set_timers(vec![Timer { generation: 2, ..timer(1, "expiry", 5) }]).await.unwrap();
+    setting.cancel_timers(vec![timer(3, "expiry", 0).key, timer(9, "expiry", 0).key]).await.unwrap();
     setting.commit().await.unwrap();
     let mut taking = bus.unit().await;
     let due = taking.lease_due_timers(later(39), 1).await.unwrap();
-    assert_eq!((&due[0].key, due[0].generation), (&timer(1, "order", 0).key, 2));
-    assert_eq!(taking.lease_due_timers(later(39), 9).await.unwrap(), [timer(2, "order", 10)]);
+    assert_eq!((&due[0].key, due[0].generation), (&timer(1, "expiry", 0).key, 2));
+    assert_eq!(taking.lease_due_timers(later(39), 9).await.unwrap(), [timer(2, "expiry", 10)]);
     assert_eq!(taking.lease_due_timers(later(39), 9).await.unwrap(), []);
     taking.commit().await.unwrap();
     let mut dropped = bus.unit().await;
-    assert_eq!(dropped.lease_due_timers(later(40), 9).await.unwrap(), [timer(1, "undo", 40)]);
+    assert_eq!(dropped.lease_due_timers(later(40), 9).await.unwrap(), [timer(1, "reminder", 40)]);
     drop(dropped);
     // A server may still be undoing the dropped unit, and passes over what that has locked.
     let again = async {
@@ -252,7 +256,7 @@ pub async fn timers_come_due_in_order_once_and_the_latest_setting_counts(home: &
         }
     };
     let due = tokio::time::timeout(Duration::from_secs(30), again).await.expect("it comes due again");
-    assert_eq!(due, [timer(1, "undo", 40)]);
+    assert_eq!(due, [timer(1, "reminder", 40)]);
 }
 
 /// The inbox: the mark commits with everything else.
@@ -260,16 +264,16 @@ pub async fn an_id_from_outside_is_new_once_per_source(home: &mut impl BusHome) 
     let bus = home.bus(Routing::Store).await;
     let ids = ["b".to_owned(), "a".to_owned(), "b".to_owned()];
     let mut dropped = bus.unit().await;
-    let admitted = dropped.admit("gateway", &ids, NOW).await.unwrap();
+    let admitted = dropped.admit("bank", &ids, NOW).await.unwrap();
     assert_eq!(admitted, [Admission::New, Admission::New, Admission::Repeat]);
     drop(dropped);
     let mut first = bus.unit().await;
-    assert_eq!(first.admit("gateway", &ids[..1], NOW).await.unwrap(), [Admission::New]);
+    assert_eq!(first.admit("bank", &ids[..1], NOW).await.unwrap(), [Admission::New]);
     first.commit().await.unwrap();
     let mut second = bus.unit().await;
-    let admitted = second.admit("gateway", &ids[..2], NOW).await.unwrap();
+    let admitted = second.admit("bank", &ids[..2], NOW).await.unwrap();
     assert_eq!(admitted, [Admission::Repeat, Admission::New]);
-    assert_eq!(second.admit("carrier", &ids[..1], NOW).await.unwrap(), [Admission::New]);
+    assert_eq!(second.admit("post", &ids[..1], NOW).await.unwrap(), [Admission::New]);
 }
 
 /// The outbox of a store with a broker.
@@ -319,7 +323,7 @@ pub async fn what_is_set_aside_is_told_of_by_the_same_commit(home: &mut impl Bus
     let bus = home.bus(Routing::Outbox).await;
     let receipt = Receipt { queue: Arc::from("q"), origin: Origin::Broker(7) };
     let delivery = Delivery { envelope: Arc::new(message(1)), receipt };
-    let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
+    let dead = Disposition::DeadLetter { reason: "nothing there".to_owned() };
     let mut dropped = bus.unit().await;
     dropped.settle(settlements(std::slice::from_ref(&delivery), &dead)).await.unwrap();
     drop(dropped);
@@ -338,13 +342,13 @@ pub async fn what_a_process_kept_is_there_for_the_next(home: &mut impl BusHome) 
     publish(&bus, (1..=6).map(message).collect()).await.unwrap();
     let received = receive(feed.as_mut(), 6).await;
     let delayed = Disposition::Redeliver { due_at: later(5), reason: "not now".to_owned() };
-    let dead = Disposition::DeadLetter { reason: "no such product".to_owned() };
+    let dead = Disposition::DeadLetter { reason: "nothing there".to_owned() };
     finish(&bus, feed.as_mut(), &received[..1], delayed).await;
     finish(&bus, feed.as_mut(), &received[1..2], Disposition::Park { until: later(5) }).await;
     finish(&bus, feed.as_mut(), &received[2..3], dead).await;
     let mut setting = bus.unit().await;
-    setting.set_timers(vec![timer(1, "order", 3)]).await.unwrap();
-    setting.admit("gateway", &["a".to_owned()], NOW).await.unwrap();
+    setting.set_timers(vec![timer(1, "expiry", 3)]).await.unwrap();
+    setting.admit("bank", &["a".to_owned()], NOW).await.unwrap();
     setting.commit().await.unwrap();
     drop((feed, bus));
 
@@ -355,8 +359,8 @@ pub async fn what_a_process_kept_is_there_for_the_next(home: &mut impl BusHome) 
     assert_eq!(bus.dead_letters.count_dead_letters(&DeadLetterFilter::default()).await.unwrap(), 1);
     let mut unit = bus.unit().await;
     assert_eq!(unit.requeue_due(later(5), 9).await.unwrap(), 2);
-    assert_eq!(unit.lease_due_timers(later(5), 9).await.unwrap(), [timer(1, "order", 3)]);
-    assert_eq!(unit.admit("gateway", &["a".to_owned()], NOW).await.unwrap(), [Admission::Repeat]);
+    assert_eq!(unit.lease_due_timers(later(5), 9).await.unwrap(), [timer(1, "expiry", 3)]);
+    assert_eq!(unit.admit("bank", &["a".to_owned()], NOW).await.unwrap(), [Admission::Repeat]);
     unit.commit().await.unwrap();
     assert_eq!(ids(&receive(feed.as_mut(), 2).await), ids(&received[..2]));
 }

@@ -1,0 +1,1 @@
+../../../bus/examples/meters/mod.rs
