@@ -5,6 +5,7 @@ pub mod against_gateway;
 mod amount;
 pub mod commands;
 pub mod consumers;
+mod context;
 pub mod json_text;
 pub mod messages;
 pub mod order_timeout_service;

@@ -6,7 +6,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{Delivery, Disposition, Envelope, Fault, Message, Unit, Vetted};
+use crate::{Delivery, Disposition, Envelope, Fault, Message, Unit};
+
+/// A consumer's verdict on a message that another program may have written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Vetted {
+    /// This store wants it done now.
+    Wanted,
+    /// It was wanted once: a repeat, or too late. It counts as done, without an effect.
+    Past,
+    /// This store never asked for it. It becomes a dead letter at once, for this reason.
+    Foreign(String),
+}
 
 /// One message for a consumer, with the answer of its effect if it has one.
 #[derive(Debug)]

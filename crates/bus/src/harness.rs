@@ -51,6 +51,7 @@ mod feed;
 mod mishap;
 mod mortal;
 mod sagas;
+mod shared;
 mod store;
 mod tables;
 mod unit;

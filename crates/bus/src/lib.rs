@@ -27,6 +27,8 @@ mod stop;
 mod supervisor;
 mod tables;
 mod timer;
+mod timer_service;
+mod topology;
 mod transport;
 mod turnstile;
 mod unit;
@@ -37,7 +39,7 @@ pub use bus_derive::Message;
 pub use chain::Chain;
 pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered, system};
 pub use coalescer::{Coalesce, Coalescer, Overloaded};
-pub use consumer::{Consumer, EffectConsumer, Work};
+pub use consumer::{Consumer, EffectConsumer, Vetted, Work};
 pub use counts::{Count, Counts, QUEUED};
 pub use dead_letter::{DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLetters, Redriven, put_back};
 pub use endpoint::{Endpoint, EndpointPolicy};
@@ -46,8 +48,8 @@ pub use fault::{Fault, Verdict};
 pub use handler::Handler;
 pub use jiff::Timestamp;
 pub use local_first::LocalFirst;
-pub use message::{Message, Topology, from_json, to_json};
-pub use news::{TakenBack, marked, unmarked, without_mark};
+pub use message::{Message, from_json, to_json};
+pub use news::{marked, unmarked, without_mark};
 pub use outbox::{Leased, OutboxStore, Relay};
 pub use pending_timers::PendingTimers;
 pub use registry::{Host, Registry};
@@ -59,11 +61,12 @@ pub use saga::{
 pub use stop::Stop;
 pub use supervisor::{Drained, Running, ServiceStatus, Supervisor};
 pub use tables::Tables;
-pub use timer::{Retired, Timer, TimerFired, TimerKey, TimerService, TimerStep};
+pub use timer::{Retired, Timer, TimerFired, TimerKey};
+pub use timer_service::{TimerService, TimerStep};
+pub use topology::{TakenBack, Topology};
 pub use transport::{Delivery, Feed, Origin, Receipt, Routing, Transport, Unsent};
 pub use turnstile::{CallBudget, CallSlots, LocalSlots, NoTurn, Passage, Turn, Turnstile, TurnstileState};
 pub use unit::{Admission, Disposition, Settlement, Store, Unit};
-pub use vetting::Vetted;
 
 /// What macros of this crate name in the crates that use them.
 #[doc(hidden)]

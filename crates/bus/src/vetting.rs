@@ -11,18 +11,7 @@ use futures_util::future::{BoxFuture, Shared};
 
 use crate::handling::{Receiver, Spoilt, WorkOf, prepare};
 use crate::retry::Backoff;
-use crate::{Delivery, Disposition, Fault, IdSource, Message, Origin, Stop, Store, Unit, Verdict};
-
-/// A consumer's verdict on a message that another program may have written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Vetted {
-    /// This store wants it done now.
-    Wanted,
-    /// It was wanted once: a repeat, or too late. It counts as done, without an effect.
-    Past,
-    /// This store never asked for it. It becomes a dead letter at once, for this reason.
-    Foreign(String),
-}
+use crate::{Delivery, Disposition, Fault, IdSource, Message, Origin, Stop, Store, Unit, Verdict, Vetted};
 
 /// Why a message is not handed to its consumer.
 pub(crate) enum Unhandled {

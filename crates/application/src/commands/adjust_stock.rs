@@ -5,7 +5,7 @@ use bus::Fault;
 use domain::{Availability, Inventory, MovementCause, ProductId, Rejection, Sku, StockMovement};
 
 use super::Command;
-use crate::pipeline::Context;
+use crate::context::Context;
 use crate::ports::{AuditEntry, UnitOfWork};
 
 /// Which way.

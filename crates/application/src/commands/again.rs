@@ -6,7 +6,7 @@ use std::time::Duration;
 use bus::{Disposition, Envelope, Patience, RetryPolicy};
 use jiff::Timestamp;
 
-use crate::pipeline::Context;
+use crate::context::Context;
 use crate::ports::Unanswered;
 
 /// Redelivers the message: after the retries' next pause, then every `look_up_interval`. A call that did nothing is

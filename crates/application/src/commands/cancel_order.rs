@@ -6,8 +6,8 @@ use bytes::Bytes;
 use domain::{CancelReason, OrderId};
 
 use super::Command;
+use crate::context::Context;
 use crate::messages::correlation;
-use crate::pipeline::Context;
 use crate::ports::UnitOfWork;
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, SagaState, carry_out};
 

@@ -6,7 +6,7 @@ use domain::{Availability, Change, Inventory, Money, Product, ProductId, Rejecti
 use jiff::Timestamp;
 
 use super::Command;
-use crate::pipeline::Context;
+use crate::context::Context;
 use crate::ports::{AuditEntry, UnitOfWork};
 
 /// Change the given fields of a product, and nothing else.

@@ -14,8 +14,9 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+use crate::context::Context;
 use crate::messages::{Demand, OrderCreatedEvent, correlation};
-use crate::pipeline::{Context, chain};
+use crate::pipeline::chain;
 use crate::ports::{AnyUnit, Caller, HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
 use crate::saga::{OrderProcessingSaga, SagaState, timers};
 use bearers::Bearers;

@@ -9,7 +9,7 @@ use domain::{Availability, Inventory, Money, MovementCause, Product, ProductId, 
 use jiff::Timestamp;
 
 use super::Command;
-use crate::pipeline::Context;
+use crate::context::Context;
 use crate::ports::UnitOfWork;
 
 /// A product as it comes from outside.

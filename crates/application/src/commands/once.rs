@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bus::Fault;
 
 use super::Command;
-use crate::pipeline::Context;
+use crate::context::Context;
 use crate::ports::{Answer, KeptAnswer, RequestKey, UnitOfWork};
 
 /// A command and the key that it came with, if any.

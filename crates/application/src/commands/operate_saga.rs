@@ -9,8 +9,8 @@ use bytes::Bytes;
 use domain::OrderId;
 
 use super::Command;
+use crate::context::Context;
 use crate::messages::correlation;
-use crate::pipeline::Context;
 use crate::ports::{AuditEntry, UnitOfWork};
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, SagaState, carry_out};
 

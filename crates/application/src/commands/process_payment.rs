@@ -9,8 +9,8 @@ use domain::{Money, OrderId, Payment};
 use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
+use crate::context::Context;
 use crate::messages::{PaymentFailed, PaymentProcessed, PaymentResult, correlation};
-use crate::pipeline::Context;
 use crate::ports::{ChargeOutcome, ChargeRequest, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, carry_out};
 

@@ -9,8 +9,8 @@ use domain::OrderId;
 use jiff::Timestamp;
 
 use super::again::{ask_again, is_worth_telling, look_up_again};
+use crate::context::Context;
 use crate::messages::correlation;
-use crate::pipeline::Context;
 use crate::ports::{HistoryEntry, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent};
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use self::desk::Desk;
 use super::Command;
-use crate::pipeline::Context;
+use crate::context::Context;
 use crate::ports::{Provider, ProviderNews, UnitOfWork};
 
 /// Take these events of one provider.

@@ -6,8 +6,8 @@ use bus::{Fault, Message, MessageId, SagaRepository};
 use domain::{Dispute, Money, OrderId, OrderStatus, Payment};
 
 use super::Command;
+use crate::context::Context;
 use crate::messages::{PaymentRefundRequested, RefundPart, correlation};
-use crate::pipeline::Context;
 use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
 use crate::saga::OrderProcessingSaga;
 

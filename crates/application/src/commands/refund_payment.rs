@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use super::again::is_worth_telling;
 use super::provider_call::{Call, happening};
 use super::undo::{for_a_person, give_up_or_retry, is_used_up, undo_failed};
+use crate::context::Context;
 use crate::messages::RefundPart;
-use crate::pipeline::Context;
 use crate::ports::{CancelOutcome, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Happening, carry_out};
 

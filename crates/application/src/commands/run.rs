@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::{Chain, Fault, Store, Verdict};
 
-use crate::pipeline::{Context, chain};
+use crate::context::Context;
+use crate::pipeline::chain;
 use crate::ports::{AnyUnit, UnitOfWork};
 
 /// How often a command is repeated after a conflict.

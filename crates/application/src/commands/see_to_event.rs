@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bus::Fault;
 
 use super::Command;
-use crate::pipeline::Context;
+use crate::context::Context;
 use crate::ports::{AuditEntry, Seen, UnitOfWork};
 
 /// Mark this event as seen.

@@ -9,8 +9,8 @@ use domain::{Change, OrderId, Rejection, Shipment};
 use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
+use crate::context::Context;
 use crate::messages::{OrderShippedEvent, ShippingCompleted};
-use crate::pipeline::Context;
 use crate::ports::{
     BookingOutcome, BookingRequest, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered, UnitOfWork,
 };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::again::ask_again;
 use super::provider_call::happening;
-use crate::pipeline::Context;
+use crate::context::Context;
 use crate::ports::Unanswered;
 use crate::saga::{EventKind, Happening};
 

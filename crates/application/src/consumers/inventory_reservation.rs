@@ -8,10 +8,10 @@ use domain::OrderId;
 
 use super::standing::UNKNOWN_ORDER;
 use crate::commands::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};
+use crate::context::Context;
 use crate::messages::{
     InventoryReservationFailed, InventoryReservationRequested, InventoryReserved, correlation,
 };
-use crate::pipeline::Context;
 use crate::ports::AnyUnit;
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 use bus::Message;

@@ -9,11 +9,11 @@ use bus::{Consumer, Envelope, Fault, Message, MessageId, Work};
 use domain::{Order, OrderId};
 use uuid::Uuid;
 
+use crate::context::Context;
 use crate::messages::{
     NotificationDispatchRequested, OrderCancelledEvent, OrderDeliveredEvent, OrderShippedEvent,
     OrderShippingRequested,
 };
-use crate::pipeline::Context;
 use crate::ports::{AnyUnit, Channel, Notification, NotificationKind};
 
 /// Events that customers care about.

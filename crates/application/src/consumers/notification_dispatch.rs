@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::notification::notification_id;
 use super::standing::UNKNOWN_ORDER;
+use crate::context::Context;
 use crate::messages::NotificationDispatchRequested;
-use crate::pipeline::Context;
 use crate::ports::{
     AnyUnit, HistoryEntry, Notification, NotificationKind, NotificationService, Said, Untold,
 };

@@ -8,8 +8,8 @@ use bus::{Consumer, Fault, Work};
 use domain::{AMOUNT_MINOR_MAX, Currency, LINES_MAX, Order, OrderId, Product, ProductId, QUANTITY_MAX, Sku};
 
 use super::early::is_of_nobody;
+use crate::context::Context;
 use crate::messages::{Amount, Demand, OrderCreatedEvent};
-use crate::pipeline::Context;
 use crate::ports::{AnyUnit, UnitOfWork};
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 

@@ -7,8 +7,8 @@ use bus::{Consumer, Fault, Work};
 use domain::OrderId;
 
 use super::early::is_of_nobody;
+use crate::context::Context;
 use crate::messages::OrderTimeoutEvent;
-use crate::pipeline::Context;
 use crate::ports::AnyUnit;
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out, timers};
 

@@ -8,8 +8,8 @@ use domain::OrderId;
 
 use super::standing;
 use crate::commands::{PaymentAnswer, ProcessPaymentCommand, ProcessPaymentHandler, calls, dispose};
+use crate::context::Context;
 use crate::messages::PaymentProcessingRequested;
-use crate::pipeline::Context;
 use crate::ports::{AnyUnit, PaymentGateway};
 
 /// Consumes [`PaymentProcessingRequested`].

@@ -9,8 +9,8 @@ use domain::{OrderId, Payment};
 use jiff::Timestamp;
 
 use super::claim::{self, Examined, Finding, Origin};
+use crate::context::Context;
 use crate::messages::{MoneyMatter, PaymentProcessingRequested, PaymentResult, correlation};
-use crate::pipeline::Context;
 use crate::ports::AnyUnit;
 use crate::saga::{EventKind, Facts, Happening, SagaEvent};
 

@@ -8,8 +8,8 @@ use domain::OrderId;
 
 use super::standing;
 use crate::commands::{RefundAnswer, RefundPaymentCommand, RefundPaymentHandler, calls, dispose};
+use crate::context::Context;
 use crate::messages::PaymentRefundRequested;
-use crate::pipeline::Context;
 use crate::ports::{AnyUnit, PaymentGateway};
 
 /// Consumes [`PaymentRefundRequested`].

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::standing;
 use crate::commands::{give_up_or_retry, happening, undo_failed};
+use crate::context::Context;
 use crate::messages::{OrderShippedEvent, ShipmentCancellationRequested};
-use crate::pipeline::Context;
 use crate::ports::{AnyUnit, ShipmentCancelOutcome, ShippingProvider, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, SagaState, carry_out};
 

@@ -8,8 +8,8 @@ use domain::OrderId;
 use jiff::Timestamp;
 
 use super::standing;
+use crate::context::Context;
 use crate::messages::{ShipmentTrackingRequested, ShippingCompleted};
-use crate::pipeline::Context;
 use crate::ports::{AnyUnit, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered, UnitOfWork};
 
 /// Consumes [`ShipmentTrackingRequested`].

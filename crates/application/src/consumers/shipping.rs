@@ -8,8 +8,8 @@ use domain::OrderId;
 
 use super::standing;
 use crate::commands::{BookingAnswer, ShipOrderCommand, ShipOrderHandler, calls, dispose};
+use crate::context::Context;
 use crate::messages::OrderShippingRequested;
-use crate::pipeline::Context;
 use crate::ports::{AnyUnit, ShippingProvider};
 
 /// Consumes [`OrderShippingRequested`].

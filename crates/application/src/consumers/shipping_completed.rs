@@ -9,8 +9,8 @@ use domain::{OrderId, Shipment};
 use jiff::Timestamp;
 
 use super::claim::{self, Examined, Finding, Origin};
+use crate::context::Context;
 use crate::messages::{ParcelNews, ShipmentTrackingRequested, correlation};
-use crate::pipeline::Context;
 use crate::ports::{AnyUnit, HistoryEntry, ParcelTrouble};
 use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, ShipmentStep};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::mishap::Act;
-use super::store::Shared;
+use super::shared::Shared;
 use crate::{Delivery, Fault, Feed, Receipt};
 
 /// A stream of one queue.

@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::task::yield_now;
 
 use super::mishap::Act;
-use super::store::Shared;
+use super::shared::Shared;
 use super::tables::Tables;
 use crate::{
     Admission, CorrelationId, Delivery, Envelope, Fault, Retired, Settlement, Timer, TimerKey, Unit,

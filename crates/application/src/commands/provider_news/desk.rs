@@ -7,8 +7,8 @@ use domain::{OrderId, Payment, Shipment};
 use jiff::Timestamp;
 
 use super::order_of;
+use crate::context::Context;
 use crate::messages::correlation;
-use crate::pipeline::Context;
 use crate::ports::{HistoryEntry, Mismatch, NewsKind, Provider, ProviderNews, UnitOfWork, UnmatchedEvent};
 
 /// The timeline's name for a provider's event.
