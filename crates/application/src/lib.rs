@@ -14,3 +14,4 @@ pub mod queries;
 pub mod saga;
 pub mod turns;
 pub mod validators;
+pub mod whole_number;

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use application::commands::{ImportProductsCommand, NewProduct};
 use application::ports::{OrderFilter, OrderPlace, OrderSort, Readers, SagaFilter};
 use application::saga::SagaState;
-use domain::{Availability, Currency, Money, OrderId, OrderStatus, Sku};
+use domain::{Currency, Money, OrderId, OrderStatus, Sku};
 use hdrhistogram::Histogram;
 
 use crate::any_store::{AnyStore, Purpose};
@@ -157,11 +157,11 @@ fn product(number: u32) -> Result<NewProduct> {
     Ok(NewProduct {
         sku: Sku::parse(&load::sku(number))?,
         name: format!("Bench product {number}"),
-        description: String::new(),
+        description: None,
         price: Money::new(1_250, Currency::parse("EUR")?),
         stock: STOCK,
         reorder_level: None,
-        availability: Availability::Active,
+        availability: None,
     })
 }
 
