@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
     /// Minor units: cents, pence, yen, fils.
+    #[serde(deserialize_with = "crate::whole_number::read")]
     pub minor: i64,
     /// ISO 4217 code.
     pub currency: String,

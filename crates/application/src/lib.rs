@@ -15,4 +15,5 @@ pub mod queries;
 pub mod saga;
 pub mod turns;
 pub mod validators;
+pub mod whole_number;
 mod word;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::commands::{CreateOrderCommand, CreateOrderLine, Violation};
 use crate::messages::Amount;
-use crate::ports::Caller;
+use crate::ports::{Caller, IMPORTED};
 
 /// Longest idempotency key, payment token or external reference, in bytes.
 pub const KEY_BYTES_MAX: usize = 255;
@@ -39,6 +39,7 @@ pub struct LineDraft {
     /// The product.
     pub sku: String,
     /// Units.
+    #[serde(deserialize_with = "crate::whole_number::read")]
     pub quantity: i64,
     /// The agreed price; the catalogue's if none.
     #[serde(default)]
@@ -79,6 +80,7 @@ pub fn validate_order(
     let lines = lines(&draft.lines, &mut findings);
     check_text("/payment_token", draft.payment_token.as_deref(), &mut findings);
     check_text("/external_reference", draft.external_reference.as_deref(), &mut findings);
+    check_reference(draft.external_reference.as_deref(), caller, &mut findings);
     let ordered_at = draft
         .ordered_at
         .as_deref()
@@ -142,6 +144,18 @@ fn price(index: usize, amount: &Amount, findings: &mut Findings) -> Option<Money
     }
     let currency = findings.take(&at("currency"), "invalid_currency", Currency::parse(&amount.currency))?;
     (0..=AMOUNT_MINOR_MAX).contains(&amount.minor).then(|| Money::new(amount.minor, currency))
+}
+
+/// What an import calls an order is one order's, whichever key sends it; so nothing else may give such a reference, and an
+/// import no other.
+fn check_reference(reference: Option<&str>, caller: &Caller, findings: &mut Findings) {
+    let imported = reference.is_some_and(|reference| composed(reference).starts_with(IMPORTED));
+    let message = match (imported, caller.is_import()) {
+        (true, true) | (false, false) => return,
+        (true, false) => format!("'{IMPORTED}' is how references of imports begin; choose another one"),
+        (false, true) => format!("an imported order has a reference that begins with '{IMPORTED}'"),
+    };
+    findings.add("/external_reference", "reserved_reference", message);
 }
 
 fn check_text(pointer: &str, text: Option<&str>, findings: &mut Findings) {

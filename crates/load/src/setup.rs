@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use application::commands::{ImportProductsCommand, NewProduct};
-use domain::{Availability, Currency, Money, Sku};
+use domain::{Currency, Money, Sku};
 use testkit::servers::{Ends, Guard};
 use worker::any_store::{AnyStore, Purpose};
 use worker::config::{Config, DatabaseAddress, RabbitMq};
@@ -116,10 +116,10 @@ fn product(number: u32) -> Result<NewProduct> {
     Ok(NewProduct {
         sku: Sku::parse(&sku(number))?,
         name: format!("Bench product {number}"),
-        description: String::new(),
+        description: None,
         price: Money::new(1_250, Currency::parse("EUR")?),
         stock: STOCK,
         reorder_level: None,
-        availability: Availability::Active,
+        availability: None,
     })
 }

@@ -11,7 +11,7 @@ use application::commands::{
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, NewsKind, Provider, ProviderNews, Readers};
 use bus::{Clock, Coalesce, IdSource, RandomIds, Routing, Stop, Supervisor, SystemClock};
-use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Shipment, Sku};
+use domain::{Currency, CustomerId, Money, OrderId, Quantity, Shipment, Sku};
 use infrastructure::postgres::{PostgresOptions, PostgresStore};
 use orderwright_testkit::agreeable::Agreeable;
 use orderwright_testkit::servers::{Durability, Postgres};
@@ -154,11 +154,11 @@ impl Worker {
         let product = NewProduct {
             sku: sku(),
             name: "A thing".to_owned(),
-            description: String::new(),
+            description: None,
             price: Money::new(1_250, Currency::parse("USD").unwrap()),
             stock: 1_000,
             reorder_level: Some(10),
-            availability: Availability::Active,
+            availability: None,
         };
         let import = ImportProductsCommand { products: vec![product], import: "test".to_owned() };
         self.commands.run(&import).await.unwrap();

@@ -12,7 +12,7 @@ use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, Readers};
 use bus::{Clock, Coalesce, Drained, IdSource, RandomIds, Relay, Routing, Stop, Supervisor, SystemClock};
 use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
-use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
+use domain::{Currency, CustomerId, Money, OrderId, Quantity, Sku};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use orderwright_testkit::agreeable::Agreeable;
 use orderwright_testkit::servers::rabbitmq::RabbitMq;
@@ -75,11 +75,11 @@ impl Worker {
         let product = NewProduct {
             sku: sku(),
             name: "A thing".to_owned(),
-            description: String::new(),
+            description: None,
             price: Money::new(1_250, Currency::parse("USD").unwrap()),
             stock: 1_000_000,
             reorder_level: Some(10),
-            availability: Availability::Active,
+            availability: None,
         };
         let commands = CommandPipeline::new(Arc::new(self.store.clone()), Arc::clone(&self.context));
         let import = ImportProductsCommand { products: vec![product], import: "test".to_owned() };

@@ -20,11 +20,11 @@ pub fn conceal(text: &str) -> Cow<'_, str> {
     if !is_suspicious(text.as_bytes()) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(without_values(&without_user_parts(text)))
+    Cow::Owned(without_values(&without_bare_users(&without_user_parts(text))))
 }
 
 fn is_suspicious(bytes: &[u8]) -> bool {
-    bytes.contains(&b'@') && bytes.windows(3).any(|window| window == b"://") || has_telling_word(bytes)
+    bytes.contains(&b'@') && bytes.contains(&b':') || has_telling_word(bytes)
 }
 
 fn has_telling_word(bytes: &[u8]) -> bool {
@@ -64,6 +64,22 @@ fn without_user_part(address: &str) -> Cow<'_, str> {
         return Cow::Borrowed(address);
     }
     Cow::Owned(format!("{STARS}{}", &address[at..]))
+}
+
+/// What is written like `user:password@host`, as where the beginning of an address was forgotten or mistyped.
+fn without_bare_users(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for word in text.split_inclusive(ends) {
+        let user = word.rfind('@').map(|at| &word[..at]).filter(|user| user.contains(':'));
+        match user.filter(|user| !(user.ends_with(FORM) || user.ends_with(STARS))) {
+            Some(user) => {
+                shown.push_str(STARS);
+                shown.push_str(&word[user.len()..]);
+            }
+            None => shown.push_str(word),
+        }
+    }
+    shown
 }
 
 fn without_values(text: &str) -> String {
@@ -149,6 +165,8 @@ mod tests {
             ("https://h/x?token=hush&a=b", "https://h/x?token=******&a=b"),
             ("write postgres://user:password@host/database", "write postgres://user:password@host/database"),
             ("postgres://me:******@host", "postgres://me:******@host"),
+            ("'me:hush@host' and postgres//me:hu@sh@host/db", "'******@host' and ******@host/db"),
+            ("told a@b at 12:30:00", "told a@b at 12:30:00"),
             ("nothing to hide", "nothing to hide"),
         ] {
             assert_eq!(conceal(written), shown);

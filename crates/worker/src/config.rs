@@ -325,7 +325,7 @@ fn is_bare(url: &str) -> bool {
 }
 
 /// An address as it may be seen: without what stands before its `@`, whatever else is wrong with it, and without parameters.
-fn shown(url: &str) -> String {
+pub(crate) fn shown(url: &str) -> String {
     let (scheme, rest) = url.find("://").map_or(("", url), |at| url.split_at(at + 3));
     let rest = rest.rfind('@').map_or_else(|| rest.to_owned(), |at| format!("{}{}", STARS, &rest[at..]));
     let seen = rest.split(['?', '#']).next().unwrap_or_default();
@@ -377,13 +377,9 @@ impl Config {
                 self.listen
             ),
         );
-        expect(
-            self.database.place().is_some(),
-            format!(
-                "database = '{}' is not known; write a path, sqlite:PATH or postgres://user:password@host/database",
-                self.database
-            ),
-        );
+        if let Some(mistake) = self.database.mistake() {
+            expect(false, mistake);
+        }
         for (key, url) in
             [("payment_url", &self.providers.payment_url), ("shipping_url", &self.providers.shipping_url)]
         {

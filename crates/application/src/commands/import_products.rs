@@ -1,5 +1,5 @@
 //! Imports products into the catalogue, with their initial stock. Data of a known product is replaced, except its
-//! stock. A second import changes nothing.
+//! stock and what is left out. A second import changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +19,16 @@ pub struct NewProduct {
     pub sku: Sku,
     /// Its name.
     pub name: String,
-    /// More about it.
-    pub description: String,
+    /// More about it; if not given, a known product keeps its description and a new one has none.
+    pub description: Option<String>,
     /// What one costs.
     pub price: Money,
     /// Its initial stock; a known product keeps its stock.
     pub stock: i64,
     /// The reorder level; if not given, a known product keeps its level and a new one has none.
     pub reorder_level: Option<i64>,
-    /// Whether it may be ordered.
-    pub availability: Availability,
+    /// Whether it may be ordered; if not given, a known product stays as it is and a new one may be.
+    pub availability: Option<Availability>,
 }
 
 /// Import these.
@@ -118,10 +118,19 @@ impl ImportProductsCommand {
 }
 
 fn row(new: &NewProduct, known: &[Product], now: Timestamp) -> Product {
-    let created_at = known.iter().find(|known| known.sku == new.sku).map_or(now, |known| known.created_at);
+    let known = known.iter().find(|known| known.sku == new.sku);
+    let created_at = known.map_or(now, |known| known.created_at);
     let mut product = Product::new(new.sku.clone(), &new.name, new.price, created_at);
-    product.description.clone_from(&new.description);
-    product.availability = new.availability;
+    if let Some(known) = known {
+        product.description.clone_from(&known.description);
+        product.availability = known.availability;
+    }
+    if let Some(description) = &new.description {
+        product.description.clone_from(description);
+    }
+    if let Some(availability) = new.availability {
+        product.availability = availability;
+    }
     product.updated_at = now;
     product
 }

@@ -14,7 +14,7 @@ use super::AuditEntry;
 pub enum Scope {
     /// Read orders, their histories and sagas.
     OrdersRead,
-    /// Place orders, import and cancel them.
+    /// Place orders and cancel them.
     OrdersWrite,
     /// Read products and stock.
     StockRead,
@@ -24,12 +24,21 @@ pub enum Scope {
     Operate,
     /// Everything.
     Admin,
+    /// Import files of another system's orders. Whoever may do so speaks for that system: two importers share its orders.
+    OrdersImport,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::OrdersRead, Self::OrdersWrite, Self::StockRead, Self::StockWrite, Self::Operate, Self::Admin];
+    pub const ALL: [Self; 7] = [
+        Self::OrdersRead,
+        Self::OrdersWrite,
+        Self::OrdersImport,
+        Self::StockRead,
+        Self::StockWrite,
+        Self::Operate,
+        Self::Admin,
+    ];
 
     /// Its name.
     #[must_use]
@@ -37,6 +46,7 @@ impl Scope {
         match self {
             Self::OrdersRead => "orders:read",
             Self::OrdersWrite => "orders:write",
+            Self::OrdersImport => "orders:import",
             Self::StockRead => "stock:read",
             Self::StockWrite => "stock:write",
             Self::Operate => "operate",

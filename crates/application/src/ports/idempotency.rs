@@ -13,7 +13,21 @@ use jiff::Timestamp;
 pub struct Caller {
     id: Arc<str>,
     source: Arc<str>,
+    purpose: Purpose,
 }
+
+/// Why a caller places orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Purpose {
+    /// They are its own.
+    Own,
+    /// It brings in a file of another system's orders.
+    Import,
+}
+
+/// How references of imported orders begin. Only imports may give such a reference, so that it is one order's whichever key
+/// the import comes with.
+pub const IMPORTED: &str = "import-";
 
 impl Caller {
     /// The caller of records from before callers were stored; it matches every caller.
@@ -22,14 +36,28 @@ impl Caller {
     /// The caller with the API key of this id and this name.
     #[must_use]
     pub const fn new(id: Arc<str>, name: Arc<str>) -> Self {
-        Self { id, source: name }
+        Self { id, source: name, purpose: Purpose::Own }
     }
 
     /// All callers without a key, on a service that needs none: they are one caller.
     #[must_use]
     pub fn without_key() -> Self {
         static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
-        Self { id: Arc::clone(&NOBODY), source: Arc::clone(&NOBODY) }
+        Self { id: Arc::clone(&NOBODY), source: Arc::clone(&NOBODY), purpose: Purpose::Own }
+    }
+
+    /// The same caller while it brings in a file. The source of its orders is the import, not the API key that happens to send
+    /// them; their references name the mapping.
+    #[must_use]
+    pub fn importing(&self) -> Self {
+        static IMPORT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("import"));
+        Self { id: Arc::clone(&self.id), source: Arc::clone(&IMPORT), purpose: Purpose::Import }
+    }
+
+    /// Whether it brings in a file.
+    #[must_use]
+    pub fn is_import(&self) -> bool {
+        self.purpose == Purpose::Import
     }
 
     /// The owner of an idempotency key: the id of the API key.
@@ -39,7 +67,7 @@ impl Caller {
     }
 
     /// The source of an external reference: the name of the API key, so that a new key of the same name continues
-    /// where the old one ended.
+    /// where the old one ended. All imports are one source.
     #[must_use]
     pub const fn source(&self) -> &Arc<str> {
         &self.source

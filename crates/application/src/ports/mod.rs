@@ -17,7 +17,9 @@ pub use domain::ParcelTrouble;
 
 pub use api_keys::{ApiKey, ApiKeys, Scope, Scopes};
 pub use gateway_books::{ChargePage, GatewayBooks, ListedCharge, Listing};
-pub use idempotency::{Answer, Caller, IdempotencyRecord, IdempotencyRepository, KeptAnswer, RequestKey};
+pub use idempotency::{
+    Answer, Caller, IMPORTED, IdempotencyRecord, IdempotencyRepository, KeptAnswer, RequestKey,
+};
 pub use notification_service::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
 };

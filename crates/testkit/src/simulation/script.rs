@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{Availability, Currency, Money, Quantity, Sku};
+use domain::{Currency, Money, Quantity, Sku};
 use jiff::SignedDuration;
 
 use application::commands::{CreateOrderLine, NewProduct};
@@ -70,11 +70,11 @@ pub fn new_product(number: u64, price_minor: i64, stock: i64) -> NewProduct {
     NewProduct {
         sku: sku(number),
         name: format!("Product {number}"),
-        description: String::new(),
+        description: None,
         price: Money::new(price_minor, currency),
         stock,
         reorder_level: Some(1),
-        availability: Availability::Active,
+        availability: None,
     }
 }
 

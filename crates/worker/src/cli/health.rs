@@ -13,6 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::{Format, Shared};
+use crate::config::shown;
 use crate::say;
 
 /// How long the answer may take.
@@ -58,7 +59,8 @@ async fn someone(first: &str, other: Option<&str>) -> Result<(String, StatusCode
     match (ask(first, "/health/ready").await, other) {
         (Err(_), Some(other)) => {
             let other = other.trim_end_matches('/');
-            let (ready, _) = ask(other, "/health/ready").await.with_context(|| format!("nor at {first}"))?;
+            let (ready, _) =
+                ask(other, "/health/ready").await.with_context(|| format!("nor at {}", shown(first)))?;
             Ok((other.to_owned(), ready))
         }
         (answered, _) => Ok((first.to_owned(), answered?.0)),
@@ -80,10 +82,11 @@ fn print(report: &Value, ready: StatusCode) {
 async fn ask(base: &str, path: &str) -> Result<(StatusCode, Value)> {
     let uri: Uri = format!("{base}{path}")
         .parse()
-        .with_context(|| format!("'{base}' is not an address; write http://HOST:PORT"))?;
+        .with_context(|| format!("'{}' is not an address; write http://HOST:PORT", shown(base)))?;
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let asking = async {
-        let response = client.get(uri).await.with_context(|| format!("no service answers at {base}"))?;
+        let response =
+            client.get(uri).await.with_context(|| format!("no service answers at {}", shown(base)))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!("its answer breaks off: {error}"))?.to_bytes();
@@ -91,5 +94,5 @@ async fn ask(base: &str, path: &str) -> Result<(StatusCode, Value)> {
     };
     tokio::time::timeout(ANSWER_TIME_MAX, asking)
         .await
-        .with_context(|| format!("no answer from {base} within {ANSWER_TIME_MAX:?}"))?
+        .with_context(|| format!("no answer from {} within {ANSWER_TIME_MAX:?}", shown(base)))?
 }

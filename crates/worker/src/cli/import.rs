@@ -39,7 +39,7 @@ pub(super) struct Import {
     /// Address of a running service, such as http://127.0.0.1:8080; without one, a service is started for the import.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// API key for that service, if it asks for one: orders:write, stock:read and stock:write.
+    /// API key for that service, if it asks for one: orders:read, orders:write, orders:import, stock:read and stock:write.
     #[arg(long, env = "ORDERWRIGHT_API_KEY", value_name = "KEY", hide_env_values = true)]
     api_key: Option<String>,
     /// Catalogue with products and their stock; those that are there already stay as they are.
@@ -64,6 +64,13 @@ pub(super) struct Import {
     /// Requests under way at once.
     #[arg(long, default_value_t = 64, value_name = "N")]
     at_once: usize,
+}
+
+/// A mapping that comes with the program.
+#[derive(Serialize)]
+struct Shape<'a> {
+    name: &'a str,
+    toml: &'a str,
 }
 
 /// What an import came to.
@@ -97,7 +104,12 @@ impl Import {
             let text = bundled_text(&self.mapping);
             let text =
                 text.with_context(|| format!("there is no mapping '{}'; there are {names}", self.mapping))?;
-            show!("{text}");
+            match shared.format() {
+                Format::Json => {
+                    say!("{}", serde_json::to_string_pretty(&Shape { name: &self.mapping, toml: text })?)
+                }
+                Format::Text => show!("{text}"),
+            }
             return Ok(ExitCode::SUCCESS);
         }
         let config = shared.config(None)?;
@@ -111,7 +123,7 @@ impl Import {
         let source = Sources { sheet, mapping, catalogue };
         let (done, accept_ms, processed) = match &self.server {
             Some(server) => {
-                let client = ApiClient::new(server)?;
+                let client = ApiClient::new(server)?.importing();
                 let client = match &self.api_key {
                     Some(key) => client.with_key(key)?,
                     None => client,
@@ -204,7 +216,7 @@ impl Import {
         );
         it_is_there(&config).await?;
         let stage = Stage::open(config, sandbox).await?;
-        let client = ApiClient::new(&stage.address())?;
+        let client = ApiClient::new(&stage.address())?.importing();
         let started = Instant::now();
         let (done, accept_ms) = self.feed(source, &client, shared).await?;
         let readers = stage.service.store.readers.as_ref();

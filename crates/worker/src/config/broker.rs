@@ -11,7 +11,7 @@ use domain::text::Lines;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::database::without_user_password;
+use super::database::seen;
 
 /// How the program signs its messages, and the beginning of what is its own on the broker.
 const PROGRAM: &str = "orderwright";
@@ -158,7 +158,7 @@ impl From<&str> for BrokerAddresses {
 
 impl fmt::Display for BrokerAddresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Vec<String> = self.0.iter().map(|address| without_user_password(address)).collect();
+        let shown: Vec<String> = self.0.iter().map(|address| seen(address)).collect();
         f.write_str(&shown.join(","))
     }
 }
@@ -171,7 +171,7 @@ impl fmt::Debug for BrokerAddresses {
 
 impl Serialize for BrokerAddresses {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|address| without_user_password(address)))
+        serializer.collect_seq(self.0.iter().map(|address| seen(address)))
     }
 }
 
@@ -186,6 +186,13 @@ mod tests {
     #[test]
     fn no_password_of_any_address_is_shown() {
         let broker = at("amqp://u:open-sesame@one/v, amqp://u:open:sesame@two:5673/v");
+        let odd = at(
+            "amqp://sesame@h/v?heartbeat=7, amqp://h/v?password=sesame,amqp//u:sesame@h,u:sesame@h,amqp://u:sesame,se@h",
+        );
+        assert_eq!(
+            odd.addresses.to_string(),
+            "amqp://******@h/v?heartbeat=7,amqp://h/v?password=******,******,******,******,******"
+        );
         let shown =
             [format!("{broker:?}"), broker.addresses.to_string(), toml::to_string(&broker).expect("a table")];
         for text in shown {

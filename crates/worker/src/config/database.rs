@@ -33,12 +33,27 @@ impl DatabaseAddress {
             return Some(Place::Postgres(self.0.clone()));
         }
         let path = self.0.strip_prefix("sqlite:").unwrap_or(&self.0);
-        let mistyped = ["postgres:", "postgresql:"].iter().any(|scheme| path.starts_with(scheme));
-        if is_key_value(path) {
+        (!path.is_empty() && !is_meant_for_a_server(path)).then(|| Place::File(PathBuf::from(path)))
+    }
+
+    /// Why it cannot mean anything, without a word of it that may be a secret.
+    #[must_use]
+    pub fn mistake(&self) -> Option<String> {
+        if self.place().is_some() {
             return None;
         }
-        let known = !path.is_empty() && !path.contains("://") && !mistyped;
-        known.then(|| Place::File(PathBuf::from(path)))
+        let path = self.0.strip_prefix("sqlite:").unwrap_or(&self.0);
+        Some(if path.starts_with("file:") {
+            "database begins with 'file:', which is no part of a path; write the path alone, or sqlite:PATH"
+                .to_owned()
+        } else if is_meant_for_a_server(path) {
+            "database is like the address of a server, and is none that is known; write a path without '@', '//' and ';', \
+             sqlite:PATH or postgres://user:password@host/database"
+                .to_owned()
+        } else {
+            "database names no file; write a path, sqlite:PATH or postgres://user:password@host/database"
+                .to_owned()
+        })
     }
 
     /// The address with its password, for a process that we start.
@@ -62,10 +77,10 @@ impl From<&str> for DatabaseAddress {
 
 impl fmt::Display for DatabaseAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_key_value(&self.0) {
+        if self.place().is_none() && is_meant_for_a_server(&self.0) {
             return f.write_str(STARS);
         }
-        f.write_str(&without_parameters(&without_user_password(&self.0)))
+        f.write_str(&without_parameters(&without_user(&self.0)))
     }
 }
 
@@ -81,23 +96,35 @@ impl Serialize for DatabaseAddress {
     }
 }
 
-/// `scheme://user:password@…`. The last `@` counts, so that none of a password shows that was not escaped.
-pub(super) fn without_user_password(address: &str) -> String {
+/// `scheme://user:password@…`, without all of the user's part: a token may stand there alone. The last `@` counts, so that none
+/// of a password shows that was not escaped.
+fn without_user(address: &str) -> String {
     let hidden = || {
-        let user = match address.find("://") {
-            Some(scheme) => scheme + 3,
-            // As if a slash had been forgotten.
-            None => address.find(':')? + 1,
-        };
+        let user = address.find("://")? + 3;
         let at = user + address[user..].rfind('@')?;
-        let colon = user + address[user..at].find(':')?;
-        Some(format!("{}:{STARS}{}", &address[..colon], &address[at..]))
+        Some(format!("{}{STARS}{}", &address[..user], &address[at..]))
     };
     hidden().unwrap_or_else(|| address.to_owned())
 }
 
+/// An address of a server as anybody may see it.
+pub(super) fn seen(address: &str) -> String {
+    let Some((_, rest)) = address.split_once("://") else { return STARS.to_owned() };
+    // What is no port may be the beginning of a password that holds a comma.
+    let place =
+        rest.rsplit('@').next().and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    let port = place.rsplit_once(':').map_or("", |(_, port)| port);
+    if !(port.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit())) {
+        return STARS.to_owned();
+    }
+    without_parameters(&without_user(address))
+}
+
 /// What of the parameters behind an address anybody may see; another may be a secret, however it is spelled.
-const SHOWN: [&str; 8] = [
+const SHOWN: [&str; 11] = [
+    "heartbeat",
+    "connection_timeout",
+    "channel_max",
     "sslmode",
     "sslrootcert",
     "application_name",
@@ -142,6 +169,19 @@ fn is_key_value(address: &str) -> bool {
             && !address.contains("://")
 }
 
+/// Whether a text is more like the address of a server than like a path, however it is mistyped. It may hold a password, which
+/// must not become the name of a file.
+fn is_meant_for_a_server(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let schemes = ["postgres:", "postgresql:", "mysql:", "sqlserver:", "file:"];
+    is_key_value(path)
+        || path.contains('@')
+        || path.contains("//")
+        || path.contains('=') && path.contains(';')
+        || ["pwd=", "passwd=", "server="].iter().any(|word| lower.contains(word))
+        || schemes.iter().any(|scheme| lower.starts_with(scheme))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,17 +189,18 @@ mod tests {
     #[test]
     fn a_password_is_never_shown_wherever_it_stands() {
         for (written, shown) in [
-            ("postgres://me:pass-word@host:1/db", "postgres://me:******@host:1/db"),
-            ("postgres://me:pass@word:x@host/db", "postgres://me:******@host/db"),
+            ("postgres://me:pass-word@host:1/db", "postgres://******@host:1/db"),
+            ("postgres://me:pass@word:x@host/db", "postgres://******@host/db"),
+            ("postgres://pass-word@host/db", "postgres://******@host/db"),
             (
                 "postgresql://host/db?user=me&password=pass-word",
                 "postgresql://host/db?user=me&password=******",
             ),
-            ("postgres://me@host/db?sslmode=prefer", "postgres://me@host/db?sslmode=prefer"),
-            ("oracle://me:pass-word@host", "oracle://me:******@host"),
-            ("postgres:/me:pass-word@host/db", "postgres:/me:******@host/db"),
+            ("postgres://me@host/db?sslmode=prefer", "postgres://******@host/db?sslmode=prefer"),
+            ("oracle://me:pass-word@host", "******"),
+            ("postgres:/me:pass-word@host/db", "******"),
             ("data/orders.db", "data/orders.db"),
-            ("postgres://me:pa/s?s@host/db", "postgres://me:******@host/db"),
+            ("postgres://me:pa/s?s@host/db", "postgres://******@host/db"),
             (
                 "postgres://host/db?PassWord=pass-word&sslmode=require",
                 "postgres://host/db?PassWord=******&sslmode=require",
@@ -167,6 +208,9 @@ mod tests {
             ("host=h user=me password=pass-word", "******"),
             ("dbname=d passfile=pass-word", "******"),
             ("password = 'pass-word' host = h", "******"),
+            ("postgres//me:pass-word@h/db", "******"),
+            ("Server=h;Pwd=pass-word;", "******"),
+            ("sqlite:me:pass-word@h", "******"),
         ] {
             let address = DatabaseAddress::from(written);
             assert_eq!((address.to_string().as_str(), format!("{address:?}").as_str()), (shown, shown));
@@ -188,8 +232,29 @@ mod tests {
             "postgresql:h",
             "host=h dbname=d",
             "sqlite:host=h",
+            "postgres//u:pass-word@h/db",
+            "postgres:u:pass-word@h/db",
+            "Postgres://u:pass-word@h/db",
+            "postgres/u:pass-word@h/db",
+            "mysql:h",
+            "u:pass-word@h",
+            "Server=h;Pwd=pass-word;",
+            "Data Source=h;User=u;Passwd=pass-word",
+            "pwd=pass-word",
+            "//u:pass-word/db",
+            "file:o.db",
+            "sqlite:file:o.db",
         ] {
-            assert!(DatabaseAddress::from(nothing).place().is_none(), "{nothing}");
+            let address = DatabaseAddress::from(nothing);
+            assert!(address.place().is_none(), "{nothing}");
+            let told = address.mistake().expect("a mistake");
+            assert!(told.contains("write") && !told.contains("pass-word"), "{told}");
         }
+        assert!(DatabaseAddress::from("o.db").mistake().is_none());
+        assert!(
+            DatabaseAddress::from("file:o.db")
+                .mistake()
+                .is_some_and(|told| told.contains("begins with 'file:'"))
+        );
     }
 }

@@ -133,7 +133,7 @@ fn every_mistake_is_named_at_once_with_its_place() {
     let found = mistakes(&Overrides { file: Some(file), environment, ..Overrides::default() }).join("\n");
     for named in [
         "listen = 'nowhere'",
-        "database = 'oracle://x'",
+        "database is like the address of a server",
         "bad.toml:5: there is no key limits.order_mss; did you mean limits.order_ms?",
         "bad.toml:6: limits.order_ms = \"long\" is not a whole number",
         "bad.toml:8: there is no key pipelin.batch_max; did you mean pipeline.batch_max?",

@@ -158,7 +158,7 @@ impl Demo {
     async fn play(&self, stage: &Stage, earlier: Option<GatewayBooks>) -> Result<Ended> {
         let northwind = Northwind::read()?;
         let readers: &dyn Readers = stage.service.store.readers.as_ref();
-        let client = ApiClient::new(&stage.address())?;
+        let client = ApiClient::new(&stage.address())?.importing();
         let feeding = Feeding { northwind: &northwind, client: &client, readers };
         let found = OurBooks::read(readers).await?.as_text()?;
         let fed = self.feed(&feeding, &northwind).await?;

@@ -38,17 +38,17 @@ pub(super) fn command(
     match serde_json::from_slice::<OrderDraft>(text) {
         Ok(draft) => validate_order(&draft, order_id, caller)
             .map_err(|violations| Refused::Wrong(violations.into_iter().map(Wrong::from).collect())),
-        Err(error) => Err(diagnosed(text, &error)),
+        Err(error) => Err(diagnosed(text, &error, caller)),
     }
 }
 
 /// All violations of a text that is not an order draft: of its form, and of the content of the rest.
-pub(super) fn diagnosed(text: &[u8], error: &serde_json::Error) -> Refused {
+pub(super) fn diagnosed(text: &[u8], error: &serde_json::Error, caller: &Caller) -> Refused {
     let (value, mut wrongs) = match body::examined(text, &ORDER_REQUEST.shape, error) {
         Ok(found) => found,
         Err(problem) => return Refused::Unreadable(problem),
     };
-    let sense = validate_order(&mended(&value), OrderId(uuid::Uuid::nil()), &Caller::without_key());
+    let sense = validate_order(&mended(&value), OrderId(uuid::Uuid::nil()), caller);
     let news: Vec<Wrong> = sense
         .err()
         .unwrap_or_default()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use application::commands::{Command, Once, OnceReply};
 use application::pipeline::Context;
-use application::ports::{Answer, Caller, RequestKey, UnitOfWork};
+use application::ports::{Answer, Caller, RequestKey, Scope, UnitOfWork};
 use application::validators::KEY_BYTES_MAX;
 use async_trait::async_trait;
 use axum::response::{IntoResponse, Response};
@@ -81,6 +81,17 @@ pub(super) fn caller(extensions: &Extensions) -> Caller {
     match extensions.get::<Identity>() {
         Some(Identity { id, name, .. }) => Caller::new(Arc::clone(id), Arc::clone(name)),
         None => Caller::without_key(),
+    }
+}
+
+/// The caller as one that brings in a file, if its key lets it.
+pub(super) fn importer(extensions: &Extensions) -> Result<Caller, Problem> {
+    let scope = Scope::OrdersImport;
+    match extensions.get::<Identity>() {
+        Some(identity) if !identity.scopes.allow(scope) => {
+            Err(Problem::new(Code::ScopeMissing, format!("this key lacks the scope {scope}")))
+        }
+        Some(_) | None => Ok(caller(extensions).importing()),
     }
 }
 

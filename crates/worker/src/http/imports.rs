@@ -198,7 +198,7 @@ pub(super) fn routes() -> Vec<Route> {
                 "Accepts many orders. CSV has the columns order_ref, customer_id, ordered_at, sku, quantity, \
                  unit_price_minor, currency, one row per line of an order, and an order with a row that is wrong is not taken; NDJSON has one order per line, with its \
                  external_reference. With a mapping, exports of shops as CSV or workbook are read as `orderwright import` reads \
-                 them; products are never made. Any of them may be packed with gzip. Repeating an import changes nothing.",
+                 them; products are never made, and the key needs the scope orders:import as well. Any of them may be packed with gzip. Repeating an import changes nothing.",
             )
             .with(sheets::PARAMETERS)
             .once()

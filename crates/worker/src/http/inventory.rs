@@ -110,6 +110,7 @@ async fn endangered(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
+    #[serde(deserialize_with = "application::whole_number::read")]
     quantity: i64,
     reason: String,
     actor: String,

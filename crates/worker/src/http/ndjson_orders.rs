@@ -1,5 +1,6 @@
 //! Reads an import of one JSON order per line. A line that makes no sense spoils no other.
 
+use application::ports::Caller;
 use application::validators::OrderDraft;
 
 use super::draft::{self, Refused};
@@ -23,7 +24,7 @@ fn order(row: usize, line: &[u8]) -> ImportedOrder {
         }
         Err(error) => {
             let reference = reference(line).unwrap_or_default();
-            let wrongs = match draft::diagnosed(line, &error) {
+            let wrongs = match draft::diagnosed(line, &error, &Caller::without_key()) {
                 Refused::Wrong(wrongs) => wrongs,
                 Refused::Unreadable(problem) => {
                     vec![Wrong::at("", problem.code().as_str(), problem.detail())]

@@ -29,6 +29,7 @@ use super::problem::{Code, Problem, Wrong};
 use super::route::{self, Route};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 use super::{Api, body, draft, idempotency};
+use crate::import::IMPORTED_ORDER;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![creating(), listing(), showing(), telling_history(), cancelling()]
@@ -39,7 +40,10 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     body::expect_json(&head.headers)?;
     let body = body::read(body, ORDER_BYTES_MAX).await?;
     let key = idempotency::key(&head.headers)?;
-    let caller = idempotency::caller(&head.extensions);
+    let caller = match head.headers.get(IMPORTED_ORDER).is_some_and(|said| said == "true") {
+        true => idempotency::importer(&head.extensions)?,
+        false => idempotency::caller(&head.extensions),
+    };
     let _held = key.map(|key| api.in_flight.hold(&caller, CREATE, key)).transpose()?;
     let context = api.commands.context();
     let order_id = OrderId(context.ids.next(context.clock.now()));
@@ -376,6 +380,11 @@ fn creating() -> Route {
             route::optional_header(
                 "traceparent",
                 "W3C trace context, carried on to everything that follows.",
+            ),
+            route::optional_header(
+                "Order-Import",
+                "'true' for an order of an imported file, whose external_reference begins with 'import-'; needs the scope \
+                 orders:import as well.",
             ),
         ])
         .taking(&draft::ORDER_REQUEST)

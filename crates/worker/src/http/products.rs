@@ -34,7 +34,7 @@ pub(super) fn routes() -> Vec<Route> {
             .asking_the_store(),
         Route::put("/products", IMPORT, import)
             .about(
-                "Adds or replaces products. Doing it twice changes nothing; a known product keeps its stock.",
+                "Adds or replaces products. Doing it twice changes nothing; a known product keeps its stock, and what is left out.",
             )
             .once()
             .taking(&PRODUCT_BATCH)
@@ -74,7 +74,9 @@ struct Draft {
     name: String,
     description: Option<String>,
     price: Amount,
+    #[serde(default, deserialize_with = "application::whole_number::read_optional")]
     stock: Option<i64>,
+    #[serde(default, deserialize_with = "application::whole_number::read_optional")]
     reorder_level: Option<i64>,
     availability: Option<String>,
 }
@@ -101,9 +103,9 @@ fn meaning(command: &ImportProductsCommand) -> Meaning {
     let ImportProductsCommand { products, import } = command;
     products.iter().fold(Meaning::of(IMPORT).text(import), |said, product| {
         let NewProduct { sku, name, description, price, stock, reorder_level, availability } = product;
-        let said = said.text(sku.as_str()).text(name).text(description).number(price.minor);
+        let said = said.text(sku.as_str()).text(name).optional(description.as_deref()).number(price.minor);
         let said = said.text(price.currency.code()).number(*stock);
-        number_if_said(said, *reorder_level).text(availability.as_str())
+        number_if_said(said, *reorder_level).optional(availability.map(Availability::as_str))
     })
 }
 
@@ -160,19 +162,21 @@ fn product(index: usize, draft: &Draft, texts: &mut Texts) -> Option<NewProduct>
     texts.within(&at("price/minor"), draft.price.minor, 0, AMOUNT_MINOR_MAX);
     texts.within(&at("stock"), stock, 0, UNITS_MAX);
     texts.within(&at("reorder_level"), draft.reorder_level.unwrap_or(0), 0, UNITS_MAX);
-    let word = draft.availability.as_deref().unwrap_or(Availability::Active.as_str());
     let sku = texts.take(&at("sku"), "invalid_sku", Sku::parse(&draft.sku));
     let currency =
         texts.take(&at("price/currency"), "invalid_currency", Currency::parse(&draft.price.currency));
-    let availability = texts.take(&at("availability"), "unknown_value", word.parse::<Availability>());
+    let availability = draft
+        .availability
+        .as_deref()
+        .and_then(|word| texts.take(&at("availability"), "unknown_value", word.parse::<Availability>()));
     Some(NewProduct {
         sku: sku?,
         name: draft.name.clone(),
-        description: draft.description.clone().unwrap_or_default(),
+        description: draft.description.clone(),
         price: Money::new(draft.price.minor, currency?),
         stock,
         reorder_level: draft.reorder_level,
-        availability: availability?,
+        availability,
     })
 }
 
@@ -184,6 +188,7 @@ struct ChangeDraft {
     description: Option<String>,
     price: Option<Amount>,
     availability: Option<String>,
+    #[serde(default, deserialize_with = "application::whole_number::read_optional")]
     reorder_level: Option<i64>,
     actor: String,
     note: Option<String>,
@@ -304,7 +309,7 @@ static CHANGED: Schema = Schema {
 const DRAFT: Shape = Shape::Object(&[
     need("sku", Shape::Text, "1 to 64 printable characters; each sku once."),
     need("name", Shape::Text, "Its name."),
-    may("description", Shape::Text, "More about it."),
+    may("description", Shape::Text, "More about it; if left out, a product that is known keeps what it has."),
     need("price", AMOUNT, "What one costs, at most 10^15 minor units."),
     may("stock", Shape::Units, "Whole units that a new product starts with, at most 10^15."),
     may(
@@ -312,7 +317,11 @@ const DRAFT: Shape = Shape::Object(&[
         Shape::Units,
         "At this many or fewer it is time to reorder; if left out, a product that is known keeps its level.",
     ),
-    may("availability", Shape::Choice(&["active", "discontinued"]), "Active, unless said."),
+    may(
+        "availability",
+        Shape::Choice(&["active", "discontinued"]),
+        "If left out, a product that is known stays as it is, and a new one is active.",
+    ),
 ]);
 static PRODUCT_BATCH: Schema = Schema {
     name: "ProductBatch",

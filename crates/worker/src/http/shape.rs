@@ -119,7 +119,7 @@ impl Shape {
             Self::Text => value.is_string(),
             Self::Time => value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
             Self::Id => value.as_str().is_some_and(|text| uuid::Uuid::try_parse(text).is_ok()),
-            Self::Integer | Self::Units => value.is_i64(),
+            Self::Integer | Self::Units => is_whole(value),
             Self::Boolean => value.is_boolean(),
             Self::Choice(words) => value.as_str().is_some_and(|text| words.contains(&text)),
             Self::Any => true,
@@ -186,6 +186,12 @@ fn members_of(members: &[Member], object: &Map<String, Value>, pointer: &mut Str
             found.push(Wrong::at(&*pointer, "unknown_member", detail));
         });
     }
+}
+
+/// Whether a number is a whole one of at most 64 bits, however it is spelled.
+fn is_whole(value: &Value) -> bool {
+    let spelled_otherwise = value.as_f64().filter(|_| value.is_f64());
+    value.is_i64() || spelled_otherwise.and_then(application::whole_number::of_float).is_some()
 }
 
 fn is_fraction(number: &Number) -> bool {
@@ -284,6 +290,8 @@ mod tests {
         assert_eq!(mistakes(r#"{"a/b": -9223372036854775808, "list": null}"#), pairs(&[]));
         assert_eq!(mistakes("[]"), pairs(&[("", "wrong_type")]));
         assert_eq!(mistakes(r#"{"a/b": 9223372036854775808}"#), pairs(&[("/a~1b", "wrong_type")]));
-        assert_eq!(mistakes(r#"{"a/b": 1.0}"#), pairs(&[("/a~1b", "wrong_type")]));
+        assert_eq!(mistakes(r#"{"a/b": 1.5}"#), pairs(&[("/a~1b", "wrong_type")]));
+        assert_eq!(mistakes(r#"{"a/b": 1.0}"#), pairs(&[]));
+        assert_eq!(mistakes(r#"{"a/b": 1e300}"#), pairs(&[("/a~1b", "wrong_type")]));
     }
 }

@@ -112,6 +112,7 @@ pub(super) async fn import(
     body: Bytes,
     Options { mapping, performance }: Options,
 ) -> Result<Response, Problem> {
+    let caller = idempotency::importer(&head.extensions)?;
     let sheet = read(body, mapping.clone()).await?;
     if sheet.invoices.len() > IMPORT_ORDERS_MAX {
         let detail =
@@ -122,8 +123,7 @@ pub(super) async fn import(
     if let Some(answered) = keyed.answered().await? {
         return Ok(answered);
     }
-    let done =
-        feed(Arc::clone(api), idempotency::caller(&head.extensions), sheet, mapping, performance).await?;
+    let done = feed(Arc::clone(api), caller, sheet, mapping, performance).await?;
     let (nothing, summed_up) = (done.tally.changed_nothing(), summed_up(done, performance));
     let answer = idempotency::answer(StatusCode::OK, &summed_up)?;
     if performance == Performance::Rehearsal || nothing && summed_up.replayed == 0 {

@@ -3,6 +3,7 @@
 
 mod draft;
 mod line;
+mod repeats;
 mod sums;
 
 use std::collections::HashMap;
@@ -10,14 +11,15 @@ use std::collections::HashMap;
 use anyhow::{Result, bail};
 use domain::{Currency, QUANTITY_MAX, Sku};
 
-use super::Mapping;
-use super::mapping::{Custom, FreeLines, Meaning, Plain, PricePer, ShortRows, SkuCase, whole};
+use super::mapping::{Custom, FreeLines, Meaning, Plain, PricePer, RepeatedRows, ShortRows, SkuCase, whole};
 use super::owners::{Belongs, Foundling, Keys, Of, Owners};
 use super::sheet::{InvoiceKind, Sheet, SheetProduct};
 use super::table::{Places, Record, Source, Table, UNREAD};
 use super::tally::{LeftOut, Omission, Reason, Rejected};
+use super::{Mapping, damage};
 use draft::Draft;
 use line::Line;
+use repeats::{Repeat, Repeats};
 
 /// Rows of one file.
 const ROWS_MAX: u64 = 5_000_000;
@@ -71,6 +73,7 @@ pub(super) struct Assembly<'a> {
     drafts: Vec<Draft>,
     candidates: Vec<Candidate>,
     by_code: HashMap<String, usize>,
+    repeats: Repeats,
     notes: Vec<String>,
 }
 
@@ -85,6 +88,7 @@ impl<'a> Assembly<'a> {
             drafts: Vec::new(),
             candidates: Vec::new(),
             by_code: HashMap::new(),
+            repeats: Repeats::new(&table.places),
             notes: Vec::new(),
         }
     }
@@ -104,14 +108,29 @@ impl<'a> Assembly<'a> {
                 at
             }
         };
-        let mut objections = self.about_the_order(at, record, fault);
+        let repeat = self.repeat(at, record, fault.is_some());
+        if let Some(why) = self.counted_before(record, repeat) {
+            let draft = &mut self.drafts[at];
+            let order = draft.number.clone();
+            draft.left_out.push(LeftOut { line: record.line, order, why: Omission::Repeated, detail: why });
+            return Ok(());
+        }
+        let mut objections = match repeat {
+            Repeat::Id(first) => vec![self.contradicts(record, first)],
+            Repeat::None | Repeat::Line(_) | Repeat::Row(_) => self.about_the_order(at, record, fault),
+        };
         let row = match objections.is_empty() {
             true => self.row(at, record).map_err(|objection| objections.push(objection)).ok(),
             false => None,
         };
         let draft = &mut self.drafts[at];
         match row {
-            Some(Row::Line(line)) => draft.lines.push(line),
+            Some(Row::Line(line)) => {
+                draft.lines.push(line);
+                if let Repeat::Row(first) = repeat {
+                    draft.repeated.get_or_insert((record.line, first));
+                }
+            }
             Some(Row::LeftOut(why, detail)) => {
                 draft.left_out.push(LeftOut { line: record.line, order: draft.number.clone(), why, detail });
             }
@@ -152,10 +171,46 @@ impl<'a> Assembly<'a> {
         self.drafts.push(Draft::new(number, shop, kind, record.line, self.places.statuses.len()));
     }
 
+    /// What a row repeats of its order; a broken one and a cancellation nothing.
+    fn repeat(&mut self, at: usize, record: &Record, broken: bool) -> Repeat {
+        if broken || self.drafts[at].kind == InvoiceKind::Cancellation {
+            return Repeat::None;
+        }
+        self.repeats.note(at, record)
+    }
+
+    /// Why a row says nothing new, if it does not.
+    fn counted_before(&self, record: &Record, repeat: Repeat) -> Option<String> {
+        match repeat {
+            Repeat::Line(first) => {
+                let id = self.places.line_id.map_or("", |place| record.field(place));
+                Some(format!("the line of id '{id}' stands in line {first} already, and counts once"))
+            }
+            Repeat::Row(first) if self.mapping.repeated_rows == RepeatedRows::Once => {
+                Some(format!("the same row stands in line {first} already, and repeated_rows = \"once\""))
+            }
+            Repeat::Row(_) | Repeat::Id(_) | Repeat::None => None,
+        }
+    }
+
+    fn contradicts(&self, record: &Record, first: u64) -> Objection {
+        let id = self.places.line_id.map_or("", |place| record.field(place));
+        Objection(
+            Reason::RowsDisagree,
+            format!(
+                "the line of id '{id}' stands in line {first} already, with other content; leave in the file what is true"
+            ),
+        )
+    }
+
     /// Notes what a row says of its order, and objects to what it says otherwise than the rows before.
     fn about_the_order(&mut self, at: usize, record: &Record, fault: Option<String>) -> Vec<Objection> {
         if let Some(fault) = fault {
             return vec![Objection(Reason::Unreadable, fault)];
+        }
+        let rounded = self.places.names().find(|(_, place)| damage::is_rounded(record.field(*place)));
+        if let Some((what, place)) = rounded {
+            return vec![Objection(Reason::Unreadable, damage::rounded(what, record.field(place)))];
         }
         if let Some(place) = self.places.all().find(|place| record.field(*place).contains(UNREAD)) {
             let detail =
@@ -182,6 +237,7 @@ impl<'a> Assembly<'a> {
                     units,
                     minor: 0,
                     currency: self.own_currency()?,
+                    shipped: false,
                 }))
             }
             InvoiceKind::Order if no_product => Ok(Row::LeftOut(
@@ -203,9 +259,27 @@ impl<'a> Assembly<'a> {
         }
         let units = bounded(units)?;
         let minor = self.price_of_one(price, units, currency)?;
+        let shipped = self.shipped(record, units)?;
         let name = self.places.name.map_or("", |place| record.field(place)).to_owned();
         let candidate = Some(self.candidate(code, &name)?);
-        Ok(Row::Line(Line { line: record.line, candidate, units, minor, currency }))
+        Ok(Row::Line(Line { line: record.line, candidate, units, minor, currency, shipped }))
+    }
+
+    /// Whether all units of a line have left the house. Some of them are for a person to judge.
+    fn shipped(&self, record: &Record, units: u32) -> Result<bool, Objection> {
+        let Some(word) = &self.places.shipped else { return Ok(false) };
+        let field = record.field(word.place);
+        if field.is_empty() {
+            return Ok(false);
+        }
+        match self.number(field)? {
+            0 => Ok(false),
+            all if all == i64::from(units) => Ok(true),
+            some => {
+                let detail = format!("'{}' is {some}, of {units} units that were ordered", word.heading);
+                Err(Objection(Reason::PartlyDone, detail))
+            }
+        }
     }
 
     fn number(&self, field: &str) -> Result<i64, Objection> {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::known::{KnownOrder, KnownProduct};
+use crate::config::shown;
 
 /// Bytes of one answer.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -28,6 +29,12 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 const ATTEMPTS_MAX: u32 = 12;
 const PAUSE_MIN: Duration = Duration::from_millis(25);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Where orders are sent.
+const ORDERS: &str = "/orders";
+
+/// The header that says that an order is one of an import.
+pub(crate) const IMPORTED_ORDER: &str = "order-import";
 
 /// Products in one request.
 const PRODUCTS_MAX: usize = 500;
@@ -43,6 +50,16 @@ pub struct ApiClient {
     http: Client<HttpConnector, Full<Bytes>>,
     base: String,
     key: Option<HeaderValue>,
+    orders: Orders,
+}
+
+/// Whose orders a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Orders {
+    /// Its own.
+    Own,
+    /// Those of a file.
+    Imported,
 }
 
 /// What the service made of an order.
@@ -136,15 +153,15 @@ impl ApiClient {
     /// # Errors
     /// If it is no such address.
     pub fn new(base: &str) -> Result<Self> {
-        let uri: Uri = base.parse().with_context(|| format!("'{base}' is not an address"))?;
+        let uri: Uri = base.parse().with_context(|| format!("'{}' is not an address", shown(base)))?;
         if uri.scheme_str() != Some("http") || uri.host().is_none() {
-            bail!("'{base}' is not an address; write http://HOST:PORT");
+            bail!("'{}' is not an address; write http://HOST:PORT", shown(base));
         }
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(ANSWER_TIME_MAX));
         let http = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key: None })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key: None, orders: Orders::Own })
     }
 
     /// Shows this key with every request.
@@ -156,6 +173,13 @@ impl ApiClient {
         key.set_sensitive(true);
         self.key = Some(key);
         Ok(self)
+    }
+
+    /// Sends orders as those of a file: they bear the references of an import, and the key needs its scope.
+    #[must_use]
+    pub const fn importing(mut self) -> Self {
+        self.orders = Orders::Imported;
+        self
     }
 
     /// Sends products in batches; returns how many were new.
@@ -216,10 +240,10 @@ impl ApiClient {
         }
     }
 
-    /// The order of this reference. A service that cannot look for references knows none.
+    /// The order of this reference.
     ///
     /// # Errors
-    /// If the service cannot be reached.
+    /// If the service cannot be reached, or the key may not read orders.
     pub async fn find_order(&self, reference: &str) -> Result<Option<Uuid>> {
         #[derive(Deserialize)]
         struct Page {
@@ -231,8 +255,8 @@ impl ApiClient {
         }
         let path = format!("/orders?limit=1&external_reference={}", encoded(reference));
         let answer = self.send(Method::GET, &path, None, Bytes::new()).await?;
-        if answer.status == StatusCode::BAD_REQUEST || answer.status == StatusCode::FORBIDDEN {
-            return Ok(None);
+        if answer.status == StatusCode::FORBIDDEN {
+            bail!("the API key may not look for orders that are here already; give it the scope orders:read");
         }
         let page: Page = answer.expect_ok()?;
         Ok(page.items.first().map(|order| order.order_id))
@@ -255,7 +279,10 @@ impl ApiClient {
         struct Accepted {
             order_id: Uuid,
         }
-        let answer = self.send(Method::POST, "/orders", Some(key), body).await?;
+        let answer = self.send(Method::POST, ORDERS, Some(key), body).await?;
+        if answer.status == StatusCode::FORBIDDEN {
+            bail!("the service does not let this API key place the orders: {}", answer.refusal()?.detail);
+        }
         if answer.status.is_client_error() {
             return Ok(OrderAnswer::Refused(answer.refusal()?));
         }
@@ -318,9 +345,11 @@ impl ApiClient {
             let asked = match again {
                 Again::Asked(asked) if attempt < ATTEMPTS_MAX => asked,
                 Again::Unreachable(_) if attempt < ATTEMPTS_MAX => None,
-                Again::Asked(_) => bail!("the service at {} stays too busy", self.base),
+                Again::Asked(_) => bail!("the service at {} stays too busy", shown(&self.base)),
                 Again::Unreachable(error) => {
-                    return Err(error.context(format!("no service answers at {}; is it running?", self.base)));
+                    return Err(
+                        error.context(format!("no service answers at {}; is it running?", shown(&self.base)))
+                    );
                 }
             };
             tokio::time::sleep(asked.unwrap_or(pause)).await;
@@ -342,6 +371,9 @@ impl ApiClient {
         }
         if let Some(key) = &self.key {
             request = request.header("x-api-key", key);
+        }
+        if self.orders == Orders::Imported && path == ORDERS {
+            request = request.header(IMPORTED_ORDER, "true");
         }
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");

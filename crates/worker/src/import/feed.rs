@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
+use domain::LINES_MAX;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::SetOnce;
 use uuid::Uuid;
@@ -12,11 +13,11 @@ use super::order_body::OrderBody;
 use super::plan::{Plan, Shelf, Unknown, plan};
 use super::rehearsal;
 use super::service::Service;
-use super::sheet::{CancelledElsewhere, looks_like_a_part, part_of};
+use super::sheet::{CancelledElsewhere, part_of};
 use super::tally::{LeftOut, Omission};
 use super::{
     Cancelled, CatalogueProduct, Gauge, Invoice, InvoiceKind, LineVerdict, Mapping, OrderAnswer, Outcome,
-    Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally, take_backs,
+    Part, Reason, Refusal, Rejected, Sheet, TakeBack, TakenBack, Tally, take_backs,
 };
 
 /// Who cancels in the name of a file.
@@ -102,7 +103,9 @@ enum Said {
 enum Answered {
     New,
     Replayed,
-    Refused { refusal: Refusal, parts_in: usize },
+    Refused(Refusal),
+    /// A part was refused although nothing spoke against it before; what became of the parts that were taken, in words.
+    Torn(Refusal, String),
 }
 
 /// The ids that an order got, for whoever wants to cancel it; none if it was refused.
@@ -119,7 +122,7 @@ impl Feed<'_> {
         let mut done = self.begin(&plan);
         match self.performance {
             Performance::Rehearsal => self.rehearse(&plan, &shelf, &mut done).await?,
-            Performance::Real => self.perform(&plan, gauge, &mut done).await?,
+            Performance::Real => self.perform(&plan, &shelf, gauge, &mut done).await?,
         }
         done.tally.assert_complete();
         Ok(done)
@@ -150,7 +153,7 @@ impl Feed<'_> {
         done
     }
 
-    async fn perform(&self, plan: &Plan<'_>, gauge: &Gauge, done: &mut Done) -> Result<()> {
+    async fn perform(&self, plan: &Plan<'_>, shelf: &Shelf, gauge: &Gauge, done: &mut Done) -> Result<()> {
         let import = format!("import {}", self.mapping.name);
         done.tally.products_new = self.client.make_products(&import, &plan.products).await?;
         let take_backs = take_backs(self.sheet);
@@ -168,7 +171,7 @@ impl Feed<'_> {
         let sending = stream::iter(sent)
             .map(|(position, invoice)| async move {
                 match take_backs.get(&position) {
-                    None => self.order(position, invoice, &plan.skus, ids).await,
+                    None => self.order(position, invoice, (plan, shelf), ids).await,
                     Some(take_back) => self.cancellation(position, invoice, take_back, ids).await,
                 }
             })
@@ -191,7 +194,7 @@ impl Feed<'_> {
                 None if plan.waiting.contains_key(&position) => {}
                 None => {
                     let (answered, ids) = self.rehearse_order(invoice, plan, shelf).await?;
-                    if !matches!(answered, Answered::Refused { .. }) {
+                    if matches!(answered, Answered::New | Answered::Replayed) {
                         came_about.insert(position, ids.clone());
                     }
                     self.note_order(invoice, answered, ids.first().copied(), done);
@@ -208,30 +211,47 @@ impl Feed<'_> {
         self.cancel_what_was_cancelled(done).await
     }
 
-    /// What would become of an order, and those of its parts that are here.
+    /// What would become of an order, and those of its parts that are here. All parts are looked at: an order is taken whole or
+    /// not at all.
     async fn rehearse_order(
         &self,
         invoice: &Invoice,
         plan: &Plan<'_>,
         shelf: &Shelf,
     ) -> Result<(Answered, Vec<Uuid>)> {
-        let (mut answered, mut here) = (Answered::Replayed, Vec::new());
+        let (mut here, mut first, mut missing, mut refusal) = (Vec::new(), None, false, None);
         for (index, part) in invoice.parts().enumerate() {
             let body = OrderBody::of(&plan.skus, invoice, &part);
-            let refusal = match self.client.find_order(&part.reference).await? {
-                Some(id) => {
-                    here.push(id);
-                    rehearsal::differs(&body, &self.client.order(id).await?)
-                }
-                None => {
-                    answered = Answered::New;
-                    rehearsal::refused(&body, |sku| shelf.is_discontinued(sku))
-                }
+            let found = self.client.find_order(&part.reference).await?;
+            let objection = match found {
+                Some(id) => rehearsal::differs(&body, &self.client.order(id).await?),
+                None => rehearsal::refused(&body, |sku| shelf.is_discontinued(sku)),
             };
-            if let Some(refusal) = refusal {
-                return Ok((Answered::Refused { refusal, parts_in: index }, here));
-            }
+            refusal = refusal.or(objection);
+            missing |= found.is_none();
+            first = if index == 0 { found } else { first };
+            here.extend(found);
         }
+        if refusal.is_none()
+            && let Some(next) = invoice.next_part()
+            && self.client.find_order(&next).await?.is_some()
+        {
+            refusal = Some(rehearsal::of_other_length("fewer"));
+        }
+        // The first part is sent last. If it is here, so are all others that were taken.
+        if refusal.is_none() && first.is_some() && missing {
+            refusal = Some(rehearsal::of_other_length("more"));
+        }
+        if let Some(refusal) = refusal.as_mut().filter(|_| first.is_none() && !here.is_empty()) {
+            let parts: Vec<String> = here.iter().map(Uuid::to_string).collect();
+            refusal.detail +=
+                &format!("; an import that was interrupted has left parts of it here: {}", parts.join(", "));
+        }
+        let answered = match (refusal, missing) {
+            (Some(refusal), _) => Answered::Refused(refusal),
+            (None, true) => Answered::New,
+            (None, false) => Answered::Replayed,
+        };
         Ok((answered, here))
     }
 
@@ -245,26 +265,65 @@ impl Feed<'_> {
         Ok(outcome)
     }
 
-    async fn order(&self, position: usize, invoice: &Invoice, skus: &[String], ids: &[Ids]) -> Result<Said> {
-        let mut got = Vec::new();
-        let mut answered = Answered::Replayed;
-        for part in invoice.parts() {
-            let (key, text) = OrderBody::of(skus, invoice, &part).keyed()?;
+    async fn order(
+        &self,
+        position: usize,
+        invoice: &Invoice,
+        (plan, shelf): (&Plan<'_>, &Shelf),
+        ids: &[Ids],
+    ) -> Result<Said> {
+        let parts: Vec<Part<'_>> = invoice.parts().collect();
+        // One part alone is looked at by the service, unless it may be one of several to it.
+        let (mut answered, mut got) = match parts.len() > 1 || invoice.next_part().is_some() {
+            true => self.rehearse_order(invoice, plan, shelf).await?,
+            false => (Answered::New, Vec::new()),
+        };
+        if matches!(answered, Answered::New) {
+            (answered, got) = self.send(invoice, &parts, &plan.skus).await?;
+        }
+        let first = got.first().copied();
+        if matches!(answered, Answered::Refused(_)) {
+            got.clear();
+        }
+        ids[position].set(got).expect("each order is sent once");
+        Ok(Said::Order(position, answered, first))
+    }
+
+    /// Sends all parts of an order, the first one last: where that is here, the order is complete.
+    async fn send(
+        &self,
+        invoice: &Invoice,
+        parts: &[Part<'_>],
+        skus: &[String],
+    ) -> Result<(Answered, Vec<Uuid>)> {
+        let (mut got, mut answered) = (Vec::new(), Answered::Replayed);
+        for part in parts.iter().rev() {
+            let (key, text) = OrderBody::of(skus, invoice, part).keyed()?;
             match self.client.create_order(&key, text).await? {
                 OrderAnswer::New(id) => {
-                    got.push(id);
+                    got.insert(0, id);
                     answered = Answered::New;
                 }
-                OrderAnswer::Replayed(id) => got.push(id),
+                OrderAnswer::Replayed(id) => got.insert(0, id),
+                OrderAnswer::Refused(refusal) if got.is_empty() => {
+                    return Ok((Answered::Refused(refusal), got));
+                }
                 OrderAnswer::Refused(refusal) => {
-                    answered = Answered::Refused { refusal, parts_in: got.len() };
-                    break;
+                    let told = self.cancel_parts(&got).await?;
+                    return Ok((Answered::Torn(refusal, told), got));
                 }
             }
         }
-        let first = got.first().copied();
-        ids[position].set(got).expect("each order is sent once");
-        Ok(Said::Order(position, answered, first))
+        Ok((answered, got))
+    }
+
+    /// Cancels the parts of an order of which another part was refused; what becomes of them, in words.
+    async fn cancel_parts(&self, parts: &[Uuid]) -> Result<String> {
+        let mut told = Vec::new();
+        for part in parts {
+            told.push(self.cancel(*part, "another part of the order was refused").await?.1);
+        }
+        Ok(told.join("; "))
     }
 
     async fn cancellation(
@@ -312,7 +371,7 @@ impl Feed<'_> {
     /// parts the one counts that cannot be cancelled.
     async fn cancel_or_rehearse(&self, order: &CancelledElsewhere) -> Result<Option<(Outcome, String)>> {
         let mut outcome: Option<(Outcome, String)> = None;
-        for id in self.parts_here(&order.reference).await? {
+        for id in self.parts_here(order).await? {
             let next = match self.performance {
                 Performance::Real => self.cancel(id, "cancelled where it comes from").await?,
                 Performance::Rehearsal => rehearsal::cancelled(id, &self.client.order(id).await?),
@@ -327,16 +386,16 @@ impl Feed<'_> {
         Ok(outcome)
     }
 
-    /// The orders here that an order of the file became.
-    async fn parts_here(&self, reference: &str) -> Result<Vec<Uuid>> {
-        if !looks_like_a_part(reference)
-            && let Some(whole) = self.client.find_order(reference).await?
-        {
-            return Ok(vec![whole]);
-        }
+    /// The orders here that an order of the file became: as many parts as its rows make, and more if there are.
+    async fn parts_here(&self, order: &CancelledElsewhere) -> Result<Vec<Uuid>> {
+        let least = order.lines.len().div_ceil(LINES_MAX);
         let mut parts = Vec::new();
-        while let Some(part) = self.client.find_order(&part_of(reference, parts.len() + 1)).await? {
-            parts.push(part);
+        for part in 1.. {
+            match self.client.find_order(&part_of(&order.reference, part)).await? {
+                Some(id) => parts.push(id),
+                None if part > least => break,
+                None => {}
+            }
         }
         Ok(parts)
     }
@@ -370,9 +429,10 @@ impl Feed<'_> {
                 done.tally.rows_replayed += rows;
                 OrderOutcome::Replayed
             }
-            Answered::Refused { refusal, parts_in } => {
-                let (reason, detail) = in_the_importers_words(&refusal, parts_in);
+            Answered::Refused(_) | Answered::Torn(..) => {
+                let (reason, detail) = refused_in_words(&answered);
                 done.tally.orders_refused += 1;
+                done.tally.orders_torn += u64::from(matches!(answered, Answered::Torn(..)));
                 *done.tally.rows_rejected.entry(reason).or_default() += rows;
                 done.rejected.extend(invoice.lines.iter().map(|line| Rejected {
                     line: line.line,
@@ -392,23 +452,30 @@ fn never_came_about() -> (Outcome, String) {
     (Outcome::AlreadyCancelled, "the order was not taken and never came about".to_owned())
 }
 
+fn refused_in_words(answered: &Answered) -> (Reason, String) {
+    match answered {
+        Answered::Refused(refusal) => in_the_importers_words(refusal),
+        Answered::Torn(refusal, parts) => {
+            let (reason, detail) = in_the_importers_words(refusal);
+            (reason, format!("{detail}; other parts of it had been taken: {parts}"))
+        }
+        Answered::New | Answered::Replayed => (Reason::RefusedByService, String::new()),
+    }
+}
+
 /// An importer has orders and no keys.
-fn in_the_importers_words(Refusal { code, detail }: &Refusal, parts_in: usize) -> (Reason, String) {
-    let parts = match parts_in {
-        0 => String::new(),
-        parts => format!(" (its first {parts} parts are in)"),
-    };
+fn in_the_importers_words(Refusal { code, detail }: &Refusal) -> (Reason, String) {
     match code.as_str() {
         "external_reference_reused" | "idempotency_key_reused" => {
             let what =
                 detail.strip_prefix("this external_reference belongs to an order with ").unwrap_or(detail);
             let what = what.replace("differs: ", "");
             let told = format!(
-                "the order was imported before and is another now: {what}{parts}; what is here stays as it is"
+                "the order was imported before and is another now: {what}; what is here stays as it is"
             );
             (Reason::ChangedSinceImport, told)
         }
-        _ => (Reason::RefusedByService, format!("{code}: {detail}{parts}")),
+        _ => (Reason::RefusedByService, format!("{code}: {detail}")),
     }
 }
 

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 pub use bundled::{NAMES as BUNDLED, text as bundled_text};
-pub(super) use charges::{Charge, Charges, Per, Treat, is_known_discount};
+pub(super) use charges::{Charge, Charges, Per, Treat, is_known_discount, is_known_undone, says_something};
 pub(super) use numbers::{Custom, Numbers, Plain};
 pub(super) use status::{Meaning, StatusColumn, known as known_status};
 
@@ -86,6 +86,10 @@ pub struct Mapping {
     /// How product codes are compared.
     #[serde(default)]
     pub sku_case: SkuCase,
+    /// What becomes of a row that stands in its order twice where neither an id of the line nor the order's total tells
+    /// whether both are meant.
+    #[serde(default)]
+    pub repeated_rows: RepeatedRows,
     /// The columns, by their headings.
     pub columns: Columns,
     /// Headings under which other versions of the same export have a column, by the heading that the mapping names.
@@ -157,6 +161,19 @@ pub enum SkuCase {
     Upper,
 }
 
+/// What becomes of a row that stands in its order twice, field by field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepeatedRows {
+    /// Its order is held back.
+    #[default]
+    HoldBack,
+    /// Both are lines of the order.
+    Take,
+    /// It counts once.
+    Once,
+}
+
 /// Headings of the columns.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,6 +196,13 @@ pub struct Columns {
     pub price: String,
     /// ISO 4217 code of the price, if the file has it.
     pub currency: Option<String>,
+    /// The other system's id of the line, if the file has it: the same id is the same line.
+    pub line_id: Option<String>,
+    /// How many units have left the house already.
+    pub shipped: Option<String>,
+    /// Columns in which something but nothing says that the order was refunded or cancelled in part. Known ones, if it is not
+    /// said.
+    pub undone: Option<Vec<String>>,
 }
 
 /// About customers.

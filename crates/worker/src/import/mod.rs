@@ -4,6 +4,7 @@
 mod assembly;
 mod catalogue;
 mod client;
+mod damage;
 mod feed;
 mod gauge;
 mod known;
@@ -22,6 +23,7 @@ mod take_back;
 mod tally;
 
 pub use catalogue::CatalogueProduct;
+pub(crate) use client::IMPORTED_ORDER;
 pub use client::{ApiClient, Cancelled, LowProduct, OrderAnswer, PriceBody, ProductBody, Refusal};
 pub use feed::{Done, Feed, OrderOutcome, OrderSaid, Performance};
 pub use gauge::{Gauge, Shown};

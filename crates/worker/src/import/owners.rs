@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use domain::text::{self, composed};
 
+use super::damage;
 use super::mapping::ShortRows;
 use super::reference::own_name;
 use super::table::{Record, UNREAD};
@@ -168,9 +169,13 @@ impl<IsTime: Fn(&str) -> bool> Owners<IsTime> {
                 "has {has} fields under {width} headings; is a delimiter in a field without quotes?"
             ));
         }
-        (has < width && self.keys.short_rows == ShortRows::Refuse).then(|| {
-            format!("has {has} fields under {width} headings; is a part of it missing, or is it none of the table?")
-        })
+        if has < width && self.keys.short_rows == ShortRows::Refuse {
+            return Some(format!(
+                "has {has} fields under {width} headings; is a part of it missing, or is it none of the table?"
+            ));
+        }
+        let number = record.field(self.keys.order);
+        damage::is_rounded(number).then(|| damage::rounded("the order's number", number))
     }
 
     /// The order of a row that has all its fields.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use application::ports::IMPORTED;
 use domain::text;
 use sha2::{Digest, Sha256};
 
@@ -10,7 +11,8 @@ use sha2::{Digest, Sha256};
 const NUMBER_BYTES_MAX: usize = 160;
 
 /// The name that an order has here: of the mapping, of the shop if there are several, and its own. Letters and their marks
-/// are composed (NFC).
+/// are composed (NFC). A hyphen in the mapping's name becomes a tilde, which no such name holds: so the name ends at the first
+/// hyphen, and orders of two mappings never have one name.
 ///
 /// # Errors
 /// If it cannot be one, in words.
@@ -20,7 +22,7 @@ pub(super) fn reference(mapping: &str, shop: Option<&str>, number: &str) -> Resu
         // A slash in a shop's name would make one name of two.
         Some(shop) => format!("{}/{number}", shop.replace('%', "%25").replace('/', "%2F")),
     };
-    Ok(format!("import-{mapping}-{}", own_name(&own)?))
+    Ok(format!("{IMPORTED}{}-{}", mapping.replace('-', "~"), own_name(&own)?))
 }
 
 /// The other system's name for an order, with its shop if it has one, as it can be a part of the name here.
@@ -66,6 +68,20 @@ mod tests {
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn orders_of_different_mappings_never_have_one_name() {
+        let parts = ["shop", "shop-x", "x", "shop~x", "-", "--", "a.b", "1", "x-1", "-x-1", "x-", "~1"];
+        let mut names = Vec::new();
+        for mapping in parts.iter().filter(|name| !name.contains('~')) {
+            names.extend(parts.iter().map(|number| reference(mapping, None, number).expect("a name")));
+        }
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        assert_eq!(reference("shop-x", None, "1"), Ok("import-shop~x-1".to_owned()));
     }
 
     #[test]

@@ -14,14 +14,15 @@ use super::{Outcome, Refusal};
 /// Why the service would not have an order that is new to it.
 pub(super) fn refused(body: &OrderBody<'_>, is_discontinued: impl Fn(&str) -> bool) -> Option<Refusal> {
     let refusal = |code: &str, detail: String| Some(Refusal { code: code.to_owned(), detail });
-    let command = match validate_order(&body.draft(), OrderId(Uuid::nil()), &Caller::without_key()) {
-        Ok(command) => command,
-        Err(violations) => {
-            let told: Vec<String> =
-                violations.iter().map(|wrong| format!("{}: {}", wrong.code, wrong.message)).collect();
-            return refusal("validation_failed", told.join("; "));
-        }
-    };
+    let command =
+        match validate_order(&body.draft(), OrderId(Uuid::nil()), &Caller::without_key().importing()) {
+            Ok(command) => command,
+            Err(violations) => {
+                let told: Vec<String> =
+                    violations.iter().map(|wrong| format!("{}: {}", wrong.code, wrong.message)).collect();
+                return refusal("validation_failed", told.join("; "));
+            }
+        };
     if let Some(line) = command.lines.iter().find(|line| is_discontinued(line.sku.as_str())) {
         return refusal("product_discontinued", format!("'{}' can be ordered no more", line.sku));
     }
@@ -76,6 +77,12 @@ pub(super) fn differs(body: &OrderBody<'_>, known: &KnownOrder) -> Option<Refusa
         (true, false) => "other lines".to_owned(),
     };
     Some(Refusal { code: "external_reference_reused".to_owned(), detail: what })
+}
+
+/// Why an order of several parts, or one that was taken in several, is another one than the order that is here.
+pub(super) fn of_other_length(now: &str) -> Refusal {
+    let detail = format!("it has {now} lines now, in another number of parts");
+    Refusal { code: "external_reference_reused".to_owned(), detail }
 }
 
 /// What would become of cancelling an order that stands there.

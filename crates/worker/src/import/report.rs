@@ -81,7 +81,7 @@ pub fn verdict(tally: &Tally, performance: Performance) -> String {
             tally.orders_new, tally.orders_replayed
         );
     }
-    if rejected > 0 && here == 0 {
+    if rejected > 0 && here == 0 && tally.orders_torn == 0 {
         return if rejected == tally.rows {
             format!("Nothing was imported: all {rejected} rows were rejected.")
         } else {
@@ -92,9 +92,15 @@ pub fn verdict(tally: &Tally, performance: Performance) -> String {
         };
     }
     if rejected > 0 {
+        let torn = match tally.orders_torn {
+            0 => String::new(),
+            torn => format!(
+                " Of {torn} orders a part was taken before another was refused, and is being cancelled: see the report."
+            ),
+        };
         return format!(
             "Not everything was imported: {rejected} of {} rows were rejected or held back, and {waiting} orders with them. Mend \
-             the file and import it again; what is here already stays as it is.",
+             the file and import it again; what is here already stays as it is.{torn}",
             tally.rows
         );
     }
@@ -125,6 +131,8 @@ const fn of(reason: Reason) -> &'static str {
         | Reason::SumDiffers
         | Reason::UnknownProduct
         | Reason::WrongCurrency
+        | Reason::RepeatedRow
+        | Reason::PartlyDone
         | Reason::ChangedSinceImport
         | Reason::RefusedByService => "rejected",
     }

@@ -136,25 +136,31 @@ impl Sheet {
 impl Invoice {
     /// The order, cut into as many as it takes. Mostly it is one.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
-        let whole = self.lines.len() <= LINES_MAX && !looks_like_a_part(&self.reference);
-        self.lines.chunks(LINES_MAX).enumerate().map(move |(index, lines)| {
-            let reference = if whole { self.reference.clone() } else { part_of(&self.reference, index + 1) };
-            Part { reference, lines }
-        })
+        let part = |(index, lines)| Part { reference: part_of(&self.reference, index + 1), lines };
+        self.lines.chunks(LINES_MAX).enumerate().map(part)
+    }
+
+    /// The name of the part that the order would have with one line more, if its last part is full.
+    pub(super) fn next_part(&self) -> Option<String> {
+        let full = self.lines.len().is_multiple_of(LINES_MAX);
+        full.then(|| part_of(&self.reference, self.lines.len() / LINES_MAX + 1))
     }
 }
 
 /// Between the name of an order and the number of its part.
 const PART: &str = " (part ";
 
-/// The name of a part of an order, counted from one.
+/// The name of a part of an order, counted from one. The first part is called like the order, so that an order which is here
+/// whole cannot come in once more in parts. An order that is called as parts of others are gets the name of a part for its
+/// first one, too, so that no two orders can ever have one name.
 pub(super) fn part_of(reference: &str, part: usize) -> String {
+    if part == 1 && !looks_like_a_part(reference) {
+        return reference.to_owned();
+    }
     format!("{reference}{PART}{part})")
 }
 
-/// Whether an order is called as parts of others are. It gets the name of a part itself then, so that no two orders can ever
-/// have one name.
-pub(super) fn looks_like_a_part(reference: &str) -> bool {
+fn looks_like_a_part(reference: &str) -> bool {
     let number = reference.strip_suffix(')').and_then(|open| Some(open.rsplit_once(PART)?.1));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
@@ -167,6 +173,9 @@ mod broken;
 
 #[cfg(test)]
 mod dialects;
+
+#[cfg(test)]
+mod repeats;
 
 #[cfg(test)]
 mod shops;

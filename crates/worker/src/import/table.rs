@@ -18,10 +18,12 @@ use flate2::bufread::MultiGzDecoder;
 pub use encoding::Encoding;
 pub(crate) use layout::DELIMITERS;
 use layout::Layout;
-pub(super) use places::Places;
+pub(super) use places::{Places, Word};
+use records::Cell;
 pub use records::{Quoting, Record, Records};
 
 use super::Mapping;
+use super::damage::REMEDY;
 use super::mapping::Custom;
 
 /// What stands for characters that could not be read.
@@ -184,7 +186,23 @@ impl<'a> Table<'a> {
     fn read(&mut self) -> Result<Option<Record>> {
         match &mut self.rows {
             Rows::Text(records) => records.record().context("the file cannot be read"),
-            Rows::Workbook(records) => Ok(records.next()),
+            Rows::Workbook(records) => Ok(records.next().map(|record| without_damage(record, &self.places))),
         }
     }
+}
+
+/// The row; it has a fault if a name in it is none any more.
+fn without_damage(mut record: Record, places: &Places) -> Record {
+    let damaged = places.names().find_map(|(what, place)| {
+        let (_, cell) = record.untrue.iter().find(|(at, _)| *at == place)?;
+        Some((what, record.field(place), *cell))
+    });
+    record.fault = damaged.map(|(what, field, cell)| match cell {
+        Cell::LongNumber => format!(
+            "{what} is a number of more than 15 digits, of which the spreadsheet has lost the last; {REMEDY}"
+        ),
+        Cell::Date => format!("{what} is a day to the spreadsheet ({field}); {REMEDY}"),
+        Cell::Truth => format!("{what} is '{field}' to the spreadsheet, true or false; {REMEDY}"),
+    });
+    record
 }

@@ -100,6 +100,10 @@ words! {
         WrongCurrency = "wrong_currency",
         /// There is nothing wrong with it, but with another row of its order.
         HeldBack = "held_back",
+        /// The same row stands in its order twice, and nothing tells whether both are meant.
+        RepeatedRow = "repeated_row",
+        /// A part of its order was refunded, cancelled or shipped where it comes from.
+        PartlyDone = "partly_done",
         /// Its order was imported before and is another now.
         ChangedSinceImport = "changed_since_import",
         /// The service would not have its order.
@@ -114,6 +118,8 @@ words! {
         NotAProduct = "not_a_product",
         /// It costs nothing, and the mapping leaves such lines out.
         Free = "free",
+        /// It stands in the file already, under the same id of its line.
+        Repeated = "repeated",
         /// Its order is left out.
         Skipped = "skipped",
         /// Its order has left the house already.
@@ -168,6 +174,8 @@ pub struct Tally {
     pub orders_replayed: u64,
     /// Orders that the service would not have.
     pub orders_refused: u64,
+    /// Of those, orders of which the service took a part before it refused another; what it took is being cancelled.
+    pub orders_torn: u64,
     /// Orders that are held back until the file is mended.
     pub orders_held_back: u64,
     /// Orders whose cancellation was accepted.
@@ -193,7 +201,7 @@ impl Tally {
     /// Whether nothing was changed.
     #[must_use]
     pub const fn changed_nothing(&self) -> bool {
-        self.orders_new == 0 && self.orders_cancelled == 0 && self.products_new == 0
+        self.orders_new == 0 && self.orders_cancelled == 0 && self.products_new == 0 && self.orders_torn == 0
     }
 
     /// Asserts that no row was lost or counted twice.

@@ -6,6 +6,7 @@ mod document;
 mod garbage;
 mod gate;
 mod harness;
+mod imported_once;
 mod imports;
 mod in_doubt;
 mod listings;

@@ -28,6 +28,30 @@ async fn a_batch_of_products_brought_in_twice_changes_nothing_but_the_words() {
 }
 
 #[tokio::test]
+async fn what_a_batch_leaves_out_of_a_known_product_stays_as_it_is() {
+    let service = Service::start().await;
+    let batch = |more: &str| {
+        let text = format!(
+            r#"{{"sku": "CHAI", "name": "Chai", "price": {{"minor": 1900, "currency": "USD"}}{more}}}"#
+        );
+        json!({"products": [serde_json::from_str::<Value>(&text).expect("JSON")]})
+    };
+    let standing = async || {
+        let shown = service.get("/products").await.expect(200)["items"][0].clone();
+        (shown["availability"].clone(), shown["description"].clone())
+    };
+    let said = r#", "description": "Strong", "availability": "discontinued", "reorder_level": 3"#;
+    service.put_products(&batch(said)).await.expect(200);
+    service.put_products(&batch("")).await.expect(200);
+    service.put_products(&batch(r#", "availability": null, "description": null"#)).await.expect(200);
+    assert_eq!(standing().await, (json!("discontinued"), json!("Strong")));
+    let order = json!({"customer_id": "A", "lines": [{"sku": "CHAI", "quantity": 1}]});
+    service.order("k", &order).await.problem(422, "validation_failed");
+    service.put_products(&batch(r#", "availability": "active", "description": """#)).await.expect(200);
+    assert_eq!(standing().await, (json!("active"), json!("")));
+}
+
+#[tokio::test]
 async fn every_mistake_in_a_batch_of_products_is_told() {
     let service = Service::start().await;
     let batch = json!({"products": [
@@ -217,4 +241,33 @@ async fn what_is_no_longer_sold_is_neither_ordered_nor_low_and_every_line_of_it_
     );
     patch(&service, "/products/TOFU", &json!({"availability": "active", "actor": "anna"})).await.expect(200);
     assert_eq!(service.get("/inventory?low=true").await.expect(200)["items"][0]["sku"], "TOFU");
+}
+
+#[tokio::test]
+async fn a_whole_number_is_the_same_however_it_is_spelled() {
+    let service = Service::start().await;
+    let send = async |path: &str, method: Method, body: &str| {
+        let headers = [JSON, ("idempotency-key", "spelled")];
+        service.send(request(method, path, &headers, body.to_owned().into())).await
+    };
+    let order = |quantity: &str, minor: &str| {
+        format!(
+            r#"{{"customer_id": "A", "lines": [{{"sku": "CHAI", "quantity": {quantity}, "unit_price": {{"minor": {minor}, "currency": "USD"}}}}]}}"#
+        )
+    };
+    let first = send("/orders", Method::POST, &order("1", "1800")).await.expect(201);
+    for (quantity, minor) in [("1.0", "1800"), ("1e0", "1800.0"), ("10e-1", "1.8e3")] {
+        let again = send("/orders", Method::POST, &order(quantity, minor)).await;
+        assert_eq!(again.header("idempotent-replayed"), Some("true"), "{quantity}");
+        assert_eq!(again.expect(201), first);
+    }
+    send("/orders", Method::POST, &order("1.5", "1800")).await.problem(422, "fractional_quantity");
+    let wrong = send("/orders", Method::POST, &order("1", "1800.5")).await.problem(422, "validation_failed");
+    assert_eq!(places(&wrong), pairs(&[("/lines/0/unit_price/minor", "wrong_type")]));
+    let receive = r#"{"quantity": 2.0, "reason": "r", "actor": "a"}"#;
+    assert_eq!(send("/inventory/CHAI/receive", Method::POST, receive).await.expect(200)["available"], 102);
+    let batch = r#"{"products": [{"sku": "NEW", "name": "n", "price": {"minor": 1.0, "currency": "USD"}, "stock": 3e0, "reorder_level": 2.0}]}"#;
+    send("/products", Method::PUT, batch).await.expect(200);
+    let level = service.get("/inventory/NEW").await.expect(200);
+    assert_eq!((&level["available"], &level["reorder_level"]), (&json!(3), &json!(2)));
 }

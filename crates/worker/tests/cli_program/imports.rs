@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::program::{Folder, Ran};
+use crate::running::{Running, until};
 
 const HEADINGS: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 
@@ -149,4 +150,61 @@ fn a_row_without_a_number_keeps_its_order_back_and_says_so() {
     assert!(report.contains("7,,rejected,no_order,\"names no order; order '#1003' waits"), "{report}");
     let mended = folder.run(&[&["import", "mended.csv"][..], &import].concat()).json();
     assert_eq!((&mended["orders_new"], &mended["orders_replayed"]), (&1.into(), &2.into()), "{mended:#}");
+}
+
+#[test]
+fn a_mapping_is_shown_as_json_where_that_is_asked_for() {
+    let folder = Folder::new("import-mapping");
+    let print = ["import", "--mapping", "shopify", "--print-mapping"];
+    let text = folder.run(&print).answer();
+    let json = folder.run(&[&print[..], &["--json"]].concat()).json();
+    assert_eq!(
+        (&json["name"], json["toml"].as_str().map(str::trim_end)),
+        (&"shopify".into(), Some(text.trim_end()))
+    );
+}
+
+#[test]
+fn a_path_that_begins_with_file_is_refused_and_makes_no_folder() {
+    let folder = Folder::new("import-file-prefix");
+    for database in ["file:o.db", "sqlite:file:o.db"] {
+        let refusal = folder.run(&["migrate", "--database", database]).refusal();
+        assert!(refusal.contains("begins with 'file:'") && refusal.contains("sqlite:PATH"), "{refusal}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn the_same_file_under_another_key_is_here_already_as_the_dry_run_says() {
+    let folder = Folder::new("import-keys");
+    folder.file("june.csv", SHOPIFY);
+    let service = Running::on(&folder, &["--payment-url", "http://127.0.0.1:1"]);
+    let url = service.url();
+    let import = |more: &[&str]| {
+        let options =
+            ["import", "june.csv", "--mapping", "shopify", "--stock", "100", "--json", "--server", &url];
+        folder.run(&[&options[..], more].concat())
+    };
+    assert_eq!(import(&[]).json()["orders_new"], 3);
+    let make = |name: &str, scopes: &str| {
+        let keys = ["keys", "create", "--name", name, "--scopes", scopes, "--database", "o.db", "--json"];
+        folder.run(&keys).json()["key"].as_str().expect("it is shown").to_owned()
+    };
+    let key = make("first", "orders:read,orders:write,orders:import,stock:read,stock:write");
+    let shop = make("shop", "orders:read,orders:write,stock:read,stock:write");
+    let blind = make("blind", "orders:write,orders:import,stock:read,stock:write");
+    // A running service knows new keys after a moment; until then it refuses them.
+    until("the keys to be known", || {
+        import(&["--api-key", &blind, "--dry-run"]).told().1.contains("orders:read")
+    });
+    for dry in [&["--dry-run"][..], &[]] {
+        let summary = import(&[&["--api-key", &key], dry].concat()).json();
+        assert_eq!(
+            (&summary["orders_new"], &summary["orders_replayed"]),
+            (&0.into(), &3.into()),
+            "{summary:#}"
+        );
+    }
+    let refused = import(&["--api-key", &shop]).told().1;
+    assert!(refused.contains("lacks the scope orders:import"), "{refused}");
 }

@@ -3,13 +3,18 @@
 use crate::program::Folder;
 
 /// Settings with a secret in each, in the environment.
-const SECRETS: [(&str, &str, &str); 12] = [
+const SECRETS: [(&str, &str, &str); 17] = [
     ("ORDERWRIGHT_DATABASE", "postgres://me:{}@127.0.0.1:1/d", "hush-database"),
     ("ORDERWRIGHT_DATABASE", "postgres://me:x@{}@127.0.0.1:1/d", "hush-behind-an-at"),
     ("ORDERWRIGHT_DATABASE", "host=127.0.0.1 port=1 user=me password={} dbname=d", "hush-key-value"),
     ("ORDERWRIGHT_DATABASE", "postgres://127.0.0.1:1/d?user=me&password={}", "hush-parameter"),
     ("ORDERWRIGHT_DATABASE", "postgres://me:a/{}?b#c@127.0.0.1:1/d", "hush-with-marks"),
     ("ORDERWRIGHT_BROKER", "amqp://me:{}@127.0.0.1:1/v,amqp://me:x{}@127.0.0.1:2/v", "hush-broker"),
+    ("ORDERWRIGHT_DATABASE", "postgres://{}@127.0.0.1:1/d", "hush-token"),
+    ("ORDERWRIGHT_DATABASE", "postgres//me:{}@127.0.0.1/d", "hush-mistyped"),
+    ("ORDERWRIGHT_DATABASE", "Server=127.0.0.1;Pwd={};", "hush-words"),
+    ("ORDERWRIGHT_BROKER", "amqp://{}@127.0.0.1:1/v", "hush-brokers-token"),
+    ("ORDERWRIGHT_BROKER", "amqp://127.0.0.1:1/v?password={}", "hush-brokers-parameter"),
     ("ORDERWRIGHT_WEBHOOK_SECRET", "{}", "hush-webhook-secret"),
     ("ORDERWRIGHT__SECURITY__ADMIN_KEY", "{}-that-is-long-enough-to-be-one", "hush-admin-key"),
     ("ORDERWRIGHT_PAYMENT_URL", "http://me:{}@127.0.0.1:1", "hush-payment"),
@@ -25,7 +30,7 @@ const NOTIFICATIONS: [(&str, &str, &str); 4] = [
     ("ORDERWRIGHT__NOTIFICATIONS__WEBHOOK_SECRET", "{}", "hush-signature"),
 ];
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &["config", "show"],
     &["config", "check"],
     &["config", "show", "--json"],
@@ -38,6 +43,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["serve", "--listen", "nowhere"],
     &["demo", "--data", "d", "--launch"],
     &["health", "--url", "http://me:hush-health@127.0.0.1:1"],
+    &["health", "--url", "me:hush-bare@127.0.0.1:1"],
     &["check", "postgres://me:hush-argument@h/d"],
     &["check", "--databse=postgres://me:hush-flag@h/d", "host=h password=hush-words"],
 ];
@@ -62,6 +68,9 @@ fn no_secret_is_shown_by_any_command_wherever_it_is_set() {
             assert!(!everything.contains("hush-"), "{command:?} with {name}={value}:\n{everything}");
         }
     }
+    let made = std::fs::read_dir(folder.path()).expect("a folder").flatten();
+    let named: Vec<_> = made.map(|entry| entry.file_name()).collect();
+    assert!(!named.iter().any(|name| name.to_string_lossy().contains("hush-")), "{named:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use application::commands::{
 };
 use application::ports::Caller;
 use bus::{Clock, Coalesce, IdSource, RandomIds, SystemClock};
-use domain::{Availability, Currency, CustomerId, Money, OrderId, Quantity, Sku};
+use domain::{Currency, CustomerId, Money, OrderId, Quantity, Sku};
 use orderwright::any_store::{AnyStore, Purpose};
 use orderwright::config::Config;
 use orderwright::demo::Stage;
@@ -79,11 +79,11 @@ async fn leave_orders(config: &Config, orders: usize) {
     let products = vec![NewProduct {
         sku: sku(),
         name: "A thing".to_owned(),
-        description: String::new(),
+        description: None,
         price: Money::new(1_250, Currency::parse("EUR").expect("a currency")),
         stock: 1_000,
         reorder_level: Some(10),
-        availability: Availability::Active,
+        availability: None,
     }];
     let import = ImportProductsCommand { products, import: "test".to_owned() };
     wiring::commands(&visitor, config).run(&import).await.expect("the store is there");

@@ -3,10 +3,10 @@
 use domain::CustomerId;
 
 use super::super::Mapping;
-use super::super::mapping::{Charge, Custom, Meaning, Per};
+use super::super::mapping::{Charge, Custom, Meaning, Per, RepeatedRows, says_something};
 use super::super::reference::reference;
 use super::super::sheet::{CancelledElsewhere, Invoice, InvoiceKind, InvoiceLine, Item, Named, Sheet};
-use super::super::table::{Places, Record};
+use super::super::table::{Places, Record, Word};
 use super::super::tally::{LeftOut, Reason, Rejected};
 use super::line::Line;
 use super::sums::{Sums, check};
@@ -28,6 +28,8 @@ pub(super) struct Draft {
     pub(super) left_out: Vec<LeftOut>,
     /// A row that may be missing here: its line, and what is wrong with it.
     pub(super) waits: Option<(u64, String)>,
+    /// A row that says what another one says: its line, and the line of the other.
+    pub(super) repeated: Option<(u64, u64)>,
 }
 
 impl Draft {
@@ -52,6 +54,7 @@ impl Draft {
             faults: Vec::new(),
             left_out: Vec::new(),
             waits: None,
+            repeated: None,
         }
     }
 
@@ -93,6 +96,7 @@ impl Draft {
             record.field(places.ordered_at).clone_into(&mut self.ordered_at);
         }
         objections.extend(self.note_statuses(record, places));
+        objections.extend(undone(record, places));
         objections
     }
 
@@ -146,6 +150,12 @@ impl Draft {
         self.waits.is_none() && !self.faults.iter().any(unclear)
     }
 
+    /// Whether all of it was shipped, and nothing is wrong with it.
+    fn has_left_the_house(&self) -> bool {
+        let whole = self.faults.is_empty() && self.waits.is_none() && !self.lines.is_empty();
+        whole && self.lines.iter().all(|line| line.shipped)
+    }
+
     fn rows(&self) -> Vec<u64> {
         let lines = self.lines.iter().map(|line| line.line);
         let faults = self.faults.iter().map(|fault| fault.line);
@@ -154,6 +164,21 @@ impl Draft {
         rows.sort_unstable();
         rows
     }
+}
+
+/// What a row says of refunds and cancellations: an order that was undone in part would be charged and sent whole.
+fn undone(record: &Record, places: &Places) -> Vec<Objection> {
+    let said = places.undone.iter().map(|word| (word, record.field(word.place)));
+    let said = said.filter(|(_, field)| says_something(field));
+    let objection = |(word, field): (&Word, &str)| {
+        let detail = format!(
+            "'{}' is '{field}': a part of the order was refunded or cancelled where it comes from, and all of it would be \
+             charged and sent; take it in by hand",
+            word.heading
+        );
+        Objection(Reason::PartlyDone, detail)
+    };
+    said.map(objection).collect()
 }
 
 /// Decides what becomes of orders whose rows are all in.
@@ -183,6 +208,9 @@ impl Settling<'_> {
                 let (meaning, words) = draft.meaning(self.places);
                 match omission(meaning) {
                     Some(_) if draft.is_clear() => self.leave_out(&draft, meaning, &words),
+                    None if draft.has_left_the_house() => {
+                        self.leave_out(&draft, Meaning::AlreadyShipped, "all its units were shipped");
+                    }
                     Some(_) | None => self.settle_order(draft),
                 }
             }
@@ -201,11 +229,36 @@ impl Settling<'_> {
         self.sheet.left_out.extend(draft.rows().into_iter().map(row));
     }
 
+    /// Objects to lines that were shipped, where others of the order were not: that is for a person to judge.
+    fn check_shipped(draft: &mut Draft) {
+        let shipped: Vec<u64> =
+            draft.lines.iter().filter(|line| line.shipped).map(|line| line.line).collect();
+        for line in shipped {
+            let detail = "was shipped already, and not all of its order was".to_owned();
+            draft.object(line, Objection(Reason::PartlyDone, detail));
+        }
+    }
+
+    /// Objects to a row that stands there twice, unless the order's total tells whether both are meant.
+    fn check_repeated(&self, draft: &mut Draft) {
+        let total = self.mapping.charges.total.as_ref().filter(|total| total.per == Per::Order);
+        let told = total.is_some() && !draft.sums.total.is_empty();
+        let taken = self.mapping.repeated_rows == RepeatedRows::Take;
+        let Some((line, first)) = draft.repeated.filter(|_| !told && !taken) else { return };
+        let detail = format!(
+            "the same row stands in line {first}, and neither an id of the line nor a total of the order tells whether both are \
+             meant; say repeated_rows = \"take\" or \"once\" in the mapping, or name its column of ids: line_id under [columns]"
+        );
+        draft.object(line, Objection(Reason::RepeatedRow, detail));
+    }
+
     fn settle_order(&mut self, mut draft: Draft) {
         if !draft.lines.is_empty() || !draft.faults.is_empty() {
             for (line, objection) in check(&draft.lines, &draft.sums, self.mapping, self.custom) {
                 draft.object(line.unwrap_or(draft.first_line), objection);
             }
+            self.check_repeated(&mut draft);
+            Self::check_shipped(&mut draft);
             if let Some(other) = self.other_currency.filter(|_| draft.currency.is_empty()) {
                 let detail = format!(
                     "no row says the order's currency, and other orders of the file are in {other}, not in {}",

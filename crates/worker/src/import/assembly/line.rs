@@ -11,4 +11,6 @@ pub(super) struct Line {
     pub(super) units: u32,
     pub(super) minor: i64,
     pub(super) currency: Currency,
+    /// Whether it has left the house already.
+    pub(super) shipped: bool,
 }

@@ -69,8 +69,60 @@ const KNOWN_DISCOUNTS: &[&str] = &[
     "order_discount",
 ];
 
+/// Columns that hold what was given back or called off of an order, wherever they stand; in lower case.
+const KNOWN_UNDONE: &[&str] = &[
+    "refunded_total",
+    "refunded_amount",
+    "refunded amount",
+    "refund_total",
+    "refund amount",
+    "refund_amount",
+    "order refund amount",
+    "amount_refunded",
+    "total_refunded",
+    "item_refunded",
+    "item_refunded_qty",
+    "qty_refunded",
+    "qty_returned",
+    "qty_canceled",
+    "total_canceled",
+    "quantity-refunded",
+    "quantity-canceled",
+    "quantity-cancelled",
+];
+
+/// Whether a heading is one of what was refunded or cancelled.
+#[must_use]
+pub(crate) fn is_known_undone(heading: &str) -> bool {
+    KNOWN_UNDONE.contains(&heading.to_lowercase().as_str())
+}
+
+/// Whether a field of such a column says that something was: anything but nothing, a dash or a zero.
+#[must_use]
+pub(crate) fn says_something(field: &str) -> bool {
+    let is_more = field.chars().any(|c| c.is_numeric() && c != '0');
+    is_more || !field.contains('0') && field.chars().any(char::is_alphanumeric)
+}
+
 /// Whether a heading is one of a discount.
 #[must_use]
 pub(crate) fn is_known_discount(heading: &str) -> bool {
     KNOWN_DISCOUNTS.contains(&heading)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_and_dashes_say_that_nothing_was_given_back() {
+        for nothing in ["", "0", "0.00", "0,00 €", "EUR 0.0000", "-0", "-", "$0.00"] {
+            assert!(!says_something(nothing), "{nothing}");
+        }
+        for something in ["1", "0.01", "-1", "EUR 4.50", "yes", "٣", "10"] {
+            assert!(says_something(something), "{something}");
+        }
+        assert!(is_known_undone("Refunded Amount") && is_known_undone("qty_canceled"));
+        assert!(!is_known_undone("qty_ordered"));
+    }
 }

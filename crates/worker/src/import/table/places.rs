@@ -5,7 +5,9 @@ use anyhow::{Result, bail};
 
 use super::records::Record;
 use crate::import::Mapping;
-use crate::import::mapping::{Charge, PricePer, StatusColumn, is_known_discount, known_status};
+use crate::import::mapping::{
+    Charge, PricePer, StatusColumn, is_known_discount, is_known_undone, known_status,
+};
 
 /// Headings of prices that are of all units of a line, wherever they stand.
 const KNOWN_LINE_PRICES: &[&str] = &[
@@ -18,6 +20,9 @@ const KNOWN_LINE_PRICES: &[&str] = &[
     "Item Total",
     "item_total",
 ];
+
+/// Columns that hold how many units of a line were sent.
+const KNOWN_SHIPPED: &[&str] = &["quantity-shipped", "qty_shipped"];
 
 /// A column of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +64,10 @@ pub(crate) struct Places {
     pub(in crate::import) total: Option<usize>,
     /// Discounts of which the mapping says nothing.
     pub(in crate::import) unnamed_discounts: Vec<Word>,
+    pub(in crate::import) line_id: Option<usize>,
+    pub(in crate::import) shipped: Option<Word>,
+    /// What was refunded or cancelled.
+    pub(in crate::import) undone: Vec<Word>,
     known: Vec<String>,
 }
 
@@ -68,7 +77,19 @@ impl Places {
         let needed = [self.order, self.customer, self.ordered_at, self.sku, self.quantity, self.price];
         let more = [self.shop, self.name, self.currency, self.discount, self.shipping, self.tax, self.total];
         let statuses = self.statuses.iter().map(|status| status.place);
-        needed.into_iter().chain(more.into_iter().flatten()).chain(statuses)
+        let done = self.undone.iter().chain(&self.shipped).map(|word| word.place);
+        needed.into_iter().chain(more.into_iter().flatten()).chain(self.line_id).chain(statuses).chain(done)
+    }
+
+    /// The columns that name something: an order, a line, a product, a customer.
+    pub(in crate::import) fn names(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let named = [
+            ("the order's number", self.order),
+            ("the product code", self.sku),
+            ("the customer", self.customer),
+        ];
+        let line_id = self.line_id.map(|place| ("the id of the line", place));
+        named.into_iter().chain(line_id)
     }
 
     /// What is done that no mapping said, for people.
@@ -152,6 +173,9 @@ fn of_headings(record: &Record, mapping: &Mapping) -> Result<Places> {
         tax: charge(&charges.tax)?,
         total: charge(&charges.total)?,
         unnamed_discounts: unnamed_discounts(&headings, mapping),
+        line_id: line_id(&headings, mapping, place, &mut known)?,
+        shipped: shipped(&headings, mapping, place, &mut known)?,
+        undone: undone(&headings, mapping, place, &mut known)?,
         known,
     })
 }
@@ -194,6 +218,61 @@ fn statuses(
             "'{}' is taken as telling which orders are to be sent; [[status]] in the mapping says otherwise, status = [] turns \
              it off",
             status.column.column
+        ));
+    }
+    Ok(found)
+}
+
+/// The column of the lines' ids. A file may lack it: then a row that stands there twice holds its order back.
+fn line_id(
+    headings: &[String],
+    mapping: &Mapping,
+    place: impl Fn(&str) -> Result<usize>,
+    known: &mut Vec<String>,
+) -> Result<Option<usize>> {
+    let Some(name) = &mapping.columns.line_id else { return Ok(None) };
+    let others = mapping.also.get(name).into_iter().flatten();
+    let mut names = std::iter::once(name).chain(others);
+    if names.any(|name| headings.contains(&tidy(name))) {
+        return place(name).map(Some);
+    }
+    known.push(format!("the file has no column '{name}', which would tell its lines apart"));
+    Ok(None)
+}
+
+fn shipped(
+    headings: &[String],
+    mapping: &Mapping,
+    place: impl Fn(&str) -> Result<usize>,
+    known: &mut Vec<String>,
+) -> Result<Option<Word>> {
+    if let Some(name) = &mapping.columns.shipped {
+        return Ok(Some(Word { place: place(name)?, heading: name.clone() }));
+    }
+    let mut columns = headings.iter().enumerate();
+    let found = columns.find(|(_, heading)| KNOWN_SHIPPED.contains(&heading.as_str()));
+    Ok(found.map(|(place, heading)| {
+        known.push(format!("'{heading}' is taken as the units of a line that have left the house already"));
+        Word { place, heading: heading.clone() }
+    }))
+}
+
+fn undone(
+    headings: &[String],
+    mapping: &Mapping,
+    place: impl Fn(&str) -> Result<usize>,
+    known: &mut Vec<String>,
+) -> Result<Vec<Word>> {
+    if let Some(named) = &mapping.columns.undone {
+        return named.iter().map(|name| Ok(Word { place: place(name)?, heading: name.clone() })).collect();
+    }
+    let columns = headings.iter().enumerate().filter(|(_, heading)| is_known_undone(heading));
+    let found: Vec<Word> = columns.map(|(place, heading)| Word { place, heading: heading.clone() }).collect();
+    for word in &found {
+        known.push(format!(
+            "'{}' is taken as what was refunded or cancelled; undone under [columns] in the mapping says otherwise, undone = \
+             [] turns it off",
+            word.heading
         ));
     }
     Ok(found)

@@ -31,6 +31,19 @@ pub struct Record {
     pub fault: Option<String>,
     /// Whether the file ends with it, without the end of a line.
     pub unended: bool,
+    /// Cells of a workbook that are no texts although what they show may be a name: their places, and what they are.
+    pub untrue: Vec<(usize, Cell)>,
+}
+
+/// A cell that cannot be a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// A number of more digits than spreadsheets keep.
+    LongNumber,
+    /// A day or a time.
+    Date,
+    /// True or false.
+    Truth,
 }
 
 impl Record {
@@ -118,7 +131,9 @@ impl<R: Read> Records<R> {
                 return Ok(None);
             }
             let record = match ended {
-                Ended::Well => Record { line, fields, fault: None, unended: self.is_unended() },
+                Ended::Well => {
+                    Record { line, fields, fault: None, unended: self.is_unended(), untrue: Vec::new() }
+                }
                 Ended::Astray => self.first_line_alone(line)?,
             };
             if record.fields.len() > 1 || !record.is_blank() {
@@ -140,7 +155,13 @@ impl<R: Read> Records<R> {
         self.split(Quoting::Off, &mut fields)?;
         let fault = "a quote is opened that is not closed before the next delimiter; write the quotes within a field twice, \
                      or quoting = \"off\" in the mapping if quotes mean nothing";
-        Ok(Record { line, fields, fault: Some(fault.to_owned()), unended: self.is_unended() })
+        Ok(Record {
+            line,
+            fields,
+            fault: Some(fault.to_owned()),
+            unended: self.is_unended(),
+            untrue: Vec::new(),
+        })
     }
 
     fn is_unended(&self) -> bool {

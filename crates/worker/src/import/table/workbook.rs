@@ -11,7 +11,7 @@ use jiff::Unit;
 use jiff::civil::DateTime;
 use zip::ZipArchive;
 
-use super::records::Record;
+use super::records::{Cell, Record};
 
 /// Bytes of a workbook.
 const WORKBOOK_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -21,6 +21,9 @@ const UNPACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Fields of a sheet's rows, counted as far as the last cell of each.
 const FIELDS_MAX: usize = 10_000_000;
+
+/// The least number of more digits than a spreadsheet keeps: the last ones of such a number are lost.
+const NUMBER_MIN: f64 = 1e15;
 
 /// What is read of a workbook.
 pub(super) struct Found {
@@ -105,8 +108,21 @@ fn records(workbook: &mut Xlsx<Cursor<&[u8]>>, sheet: &str, decimal: char) -> Re
             record.fields.resize(place + 1, String::new());
         }
         record.fields[place] = text;
+        record.untrue.extend(untrue(cell.get_value()).map(|cell| (place, cell)));
     }
     Ok(records)
+}
+
+/// What a cell is that can be no name, if it is that.
+fn untrue(cell: &DataRef<'_>) -> Option<Cell> {
+    match cell {
+        DataRef::Float(number) if number.abs() >= NUMBER_MIN => Some(Cell::LongNumber),
+        DataRef::Int(number) if number.unsigned_abs() >= NUMBER_MIN as u64 => Some(Cell::LongNumber),
+        DataRef::DateTime(_) | DataRef::DateTimeIso(_) | DataRef::DurationIso(_) => Some(Cell::Date),
+        DataRef::Bool(_) => Some(Cell::Truth),
+        DataRef::Int(_) | DataRef::Float(_) | DataRef::String(_) | DataRef::SharedString(_) => None,
+        DataRef::Error(_) | DataRef::Empty => None,
+    }
 }
 
 /// A cell as text that the mapping reads as what it is. An error is marked as what cannot be read.
@@ -239,6 +255,46 @@ mod tests {
         ];
         assert_eq!(shown, expected.map(|(line, fields)| (line, fields.map(str::to_owned).to_vec())));
         assert_eq!(found.sheet, "Orders");
+    }
+
+    #[test]
+    fn names_that_a_spreadsheet_took_for_numbers_or_days_hold_their_orders_back() {
+        use crate::import::{Mapping, Reason, Sheet, Source};
+        let own = "name = \"shop\"\ncurrency = \"EUR\"\nprice_unit = \"major\"\ntime_format = \"%Y-%m-%dT%H:%M:%S\"\n[columns]\n\
+                   order = \"order\"\ncustomer = \"customer\"\nordered_at = \"date\"\nsku = \"sku\"\nquantity = \"qty\"\n\
+                   price = \"price\"\n";
+        let headings = ["order", "customer", "date", "sku", "qty", "price"];
+        let headings: String =
+            "ABCDEF".chars().zip(headings).map(|(at, word)| text(&format!("{at}1"), word)).collect();
+        let row = |row: u32, number: &str, sku: &str| {
+            format!(
+                "<row r=\"{row}\">{number}{}<c r=\"C{row}\" s=\"1\"><v>45478.5</v></c>{sku}<c r=\"E{row}\"><v>1</v></c>\
+                 <c r=\"F{row}\"><v>4.5</v></c></row>",
+                text(&format!("B{row}"), &format!("c{row}"))
+            )
+        };
+        let tea = |row: u32| text(&format!("D{row}"), "TEA");
+        let rows = [
+            row(2, "<c r=\"A2\"><v>123456789012345678</v></c>", &tea(2)),
+            row(3, "<c r=\"A3\"><v>123456789012345679</v></c>", &tea(3)),
+            row(4, "<c r=\"A4\" s=\"1\"><v>45478.5</v></c>", &tea(4)),
+            row(5, "<c r=\"A5\" t=\"b\"><v>1</v></c>", &tea(5)),
+            row(6, &text("A6", "123456789012345678"), &tea(6)),
+            row(7, "<c r=\"A7\"><v>123456789012345</v></c>", &tea(7)),
+            row(8, &text("A8", "8"), "<c r=\"D8\" s=\"1\"><v>45478</v></c>"),
+        ];
+        let bytes = workbook(&format!("<row r=\"1\">{headings}</row>{}", rows.concat()));
+        let mapping = Mapping::parse(own).expect("a mapping");
+        let sheet = Sheet::read(&Source::Bytes(&bytes), &mapping).expect("a workbook");
+        let taken: Vec<&str> = sheet.invoices.iter().map(|invoice| &*invoice.number).collect();
+        assert_eq!(taken, ["123456789012345678", "123456789012345"]);
+        let bad: Vec<(u64, Reason)> = sheet.rejected.iter().map(|row| (row.line, row.reason)).collect();
+        assert_eq!(bad, [2, 3, 4, 5, 8].map(|line| (line, Reason::Unreadable)));
+        for (row, told) in
+            sheet.rejected.iter().zip(["15 digits", "15 digits", "a day", "true or false", "a day"])
+        {
+            assert!(row.detail.contains(told) && row.detail.contains("as text"), "{row:?}");
+        }
     }
 
     #[test]
