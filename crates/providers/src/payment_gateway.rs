@@ -61,6 +61,8 @@ struct ChargeAnswer<'a> {
     currency: Option<Cow<'a, str>>,
     #[serde(default)]
     captured_minor: Option<i64>,
+    #[serde(default)]
+    refunded_minor: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +196,40 @@ impl ChargeAnswer<'_> {
             ChargeStatus::Authorised | ChargeStatus::Declined | ChargeStatus::Voided => None,
         };
         same("captured_minor", taken, request.amount.minor)?;
+        if let Some(why) = self.contradiction(request.amount.minor) {
+            return Err(unknown(format!("the answer contradicts itself: {why}")));
+        }
         Ok(self)
+    }
+}
+
+impl ChargeAnswer<'_> {
+    /// What the sums say against the status, if they do.
+    fn contradiction(&self, asked: i64) -> Option<String> {
+        let (captured, refunded) = (self.captured_minor.unwrap_or(0), self.refunded_minor.unwrap_or(0));
+        let fits = match self.status {
+            ChargeStatus::Captured => (0..asked.max(1)).contains(&refunded),
+            ChargeStatus::Refunded => self.refunded_minor.is_none_or(|refunded| refunded == asked),
+            ChargeStatus::Authorised | ChargeStatus::Declined | ChargeStatus::Voided => captured == refunded,
+        };
+        (!fits).then(|| {
+            format!(
+                "{} with {captured} minor units captured and {refunded} refunded, of {asked}",
+                self.status.as_str()
+            )
+        })
+    }
+}
+
+impl ChargeStatus {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Authorised => "authorised",
+            Self::Captured => "captured",
+            Self::Declined => "declined",
+            Self::Voided => "voided",
+            Self::Refunded => "refunded",
+        }
     }
 }
 
@@ -203,7 +238,9 @@ impl From<ChargeAnswer<'_>> for ChargeOutcome {
         let reference = charge.id.into_owned();
         match charge.status {
             ChargeStatus::Authorised => Self::Authorised { reference },
-            ChargeStatus::Captured => Self::Captured { reference },
+            ChargeStatus::Captured => {
+                Self::Captured { reference, refunded_minor: charge.refunded_minor.unwrap_or(0) }
+            }
             ChargeStatus::Refunded => Self::Refunded { reference },
             ChargeStatus::Voided => Self::Closed,
             ChargeStatus::Declined => {

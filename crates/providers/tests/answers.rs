@@ -177,8 +177,17 @@ fn declined(code: &str) -> ChargeOutcome {
 }
 
 fn charge_json(status: &str) -> String {
+    let (captured, refunded) = match status {
+        "captured" => (1250, 0),
+        "refunded" => (1250, 1250),
+        _ => (0, 0),
+    };
+    charge_sums(status, captured, refunded)
+}
+
+fn charge_sums(status: &str, captured: i64, refunded: i64) -> String {
     format!(
-        r#"{{"id":"ch_1","status":"{status}","amount_minor":1250,"captured_minor":1250,"refunded_minor":0}}"#
+        r#"{{"id":"ch_1","status":"{status}","amount_minor":1250,"captured_minor":{captured},"refunded_minor":{refunded}}}"#
     )
 }
 
@@ -200,7 +209,11 @@ fn shipment_json(status: &str) -> String {
 async fn a_charge_ends_as_the_gateway_says() {
     let reference = "ch_1".to_owned();
     let cases = [
-        (201, charge_json("captured"), Ok(ChargeOutcome::Captured { reference: reference.clone() })),
+        (
+            201,
+            charge_json("captured"),
+            Ok(ChargeOutcome::Captured { reference: reference.clone(), refunded_minor: 0 }),
+        ),
         (201, charge_json("authorised"), Ok(ChargeOutcome::Authorised { reference: reference.clone() })),
         (200, charge_json("refunded"), Ok(ChargeOutcome::Refunded { reference })),
         (200, charge_json("voided"), Ok(ChargeOutcome::Closed)),
@@ -291,7 +304,11 @@ async fn an_answer_that_cannot_be_read_leaves_the_outcome_unknown() {
 #[tokio::test]
 async fn looking_up_a_charge_tells_what_the_gateway_knows_or_that_nobody_knows() {
     let cases = [
-        (200, charge_json("captured"), Ok(Some(ChargeOutcome::Captured { reference: "ch_1".to_owned() }))),
+        (
+            200,
+            charge_json("captured"),
+            Ok(Some(ChargeOutcome::Captured { reference: "ch_1".to_owned(), refunded_minor: 0 })),
+        ),
         (200, charge_json("declined"), Ok(Some(declined("declined")))),
         (404, r#"{"code":"unknown_key"}"#.to_owned(), Ok(None)),
         (409, r#"{"code":"key_closed"}"#.to_owned(), Ok(Some(ChargeOutcome::Closed))),
@@ -301,6 +318,28 @@ async fn looking_up_a_charge_tells_what_the_gateway_knows_or_that_nobody_knows()
     for (status, body, expected) in cases {
         let server = Server::with([say(status, &body)]).await;
         assert_eq!(server.gateway().look_up(&charge()).await, expected, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn the_sums_of_an_answer_count_and_sums_against_its_status_leave_the_outcome_unknown() {
+    let partly = ChargeOutcome::Captured { reference: "ch_1".to_owned(), refunded_minor: 400 };
+    let server = Server::with([say(200, &charge_sums("captured", 1250, 400))]).await;
+    assert_eq!(server.gateway().look_up(&charge()).await, Ok(Some(partly)));
+    let against = [
+        ("captured", 1250, 1250),
+        ("captured", 1250, -1),
+        ("captured", 1250, 1251),
+        ("refunded", 1250, 1249),
+        ("refunded", 1250, 0),
+        ("declined", 1250, 0),
+        ("voided", 1250, 449),
+        ("authorised", 1250, 0),
+    ];
+    for (status, captured, refunded) in against {
+        let server = Server::with([say(200, &charge_sums(status, captured, refunded))]).await;
+        let outcome = server.gateway().look_up(&charge()).await;
+        assert!(matches!(outcome, Err(Unanswered::Unknown { .. })), "{status} {captured} {refunded}: {outcome:?}");
     }
 }
 

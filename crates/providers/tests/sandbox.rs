@@ -65,7 +65,7 @@ fn booking(key: &str) -> BookingRequest {
 }
 
 fn is_captured(outcome: &ChargeOutcome) -> bool {
-    matches!(outcome, ChargeOutcome::Captured { reference } if reference.starts_with("ch_"))
+    matches!(outcome, ChargeOutcome::Captured { reference, .. } if reference.starts_with("ch_"))
 }
 
 #[tokio::test]
@@ -249,7 +249,8 @@ async fn charges_and_declines_are_announced_with_what_they_are_about() {
     let webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
     let sandbox = start(Settings { webhook_url, webhook_secret, ..Settings::default() }).await;
     let gateway = gateway(&sandbox);
-    let ChargeOutcome::Captured { reference } = gateway.charge(&charge("pay-1", "tok")).await.unwrap() else {
+    let ChargeOutcome::Captured { reference, .. } = gateway.charge(&charge("pay-1", "tok")).await.unwrap()
+    else {
         panic!("not captured");
     };
     let captured = NewsKind::PaymentCaptured { reference: reference.clone(), amount: usd(1250) };

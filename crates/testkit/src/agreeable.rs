@@ -59,7 +59,7 @@ impl Arrivals {
 impl PaymentGateway for Agreeable {
     async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
         self.charged.lock().unwrap_or_else(PoisonError::into_inner).insert(request.key.clone());
-        Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key) })
+        Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key), refunded_minor: 0 })
     }
 
     async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
@@ -67,13 +67,15 @@ impl PaymentGateway for Agreeable {
     }
 
     async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key) })
+        Ok(ChargeOutcome::Captured { reference: format!("ch_{}", request.key), refunded_minor: 0 })
     }
 
     async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
         let charged = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
         let reference = || format!("ch_{}", request.key);
-        Ok(charged.contains(&request.key).then(|| ChargeOutcome::Captured { reference: reference() }))
+        Ok(charged
+            .contains(&request.key)
+            .then(|| ChargeOutcome::Captured { reference: reference(), refunded_minor: 0 }))
     }
 
     async fn cancel(&self, _key: &str) -> Result<CancelOutcome, Unanswered> {

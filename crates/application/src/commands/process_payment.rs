@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
 use crate::context::Context;
-use crate::messages::{PaymentFailed, PaymentProcessed, PaymentResult, correlation};
+use crate::messages::{
+    MoneyMatter, PaymentFailed, PaymentProcessed, PaymentReported, PaymentResult, correlation,
+};
 use crate::ports::{ChargeOutcome, ChargeRequest, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, carry_out};
 
@@ -58,7 +60,8 @@ impl ProcessPaymentHandler {
     pub async fn ask(&self, command: ProcessPaymentCommand) -> PaymentAnswer {
         let (asked, said) = match (command.amount.minor, command.attempt) {
             (0, _) => {
-                let free = ChargeOutcome::Captured { reference: "free-of-charge".to_owned() };
+                let free =
+                    ChargeOutcome::Captured { reference: "free-of-charge".to_owned(), refunded_minor: 0 };
                 (Asked::Nothing, Ok(free))
             }
             (_, 0) => self.charge(&command.request()).await,
@@ -151,7 +154,7 @@ impl ProcessPaymentHandler {
             .map(|call| call.entry("PaymentCall", now))
             .collect();
         unit.history().append(&entries).await?;
-        unit.publish(calls.iter().filter_map(|call| result(call, now)).collect()).await
+        unit.publish(calls.iter().flat_map(|call| results(call, now)).collect()).await
     }
 }
 
@@ -199,7 +202,13 @@ fn note_call(payment: &mut Payment, answer: &PaymentAnswer) {
 fn note(payment: &mut Payment, said: &Said) {
     let amount = payment.amount;
     let noted = match said {
-        Ok(ChargeOutcome::Captured { reference }) => payment.capture(amount, reference),
+        Ok(ChargeOutcome::Captured { reference, refunded_minor }) => {
+            let refunded = Money::new(*refunded_minor, amount.currency);
+            payment.capture(amount, reference).and_then(|captured| match refunded_minor {
+                0 => Ok(captured),
+                _ => payment.refund(refunded),
+            })
+        }
         Ok(ChargeOutcome::Authorised { reference }) => payment.authorise(reference),
         Ok(ChargeOutcome::Declined { code }) => payment.decline(code),
         Ok(ChargeOutcome::Refunded { reference }) => {
@@ -213,23 +222,38 @@ fn note(payment: &mut Payment, said: &Said) {
     }
 }
 
-/// A final answer as a message for the saga; none if the answer is not final.
-fn result(call: &Call<'_, PaymentAnswer>, now: Timestamp) -> Option<Envelope> {
+/// A final answer as messages for the saga; none if the answer is not final. Money that went back meanwhile is a message
+/// of its own.
+fn results(call: &Call<'_, PaymentAnswer>, now: Timestamp) -> Vec<Envelope> {
     let ProcessPaymentCommand { order_id, amount, .. } = &call.answer.command;
     let failed =
         |code: &str| PaymentResult::Failed(PaymentFailed { order_id: order_id.0, code: code.to_owned() });
-    let result = match call.answer.said.as_ref().ok()? {
-        ChargeOutcome::Captured { reference } => PaymentResult::Processed(PaymentProcessed {
-            order_id: order_id.0,
-            amount: (*amount).into(),
-            provider_reference: reference.clone(),
-        }),
-        ChargeOutcome::Declined { code } => failed(code),
-        ChargeOutcome::Refunded { .. } => failed("refunded_at_the_gateway"),
-        ChargeOutcome::Closed => failed("key_closed"),
-        ChargeOutcome::Authorised { .. } => return None,
+    let Ok(said) = &call.answer.said else { return Vec::new() };
+    let results = match said {
+        ChargeOutcome::Captured { reference, refunded_minor } => {
+            let processed = PaymentResult::Processed(PaymentProcessed {
+                order_id: order_id.0,
+                amount: (*amount).into(),
+                provider_reference: reference.clone(),
+            });
+            let refunded = (*refunded_minor > 0).then(|| {
+                PaymentResult::Reported(PaymentReported {
+                    order_id: order_id.0,
+                    matter: MoneyMatter::PartlyRefunded,
+                    detail: format!("{refunded_minor} minor units of {reference} given back at the gateway"),
+                })
+            });
+            [Some(processed), refunded].into_iter().flatten().collect()
+        }
+        ChargeOutcome::Declined { code } => vec![failed(code)],
+        ChargeOutcome::Refunded { .. } => vec![failed("refunded_at_the_gateway")],
+        ChargeOutcome::Closed => vec![failed("key_closed")],
+        ChargeOutcome::Authorised { .. } => Vec::new(),
     };
-    Some(result.caused_by(call.cause, 0, now).about(correlation(*order_id)))
+    let envelope = |(ordinal, result): (u32, &PaymentResult)| {
+        result.caused_by(call.cause, ordinal, now).about(correlation(*order_id))
+    };
+    (0..).zip(&results).map(envelope).collect()
 }
 
 impl Answered for PaymentAnswer {
@@ -251,7 +275,12 @@ impl Answered for PaymentAnswer {
 
     fn said(&self) -> String {
         match &self.said {
-            Ok(ChargeOutcome::Captured { reference }) => format!("captured as {reference}"),
+            Ok(ChargeOutcome::Captured { reference, refunded_minor: 0 }) => {
+                format!("captured as {reference}")
+            }
+            Ok(ChargeOutcome::Captured { reference, refunded_minor }) => {
+                format!("captured as {reference}, {refunded_minor} minor units given back")
+            }
             Ok(ChargeOutcome::Authorised { reference }) => format!("authorised as {reference}"),
             Ok(ChargeOutcome::Declined { code }) => format!("declined: {code}"),
             Ok(ChargeOutcome::Refunded { reference }) => format!("refunded already: {reference}"),

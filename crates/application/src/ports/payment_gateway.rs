@@ -41,10 +41,12 @@ pub enum ChargeOutcome {
         /// The gateway's name for the charge.
         reference: String,
     },
-    /// The money is ours.
+    /// The money is ours, but for what is refunded already.
     Captured {
         /// The gateway's name for the charge.
         reference: String,
+        /// Minor units refunded in total: less than was captured.
+        refunded_minor: i64,
     },
     /// Declined: no money, and none to come under this key.
     Declined {

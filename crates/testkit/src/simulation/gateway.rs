@@ -188,7 +188,7 @@ fn reference(key: &str) -> String {
 
 fn said(standing: Standing, key: &str) -> ChargeOutcome {
     match standing {
-        Standing::Captured => ChargeOutcome::Captured { reference: reference(key) },
+        Standing::Captured => ChargeOutcome::Captured { reference: reference(key), refunded_minor: 0 },
         Standing::Declined => ChargeOutcome::Declined { code: "insufficient_funds".to_owned() },
         Standing::Refunded => ChargeOutcome::Refunded { reference: reference(key) },
         Standing::Unheard | Standing::Closed => ChargeOutcome::Closed,
