@@ -1,4 +1,4 @@
-//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `simulate`, `chaos`, `fuzz`, `schemathesis`,
+//! The commands people type: `cargo xtask test`, `ci`, `tidy`, `packages`, `simulate`, `chaos`, `fuzz`, `schemathesis`,
 //! `audit`, `deployment`, `bench`, `stress`.
 //! It starts programs and reads files; it must never know how orders are processed.
 
@@ -44,6 +44,8 @@ enum Task {
     Ci(TestArgs),
     /// The rules of the house that no compiler checks; takes about a second.
     Tidy,
+    /// The crates of the bus, packed as for a registry; nothing is built or uploaded.
+    Packages,
     /// The whole pipeline in virtual time, one seeded world after the other.
     Simulate(Simulation),
     /// The real program under load, killed and restarted: `orderwright-load chaos` with the flags that follow, on the
@@ -101,6 +103,7 @@ fn run(task: Task) -> Result<Ran> {
         Task::Test(args) => test_steps(&args, &[]),
         Task::Ci(args) => test_steps(&args, &[Step::Documentation]),
         Task::Tidy => vec![Step::Tidy],
+        Task::Packages => vec![Step::Packages],
         Task::Simulate(simulation) => vec![Step::Simulation(simulation)],
         Task::Chaos(chaos) => vec![Step::Chaos(chaos.args)],
         Task::Fuzz(asked) => vec![Step::Fuzz(asked)],
