@@ -81,48 +81,27 @@ impl Mishap {
         deck
     }
 
-    /// What happened, as it is counted.
-    const fn name(self) -> &'static str {
+    /// What happened, as it is counted; what it was done to; and whether it is over only after a time in which orders come in (the
+    /// others are done in no time, or last on by themselves).
+    const fn facts(self) -> (&'static str, Target, bool) {
+        use Target::{All, Worker};
         match self {
-            Self::WorkerKilled => "worker killed",
-            Self::WorkerStopped => "worker told to stop",
-            Self::DatabaseKilled => "database server killed",
-            Self::BrokerKilled => "broker killed",
-            Self::DatabaseStalled => "way to the database stalled",
-            Self::DatabaseLost => "way to the database lost bytes",
-            Self::DatabaseReset => "way to the database reset",
-            Self::BrokerStalled => "way to the broker stalled",
-            Self::BrokerLost => "way to the broker lost bytes",
-            Self::BrokerReset => "way to the broker reset",
-            Self::GatewayHung => "gateway hung",
-            Self::PoolFilled => "pool filled",
-            Self::QueuesDeleted => "queues deleted",
-            Self::MessagesLost => "messages lost at the broker",
-            Self::SecondDatabase => "second database on the virtual host",
-            Self::FileReplaced => "database file replaced",
-        }
-    }
-
-    const fn target(self) -> Target {
-        match self {
-            Self::WorkerKilled | Self::WorkerStopped => Target::Worker,
-            Self::DatabaseStalled | Self::DatabaseLost | Self::DatabaseReset => Target::Worker,
-            Self::BrokerStalled | Self::BrokerLost | Self::BrokerReset => Target::Worker,
-            Self::DatabaseKilled | Self::BrokerKilled | Self::GatewayHung | Self::PoolFilled => Target::All,
-            Self::QueuesDeleted | Self::MessagesLost | Self::SecondDatabase | Self::FileReplaced => {
-                Target::All
-            }
-        }
-    }
-
-    /// Whether it is over only after a time in which orders come in; the others are done in no time, or last on by themselves.
-    pub(crate) const fn lasts(self) -> bool {
-        match self {
-            Self::WorkerKilled | Self::WorkerStopped | Self::DatabaseKilled | Self::BrokerKilled => true,
-            Self::GatewayHung | Self::PoolFilled => true,
-            Self::QueuesDeleted | Self::MessagesLost | Self::SecondDatabase | Self::FileReplaced => true,
-            Self::DatabaseStalled | Self::DatabaseLost | Self::DatabaseReset => false,
-            Self::BrokerStalled | Self::BrokerLost | Self::BrokerReset => false,
+            Self::WorkerKilled => ("worker killed", Worker, true),
+            Self::WorkerStopped => ("worker told to stop", Worker, true),
+            Self::DatabaseKilled => ("database server killed", All, true),
+            Self::BrokerKilled => ("broker killed", All, true),
+            Self::DatabaseStalled => ("way to the database stalled", Worker, false),
+            Self::DatabaseLost => ("way to the database lost bytes", Worker, false),
+            Self::DatabaseReset => ("way to the database reset", Worker, false),
+            Self::BrokerStalled => ("way to the broker stalled", Worker, false),
+            Self::BrokerLost => ("way to the broker lost bytes", Worker, false),
+            Self::BrokerReset => ("way to the broker reset", Worker, false),
+            Self::GatewayHung => ("gateway hung", All, true),
+            Self::PoolFilled => ("pool filled", All, true),
+            Self::QueuesDeleted => ("queues deleted", All, true),
+            Self::MessagesLost => ("messages lost at the broker", All, true),
+            Self::SecondDatabase => ("second database on the virtual host", All, true),
+            Self::FileReplaced => ("database file replaced", All, true),
         }
     }
 }
@@ -154,7 +133,8 @@ pub struct Happened(BTreeMap<(Mishap, Option<usize>), u32>);
 
 impl Happened {
     pub(crate) fn note(&mut self, mishap: Mishap, worker: usize) {
-        let worker = match mishap.target() {
+        let (_, target, _) = mishap.facts();
+        let worker = match target {
             Target::Worker => Some(worker),
             Target::All => None,
         };
@@ -181,14 +161,14 @@ impl Happened {
 
     /// Whether there was one that lasted while orders came in.
     pub(crate) fn lasted(&self) -> bool {
-        self.0.keys().any(|(mishap, _)| mishap.lasts())
+        self.0.keys().any(|(mishap, _)| mishap.facts().2)
     }
 }
 
 impl fmt::Display for Happened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds: BTreeSet<Mishap> = self.0.keys().map(|(mishap, _)| *mishap).collect();
-        let each = kinds.into_iter().map(|mishap| format!("{} {}", mishap.name(), self.times(mishap)));
+        let each = kinds.into_iter().map(|mishap| format!("{} {}", mishap.facts().0, self.times(mishap)));
         f.write_str(&each.collect::<Vec<_>>().join(", "))
     }
 }

@@ -242,14 +242,15 @@ pub(crate) fn asked_once(orders: u64, stats: &Value) -> Check {
 /// The oldest order is charged first, give or take a few places. A second's worth of calls may leave at once, and which of them
 /// arrives first is chance.
 pub(crate) fn by_age(orders: u64, per_second: u32, displaced: &[usize]) -> Check {
-    let most = displaced.iter().max().copied().unwrap_or(0);
+    let worst = displaced.iter().enumerate().max_by_key(|(_, places)| **places);
+    let (at, most) = worst.map_or((0, 0), |(at, places)| (at + 1, *places));
     let mean = displaced.iter().sum::<usize>() as f64 / displaced.len().max(1) as f64;
     let allowed = (orders as f64 * DISPLACED).max(per_second.into());
     Check {
         name: "the oldest are charged first",
         holds: displaced.len() as u64 == orders && most as f64 <= allowed,
         seen: format!(
-            "a charge is at most {most} places from its order's age, {mean:.1} on average; {allowed:.0} are allowed"
+            "a charge is at most {most} places from its order's age (charge {at} of {orders}), {mean:.1} on average; {allowed:.0} are allowed"
         ),
     }
 }

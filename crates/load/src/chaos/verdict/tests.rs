@@ -85,6 +85,7 @@ impl Case {
             Sent::Under => 0,
             Sent::Afterwards => ORDERS.into(),
         };
+        self.accepted.retain(|accepted| accepted.order_id != id);
         self.accepted.push(Accepted { ordinal, key: format!("key-{id}"), order_id: id.to_owned() });
     }
 
