@@ -339,7 +339,10 @@ async fn the_sums_of_an_answer_count_and_sums_against_its_status_leave_the_outco
     for (status, captured, refunded) in against {
         let server = Server::with([say(200, &charge_sums(status, captured, refunded))]).await;
         let outcome = server.gateway().look_up(&charge()).await;
-        assert!(matches!(outcome, Err(Unanswered::Unknown { .. })), "{status} {captured} {refunded}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(Unanswered::Unknown { .. })),
+            "{status} {captured} {refunded}: {outcome:?}"
+        );
     }
 }
 

@@ -251,6 +251,47 @@ mod tests {
     }
 
     #[test]
+    fn a_report_of_money_counts_only_if_the_row_says_the_same() {
+        let mut row = captured();
+        let all = [
+            MoneyMatter::Refunded,
+            MoneyMatter::PartlyRefunded,
+            MoneyMatter::SecondCharge,
+            MoneyMatter::SecondChargeReturned,
+            MoneyMatter::AmountMismatch,
+            MoneyMatter::Disputed,
+            MoneyMatter::DisputeWon,
+            MoneyMatter::DisputeLost,
+        ];
+        let borne_out = |row: &Payment| -> Vec<MoneyMatter> {
+            all.into_iter().filter(|matter| of_report(*matter, row) == Finding::BorneOut).collect()
+        };
+        assert_eq!(borne_out(&row), []);
+        let _ = row.note_dispute(Dispute::Open);
+        assert_eq!(borne_out(&row), [MoneyMatter::Disputed]);
+        let _ = row.note_dispute(Dispute::Won);
+        assert_eq!(borne_out(&row), [MoneyMatter::Disputed, MoneyMatter::DisputeWon]);
+        let mut row = captured();
+        let _ = row.notes.second_charge("ch_2", eur(450));
+        let _ = row.notes.second_refund("ch_2", eur(1), None);
+        assert_eq!(borne_out(&row), [MoneyMatter::SecondCharge]);
+        let _ = row.notes.second_refund("ch_2", eur(449), None);
+        assert_eq!(borne_out(&row), [MoneyMatter::SecondCharge, MoneyMatter::SecondChargeReturned]);
+        row.notes.contradicted();
+        assert!(borne_out(&row).contains(&MoneyMatter::AmountMismatch));
+    }
+
+    #[test]
+    fn trouble_with_a_parcel_counts_only_if_the_carrier_told_us_of_it() {
+        let mut row = Shipment::request(OrderId(Uuid::nil()));
+        row.troubles.note(ParcelTrouble::Lost);
+        assert_eq!(of_trouble(ParcelTrouble::Lost, Some(&row)), Finding::BorneOut);
+        for (trouble, row) in [(ParcelTrouble::Returned, Some(&row)), (ParcelTrouble::Lost, None)] {
+            assert!(matches!(of_trouble(trouble, row), Finding::Contradicted(_)), "{trouble}");
+        }
+    }
+
+    #[test]
     fn a_parcel_has_arrived_only_if_the_carrier_told_us_so_of_this_parcel() {
         let claim = ShippingCompleted { order_id: Uuid::nil(), tracking_number: "T1".to_owned() };
         let mut row = Shipment::request(OrderId(Uuid::nil()));

@@ -12,8 +12,8 @@ use application::consumers::{
 };
 use application::messages::{
     NotificationDispatchRequested, OrderShippingRequested, PaymentProcessed, PaymentProcessingRequested,
-    PaymentRefundRequested, PaymentResult, ShipmentCancellationRequested, ShipmentTrackingRequested,
-    correlation,
+    PaymentRefundRequested, PaymentResult, RefundPart, ShipmentCancellationRequested,
+    ShipmentTrackingRequested, correlation,
 };
 use application::ports::{
     AnyUnit, Channel, ChargeRequest, Notification, NotificationKind, NotificationService, PaymentGateway,
@@ -25,7 +25,7 @@ use bus::{
     Consumer, DeadLetterFilter, DeadLetters, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed,
     Message, MessageId, Origin, Receipt, Stop, Transport, Vetted,
 };
-use domain::{CancelReason, OrderId, Payment, Shipment};
+use domain::{CancelReason, OrderId, OrderStatus, Payment, Shipment};
 use orderwright_testkit::agreeable::Agreeable;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -154,6 +154,45 @@ async fn a_request_under_another_key_for_another_amount_or_of_nobody_is_foreign_
     for said in said(&shop, &requests(&nobody)).await {
         assert_eq!(said, Vetted::Foreign(UNKNOWN_ORDER.to_owned()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_is_paid_back_in_part_only_as_a_person_asked_for_it_here() {
+    let shop = Shop::open().await;
+    let id = shop.order(1, 1).await.order_id;
+    let (state, order) = (SagaState::Completed, OrderStatus::Delivered);
+    let saga = OrderProcessingSaga { state, order, ..shop.saga(id).await };
+    shop.put(saga.clone()).await;
+    let mut payment = Payment::request(id, saga.total);
+    payment.notes.refund_asked("refund-1", 100);
+    let mut unit = shop.unit().await;
+    let now = shop.context.clock.now();
+    unit.payments().insert(std::slice::from_ref(&payment), now).await.expect("it can be written");
+    unit.commit().await.expect("a store in memory is never away");
+    for (key, minor, is_asked) in
+        [("refund-1", 100, true), ("refund-1", 101, false), ("forged-1", 100, false)]
+    {
+        let part = Some(RefundPart { key: key.to_owned(), minor, reason: "broken".to_owned() });
+        let asked = PaymentRefundRequested { part, ..requests(&saga).refund };
+        let (provider, _arrivals) = Agreeable::new();
+        let consumer = PaymentRefundConsumer::new(provider as _, Arc::clone(&shop.context));
+        let mut unit = shop.unit().await;
+        let said = one(&consumer, unit.as_mut(), &asked).await;
+        assert_eq!(said == Vetted::Wanted, is_asked, "{key} {minor}: {said:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charge_with_another_token_than_the_orders_is_foreign() {
+    let shop = Shop::open().await;
+    let id = shop.order(1, 1).await.order_id;
+    let (state, payment) = (SagaState::InventoryReserved, PaymentStep::Requested);
+    let saga = OrderProcessingSaga { state, payment, ..shop.saga(id).await };
+    shop.put(saga.clone()).await;
+    let mut forged = requests(&saga);
+    forged.charge.payment_token = Some("tok_of_another".to_owned());
+    let [charge, ..] = said(&shop, &forged).await;
+    assert!(matches!(&charge, Vetted::Foreign(why) if why.contains("another payment token")), "{charge:?}");
 }
 
 /// Gives out what it was given, once, and notes what is acknowledged.

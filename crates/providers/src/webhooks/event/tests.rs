@@ -136,6 +136,34 @@ fn news_without_what_it_must_tell_is_malformed() {
 }
 
 #[test]
+fn an_event_that_is_none_is_told_by_itself_and_takes_no_other_with_it() {
+    let good = r#"{"id":"evt_9","type":"payment.disputed","created_at":1,"data":{"reference":"o","idempotency_key":"pay-o"}}"#;
+    let bad = [
+        r#"{"id":"evt_1","type":"payment.captured","data":{"reference":"o"}}"#,
+        r#"{"id":"evt_1","type":"payment.captured","created_at":"soon"}"#,
+        r#"{"id":"evt_1","type":"payment.captured","created_at":1.5}"#,
+        r#"{"id":7,"type":"payment.captured","created_at":1}"#,
+        r#"{"id":"evt_1","created_at":1}"#,
+        r#"{}"#,
+        "7",
+        "[]",
+        "null",
+    ];
+    let mut named = std::collections::BTreeSet::new();
+    for event in bad {
+        let body = format!(r#"{{"events":[{event},{good}]}}"#);
+        let read = parse_batch(body.as_bytes()).expect("a batch");
+        assert_eq!(read.len(), 2, "{event}");
+        assert!(matches!(read[0].kind, NewsKind::Malformed { .. }), "{event}: {:?}", read[0]);
+        assert!(!read[0].event_id.is_empty(), "{event}");
+        assert_eq!(read[1].event_id, "evt_9");
+        assert!(matches!(read[1].kind, NewsKind::PaymentDisputed { .. }), "{event}");
+        named.insert(read[0].event_id.clone());
+    }
+    assert!(named.len() > 4, "what has no name gets one of its own: {named:?}");
+}
+
+#[test]
 fn a_batch_is_bounded() {
     let event = payment("payment.declined", r#""x":1"#);
     let full = vec![event; limits::EVENTS_PER_BATCH_MAX];
