@@ -22,7 +22,7 @@ const FILE: &str =
 
 async fn send(service: &Service, key: Option<&KeyText>, dry: bool, file: &str) -> Answer {
     let own = base64::engine::general_purpose::STANDARD.encode(OWN);
-    let key = key.map(|key| key.expose());
+    let key = key.map(KeyText::expose);
     let mut headers = vec![("content-type", "text/csv"), ("import-mapping", own.as_str())];
     headers.extend(key.iter().map(|key| ("x-api-key", &**key)));
     let path = format!("/imports?dry_run={dry}");
