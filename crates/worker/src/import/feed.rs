@@ -535,3 +535,6 @@ const fn in_words(outcome: Outcome) -> &'static str {
         Outcome::NotAProduct => "takes back no product",
     }
 }
+
+#[cfg(test)]
+mod tests;
