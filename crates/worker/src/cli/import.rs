@@ -106,7 +106,7 @@ impl Import {
                 text.with_context(|| format!("there is no mapping '{}'; there are {names}", self.mapping))?;
             match shared.format() {
                 Format::Json => {
-                    say!("{}", serde_json::to_string_pretty(&Shape { name: &self.mapping, toml: text })?)
+                    say!("{}", serde_json::to_string_pretty(&Shape { name: &self.mapping, toml: text })?);
                 }
                 Format::Text => show!("{text}"),
             }

@@ -197,7 +197,7 @@ impl Feed<'_> {
                     if matches!(answered, Answered::New | Answered::Replayed) {
                         came_about.insert(position, ids.clone());
                     }
-                    self.note_order(invoice, answered, ids.first().copied(), done);
+                    self.note_order(invoice, &answered, ids.first().copied(), done);
                 }
                 Some(take_back) => {
                     let mut outcomes = BTreeMap::new();
@@ -403,7 +403,7 @@ impl Feed<'_> {
     fn note(&self, said: Said, take_backs: &HashMap<usize, TakeBack>, done: &mut Done) {
         match said {
             Said::Order(position, answered, id) => {
-                self.note_order(&self.sheet.invoices[position], answered, id, done);
+                self.note_order(&self.sheet.invoices[position], &answered, id, done);
             }
             Said::Cancellation(position, outcomes) => {
                 let cancelled =
@@ -415,7 +415,7 @@ impl Feed<'_> {
         }
     }
 
-    fn note_order(&self, invoice: &Invoice, answered: Answered, order_id: Option<Uuid>, done: &mut Done) {
+    fn note_order(&self, invoice: &Invoice, answered: &Answered, order_id: Option<Uuid>, done: &mut Done) {
         debug_assert_eq!(invoice.kind, InvoiceKind::Order);
         let rows = invoice.lines.len() as u64;
         let outcome = match answered {
@@ -430,7 +430,7 @@ impl Feed<'_> {
                 OrderOutcome::Replayed
             }
             Answered::Refused(_) | Answered::Torn(..) => {
-                let (reason, detail) = refused_in_words(&answered);
+                let (reason, detail) = refused_in_words(answered);
                 done.tally.orders_refused += 1;
                 done.tally.orders_torn += u64::from(matches!(answered, Answered::Torn(..)));
                 *done.tally.rows_rejected.entry(reason).or_default() += rows;
@@ -535,3 +535,6 @@ const fn in_words(outcome: Outcome) -> &'static str {
         Outcome::NotAProduct => "takes back no product",
     }
 }
+
+#[cfg(test)]
+mod tests;
