@@ -68,15 +68,44 @@ impl Throttled {
 
 /// For each charge, in the order in which they were made: the places between that and its order's age.
 async fn displaced(environment: &Environment) -> Result<Vec<usize>> {
-    let mut by_age = Vec::new();
-    environment.each_order(None, |order| by_age.push((order.created_at, order.order_id))).await?;
-    by_age.sort_unstable();
-    let places: HashMap<String, usize> =
-        by_age.iter().enumerate().map(|(place, (_, id))| (id.to_string(), place)).collect();
+    let mut accepted = Vec::new();
+    environment
+        .each_order(None, |order| accepted.push((order.created_at, order.order_id.to_string())))
+        .await?;
     let charges = environment.provider.listing("/charges").await?;
-    let place = |(at, charge): (usize, &serde_json::Value)| {
-        let order = charge["reference"].as_str().and_then(|id| places.get(id));
-        Ok(at.abs_diff(*order.context("a charge belongs to an order")?))
-    };
-    charges.iter().enumerate().map(place).collect()
+    let charged: Vec<&str> = charges.iter().filter_map(|charge| charge["reference"].as_str()).collect();
+    places_between(accepted, &charged).context("a charge belongs to no order")
+}
+
+/// Orders that were accepted in one transaction have the same age, so each of their places is right for all of them.
+fn places_between<T: Copy + Ord>(mut accepted: Vec<(T, String)>, charged: &[&str]) -> Option<Vec<usize>> {
+    accepted.sort_unstable();
+    let mut right = HashMap::new();
+    let mut first = 0;
+    for same in accepted.chunk_by(|one, other| one.0 == other.0) {
+        let last = first + same.len() - 1;
+        right.extend(same.iter().map(|(_, id)| (id.as_str(), (first, last))));
+        first = last + 1;
+    }
+    let away =
+        |(at, id): (usize, &&str)| right.get(id).map(|(first, last)| at.abs_diff(at.clamp(*first, *last)));
+    charged.iter().enumerate().map(away).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_charge_is_away_from_the_places_of_all_orders_of_its_age() {
+        let accepted = |ages: &[u32]| {
+            ages.iter().zip(["a", "b", "c", "d"]).map(|(age, id)| (*age, id.to_owned())).collect()
+        };
+        let places = |ages: &[u32], charged: &[&str]| places_between(accepted(ages), charged);
+        assert_eq!(places(&[1, 2, 3, 4], &["a", "b", "c", "d"]), Some(vec![0, 0, 0, 0]));
+        assert_eq!(places(&[1, 2, 3, 4], &["d", "b", "c", "a"]), Some(vec![3, 0, 0, 3]));
+        assert_eq!(places(&[1, 1, 1, 4], &["c", "b", "a", "d"]), Some(vec![0, 0, 0, 0]), "one transaction");
+        assert_eq!(places(&[1, 1, 3, 4], &["c", "b", "a", "d"]), Some(vec![2, 0, 1, 0]));
+        assert_eq!(places(&[1], &["b"]), None);
+    }
 }
