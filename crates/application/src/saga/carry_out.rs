@@ -235,7 +235,15 @@ impl Writes {
                 let reason = saga.reason.filter(|_| event == OrderEvent::OrderCancelled);
                 Some(entry(event.as_str(), to, reason.map(|reason| reason.as_str().to_owned())))
             }
-            _ => None,
+            SagaCommand::MoveOrder { .. }
+            | SagaCommand::RequestReservation
+            | SagaCommand::RequestPayment
+            | SagaCommand::RequestShipping
+            | SagaCommand::RequestShippingAgain
+            | SagaCommand::TrackShipment
+            | SagaCommand::CancelShipment
+            | SagaCommand::RefundPayment
+            | SagaCommand::ShipStock => None,
         };
         let detail = refusal.or_else(|| happening.facts.detail.clone());
         self.history.push(entry(cause, saga.order, detail));
