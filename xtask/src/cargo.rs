@@ -46,10 +46,10 @@ pub(crate) fn document(root: &Path) -> Result<Ran> {
     finish(command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Runs the examples in the documentation, passing the output on and adding up its summary lines.
-pub(crate) fn test_documents(root: &Path) -> Result<(Ran, Tally)> {
+/// Runs every test of the workspace, passing the output on and adding up its summary lines.
+pub(crate) fn test(root: &Path) -> Result<(Ran, Tally)> {
     let mut command = command(root);
-    command.args(["test", "--workspace", "--doc", "--no-fail-fast"]).stdout(Stdio::piped());
+    command.args(["test", "--workspace", "--no-fail-fast"]).stdout(Stdio::piped());
     if std::io::stdout().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }

@@ -13,7 +13,6 @@ mod python;
 mod schemathesis;
 mod steps;
 mod tally;
-mod test_programs;
 mod tidy;
 mod tree;
 

@@ -14,7 +14,6 @@ use crate::deployment;
 use crate::fuzz::{self, Fuzz};
 use crate::published;
 use crate::schemathesis::{self, Schemathesis};
-use crate::test_programs;
 use crate::tidy;
 
 /// Steps that find most mistakes soonest.
@@ -130,13 +129,13 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         }
         Step::Audit(asked) => audit::run(root, asked),
         Step::Deployment => deployment::run(root),
-        Step::Tests => test_programs::run(root).map(|(ran, _)| ran),
+        Step::Tests => cargo::test(root).map(|(ran, _)| ran),
     }
 }
 
 /// The time is told before the tally, because the tally has to be the last line of all.
 fn run_tests(root: &Path, started: Instant) -> Result<Ran> {
-    let (ran, tally) = test_programs::run(root)?;
+    let (ran, tally) = cargo::test(root)?;
     report(&Step::Tests, ran, started);
     println!("{tally}");
     Ok(ran)

@@ -38,5 +38,5 @@ fn select(wanted: &str) -> String {
 }
 
 fn booked(row: &Row) -> Result<BookedPayment, Broken> {
-    Ok(BookedPayment { payment: payment(row)?, state: name(row, 12)? })
+    Ok(BookedPayment { payment: payment(row)?, state: name(row, 13)? })
 }

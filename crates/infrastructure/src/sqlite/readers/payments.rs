@@ -42,5 +42,5 @@ fn select(wanted: &str) -> String {
 }
 
 fn booked(row: &Row<'_>) -> Result<BookedPayment> {
-    Ok(BookedPayment { payment: payment(row)?, state: name(row, 12)? })
+    Ok(BookedPayment { payment: payment(row)?, state: name(row, 13)? })
 }

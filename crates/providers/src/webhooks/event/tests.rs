@@ -176,7 +176,7 @@ fn a_batch_is_bounded() {
 
 #[test]
 fn what_is_no_batch_is_refused() {
-    for body in ["", "{}", "[]", r#"{"events":{}}"#, r#"{"events":[{"id":"e"}]}"#, r#"{"events":[]"#] {
+    for body in ["", "{}", "[]", r#"{"events":{}}"#, r#"{"events":[]"#] {
         assert!(matches!(parse_batch(body.as_bytes()), Err(BatchRefused::Malformed(_))), "{body:?}");
     }
     assert!(parse_batch(br#"{"events":[]}"#).is_ok_and(|events| events.is_empty()));
