@@ -60,7 +60,11 @@ pub(crate) fn stands_in_for_the_compiler() -> bool {
 pub(crate) fn compile() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let compiler = arguments.next().unwrap_or_else(|| OsString::from("rustc"));
-    let error = Command::new(&compiler).args(arguments).args(COVERAGE).env_remove(STANDS_IN).exec();
+    let arguments: Vec<OsString> = arguments.collect();
+    // The compiler itself loads a macro crate, and has nobody to report coverage to.
+    let is_macro = arguments.iter().any(|argument| argument == "proc-macro");
+    let coverage = if is_macro { &[] } else { COVERAGE };
+    let error = Command::new(&compiler).args(arguments).args(coverage).env_remove(STANDS_IN).exec();
     eprintln!("error: cannot start {}: {error}", compiler.display());
     ExitCode::FAILURE
 }
