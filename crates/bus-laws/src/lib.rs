@@ -97,8 +97,8 @@ impl Bus {
     }
 }
 
-/// How long anything may take that is to happen at once.
-pub const SOON: Duration = Duration::from_secs(20);
+/// How long anything may take that is to happen at once; long, because a busy machine is slow and only a hang must be told.
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// Long enough for what is to happen at once, and waited for only where nothing is to happen.
 pub const NEVER: Duration = Duration::from_millis(60);

@@ -186,7 +186,7 @@ impl<'a> Assembly<'a> {
                 let id = self.places.line_id.map_or("", |place| record.field(place));
                 Some(format!("the line of id '{id}' stands in line {first} already, and counts once"))
             }
-            Repeat::Row(first) if self.mapping.repeated_rows == RepeatedRows::Once => {
+            Repeat::Row(first) if self.mapping.repeated_rows == Some(RepeatedRows::Once) => {
                 Some(format!("the same row stands in line {first} already, and repeated_rows = \"once\""))
             }
             Repeat::Row(_) | Repeat::Id(_) | Repeat::None => None,

@@ -89,7 +89,7 @@ pub struct Mapping {
     /// What becomes of a row that stands in its order twice where neither an id of the line nor the order's total tells
     /// whether both are meant.
     #[serde(default)]
-    pub repeated_rows: RepeatedRows,
+    pub repeated_rows: Option<RepeatedRows>,
     /// The columns, by their headings.
     pub columns: Columns,
     /// Headings under which other versions of the same export have a column, by the heading that the mapping names.
@@ -162,11 +162,10 @@ pub enum SkuCase {
 }
 
 /// What becomes of a row that stands in its order twice, field by field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RepeatedRows {
     /// Its order is held back.
-    #[default]
     HoldBack,
     /// Both are lines of the order.
     Take,

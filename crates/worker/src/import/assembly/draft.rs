@@ -12,6 +12,10 @@ use super::line::Line;
 use super::sums::{Sums, check};
 use super::{Candidate, Objection, omission};
 
+/// What is said of rows that stand there twice.
+const UNTOLD: &str = "and neither an id of the line nor a total of the order tells whether both are meant: say repeated_rows = \
+                      \"take\", \"once\" or \"hold_back\" in the mapping, or name its column of ids, line_id under [columns]";
+
 /// An order under construction. What its rows say of it is empty until one says it.
 pub(super) struct Draft {
     pub(super) number: String,
@@ -239,17 +243,28 @@ impl Settling<'_> {
         }
     }
 
-    /// Objects to a row that stands there twice, unless the order's total tells whether both are meant.
-    fn check_repeated(&self, draft: &mut Draft) {
+    /// Objects to a row that stands there twice, if the mapping wants that, or names an id or a total that does not tell here
+    /// whether both are meant. If it names neither, both are taken, and people are told.
+    fn check_repeated(&mut self, draft: &mut Draft) {
         let total = self.mapping.charges.total.as_ref().filter(|total| total.per == Per::Order);
         let told = total.is_some() && !draft.sums.total.is_empty();
-        let taken = self.mapping.repeated_rows == RepeatedRows::Take;
-        let Some((line, first)) = draft.repeated.filter(|_| !told && !taken) else { return };
-        let detail = format!(
-            "the same row stands in line {first}, and neither an id of the line nor a total of the order tells whether both are \
-             meant; say repeated_rows = \"take\" or \"once\" in the mapping, or name its column of ids: line_id under [columns]"
-        );
-        draft.object(line, Objection(Reason::RepeatedRow, detail));
+        let Some((line, first)) = draft.repeated.filter(|_| !told) else { return };
+        let could_tell = self.mapping.columns.line_id.is_some() || self.mapping.charges.total.is_some();
+        let otherwise = could_tell.then_some(RepeatedRows::HoldBack);
+        match self.mapping.repeated_rows.or(otherwise) {
+            Some(RepeatedRows::Take | RepeatedRows::Once) => {}
+            Some(RepeatedRows::HoldBack) => {
+                let detail = format!("the same row stands in line {first}, {UNTOLD}");
+                draft.object(line, Objection(Reason::RepeatedRow, detail));
+            }
+            None => {
+                if !self.sheet.notes.iter().any(|note| note.contains(UNTOLD)) {
+                    let note =
+                        format!("line {line} is the same row as line {first}, {UNTOLD}; both are taken");
+                    self.sheet.notes.push(note);
+                }
+            }
+        }
     }
 
     fn settle_order(&mut self, mut draft: Draft) {

@@ -102,16 +102,20 @@ fn a_charge_of_a_line_that_stands_there_twice_counts_once() {
 }
 
 #[test]
-fn where_nothing_tells_whether_both_are_meant_a_repeated_row_holds_the_order_back() {
+fn where_nothing_tells_whether_both_are_meant_a_repeated_row_is_taken_and_told_or_as_the_mapping_says() {
     let rows = "1,ann,2026-01-05,TEA,1,3.50\n1,ann,2026-01-05,CUP,1,9\n 1,ann,2026-01-05,TEA,1,3.50 \n2,bob,2026-01-05,TEA,1,3.50\n";
     let file = format!("order,customer,date,sku,qty,price\n{rows}");
     let sheet = read(&own("", "", ""), &file);
+    assert_eq!(taken(&sheet), [("1", 3), ("2", 1)]);
+    assert!(
+        sheet.notes.iter().any(|note| note.contains("line 4") && note.contains("line_id")),
+        "{:?}",
+        sheet.notes
+    );
+    let sheet = read(&own("repeated_rows = \"hold_back\"", "", ""), &file);
     assert_eq!((taken(&sheet), bad(&sheet)), (vec![("2", 1)], vec![(4, Reason::RepeatedRow)]));
     let told = &sheet.rejected.iter().find(|row| row.line == 4).expect("told").detail;
-    assert!(
-        told.contains("line 2") && told.contains("repeated_rows = \"take\"") && told.contains("line_id"),
-        "{told}"
-    );
+    assert!(told.contains("line 2") && told.contains("repeated_rows") && told.contains("line_id"), "{told}");
     assert_eq!(taken(&read(&own("repeated_rows = \"take\"", "", ""), &file)), [("1", 3), ("2", 1)]);
     let once = read(&own("repeated_rows = \"once\"", "", ""), &file);
     assert_eq!((taken(&once), left_out(&once)), (vec![("1", 2), ("2", 1)], vec![(4, Omission::Repeated)]));
