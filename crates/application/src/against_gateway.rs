@@ -14,6 +14,9 @@ use uuid::Uuid;
 use crate::ports::{BookedPayment, GatewayBooks, ListedCharge, Listing, Readers, Unanswered};
 use crate::saga::SagaState;
 
+/// Pages without a charge, one after the other, after which a list counts as endless.
+const EMPTY_PAGES_MAX: usize = 100;
+
 /// Charges and payments looked at together. A page of the gateway's must fit into one of its answers.
 const PAGE: usize = 100;
 /// Orders remembered as met in the gateway's list, 16 bytes each. Those beyond are looked up one by one.
@@ -31,6 +34,9 @@ pub enum Incomparable {
     /// The list goes round.
     #[error("the payment gateway's list does not get on: it names the same place twice, {0}")]
     Circle(String),
+    /// The list has nothing more, and does not end.
+    #[error("the payment gateway's list does not end: {0} pages without a charge came one after the other")]
+    Empty(usize),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] Fault),
@@ -191,14 +197,14 @@ impl Comparer<'_> {
     /// Every charge of theirs against our payment; the orders whose own charge was met.
     async fn through_theirs(&self, look: &mut FirstLook) -> Result<HashSet<OrderId>, Incomparable> {
         let (mut met, mut after) = (HashSet::new(), None::<String>);
-        let mut cursors = HashSet::new();
+        let (mut cursors, mut empty) = (HashSet::new(), 0);
         loop {
             let page = match self.books.listed_charges(after.as_deref(), PAGE).await? {
                 Listing::Page(page) => page,
                 Listing::CannotList => return Err(Incomparable::CannotList),
             };
             let ours = self.booked(&page.charges).await?;
-            let is_empty = page.charges.is_empty();
+            empty = if page.charges.is_empty() { empty + 1 } else { 0 };
             for charge in page.charges {
                 let order_id = order_of(&charge);
                 let booked = order_id.and_then(|id| ours.get(&id));
@@ -214,9 +220,8 @@ impl Comparer<'_> {
             match page.next {
                 None => return Ok(met),
                 Some(_) if look.comparison.more => return Ok(met),
-                Some(next) if is_empty || !cursors.insert(hash(&next)) => {
-                    return Err(Incomparable::Circle(next));
-                }
+                Some(next) if !cursors.insert(hash(&next)) => return Err(Incomparable::Circle(next)),
+                Some(_) if empty == EMPTY_PAGES_MAX => return Err(Incomparable::Empty(empty)),
                 next @ Some(_) => after = next,
             }
         }

@@ -119,23 +119,11 @@ where
     let both = async {
         tokio::join!(one, other);
     };
-    let mut work = Mortal::new(both, waits);
-    let mut watching = match ids {
+    let watching = match ids {
         Some(ids) => watch_over(Arc::clone(&host.store), ids.to_vec()),
         None => tokio::spawn(nothing_follows(handled.subscribe())),
     };
-    tokio::select! {
-        biased;
-        end = &mut work => {
-            watching.abort();
-            end
-        }
-        done = &mut watching => {
-            done.expect("nothing went wrong");
-            stop.stop();
-            work.await
-        }
-    }
+    Mortal::new(both, waits).until(watching, &stop).await
 }
 
 /// Looks from a task of its own, so that looking is no step of the work.

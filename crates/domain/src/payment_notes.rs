@@ -45,20 +45,14 @@ impl PaymentNotes {
                 known.minor = amount.minor;
                 Change::Applied
             }
-            None => {
-                self.is_contradicted = true;
-                Change::Applied
-            }
+            None => self.lose_count(),
         }
     }
 
     /// Notes a refund of such a charge, which may be heard of before the charge. `total` is the sum of its refunds, if
     /// the gateway tells it.
     pub fn second_refund(&mut self, reference: &str, amount: Money, total: Option<Money>) -> Change {
-        let Some(known) = self.charge(reference) else {
-            self.is_contradicted = true;
-            return Change::Applied;
-        };
+        let Some(known) = self.charge(reference) else { return self.lose_count() };
         let before = known.refunded_minor;
         known.refunded_minor = match total {
             Some(total) => before.max(total.minor),
@@ -108,6 +102,15 @@ impl PaymentNotes {
     #[must_use]
     pub const fn is_contradicted(&self) -> bool {
         self.is_contradicted
+    }
+
+    /// There are more charges than are remembered. One entry stands for the rest, and is never back: a person must look.
+    fn lose_count(&mut self) -> Change {
+        if self.second_charges.len() == NOTES_MAX {
+            let rest = SecondCharge { reference: "the rest".to_owned(), minor: i64::MAX, refunded_minor: 0 };
+            self.second_charges.push(rest);
+        }
+        Change::Applied
     }
 
     /// The charge of this name, new if it is not known; none if there are too many.
@@ -229,6 +232,19 @@ mod tests {
         assert!(notes.has_second_charge_open(), "the third is still held");
         let _ = notes.second_refund("ch-3", usd(450), None);
         assert!(notes.are_second_charges_back());
+    }
+
+    #[test]
+    fn more_charges_than_are_remembered_are_never_back() {
+        let mut notes = PaymentNotes::default();
+        for number in 0..=NOTES_MAX {
+            assert_eq!(notes.second_charge(&format!("ch-{number}"), usd(1)), Change::Applied);
+            assert!(notes.has_second_charge_open());
+            let _ = notes.second_refund(&format!("ch-{number}"), usd(1), None);
+        }
+        assert!(notes.has_second_charge_open() && !notes.are_second_charges_back());
+        let stored = notes.to_text().and_then(|text| PaymentNotes::of_text(&text));
+        assert_eq!(stored, Some(notes));
     }
 
     #[test]

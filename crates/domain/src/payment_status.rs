@@ -35,14 +35,7 @@ impl PaymentStatus {
     /// A capture is accepted from nearly everywhere. The gateway did it, and late money must be known so that it can
     /// be refunded.
     pub fn may_become(self, to: Self) -> Move {
-        let (legal_from, past) = to.moves();
-        if self == to || past.contains(&self) {
-            Move::NoOp
-        } else if legal_from.contains(&self) {
-            Move::Legal
-        } else {
-            Move::Illegal
-        }
+        Move::by_table(&self, &to, to.moves())
     }
 
     /// The table, by destination: from where it may be entered, and where it is already passed.

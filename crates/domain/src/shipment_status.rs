@@ -33,14 +33,7 @@ impl ShipmentStatus {
     /// A booking is accepted even after a cancellation: it exists at the carrier, and must be known so that it can be
     /// cancelled there too.
     pub fn may_become(self, to: Self) -> Move {
-        let (legal_from, past) = to.moves();
-        if self == to || past.contains(&self) {
-            Move::NoOp
-        } else if legal_from.contains(&self) {
-            Move::Legal
-        } else {
-            Move::Illegal
-        }
+        Move::by_table(&self, &to, to.moves())
     }
 
     /// The table, by destination: from where it may be entered, and where it is already passed.

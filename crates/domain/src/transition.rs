@@ -12,6 +12,20 @@ pub enum Move {
     Illegal,
 }
 
+impl Move {
+    /// What a table by destination says about a move from `from` to `to`: where `to` may be entered from, and where it is
+    /// passed already.
+    pub(crate) fn by_table<S: PartialEq>(from: &S, to: &S, (legal_from, past): (&[S], &[S])) -> Self {
+        if from == to || past.contains(from) {
+            Self::NoOp
+        } else if legal_from.contains(from) {
+            Self::Legal
+        } else {
+            Self::Illegal
+        }
+    }
+}
+
 /// Whether a verb changed anything. A repeat is [`Change::NoChange`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

@@ -1,15 +1,19 @@
 //! Cancels an order, if that is still possible.
 
 use async_trait::async_trait;
-use bus::{Envelope, Fault, MessageId, Outcome};
+use bus::{Envelope, Fault, MessageId, Outcome, SagaRepository};
 use bytes::Bytes;
-use domain::{CancelReason, OrderId};
+use domain::{CancelReason, Dispute, OrderId, OrderStatus};
 
 use super::Command;
 use crate::context::Context;
 use crate::messages::correlation;
 use crate::ports::UnitOfWork;
-use crate::saga::{EventKind, Facts, Happening, SagaEvent, SagaState, carry_out};
+use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
+
+/// Why an order is not cancelled while its customer's bank decides about the money.
+const DISPUTED: &str =
+    "the customer's bank decides about the money; cancel the order once the dispute is over, or force it";
 
 /// Cancel this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +53,9 @@ impl Command for CancelOrderCommand {
     const NAME: &'static str = "CancelOrderCommand";
 
     async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<CancelReply, Fault> {
+        if let Some(state) = self.disputed(unit).await? {
+            return Ok(CancelReply::Refused { state, why: DISPUTED });
+        }
         let now = context.clock.now();
         let id = MessageId(context.ids.next(now));
         let cause = Envelope::first(id, correlation(self.order_id), Self::NAME, Bytes::new(), now);
@@ -72,5 +79,26 @@ impl Command for CancelOrderCommand {
             (Some(_), Outcome::Moved) => CancelReply::Accepted,
             (Some(_), Outcome::Ignored(_) | Outcome::Early) => CancelReply::Already,
         })
+    }
+}
+
+impl CancelOrderCommand {
+    /// Where the order stands, if cancelling it would refund money that is disputed. The saga knows of the dispute only
+    /// until a person skips it, the payment's row as long as it lasts.
+    async fn disputed(&self, unit: &mut dyn UnitOfWork) -> Result<Option<SagaState>, Fault> {
+        let payment = unit.payments().get(&[self.order_id]).await?.pop();
+        if payment.is_none_or(|payment| payment.dispute != Some(Dispute::Open) || payment.held().minor == 0) {
+            return Ok(None);
+        }
+        let sagas: Vec<OrderProcessingSaga> =
+            SagaRepository::load_sagas(unit, &[correlation(self.order_id)]).await?;
+        let refunds = |saga: &OrderProcessingSaga| match saga.order {
+            OrderStatus::Pending
+            | OrderStatus::Validated
+            | OrderStatus::PaymentProcessing
+            | OrderStatus::Paid => true,
+            OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Cancelled => false,
+        };
+        Ok(sagas.first().filter(|saga| refunds(saga)).map(|saga| saga.state))
     }
 }

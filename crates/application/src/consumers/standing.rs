@@ -1,7 +1,7 @@
 //! Checks whether a request for an external call is ours: its order is in this database and stands at that step,
 //! under this key and for this amount. No provider is called on the word of a message alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus::{Fault, Message, SagaRepository, Vetted};
 use domain::{OrderId, OrderStatus, Payment, Shipment};
@@ -27,9 +27,7 @@ pub(super) trait Request: Message {
 
 /// Looks all orders up at once and returns a verdict per request.
 pub(super) async fn vet<M: Request>(unit: &mut AnyUnit, requests: &[&M]) -> Result<Vec<Vetted>, Fault> {
-    let mut ids: Vec<_> = requests.iter().map(|request| correlation(OrderId(request.order_id()))).collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let ids: Vec<_> = orders_of(requests, |_| true).into_iter().map(correlation).collect();
     let sagas: Vec<OrderProcessingSaga> = SagaRepository::load_sagas(unit, &ids).await?;
     let sagas: BTreeMap<Uuid, OrderProcessingSaga> =
         sagas.into_iter().map(|saga| (saga.order_id.0, saga)).collect();
@@ -40,16 +38,19 @@ pub(super) async fn vet<M: Request>(unit: &mut AnyUnit, requests: &[&M]) -> Resu
     Ok(requests.iter().map(say).collect())
 }
 
+/// The orders of those requests that are so, each once.
+fn orders_of<M: Request>(requests: &[&M], is_so: fn(&M) -> bool) -> Vec<OrderId> {
+    let ids = requests.iter().filter(|request| is_so(request)).map(|request| OrderId(request.order_id()));
+    ids.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// A partial refund is wanted only if a person asked for it here, under this key and for this sum.
 pub(super) async fn vet_parts(
     unit: &mut AnyUnit,
     requests: &[&PaymentRefundRequested],
     vetted: &mut [Vetted],
 ) -> Result<(), Fault> {
-    let mut ids: Vec<OrderId> =
-        requests.iter().filter(|asked| asked.part.is_some()).map(|asked| OrderId(asked.order_id)).collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let ids = orders_of(requests, |asked| asked.part.is_some());
     if ids.is_empty() {
         return Ok(());
     }
@@ -74,13 +75,7 @@ pub(super) async fn vet_tokens(
     requests: &[&PaymentProcessingRequested],
     vetted: &mut [Vetted],
 ) -> Result<(), Fault> {
-    let mut ids: Vec<OrderId> = requests
-        .iter()
-        .filter(|asked| asked.payment_token.is_some())
-        .map(|asked| OrderId(asked.order_id))
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let ids = orders_of(requests, |asked| asked.payment_token.is_some());
     if ids.is_empty() {
         return Ok(());
     }

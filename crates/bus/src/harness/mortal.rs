@@ -3,6 +3,10 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use tokio::task::JoinHandle;
+
+use crate::Stop;
+
 /// A future that is dropped after a given number of waits.
 pub struct Mortal<F> {
     life: Option<Pin<Box<F>>>,
@@ -22,6 +26,25 @@ impl<F: Future<Output = ()>> Mortal<F> {
     /// A future that may wait this many times.
     pub fn new(life: F, waits: u32) -> Self {
         Self { life: Some(Box::pin(life)), waits_left: waits }
+    }
+
+    /// Lives until it ends or dies, and is told to stop when what is `watching` has seen enough.
+    ///
+    /// # Panics
+    /// If what is watching did.
+    pub async fn until(mut self, mut watching: JoinHandle<()>, stop: &Stop) -> End {
+        tokio::select! {
+            biased;
+            end = &mut self => {
+                watching.abort();
+                end
+            }
+            done = &mut watching => {
+                done.expect("nothing went wrong");
+                stop.stop();
+                self.await
+            }
+        }
     }
 }
 

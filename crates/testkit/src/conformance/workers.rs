@@ -110,20 +110,8 @@ impl Worker {
     pub(super) async fn live(&self, orders: &[Order], waits: u32) -> End {
         let (stop, handled) = (Stop::new(), Handled::default());
         let over_broker = self.relay.is_some().then(|| handled.subscribe());
-        let mut watching = watch_over(self.process.clone(), orders, over_broker);
-        let mut work = Mortal::new(self.work(&handled, &stop).await, waits);
-        tokio::select! {
-            biased;
-            end = &mut work => {
-                watching.abort();
-                end
-            }
-            done = &mut watching => {
-                done.expect("nothing went wrong");
-                stop.stop();
-                work.await
-            }
-        }
+        let watching = watch_over(self.process.clone(), orders, over_broker);
+        Mortal::new(self.work(&handled, &stop).await, waits).until(watching, &stop).await
     }
 
     /// Relay and consumers.

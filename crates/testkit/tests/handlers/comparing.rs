@@ -160,13 +160,13 @@ async fn what_has_been_booked_by_the_second_look_is_no_difference() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_goes_round_and_a_gateway_without_one_are_no_agreement() {
-    struct Odd(Option<&'static str>);
+    struct Odd(Option<fn(Option<&str>) -> String>);
 
     #[async_trait]
     impl GatewayBooks for Odd {
-        async fn listed_charges(&self, _: Option<&str>, _: usize) -> Result<Listing, Unanswered> {
-            let page = |next: &str| ChargePage { charges: Vec::new(), next: Some(next.to_owned()) };
-            Ok(self.0.map_or(Listing::CannotList, |next| Listing::Page(page(next))))
+        async fn listed_charges(&self, after: Option<&str>, _: usize) -> Result<Listing, Unanswered> {
+            let page = |next: String| ChargePage { charges: Vec::new(), next: Some(next) };
+            Ok(self.0.map_or(Listing::CannotList, |next| Listing::Page(page(next(after)))))
         }
 
         async fn listed_charge(&self, _: &str) -> Result<Option<ListedCharge>, Unanswered> {
@@ -177,5 +177,10 @@ async fn a_list_that_goes_round_and_a_gateway_without_one_are_no_agreement() {
     let shop = Shop::open().await;
     let look = async |books: &Odd| Comparer { readers: &shop.store, books, max: 9 }.first_look().await;
     assert!(matches!(look(&Odd(None)).await, Err(Incomparable::CannotList)));
-    assert!(matches!(look(&Odd(Some("7"))).await, Err(Incomparable::Circle(_))));
+    let again = |_: Option<&str>| "7".to_owned();
+    let to_and_fro = |after: Option<&str>| if after == Some("a") { "b" } else { "a" }.to_owned();
+    let ever_on = |after: Option<&str>| format!("{}x", after.unwrap_or_default());
+    assert!(matches!(look(&Odd(Some(again))).await, Err(Incomparable::Circle(_))));
+    assert!(matches!(look(&Odd(Some(to_and_fro))).await, Err(Incomparable::Circle(_))));
+    assert!(matches!(look(&Odd(Some(ever_on))).await, Err(Incomparable::Empty(_))));
 }

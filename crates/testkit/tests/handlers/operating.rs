@@ -1,9 +1,11 @@
 //! What an operator may do, and when.
 
-use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
+use application::commands::{
+    CancelOrderCommand, CancelReply, OperateReply, OperateSagaCommand, SagaOperation,
+};
 use application::ports::Readers;
 use application::saga::{OrderProcessingSaga, PaymentStep, SagaState};
-use domain::{CancelReason, OrderId, OrderStatus, Payment};
+use domain::{CancelReason, Dispute, OrderId, OrderStatus, Payment};
 
 use super::shop::Shop;
 
@@ -65,4 +67,27 @@ async fn an_order_that_does_well_is_left_alone() {
     }
     let nobody = OrderId(uuid::Uuid::max());
     assert_eq!(shop.run(&operate(nobody, SagaOperation::Force)).await, OperateReply::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_dispute_is_open_no_cancellation_refunds_whatever_a_person_has_skipped() {
+    for (dispute, is_refused) in [(Dispute::Open, true), (Dispute::Won, false)] {
+        let shop = Shop::open().await;
+        let accepted = shop.order(1, 2).await;
+        let id = accepted.order_id;
+        let (state, order, payment) = (SagaState::Paid, OrderStatus::Paid, PaymentStep::Captured);
+        // The saga no longer waits for the dispute: a person has skipped it.
+        shop.put(OrderProcessingSaga { state, order, payment, ..shop.saga(id).await }).await;
+        let mut row = Payment::request(id, accepted.total);
+        let _ = row.capture(accepted.total, "ch-1").expect("nothing was captured before");
+        let _ = row.note_dispute(dispute);
+        let mut unit = shop.unit().await;
+        unit.payments().insert(&[row], shop.context.clock.now()).await.unwrap();
+        unit.commit().await.unwrap();
+        let (reason, actor, note) = (CancelReason::Customer, "ann".to_owned(), String::new());
+        let reply = shop.run(&CancelOrderCommand { order_id: id, reason, actor, note }).await;
+        assert_eq!(matches!(reply, CancelReply::Refused { .. }), is_refused, "{dispute}: {reply:?}");
+        let stands = if is_refused { SagaState::Paid } else { SagaState::Compensating };
+        assert_eq!(shop.saga(id).await.state, stands, "{dispute}");
+    }
 }

@@ -200,7 +200,7 @@ async fn compared(api: &Api) -> Result<Comparison, Problem> {
     compare(readers, books, SECOND_LOOK_AFTER, BROKEN_MAX).await.map_err(|why| match why {
         Incomparable::Store(fault) => Problem::from(&fault),
         Incomparable::CannotList => Problem::new(Code::ProviderCannotList, why.to_string()),
-        Incomparable::Unanswered(_) | Incomparable::Circle(_) => {
+        Incomparable::Unanswered(_) | Incomparable::Circle(_) | Incomparable::Empty(_) => {
             Problem::new(Code::ProviderUnavailable, why.to_string())
         }
     })

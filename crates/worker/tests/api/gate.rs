@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use application::ports::{ApiKey, Scope, Scopes};
+use application::ports::{ApiKey, Scope};
 use axum::Extension;
 use axum::body::Body;
 use http::Method;
@@ -12,25 +12,12 @@ use jiff::Timestamp;
 use orderwright::http::document;
 use orderwright::security::{GateSettings, KeyRing, KeyText, Part, Peer, Rate, Reach};
 
-use crate::harness::{Answer, Service, request};
+use crate::harness::{Answer, Service, api_key, request};
 
 /// What the ring reads from the store, and the key of each scope.
 fn keys() -> (Arc<KeyRing>, Vec<(Scope, KeyText, ApiKey)>) {
     let made = Scope::ALL.into_iter().zip(1_u8..).map(|(scope, number)| {
-        let text = KeyText::make(|bytes| {
-            bytes.fill(number);
-            Ok::<(), ()>(())
-        });
-        let text = text.expect("it was filled");
-        let stored = ApiKey {
-            id: text.id().to_owned(),
-            name: scope.to_string(),
-            digest: text.digest(),
-            scopes: [scope].into_iter().collect::<Scopes>(),
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: None,
-            revoked_at: None,
-        };
+        let (text, stored) = api_key(number, &scope.to_string(), &[scope]);
         (scope, text, stored)
     });
     let made: Vec<_> = made.collect();

@@ -6,7 +6,8 @@ use application::commands::{Command, CommandPipeline, CreateOrderHandler};
 use application::messages::correlation;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{
-    GatewayBooks, ListedCharge, Listing, ReservationOutcome, StockDemand, Unanswered, UnitOfWork,
+    ApiKey, GatewayBooks, ListedCharge, Listing, ReservationOutcome, Scope, StockDemand, Unanswered,
+    UnitOfWork,
 };
 use application::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 use async_trait::async_trait;
@@ -24,7 +25,7 @@ use http_body_util::BodyExt;
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
-use orderwright::security::{Gate, GateSettings, KeyRing};
+use orderwright::security::{Gate, GateSettings, KeyRing, KeyText};
 use providers::webhooks::Verifier;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -300,4 +301,23 @@ impl Command for Happen {
 
 pub(crate) fn product_id(sku: &str) -> String {
     ProductId::of(&Sku::parse(sku).expect("a sku")).to_string()
+}
+
+/// A key of this name and these scopes; keys of different numbers are different.
+pub(crate) fn api_key(number: u8, name: &str, scopes: &[Scope]) -> (KeyText, ApiKey) {
+    let text = KeyText::make(|bytes| {
+        bytes.fill(number);
+        Ok::<(), ()>(())
+    });
+    let text = text.expect("it was filled");
+    let stored = ApiKey {
+        id: text.id().to_owned(),
+        name: name.to_owned(),
+        digest: text.digest(),
+        scopes: scopes.iter().copied().collect(),
+        created_at: Timestamp::UNIX_EPOCH,
+        expires_at: None,
+        revoked_at: None,
+    };
+    (text, stored)
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use application::commands::{CreateOrderCommand, CreateOrderLine, CreateOrderReply};
-use application::ports::{ApiKey, Caller, Scope, Scopes};
+use application::ports::{ApiKey, Caller, Scope};
 use base64::Engine;
 use domain::{CustomerId, Money, OrderId, Quantity, Sku};
 use http::Method;
-use jiff::Timestamp;
 use orderwright::security::{GateSettings, KeyRing, KeyText, Rate, Reach};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, JSON, Service, places, request};
+use crate::harness::{Answer, JSON, Service, api_key, places, request};
 
 const OWN: &str = "name = \"mine\"\ncurrency = \"USD\"\nprice_unit = \"major\"\ntime_format = \"%Y-%m-%d\"\nrepeated_rows = \"take\"\n\
                    [columns]\norder = \"no\"\ncustomer = \"who\"\nordered_at = \"when\"\nsku = \"what\"\nquantity = \"many\"\n\
@@ -42,25 +41,6 @@ async fn here(service: &Service) -> Vec<(String, i64)> {
     orders.map(|order| (order.external_reference.unwrap_or_default(), order.total.minor)).collect()
 }
 
-/// A key of this name and these scopes.
-fn key(number: u8, name: &str, scopes: &[Scope]) -> (KeyText, ApiKey) {
-    let text = KeyText::make(|bytes| {
-        bytes.fill(number);
-        Ok::<(), ()>(())
-    });
-    let text = text.expect("it was filled");
-    let stored = ApiKey {
-        id: text.id().to_owned(),
-        name: name.to_owned(),
-        digest: text.digest(),
-        scopes: scopes.iter().copied().collect::<Scopes>(),
-        created_at: Timestamp::UNIX_EPOCH,
-        expires_at: None,
-        revoked_at: None,
-    };
-    (text, stored)
-}
-
 fn guarded(service: Service, keys: &[&ApiKey]) -> Service {
     let ring = Arc::new(KeyRing::new(None));
     ring.refresh(&keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>());
@@ -73,8 +53,8 @@ async fn an_order_of_a_file_is_one_order_whichever_key_the_import_comes_with() {
     let service = Service::start().await;
     assert_eq!(import(&service, None, false, FILE).await, [2, 0, 0]);
     let scopes = [Scope::OrdersRead, Scope::OrdersWrite, Scope::OrdersImport];
-    let (first, first_stored) = key(1, "import", &scopes);
-    let (second, second_stored) = key(2, "another", &scopes);
+    let (first, first_stored) = api_key(1, "import", &scopes);
+    let (second, second_stored) = api_key(2, "another", &scopes);
     let service = guarded(service, &[&first_stored, &second_stored]);
     let more = format!("{FILE}9,eve,2026-01-06,CHAI,1,18.00\n");
     for (key, file, expected) in [
@@ -121,8 +101,8 @@ async fn an_order_that_was_imported_in_the_name_of_a_key_is_found() {
 
 #[tokio::test]
 async fn only_who_may_import_speaks_for_an_import() {
-    let (shop, shop_stored) = key(1, "import", &[Scope::OrdersRead, Scope::OrdersWrite]);
-    let (importer, stored) = key(2, "files", &[Scope::OrdersWrite, Scope::OrdersImport]);
+    let (shop, shop_stored) = api_key(1, "import", &[Scope::OrdersRead, Scope::OrdersWrite]);
+    let (importer, stored) = api_key(2, "files", &[Scope::OrdersWrite, Scope::OrdersImport]);
     let service = guarded(Service::start().await, &[&shop_stored, &stored]);
     send(&service, Some(&shop), false, FILE).await.problem(403, "scope_missing");
     let order = |reference: &str| {

@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use application::commands::TakeProviderNewsCommand;
-use application::ports::{ApiKey, NewsKind, Provider, ProviderNews, Scope};
+use application::ports::{NewsKind, Provider, ProviderNews, Scope};
 use application::saga::EventKind;
 use axum::body::Body;
 use domain::OrderId;
 use futures_util::future::join_all;
 use http::Method;
 use jiff::Timestamp;
-use orderwright::security::{GateSettings, KeyRing, KeyText, Rate, Reach};
+use orderwright::security::{GateSettings, KeyRing, Rate, Reach};
 use serde_json::{Value, json};
 
 use crate::conformance::DOCUMENT;
-use crate::harness::{Answer, JSON, Service, request};
+use crate::harness::{Answer, JSON, Service, api_key, request};
 
 /// Sent by the providers, who sign what they send and number it.
 const NUMBERED_BY_THE_PROVIDER: [&str; 2] = ["/webhooks/payments", "/webhooks/shipping"];
@@ -254,20 +254,7 @@ impl Stage {
 
 fn two_callers() -> (Arc<KeyRing>, [String; 2]) {
     let made = [1_u8, 2].map(|number| {
-        let text = KeyText::make(|bytes| {
-            bytes.fill(number);
-            Ok::<(), ()>(())
-        })
-        .expect("it was filled");
-        let stored = ApiKey {
-            id: text.id().to_owned(),
-            name: format!("shop {number}"),
-            digest: text.digest(),
-            scopes: [Scope::Admin].into_iter().collect(),
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: None,
-            revoked_at: None,
-        };
+        let (text, stored) = api_key(number, &format!("shop {number}"), &[Scope::Admin]);
         (text.expose(), stored)
     });
     let ring = Arc::new(KeyRing::new(None));
