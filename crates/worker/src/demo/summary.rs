@@ -155,10 +155,17 @@ impl Summary {
     }
 
     fn write_next(&self, out: &mut String) -> std::fmt::Result {
-        let database = &self.database;
+        let (program, database) = (started_as(), &self.database);
         writeln!(out, "\nThe data lies in {database}. Try next:")?;
-        writeln!(out, "  orderwright orders list --status cancelled --database {database}")?;
-        writeln!(out, "  orderwright orders history import-northwind-NW-10248 --database {database}")?;
-        write!(out, "  orderwright demo     (again: it changes nothing)")
+        writeln!(out, "  {program} orders list --status cancelled --database {database}")?;
+        writeln!(out, "  {program} orders history import-northwind-NW-10248 --database {database}")?;
+        write!(out, "  {program} demo     (again: it changes nothing)")
     }
+}
+
+/// This program as it was started, so that what is shown can be typed as it stands: `cargo run` starts it by its path.
+fn started_as() -> String {
+    let program = std::env::args().next().filter(|program| !program.is_empty());
+    let program = program.unwrap_or_else(|| "orderwright".to_owned());
+    if program.contains(char::is_whitespace) { format!("'{program}'") } else { program }
 }
