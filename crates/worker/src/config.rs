@@ -40,7 +40,7 @@ pub use profile::Profile;
 pub use risks::{Risk, Weight};
 pub use schema::{SCHEMA_FILE, document};
 pub use secret::Secret;
-pub use security::Security;
+pub use security::{PageMode, Security};
 pub use server::Postgres;
 pub use telemetry::{LogFormat, OrderEvents, OtlpProtocol, Telemetry};
 

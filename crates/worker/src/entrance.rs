@@ -10,13 +10,15 @@ use application::pipeline::Context;
 use application::ports::Provider;
 use bus::Supervisor;
 use providers::webhooks::Verifier;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
 
 use crate::any_store::AnyStore;
-use crate::config::{Config, WebhookSecrets};
+use crate::config::{Config, Security, WebhookSecrets};
 use crate::descriptors;
 use crate::http::{Door, Names};
 use crate::metrics::Registry;
-use crate::security::{Gate, GateSettings, Hosts, KeyRing, KeyRingService, Rate, Reach};
+use crate::security::{Gate, GateSettings, Hosts, KeyRing, KeyRingService, Rate, Reach, Sessions};
 use crate::tls::Certificate;
 
 /// Connections to the listener of metrics that there may always be.
@@ -105,6 +107,19 @@ pub fn verifier(config: &Config, provider: Provider) -> Result<Verifier> {
         return Ok(verifier);
     }
     verifier.accepting(previous.expose()).with_context(|| format!("{key}_previous cannot be used"))
+}
+
+/// Sessions of people who sign in on the page.
+///
+/// # Errors
+/// If there are no random bytes.
+pub fn sessions(security: &Security) -> Result<Sessions> {
+    let lasting = Duration::from_secs(u64::from(security.session_minutes) * 60);
+    if !security.session_secret.is_empty() {
+        return Ok(Sessions::new(security.session_secret.expose(), lasting));
+    }
+    let fill = |bytes: &mut [u8]| OsRng.try_fill_bytes(bytes);
+    Sessions::of_this_process(lasting, fill).context("the system gives no random bytes")
 }
 
 fn reach(addr: SocketAddr) -> Reach {

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod notifying;
 pub mod observe;
 pub mod otlp;
+pub mod page;
 pub mod said;
 pub mod security;
 pub mod telemetry;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Error, Result};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
 use application::ports::{GatewayBooks, Provider};
+use axum::Router;
 use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
 use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::net::TcpListener;
@@ -17,16 +18,20 @@ use tokio::task::JoinHandle;
 use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::broker;
-use crate::config::Config;
+use crate::config::{Config, PageMode};
 use crate::entrance;
 use crate::health::Uses;
-use crate::http::{self, Api, InFlightKeys, MetricsPlace, StoreReadiness, Watch, Webhooks};
+use crate::http::{self, Api, InFlightKeys, Inside, MetricsPlace, StoreReadiness, Watch, Webhooks};
 use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
 use crate::otlp::{Collector, Exporter, Tracer};
-use crate::security::Hosts;
+use crate::page::{self, LiveService, Page};
+use crate::security::{Gate, Hosts};
 use crate::tls::{Certificate, Renewal};
 use crate::turns;
+
+/// How often it is looked for what has changed while somebody has a page open.
+const PAGE_LOOK: Duration = Duration::from_secs(1);
 
 /// What handlers share, on real time.
 #[must_use]
@@ -90,7 +95,9 @@ impl Service {
         let api = Arc::new(api(config, &store, &context, books, &observation, &mut supervisor)?);
         let metrics_addr =
             serve_metrics(config, entrance::side_door(&door), api.watch.clone(), &stop).await?;
-        let http = tokio::spawn(http::serve_behind(door, listener, http::router(api, gate), stop.clone()));
+        let pages = pages(config, &store, &context, &observation, &mut supervisor, (&api, &gate))?;
+        let router = below(&config.security.base_path, http::router_beside(api, gate, pages));
+        let http = tokio::spawn(http::serve_behind(door, listener, router, stop.clone()));
         Ok(Self {
             addr,
             metrics_addr,
@@ -151,6 +158,48 @@ fn watch(config: &Config, observation: &Observation) -> Watch {
             MetricsPlace::Elsewhere
         },
     }
+}
+
+/// The operators' page, unless it is off.
+fn pages(
+    config: &Config,
+    store: &AnyStore,
+    context: &Arc<Context>,
+    observation: &Observation,
+    supervisor: &mut Supervisor,
+    (api, gate): (&Arc<Api>, &Arc<Gate>),
+) -> Result<Router> {
+    let security = &config.security;
+    if security.page == PageMode::Off {
+        return Ok(Router::new());
+    }
+    let page = Page::new(page::Parts {
+        inside: Inside::new(Arc::clone(api)),
+        gate: Arc::clone(gate),
+        sessions: entrance::sessions(security)?,
+        is_encrypted: !security.tls_cert.is_empty(),
+        mode: security.page,
+        base_path: security.base_path.clone(),
+        observation: observation.clone(),
+        readers: Arc::clone(&store.readers),
+        statuses: Box::new(supervisor.statuses()),
+        endpoints: Arc::clone(&store.endpoints),
+        broker: store.outgoing.as_ref().map(|outgoing| Arc::clone(&outgoing.broker)),
+        clock: Arc::clone(&context.clock),
+        ids: Arc::clone(&context.ids),
+    });
+    let live = Arc::new(page.live_service(PAGE_LOOK));
+    observation.pulses.expect(LiveService::NAME, Duration::from_secs(5));
+    supervisor.run(LiveService::NAME, move |stop| Arc::clone(&live).run(stop));
+    Ok(page::router(page))
+}
+
+/// The same routes below a path as well: some proxies take the path away, others pass it on.
+fn below(base_path: &str, router: Router) -> Router {
+    if base_path.is_empty() {
+        return router;
+    }
+    Router::new().nest(base_path, router.clone()).fallback_service(router)
 }
 
 /// Serves metrics and health on their own listener, if configured. It ends with the process, so that a stop can be

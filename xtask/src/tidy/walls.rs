@@ -36,6 +36,7 @@ const WALLS: &[Wall] = &[
     },
     Wall { name: "bus", looks_up_to: &["bus-derive"], does_without: &[DRIVERS, HTTP, VAGUE_ERRORS] },
     Wall { name: "bus-laws", looks_up_to: &["bus"], does_without: &[DRIVERS, HTTP, VAGUE_ERRORS] },
+    Wall { name: "bus-page", looks_up_to: &["bus"], does_without: &[DRIVERS, RUNTIME, VAGUE_ERRORS] },
     Wall { name: "bus-postgres", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
     Wall { name: "bus-sqlite", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
     Wall { name: "bus-rabbitmq", looks_up_to: &["bus"], does_without: &[HTTP, VAGUE_ERRORS] },
@@ -56,6 +57,7 @@ const WALLS: &[Wall] = &[
         looks_up_to: &[
             "domain",
             "bus",
+            "bus-page",
             "bus-rabbitmq",
             "application",
             "infrastructure",

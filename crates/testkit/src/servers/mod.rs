@@ -1,6 +1,7 @@
 //! Servers of a test's own: started on free ports with their data in a folder of their own, killed with the test.
 //! Never touches a server that it did not start.
 
+pub mod browser;
 #[cfg(test)]
 mod fakes;
 pub mod family;
@@ -28,10 +29,12 @@ pub fn ready() -> Result<Vec<String>> {
     let rabbitmq = programs::rabbitmq()?;
     let prometheus = programs::prometheus()?;
     let smtp = programs::smtp()?;
+    let browser = programs::browser()?;
     Ok(vec![
         format!("{} in {}", programs::release(&folder)?, folder.display()),
         format!("RabbitMQ {} at {}", programs::rabbitmq_release(&rabbitmq)?, rabbitmq.server.display()),
         format!("Prometheus at {}", prometheus.server.display()),
         format!("aiosmtpd for {}", smtp.display()),
+        format!("Chromium at {}", browser.browser.display()),
     ])
 }

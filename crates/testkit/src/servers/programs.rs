@@ -173,6 +173,45 @@ fn find_prometheus() -> Option<PrometheusPrograms> {
     Some(PrometheusPrograms { server: find("prometheus")?, tool: find("promtool")? })
 }
 
+/// A browser and its driver.
+#[derive(Debug)]
+pub(super) struct BrowserPrograms {
+    /// Chromium.
+    pub(super) browser: PathBuf,
+    /// What speaks WebDriver for it.
+    pub(super) driver: PathBuf,
+}
+
+/// Chromium and its driver.
+///
+/// # Errors
+/// Says what to install if there are none and none can be installed.
+pub(super) fn browser() -> Result<BrowserPrograms> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(programs) = find_browser() {
+        return Ok(programs);
+    }
+    if is_root() && Path::new("/usr/bin/apt-get").exists() {
+        install("chromium-driver")?;
+    }
+    find_browser().context(
+        "there is no browser for tests; install Chromium with its driver (Debian: apt-get install chromium chromium-driver)",
+    )
+}
+
+fn find_browser() -> Option<BrowserPrograms> {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"].map(PathBuf::from);
+    let folders: Vec<PathBuf> = std::env::split_paths(&on_path).chain(usual).collect();
+    let find = |names: &[&str]| {
+        let files = folders.iter().flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+        files.into_iter().find(|file| file.exists())
+    };
+    let browser = find(&["chromium", "chromium-browser", "google-chrome"])?;
+    Some(BrowserPrograms { browser, driver: find(&["chromedriver"])? })
+}
+
 /// The Python that has a mail server: the system's, for which packages are made, or the first on the path.
 ///
 /// # Errors

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use serde_json::json;
 
+use super::serve::{Life, Signals};
 use super::{Format, Shared};
 use crate::config::Place;
-use crate::demo::{Demo, Server, Start};
+use crate::demo::{Demo, Ended, Server, Start};
 use crate::import::Shown;
 use crate::say;
 
@@ -24,6 +26,17 @@ pub(super) struct DemoCommand {
     /// Remove what an earlier demonstration left in the folder first.
     #[arg(long)]
     fresh: bool,
+    /// Stay up afterwards, to look around on the page, until Ctrl-C.
+    #[arg(long)]
+    stay: bool,
+}
+
+/// Where to look around.
+fn said(format: Format, address: &str) {
+    match format {
+        Format::Text => say!("the service stays up: {address}/ui (Ctrl-C ends it)"),
+        Format::Json => say!("{}", json!({"state": "serving", "address": address})),
+    }
 }
 
 impl DemoCommand {
@@ -44,11 +57,19 @@ impl DemoCommand {
                 Format::Json => Shown::No,
             },
         };
-        let ended = demo.run().await?;
-        match format {
-            Format::Text => say!("{}", ended.text()),
-            Format::Json => say!("{}", ended.json()?),
-        }
+        let signals = Signals::catch()?;
+        let life = Life::default();
+        let tell = async |ended: &Ended, address: &str| {
+            match format {
+                Format::Text => say!("{}", ended.text()),
+                Format::Json => say!("{}", ended.json().unwrap_or_default()),
+            }
+            if self.stay {
+                said(format, address);
+                let _ = life.end(signals, &|| {}).await;
+            }
+        };
+        let ended = demo.run(tell).await?;
         Ok(if ended.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

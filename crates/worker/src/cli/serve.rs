@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Format, Shared, log_risks};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, PageMode};
 use crate::health::Uses;
 use crate::say;
 use crate::telemetry;
@@ -29,7 +29,7 @@ pub(super) struct Serve {
 }
 
 /// How long a process goes on.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Life {
     /// Stop as well when standard input ends: with whoever started this and holds the other end.
     #[arg(long)]
@@ -70,7 +70,11 @@ fn greet(service: &Service, config: &Config, format: Format) {
     match format {
         Format::Json => say!("{}", json!({"state": "serving", "address": address, "uses": uses})),
         Format::Text => {
-            say!("orderwright serves {address}  (API page: /docs, data: {}{broker})", uses.database);
+            let pages = match config.security.page {
+                PageMode::On | PageMode::ReadOnly => "page: /ui, API: /docs",
+                PageMode::Off => "API: /docs",
+            };
+            say!("orderwright serves {address}  ({pages}, data: {}{broker})", uses.database);
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::security::Part;
 /// Characters that a configured key has at least.
 const ADMIN_KEY_CHARS_MIN: usize = 32;
 
+/// Minutes of a session at most: a month.
+const SESSION_MINUTES_MAX: u32 = 43_200;
+
 /// Who may reach the service, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -27,10 +30,40 @@ pub struct Security {
     pub requests_per_second_max: u32,
     /// Requests at once after a rest.
     pub requests_burst_max: u32,
+    /// What the operators' page is: `on`, `read_only` (it shows everything and changes nothing) or `off`.
+    pub page: PageMode,
+    /// Signs the sessions of people who sign in on the page; 32 characters at least, the same for all workers behind one address.
+    /// Empty for one made at the start: a restart then signs everybody out.
+    pub session_secret: Secret,
+    /// Minutes that a person stays signed in.
+    pub session_minutes: u32,
+    /// The path below which a proxy shows this service, such as `/orderwright`; empty for none.
+    pub base_path: String,
     /// File with the certificates to show, own first, in PEM; empty to speak without TLS.
     pub tls_cert: String,
     /// File with the key of the certificate, in PEM.
     pub tls_key: String,
+}
+
+/// What the operators' page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum PageMode {
+    /// It shows and acts.
+    On,
+    /// It shows.
+    ReadOnly,
+    /// It is not there.
+    Off,
+}
+
+/// Whether this is empty or an absolute path of plain segments.
+fn is_base_path(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let segment =
+        |segment: &str| !segment.is_empty() && segment.bytes().all(plain) && !segment.starts_with('.');
+    path.is_empty() || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
 }
 
 impl Default for Security {
@@ -42,6 +75,10 @@ impl Default for Security {
             hosts: Vec::new(),
             requests_per_second_max: 500,
             requests_burst_max: 1_000,
+            page: PageMode::On,
+            session_secret: Secret::default(),
+            session_minutes: 720,
+            base_path: String::new(),
             tls_cert: String::new(),
             tls_key: String::new(),
         }
@@ -55,6 +92,24 @@ impl Security {
         if (1..ADMIN_KEY_CHARS_MIN).contains(&self.admin_key.expose().len()) {
             mistakes.push(format!(
                 "security.admin_key has fewer than {ADMIN_KEY_CHARS_MIN} characters; make one with: openssl rand -base64 32"
+            ));
+        }
+        if (1..ADMIN_KEY_CHARS_MIN).contains(&self.session_secret.expose().len()) {
+            mistakes.push(format!(
+                "security.session_secret has fewer than {ADMIN_KEY_CHARS_MIN} characters; make one with: openssl rand -base64 32"
+            ));
+        }
+        if !(1..=SESSION_MINUTES_MAX).contains(&self.session_minutes) {
+            let found = self.session_minutes;
+            mistakes.push(format!(
+                "security.session_minutes = {found} is not between 1 and {SESSION_MINUTES_MAX}"
+            ));
+        }
+        if !is_base_path(&self.base_path) {
+            mistakes.push(format!(
+                "security.base_path = '{}' is no path: write it like /orderwright, of letters, digits and - _ . ~, without a slash \
+                 at its end",
+                self.base_path
             ));
         }
         if !(100..=60_000).contains(&self.keys_refresh_ms) {

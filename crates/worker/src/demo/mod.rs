@@ -22,6 +22,7 @@ use indicatif::MultiProgress;
 use crate::any_store::{AnyStore, Purpose};
 use crate::config::{Config, DatabaseAddress, Postgres};
 use crate::import::{ApiClient, Gauge, Shown, Standing, settle};
+use crate::say;
 use books::{GatewayBooks, OurBooks};
 use checks::Evidence;
 use feeding::{Fed, Feeding};
@@ -101,18 +102,24 @@ impl Ended {
 }
 
 impl Demo {
-    /// Runs it.
+    /// Runs it. The service stays up, at the address that `after` is given, until that ends.
     ///
     /// # Errors
     /// If the folder cannot be used, or an order does not come to its end.
-    pub async fn run(&self) -> Result<Ended> {
+    pub async fn run(&self, after: impl AsyncFnOnce(&Ended, &str)) -> Result<Ended> {
         let config = setting::config(&self.folder, self.server.as_ref());
         let earlier = match &self.server {
             None => self.books_beside_the_file()?,
             Some(_) => self.books_of_the_server(&config).await?,
         };
         let stage = Stage::open(config, Some(setting::sandbox(self.seed))).await?;
+        if self.shown == Shown::Yes {
+            say!("watch it at {}/ui", stage.address());
+        }
         let ended = Box::pin(self.play(&stage, earlier)).await;
+        if let Ok(ended) = &ended {
+            after(ended, &stage.address()).await;
+        }
         stage.close().await;
         ended
     }

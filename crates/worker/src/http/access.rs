@@ -7,7 +7,7 @@ use http::Method;
 use crate::security::{Access, Part};
 
 /// Whom this method of this address is for. Takes the address as it was asked for, or as a route has it.
-pub(super) fn access(method: &Method, path: &str) -> Access {
+pub(crate) fn access(method: &Method, path: &str) -> Access {
     let reads = *method == Method::GET || *method == Method::HEAD;
     let either = |read, write| Access::Scope(if reads { read } else { write });
     let mut steps = path.split('/').skip(1);
@@ -17,6 +17,8 @@ pub(super) fn access(method: &Method, path: &str) -> Access {
         ("openapi.json" | "docs" | "problems" | "swagger-ui", _, _) => {
             Access::Part(Part::Docs, Scope::OrdersRead)
         }
+        // The page lets people in itself, and asks this table what each of them may see and do.
+        ("" | "ui", _, _) => Access::Page,
         // Their signature proves the sender.
         ("webhooks", Some("payments" | "shipping"), None) => Access::Anybody,
         ("orders", Some(_), Some("saga")) => either(Scope::OrdersRead, Scope::Operate),

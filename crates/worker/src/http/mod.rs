@@ -17,6 +17,7 @@ mod health;
 mod idempotency;
 mod import_answer;
 mod imports;
+mod inside;
 mod inventory;
 mod limits;
 mod line;
@@ -54,6 +55,7 @@ pub use edge::for_here;
 pub use health::{Readiness, StoreReadiness, Unready};
 pub use idempotency::InFlightKeys;
 pub(crate) use idempotency::key_text;
+pub use inside::{Asked, Heard, Inside};
 pub(crate) use inventory::{booked as stock_booked, key_of as stock_key};
 pub use limits::{CONNECTIONS_MAX, NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 pub use openapi::document;
@@ -90,6 +92,11 @@ pub struct Api {
 
 /// Every route behind the gate, with its documentation and its problems.
 pub fn router(api: Arc<Api>, gate: Arc<Gate>) -> Router {
+    router_beside(api, gate, Router::new())
+}
+
+/// The same, with pages for people beside it that are behind the same gate.
+pub fn router_beside(api: Arc<Api>, gate: Arc<Gate>, pages: Router) -> Router {
     let mut routes = routes();
     routes.retain(|route| api.watch.serves(route.operation.path));
     let addresses = Addresses::of(&routes);
@@ -98,7 +105,8 @@ pub fn router(api: Arc<Api>, gate: Arc<Gate>) -> Router {
         router = router.route(operation.path, handler);
     }
     let registry = Arc::clone(&api.watch.registry);
-    let router = edge::around(router.with_state(api).merge(docs_page::router()), gate, addresses);
+    let router =
+        edge::around(router.with_state(api).merge(docs_page::router()).merge(pages), gate, addresses);
     measuring::around(router, registry)
 }
 

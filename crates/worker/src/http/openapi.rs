@@ -94,12 +94,12 @@ fn described(operation: &Operation) -> Value {
         "responses": responses(operation),
     });
     described["security"] = match access(&operation.method, operation.path) {
-        Access::Anybody => json!([]),
+        Access::Anybody | Access::Page => json!([]),
         Access::Part(..) => json!([{}, {BEARER: []}, {HEADER: []}]),
         Access::Scope(_) => json!([{BEARER: []}, {HEADER: []}]),
     };
     match access(&operation.method, operation.path) {
-        Access::Anybody => {}
+        Access::Anybody | Access::Page => {}
         Access::Part(_, scope) | Access::Scope(scope) => described["x-scope"] = json!(scope.as_str()),
     }
     if !operation.takes.is_empty() {
@@ -161,7 +161,7 @@ fn responses(operation: &Operation) -> Map<String, Value> {
 /// What the gate may answer before the operation is asked.
 fn at_the_gate(operation: &Operation) -> &'static [Code] {
     match access(&operation.method, operation.path) {
-        Access::Anybody => &[Code::TooManyRequests],
+        Access::Anybody | Access::Page => &[Code::TooManyRequests],
         Access::Part(..) | Access::Scope(_) => &[
             Code::KeyMissing,
             Code::KeyUnknown,

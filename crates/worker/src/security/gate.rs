@@ -11,9 +11,10 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Uri};
 use tokio::time::Instant;
 
-use super::hosts::{Hosts, Stranger};
+use super::hosts::{self, Hosts, Stranger};
 use super::limiter::{Caller, Limiter, Rate};
 use super::ring::{Identity, KeyRing};
+use super::session::Sessions;
 use super::{Access, Part};
 
 /// The header that may hold a key, beside `Authorization: Bearer`.
@@ -89,6 +90,35 @@ impl Gate {
         self.hosts.check(access, request)
     }
 
+    /// Whose key this text is, if it is one that is in force.
+    pub(crate) fn identify(&self, text: &str) -> Option<Identity> {
+        self.ring.identify(text, self.clock.now())
+    }
+
+    /// A session for a person with this key, as a text for their browser.
+    pub(crate) fn begin_session(&self, sessions: &Sessions, identity: &Identity) -> Option<String> {
+        let now = self.clock.now();
+        let (identity, digest) = self.ring.of_id(&identity.id, now)?;
+        Some(sessions.begin(&identity.id, &digest, now))
+    }
+
+    /// Whose session this is, if it goes on and their key is still in force.
+    pub(crate) fn session(&self, sessions: &Sessions, token: &str) -> Option<Identity> {
+        let now = self.clock.now();
+        sessions.read(token, now, |id| self.ring.of_id(id, now))
+    }
+
+    /// Counts a request of a person who signed in as one of their key's.
+    pub(crate) fn count_session(&self, identity: &Identity, now: Instant) -> Result<(), Duration> {
+        self.limiter.admit(Caller::Key(Arc::clone(&identity.id)), now)
+    }
+
+    /// Whether a request that changes something was sent by a page of this very host. A browser cannot forge these
+    /// headers; what has neither of them is no browser, and has no session to abuse.
+    pub(crate) fn is_of_own_page(&self, request: (&Method, &Uri, &HeaderMap)) -> bool {
+        hosts::is_of_own_page(request)
+    }
+
     /// A gate without checks, for a service that only this machine reaches.
     #[must_use]
     pub fn open(clock: Arc<dyn Clock>) -> Self {
@@ -115,7 +145,7 @@ impl Gate {
         let identity = shown.and_then(|text| self.ring.identify(text, self.clock.now()));
         self.count(identity.as_ref(), peer, now)?;
         let needed = match access {
-            Access::Anybody => return Ok(identity),
+            Access::Anybody | Access::Page => return Ok(identity),
             Access::Part(part, _) if self.public.contains(&part) => return Ok(identity),
             Access::Part(_, scope) | Access::Scope(scope) => scope,
         };

@@ -53,7 +53,7 @@ impl Hosts {
         }
         let sites = headers.get_all("sec-fetch-site").iter();
         let from_elsewhere = sites.into_iter().any(|site| site != "same-origin" && site != "none");
-        if from_elsewhere && !opens_the_docs(access, method, headers) {
+        if from_elsewhere && !follows_a_link(access, method, headers) {
             return Err(Stranger::Page);
         }
         Ok(())
@@ -69,10 +69,26 @@ impl Hosts {
     }
 }
 
-/// Any page may link to the API's page: the person who follows the link sees it, the linking page does not.
-fn opens_the_docs(access: Access, method: &Method, headers: &HeaderMap) -> bool {
+/// Whether a page of this host sent the request. `Sec-Fetch-Site` says so in every browser of today, `Origin` in older
+/// ones.
+pub(super) fn is_of_own_page((_, uri, headers): (&Method, &Uri, &HeaderMap)) -> bool {
+    let site = headers.get("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin") {
+        return false;
+    }
+    let named = headers.get(HOST).and_then(|host| authority(host).ok());
+    let host = uri.authority().cloned().or(named);
+    match (headers.get(ORIGIN), host) {
+        (Some(origin), Some(host)) => is_page_of(origin, &host),
+        (Some(_), None) => false,
+        (None, _) => site.is_some(),
+    }
+}
+
+/// Any page may link to the pages for people: the person who follows the link sees them, the linking page does not.
+fn follows_a_link(access: Access, method: &Method, headers: &HeaderMap) -> bool {
     let is = |name: &str, wanted: &str| headers.get(name).is_some_and(|value| value == wanted);
-    matches!(access, Access::Part(Part::Docs, _))
+    matches!(access, Access::Part(Part::Docs, _) | Access::Page)
         && *method == Method::GET
         && is("sec-fetch-mode", "navigate")
         && is("sec-fetch-dest", "document")
@@ -192,6 +208,33 @@ mod tests {
         assert_eq!(asked(ORDERS, "/orders", &[("origin", "http://localhost")]), Err(Stranger::Page));
         let plain = [("host", "dev.example"), ("origin", "https://dev.example")];
         assert_eq!(asked(ORDERS, "/orders", &plain), Ok(()), "behind a proxy that speaks TLS");
+    }
+
+    #[test]
+    fn a_form_comes_from_a_page_of_the_same_host_or_from_none_of_ours() {
+        let sent = |headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, value.parse().expect("a value"));
+            }
+            is_of_own_page((&Method::POST, &"/ui/orders".parse().expect("a path"), &map))
+        };
+        let host = ("host", "ops.example:8080");
+        let own = ("origin", "http://ops.example:8080");
+        assert!(sent(&[host, own]) && sent(&[host, own, ("sec-fetch-site", "same-origin")]));
+        assert!(sent(&[host, ("sec-fetch-site", "same-origin")]));
+        for foreign in [
+            vec![host],
+            vec![host, ("origin", "null")],
+            vec![host, ("origin", "http://evil.example")],
+            vec![host, ("origin", "http://ops.example")],
+            vec![host, own, ("sec-fetch-site", "cross-site")],
+            vec![host, own, ("sec-fetch-site", "same-site")],
+            vec![host, ("sec-fetch-site", "none")],
+            vec![own],
+        ] {
+            assert!(!sent(&foreign), "{foreign:?}");
+        }
     }
 
     #[test]

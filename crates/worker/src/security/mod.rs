@@ -10,6 +10,7 @@ mod hosts;
 mod key_text;
 mod limiter;
 mod ring;
+mod session;
 
 pub(crate) use gate::Refused;
 pub use gate::{Gate, GateSettings, Peer, Reach};
@@ -18,6 +19,7 @@ pub(crate) use hosts::Stranger;
 pub use key_text::{KeyText, digest};
 pub use limiter::{Limiter, Rate};
 pub use ring::{Identity, KEYS_MAX, KeyRing, KeyRingService};
+pub use session::Sessions;
 
 /// Whom a request must come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub enum Access {
     Part(Part, Scope),
     /// A key of this scope.
     Scope(Scope),
+    /// A person with a browser: the operators' page asks them to sign in.
+    Page,
 }
 
 /// Parts of the service that can be public.

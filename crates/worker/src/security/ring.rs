@@ -77,6 +77,16 @@ impl KeyRing {
         same.then(|| known.identity.clone())
     }
 
+    /// The caller whose key has this id, and what proves that it is the same key still, if it is in force.
+    pub(super) fn of_id(&self, id: &str, now: Timestamp) -> Option<(Identity, [u8; 32])> {
+        if let Some(known) = self.configured.as_ref().filter(|known| *known.identity.id == *id) {
+            return Some((known.identity.clone(), known.digest));
+        }
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let known = keys.get(id).filter(|known| known.expires_at.is_none_or(|end| now < end))?;
+        Some((known.identity.clone(), known.digest))
+    }
+
     fn configured(&self, text: &str) -> Option<Identity> {
         let known = self.configured.as_ref()?;
         let same = bool::from(known.digest.ct_eq(&digest(text)));

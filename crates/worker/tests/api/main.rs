@@ -13,6 +13,7 @@ mod listings;
 mod once;
 mod orders;
 mod outages;
+mod pages;
 mod problems;
 mod sagas;
 mod server;

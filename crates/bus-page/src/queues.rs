@@ -1,0 +1,34 @@
+//! The queues of the bus.
+
+use maud::{Markup, html};
+
+use crate::parts::{Column, table};
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueRow {
+    /// Its name.
+    pub name: String,
+    /// Messages that wait in it.
+    pub waiting: u64,
+    /// Its consumers, if that is known.
+    pub consumers: Option<u64>,
+    /// Messages in its error queue at the broker, if it has one.
+    pub set_aside: Option<u64>,
+}
+
+/// A table of queues.
+#[must_use]
+pub fn queues(rows: &[QueueRow]) -> Markup {
+    let columns = [
+        Column::text("Queue"),
+        Column::number("Waiting"),
+        Column::number("Consumers"),
+        Column::number("Set aside"),
+    ];
+    let known = |figure: Option<u64>| figure.map_or_else(|| html! { "–" }, |figure| html! { (figure) });
+    let row = |row: &QueueRow| {
+        vec![html! { (row.name) }, html! { (row.waiting) }, known(row.consumers), known(row.set_aside)]
+    };
+    table("Queues", &columns, &rows.iter().map(row).collect::<Vec<_>>(), "No queue holds a message.")
+}

@@ -1,0 +1,129 @@
+//! What a person does about one thing: a form becomes one call of the API, in their name, done once.
+
+use axum::extract::{Path, Request};
+use axum::response::Response;
+use bus_page::{Forbidden, Tone};
+use serde_json::{Value, json};
+
+use super::NOTE_BYTES_MAX;
+use super::sign_in::{field, fields};
+use super::value::{segment, text, to_minor};
+use super::visit::Visit;
+use crate::http::Heard;
+
+/// What a second operator is told whose choice was meant for what the first one has settled.
+const SEEN_BEFORE: &str =
+    "Nothing was done: the order has moved since this page was loaded. See where it stands now.";
+
+/// A call of the API.
+pub(super) struct Call {
+    pub(super) target: String,
+    pub(super) body: Value,
+    /// What is said when it was done.
+    pub(super) done: &'static str,
+}
+
+/// The fields of a form that stand on their own.
+pub(super) type Fields = Vec<(String, String)>;
+
+/// Carries out one call and leads back to a page that says what came of it.
+pub(super) async fn carry_out(visit: &Visit, fields: &Fields, call: &Call, back: &str) -> Response {
+    if let Some(Forbidden(why)) = visit.forbidden(&call.target) {
+        return visit.back(back, Tone::Refused, &format!("Nothing was done: {why}."));
+    }
+    let once = Some(field(fields, "once")).filter(|once| !once.is_empty());
+    let heard = visit.post(&call.target, once, &call.body).await;
+    let (tone, said) = outcome(&heard, call.done);
+    visit.back(back, tone, &said)
+}
+
+fn outcome(heard: &Heard, done: &str) -> (Tone, String) {
+    match (heard.is_success(), text(&heard.body, "outcome"), text(&heard.body, "seen")) {
+        (true, "already", _) => (Tone::Done, "It was cancelled before.".to_owned()),
+        (true, _, "before") => (Tone::Done, "Somebody had seen to it before.".to_owned()),
+        (true, ..) => (Tone::Done, done.to_owned()),
+        (false, ..) => (Tone::Refused, format!("Nothing was done: {}", heard.why())),
+    }
+}
+
+/// Something about an order or its saga.
+pub(super) async fn on_order(
+    visit: Visit,
+    Path((id, action)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let fields = fields(request.into_body()).await;
+    let back = visit.at(format!("/orders/{}", segment(&id)));
+    let note = field(&fields, "note");
+    if note.len() > NOTE_BYTES_MAX {
+        return visit.back(&back, Tone::Refused, "Nothing was done: the note is too long.");
+    }
+    let (order, actor) = (segment(&id), visit.viewer.name());
+    let call = match action.as_str() {
+        "cancel" => Call {
+            target: format!("/orders/{order}/cancel"),
+            body: json!({"actor": actor, "note": note, "reason": field(&fields, "reason")}),
+            done: "The order is being cancelled.",
+        },
+        "refunds" => Call {
+            target: format!("/orders/{order}/refunds"),
+            body: json!({
+                "amount": {
+                    "minor": to_minor(field(&fields, "amount"), field(&fields, "currency")),
+                    "currency": field(&fields, "currency"),
+                },
+                "actor": actor,
+                "reason": note,
+            }),
+            done: "The gateway is asked to give the money back.",
+        },
+        "retry" | "skip" | "force" => {
+            if has_moved(&visit, &order, field(&fields, "seen")).await {
+                return visit.back(&back, Tone::Refused, SEEN_BEFORE);
+            }
+            Call {
+                target: format!("/sagas/{order}/{action}"),
+                body: json!({"actor": actor, "note": note}),
+                done: "Done. The order goes on.",
+            }
+        }
+        _ => return visit.back(&back, Tone::Refused, "Nothing was done: there is no such action."),
+    };
+    carry_out(&visit, &fields, &call, &back).await
+}
+
+/// Whether a saga has moved since it was shown: somebody else may have settled what this was about.
+async fn has_moved(visit: &Visit, order: &str, seen: &str) -> bool {
+    let saga = visit.get(&format!("/orders/{order}/saga")).await;
+    saga.is_success() && text(&saga.body, "updated_at") != seen
+}
+
+/// A change of stock.
+pub(super) async fn on_stock(
+    visit: Visit,
+    Path((sku, action)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let fields = fields(request.into_body()).await;
+    let at = segment(&sku);
+    let back = visit.at(format!("/stock/{at}"));
+    let done = match action.as_str() {
+        "receive" => "The goods are booked as received.",
+        "adjust" => "The stock is adjusted.",
+        "count" => "The count is booked.",
+        _ => return visit.back(&back, Tone::Refused, "Nothing was done: there is no such action."),
+    };
+    let quantity: Option<i64> = field(&fields, "quantity").trim().parse().ok();
+    let body = json!({"quantity": quantity, "reason": field(&fields, "note"), "actor": visit.viewer.name()});
+    let call = Call { target: format!("/inventory/{at}/{action}"), body, done };
+    carry_out(&visit, &fields, &call, &back).await
+}
+
+/// Somebody has seen to an event of a provider that belongs to no order.
+pub(super) async fn on_event(visit: Visit, Path(position): Path<String>, request: Request) -> Response {
+    let fields = fields(request.into_body()).await;
+    let body = json!({"actor": visit.viewer.name(), "note": field(&fields, "note")});
+    let target = format!("/provider-events/unmatched/{}/seen", segment(&position));
+    let call = Call { target, body, done: "It is noted that you have seen to the event." };
+    carry_out(&visit, &fields, &call, &visit.at("/providers")).await
+}

@@ -1,0 +1,202 @@
+//! Cancelling many orders: counted first, shown, confirmed, then each by itself with its own outcome. Never more than was
+//! shown: what is confirmed is the orders themselves, not the filter.
+
+use std::collections::BTreeMap;
+
+use axum::extract::Request;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bus_page::{Column, Field, Forbidden, Tone, table};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::orders::{filter, is_open};
+use super::sign_in::{field, fields};
+use super::value::{amount, list, state, text};
+use super::visit::{Shown, Visit};
+use crate::http::Heard;
+
+/// Orders of one go at most.
+const ORDERS_MAX: usize = 1_000;
+
+/// Orders that are shown one by one, and refusals that are.
+const SHOWN_MAX: usize = 20;
+const REFUSALS_SHOWN_MAX: usize = 100;
+
+/// What a filter was found to match.
+struct Matches {
+    orders: Vec<Value>,
+    /// Whether there are more than go at once.
+    more: bool,
+}
+
+/// Every order that matches, up to the most that go at once.
+async fn matches(visit: &Visit) -> Result<Matches, Heard> {
+    let (mut orders, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let asked = filter(visit, &[("cursor", &cursor), ("limit", "200")]);
+        let page = visit.get(&format!("/orders{asked}")).await;
+        if !page.is_success() {
+            return Err(page);
+        }
+        let open = list(&page.body, "items").iter().filter(|order| is_open(order)).cloned();
+        orders.extend(open);
+        text(&page.body, "next_cursor").clone_into(&mut cursor);
+        if orders.len() > ORDERS_MAX || cursor.is_empty() {
+            break;
+        }
+    }
+    let more = orders.len() > ORDERS_MAX;
+    orders.truncate(ORDERS_MAX);
+    Ok(Matches { orders, more })
+}
+
+/// Shows what would be done.
+pub(super) async fn confirm(visit: Visit, request: Request) -> Response {
+    let fields = fields(request.into_body()).await;
+    let found = match field(&fields, "which") {
+        "all" => matches(&visit).await,
+        _ => ticked(&visit, &fields).await,
+    };
+    let matches = match found {
+        Ok(matches) => matches,
+        Err(heard) => return visit.fail("/orders", &heard),
+    };
+    if matches.orders.is_empty() {
+        let back = visit.at(format!("/orders{}", filter(&visit, &[])));
+        return visit.back(&back, Tone::Refused, "None of these orders can be cancelled any more.");
+    }
+    let count = matches.orders.len();
+    let title = format!("Cancel {count} orders?");
+    let content = confirmation(&visit, &matches);
+    visit.show(&Shown { title: &title, here: "/orders", topics: "" }, &content)
+}
+
+/// The orders that were ticked, and are open.
+async fn ticked(visit: &Visit, fields: &[(String, String)]) -> Result<Matches, Heard> {
+    let mut orders = Vec::new();
+    let ids = fields.iter().filter(|(name, _)| name == "order").filter_map(|(_, id)| id.parse::<Uuid>().ok());
+    for id in ids.take(ORDERS_MAX) {
+        let heard = visit.get(&format!("/orders/{id}")).await;
+        if heard.is_success() && is_open(&heard.body) {
+            orders.push(heard.body);
+        }
+    }
+    Ok(Matches { orders, more: false })
+}
+
+fn confirmation(visit: &Visit, matches: &Matches) -> Markup {
+    let Matches { orders, more } = matches;
+    let columns =
+        [Column::text("Order"), Column::text("Reference"), Column::text("Status"), Column::number("Total")];
+    let row = |order: &Value| {
+        vec![
+            html! { code { (text(order, "order_id")) } },
+            html! { (text(order, "external_reference")) },
+            state(order, "status"),
+            html! { (amount(order, "total")) },
+        ]
+    };
+    let rows: Vec<_> = orders.iter().take(SHOWN_MAX).map(row).collect();
+    let rest = orders.len().saturating_sub(SHOWN_MAX);
+    let filter = filter(visit, &[]);
+    let cancel = bus_page::Action {
+        to: visit.at(format!("/orders/act{filter}")),
+        text: "Cancel them",
+        does: "Each order is cancelled by itself; one that has moved on meanwhile is left as it is.",
+        fields: vec![
+            Field::Text("note", "Why"),
+            Field::Hidden("orders", packed(orders)),
+            Field::Hidden("once", visit.once()),
+        ],
+        is_grave: true,
+        forbidden: visit.forbidden("/orders/any/cancel"),
+    };
+    html! {
+        @if *more {
+            p { "More match; " (ORDERS_MAX) " go at once. When these are done, the same filter finds the rest." }
+        }
+        p .soft { "Filter: " code { @if filter.is_empty() { "none" } @else { (filter) } } }
+        (table("The first of them", &columns, &rows, ""))
+        @if rest > 0 { p { "… and " (rest) " more." } }
+        (cancel.render())
+        p { a href=(visit.at(format!("/orders{filter}"))) { "Back, and cancel none" } }
+    }
+}
+
+/// The ids of these orders in little room: sixteen bytes each.
+fn packed(orders: &[Value]) -> String {
+    let ids = orders.iter().filter_map(|order| text(order, "order_id").parse::<Uuid>().ok());
+    URL_SAFE_NO_PAD.encode(ids.flat_map(Uuid::into_bytes).collect::<Vec<u8>>())
+}
+
+fn unpacked(text: &str) -> Vec<Uuid> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+    bytes.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).take(ORDERS_MAX).collect()
+}
+
+/// Does it, order by order.
+pub(super) async fn act(visit: Visit, request: Request) -> Response {
+    let fields = fields(request.into_body()).await;
+    let back = visit.at(format!("/orders{}", filter(&visit, &[])));
+    if let Some(Forbidden(why)) = visit.forbidden("/orders/any/cancel") {
+        return visit.back(&back, Tone::Refused, &format!("Nothing was done: {why}."));
+    }
+    let (orders, once) = (unpacked(field(&fields, "orders")), field(&fields, "once"));
+    let body = json!({"actor": visit.viewer.name(), "note": field(&fields, "note"), "reason": "operator"});
+    let mut done: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut refused: Vec<(Uuid, String)> = Vec::new();
+    for id in &orders {
+        let key = format!("{once}-{id}");
+        let heard = visit.post(&format!("/orders/{id}/cancel"), Some(&key), &body).await;
+        match (heard.is_success(), text(&heard.body, "outcome")) {
+            (true, "already") => *done.entry("were cancelled before").or_default() += 1,
+            (true, _) => *done.entry("are being cancelled").or_default() += 1,
+            (false, _) => refused.push((*id, heard.why())),
+        }
+    }
+    visit.show(
+        &Shown { title: "Cancelled", here: "/orders", topics: "" },
+        &outcome(&visit, &done, &refused, &back),
+    )
+}
+
+fn outcome(
+    visit: &Visit,
+    done: &BTreeMap<&'static str, u64>,
+    refused: &[(Uuid, String)],
+    back: &str,
+) -> Markup {
+    let row = |(id, why): &(Uuid, String)| {
+        let to = visit.at(format!("/orders/{id}"));
+        vec![html! { a href=(to) { code { (id) } } }, html! { (why) }]
+    };
+    let rows: Vec<_> = refused.iter().take(REFUSALS_SHOWN_MAX).map(row).collect();
+    let rest = refused.len().saturating_sub(REFUSALS_SHOWN_MAX);
+    html! {
+        ul { @for (what, count) in done { li { (count) " " (what) } } li { (refused.len()) " were left as they are" } }
+        @if !rows.is_empty() {
+            (table("Left as they are", &[Column::text("Order"), Column::text("Why")], &rows, ""))
+        }
+        @if rest > 0 { p { "… and " (rest) " more." } }
+        p { a href=(back) { "Back to the orders" } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_orders_that_were_shown_come_back_and_no_others() {
+        let ids: Vec<Uuid> = (0..1_200).map(|number| Uuid::from_u128(number << 64 | 7)).collect();
+        let orders: Vec<Value> = ids.iter().map(|id| json!({"order_id": id})).collect();
+        let text = packed(&orders[..ORDERS_MAX]);
+        assert!(text.len() < 22_000, "a page has room for it");
+        assert_eq!(unpacked(&text), &ids[..ORDERS_MAX]);
+        assert_eq!(unpacked(&packed(&orders)).len(), ORDERS_MAX);
+        assert!(unpacked("?").is_empty());
+    }
+}

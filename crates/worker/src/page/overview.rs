@@ -1,0 +1,165 @@
+//! The first page: what needs a person, what is late or stuck and what it waits for, how fast it goes.
+
+use axum::response::Response;
+use bus_page::{Column, ago, badge, fragment, sparkline, table};
+use domain::OrderStatus;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::route_of_order::waits_for;
+use super::value::{count, counts, list, minor, number, query, text, time};
+use super::visit::{Shown, Visit};
+
+/// Sagas of one state that are looked at for what stands still.
+const STUCK_MAX: usize = 20;
+
+/// States in which an order moves, or should.
+const OPEN: [&str; 6] =
+    ["created", "inventory_reserved", "payment_processing", "paid", "shipped", "compensating"];
+
+pub(super) async fn show(visit: Visit) -> Response {
+    let overview = visit.get("/overview").await;
+    if !overview.is_success() {
+        return visit.fail("", &overview);
+    }
+    let overview = overview.body;
+    let health = visit.get("/health").await.body;
+    let stuck = stuck(&visit, &overview).await;
+    let content = html! {
+        (fragment("alarms", "sagas dead-letters health queues", &alarms(&visit, &overview, &health)))
+        (fragment("stuck", "sagas", &stuck))
+        h2 { "The last ten minutes" }
+        (fragment("lines", "samples", &lines(&visit)))
+        h2 { "All orders" }
+        (fragment("orders", "orders", &orders(&visit, &overview)))
+    };
+    let topics = "orders sagas queues dead-letters health samples";
+    visit.show(&Shown { title: "Overview", here: "", topics }, &content)
+}
+
+fn card(alarm: bool, to: &str, figure: &Markup, what: &str) -> Markup {
+    html! { li .card .alarm[alarm] { a href=(to) { span .figure { (figure) } (what) } } }
+}
+
+fn alarms(visit: &Visit, overview: &Value, health: &Value) -> Markup {
+    let attention = count(overview, "sagas", "needs_attention");
+    let undoing = count(overview, "sagas", "compensating");
+    let dead = number(overview, "dead_letters");
+    let waiting: u64 = counts(overview, "queues").iter().map(|(_, waiting)| waiting).sum();
+    let verdict = text(health, "status");
+    let ill: Vec<&str> = list(health, "checks")
+        .iter()
+        .filter(|check| text(check, "status") != "up")
+        .map(|check| text(check, "name"))
+        .collect();
+    let what = if ill.is_empty() { "health of all parts".to_owned() } else { ill.join(", ") };
+    html! {
+        ul .cards {
+            (card(attention > 0, &visit.at("/attention"), &html! { (attention) }, "orders need a person"))
+            (card(dead > 0, &visit.at("/dead-letters"), &html! { (dead) }, "dead letters"))
+            (card(verdict != "up", &visit.at("/health"), &badge(verdict), &what))
+            (card(false, &visit.at("/workers"), &html! { (waiting) }, "messages wait in queues"))
+            (card(false, &visit.at(format!("/orders{}", query(&[("status", "compensating")]))), &html! { (undoing) },
+                "orders are being undone"))
+        }
+    }
+}
+
+/// Open orders past the time limit of their order, or that have stood for longer than their step should take.
+async fn stuck(visit: &Visit, overview: &Value) -> Markup {
+    let mut found: Vec<Value> = Vec::new();
+    for state in OPEN {
+        if count(overview, "sagas", state) == 0 {
+            continue;
+        }
+        let before = before(visit.now, state).to_string();
+        let limit = STUCK_MAX.to_string();
+        let asked = query(&[("state", state), ("unmoved_since", &before), ("limit", &limit)]);
+        let page = visit.get(&format!("/sagas{asked}")).await.body;
+        found.extend(list(&page, "items").iter().cloned());
+    }
+    found.sort_by_key(|saga| time(saga, "updated_at"));
+    found.truncate(STUCK_MAX);
+    let columns = [
+        Column::text("Order"),
+        Column::text("State"),
+        Column::text("Waits for"),
+        Column::number("Stands still for"),
+    ];
+    let row = |saga: &Value| {
+        let id = text(saga, "order_id");
+        let since = time(saga, "updated_at").map_or_else(String::new, |at| ago(at, visit.now));
+        vec![
+            html! { a href=(visit.at(format!("/orders/{id}"))) { code { (id) } } },
+            badge(text(saga, "state")),
+            html! { (waits_for(saga)) },
+            html! { (since) },
+        ]
+    };
+    let rows: Vec<_> = found.iter().map(row).collect();
+    html! {
+        h2 { "Late or stuck" }
+        (table("Open orders that stand still for longer than their step should take, oldest first", &columns, &rows,
+            "No open order stands still."))
+    }
+}
+
+/// When an order in this state should have moved last: a carrier takes days, our own steps seconds.
+fn before(now: Timestamp, state: &str) -> Timestamp {
+    const DAY: i64 = 86_400;
+    let seconds = match state {
+        "shipped" => 7 * DAY,
+        "payment_processing" | "compensating" => 120,
+        _ => 60,
+    };
+    now.saturating_sub(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now)
+}
+
+fn lines(visit: &Visit) -> Markup {
+    let samples = &visit.page.samples;
+    html! {
+        ul .cards {
+            li .card { (sparkline("Accepted", "/s", &samples.line(|sample| sample.accepted))) }
+            li .card { (sparkline("Delivered", "/s", &samples.line(|sample| sample.delivered))) }
+            li .card { (sparkline("Backlog", " messages", &samples.line(|sample| sample.backlog))) }
+            li .card { (sparkline("Accepted to delivered", " s", &samples.line(|sample| sample.latency))) }
+        }
+    }
+}
+
+fn orders(visit: &Visit, overview: &Value) -> Markup {
+    let columns = [Column::text("Status"), Column::number("Orders")];
+    let row = |(status, orders): &(String, u64)| {
+        let to = visit.at(format!("/orders{}", query(&[("status", status)])));
+        vec![html! { a href=(to) { (badge(status)) } }, html! { (orders) }]
+    };
+    let life = OrderStatus::ALL.iter().map(|status| status.as_str());
+    let rows: Vec<_> = life
+        .map(|status| (status.to_owned(), count(overview, "orders", status)))
+        .map(|pair| row(&pair))
+        .collect();
+    let reasons: Vec<_> = counts(overview, "cancellations")
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| vec![html! { (reason.replace('_', " ")) }, html! { (count) }])
+        .collect();
+    let money: Vec<_> = list(overview, "money")
+        .iter()
+        .map(|money| {
+            let currency = text(money, "currency");
+            let amount = |name| html! { (minor(number(money, name), currency)) };
+            vec![amount("captured_minor"), amount("refunded_minor")]
+        })
+        .collect();
+    html! {
+        div .two {
+            (table("Orders by status", &columns, &rows, "There are no orders yet."))
+            div {
+                (table("Cancelled, by reason", &[Column::text("Reason"), Column::number("Orders")], &reasons,
+                    "No order was cancelled."))
+                (table("Money", &[Column::number("Captured"), Column::number("Refunded")], &money, "No money has moved."))
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The providers: whether they answer, what waits for them, what they told us that belongs to no order, and who wants no
+//! more of our own webhooks.
+
+use axum::extract::Request;
+use axum::response::Response;
+use bus::BreakerState;
+use bus_page::{Action, Column, Field, Forbidden, Tone, badge, fragment, moment, pager, table};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::sign_in::{field, fields};
+use super::value::{list, number, query, text, when};
+use super::visit::{Shown, Visit};
+use crate::observe::{ProviderWatch, breaker_word};
+
+pub(super) async fn show(visit: Visit) -> Response {
+    let cursor = visit.asked("cursor");
+    let asked = query(&[("cursor", cursor), ("limit", "20")]);
+    let events = visit.get(&format!("/provider-events/unmatched{asked}")).await;
+    if !events.is_success() {
+        return visit.fail("/providers", &events);
+    }
+    let unknown = visit.get("/sagas?state=payment_processing&limit=20").await.body;
+    let endpoints = visit.page.parts.endpoints.closed_endpoints().await.unwrap_or_default();
+    let watches = &visit.page.parts.observation.providers;
+    let states = html! { @for watch in watches { (one(&visit, watch)) } };
+    let content = html! {
+        (fragment("states", "samples health", &html! { div .two { (states) } }))
+        h2 { "Payments without a final answer" }
+        (fragment("unknown", "sagas", &payments(&visit, &unknown)))
+        h2 { "Their events that belong to no order" }
+        (unmatched(&visit, &events.body))
+        h2 { "Receivers of our webhooks that want no more" }
+        (closed(&visit, &endpoints))
+    };
+    visit.show(&Shown { title: "Providers", here: "/providers", topics: "samples sagas health" }, &content)
+}
+
+fn one(visit: &Visit, watch: &ProviderWatch) -> Markup {
+    let (last, turns, breaker) = (watch.last(), watch.turns(), watch.breaker());
+    let ago = |at: Option<jiff::Timestamp>| at.map_or_else(|| html! { "never" }, |at| moment(at, visit.now));
+    html! {
+        section {
+            h2 { (watch.name.replace('-', " ")) }
+            dl .facts {
+                dt { "Breaker" }
+                dd {
+                    (badge(breaker_word(breaker)))
+                    @if let BreakerState::Open { until } = breaker { " is asked again " (moment(until, visit.now)) }
+                }
+                dt { "Last answer" } dd { (ago(last.answered_at)) }
+                dt { "Last call without one" } dd { (ago(last.unanswered_at)) }
+                dt { "Calls in a row without one" } dd { (last.unanswered) }
+                dt { "Calls that wait for their turn" } dd { (turns.waiting) ", the oldest for " (turns.waiting_for.as_secs()) " s" }
+                @if let Some(wait) = turns.closed_for { dt { "Left alone for" } dd { (wait.as_secs() + 1) " s" } }
+            }
+        }
+    }
+}
+
+fn payments(visit: &Visit, page: &Value) -> Markup {
+    let columns = [Column::text("Order"), Column::text("Asked since"), Column::text("Asked again")];
+    let row = |saga: &Value| {
+        let id = text(saga, "order_id");
+        let timer = list(saga, "timers").first();
+        vec![
+            html! { a href=(visit.at(format!("/orders/{id}"))) { code { (id) } } },
+            when(saga, "updated_at", visit.now),
+            timer.map_or_else(|| html! { "–" }, |timer| when(timer, "due_at", visit.now)),
+        ]
+    };
+    let rows: Vec<_> = list(page, "items").iter().map(row).collect();
+    table("The oldest of them", &columns, &rows, "Every payment has its answer.")
+}
+
+fn unmatched(visit: &Visit, page: &Value) -> Markup {
+    let next = text(page, "next_cursor");
+    let events = list(page, "items");
+    html! {
+        @if events.is_empty() { p .none { "There are none that nobody has seen to." } }
+        @for event in events { (event_shown(visit, event)) }
+        @if !next.is_empty() { (pager(None, Some(&visit.at(format!("/providers{}", query(&[("cursor", next)])))))) }
+    }
+}
+
+fn event_shown(visit: &Visit, event: &Value) -> Markup {
+    let position = number(event, "position");
+    let seen = Action {
+        to: visit.at(format!("/providers/events/{position}")),
+        text: "Seen to",
+        does: "",
+        fields: vec![Field::Text("note", "What came of it"), Field::Hidden("once", visit.once())],
+        is_grave: false,
+        forbidden: visit.forbidden(&format!("/provider-events/unmatched/{position}/seen")),
+    };
+    html! {
+        article aria-label={ "Event " (position) } {
+            p {
+                strong { (text(event, "provider")) " " (text(event, "kind")) } " " (when(event, "received_at", visit.now))
+                ": " (text(event, "reason").replace('_', " ")) ". "
+                span .soft { (text(event, "detail")) " · reference " (text(event, "reference")) " · key " (text(event, "idempotency_key")) }
+            }
+            (seen.render())
+        }
+    }
+}
+
+fn closed(visit: &Visit, endpoints: &[(String, String, jiff::Timestamp)]) -> Markup {
+    if endpoints.is_empty() {
+        return html! { p .none { "Every receiver takes its messages." } };
+    }
+    let reopen = |address: &str| Action {
+        to: visit.at("/providers/endpoints"),
+        text: "Send again from now on",
+        does: "",
+        fields: vec![Field::Hidden("address", address.to_owned())],
+        is_grave: false,
+        forbidden: visit.forbidden("/endpoints"),
+    };
+    html! {
+        @for (address, reason, at) in endpoints {
+            article aria-label=(address) {
+                p { code { (crate::conceal::conceal(address)) } " since " (moment(*at, visit.now)) ": " (reason) }
+                (reopen(address).render())
+            }
+        }
+    }
+}
+
+/// Sends webhooks to a receiver again.
+pub(super) async fn reopen(visit: Visit, request: Request) -> Response {
+    let back = visit.at("/providers");
+    if let Some(Forbidden(why)) = visit.forbidden("/endpoints") {
+        return visit.back(&back, Tone::Refused, &format!("Nothing was done: {why}."));
+    }
+    let fields = fields(request.into_body()).await;
+    match visit.page.parts.endpoints.reopen_endpoint(field(&fields, "address")).await {
+        Ok(true) => visit.back(&back, Tone::Done, "From now on it gets our webhooks again."),
+        Ok(false) => visit.back(&back, Tone::Done, "It was open already."),
+        Err(_) => visit.back(&back, Tone::Refused, "Nothing was done: the store is away."),
+    }
+}

@@ -1,0 +1,480 @@
+//! The operators' page over its real router: who sees what, what each page holds and how large it is, what can be done and
+//! by whom, and what a page of another site cannot do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::ports::{Readers, Scope};
+use application::saga::EventKind;
+use axum::Router;
+use axum::body::Body;
+use bus::{Clock, RandomIds};
+use http::{Method, Request};
+use http_body_util::BodyExt;
+use jiff::SignedDuration;
+use orderwright::config::{PageMode, Telemetry};
+use orderwright::http::{Inside, router_beside};
+use orderwright::observe::{self, Observation, Providers, Recording};
+use orderwright::page::{LiveService, Page, Parts, router};
+use orderwright::security::{Gate, GateSettings, KeyRing, Rate, Reach, Sessions};
+use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
+use serde_json::json;
+use tower::ServiceExt;
+
+use crate::harness::{Answer, Service, api_key, request};
+
+/// Bytes of a page at most.
+const PAGE_BYTES_MAX: usize = 30 << 10;
+
+/// Every page that is reached without naming a thing.
+const PAGES: [&str; 9] = [
+    "/ui",
+    "/ui/orders",
+    "/ui/attention",
+    "/ui/stock",
+    "/ui/dead-letters",
+    "/ui/providers",
+    "/ui/workers",
+    "/ui/health",
+    "/ui/audit",
+];
+
+/// A service, its API without a gate, and its pages behind one.
+struct Site {
+    service: Service,
+    router: Router,
+    live: LiveService,
+}
+
+/// A gate for a service that others reach, with keys of these scopes; their texts beside it.
+fn keys(scopes: &[&[Scope]]) -> (Arc<KeyRing>, Vec<String>) {
+    let made: Vec<_> = scopes
+        .iter()
+        .zip(1_u8..)
+        .map(|(scopes, number)| api_key(number, &format!("key {number}"), scopes))
+        .collect();
+    let ring = Arc::new(KeyRing::new(None));
+    ring.refresh(&made.iter().map(|(_, stored)| stored.clone()).collect::<Vec<_>>());
+    (ring, made.iter().map(|(text, _)| text.expose()).collect())
+}
+
+impl Site {
+    /// On a service without keys.
+    async fn open() -> Self {
+        let service = Service::start().await;
+        let gate = Gate::open(Arc::clone(&service.clock) as Arc<dyn Clock>);
+        Self::behind(service, gate, PageMode::On, "")
+    }
+
+    /// On a service that takes these keys.
+    async fn closed(ring: &Arc<KeyRing>) -> Self {
+        let service = Service::start().await;
+        let rate = Rate { per_second: 0, burst: 0 };
+        let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
+        let gate = Gate::new(settings, Arc::clone(ring), Arc::clone(&service.clock) as Arc<dyn Clock>);
+        Self::behind(service, gate, PageMode::On, "")
+    }
+
+    fn behind(service: Service, gate: Gate, mode: PageMode, base_path: &str) -> Self {
+        let clock = Arc::clone(&service.clock) as Arc<dyn Clock>;
+        let nobody = || ProviderSettings::at("http://127.0.0.1:1");
+        let gateway = HttpPaymentGateway::new(nobody(), Arc::clone(&clock)).expect("an address");
+        let shipping = HttpShippingProvider::new(nobody(), Arc::clone(&clock)).expect("an address");
+        let providers = Providers { gateway: Arc::new(gateway), shipping: Arc::new(shipping) };
+        let recording = Recording { registry: Arc::new(observe::registry()), tracer: None };
+        let gate = Arc::new(gate);
+        let page = Page::new(Parts {
+            inside: Inside::new(Arc::clone(&service.api)),
+            gate: Arc::clone(&gate),
+            sessions: Sessions::new("a secret of the deployment, long enough", Duration::from_secs(3_600)),
+            is_encrypted: false,
+            mode,
+            base_path: base_path.to_owned(),
+            observation: Observation::new(&providers, &clock, &Telemetry::default(), recording),
+            readers: Arc::new(service.store.clone()) as Arc<dyn Readers>,
+            statuses: Box::new(Vec::new),
+            endpoints: Arc::new(service.store.clone()),
+            broker: None,
+            clock,
+            ids: Arc::new(RandomIds::seeded(11)),
+        });
+        let router = router_beside(Arc::clone(&service.api), gate, router(Arc::clone(&page)));
+        let live = page.live_service(Duration::from_secs(1));
+        Self { service, router, live }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("a router answers");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    async fn get(&self, path: &str, session: &str) -> Answer {
+        let headers = [("host", "localhost"), ("cookie", session)];
+        self.send(request(Method::GET, path, &headers, Body::empty())).await
+    }
+
+    /// Sends a form as a page of this very host does.
+    async fn submit(&self, path: &str, session: &str, fields: &[(&str, &str)]) -> Answer {
+        let headers = [("host", "localhost"), ("origin", "http://localhost"), ("cookie", session)];
+        self.send(request(Method::POST, path, &headers, Body::from(form(fields)))).await
+    }
+
+    /// Signs in with a key and returns the cookie.
+    async fn signed_in(&self, key: &str) -> String {
+        let answer = self.submit("/ui/sign-in", "", &[("key", key), ("next", "/ui/orders")]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some("/ui/orders")));
+        let cookie = answer.header("set-cookie").expect("a session");
+        cookie.split(';').next().expect("its value").to_owned()
+    }
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+fn html(answer: &Answer) -> String {
+    String::from_utf8(answer.body.to_vec()).expect("UTF-8")
+}
+
+/// What a form's hidden field holds.
+fn hidden(page: &str, name: &str) -> String {
+    let at = format!("name=\"{name}\" value=\"");
+    let from = page.find(&at).unwrap_or_else(|| panic!("no field {name} in {page}")) + at.len();
+    page[from..].split('"').next().expect("its value").to_owned()
+}
+
+/// What came of an action, as the next page says it.
+async fn said(site: &Site, answer: &Answer, session: &str) -> String {
+    assert_eq!(answer.status.as_u16(), 303, "{}", html(answer));
+    let cookie = answer.header("set-cookie").expect("an outcome").split(';').next().expect("its value");
+    let cookies = format!("{session}; {cookie}");
+    let page = html(&site.get(answer.header("location").expect("a page"), &cookies).await);
+    let from = page.find("class=\"notice").unwrap_or_else(|| panic!("no notice in {page}"));
+    let text = page[from..].split_once('>').expect("a tag").1;
+    text.split('<').next().expect("its text").to_owned()
+}
+
+#[tokio::test]
+async fn every_page_is_small_safe_and_works_without_script() {
+    let site = Site::open().await;
+    let order = site.service.placed("one", 2).await;
+    site.live.look().await.expect("a look");
+    let of_things = [format!("/ui/orders/{order}"), "/ui/stock/CHAI".to_owned()];
+    for path in PAGES.iter().map(|path| (*path).to_owned()).chain(of_things) {
+        let answer = site.get(&path, "").await;
+        let page = html(&answer);
+        assert_eq!(answer.status.as_u16(), 200, "{path} {page}");
+        assert!(answer.body.len() <= PAGE_BYTES_MAX, "{path}: {} bytes", answer.body.len());
+        let policy = answer.header("content-security-policy").expect("a policy");
+        assert!(
+            policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(
+            (answer.header("x-frame-options"), answer.header("cache-control")),
+            (Some("DENY"), Some("no-store"))
+        );
+        for inline in ["<style", " style=", " onclick=", " onload=", "javascript:"] {
+            assert!(!page.contains(inline), "{path} holds {inline}");
+        }
+        assert_eq!(page.matches("<script").count(), 1, "{path}");
+        assert_eq!(page.matches("<h1").count(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_loads_is_there_and_kept_for_good() {
+    let site = Site::open().await;
+    let page = html(&site.get("/ui", "").await);
+    for (mark, media_type) in [("href=\"/ui/assets/", "text/css"), ("src=\"/ui/assets/", "text/javascript")] {
+        let name = page.split(mark).nth(1).and_then(|rest| rest.split('"').next()).expect("an asset");
+        let asset = site.get(&format!("/ui/assets/{name}"), "").await;
+        assert_eq!(asset.status.as_u16(), 200);
+        assert!(asset.header("content-type").is_some_and(|found| found.starts_with(media_type)));
+        assert!(asset.header("cache-control").is_some_and(|found| found.contains("immutable")));
+    }
+    let root = site.get("/", "").await;
+    assert_eq!((root.status.as_u16(), root.header("location")), (303, Some("/ui")));
+    assert_eq!(site.get("/ui/nowhere", "").await.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn a_person_signs_in_with_a_key_and_stays_until_the_session_or_the_key_ends() {
+    let (ring, texts) = keys(&[&[Scope::Admin]]);
+    let site = Site::closed(&ring).await;
+    let away = site.get("/ui/orders?status=paid", "").await;
+    let wanted = "/ui/sign-in?next=%2Fui%2Forders%3Fstatus%3Dpaid";
+    assert_eq!((away.status.as_u16(), away.header("location")), (303, Some(wanted)));
+    let wrong = site.submit("/ui/sign-in", "", &[("key", "ow_0_wrong")]).await;
+    assert_eq!(wrong.status.as_u16(), 401);
+    assert!(
+        wrong.header("set-cookie").is_none() && html(&wrong).contains("unknown, revoked or past its time")
+    );
+    let answer = site.submit("/ui/sign-in", "", &[("key", &texts[0]), ("next", "/ui/orders")]).await;
+    let cookie = answer.header("set-cookie").expect("a session").to_owned();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && cookie.contains("Path=/ui"),
+        "{cookie}"
+    );
+    assert!(!cookie.contains(&texts[0]), "the key itself is never kept");
+    let session = cookie.split(';').next().expect("its value");
+    assert_eq!(site.get("/ui/orders", session).await.status.as_u16(), 200);
+    assert_eq!(
+        site.get("/orders", session).await.status.as_u16(),
+        401,
+        "a session opens the page, not the API"
+    );
+    let out = site.submit("/ui/sign-out", session, &[]).await;
+    assert!(out.header("set-cookie").is_some_and(|cookie| cookie.contains("Max-Age=0")));
+    site.service.clock.jump(SignedDuration::from_secs(3_500));
+    assert_eq!(site.get("/ui/orders", session).await.status.as_u16(), 200);
+    site.service.clock.jump(SignedDuration::from_secs(100));
+    assert_eq!(site.get("/ui/orders", session).await.status.as_u16(), 303, "its time is over");
+    let session = site.signed_in(&texts[0]).await;
+    ring.refresh(&[]);
+    assert_eq!(site.get("/ui/orders", &session).await.status.as_u16(), 303, "its key is revoked");
+}
+
+#[tokio::test]
+async fn signing_in_leads_to_pages_of_ours_alone() {
+    let (ring, texts) = keys(&[&[Scope::Admin]]);
+    let site = Site::closed(&ring).await;
+    for (next, wanted) in [
+        ("/ui/orders?find=a%20b", "/ui/orders?find=a%20b"),
+        ("/ui", "/ui"),
+        ("https://evil.example/ui", "/ui"),
+        ("//evil.example", "/ui"),
+        ("/ui//evil.example", "/ui"),
+        ("/uixx", "/ui"),
+        ("/ui\\evil", "/ui"),
+        ("", "/ui"),
+    ] {
+        let answer = site.submit("/ui/sign-in", "", &[("key", &texts[0]), ("next", next)]).await;
+        assert_eq!(answer.header("location"), Some(wanted), "{next}");
+    }
+}
+
+#[tokio::test]
+async fn no_page_of_another_site_can_act_or_frame() {
+    let (ring, texts) = keys(&[&[Scope::Admin]]);
+    let site = Site::closed(&ring).await;
+    let order = site.service.placed("one", 1).await;
+    let session = site.signed_in(&texts[0]).await;
+    let target = format!("/ui/orders/{order}/cancel");
+    let body = form(&[("note", "forged"), ("reason", "customer")]);
+    for forged in [
+        vec![],
+        vec![("origin", "http://evil.example")],
+        vec![("origin", "null")],
+        vec![("origin", "http://localhost"), ("sec-fetch-site", "cross-site")],
+        vec![("sec-fetch-site", "none")],
+    ] {
+        let mut headers = vec![("host", "localhost"), ("cookie", session.as_str())];
+        headers.extend(&forged);
+        let answer = site.send(request(Method::POST, &target, &headers, Body::from(body.clone()))).await;
+        assert_eq!(answer.status.as_u16(), 403, "{forged:?}");
+    }
+    let shown =
+        site.service.store.order(order.parse().expect("an id")).await.expect("a store").expect("an order");
+    assert_eq!(shown.status, "pending");
+    let fine = site.submit(&target, &session, &[("note", "wished"), ("reason", "customer")]).await;
+    assert_eq!(said(&site, &fine, &session).await, "The order is being cancelled.");
+}
+
+#[tokio::test]
+async fn a_key_shows_what_its_scopes_allow_and_offers_nothing_else() {
+    let viewer: &[Scope] = &[Scope::OrdersRead, Scope::StockRead];
+    let (ring, texts) = keys(&[viewer, &[Scope::Operate]]);
+    let site = Site::closed(&ring).await;
+    let order = site.service.placed("one", 1).await;
+    let session = site.signed_in(&texts[0]).await;
+    for path in PAGES {
+        let wanted = if matches!(path, "/ui/orders" | "/ui/stock") { 200 } else { 403 };
+        assert_eq!(site.get(path, &session).await.status.as_u16(), wanted, "{path}");
+    }
+    let page = html(&site.get(&format!("/ui/orders/{order}"), &session).await);
+    assert!(page.contains("Not now: your key lacks the scope orders:write"), "{page}");
+    assert!(!page.contains("/cancel\"><p") || !page.contains("type=\"submit\">Cancel the order"));
+    assert!(!page.contains("Dead letters"), "the navigation leads nowhere that is closed");
+    let refused = site.submit(&format!("/ui/orders/{order}/cancel"), &session, &[("note", "no")]).await;
+    assert!(said(&site, &refused, &session).await.contains("lacks the scope orders:write"));
+    let operator = site.signed_in(&texts[1]).await;
+    assert_eq!(site.get("/ui", &operator).await.status.as_u16(), 200);
+    assert_eq!(site.get("/ui/orders", &operator).await.status.as_u16(), 403);
+    assert_eq!(site.get(&format!("/ui/orders.csv?find={order}"), &operator).await.status.as_u16(), 403);
+}
+
+#[tokio::test]
+async fn a_page_that_only_shows_changes_nothing() {
+    let service = Service::start().await;
+    let gate = Gate::open(Arc::clone(&service.clock) as Arc<dyn Clock>);
+    let site = Site::behind(service, gate, PageMode::ReadOnly, "");
+    let order = site.service.placed("one", 1).await;
+    let headers = [("host", "localhost"), ("origin", "http://localhost")];
+    let target = format!("/ui/orders/{order}/cancel");
+    let answer =
+        site.send(request(Method::POST, &target, &headers, Body::from(form(&[("note", "x")])))).await;
+    assert!(said(&site, &answer, "").await.contains("only shows"));
+    assert!(
+        html(&site.get(&format!("/ui/orders/{order}"), "").await).contains("Not now: this page only shows")
+    );
+}
+
+#[tokio::test]
+async fn below_a_path_every_link_and_form_leads_below_it() {
+    let service = Service::start().await;
+    let gate = Gate::open(Arc::clone(&service.clock) as Arc<dyn Clock>);
+    let site = Site::behind(service, gate, PageMode::On, "/shop/orders");
+    let order = site.service.placed("one", 1).await;
+    for path in ["/ui", "/ui/orders", &format!("/ui/orders/{order}"), "/ui/stock/CHAI"] {
+        let page = html(&site.get(path, "").await);
+        for mark in ["href=\"", "src=\"", "action=\"", "data-live=\""] {
+            for target in page.split(mark).skip(1).map(|rest| rest.split('"').next().unwrap_or("")) {
+                assert!(target.starts_with("/shop/orders/ui") || target.starts_with('#'), "{path}: {target}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn markup_in_a_text_from_outside_stays_text_on_every_page() {
+    let site = Site::open().await;
+    let evil = "<img src=x onerror=alert(1)>\"'&";
+    let order =
+        json!({"customer_id": evil, "external_reference": evil, "lines": [{"sku": "CHAI", "quantity": 1}]});
+    let placed = site.service.order("evil", &order).await.expect(201);
+    let id = placed["order_id"].as_str().expect("an id").to_owned();
+    let headers = [("host", "localhost"), ("origin", "http://localhost")];
+    for (target, fields) in [
+        (format!("/ui/orders/{id}/cancel"), vec![("note", evil), ("reason", "customer")]),
+        ("/ui/stock/CHAI/receive".to_owned(), vec![("quantity", "1"), ("note", evil)]),
+    ] {
+        let answer = site.send(request(Method::POST, &target, &headers, Body::from(form(&fields)))).await;
+        assert!(!said(&site, &answer, "").await.starts_with("Nothing"), "{target}");
+    }
+    let query =
+        form(&[("find", evil), ("customer_id", evil), ("actor", evil), ("group", evil), ("check", evil)]);
+    let mut paths: Vec<String> = PAGES.iter().map(|path| format!("{path}?{query}")).collect();
+    paths.extend([format!("/ui/orders/{id}"), "/ui/stock/CHAI".to_owned(), "/ui/orders".to_owned()]);
+    paths.push(format!("/ui/orders/{}", "%3Cimg%20src=x%3E"));
+    let mut seen = 0;
+    for path in paths {
+        let page = html(&site.get(&path, "").await);
+        assert!(!page.contains("<img") && !page.contains("alert(1)>\""), "{path}: {page}");
+        seen += page.matches("&lt;img").count();
+    }
+    assert!(seen >= 6, "the text is shown, and was shown {seen} times");
+    let csv = html(&site.get("/ui/orders.csv", "").await);
+    assert!(csv.lines().count() == 2 && csv.contains("\"\"'&\""), "{csv}");
+}
+
+#[tokio::test]
+async fn a_form_is_carried_out_once_however_often_it_is_sent() {
+    let site = Site::open().await;
+    let headers = [("host", "localhost"), ("origin", "http://localhost")];
+    let page = html(&site.get("/ui/stock/CHAI", "").await);
+    let once = hidden(&page, "once");
+    for _ in 0..3 {
+        let fields = form(&[("quantity", "7"), ("note", "delivery"), ("once", &once)]);
+        let answer =
+            site.send(request(Method::POST, "/ui/stock/CHAI/receive", &headers, Body::from(fields))).await;
+        assert_eq!(said(&site, &answer, "").await, "The goods are booked as received.");
+    }
+    let level = site.service.get("/inventory/CHAI").await.expect(200);
+    assert_eq!(level["available"], 107);
+    let bad = form(&[("quantity", "many"), ("note", "x")]);
+    let answer = site.send(request(Method::POST, "/ui/stock/CHAI/receive", &headers, Body::from(bad))).await;
+    assert!(said(&site, &answer, "").await.starts_with("Nothing was done"));
+}
+
+#[tokio::test]
+async fn of_two_operators_the_second_is_told_that_it_was_done() {
+    let site = Site::open().await;
+    let order = site.service.placed("one", 1).await;
+    let to_attention = [
+        EventKind::OrderValidated,
+        EventKind::InventoryReserved,
+        EventKind::PaymentStarted,
+        EventKind::CancelRequested,
+        EventKind::UndoFailed,
+    ];
+    site.service.happen(&order, &to_attention).await;
+    let page = html(&site.get("/ui/attention", "").await);
+    assert!(page.contains("It needs a person: ") && page.contains(&order), "{page}");
+    let seen = hidden(&page, "seen");
+    let headers = [("host", "localhost"), ("origin", "http://localhost")];
+    site.service.clock.jump(SignedDuration::from_secs(1));
+    let skip = async || {
+        let fields = form(&[("note", "settled by hand"), ("seen", &seen)]);
+        let target = format!("/ui/orders/{order}/skip");
+        let answer = site.send(request(Method::POST, &target, &headers, Body::from(fields))).await;
+        said(&site, &answer, "").await
+    };
+    assert_eq!(skip().await, "Done. The order goes on.");
+    assert!(skip().await.starts_with("Nothing was done: the order has moved since"));
+}
+
+#[tokio::test]
+async fn cancelling_many_counts_first_and_touches_only_what_was_shown() {
+    let site = Site::open().await;
+    let headers = [("host", "localhost"), ("origin", "http://localhost")];
+    let mut shown = Vec::new();
+    for number in 0..3 {
+        shown.push(site.service.placed(&format!("order {number}"), 1).await);
+    }
+    let ask = form(&[("which", "all")]);
+    let confirm = site
+        .send(request(Method::POST, "/ui/orders/confirm?status=pending", &headers, Body::from(ask)))
+        .await;
+    let page = html(&confirm);
+    assert!(page.contains("Cancel 3 orders?") && page.contains("?status=pending"), "{page}");
+    let later = site.service.placed("later", 1).await;
+    let moved =
+        site.service.post(&format!("/orders/{}/cancel", shown[0]), &json!({"actor": "another"})).await;
+    assert_eq!(moved.status.as_u16(), 202);
+    let fields =
+        form(&[("orders", &hidden(&page, "orders")), ("once", &hidden(&page, "once")), ("note", "recall")]);
+    let done =
+        site.send(request(Method::POST, "/ui/orders/act?status=pending", &headers, Body::from(fields))).await;
+    let page = html(&done);
+    assert!(page.contains("2 are being cancelled") && page.contains("1 were cancelled before"), "{page}");
+    let state = |id: &str| id.parse().expect("an id");
+    let untouched = site.service.store.saga(state(&later)).await.expect("a store").expect("a saga");
+    assert_eq!(untouched.state, "created", "it came after the count");
+}
+
+#[tokio::test]
+async fn a_stream_names_the_topics_that_changed_and_ends_with_the_session() {
+    let (ring, texts) = keys(&[&[Scope::Admin]]);
+    let site = Site::closed(&ring).await;
+    let session = site.signed_in(&texts[0]).await;
+    let order = site.service.placed("one", 1).await;
+    site.live.look().await.expect("a look");
+    let target = format!("/ui/live?topics=orders+order:{order}+dead-letters");
+    let headers = [("host", "localhost"), ("cookie", session.as_str())];
+    let asked = request(Method::GET, &target, &headers, Body::empty());
+    let response = site.router.clone().oneshot(asked).await.expect("an answer");
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut body = response.into_body();
+    site.live.look().await.expect("a look");
+    let frame = async |body: &mut Body| {
+        let frame = body.frame().await.expect("a line").expect("whole");
+        String::from_utf8(frame.into_data().expect("text").to_vec()).expect("UTF-8")
+    };
+    let first = frame(&mut body).await;
+    assert!(first.contains(&format!("data: order:{order}")) && !first.contains("dead-letters"), "{first}");
+    site.service.clock.jump(SignedDuration::from_secs(1));
+    site.service.happen(&order, &[EventKind::OrderValidated]).await;
+    site.live.look().await.expect("a look");
+    let second = frame(&mut body).await;
+    assert!(second.contains("event: changed") && second.contains(&format!("order:{order}")), "{second}");
+    ring.refresh(&[]);
+    site.service.placed("two", 1).await;
+    site.live.look().await.expect("a look");
+    assert!(frame(&mut body).await.contains("event: ended"));
+    assert!(body.frame().await.is_none(), "nothing follows");
+    assert_eq!(site.get("/ui/live", &session).await.status.as_u16(), 303);
+}
