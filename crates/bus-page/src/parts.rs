@@ -19,6 +19,10 @@ impl<'a> Column<'a> {
         Self { heading, is_number: false }
     }
 
+    fn class(&self) -> Option<&'static str> {
+        self.is_number.then_some("number")
+    }
+
     /// A column of numbers.
     #[must_use]
     pub const fn number(heading: &'a str) -> Self {
@@ -37,13 +41,13 @@ pub fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<Markup>], withou
             table {
                 caption { (caption) }
                 thead {
-                    tr { @for column in columns { th scope="col" .number[column.is_number] { (column.heading) } } }
+                    tr { @for column in columns { th scope="col" class=[column.class()] { (column.heading) } } }
                 }
                 tbody {
                     @for row in rows {
                         tr {
                             @for (cell, column) in row.iter().zip(columns) {
-                                td .number[column.is_number] { (cell) }
+                                td class=[column.class()] { (cell) }
                             }
                         }
                     }

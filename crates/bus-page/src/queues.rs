@@ -17,9 +17,9 @@ pub struct QueueRow {
     pub set_aside: Option<u64>,
 }
 
-/// A table of queues.
+/// A table of queues under this caption.
 #[must_use]
-pub fn queues(rows: &[QueueRow]) -> Markup {
+pub fn queues(caption: &str, rows: &[QueueRow]) -> Markup {
     let columns = [
         Column::text("Queue"),
         Column::number("Waiting"),
@@ -30,5 +30,5 @@ pub fn queues(rows: &[QueueRow]) -> Markup {
     let row = |row: &QueueRow| {
         vec![html! { (row.name) }, html! { (row.waiting) }, known(row.consumers), known(row.set_aside)]
     };
-    table("Queues", &columns, &rows.iter().map(row).collect::<Vec<_>>(), "No queue holds a message.")
+    table(caption, &columns, &rows.iter().map(row).collect::<Vec<_>>(), "No queue holds a message.")
 }

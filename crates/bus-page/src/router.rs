@@ -96,7 +96,7 @@ async fn overview(State(pages): State<Arc<BusPages>>) -> Result<Response, Respon
     };
     let rows: Vec<_> = letters.iter().map(row).collect();
     let content = html! {
-        (queues(&(pages.queues)()))
+        (queues("Messages that wait", &(pages.queues)()))
         h2 { "Dead letters" }
         (table("The oldest dead letters", &columns, &rows, "There are no dead letters."))
     };

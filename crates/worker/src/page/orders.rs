@@ -127,7 +127,7 @@ fn presets(visit: &Visit) -> Markup {
 
 fn found(visit: &Visit, page: &Value) -> Markup {
     let columns = [
-        Column::text(""),
+        Column::text("Tick"),
         Column::text("Order"),
         Column::text("Reference"),
         Column::text("Customer"),

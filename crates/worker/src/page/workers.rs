@@ -26,7 +26,7 @@ pub(super) async fn show(visit: Visit) -> Response {
     let content = html! {
         h2 { "Queues in the store" }
         (fragment("queues", "queues", &html! {
-            (queues(&waiting))
+            (queues("Messages that wait in the store", &waiting))
             p .soft { (number(&overview, "waiting")) " messages wait for a time or their turn, " (number(&overview, "timers")) " timers run." }
         }))
         @if let Some(found) = &at_broker {
@@ -51,7 +51,7 @@ fn broker(found: Result<&[BrokerQueue], &String>) -> Markup {
                 consumers: Some(queue.consumers),
                 set_aside: Some(queue.set_aside),
             };
-            queues(&found.iter().map(row).collect::<Vec<_>>())
+            queues("Messages and consumers at the broker", &found.iter().map(row).collect::<Vec<_>>())
         }
         Err(why) => html! { p .error { "The broker cannot be asked: " (why) } },
     }

@@ -15,6 +15,7 @@ use domain::OrderId;
 use orderwright::config::Config;
 use orderwright::wiring::{self, Service};
 use sandbox::{Availability, Pause, Running, Sandbox};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use testkit::servers::browser::Browser;
@@ -41,8 +42,8 @@ pub(crate) struct Shop {
 }
 
 /// A setting, as a file has it.
-fn read<T: DeserializeOwned>(text: &str) -> T {
-    serde_json::from_value(json!(text)).expect("a setting")
+fn read<T: DeserializeOwned>(said: impl Serialize) -> T {
+    serde_json::from_value(json!(said)).expect("a setting")
 }
 
 async fn port() -> TcpListener {
@@ -55,8 +56,8 @@ impl Shop {
         let node = RabbitMq::start().expect("a node of our own");
         let (one, other) = (port().await, port().await);
         let mut config = Config::default();
-        config.database = read(&postgres.database().expect("a database"));
-        config.rabbitmq.addresses = read(&node.vhost().expect("a virtual host"));
+        config.database = read(postgres.database().expect("a database"));
+        config.rabbitmq.addresses = read(&[node.vhost().expect("a virtual host")]);
         config.security.admin_key = KEY.to_owned().into();
         config.security.session_secret = "a secret that both workers share, long enough".to_owned().into();
         let webhooks = format!("http://{}/webhooks", one.local_addr().expect("an address"));
@@ -75,7 +76,7 @@ impl Shop {
         let one = Service::start(&config, one).await.expect("a worker");
         let other = Service::start(&config, other).await.expect("another worker");
         let shop = Self { one, other, sandbox, context, _servers: (postgres, node) };
-        shop.send("PUT", "/products", "", &json!({"products": [
+        shop.send("PUT", "/products", "catalogue", &json!({"products": [
             {"sku": "TEA-1", "name": "Tea", "price": {"minor": 450, "currency": "EUR"}, "stock": 1_000, "reorder_level": 3},
             {"sku": "MUG-1", "name": "Mug", "price": {"minor": 900, "currency": "EUR"}, "stock": 3, "reorder_level": 5},
         ]}))
