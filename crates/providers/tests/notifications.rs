@@ -85,7 +85,7 @@ impl ClosedEndpoints for Closed {
         Ok(self.0.lock().unwrap().insert(address.to_owned(), closed).is_none())
     }
 
-    async fn reopen_endpoint(&self, address: &str) -> Result<bool, Fault> {
+    async fn reopen_endpoint(&self, address: &str, _: &str, _: Timestamp) -> Result<bool, Fault> {
         Ok(self.0.lock().unwrap().remove(address).is_some())
     }
 
@@ -141,7 +141,9 @@ async fn a_receiver_that_is_gone_gets_no_more_until_it_is_opened_again() {
     }
     assert_eq!(heard.lock().unwrap().len(), 1);
     assert_eq!(closed.closed_endpoints().await.unwrap().len(), 1);
-    assert!(closed.reopen_endpoint(&url).await.unwrap() && !closed.reopen_endpoint(&url).await.unwrap());
+    for expected in [true, false] {
+        assert_eq!(closed.reopen_endpoint(&url, "me", Timestamp::UNIX_EPOCH).await.unwrap(), expected);
+    }
     assert_eq!(notifier.tell(&delivered, &webhook(address)).await, Ok(Said::Unwanted));
     assert_eq!(heard.lock().unwrap().len(), 2);
 }

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use bus::{Envelope, Fault, MessageId, Outcome, SagaRepository};
 use bytes::Bytes;
 use domain::{CancelReason, Dispute, OrderId, OrderStatus};
+use jiff::Timestamp;
 
 use super::Command;
 use crate::context::Context;
 use crate::messages::correlation;
-use crate::ports::UnitOfWork;
+use crate::ports::{AuditEntry, UnitOfWork};
 use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
 
 /// Why an order is not cancelled while its customer's bank decides about the money.
@@ -73,6 +74,9 @@ impl Command for CancelOrderCommand {
         };
         let steps = carry_out(unit, &[happening], now).await?;
         let step = steps.first().expect("one step per happening");
+        if step.after.is_some() && step.outcome == Outcome::Moved {
+            unit.audit().record(&[self.audit_entry(now)]).await?;
+        }
         Ok(match (&step.after, step.outcome) {
             (None, _) => CancelReply::NotFound,
             (Some(saga), Outcome::Refused(why)) => CancelReply::Refused { state: saga.state, why },
@@ -83,6 +87,18 @@ impl Command for CancelOrderCommand {
 }
 
 impl CancelOrderCommand {
+    /// Whoever asks for it, be it for the customer: an operator may do that too.
+    fn audit_entry(&self, at: Timestamp) -> AuditEntry {
+        let wish = format!("the {}'s wish", self.reason.as_str());
+        AuditEntry {
+            at,
+            actor: self.actor.clone(),
+            action: "orders cancel".to_owned(),
+            subject: self.order_id.to_string(),
+            note: if self.note.is_empty() { wish } else { format!("{wish}: {}", self.note) },
+        }
+    }
+
     /// Where the order stands, if cancelling it would refund money that is disputed. The saga knows of the dispute only
     /// until a person skips it, the payment's row as long as it lasts.
     async fn disputed(&self, unit: &mut dyn UnitOfWork) -> Result<Option<SagaState>, Fault> {

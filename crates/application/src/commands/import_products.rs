@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::Command;
 use crate::context::Context;
-use crate::ports::UnitOfWork;
+use crate::ports::{AuditEntry, UnitOfWork};
 
 /// A product as it comes from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,36 @@ impl Command for ImportProductsCommand {
         let fresh: Vec<&NewProduct> = self.products.iter().filter(is_new).collect();
         self.stock_up(unit, &fresh, now).await?;
         Ok(fresh.len())
+    }
+}
+
+/// The same with an entry in the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedImportCommand {
+    /// What to import.
+    pub import: ImportProductsCommand,
+    /// Who.
+    pub actor: String,
+}
+
+#[async_trait]
+impl Command for SignedImportCommand {
+    /// How many products were new.
+    type Reply = usize;
+
+    const NAME: &'static str = "SignedImportCommand";
+
+    async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<usize, Fault> {
+        let created = self.import.handle(unit, context).await?;
+        let entry = AuditEntry {
+            at: context.clock.now(),
+            actor: self.actor.clone(),
+            action: "products import".to_owned(),
+            subject: format!("import {}", self.import.import),
+            note: format!("{} products, {created} of them new", self.import.products.len()),
+        };
+        unit.audit().record(&[entry]).await?;
+        Ok(created)
     }
 }
 

@@ -27,7 +27,7 @@ pub use create_order::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,
     Violation,
 };
-pub use import_products::{ImportProductsCommand, NewProduct};
+pub use import_products::{ImportProductsCommand, NewProduct, SignedImportCommand};
 pub use once::{Once, OnceReply};
 pub use operate_saga::{OperateReply, OperateSagaCommand, SagaOperation};
 pub use process_payment::{PaymentAnswer, ProcessPaymentCommand, ProcessPaymentHandler};

@@ -144,13 +144,13 @@ impl ApiKey {
     /// The audit entry for its creation.
     #[must_use]
     pub fn creation(&self, actor: &str) -> AuditEntry {
-        audited("create key", self.created_at, actor, &self.id, self.scopes.to_string())
+        audited("keys create", self.created_at, actor, &self.id, self.scopes.to_string())
     }
 
     /// The audit entry for revoking the key of this id.
     #[must_use]
     pub fn revocation(id: &str, actor: &str, at: Timestamp) -> AuditEntry {
-        audited("revoke key", at, actor, id, String::new())
+        audited("keys revoke", at, actor, id, String::new())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ports: what the use cases need from outside. Adapters implement them and know the use cases only through them.
 
 mod api_keys;
+mod audit;
 mod gateway_books;
 mod idempotency;
 mod notification_service;
@@ -16,6 +17,7 @@ mod vitals;
 pub use domain::ParcelTrouble;
 
 pub use api_keys::{ApiKey, ApiKeys, Scope, Scopes};
+pub use audit::{AuditEntry, AuditFilter, AuditRepository, AuditView};
 pub use gateway_books::{ChargePage, GatewayBooks, ListedCharge, Listing};
 pub use idempotency::{
     Answer, Caller, IMPORTED, IdempotencyRecord, IdempotencyRepository, KeptAnswer, RequestKey,
@@ -35,9 +37,9 @@ pub use readers::{
     SagaFilter, SagaView, ShipmentView, TimerView,
 };
 pub use repositories::{
-    AuditEntry, AuditRepository, HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow,
-    OrderRepository, PaymentRepository, ProductRepository, ReferencedOrder, ReservationOutcome,
-    ShipmentRepository, Shortage, StatusMove, StockDemand,
+    HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow, OrderRepository, PaymentRepository,
+    ProductRepository, ReferencedOrder, ReservationOutcome, ShipmentRepository, Shortage, StatusMove,
+    StockDemand,
 };
 pub use shipping_provider::{
     BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,

@@ -157,11 +157,11 @@ pub trait ClosedEndpoints: Send + Sync + 'static {
     /// Those of the store.
     async fn close_endpoint(&self, address: &str, reason: &str, now: Timestamp) -> Result<bool, bus::Fault>;
 
-    /// Removes the mark. Returns whether there was one.
+    /// Removes the mark and adds an audit entry, in one transaction. Returns whether there was a mark.
     ///
     /// # Errors
     /// Those of the store.
-    async fn reopen_endpoint(&self, address: &str) -> Result<bool, bus::Fault>;
+    async fn reopen_endpoint(&self, address: &str, actor: &str, now: Timestamp) -> Result<bool, bus::Fault>;
 
     /// All of them, with reason and time.
     ///

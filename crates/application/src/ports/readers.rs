@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::order_filter::{OrderFilter, OrderPlace};
-use super::{UnmatchedFilter, UnmatchedView};
+use super::{AuditFilter, AuditView, UnmatchedFilter, UnmatchedView};
 use crate::messages::Amount;
 use crate::saga::{OrderProcessingSaga, SagaState};
 
@@ -375,6 +375,9 @@ pub trait Readers: Send + Sync + 'static {
 
     /// Unmatched provider events, in the order of arrival.
     async fn unmatched(&self, filter: &UnmatchedFilter, max: usize) -> Result<Page<UnmatchedView>, Fault>;
+
+    /// What persons did, latest first.
+    async fn audit(&self, filter: &AuditFilter, max: usize) -> Result<Page<AuditView>, Fault>;
 
     /// Violations of the six invariants, as far as the store alone can tell; empty is good. Up to `max`.
     async fn broken_invariants(&self, now: Timestamp, max: usize) -> Result<Vec<BrokenInvariantView>, Fault>;

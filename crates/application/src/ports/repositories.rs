@@ -357,25 +357,3 @@ pub trait HistoryRepository: Send {
     /// Adds entries, in order.
     async fn append(&mut self, entries: &[HistoryEntry]) -> Result<(), Fault>;
 }
-
-/// An action of a person on the running system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditEntry {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: String,
-    /// The name of the command.
-    pub action: String,
-    /// To what.
-    pub subject: String,
-    /// Why, in their words.
-    pub note: String,
-}
-
-/// The audit log of operators; append-only.
-#[async_trait]
-pub trait AuditRepository: Send {
-    /// Adds entries.
-    async fn record(&mut self, entries: &[AuditEntry]) -> Result<(), Fault>;
-}

@@ -1,13 +1,14 @@
 //! Receivers of our webhooks that want no more of them.
 
-use application::ports::ClosedEndpoints;
+use application::ports::{AuditRepository, ClosedEndpoints};
 use async_trait::async_trait;
-use bus::Fault;
+use bus::{Fault, Unit};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::column::{Broken, time};
+use crate::audit;
 use bus_postgres::Act;
 use bus_postgres::broken;
 use bus_postgres::query;
@@ -23,10 +24,16 @@ impl ClosedEndpoints for PostgresStore {
         Ok(!rows.is_empty())
     }
 
-    async fn reopen_endpoint(&self, address: &str) -> Result<bool, Fault> {
+    async fn reopen_endpoint(&self, address: &str, actor: &str, now: Timestamp) -> Result<bool, Fault> {
+        let mut unit = self.unit().await?;
         let sql = "delete from closed_endpoints where address = $1 returning address";
         let act = Act::new("endpoints.reopen", sql, vec![Box::new(address.to_owned())]);
-        Ok(!self.run_alone("endpoints.reopen", act).await?.is_empty())
+        let reopened = !unit.ask(act).await?.is_empty();
+        if reopened {
+            unit.record(&[audit::reopened(address, actor, now)]).await?;
+        }
+        Box::new(unit).commit().await?;
+        Ok(reopened)
     }
 
     async fn closed_endpoints(&self) -> Result<Vec<(String, String, Timestamp)>, Fault> {

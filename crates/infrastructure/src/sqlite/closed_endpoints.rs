@@ -1,6 +1,6 @@
 //! Receivers of our webhooks that want no more of them.
 
-use application::ports::ClosedEndpoints;
+use application::ports::{AuditRepository, ClosedEndpoints};
 use async_trait::async_trait;
 use bus::{Fault, Unit};
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use rusqlite::params;
 
 use super::SqliteStore;
 use super::column::{Micros, time};
+use crate::audit;
 use bus_sqlite::fault;
 
 #[async_trait]
@@ -21,10 +22,13 @@ impl ClosedEndpoints for SqliteStore {
         Ok(closed)
     }
 
-    async fn reopen_endpoint(&self, address: &str) -> Result<bool, Fault> {
-        let unit = self.unit().await?;
+    async fn reopen_endpoint(&self, address: &str, actor: &str, now: Timestamp) -> Result<bool, Fault> {
+        let mut unit = self.unit().await?;
         let reopened = unit.connection().execute("delete from closed_endpoints where address = ?", [address]);
         let reopened = reopened.map_err(fault("endpoints.reopen"))? > 0;
+        if reopened {
+            unit.record(&[audit::reopened(address, actor, now)]).await?;
+        }
         Box::new(unit).commit().await?;
         Ok(reopened)
     }

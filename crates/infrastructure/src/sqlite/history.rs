@@ -1,15 +1,18 @@
 //! What happened to each order, and what operators did. Only ever added to.
 
-use application::ports::{AuditEntry, AuditRepository, HistoryEntry, HistoryRepository};
+use application::ports::{
+    AuditEntry, AuditFilter, AuditRepository, AuditView, HistoryEntry, HistoryRepository, Page,
+};
 use application::saga::SagaState;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::OrderStatus;
-use rusqlite::{Connection, Result, params};
+use rusqlite::{Connection, Result, Row, ToSql, params};
 
 use super::SqliteUnit;
-use super::column::Micros;
+use super::column::{Micros, rows_max, time};
 use super::writes::record_audit;
+use crate::paging::page;
 use bus_sqlite::fault;
 
 #[async_trait]
@@ -42,4 +45,39 @@ fn append(connection: &Connection, first: i64, entries: &[HistoryEntry]) -> Resu
         ])?;
     }
     Ok(())
+}
+
+/// A page of the log of what persons did, latest first. What is asked for by nobody's name stands in no condition, so that
+/// an index leads to the rest.
+pub(super) fn audit(connection: &Connection, filter: &AuditFilter, max: usize) -> Result<Page<AuditView>> {
+    let mut conditions = vec!["position < ?"];
+    let before = filter.before.unwrap_or(i64::MAX);
+    let mut values: Vec<&dyn ToSql> = vec![&before];
+    for (condition, value) in [("actor = ?", &filter.actor), ("subject = ?", &filter.subject)] {
+        if let Some(value) = value {
+            conditions.push(condition);
+            values.push(value);
+        }
+    }
+    let limit = rows_max(max.saturating_add(1));
+    values.push(&limit);
+    let sql = format!(
+        "select position, at, actor, action, subject, note from audit_log where {}
+         order by position desc limit ?",
+        conditions.join(" and ")
+    );
+    let found =
+        connection.prepare_cached(&sql)?.query_map(values.as_slice(), audited)?.collect::<Result<_>>()?;
+    Ok(page(found, max))
+}
+
+fn audited(row: &Row<'_>) -> Result<AuditView> {
+    Ok(AuditView {
+        position: row.get(0)?,
+        at: time(row, 1)?,
+        actor: row.get(2)?,
+        action: row.get(3)?,
+        subject: row.get(4)?,
+        note: row.get(5)?,
+    })
 }

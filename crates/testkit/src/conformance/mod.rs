@@ -2,6 +2,7 @@
 //! know which engine they judge. What the bus alone asks of a store or a transport is in `bus_laws`.
 
 pub mod answers;
+pub mod audit;
 pub mod crashes;
 pub mod endpoints;
 pub mod keys;
@@ -140,6 +141,10 @@ macro_rules! laws_of_a_store {
             an_order_that_changes_while_its_listing_is_read_is_not_lost,
             an_order_whose_money_moves_has_changed,
             what_is_rare_is_found_although_no_page_looks_at_everything,
+        );
+        $crate::laws!($home, audit:
+            what_persons_did_is_found_by_who_and_by_what_latest_first,
+            what_is_done_to_keys_and_receivers_is_in_the_log,
         );
         $crate::laws!($home, texts: every_text_that_may_be_taken_is_kept_as_it_is);
         $crate::laws!($home, endpoints: a_receiver_that_wants_no_more_is_kept_until_it_is_opened_again);

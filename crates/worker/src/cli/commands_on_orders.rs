@@ -2,6 +2,7 @@
 //! running service, which notices what they leave; each change goes through the same handlers as the API's.
 
 mod answer;
+mod audit;
 mod dead_letters;
 mod orders;
 mod providers;
@@ -41,6 +42,8 @@ pub(super) enum OnOrders {
     /// Look at what the providers told that belongs to no order.
     #[command(subcommand)]
     Providers(providers::Providers),
+    /// Look at what persons did, latest first.
+    Audit(audit::Audit),
 }
 
 impl OnOrders {
@@ -52,6 +55,7 @@ impl OnOrders {
             Self::Sagas(sagas) => sagas.run(&desk).await,
             Self::DeadLetters(dead_letters) => dead_letters.run(&desk).await,
             Self::Providers(providers) => providers.run(&desk).await,
+            Self::Audit(audit) => audit.run(&desk).await,
         };
         desk.store.upkeep.close().await;
         ran.map(|()| ExitCode::SUCCESS)

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Format, Shared};
+use super::{Format, Shared, texts};
 use crate::any_store::{AnyStore, Purpose};
-use crate::say;
+use crate::{say, wiring};
 
 /// Receivers of webhooks that want no more of them.
 #[derive(Debug, Subcommand)]
@@ -19,15 +20,20 @@ pub(super) enum Endpoints {
     Reopen {
         /// Its address, as configured.
         address: String,
+        /// Who asks for it; kept with what was done.
+        #[arg(long, env = "USER", default_value = "operator", value_name = "NAME", value_parser = texts::line)]
+        actor: String,
     },
 }
 
 impl Endpoints {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
-        let store = AnyStore::open(&shared.config(None)?, Purpose::Visit).await?;
+        let config = shared.config(None)?;
+        let store = AnyStore::open(&config, Purpose::Visit).await?;
+        let now = wiring::context(&config).clock.now();
         let ran = match self {
             Self::List => list(&store, shared.format()).await,
-            Self::Reopen { address } => reopen(&store, &address, shared.format()).await,
+            Self::Reopen { address, actor } => reopen(&store, &address, &actor, now, shared.format()).await,
         };
         store.upkeep.close().await;
         ran.map(|()| ExitCode::SUCCESS)
@@ -51,8 +57,8 @@ async fn list(store: &AnyStore, format: Format) -> Result<()> {
     Ok(())
 }
 
-async fn reopen(store: &AnyStore, address: &str, format: Format) -> Result<()> {
-    if !store.endpoints.reopen_endpoint(address).await? {
+async fn reopen(store: &AnyStore, address: &str, actor: &str, now: Timestamp, format: Format) -> Result<()> {
+    if !store.endpoints.reopen_endpoint(address, actor, now).await? {
         bail!("{address} is not closed; `orderwright endpoints list` shows those that are");
     }
     match format {

@@ -25,7 +25,7 @@ pub(crate) fn access(method: &Method, path: &str) -> Access {
         ("orders", _, _) => either(Scope::OrdersRead, Scope::OrdersWrite),
         ("imports", None, None) => Access::Scope(Scope::OrdersWrite),
         ("products" | "inventory", _, _) => either(Scope::StockRead, Scope::StockWrite),
-        ("health" | "sagas" | "dead-letters" | "provider-events" | "overview" | "check", _, _) => {
+        ("health" | "sagas" | "dead-letters" | "provider-events" | "audit" | "overview" | "check", _, _) => {
             Access::Scope(Scope::Operate)
         }
         _ => Access::Scope(Scope::Admin),

@@ -3,6 +3,7 @@
 
 mod access;
 mod addresses;
+mod audit;
 mod body;
 mod conduct;
 mod connection;
@@ -120,6 +121,7 @@ fn routes() -> Vec<Route> {
         inventory::routes(),
         dead_letters::routes(),
         provider_events::routes(),
+        audit::routes(),
         refunds::routes(),
         webhooks::routes(),
         health::routes(),

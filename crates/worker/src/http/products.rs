@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use application::commands::{ChangeProductCommand, ChangeProductReply, ImportProductsCommand, NewProduct};
+use application::commands::{
+    ChangeProductCommand, ChangeProductReply, ImportProductsCommand, NewProduct, SignedImportCommand,
+};
 use application::messages::Amount;
 use application::ports::ProductView;
 use axum::Json;
@@ -91,9 +93,10 @@ async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     let (head, body) = request.into_parts();
     body::expect_json(&head.headers)?;
     let body = body::read(body, PRODUCTS_BYTES_MAX).await?;
-    let command = command(&body)?;
-    let products = command.products.len();
-    idempotency::once(&api, &head, meaning(&command), &command, |created| {
+    let import = command(&body)?;
+    let (products, meaning) = (import.products.len(), meaning(&import));
+    let command = SignedImportCommand { import, actor: idempotency::actor(&head.extensions) };
+    idempotency::once(&api, &head, meaning, &command, |created| {
         idempotency::answer(StatusCode::OK, &Imported { products, created })
     })
     .await

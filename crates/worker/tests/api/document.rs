@@ -36,6 +36,7 @@ const OWED: &[(&str, &str)] = &[
     ("post", "/webhooks/payments"),
     ("post", "/webhooks/shipping"),
     ("get", "/provider-events/unmatched"),
+    ("get", "/audit"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
     ("get", "/health"),

@@ -27,7 +27,7 @@ async fn the_pages_of_a_listing_are_the_listing_whatever_their_size() {
     for number in 0..7 {
         service.placed(&format!("k-{number}"), 1).await;
     }
-    for path in ["/orders", "/products", "/inventory", "/sagas", "/inventory/CHAI/movements"] {
+    for path in ["/orders", "/products", "/inventory", "/sagas", "/inventory/CHAI/movements", "/audit"] {
         let whole = walked(&service, path, 200).await;
         for limit in [1, 2, 3] {
             assert_eq!(walked(&service, path, limit).await, whole, "{path} by {limit}");

@@ -1,5 +1,6 @@
 //! The HTTP API over its real router and a real store in memory. Every answer is held against the document of the API.
 
+mod audit;
 mod conformance;
 mod connections;
 mod document;

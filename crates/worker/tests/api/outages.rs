@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use application::ports::{
-    BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly,
-    MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter,
-    SagaView, UnmatchedFilter, UnmatchedView,
+    AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
+    InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
+    Readers, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetters, Fault, Verdict};
@@ -91,6 +91,10 @@ impl Readers for Away {
         self.fault()
     }
 
+    async fn audit(&self, _: &AuditFilter, _: usize) -> Result<Page<AuditView>, Fault> {
+        self.fault()
+    }
+
     async fn broken_invariants(&self, _: Timestamp, _: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
         self.fault()
     }
@@ -144,6 +148,7 @@ const QUESTIONS: [&str; 10] = [
     "/inventory/CHAI",
     "/sagas",
     "/dead-letters",
+    "/audit",
     "/overview",
     "/check",
 ];

@@ -52,6 +52,7 @@ fn every_answer_is_json_where_it_is_asked_for() {
         &["sagas", "list"],
         &["dead-letters", "list"],
         &["dead-letters", "redrive", "--dry-run"],
+        &["audit"],
         &["keys", "list"],
         &["keys", "create", "--name", "n", "--scopes", "admin"],
         &["endpoints", "list"],

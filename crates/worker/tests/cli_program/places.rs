@@ -3,7 +3,7 @@
 use crate::program::Folder;
 
 /// Every command that works on a database, but for those that may make one.
-const VISITS: [&[&str]; 23] = [
+const VISITS: [&[&str]; 24] = [
     &["check"],
     &["orders", "list"],
     &["orders", "show", "x"],
@@ -22,6 +22,7 @@ const VISITS: [&[&str]; 23] = [
     &["dead-letters", "list"],
     &["dead-letters", "show", "x"],
     &["dead-letters", "redrive", "--dry-run"],
+    &["audit"],
     &["keys", "list"],
     &["keys", "revoke", "x"],
     &["endpoints", "list"],

@@ -19,7 +19,7 @@ fn arguments(command: &str) -> &'static [&'static str] {
         "health" => &["--url", "http://127.0.0.1:9"],
         "check" | "migrate" | "openapi" | "config default" | "config schema" | "config show"
         | "config check" | "keys list" | "endpoints list" | "orders list" | "stock list" | "sagas list"
-        | "dead-letters list" | "saga table" | "saga diagram" => &[],
+        | "dead-letters list" | "audit" | "saga table" | "saga diagram" => &[],
         "keys create" => &["--name", "shop", "--scopes", "operate"],
         "keys revoke" | "orders show" | "orders history" | "sagas show" | "stock show"
         | "stock movements" => &["none"],

@@ -2,13 +2,14 @@
 
 use crate::program::{database, json, refusal, server};
 
-const LOOKS: [&[&str]; 9] = [
+const LOOKS: [&[&str]; 10] = [
     &["check"],
     &["orders", "list"],
     &["stock", "list"],
     &["sagas", "list"],
     &["dead-letters", "list"],
     &["dead-letters", "redrive", "--dry-run"],
+    &["audit"],
     &["keys", "list"],
     &["endpoints", "list"],
     &["stock", "list", "--low"],

@@ -1,5 +1,6 @@
 //! The read side: every question is one statement and so sees one moment, on connections that cannot write.
 
+mod audit;
 mod filter;
 mod invariants;
 mod orders;
@@ -10,9 +11,9 @@ mod stock;
 mod vitals;
 
 use application::ports::{
-    BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly,
-    MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter,
-    SagaView, UnmatchedFilter, UnmatchedView,
+    AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
+    InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
+    Readers, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -92,6 +93,10 @@ impl Readers for PostgresStore {
 
     async fn unmatched(&self, filter: &UnmatchedFilter, max: usize) -> Result<Page<UnmatchedView>, Fault> {
         unmatched::list(&self.reader("unmatched.list").await?, filter, max).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter, max: usize) -> Result<Page<AuditView>, Fault> {
+        audit::list(&self.reader("audit.list").await?, filter, max).await
     }
 
     async fn broken_invariants(

@@ -200,6 +200,8 @@ create table audit_log (
     subject text not null,
     note text not null
 );
+create index audit_log_by_actor on audit_log (actor);
+create index audit_log_by_subject on audit_log (subject);
 
 -- Answers given under a client's key to whatever is no new order. In order of time, so that the oldest are swept from one end.
 create table kept_answers (

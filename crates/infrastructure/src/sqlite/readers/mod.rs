@@ -9,9 +9,9 @@ mod stock;
 mod vitals;
 
 use application::ports::{
-    BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView, LowOnly,
-    MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView, Readers, SagaFilter,
-    SagaView, UnmatchedFilter, UnmatchedView,
+    AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
+    InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
+    Readers, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -19,7 +19,7 @@ use domain::{OrderId, ProductId, Sku};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{SqliteStore, unmatched};
+use super::{SqliteStore, history, unmatched};
 
 #[async_trait]
 impl Readers for SqliteStore {
@@ -99,6 +99,11 @@ impl Readers for SqliteStore {
     async fn unmatched(&self, filter: &UnmatchedFilter, max: usize) -> Result<Page<UnmatchedView>, Fault> {
         let filter = *filter;
         self.read("unmatched.list", move |connection| unmatched::list(connection, &filter, max)).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter, max: usize) -> Result<Page<AuditView>, Fault> {
+        let filter = filter.clone();
+        self.read("audit.list", move |connection| history::audit(connection, &filter, max)).await
     }
 
     async fn broken_invariants(
