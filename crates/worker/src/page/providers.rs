@@ -13,6 +13,9 @@ use super::value::{list, number, query, text, when};
 use super::visit::{Shown, Visit};
 use crate::observe::{ProviderWatch, breaker_word};
 
+/// Opening a receiver again takes the scope that this takes; the API has no route for it.
+const REOPENED_LIKE: &str = "/provider-events";
+
 pub(super) async fn show(visit: Visit) -> Response {
     let cursor = visit.asked("cursor");
     let asked = query(&[("cursor", cursor), ("limit", "20")]);
@@ -115,7 +118,7 @@ fn closed(visit: &Visit, endpoints: &[(String, String, jiff::Timestamp)]) -> Mar
         does: "",
         fields: vec![Field::Hidden("address", address.to_owned())],
         is_grave: false,
-        forbidden: visit.forbidden("/endpoints"),
+        forbidden: visit.forbidden(REOPENED_LIKE),
     };
     html! {
         @for (address, reason, at) in endpoints {
@@ -130,11 +133,12 @@ fn closed(visit: &Visit, endpoints: &[(String, String, jiff::Timestamp)]) -> Mar
 /// Sends webhooks to a receiver again.
 pub(super) async fn reopen(visit: Visit, request: Request) -> Response {
     let back = visit.at("/providers");
-    if let Some(Forbidden(why)) = visit.forbidden("/endpoints") {
+    if let Some(Forbidden(why)) = visit.forbidden(REOPENED_LIKE) {
         return visit.back(&back, Tone::Refused, &format!("Nothing was done: {why}."));
     }
     let fields = fields(request.into_body()).await;
-    match visit.page.parts.endpoints.reopen_endpoint(field(&fields, "address")).await {
+    let endpoints = &visit.page.parts.endpoints;
+    match endpoints.reopen_endpoint(field(&fields, "address"), visit.viewer.name(), visit.now).await {
         Ok(true) => visit.back(&back, Tone::Done, "From now on it gets our webhooks again."),
         Ok(false) => visit.back(&back, Tone::Done, "It was open already."),
         Err(_) => visit.back(&back, Tone::Refused, "Nothing was done: the store is away."),
