@@ -1,6 +1,7 @@
 //! HTML for operators of the bus: the frame around a page, its components, and what the bus itself has to show: queues
 //! and dead letters. Pages are made on the server, work without script, and hold no inline script or style, so that
-//! `default-src 'self'` is all they need. Knows no orders; the worker builds its pages on this.
+//! `default-src 'self'` is all they need. Knows nothing of
+//! what the messages are about; services build their own pages on this.
 
 mod assets;
 mod chart;

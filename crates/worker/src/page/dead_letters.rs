@@ -13,7 +13,7 @@ use super::visit::{Shown, Visit};
 use crate::conceal::STARS;
 
 /// Messages a second that "all at a rate" puts back, and messages of one go.
-const RATE: u64 = 20;
+const RATE: u64 = 100;
 const MESSAGES_MAX: u64 = 1_000;
 
 /// Where a group's actions go.
@@ -37,12 +37,12 @@ pub(super) async fn show(visit: Visit) -> Response {
         Column::text("First"),
         Column::text("Last"),
     ];
+    let least = if heard.body["is_partial"] == true { "+" } else { "" };
     let row = |group: &Value| {
-        let key = text(group, "group");
+        let key = text(group, "key");
         let to = visit.at(format!("/dead-letters{}", query(&[("group", key)])));
-        let least = if group["at_least"] == true { "+" } else { "" };
         vec![
-            html! { a href=(to) { (text(group, "reason")) } },
+            html! { a href=(to) { (text(group, "pattern")) } },
             html! { (text(group, "kind")) },
             html! { (text(group, "queue")) },
             html! { (number(group, "count")) (least) },
@@ -50,7 +50,7 @@ pub(super) async fn show(visit: Visit) -> Response {
             when(group, "last_died_at", visit.now),
         ]
     };
-    let rows: Vec<_> = list(&heard.body, "groups").iter().map(row).collect();
+    let rows: Vec<_> = list(&heard.body, "items").iter().map(row).collect();
     let groups =
         table("Groups of dead letters, the largest first", &columns, &rows, "There are no dead letters.");
     let content = html! {
@@ -126,7 +126,7 @@ fn acts(visit: &Visit, group: &str) -> Markup {
         h2 { "What can be done" }
         (action(visit, group, "Put one back", "The oldest goes back into its queue: see whether the cause is mended.", 1).render())
         (action(visit, group, "Put ten back", "", 10).render())
-        (action(visit, group, &all, "All of the group, some twenty a second.", MESSAGES_MAX).render())
+        (action(visit, group, &all, "The oldest of the group, a hundred a second.", MESSAGES_MAX).render())
         (action(visit, group, "Archive them", "They are set aside with your note and never handled; a later redrive by id is possible.", MESSAGES_MAX).render())
     }
 }
@@ -161,9 +161,10 @@ pub(super) async fn act(visit: Visit, Path(action): Path<String>, request: Reque
     if !heard.is_success() {
         return visit.back(&back, Tone::Refused, &format!("Nothing was done: {}", heard.why()));
     }
-    let done = number(&heard.body, "done");
+    let moved = number(&heard.body, "moved");
     let what = if target == REDRIVE { "went back into their queues" } else { "are archived" };
-    visit.back(&back, Tone::Done, &format!("{done} messages {what}."))
+    let more = if heard.body["has_more"] == true { " There are more." } else { "" };
+    visit.back(&back, Tone::Done, &format!("{moved} messages {what}.{more}"))
 }
 
 pub(super) async fn show_one(visit: Visit, Path(id): Path<String>) -> Response {
