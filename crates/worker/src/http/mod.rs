@@ -19,6 +19,7 @@ mod idempotency;
 mod import_answer;
 mod imports;
 mod inventory;
+mod letter_acts;
 mod limits;
 mod line;
 mod meaning;
@@ -112,6 +113,7 @@ fn routes() -> Vec<Route> {
         products::routes(),
         inventory::routes(),
         dead_letters::routes(),
+        letter_acts::routes(),
         provider_events::routes(),
         audit::routes(),
         refunds::routes(),

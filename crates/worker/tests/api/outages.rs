@@ -8,7 +8,7 @@ use application::ports::{
     Readers, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
-use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetters, Fault, Verdict};
+use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetterGroups, DeadLetters, Fault, Signed, Verdict};
 use domain::{OrderId, ProductId, Sku};
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -110,7 +110,15 @@ impl DeadLetters for Away {
         self.fault()
     }
 
-    async fn redrive(&self, _: &[i64], _: &str, _: Timestamp) -> Result<usize, Fault> {
+    async fn group_dead_letters(&self, _: &DeadLetterFilter, _: usize) -> Result<DeadLetterGroups, Fault> {
+        self.fault()
+    }
+
+    async fn redrive(&self, _: &[i64], _: &Signed<'_>) -> Result<Vec<i64>, Fault> {
+        self.fault()
+    }
+
+    async fn archive(&self, _: &[i64], _: &Signed<'_>) -> Result<Vec<i64>, Fault> {
         self.fault()
     }
 }
@@ -139,7 +147,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
     service
 }
 
-const QUESTIONS: [&str; 10] = [
+const QUESTIONS: [&str; 12] = [
     "/orders",
     "/orders/00000000-0000-0000-0000-000000000000",
     "/orders/00000000-0000-0000-0000-000000000000/history",
@@ -148,6 +156,7 @@ const QUESTIONS: [&str; 10] = [
     "/inventory/CHAI",
     "/sagas",
     "/dead-letters",
+    "/dead-letters/groups",
     "/audit",
     "/overview",
     "/check",
