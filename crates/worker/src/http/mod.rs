@@ -33,6 +33,7 @@ mod problem;
 mod products;
 mod provider_events;
 mod refunds;
+mod reservations;
 mod route;
 mod sagas;
 mod seats;
@@ -112,6 +113,7 @@ fn routes() -> Vec<Route> {
         sagas::routes(),
         products::routes(),
         inventory::routes(),
+        reservations::routes(),
         dead_letters::routes(),
         letter_acts::routes(),
         provider_events::routes(),

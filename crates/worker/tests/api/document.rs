@@ -26,6 +26,7 @@ const OWED: &[(&str, &str)] = &[
     ("post", "/inventory/{sku}/adjust"),
     ("post", "/inventory/{sku}/count"),
     ("get", "/inventory/{sku}/endangered"),
+    ("get", "/inventory/{sku}/reservations"),
     ("patch", "/products/{sku}"),
     ("get", "/sagas"),
     ("post", "/sagas/{order_id}/retry"),

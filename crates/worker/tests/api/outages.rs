@@ -5,7 +5,7 @@ use std::sync::Arc;
 use application::ports::{
     AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
-    Readers, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
+    Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetterGroups, DeadLetters, Fault, Signed, Verdict};
@@ -60,6 +60,15 @@ impl Readers for Away {
     }
 
     async fn endangered_orders(&self, _: ProductId, _: usize) -> Result<Page<EndangeredOrderView>, Fault> {
+        self.fault()
+    }
+
+    async fn reservations(
+        &self,
+        _: ProductId,
+        _: Option<OrderId>,
+        _: usize,
+    ) -> Result<ReservationPage, Fault> {
         self.fault()
     }
 

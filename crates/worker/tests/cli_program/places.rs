@@ -3,7 +3,7 @@
 use crate::program::Folder;
 
 /// Every command that works on a database, but for those that may make one.
-const VISITS: [&[&str]; 26] = [
+const VISITS: [&[&str]; 27] = [
     &["check"],
     &["orders", "list"],
     &["orders", "show", "x"],
@@ -12,6 +12,7 @@ const VISITS: [&[&str]; 26] = [
     &["stock", "list"],
     &["stock", "show", "x"],
     &["stock", "movements", "x"],
+    &["stock", "reservations", "x"],
     &["stock", "receive", "x", "1", "--reason", "r"],
     &["stock", "adjust", "x", "1", "--reason", "r"],
     &["sagas", "list"],

@@ -36,7 +36,7 @@ fn arguments(command: &str) -> &'static [&'static str] {
         | "saga diagram" => &[],
         "keys create" => &["--name", "shop", "--scopes", "operate"],
         "keys revoke" | "orders show" | "orders history" | "sagas show" | "stock show"
-        | "stock movements" => &["none"],
+        | "stock movements" | "stock reservations" => &["none"],
         "dead-letters show" => &["7"],
         _ => &["--help"],
     }
