@@ -121,7 +121,8 @@ async fn what_is_discarded_is_kept_with_its_note_and_can_be_put_back_by_its_mess
     );
     let kept = service.get("/dead-letters?archived=true").await.expect(200)["items"][0].clone();
     assert_eq!((&kept["archived_by"], &kept["archive_note"]), (&json!("ann"), &json!("an old test")));
-    assert_eq!((&kept["archived_at"], &kept["reason"]), (&json!(MORNING), &json!("no rate 2")));
+    assert!(kept["archived_at"].as_str().is_some_and(|at| at.starts_with(&MORNING[..16])), "{kept}");
+    assert_eq!(kept["reason"], "no rate 2");
     let again = service.post("/dead-letters/discard", &wish).await.expect(200);
     assert_eq!(outcomes(&again), (vec![], 0));
     let all = json!({"actor": "ann", "note": "all of it"});
@@ -153,7 +154,5 @@ async fn a_wish_that_makes_no_sense_moves_nothing() {
     }
     let too_fast = json!({"per_second": 0, "actor": "eve", "note": "n"});
     service.post("/dead-letters/redrive", &too_fast).await.problem(422, "validation_failed");
-    let no_rate = json!({"per_second": 5, "actor": "eve", "note": "n"});
-    service.post("/dead-letters/discard", &no_rate).await.problem(422, "validation_failed");
     assert_eq!(listed(&service, "").await, 1);
 }
