@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::limits::BATCH_MAX;
 use bus::{
-    Admission, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Origin, Receipt, Routing,
-    Timer, Verdict, put_back, unmarked, without_mark,
+    Admission, Archived, DeadLetter, DeadLetterFilter, DeadLetterGroups, Delivery, Disposition, Envelope,
+    GROUPED_MAX, Origin, Receipt, Routing, Shelf, Signed, Timer, Verdict, put_back, unmarked, without_mark,
 };
 use uuid::Uuid;
 
@@ -217,10 +218,116 @@ pub async fn a_dead_letter_is_listed_found_and_redriven_with_a_fresh_count(home:
         assert_eq!(letters.count_dead_letters(&filter).await.unwrap(), count as u64, "{filter:?}");
     }
     let positions: Vec<i64> = all.iter().map(|letter| letter.position).chain([999]).collect();
-    assert_eq!(letters.redrive(&positions, "me", later(2)).await.unwrap(), 2);
-    assert_eq!(letters.redrive(&positions, "me", later(2)).await.unwrap(), 0);
+    let by = Signed { actor: "me", note: "mended", at: later(2) };
+    assert_eq!(letters.redrive(&positions, &by).await.unwrap(), positions[..2]);
+    assert!(letters.redrive(&positions, &by).await.unwrap().is_empty());
     let put_back = [message(1), message(2)].map(put_back);
     assert_eq!(envelopes(&receive(feed.as_mut(), 2).await), put_back);
+}
+
+/// What a person puts away is listed only if asked for, with who and why, and can be put back.
+pub async fn an_archived_dead_letter_is_kept_apart_and_can_be_redriven(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    publish(&bus, (1..=3).map(message).collect()).await.unwrap();
+    let received = receive(feed.as_mut(), 3).await;
+    finish(&bus, feed.as_mut(), &received, Disposition::DeadLetter { reason: "of no use".to_owned() }).await;
+    let letters = &bus.dead_letters;
+    let waiting = DeadLetterFilter::default();
+    let archived = DeadLetterFilter { shelf: Shelf::Archived, ..DeadLetterFilter::default() };
+    let all = letters.list_dead_letters(&waiting, 9).await.unwrap();
+    let positions: Vec<i64> = all.iter().map(|letter| letter.position).collect();
+    let by = Signed { actor: "eve", note: "an old 'test'", at: later(5) };
+    assert_eq!(letters.archive(&[positions[0], 999_999, positions[1]], &by).await.unwrap(), positions[..2]);
+    assert!(letters.archive(&positions[..2], &by).await.unwrap().is_empty(), "once is enough");
+    let left = letters.list_dead_letters(&waiting, 9).await.unwrap();
+    assert_eq!(left, all[2..], "{left:?}");
+    assert_eq!(letters.count_dead_letters(&waiting).await.unwrap(), 1);
+    assert_eq!(letters.group_dead_letters(&waiting, 9).await.unwrap().groups[0].count, 1);
+    let kept = letters.list_dead_letters(&archived, 9).await.unwrap();
+    let mark = Archived { at: later(5), by: "eve".to_owned(), note: "an old 'test'".to_owned() };
+    let marked = all[..2].iter().map(|letter| DeadLetter { archived: Some(mark.clone()), ..letter.clone() });
+    assert_eq!(kept, marked.collect::<Vec<_>>());
+    assert_eq!(letters.count_dead_letters(&archived).await.unwrap(), 2);
+    assert_eq!(letters.group_dead_letters(&archived, 9).await.unwrap().groups[0].count, 2);
+    let one = DeadLetterFilter { message_id: Some(all[1].envelope.id), ..archived.clone() };
+    assert_eq!(letters.list_dead_letters(&one, 9).await.unwrap(), kept[1..]);
+    assert_eq!(letters.redrive(&positions[1..2], &by).await.unwrap(), positions[1..2]);
+    assert_eq!(letters.count_dead_letters(&archived).await.unwrap(), 1);
+    let again = put_back(all[1].envelope.clone());
+    assert_eq!(envelopes(&receive(feed.as_mut(), 1).await), [again]);
+    drop((feed, bus));
+    let bus = home.bus(Routing::Store).await;
+    assert_eq!(bus.dead_letters.list_dead_letters(&archived, 9).await.unwrap(), kept[..1], "it stays");
+}
+
+/// Errors that differ in ids, numbers, quoted texts and times have one cause; a person sees it once, and finds all of it.
+pub async fn dead_letters_of_one_cause_are_a_group_of_their_own(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Store).await;
+    let letters = &bus.dead_letters;
+    let any = DeadLetterFilter::default;
+    let none = letters.group_dead_letters(&any(), 9).await.unwrap();
+    assert_eq!(none, DeadLetterGroups { groups: Vec::new(), is_partial: false, has_more: false });
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    publish(&bus, (1..=6).map(message).collect()).await.unwrap();
+    let mut received = receive(feed.as_mut(), 6).await;
+    received.sort_by_key(|delivery| delivery.envelope.id);
+    let reasons = [
+        "no order 'A' after 3 tries",
+        "no parcel of 7",
+        "no order 'B' after 12 tries",
+        "no order \"c\" after 1 tries",
+        "no parcel of 8",
+        "unheard of",
+    ];
+    for (delivery, reason) in received.iter().zip(reasons) {
+        let dead = Disposition::DeadLetter { reason: reason.to_owned() };
+        finish(&bus, feed.as_mut(), std::slice::from_ref(delivery), dead).await;
+    }
+    let found = letters.group_dead_letters(&any(), 9).await.unwrap();
+    assert!(!found.is_partial && !found.has_more);
+    let told: Vec<(&str, u64)> = found.groups.iter().map(|it| (it.pattern.as_str(), it.count)).collect();
+    assert_eq!(told, [("no order '…' after # tries", 3), ("no parcel of #", 2), ("unheard of", 1)]);
+    for group in &found.groups {
+        let of_group = DeadLetterFilter { group: Some(group.key), ..any() };
+        let listed = letters.list_dead_letters(&of_group, 9).await.unwrap();
+        assert_eq!(letters.count_dead_letters(&of_group).await.unwrap(), group.count);
+        assert_eq!(listed.len() as u64, group.count);
+        assert!(listed.iter().all(|letter| letter.group() == group.key), "{listed:?}");
+        assert_eq!(listed.last().map(|letter| letter.position), Some(group.sample));
+        assert_eq!(
+            (&*group.queue, &*group.kind, group.first_died_at, group.last_died_at),
+            ("q", "K", later(1), later(1))
+        );
+        let alone = letters.group_dead_letters(&of_group, 9).await.unwrap().groups;
+        assert_eq!(alone, std::slice::from_ref(group));
+    }
+    let first = letters.group_dead_letters(&any(), 2).await.unwrap();
+    assert_eq!((first.groups.as_slice(), first.has_more), (&found.groups[..2], true));
+    let parcels = DeadLetterFilter { reason_contains: Some("parcel".into()), ..any() };
+    assert_eq!(letters.group_dead_letters(&parcels, 9).await.unwrap().groups, found.groups[1..2]);
+}
+
+/// What is read is bounded, and it is told that there is more.
+pub async fn of_many_dead_letters_the_latest_are_grouped_and_counts_are_lower_bounds(
+    home: &mut impl BusHome,
+) {
+    const MORE: usize = 3;
+    let bus = home.bus(Routing::Store).await;
+    let mut feed = bus.transport.subscribe("q").await.unwrap();
+    let all = u128::try_from(GROUPED_MAX + MORE).unwrap();
+    publish(&bus, (1..=all).map(message).collect()).await.unwrap();
+    let received = receive(feed.as_mut(), GROUPED_MAX + MORE).await;
+    let (old, new) = received.split_at(MORE);
+    finish(&bus, feed.as_mut(), old, Disposition::DeadLetter { reason: "old".to_owned() }).await;
+    let exactly = bus.dead_letters.group_dead_letters(&DeadLetterFilter::default(), 9).await.unwrap();
+    assert_eq!((exactly.groups[0].count, exactly.is_partial), (MORE as u64, false));
+    for batch in new.chunks(BATCH_MAX) {
+        finish(&bus, feed.as_mut(), batch, Disposition::DeadLetter { reason: "new".to_owned() }).await;
+    }
+    let found = bus.dead_letters.group_dead_letters(&DeadLetterFilter::default(), 9).await.unwrap();
+    let told: Vec<(&str, u64)> = found.groups.iter().map(|it| (it.pattern.as_str(), it.count)).collect();
+    assert_eq!((told, found.is_partial), (vec![("new", GROUPED_MAX as u64)], true));
 }
 
 /// Earliest first; a timer set again is another one; a cancelled one is none.

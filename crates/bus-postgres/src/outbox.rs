@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bus::{
-    CorrelationId, Count, Delivery, Disposition, Envelope, Fault, Origin, Receipt, Routing, Settlement,
-    TakenBack,
+    CorrelationId, Count, Delivery, Disposition, Envelope, Fault, GroupKey, Origin, Receipt, Routing,
+    Settlement, TakenBack,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -160,18 +160,21 @@ impl<R: Rows> PostgresUnit<R> {
     fn bury(&mut self, settlements: &[Settlement]) {
         let mut columns = MessageColumns::new();
         let (mut reasons, mut died_at) = (Array::of_texts(), Array::of_numbers());
+        let mut groups = Array::of_numbers();
         let mut count = 0;
         for settlement in settlements {
             let Disposition::DeadLetter { reason } = &settlement.disposition else { continue };
             let envelope = &settlement.delivery.envelope;
             let attempt = envelope.attempt.saturating_add(1);
-            columns.push(&settlement.delivery.receipt.queue, envelope, attempt);
+            let queue = &settlement.delivery.receipt.queue;
+            columns.push(queue, envelope, attempt);
+            groups.push_number(GroupKey::of(queue, &envelope.kind, reason).to_stored());
             reasons.push_text(reason);
             died_at.push_time(settlement.at);
             count += 1;
         }
         if count > 0 {
-            let own: Vec<Param> = vec![Box::new(reasons), Box::new(died_at)];
+            let own: Vec<Param> = vec![Box::new(reasons), Box::new(died_at), Box::new(groups)];
             self.later(Act::new("outbox.settle", BURY, columns.params(own)));
         }
     }
@@ -233,14 +236,14 @@ const DELAY: &str = concat!(
 const BURY: &str = concat!(
     "insert into dead_letters (",
     message!(),
-    ", reason, died_at)
+    ", reason, died_at, group_key)
      select ",
     message!(),
-    ", reason, died_at
+    ", reason, died_at, group_key
      from unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[],
-         $9::bigint[], $10::bytea[], $11::text[], $12::bigint[]) with ordinality as messages (",
+         $9::bigint[], $10::bytea[], $11::text[], $12::bigint[], $13::bigint[]) with ordinality as messages (",
     message!(),
-    ", reason, died_at, ordinal)
+    ", reason, died_at, group_key, ordinal)
      order by ordinal"
 );
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, PendingTimers, Redriven, Retired,
-    Settlement, Timer, TimerKey, Unit, Verdict,
+    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, LetterAct, MovedLetter, PendingTimers,
+    Retired, Settlement, Signed, Timer, TimerKey, Unit, Verdict,
 };
 use jiff::Timestamp;
 use refinery::Runner;
@@ -49,15 +49,15 @@ pub trait Rows: Default + Send + Sync + Sized + 'static {
         false
     }
 
-    /// Somebody has put dead letters back; what is noted about it commits with that.
+    /// Somebody has put dead letters back or archived them; what is noted about it commits with that.
     ///
     /// # Errors
     /// Those of the store.
-    fn redriven(
+    fn letters_moved(
         _unit: &mut PostgresUnit<Self>,
-        _letters: &[Redriven<'_>],
-        _actor: &str,
-        _at: Timestamp,
+        _act: LetterAct,
+        _letters: &[MovedLetter<'_>],
+        _by: &Signed<'_>,
     ) -> Result<(), Fault> {
         Ok(())
     }

@@ -249,6 +249,7 @@ async fn a_fault_reaches_who_listens_for_faults_of_its_kind_and_who_listens_for_
         envelope: envelope("K", 1),
         reason: "no such household".into(),
         died_at: SENT_AT,
+        archived: None,
     };
     transport.publish_faults(std::slice::from_ref(&dead)).await.unwrap();
     let eye = Eye::on(&address).await;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use bus::{
-    CorrelationId, Count, Delivery, Disposition, Envelope, Fault, Origin, Receipt, Routing, Settlement,
-    TakenBack,
+    CorrelationId, Count, Delivery, Disposition, Envelope, Fault, GroupKey, Origin, Receipt, Routing,
+    Settlement, TakenBack,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
@@ -123,11 +123,13 @@ impl<R: Rows> SqliteUnit<R> {
     fn bury(&mut self, settlement: &Settlement, reason: &str) -> Result<()> {
         let position = self.take_positions(1);
         let envelope = &settlement.delivery.envelope;
+        let queue = &settlement.delivery.receipt.queue;
+        let group = GroupKey::of(queue, &envelope.kind, reason);
         insert_kept(
             self.connection(),
-            "insert into dead_letters values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            &[&position, &reason, &Micros(settlement.at)],
-            &settlement.delivery.receipt.queue,
+            "insert into dead_letters values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &[&position, &reason, &Micros(settlement.at), &group.to_stored()],
+            queue,
             envelope,
             envelope.attempt + 1,
         )

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Envelope, Fault, MessageId, from_json, to_json};
+use crate::{DeadLetterGroups, Envelope, Fault, GroupKey, MessageId, from_json, to_json};
 
 /// Kind of the notice that a message was set aside. The notice leaves through the outbox in the transaction that sets
 /// the message aside, for listeners at the broker; no queue of ours wants it.
@@ -28,6 +28,19 @@ pub struct DeadLetter {
     pub reason: String,
     /// When it was set aside.
     pub died_at: Timestamp,
+    /// That it was archived, if it was.
+    pub archived: Option<Archived>,
+}
+
+/// That a person put a dead letter away for good. Nothing is deleted: it is listed if asked for, and can be put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archived {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why, in their words.
+    pub note: String,
 }
 
 /// The content of a notice that its envelope does not carry.
@@ -43,6 +56,12 @@ struct Notice {
 }
 
 impl DeadLetter {
+    /// The group of dead letters of the same cause.
+    #[must_use]
+    pub fn group(&self) -> GroupKey {
+        GroupKey::of(&self.queue, &self.envelope.kind, &self.reason)
+    }
+
     /// The id of the notice for this kind. Publishing one death twice repeats the id. A message that dies again after
     /// it was put back, with attempts counted afresh, or in another queue, gets a new id.
     #[must_use]
@@ -87,7 +106,14 @@ impl DeadLetter {
             body: Bytes::from(told.body),
             ..notice.clone()
         };
-        Ok(Self { position: 0, queue: told.queue, envelope, reason: told.reason, died_at: notice.sent_at })
+        Ok(Self {
+            position: 0,
+            queue: told.queue,
+            envelope,
+            reason: told.reason,
+            died_at: notice.sent_at,
+            archived: None,
+        })
     }
 }
 
@@ -109,13 +135,47 @@ pub struct DeadLetterFilter {
     pub reason_contains: Option<String>,
     /// Only this message.
     pub message_id: Option<MessageId>,
+    /// Only this group.
+    pub group: Option<GroupKey>,
     /// Only those after this position.
     pub after: Option<i64>,
+    /// Those that wait for a person, or those that were archived.
+    pub shelf: Shelf,
 }
 
-/// A dead letter that was put back into its queue.
+/// Where a dead letter lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shelf {
+    /// It waits for a person.
+    #[default]
+    Waiting,
+    /// A person has archived it.
+    Archived,
+}
+
+/// Who does something with dead letters, and why; kept with what was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed<'a> {
+    /// Who.
+    pub actor: &'a str,
+    /// Why, in their words.
+    pub note: &'a str,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a person does with dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetterAct {
+    /// Puts them back into their queues.
+    Redrive,
+    /// Puts them away for good.
+    Archive,
+}
+
+/// A dead letter that a person has moved.
 #[derive(Clone, Copy, Debug)]
-pub struct Redriven<'a> {
+pub struct MovedLetter<'a> {
     /// Where it lay.
     pub position: i64,
     /// The queue that it is for.
@@ -143,12 +203,28 @@ pub trait DeadLetters: Send + Sync {
     /// Those of the store.
     async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<u64, Fault>;
 
-    /// Puts these back into their queues with a fresh attempt count, and records who asked, in one transaction.
-    /// Returns how many existed.
+    /// Up to `max` groups of those that match. Reads no more than the latest [`crate::GROUPED_MAX`] dead letters.
     ///
     /// # Errors
     /// Those of the store.
-    async fn redrive(&self, positions: &[i64], actor: &str, now: Timestamp) -> Result<usize, Fault>;
+    async fn group_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        max: usize,
+    ) -> Result<DeadLetterGroups, Fault>;
+
+    /// Puts these back into their queues with a fresh attempt count, be they archived or not, and records who asked, in one
+    /// transaction. Returns the positions of those that existed.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn redrive(&self, positions: &[i64], by: &Signed<'_>) -> Result<Vec<i64>, Fault>;
+
+    /// Archives these, if they are not, and records who asked, in one transaction. Returns the positions of those that waited.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn archive(&self, positions: &[i64], by: &Signed<'_>) -> Result<Vec<i64>, Fault>;
 }
 
 #[cfg(test)]
@@ -164,7 +240,14 @@ mod tests {
         let body = Bytes::from_static(body);
         let cause = Envelope::first(MessageId(id(1)), CorrelationId(id(2)), "A", Bytes::new(), at(1));
         let envelope = Envelope { attempt: 3, ..cause.caused("B", 0, body, at(2)) };
-        DeadLetter { position: 0, queue: Arc::from("q"), envelope, reason: "no".to_owned(), died_at: at(3) }
+        DeadLetter {
+            position: 0,
+            queue: Arc::from("q"),
+            envelope,
+            reason: "no".to_owned(),
+            died_at: at(3),
+            archived: None,
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@
 
 mod claims;
 mod feed;
+mod grouping;
 mod mishap;
 mod mortal;
 mod sagas;
@@ -68,7 +69,7 @@ pub use self::mishap::Act;
 pub use self::mortal::{End, Mortal};
 pub use self::sagas::{HoldsSagas, Sagas};
 pub use self::store::MemoryStore;
-pub use self::tables::{Redrive, WaitCause, Waiting};
+pub use self::tables::{LetterRecord, WaitCause, Waiting};
 pub use self::unit::MemoryUnit;
 use crate::limits::BACKOFF_MIN;
 use crate::{

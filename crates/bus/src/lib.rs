@@ -11,6 +11,7 @@ mod dead_letter;
 mod endpoint;
 mod envelope;
 mod fault;
+mod fingerprint;
 mod handler;
 mod handling;
 pub mod harness;
@@ -41,10 +42,14 @@ pub use clock::{Clock, IdSource, RandomIds, SystemClock, VirtualClock, jittered,
 pub use coalescer::{Coalesce, Coalescer, Overloaded};
 pub use consumer::{Consumer, EffectConsumer, Vetted, Work};
 pub use counts::{Count, Counts, QUEUED};
-pub use dead_letter::{DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLetters, Redriven, put_back};
+pub use dead_letter::{
+    Archived, DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLetters, LetterAct, MovedLetter, Shelf,
+    Signed, put_back,
+};
 pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
 pub use fault::{Fault, Verdict};
+pub use fingerprint::{DeadLetterGroup, DeadLetterGroups, GROUPED_MAX, GroupKey, NoGroupKey, reason_pattern};
 pub use handler::Handler;
 pub use jiff::Timestamp;
 pub use local_first::LocalFirst;

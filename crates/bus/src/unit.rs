@@ -92,6 +92,7 @@ impl Settlement {
             envelope: Envelope { attempt: envelope.attempt.saturating_add(1), ..Envelope::clone(envelope) },
             reason: reason.to_owned(),
             died_at: self.at,
+            archived: None,
         }
     }
 }

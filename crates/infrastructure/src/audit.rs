@@ -1,17 +1,22 @@
 //! What is noted of what operators do with the bus and with receivers of webhooks.
 
 use application::ports::AuditEntry;
-use bus::Redriven;
+use bus::{LetterAct, MovedLetter, Signed};
 use jiff::Timestamp;
 
-/// Somebody has put a dead letter back.
-pub(crate) fn redriven(letter: &Redriven<'_>, actor: &str, at: Timestamp) -> AuditEntry {
+/// Somebody has put a dead letter back, or archived it.
+pub(crate) fn letter_moved(act: LetterAct, letter: &MovedLetter<'_>, by: &Signed<'_>) -> AuditEntry {
+    let action = match act {
+        LetterAct::Redrive => "dead-letters redrive",
+        LetterAct::Archive => "dead-letters discard",
+    };
+    let message = format!("{} {} of {}", letter.envelope.kind, letter.envelope.id, letter.queue);
     AuditEntry {
-        at,
-        actor: actor.to_owned(),
-        action: "dead-letters redrive".to_owned(),
+        at: by.at,
+        actor: by.actor.to_owned(),
+        action: action.to_owned(),
         subject: format!("dead letter {}", letter.position),
-        note: format!("{} {} to {}", letter.envelope.kind, letter.envelope.id, letter.queue),
+        note: if by.note.is_empty() { message } else { format!("{} ({message})", by.note) },
     }
 }
 

@@ -48,13 +48,28 @@ macro_rules! forward_bus {
                 self.0.count_dead_letters(filter).await
             }
 
+            async fn group_dead_letters(
+                &self,
+                filter: &::bus::DeadLetterFilter,
+                max: usize,
+            ) -> Result<::bus::DeadLetterGroups, ::bus::Fault> {
+                self.0.group_dead_letters(filter, max).await
+            }
+
             async fn redrive(
                 &self,
                 positions: &[i64],
-                actor: &str,
-                now: ::jiff::Timestamp,
-            ) -> Result<usize, ::bus::Fault> {
-                self.0.redrive(positions, actor, now).await
+                by: &::bus::Signed<'_>,
+            ) -> Result<Vec<i64>, ::bus::Fault> {
+                self.0.redrive(positions, by).await
+            }
+
+            async fn archive(
+                &self,
+                positions: &[i64],
+                by: &::bus::Signed<'_>,
+            ) -> Result<Vec<i64>, ::bus::Fault> {
+                self.0.archive(positions, by).await
             }
         }
     };

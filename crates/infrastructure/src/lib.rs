@@ -9,6 +9,7 @@ mod forward;
 mod order_listing;
 mod overview;
 mod paging;
+mod reservations;
 mod retention;
 mod tally;
 mod unsaved;

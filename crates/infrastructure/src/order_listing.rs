@@ -3,7 +3,9 @@
 //! Knows no connection.
 
 use application::ports::{OrderFilter, OrderPage, OrderPlace, OrderView};
-use domain::{OrderId, OrderStatus, ProductId};
+use application::saga::SagaState;
+use domain::text::composed;
+use domain::{OrderId, OrderStatus, ProductId, Sku};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -44,14 +46,22 @@ pub(crate) struct Dialect {
     pub(crate) closed: &'static str,
     /// Open orders `o`, by their index.
     pub(crate) open: &'static str,
+    /// Orders `o` whose saga is open, by the index of those sagas.
+    pub(crate) in_progress: &'static str,
+    /// Orders `o` whose saga waits for a person, by the index of those sagas.
+    pub(crate) in_need: &'static str,
     /// The column of the index of closed orders that tells when they last changed.
     pub(crate) closed_at: &'static str,
 }
 
 /// The statement that finds the last order, as id and time of change, that a page may look at; it finds none if the page may
 /// look at all. No statement if those that are meant are found straight away.
-pub(crate) fn boundary(dialect: &Dialect, filter: &OrderFilter) -> Option<Statement> {
-    if !is_sparse(filter) {
+pub(crate) fn boundary(
+    dialect: &Dialect,
+    filter: &OrderFilter,
+    product: Option<ProductId>,
+) -> Option<Statement> {
+    if !is_sparse(filter, product) {
         return None;
     }
     let mut making = Making::new(dialect);
@@ -83,10 +93,13 @@ pub(crate) fn boundary(dialect: &Dialect, filter: &OrderFilter) -> Option<Statem
 pub(crate) fn rows(
     dialect: &Dialect,
     filter: &OrderFilter,
+    product: Option<ProductId>,
     boundary: Option<OrderPlace>,
     rows_max: i64,
 ) -> Statement {
-    if filter.sort.is_by_change() {
+    if let Some(text) = &filter.find {
+        found(dialect, filter, &names(text, product), boundary, rows_max)
+    } else if filter.sort.is_by_change() {
         by_change(dialect, filter, boundary, rows_max)
     } else {
         by_id(dialect, filter, boundary, rows_max)
@@ -108,13 +121,89 @@ fn place(order: &OrderView) -> OrderPlace {
     OrderPlace { order_id: OrderId(order.order_id), updated_at: order.updated_at }
 }
 
+/// The product that a text may name; whether there is one is for the store to say. Only then are its orders looked for, because
+/// no index leads to them.
+pub(crate) fn product_named(filter: &OrderFilter) -> Option<ProductId> {
+    filter.find.as_deref().and_then(|text| Sku::parse(text).ok()).map(|sku| ProductId::of(&sku))
+}
+
+/// One way in which a text may name orders.
+struct Name {
+    /// Where those orders lie.
+    orders: &'static str,
+    /// What tells them; the value stands where the braces are.
+    condition: &'static str,
+    /// The value.
+    value: Value,
+}
+
+/// Every way in which a text may name orders.
+fn names(text: &str, product: Option<ProductId>) -> Vec<Name> {
+    let value = Value::Text(text.to_owned());
+    let reference = Value::Text(composed(text).into_owned());
+    let name = |orders, condition, value| Name { orders, condition, value };
+    let mut all = vec![
+        name("orders o", "o.external_reference = {}", reference),
+        name("orders o", "o.customer_id = {}", value.clone()),
+        name(
+            "shipments f cross join orders o",
+            "f.tracking_number = {} and o.order_id = f.order_id",
+            value.clone(),
+        ),
+        name(
+            "payments f cross join orders o",
+            "f.provider_reference = {} and o.order_id = f.order_id",
+            value,
+        ),
+    ];
+    if let Ok(id) = text.parse::<OrderId>() {
+        all.push(name("orders o", "o.order_id = {}", Value::Id(id.0)));
+    }
+    if let Some(product) = product {
+        let line = "exists (select 1 from order_items i where i.order_id = o.order_id and i.product_id = {})";
+        all.push(name("orders o", line, Value::Id(product.0)));
+    }
+    all
+}
+
+/// What a text names, each kind by its own index and no more of it than the page may hold; together each order once.
+fn found(
+    dialect: &Dialect,
+    filter: &OrderFilter,
+    names: &[Name],
+    boundary: Option<OrderPlace>,
+    rows_max: i64,
+) -> Statement {
+    let mut making = Making::new(dialect);
+    let limit = making.bind(Value::Number(rows_max));
+    let direction = direction(filter);
+    let mut branches = Vec::new();
+    for Name { orders, condition, value } in names {
+        making.conditions.clear();
+        making.seek_by_id(filter);
+        making.stay_within(filter, boundary);
+        let number = making.bind(value.clone());
+        making.conditions.push(condition.replace("{}", &number));
+        making.narrow(filter);
+        making.changed_within(filter);
+        let conditions = making.conditions();
+        branches.push(format!(
+            "select * from (select o.order_id from {orders} where {conditions}
+             order by o.order_id {direction} limit {limit}) as branch"
+        ));
+    }
+    let (Dialect { columns, joins, .. }, branches) = (dialect, branches.join(" union "));
+    let sql = format!(
+        "{columns} from ({branches}) as w cross join orders o {joins} where o.order_id = w.order_id
+         order by w.order_id {direction} limit {limit}"
+    );
+    Statement { sql, values: making.values }
+}
+
 fn by_id(dialect: &Dialect, filter: &OrderFilter, boundary: Option<OrderPlace>, rows_max: i64) -> Statement {
     let mut making = Making::new(dialect);
     making.seek_by_id(filter);
-    if let Some(boundary) = boundary {
-        let within = if filter.sort.is_descending() { "o.order_id >=" } else { "o.order_id <=" };
-        making.and(within, Value::Id(boundary.order_id.0));
-    }
+    making.stay_within(filter, boundary);
     making.narrow(filter);
     making.changed_within(filter);
     let (orders, conditions, direction) = (orders(dialect, filter), making.conditions(), direction(filter));
@@ -163,6 +252,9 @@ fn by_change(
 /// Where a listing by change finds its orders, and the column that tells when each changed.
 fn sources_by_change(dialect: &Dialect, filter: &OrderFilter) -> Vec<(&'static str, &'static str)> {
     let (closed, open) = ((dialect.closed, dialect.closed_at), (dialect.open, "o.updated_at"));
+    if let Some(orders) = of_saga(dialect, filter) {
+        return vec![(orders, "o.updated_at")];
+    }
     match filter.status {
         _ if is_found_otherwise(filter) => vec![("orders o", "o.updated_at")],
         Some(status) if status.is_terminal() => vec![closed],
@@ -176,8 +268,20 @@ const fn is_found_otherwise(filter: &OrderFilter) -> bool {
     filter.customer_id.is_some() || filter.external_reference.is_some() || filter.tracking_number.is_some()
 }
 
+/// The orders whose saga is open, if its state is asked for and no better index leads to them.
+fn of_saga(dialect: &Dialect, filter: &OrderFilter) -> Option<&'static str> {
+    let state = filter.saga_state.filter(|state| !is_found_otherwise(filter) && !state.is_final())?;
+    Some(if state == SagaState::NeedsAttention { dialect.in_need } else { dialect.in_progress })
+}
+
 /// The orders that a listing by acceptance reads.
 fn orders(dialect: &Dialect, filter: &OrderFilter) -> &'static str {
+    if filter.find.is_some() {
+        return "orders o";
+    }
+    if let Some(orders) = of_saga(dialect, filter) {
+        return orders;
+    }
     (dialect.orders_of)(filter.status.filter(|_| !is_found_otherwise(filter)))
 }
 
@@ -186,16 +290,23 @@ const fn direction(filter: &OrderFilter) -> &'static str {
 }
 
 /// Whether something is asked for that the index which gives the order does not know.
-fn is_sparse(filter: &OrderFilter) -> bool {
+fn is_sparse(filter: &OrderFilter, product: Option<ProductId>) -> bool {
+    if filter.find.is_some() {
+        return product.is_some();
+    }
+    let is_of_final = filter.saga_state.is_some_and(SagaState::is_final);
+    let is_in_progress = filter.saga_state.is_some() && !is_of_final;
     let of_acceptance = filter.created_from.is_some() || filter.created_before.is_some();
     let of_change = filter.updated_from.is_some() || filter.updated_before.is_some();
     if filter.sort.is_by_change() {
-        let is_of_closed = filter.status.is_none_or(OrderStatus::is_terminal);
-        let is_narrowed = filter.sku.is_some() || filter.status.is_some() || of_acceptance;
+        let is_of_closed = filter.status.is_none_or(OrderStatus::is_terminal) && !is_in_progress;
+        let is_narrowed = filter.sku.is_some() || filter.status.is_some() || of_acceptance || is_of_final;
         is_of_closed && is_narrowed && !is_found_otherwise(filter)
     } else {
         let is_one = filter.external_reference.is_some() || filter.tracking_number.is_some();
-        !is_one && (filter.sku.is_some() || of_change)
+        let is_of_saga =
+            is_of_final || (is_in_progress && filter.saga_state != Some(SagaState::NeedsAttention));
+        !is_one && (filter.sku.is_some() || of_change || is_of_saga)
     }
 }
 
@@ -268,6 +379,14 @@ impl<'a> Making<'a> {
         self.and_place(at, "<", below);
     }
 
+    /// Orders up to the boundary.
+    fn stay_within(&mut self, filter: &OrderFilter, boundary: Option<OrderPlace>) {
+        if let Some(boundary) = boundary {
+            let within = if filter.sort.is_descending() { "o.order_id >=" } else { "o.order_id <=" };
+            self.and(within, Value::Id(boundary.order_id.0));
+        }
+    }
+
     /// What is asked for besides place and time of change.
     fn narrow(&mut self, filter: &OrderFilter) {
         if let Some(status) = filter.status {
@@ -288,6 +407,11 @@ impl<'a> Making<'a> {
             let id = self.bind(Value::Id(ProductId::of(sku).0));
             let line = format!("i.order_id = o.order_id and i.product_id = {id}");
             self.conditions.push(format!("exists (select 1 from order_items i where {line})"));
+        }
+        if let Some(state) = filter.saga_state {
+            let state = self.bind(Value::Text(state.as_str().to_owned()));
+            let saga = format!("g.correlation_id = o.order_id and g.state = {state}");
+            self.conditions.push(format!("exists (select 1 from order_saga g where {saga})"));
         }
         if let Some(from) = filter.created_from {
             self.and("o.created_at >=", Value::Number(from.as_microsecond()));

@@ -15,6 +15,7 @@ pub mod entrance;
 pub mod health;
 pub mod http;
 pub mod import;
+mod letters;
 pub mod metrics;
 pub mod notifying;
 pub mod observe;

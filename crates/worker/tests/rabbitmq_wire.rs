@@ -134,7 +134,14 @@ fn dead_letter() -> DeadLetter {
     let failed = messages().into_iter().find(|envelope| &*envelope.kind == "PaymentFailed");
     let envelope = Envelope { attempt: 6, ..failed.unwrap() };
     let reason = "message.decode failed: missing field `code` at line 1 column 58".to_owned();
-    DeadLetter { position: 7, queue: "payment-processed".into(), envelope, reason, died_at: RECEIVED_AT }
+    DeadLetter {
+        position: 7,
+        queue: "payment-processed".into(),
+        envelope,
+        reason,
+        died_at: RECEIVED_AT,
+        archived: None,
+    }
 }
 
 /// Every example: the name of its file, and what stands in it.

@@ -25,7 +25,7 @@ pub use idempotency::{
 pub use notification_service::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
 };
-pub use order_filter::{OrderFilter, OrderPlace, OrderSort, UnknownSort};
+pub use order_filter::{FOUND_BY_ACCEPTANCE, OrderFilter, OrderPlace, OrderSort, UnknownSort};
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
 pub use provider_events::{
     Mismatch, NewsKind, Provider, ProviderNews, Seen, UnmatchedEvent, UnmatchedFilter, UnmatchedRepository,
@@ -34,7 +34,7 @@ pub use provider_events::{
 pub use readers::{
     AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView,
     LineView, LowOnly, MovementView, OrderPage, OrderView, Overview, Page, PaymentView, ProductView, Readers,
-    SagaFilter, SagaView, ShipmentView, TimerView,
+    ReservationPage, ReservationView, SagaFilter, SagaView, ShipmentView, TimerView,
 };
 pub use repositories::{
     HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow, OrderRepository, PaymentRepository,

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use domain::{OrderId, OrderStatus, Sku};
 use jiff::Timestamp;
 
+use crate::saga::SagaState;
+
 /// A filter for orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFilter {
@@ -18,6 +20,11 @@ pub struct OrderFilter {
     pub sku: Option<Sku>,
     /// Only those whose parcel has this tracking number.
     pub tracking_number: Option<String>,
+    /// Only those whose saga stands here.
+    pub saga_state: Option<SagaState>,
+    /// Only those that this names: an order's id, external reference or customer, the sku of a line, the parcel's tracking
+    /// number, or the gateway's name for the charge. Listed by acceptance only.
+    pub find: Option<String>,
     /// Only those accepted at or after this moment.
     pub created_from: Option<Timestamp>,
     /// Only those accepted before this moment.
@@ -33,10 +40,13 @@ pub struct OrderFilter {
 }
 
 impl OrderFilter {
-    /// The default sort order: by change if the filter uses it, otherwise by acceptance.
+    /// The default sort order: the newest first of what is found by name, by change if the filter uses it, otherwise by
+    /// acceptance.
     #[must_use]
     pub const fn usual_sort(&self) -> OrderSort {
-        if self.updated_from.is_some() || self.updated_before.is_some() {
+        if self.find.is_some() {
+            OrderSort::NewestFirst
+        } else if self.updated_from.is_some() || self.updated_before.is_some() {
             OrderSort::EarliestChangeFirst
         } else {
             OrderSort::OldestFirst
@@ -58,6 +68,10 @@ pub enum OrderSort {
     /// further on.
     LatestChangeFirst,
 }
+
+/// Why orders that are found by name are not listed by change.
+pub const FOUND_BY_ACCEPTANCE: &str =
+    "what is found by name is listed by acceptance: take created_at or -created_at";
 
 impl OrderSort {
     /// Every sort order with its name in requests.

@@ -113,6 +113,34 @@ pub struct EndangeredOrderView {
     pub missing: i64,
 }
 
+/// An open order that holds units of a product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReservationView {
+    /// The order.
+    pub order_id: Uuid,
+    /// Its reference in another system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_reference: Option<String>,
+    /// The customer.
+    pub customer_id: String,
+    /// The headline status.
+    pub status: String,
+    /// Units of the product reserved for it.
+    pub units: i64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A page of reservations. It may hold fewer than requested, or none, although more follow: no page reads more than a
+/// bounded number of open orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservationPage {
+    /// The reservations.
+    pub items: Vec<ReservationView>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<OrderId>,
+}
+
 /// A page of a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
@@ -345,6 +373,14 @@ pub trait Readers: Send + Sync + 'static {
 
     /// The open orders affected by a shortage of a product: newest first, until the shortage is covered.
     async fn endangered_orders(&self, id: ProductId, max: usize) -> Result<Page<EndangeredOrderView>, Fault>;
+
+    /// The open orders that hold units of a product, oldest first, after `after`.
+    async fn reservations(
+        &self,
+        id: ProductId,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<ReservationPage, Fault>;
 
     /// The ledger of one product, latest first, before `before`.
     async fn movements(

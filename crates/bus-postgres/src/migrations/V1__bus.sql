@@ -119,11 +119,13 @@ create table timers (
 );
 create index timers_due on timers (due_at);
 
--- Messages that could not be handled.
+-- Messages that could not be handled. 'group_key' is the same for all of one queue and kind whose errors differ in ids, numbers
+-- and quoted texts only.
 create table dead_letters (
     position bigint generated always as identity primary key,
     reason text not null,
     died_at bigint not null,
+    group_key bigint not null,
     queue text not null,
     message_id uuid not null,
     kind text not null,
@@ -135,6 +137,30 @@ create table dead_letters (
     attempt bigint not null,
     body bytea not null
 );
+create index dead_letters_by_group on dead_letters (group_key, position);
+create index dead_letters_by_message on dead_letters (message_id);
+
+-- Dead letters that a person has put away for good, with their positions. Nobody is told of them any more; they can be put back.
+create table archived_dead_letters (
+    position bigint primary key,
+    reason text not null,
+    died_at bigint not null,
+    group_key bigint not null,
+    queue text not null,
+    message_id uuid not null,
+    kind text not null,
+    correlation_id uuid not null,
+    causation_id uuid,
+    conversation_id uuid not null,
+    traceparent text,
+    sent_at bigint not null,
+    attempt bigint not null,
+    body bytea not null,
+    archived_at bigint not null,
+    archived_by text not null,
+    archive_note text not null
+);
+create index archived_dead_letters_by_message on archived_dead_letters (message_id);
 
 -- How far the tables that are swept from their old end have been swept. The index of a table that is swept begins with entries
 -- of rows that are gone, until they are vacuumed; a sweep that began there would step over all of them. Whoever sweeps

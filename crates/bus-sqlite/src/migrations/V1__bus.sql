@@ -79,11 +79,13 @@ create table timers (
 ) without rowid;
 create index timers_due on timers (due_at);
 
--- Messages that could not be handled.
+-- Messages that could not be handled. 'group_key' is the same for all of one queue and kind whose errors differ in ids, numbers
+-- and quoted texts only.
 create table dead_letters (
     position integer primary key,
     reason text not null,
     died_at integer not null,
+    group_key integer not null,
     queue text not null,
     message_id blob not null,
     kind text not null,
@@ -95,6 +97,30 @@ create table dead_letters (
     attempt integer not null,
     body blob not null
 );
+create index dead_letters_by_group on dead_letters (group_key);
+create index dead_letters_by_message on dead_letters (message_id);
+
+-- Dead letters that a person has put away for good, with their positions. Nobody is told of them any more; they can be put back.
+create table archived_dead_letters (
+    position integer primary key,
+    reason text not null,
+    died_at integer not null,
+    group_key integer not null,
+    queue text not null,
+    message_id blob not null,
+    kind text not null,
+    correlation_id blob not null,
+    causation_id blob,
+    conversation_id blob not null,
+    traceparent text,
+    sent_at integer not null,
+    attempt integer not null,
+    body blob not null,
+    archived_at integer not null,
+    archived_by text not null,
+    archive_note text not null
+);
+create index archived_dead_letters_by_message on archived_dead_letters (message_id);
 
 -- Sagas of users who keep them in no table of their own: one row for each instance, its state as JSON.
 create table sagas (

@@ -11,12 +11,13 @@ use uuid::Uuid;
 
 use super::MemoryUnit;
 use super::feed::MemoryFeed;
+use super::grouping::grouped;
 use super::mishap::{Act, Mishaps};
 use super::shared::{Committed, Shared, lock};
-use super::tables::{Redrive, Tables, Waiting};
+use super::tables::{LetterRecord, Tables, Waiting};
 use crate::{
-    DeadLetter, DeadLetterFilter, DeadLetters, Envelope, Fault, Feed, Leased, OutboxStore, Routing, Store,
-    Timer, Topology, Transport, Unsent, Verdict,
+    DeadLetter, DeadLetterFilter, DeadLetterGroups, DeadLetters, Envelope, Fault, Feed, Leased, OutboxStore,
+    Routing, Signed, Store, Timer, Topology, Transport, Unsent, Verdict,
 };
 
 /// A store in memory. Clones share it; it survives every crash of its users, as a database would.
@@ -104,10 +105,10 @@ impl<T: Clone + Default + Send + 'static> MemoryStore<T> {
         self.shared.read(|committed| committed.tables.outgoing_count())
     }
 
-    /// The redrives of dead letters: who asked, and when.
+    /// What persons did with dead letters: who asked, when and why.
     #[must_use]
-    pub fn redrives(&self) -> Vec<Redrive> {
-        self.shared.read(|committed| committed.tables.redrives.clone())
+    pub fn letter_records(&self) -> Vec<LetterRecord> {
+        self.shared.read(|committed| committed.tables.records.clone())
     }
 
     /// Makes the next `times` of this operation fail.
@@ -206,7 +207,19 @@ impl<T: Clone + Default + Send + 'static> DeadLetters for MemoryStore<T> {
         Ok(self.shared.read(|committed| committed.tables.dead_letters(filter).count()) as u64)
     }
 
-    async fn redrive(&self, positions: &[i64], actor: &str, now: Timestamp) -> Result<usize, Fault> {
-        Ok(self.write(|tables| tables.redrive(positions, actor, now)).await)
+    async fn group_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        max: usize,
+    ) -> Result<DeadLetterGroups, Fault> {
+        Ok(self.shared.read(|committed| grouped(committed.tables.dead_letters(filter), max)))
+    }
+
+    async fn redrive(&self, positions: &[i64], by: &Signed<'_>) -> Result<Vec<i64>, Fault> {
+        Ok(self.write(|tables| tables.redrive(positions, by)).await)
+    }
+
+    async fn archive(&self, positions: &[i64], by: &Signed<'_>) -> Result<Vec<i64>, Fault> {
+        Ok(self.write(|tables| tables.archive(positions, by)).await)
     }
 }

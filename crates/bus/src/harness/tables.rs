@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
-    Admission, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault, Leased,
-    Origin, Receipt, Retired, Settlement, TakenBack, Timer, TimerKey, put_back,
+    Admission, Archived, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault,
+    Leased, LetterAct, Origin, Receipt, Retired, Settlement, Shelf, Signed, TakenBack, Timer, TimerKey,
+    put_back,
 };
 
 /// A message ready in its queue.
@@ -40,14 +41,18 @@ pub enum WaitCause {
     Early,
 }
 
-/// The record of a redrive of dead letters by a person.
+/// The record of what a person did with dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redrive {
+pub struct LetterRecord {
+    /// What.
+    pub act: LetterAct,
     /// Who asked.
     pub actor: String,
+    /// Why.
+    pub note: String,
     /// When.
     pub at: Timestamp,
-    /// How many messages went back.
+    /// How many messages were moved.
     pub count: usize,
 }
 
@@ -69,9 +74,10 @@ pub(super) struct Tables {
     pub(super) queued: BTreeMap<i64, Queued>,
     pub(super) waiting: BTreeMap<i64, Waiting>,
     pub(super) timers: BTreeMap<TimerKey, Timer>,
-    pub(super) redrives: Vec<Redrive>,
+    pub(super) records: Vec<LetterRecord>,
     outgoing: BTreeMap<i64, Outgoing>,
     dead: BTreeMap<i64, DeadLetter>,
+    archived: BTreeMap<i64, DeadLetter>,
     inbox: BTreeSet<(String, String)>,
     last_position: i64,
 }
@@ -159,10 +165,9 @@ impl Tables {
             }
             Disposition::DeadLetter { reason } => {
                 let envelope = failed_once_more(&envelope);
-                self.dead.insert(
-                    position,
-                    DeadLetter { position, queue, envelope, reason, died_at: settlement.at },
-                );
+                let died_at = settlement.at;
+                let letter = DeadLetter { position, queue, envelope, reason, died_at, archived: None };
+                self.dead.insert(position, letter);
             }
         }
         Ok(())
@@ -264,19 +269,41 @@ impl Tables {
     pub(super) fn dead_letters<'a>(
         &'a self,
         filter: &'a DeadLetterFilter,
-    ) -> impl Iterator<Item = &'a DeadLetter> {
-        self.dead.values().filter(move |letter| matches_filter(letter, filter))
+    ) -> impl DoubleEndedIterator<Item = &'a DeadLetter> {
+        let shelf = match filter.shelf {
+            Shelf::Waiting => &self.dead,
+            Shelf::Archived => &self.archived,
+        };
+        shelf.values().filter(move |letter| matches_filter(letter, filter))
     }
 
-    pub(super) fn redrive(&mut self, positions: &[i64], actor: &str, at: Timestamp) -> usize {
-        let letters: Vec<DeadLetter> =
-            positions.iter().filter_map(|position| self.dead.remove(position)).collect();
-        let count = letters.len();
+    pub(super) fn redrive(&mut self, positions: &[i64], by: &Signed<'_>) -> Vec<i64> {
+        let take = |position: &i64| self.dead.remove(position).or_else(|| self.archived.remove(position));
+        let letters: Vec<DeadLetter> = positions.iter().filter_map(take).collect();
+        let moved = letters.iter().map(|letter| letter.position).collect();
         for letter in letters {
             self.enqueue(letter.queue, Arc::new(put_back(letter.envelope)));
         }
-        self.redrives.push(Redrive { actor: actor.to_owned(), at, count });
-        count
+        self.note(LetterAct::Redrive, moved, by)
+    }
+
+    pub(super) fn archive(&mut self, positions: &[i64], by: &Signed<'_>) -> Vec<i64> {
+        let mut moved = Vec::new();
+        for position in positions {
+            let Some(mut letter) = self.dead.remove(position) else { continue };
+            let Signed { actor, note, at } = *by;
+            letter.archived = Some(Archived { at, by: actor.to_owned(), note: note.to_owned() });
+            self.archived.insert(*position, letter);
+            moved.push(*position);
+        }
+        self.note(LetterAct::Archive, moved, by)
+    }
+
+    fn note(&mut self, act: LetterAct, moved: Vec<i64>, by: &Signed<'_>) -> Vec<i64> {
+        let Signed { actor, note, at } = *by;
+        let (actor, note) = (actor.to_owned(), note.to_owned());
+        self.records.push(LetterRecord { act, actor, note, at, count: moved.len() });
+        moved
     }
 }
 
@@ -289,5 +316,6 @@ fn matches_filter(letter: &DeadLetter, filter: &DeadLetterFilter) -> bool {
         && filter.kind.as_deref().is_none_or(|kind| *letter.envelope.kind == *kind)
         && filter.reason_contains.as_deref().is_none_or(|text| letter.reason.contains(text))
         && filter.message_id.is_none_or(|id| letter.envelope.id == id)
+        && filter.group.is_none_or(|group| letter.group() == group)
         && filter.after.is_none_or(|after| letter.position > after)
 }

@@ -8,8 +8,8 @@ use orderwright_bus as bus;
 
 use bus::harness::{Harness, MemoryStore, MemoryUnit, WaitCause};
 use bus::{
-    Clock, Consumer, CorrelationId, DeadLetterFilter, DeadLetters, EndpointPolicy, Envelope, Fault, Message,
-    RetryPolicy, Store, Unit, Work,
+    Clock, Consumer, CorrelationId, DeadLetterFilter, DeadLetters, EndpointPolicy, Envelope, Fault,
+    LetterAct, Message, RetryPolicy, Signed, Store, Unit, Work,
 };
 use uuid::Uuid;
 
@@ -66,9 +66,11 @@ async fn a_redriven_dead_letter_has_all_its_chances_again_and_it_is_known_who_as
     harness.advance(EVERYTHING).await;
     let position = harness.dead_letters()[0].position;
     let now = harness.clock().now();
-    assert_eq!(harness.store().redrive(&[position, 99_999], "ada", now).await.expect("no mishap"), 1);
-    let record = &harness.store().redrives()[0];
-    assert_eq!((record.actor.as_str(), record.at, record.count), ("ada", now, 1));
+    let by = Signed { actor: "ada", note: "mended", at: now };
+    assert_eq!(harness.store().redrive(&[position, 99_999], &by).await.expect("no mishap"), [position]);
+    let record = harness.store().letter_records().remove(0);
+    assert_eq!((record.act, record.count, record.at), (LetterAct::Redrive, 1, now));
+    assert_eq!((record.actor.as_str(), record.note.as_str()), ("ada", "mended"));
     assert_eq!(harness.store().queued("bookkeeper")[0].attempt, 1);
     harness.advance(EVERYTHING).await;
     let [letter] = harness.dead_letters().try_into().expect("it died again, once");

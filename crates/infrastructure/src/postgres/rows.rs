@@ -1,15 +1,14 @@
 //! What a unit keeps of the rows of orders: those that it has written and not sent, and those that it need not ask for again.
 
 use application::ports::AuditEntry;
-use bus::{CorrelationId, Fault, Redriven};
+use bus::{CorrelationId, Fault, LetterAct, MovedLetter, Signed};
 use bus_postgres::{Act, PostgresUnit, Rows};
 use domain::OrderId;
-use jiff::Timestamp;
 use refinery::Runner;
 
 use super::seen::Seen;
 use super::writes::{self, HistoryColumns};
-use crate::audit::redriven;
+use crate::audit::letter_moved;
 use crate::unsaved::{self, Unsaved};
 
 mod embedded {
@@ -44,13 +43,13 @@ impl Rows for OrderRows {
         self.unsaved.is_new(OrderId(saga.0))
     }
 
-    fn redriven(
+    fn letters_moved(
         unit: &mut PostgresUnit<Self>,
-        letters: &[Redriven<'_>],
-        actor: &str,
-        at: Timestamp,
+        act: LetterAct,
+        letters: &[MovedLetter<'_>],
+        by: &Signed<'_>,
     ) -> Result<(), Fault> {
-        let entries: Vec<AuditEntry> = letters.iter().map(|letter| redriven(letter, actor, at)).collect();
+        let entries: Vec<AuditEntry> = letters.iter().map(|letter| letter_moved(act, letter, by)).collect();
         if !entries.is_empty() {
             unit.later(writes::record_audit(&entries));
         }

@@ -1,15 +1,14 @@
 //! What a unit keeps of the rows of orders: those that it has written and not stored, and those that it need not read again.
 
 use application::ports::AuditEntry;
-use bus::{CorrelationId, Fault, Redriven};
+use bus::{CorrelationId, Fault, LetterAct, MovedLetter, Signed};
 use bus_sqlite::{Rows, SqliteUnit};
 use domain::OrderId;
-use jiff::Timestamp;
 use refinery::Runner;
 
 use super::memory::{Memories, View};
 use super::writes::{record_audit, save_orders, save_sagas};
-use crate::audit::redriven;
+use crate::audit::letter_moved;
 use crate::unsaved::Unsaved;
 
 mod embedded {
@@ -46,13 +45,13 @@ impl Rows for OrderRows {
         memory.absorb(self.view);
     }
 
-    fn redriven(
+    fn letters_moved(
         unit: &mut SqliteUnit<Self>,
-        letters: &[Redriven<'_>],
-        actor: &str,
-        at: Timestamp,
+        act: LetterAct,
+        letters: &[MovedLetter<'_>],
+        by: &Signed<'_>,
     ) -> Result<(), Fault> {
-        let entries: Vec<AuditEntry> = letters.iter().map(|letter| redriven(letter, actor, at)).collect();
+        let entries: Vec<AuditEntry> = letters.iter().map(|letter| letter_moved(act, letter, by)).collect();
         let first = unit.take_positions(entries.len());
         record_audit(unit.connection(), first, &entries)
     }

@@ -2,6 +2,7 @@
 //! and in order.
 
 use application::ports::{NewOrderRow, OrderFilter, OrderPage, OrderSort, OrderView, StatusMove};
+use application::saga::SagaState;
 use domain::{Dispute, Order, OrderChange, OrderStatus, Payment, Product, Shipment, Sku};
 use jiff::Timestamp;
 
@@ -36,7 +37,7 @@ pub async fn the_pages_of_every_listing_are_what_a_sieve_leaves_of_all_orders(ho
     let process = home.process().await;
     let all = many_orders(&process).await;
     for filter in filters() {
-        for sort in SORTS {
+        for sort in SORTS.into_iter().filter(|sort| filter.find.is_none() || !sort.is_by_change()) {
             let filter = OrderFilter { sort, ..filter.clone() };
             let wanted: Vec<_> = sifted(&all, &filter);
             for size in [1, 4, 99] {
@@ -124,12 +125,19 @@ pub async fn what_is_rare_is_found_although_no_page_looks_at_everything(home: &m
         .map(|order| NewOrderRow { order, payment_token: None, source: None })
         .collect();
     let mut unit = process.unit().await;
+    unit.products().upsert(&[common[0].clone(), rare[0].clone()]).await.unwrap();
     unit.orders().create(&rows).await.unwrap();
     let closed = |row: &NewOrderRow| step(&row.order, OrderStatus::Pending, OrderStatus::Cancelled);
     unit.orders().update(&rows.iter().map(closed).collect::<Vec<_>>()).await.unwrap();
     unit.commit().await.unwrap();
     for sort in SORTS {
         let filter = OrderFilter { sku: Some(rare[0].sku.clone()), sort, ..OrderFilter::default() };
+        if !sort.is_by_change() {
+            let by_name = OrderFilter { find: Some("RARE".to_owned()), sort, ..OrderFilter::default() };
+            assert_eq!(walked(&process, by_name.clone(), 9).await, walked(&process, filter.clone(), 9).await);
+            let page = process.readers.orders(&by_name, 9).await.unwrap();
+            assert_eq!((page.items.len(), page.next.is_some()), (1, true), "by name, {sort:?}");
+        }
         let page = process.readers.orders(&filter, 9).await.unwrap();
         assert_eq!((page.items.len(), page.next.is_some()), (1, true), "{sort:?}");
         let mut expected = vec![order_id(40), order_id(10_020)];
@@ -143,6 +151,9 @@ pub async fn what_is_rare_is_found_although_no_page_looks_at_everything(home: &m
 /// Orders of two customers and three products, on every part of the road, changed at moments that some of them share.
 async fn many_orders(process: &Process) -> Vec<Known> {
     let products = ["A", "B", "C"].map(product);
+    let mut adding = process.unit().await;
+    adding.products().upsert(&products).await.unwrap();
+    adding.commit().await.unwrap();
     let mut orders = Vec::new();
     for number in 1..=18_usize {
         let chosen: Vec<Product> = products.iter().skip(number % 3).take(2).cloned().collect();
@@ -173,6 +184,18 @@ async fn travel(process: &Process, order: &Order, number: usize) {
         let _ = shipment.book(&format!("TN-{}", number % 8), "post").unwrap();
     }
     unit.shipments().insert(&[shipment], when).await.unwrap();
+    let mut payment = Payment::request(order.id(), order.total());
+    if number % 3 == 1 {
+        let _ = payment.capture(payment.amount, &format!("CH-{}", number % 6)).unwrap();
+    }
+    unit.payments().insert(&[payment], when).await.unwrap();
+    let mut saga = stored_saga(unit.as_mut(), order).await;
+    saga.state = match number % 5 {
+        0 => SagaState::NeedsAttention,
+        1 => SagaState::Failed,
+        _ => SagaState::Created,
+    };
+    unit.update_sagas(&[saga], when).await.unwrap();
     unit.commit().await.unwrap();
 }
 
@@ -191,6 +214,18 @@ fn filters() -> Vec<OrderFilter> {
         OrderFilter { tracking_number: text("TN-3"), ..any() },
         OrderFilter { sku: Some(Sku::parse("B").unwrap()), ..any() },
         OrderFilter { sku: Some(Sku::parse("NONE").unwrap()), ..any() },
+        OrderFilter { saga_state: Some(SagaState::NeedsAttention), ..any() },
+        OrderFilter { saga_state: Some(SagaState::Created), customer_id: text("alfki"), ..any() },
+        OrderFilter { saga_state: Some(SagaState::Created), ..any() },
+        OrderFilter { saga_state: Some(SagaState::Failed), ..any() },
+        OrderFilter { saga_state: Some(SagaState::NeedsAttention), find: text("A"), ..any() },
+        OrderFilter { find: Some(order_id(7).to_string()), ..any() },
+        OrderFilter { find: text("reference-4"), ..any() },
+        OrderFilter { find: text("alfki"), ..any() },
+        OrderFilter { find: text("TN-3"), ..any() },
+        OrderFilter { find: text("CH-4"), ..any() },
+        OrderFilter { find: text("B"), ..any() },
+        OrderFilter { find: text("none"), ..any() },
     ];
     let statuses =
         [None, Some(OrderStatus::Cancelled), Some(OrderStatus::Delivered), Some(OrderStatus::Pending)];
@@ -221,7 +256,9 @@ fn sifted(all: &[Known], filter: &OrderFilter) -> Vec<domain::OrderId> {
     let mut left: Vec<&OrderView> = all
         .iter()
         .filter(|known| filter.sku.as_ref().is_none_or(|sku| known.skus.iter().any(|it| it == sku.as_str())))
+        .filter(|known| filter.find.as_ref().is_none_or(|text| is_named(known, text)))
         .map(|known| &known.view)
+        .filter(|view| filter.saga_state.is_none_or(|state| state.as_str() == view.saga_state))
         .filter(|view| filter.status.is_none_or(|status| status.as_str() == view.status))
         .filter(|view| is(&filter.customer_id, Some(&view.customer_id)))
         .filter(|view| is(&filter.external_reference, view.external_reference.as_ref()))
@@ -241,6 +278,17 @@ fn sifted(all: &[Known], filter: &OrderFilter) -> Vec<domain::OrderId> {
         left.reverse();
     }
     left.iter().map(|view| domain::OrderId(view.order_id)).collect()
+}
+
+/// Whether a text is any name of an order.
+fn is_named(known: &Known, text: &str) -> bool {
+    let view = &known.view;
+    let charge = view.payment.as_ref().and_then(|payment| payment.provider_reference.as_deref());
+    let parcel = view.shipment.as_ref().and_then(|parcel| parcel.tracking_number.as_deref());
+    let names = [Some(view.customer_id.as_str()), view.external_reference.as_deref(), charge, parcel];
+    names.contains(&Some(text))
+        || known.skus.iter().any(|sku| sku == text)
+        || view.order_id.to_string() == text
 }
 
 /// All orders of a listing, page by page.

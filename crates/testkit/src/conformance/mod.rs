@@ -133,6 +133,7 @@ macro_rules! laws_of_a_store {
             many_that_want_the_same_units_at_once_get_no_more_than_there_are,
             a_count_below_what_is_reserved_is_booked_and_the_orders_that_lack_it_are_named,
             what_is_no_longer_sold_is_never_low,
+            who_holds_a_product_is_told_oldest_first,
             whatever_happens_to_the_stock_it_is_what_a_model_says_and_breaks_nothing,
             the_most_that_can_be_in_stock_breaks_nothing,
         );

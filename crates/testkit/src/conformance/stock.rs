@@ -1,6 +1,6 @@
 //! Laws of catalogue and stock: no unit is sold twice, lost or made up, and the ledger says where each went.
 
-use application::ports::{LowOnly, ReservationOutcome, StockDemand};
+use application::ports::{HistoryEntry, LowOnly, ReservationOutcome, StockDemand};
 use application::saga::StockStep;
 use bus::Verdict;
 use domain::{MovementCause, Order, Product, Rejection, Sku, UNITS_MAX};
@@ -290,4 +290,50 @@ async fn reserve(process: &Process, demand: StockDemand) -> ReservationOutcome {
             Err(fault) => assert_eq!(fault.verdict, Verdict::Conflict, "{fault}"),
         }
     }
+}
+
+/// Oldest first, page by page, only what is held at this moment, and of this product only.
+pub async fn who_holds_a_product_is_told_oldest_first(home: &mut impl Home) {
+    let process = home.process().await;
+    let (a, b) = (product("A"), product("B"));
+    stock_up(&process, &[a.clone(), b.clone()], 100).await;
+    let mut orders = Vec::new();
+    for number in 1..=6_u128 {
+        let lines = if number == 3 { vec![b.clone()] } else { vec![a.clone(), b.clone()] };
+        orders.push(accepted(&process, number, &lines).await);
+    }
+    let mut unit = process.unit().await;
+    let mut sagas = Vec::new();
+    for order in orders.iter().take(5) {
+        let mut saga = stored_saga(unit.as_mut(), order).await;
+        saga.stock = if order.id() == order_id(2) { StockStep::Released } else { StockStep::Reserved };
+        sagas.push(saga);
+    }
+    unit.update_sagas(&sagas, NOW).await.unwrap();
+    unit.history()
+        .append(&[HistoryEntry { at: later(7), ..entry(&orders[0], "InventoryReserved") }])
+        .await
+        .unwrap();
+    unit.commit().await.unwrap();
+    for size in [1, 2, 9] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = process.readers.reservations(a.id, after, size).await.unwrap();
+            assert!(page.items.len() <= size);
+            found.extend(page.items);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let told: Vec<u128> = found.iter().map(|it| it.order_id.as_u128() & 0xffff).collect();
+        assert_eq!(told, [1, 4, 5], "by {size}");
+        assert!(found.iter().all(|it| it.units == 2 && it.customer_id == "alfki" && it.status == "pending"));
+        assert_eq!((found[0].since, found[1].since), (later(7), NOW));
+        assert_eq!(found[0].external_reference.as_deref(), Some("reference-1"));
+    }
+    let of_b = process.readers.reservations(b.id, None, 9).await.unwrap();
+    assert_eq!(of_b.items.len(), 4, "{of_b:?}");
+    let of_none = process.readers.reservations(product("C").id, None, 9).await.unwrap();
+    assert_eq!((of_none.items, of_none.next), (Vec::new(), None));
 }

@@ -36,7 +36,7 @@ pub(super) enum OnOrders {
     /// Look at the orders' sagas, and help those that need attention.
     #[command(subcommand)]
     Sagas(sagas::Sagas),
-    /// Look at messages that were set aside, and put them back.
+    /// Look at messages that were set aside, put them back or archive them.
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
     /// Look at what the providers told that belongs to no order.

@@ -1,10 +1,10 @@
-//! Dead letters over HTTP: list and read them. Puts none back.
+//! Dead letters over HTTP: list, read and group them. Moves none.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use bus::{DeadLetter, DeadLetterFilter, MessageId};
+use bus::{Archived, DeadLetter, DeadLetterFilter, GroupKey, MessageId, Shelf};
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,31 +15,47 @@ use super::Api;
 use super::cursor::Position;
 use super::parameters::{CURSOR, LIMIT, More, PageAnswer, Query};
 use super::problem::{Code, Problem};
-use super::route::{self, Route};
+use super::route::{self, Parameter, Route};
 use super::shape::{Schema, Shape, may, need};
+use crate::letters::GroupsView;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/dead-letters", "listDeadLetters", list)
             .about("Lists messages that could not be handled, oldest first, each with the last error.")
-            .with(&[
-                route::query("queue", Shape::Text, "Only this queue."),
-                route::query("kind", Shape::Text, "Only this kind of message."),
-                route::query("reason_contains", Shape::Text, "Only errors that contain this text."),
-                route::query("message_id", Shape::Id, "Only this message."),
-                CURSOR,
-                LIMIT,
-            ])
+            .with(&WANTED)
+            .with(&[route::query("archived", Shape::Boolean, "Those that were archived instead."), CURSOR, LIMIT])
             .giving(200, &DEAD_LETTERS)
+            .failing(&[Code::InvalidParameter])
+            .asking_the_store(),
+        Route::get("/dead-letters/groups", "groupDeadLetters", groups)
+            .about(
+                "Groups dead letters by cause: queue, kind, and the error without ids, numbers, times and quoted texts. The \
+                 most numerous group first. Reads the latest 10,000; 'is_partial' says that there are more, so that counts \
+                 are 'at least'.",
+            )
+            .with(&WANTED)
+            .with(&[LIMIT])
+            .giving(200, &GROUPS)
             .failing(&[Code::InvalidParameter])
             .asking_the_store(),
     ]
 }
 
+/// What dead letters are listed and grouped by.
+const WANTED: [Parameter; 5] = [
+    route::query("queue", Shape::Text, "Only this queue."),
+    route::query("kind", Shape::Text, "Only this kind of message."),
+    route::query("reason_contains", Shape::Text, "Only errors that contain this text."),
+    route::query("message_id", Shape::Id, "Only this message."),
+    route::query("group", Shape::Text, "Only this group: its key."),
+];
+
 /// A dead letter as it is shown.
 #[derive(Serialize)]
 struct DeadLetterView {
     position: i64,
+    group: String,
     queue: String,
     kind: String,
     message_id: Uuid,
@@ -51,17 +67,26 @@ struct DeadLetterView {
     reason: String,
     sent_at: Timestamp,
     died_at: Timestamp,
+    archived_at: Option<Timestamp>,
+    archived_by: Option<String>,
+    archive_note: Option<String>,
     /// As JSON if it is JSON, else as text with whatever is no text replaced.
     body: Value,
 }
 
 impl From<DeadLetter> for DeadLetterView {
     fn from(letter: DeadLetter) -> Self {
+        let group = letter.group().to_string();
         let envelope = letter.envelope;
+        let (archived_at, archived_by, archive_note) = match letter.archived {
+            Some(Archived { at, by, note }) => (Some(at), Some(by), Some(note)),
+            None => (None, None, None),
+        };
         let body = serde_json::from_slice(&envelope.body)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&envelope.body).into_owned()));
         Self {
             position: letter.position,
+            group,
             queue: letter.queue.to_string(),
             kind: envelope.kind.to_string(),
             message_id: envelope.id.0,
@@ -73,8 +98,25 @@ impl From<DeadLetter> for DeadLetterView {
             reason: letter.reason,
             sent_at: envelope.sent_at,
             died_at: letter.died_at,
+            archived_at,
+            archived_by,
+            archive_note,
             body,
         }
+    }
+}
+
+/// The dead letters that a query asks for.
+fn filter(query: &mut Query) -> DeadLetterFilter {
+    let text = |text: &str| Ok::<_, String>(text.to_owned());
+    DeadLetterFilter {
+        queue: query.take("queue", text),
+        kind: query.take("kind", text),
+        reason_contains: query.take("reason_contains", text),
+        message_id: query.take("message_id", str::parse::<Uuid>).map(MessageId),
+        group: query.take("group", str::parse::<GroupKey>),
+        after: None,
+        shelf: Shelf::Waiting,
     }
 }
 
@@ -82,16 +124,14 @@ async fn list(
     State(api): State<Arc<Api>>,
     parts: Parts,
 ) -> Result<Json<PageAnswer<DeadLetterView>>, Problem> {
-    let known = ["queue", "kind", "reason_contains", "message_id", "cursor", "limit"];
+    let known: Vec<&str> = WANTED.iter().map(|it| it.name).chain(["archived", "cursor", "limit"]).collect();
     let mut query = Query::of(&parts, &known);
-    let text = |text: &str| Ok::<_, String>(text.to_owned());
-    let filter = DeadLetterFilter {
-        queue: query.take("queue", text),
-        kind: query.take("kind", text),
-        reason_contains: query.take("reason_contains", text),
-        message_id: query.take("message_id", str::parse::<Uuid>).map(MessageId),
-        after: query.cursor::<Position>().map(|Position(position)| position),
+    let after = query.cursor::<Position>().map(|Position(position)| position);
+    let shelf = match query.take("archived", str::parse::<bool>) {
+        Some(true) => Shelf::Archived,
+        Some(false) | None => Shelf::Waiting,
     };
+    let filter = DeadLetterFilter { after, shelf, ..filter(&mut query) };
     let limit = query.limit();
     query.finish()?;
     let mut letters = api.dead_letters.list_dead_letters(&filter, limit + 1).await?;
@@ -101,8 +141,18 @@ async fn list(
     Ok(Json(PageAnswer::new(items, more, |letter: &DeadLetterView| Some(Position(letter.position)))))
 }
 
+async fn groups(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<GroupsView>, Problem> {
+    let known: Vec<&str> = WANTED.iter().map(|it| it.name).chain(["limit"]).collect();
+    let mut query = Query::of(&parts, &known);
+    let filter = filter(&mut query);
+    let limit = query.limit();
+    query.finish()?;
+    Ok(Json(api.dead_letters.group_dead_letters(&filter, limit).await?.into()))
+}
+
 const DEAD_LETTER: Shape = Shape::Object(&[
     need("position", Shape::Integer, "Its place in the store."),
+    need("group", Shape::Text, "The key of its group: of those with the same cause."),
     need("queue", Shape::Text, "The queue that it was meant for."),
     need("kind", Shape::Text, "The kind of message."),
     need("message_id", Shape::Id, "The message."),
@@ -114,6 +164,9 @@ const DEAD_LETTER: Shape = Shape::Object(&[
     need("reason", Shape::Text, "The last error."),
     need("sent_at", Shape::Time, "When it was sent."),
     need("died_at", Shape::Time, "When it was set aside."),
+    may("archived_at", Shape::Time, "When it was archived, if it was."),
+    may("archived_by", Shape::Text, "By whom."),
+    may("archive_note", Shape::Text, "Why."),
     may("body", Shape::Any, "What it says."),
 ]);
 static DEAD_LETTERS: Schema = Schema {
@@ -121,5 +174,27 @@ static DEAD_LETTERS: Schema = Schema {
     shape: Shape::Object(&[
         need("items", Shape::List(&DEAD_LETTER), "The messages, oldest first."),
         may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
+    ]),
+};
+const GROUP: Shape = Shape::Object(&[
+    need("key", Shape::Text, "Its key, for the filter 'group'."),
+    need("queue", Shape::Text, "The queue."),
+    need("kind", Shape::Text, "The kind of message."),
+    need("pattern", Shape::Text, "The error, with # for ids, numbers and times and '…' for quoted texts."),
+    need("count", Shape::Integer, "How many were read."),
+    need("sample", Shape::Integer, "The position of one of them, the latest."),
+    need("first_died_at", Shape::Time, "When the first of those was set aside."),
+    need("last_died_at", Shape::Time, "When the last of those was set aside."),
+]);
+static GROUPS: Schema = Schema {
+    name: "DeadLetterGroups",
+    shape: Shape::Object(&[
+        need("items", Shape::List(&GROUP), "The groups, the most numerous first."),
+        need(
+            "is_partial",
+            Shape::Boolean,
+            "Whether there are dead letters that were not read: counts are 'at least'.",
+        ),
+        need("has_more", Shape::Boolean, "Whether there are more groups."),
     ]),
 };

@@ -58,7 +58,7 @@ async fn show(
     level_of(&api, &sku).await.map(Json)
 }
 
-async fn level_of(api: &Api, sku: &Sku) -> Result<InventoryView, Problem> {
+pub(super) async fn level_of(api: &Api, sku: &Sku) -> Result<InventoryView, Problem> {
     let query = GetStockOfProductQuery { sku };
     query.read(api.readers.as_ref()).await?.ok_or_else(|| not_found(sku))
 }
@@ -270,7 +270,7 @@ const RECEIVE: &str = "receiveStock";
 const ADJUST: &str = "adjustStock";
 const COUNT: &str = "countStock";
 
-const SKU: route::Parameter = route::path("sku", Shape::Text, "The product's name in the trade.");
+pub(super) const SKU: route::Parameter = route::path("sku", Shape::Text, "The product's name in the trade.");
 
 static CHANGE: Schema = Schema {
     name: "StockChange",

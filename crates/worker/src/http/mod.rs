@@ -20,6 +20,7 @@ mod import_answer;
 mod imports;
 mod inside;
 mod inventory;
+mod letter_acts;
 mod limits;
 mod line;
 mod meaning;
@@ -33,6 +34,7 @@ mod problem;
 mod products;
 mod provider_events;
 mod refunds;
+mod reservations;
 mod route;
 mod sagas;
 mod seats;
@@ -119,7 +121,9 @@ fn routes() -> Vec<Route> {
         sagas::routes(),
         products::routes(),
         inventory::routes(),
+        reservations::routes(),
         dead_letters::routes(),
+        letter_acts::routes(),
         provider_events::routes(),
         audit::routes(),
         refunds::routes(),

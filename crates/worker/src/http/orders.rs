@@ -7,8 +7,9 @@ use std::sync::Arc;
 use application::commands::{
     CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, Violation,
 };
-use application::ports::{Answer, HistoryView, OrderFilter, OrderSort, OrderView};
+use application::ports::{Answer, FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderSort, OrderView};
 use application::queries::{GetOrderHistoryQuery, GetOrderStatusQuery};
+use application::saga::SagaState;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -174,6 +175,9 @@ const LISTED_BY: &[&str] = &[
     "external_reference",
     "sku",
     "tracking_number",
+    "saga_state",
+    "attention",
+    "find",
     "created_from",
     "created_before",
     "updated_from",
@@ -182,6 +186,26 @@ const LISTED_BY: &[&str] = &[
     "cursor",
     "limit",
 ];
+
+/// Where the sagas are to stand: 'attention' is one state in another word.
+fn saga_state(query: &mut Query) -> Option<SagaState> {
+    let state = query.take("saga_state", str::parse::<SagaState>);
+    let attention = query.take("attention", |text| match (text.parse::<bool>(), state) {
+        (Ok(true), Some(state)) if state != SagaState::NeedsAttention => {
+            Err(format!("it means saga_state=needs_attention, and that is {state}"))
+        }
+        (parsed, _) => parsed.map_err(|error| error.to_string()),
+    });
+    if attention == Some(true) { Some(SagaState::NeedsAttention) } else { state }
+}
+
+/// What is to be found, without the blanks that come with copying it.
+fn sought(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("say what to find"),
+        text => Ok(text.to_owned()),
+    }
+}
 
 /// The orders of a query. A query by change is sorted by change, unless it says otherwise.
 fn filter(query: &mut Query) -> OrderFilter {
@@ -193,13 +217,19 @@ fn filter(query: &mut Query) -> OrderFilter {
             .take("external_reference", |text| Ok::<_, String>(composed(text).into_owned())),
         sku: query.take("sku", str::parse::<Sku>),
         tracking_number: query.take("tracking_number", text),
+        saga_state: saga_state(query),
+        find: query.take("find", sought),
         created_from: query.take("created_from", str::parse::<Timestamp>),
         created_before: query.take("created_before", str::parse::<Timestamp>),
         updated_from: query.take("updated_from", str::parse::<Timestamp>),
         updated_before: query.take("updated_before", str::parse::<Timestamp>),
         ..OrderFilter::default()
     };
-    let sort = query.take("sort", str::parse::<OrderSort>);
+    let is_by_name = filter.find.is_some();
+    let sort = query.take("sort", |text| match text.parse::<OrderSort>() {
+        Ok(sort) if is_by_name && sort.is_by_change() => Err(FOUND_BY_ACCEPTANCE.to_owned()),
+        parsed => parsed.map_err(|error| error.to_string()),
+    });
     filter.sort = sort.unwrap_or_else(|| filter.usual_sort());
     let sort = filter.sort;
     filter.after = query.cursor_that(|cursor: PlaceInOrder| {
@@ -405,6 +435,14 @@ fn listing() -> Route {
             route::query("external_reference", Shape::Text, "Only those that bear this reference."),
             route::query("sku", Shape::Text, "Only those with a line for this product."),
             route::query("tracking_number", Shape::Text, "Only those whose parcel has this number."),
+            route::query("saga_state", Shape::Text, "Only those whose saga stands here, such as compensating."),
+            route::query("attention", Shape::Boolean, "true: only those that wait for a person."),
+            route::query(
+                "find",
+                Shape::Text,
+                "Only those that this names: an order's id, external reference or customer, the sku of a line, a tracking \
+                 number, or the gateway's name for the charge. The newest first, unless 'sort' is given; not by change.",
+            ),
             route::query("created_from", Shape::Time, "Only those accepted at or after this moment."),
             route::query("created_before", Shape::Time, "Only those accepted before this moment."),
             route::query(

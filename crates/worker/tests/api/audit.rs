@@ -17,7 +17,7 @@ async fn logged(service: &Service, query: &str) -> Vec<[String; 4]> {
     let entries = entries.filter(|entry| entry["action"] != "products import");
     entries
         .map(|entry| {
-            assert_eq!(entry["at"], MORNING);
+            assert!(entry["at"].as_str().is_some_and(|at| at.starts_with(&MORNING[..16])), "{entry}");
             ["actor", "action", "subject", "note"].map(|name| text(entry, name))
         })
         .collect()

@@ -82,6 +82,8 @@ fn any_path() -> impl Strategy<Value = String> {
         "/webhooks/payments".to_owned(),
         format!("/orders/{id}/cancel"),
         format!("/sagas/{id}/force"),
+        "/dead-letters/redrive".to_owned(),
+        "/dead-letters/discard".to_owned(),
         "/inventory/CHAI/adjust".to_owned(),
         "/inventory/CHAI/receive".to_owned(),
         "/inventory/%00/adjust".to_owned(),

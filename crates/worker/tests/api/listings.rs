@@ -1,5 +1,6 @@
 //! Listings: filtered, in pages that together are the whole, and picky about their parameters.
 
+use application::saga::EventKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Service, pairs, places};
@@ -118,4 +119,74 @@ async fn an_order_is_found_by_the_name_that_another_system_gave_it_and_the_newes
         let found = service.get(&format!("/orders?sort={sort}&limit=1")).await.expect(200);
         assert_eq!(found["items"][0]["order_id"], last.as_str(), "{sort}");
     }
+}
+
+#[tokio::test]
+async fn an_order_is_found_by_any_of_its_names_the_newest_first() {
+    let service = Service::start().await;
+    let mut order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1}]});
+    order["external_reference"] = json!("WEB 1");
+    let first =
+        service.order("k-1", &order).await.expect(201)["order_id"].as_str().expect("an id").to_owned();
+    let way = [
+        EventKind::OrderValidated,
+        EventKind::InventoryReserved,
+        EventKind::PaymentStarted,
+        EventKind::PaymentCaptured,
+    ];
+    service.happen(&first, &way).await;
+    service.clock.jump(jiff::SignedDuration::from_secs(1));
+    let last = service.placed("k-2", 1).await;
+    for (text, found) in [
+        (first.as_str(), vec![&first]),
+        ("WEB%201", vec![&first]),
+        ("%20ch_1%20", vec![&first]),
+        ("ALFKI", vec![&last, &first]),
+        ("CHAI", vec![&last, &first]),
+        ("TOFU", vec![]),
+        ("web", vec![]),
+        ("ALFKI&sort=oldest", vec![&first, &last]),
+        ("CHAI&status=paid", vec![&first]),
+    ] {
+        let ids = walked(&service, &format!("/orders?find={text}"), 1).await;
+        let ids: Vec<_> = ids.iter().map(|order| order["order_id"].as_str().expect("an id")).collect();
+        assert_eq!(ids, found, "{text}");
+    }
+    for query in [
+        "find=",
+        "find=%20",
+        "find=A&sort=updated_at",
+        "saga_state=lost",
+        "attention=7",
+        "attention=true&saga_state=paid",
+    ] {
+        service.get(&format!("/orders?{query}")).await.problem(400, "invalid_parameter");
+    }
+}
+
+#[tokio::test]
+async fn orders_that_wait_for_a_person_are_listed_with_reference_and_customer() {
+    let service = Service::start().await;
+    let mut order = json!({"customer_id": "ANA", "lines": [{"sku": "CHAI", "quantity": 1}]});
+    order["external_reference"] = json!("WEB 7");
+    let stuck =
+        service.order("k-1", &order).await.expect(201)["order_id"].as_str().expect("an id").to_owned();
+    service.placed("k-2", 1).await;
+    let way = [
+        EventKind::OrderValidated,
+        EventKind::InventoryReserved,
+        EventKind::PaymentStarted,
+        EventKind::CancelRequested,
+        EventKind::UndoFailed,
+    ];
+    service.happen(&stuck, &way).await;
+    for query in ["attention=true", "saga_state=needs_attention", "attention=true&find=ANA&sort=oldest"] {
+        let found = service.get(&format!("/orders?{query}")).await.expect(200);
+        assert_eq!(found["items"].as_array().map(Vec::len), Some(1), "{query}");
+        let first = &found["items"][0];
+        assert_eq!((&first["external_reference"], &first["customer_id"]), (&json!("WEB 7"), &json!("ANA")));
+    }
+    assert_eq!(walked(&service, "/orders?saga_state=created", 1).await.len(), 1);
+    assert_eq!(walked(&service, "/orders?attention=false", 1).await.len(), 2);
+    assert_eq!(walked(&service, "/orders?saga_state=failed&sort=-updated_at", 1).await.len(), 0);
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod conformance;
 mod connections;
+mod dead_letters;
 mod document;
 mod garbage;
 mod gate;

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use application::commands::TakeProviderNewsCommand;
+use application::consumers::OrderCreatedConsumer;
 use application::ports::{NewsKind, Provider, ProviderNews, Scope};
 use application::saga::EventKind;
 use axum::body::Body;
+use bus::Consumer;
 use domain::OrderId;
 use futures_util::future::join_all;
 use http::Method;
@@ -15,6 +17,7 @@ use orderwright::security::{GateSettings, KeyRing, Rate, Reach};
 use serde_json::{Value, json};
 
 use crate::conformance::DOCUMENT;
+use crate::dead_letters::set_aside;
 use crate::harness::{Answer, JSON, Service, api_key, request};
 
 /// Sent by the providers, who sign what they send and number it.
@@ -118,6 +121,17 @@ fn example(operation: &str) -> Example {
         "retrySaga" | "skipSaga" | "forceSaga" | "seeToUnmatchedEvent" => {
             Example::json(&who, "/note", json!("closer"))
         }
+        "redriveDeadLetters" => {
+            let wish = json!({
+                "queue": OrderCreatedConsumer::QUEUE, "kind": "OrderCreatedEvent", "reason_contains": "no sense",
+                "max": 7, "per_second": 1_000, "actor": "eve", "note": "mended",
+            });
+            Example::json(&wish, "/max", json!(8))
+        }
+        "discardDeadLetters" => {
+            let wish = json!({"reason_contains": "sense", "max": 7, "actor": "eve", "note": "of no use"});
+            Example::json(&wish, "/note", json!("a test"))
+        }
         "receiveStock" | "adjustStock" | "countStock" => {
             let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"});
             Example::json(&change, "/quantity", json!(11))
@@ -198,6 +212,9 @@ impl Stage {
             ];
             service.happen(&order_id, &way).await;
         }
+        if operation.ends_with("DeadLetters") {
+            set_aside(&service, &["it makes no sense"]).await;
+        }
         if operation == "seeToUnmatchedEvent" {
             let strangers = OrderId(uuid::Uuid::from_u128(7));
             let kind = NewsKind::PaymentDeclined { code: "expired".to_owned() };
@@ -240,6 +257,8 @@ impl Stage {
             "/inventory",
             "/inventory/TOFU/movements",
             "/provider-events/unmatched?which=all",
+            "/dead-letters",
+            "/dead-letters?archived=true",
             &order,
             &format!("{order}/history"),
         ] {

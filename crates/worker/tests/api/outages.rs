@@ -5,10 +5,10 @@ use std::sync::Arc;
 use application::ports::{
     AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
-    Readers, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
+    Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
-use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetters, Fault, Verdict};
+use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetterGroups, DeadLetters, Fault, Signed, Verdict};
 use domain::{OrderId, ProductId, Sku};
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -63,6 +63,15 @@ impl Readers for Away {
         self.fault()
     }
 
+    async fn reservations(
+        &self,
+        _: ProductId,
+        _: Option<OrderId>,
+        _: usize,
+    ) -> Result<ReservationPage, Fault> {
+        self.fault()
+    }
+
     async fn movements(&self, _: ProductId, _: Option<i64>, _: usize) -> Result<Vec<MovementView>, Fault> {
         self.fault()
     }
@@ -110,7 +119,15 @@ impl DeadLetters for Away {
         self.fault()
     }
 
-    async fn redrive(&self, _: &[i64], _: &str, _: Timestamp) -> Result<usize, Fault> {
+    async fn group_dead_letters(&self, _: &DeadLetterFilter, _: usize) -> Result<DeadLetterGroups, Fault> {
+        self.fault()
+    }
+
+    async fn redrive(&self, _: &[i64], _: &Signed<'_>) -> Result<Vec<i64>, Fault> {
+        self.fault()
+    }
+
+    async fn archive(&self, _: &[i64], _: &Signed<'_>) -> Result<Vec<i64>, Fault> {
         self.fault()
     }
 }
@@ -139,7 +156,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
     service
 }
 
-const QUESTIONS: [&str; 10] = [
+const QUESTIONS: [&str; 12] = [
     "/orders",
     "/orders/00000000-0000-0000-0000-000000000000",
     "/orders/00000000-0000-0000-0000-000000000000/history",
@@ -148,6 +165,7 @@ const QUESTIONS: [&str; 10] = [
     "/inventory/CHAI",
     "/sagas",
     "/dead-letters",
+    "/dead-letters/groups",
     "/audit",
     "/overview",
     "/check",

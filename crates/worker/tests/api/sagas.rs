@@ -1,4 +1,4 @@
-//! Sagas that need a person, and what the person may do; messages set aside; the books.
+//! Sagas that need a person, and what the person may do; the books.
 
 use application::saga::EventKind;
 use serde_json::json;
@@ -61,30 +61,6 @@ async fn a_saga_that_needs_nobody_takes_no_operation_and_nobody_operates_without
     }
     let nobody = "/sagas/00000000-0000-0000-0000-000000000000/retry";
     service.post(nobody, &who).await.problem(404, "saga_not_found");
-}
-
-#[tokio::test]
-async fn a_message_that_was_set_aside_is_shown_with_its_reason() {
-    use bus::{Consumer, Disposition, Settlement, Store, Transport};
-    let service = Service::start().await;
-    let id = service.placed("k-1", 1).await;
-    let queue = application::consumers::OrderCreatedConsumer::QUEUE;
-    let mut feed = service.store.subscribe(queue).await.expect("a feed");
-    let delivery = feed.receive(1).await.expect("a message").remove(0);
-    let mut unit: Box<dyn application::ports::UnitOfWork> = service.store.begin().await.expect("a unit");
-    let at = crate::harness::MORNING.parse().expect("a time");
-    let disposition = Disposition::DeadLetter { reason: "it makes no sense".to_owned() };
-    unit.settle(vec![Settlement { delivery, disposition, at }]).await.expect("settled");
-    unit.commit().await.expect("committed");
-    let letters = service.get("/dead-letters").await.expect(200);
-    assert_eq!(letters["items"][0]["reason"], "it makes no sense");
-    assert_eq!(letters["items"][0]["body"]["order_id"], id.as_str());
-    let none = service.get("/dead-letters?queue=another").await.expect(200);
-    assert_eq!(none["items"].as_array().map(Vec::len), Some(0));
-    let some =
-        service.get("/dead-letters?reason_contains=no%20sense&kind=OrderCreatedEvent").await.expect(200);
-    assert_eq!(some["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!(service.get("/overview").await.expect(200)["dead_letters"], 1);
 }
 
 #[tokio::test]

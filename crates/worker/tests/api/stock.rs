@@ -271,3 +271,39 @@ async fn a_whole_number_is_the_same_however_it_is_spelled() {
     let level = service.get("/inventory/NEW").await.expect(200);
     assert_eq!((&level["available"], &level["reorder_level"]), (&json!(3), &json!(2)));
 }
+
+#[tokio::test]
+async fn the_open_orders_that_hold_a_product_are_listed_with_since_when_until_they_hold_it_no_more() {
+    let service = Service::start().await;
+    let held = [EventKind::OrderValidated, EventKind::InventoryReserved];
+    let lines = json!([{"sku": "CHAI", "quantity": 2}, {"sku": "TOFU", "quantity": 1}, {"sku": "CHAI", "quantity": 3}]);
+    let order = json!({"customer_id": "ALFKI", "external_reference": "WEB 1", "lines": lines});
+    let first =
+        service.order("k-1", &order).await.expect(201)["order_id"].as_str().expect("an id").to_owned();
+    service.clock.jump(jiff::SignedDuration::from_secs(60));
+    service.happen(&first, &held).await;
+    let second = service.placed("k-2", 7).await;
+    service.happen(&second, &held).await;
+    service.placed("k-3", 1).await;
+    let of_chai = service.get("/inventory/CHAI/reservations").await.expect(200);
+    let first_of_chai = json!({
+        "order_id": first, "external_reference": "WEB 1", "customer_id": "ALFKI", "status": "validated", "units": 5,
+        "since": of_chai["items"][0]["since"],
+    });
+    assert!(
+        first_of_chai["since"].as_str().is_some_and(|at| at.starts_with("2026-03-04T09:01")),
+        "{of_chai}"
+    );
+    assert_eq!((&of_chai["items"][0], &of_chai["items"][1]["units"]), (&first_of_chai, &json!(7)));
+    assert_eq!((of_chai["items"].as_array().map(Vec::len), &of_chai["next_cursor"]), (Some(2), &json!(null)));
+    let page = service.get("/inventory/CHAI/reservations?limit=1").await.expect(200);
+    let cursor = page["next_cursor"].as_str().expect("there is more");
+    let rest =
+        service.get(&format!("/inventory/CHAI/reservations?limit=1&cursor={cursor}")).await.expect(200);
+    assert_eq!((&rest["items"][0]["order_id"], &rest["next_cursor"]), (&json!(second), &json!(null)));
+    service.happen(&first, &[EventKind::CancelRequested]).await;
+    let of_tofu = service.get("/inventory/TOFU/reservations").await.expect(200);
+    assert_eq!(of_tofu["items"], json!([]));
+    service.get("/inventory/NONE/reservations").await.problem(404, "sku_not_found");
+    service.get("/inventory/CHAI/reservations?low=true").await.problem(400, "invalid_parameter");
+}

@@ -60,6 +60,8 @@ fn entrances() -> Vec<Entrance> {
     all.extend([
         post(&format!("/orders/{ORDER}/cancel"), operation, "/actor", Lines::One),
         post(&format!("/orders/{ORDER}/cancel"), note, "/note", Lines::Many),
+        post("/dead-letters/discard", operation, "/actor", Lines::One),
+        post("/dead-letters/redrive", note, "/note", Lines::Many),
         post(&format!("/sagas/{ORDER}/retry"), operation, "/actor", Lines::One),
         post(&format!("/sagas/{ORDER}/retry"), note, "/note", Lines::Many),
         post(

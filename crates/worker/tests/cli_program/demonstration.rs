@@ -71,6 +71,14 @@ fn look_around(folder: &Folder) {
     assert_eq!(kinds, ["adjusted", "received"]);
     assert!(json(&["stock", "list", "--low"])["items"].as_array().is_some_and(|items| !items.is_empty()));
 
+    assert_eq!(json(&["audit", "--subject", "NW-001"])["items"][0]["action"], "stock adjust -5");
+    assert!(json(&["stock", "reservations", "NW-001"])["items"].is_array());
+    let found = json(&["orders", "list", "--find", "import-northwind-NW-10248"]);
+    assert_eq!(
+        (&found["items"][0]["order_id"], found["items"].as_array().map(Vec::len)),
+        (&Value::from(id), Some(1))
+    );
+    assert!(json(&["orders", "list", "--attention"])["items"].is_array());
     assert_eq!(json(&["dead-letters", "list"]), Value::Array(Vec::new()));
     assert_eq!(json(&["dead-letters", "redrive", "--dry-run"])["matching"], 0);
     assert_eq!(run(&["check", "--json"]).json(), Value::Array(Vec::new()));

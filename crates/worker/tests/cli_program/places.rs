@@ -3,7 +3,7 @@
 use crate::program::Folder;
 
 /// Every command that works on a database, but for those that may make one.
-const VISITS: [&[&str]; 24] = [
+const VISITS: [&[&str]; 27] = [
     &["check"],
     &["orders", "list"],
     &["orders", "show", "x"],
@@ -12,6 +12,7 @@ const VISITS: [&[&str]; 24] = [
     &["stock", "list"],
     &["stock", "show", "x"],
     &["stock", "movements", "x"],
+    &["stock", "reservations", "x"],
     &["stock", "receive", "x", "1", "--reason", "r"],
     &["stock", "adjust", "x", "1", "--reason", "r"],
     &["sagas", "list"],
@@ -20,8 +21,10 @@ const VISITS: [&[&str]; 24] = [
     &["sagas", "skip", "x"],
     &["sagas", "force", "x"],
     &["dead-letters", "list"],
+    &["dead-letters", "groups"],
     &["dead-letters", "show", "x"],
     &["dead-letters", "redrive", "--dry-run"],
+    &["dead-letters", "discard", "--dry-run"],
     &["audit"],
     &["keys", "list"],
     &["keys", "revoke", "x"],

@@ -144,7 +144,30 @@ fn a_refund_that_the_gateway_refuses_is_told_at_once_and_can_be_asked_for_again(
         (0, &json!(0))
     );
     shop.provider("PUT", "/faults", &json!({}));
-    shop.run(&["dead-letters", "redrive"]).answer();
+    put_away_and_put_back(&shop, letter["message_id"].as_str().expect("an id"));
     shop.until_order(&id, "/payment/refunded_minor", 100);
     assert_eq!(given_back(&shop, &id), 100);
+}
+
+/// Archives the only dead letter by its group, and puts it back by its message.
+fn put_away_and_put_back(shop: &Shop, message: &str) {
+    let json = |words: &[&str]| shop.run(&[words, &["--json"]].concat()).json();
+    let groups = json(&["dead-letters", "groups"]);
+    let key = groups["items"][0]["key"].as_str().expect("a key");
+    let signed = ["--actor", "eve", "--note", "a test"];
+    let discarding = [&["dead-letters", "discard", "--group", key], &signed[..]].concat();
+    assert_eq!(json(&[&discarding[..], &["--dry-run"]].concat())["matching"], 1);
+    assert_eq!(json(&discarding), json!({"matching": 1, "moved": 1}));
+    assert_eq!(
+        (json(&["dead-letters", "list"]), json(&["dead-letters", "groups"])["items"].clone()),
+        (json!([]), json!([]))
+    );
+    let kept = json(&["dead-letters", "list", "--archived"]);
+    assert_eq!((&kept[0]["archive_note"], &kept[0]["message_id"]), (&json!("a test"), &json!(message)));
+    let redriving = [&["dead-letters", "redrive", "--message-id", message], &signed[..]].concat();
+    assert_eq!(json(&redriving), json!({"matching": 1, "moved": 1}));
+    let log = json(&["audit", "--actor", "eve", "--limit", "2"]);
+    let actions: Vec<&Value> =
+        log["items"].as_array().expect("items").iter().map(|it| &it["action"]).collect();
+    assert_eq!(actions, ["dead-letters redrive", "dead-letters discard"]);
 }

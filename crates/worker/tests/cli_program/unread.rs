@@ -17,12 +17,26 @@ enum Unread {
 fn arguments(command: &str) -> &'static [&'static str] {
     match command {
         "health" => &["--url", "http://127.0.0.1:9"],
-        "check" | "migrate" | "openapi" | "config default" | "config schema" | "config show"
-        | "config check" | "keys list" | "endpoints list" | "orders list" | "stock list" | "sagas list"
-        | "dead-letters list" | "audit" | "saga table" | "saga diagram" => &[],
+        "check"
+        | "migrate"
+        | "openapi"
+        | "config default"
+        | "config schema"
+        | "config show"
+        | "config check"
+        | "keys list"
+        | "endpoints list"
+        | "orders list"
+        | "stock list"
+        | "sagas list"
+        | "dead-letters list"
+        | "dead-letters groups"
+        | "audit"
+        | "saga table"
+        | "saga diagram" => &[],
         "keys create" => &["--name", "shop", "--scopes", "operate"],
         "keys revoke" | "orders show" | "orders history" | "sagas show" | "stock show"
-        | "stock movements" => &["none"],
+        | "stock movements" | "stock reservations" => &["none"],
         "dead-letters show" => &["7"],
         _ => &["--help"],
     }

@@ -2,13 +2,15 @@
 
 use crate::program::{database, json, refusal, server};
 
-const LOOKS: [&[&str]; 10] = [
+const LOOKS: [&[&str]; 12] = [
     &["check"],
     &["orders", "list"],
     &["stock", "list"],
     &["sagas", "list"],
     &["dead-letters", "list"],
+    &["dead-letters", "groups"],
     &["dead-letters", "redrive", "--dry-run"],
+    &["dead-letters", "discard", "--dry-run"],
     &["audit"],
     &["keys", "list"],
     &["endpoints", "list"],

@@ -135,12 +135,15 @@ create table order_saga (
     updated_at bigint not null,
     expires_at bigint not null,
     is_open boolean not null generated always as (state not in ('completed', 'failed')) stored,
-    attention text
+    attention text,
+    needs_person boolean not null generated always as (state = 'needs_attention') stored
 ) with (
     fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0
 );
 create index order_saga_open on order_saga (correlation_id) where is_open;
+-- Over a column of its own, so that a saga's other moves touch no index.
+create index order_saga_attention on order_saga (correlation_id) where needs_person;
 
 -- The money of each order, and what the gateway told of it beyond our own calls: refunds that were told by events, and disputes.
 create table payments (
@@ -161,6 +164,8 @@ create table payments (
     -- Charges beside the order's own, and refunds that persons asked for: one a line.
     notes text
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
+-- The order that the gateway's name for a charge belongs to.
+create index payments_by_reference on payments (provider_reference) where provider_reference is not null;
 
 -- The parcel of each order.
 create table shipments (

@@ -13,7 +13,7 @@ mod vitals;
 use application::ports::{
     AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
-    Readers, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
+    Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -56,6 +56,15 @@ impl Readers for PostgresStore {
 
     async fn endangered_orders(&self, id: ProductId, max: usize) -> Result<Page<EndangeredOrderView>, Fault> {
         stock::endangered(&self.reader("inventory.endangered").await?, id, max).await
+    }
+
+    async fn reservations(
+        &self,
+        id: ProductId,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<ReservationPage, Fault> {
+        stock::reservations(&self.reader("inventory.reservations").await?, id, after, max).await
     }
 
     async fn movements(

@@ -5,7 +5,7 @@ use application::ports::{
     HistoryView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
 };
 use bus::Fault;
-use domain::{OrderId, OrderStatus};
+use domain::{OrderId, OrderStatus, ProductId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -62,18 +62,33 @@ const DIALECT: Dialect = Dialect {
     },
     closed: "(select * from orders where closed_at is not null) o",
     open: "(select * from orders where closed_as is null) o",
+    in_progress: "(select g.correlation_id as order_id, x.customer_id, x.status, x.total_minor, x.currency, x.external_reference,
+         x.order_date, x.created_at, x.updated_at
+     from order_saga g cross join orders x where x.order_id = g.correlation_id and g.is_open) o",
+    in_need: "(select g.correlation_id as order_id, x.customer_id, x.status, x.total_minor, x.currency, x.external_reference,
+         x.order_date, x.created_at, x.updated_at
+     from order_saga g cross join orders x where x.order_id = g.correlation_id and g.needs_person) o",
     closed_at: "o.closed_at",
 };
 
 /// A page of orders.
 pub(super) async fn list(client: &Lent, filter: &OrderFilter, max: usize) -> Result<OrderPage, Fault> {
-    let boundary = match order_listing::boundary(&DIALECT, filter) {
+    let product = match order_listing::product_named(filter) {
+        Some(product) if is_product(client, product).await? => Some(product),
+        Some(_) | None => None,
+    };
+    let boundary = match order_listing::boundary(&DIALECT, filter, product) {
         Some(statement) => views(&run(client, &statement).await?, "orders.list", place)?.pop(),
         None => None,
     };
-    let statement = order_listing::rows(&DIALECT, filter, boundary, rows_max(max.saturating_add(1)));
+    let statement = order_listing::rows(&DIALECT, filter, product, boundary, rows_max(max.saturating_add(1)));
     let found = views(&run(client, &statement).await?, "orders.list", order)?;
     Ok(order_listing::page(found, max, boundary))
+}
+
+async fn is_product(client: &Lent, id: ProductId) -> Result<bool, Fault> {
+    let sql = "select 1 from products where product_id = $1";
+    Ok(!query(client, "orders.list", sql, &[Box::new(id.0)]).await?.is_empty())
 }
 
 async fn run(client: &Lent, statement: &Statement) -> Result<Vec<Row>, Fault> {

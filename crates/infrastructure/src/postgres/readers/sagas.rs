@@ -49,6 +49,9 @@ pub(super) async fn list(client: &Lent, filter: &SagaFilter, max: usize) -> Resu
         if !state.is_final() {
             wanted.and_plain("is_open");
         }
+        if state == SagaState::NeedsAttention {
+            wanted.and_plain("needs_person");
+        }
     }
     if let Some(moment) = filter.unmoved_since {
         wanted.and("updated_at <", moment.as_microsecond());

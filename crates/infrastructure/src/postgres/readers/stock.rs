@@ -1,14 +1,18 @@
 //! The catalogue, the stock and its ledger, as clients see them.
 
-use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ProductView};
+use application::ports::{
+    EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ProductView, ReservationPage,
+    ReservationView,
+};
 use bus::Fault;
-use domain::{ProductId, Sku};
+use domain::{OrderId, ProductId, Sku};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::column::{Broken, rows_max, time};
 use super::orders::amount;
 use crate::paging::page;
+use crate::reservations::{self, Dialect};
 use bus_postgres::Lent;
 use bus_postgres::{query, views};
 
@@ -128,6 +132,38 @@ fn endangered_order(row: &Row) -> Result<EndangeredOrderView, Broken> {
         status: row.try_get(3)?,
         reserved,
         missing: missing.min(reserved),
+    })
+}
+
+const HELD: Dialect = Dialect { mark: '$', open: "order_saga s where s.is_open" };
+
+/// The open orders that hold units of a product, oldest first.
+pub(super) async fn reservations(
+    client: &Lent,
+    id: ProductId,
+    after: Option<OrderId>,
+    max: usize,
+) -> Result<ReservationPage, Fault> {
+    const OPERATION: &str = "inventory.reservations";
+    let after = after.map_or(Uuid::nil(), |id| id.0);
+    let rows = query(client, OPERATION, &reservations::boundary(&HELD), &[Box::new(after)]).await?;
+    let boundary = views(&rows, OPERATION, |row| Ok(row.try_get::<_, Uuid>(0)?))?.pop();
+    let up_to = boundary.unwrap_or(Uuid::max());
+    let rows_max = rows_max(max.saturating_add(1));
+    let values: [bus_postgres::Value<'_>; 4] =
+        [Box::new(id.0), Box::new(after), Box::new(up_to), Box::new(rows_max)];
+    let rows = query(client, OPERATION, &reservations::rows(&HELD), &values).await?;
+    Ok(reservations::page(views(&rows, OPERATION, reservation)?, max, boundary.map(OrderId)))
+}
+
+fn reservation(row: &Row) -> Result<ReservationView, Broken> {
+    Ok(ReservationView {
+        order_id: row.try_get(0)?,
+        external_reference: row.try_get(1)?,
+        customer_id: row.try_get(2)?,
+        status: row.try_get(3)?,
+        units: row.try_get(4)?,
+        since: time(row, 5)?,
     })
 }
 

@@ -126,6 +126,7 @@ create table order_saga (
     attention text
 ) without rowid;
 create index order_saga_open on order_saga (correlation_id) where is_open = 1;
+create index order_saga_attention on order_saga (correlation_id) where state = 'needs_attention';
 
 -- The money of each order, and what the gateway told of it beyond our own calls: refunds that were told by events, and disputes.
 create table payments (
@@ -148,6 +149,8 @@ create table payments (
 ) without rowid;
 create index payments_open on payments (order_id) where status = 'requested' or status = 'unknown'
     or status = 'authorised' or status = 'refunding';
+-- The order that the gateway's name for a charge belongs to.
+create index payments_by_reference on payments (provider_reference) where provider_reference is not null;
 
 -- The parcel of each order.
 create table shipments (

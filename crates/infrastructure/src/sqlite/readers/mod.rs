@@ -11,7 +11,7 @@ mod vitals;
 use application::ports::{
     AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
-    Readers, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
+    Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -59,6 +59,16 @@ impl Readers for SqliteStore {
 
     async fn endangered_orders(&self, id: ProductId, max: usize) -> Result<Page<EndangeredOrderView>, Fault> {
         self.read("inventory.endangered", move |connection| stock::endangered(connection, id, max)).await
+    }
+
+    async fn reservations(
+        &self,
+        id: ProductId,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<ReservationPage, Fault> {
+        self.read("inventory.reservations", move |connection| stock::reservations(connection, id, after, max))
+            .await
     }
 
     async fn movements(

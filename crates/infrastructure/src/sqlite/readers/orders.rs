@@ -4,7 +4,7 @@ use application::messages::Amount;
 use application::ports::{
     HistoryView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
 };
-use domain::OrderId;
+use domain::{OrderId, ProductId};
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 
 use super::super::column::{rows_max, time};
@@ -41,17 +41,31 @@ const DIALECT: Dialect = Dialect {
     },
     closed: "(select * from orders indexed by orders_closed_by_change where is_open is null) o",
     open: "(select * from orders indexed by orders_open where is_open = 1) o",
+    in_progress: "(select g.correlation_id as order_id, x.customer_id, x.status, x.total_minor, x.currency, x.external_reference,
+         x.order_date, x.created_at, x.updated_at
+     from order_saga g indexed by order_saga_open cross join orders x where x.order_id = g.correlation_id and g.is_open = 1) o",
+    in_need: "(select g.correlation_id as order_id, x.customer_id, x.status, x.total_minor, x.currency, x.external_reference,
+         x.order_date, x.created_at, x.updated_at
+     from order_saga g indexed by order_saga_attention cross join orders x where x.order_id = g.correlation_id and g.state = 'needs_attention') o",
     closed_at: "o.updated_at",
 };
 
 /// A page of orders.
 pub(super) fn list(connection: &Connection, filter: &OrderFilter, max: usize) -> Result<OrderPage> {
-    let boundary = match order_listing::boundary(&DIALECT, filter) {
+    let product = match order_listing::product_named(filter) {
+        Some(product) if is_product(connection, product)? => Some(product),
+        Some(_) | None => None,
+    };
+    let boundary = match order_listing::boundary(&DIALECT, filter, product) {
         Some(statement) => run(connection, &statement, place)?.pop(),
         None => None,
     };
-    let statement = order_listing::rows(&DIALECT, filter, boundary, rows_max(max.saturating_add(1)));
+    let statement = order_listing::rows(&DIALECT, filter, product, boundary, rows_max(max.saturating_add(1)));
     Ok(order_listing::page(run(connection, &statement, order)?, max, boundary))
+}
+
+fn is_product(connection: &Connection, id: ProductId) -> Result<bool> {
+    connection.prepare_cached("select 1 from products where product_id = ?")?.exists([id.0])
 }
 
 fn run<T>(

@@ -29,6 +29,9 @@ pub(super) fn list(connection: &Connection, filter: &SagaFilter, max: usize) -> 
         if !state.is_final() {
             conditions.push("is_open = 1");
         }
+        if state == SagaState::NeedsAttention {
+            conditions.push("state = 'needs_attention'");
+        }
     }
     if let Some(moment) = filter.unmoved_since {
         conditions.push("updated_at < ?");

@@ -1,13 +1,17 @@
 //! The catalogue, the stock and its ledger, as clients see them.
 
-use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ProductView};
-use domain::{ProductId, Sku};
+use application::ports::{
+    EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ProductView, ReservationPage,
+    ReservationView,
+};
+use domain::{OrderId, ProductId, Sku};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use uuid::Uuid;
 
 use super::super::column::{rows_max, time};
 use super::orders::amount;
 use crate::paging::page;
+use crate::reservations::{self, Dialect};
 
 /// Products by sku.
 pub(super) fn products(
@@ -123,6 +127,40 @@ fn endangered_order(row: &Row<'_>) -> Result<EndangeredOrderView> {
         status: row.get(3)?,
         reserved,
         missing: missing.min(reserved),
+    })
+}
+
+const HELD: Dialect =
+    Dialect { mark: '?', open: "order_saga s indexed by order_saga_open where s.is_open = 1" };
+
+/// The open orders that hold units of a product, oldest first.
+pub(super) fn reservations(
+    connection: &Connection,
+    id: ProductId,
+    after: Option<OrderId>,
+    max: usize,
+) -> Result<ReservationPage> {
+    let after = after.map_or(Uuid::nil(), |id| id.0);
+    let boundary: Option<Uuid> = connection
+        .prepare_cached(&reservations::boundary(&HELD))?
+        .query_row([after], |row| row.get(0))
+        .optional()?;
+    let up_to = boundary.unwrap_or(Uuid::max());
+    let found = connection
+        .prepare_cached(&reservations::rows(&HELD))?
+        .query_map(params![id.0, after, up_to, rows_max(max.saturating_add(1))], reservation)?
+        .collect::<Result<_>>()?;
+    Ok(reservations::page(found, max, boundary.map(OrderId)))
+}
+
+fn reservation(row: &Row<'_>) -> Result<ReservationView> {
+    Ok(ReservationView {
+        order_id: row.get(0)?,
+        external_reference: row.get(1)?,
+        customer_id: row.get(2)?,
+        status: row.get(3)?,
+        units: row.get(4)?,
+        since: time(row, 5)?,
     })
 }
 

@@ -1,36 +1,50 @@
-//! `orderwright dead-letters`: looks at messages that were set aside and puts them back at a chosen rate. Only what was
-//! there when the command began is put back, so a message that dies again is not sent round in circles.
+//! `orderwright dead-letters`: looks at messages that were set aside, puts them back at a chosen rate or archives them. Only what
+//! was there when the command began is moved, so a message that dies again is not sent round in circles.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
-use bus::{DeadLetter, DeadLetterFilter};
+use anyhow::{Result, bail};
+use bus::{DeadLetter, DeadLetterFilter, GroupKey, LetterAct, MessageId, Shelf};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
 
-use super::Desk;
 use super::answer::{answer, facts, listing, second, table};
+use super::{Desk, Signed};
 use crate::cli::Format;
 use crate::cli::texts;
+use crate::letters::{self, Errand, GroupsView, Outcome, Pace};
 
-/// Steps in a second at most; a higher rate puts more into each step.
-const STEPS_PER_SECOND_MAX: u32 = 10;
+/// How many are looked up at a time.
+const BATCH_MAX: usize = 1_000;
 
-/// Look at messages that were set aside, and put them back.
+/// How many are archived in a second: nothing follows from it.
+const ARCHIVED_PER_SECOND: NonZeroU32 = NonZeroU32::new(10_000).expect("more than none");
+
+/// Look at messages that were set aside, put them back or archive them.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum DeadLettersCommand {
     /// List them, oldest first.
     List {
         #[command(flatten)]
         wanted: Wanted,
+        /// Those that were archived instead.
+        #[arg(long)]
+        archived: bool,
         /// Only those after this position.
         #[arg(long, value_name = "POSITION")]
         after: Option<i64>,
         /// How many at most.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: usize,
+    },
+    /// Group them by cause: queue, kind, and the error without ids, numbers, times and quoted texts.
+    Groups {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// How many groups at most.
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: usize,
     },
@@ -39,7 +53,7 @@ pub(in crate::cli) enum DeadLettersCommand {
         /// Its position, as listed.
         position: i64,
     },
-    /// Put those that match back into their queues.
+    /// Put those that match back into their queues; an archived one is found by `--message-id`.
     Redrive {
         #[command(flatten)]
         wanted: Wanted,
@@ -49,9 +63,18 @@ pub(in crate::cli) enum DeadLettersCommand {
         /// Only say how many it would be.
         #[arg(long)]
         dry_run: bool,
-        /// Who asks for it; kept with what was done.
-        #[arg(long, env = "USER", default_value = "operator", value_name = "NAME", value_parser = texts::line)]
-        actor: String,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Archive those that match: they are listed only with `--archived`, and can still be put back one by one.
+    Discard {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Only say how many it would be.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        signed: Signed,
     },
 }
 
@@ -67,6 +90,12 @@ pub(in crate::cli) struct Wanted {
     /// Only those whose error contains this text.
     #[arg(long, value_name = "TEXT", value_parser = texts::line)]
     reason: Option<String>,
+    /// Only this group, by its key as `dead-letters groups` shows it.
+    #[arg(long, value_name = "KEY")]
+    group: Option<GroupKey>,
+    /// Only this message.
+    #[arg(long, value_name = "ID")]
+    message_id: Option<Uuid>,
 }
 
 fn rate(text: &str) -> Result<NonZeroU32, String> {
@@ -80,8 +109,10 @@ impl Wanted {
             queue: self.queue,
             kind: self.kind,
             reason_contains: self.reason,
-            message_id: None,
+            message_id: self.message_id.map(MessageId),
+            group: self.group,
             after,
+            shelf: Shelf::Waiting,
         }
     }
 }
@@ -89,11 +120,24 @@ impl Wanted {
 impl DeadLettersCommand {
     pub(super) async fn run(self, desk: &Desk) -> Result<()> {
         match self {
-            Self::List { wanted, after, limit } => list(desk, &wanted.filter(after), limit).await,
+            Self::List { wanted, archived, after, limit } => {
+                let shelf = if archived { Shelf::Archived } else { Shelf::Waiting };
+                list(desk, &DeadLetterFilter { shelf, ..wanted.filter(after) }, limit).await
+            }
+            Self::Groups { wanted, limit } => groups(desk, &wanted.filter(None), limit).await,
             Self::Show { position } => show(desk, position).await,
-            Self::Redrive { wanted, dry_run: true, .. } => count(desk, &wanted.filter(None)).await,
-            Self::Redrive { wanted, rate, dry_run: false, actor } => {
-                redrive(desk, wanted.filter(None), rate, &actor).await
+            Self::Redrive { wanted, dry_run: true, .. } => {
+                count(desk, &wanted.filter(None), LetterAct::Redrive).await
+            }
+            Self::Discard { wanted, dry_run: true, .. } => {
+                count(desk, &wanted.filter(None), LetterAct::Archive).await
+            }
+            Self::Redrive { wanted, rate, dry_run: false, signed } => {
+                carry_out(desk, wanted.filter(None), LetterAct::Redrive, rate, &signed).await
+            }
+            Self::Discard { wanted, dry_run: false, signed } => {
+                let rate = ARCHIVED_PER_SECOND;
+                carry_out(desk, wanted.filter(None), LetterAct::Archive, rate, &signed).await
             }
         }
     }
@@ -103,6 +147,7 @@ impl DeadLettersCommand {
 #[derive(Serialize)]
 struct Shown {
     position: i64,
+    group: String,
     queue: String,
     kind: String,
     message_id: String,
@@ -111,6 +156,12 @@ struct Shown {
     reason: String,
     sent_at: String,
     died_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive_note: Option<String>,
     /// The message, as JSON where it is that.
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Value>,
@@ -120,6 +171,7 @@ impl Shown {
     fn headline(letter: &DeadLetter) -> Self {
         Self {
             position: letter.position,
+            group: letter.group().to_string(),
             queue: letter.queue.to_string(),
             kind: letter.envelope.kind.to_string(),
             message_id: letter.envelope.id.to_string(),
@@ -128,6 +180,9 @@ impl Shown {
             reason: letter.reason.clone(),
             sent_at: letter.envelope.sent_at.to_string(),
             died_at: second(letter.died_at),
+            archived_at: letter.archived.as_ref().map(|archived| second(archived.at)),
+            archived_by: letter.archived.as_ref().map(|archived| archived.by.clone()),
+            archive_note: letter.archived.as_ref().map(|archived| archived.note.clone()),
             body: None,
         }
     }
@@ -144,6 +199,31 @@ async fn list(desk: &Desk, filter: &DeadLetterFilter, limit: usize) -> Result<()
     let matching = desk.store.dead_letters.count_dead_letters(filter).await?;
     let shown: Vec<Shown> = letters.iter().map(Shown::headline).collect();
     answer(desk.format, &shown, |shown| letter_table(shown, matching))
+}
+
+async fn groups(desk: &Desk, filter: &DeadLetterFilter, limit: usize) -> Result<()> {
+    let found = desk.store.dead_letters.group_dead_letters(filter, limit).await?;
+    answer(desk.format, &GroupsView::from(found), group_table)
+}
+
+fn group_table(groups: &GroupsView) -> String {
+    let at_least = if groups.is_partial { "≥ " } else { "" };
+    let mut table =
+        table(&["group", "count", "queue", "kind", "reason", "sample", "first died", "last died"]);
+    for group in &groups.items {
+        table.add_row([
+            group.key.clone(),
+            format!("{at_least}{}", group.count),
+            group.queue.clone(),
+            group.kind.clone(),
+            group.pattern.clone(),
+            group.sample.to_string(),
+            second(group.first_died_at),
+            second(group.last_died_at),
+        ]);
+    }
+    let more = groups.has_more.then(|| "there are more groups: --limit".to_owned());
+    listing(&table, "no dead letters", more)
 }
 
 fn letter_table(letters: &[Shown], matching: u64) -> String {
@@ -167,17 +247,22 @@ fn letter_table(letters: &[Shown], matching: u64) -> String {
 }
 
 async fn show(desk: &Desk, position: i64) -> Result<()> {
-    let filter = DeadLetterFilter { after: position.checked_sub(1), ..DeadLetterFilter::default() };
-    let letters = desk.store.dead_letters.list_dead_letters(&filter, 1).await?;
-    let letter = letters.iter().find(|letter| letter.position == position);
-    let letter = letter.with_context(|| format!("there is no dead letter at position {position}"))?;
-    answer(desk.format, &Shown::whole(letter), letter_facts)
+    for shelf in [Shelf::Waiting, Shelf::Archived] {
+        let filter =
+            DeadLetterFilter { after: position.checked_sub(1), shelf, ..DeadLetterFilter::default() };
+        let letters = desk.store.dead_letters.list_dead_letters(&filter, 1).await?;
+        if let Some(letter) = letters.iter().find(|letter| letter.position == position) {
+            return answer(desk.format, &Shown::whole(letter), letter_facts);
+        }
+    }
+    bail!("there is no dead letter at position {position}")
 }
 
 fn letter_facts(letter: &Shown) -> String {
     let body = letter.body.as_ref().and_then(|body| serde_json::to_string_pretty(body).ok());
     facts([
         ("position", letter.position.to_string()),
+        ("group", letter.group.clone()),
         ("queue", letter.queue.clone()),
         ("kind", letter.kind.clone()),
         ("message", letter.message_id.clone()),
@@ -186,69 +271,82 @@ fn letter_facts(letter: &Shown) -> String {
         ("reason", letter.reason.clone()),
         ("sent", letter.sent_at.clone()),
         ("died", letter.died_at.clone()),
+        ("archived", letter.archived_at.clone().unwrap_or_default()),
+        ("by", letter.archived_by.clone().unwrap_or_default()),
+        ("because", letter.archive_note.clone().unwrap_or_default()),
         ("body", body.unwrap_or_default()),
     ])
     .to_string()
 }
 
 #[derive(Serialize)]
-struct Redriven {
+struct Moved {
     matching: u64,
-    redriven: u64,
+    moved: u64,
 }
 
-async fn count(desk: &Desk, filter: &DeadLetterFilter) -> Result<()> {
-    let matching = desk.store.dead_letters.count_dead_letters(filter).await?;
-    answer(desk.format, &Redriven { matching, redriven: 0 }, |counted| {
-        format!("{} would be put back; nothing was changed", counted.matching)
+async fn count(desk: &Desk, filter: &DeadLetterFilter, act: LetterAct) -> Result<()> {
+    let matching = match filter.message_id {
+        Some(_) => {
+            letters::find(desk.store.dead_letters.as_ref(), act, filter, BATCH_MAX).await?.0.len() as u64
+        }
+        None => desk.store.dead_letters.count_dead_letters(filter).await?,
+    };
+    answer(desk.format, &Moved { matching, moved: 0 }, |counted| {
+        format!("{} would be {}; nothing was changed", counted.matching, done(act))
     })
 }
 
-async fn redrive(desk: &Desk, mut filter: DeadLetterFilter, rate: NonZeroU32, actor: &str) -> Result<()> {
-    let matching = desk.store.dead_letters.count_dead_letters(&filter).await?;
+const fn done(act: LetterAct) -> &'static str {
+    match act {
+        LetterAct::Redrive => "put back",
+        LetterAct::Archive => "archived",
+    }
+}
+
+/// Only what is there when it begins is moved. What dies again meanwhile has a later position than all of it.
+async fn carry_out(
+    desk: &Desk,
+    mut filter: DeadLetterFilter,
+    act: LetterAct,
+    rate: NonZeroU32,
+    signed: &Signed,
+) -> Result<()> {
+    let store = desk.store.dead_letters.as_ref();
+    let waiting = store.count_dead_letters(&filter).await?;
     let progress = match desk.format {
-        Format::Text => ProgressBar::new(matching),
+        Format::Text => ProgressBar::new(waiting),
         Format::Json => ProgressBar::hidden(),
     };
-    let (step, pause) = pace(rate);
-    let mut ticks = interval(pause);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut redriven = 0;
-    while progress.position() < matching {
-        ticks.tick().await;
-        let left = usize::try_from(matching - progress.position()).unwrap_or(usize::MAX);
-        let letters = desk.store.dead_letters.list_dead_letters(&filter, left.min(step)).await?;
-        let Some(last) = letters.last() else { break };
+    let Signed { actor, note } = signed;
+    let errand = Errand { letters: store, clock: desk.context.clock.as_ref(), act, actor, note, until: None };
+    let (mut pace, mut matching, mut moved) = (Pace::new(rate), 0, 0);
+    loop {
+        let left = usize::try_from(waiting.saturating_sub(matching)).unwrap_or(usize::MAX);
+        let max = if filter.message_id.is_some() { BATCH_MAX } else { left.min(BATCH_MAX) };
+        let (mut items, _) = letters::find(store, act, &filter, max).await?;
+        let Some(last) = items.last() else { break };
         filter.after = Some(last.position);
-        let positions: Vec<i64> = letters.iter().map(|letter| letter.position).collect();
-        redriven +=
-            desk.store.dead_letters.redrive(&positions, actor, desk.context.clock.now()).await? as u64;
-        progress.inc(letters.len() as u64);
+        errand.run(&mut items, &mut pace, |count| progress.inc(count as u64)).await?;
+        matching += items.len() as u64;
+        moved += letters::moved(&items) as u64;
+        if filter.message_id.is_some() || items.iter().any(|item| item.outcome == Outcome::Failed) {
+            break;
+        }
     }
     progress.finish_and_clear();
-    answer(desk.format, &Redriven { matching, redriven }, |done| {
-        format!("{} of {} put back; a running service goes on with them", done.redriven, done.matching)
+    let matching = matching.max(waiting);
+    answer(desk.format, &Moved { matching, moved }, |moved| match act {
+        LetterAct::Redrive => {
+            format!("{} of {} put back; a running service goes on with them", moved.moved, moved.matching)
+        }
+        LetterAct::Archive => format!("{} of {} archived", moved.moved, moved.matching),
     })
-}
-
-/// Letters in one step, and the pause between two steps.
-fn pace(rate: NonZeroU32) -> (usize, Duration) {
-    let step = rate.get().div_ceil(STEPS_PER_SECOND_MAX);
-    (step as usize, Duration::from_secs(1).mul_f64(f64::from(step) / f64::from(rate.get())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn any_rate_is_kept_whatever_the_size_of_the_step() {
-        for per_second in [1, 7, 10, 11, 100, 12_345] {
-            let (step, pause) = pace(NonZeroU32::new(per_second).expect("not zero"));
-            let kept = step as f64 / pause.as_secs_f64();
-            assert!((kept - f64::from(per_second)).abs() < 0.001 * kept, "{per_second}: {kept}");
-        }
-    }
 
     #[test]
     fn a_rate_may_be_written_with_its_unit_and_is_never_zero() {

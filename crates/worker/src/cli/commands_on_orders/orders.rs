@@ -2,10 +2,13 @@
 
 use std::str::FromStr;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use application::commands::{CancelOrderCommand, CancelReply, RefundOrderCommand, RefundReply};
-use application::ports::{HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView};
+use application::ports::{
+    FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView,
+};
 use application::queries::{GetOrderHistoryQuery, GetOrderStatusQuery};
+use application::saga::SagaState;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
@@ -15,7 +18,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::{amount, answer, facts, listing, or_dash, second, table};
+use super::sagas::states;
 use super::{Desk, Signed};
+use crate::cli::texts;
 
 /// Look at orders, and cancel them.
 #[derive(Debug, Subcommand)]
@@ -75,6 +80,16 @@ pub(in crate::cli) struct Wanted {
     /// Only those whose parcel has this tracking number.
     #[arg(long, value_name = "NUMBER")]
     tracking_number: Option<String>,
+    /// Only those whose saga stands here.
+    #[arg(long, value_parser = states())]
+    saga_state: Option<SagaState>,
+    /// Only those that wait for a person.
+    #[arg(long, conflicts_with = "saga_state")]
+    attention: bool,
+    /// Only those that this names: an order's id, reference or customer, the sku of a line, a tracking number, or the gateway's
+    /// name for the charge. The newest first, unless told otherwise.
+    #[arg(long, value_name = "TEXT", value_parser = texts::line)]
+    find: Option<String>,
     /// Only those accepted before this moment.
     #[arg(long, value_name = "TIME")]
     before: Option<Timestamp>,
@@ -145,6 +160,8 @@ async fn list(desk: &Desk, wanted: Wanted) -> Result<()> {
         external_reference: wanted.reference.map(|text| composed(&text).into_owned()),
         sku: wanted.sku,
         tracking_number: wanted.tracking_number,
+        saga_state: if wanted.attention { Some(SagaState::NeedsAttention) } else { wanted.saga_state },
+        find: wanted.find.map(|text| text.trim().to_owned()),
         created_from: wanted.since,
         created_before: wanted.before,
         updated_from: wanted.updated_since,
@@ -153,6 +170,7 @@ async fn list(desk: &Desk, wanted: Wanted) -> Result<()> {
         after: wanted.after.map(|Place(place)| place),
     };
     filter.sort = wanted.sort.unwrap_or_else(|| filter.usual_sort());
+    ensure!(filter.find.is_none() || !filter.sort.is_by_change(), "{FOUND_BY_ACCEPTANCE}");
     let OrderPage { items, next } = desk.store.readers.orders(&filter, wanted.limit).await?;
     let next = next.map(|place| told(place, filter.sort));
     answer(desk.format, &Listed { items, has_more: next.is_some(), next }, order_table)

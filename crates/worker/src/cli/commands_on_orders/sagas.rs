@@ -59,7 +59,7 @@ pub(in crate::cli) enum Sagas {
     },
 }
 
-fn states() -> impl TypedValueParser<Value = SagaState> {
+pub(super) fn states() -> impl TypedValueParser<Value = SagaState> {
     PossibleValuesParser::new(SagaState::ALL.iter().map(|state| state.as_str()))
         .try_map(|text| text.parse::<SagaState>())
 }

@@ -4,10 +4,12 @@ use anyhow::{Context, Result, bail};
 use application::commands::{
     AdjustStockCommand, ChangeProductCommand, ChangeProductReply, Once, OnceReply, StockChange, StockReply,
 };
-use application::ports::{EndangeredOrderView, InventoryView, LowOnly, MovementView, Page};
+use application::ports::{
+    EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ReservationPage, ReservationView,
+};
 use application::queries::{GetInventoryLevelsQuery, GetStockOfProductQuery};
 use clap::{Args, Subcommand};
-use domain::{ProductId, Rejection, Sku, UNITS_MAX};
+use domain::{OrderId, ProductId, Rejection, Sku, UNITS_MAX};
 use serde::Serialize;
 
 use super::answer::{answer, facts, listing, or_dash, second, table};
@@ -45,6 +47,17 @@ pub(in crate::cli) enum Stock {
         /// Only entries before this position.
         #[arg(long, value_name = "POSITION")]
         before: Option<i64>,
+        /// How many at most.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: usize,
+    },
+    /// Show the open orders that hold units of one product, oldest first.
+    Reservations {
+        /// The product.
+        sku: Sku,
+        /// Only those that come after this order.
+        #[arg(long, value_name = "ID")]
+        after: Option<OrderId>,
         /// How many at most.
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: usize,
@@ -120,6 +133,7 @@ impl Stock {
                 let movements = desk.store.readers.movements(ProductId::of(&sku), before, limit).await?;
                 answer(desk.format, &movements, |movements| ledger(movements))
             }
+            Self::Reservations { sku, after, limit } => reservations(desk, &sku, after, limit).await,
             Self::Receive { sku, units, reason } => {
                 change(desk, sku, StockChange::Receive(units), reason).await
             }
@@ -137,6 +151,40 @@ async fn level_of(desk: &Desk, sku: &Sku) -> Result<InventoryView> {
         .read(desk.store.readers.as_ref())
         .await?
         .with_context(|| format!("there is no product with the sku '{sku}'"))
+}
+
+/// A page of reservations, with what to say after `--after` for the next.
+#[derive(Serialize)]
+struct Held {
+    items: Vec<ReservationView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+async fn reservations(desk: &Desk, sku: &Sku, after: Option<OrderId>, limit: usize) -> Result<()> {
+    level_of(desk, sku).await?;
+    let ReservationPage { items, next } =
+        desk.store.readers.reservations(ProductId::of(sku), after, limit).await?;
+    answer(desk.format, &Held { items, next: next.map(|id| id.to_string()) }, held)
+}
+
+fn held(page: &Held) -> String {
+    let mut table = table(&["order", "reference", "customer", "status", "units", "since"]);
+    for order in &page.items {
+        table.add_row([
+            order.order_id.to_string(),
+            or_dash(order.external_reference.as_deref()),
+            order.customer_id.clone(),
+            order.status.clone(),
+            order.units.to_string(),
+            second(order.since),
+        ]);
+    }
+    let more = page.next.as_ref().map(|next| format!("there may be more: --after {next}"));
+    match (page.items.as_slice(), more) {
+        ([], Some(more)) => format!("no open order so far holds any\n{more}"),
+        (_, more) => listing(&table, "no open order holds any", more),
+    }
 }
 
 async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> Result<()> {
