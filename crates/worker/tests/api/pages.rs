@@ -482,7 +482,8 @@ async fn a_stream_names_the_topics_that_changed_and_ends_with_the_session() {
 /// The text of a page, a line for each piece of it, with what differs from run to run left out.
 fn golden(page: &str) -> String {
     let body = page.split_once("<main").expect("a page has content").1;
-    let pieces = body.split('<').skip(1).filter_map(|piece| piece.split_once('>')).map(|(_, text)| text.trim());
+    let pieces =
+        body.split('<').skip(1).filter_map(|piece| piece.split_once('>')).map(|(_, text)| text.trim());
     let words = |line: &str| {
         let word = |word: &str| match word.trim_matches('…').parse::<uuid::Uuid>() {
             Ok(_) => "ID".to_owned(),
@@ -509,8 +510,10 @@ async fn what_each_page_says_is_what_it_said() {
     site.service.happen(&stuck, &way).await;
     site.live.look().await.expect("a look");
     site.service.clock.jump(SignedDuration::from_mins(5));
-    let mut pages: Vec<(String, String)> =
-        PAGES.iter().map(|path| (path.trim_start_matches('/').replace('/', "-"), (*path).to_owned())).collect();
+    let mut pages: Vec<(String, String)> = PAGES
+        .iter()
+        .map(|path| (path.trim_start_matches('/').replace('/', "-"), (*path).to_owned()))
+        .collect();
     pages.push(("ui-order-open".to_owned(), format!("/ui/orders/{open}")));
     pages.push(("ui-order-stuck".to_owned(), format!("/ui/orders/{stuck}")));
     pages.push(("ui-stock-product".to_owned(), "/ui/stock/CHAI".to_owned()));
