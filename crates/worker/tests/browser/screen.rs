@@ -55,8 +55,7 @@ impl Screen {
     }
 
     pub(crate) async fn follow(&self, link: &str) {
-        let link = format!("//a[contains(., {})]", quoted(link));
-        self.client.find(Locator::XPath(&link)).await.expect("a link").click().await.expect("a click");
+        self.click(&format!("//main//a[contains(., {})]", quoted(link))).await;
     }
 
     /// Fills in the field of this label within the form that has this button, and leaves it.
@@ -65,14 +64,29 @@ impl Screen {
         let field = format!(
             "//form[.//button[normalize-space()={button}]]//label[contains(., {label})]//*[self::input or self::select]"
         );
-        let field = self.client.find(Locator::XPath(&field)).await.expect("a field");
-        field.send_keys(text).await.expect("writing");
+        // What a person is on is not renewed any more.
+        self.click(&field).await;
+        self.client.active_element().await.expect("a field").send_keys(text).await.expect("writing");
     }
 
     /// Presses a button.
     pub(crate) async fn press(&self, button: &str) {
-        let button = format!("//button[normalize-space()={}]", quoted(button));
-        self.client.find(Locator::XPath(&button)).await.expect("a button").click().await.expect("a click");
+        self.click(&format!("//button[normalize-space()={}]", quoted(button))).await;
+    }
+
+    /// Clicks on the first of these that is there; a part of the page may just have been renewed.
+    async fn click(&self, path: &str) {
+        const TRIES: usize = 20;
+        for _ in 0..TRIES {
+            let waiting = self.client.wait().at_most(PATIENCE);
+            let element = waiting.for_element(Locator::XPath(path)).await;
+            match element.unwrap_or_else(|error| panic!("{path} is not there: {error}")).click().await {
+                Ok(()) => return,
+                Err(error) if error.is_stale_element_reference() => {}
+                Err(error) => panic!("{path} cannot be clicked: {error}"),
+            }
+        }
+        panic!("{path} is renewed again and again");
     }
 
     /// Keeps a picture of the page, if pictures are wanted.
