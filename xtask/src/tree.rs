@@ -16,6 +16,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub(crate) files: Vec<TextFile>,
+    /// Paths of what is no text, such as pictures.
+    pub(crate) others: Vec<String>,
 }
 
 /// One file: its path from the root, with slashes, and its text.
@@ -58,7 +60,9 @@ impl Tree {
 
     /// Whether a file or folder lies at this path.
     pub(crate) fn contains(&self, path: &str) -> bool {
-        path.is_empty() || self.files.iter().any(|file| is_at_or_below(&file.path, path))
+        let texts = self.files.iter().map(|file| file.path.as_str());
+        path.is_empty()
+            || texts.chain(self.others.iter().map(String::as_str)).any(|file| is_at_or_below(file, path))
     }
 
     fn read_folder(&mut self, root: &Path, folder: &Path, folders: &mut Vec<PathBuf>) -> Result<()> {
@@ -73,6 +77,8 @@ impl Tree {
                 folders.push(path);
             } else if let Some(text) = read_text(&path) {
                 self.files.push(TextFile { path: name, text });
+            } else {
+                self.others.push(name);
             }
         }
         Ok(())

@@ -23,6 +23,9 @@ pub fn sparkline(name: &str, unit: &str, values: &[f64]) -> Markup {
 }
 
 fn points(values: &[f64], highest: f64) -> String {
+    // A single value is a line as well.
+    let twice = values.first().map(|value| [*value; 2]);
+    let values = twice.as_ref().filter(|_| values.len() == 1).map_or(values, |twice| twice.as_slice());
     let step = WIDTH / (values.len().max(2) - 1) as f64;
     let scale = if highest > 0.0 { (HEIGHT - 2.0) / highest } else { 0.0 };
     let point = |(at, value): (usize, &f64)| {

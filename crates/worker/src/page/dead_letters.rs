@@ -221,7 +221,7 @@ fn masked(body: Value) -> Value {
             Value::Object(members.into_iter().map(mask).collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(masked).collect()),
-        other => other,
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
     }
 }
 

@@ -3,7 +3,7 @@
 //! line every twenty seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,6 @@ use domain::OrderId;
 use foldhash::quality::FixedState;
 use futures_util::stream::unfold;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use std::hash::BuildHasher;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -85,9 +84,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn hash(of: impl Hash) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    of.hash(&mut hasher);
-    hasher.finish()
+    FixedState::default().hash_one(of)
 }
 
 /// Looks for what has changed.

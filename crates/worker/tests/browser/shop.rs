@@ -55,8 +55,8 @@ impl Shop {
         let postgres = Postgres::start(Durability::None).expect("a server of our own");
         let node = RabbitMq::start().expect("a node of our own");
         let (one, other) = (port().await, port().await);
-        let mut config = Config::default();
-        config.database = read(postgres.database().expect("a database"));
+        let database = read(postgres.database().expect("a database"));
+        let mut config = Config { database, ..Config::default() };
         config.rabbitmq.addresses = read(&[node.vhost().expect("a virtual host")]);
         config.security.admin_key = KEY.to_owned().into();
         config.security.session_secret = "a secret that both workers share, long enough".to_owned().into();
