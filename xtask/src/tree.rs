@@ -128,7 +128,7 @@ fn is_at_or_below(file: &str, path: &str) -> bool {
 #[cfg(test)]
 pub(crate) fn tree_of(files: &[(&str, &str)]) -> Tree {
     let files = files.iter().map(|(path, text)| TextFile { path: (*path).into(), text: (*text).into() });
-    Tree { files: files.collect() }
+    Tree { files: files.collect(), others: Vec::new() }
 }
 
 #[cfg(test)]

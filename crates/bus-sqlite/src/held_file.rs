@@ -78,6 +78,23 @@ impl HeldFile {
         }
     }
 
+    /// Fills this with its beginning; returns how many bytes there were.
+    pub(crate) fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut read = 0;
+        while read < bytes.len() {
+            match self.file.read_at(&mut bytes[read..], read as u64)? {
+                0 => break,
+                more => read += more,
+            }
+        }
+        Ok(read)
+    }
+
+    /// What the system knows of it.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
     /// Its length in bytes, and how many names it has.
     pub(crate) fn length_and_names(&self) -> io::Result<(u64, u64)> {
         self.file.metadata().map(|metadata| (metadata.len(), metadata.nlink()))

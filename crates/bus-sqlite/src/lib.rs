@@ -7,6 +7,7 @@
 
 mod adoption;
 pub mod column;
+mod contents;
 mod dead_letters;
 mod fault;
 mod feed;

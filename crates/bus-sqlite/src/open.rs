@@ -51,8 +51,14 @@ pub(crate) fn file(
     one_name(path, &held, options.exclusive)?;
     let mut connection = connect(path, options).map_err(|error| explain(path, error))?;
     match options.tables {
-        Tables::Migrated => schema::migrate(&mut connection, path, own).map(drop)?,
+        Tables::Migrated => {
+            schema::migrate(&mut connection, path, own)?;
+            identify(&connection).map_err(|error| explain(path, error))?;
+        }
         Tables::Expected => schema::expect(&connection, path, options.owner, own)?,
+    }
+    if options.exclusive == Exclusive::Yes {
+        write_back(&connection).map_err(|error| explain(path, error))?;
     }
     let watch = Watch::new(path, Arc::clone(&held)).map_err(|source| unreadable(path, source))?;
     let watch = Arc::new(watch);
@@ -140,6 +146,24 @@ fn mark(connection: &Connection, mark: u32) -> Result<()> {
         return Ok(());
     }
     connection.execute_batch(&format!("pragma application_id = {mark};"))
+}
+
+/// Moves what a process that died has left in the log. Until then the log's index does not say how far pages were moved, by which
+/// the watch knows that nobody else has written into the file.
+fn write_back(connection: &Connection) -> Result<()> {
+    connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
+}
+
+/// Says in the file's header which database it is, so that another one that is copied over it is told from it.
+fn identify(connection: &Connection) -> Result<()> {
+    let sql = "select database_id from identity";
+    let id: [u8; 16] = connection.query_row(sql, [], |row| row.get(0))?;
+    let word = (i32::from_be_bytes([id[12], id[13], id[14], id[15]]) & i32::MAX).max(1);
+    let said: i32 = connection.query_row("pragma user_version", [], |row| row.get(0))?;
+    if said == word {
+        return Ok(());
+    }
+    connection.execute_batch(&format!("pragma user_version = {word};"))
 }
 
 /// A store in memory, with its tables.

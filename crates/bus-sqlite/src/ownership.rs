@@ -13,6 +13,7 @@ pub(crate) const HEADER_BYTES: usize = 100;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const APPLICATION_ID_AT: usize = 68;
 const CHANGES_AT: usize = 24;
+const IDENTITY_AT: usize = 60;
 
 /// Tables of another program that are named at most.
 const NAMED_MAX: usize = 5;
@@ -33,14 +34,27 @@ pub(crate) struct Header {
     pub(crate) application_id: u32,
     /// Grows with every change of the first page.
     pub(crate) changes: u32,
+    /// Which of its databases it is; 0 until it says so.
+    pub(crate) identity: u32,
 }
 
 impl Header {
     /// None for what is no database.
     pub(crate) fn of(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
         let number = |at: usize| bytes[at..at + 4].try_into().map(u32::from_be_bytes).unwrap_or(0);
-        let header = Self { application_id: number(APPLICATION_ID_AT), changes: number(CHANGES_AT) };
+        let header = Self {
+            application_id: number(APPLICATION_ID_AT),
+            changes: number(CHANGES_AT),
+            identity: number(IDENTITY_AT),
+        };
         bytes.starts_with(MAGIC).then_some(header)
+    }
+
+    /// Whether it can have become the later one by work on the same database.
+    pub(crate) const fn leads_to(self, later: Self) -> bool {
+        let marked = later.application_id == self.application_id || self.application_id == 0;
+        let same = later.identity == self.identity || self.identity == 0;
+        marked && same && later.changes.wrapping_sub(self.changes) < u32::MAX / 2
     }
 }
 

@@ -1,19 +1,19 @@
 //! Whether the files that are open are still those which have their names. Whoever moves, deletes or replaces them under a running
 //! service leaves it writing into what nobody will find: nothing is accepted then, and nothing is written into what lies there
-//! instead. Asks the system only for what it knows of names, which takes a microsecond.
+//! instead. Asks the system only for what it knows of names, which takes a microsecond; what is in the file is read when the file
+//! has changed.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use bus::Fault;
 use thiserror::Error;
 
+use crate::contents::{Contents, LogIndex, Seen};
 use crate::held_file::{HeldFile, Identity};
 use crate::options::beside;
-use crate::ownership::Header;
 
 /// The act that fails when the files are not those that were opened.
 pub const FILE_GONE: &str = "database.file";
@@ -38,32 +38,51 @@ pub(crate) struct Watch {
     names: Vec<PathBuf>,
     /// The log and its index.
     beside: Vec<(PathBuf, Identity)>,
-    last: Mutex<Option<Last>>,
+    log_index: Option<LogIndex>,
+    last: Mutex<Option<Contents>>,
     /// The contents were exchanged, which cannot be taken back.
     is_overwritten: AtomicBool,
-}
-
-/// The file's contents, when last looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Last {
-    modified: SystemTime,
-    header: Header,
 }
 
 impl Watch {
     /// Watches the files of a database that is open.
     pub(crate) fn new(path: &Path, held: Arc<HeldFile>) -> std::io::Result<Self> {
         let real = std::fs::canonicalize(path)?;
+        let log_index = LogIndex::open(&beside(&real, "-shm")).ok();
         let beside = ["-wal", "-shm"].map(|suffix| beside(&real, suffix));
         let known = |file: PathBuf| Identity::at(&file).ok().map(|identity| (file, identity));
         let beside = beside.into_iter().filter_map(known).collect();
         let names = if real == path { vec![real] } else { vec![path.to_owned(), real] };
-        Ok(Self { held, names, beside, last: Mutex::default(), is_overwritten: AtomicBool::new(false) })
+        let (last, is_overwritten) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { held, names, beside, log_index, last, is_overwritten })
     }
 
     /// Looks once.
     pub(crate) fn look(&self) -> Result<(), Fault> {
         self.seen().map_err(|gone| Fault::retry(FILE_GONE, gone))
+    }
+
+    /// Gives the log of an overwritten file another name. It belongs to contents that are gone, and would spoil those that lie
+    /// there now as soon as somebody opens them.
+    pub(crate) fn set_the_log_aside(&self) {
+        let ours = self.beside.iter().find(|(file, _)| file.to_string_lossy().ends_with("-wal"));
+        let Some((log, identity)) = ours.filter(|_| self.is_overwritten()) else { return };
+        if !Identity::at(log).is_ok_and(|found| found == *identity) {
+            return;
+        }
+        let aside = beside(log, &format!(".of-overwritten-{}", std::process::id()));
+        match std::fs::rename(log, &aside) {
+            Ok(()) => {
+                tracing::error!(aside = %aside.display(), "the log of the overwritten database file was set aside")
+            }
+            Err(error) => {
+                tracing::error!(%error, log = %log.display(), "remove this log before the file is opened again")
+            }
+        }
+    }
+
+    fn is_overwritten(&self) -> bool {
+        self.is_overwritten.load(Ordering::Relaxed)
     }
 
     fn seen(&self) -> Result<(), FileGone> {
@@ -77,36 +96,25 @@ impl Watch {
         Ok(())
     }
 
-    /// A file that was copied over ours in place keeps its identity. Its header says that it is another, or an older one.
+    /// A file that was copied over ours in place keeps its identity; only what is in it tells.
     fn judge_contents(&self, name: &Path, metadata: &Metadata) -> Result<(), FileGone> {
         let overwritten = || FileGone { file: name.to_owned(), how: "overwritten" };
-        if self.is_overwritten.load(Ordering::Relaxed) {
+        if self.is_overwritten() {
             return Err(overwritten());
         }
-        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.modified == modified) {
-            return Ok(());
-        }
-        let header = self.held.beginning().ok().flatten().and_then(|bytes| Header::of(&bytes));
-        let found = header.filter(|found| last.is_none_or(|last| follows(last.header, *found)));
-        match found {
-            Some(header) => {
-                *last = Some(Last { modified, header });
+        match Contents::seen(&self.held, self.log_index.as_ref(), last.as_ref(), metadata) {
+            Seen::Unchanged => Ok(()),
+            Seen::Ours(contents) => {
+                *last = Some(contents);
                 Ok(())
             }
-            None => {
+            Seen::Anothers => {
                 self.is_overwritten.store(true, Ordering::Relaxed);
                 Err(overwritten())
             }
         }
     }
-}
-
-/// Whether a header can have become another by work on the same database.
-const fn follows(earlier: Header, later: Header) -> bool {
-    let marked = later.application_id == earlier.application_id || earlier.application_id == 0;
-    marked && later.changes.wrapping_sub(earlier.changes) < u32::MAX / 2
 }
 
 /// The file of this name, if it is still the one that had it.

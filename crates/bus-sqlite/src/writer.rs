@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bus::{Counts, Envelope, Fault};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Result};
 use tokio::sync::oneshot;
 
@@ -86,8 +87,9 @@ impl<M: Default> Writer<M> {
     }
 
     /// The same, on this file.
-    pub(crate) fn over(self, held: Arc<HeldFile>, watch: Arc<Watch>) -> Self {
-        Self { file: Some((watch, held)), ..self }
+    pub(crate) fn over(mut self, held: Arc<HeldFile>, watch: Arc<Watch>) -> Self {
+        self.file = Some((watch, held));
+        self
     }
 
     /// The mark as it is now.
@@ -218,6 +220,21 @@ impl<M: Default> Writer<M> {
     /// Runs a statement without parameters.
     fn run(&self, sql: &str) -> Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+}
+
+impl<M> Drop for Writer<M> {
+    /// The last connection to leave would move its log into the file, whosever that is by now.
+    fn drop(&mut self) {
+        let Some((watch, _)) = &self.file else { return };
+        if watch.look().is_ok() {
+            return;
+        }
+        let kept = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = kept {
+            tracing::error!(%error, "the log of a database file that is gone may be moved into the file that lies there now");
+        }
+        watch.set_the_log_aside();
     }
 }
 

@@ -83,7 +83,13 @@ fn another(folder: &Folder) -> PathBuf {
     other
 }
 
-const DEEDS: [(&str, Deed); 7] = [
+/// As a person does it in another process: the file stays the same one, and gets other contents.
+fn copy_over(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+}
+
+const DEEDS: [(&str, Deed); 8] = [
     ("deleted", |folder| std::fs::remove_file(folder.file("orders.db")).unwrap()),
     ("moved", |folder| std::fs::rename(folder.file("orders.db"), folder.file("away.db")).unwrap()),
     ("replaced by an empty file", |folder| {
@@ -93,6 +99,7 @@ const DEEDS: [(&str, Deed); 7] = [
     ("replaced by a restored one", |folder| {
         std::fs::rename(another(folder), folder.file("orders.db")).unwrap();
     }),
+    ("overwritten by another one", |folder| copy_over(&another(folder), &folder.file("orders.db"))),
     ("cut to nothing", |folder| std::fs::write(folder.file("orders.db"), b"").unwrap()),
     ("robbed of its log", |folder| std::fs::remove_file(folder.file("orders.db-wal")).unwrap()),
     ("robbed of its log's index", |folder| std::fs::remove_file(folder.file("orders.db-shm")).unwrap()),
@@ -114,13 +121,17 @@ async fn a_service_whose_file_is_gone_accepts_nothing() {
 
 /// Until the file itself has changed since it was made: what is only in the log would leave no trace in it.
 async fn grow(store: &SqliteStore, folder: &Folder) {
+    grow_on(store).await;
+    assert!(std::fs::metadata(folder.file("orders.db")).unwrap().len() > 1_000_000, "a part of it was moved");
+}
+
+async fn grow_on(store: &SqliteStore) {
     for number in 10..400 {
         let body = Bytes::from(vec![b'x'; 60_000]);
         let id = Uuid::from_u128(number);
         let envelope = Envelope::first(MessageId(id), CorrelationId(id), "K", body, Timestamp::UNIX_EPOCH);
         store.send(&[envelope]).await.unwrap();
     }
-    assert!(std::fs::metadata(folder.file("orders.db")).unwrap().len() > 1_000_000, "a part of it was moved");
 }
 
 #[tokio::test]
@@ -141,6 +152,45 @@ async fn what_is_left_open_writes_nothing_into_what_lies_there_instead_when_it_i
         content(&folder.0) == strange,
         "the last to leave moved its log into another's file, or took another's log away"
     );
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_file_or_a_busier_database_that_is_copied_over_it_is_noticed_and_left_as_it_is()
+{
+    for older in [true, false] {
+        let folder = Folder::new();
+        let (path, copy) = (folder.file("orders.db"), folder.file("copy.db"));
+        let store = open(&path);
+        grow(&store, &folder).await;
+        if older {
+            copy_over(&path, &copy);
+            grow_on(&store).await;
+        } else {
+            let busier = open(&copy);
+            grow_on(&busier).await;
+            grow_on(&busier).await;
+        }
+        assert!(store.overview().await.is_ok(), "nothing has happened to it yet");
+        copy_over(&copy, &path);
+        accepts_nothing(&store, if older { "older" } else { "busier" }).await;
+        drop(store);
+        assert!(std::fs::read(&path).unwrap() == std::fs::read(&copy).unwrap(), "older: {older}");
+        assert!(!folder.file("orders.db-wal").exists(), "a log of other contents would spoil these");
+        let reopened = open(&path);
+        assert!(reopened.overview().await.is_ok(), "what was put there is whole");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_only_touched_is_worked_on() {
+    let folder = Folder::new();
+    let path = folder.file("orders.db");
+    let store = open(&path);
+    store.send(&[message(1)]).await.unwrap();
+    let touched = std::process::Command::new("touch").arg(&path).status();
+    assert!(touched.is_ok_and(|status| status.success()));
+    store.send(&[message(3)]).await.unwrap();
+    assert_eq!(waiting(&store).await, 2);
 }
 
 #[tokio::test]

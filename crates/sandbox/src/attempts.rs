@@ -20,6 +20,7 @@ pub(crate) enum Fate {
     Throttled,
     ServerError,
     ResponseLost,
+    OtherAmount,
     Hung { hang_ms: u64, end: HangEnd },
 }
 
@@ -65,6 +66,23 @@ impl Attempts {
         }
     }
 
+    /// Counts a look-up and decides whether its answer names another amount. It has no other faults.
+    pub(crate) fn look_up(
+        &mut self,
+        dice: Dice,
+        settings: &FaultSettings,
+        operation: Operation,
+        key: &str,
+    ) -> Fate {
+        let permille = settings.of(operation).other_amount_permille;
+        let seen = self.seen(operation, key);
+        seen.made += 1;
+        let struck = seen.faults_in_a_row < settings.fault_repeat_max
+            && dice.happens(permille, Question::Transient(operation), key, seen.made);
+        seen.faults_in_a_row = if struck { seen.faults_in_a_row + 1 } else { 0 };
+        if struck { Fate::OtherAmount } else { Fate::Answered }
+    }
+
     fn seen(&mut self, operation: Operation, key: &str) -> &mut Seen {
         let slot = (operation, hash(key.as_bytes()));
         if !self.seen.contains_key(&slot) {
@@ -103,11 +121,13 @@ fn rolled(faults: &Faults, roll: u32, hung: Fate) -> Fate {
     let throttled = faults.throttle_permille;
     let failed = throttled.saturating_add(faults.server_error_permille);
     let hanging = failed.saturating_add(faults.hang_permille);
+    let lost = hanging.saturating_add(faults.lose_response_permille);
     match roll {
         roll if roll < throttled => Fate::Throttled,
         roll if roll < failed => Fate::ServerError,
         roll if roll < hanging => hung,
-        roll if roll < faults.transient_permille() => Fate::ResponseLost,
+        roll if roll < lost => Fate::ResponseLost,
+        roll if roll < faults.transient_permille() => Fate::OtherAmount,
         _ => Fate::Answered,
     }
 }

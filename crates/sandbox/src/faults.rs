@@ -51,6 +51,8 @@ pub struct Faults {
     pub hang_permille: u32,
     /// It is done, but the connection is closed instead of answering.
     pub lose_response_permille: u32,
+    /// It is done and answered, but the answer names another amount than was asked for. Looking up has this fault as well.
+    pub other_amount_permille: u32,
     /// Time every call takes, in milliseconds, least and most.
     pub latency_ms: (u64, u64),
     /// How long a hung call hangs, in milliseconds.
@@ -70,6 +72,7 @@ impl Default for Faults {
             throttle_permille: 0,
             hang_permille: 0,
             lose_response_permille: 0,
+            other_amount_permille: 0,
             latency_ms: (0, 0),
             hang_ms: 30_000,
             rate_per_second: 0,
@@ -84,6 +87,7 @@ impl Faults {
             .saturating_add(self.throttle_permille)
             .saturating_add(self.hang_permille)
             .saturating_add(self.lose_response_permille)
+            .saturating_add(self.other_amount_permille)
     }
 }
 
@@ -124,7 +128,7 @@ pub struct Pause {
     pub shipping: Option<Availability>,
 }
 
-/// The calls that change something, each with dice of its own.
+/// The calls that a fault can strike, each with dice of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Operation {
     Charge,
@@ -133,6 +137,7 @@ pub(crate) enum Operation {
     CancelCharge,
     Book,
     CancelShipment,
+    LookUpCharge,
 }
 
 /// Operations that have their faults, and their rate, in common.
@@ -147,7 +152,7 @@ pub(crate) enum Group {
 impl Operation {
     pub(crate) const fn group(self) -> Group {
         match self {
-            Self::Charge | Self::Capture => Group::Payments,
+            Self::Charge | Self::Capture | Self::LookUpCharge => Group::Payments,
             Self::Refund | Self::CancelCharge => Group::Refunds,
             Self::Book => Group::Shipping,
             Self::CancelShipment => Group::ShippingCancels,

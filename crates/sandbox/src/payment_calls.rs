@@ -44,7 +44,7 @@ pub(crate) async fn look_up(provider: &Provider, key: &str) -> Result<Reply, Fai
     provider.open(Topic::Payments).await?;
     provider.take_lookup_time(Operation::Charge, &key).await?;
     let answer = provider.payments().look_up(&key);
-    Ok(Reply::answer(StatusCode::OK, answer))
+    Ok(provider.look_up(&key, Reply::answer(StatusCode::OK, answer)))
 }
 
 pub(crate) async fn cancel(provider: &Arc<Provider>, key: &str) -> Result<Reply, Failure> {

@@ -90,6 +90,7 @@ impl Provider {
                 act(self);
                 Err(Failure::ResponseLost)
             }
+            Fate::OtherAmount => Ok(act(self).with_other_amounts()),
             Fate::Hung { hang_ms, end } => Ok(self.hang(hang_ms, end, act).await),
         }
     }
@@ -118,7 +119,18 @@ impl Provider {
         })
     }
 
-    /// Looking up goes by the rate of its side, takes as long as any call of it, and has no other faults.
+    /// What becomes of the answer to a look-up of a charge.
+    pub(crate) fn look_up(&self, key: &str, answer: Reply) -> Reply {
+        let settings = self.faults();
+        if settings.of(Operation::LookUpCharge).other_amount_permille == 0 {
+            return answer;
+        }
+        let fate = lock(&self.attempts).look_up(self.dice, &settings, Operation::LookUpCharge, key);
+        lock(&self.fault_counts).count(fate);
+        if fate == Fate::OtherAmount { answer.with_other_amounts() } else { answer }
+    }
+
+    /// Looking up goes by the rate of its side and takes as long as any call of it. It changes nothing, so most faults spare it.
     pub(crate) async fn take_lookup_time(&self, operation: Operation, key: &str) -> Result<(), Problem> {
         self.admit(operation)?;
         let latency_ms = self.faults().of(operation).latency_ms;

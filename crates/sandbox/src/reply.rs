@@ -56,6 +56,19 @@ impl Reply {
         }
     }
 
+    /// The same, but each amount in it is one minor unit lower. An answer without an amount stays as it is.
+    pub(crate) fn with_other_amounts(self) -> Self {
+        let Ok(serde_json::Value::Object(mut body)) = serde_json::from_slice(&self.body) else { return self };
+        for name in ["amount_minor", "captured_minor", "refunded_minor"] {
+            if let Some(amount) = body.get_mut(name).filter(|amount| amount.as_i64() != Some(0))
+                && let Some(minor) = amount.as_i64()
+            {
+                *amount = (minor - 1).into();
+            }
+        }
+        Self::json(self.status, &body)
+    }
+
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;

@@ -83,6 +83,8 @@ pub struct FaultStats {
     pub hung: u64,
     /// Done but not answered.
     pub responses_lost: u64,
+    /// Answered with another amount.
+    pub other_amounts: u64,
 }
 
 impl FaultStats {
@@ -93,6 +95,7 @@ impl FaultStats {
             Fate::ServerError => self.server_errors += 1,
             Fate::Hung { .. } => self.hung += 1,
             Fate::ResponseLost => self.responses_lost += 1,
+            Fate::OtherAmount => self.other_amounts += 1,
         }
     }
 }

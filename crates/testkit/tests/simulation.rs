@@ -1,8 +1,10 @@
 //! The simulation itself on trial: it holds for many seeds, repeats itself exactly, and notices when something is broken on
 //! purpose.
 
+use std::collections::BTreeSet;
+
 use orderwright_testkit::simulation::{
-    Honesty, Leak, Outcome, Sabotage, Trace, Wiring, run, run_sabotaged, run_wired,
+    Event, Honesty, Leak, Outcome, Sabotage, Script, Trace, Wiring, run, run_sabotaged, run_wired, wiring,
 };
 
 /// Seeds that every test run tries; many more are tried by a command of their own.
@@ -17,6 +19,23 @@ fn the_invariants_hold_whatever_goes_wrong() {
         crashes += outcome.crashes;
     }
     assert!(crashes > SEEDS, "too few workers died to prove anything: {crashes}");
+}
+
+/// What happens to broker and file is among what the seeds tell of, each with a broker in between and without one.
+#[test]
+fn among_the_seeds_there_is_each_thing_that_can_happen_to_broker_and_file() {
+    let met = |kind: fn(&Event) -> bool| {
+        let seeds = 1_000_000..1_000_000 + SEEDS;
+        let wirings = seeds.filter(|seed| Script::of(*seed).events.iter().any(|(_, event)| kind(event)));
+        wirings.map(wiring).collect::<BTreeSet<_>>().len()
+    };
+    let kinds: [fn(&Event) -> bool; 4] = [
+        |event| *event == Event::QueuesDeleted,
+        |event| matches!(event, Event::QuorumLost(_)),
+        |event| *event == Event::SecondDatabase,
+        |event| matches!(event, Event::FileReplaced(_)),
+    ];
+    assert_eq!(kinds.map(met), [Wiring::ALL.len(); 4]);
 }
 
 #[test]

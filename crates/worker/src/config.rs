@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::conceal::STARS;
 
 mod broker;
+mod changes;
 mod connections;
 mod database;
 mod environment;
@@ -32,6 +33,7 @@ mod spelling;
 mod telemetry;
 
 pub use broker::{BrokerAddresses, QueueKindName, RabbitMq};
+pub use changes::Settings;
 pub use connections::Connections;
 pub use database::{DatabaseAddress, Place};
 pub use loading::{Loaded, Mistakes};

@@ -21,7 +21,9 @@ use crate::broker;
 use crate::config::{Config, PageMode};
 use crate::entrance;
 use crate::health::Uses;
-use crate::http::{self, Api, InFlightKeys, Inside, MetricsPlace, StoreReadiness, Watch, Webhooks};
+use crate::http::{
+    self, Api, InFlightKeys, Inside, MetricsPlace, StoreReadiness, Verifiers, Watch, Webhooks,
+};
 use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
 use crate::otlp::{Collector, Exporter, Tracer};
@@ -56,6 +58,7 @@ pub struct Service {
     /// The store behind it.
     pub store: AnyStore,
     certificate: Option<Arc<Certificate>>,
+    verifiers: Verifiers,
     stop: Stop,
     supervisor: Supervisor,
     http: JoinHandle<()>,
@@ -93,6 +96,7 @@ impl Service {
         broker::start(&mut supervisor, &store, &context);
         background::start(&mut supervisor, &store, &context, config, &observation);
         let api = Arc::new(api(config, &store, &context, books, &observation, &mut supervisor)?);
+        let verifiers = api.webhooks.verifiers();
         let metrics_addr =
             serve_metrics(config, entrance::side_door(&door), api.watch.clone(), &stop).await?;
         let pages = pages(config, &store, &context, &observation, &mut supervisor, (&api, &gate))?;
@@ -103,6 +107,7 @@ impl Service {
             metrics_addr,
             store,
             certificate,
+            verifiers,
             stop,
             supervisor,
             http,
@@ -116,6 +121,17 @@ impl Service {
     /// What is wrong with its files; what was shown is shown on.
     pub fn renew(&self) -> Result<Renewal> {
         self.certificate.as_ref().map_or(Ok(Renewal::None), |certificate| certificate.look())
+    }
+
+    /// Verifies webhooks with the secrets of this configuration from now on.
+    ///
+    /// # Errors
+    /// If one of them cannot be a secret; those in force stay.
+    pub fn verify_with(&self, config: &Config) -> Result<()> {
+        let payments = entrance::verifier(config, Provider::Payments)?;
+        let shipping = entrance::verifier(config, Provider::Shipping)?;
+        self.verifiers.replace(payments, shipping);
+        Ok(())
     }
 
     /// Stops taking, finishes what is in hand, and says whether it all finished in time.

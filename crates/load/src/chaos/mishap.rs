@@ -36,6 +36,8 @@ pub enum Mishap {
     GatewayHung,
     /// Somebody else holds a table, and every connection of the workers to the database waits for it.
     PoolFilled,
+    /// No queue at the broker has a quorum for a while: none takes messages or gives any. All connections stay open.
+    QuorumLost,
     /// Every queue at the broker is deleted, with what lies in it.
     QueuesDeleted,
     /// The broker loses every message that lies in a queue.
@@ -73,7 +75,7 @@ impl Mishap {
         if plan.carrier == Carrier::RabbitMq {
             deck.extend([Self::BrokerKilled, Self::GatewayHung]);
             deck.extend([Self::BrokerStalled, Self::BrokerLost, Self::BrokerReset]);
-            deck.extend([Self::QueuesDeleted, Self::MessagesLost, Self::SecondDatabase]);
+            deck.extend([Self::QuorumLost, Self::QueuesDeleted, Self::MessagesLost, Self::SecondDatabase]);
             if on_server {
                 deck.extend([Self::DatabaseStalled, Self::DatabaseLost, Self::DatabaseReset]);
             }
@@ -98,6 +100,7 @@ impl Mishap {
             Self::BrokerReset => ("way to the broker reset", Worker, false),
             Self::GatewayHung => ("gateway hung", All, true),
             Self::PoolFilled => ("pool filled", All, true),
+            Self::QuorumLost => ("quorum lost at the broker", All, true),
             Self::QueuesDeleted => ("queues deleted", All, true),
             Self::MessagesLost => ("messages lost at the broker", All, true),
             Self::SecondDatabase => ("second database on the virtual host", All, true),

@@ -21,7 +21,7 @@ use crate::fleet::{Addresses, Fleet, Launch, Launcher, STOP_LIMIT, free_address,
 /// What the provider does wrong.
 const FAULTS: &str = r#"{
     "payments": {"decline_permille": 30, "server_error_permille": 30, "throttle_permille": 20, "hang_permille": 15,
-                 "lose_response_permille": 30, "hang_ms": 900, "latency_ms": [0, 20]},
+                 "lose_response_permille": 30, "other_amount_permille": 60, "hang_ms": 900, "latency_ms": [0, 20]},
     "refunds": {"server_error_permille": 100, "lose_response_permille": 50, "latency_ms": [0, 10]},
     "shipping": {"decline_permille": 15, "server_error_permille": 30, "lose_response_permille": 30, "hang_permille": 10,
                  "hang_ms": 900, "latency_ms": [0, 20]},
@@ -155,6 +155,12 @@ impl Processes {
             Mishap::BrokerKilled => {
                 let broker = self.servers.broker.as_mut().context("there is a broker")?;
                 tokio::task::block_in_place(|| broker.node.restart())?;
+            }
+            Mishap::QuorumLost => {
+                let Broker { node, address } = self.broker()?;
+                tokio::task::block_in_place(|| node.lose_quorum(address))?;
+                tokio::time::sleep(time).await;
+                tokio::task::block_in_place(|| node.find_quorum(address))?;
             }
             Mishap::QueuesDeleted => {
                 let Broker { node, address } = self.broker()?;

@@ -20,6 +20,9 @@ const BUSINESS: [&str; 4] = ["customer", "payment_declined", "out_of_stock", "sh
 /// and no fault here lasts as long.
 const ATTENTION_ONE_IN: u64 = 100;
 
+/// Charges of which none may be spared an answer with another amount: the provider gives one in seventeen.
+const OTHER_AMOUNTS_FROM: u64 = 500;
+
 /// What is known when it is over.
 pub(crate) struct Found<'a> {
     pub(crate) happened: Happened,
@@ -68,6 +71,7 @@ impl Verdict {
         verdict.every_order_has_an_end(plan, accepted, &orders);
         verdict.it_worked(&ledger.overview);
         verdict.nothing_was_charged_twice(&ledger.stats);
+        verdict.the_gateway_named_other_amounts();
         verdict.money_balances(&orders, &ledger.charges);
         verdict.parcels_fit(&orders, &ledger.shipments);
         verdict.check_finds_nothing(&ledger.check);
@@ -183,6 +187,13 @@ impl Verdict {
             if count.as_u64() != Some(0) {
                 self.problems.push(format!("invariant 4: {name} is {count}"));
             }
+        }
+    }
+
+    /// Of so many charges some were answered with another amount, or the run says nothing about such answers.
+    fn the_gateway_named_other_amounts(&mut self) {
+        if self.charges >= OTHER_AMOUNTS_FROM && self.faults["other_amounts"].as_u64().unwrap_or(0) == 0 {
+            self.problems.push("the gateway never named another amount than it was asked for".to_owned());
         }
     }
 

@@ -20,7 +20,8 @@ const SOME_TO_A_FILE: &[Mishap] =
     &[Mishap::WorkerKilled, Mishap::WorkerKilled, Mishap::BrokerReset, Mishap::BrokerLost];
 
 /// What the broker loses, or is given by mistake.
-const LOSSES: &[Mishap] = &[Mishap::MessagesLost, Mishap::QueuesDeleted, Mishap::SecondDatabase];
+const LOSSES: &[Mishap] =
+    &[Mishap::MessagesLost, Mishap::QuorumLost, Mishap::QueuesDeleted, Mishap::SecondDatabase];
 
 /// The same, and what happens to a file.
 const LOSSES_BESIDE_A_FILE: &[Mishap] =

@@ -44,6 +44,7 @@ fn storm() -> Settings {
         throttle_permille: 150,
         hang_permille: 100,
         lose_response_permille: 150,
+        other_amount_permille: 50,
         latency_ms: (0, 2),
         hang_ms: 5,
         ..Faults::default()
@@ -190,6 +191,31 @@ async fn refunds_have_faults_of_their_own() {
     let (_running, client) = sandbox(Settings { faults, ..Settings::default() }).await;
     assert_eq!(client.charge("pay-1", charge_of("order-1")).await.brief(), (201, "captured"));
     assert_eq!(client.cancel_charge("pay-1").await.brief(), (422, "refund_refused"));
+}
+
+#[tokio::test]
+async fn an_answer_with_another_amount_belongs_to_a_call_that_was_done_and_the_next_is_right() {
+    let (running, client) = perfect().await;
+    let others = json!({"other_amount_permille": 1000});
+    let faults = json!({"payments": others, "refunds": others, "fault_repeat_max": 1});
+    assert_eq!(client.put("/faults", faults).await.status, 200);
+    let sums = |answer: &Answer| {
+        ["amount_minor", "captured_minor", "refunded_minor"].map(|name| answer.body[name].as_i64())
+    };
+    let charge = || client.charge("pay-1", charge_of("order-1"));
+    let (wrong, right) = (charge().await, charge().await);
+    assert_eq!((wrong.brief(), right.brief()), ((201, "captured"), (201, "captured")));
+    assert_eq!(sums(&wrong), [Some(1249), Some(1249), Some(0)]);
+    assert_eq!(sums(&right), [Some(1250), Some(1250), Some(0)]);
+    let (wrong, right) = (client.charge_by_key("pay-1").await, client.charge_by_key("pay-1").await);
+    assert_eq!((sums(&wrong)[1], sums(&right)[1]), (Some(1249), Some(1250)));
+    let (wrong, right) = (client.cancel_charge("pay-1").await, client.cancel_charge("pay-1").await);
+    assert_eq!((sums(&wrong)[2], sums(&right)[2]), (Some(1249), Some(1250)));
+    let stats = running.stats();
+    assert_eq!((stats.faults.other_amounts, stats.payments.charges), (3, 1));
+    let money = &stats.payments.money["USD"];
+    assert_eq!((money.captured_minor, money.refunded_minor), (1250, 1250), "the books are right");
+    assert_eq!(client.charge_by_key("pay-2").await.status, 404, "what names no amount stays as it is");
 }
 
 #[tokio::test]

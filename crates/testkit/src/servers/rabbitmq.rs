@@ -200,11 +200,37 @@ impl RabbitMq {
         self.with_each_queue(address, "rabbit_amqqueue:delete(Q, false, false, <<\"chaos\">>)")
     }
 
+    /// Takes its quorum from every queue of the virtual host at this address: none of their members runs. Connections stay open.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn lose_quorum(&self, address: &str) -> Result<()> {
+        self.with_each_queue(address, "ra:stop_server(quorum_queues, amqqueue:get_pid(Q))")
+    }
+
+    /// Gives it back.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn find_quorum(&self, address: &str) -> Result<()> {
+        self.with_each_queue(address, "ra:restart_server(quorum_queues, amqqueue:get_pid(Q))")
+    }
+
     /// All in one go: the tool takes seconds each time.
     fn with_each_queue(&self, address: &str, deed: &str) -> Result<()> {
         let vhost = address.rsplit('/').next().unwrap_or_default();
         let deeds = format!("[{deed} || Q <- rabbit_amqqueue:list(<<\"{vhost}\">>)].");
         self.tell(&["eval", &deeds])
+    }
+
+    /// Lets the user of the virtual host at this address configure, write and read what these patterns fit. Counts for connections
+    /// that are opened from now on.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn permit(&self, address: &str, [configure, write, read]: [&str; 3]) -> Result<()> {
+        let vhost = address.rsplit('/').next().unwrap_or_default();
+        self.tell(&["set_permissions", "-p", vhost, USER, configure, write, read])
     }
 
     /// Lets nobody in any more, and turns out whoever is in.

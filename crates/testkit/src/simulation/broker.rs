@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use bus::{Delivery, Envelope, Fault, Feed, Origin, Receipt, Topology, Transport, Unsent, without_mark};
 use tokio::sync::Notify;
 
+use super::conditions::Conditions;
 use super::fate::StoreFate;
 use super::journal::Journal;
 use super::stage::RUBBISH;
 use super::transport::{Contact, TransportFate};
 
 /// What carries messages between consumers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wiring {
     /// The store.
     #[default]
@@ -36,6 +37,7 @@ pub(super) struct SimulatedBroker {
     /// Fate of the way to it; none if that is steady.
     way: Option<Arc<dyn TransportFate>>,
     journal: Arc<Journal>,
+    conditions: Arc<Conditions>,
     queues: Mutex<Queues>,
     /// Wakes those who wait in the order in which they came; a `watch` would draw lots.
     changed: Notify,
@@ -47,6 +49,8 @@ struct Queues {
     ready: BTreeMap<Arc<str>, VecDeque<(i64, Arc<Envelope>)>>,
     in_hand: usize,
     marks: i64,
+    /// How often all queues were deleted.
+    deletions: u64,
 }
 
 impl SimulatedBroker {
@@ -55,13 +59,27 @@ impl SimulatedBroker {
         fate: Arc<dyn StoreFate>,
         way: Option<Arc<dyn TransportFate>>,
         journal: Arc<Journal>,
+        conditions: Arc<Conditions>,
     ) -> Arc<Self> {
         let (queues, changed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { topology, fate, way, journal, queues, changed })
+        Arc::new(Self { topology, fate, way, journal, conditions, queues, changed })
     }
 
     fn is_cut_off(&self) -> bool {
-        self.way.as_ref().is_some_and(|way| way.call() == Contact::Away)
+        !self.conditions.has_quorum() || self.way.as_ref().is_some_and(|way| way.call() == Contact::Away)
+    }
+
+    /// Every queue is deleted, and declared anew at once. What nobody can read stays: it is to be found again, as a dead letter.
+    pub(super) fn delete_queues(&self) {
+        let mut queues = self.queues();
+        queues.deletions += 1;
+        queues.ready.values_mut().for_each(|ready| ready.retain(|(_, message)| &*message.body == RUBBISH));
+    }
+
+    /// Takes messages whatever its state: an outbox before it would keep them until it takes them.
+    pub(super) fn take_all(&self, envelopes: &[Envelope]) {
+        envelopes.iter().for_each(|envelope| self.take_on(envelope));
+        self.note_change();
     }
 
     /// Messages that were not lost and are not acknowledged.
@@ -90,7 +108,7 @@ impl SimulatedBroker {
         }
     }
 
-    fn note_change(&self) {
+    pub(super) fn note_change(&self) {
         self.changed.notify_waiters();
     }
 }
@@ -102,12 +120,15 @@ pub(super) struct OverBroker(pub(super) Arc<SimulatedBroker>);
 impl Transport for OverBroker {
     async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
         let (broker, queue) = (Arc::clone(&self.0), Arc::from(queue));
-        Ok(Box::new(BrokerFeed { broker, queue, in_hand: BTreeMap::new() }))
+        let deletions = broker.queues().deletions;
+        Ok(Box::new(BrokerFeed { broker, queue, in_hand: BTreeMap::new(), deletions }))
     }
 
     async fn send(&self, envelopes: &[Envelope]) -> Result<(), Unsent> {
-        envelopes.iter().for_each(|envelope| self.0.take_on(envelope));
-        self.0.note_change();
+        if !self.0.conditions.has_quorum() {
+            return Err(Fault::retry("transport.send", "the broker has no quorum").into());
+        }
+        self.0.take_all(envelopes);
         Ok(())
     }
 }
@@ -116,6 +137,8 @@ struct BrokerFeed {
     broker: Arc<SimulatedBroker>,
     queue: Arc<str>,
     in_hand: BTreeMap<i64, Arc<Envelope>>,
+    /// Deletions of its queue that it knows of.
+    deletions: u64,
 }
 
 impl BrokerFeed {
@@ -141,6 +164,9 @@ impl Feed for BrokerFeed {
         let broker = Arc::clone(&self.broker);
         loop {
             let changed = broker.changed.notified();
+            if !broker.conditions.has_quorum() {
+                return Err(Fault::retry("feed.receive", "the broker has no quorum"));
+            }
             let deliveries = self.take(max);
             if !deliveries.is_empty() {
                 return Ok(deliveries);
@@ -150,7 +176,7 @@ impl Feed for BrokerFeed {
     }
 
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
-        if self.broker.is_cut_off() {
+        if self.broker.is_cut_off() || self.broker.queues().deletions != self.deletions {
             self.give_back();
             return Err(Fault::retry("feed.acknowledge", "the channel broke"));
         }
@@ -170,9 +196,13 @@ impl Drop for BrokerFeed {
 impl BrokerFeed {
     /// What was not acknowledged comes again, before everything else.
     fn give_back(&mut self) {
-        let back = std::mem::take(&mut self.in_hand);
+        let mut back = std::mem::take(&mut self.in_hand);
         let mut queues = self.broker.queues();
         queues.in_hand -= back.len();
+        if queues.deletions != self.deletions {
+            self.deletions = queues.deletions;
+            back.retain(|_, message| &*message.body == RUBBISH);
+        }
         let ready = queues.ready.entry(Arc::clone(&self.queue)).or_default();
         back.into_iter().rev().for_each(|message| ready.push_front(message));
         drop(queues);

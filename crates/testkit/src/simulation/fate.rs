@@ -92,6 +92,8 @@ pub enum CallFate {
     NotDone,
     /// Done, but the answer is lost.
     AnswerLost,
+    /// Done, but the answer names another amount, which makes it none: whoever asks is told so at once.
+    OtherAmount,
     /// Lost on the way there; the caller cannot tell.
     RequestLost,
     /// The caller gives up; the request arrives all the same, so much later.
@@ -155,6 +157,11 @@ pub trait ProviderFate: Send + Sync + 'static {
 
     /// How this call under this key goes.
     fn call(&self, call: Call, key: &str) -> CallPlan;
+
+    /// Whether the answer to a cancellation names less than was given back.
+    fn tells_less(&self) -> bool {
+        false
+    }
 
     /// Whether a charge or booking is agreed to.
     fn consent(&self, call: Call, key: &str) -> Consent;

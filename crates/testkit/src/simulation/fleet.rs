@@ -12,6 +12,7 @@ use bus::{Coalescer, LocalFirst, LocalSlots, Relay, Stop, Supervisor, Transport,
 use infrastructure::sqlite::SqliteStore;
 
 use super::broker::{OverBroker, SimulatedBroker, Wiring};
+use super::conditions::Conditions;
 use super::dice::Dice;
 use super::errands::Errands;
 use super::fate::StoreFate;
@@ -42,6 +43,7 @@ pub(super) struct Blueprint {
     /// A broker between the workers, if there is one.
     pub(super) broker: Option<Arc<SimulatedBroker>>,
     pub(super) wiring: Wiring,
+    pub(super) conditions: Arc<Conditions>,
 }
 
 impl Blueprint {
@@ -151,6 +153,7 @@ impl Fleet {
             journal: Arc::clone(&blueprint.journal),
             broker: blueprint.broker.clone(),
             wiring: blueprint.wiring,
+            conditions: Arc::clone(&blueprint.conditions),
         });
         let risky = Arc::new(RiskyStore(risks));
         let mut supervisor = Supervisor::new(Stop::new());

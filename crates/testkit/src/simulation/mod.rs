@@ -4,6 +4,7 @@
 
 mod broker;
 mod carrier;
+mod conditions;
 mod customers;
 mod dice;
 mod errands;
@@ -62,7 +63,13 @@ pub fn run(seed: u64, trace: Trace) -> Outcome {
 /// Runs one seed in a world that breaks its word, with the wiring that its dice choose.
 #[must_use]
 pub fn run_sabotaged(seed: u64, trace: Trace, sabotage: Sabotage) -> Outcome {
-    run_wired(seed, trace, sabotage, *Dice::of(seed, "wiring").pick(&Wiring::ALL))
+    run_wired(seed, trace, sabotage, wiring(seed))
+}
+
+/// The wiring that the dice of this seed choose.
+#[must_use]
+pub fn wiring(seed: u64) -> Wiring {
+    *Dice::of(seed, "wiring").pick(&Wiring::ALL)
 }
 
 /// The same with this wiring.

@@ -68,6 +68,10 @@ impl Line {
                 pause(PATIENCE).await;
                 unknown()
             }
+            CallFate::OtherAmount => {
+                act();
+                Err(Unanswered::Unknown { why: "the answer is about something else".to_owned() })
+            }
             CallFate::RequestLost => {
                 pause(PATIENCE).await;
                 unknown()

@@ -10,6 +10,9 @@ use application::commands::{CreateOrderLine, NewProduct};
 
 use super::dice::Dice;
 
+/// Broker and file are away at most so long: longer than most stages, shorter than an order may take.
+const AWAY_MAX: Duration = Duration::from_secs(30);
+
 /// An order to be, in the words of its customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
@@ -34,6 +37,14 @@ pub enum Event {
     ProcessDies,
     /// Somebody sends a message that nobody can read.
     Rubbish,
+    /// Every queue at the broker is deleted, with what lies in it and what was handed out of it.
+    QueuesDeleted,
+    /// The broker loses its quorum, and finds it again after so long.
+    QuorumLost(Duration),
+    /// A second database uses the same virtual host: its request to charge for an order comes to us.
+    SecondDatabase,
+    /// Another file lies in the place of the database for so long.
+    FileReplaced(Duration),
 }
 
 /// The script of a run.
@@ -57,7 +68,9 @@ impl Script {
         let products: Vec<NewProduct> = (0..=dice.below(3)).map(|number| product(&dice, number)).collect();
         let orders = 3 + dice.below(8);
         let wishes = (0..orders).map(|_| wish(&dice, &products)).collect();
-        let events = (0..dice.below(5)).map(|_| event(&dice, &products)).collect();
+        let mut events: Vec<_> = (0..dice.below(5)).map(|_| event(&dice, &products)).collect();
+        let ground = Dice::of(seed, "broker and file");
+        events.extend((0..ground.below(4)).map(|_| event_beneath(&ground)));
         let storm = Duration::from_secs(30 + dice.below(60));
         Self { products, wishes, events, storm }
     }
@@ -118,6 +131,17 @@ fn event(dice: &Dice, products: &[NewProduct]) -> (Duration, Event) {
         2 => Event::ClockJump(SignedDuration::from_secs(jump_s)),
         3 => Event::ProcessDies,
         _ => Event::Rubbish,
+    };
+    (dice.time(Duration::from_secs(40)), event)
+}
+
+/// Something happens to what the house stands on.
+fn event_beneath(dice: &Dice) -> (Duration, Event) {
+    let event = match dice.below(4) {
+        0 => Event::QueuesDeleted,
+        1 => Event::QuorumLost(dice.time(AWAY_MAX)),
+        2 => Event::SecondDatabase,
+        _ => Event::FileReplaced(dice.time(AWAY_MAX)),
     };
     (dice.time(Duration::from_secs(40)), event)
 }

@@ -1,25 +1,28 @@
 //! One run: a store, workers, providers and people on virtual time, from the first order until nothing is left to happen, and
 //! the verdict on it. The same stage serves the seeded simulation and the scripted sweeps.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use application::commands::{AdjustStockCommand, CommandPipeline, ImportProductsCommand, StockChange};
-use application::messages::OrderCreatedEvent;
+use application::messages::{OrderCreatedEvent, PaymentProcessingRequested};
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{Overview, Readers};
 use application::saga::{SagaState, StageLimits};
 use bus::{
-    CallBudget, Clock, CorrelationId, Envelope, Fault, MessageId, Patience, RandomIds, RetryPolicy, Routing,
-    Transport, VirtualClock,
+    CallBudget, Clock, CorrelationId, Envelope, Fault, Message, MessageId, Patience, RandomIds, RetryPolicy,
+    Routing, Transport, VirtualClock,
 };
 use bytes::Bytes;
-use domain::Sku;
+use domain::{Currency, Money, OrderId, Payment, Sku};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::broker::{SimulatedBroker, Wiring};
 use super::carrier::SimulatedCarrier;
+use super::conditions::Conditions;
 use super::customers::{Receipts, Street};
 use super::dice::Dice;
 use super::errands::Errands;
@@ -156,10 +159,14 @@ fn context(staging: &Staging, clock: &Arc<VirtualClock>) -> Arc<Context> {
 }
 
 /// Where the store puts messages, and the broker that takes some or all of them.
-fn carriers(staging: &Staging, journal: &Arc<Journal>) -> (Routing, Option<Arc<SimulatedBroker>>) {
+fn carriers(
+    staging: &Staging,
+    journal: &Arc<Journal>,
+    conditions: &Arc<Conditions>,
+) -> (Routing, Option<Arc<SimulatedBroker>>) {
     let broker = || {
         let (fate, way) = (Arc::clone(&staging.store_fate), staging.transport_fate.clone());
-        SimulatedBroker::new(topology(), fate, way, Arc::clone(journal))
+        SimulatedBroker::new(topology(), fate, way, Arc::clone(journal), Arc::clone(conditions))
     };
     match staging.wiring {
         Wiring::Store => (Routing::Store, None),
@@ -192,6 +199,15 @@ struct Stage {
     findings: Arc<Findings>,
     journal: Arc<Journal>,
     broker: Option<Arc<SimulatedBroker>>,
+    beneath: Beneath,
+}
+
+/// What the house stands on, and who else stands there.
+#[derive(Clone)]
+struct Beneath {
+    conditions: Arc<Conditions>,
+    /// Orders of another database that we were asked to charge for.
+    strangers: Arc<Mutex<BTreeSet<Uuid>>>,
 }
 
 /// Plays a whole run. `calm` is called when the storm is over.
@@ -219,7 +235,8 @@ impl Stage {
         let origin = Timestamp::from_second(ORIGIN_S).expect("the origin is within the calendar");
         let clock = Arc::new(VirtualClock::starting_at(origin));
         let context = context(&staging, &clock);
-        let (routing, broker) = carriers(&staging, &journal);
+        let conditions = Arc::<Conditions>::default();
+        let (routing, broker) = carriers(&staging, &journal, &conditions);
         let options = SqliteOptions::new(topology(), routing);
         let store = SqliteStore::in_memory(options).expect("memory is there");
         stock_up(&store, &context, &staging.script).await?;
@@ -247,6 +264,7 @@ impl Stage {
             dice: Dice::of(staging.seed, "fleet"),
             broker: broker.clone(),
             wiring: staging.wiring,
+            conditions: Arc::clone(&conditions),
         };
         let fleet = Fleet::start(blueprint, store, staging.workers);
         let _ = mail.fleet.set(Arc::downgrade(&fleet));
@@ -282,6 +300,7 @@ impl Stage {
             findings,
             journal,
             broker,
+            beneath: Beneath { conditions, strangers: Arc::default() },
         })
     }
 
@@ -335,7 +354,8 @@ impl Stage {
     fn happen(&self, at: Duration, event: Event) -> impl Future<Output = ()> + Send + 'static {
         let (fleet, clock, context) =
             (Arc::clone(&self.fleet), Arc::clone(&self.clock), Arc::clone(&self.context));
-        let journal = Arc::clone(&self.journal);
+        let (journal, broker) = (Arc::clone(&self.journal), self.broker.clone());
+        let Beneath { conditions, strangers } = self.beneath.clone();
         async move {
             pause(at).await;
             journal.note(format_args!("{event:?}"));
@@ -344,6 +364,21 @@ impl Stage {
                 Event::ProcessDies => fleet.strike_all(),
                 Event::Receipt(sku, units) => receive(&fleet, sku, units).await,
                 Event::Rubbish => send_rubbish(&fleet, &context).await,
+                Event::QueuesDeleted => broker.iter().for_each(|broker| broker.delete_queues()),
+                Event::QuorumLost(time) => {
+                    conditions.lose_quorum(time);
+                    pause(time).await;
+                    broker.iter().for_each(|broker| broker.note_change());
+                }
+                Event::SecondDatabase => {
+                    let request = request_of_another_database(&context);
+                    strangers.lock().unwrap_or_else(PoisonError::into_inner).insert(request.correlation_id.0);
+                    match &broker {
+                        Some(broker) => broker.take_all(&[request]),
+                        None => send(&fleet, request).await,
+                    }
+                }
+                Event::FileReplaced(time) => conditions.replace_file(time),
             }
         }
     }
@@ -360,6 +395,7 @@ impl Stage {
             heard: self.line.heard(),
             told: self.mail.taken(),
             rubbish,
+            strangers: self.beneath.strangers.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             now: self.clock.now(),
         };
         let mut findings = self.findings.all();
@@ -408,5 +444,25 @@ async fn send_rubbish(fleet: &Fleet, context: &Context) {
     let id = context.ids.next(now);
     let body = Bytes::from_static(RUBBISH);
     let envelope = Envelope::first(MessageId(id), CorrelationId(id), OrderCreatedEvent::KIND, body, now);
+    send(fleet, envelope).await;
+}
+
+async fn send(fleet: &Fleet, envelope: Envelope) {
     fleet.store().send(&[envelope]).await.expect("the store itself is never away");
+}
+
+/// What a worker of another database asks for, of an order that is not here.
+fn request_of_another_database(context: &Context) -> Envelope {
+    let now = context.clock.now();
+    let (id, order_id) = (context.ids.next(now), context.ids.next(now));
+    let currency = Currency::parse("EUR").expect("a known currency");
+    let key = Payment::request(OrderId(order_id), Money::new(1_250, currency)).key;
+    let request = PaymentProcessingRequested {
+        order_id,
+        amount: Money::new(1_250, currency).into(),
+        idempotency_key: key,
+        payment_token: None,
+    };
+    let (id, order) = (MessageId(id), CorrelationId(order_id));
+    Envelope::first(id, order, request.kind(), request.encode(), now)
 }

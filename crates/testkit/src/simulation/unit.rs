@@ -42,7 +42,7 @@ impl RiskyUnit {
 
     async fn commit_for_good(self) -> Result<(), Fault> {
         self.inner.commit().await?;
-        self.risks.send_off(&self.leaving).await;
+        self.risks.send_off(&self.leaving);
         self.risks.echo(self.echoes);
         if self.stock == Stock::Touched {
             self.risks.check_stock().await;

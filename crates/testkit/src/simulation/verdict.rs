@@ -6,10 +6,11 @@ use application::commands::OrderAccepted;
 use application::ports::{
     HistoryView, NewsKind, OrderFilter, OrderView, ProviderNews, Readers, SagaView, UnmatchedFilter, Which,
 };
-use bus::{DeadLetterFilter, DeadLetters, Fault};
+use bus::{DeadLetter, DeadLetterFilter, DeadLetters, Fault};
 use domain::{OrderId, Payment, Shipment};
 use infrastructure::sqlite::SqliteStore;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::carrier::Parcel;
 use super::findings::Finding;
@@ -30,6 +31,8 @@ pub(super) struct Evidence {
     pub(super) told: Vec<ProviderNews>,
     /// Messages that nobody could read, and which therefore must be among the dead letters; nothing else may.
     pub(super) rubbish: u64,
+    /// Orders of another database that we were asked to charge for: each request is a dead letter at most.
+    pub(super) strangers: BTreeSet<Uuid>,
     pub(super) now: Timestamp,
 }
 
@@ -61,6 +64,7 @@ impl Evidence {
         let mut findings = self.by_the_rows().await?;
         let orders = self.store.orders(&OrderFilter::default(), LOOKED_AT_MAX).await?.items;
         findings.extend(self.lost_or_made_up(&orders));
+        findings.extend(self.charged_for_another_database());
         let (mut endings, mut ends) = (Endings::default(), Vec::new());
         for listed in &orders {
             let id = OrderId(listed.order_id);
@@ -89,7 +93,11 @@ impl Evidence {
         let mut findings: Vec<Finding> =
             broken.into_iter().map(|it| Finding::of(it.invariant, &it.subject, it.detail)).collect();
         let dead = self.store.list_dead_letters(&DeadLetterFilter::default(), LOOKED_AT_MAX).await?;
-        let unexpected = dead.iter().filter(|letter| &*letter.envelope.body != super::stage::RUBBISH);
+        let expected = |letter: &DeadLetter| {
+            &*letter.envelope.body == super::stage::RUBBISH
+                || self.strangers.contains(&letter.envelope.correlation_id.0)
+        };
+        let unexpected = dead.iter().filter(|letter| !expected(letter));
         findings.extend(unexpected.map(|letter| {
             let subject = format!("order {}", letter.envelope.correlation_id);
             Finding::of(1, &subject, format!("{} is a dead letter: {}", letter.envelope.kind, letter.reason))
@@ -133,6 +141,16 @@ impl Evidence {
         let lost = told.difference(&stored).map(|id| (id, "was accepted, and is not there"));
         let made_up = stored.difference(&told).map(|id| (id, "is there, and nobody was told"));
         lost.chain(made_up).map(|(id, detail)| Finding::of(1, &format!("order {id}"), detail)).collect()
+    }
+
+    /// No provider is called without an order of this database.
+    fn charged_for_another_database(&self) -> Vec<Finding> {
+        let called = self.strangers.iter().filter(|id| self.heard.contains(&format!("pay-{id}")));
+        called
+            .map(|id| {
+                Finding::of(4, &format!("order {id}"), "is another database's, and the gateway was called")
+            })
+            .collect()
     }
 
     fn case<'a>(&'a self, order: &'a OrderView, saga: &'a SagaView) -> Case<'a> {

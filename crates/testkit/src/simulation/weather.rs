@@ -67,6 +67,8 @@ pub(super) struct Weather {
     post: Dice,
     meddlers: Dice,
     meddling: u64,
+    /// Answers with another amount, in a thousand, and their own dice.
+    other_amounts: (u64, Dice),
 }
 
 /// Others meddle at most so long after a charge or booking.
@@ -157,7 +159,9 @@ impl Weather {
         let times = [200, 2_000, 5_000].map(Duration::from_millis);
         let long_times = [500, 5_000, 20_000].map(Duration::from_millis);
         let meddlers = Dice::of(seed, "meddlers");
+        let amounts = Dice::of(seed, "other amounts");
         Self {
+            other_amounts: (if amounts.chance(500) { 0 } else { amounts.below(200) }, amounts),
             meddling: if meddlers.chance(500) { 0 } else { meddlers.below(200) },
             meddlers,
             rates,
@@ -195,6 +199,11 @@ impl Weather {
     /// Whether a message is gone now.
     fn leaks(&self) -> bool {
         matches!(self.leak, Leak::OneIn(many) | Leak::TimersToo(many) if self.store.below(many) == 0)
+    }
+
+    fn names_another_amount(&self) -> bool {
+        let (rate, dice) = &self.other_amounts;
+        self.strikes(dice, *rate)
     }
 
     /// Some keys get no answer to their undoing until the storm is over.
@@ -281,6 +290,10 @@ impl ProviderFate for Weather {
         if self.is_stubborn(call, key) {
             return CallPlan { latency, fate: CallFate::RequestLost };
         }
+        let about_money = matches!(call, Call::Charge | Call::LookUpCharge);
+        if about_money && self.names_another_amount() {
+            return CallPlan { latency, fate: CallFate::OtherAmount };
+        }
         let rates = &self.rates;
         let fates = [
             (rates.not_done, CallFate::NotDone),
@@ -290,6 +303,10 @@ impl ProviderFate for Weather {
         ];
         let struck = fates.into_iter().find(|(rate, _)| self.strikes(&self.providers, *rate));
         CallPlan { latency, fate: struck.map_or(CallFate::Answered, |(_, fate)| fate) }
+    }
+
+    fn tells_less(&self) -> bool {
+        self.names_another_amount()
     }
 
     fn consent(&self, call: Call, _key: &str) -> Consent {

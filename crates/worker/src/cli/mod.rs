@@ -183,7 +183,7 @@ impl Shared {
     /// # Errors
     /// Every mistake in it.
     pub fn config(&self, listen: Option<&str>) -> Result<Config> {
-        let Loaded { config, risks } = self.loaded(listen)?;
+        let Loaded { config, risks, .. } = self.loaded(listen)?;
         log_risks(&risks);
         Ok(config)
     }

@@ -1,5 +1,6 @@
 //! `orderwright serve`: everything in one process, until a signal asks it to stop.
 
+use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Format, Shared, log_risks};
-use crate::config::{Config, Loaded, PageMode};
+use crate::config::{Config, Loaded, PageMode, Settings};
 use crate::health::Uses;
 use crate::say;
 use crate::telemetry;
@@ -39,13 +40,15 @@ pub(super) struct Life {
 impl Serve {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         let signals = Signals::catch()?;
-        let Loaded { config, risks } = shared.loaded(self.listen.as_deref())?;
+        let listen = self.listen.as_deref();
+        let Loaded { config, settings, risks } = shared.loaded(listen)?;
         let listener = bind(&config.listen).await?;
         let service = Service::start(&config, listener).await?;
         log_risks(&risks);
         greet(&service, &config, shared.format());
-        let anew = || read_anew(&service, &config, shared, self.listen.as_deref());
-        self.life.end(signals, &anew).await?;
+        let last = RefCell::new(settings.clone());
+        let in_force = InForce { service: &service, shared, listen, at_the_start: settings, last };
+        self.life.end(signals, &|| in_force.read_anew()).await?;
         let words = Words(shared.format());
         words.say("stopping", "stopping: finishing what is in hand");
         match service.stop().await {
@@ -79,33 +82,56 @@ fn greet(service: &Service, config: &Config, format: Format) {
     }
 }
 
-/// What can change while the service runs is read anew: the certificate, and what is logged. The rest takes a start.
-fn read_anew(service: &Service, before: &Config, shared: &Shared, listen: Option<&str>) {
-    match service.renew() {
-        Ok(Renewal::Renewed) => tracing::info!("hang-up: the certificate was renewed"),
-        Ok(Renewal::None) => {}
-        Err(error) => {
-            tracing::warn!(mistake = format!("{error:#}"), "hang-up: the certificate cannot be read");
+/// The settings of a service that runs, as they were at its start and as they were last read.
+struct InForce<'a> {
+    service: &'a Service,
+    shared: &'a Shared,
+    listen: Option<&'a str>,
+    at_the_start: Settings,
+    last: RefCell<Settings>,
+}
+
+impl InForce<'_> {
+    /// What can change while the service runs is read anew: the certificate, the secrets of webhooks, and what is logged. What else
+    /// has changed is named.
+    fn read_anew(&self) {
+        match self.service.renew() {
+            Ok(Renewal::Renewed) => tracing::info!("hang-up: the certificate was renewed"),
+            Ok(Renewal::None) => {}
+            Err(error) => {
+                tracing::warn!(mistake = format!("{error:#}"), "hang-up: the certificate cannot be read");
+            }
         }
-    }
-    match shared.loaded(listen) {
-        Err(error) => {
-            tracing::warn!(
-                mistake = format!("{error:#}"),
-                "hang-up: the configuration is wrong; what was in force stays"
-            );
-        }
-        Ok(Loaded { config: mut after, .. }) => {
-            telemetry::log_anew(&after.telemetry);
-            after.telemetry.order_events = before.telemetry.order_events;
-            match after == *before {
-                true => tracing::info!("hang-up: configuration and certificate were read anew"),
-                false => tracing::warn!(
-                    "hang-up: the configuration was read anew; what has changed beside the log counts after a start"
-                ),
+        let read = self.shared.loaded(self.listen).and_then(|loaded| {
+            self.service.verify_with(&loaded.config)?;
+            Ok(loaded)
+        });
+        match read {
+            Ok(loaded) => self.follow(loaded),
+            Err(error) => {
+                tracing::warn!(
+                    mistake = format!("{error:#}"),
+                    "hang-up: the configuration is wrong; what was in force stays"
+                );
             }
         }
     }
+
+    fn follow(&self, Loaded { config, settings, .. }: Loaded) {
+        telemetry::log_anew(&config.telemetry);
+        let changed = named(&settings.followed_since(&self.last.borrow()));
+        tracing::info!(changed, "hang-up: configuration, certificate and webhook secrets were read anew");
+        let waiting = settings.waiting_since(&self.at_the_start);
+        if !waiting.is_empty() {
+            let settings = named(&waiting);
+            tracing::warn!(settings, "hang-up: these settings have changed and count only after a restart");
+        }
+        self.last.replace(settings);
+    }
+}
+
+fn named(keys: &[&str]) -> String {
+    if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
 }
 
 /// Binds an address, or says in one line what to do.

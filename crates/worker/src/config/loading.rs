@@ -9,7 +9,7 @@ use toml::Value;
 use super::layer::{Layer, Rank, Said};
 use super::risks::{Risk, Weight};
 use super::schema::{FILE_SUFFIX, Schema};
-use super::{Config, Overrides, Profile, environment, file, spelling};
+use super::{Config, Overrides, Profile, Settings, environment, file, spelling};
 use crate::conceal::conceal;
 
 /// Characters of a secret's file; anything longer is some other file.
@@ -21,10 +21,12 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 pub struct Mistakes(pub Vec<String>);
 
 /// A configuration that can be worked with, and what is risky about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
+    /// The same, key by key.
+    pub settings: Settings,
     /// What its profile takes, and tells.
     pub risks: Vec<Risk>,
 }
@@ -51,6 +53,7 @@ impl Config {
             }
             None => true,
         });
+        let settings = Settings::of(&said);
         let config = match Self::deserialize(Value::Table(said.into_table())) {
             Ok(config) => config,
             Err(error) => {
@@ -62,7 +65,7 @@ impl Config {
         let (refused, risks): (Vec<Risk>, Vec<Risk>) =
             config.risks().into_iter().partition(|risk| risk.weight == Weight::Refused);
         mistakes.extend(refused.into_iter().map(|risk| risk.text));
-        if mistakes.is_empty() { Ok(Loaded { config, risks }) } else { Err(mistakes) }
+        if mistakes.is_empty() { Ok(Loaded { config, settings, risks }) } else { Err(mistakes) }
     }
 }
 

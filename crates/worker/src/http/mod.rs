@@ -65,7 +65,7 @@ pub use openapi::document;
 pub use outside::{Reader, Verdict};
 pub use server::{Door, Names, serve, serve_behind};
 pub use watching::{MetricsPlace, Watch};
-pub use webhooks::{TakeNewsHandler, Webhooks};
+pub use webhooks::{TakeNewsHandler, Verifiers, Webhooks};
 
 use crate::security::Gate;
 use addresses::Addresses;

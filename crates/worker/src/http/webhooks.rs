@@ -1,7 +1,7 @@
 //! Provider webhooks: the signature is verified over the raw bytes before they are parsed. Webhooks that arrive
 //! together share a transaction. An event that no longer applies must never get an error.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use application::commands::{CommandPipeline, TakeProviderNewsCommand};
 use application::ports::{AnyUnit, Provider, ProviderNews};
@@ -27,8 +27,27 @@ pub struct Webhooks {
 
 /// Where one provider's news come in.
 struct Door {
-    verifier: Verifier,
+    verifier: SharedVerifier,
     news: Coalescer<TakeNewsHandler>,
+}
+
+/// What one provider's webhooks are verified with at present.
+type SharedVerifier = Arc<RwLock<Verifier>>;
+
+/// What both providers' webhooks are verified with, so that it can be replaced while the service runs.
+#[derive(Clone)]
+pub struct Verifiers {
+    payments: SharedVerifier,
+    shipping: SharedVerifier,
+}
+
+impl Verifiers {
+    /// From now on webhooks are verified with these.
+    pub fn replace(&self, payments: Verifier, shipping: Verifier) {
+        for (shared, verifier) in [(&self.payments, payments), (&self.shipping, shipping)] {
+            *shared.write().unwrap_or_else(PoisonError::into_inner) = verifier;
+        }
+    }
 }
 
 impl Webhooks {
@@ -42,14 +61,19 @@ impl Webhooks {
         let handler = |provider| Arc::new(TakeNewsHandler { commands: commands.clone(), provider });
         let (paid, payments_loop) = Coalescer::stopping_with(handler(Provider::Payments), stop.clone());
         let (shipped, shipping_loop) = Coalescer::stopping_with(handler(Provider::Shipping), stop.clone());
-        let webhooks = Self {
-            payments: Door { verifier: payments, news: paid },
-            shipping: Door { verifier: shipping, news: shipped },
-        };
+        let door = |verifier, news| Door { verifier: Arc::new(RwLock::new(verifier)), news };
+        let webhooks = Self { payments: door(payments, paid), shipping: door(shipping, shipped) };
         let both = async move {
             tokio::join!(payments_loop, shipping_loop);
         };
         (webhooks, both)
+    }
+
+    /// What they are verified with.
+    #[must_use]
+    pub fn verifiers(&self) -> Verifiers {
+        let [payments, shipping] = [&self.payments, &self.shipping].map(|door| Arc::clone(&door.verifier));
+        Verifiers { payments, shipping }
     }
 }
 
@@ -129,11 +153,13 @@ async fn take(api: &Api, door: &Door, request: Request) -> Result<Json<Taken>, P
     Ok(Json(Taken { received, applicable }))
 }
 
-fn verify(api: &Api, verifier: &Verifier, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+fn verify(api: &Api, verifier: &RwLock<Verifier>, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
     let [id, timestamp, signature] = ["webhook-id", "webhook-timestamp", "webhook-signature"]
         .map(|name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or(""));
     let now = api.commands.context().clock.now();
     verifier
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
         .verify(id, timestamp, signature, body, now)
         .map_err(|refused| Problem::new(Code::SignatureRefused, refused.to_string()))
 }

@@ -9,6 +9,7 @@ mod json;
 mod keyed;
 mod keys;
 mod mistakes;
+mod other_amounts;
 mod places;
 mod program;
 mod refunds;

@@ -4,7 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use serde_json::Value;
+use sha2::Sha256;
 
 use crate::program::Folder;
 
@@ -44,12 +49,17 @@ impl Running {
 
     /// The same, under a key.
     pub(crate) fn ask_under(&self, key: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.ask_with(&format!("idempotency-key: {key}"), method, path, body)
+    }
+
+    /// The same, with these headers.
+    fn ask_with(&self, headers: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         let length = body.len();
         let host = &self.address;
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\nidempotency-key: {key}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         )
         .expect("it reads");
@@ -57,6 +67,17 @@ impl Running {
         stream.read_to_string(&mut answer).expect("it answers");
         let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
         (status, answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned())
+    }
+
+    /// The status of the answer to a payment webhook without events that is signed with this secret.
+    fn told_under(&self, secret: &str) -> u16 {
+        let (id, sent_at, body) = ("w-1", Timestamp::now().as_second().to_string(), r#"{"events":[]}"#);
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any secret will do");
+        mac.update(format!("{id}.{sent_at}.{body}").as_bytes());
+        let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+        let signed =
+            format!("webhook-id: {id}\r\nwebhook-timestamp: {sent_at}\r\nwebhook-signature: {signature}");
+        self.ask_with(&signed, "POST", "/webhooks/payments", body).0
     }
 
     fn signal(&self, name: &str) {
@@ -113,6 +134,28 @@ fn a_service_whose_file_is_gone_accepts_nothing() {
     );
 }
 
+#[test]
+fn a_service_whose_file_is_overwritten_in_place_accepts_nothing_and_leaves_what_lies_there_as_it_is() {
+    let folder = Folder::new("overwritten");
+    folder.run(&["migrate", "--database", "other.db"]).answer();
+    let service = Running::on(&folder, &[]);
+    assert!(service.ask("PUT", "/products", PRODUCTS).0 < 300);
+    assert_eq!(service.ask("POST", "/orders", ORDER).0, 201);
+    assert_eq!(service.ask("GET", "/health/ready", "").0, 200);
+    folder.shell("cp other.db o.db").answer();
+    let (status, answer) = service.ask("POST", "/orders", &ORDER.replace(":1", ":2"));
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer.contains("replaced or overwritten"), "{answer}");
+    assert_eq!(service.ask("GET", "/health/ready", "").0, 503);
+    until("health to be down", || service.ask("GET", "/health", "").0 == 503);
+    let (stopped, log) = service.end();
+    assert!(stopped && log.contains("o.db was overwritten while it was in use"), "{log}");
+    let read = |name: &str| std::fs::read(folder.path().join(name)).expect("it is there");
+    assert_eq!(read("o.db"), read("other.db"), "nothing was written into the other file");
+    let orders = folder.run(&["orders", "list", "--json", "--database", "o.db"]).answer();
+    assert!(!orders.contains("ALFKI"), "the log of the file that is gone came back: {orders}");
+}
+
 /// Looks until it is so; each look is a request and takes its time.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began_at = std::time::Instant::now();
@@ -161,6 +204,44 @@ fn a_hang_up_is_no_sudden_death_and_reads_anew_what_can_be() {
     assert_eq!(wrong.ask("GET", "/health/live", "").0, 200);
     let (stopped, log) = wrong.end();
     assert!(stopped && log.contains("what was in force stays"), "{log}");
+}
+
+#[test]
+fn a_hang_up_reads_webhook_secrets_anew_and_names_what_counts_only_after_a_restart() {
+    let folder = Folder::new("hang-up-secrets");
+    let settings = |order_ms: u32| {
+        let secrets = "payment_webhook_secret_file = \"paid\"\nshipping_webhook_secret_file = \"shipped\"";
+        format!("[providers]\n{secrets}\n[limits]\norder_ms = {order_ms}\n")
+    };
+    folder.file("o.toml", settings(1_800_000));
+    folder.file("paid", "of-the-gateway-1");
+    folder.file("shipped", "of-the-carrier-1");
+    let service = Running::on(&folder, &["--config", "o.toml", "--json"]);
+    assert_eq!(service.told_under("of-the-gateway-1"), 200);
+    assert_eq!(service.told_under("of-the-gateway-2"), 401);
+    folder.file("paid", "of-the-gateway-2");
+    service.signal("-HUP");
+    until("the new secret to be believed", || service.told_under("of-the-gateway-2") == 200);
+    assert_eq!(service.told_under("of-the-gateway-1"), 401, "the old one is not believed any more");
+    folder.file("o.toml", settings(1_700_000));
+    folder.file("shipped", "");
+    service.signal("-HUP");
+    folder.file("shipped", "of-the-carrier-1");
+    service.signal("-HUP");
+    assert_eq!(service.told_under("of-the-gateway-2"), 200);
+    let (stopped, log) = service.end();
+    assert!(stopped, "{log}");
+    let told = |member: &str, words: &str| {
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut lines =
+            lines.filter(|line| line["message"].as_str().is_some_and(|said| said.contains(words)));
+        lines.any(|line| line[member] != Value::Null && !line[member].to_string().contains("of-the"))
+    };
+    assert!(log.contains("\"changed\":\"providers.payment_webhook_secret\""), "{log}");
+    assert!(told("changed", "were read anew"), "{log}");
+    assert!(log.contains("\"settings\":\"limits.order_ms\""), "{log}");
+    assert!(told("settings", "count only after a restart"), "{log}");
+    assert!(!log.contains("of-the-gateway"), "no secret is told: {log}");
 }
 
 #[test]

@@ -97,3 +97,57 @@ fn the_list_of_metrics_in_the_documentation_is_that_of_the_program() {
     }
     assert!(written == wanted, "docs/metrics.md is old; ORDERWRIGHT_WRITE_DOCS=1 cargo test writes it");
 }
+
+/// The first column of each of the runbook's tables of messages.
+fn messages_of_the_runbook() -> Vec<String> {
+    let runbook = fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");
+    let (mut messages, mut is_listed) = (Vec::new(), false);
+    for line in runbook.lines() {
+        let cell = line.strip_prefix("| ").and_then(|line| line.split(" |").next());
+        match cell {
+            Some("message" | "health, log or error says") => is_listed = true,
+            Some(cell) if is_listed => messages.push(cell.to_owned()),
+            Some(_) => {}
+            None if line.starts_with("|-") => {}
+            None => is_listed = false,
+        }
+    }
+    messages
+}
+
+/// The parts of a message that are always the same: between the marks of what was left out, and names in capitals.
+fn fixed_parts(message: &str) -> Vec<String> {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let told = if quoted.is_empty() { vec![message] } else { quoted };
+    let is_name = |word: &str| {
+        let word = word.trim_matches(',');
+        word == "…" || (word != "UTF8" && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()))
+    };
+    let mut parts = Vec::new();
+    for text in told {
+        let words: Vec<&str> = text.split(' ').collect();
+        parts.extend(words.split(|word| is_name(word)).map(|words| words.join(" ")));
+    }
+    parts.into_iter().map(|part| part.trim_matches(',').to_owned()).filter(|part| part.len() > 3).collect()
+}
+
+#[test]
+fn every_message_that_the_runbook_explains_is_one_that_the_program_tells() {
+    let sources = files(&root().join("crates")).into_iter().filter(|path| {
+        path.extension().is_some_and(|ending| ending == "rs")
+            && path.components().any(|part| part.as_os_str() == "src")
+    });
+    let sources: String = sources.map(|path| fs::read_to_string(path).expect("a source")).collect();
+    // A long text goes on in the next line.
+    let sources = sources.replace("\\\n", "");
+    let sources = sources.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let messages = messages_of_the_runbook();
+    assert!(messages.len() > 20, "{messages:?}");
+    for message in messages {
+        let parts = fixed_parts(&message);
+        assert!(!parts.is_empty(), "nothing to search for in: {message}");
+        for part in parts {
+            assert!(sources.contains(&part), "nothing tells '{part}' ({message})");
+        }
+    }
+}

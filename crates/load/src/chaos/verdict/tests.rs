@@ -146,6 +146,16 @@ fn a_message_that_was_set_aside_is_condemned_and_so_is_a_service_that_does_not_s
 }
 
 #[test]
+fn many_charges_of_which_none_was_answered_with_another_amount_are_condemned() {
+    let many = |case: &mut Case| case.ledger.stats["payments"]["charges"] = json!(500);
+    condemned(Case::sound(), many, "never named another amount");
+    let mut case = Case::sound();
+    many(&mut case);
+    case.ledger.stats["faults"] = json!({"other_amounts": 1});
+    assert!(case.verdict().holds(), "{}", case.verdict());
+}
+
+#[test]
 fn a_service_that_does_nothing_is_condemned() {
     let idle = |case: &mut Case| {
         let ids: Vec<String> = case.accepted.iter().map(|accepted| accepted.order_id.clone()).collect();
