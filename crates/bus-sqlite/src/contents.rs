@@ -90,7 +90,7 @@ impl Contents {
         // Whoever writes meanwhile is judged by the next look.
         match found {
             Seen::Ours(_) if file.metadata().is_ok_and(|now| written_at(&now) != modified) => Seen::Unchanged,
-            found => found,
+            Seen::Unchanged | Seen::Ours(_) | Seen::Anothers => found,
         }
     }
 

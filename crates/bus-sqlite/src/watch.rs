@@ -73,10 +73,12 @@ impl Watch {
         let aside = beside(log, &format!(".of-overwritten-{}", std::process::id()));
         match std::fs::rename(log, &aside) {
             Ok(()) => {
-                tracing::error!(aside = %aside.display(), "the log of the overwritten database file was set aside")
+                let aside = aside.display().to_string();
+                tracing::error!(aside, "the log of the overwritten database file was set aside");
             }
             Err(error) => {
-                tracing::error!(%error, log = %log.display(), "remove this log before the file is opened again")
+                let log = log.display().to_string();
+                tracing::error!(%error, log, "remove this log before the file is opened again");
             }
         }
     }

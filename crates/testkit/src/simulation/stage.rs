@@ -237,8 +237,7 @@ impl Stage {
         let context = context(&staging, &clock);
         let conditions = Arc::<Conditions>::default();
         let (routing, broker) = carriers(&staging, &journal, &conditions);
-        let options = SqliteOptions::new(topology(), routing);
-        let store = SqliteStore::in_memory(options).expect("memory is there");
+        let store = SqliteStore::in_memory(SqliteOptions::new(topology(), routing)).expect("memory is there");
         stock_up(&store, &context, &staging.script).await?;
         let (errands, findings) = (Errands::default(), Arc::new(Findings::default()));
         let mail = mail(&errands, &journal);
@@ -284,9 +283,8 @@ impl Stage {
             findings: Arc::clone(&findings),
             journal: Arc::clone(&journal),
         };
-        let script = staging.script;
         Ok(Self {
-            script,
+            script: staging.script,
             clock,
             context,
             fleet,

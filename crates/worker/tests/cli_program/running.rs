@@ -6,8 +6,8 @@ use std::process::{Child, Command};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bus::{Clock, SystemClock};
 use hmac::{Hmac, KeyInit, Mac};
-use jiff::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -71,7 +71,7 @@ impl Running {
 
     /// The status of the answer to a payment webhook without events that is signed with this secret.
     fn told_under(&self, secret: &str) -> u16 {
-        let (id, sent_at, body) = ("w-1", Timestamp::now().as_second().to_string(), r#"{"events":[]}"#);
+        let (id, sent_at, body) = ("w-1", SystemClock.now().as_second().to_string(), r#"{"events":[]}"#);
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any secret will do");
         mac.update(format!("{id}.{sent_at}.{body}").as_bytes());
         let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
