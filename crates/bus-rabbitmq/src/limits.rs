@@ -24,6 +24,18 @@ pub(super) const HEARTBEAT_S: u16 = 10;
 /// being elected. It does not come out of the time for connecting.
 pub(super) const DECLARE_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long one queue may take that is declared by itself, so that one without a leader does not use up the time of all.
+pub(super) const QUEUE_DECLARE_LIMIT: Duration = Duration::from_secs(3);
+
+/// First pause before what is amiss at the broker is declared again, or sent to again.
+pub(super) const AMISS_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// Longest pause of that kind.
+pub(super) const AMISS_PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// For how long after its pause an exchange counts as unusable although nothing was sent to it since.
+pub(super) const AMISS_REMEMBERED: Duration = Duration::from_secs(60);
+
 /// Declarations under way at once on one channel.
 pub(super) const DECLARED_AT_ONCE_MAX: usize = 64;
 

@@ -13,13 +13,14 @@ use lapin::{Channel, Confirmation};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::declaration::{bind_exchange, declare_exchange, name};
 use super::heard::{Failure, Heard};
+use super::holds::{Holds, Standing};
 use super::limits::{IDLE_CHANNELS_MAX, IN_FLIGHT_MAX, KNOWN_EXCHANGES_MAX};
 use super::link::{Link, Opened, alarm};
 use super::post::{Demand, Post};
 use super::properties;
 use super::refusal::{self, Refusal};
+use super::steps::{bind_exchange, declare_exchange, name};
 
 /// Publishes over one link. Each sending has a channel for itself, because the driver hands a returned message to whichever
 /// confirm comes next on its channel.
@@ -29,6 +30,7 @@ pub(super) struct Publisher {
     returns: Arc<watch::Sender<u64>>,
     idle: Mutex<Vec<Opened>>,
     known: Mutex<Known>,
+    holds: Holds,
 }
 
 /// Exchanges that were declared on the way, on the present connection.
@@ -40,10 +42,12 @@ struct Known {
 
 impl Publisher {
     pub(super) fn new(link: Link, confirm_limit: Duration, returns: Arc<watch::Sender<u64>>) -> Self {
-        Self { link, confirm_limit, returns, idle: Mutex::default(), known: Mutex::default() }
+        let (idle, known, holds) = (Mutex::default(), Mutex::default(), Holds::default());
+        Self { link, confirm_limit, returns, idle, known, holds }
     }
 
-    /// Publishes all and waits for every confirm. A channel on which something went wrong is not used again.
+    /// Publishes all and waits for every confirm. A channel on which something went wrong is not used again. What cannot be sent to
+    /// its exchange at the moment is told of as refused, and the rest goes.
     pub(super) async fn send(&self, posts: &[Post]) -> Result<(), Unsent> {
         let opened = self.take_channel().await.map_err(at_any_time)?;
         let mut done = 0;
@@ -56,35 +60,73 @@ impl Publisher {
     }
 
     async fn send_window(&self, opened: &Opened, posts: &[Post]) -> Result<(), Unsent> {
-        self.declare_exchanges(opened, posts).await?;
-        let all: Vec<&Post> = posts.iter().collect();
-        let mut heard = publish(&opened.channel, &all, Instant::now() + self.confirm_limit).await;
+        let until = Instant::now() + self.confirm_limit;
+        let mut heard = Heard::nothing_of(posts.len());
+        let places = self.not_held(posts, &mut heard);
+        let going: Vec<&Post> = places.iter().map(|place| &posts[*place]).collect();
+        self.declare_exchanges(opened, &going).await?;
+        heard.take_back(posts, &places, publish(&opened.channel, &going, until).await);
         let returned = heard.returned(posts);
         if !returned.is_empty() {
-            self.send_again(posts, &returned, &mut heard).await;
+            self.send_again(posts, &returned, &mut heard, until).await;
         }
+        self.release(posts, &places, &heard);
         heard.unsent(posts, |failure| self.judge(failure))
     }
 
+    /// The places of what can leave now; the rest waits.
+    fn not_held(&self, posts: &[Post], heard: &mut Heard) -> Vec<usize> {
+        let mendings = self.link.mendings();
+        let (held, going): (Vec<usize>, _) = (0..posts.len())
+            .partition(|place| self.holds.standing(&posts[*place], mendings) == Standing::Held);
+        for place in held {
+            heard.hold(posts, place, self.holds.why(&posts[place]));
+        }
+        going
+    }
+
+    /// Exchanges to which something went hold back nothing any more.
+    fn release(&self, posts: &[Post], places: &[usize], heard: &Heard) {
+        for place in places.iter().filter(|place| heard.is_confirmed(posts, **place)) {
+            self.holds.release(&posts[*place]);
+        }
+    }
+
     /// Sends what came back once more, as soon as what it lacked was declared again; the readers of the queues are told to see to
-    /// theirs. What comes back again is told of.
-    async fn send_again(&self, posts: &[Post], returned: &[usize], heard: &mut Heard) {
-        let count = returned.len();
-        tracing::warn!(
-            count,
-            "the broker has no queue for messages; bindings were deleted there and are declared again"
-        );
+    /// theirs. What comes back again waits.
+    async fn send_again(&self, posts: &[Post], returned: &[usize], heard: &mut Heard, until: Instant) {
+        let mendings = self.link.mendings();
+        if returned.iter().any(|place| self.holds.standing(&posts[*place], mendings) == Standing::Free) {
+            let count = returned.len();
+            tracing::warn!(
+                count,
+                "the broker has no queue for messages; bindings were deleted there and are declared again"
+            );
+        }
         self.link.doubt();
         self.returns.send_modify(|count| *count += 1);
         let Ok(fresh) = self.fresh_channel().await else { return };
         let again: Vec<&Post> = returned.iter().map(|place| &posts[*place]).collect();
-        let said = publish(&fresh.channel, &again, Instant::now() + self.confirm_limit).await;
-        heard.take_back(posts, returned, said);
+        heard.take_back(posts, returned, publish(&fresh.channel, &again, until).await);
+        for place in heard.returned(posts) {
+            let post = &posts[place];
+            let why = format!(
+                "no queue gets what is sent to the exchange '{}': a queue or a binding is missing there, or is otherwise than it should be, and declaring it again did not help",
+                post.exchange
+            );
+            self.holds.hold(post, &why, mendings);
+            heard.hold(posts, place, why);
+        }
+    }
+
+    /// Exchanges to which nothing can be sent at the moment, and why.
+    pub(super) fn held(&self) -> Vec<String> {
+        self.holds.told()
     }
 
     /// Declares everything on a connection that may be there already.
     pub(super) async fn declare_again(&self) -> Result<(), Fault> {
-        self.link.doubt();
+        self.link.redeclare();
         self.fresh_channel().await.map(|opened| self.put_back(opened))
     }
 
@@ -139,7 +181,7 @@ impl Publisher {
     }
 
     /// Publishing to an exchange that is not there would close the channel.
-    async fn declare_exchanges(&self, opened: &Opened, posts: &[Post]) -> Result<(), Fault> {
+    async fn declare_exchanges(&self, opened: &Opened, posts: &[&Post]) -> Result<(), Fault> {
         for post in posts {
             if post.demand == Demand::Wanted || self.is_known(opened.epoch, &post.exchange) {
                 continue;
@@ -169,13 +211,13 @@ impl Publisher {
     fn judge(&self, failure: Failure) -> Fault {
         match failure {
             Failure::Returned(names) => {
-                self.link.doubt();
                 let text = format!(
                     "the broker has no queue for {}; bindings were deleted there and will be declared again",
                     names.join(", ")
                 );
-                Fault::give_up(PUBLISH, text)
+                Fault::retry(PUBLISH, text)
             }
+            Failure::Held(reasons) => Fault::retry(PUBLISH, reasons.join("; ")),
             Failure::Refused(ids) => {
                 let ids = ids.join(", ");
                 Fault::retry(

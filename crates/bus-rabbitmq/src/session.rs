@@ -15,11 +15,11 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 use tokio::time::{Instant, timeout};
 
-use super::declaration::name;
 use super::properties;
 use super::receipts::{Ack, Mark, Outstanding};
 use super::refusal::{self, Refusal};
 use super::shared::Shared;
+use super::steps::name;
 use super::watch::{Verdict, Watch};
 
 /// A consuming channel.

@@ -119,10 +119,10 @@ impl RabbitMqTransport {
         self.publisher.declare_again().await
     }
 
-    /// What the broker has otherwise than it should be, found while everything else goes on.
+    /// What the broker has otherwise than it should be, and exchanges that cannot be used, found while everything else goes on.
     #[must_use]
     pub fn unfit(&self) -> Vec<String> {
-        self.shared.declaration.unfit()
+        [self.shared.declaration.unfit(), self.publisher.held()].concat()
     }
 
     /// Publishes MassTransit's `Fault<T>` for each of these, for whoever is interested. Publishing one twice is a repeat: its
