@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attempt;
+mod culprits;
 mod declaration;
 mod feed;
 mod heard;

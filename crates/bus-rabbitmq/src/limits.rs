@@ -33,8 +33,16 @@ pub(super) const AMISS_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// Longest pause of that kind.
 pub(super) const AMISS_PAUSE_MAX: Duration = Duration::from_secs(15);
 
-/// For how long after its pause an exchange counts as unusable although nothing was sent to it since.
+/// For how long after its pause something counts as amiss although it was not tried since; and within which two broken connections belong
+/// together.
 pub(super) const AMISS_REMEMBERED: Duration = Duration::from_secs(60);
+
+/// For how long nothing may befall a connection after a consumer was opened on it by itself, before the next one is. What is wrong with
+/// a message that lies ready shows at once.
+pub(super) const OPENED_ALONE_FOR: Duration = Duration::from_secs(1);
+
+/// Deliveries that the broker may send ahead of a queue that it cannot deliver: what comes before the trouble is to get through.
+pub(super) const PREFETCH_ALONE: u16 = 1;
 
 /// Declarations under way at once on one channel.
 pub(super) const DECLARED_AT_ONCE_MAX: usize = 64;

@@ -98,9 +98,24 @@ impl Link {
         declaration: Arc<Declaration>,
         ids: Arc<dyn IdSource>,
     ) -> Self {
-        let (connect_limit, more_roots) = (settings.connect_limit, settings.more_roots.clone());
+        let maker = Maker {
+            addresses,
+            name,
+            connect_limit: settings.connect_limit,
+            more_roots: settings.more_roots.clone(),
+            declaration,
+            ids,
+            failures: AtomicU64::new(0),
+            buried: Arc::default(),
+            doubts: AtomicU64::new(0),
+            is_urgent: AtomicBool::new(false),
+        };
+        Self::of(maker)
+    }
+
+    fn of(maker: Maker) -> Self {
         // Many processes that start together spread over the cluster.
-        let next = usize::try_from(ids.below(addresses.len() as u64)).unwrap_or_default();
+        let next = usize::try_from(maker.ids.below(maker.addresses.len() as u64)).unwrap_or_default();
         let state = State {
             connected: None,
             epoch: 0,
@@ -113,19 +128,24 @@ impl Link {
             again_pause: AMISS_PAUSE_MIN,
             was_spent: false,
         };
-        let maker = Maker {
-            addresses,
-            name,
-            connect_limit,
-            more_roots,
-            declaration,
-            ids,
+        Self { maker: Arc::new(maker), state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Another one like it, for one queue.
+    pub(super) fn another(&self, queue: &str) -> Self {
+        let maker = &self.maker;
+        Self::of(Maker {
+            addresses: maker.addresses.clone(),
+            name: format!("{} of {queue}", maker.name),
+            connect_limit: maker.connect_limit,
+            more_roots: maker.more_roots.clone(),
+            declaration: Arc::clone(&maker.declaration),
+            ids: Arc::clone(&maker.ids),
             failures: AtomicU64::new(0),
             buried: Arc::default(),
             doubts: AtomicU64::new(0),
             is_urgent: AtomicBool::new(false),
-        };
-        Self { maker: Arc::new(maker), state: Arc::new(Mutex::new(state)) }
+        })
     }
 
     /// A fresh channel; over a fresh connection if there is none that works. None while the broker reads nothing from the

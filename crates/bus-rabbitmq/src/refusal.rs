@@ -34,6 +34,12 @@ pub(super) fn read(error: &lapin::Error) -> Refusal {
     }
 }
 
+/// Whether the broker broke down over something and closed the connection (541).
+pub(super) fn is_breakdown(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(said) = error.kind() else { return false };
+    *said.kind() == AMQPErrorKind::Hard(AMQPHardError::INTERNALERROR)
+}
+
 /// Whether the other side ended the connection without a word, as RabbitMQ does if both do not agree about it.
 pub(super) fn is_hung_up(error: &lapin::Error) -> bool {
     let ErrorKind::IOError(error) = error.kind() else { return false };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bus::Clock;
 use tokio::sync::watch;
 
+use super::culprits::Culprits;
 use super::declaration::Declaration;
 use super::held::Held;
 use super::link::Link;
@@ -18,7 +19,9 @@ pub(super) struct Shared {
     pub(super) declaration: Arc<Declaration>,
     pub(super) codec: Codec,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) consuming: Link,
+    pub(super) consuming: Arc<Link>,
+    /// Queues that cannot be read along with the others.
+    pub(super) culprits: Culprits,
     /// Deliveries that the broker may send ahead, per feed.
     pub(super) prefetch: u16,
     /// How long the broker may take to let somebody read a queue.

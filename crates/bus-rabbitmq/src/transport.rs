@@ -13,6 +13,7 @@ use lapin::uri::AMQPUri;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::culprits::Culprits;
 use super::declaration::{Declaration, QueueDepth};
 use super::feed::RabbitMqFeed;
 use super::held::Held;
@@ -58,7 +59,8 @@ impl RabbitMqTransport {
         let publisher = Arc::new(publisher);
         let prefetch = settings.batch_max.saturating_mul(PREFETCH_BATCHES);
         let shared = Arc::new(Shared {
-            consuming: link("consumes"),
+            consuming: Arc::new(link("consumes")),
+            culprits: Culprits::default(),
             declaration,
             codec,
             clock,
@@ -119,10 +121,10 @@ impl RabbitMqTransport {
         self.publisher.declare_again().await
     }
 
-    /// What the broker has otherwise than it should be, and exchanges that cannot be used, found while everything else goes on.
+    /// What the broker has otherwise than it should be, and queues and exchanges that cannot be used, found while everything else goes on.
     #[must_use]
     pub fn unfit(&self) -> Vec<String> {
-        [self.shared.declaration.unfit(), self.publisher.held()].concat()
+        [self.shared.declaration.unfit(), self.publisher.held(), self.shared.culprits.told()].concat()
     }
 
     /// Publishes MassTransit's `Fault<T>` for each of these, for whoever is interested. Publishing one twice is a repeat: its

@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// Channels on a connection, so that their numbers come round soon.
 const CHANNELS: usize = 20;
 
+/// So often that the numbers of all channels were used more than once.
+const ROUNDS: u32 = 8;
+
 const DATABASE: Uuid = Uuid::from_u128(1);
 
 fn with_few_channels(address: &str) -> RabbitMqTransport {
@@ -35,7 +38,7 @@ async fn a_queue_that_is_otherwise_stops_what_is_for_it_and_nothing_else_however
     let reading = tokio::spawn(async move { consume(feed.as_mut(), 1).await });
     let eye = Eye::on(&address).await;
     spoil(&eye, "q").await;
-    for number in 0..CHANNELS as u32 {
+    for number in 0..ROUNDS {
         transport.claim(DATABASE).await.expect("the other queues can be declared");
         let all =
             [envelope("K", 3 * number), envelope("L", 3 * number + 1), envelope("News", 3 * number + 2)];
@@ -64,7 +67,7 @@ async fn what_closed_a_channel_once_is_not_told_again_when_the_number_of_that_ch
     let transport = with_few_channels(&address);
     transport.declare().await.unwrap();
     let eye = Eye::on(&address).await;
-    for _ in 0..CHANNELS * 2 {
+    for _ in 0..ROUNDS {
         eye.channel.queue_delete("other_error".into(), QueueDeleteOptions::default()).await.unwrap();
         let fault = transport.queue_depths().await.unwrap_err().to_string();
         assert!(fault.contains("no queue 'other_error'"), "{fault}");
