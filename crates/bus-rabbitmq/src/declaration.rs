@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bus::{Fault, Topology};
+use bus::{Fault, Topology, Verdict};
 use futures_util::future::{try_join, try_join_all};
 use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::attempt::Connected;
 use super::limits::{DECLARED_AT_ONCE_MAX, LOOKS_MAX, QUEUE_DECLARE_LIMIT, SPARE_CHANNELS};
+use super::link::Link;
 use super::refusal::{self, Refusal};
 use super::settings::QueueKind;
 use super::steps::{
@@ -41,6 +42,20 @@ pub struct QueueDepth {
     pub held: usize,
     /// For how long the oldest of them.
     pub held_for: Duration,
+}
+
+impl QueueDepth {
+    fn unknown(queue: &str) -> Self {
+        Self {
+            queue: queue.to_owned(),
+            messages: 0,
+            consumers: 0,
+            error_queue: Naming::error_queue(queue),
+            set_aside: 0,
+            held: 0,
+            held_for: Duration::ZERO,
+        }
+    }
 }
 
 /// What is to be declared.
@@ -297,6 +312,27 @@ impl Declaration {
         try_join_all(queues.iter().map(|queue| depth(channel, queue))).await
     }
 
+    /// The same over a channel for each queue that is known to be amiss, which closes the channel on which it is asked for. Nothing is known
+    /// of such a queue, so it has no messages and no readers.
+    pub(super) async fn depths_around(&self, link: &Link) -> Result<Vec<QueueDepth>, Fault> {
+        let (mut depths, mut unused) = (Vec::new(), None);
+        for queue in &self.topology.all_queues() {
+            let opened = match unused.take() {
+                Some(opened) => opened,
+                None => link.open().await?,
+            };
+            match depth(&opened.channel, queue).await {
+                Ok(depth) => {
+                    depths.push(depth);
+                    unused = Some(opened);
+                }
+                Err(fault) if fault.verdict == Verdict::GiveUp => depths.push(QueueDepth::unknown(queue)),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(depths)
+    }
+
     async fn declare_error_queue(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {
         let name = Naming::error_queue(queue);
         declare_exchange(channel, &name).await?;
@@ -355,15 +391,10 @@ async fn within(declaring: impl Future<Output = Result<(), Fault>>) -> Result<()
 async fn depth(channel: &Channel, queue: &str) -> Result<QueueDepth, Fault> {
     let error_queue = Naming::error_queue(queue);
     let (seen, aside) = try_join(ask(channel, queue), ask(channel, &error_queue)).await?;
-    let (messages, consumers, set_aside) =
-        (seen.message_count(), seen.consumer_count(), aside.message_count());
     Ok(QueueDepth {
-        queue: queue.to_owned(),
-        messages,
-        consumers,
-        error_queue,
-        set_aside,
-        held: 0,
-        held_for: Duration::ZERO,
+        messages: seen.message_count(),
+        consumers: seen.consumer_count(),
+        set_aside: aside.message_count(),
+        ..QueueDepth::unknown(queue)
     })
 }

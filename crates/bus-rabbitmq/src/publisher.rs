@@ -137,9 +137,9 @@ impl Publisher {
         Ok(())
     }
 
-    /// A channel for a question; one that is refused closes with it.
-    pub(super) async fn open_channel(&self) -> Result<Opened, Fault> {
-        self.link.open().await
+    /// The way to the broker, for a question.
+    pub(super) const fn link(&self) -> &Link {
+        &self.link
     }
 
     /// A channel with nothing outstanding on it.

@@ -47,8 +47,10 @@ pub(super) struct Session {
 pub(super) enum Next {
     /// Messages; none if what came could not be read.
     Deliveries(Vec<Delivery>),
-    /// It is to be made anew.
+    /// It is of no use and to be made anew.
     Anew,
+    /// It hears nothing, so another one is to take its place.
+    Renewed,
 }
 
 impl Session {
@@ -135,15 +137,21 @@ impl Session {
     fn anew(&self, verdict: Verdict) -> Next {
         let queue = &*self.queue;
         match verdict {
-            Verdict::Stay => return Next::Deliveries(Vec::new()),
+            Verdict::Stay => Next::Deliveries(Vec::new()),
             Verdict::Unread => {
                 tracing::warn!(queue, "nobody reads the queue, this consumer included; it is opened anew");
+                Next::Anew
             }
             Verdict::Renew => {
                 tracing::debug!(queue, "a consumer that hears nothing is opened anew");
+                Next::Renewed
             }
         }
-        Next::Anew
+    }
+
+    /// Whether deliveries are in our hands.
+    pub(super) fn holds_any(&self) -> bool {
+        self.outstanding.len() > 0
     }
 
     /// Tells how many deliveries are in our hands, and since when.

@@ -110,6 +110,12 @@ pub(super) fn name(text: &str) -> Result<ShortString, Fault> {
 
 pub(super) fn refused(what: &str, name: &str, error: &lapin::Error) -> Fault {
     match refusal::read(error) {
+        Refusal::Unfit if refusal::is_locked(error) => Fault::give_up(
+            DECLARE,
+            format!(
+                "another connection holds the {what} '{name}' for itself alone (exclusively); end that connection: {error}"
+            ),
+        ),
         Refusal::Unfit => Fault::give_up(
             DECLARE,
             format!(

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use async_trait::async_trait;
 use bus::{
     Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport, Unsent,
-    unmarked, without_mark,
+    Verdict, unmarked, without_mark,
 };
 use lapin::uri::AMQPUri;
 use tokio::sync::watch;
@@ -100,10 +100,16 @@ impl RabbitMqTransport {
     /// What the broker says of each queue. Only looks.
     ///
     /// # Errors
-    /// As for [`Self::declare`]; [`bus::Verdict::GiveUp`] too if a queue is gone.
+    /// As for [`Self::declare`]; [`bus::Verdict::Retry`] too if a queue is gone. One that another connection holds for itself counts as
+    /// one without messages and readers.
     pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, Fault> {
-        let opened = self.publisher.open_channel().await?;
-        let depths = self.shared.declaration.depths(&opened.channel).await?;
+        let (link, declaration) = (self.publisher.link(), &self.shared.declaration);
+        let opened = link.open().await?;
+        let depths = match declaration.depths(&opened.channel).await {
+            // Another connection may hold a queue for itself.
+            Err(fault) if fault.verdict == Verdict::GiveUp => declaration.depths_around(link).await?,
+            depths => depths?,
+        };
         let with_held = |depth: QueueDepth| {
             let (held, held_for) = self.shared.held.of(&depth.queue);
             let on_its_way = u32::from(self.shared.renewals.is_recent(&depth.queue));

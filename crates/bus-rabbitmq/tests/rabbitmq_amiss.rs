@@ -77,3 +77,33 @@ async fn what_closed_a_channel_once_is_not_told_again_when_the_number_of_that_ch
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_another_connection_holds_for_itself_stops_no_other() {
+    let address = node().vhost().unwrap();
+    let transport = transport(&address);
+    transport.claim(DATABASE).await.unwrap();
+    let mut feed = transport.subscribe("other").await.unwrap();
+    let first = [envelope("L", 1)];
+    transport.send(&first).await.unwrap();
+    assert_eq!(consume(feed.as_mut(), 1).await, ids(&first));
+    let eye = Eye::on(&address).await;
+    eye.channel.queue_delete("q".into(), QueueDeleteOptions::default()).await.unwrap();
+    let exclusive = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+    eye.channel.queue_declare("q".into(), exclusive, FieldTable::default()).await.unwrap();
+    transport.claim(DATABASE).await.expect("the other queue can be declared");
+    let amiss = transport.unfit().join("; ");
+    assert!(amiss.contains("'q' for itself alone"), "{amiss}");
+    let depths = transport.queue_depths().await.expect("the other queue can be looked at");
+    let consumers: Vec<_> = depths.iter().map(|depth| (&*depth.queue, depth.consumers)).collect();
+    assert_eq!(consumers, [("other", 1), ("q", 0)]);
+    let second = [envelope("L", 2)];
+    transport.send(&second).await.unwrap();
+    assert_eq!(consume(feed.as_mut(), 1).await, ids(&second));
+    // Nor does it stop one that is opened now.
+    drop(feed);
+    let mut feed = transport.subscribe("other").await.unwrap();
+    let third = [envelope("L", 3)];
+    transport.send(&third).await.unwrap();
+    assert_eq!(consume(feed.as_mut(), 1).await, ids(&third));
+}

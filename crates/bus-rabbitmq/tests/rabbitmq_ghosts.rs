@@ -1,4 +1,5 @@
-//! Consumers that nobody reads: a broker that answers late, played by this program, finds no channel of ours still open.
+//! Consumers that nobody reads, and such as nobody may lose: a broker that answers late, played by this program, finds no channel of
+//! ours still open, and one that refuses a second consumer keeps the first.
 
 mod rabbitmq_frames;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use bus::{Clock, IdSource, RandomIds, SystemClock, Topology, Transport};
 use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
-use rabbitmq_frames::{answer, consumed, greet, listen, read, short, write};
+use rabbitmq_frames::{answer, consumed, deliver, greet, listen, read, short, write};
 
 /// How long anything may take that is to happen at once.
 const SOON: Duration = Duration::from_secs(30);
@@ -21,6 +22,10 @@ enum Seen {
     Consume(u16),
     /// Somebody closes this channel.
     Close(u16),
+    /// Somebody ends a consumer on this channel.
+    Cancel(u16),
+    /// Somebody rejects what was delivered on this channel.
+    Reject(u16),
 }
 
 /// Serves one connection. The first who wants to read is answered only when he has given up.
@@ -88,4 +93,59 @@ async fn a_channel_on_which_reading_was_given_up_is_closed_so_that_no_late_answe
         others.push(next());
     }
     again.abort();
+}
+
+/// Serves one connection, and lets a queue be read once. Whoever wants to read it again is refused, and the first is sent a message.
+fn serve_one_reader(mut stream: TcpStream, seen: &Sender<Seen>) {
+    if greet(&mut stream).is_none() {
+        return;
+    }
+    let mut first: Option<(u16, Vec<u8>)> = None;
+    while let Some(method) = read(&mut stream) {
+        let channel = method.channel;
+        let heard = match method.id {
+            (60, 20) => Some(Seen::Consume(channel)),
+            (20, 40) => Some(Seen::Close(channel)),
+            (60, 30) => Some(Seen::Cancel(channel)),
+            (60, 90) => Some(Seen::Reject(channel)),
+            _ => None,
+        };
+        heard.map(|heard| seen.send(heard));
+        match (&first, method.id) {
+            (None, (60, 20)) => first = Some((channel, consumed(&method.rest).1)),
+            (Some((reader, tag)), (60, 20)) => {
+                let close =
+                    [&405_u16.to_be_bytes()[..], &short(b"RESOURCE_LOCKED"), &[0, 60, 0, 20]].concat();
+                write(&mut stream, channel, (20, 40), &close);
+                deliver(&mut stream, *reader, tag);
+                continue;
+            }
+            _ => {}
+        }
+        answer(&mut stream, &method);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_hears_nothing_stays_until_another_one_takes_its_place() {
+    let (seen, told) = channel();
+    let address = listen(move |_, stream| serve_one_reader(stream, &seen));
+    let (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>) =
+        (Arc::new(SystemClock), Arc::new(RandomIds::seeded(1)));
+    let topology = Topology::default().subscribe("q", &["K"]);
+    let settings = RabbitMqSettings::at(vec![address]);
+    let transport = RabbitMqTransport::new(&settings, topology, clock, &ids).unwrap();
+    let mut feed = transport.subscribe("q").await.unwrap();
+    let reading = tokio::spawn(async move { feed.receive(1).await.map(|all| all.len()) });
+    let next = || told.recv_timeout(SOON).expect("the broker sees it");
+    let Seen::Consume(first) = next() else { panic!("nobody reads") };
+    let rejected_on = loop {
+        match next() {
+            Seen::Close(channel) | Seen::Cancel(channel) => assert_ne!(channel, first, "the reader is gone"),
+            Seen::Consume(_) => {}
+            Seen::Reject(channel) => break channel,
+        }
+    };
+    assert_eq!(rejected_on, first, "what came could not be read, but was heard");
+    reading.abort();
 }

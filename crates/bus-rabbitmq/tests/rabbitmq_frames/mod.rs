@@ -1,5 +1,7 @@
 //! A false broker's share of AMQP 0-9-1: frames, and the answers of a broker that has everything and lets everybody do anything.
 
+#![allow(dead_code, reason = "each test program uses its own part of it")]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
@@ -24,15 +26,24 @@ pub(crate) fn read(stream: &mut TcpStream) -> Option<Method> {
 }
 
 pub(crate) fn write(stream: &mut TcpStream, channel: u16, id: (u16, u16), rest: &[u8]) {
-    let size = u32::try_from(rest.len() + 4).unwrap();
-    let mut frame = vec![1];
+    let payload = [&id.0.to_be_bytes()[..], &id.1.to_be_bytes(), rest].concat();
+    write_frame(stream, 1, channel, &payload);
+}
+
+fn write_frame(stream: &mut TcpStream, kind: u8, channel: u16, payload: &[u8]) {
+    let mut frame = vec![kind];
     frame.extend(channel.to_be_bytes());
-    frame.extend(size.to_be_bytes());
-    frame.extend(id.0.to_be_bytes());
-    frame.extend(id.1.to_be_bytes());
-    frame.extend(rest);
+    frame.extend(u32::try_from(payload.len()).unwrap().to_be_bytes());
+    frame.extend(payload);
     frame.push(0xCE);
     let _ = stream.write_all(&frame);
+}
+
+/// Delivers an empty message to a consumer.
+pub(crate) fn deliver(stream: &mut TcpStream, channel: u16, tag: &[u8]) {
+    let delivered = [short(tag), 1_u64.to_be_bytes().to_vec(), vec![0, 0, 0]].concat();
+    write(stream, channel, (60, 60), &delivered);
+    write_frame(stream, 2, channel, &[&[0, 60, 0, 0][..], &[0; 8], &[0, 0]].concat());
 }
 
 pub(crate) fn short(text: &[u8]) -> Vec<u8> {
