@@ -8,6 +8,7 @@ use lapin::message::BasicReturnMessage;
 use lapin::types::ShortString;
 
 use super::post::{Demand, Post};
+use super::refusal::{self, Refusal};
 
 /// The fate of each message of a sending, by its place.
 pub(super) struct Heard {
@@ -83,6 +84,21 @@ impl Heard {
         self.outcomes[place] = Outcome::Held;
         self.returned.remove(id_of(&posts[place]));
         self.held.insert(why);
+    }
+
+    /// The message at this place has no reader, so it is as good as sent.
+    pub(super) fn pass_over(&mut self, place: usize) {
+        self.outcomes[place] = Outcome::Confirmed;
+    }
+
+    /// The error that closed the channel, if that was for an exchange that one of the messages was for.
+    pub(super) fn take_exchange_error(&mut self) -> Option<lapin::Error> {
+        self.broken.take_if(|error| matches!(refusal::read(error), Refusal::Forbidden | Refusal::Unknown))
+    }
+
+    /// Those of these places of which nothing was heard.
+    pub(super) fn silent(&self, places: &[usize]) -> Vec<usize> {
+        places.iter().copied().filter(|place| self.outcomes[*place] == Outcome::Silent).collect()
     }
 
     /// Whether the message at this place is safe.

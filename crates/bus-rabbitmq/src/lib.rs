@@ -5,6 +5,7 @@
 mod attempt;
 mod culprits;
 mod declaration;
+mod exchanges;
 mod feed;
 mod heard;
 mod held;

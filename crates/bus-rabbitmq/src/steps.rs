@@ -26,6 +26,17 @@ pub(super) async fn find_exchange(channel: &Channel, exchange: &str) -> Result<(
     found.map_err(|error| missing("exchange", exchange, &error))
 }
 
+/// Whether an exchange is there, for a user who may not declare it.
+pub(super) async fn has_exchange(channel: &Channel, exchange: &str) -> Result<bool, Fault> {
+    let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+    let arguments = FieldTable::default();
+    match channel.exchange_declare(name(exchange)?, ExchangeKind::Fanout, options, arguments).await {
+        Ok(()) => Ok(true),
+        Err(error) if refusal::read(&error) == Refusal::Unknown => Ok(false),
+        Err(error) => Err(refusal::fault(DECLARE, error)),
+    }
+}
+
 pub(super) fn missing(what: &str, name: &str, error: &dyn std::error::Error) -> Fault {
     let text = format!(
         "the {what} '{name}' is not there, and the user may not configure it; grant that, or have it declared by somebody who may (docs/interop.md): {error}"

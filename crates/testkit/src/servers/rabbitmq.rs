@@ -207,6 +207,15 @@ impl RabbitMq {
         self.tell(&["eval", &deeds])
     }
 
+    /// Lets users of the virtual host at this address configure, write to and read only what these patterns match.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn restrict(&self, address: &str, [configure, write, read]: [&str; 3]) -> Result<()> {
+        let vhost = address.rsplit('/').next().unwrap_or_default();
+        self.tell(&["set_permissions", "-p", vhost, USER, configure, write, read])
+    }
+
     /// Lets nobody in any more, and turns out whoever is in.
     ///
     /// # Errors
