@@ -33,9 +33,6 @@ async fn a_queue_that_is_otherwise_stops_what_is_for_it_and_nothing_else_however
     let address = node().vhost().unwrap();
     let transport = with_few_channels(&address);
     transport.claim(DATABASE).await.unwrap();
-    let last = [envelope("K", 1_000)];
-    let mut feed = transport.subscribe("q").await.unwrap();
-    let reading = tokio::spawn(async move { consume(feed.as_mut(), 1).await });
     let eye = Eye::on(&address).await;
     spoil(&eye, "q").await;
     for number in 0..ROUNDS {
@@ -50,6 +47,9 @@ async fn a_queue_that_is_otherwise_stops_what_is_for_it_and_nothing_else_however
         amiss.contains("the queue 'q' with other arguments") && amiss.contains("'Contracts:K'"),
         "{amiss}"
     );
+    let last = [envelope("K", 1_000)];
+    let mut feed = transport.subscribe("q").await.unwrap();
+    let reading = tokio::spawn(async move { consume(feed.as_mut(), 1).await });
     eye.channel.queue_delete("q".into(), QueueDeleteOptions::default()).await.unwrap();
     let sending = async {
         while transport.send(&last).await.is_err() {
@@ -96,7 +96,7 @@ async fn a_queue_that_another_connection_holds_for_itself_stops_no_other() {
     assert!(amiss.contains("'q' for itself alone"), "{amiss}");
     let depths = transport.queue_depths().await.expect("the other queue can be looked at");
     let consumers: Vec<_> = depths.iter().map(|depth| (&*depth.queue, depth.consumers)).collect();
-    assert_eq!(consumers, [("other", 1), ("q", 0)]);
+    assert_eq!(consumers, [("q", 0), ("other", 1)]);
     let second = [envelope("L", 2)];
     transport.send(&second).await.unwrap();
     assert_eq!(consume(feed.as_mut(), 1).await, ids(&second));
