@@ -41,6 +41,7 @@ impl RabbitMqFeed {
 
     /// Goes on with the new session, unless it could not be opened, or the old one has been given something after all.
     fn take_over(&mut self, opened: Result<Session, Fault>) {
+        self.shared.troubles.note(&self.queue, opened.as_ref().err());
         self.state = match (std::mem::replace(&mut self.state, State::Closed), opened) {
             (State::Renewing(old, _), Ok(_)) if old.holds_any() => State::Open(old),
             (State::Renewing(old, _), Err(fault)) => {
@@ -74,6 +75,7 @@ impl Feed for RabbitMqFeed {
                 State::Closed => self.state = State::Opening(self.open()),
                 State::Opening(opening) => {
                     let opened = done(opening.await);
+                    self.shared.troubles.note(&self.queue, opened.as_ref().err());
                     self.state = State::Closed;
                     self.state = State::Open(Box::new(opened?));
                 }

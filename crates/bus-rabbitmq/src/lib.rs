@@ -23,6 +23,7 @@ mod settings;
 mod shared;
 mod steps;
 mod transport;
+mod troubles;
 mod watch;
 pub mod wire;
 

@@ -12,6 +12,7 @@ use super::declaration::Declaration;
 use super::held::Held;
 use super::link::Link;
 use super::renewals::Renewals;
+use super::troubles::Troubles;
 use super::wire::Codec;
 
 /// What every feed needs.
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) prefetch: u16,
     /// How long the broker may take to let somebody read a queue.
     pub(super) answer_limit: Duration,
+    /// Queues that could not be read.
+    pub(super) troubles: Troubles,
     /// What is in our hands.
     pub(super) held: Held,
     /// When consumers were made anew.

@@ -24,6 +24,7 @@ use super::publisher::Publisher;
 use super::renewals::Renewals;
 use super::settings::{RabbitMqSettings, SettingsError};
 use super::shared::Shared;
+use super::troubles::Troubles;
 use super::wire::{Codec, Naming};
 
 /// Carries messages over RabbitMQ. Cheap to clone; the connections close with the last clone and feed.
@@ -61,6 +62,7 @@ impl RabbitMqTransport {
         let shared = Arc::new(Shared {
             consuming: Arc::new(link("consumes")),
             culprits: Culprits::default(),
+            troubles: Troubles::default(),
             declaration,
             codec,
             clock,
@@ -130,7 +132,9 @@ impl RabbitMqTransport {
     /// What the broker has otherwise than it should be, and queues and exchanges that cannot be used, found while everything else goes on.
     #[must_use]
     pub fn unfit(&self) -> Vec<String> {
-        [self.shared.declaration.unfit(), self.publisher.held(), self.shared.culprits.told()].concat()
+        let shared = &self.shared;
+        let (culprits, troubles) = (shared.culprits.told(), shared.troubles.told());
+        [shared.declaration.unfit(), self.publisher.held(), culprits, troubles].concat()
     }
 
     /// Publishes MassTransit's `Fault<T>` for each of these, for whoever is interested. Publishing one twice is a repeat: its

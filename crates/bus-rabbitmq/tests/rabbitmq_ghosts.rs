@@ -138,7 +138,11 @@ async fn a_consumer_that_hears_nothing_stays_until_another_one_takes_its_place()
     let mut feed = transport.subscribe("q").await.unwrap();
     let reading = tokio::spawn(async move { feed.receive(1).await.map(|all| all.len()) });
     let next = || told.recv_timeout(SOON).expect("the broker sees it");
-    let Seen::Consume(first) = next() else { panic!("nobody reads") };
+    let first = loop {
+        if let Seen::Consume(channel) = next() {
+            break channel;
+        }
+    };
     let rejected_on = loop {
         match next() {
             Seen::Close(channel) | Seen::Cancel(channel) => assert_ne!(channel, first, "the reader is gone"),
@@ -147,5 +151,7 @@ async fn a_consumer_that_hears_nothing_stays_until_another_one_takes_its_place()
         }
     };
     assert_eq!(rejected_on, first, "what came could not be read, but was heard");
+    let amiss = transport.unfit().join("; ");
+    assert!(amiss.contains("no consumer of the queue 'q' could be opened here"), "{amiss}");
     reading.abort();
 }
