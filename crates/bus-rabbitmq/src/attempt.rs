@@ -5,12 +5,13 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lapin::tcp::{AMQPUriTcpExt, AsyncTcpStream, TLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::time::timeout;
 
 /// Connects within the limit, handshakes included; none when time was up. An address that begins with `amqps` is believed to be
@@ -46,7 +47,7 @@ pub(super) async fn connect(
     let connected = timeout(limit, Connection::connector(address.clone(), runtime, open, properties)).await;
     Some(connected.ok()?.map(|connection| {
         given_up.call_off();
-        Connected { connection, socket: handle }
+        Connected { connection, socket: handle, spoilt: AtomicU16::new(0), is_spent: AtomicBool::new(false) }
     }))
 }
 
@@ -54,6 +55,10 @@ pub(super) async fn connect(
 pub(super) struct Connected {
     pub(super) connection: Connection,
     socket: Socket,
+    /// Numbers of channels that can no longer be used.
+    spoilt: AtomicU16,
+    /// Whether it gave no channel when it was asked for one.
+    is_spent: AtomicBool,
 }
 
 impl Connected {
@@ -62,8 +67,38 @@ impl Connected {
         self.socket.give_up();
     }
 
+    /// Opens a channel. When the broker closes a channel with an error, the driver keeps that error under the channel's number, and
+    /// answers with it whoever is given the number later, however long the matter is mended by then. Such a number is passed over.
+    /// The driver does not give it a second time, so this ends: with a channel, or with a connection that is spent.
+    pub(super) async fn open_channel(&self) -> lapin::Result<Channel> {
+        loop {
+            let error = match self.connection.create_channel().await {
+                Ok(channel) => return Ok(channel),
+                Err(error) => error,
+            };
+            let numbers = self.connection.configuration().channel_max();
+            let spoilt = self.spoilt.load(Ordering::Acquire);
+            match error.kind() {
+                _ if error.is_amqp_soft_error() && spoilt < numbers => {
+                    self.spoilt.fetch_add(1, Ordering::AcqRel);
+                }
+                ErrorKind::ChannelsLimitReached if spoilt == 0 => return Err(error),
+                _ => {
+                    self.is_spent.store(true, Ordering::Release);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Whether it stands and still gives channels.
     pub(super) fn is_up(&self) -> bool {
-        self.connection.status().connected()
+        self.connection.status().connected() && !self.is_spent()
+    }
+
+    /// Whether it gave no channel when it was asked for one; another connection will.
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_spent.load(Ordering::Acquire)
     }
 
     /// Whether the broker has said that it reads nothing from here, because it is short of memory or disk.

@@ -2,23 +2,27 @@
 //! it by way of a filter, bound to the queue; and beside each queue one for what it could not take. Declaring it twice changes nothing.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bus::{Fault, Topology, Verdict};
 use futures_util::future::{try_join, try_join_all};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
-use lapin::options::{
-    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions,
-};
+use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, Connection, ExchangeKind, Queue};
+use lapin::{Channel, ExchangeKind};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::limits::{DECLARED_AT_ONCE_MAX, LOOKS_MAX, NAME_BYTES_MAX, SPARE_CHANNELS};
+use super::attempt::Connected;
+use super::limits::{DECLARED_AT_ONCE_MAX, LOOKS_MAX, QUEUE_DECLARE_LIMIT, SPARE_CHANNELS};
+use super::link::Link;
 use super::refusal::{self, Refusal};
 use super::settings::QueueKind;
+use super::steps::{
+    DECLARE, ask, bind_exchange, bind_queue, declare_exchange, declare_queue, each, find_exchange,
+    is_forbidden, missing, name, open, refused, text, unbind_exchange,
+};
 use super::wire::Naming;
 
 /// A queue as the broker sees it.
@@ -40,6 +44,20 @@ pub struct QueueDepth {
     pub held_for: Duration,
 }
 
+impl QueueDepth {
+    fn unknown(queue: &str) -> Self {
+        Self {
+            queue: queue.to_owned(),
+            messages: 0,
+            consumers: 0,
+            error_queue: Naming::error_queue(queue),
+            set_aside: 0,
+            held: 0,
+            held_for: Duration::ZERO,
+        }
+    }
+}
+
 /// What is to be declared.
 #[derive(Debug)]
 pub(super) struct Declaration {
@@ -51,6 +69,8 @@ pub(super) struct Declaration {
     database: OnceLock<Uuid>,
     /// Whether all of it was there once. From then on what is amiss somewhere stops nothing else.
     was_whole: AtomicBool,
+    is_settled: AtomicBool,
+    mendings: AtomicU64,
     unfit: Mutex<Vec<String>>,
 }
 
@@ -61,8 +81,17 @@ impl Declaration {
         queue_kind: QueueKind,
         delivery_limit: u32,
     ) -> Self {
-        let (database, was_whole, unfit) = (OnceLock::new(), AtomicBool::new(false), Mutex::default());
-        Self { topology, naming, queue_kind, delivery_limit, database, was_whole, unfit }
+        Self {
+            topology,
+            naming,
+            queue_kind,
+            delivery_limit,
+            database: OnceLock::new(),
+            was_whole: AtomicBool::new(false),
+            is_settled: AtomicBool::new(false),
+            mendings: AtomicU64::new(0),
+            unfit: Mutex::default(),
+        }
     }
 
     /// Which queues want what.
@@ -85,79 +114,122 @@ impl Declaration {
         self.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How often nothing was amiss with the queues after something had been.
+    pub(super) fn mendings(&self) -> u64 {
+        self.mendings.load(Ordering::Acquire)
+    }
+
+    /// Whether the last declaration left everything as it should be, bindings included.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
+    }
+
     /// Declares everything, as much of it at once as does not need the rest, so that the way to a broker far away is gone a dozen
     /// times and not a hundred. A refusal hits whatever is under way; one by one it hits what is to blame. Whoever may not declare
-    /// is content if everything is there. Once all of it was there, one thing that is not stops nothing else.
-    pub(super) async fn declare(&self, connection: &Connection) -> Result<(), Fault> {
-        let is_up = || connection.status().connected();
-        let declared = match self.declare_by(DECLARED_AT_ONCE_MAX, connection).await {
-            Err(_) if is_up() => self.declare_by(1, connection).await,
-            declared => declared,
-        };
-        let declared = match declared {
-            Err(fault) if is_forbidden(&fault) && is_up() => self.find(connection).await,
-            declared => declared,
-        };
-        let unfit = match declared {
-            Ok(()) => Vec::new(),
-            Err(fault) if fault.verdict == Verdict::GiveUp && is_up() && self.was_whole() => {
-                self.declare_each(connection).await?
-            }
-            Err(fault) => return Err(fault),
-        };
+    /// is content if everything is there. Once all of it was there, what is amiss with one queue stops no other.
+    pub(super) async fn declare(&self, connected: &Connected) -> Result<(), Fault> {
+        let was_whole = self.was_whole.load(Ordering::Acquire);
+        if was_whole && !self.unfit().is_empty() {
+            return self.declare_around(connected).await;
+        }
+        let mut declared = self.declare_by(DECLARED_AT_ONCE_MAX, connected).await;
+        if declared.is_err() && connected.is_up() {
+            declared = self.declare_by(1, connected).await;
+        }
+        let may_configure = !declared.as_ref().is_err_and(is_forbidden);
+        if !may_configure && connected.is_up() {
+            declared = self.find(connected).await;
+        }
+        match declared {
+            Err(_) if was_whole && connected.is_up() => return self.declare_around(connected).await,
+            declared => declared?,
+        }
         self.was_whole.store(true, Ordering::Release);
-        *self.unfit.lock().unwrap_or_else(PoisonError::into_inner) = unfit;
+        self.note(Vec::new(), may_configure);
         Ok(())
     }
 
-    fn was_whole(&self) -> bool {
-        self.was_whole.load(Ordering::Acquire)
+    /// Declares what can be declared, and notes the rest.
+    async fn declare_around(&self, connected: &Connected) -> Result<(), Fault> {
+        let unfit = self.declare_each(connected).await?;
+        let is_settled = unfit.is_empty();
+        self.note(unfit, is_settled);
+        Ok(())
     }
 
-    /// Declares one thing after the other and passes over what the broker has otherwise; returns what that is. Whose virtual
+    /// Says what changed, once.
+    fn note(&self, unfit: Vec<String>, is_settled: bool) {
+        let mut known = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        for fault in unfit.iter().filter(|fault| !known.contains(fault)) {
+            tracing::error!(fault, "something is amiss with a queue at the broker; the others go on");
+        }
+        if unfit.is_empty() && !known.is_empty() {
+            self.mendings.fetch_add(1, Ordering::AcqRel);
+            tracing::info!("every queue at the broker is as it should be again");
+        }
+        *known = unfit;
+        self.is_settled.store(is_settled, Ordering::Release);
+    }
+
+    /// Declares one queue after the other and passes over those with which something is amiss; returns what that is. Whose virtual
     /// host it is, is not passed over.
-    async fn declare_each(&self, connection: &Connection) -> Result<Vec<String>, Fault> {
-        self.claim(&open(connection).await?).await?;
-        let mut unfit = Vec::new();
-        let queues = self.topology.all_queues();
-        for queue in &queues {
-            let channel = open(connection).await?;
-            let declaring = async {
-                self.declare_error_queue(&channel, queue).await?;
-                self.declare_queue(&channel, queue).await?;
-                self.declare_inbox(&channel, queue).await?;
-                for kind in self.topology.kinds(queue) {
-                    self.declare_kind(&channel, queue, kind).await?;
-                }
-                Ok::<(), Fault>(())
+    async fn declare_each(&self, connected: &Connected) -> Result<Vec<String>, Fault> {
+        match self.claim(&open(connected).await?).await {
+            Err(fault) if is_forbidden(&fault) => self.find_claim(&open(connected).await?).await?,
+            claimed => claimed?,
+        }
+        let (mut unfit, mut unused) = (Vec::new(), None);
+        for queue in &self.topology.all_queues() {
+            let channel = match unused.take() {
+                Some(channel) => channel,
+                None => open(connected).await?,
             };
-            match declaring.await {
-                Err(fault) if fault.verdict == Verdict::GiveUp => {
-                    tracing::error!(queue = &**queue, %fault, "the broker has a queue otherwise; the others go on");
-                    unfit.push(fault.to_string());
+            let declared = match within(self.declare_one(&channel, queue)).await {
+                Err(fault) if is_forbidden(&fault) => {
+                    within(self.find_queue(&open(connected).await?, queue)).await
                 }
-                declared => declared?,
+                declared => declared.map(|()| unused = Some(channel)),
+            };
+            match declared {
+                Err(fault) if !connected.is_up() => return Err(fault),
+                declared => unfit.extend(declared.err().map(|fault| fault.to_string())),
             }
         }
         Ok(unfit)
     }
 
+    async fn declare_one(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {
+        self.declare_error_queue(channel, queue).await?;
+        self.declare_queue(channel, queue).await?;
+        self.declare_inbox(channel, queue).await?;
+        let kinds = self.topology.kinds(queue);
+        each(DECLARED_AT_ONCE_MAX, kinds.map(|kind| self.declare_kind(channel, queue, kind))).await
+    }
+
     /// Looks whether everything is there, for a user who may not configure. Bindings cannot be looked at.
-    async fn find(&self, connection: &Connection) -> Result<(), Fault> {
-        let channel = &open(connection).await?;
-        if let Some(database) = self.database.get() {
-            let own = &Naming::database_exchange_of(*database);
-            find_exchange(channel, own).await.map_err(|_| self.belongs_to_another(*database, own))?;
-        }
+    async fn find(&self, connected: &Connected) -> Result<(), Fault> {
+        let channel = &open(connected).await?;
+        self.find_claim(channel).await?;
         for queue in self.topology.all_queues() {
-            let error_queue = Naming::error_queue(&queue);
-            for name in [&*error_queue, &*queue] {
-                ask(channel, name).await.map_err(|fault| missing("queue", name, &fault))?;
-            }
-            find_exchange(channel, &Naming::inbox_exchange(&queue)).await?;
-            for kind in self.topology.kinds(&queue) {
-                find_exchange(channel, &self.naming.exchange(kind)).await?;
-            }
+            self.find_queue(channel, &queue).await?;
+        }
+        Ok(())
+    }
+
+    async fn find_claim(&self, channel: &Channel) -> Result<(), Fault> {
+        let Some(database) = self.database.get() else { return Ok(()) };
+        let own = &Naming::database_exchange_of(*database);
+        find_exchange(channel, own).await.map_err(|_| self.belongs_to_another(*database, own))
+    }
+
+    async fn find_queue(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {
+        let error_queue = Naming::error_queue(queue);
+        for name in [&*error_queue, queue] {
+            ask(channel, name).await.map_err(|fault| missing("queue", name, &fault))?;
+        }
+        find_exchange(channel, &Naming::inbox_exchange(queue)).await?;
+        for kind in self.topology.kinds(queue) {
+            find_exchange(channel, &self.naming.exchange(kind)).await?;
         }
         Ok(())
     }
@@ -190,8 +262,8 @@ impl Declaration {
     }
 
     /// Declares `at_once` things at a time, over a channel of its own, since a refusal closes the channel.
-    async fn declare_by(&self, at_once: usize, connection: &Connection) -> Result<(), Fault> {
-        let channel = &open(connection).await?;
+    async fn declare_by(&self, at_once: usize, connected: &Connected) -> Result<(), Fault> {
+        let channel = &open(connected).await?;
         self.claim(channel).await?;
         let queues = self.topology.all_queues();
         each(at_once, queues.iter().map(|queue| self.declare_error_queue(channel, queue))).await?;
@@ -238,6 +310,27 @@ impl Declaration {
     pub(super) async fn depths(&self, channel: &Channel) -> Result<Vec<QueueDepth>, Fault> {
         let queues = self.topology.all_queues();
         try_join_all(queues.iter().map(|queue| depth(channel, queue))).await
+    }
+
+    /// The same over a channel for each queue that is known to be amiss, which closes the channel on which it is asked for. Nothing is known
+    /// of such a queue, so it has no messages and no readers.
+    pub(super) async fn depths_around(&self, link: &Link) -> Result<Vec<QueueDepth>, Fault> {
+        let (mut depths, mut unused) = (Vec::new(), None);
+        for queue in &self.topology.all_queues() {
+            let opened = match unused.take() {
+                Some(opened) => opened,
+                None => link.open().await?,
+            };
+            match depth(&opened.channel, queue).await {
+                Ok(depth) => {
+                    depths.push(depth);
+                    unused = Some(opened);
+                }
+                Err(fault) if fault.verdict == Verdict::GiveUp => depths.push(QueueDepth::unknown(queue)),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(depths)
     }
 
     async fn declare_error_queue(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {
@@ -287,142 +380,21 @@ impl Declaration {
     }
 }
 
-const DECLARE: &str = "topology.declare";
+/// Waits no longer for one queue than the others can bear.
+async fn within(declaring: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    timeout(QUEUE_DECLARE_LIMIT, declaring).await.unwrap_or_else(|_| {
+        let text = format!("the broker did not declare a queue within {QUEUE_DECLARE_LIMIT:?}");
+        Err(Fault::retry(DECLARE, text))
+    })
+}
 
 async fn depth(channel: &Channel, queue: &str) -> Result<QueueDepth, Fault> {
     let error_queue = Naming::error_queue(queue);
     let (seen, aside) = try_join(ask(channel, queue), ask(channel, &error_queue)).await?;
-    let (messages, consumers, set_aside) =
-        (seen.message_count(), seen.consumer_count(), aside.message_count());
     Ok(QueueDepth {
-        queue: queue.to_owned(),
-        messages,
-        consumers,
-        error_queue,
-        set_aside,
-        held: 0,
-        held_for: Duration::ZERO,
+        messages: seen.message_count(),
+        consumers: seen.consumer_count(),
+        set_aside: aside.message_count(),
+        ..QueueDepth::unknown(queue)
     })
-}
-
-async fn open(connection: &Connection) -> Result<Channel, Fault> {
-    connection.create_channel().await.map_err(|error| refusal::fault(DECLARE, error))
-}
-
-async fn find_exchange(channel: &Channel, exchange: &str) -> Result<(), Fault> {
-    let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-    let arguments = FieldTable::default();
-    let found = channel.exchange_declare(name(exchange)?, ExchangeKind::Fanout, options, arguments).await;
-    found.map_err(|error| missing("exchange", exchange, &error))
-}
-
-fn missing(what: &str, name: &str, error: &dyn std::error::Error) -> Fault {
-    let text = format!(
-        "the {what} '{name}' is not there, and the user may not configure it; grant that, or have it declared by somebody who may (docs/interop.md): {error}"
-    );
-    Fault::give_up(DECLARE, text)
-}
-
-/// Who reads a queue, by number; none if there is no such queue.
-pub(super) async fn readers(channel: &Channel, queue: &str) -> Result<Option<u32>, Fault> {
-    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    match channel.queue_declare(name(queue)?, options, FieldTable::default()).await {
-        Ok(seen) => Ok(Some(seen.consumer_count())),
-        Err(error) if refusal::read(&error) == Refusal::Unknown => Ok(None),
-        Err(error) => Err(refusal::fault(DECLARE, error)),
-    }
-}
-
-/// What the broker says of a queue, which must be there.
-async fn ask(channel: &Channel, queue: &str) -> Result<Queue, Fault> {
-    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let asking = channel.queue_declare(name(queue)?, options, FieldTable::default());
-    asking.await.map_err(|error| refusal::fault(DECLARE, error))
-}
-
-/// Waits for all, so many at a time, or for the first fault. The broker takes them in the order in which they were put to it.
-async fn each<D>(at_once: usize, declaring: impl Iterator<Item = D>) -> Result<(), Fault>
-where
-    D: Future<Output = Result<(), Fault>>,
-{
-    stream::iter(declaring.collect::<Vec<_>>()).buffered(at_once).try_collect().await
-}
-
-/// Declares an exchange as MassTransit does: fanout, durable.
-pub(super) async fn declare_exchange(channel: &Channel, exchange: &str) -> Result<(), Fault> {
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    let declared =
-        channel.exchange_declare(name(exchange)?, ExchangeKind::Fanout, options, FieldTable::default());
-    declared.await.map_err(|error| refused("exchange", exchange, &error))
-}
-
-/// Has what comes to `source` no longer go to `destination`, if it did.
-async fn unbind_exchange(channel: &Channel, destination: &str, source: &str) -> Result<(), Fault> {
-    let (to, from) = (name(destination)?, name(source)?);
-    let options = ExchangeUnbindOptions::default();
-    let unbound = channel.exchange_unbind(to, from, ShortString::default(), options, FieldTable::default());
-    unbound.await.map_err(|error| refused("exchange", destination, &error))
-}
-
-/// Has what comes to `source` go to `destination` too.
-pub(super) async fn bind_exchange(channel: &Channel, destination: &str, source: &str) -> Result<(), Fault> {
-    let (to, from) = (name(destination)?, name(source)?);
-    let options = ExchangeBindOptions::default();
-    let bound = channel.exchange_bind(to, from, ShortString::default(), options, FieldTable::default());
-    bound.await.map_err(|error| refused("exchange", destination, &error))
-}
-
-async fn declare_queue(channel: &Channel, queue: &str, arguments: FieldTable) -> Result<(), Fault> {
-    let declared = channel.queue_declare(name(queue)?, QueueDeclareOptions::durable(), arguments);
-    declared.await.map(drop).map_err(|error| refused("queue", queue, &error))
-}
-
-/// Queue and exchange of the same name.
-async fn bind_queue(channel: &Channel, both: &str) -> Result<(), Fault> {
-    let (queue, exchange) = (name(both)?, name(both)?);
-    let options = QueueBindOptions::default();
-    let bound = channel.queue_bind(queue, exchange, ShortString::default(), options, FieldTable::default());
-    bound.await.map_err(|error| refused("queue", both, &error))
-}
-
-/// A name as AMQP takes it.
-pub(super) fn name(text: &str) -> Result<ShortString, Fault> {
-    if text.len() > NAME_BYTES_MAX {
-        let problem = format!("the name '{text}' has {} bytes; a name may have {NAME_BYTES_MAX}", text.len());
-        return Err(Fault::give_up(DECLARE, problem));
-    }
-    Ok(ShortString::from(text))
-}
-
-fn refused(what: &str, name: &str, error: &lapin::Error) -> Fault {
-    match refusal::read(error) {
-        Refusal::Unfit => Fault::give_up(
-            DECLARE,
-            format!(
-                "the broker has the {what} '{name}' with other arguments, or a limit of its virtual host does not let it be made; delete it there once it is empty, set queue kind and delivery limit as it has them, or raise the limit: {error}"
-            ),
-        ),
-        Refusal::Forbidden => Fault::give_up(
-            DECLARE,
-            Forbidden(format!(
-                "the user lacks a right on the {what} '{name}', or on what it leads to; grant configure, write and read (docs/interop.md, 'Rights'): {error}"
-            )),
-        ),
-        Refusal::Away | Refusal::Unknown => {
-            Fault::retry(DECLARE, format!("declaring the {what} '{name}': {error}"))
-        }
-    }
-}
-
-/// A right that is missing.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Forbidden(String);
-
-fn is_forbidden(fault: &Fault) -> bool {
-    std::error::Error::source(fault).is_some_and(<dyn std::error::Error>::is::<Forbidden>)
-}
-
-fn text(value: &str) -> AMQPValue {
-    AMQPValue::LongString(value.as_bytes().to_vec().into())
 }

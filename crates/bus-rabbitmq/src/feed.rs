@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Delivery, Fault, Feed, Receipt};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::session::{Next, Session};
 use super::shared::Shared;
@@ -21,12 +21,44 @@ enum State {
     /// Whoever waits for deliveries may be dropped at any moment and ask again; opening must get on all the same.
     Opening(JoinHandle<Result<Session, Fault>>),
     Open(Box<Session>),
+    /// The one hears nothing, so another one is opened. Until that is there, and if it does not come, the first goes on.
+    Renewing(Box<Session>, JoinHandle<Result<Session, Fault>>),
 }
 
 impl RabbitMqFeed {
     /// A feed that opens when it is first asked.
     pub(super) const fn new(shared: Arc<Shared>, queue: Arc<str>) -> Self {
         Self { shared, queue, state: State::Closed }
+    }
+
+    /// Opens another session beside the one that hears nothing.
+    fn renew(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open(session) => State::Renewing(session, self.open()),
+            other => other,
+        };
+    }
+
+    /// Goes on with the new session, unless it could not be opened, or the old one has been given something after all.
+    fn take_over(&mut self, opened: Result<Session, Fault>) {
+        self.shared.troubles.note(&self.queue, opened.as_ref().err());
+        self.state = match (std::mem::replace(&mut self.state, State::Closed), opened) {
+            (State::Renewing(old, _), Ok(_)) if old.holds_any() => State::Open(old),
+            (State::Renewing(old, _), Err(fault)) => {
+                tracing::warn!(queue = &*self.queue, %fault, "no new consumer could be opened; the old one stays");
+                State::Open(old)
+            }
+            (_, Ok(new)) => State::Open(Box::new(new)),
+            (other, Err(_)) => other,
+        };
+    }
+
+    /// The session has ended: goes on with the one that is being opened, if there is one.
+    fn turn_to_other(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Renewing(_, opening) => State::Opening(opening),
+            _ => State::Closed,
+        };
     }
 
     fn open(&self) -> JoinHandle<Result<Session, Fault>> {
@@ -37,34 +69,53 @@ impl RabbitMqFeed {
 #[async_trait]
 impl Feed for RabbitMqFeed {
     async fn receive(&mut self, max: usize) -> Result<Vec<Delivery>, Fault> {
+        let max = max.max(1);
         loop {
             match &mut self.state {
                 State::Closed => self.state = State::Opening(self.open()),
                 State::Opening(opening) => {
-                    let opened = opening.await;
+                    let opened = done(opening.await);
+                    self.shared.troubles.note(&self.queue, opened.as_ref().err());
                     self.state = State::Closed;
-                    let opened = opened.map_err(|error| Fault::retry("rabbitmq.receive", error))?;
                     self.state = State::Open(Box::new(opened?));
                 }
-                State::Open(session) => match session.next(max.max(1)).await {
+                State::Open(session) => match session.next(max).await {
                     Ok(Next::Deliveries(deliveries)) if deliveries.is_empty() => {}
                     Ok(Next::Deliveries(deliveries)) => return Ok(deliveries),
                     Ok(Next::Anew) => self.state = State::Closed,
+                    Ok(Next::Renewed) => self.renew(),
                     Err(fault) => {
                         self.state = State::Closed;
                         return Err(fault);
                     }
                 },
+                State::Renewing(session, opening) => {
+                    let next = tokio::select! {
+                        biased;
+                        opened = opening => Err(done(opened)),
+                        next = session.next(max) => Ok(next),
+                    };
+                    match next {
+                        Err(opened) => self.take_over(opened),
+                        Ok(Ok(Next::Deliveries(deliveries))) if deliveries.is_empty() => {}
+                        Ok(Ok(Next::Deliveries(deliveries))) => return Ok(deliveries),
+                        Ok(Ok(Next::Anew | Next::Renewed)) => {}
+                        Ok(Err(fault)) => {
+                            self.turn_to_other();
+                            return Err(fault);
+                        }
+                    }
+                }
             }
         }
     }
 
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
         let foreign = match &mut self.state {
-            State::Open(session) => match session.acknowledge(receipts).await {
+            State::Open(session) | State::Renewing(session, _) => match session.acknowledge(receipts).await {
                 Ok(foreign) => foreign,
                 Err(fault) => {
-                    self.state = State::Closed;
+                    self.turn_to_other();
                     return Err(fault);
                 }
             },
@@ -78,10 +129,15 @@ impl Feed for RabbitMqFeed {
     }
 }
 
+/// What became of an opening.
+fn done(opened: Result<Result<Session, Fault>, JoinError>) -> Result<Session, Fault> {
+    opened.map_err(|error| Fault::retry("rabbitmq.receive", error))?
+}
+
 impl Drop for RabbitMqFeed {
     fn drop(&mut self) {
         match &self.state {
-            State::Opening(opening) => opening.abort(),
+            State::Opening(opening) | State::Renewing(_, opening) => opening.abort(),
             State::Closed | State::Open(_) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! What the broker said of each message of a sending. Decides which are safe; publishes nothing itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus::{Fault, Unsent};
 use lapin::Confirmation;
@@ -8,6 +8,7 @@ use lapin::message::BasicReturnMessage;
 use lapin::types::ShortString;
 
 use super::post::{Demand, Post};
+use super::refusal::{self, Refusal};
 
 /// The fate of each message of a sending, by its place.
 pub(super) struct Heard {
@@ -15,6 +16,8 @@ pub(super) struct Heard {
     /// What came back, by what it says of itself: the driver hands it to whichever confirm comes next.
     returned: BTreeMap<String, String>,
     broken: Option<lapin::Error>,
+    /// Why some of it waits.
+    held: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ enum Outcome {
     Confirmed,
     /// The broker did not take it on.
     Refused,
+    /// Nothing can be sent to its exchange at the moment.
+    Held,
 }
 
 /// Why some of what was sent is not safe.
@@ -36,11 +41,14 @@ pub(super) enum Failure {
     Silent(usize),
     /// The channel broke.
     Broken(lapin::Error),
+    /// Some waits, for these reasons.
+    Held(Vec<String>),
 }
 
 impl Heard {
     pub(super) fn nothing_of(count: usize) -> Self {
-        Self { outcomes: vec![Outcome::Silent; count], returned: BTreeMap::new(), broken: None }
+        let (outcomes, returned) = (vec![Outcome::Silent; count], BTreeMap::new());
+        Self { outcomes, returned, broken: None, held: BTreeSet::new() }
     }
 
     /// What came of the message at this place.
@@ -71,7 +79,34 @@ impl Heard {
         posts.iter().enumerate().filter(|(_, post)| came_back(post)).map(|(place, _)| place).collect()
     }
 
-    /// What came of these when they were sent once more.
+    /// Nothing can be sent to the exchange of the message at this place.
+    pub(super) fn hold(&mut self, posts: &[Post], place: usize, why: String) {
+        self.outcomes[place] = Outcome::Held;
+        self.returned.remove(id_of(&posts[place]));
+        self.held.insert(why);
+    }
+
+    /// The message at this place has no reader, so it is as good as sent.
+    pub(super) fn pass_over(&mut self, place: usize) {
+        self.outcomes[place] = Outcome::Confirmed;
+    }
+
+    /// The error that closed the channel, if that was for an exchange that one of the messages was for.
+    pub(super) fn take_exchange_error(&mut self) -> Option<lapin::Error> {
+        self.broken.take_if(|error| matches!(refusal::read(error), Refusal::Forbidden | Refusal::Unknown))
+    }
+
+    /// Those of these places of which nothing was heard.
+    pub(super) fn silent(&self, places: &[usize]) -> Vec<usize> {
+        places.iter().copied().filter(|place| self.outcomes[*place] == Outcome::Silent).collect()
+    }
+
+    /// Whether the message at this place is safe.
+    pub(super) fn is_confirmed(&self, posts: &[Post], place: usize) -> bool {
+        self.outcomes[place] == Outcome::Confirmed && !self.returned.contains_key(id_of(&posts[place]))
+    }
+
+    /// What came of these, which were sent apart from the others.
     pub(super) fn take_back(&mut self, posts: &[Post], places: &[usize], again: Self) {
         for (place, outcome) in places.iter().zip(again.outcomes) {
             self.outcomes[*place] = outcome;
@@ -79,6 +114,7 @@ impl Heard {
         }
         self.returned.extend(again.returned);
         self.broken = self.broken.take().or(again.broken);
+        self.held.extend(again.held);
     }
 
     /// Succeeds if everything is confirmed; otherwise returns what is not, with the verdict of `judge` on the worst
@@ -89,8 +125,8 @@ impl Heard {
             .map_or(Ok(()), |failure| Err(Unsent { fault: judge(failure), confirmed, refused }))
     }
 
-    /// Indices of confirmed and of individually refused messages. A message that another service's queue refuses must
-    /// not block the batch. A message for a queue of ours is in neither list and is sent again.
+    /// Indices of confirmed and of individually refused messages. A message that another service's queue refuses, or whose exchange
+    /// cannot be used, must not block the batch. One that a queue of ours refuses is in neither list and is sent again.
     fn settled(&self, posts: &[Post]) -> (Vec<usize>, Vec<usize>) {
         let is_answering = self.broken.is_none() && self.outcomes.contains(&Outcome::Confirmed);
         let (mut confirmed, mut refused) = (Vec::new(), Vec::new());
@@ -98,6 +134,7 @@ impl Heard {
             match (outcome, post.demand) {
                 (Outcome::Confirmed, _) if self.returned.contains_key(id_of(post)) => {}
                 (Outcome::Confirmed, _) => confirmed.push(place),
+                (Outcome::Held, _) => refused.push(place),
                 (Outcome::Refused | Outcome::Silent, Demand::Wanted) => {}
                 (Outcome::Refused, Demand::Optional | Demand::Fault { .. }) => refused.push(place),
                 (Outcome::Silent, Demand::Optional | Demand::Fault { .. }) if is_answering => {
@@ -123,7 +160,8 @@ impl Heard {
         };
         let (silent, refused) = (ids_of(Outcome::Silent), ids_of(Outcome::Refused));
         match (silent.len(), refused.len()) {
-            (0, 0) => None,
+            (0, 0) if self.held.is_empty() => None,
+            (0, 0) => Some(Failure::Held(self.held.into_iter().collect())),
             (0, _) => Some(Failure::Refused(refused)),
             (silent, _) => Some(Failure::Silent(silent)),
         }

@@ -3,10 +3,13 @@
 #![doc = include_str!("../README.md")]
 
 mod attempt;
+mod culprits;
 mod declaration;
+mod exchanges;
 mod feed;
 mod heard;
 mod held;
+mod holds;
 mod limits;
 mod link;
 mod post;
@@ -18,7 +21,9 @@ mod renewals;
 mod session;
 mod settings;
 mod shared;
+mod steps;
 mod transport;
+mod troubles;
 mod watch;
 pub mod wire;
 

@@ -24,6 +24,26 @@ pub(super) const HEARTBEAT_S: u16 = 10;
 /// being elected. It does not come out of the time for connecting.
 pub(super) const DECLARE_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long one queue may take that is declared by itself, so that one without a leader does not use up the time of all.
+pub(super) const QUEUE_DECLARE_LIMIT: Duration = Duration::from_secs(3);
+
+/// First pause before what is amiss at the broker is declared again, or sent to again.
+pub(super) const AMISS_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// Longest pause of that kind.
+pub(super) const AMISS_PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// For how long after its pause something counts as amiss although it was not tried since; and within which two broken connections belong
+/// together.
+pub(super) const AMISS_REMEMBERED: Duration = Duration::from_secs(60);
+
+/// For how long nothing may befall a connection after a consumer was opened on it by itself, before the next one is. What is wrong with
+/// a message that lies ready shows at once.
+pub(super) const OPENED_ALONE_FOR: Duration = Duration::from_secs(1);
+
+/// Deliveries that the broker may send ahead of a queue that it cannot deliver: what comes before the trouble is to get through.
+pub(super) const PREFETCH_ALONE: u16 = 1;
+
 /// Declarations under way at once on one channel.
 pub(super) const DECLARED_AT_ONCE_MAX: usize = 64;
 

@@ -2,7 +2,7 @@
 //! attempt; after all addresses failed there is a pause, with jitter, that grows up to a bound.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bus::{Fault, IdSource, Verdict, jittered};
@@ -14,7 +14,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::attempt::{self, Connected};
 use super::declaration::Declaration;
-use super::limits::{BURIED_MAX, DECLARE_LIMIT, ROUND_PAUSE_MAX, ROUND_PAUSE_MIN};
+use super::limits::{
+    AMISS_PAUSE_MAX, AMISS_PAUSE_MIN, BURIED_MAX, DECLARE_LIMIT, ROUND_PAUSE_MAX, ROUND_PAUSE_MIN,
+};
 use super::refusal::{self, Refusal};
 use super::settings::RabbitMqSettings;
 
@@ -38,6 +40,8 @@ struct Maker {
     buried: Arc<AtomicUsize>,
     /// Raised when the broker turned out to lack what was declared; answered by declaring again.
     doubts: AtomicU64,
+    /// Whether that is to happen at once, whatever was found the last time.
+    is_urgent: AtomicBool,
 }
 
 struct State {
@@ -50,6 +54,11 @@ struct State {
     not_before: Instant,
     failure: Failure,
     doubts_answered: u64,
+    /// What is amiss at the broker is declared again then.
+    again_at: Instant,
+    again_pause: Duration,
+    /// Whether the last connection was cut because it gave no more channels.
+    was_spent: bool,
 }
 
 /// The state in the hands of whoever works on it, who need not be whoever waits for that.
@@ -89,9 +98,24 @@ impl Link {
         declaration: Arc<Declaration>,
         ids: Arc<dyn IdSource>,
     ) -> Self {
-        let (connect_limit, more_roots) = (settings.connect_limit, settings.more_roots.clone());
+        let maker = Maker {
+            addresses,
+            name,
+            connect_limit: settings.connect_limit,
+            more_roots: settings.more_roots.clone(),
+            declaration,
+            ids,
+            failures: AtomicU64::new(0),
+            buried: Arc::default(),
+            doubts: AtomicU64::new(0),
+            is_urgent: AtomicBool::new(false),
+        };
+        Self::of(maker)
+    }
+
+    fn of(maker: Maker) -> Self {
         // Many processes that start together spread over the cluster.
-        let next = usize::try_from(ids.below(addresses.len() as u64)).unwrap_or_default();
+        let next = usize::try_from(maker.ids.below(maker.addresses.len() as u64)).unwrap_or_default();
         let state = State {
             connected: None,
             epoch: 0,
@@ -100,11 +124,28 @@ impl Link {
             not_before: Instant::now(),
             failure: Failure { verdict: Verdict::Retry, text: String::new() },
             doubts_answered: 0,
+            again_at: Instant::now(),
+            again_pause: AMISS_PAUSE_MIN,
+            was_spent: false,
         };
-        let (failures, doubts, buried) = (AtomicU64::new(0), AtomicU64::new(0), Arc::default());
-        let maker =
-            Maker { addresses, name, connect_limit, more_roots, declaration, ids, failures, buried, doubts };
         Self { maker: Arc::new(maker), state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Another one like it, for one queue.
+    pub(super) fn another(&self, queue: &str) -> Self {
+        let maker = &self.maker;
+        Self::of(Maker {
+            addresses: maker.addresses.clone(),
+            name: format!("{} of {queue}", maker.name),
+            connect_limit: maker.connect_limit,
+            more_roots: maker.more_roots.clone(),
+            declaration: Arc::clone(&maker.declaration),
+            ids: Arc::clone(&maker.ids),
+            failures: AtomicU64::new(0),
+            buried: Arc::default(),
+            doubts: AtomicU64::new(0),
+            is_urgent: AtomicBool::new(false),
+        })
     }
 
     /// A fresh channel; over a fresh connection if there is none that works. None while the broker reads nothing from the
@@ -122,7 +163,12 @@ impl Link {
             turn.cut();
         }
         let mut turn = self.made_ready(turn, failures_seen).await?;
-        self.open_channel(&mut turn).await
+        let opened = self.open_channel(&mut turn).await;
+        if opened.is_err() && std::mem::take(&mut turn.was_spent) {
+            turn = self.made_ready(turn, failures_seen).await?;
+            return self.open_channel(&mut turn).await;
+        }
+        opened
     }
 
     /// Waits until there is a connection with everything declared on it. Whoever waits here may be dropped at any moment, and
@@ -138,7 +184,7 @@ impl Link {
     async fn open_channel(&self, state: &mut State) -> Result<Opened, Fault> {
         let epoch = state.epoch;
         let connected = state.connected.as_ref().ok_or_else(|| away("the connection broke at once"))?;
-        let opening = timeout(self.maker.connect_limit, connected.connection.create_channel());
+        let opening = timeout(self.maker.connect_limit, connected.open_channel());
         let fault = match opening.await {
             Ok(Ok(channel)) => {
                 let connection = connected.connection.status().clone();
@@ -146,6 +192,10 @@ impl Link {
             }
             Err(_) if connected.is_blocked() => return Err(alarm()),
             Err(_) => away("the broker did not open a channel in time"),
+            Ok(Err(_)) if connected.is_spent() => {
+                state.was_spent = true;
+                away("the connection gives no more channels; it is made anew")
+            }
             // The others of this connection go on.
             Ok(Err(error)) if matches!(error.kind(), ErrorKind::ChannelsLimitReached) => {
                 return Err(away(&too_few_channels(connected, self.maker.declaration.channels())));
@@ -167,8 +217,20 @@ impl Link {
     }
 
     /// The broker lacks something that was declared: declare it again before the next channel is used.
+    /// If the last time something was amiss that declaring does not mend, it is declared again after a pause that grows.
     pub(super) fn doubt(&self) {
         self.maker.doubts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often everything turned out to be as it should be after something was not.
+    pub(super) fn mendings(&self) -> u64 {
+        self.maker.declaration.mendings()
+    }
+
+    /// Has everything declared again without a pause: what is to be declared has changed.
+    pub(super) fn redeclare(&self) {
+        self.maker.is_urgent.store(true, Ordering::Release);
+        self.doubt();
     }
 }
 
@@ -177,7 +239,11 @@ impl Maker {
         if !turn.is_up() {
             self.reconnect(&mut turn, failures_seen).await?;
         }
-        self.answer_doubts(&mut turn).await?;
+        match self.answer_doubts(&mut turn).await {
+            // A new connection has everything declared too.
+            Err(_) if !turn.is_up() => self.reconnect(&mut turn, failures_seen).await?,
+            answered => answered?,
+        }
         Ok(turn)
     }
 
@@ -186,10 +252,14 @@ impl Maker {
         if state.doubts_answered == doubts {
             return Ok(());
         }
+        if !self.is_urgent.swap(false, Ordering::AcqRel) && Instant::now() < state.again_at {
+            return Ok(());
+        }
         if let Some(connected) = &state.connected {
             self.declare(connected).await?;
         }
         state.doubts_answered = doubts;
+        state.pace(self.declaration.is_settled());
         Ok(())
     }
 
@@ -207,6 +277,7 @@ impl Maker {
                 state.epoch += 1;
                 state.pause = ROUND_PAUSE_MIN;
                 state.doubts_answered = doubts;
+                state.pace(self.declaration.is_settled());
                 Ok(())
             }
             Err(failure) => {
@@ -269,7 +340,7 @@ impl Maker {
     }
 
     async fn declare(&self, connected: &Connected) -> Result<(), Fault> {
-        timeout(DECLARE_LIMIT, self.declaration.declare(&connected.connection))
+        timeout(DECLARE_LIMIT, self.declaration.declare(connected))
             .await
             .unwrap_or_else(|_| Err(away("the broker did not take the topology in time")))
     }
@@ -282,6 +353,16 @@ impl State {
 
     fn is_blocked(&self) -> bool {
         self.connected.as_ref().is_some_and(|connected| connected.is_up() && connected.is_blocked())
+    }
+
+    /// Sets the pause before everything is declared again.
+    fn pace(&mut self, is_settled: bool) {
+        if is_settled {
+            (self.again_at, self.again_pause) = (Instant::now(), AMISS_PAUSE_MIN);
+        } else {
+            self.again_at = Instant::now() + self.again_pause;
+            self.again_pause = (self.again_pause * 2).min(AMISS_PAUSE_MAX);
+        }
     }
 
     /// Does away with a connection that is of no more use.

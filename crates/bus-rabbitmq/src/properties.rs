@@ -43,6 +43,7 @@ pub(super) fn parcel(delivery: Delivery) -> Parcel {
         message_id: text(properties.message_id()),
         correlation_id: text(properties.correlation_id()),
         timestamp: at.and_then(|at| Timestamp::from_second(at).ok()),
+        type_name: text(properties.kind()),
         headers: headers
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), scalar(value)?)))
             .collect(),
@@ -103,6 +104,7 @@ mod tests {
                 message_id: ids.0.map(|id| id.to_string()),
                 correlation_id: ids.1.map(|id| id.to_string()),
                 timestamp: at.map(|at| Timestamp::from_second(at).unwrap()),
+                type_name: None,
                 headers,
                 body,
             };

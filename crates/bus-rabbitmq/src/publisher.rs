@@ -1,7 +1,7 @@
 //! Publishing with confirms: all at once, then every confirm is waited for. A message that the topology says somebody wants is
 //! mandatory, so the broker returns what it could bring to no queue, and that is an error too.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use lapin::{Channel, Confirmation};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::declaration::{bind_exchange, declare_exchange, name};
+use super::exchanges::{Exchanges, Found};
 use super::heard::{Failure, Heard};
-use super::limits::{IDLE_CHANNELS_MAX, IN_FLIGHT_MAX, KNOWN_EXCHANGES_MAX};
+use super::holds::{Holds, Standing};
+use super::limits::{IDLE_CHANNELS_MAX, IN_FLIGHT_MAX};
 use super::link::{Link, Opened, alarm};
 use super::post::{Demand, Post};
 use super::properties;
@@ -28,63 +29,183 @@ pub(super) struct Publisher {
     confirm_limit: Duration,
     returns: Arc<watch::Sender<u64>>,
     idle: Mutex<Vec<Opened>>,
-    known: Mutex<Known>,
-}
-
-/// Exchanges that were declared on the way, on the present connection.
-#[derive(Default)]
-struct Known {
-    epoch: u64,
-    exchanges: HashSet<String>,
+    exchanges: Exchanges,
+    holds: Holds,
 }
 
 impl Publisher {
     pub(super) fn new(link: Link, confirm_limit: Duration, returns: Arc<watch::Sender<u64>>) -> Self {
-        Self { link, confirm_limit, returns, idle: Mutex::default(), known: Mutex::default() }
+        let (idle, exchanges, holds) = (Mutex::default(), Exchanges::default(), Holds::default());
+        Self { link, confirm_limit, returns, idle, exchanges, holds }
     }
 
-    /// Publishes all and waits for every confirm. A channel on which something went wrong is not used again.
+    /// Publishes all and waits for every confirm. A channel on which something went wrong is not used again. What cannot be sent to
+    /// its exchange at the moment is told of as refused, and the rest goes.
     pub(super) async fn send(&self, posts: &[Post]) -> Result<(), Unsent> {
-        let opened = self.take_channel().await.map_err(at_any_time)?;
+        let mut opened = self.take_channel().await.map_err(at_any_time)?;
         let mut done = 0;
         for window in posts.chunks(IN_FLIGHT_MAX) {
-            self.send_window(&opened, window).await.map_err(|unsent| unsent.after(done))?;
+            self.send_window(&mut opened, window).await.map_err(|unsent| unsent.after(done))?;
             done += window.len();
         }
         self.put_back(opened);
         Ok(())
     }
 
-    async fn send_window(&self, opened: &Opened, posts: &[Post]) -> Result<(), Unsent> {
-        self.declare_exchanges(opened, posts).await?;
-        let all: Vec<&Post> = posts.iter().collect();
-        let mut heard = publish(&opened.channel, &all, Instant::now() + self.confirm_limit).await;
+    async fn send_window(&self, opened: &mut Opened, posts: &[Post]) -> Result<(), Unsent> {
+        let until = Instant::now() + self.confirm_limit;
+        let mut heard = Heard::nothing_of(posts.len());
+        let (together, mut apart) = self.not_held(posts, &mut heard);
+        let together = self.made_ready(opened, posts, &together, &mut heard).await?;
+        publish(&opened.channel, posts, &together, &mut heard, until).await;
+        if let Some(error) = heard.take_exchange_error() {
+            // The broker closed the channel for one of them, and does not say in a form that can be relied on for which.
+            if refusal::read(&error) == Refusal::Unknown {
+                self.link.doubt();
+                self.exchanges.forget();
+            }
+            apart.extend(heard.silent(&together));
+        }
+        for places in by_exchange(posts, &apart) {
+            self.send_apart(posts, &places, &mut heard, until).await;
+        }
         let returned = heard.returned(posts);
         if !returned.is_empty() {
-            self.send_again(posts, &returned, &mut heard).await;
+            self.send_again(posts, &returned, &mut heard, until).await;
         }
+        self.release(posts, &heard);
         heard.unsent(posts, |failure| self.judge(failure))
     }
 
+    /// Sends what goes to one exchange, on a channel of its own. If that is what the exchange is closed for, it waits.
+    async fn send_apart(&self, posts: &[Post], places: &[usize], heard: &mut Heard, until: Instant) {
+        let Ok(mut fresh) = self.fresh_channel().await else { return };
+        let Ok(ready) = self.made_ready(&mut fresh, posts, places, heard).await else { return };
+        publish(&fresh.channel, posts, &ready, heard, until).await;
+        match heard.take_exchange_error() {
+            None => self.put_back(fresh),
+            Some(error) => {
+                for place in heard.silent(&ready) {
+                    self.hold(posts, place, heard, unusable(&posts[place].exchange, &error));
+                }
+            }
+        }
+    }
+
+    fn hold(&self, posts: &[Post], place: usize, heard: &mut Heard, why: String) {
+        self.holds.hold(&posts[place], &why, self.link.mendings());
+        heard.hold(posts, place, why);
+    }
+
+    /// The places of what can be published on this channel, or on the one that takes its place if it was closed. What has no reader
+    /// is as good as sent, and what goes to an exchange that cannot be used waits.
+    async fn made_ready(
+        &self,
+        opened: &mut Opened,
+        posts: &[Post],
+        places: &[usize],
+        heard: &mut Heard,
+    ) -> Result<Vec<usize>, Fault> {
+        let mut ready = Vec::with_capacity(places.len());
+        for place in places.iter().copied() {
+            let post = &posts[place];
+            if post.demand == Demand::Wanted {
+                ready.push(place);
+                continue;
+            }
+            if self.standing(post) == Standing::Held {
+                heard.hold(posts, place, self.holds.why(post));
+                continue;
+            }
+            match self.looked_after(opened, post).await? {
+                Found::There => ready.push(place),
+                Found::Absent => heard.pass_over(place),
+                Found::Unusable(why) => self.hold(posts, place, heard, why),
+                Found::Forbidden => {
+                    let why =
+                        format!("the user may neither declare nor look for the exchange '{}'", post.exchange);
+                    self.hold(posts, place, heard, why);
+                }
+            }
+        }
+        if !opened.is_up() && !ready.is_empty() {
+            *opened = self.fresh_channel().await?;
+        }
+        Ok(ready)
+    }
+
+    /// Has the exchange be there, or finds out that it is, for a user who may not declare it.
+    async fn looked_after(&self, opened: &mut Opened, post: &Post) -> Result<Found, Fault> {
+        for _ in 0..2 {
+            if !opened.is_up() {
+                *opened = self.fresh_channel().await?;
+            }
+            match self.exchanges.look_after(opened, post, self.confirm_limit).await? {
+                Found::Forbidden => {}
+                found => return Ok(found),
+            }
+        }
+        Ok(Found::Forbidden)
+    }
+
+    fn standing(&self, post: &Post) -> Standing {
+        self.holds.standing(post, self.link.mendings())
+    }
+
+    /// The places of what can leave with the others, and of what goes apart because its exchange failed the last time; the rest waits.
+    fn not_held(&self, posts: &[Post], heard: &mut Heard) -> (Vec<usize>, Vec<usize>) {
+        let (mut together, mut apart) = (Vec::new(), Vec::new());
+        for (place, post) in posts.iter().enumerate() {
+            match self.standing(post) {
+                Standing::Free => together.push(place),
+                Standing::OnProbation => apart.push(place),
+                Standing::Held => heard.hold(posts, place, self.holds.why(post)),
+            }
+        }
+        (together, apart)
+    }
+
+    /// Exchanges to which something went hold back nothing any more.
+    fn release(&self, posts: &[Post], heard: &Heard) {
+        for (place, post) in posts.iter().enumerate() {
+            if heard.is_confirmed(posts, place) {
+                self.holds.release(post);
+            }
+        }
+    }
+
     /// Sends what came back once more, as soon as what it lacked was declared again; the readers of the queues are told to see to
-    /// theirs. What comes back again is told of.
-    async fn send_again(&self, posts: &[Post], returned: &[usize], heard: &mut Heard) {
-        let count = returned.len();
-        tracing::warn!(
-            count,
-            "the broker has no queue for messages; bindings were deleted there and are declared again"
-        );
+    /// theirs. What comes back again waits.
+    async fn send_again(&self, posts: &[Post], returned: &[usize], heard: &mut Heard, until: Instant) {
+        if returned.iter().any(|place| self.standing(&posts[*place]) == Standing::Free) {
+            let count = returned.len();
+            tracing::warn!(
+                count,
+                "the broker has no queue for messages; bindings were deleted there and are declared again"
+            );
+        }
         self.link.doubt();
         self.returns.send_modify(|count| *count += 1);
         let Ok(fresh) = self.fresh_channel().await else { return };
-        let again: Vec<&Post> = returned.iter().map(|place| &posts[*place]).collect();
-        let said = publish(&fresh.channel, &again, Instant::now() + self.confirm_limit).await;
-        heard.take_back(posts, returned, said);
+        publish(&fresh.channel, posts, returned, heard, until).await;
+        for place in heard.returned(posts) {
+            let post = &posts[place];
+            let why = format!(
+                "no queue gets what is sent to the exchange '{}': a queue or a binding is missing there, or is otherwise than it should be, and declaring it again did not help",
+                post.exchange
+            );
+            self.hold(posts, place, heard, why);
+        }
+    }
+
+    /// Exchanges to which nothing can be sent at the moment, and why.
+    pub(super) fn held(&self) -> Vec<String> {
+        self.holds.told()
     }
 
     /// Declares everything on a connection that may be there already.
     pub(super) async fn declare_again(&self) -> Result<(), Fault> {
-        self.link.doubt();
+        self.link.redeclare();
         self.fresh_channel().await.map(|opened| self.put_back(opened))
     }
 
@@ -95,9 +216,9 @@ impl Publisher {
         Ok(())
     }
 
-    /// A channel for a question; one that is refused closes with it.
-    pub(super) async fn open_channel(&self) -> Result<Opened, Fault> {
-        self.link.open().await
+    /// The way to the broker, for a question.
+    pub(super) const fn link(&self) -> &Link {
+        &self.link
     }
 
     /// A channel with nothing outstanding on it.
@@ -138,44 +259,16 @@ impl Publisher {
         }
     }
 
-    /// Publishing to an exchange that is not there would close the channel.
-    async fn declare_exchanges(&self, opened: &Opened, posts: &[Post]) -> Result<(), Fault> {
-        for post in posts {
-            if post.demand == Demand::Wanted || self.is_known(opened.epoch, &post.exchange) {
-                continue;
-            }
-            let declaring = declare_for(&opened.channel, post);
-            timeout(self.confirm_limit, declaring)
-                .await
-                .map_err(|_| Fault::retry(PUBLISH, "the broker declared no exchange in time"))??;
-            self.note(opened.epoch, &post.exchange);
-        }
-        Ok(())
-    }
-
-    fn is_known(&self, epoch: u64, exchange: &str) -> bool {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.epoch == epoch && known.exchanges.contains(exchange)
-    }
-
-    fn note(&self, epoch: u64, exchange: &str) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.epoch != epoch || known.exchanges.len() >= KNOWN_EXCHANGES_MAX {
-            *known = Known { epoch, exchanges: HashSet::new() };
-        }
-        known.exchanges.insert(exchange.to_owned());
-    }
-
     fn judge(&self, failure: Failure) -> Fault {
         match failure {
             Failure::Returned(names) => {
-                self.link.doubt();
                 let text = format!(
                     "the broker has no queue for {}; bindings were deleted there and will be declared again",
                     names.join(", ")
                 );
-                Fault::give_up(PUBLISH, text)
+                Fault::retry(PUBLISH, text)
             }
+            Failure::Held(reasons) => Fault::retry(PUBLISH, reasons.join("; ")),
             Failure::Refused(ids) => {
                 let ids = ids.join(", ");
                 Fault::retry(
@@ -187,20 +280,7 @@ impl Publisher {
                 let limit = self.confirm_limit;
                 Fault::retry(PUBLISH, format!("the broker did not confirm {count} messages within {limit:?}"))
             }
-            Failure::Broken(error) => {
-                let refusal = refusal::read(&error);
-                if refusal == Refusal::Unknown {
-                    self.link.doubt();
-                    *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
-                }
-                if refusal == Refusal::Forbidden {
-                    let text = format!(
-                        "the user may not write to an exchange; grant it the right to write: {error}"
-                    );
-                    return Fault::retry(PUBLISH, text);
-                }
-                refusal::fault(PUBLISH, error)
-            }
+            Failure::Broken(error) => refusal::fault(PUBLISH, error),
         }
     }
 }
@@ -213,19 +293,42 @@ fn at_any_time(mut fault: Fault) -> Fault {
     fault
 }
 
-/// Publishes all, then waits for all, until the time is up. Every confirm is heard, whatever the others say, so that none is
-/// left for the next user of the channel.
-async fn publish(channel: &Channel, posts: &[&Post], until: Instant) -> Heard {
-    let mut sending: FuturesUnordered<_> = posts
+/// Publishes what is at these places, then waits for all of it, until the time is up. Every confirm is heard, whatever the others say,
+/// so that none is left for the next user of the channel.
+async fn publish(channel: &Channel, posts: &[Post], places: &[usize], heard: &mut Heard, until: Instant) {
+    let mut sending: FuturesUnordered<_> = places
         .iter()
         .enumerate()
-        .map(|(place, post)| async move { (place, publish_one(channel, post).await) })
+        .map(|(number, place)| async move { (number, publish_one(channel, &posts[*place]).await) })
         .collect();
-    let mut heard = Heard::nothing_of(posts.len());
-    while let Ok(Some((place, confirmation))) = timeout_at(until, sending.next()).await {
-        heard.note(place, confirmation);
+    let mut said = Heard::nothing_of(places.len());
+    while let Ok(Some((number, confirmation))) = timeout_at(until, sending.next()).await {
+        said.note(number, confirmation);
     }
-    heard
+    heard.take_back(posts, places, said);
+}
+
+/// The places of what goes to each exchange.
+fn by_exchange(posts: &[Post], places: &[usize]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for place in places {
+        groups.entry(&posts[*place].exchange).or_default().push(*place);
+    }
+    groups.into_values().collect()
+}
+
+/// Why nothing can be sent to an exchange.
+fn unusable(exchange: &str, error: &lapin::Error) -> String {
+    match refusal::read(error) {
+        Refusal::Forbidden => {
+            format!(
+                "the user may not write to the exchange '{exchange}'; grant it the right to write: {error}"
+            )
+        }
+        Refusal::Unknown | Refusal::Unfit | Refusal::Away => {
+            format!("the exchange '{exchange}' is not there, and could not be declared: {error}")
+        }
+    }
 }
 
 async fn publish_one(channel: &Channel, post: &Post) -> lapin::Result<Confirmation> {
@@ -234,16 +337,4 @@ async fn publish_one(channel: &Channel, post: &Post) -> lapin::Result<Confirmati
     let key = ShortString::from(post.routing_key.as_str());
     let properties = properties::of(&post.parcel);
     channel.basic_publish(exchange, key, options, &post.parcel.body, properties).await?.await
-}
-
-async fn declare_for(channel: &Channel, post: &Post) -> Result<(), Fault> {
-    name(&post.exchange)?;
-    declare_exchange(channel, &post.exchange).await?;
-    match post.demand {
-        Demand::Wanted | Demand::Optional => Ok(()),
-        Demand::Fault { all } => {
-            declare_exchange(channel, all).await?;
-            bind_exchange(channel, all, &post.exchange).await
-        }
-    }
 }

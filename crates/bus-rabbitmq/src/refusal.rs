@@ -13,7 +13,7 @@ pub(super) enum Refusal {
     Away,
     /// It has no such exchange or queue.
     Unknown,
-    /// It has one of that name with other arguments, or finds a message too large.
+    /// It has one of that name with other arguments or for another connection alone, or finds a message too large.
     Unfit,
     /// It does not let us in: wrong user, password, virtual host, or too few rights.
     Forbidden,
@@ -27,11 +27,25 @@ pub(super) fn read(error: &lapin::Error) -> Refusal {
     };
     match said.kind() {
         AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Refusal::Unknown,
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => Refusal::Unfit,
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::RESOURCELOCKED) => {
+            Refusal::Unfit
+        }
         AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
         | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Refusal::Forbidden,
         AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => Refusal::Away,
     }
+}
+
+/// Whether a queue belongs to another connection alone.
+pub(super) fn is_locked(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(said) = error.kind() else { return false };
+    *said.kind() == AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED)
+}
+
+/// Whether the broker broke down over something and closed the connection (541).
+pub(super) fn is_breakdown(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(said) = error.kind() else { return false };
+    *said.kind() == AMQPErrorKind::Hard(AMQPHardError::INTERNALERROR)
 }
 
 /// Whether the other side ended the connection without a word, as RabbitMQ does if both do not agree about it.

@@ -15,7 +15,9 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 use tokio::time::{Instant, timeout};
 
-use super::declaration::name;
+use super::culprits::Way;
+use super::limits::{OPENED_ALONE_FOR, PREFETCH_ALONE};
+use super::link::{Link, Opened};
 use super::properties;
 use super::receipts::{Ack, Mark, Outstanding};
 use super::refusal::{self, Refusal};
@@ -27,6 +29,11 @@ pub(super) struct Session {
     shared: Arc<Shared>,
     queue: Arc<str>,
     kinds: Vec<&'static str>,
+    link: Arc<Link>,
+    /// Whether no other queue is read on its connection.
+    is_alone: bool,
+    /// Which one that is, counted from the link's first.
+    connection: u64,
     channel: Channel,
     consumer: Consumer,
     generation: u64,
@@ -40,32 +47,65 @@ pub(super) struct Session {
 pub(super) enum Next {
     /// Messages; none if what came could not be read.
     Deliveries(Vec<Delivery>),
-    /// It is to be made anew.
+    /// It is of no use and to be made anew.
     Anew,
+    /// It hears nothing, so another one is to take its place.
+    Renewed,
 }
 
 impl Session {
     /// Opens a channel and begins to consume.
     pub(super) async fn open(shared: Arc<Shared>, queue: Arc<str>) -> Result<Self, Fault> {
-        let opened = shared.consuming.open().await?;
-        let channel = opened.channel.clone();
+        let way = shared.culprits.way(&queue).await;
+        let (link, is_alone) = match &way {
+            Way::Together | Way::InTurn(_) => (Arc::clone(&shared.consuming), false),
+            Way::Alone(link) => (Arc::clone(link), true),
+        };
+        let opened = link.open().await?;
+        let (channel, connection) = (opened.channel.clone(), opened.epoch);
         let generation = shared.next_generation();
+        let prefetch = if is_alone { PREFETCH_ALONE } else { shared.prefetch };
         let limit = shared.answer_limit;
-        let Ok(consumer) = timeout(limit, consume(&channel, &shared, &queue, generation)).await else {
+        let Ok(consumed) = timeout(limit, consume(&channel, &shared, &queue, generation, prefetch)).await
+        else {
             // A quorum queue that has no leader yet can swallow the question: RabbitMQ's channel then waits for ever. The others
             // of this connection do not suffer from it, so they stay. This one is closed: if the broker does answer one day, nobody
             // would read what it then sends here.
-            shared.consuming.bury(opened);
+            link.bury(opened);
             let text = format!(
                 "the broker did not say within {limit:?} that '{queue}' is read; the channel is closed and another one tried"
             );
             return Err(Fault::retry(RECEIVE, text));
         };
-        let consumer = consumer?;
+        let consumed = match (consumed, &way) {
+            (Ok(consumer), Way::InTurn(_)) => stands(&opened, consumer).await,
+            (consumed, _) => consumed,
+        };
+        if consumed.as_ref().is_err_and(refusal::is_breakdown) {
+            match &way {
+                Way::Together => shared.culprits.broke(connection),
+                Way::InTurn(_) => shared.culprits.blame(&queue, connection, &link),
+                Way::Alone(_) => shared.culprits.blame_again(&queue),
+            }
+        }
+        let consumer = consumed.map_err(|error| not_consumed(&link, &queue, error))?;
         let kinds = shared.declaration.topology().kinds(&queue).collect();
         let (outstanding, arrivals) = (Outstanding::default(), VecDeque::new());
         let watch = Watch::over(Arc::clone(&shared), Arc::clone(&queue));
-        Ok(Self { shared, queue, kinds, channel, consumer, generation, outstanding, arrivals, watch })
+        Ok(Self {
+            shared,
+            queue,
+            kinds,
+            link,
+            is_alone,
+            connection,
+            channel,
+            consumer,
+            generation,
+            outstanding,
+            arrivals,
+            watch,
+        })
     }
 
     /// Waits for a delivery and returns all that are there, up to `max`. Nothing is waited for once one was taken, so that
@@ -97,15 +137,21 @@ impl Session {
     fn anew(&self, verdict: Verdict) -> Next {
         let queue = &*self.queue;
         match verdict {
-            Verdict::Stay => return Next::Deliveries(Vec::new()),
+            Verdict::Stay => Next::Deliveries(Vec::new()),
             Verdict::Unread => {
                 tracing::warn!(queue, "nobody reads the queue, this consumer included; it is opened anew");
+                Next::Anew
             }
             Verdict::Renew => {
                 tracing::debug!(queue, "a consumer that hears nothing is opened anew");
+                Next::Renewed
             }
         }
-        Next::Anew
+    }
+
+    /// Whether deliveries are in our hands.
+    pub(super) fn holds_any(&self) -> bool {
+        self.outstanding.len() > 0
     }
 
     /// Tells how many deliveries are in our hands, and since when.
@@ -123,9 +169,16 @@ impl Session {
     ) -> Result<lapin::message::Delivery, Fault> {
         match next {
             Some(Ok(delivery)) => Ok(delivery),
-            Some(Err(error)) => Err(Fault::retry(RECEIVE, error)),
+            Some(Err(error)) => {
+                match refusal::is_breakdown(&error) {
+                    true if self.is_alone => self.shared.culprits.blame_again(&self.queue),
+                    true => self.shared.culprits.broke(self.connection),
+                    false => {}
+                }
+                Err(Fault::retry(RECEIVE, error))
+            }
             None => {
-                self.shared.consuming.doubt();
+                self.link.doubt();
                 Err(Fault::retry(RECEIVE, "the broker ended the consumer; its queue was deleted or moved"))
             }
         }
@@ -187,15 +240,37 @@ async fn consume(
     shared: &Shared,
     queue: &str,
     generation: u64,
-) -> Result<Consumer, Fault> {
-    let qos = channel.basic_qos(shared.prefetch, BasicQosOptions { global: false });
-    qos.await.map_err(|error| Fault::retry(RECEIVE, error))?;
+    prefetch: u16,
+) -> lapin::Result<Consumer> {
+    channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
     let tag = ShortString::from(format!("{}-{generation}", shared.codec.naming().program()));
     let options = BasicConsumeOptions::default();
-    let consuming = channel.basic_consume(name(queue)?, tag, options, FieldTable::default());
-    consuming.await.map_err(|error| match refusal::read(&error) {
+    channel.basic_consume(ShortString::from(queue), tag, options, FieldTable::default()).await
+}
+
+/// The consumer, if its connection still stands after a moment; else what befell it. What was delivered meanwhile on one that does not
+/// comes again.
+async fn stands(opened: &Opened, mut consumer: Consumer) -> lapin::Result<Consumer> {
+    let ending = async {
+        let mut looks = tokio::time::interval(OPENED_ALONE_FOR / 50);
+        while opened.is_up() {
+            looks.tick().await;
+        }
+    };
+    if timeout(OPENED_ALONE_FOR, ending).await.is_err() {
+        return Ok(consumer);
+    }
+    while let Some(delivered) = consumer.next().await {
+        delivered?;
+    }
+    Ok(consumer)
+}
+
+/// What it means that a queue cannot be read.
+fn not_consumed(link: &Link, queue: &str, error: lapin::Error) -> Fault {
+    match refusal::read(&error) {
         Refusal::Unknown => {
-            shared.consuming.doubt();
+            link.doubt();
             Fault::retry(RECEIVE, error)
         }
         Refusal::Forbidden => {
@@ -204,7 +279,7 @@ async fn consume(
             Fault::retry(RECEIVE, text)
         }
         Refusal::Away | Refusal::Unfit => Fault::retry(RECEIVE, error),
-    })
+    }
 }
 
 impl Drop for Session {

@@ -7,10 +7,12 @@ use std::time::Duration;
 use bus::Clock;
 use tokio::sync::watch;
 
+use super::culprits::Culprits;
 use super::declaration::Declaration;
 use super::held::Held;
 use super::link::Link;
 use super::renewals::Renewals;
+use super::troubles::Troubles;
 use super::wire::Codec;
 
 /// What every feed needs.
@@ -18,11 +20,15 @@ pub(super) struct Shared {
     pub(super) declaration: Arc<Declaration>,
     pub(super) codec: Codec,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) consuming: Link,
+    pub(super) consuming: Arc<Link>,
+    /// Queues that cannot be read along with the others.
+    pub(super) culprits: Culprits,
     /// Deliveries that the broker may send ahead, per feed.
     pub(super) prefetch: u16,
     /// How long the broker may take to let somebody read a queue.
     pub(super) answer_limit: Duration,
+    /// Queues that could not be read.
+    pub(super) troubles: Troubles,
     /// What is in our hands.
     pub(super) held: Held,
     /// When consumers were made anew.

@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicU64;
 use async_trait::async_trait;
 use bus::{
     Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport, Unsent,
-    unmarked, without_mark,
+    Verdict, unmarked, without_mark,
 };
 use lapin::uri::AMQPUri;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::culprits::Culprits;
 use super::declaration::{Declaration, QueueDepth};
 use super::feed::RabbitMqFeed;
 use super::held::Held;
@@ -23,6 +24,7 @@ use super::publisher::Publisher;
 use super::renewals::Renewals;
 use super::settings::{RabbitMqSettings, SettingsError};
 use super::shared::Shared;
+use super::troubles::Troubles;
 use super::wire::{Codec, Naming};
 
 /// Carries messages over RabbitMQ. Cheap to clone; the connections close with the last clone and feed.
@@ -58,7 +60,9 @@ impl RabbitMqTransport {
         let publisher = Arc::new(publisher);
         let prefetch = settings.batch_max.saturating_mul(PREFETCH_BATCHES);
         let shared = Arc::new(Shared {
-            consuming: link("consumes"),
+            consuming: Arc::new(link("consumes")),
+            culprits: Culprits::default(),
+            troubles: Troubles::default(),
             declaration,
             codec,
             clock,
@@ -98,10 +102,16 @@ impl RabbitMqTransport {
     /// What the broker says of each queue. Only looks.
     ///
     /// # Errors
-    /// As for [`Self::declare`]; [`bus::Verdict::GiveUp`] too if a queue is gone.
+    /// As for [`Self::declare`]; [`bus::Verdict::Retry`] too if a queue is gone. One that another connection holds for itself counts as
+    /// one without messages and readers.
     pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, Fault> {
-        let opened = self.publisher.open_channel().await?;
-        let depths = self.shared.declaration.depths(&opened.channel).await?;
+        let (link, declaration) = (self.publisher.link(), &self.shared.declaration);
+        let opened = link.open().await?;
+        let depths = match declaration.depths(&opened.channel).await {
+            // Another connection may hold a queue for itself.
+            Err(fault) if fault.verdict == Verdict::GiveUp => declaration.depths_around(link).await?,
+            depths => depths?,
+        };
         let with_held = |depth: QueueDepth| {
             let (held, held_for) = self.shared.held.of(&depth.queue);
             let on_its_way = u32::from(self.shared.renewals.is_recent(&depth.queue));
@@ -119,10 +129,12 @@ impl RabbitMqTransport {
         self.publisher.declare_again().await
     }
 
-    /// What the broker has otherwise than it should be, found while everything else goes on.
+    /// What the broker has otherwise than it should be, and queues and exchanges that cannot be used, found while everything else goes on.
     #[must_use]
     pub fn unfit(&self) -> Vec<String> {
-        self.shared.declaration.unfit()
+        let shared = &self.shared;
+        let (culprits, troubles) = (shared.culprits.told(), shared.troubles.told());
+        [shared.declaration.unfit(), self.publisher.held(), culprits, troubles].concat()
     }
 
     /// Publishes MassTransit's `Fault<T>` for each of these, for whoever is interested. Publishing one twice is a repeat: its

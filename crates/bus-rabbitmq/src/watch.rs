@@ -8,9 +8,9 @@ use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::declaration::readers;
 use super::limits::{LOOK_AFTER, RENEW_AFTER};
 use super::shared::Shared;
+use super::steps::readers;
 
 /// What is to be done about a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,16 @@
-//! Consumers that nobody reads: a broker that answers late, played by this program, finds no channel of ours still open.
+//! Consumers that nobody reads, and such as nobody may lose: a broker that answers late, played by this program, finds no channel of
+//! ours still open, and one that refuses a second consumer keeps the first.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod rabbitmq_frames;
+
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use bus::{Clock, IdSource, RandomIds, SystemClock, Topology, Transport};
 use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use rabbitmq_frames::{answer, consumed, deliver, greet, listen, read, short, write};
 
 /// How long anything may take that is to happen at once.
 const SOON: Duration = Duration::from_secs(30);
@@ -19,107 +22,44 @@ enum Seen {
     Consume(u16),
     /// Somebody closes this channel.
     Close(u16),
-}
-
-/// A method as it travels: its channel, its class and number, and what follows.
-struct Method {
-    channel: u16,
-    id: (u16, u16),
-    rest: Vec<u8>,
-}
-
-fn read(stream: &mut TcpStream) -> Option<Method> {
-    let mut head = [0; 7];
-    stream.read_exact(&mut head).ok()?;
-    let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
-    let mut payload = vec![0; size as usize + 1];
-    stream.read_exact(&mut payload).ok()?;
-    payload.pop();
-    let channel = u16::from_be_bytes([head[1], head[2]]);
-    let number = |at: usize| payload.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));
-    let id = if head[0] == 1 { (number(0), number(2)) } else { (0, 0) };
-    Some(Method { channel, id, rest: payload.get(4..).unwrap_or_default().to_vec() })
-}
-
-fn write(stream: &mut TcpStream, channel: u16, id: (u16, u16), rest: &[u8]) {
-    let size = u32::try_from(rest.len() + 4).unwrap();
-    let mut frame = vec![1];
-    frame.extend(channel.to_be_bytes());
-    frame.extend(size.to_be_bytes());
-    frame.extend(id.0.to_be_bytes());
-    frame.extend(id.1.to_be_bytes());
-    frame.extend(rest);
-    frame.push(0xCE);
-    let _ = stream.write_all(&frame);
-}
-
-fn short(text: &[u8]) -> Vec<u8> {
-    [&[u8::try_from(text.len()).unwrap()], text].concat()
-}
-
-/// The short string that begins here.
-fn short_at(bytes: &[u8], at: usize) -> &[u8] {
-    &bytes[at + 1..at + 1 + usize::from(bytes[at])]
+    /// Somebody ends a consumer on this channel.
+    Cancel(u16),
+    /// Somebody rejects what was delivered on this channel.
+    Reject(u16),
 }
 
 /// Serves one connection. The first who wants to read is answered only when he has given up.
 fn serve(mut stream: TcpStream, seen: &Sender<Seen>) {
-    let mut header = [0; 8];
-    if stream.read_exact(&mut header).is_err() {
+    if greet(&mut stream).is_none() {
         return;
     }
-    let start = [&[0, 9, 0, 0, 0, 0, 0, 0, 0, 5][..], b"PLAIN", &[0, 0, 0, 5], b"en_US"].concat();
-    write(&mut stream, 0, (10, 10), &start);
     let mut late: Option<(u16, Vec<u8>)> = None;
     let mut is_first = true;
-    while let Some(Method { channel, id, rest }) = read(&mut stream) {
-        let mut answer = |id, rest: &[u8]| write(&mut stream, channel, id, rest);
-        match id {
-            (10, 11) => answer((10, 30), &[0, 100, 0, 2, 0, 0, 0, 0]),
-            (10, 40) => answer((10, 41), &[0]),
-            (10, 50) => answer((10, 51), &[]),
-            (20, 10) => answer((20, 11), &[0, 0, 0, 0]),
+    while let Some(method) = read(&mut stream) {
+        let channel = method.channel;
+        match method.id {
             (20, 40) => {
                 let _ = seen.send(Seen::Close(channel));
                 if let Some((_, tag)) = late.take_if(|(late, _)| *late == channel) {
-                    answer((60, 21), &short(&tag));
+                    write(&mut stream, channel, (60, 21), &short(&tag));
                 }
-                answer((20, 41), &[]);
             }
-            (40, 10) => answer((40, 11), &[]),
-            (40, 30) => answer((40, 31), &[]),
-            (40, 40) => answer((40, 51), &[]),
-            (50, 10) => answer((50, 11), &[short(short_at(&rest, 2)), vec![0; 7], vec![1]].concat()),
-            (50, 20) => answer((50, 21), &[]),
-            (60, 10) => answer((60, 11), &[]),
             (60, 20) => {
-                let queue = short_at(&rest, 2);
-                let tag = short_at(&rest, 3 + queue.len()).to_vec();
-                if is_first {
-                    late = Some((channel, tag));
-                } else {
-                    answer((60, 21), &short(&tag));
-                }
-                is_first = false;
                 let _ = seen.send(Seen::Consume(channel));
+                if std::mem::take(&mut is_first) {
+                    late = Some((channel, consumed(&method.rest).1));
+                    continue;
+                }
             }
-            (85, 10) => answer((85, 11), &[]),
             _ => {}
         }
+        answer(&mut stream, &method);
     }
 }
 
 fn false_broker() -> (String, Receiver<Seen>) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = format!("amqp://127.0.0.1:{}/test", listener.local_addr().unwrap().port());
     let (seen, told) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let seen = seen.clone();
-            std::thread::spawn(move || serve(stream, &seen));
-        }
-    });
-    (address, told)
+    (listen(move |_, stream| serve(stream, &seen)), told)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,4 +93,65 @@ async fn a_channel_on_which_reading_was_given_up_is_closed_so_that_no_late_answe
         others.push(next());
     }
     again.abort();
+}
+
+/// Serves one connection, and lets a queue be read once. Whoever wants to read it again is refused, and the first is sent a message.
+fn serve_one_reader(mut stream: TcpStream, seen: &Sender<Seen>) {
+    if greet(&mut stream).is_none() {
+        return;
+    }
+    let mut first: Option<(u16, Vec<u8>)> = None;
+    while let Some(method) = read(&mut stream) {
+        let channel = method.channel;
+        let heard = match method.id {
+            (60, 20) => Some(Seen::Consume(channel)),
+            (20, 40) => Some(Seen::Close(channel)),
+            (60, 30) => Some(Seen::Cancel(channel)),
+            (60, 90) => Some(Seen::Reject(channel)),
+            _ => None,
+        };
+        heard.map(|heard| seen.send(heard));
+        match (&first, method.id) {
+            (None, (60, 20)) => first = Some((channel, consumed(&method.rest).1)),
+            (Some((reader, tag)), (60, 20)) => {
+                let close =
+                    [&405_u16.to_be_bytes()[..], &short(b"RESOURCE_LOCKED"), &[0, 60, 0, 20]].concat();
+                write(&mut stream, channel, (20, 40), &close);
+                deliver(&mut stream, *reader, tag);
+                continue;
+            }
+            _ => {}
+        }
+        answer(&mut stream, &method);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_hears_nothing_stays_until_another_one_takes_its_place() {
+    let (seen, told) = channel();
+    let address = listen(move |_, stream| serve_one_reader(stream, &seen));
+    let (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>) =
+        (Arc::new(SystemClock), Arc::new(RandomIds::seeded(1)));
+    let topology = Topology::default().subscribe("q", &["K"]);
+    let settings = RabbitMqSettings::at(vec![address]);
+    let transport = RabbitMqTransport::new(&settings, topology, clock, &ids).unwrap();
+    let mut feed = transport.subscribe("q").await.unwrap();
+    let reading = tokio::spawn(async move { feed.receive(1).await.map(|all| all.len()) });
+    let next = || told.recv_timeout(SOON).expect("the broker sees it");
+    let first = loop {
+        if let Seen::Consume(channel) = next() {
+            break channel;
+        }
+    };
+    let rejected_on = loop {
+        match next() {
+            Seen::Close(channel) | Seen::Cancel(channel) => assert_ne!(channel, first, "the reader is gone"),
+            Seen::Consume(_) => {}
+            Seen::Reject(channel) => break channel,
+        }
+    };
+    assert_eq!(rejected_on, first, "what came could not be read, but was heard");
+    let amiss = transport.unfit().join("; ");
+    assert!(amiss.contains("no consumer of the queue 'q' could be opened here"), "{amiss}");
+    reading.abort();
 }

@@ -15,6 +15,9 @@ use super::parse::{id_of, media_type, micros, no_kind};
 use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
 use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, Reading, WireError, cloud_event, field_names};
 
+/// The `type` that RabbitMQ gives a message of AMQP 1.0 whose body is no data section: the body is then the sections as they came.
+const SECTIONS: &str = "amqp-1.0";
+
 /// Writes and reads messages.
 #[derive(Clone, Debug)]
 pub struct Codec {
@@ -90,6 +93,9 @@ impl Codec {
         kinds: &[&str],
         received_at: Timestamp,
     ) -> Result<Envelope, WireError> {
+        if parcel.type_name.as_deref() == Some(SECTIONS) {
+            return Err(WireError::NoDataSection);
+        }
         if cloud_event::is_one(parcel) {
             return cloud_event::read(parcel, kinds, received_at, self.reading);
         }
@@ -172,6 +178,7 @@ fn parcel(written: &Written) -> Parcel {
         message_id: Some(written.message_id.to_string()),
         correlation_id: Some(written.correlation_id.to_string()),
         timestamp: Some(written.sent_time),
+        type_name: None,
         headers: outside.collect(),
         body: written.bytes(),
     }
@@ -184,4 +191,24 @@ fn trace_headers<'a>(envelope: &Envelope) -> BTreeMap<&'a str, Value> {
         headers.insert(ACTIVITY_ID, Value::from(&**context));
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_amqp_1_0_without_a_data_section_is_refused_with_what_to_send() {
+        let naming = Naming::new("Shop", "shop");
+        let host = Host::current("shop", "1");
+        let codec = Codec::new(naming, "rabbitmq://h".to_owned(), &host, Reading::default());
+        let parcel = Parcel {
+            content_type: MASSTRANSIT_JSON.to_owned(),
+            type_name: Some("amqp-1.0".to_owned()),
+            body: b"\0SwA".to_vec(),
+            ..Parcel::default()
+        };
+        let error = codec.decode(&parcel, &["A"], Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        assert!(error.contains("send a data section"), "{error}");
+    }
 }

@@ -21,6 +21,9 @@ pub enum WireError {
         /// The field.
         field: String,
     },
+    /// AMQP 1.0, and not bytes.
+    #[error("its body is an AMQP 1.0 value or sequence, which is not read here; send a data section")]
+    NoDataSection,
     /// Neither of the formats that are read.
     #[error(
         "content type '{found}' is not read here; send '{}', or CloudEvents in binary mode with JSON data",

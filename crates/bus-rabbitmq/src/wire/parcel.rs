@@ -15,6 +15,8 @@ pub struct Parcel {
     pub correlation_id: Option<String>,
     /// The AMQP property of that name; whole seconds on the wire.
     pub timestamp: Option<Timestamp>,
+    /// The AMQP property `type`.
+    pub type_name: Option<String>,
     /// Application headers, scalars only, as text.
     pub headers: BTreeMap<String, String>,
     /// The message.

@@ -187,11 +187,11 @@ mod tests {
     fn no_password_of_any_address_is_shown() {
         let broker = at("amqp://u:open-sesame@one/v, amqp://u:open:sesame@two:5673/v");
         let odd = at(
-            "amqp://sesame@h/v?heartbeat=7, amqp://h/v?password=sesame,amqp//u:sesame@h,u:sesame@h,amqp://u:sesame,se@h",
+            "amqp://sesame@h/v?heartbeat=7&frame_max=9000, amqp://h/v?password=sesame,amqp//u:sesame@h,u:sesame@h,amqp://u:sesame,se@h",
         );
         assert_eq!(
             odd.addresses.to_string(),
-            "amqp://******@h/v?heartbeat=7,amqp://h/v?password=******,******,******,******,******"
+            "amqp://******@h/v?heartbeat=7&frame_max=9000,amqp://h/v?password=******,******,******,******,******"
         );
         let shown =
             [format!("{broker:?}"), broker.addresses.to_string(), toml::to_string(&broker).expect("a table")];

@@ -121,8 +121,9 @@ pub(super) fn seen(address: &str) -> String {
 }
 
 /// What of the parameters behind an address anybody may see; another may be a secret, however it is spelled.
-const SHOWN: [&str; 11] = [
+const SHOWN: [&str; 12] = [
     "heartbeat",
+    "frame_max",
     "connection_timeout",
     "channel_max",
     "sslmode",

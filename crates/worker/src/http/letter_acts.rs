@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::idempotency::Keyed;
 use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
-use super::problem::Problem;
+use super::problem::{Problem, Wrong};
 use super::route::Route;
 use super::shape::{Schema, Shape, may, need};
 use super::text::Texts;
@@ -159,6 +159,10 @@ fn checked(act: LetterAct, text: &[u8]) -> Result<Checked, Problem> {
         [("/queue", &wish.queue), ("/kind", &wish.kind), ("/reason_contains", &wish.reason_contains)]
     {
         texts.optional(pointer, text.as_deref(), TEXT_BYTES_MAX);
+    }
+    if act == LetterAct::Archive && wish.per_second.is_some() {
+        let detail = "archiving has no rate; leave per_second out";
+        texts.add(Wrong::at("/per_second", "unknown_field", detail));
     }
     let group = wish.group.map(|text| texts.take("/group", "invalid_value", text.parse::<GroupKey>()));
     let (max, per_second) = (wish.max.unwrap_or(MAX_DEFAULT), wish.per_second.unwrap_or(PER_SECOND_DEFAULT));

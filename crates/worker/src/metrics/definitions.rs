@@ -101,7 +101,7 @@ metrics! {
     BrokerHeldAge = "orderwright.broker.held.age", Seconds, GAUGE, Worker, ["messaging.destination.name"],
         "Time for which the oldest message of a queue has lain unacknowledged in this worker; 0 if there is none.";
     BrokerUnfit = "orderwright.broker.unfit", Count, GAUGE, Store, [],
-        "Queues and exchanges that the broker has otherwise than they should be.";
+        "Queues and exchanges with which something is amiss: otherwise than they should be, without a right, or not to be read here.";
     Timers = "orderwright.timers.running", Count, GAUGE, Store, [],
         "Timers that are set and have not fired; PostgreSQL estimates more than 10,000.";
     TimerOverdueAge = "orderwright.timers.overdue.age", Seconds, GAUGE, Store, [],
