@@ -106,6 +106,8 @@ struct State {
     /// Since when each answer that was not taken to its end has been there; the oldest first.
     answers: Vec<(u64, Instant)>,
     answers_so_far: u64,
+    /// Answers that go on for as long as the client looks on; it has to take what is written, and nothing more.
+    streams: usize,
     /// Since when the client has read none of the written data.
     unread_since: Option<Instant>,
     /// When the client last read a good part of the written data.
@@ -122,6 +124,7 @@ impl Conduct {
             arriving: 0,
             answers: Vec::new(),
             answers_so_far: 0,
+            streams: 0,
             unread_since: None,
             progress_at: now,
             leaves: None,
@@ -148,7 +151,7 @@ impl Conduct {
         if state.requests == 0 {
             return Some((Waiting::ForRequest, state.quiet_since));
         }
-        let by_client = state.arriving + state.answers.len() >= state.requests;
+        let by_client = state.arriving + state.answers.len() + state.streams >= state.requests;
         by_client.then_some((Waiting::ForClient, state.quiet_since))
     }
 
@@ -223,7 +226,18 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Underway {
     conduct: Arc<Conduct>,
-    answer: Option<u64>,
+    answer: AnswerUnderway,
+}
+
+/// What has come of a request so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AnswerUnderway {
+    /// No answer yet.
+    None,
+    /// An answer with an end, by its number.
+    Whole(u64),
+    /// An answer without one.
+    Stream,
 }
 
 impl Underway {
@@ -232,7 +246,7 @@ impl Underway {
         state.requests += 1;
         state.any_request = true;
         drop(state);
-        Self { conduct: Arc::clone(conduct), answer: None }
+        Self { conduct: Arc::clone(conduct), answer: AnswerUnderway::None }
     }
 
     /// There is an answer; it is the client's turn to take it.
@@ -242,7 +256,13 @@ impl Underway {
         state.answers_so_far += 1;
         state.answers.push((number, now));
         drop(state);
-        self.answer = Some(number);
+        self.answer = AnswerUnderway::Whole(number);
+    }
+
+    /// There is an answer that goes on for as long as the client looks on.
+    pub(super) fn streams(&mut self) {
+        self.conduct.lock().streams += 1;
+        self.answer = AnswerUnderway::Stream;
     }
 }
 
@@ -250,8 +270,10 @@ impl Drop for Underway {
     fn drop(&mut self) {
         let mut state = self.conduct.lock();
         state.requests -= 1;
-        if let Some(number) = self.answer {
-            state.answers.retain(|(known, _)| *known != number);
+        match self.answer {
+            AnswerUnderway::None => {}
+            AnswerUnderway::Whole(number) => state.answers.retain(|(known, _)| *known != number),
+            AnswerUnderway::Stream => state.streams -= 1,
         }
         if state.requests == 0 {
             state.quiet_since = Instant::now();
@@ -321,6 +343,22 @@ mod tests {
         assert_eq!(conduct.standing(&patience(), begin + 70 * S), Standing::Ends(Why::SlowReader));
         conduct.all_read(begin + 60 * S);
         assert_eq!(conduct.standing(&patience(), begin + 70 * S), Standing::Stays(begin + 135 * S));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_stays_for_as_long_as_its_client_takes_what_is_written_and_gives_way_to_others() {
+        let begin = Instant::now();
+        let conduct = Conduct::begins(begin);
+        let mut watched = Underway::begins(&conduct);
+        watched.streams();
+        assert!(conduct.waiting().is_some_and(|(waiting, _)| waiting == Waiting::ForClient));
+        assert!(matches!(conduct.standing(&patience(), begin + 1_000 * S), Standing::Stays(_)));
+        conduct.unread(begin + 1_000 * S);
+        assert_eq!(conduct.standing(&patience(), begin + 1_100 * S), Standing::Ends(Why::SlowReader));
+        conduct.all_read(begin + 1_100 * S);
+        assert!(matches!(conduct.standing(&patience(), begin + 2_000 * S), Standing::Stays(_)));
+        drop(watched);
+        assert!(conduct.waiting().is_some_and(|(waiting, _)| waiting == Waiting::ForRequest));
     }
 
     #[tokio::test(start_paused = true)]

@@ -97,7 +97,7 @@ where
         let answering = routes.call(request);
         async move {
             let answer: Response<Body> = answering.await?;
-            Ok::<_, std::convert::Infallible>(answer.map(|body| Answered::watched(body, underway)))
+            Ok::<_, std::convert::Infallible>(Answered::watched(answer, underway))
         }
     });
     let mut serving = pin!(terms.http.serve_connection(TokioIo::new(stream), service));

@@ -9,11 +9,16 @@ use std::time::Duration;
 use axum::BoxError;
 use axum::body::Body;
 use bytes::Bytes;
+use http::Response;
+use http::header::CONTENT_TYPE;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use thiserror::Error;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::conduct::{Arriving, Conduct, Underway, Why};
+
+/// The media type of an answer that goes on for as long as the client looks on.
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// The body of a request did not arrive in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -86,9 +91,13 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    pub(super) fn watched(body: Body, mut underway: Underway) -> Self {
-        underway.answered(Instant::now());
-        Self { body, _underway: underway }
+    pub(super) fn watched(answer: Response<Body>, mut underway: Underway) -> Response<Self> {
+        let is_stream = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == EVENT_STREAM);
+        match is_stream {
+            true => underway.streams(),
+            false => underway.answered(Instant::now()),
+        }
+        answer.map(|body| Self { body, _underway: underway })
     }
 }
 

@@ -162,7 +162,7 @@ fn checked(act: LetterAct, text: &[u8]) -> Result<Checked, Problem> {
     }
     if act == LetterAct::Archive && wish.per_second.is_some() {
         let detail = "archiving has no rate; leave per_second out";
-        texts.add(Wrong::at("/per_second", "unknown_field", detail));
+        texts.add(Wrong::at("/per_second", "unknown_member", detail));
     }
     let group = wish.group.map(|text| texts.take("/group", "invalid_value", text.parse::<GroupKey>()));
     let (max, per_second) = (wish.max.unwrap_or(MAX_DEFAULT), wish.per_second.unwrap_or(PER_SECOND_DEFAULT));
