@@ -78,16 +78,15 @@ impl Connected {
             };
             let numbers = self.connection.configuration().channel_max();
             let spoilt = self.spoilt.load(Ordering::Acquire);
-            match error.kind() {
-                _ if error.is_amqp_soft_error() && spoilt < numbers => {
-                    self.spoilt.fetch_add(1, Ordering::AcqRel);
-                }
-                ErrorKind::ChannelsLimitReached if spoilt == 0 => return Err(error),
-                _ => {
-                    self.is_spent.store(true, Ordering::Release);
-                    return Err(error);
-                }
+            if error.is_amqp_soft_error() && spoilt < numbers {
+                self.spoilt.fetch_add(1, Ordering::AcqRel);
+                continue;
             }
+            // Others may hold all the channels there are, and give some back.
+            if spoilt > 0 || !matches!(error.kind(), ErrorKind::ChannelsLimitReached) {
+                self.is_spent.store(true, Ordering::Release);
+            }
+            return Err(error);
         }
     }
 

@@ -4,10 +4,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
-use bus::{Fault, Topology, Verdict};
-use futures_util::future::{try_join, try_join_all};
+use bus::{Fault, Topology};
 use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
@@ -16,7 +14,6 @@ use uuid::Uuid;
 
 use super::attempt::Connected;
 use super::limits::{DECLARED_AT_ONCE_MAX, LOOKS_MAX, QUEUE_DECLARE_LIMIT, SPARE_CHANNELS};
-use super::link::Link;
 use super::refusal::{self, Refusal};
 use super::settings::QueueKind;
 use super::steps::{
@@ -24,39 +21,6 @@ use super::steps::{
     is_forbidden, missing, name, open, refused, text, unbind_exchange,
 };
 use super::wire::Naming;
-
-/// A queue as the broker sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueDepth {
-    /// Its name.
-    pub queue: String,
-    /// Messages that are ready.
-    pub messages: u32,
-    /// Who reads it.
-    pub consumers: u32,
-    /// Where the broker puts what the queue could not take.
-    pub error_queue: String,
-    /// Messages that lie there.
-    pub set_aside: u32,
-    /// Messages that this process was given and has not acknowledged.
-    pub held: usize,
-    /// For how long the oldest of them.
-    pub held_for: Duration,
-}
-
-impl QueueDepth {
-    fn unknown(queue: &str) -> Self {
-        Self {
-            queue: queue.to_owned(),
-            messages: 0,
-            consumers: 0,
-            error_queue: Naming::error_queue(queue),
-            set_aside: 0,
-            held: 0,
-            held_for: Duration::ZERO,
-        }
-    }
-}
 
 /// What is to be declared.
 #[derive(Debug)]
@@ -306,33 +270,6 @@ impl Declaration {
         bound.await.map_err(|error| refused("exchange", inbox, &error))
     }
 
-    /// Asks for each queue without declaring any. All are asked at once, so that it takes one way to the broker and back.
-    pub(super) async fn depths(&self, channel: &Channel) -> Result<Vec<QueueDepth>, Fault> {
-        let queues = self.topology.all_queues();
-        try_join_all(queues.iter().map(|queue| depth(channel, queue))).await
-    }
-
-    /// The same over a channel for each queue that is known to be amiss, which closes the channel on which it is asked for. Nothing is known
-    /// of such a queue, so it has no messages and no readers.
-    pub(super) async fn depths_around(&self, link: &Link) -> Result<Vec<QueueDepth>, Fault> {
-        let (mut depths, mut unused) = (Vec::new(), None);
-        for queue in &self.topology.all_queues() {
-            let opened = match unused.take() {
-                Some(opened) => opened,
-                None => link.open().await?,
-            };
-            match depth(&opened.channel, queue).await {
-                Ok(depth) => {
-                    depths.push(depth);
-                    unused = Some(opened);
-                }
-                Err(fault) if fault.verdict == Verdict::GiveUp => depths.push(QueueDepth::unknown(queue)),
-                Err(fault) => return Err(fault),
-            }
-        }
-        Ok(depths)
-    }
-
     async fn declare_error_queue(&self, channel: &Channel, queue: &str) -> Result<(), Fault> {
         let name = Naming::error_queue(queue);
         declare_exchange(channel, &name).await?;
@@ -385,16 +322,5 @@ async fn within(declaring: impl Future<Output = Result<(), Fault>>) -> Result<()
     timeout(QUEUE_DECLARE_LIMIT, declaring).await.unwrap_or_else(|_| {
         let text = format!("the broker did not declare a queue within {QUEUE_DECLARE_LIMIT:?}");
         Err(Fault::retry(DECLARE, text))
-    })
-}
-
-async fn depth(channel: &Channel, queue: &str) -> Result<QueueDepth, Fault> {
-    let error_queue = Naming::error_queue(queue);
-    let (seen, aside) = try_join(ask(channel, queue), ask(channel, &error_queue)).await?;
-    Ok(QueueDepth {
-        messages: seen.message_count(),
-        consumers: seen.consumer_count(),
-        set_aside: aside.message_count(),
-        ..QueueDepth::unknown(queue)
     })
 }

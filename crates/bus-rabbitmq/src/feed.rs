@@ -35,7 +35,7 @@ impl RabbitMqFeed {
     fn renew(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Open(session) => State::Renewing(session, self.open()),
-            other => other,
+            other @ (State::Closed | State::Opening(_) | State::Renewing(..)) => other,
         };
     }
 
@@ -57,7 +57,7 @@ impl RabbitMqFeed {
     fn turn_to_other(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Renewing(_, opening) => State::Opening(opening),
-            _ => State::Closed,
+            State::Closed | State::Opening(_) | State::Open(_) => State::Closed,
         };
     }
 

@@ -5,6 +5,7 @@
 mod attempt;
 mod culprits;
 mod declaration;
+mod depths;
 mod exchanges;
 mod feed;
 mod heard;
@@ -27,6 +28,6 @@ mod troubles;
 mod watch;
 pub mod wire;
 
-pub use declaration::QueueDepth;
+pub use depths::QueueDepth;
 pub use settings::{QueueKind, RabbitMqSettings, SettingsError};
 pub use transport::RabbitMqTransport;

@@ -142,7 +142,7 @@ impl Publisher {
             }
             match self.exchanges.look_after(opened, post, self.confirm_limit).await? {
                 Found::Forbidden => {}
-                found => return Ok(found),
+                found @ (Found::There | Found::Absent | Found::Unusable(_)) => return Ok(found),
             }
         }
         Ok(Found::Forbidden)

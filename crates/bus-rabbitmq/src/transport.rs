@@ -7,14 +7,15 @@ use std::sync::atomic::AtomicU64;
 use async_trait::async_trait;
 use bus::{
     Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport, Unsent,
-    Verdict, unmarked, without_mark,
+    unmarked, without_mark,
 };
 use lapin::uri::AMQPUri;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::culprits::Culprits;
-use super::declaration::{Declaration, QueueDepth};
+use super::declaration::Declaration;
+use super::depths::{self, QueueDepth};
 use super::feed::RabbitMqFeed;
 use super::held::Held;
 use super::limits::{PREFETCH_BATCHES, PREFETCH_MAX};
@@ -105,13 +106,8 @@ impl RabbitMqTransport {
     /// As for [`Self::declare`]; [`bus::Verdict::Retry`] too if a queue is gone. One that another connection holds for itself counts as
     /// one without messages and readers.
     pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, Fault> {
-        let (link, declaration) = (self.publisher.link(), &self.shared.declaration);
-        let opened = link.open().await?;
-        let depths = match declaration.depths(&opened.channel).await {
-            // Another connection may hold a queue for itself.
-            Err(fault) if fault.verdict == Verdict::GiveUp => declaration.depths_around(link).await?,
-            depths => depths?,
-        };
+        let queues = self.shared.declaration.topology().all_queues();
+        let depths = depths::of(self.publisher.link(), &queues).await?;
         let with_held = |depth: QueueDepth| {
             let (held, held_for) = self.shared.held.of(&depth.queue);
             let on_its_way = u32::from(self.shared.renewals.is_recent(&depth.queue));

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::guard::{Ends, Guard};
 use super::log::await_word;
@@ -99,21 +98,8 @@ impl RabbitMq {
             node.cookie.clone_from(&cookie);
             node.ports.name_server = name_server;
             node.prepare(&more)?;
+            node.restart()?;
         }
-        // From 4.0 on each waits for the others before it is ready.
-        thread::scope(|scope| {
-            let mut starting = Vec::new();
-            for node in &mut nodes {
-                let start = scope.spawn(|| node.restart());
-                while !start.is_finished() && TcpStream::connect(("127.0.0.1", name_server)).is_err() {
-                    thread::yield_now();
-                }
-                starting.push(start);
-            }
-            starting
-                .into_iter()
-                .try_for_each(|start| start.join().map_err(|_| anyhow!("a start panicked"))?)
-        })?;
         Ok(nodes)
     }
 
