@@ -368,12 +368,13 @@ impl Stage {
                     pause(time).await;
                     broker.iter().for_each(|broker| broker.note_change());
                 }
+                // Without a broker, two databases have nothing in common.
                 Event::SecondDatabase => {
-                    let request = request_of_another_database(&context);
-                    strangers.lock().unwrap_or_else(PoisonError::into_inner).insert(request.correlation_id.0);
-                    match &broker {
-                        Some(broker) => broker.take_all(&[request]),
-                        None => send(&fleet, request).await,
+                    if let Some(broker) = &broker {
+                        let request = request_of_another_database(&context);
+                        let order = request.correlation_id.0;
+                        strangers.lock().unwrap_or_else(PoisonError::into_inner).insert(order);
+                        broker.take_all(&[request]);
                     }
                 }
                 Event::FileReplaced(time) => conditions.replace_file(time),

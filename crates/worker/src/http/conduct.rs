@@ -347,16 +347,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_stays_for_as_long_as_its_client_takes_what_is_written_and_gives_way_to_others() {
-        let begin = Instant::now();
-        let conduct = Conduct::begins(begin);
+        let conduct = Conduct::begins(Instant::now());
+        let later = async |seconds| {
+            tokio::time::advance(seconds * S).await;
+            conduct.standing(&patience(), Instant::now())
+        };
         let mut watched = Underway::begins(&conduct);
         watched.streams();
         assert!(conduct.waiting().is_some_and(|(waiting, _)| waiting == Waiting::ForClient));
-        assert!(matches!(conduct.standing(&patience(), begin + 1_000 * S), Standing::Stays(_)));
-        conduct.unread(begin + 1_000 * S);
-        assert_eq!(conduct.standing(&patience(), begin + 1_100 * S), Standing::Ends(Why::SlowReader));
-        conduct.all_read(begin + 1_100 * S);
-        assert!(matches!(conduct.standing(&patience(), begin + 2_000 * S), Standing::Stays(_)));
+        assert!(matches!(later(1_000).await, Standing::Stays(_)));
+        conduct.unread(Instant::now());
+        assert_eq!(later(100).await, Standing::Ends(Why::SlowReader));
+        conduct.all_read(Instant::now());
+        assert!(matches!(later(1_000).await, Standing::Stays(_)));
         drop(watched);
         assert!(conduct.waiting().is_some_and(|(waiting, _)| waiting == Waiting::ForRequest));
     }

@@ -301,7 +301,7 @@ async fn the_open_orders_that_hold_a_product_are_listed_with_since_when_until_th
     let rest =
         service.get(&format!("/inventory/CHAI/reservations?limit=1&cursor={cursor}")).await.expect(200);
     assert_eq!((&rest["items"][0]["order_id"], &rest["next_cursor"]), (&json!(second), &json!(null)));
-    service.happen(&first, &[EventKind::CancelRequested]).await;
+    service.happen(&first, &[EventKind::CancelRequested, EventKind::PaymentVoided]).await;
     let of_tofu = service.get("/inventory/TOFU/reservations").await.expect(200);
     assert_eq!(of_tofu["items"], json!([]));
     service.get("/inventory/NONE/reservations").await.problem(404, "sku_not_found");
