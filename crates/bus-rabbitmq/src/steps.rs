@@ -39,7 +39,7 @@ pub(super) async fn has_exchange(channel: &Channel, exchange: &str) -> Result<bo
 
 pub(super) fn missing(what: &str, name: &str, error: &dyn std::error::Error) -> Fault {
     let text = format!(
-        "the {what} '{name}' is not there, and the user may not configure it; grant that, or have it declared by somebody who may (docs/interop.md): {error}"
+        "the {what} '{name}' is not there, and the user lacks a right that making it takes (configure, write or read); grant it, or have it declared by somebody who may (docs/interop.md): {error}"
     );
     Fault::give_up(DECLARE, text)
 }

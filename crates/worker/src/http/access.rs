@@ -18,7 +18,7 @@ pub(crate) fn access(method: &Method, path: &str) -> Access {
             Access::Part(Part::Docs, Scope::OrdersRead)
         }
         // The page lets people in itself, and asks this table what each of them may see and do.
-        ("" | "ui", _, _) => Access::Page,
+        ("", None, None) | ("ui", _, _) => Access::Page,
         // Their signature proves the sender.
         ("webhooks", Some("payments" | "shipping"), None) => Access::Anybody,
         ("orders", Some(_), Some("saga")) => either(Scope::OrdersRead, Scope::Operate),
