@@ -141,8 +141,8 @@ async fn untold(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, F
          where (p.refunded_minor > 0 or p.dispute is not null)
              and not exists (
                  select from order_history h where h.order_id = p.order_id
-                     and h.event in ('ProviderEvent', 'PaymentRefunded', 'PaymentCall', 'PaymentProcessed',
-                         'PaymentFailed', 'Refund')
+                     and (h.event in ('ProviderEvent', 'PaymentRefunded', 'PaymentCall', 'PaymentProcessed',
+                         'PaymentFailed', 'Refund') or (h.event = 'UndoFailed' and h.detail like '%gave back%'))
              )
          order by p.order_id limit $1";
     find(client, sql, vec![Box::new(rows_max(max))], |row| {

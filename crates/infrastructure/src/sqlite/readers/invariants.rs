@@ -132,8 +132,8 @@ fn untold(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView
          where (p.refunded_minor > 0 or p.dispute is not null)
              and not exists (
                  select 1 from order_history h where h.order_id = p.order_id
-                     and h.event in ('ProviderEvent', 'PaymentRefunded', 'PaymentCall', 'PaymentProcessed',
-                         'PaymentFailed', 'Refund')
+                     and (h.event in ('ProviderEvent', 'PaymentRefunded', 'PaymentCall', 'PaymentProcessed',
+                         'PaymentFailed', 'Refund') or (h.event = 'UndoFailed' and h.detail like '%gave back%'))
              )
          order by p.order_id limit ?";
     find(connection, sql, params![rows_max(max)], |row| {
