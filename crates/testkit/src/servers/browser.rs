@@ -95,7 +95,11 @@ pub fn axe(cache: &Path) -> Result<String> {
     let script = cache.join(format!("axe-{release}.min.js"));
     if !script.exists() {
         let folder = cache.join("axe-download");
-        let mut pip = Command::new("python3");
+        // A system's own Python may come without pip; an environment of its own never does.
+        let mut venv = Command::new("python3");
+        let made = venv.args(["-m", "venv", "--clear"]).arg(&folder).stdin(Stdio::null()).status();
+        ensure!(made.is_ok_and(|ended| ended.success()), "Python with venv is needed (Debian: python3-venv)");
+        let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--dest"]);
         pip.arg(&folder).arg(format!("{package}=={release}")).stdin(Stdio::null());
         ensure!(pip.status().context("starting pip")?.success(), "{package} {release} cannot be fetched");
