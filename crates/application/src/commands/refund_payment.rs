@@ -254,3 +254,38 @@ fn refund(call: &Call<'_, RefundAnswer>, context: &Context, at: Timestamp) -> Op
     let (order_id, detail) = (answer.command.order_id, Some(told));
     Some(HistoryEntry { order_id, at, event: "Refund", status: None, saga_state: None, detail })
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{Currency, Money};
+
+    use super::*;
+
+    #[test]
+    fn a_refund_that_a_person_asked_for_is_done_if_the_gateway_gave_back_that_much_more_or_counted_it_already()
+     {
+        let amount = Money::new(1_000, Currency::parse("EUR").expect("a currency"));
+        let payment = |refunded_minor| Payment {
+            captured_minor: 1_000,
+            refunded_minor,
+            ..Payment::request(OrderId(uuid::Uuid::nil()), amount)
+        };
+        let part = RefundPart { key: "refund-1".to_owned(), minor: 300, reason: String::new() };
+        for (before, said, fits) in [
+            (0, 300, true),
+            (0, 299, false),
+            (0, 301, true),
+            (0, 1_000, true),
+            (0, 1_001, false),
+            (0, 0, false),
+            (300, 300, true),
+            (300, 600, true),
+            (300, 400, false),
+            (200, 200, false),
+        ] {
+            let found = disagreement_about(&part, &payment(before), CancelOutcome::Refunded { minor: said });
+            assert_eq!(found.is_none(), fits, "{before} before, {said} in all: {found:?}");
+        }
+        assert!(disagreement_about(&part, &payment(0), CancelOutcome::Voided).is_some());
+    }
+}

@@ -115,6 +115,11 @@ async fn nobody_without_the_secret_is_believed_and_nothing_is_read_before() {
     send("w-2", &sent_at, &good, "not json").await.problem(401, "signature_refused");
     let other = signature(SHIPPING_SECRET, "w-1", &sent_at, b"not json");
     send("w-1", &sent_at, &other, "not json").await.problem(401, "signature_refused");
+    let of_gateway = signature(PAYMENTS_SECRET, "w-1", &sent_at, b"not json");
+    let headers =
+        [JSON, ("webhook-id", "w-1"), ("webhook-timestamp", &sent_at), ("webhook-signature", &of_gateway)];
+    let at_the_carriers = request(Method::POST, SHIPPING, &headers, Body::from("not json"));
+    service.send(at_the_carriers).await.problem(401, "signature_refused");
     let old = (now - 3_600).to_string();
     let stale = signature(PAYMENTS_SECRET, "w-1", &old, b"{}");
     let problem = send("w-1", &old, &stale, "{}").await.problem(401, "signature_refused");
