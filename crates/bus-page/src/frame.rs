@@ -54,7 +54,13 @@ pub struct Frame<'a> {
     pub notice: Option<&'a Notice>,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// A page without navigation, for everybody.
+    #[must_use]
+    pub const fn plain(service: &'a str, base: &'a str, title: &'a str) -> Self {
+        Self { service, base, title, links: &[], here: "", viewer: None, live: None, notice: None }
+    }
+
     /// The whole page around this content.
     #[must_use]
     pub fn around(&self, content: &Markup) -> Markup {

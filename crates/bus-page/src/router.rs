@@ -51,17 +51,7 @@ pub fn router(pages: BusPages) -> Router {
 
 impl BusPages {
     fn page(&self, title: &str, status: StatusCode, content: &Markup) -> Response {
-        let frame = Frame {
-            service: &self.service,
-            base: &self.base,
-            title,
-            links: &[],
-            here: "",
-            viewer: None,
-            live: None,
-            notice: None,
-        };
-        let page = frame.around(content).into_string();
+        let page = Frame::plain(&self.service, &self.base, title).around(content).into_string();
         (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
     }
 
@@ -123,4 +113,101 @@ async fn one(State(pages): State<Arc<BusPages>>, Path(position): Path<i64>) -> R
         body: &body,
     };
     Ok(pages.page("Dead letter", StatusCode::OK, &letter(&shown, pages.clock.now())))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use axum::body::{Body, to_bytes};
+    use bus::{CorrelationId, DeadLetterGroups, Envelope, Fault, MessageId, Shelf, Signed, SystemClock};
+    use http::Request;
+    use jiff::Timestamp;
+    use tower::ServiceExt;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Two dead letters, at the positions 3 and 7.
+    struct Two;
+
+    fn dead(position: i64) -> DeadLetter {
+        let (id, about) = (MessageId(Uuid::from_u128(1)), CorrelationId(Uuid::from_u128(2)));
+        let envelope =
+            Envelope::first(id, about, "MeterRead", "{\"kwh\": \"<b>\"}".into(), Timestamp::UNIX_EPOCH);
+        DeadLetter {
+            position,
+            queue: Arc::from("meters"),
+            envelope,
+            reason: format!("no meter <{position}>"),
+            died_at: Timestamp::UNIX_EPOCH,
+            archived: None,
+        }
+    }
+
+    #[async_trait]
+    impl DeadLetters for Two {
+        async fn list_dead_letters(
+            &self,
+            filter: &DeadLetterFilter,
+            max: usize,
+        ) -> Result<Vec<DeadLetter>, Fault> {
+            assert_eq!(filter.shelf, Shelf::Waiting);
+            let behind = |position: &i64| filter.after.is_none_or(|after| *position > after);
+            Ok([3, 7].into_iter().filter(behind).take(max).map(dead).collect())
+        }
+
+        async fn count_dead_letters(&self, _: &DeadLetterFilter) -> Result<u64, Fault> {
+            Ok(2)
+        }
+
+        async fn group_dead_letters(
+            &self,
+            _: &DeadLetterFilter,
+            _: usize,
+        ) -> Result<DeadLetterGroups, Fault> {
+            Ok(DeadLetterGroups { groups: Vec::new(), is_partial: false, has_more: false })
+        }
+
+        async fn redrive(&self, _: &[i64], _: &Signed<'_>) -> Result<Vec<i64>, Fault> {
+            panic!("these pages only show")
+        }
+
+        async fn archive(&self, _: &[i64], _: &Signed<'_>) -> Result<Vec<i64>, Fault> {
+            panic!("these pages only show")
+        }
+    }
+
+    async fn shown(path: &str) -> (StatusCode, String) {
+        let queue = QueueRow { name: "meters".to_owned(), waiting: 12, consumers: None, set_aside: None };
+        let pages = BusPages {
+            service: "Meters".to_owned(),
+            base: "/bus".to_owned(),
+            dead_letters: Arc::new(Two),
+            queues: Box::new(move || vec![queue.clone()]),
+            clock: Arc::new(SystemClock),
+        };
+        let router = Router::new().nest("/bus", router(pages));
+        let answer = router.oneshot(Request::get(path).body(Body::empty()).expect("a request")).await;
+        let answer = answer.expect("an answer");
+        assert!(path.contains("assets") || answer.headers().contains_key("content-security-policy"));
+        let status = answer.status();
+        let body = to_bytes(answer.into_body(), 1 << 20).await.expect("a body");
+        (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
+    }
+
+    #[tokio::test]
+    async fn a_service_of_any_kind_shows_its_queues_and_dead_letters_below_a_path() {
+        let (status, page) = shown("/bus").await;
+        assert_eq!(status, StatusCode::OK);
+        for part in
+            ["meters", "12", "no meter &lt;3&gt;", "href=\"/bus/dead-letters/7\"", "/bus/assets/page-"]
+        {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        let (status, letter) = shown("/bus/dead-letters/7").await;
+        assert!(status == StatusCode::OK && letter.contains("no meter &lt;7&gt;"), "{letter}");
+        assert!(letter.contains("&lt;b&gt;") && !letter.contains("<b>"), "{letter}");
+        assert_eq!(shown("/bus/dead-letters/5").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(shown("/bus/assets/none.js").await.0, StatusCode::NOT_FOUND);
+    }
 }

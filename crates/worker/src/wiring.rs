@@ -100,7 +100,7 @@ impl Service {
         let metrics_addr =
             serve_metrics(config, entrance::side_door(&door), api.watch.clone(), &stop).await?;
         let pages = pages(config, &store, &context, &observation, &mut supervisor, (&api, &gate))?;
-        let router = below(&config.security.base_path, http::router_beside(api, gate, pages));
+        let router = http::below(&config.security.base_path, http::router_beside(api, gate, pages))?;
         let http = tokio::spawn(http::serve_behind(door, listener, router, stop.clone()));
         Ok(Self {
             addr,
@@ -208,14 +208,6 @@ fn pages(
     observation.pulses.expect(LiveService::NAME, Duration::from_secs(5));
     supervisor.run(LiveService::NAME, move |stop| Arc::clone(&live).run(stop));
     Ok(page::router(page))
-}
-
-/// The same routes below a path as well: some proxies take the path away, others pass it on.
-fn below(base_path: &str, router: Router) -> Router {
-    if base_path.is_empty() {
-        return router;
-    }
-    Router::new().nest(base_path, router.clone()).fallback_service(router)
 }
 
 /// Serves metrics and health on their own listener, if configured. It ends with the process, so that a stop can be

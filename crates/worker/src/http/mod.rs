@@ -113,6 +113,30 @@ pub fn router_beside(api: Arc<Api>, gate: Arc<Gate>, pages: Router) -> Router {
     measuring::around(router, registry)
 }
 
+/// The same routes below a path as well: some proxies take the path away, others pass it on.
+///
+/// # Errors
+/// If the path is one of the service's own, so that an address could mean two things.
+pub fn below(base_path: &str, router: Router) -> Result<Router, BasePathTaken> {
+    if base_path.is_empty() {
+        return Ok(router);
+    }
+    let first = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
+    let taken = first(base_path);
+    let own = routes().into_iter().map(|route| first(route.operation.path));
+    if own.chain(["ui", "docs"].map(str::to_owned)).any(|known| known == taken) {
+        return Err(BasePathTaken(base_path.to_owned()));
+    }
+    Ok(Router::new().nest(base_path, router.clone()).fallback_service(router))
+}
+
+/// A base path that begins like an address of the service itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "security.base_path = '{0}' begins like an address of the service itself; take another, such as /shop"
+)]
+pub struct BasePathTaken(String);
+
 /// The routes in the order in which the document lists them.
 fn routes() -> Vec<Route> {
     [

@@ -3,6 +3,7 @@
 
 use axum::extract::{Path, Request};
 use axum::response::Response;
+use bus::LetterAct;
 use bus_page::{Action, Column, Field, Forbidden, Letter, Tone, fragment, letter, pager, table};
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -92,19 +93,34 @@ async fn show_group(visit: &Visit, group: &str) -> Response {
         || "Dead letters of this group".to_owned(),
         |dead| format!("Dead letters: {} for {}", text(dead, "kind"), text(dead, "queue")),
     );
+    let count = count_of(visit, group, items.len()).await;
     let content = html! {
         p { a href=(visit.at("/dead-letters")) { "All groups" } }
-        @if !items.is_empty() { (acts(visit, group)) }
+        @if !items.is_empty() { (acts(visit, group, count)) }
         (table("Dead letters, oldest first", &columns, &rows, "None is left of this group."))
         (pager((!cursor.is_empty()).then(|| at("")).as_deref(), (!next.is_empty()).then(|| at(next)).as_deref()))
     };
     visit.show(&Shown { title: &title, here: "/dead-letters", topics: "" }, &content)
 }
 
+/// What a group's messages can be moved by, and where that goes in the API.
+const fn target(act: LetterAct) -> (&'static str, &'static str) {
+    match act {
+        LetterAct::Redrive => ("redrive", REDRIVE),
+        LetterAct::Archive => ("discard", DISCARD),
+    }
+}
+
 /// One of the actions on a group.
-fn action<'a>(visit: &Visit, group: &str, text: &'a str, does: &'a str, max: u64) -> Action<'a> {
-    let is_discard = text.starts_with("Archive");
-    let (to, target) = if is_discard { ("discard", DISCARD) } else { ("redrive", REDRIVE) };
+fn action<'a>(
+    visit: &Visit,
+    group: &str,
+    act: LetterAct,
+    max: u64,
+    text: &'a str,
+    does: &'a str,
+) -> Action<'a> {
+    let (to, target) = target(act);
     Action {
         to: visit.at(format!("/dead-letters/act/{to}")),
         text,
@@ -115,20 +131,32 @@ fn action<'a>(visit: &Visit, group: &str, text: &'a str, does: &'a str, max: u64
             Field::Hidden("max", max.to_string()),
             Field::Hidden("once", visit.once()),
         ],
-        is_grave: is_discard,
+        is_grave: act == LetterAct::Archive,
         forbidden: visit.forbidden(target),
     }
 }
 
-fn acts(visit: &Visit, group: &str) -> Markup {
-    let all = format!("Put back up to {MESSAGES_MAX}");
+/// The actions on a group of so many messages, none of which moves more than these.
+fn acts(visit: &Visit, group: &str, count: u64) -> Markup {
+    let (all, archive) = (format!("Put all {count} back"), format!("Archive all {count}"));
+    let one = "The oldest goes back into its queue: see whether the cause is mended.";
+    let rest = "The oldest first, a hundred a second; no more than there are now.";
+    let aside = "They are set aside with your note and not handled; each can still be put back by its id.";
     html! {
         h2 { "What can be done" }
-        (action(visit, group, "Put one back", "The oldest goes back into its queue: see whether the cause is mended.", 1).render())
-        (action(visit, group, "Put ten back", "", 10).render())
-        (action(visit, group, &all, "The oldest of the group, a hundred a second.", MESSAGES_MAX).render())
-        (action(visit, group, "Archive them", "They are set aside with your note and never handled; a later redrive by id is possible.", MESSAGES_MAX).render())
+        (action(visit, group, LetterAct::Redrive, 1, "Put one back", one).render())
+        @if count > 10 { (action(visit, group, LetterAct::Redrive, 10, "Put ten back", "").render()) }
+        @if count > 1 { (action(visit, group, LetterAct::Redrive, count, &all, rest).render()) }
+        (action(visit, group, LetterAct::Archive, count, &archive, aside).render())
     }
+}
+
+/// How many messages a group has at this moment, as far as they go at once.
+async fn count_of(visit: &Visit, group: &str, shown: usize) -> u64 {
+    let groups = visit.get("/dead-letters/groups").await.body;
+    let found = list(&groups, "items").iter().find(|known| text(known, "key") == group);
+    let count = found.map_or(0, |found| number(found, "count"));
+    u64::try_from(count).unwrap_or(0).max(shown as u64).min(MESSAGES_MAX)
 }
 
 /// Puts messages back, or archives them.
@@ -140,10 +168,9 @@ pub(super) async fn act(visit: Visit, Path(action): Path<String>, request: Reque
         "" => visit.at(format!("/dead-letters/{message}")),
         group => visit.at(format!("/dead-letters{}", query(&[("group", group)]))),
     };
-    let target = match action.as_str() {
-        "redrive" => REDRIVE,
-        "discard" => DISCARD,
-        _ => return visit.back(&back, Tone::Refused, "Nothing was done: there is no such action."),
+    let acts = [LetterAct::Redrive, LetterAct::Archive].map(target);
+    let Some((_, target)) = acts.into_iter().find(|(name, _)| *name == action) else {
+        return visit.back(&back, Tone::Refused, "Nothing was done: there is no such action.");
     };
     if let Some(Forbidden(why)) = visit.forbidden(target) {
         return visit.back(&back, Tone::Refused, &format!("Nothing was done: {why}."));

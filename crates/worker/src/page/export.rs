@@ -1,20 +1,18 @@
 //! The orders of a filter as a file: read page by page while it is written, under the reader's own scopes.
 
-use std::convert::Infallible;
+use std::io;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream::unfold;
+use futures_util::stream::try_unfold;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde_json::Value;
 
 use super::orders::filter;
 use super::value::{amount, list, text};
 use super::visit::Visit;
-
-/// Orders of one file at most.
-const ORDERS_MAX: usize = 100_000;
+use crate::http::Heard;
 
 const COLUMNS: [&str; 8] = [
     "order_id",
@@ -51,10 +49,15 @@ fn cell(text: &str) -> String {
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
-/// How far the writing is.
-enum Progress {
-    Page { cursor: String, written: usize },
-    Over,
+/// The lines of one page, and where the next page begins, if there is one. What the API refuses breaks the file off, so
+/// that half a file is not taken for the whole: the connection ends before the body does.
+fn piece(heard: &Heard, line: fn(&Value) -> String) -> io::Result<(String, Option<String>)> {
+    if !heard.is_success() {
+        return Err(io::Error::other(heard.why()));
+    }
+    let next = text(&heard.body, "next_cursor");
+    let lines = list(&heard.body, "items").iter().map(line).collect();
+    Ok((lines, (!next.is_empty()).then(|| next.to_owned())))
 }
 
 async fn written(
@@ -68,41 +71,45 @@ async fn written(
     if !first.is_success() {
         return visit.fail("/orders", &first);
     }
-    let start = (visit, Some(first), head, Progress::Page { cursor: String::new(), written: 0 });
-    let lines = unfold(start, move |(visit, first, head, progress)| async move {
-        let Progress::Page { cursor, written } = progress else { return None };
-        let heard = match first {
-            Some(first) => first,
-            None => page(&visit, &cursor).await,
+    let first = piece(&first, line).map(|(lines, next)| (head + &lines, next));
+    let rest = try_unfold((visit, Some(first)), move |(visit, first)| async move {
+        let Some(piece) = first else { return Ok(None) };
+        let (lines, next) = piece?;
+        let following = match next {
+            Some(cursor) => Some(self::piece(&page(&visit, &cursor).await, line)),
+            None => None,
         };
-        // A file that broke off is seen as such: the connection ends before the body does.
-        let orders = list(&heard.body, "items");
-        let text: String = std::iter::once(head).chain(orders.iter().map(line)).collect();
-        let (written, next) = (written + orders.len(), text_of(&heard.body));
-        let progress = match next.is_empty() || written >= ORDERS_MAX {
-            true => Progress::Over,
-            false => Progress::Page { cursor: next, written },
-        };
-        Some((Ok::<_, Infallible>(Bytes::from(text)), (visit, None, String::new(), progress)))
+        Ok::<_, io::Error>(Some((Bytes::from(lines), (visit, following))))
     });
     let disposition = format!("attachment; filename=\"{file}\"");
     let headers = [(CONTENT_TYPE, media_type.to_owned()), (CONTENT_DISPOSITION, disposition)];
-    (headers, Body::from_stream(lines)).into_response()
+    (headers, Body::from_stream(rest)).into_response()
 }
 
-fn text_of(page: &Value) -> String {
-    text(page, "next_cursor").to_owned()
-}
-
-async fn page(visit: &Visit, cursor: &str) -> crate::http::Heard {
+async fn page(visit: &Visit, cursor: &str) -> Heard {
     visit.get(&format!("/orders{}", filter(visit, &[("cursor", cursor), ("limit", "200")]))).await
 }
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_file_goes_on_to_its_last_page_and_breaks_off_where_a_page_is_not_to_be_had() {
+        let heard = |status, body| Heard { status, body };
+        let line = |order: &Value| format!("{order}\n");
+        let page = json!({"items": [1, 2], "next_cursor": "further"});
+        let more = piece(&heard(StatusCode::OK, page), line).expect("a page");
+        assert_eq!(more, ("1\n2\n".to_owned(), Some("further".to_owned())));
+        let last = json!({"items": [], "next_cursor": null});
+        assert_eq!(piece(&heard(StatusCode::OK, last), line).expect("a page"), (String::new(), None));
+        let away = json!({"detail": "the store is away"});
+        let broken = piece(&heard(StatusCode::SERVICE_UNAVAILABLE, away), line).expect_err("no page");
+        assert_eq!(broken.to_string(), "the store is away");
+    }
 
     #[test]
     fn no_cell_is_a_formula_or_breaks_its_line() {

@@ -131,6 +131,7 @@ pub fn router(page: Arc<Page>) -> Router {
         .route("/ui/sign-in", get(sign_in::ask).post(sign_in::sign_in))
         .route("/ui/sign-out", post(sign_in::sign_out))
         .route("/ui/assets/{name}", get(async |Path(name): Path<String>| bus_page::asset(&name)))
+        .route("/ui/", get(home))
         .route("/ui/{*rest}", get(unknown))
         .layer(map_response(async |mut response: Response| {
             bus_page::headers(response.headers_mut());
@@ -138,6 +139,16 @@ pub fn router(page: Arc<Page>) -> Router {
         }))
         .with_state(page);
     pages.route("/", get(async move || Redirect::to(&base)))
+}
+
+/// The overview, whose path has no slash at its end.
+async fn home(State(page): State<Arc<Page>>) -> Redirect {
+    Redirect::to(&page.base)
+}
+
+/// Paths of the pages that the navigation leads to, below `/ui`.
+pub fn paths() -> impl Iterator<Item = &'static str> {
+    visit::paths()
 }
 
 /// Nothing is at this address.

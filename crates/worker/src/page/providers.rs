@@ -1,6 +1,7 @@
 //! The providers: whether they answer, what waits for them, what they told us that belongs to no order, and who wants no
 //! more of our own webhooks.
 
+use application::ports::Scope;
 use axum::extract::Request;
 use axum::response::Response;
 use bus::BreakerState;
@@ -12,9 +13,6 @@ use super::sign_in::{field, fields};
 use super::value::{list, number, query, text, when};
 use super::visit::{Shown, Visit};
 use crate::observe::{ProviderWatch, breaker_word};
-
-/// Opening a receiver again takes the scope that this takes; the API has no route for it.
-const REOPENED_LIKE: &str = "/provider-events";
 
 pub(super) async fn show(visit: Visit) -> Response {
     let cursor = visit.asked("cursor");
@@ -118,7 +116,7 @@ fn closed(visit: &Visit, endpoints: &[(String, String, jiff::Timestamp)]) -> Mar
         does: "",
         fields: vec![Field::Hidden("address", address.to_owned())],
         is_grave: false,
-        forbidden: visit.forbidden(REOPENED_LIKE),
+        forbidden: visit.forbidden_without(Some(Scope::Operate)),
     };
     html! {
         @for (address, reason, at) in endpoints {
@@ -133,7 +131,7 @@ fn closed(visit: &Visit, endpoints: &[(String, String, jiff::Timestamp)]) -> Mar
 /// Sends webhooks to a receiver again.
 pub(super) async fn reopen(visit: Visit, request: Request) -> Response {
     let back = visit.at("/providers");
-    if let Some(Forbidden(why)) = visit.forbidden(REOPENED_LIKE) {
+    if let Some(Forbidden(why)) = visit.forbidden_without(Some(Scope::Operate)) {
         return visit.back(&back, Tone::Refused, &format!("Nothing was done: {why}."));
     }
     let fields = fields(request.into_body()).await;

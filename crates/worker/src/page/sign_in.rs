@@ -10,7 +10,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use maud::html;
 
-use super::visit::{SERVICE, SESSION, as_html, bare, set_cookie};
+use super::visit::{SERVICE, SESSION, Way, as_html, bare, set_cookie};
 use super::{FORM_BYTES_MAX, Page};
 
 /// The form.
@@ -36,7 +36,8 @@ pub(super) async fn sign_in(State(page): State<Arc<Page>>, request: Request) -> 
         tracing::warn!("a person could not sign in: the key is unknown, revoked or past its time");
         return form(&page, &next, Some("This key is unknown, revoked or past its time."));
     };
-    let cookie = set_cookie(&page, SESSION, &session, page.parts.sessions.lasting().as_secs());
+    let (lasting, way) = (page.parts.sessions.lasting().as_secs(), Way::of(&page, &head.headers));
+    let cookie = set_cookie(&page, SESSION, &session, lasting, way);
     ([(SET_COOKIE, cookie)], Redirect::to(&next)).into_response()
 }
 
@@ -46,7 +47,7 @@ pub(super) async fn sign_out(State(page): State<Arc<Page>>, request: Request) ->
     if let Some(refused) = foreign(&page, head) {
         return refused;
     }
-    let cookie = set_cookie(&page, SESSION, "", 0);
+    let cookie = set_cookie(&page, SESSION, "", 0, Way::Plain);
     ([(SET_COOKIE, cookie)], Redirect::to(&format!("{}/sign-in", page.base))).into_response()
 }
 
@@ -58,16 +59,7 @@ fn foreign(page: &Page, request: (&Method, &Uri, &HeaderMap)) -> Option<Response
 
 fn form(page: &Page, next: &str, refused: Option<&str>) -> Response {
     let notice = refused.map(|text| Notice { tone: Tone::Refused, text: text.to_owned() });
-    let frame = Frame {
-        service: SERVICE,
-        base: &page.base,
-        title: "Sign in",
-        links: &[],
-        here: "",
-        viewer: None,
-        live: None,
-        notice: notice.as_ref(),
-    };
+    let frame = Frame { notice: notice.as_ref(), ..Frame::plain(SERVICE, &page.base, "Sign in") };
     let content = html! {
         div .sign-in {
             p .lead {

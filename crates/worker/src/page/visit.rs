@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bus_page::{Forbidden, Frame, Link, Notice, Tone};
-use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use jiff::Timestamp;
@@ -123,9 +123,32 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
+/// Paths of the pages that the navigation leads to.
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    LINKS.iter().map(|(path, _, _)| *path)
+}
+
+/// How a browser reaches the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By TLS, be it a proxy's.
+    Encrypted,
+    /// In plain text.
+    Plain,
+}
+
+impl Way {
+    /// The origin of a form says how the browser got it, whatever stands between.
+    pub(super) fn of(page: &Page, headers: &HeaderMap) -> Self {
+        let is_encrypted =
+            headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+        if page.parts.is_encrypted || is_encrypted { Self::Encrypted } else { Self::Plain }
+    }
+}
+
 /// A cookie for the page alone, out of reach of scripts and of other sites.
-pub(super) fn set_cookie(page: &Page, name: &str, content: &str, seconds: u64) -> HeaderValue {
-    let secure = if page.parts.is_encrypted { "; Secure" } else { "" };
+pub(super) fn set_cookie(page: &Page, name: &str, content: &str, seconds: u64, way: Way) -> HeaderValue {
+    let secure = if way == Way::Encrypted { "; Secure" } else { "" };
     let base = &page.base;
     let cookie =
         format!("{name}={content}; Path={base}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
@@ -134,16 +157,7 @@ pub(super) fn set_cookie(page: &Page, name: &str, content: &str, seconds: u64) -
 
 /// A page without a viewer: a title and a sentence.
 pub(super) fn bare(page: &Page, status: StatusCode, title: &str, lead: &str) -> impl IntoResponse + use<> {
-    let frame = Frame {
-        service: SERVICE,
-        base: &page.base,
-        title,
-        links: &[],
-        here: "",
-        viewer: None,
-        live: None,
-        notice: None,
-    };
+    let frame = Frame::plain(SERVICE, &page.base, title);
     let content = html! {
         p .lead { (lead) }
         p { a href=(page.base) { "To the overview" } }
@@ -218,11 +232,26 @@ impl Visit {
 
     /// Why this person may not send this to the API, if they may not.
     pub(super) fn forbidden(&self, path: &str) -> Option<Forbidden> {
+        self.forbidden_without(Inside::needs(&Method::POST, path))
+    }
+
+    /// Why this person may not do what takes this scope, if they may not.
+    pub(super) fn forbidden_without(&self, scope: Option<Scope>) -> Option<Forbidden> {
         if self.page.parts.mode == PageMode::ReadOnly {
             return Some(Forbidden("this page only shows (security.page = read_only)".to_owned()));
         }
-        let scope = Inside::needs(&Method::POST, path).filter(|scope| !self.viewer.has(*scope))?;
+        let scope = scope.filter(|scope| !self.viewer.has(*scope))?;
         Some(Forbidden(format!("your key lacks the scope {scope}")))
+    }
+
+    /// Whether this person may read this from the API.
+    pub(super) fn may_read(&self, path: &str) -> bool {
+        Inside::needs(&Method::GET, path).is_none_or(|scope| self.viewer.has(scope))
+    }
+
+    /// The first page that this person may read, if there is one.
+    pub(super) fn first_page(&self) -> Option<String> {
+        LINKS.iter().find(|(_, _, scope)| self.viewer.has(*scope)).map(|(path, _, _)| self.at(path))
     }
 
     /// A key under which a form is carried out once, however often it is sent.
@@ -251,7 +280,7 @@ impl Visit {
         };
         let mut response = as_html(&frame.around(content));
         if self.notice.is_some() {
-            response.headers_mut().append(SET_COOKIE, set_cookie(page, SAID, "", 0));
+            response.headers_mut().append(SET_COOKIE, set_cookie(page, SAID, "", 0, Way::Plain));
         }
         response
     }
@@ -274,7 +303,8 @@ impl Visit {
             Tone::Refused => 'r',
         };
         let cut: String = std::iter::once(mark).chain(text.chars().take(CHARS_MAX)).collect();
-        let cookie = set_cookie(&self.page, SAID, &URL_SAFE_NO_PAD.encode(cut), SAID_SECONDS.into());
+        let cookie =
+            set_cookie(&self.page, SAID, &URL_SAFE_NO_PAD.encode(cut), SAID_SECONDS.into(), Way::Plain);
         ([(SET_COOKIE, cookie)], Redirect::to(to)).into_response()
     }
 }

@@ -13,9 +13,9 @@ use http::{Method, Request};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use orderwright::config::{PageMode, Telemetry};
-use orderwright::http::{Inside, router_beside};
+use orderwright::http::{Inside, below, router_beside};
 use orderwright::observe::{self, Observation, Providers, Recording};
-use orderwright::page::{LiveService, Page, Parts, router};
+use orderwright::page::{self, LiveService, Page, Parts, router};
 use orderwright::security::{Gate, GateSettings, KeyRing, Rate, Reach, Sessions};
 use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use serde_json::json;
@@ -27,17 +27,9 @@ use crate::harness::{Answer, Service, api_key, request};
 const PAGE_BYTES_MAX: usize = 30 << 10;
 
 /// Every page that is reached without naming a thing.
-const PAGES: [&str; 9] = [
-    "/ui",
-    "/ui/orders",
-    "/ui/attention",
-    "/ui/stock",
-    "/ui/dead-letters",
-    "/ui/providers",
-    "/ui/workers",
-    "/ui/health",
-    "/ui/audit",
-];
+fn pages() -> impl Iterator<Item = String> {
+    page::paths().map(|path| format!("/ui{path}"))
+}
 
 /// A service, its API without a gate, and its pages behind one.
 struct Site {
@@ -162,7 +154,7 @@ async fn every_page_is_small_safe_and_works_without_script() {
     let order = site.service.placed("one", 2).await;
     site.live.look().await.expect("a look");
     let of_things = [format!("/ui/orders/{order}"), "/ui/stock/CHAI".to_owned()];
-    for path in PAGES.iter().map(|path| (*path).to_owned()).chain(of_things) {
+    for path in pages().chain(of_things) {
         let answer = site.get(&path, "").await;
         let page = html(&answer);
         assert_eq!(answer.status.as_u16(), 200, "{path} {page}");
@@ -198,6 +190,7 @@ async fn what_a_page_loads_is_there_and_kept_for_good() {
     }
     let root = site.get("/", "").await;
     assert_eq!((root.status.as_u16(), root.header("location")), (303, Some("/ui")));
+    assert_eq!(site.get("/ui/", "").await.header("location"), Some("/ui"));
     assert_eq!(site.get("/ui/nowhere", "").await.status.as_u16(), 404);
 }
 
@@ -220,6 +213,14 @@ async fn a_person_signs_in_with_a_key_and_stays_until_the_session_or_the_key_end
         "{cookie}"
     );
     assert!(!cookie.contains(&texts[0]), "the key itself is never kept");
+    assert!(!cookie.contains("Secure"), "this browser would not send it back");
+    let headers = [("host", "localhost"), ("origin", "https://localhost")];
+    let by_tls = request(Method::POST, "/ui/sign-in", &headers, Body::from(form(&[("key", &texts[0])])));
+    let by_tls = site.send(by_tls).await;
+    assert!(
+        by_tls.header("set-cookie").is_some_and(|cookie| cookie.contains("; Secure")),
+        "behind a proxy's TLS"
+    );
     let session = cookie.split(';').next().expect("its value");
     assert_eq!(site.get("/ui/orders", session).await.status.as_u16(), 200);
     assert_eq!(
@@ -291,10 +292,16 @@ async fn a_key_shows_what_its_scopes_allow_and_offers_nothing_else() {
     let site = Site::closed(&ring).await;
     let order = site.service.placed("one", 1).await;
     let session = site.signed_in(&texts[0]).await;
-    for path in PAGES {
-        let wanted = if matches!(path, "/ui/orders" | "/ui/stock") { 200 } else { 403 };
-        assert_eq!(site.get(path, &session).await.status.as_u16(), wanted, "{path}");
+    for path in pages() {
+        let wanted = match path.as_str() {
+            "/ui/orders" | "/ui/stock" => 200,
+            "/ui" => 303,
+            _ => 403,
+        };
+        assert_eq!(site.get(&path, &session).await.status.as_u16(), wanted, "{path}");
     }
+    let home = site.get("/ui", &session).await;
+    assert_eq!(home.header("location"), Some("/ui/orders"), "they are led to what they may see");
     let page = html(&site.get(&format!("/ui/orders/{order}"), &session).await);
     assert!(page.contains("Not now: your key lacks the scope orders:write"), "{page}");
     assert!(!page.contains("/cancel\"><p") || !page.contains("type=\"submit\">Cancel the order"));
@@ -357,7 +364,7 @@ async fn markup_in_a_text_from_outside_stays_text_on_every_page() {
     }
     let query =
         form(&[("find", evil), ("customer_id", evil), ("actor", evil), ("group", evil), ("check", evil)]);
-    let mut paths: Vec<String> = PAGES.iter().map(|path| format!("{path}?{query}")).collect();
+    let mut paths: Vec<String> = pages().map(|path| format!("{path}?{query}")).collect();
     paths.extend([format!("/ui/orders/{id}"), "/ui/stock/CHAI".to_owned(), "/ui/orders".to_owned()]);
     paths.push(format!("/ui/orders/{}", "%3Cimg%20src=x%3E"));
     let mut seen = 0;
@@ -510,15 +517,34 @@ async fn what_each_page_says_is_what_it_said() {
     site.service.happen(&stuck, &way).await;
     site.live.look().await.expect("a look");
     site.service.clock.jump(SignedDuration::from_mins(5));
-    let mut pages: Vec<(String, String)> = PAGES
-        .iter()
-        .map(|path| (path.trim_start_matches('/').replace('/', "-"), (*path).to_owned()))
-        .collect();
+    let mut pages: Vec<(String, String)> =
+        pages().map(|path| (path.trim_start_matches('/').replace('/', "-"), path)).collect();
     pages.push(("ui-order-open".to_owned(), format!("/ui/orders/{open}")));
     pages.push(("ui-order-stuck".to_owned(), format!("/ui/orders/{stuck}")));
     pages.push(("ui-stock-product".to_owned(), "/ui/stock/CHAI".to_owned()));
     for (name, path) in pages {
         let text = golden(&html(&site.get(&path, "").await));
         insta::assert_snapshot!(name, text);
+    }
+}
+
+#[tokio::test]
+async fn below_a_path_nothing_is_open_that_is_closed_at_the_root() {
+    let (ring, texts) = keys(&[&[Scope::Admin]]);
+    let site = Site::closed(&ring).await;
+    let router = below("/shop", site.router.clone()).expect("it is free");
+    let status = async |path: &str, key: &str| {
+        let headers = [("host", "localhost"), ("x-api-key", key)];
+        let headers = if key.is_empty() { &headers[..1] } else { &headers[..] };
+        let asked = request(Method::GET, path, headers, Body::empty());
+        router.clone().oneshot(asked).await.expect("an answer").status().as_u16()
+    };
+    for path in ["/orders", "/shop/orders", "/shop/health", "/shop/audit", "/shop/nothing", "/shop//orders"] {
+        assert_eq!(status(path, "").await, 401, "{path}");
+    }
+    assert_eq!((status("/orders", &texts[0]).await, status("/shop/orders", &texts[0]).await), (200, 200));
+    assert_eq!((status("/ui/orders", "").await, status("/shop/ui/orders", "").await), (303, 303));
+    for taken in ["/orders", "/ui", "/webhooks/x", "/docs", "/health"] {
+        assert!(below(taken, router.clone()).is_err(), "{taken}");
     }
 }

@@ -14,19 +14,6 @@ use crate::shop::{KEY, Shop, browser};
 const WIDE: (u32, u32) = (1_280, 900);
 const NARROW: (u32, u32) = (500, 900);
 
-/// Every page that is reached without naming a thing.
-const PAGES: [&str; 9] = [
-    "/ui",
-    "/ui/orders",
-    "/ui/attention",
-    "/ui/stock",
-    "/ui/dead-letters",
-    "/ui/providers",
-    "/ui/workers",
-    "/ui/health",
-    "/ui/audit",
-];
-
 /// Asks axe for what breaks a rule, and waits for its answer.
 const CHECK: &str = "const done = arguments[arguments.length - 1]; \
     axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}) \
@@ -55,7 +42,8 @@ async fn every_page_obeys_the_rules_of_accessibility_and_can_be_used_by_all() {
     shop.leave_dead_letters(1).await;
     let screen = signed_in(&shop, WIDE).await;
     let things = [format!("/ui/orders/{order}"), "/ui/stock/TEA-1".to_owned(), "/ui/nowhere".to_owned()];
-    let pages: Vec<String> = PAGES.iter().map(|page| (*page).to_owned()).chain(things).collect();
+    let pages: Vec<String> =
+        orderwright::page::paths().map(|path| format!("/ui{path}")).chain(things).collect();
     for page in &pages {
         screen.go(page).await;
         obeys(&screen, &rules, page).await;
