@@ -159,7 +159,7 @@ impl Summary {
         writeln!(out, "\nThe data lies in {database}. Try next:")?;
         writeln!(out, "  {program} orders list --status cancelled --database {database}")?;
         writeln!(out, "  {program} orders history import-northwind-NW-10248 --database {database}")?;
-        write!(out, "  {program} demo     (again: it changes nothing)")
+        write!(out, "  {program} demo --stay     (again: it changes nothing, and its page stays up)")
     }
 }
 

@@ -48,7 +48,9 @@ impl Heard {
     pub fn why(&self) -> String {
         let text = |value: &Value| value["detail"].as_str().map(str::to_owned);
         let wrongs = self.body["errors"].as_array().into_iter().flatten().filter_map(text);
-        let said: Vec<String> = text(&self.body).into_iter().chain(wrongs).collect();
+        let mut said: Vec<String> = text(&self.body).into_iter().chain(wrongs).collect();
+        // The detail of a problem with one mistake is that mistake.
+        said.dedup();
         if said.is_empty() { format!("the service answers {}", self.status) } else { said.join("; ") }
     }
 }

@@ -51,6 +51,7 @@ use std::sync::Arc;
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::ports::{GatewayBooks, Readers};
 use axum::Router;
+use axum::response::Redirect;
 use bus::{Coalescer, DeadLetters};
 
 pub use conduct::Patience;
@@ -127,7 +128,9 @@ pub fn below(base_path: &str, router: Router) -> Result<Router, BasePathTaken> {
     if own.chain(["ui", "docs"].map(str::to_owned)).any(|known| known == taken) {
         return Err(BasePathTaken(base_path.to_owned()));
     }
-    Ok(Router::new().nest(base_path, router.clone()).fallback_service(router))
+    let (root, to) = (format!("{base_path}/"), base_path.to_owned());
+    let with_slash = axum::routing::get(async move || Redirect::to(&to));
+    Ok(Router::new().route(&root, with_slash).nest(base_path, router.clone()).fallback_service(router))
 }
 
 /// A base path that begins like an address of the service itself.

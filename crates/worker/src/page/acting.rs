@@ -113,7 +113,9 @@ pub(super) async fn on_stock(
         "count" => "The count is booked.",
         _ => return visit.back(&back, Tone::Refused, "Nothing was done: there is no such action."),
     };
-    let quantity: Option<i64> = field(&fields, "quantity").trim().parse().ok();
+    let Ok(quantity) = field(&fields, "quantity").trim().parse::<i64>() else {
+        return visit.back(&back, Tone::Refused, "Nothing was done: the units are no whole number.");
+    };
     let body = json!({"quantity": quantity, "reason": field(&fields, "note"), "actor": visit.viewer.name()});
     let call = Call { target: format!("/inventory/{at}/{action}"), body, done };
     carry_out(&visit, &fields, &call, &back).await

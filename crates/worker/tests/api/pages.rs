@@ -392,9 +392,14 @@ async fn a_form_is_carried_out_once_however_often_it_is_sent() {
     }
     let level = site.service.get("/inventory/CHAI").await.expect(200);
     assert_eq!(level["available"], 107);
-    let bad = form(&[("quantity", "many"), ("note", "x")]);
-    let answer = site.send(request(Method::POST, "/ui/stock/CHAI/receive", &headers, Body::from(bad))).await;
-    assert!(said(&site, &answer, "").await.starts_with("Nothing was done"));
+    for (quantity, note, wanted) in [
+        ("many", "x", "Nothing was done: the units are no whole number."),
+        ("1", "", "Nothing was done: must not be empty"),
+    ] {
+        let bad = Body::from(form(&[("quantity", quantity), ("note", note)]));
+        let answer = site.send(request(Method::POST, "/ui/stock/CHAI/receive", &headers, bad)).await;
+        assert_eq!(said(&site, &answer, "").await, wanted);
+    }
 }
 
 #[tokio::test]
@@ -544,6 +549,7 @@ async fn below_a_path_nothing_is_open_that_is_closed_at_the_root() {
     }
     assert_eq!((status("/orders", &texts[0]).await, status("/shop/orders", &texts[0]).await), (200, 200));
     assert_eq!((status("/ui/orders", "").await, status("/shop/ui/orders", "").await), (303, 303));
+    assert_eq!((status("/shop", "").await, status("/shop/", "").await), (303, 303));
     for taken in ["/orders", "/ui", "/webhooks/x", "/docs", "/health"] {
         assert!(below(taken, router.clone()).is_err(), "{taken}");
     }
