@@ -12,7 +12,7 @@ use super::AuditEntry;
 /// A scope of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// Read orders, their histories and sagas.
+    /// Read orders, their histories and sagas, without what tells who somebody is.
     OrdersRead,
     /// Place orders and cancel them.
     OrdersWrite,
@@ -26,14 +26,17 @@ pub enum Scope {
     Admin,
     /// Import files of another system's orders. Whoever may do so speaks for that system: two importers share its orders.
     OrdersImport,
+    /// See personal data in what other scopes read; it is hidden from everybody else.
+    PersonalRead,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OrdersRead,
         Self::OrdersWrite,
         Self::OrdersImport,
+        Self::PersonalRead,
         Self::StockRead,
         Self::StockWrite,
         Self::Operate,
@@ -47,6 +50,7 @@ impl Scope {
             Self::OrdersRead => "orders:read",
             Self::OrdersWrite => "orders:write",
             Self::OrdersImport => "orders:import",
+            Self::PersonalRead => "personal:read",
             Self::StockRead => "stock:read",
             Self::StockWrite => "stock:write",
             Self::Operate => "operate",

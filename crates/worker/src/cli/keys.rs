@@ -45,7 +45,7 @@ enum What {
         /// Whose it is.
         #[arg(long, value_parser = texts::line)]
         name: String,
-        /// What it may do, with commas: orders:read, orders:write, orders:import, stock:read, stock:write, operate, admin.
+        /// What it may do, with commas: orders:read, orders:write, orders:import, personal:read, stock:read, stock:write, operate, admin.
         #[arg(long, value_name = "SCOPES")]
         scopes: Scopes,
         /// After how many days it lets nobody in any more; never, if left out.

@@ -17,8 +17,9 @@ use tokio::time::Instant;
 
 use super::access::access;
 use super::addresses::Addresses;
+use super::personal;
 use super::problem::{Code, Problem};
-use crate::security::{Gate, Hosts, Peer, Refused, Stranger};
+use crate::security::{Gate, Hosts, Identity, Peer, Refused, Stranger};
 
 /// Puts the edge around a router.
 pub(super) fn around(router: Router, gate: Arc<Gate>, addresses: Addresses) -> Router {
@@ -99,6 +100,7 @@ async fn finish(State(edge): State<Arc<Edge>>, mut request: Request, next: Next)
     if let Err(problem) = unpacked(&request) {
         return problem.render(uri.path());
     }
+    let sees_personal = personal::may_see(request.extensions().get::<Identity>());
     let mut response = AssertUnwindSafe(next.run(request))
         .catch_unwind()
         .await
@@ -109,7 +111,7 @@ async fn finish(State(edge): State<Arc<Edge>>, mut request: Request, next: Next)
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         return edge.wrong_method(&method, uri.path()).render(uri.path());
     }
-    response
+    if sees_personal { response } else { personal::hidden(response).await }
 }
 
 /// Passes a request through the gate; handlers find the caller in its extensions.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::access::access;
+use super::personal;
 use super::problem::{Code, Problem};
 use super::route::Route;
 use super::{Api, routes};
@@ -100,7 +101,11 @@ impl Inside {
         match builder.body(body) {
             Ok(request) => {
                 let answer = self.router.clone().oneshot(request).await;
-                heard(answer.unwrap_or_else(|never| match never {}), path).await
+                let mut heard = heard(answer.unwrap_or_else(|never| match never {}), path).await;
+                if !personal::may_see(identity) {
+                    personal::hide(&mut heard.body);
+                }
+                heard
             }
             Err(error) => {
                 heard(Problem::new(Code::InvalidParameter, error.to_string()).into_response(), path).await

@@ -30,6 +30,7 @@ mod openapi;
 mod orders;
 mod outside;
 mod parameters;
+mod personal;
 mod problem;
 mod products;
 mod provider_events;

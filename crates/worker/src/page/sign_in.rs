@@ -63,7 +63,7 @@ fn form(page: &Page, next: &str, refused: Option<&str>) -> Response {
     let content = html! {
         div .sign-in {
             p .lead {
-                "Sign in with an API key. " code { "orderwright keys create --name NAME --scopes operate,orders:read,stock:read" }
+                "Sign in with an API key. " code { "orderwright keys create --name NAME --scopes operate,orders:read,personal:read,stock:read" }
                 " makes one."
             }
             form method="post" action={ (page.base) "/sign-in" } {

@@ -16,6 +16,7 @@ mod once;
 mod orders;
 mod outages;
 mod pages;
+mod personal;
 mod problems;
 mod sagas;
 mod server;

@@ -27,19 +27,19 @@ use crate::harness::{Answer, Service, api_key, request};
 const PAGE_BYTES_MAX: usize = 30 << 10;
 
 /// Every page that is reached without naming a thing.
-fn pages() -> impl Iterator<Item = String> {
+pub(crate) fn pages() -> impl Iterator<Item = String> {
     page::paths().map(|path| format!("/ui{path}"))
 }
 
 /// A service, its API without a gate, and its pages behind one.
-struct Site {
-    service: Service,
+pub(crate) struct Site {
+    pub(crate) service: Service,
     router: Router,
-    live: LiveService,
+    pub(crate) live: LiveService,
 }
 
 /// A gate for a service that others reach, with keys of these scopes; their texts beside it.
-fn keys(scopes: &[&[Scope]]) -> (Arc<KeyRing>, Vec<String>) {
+pub(crate) fn keys(scopes: &[&[Scope]]) -> (Arc<KeyRing>, Vec<String>) {
     let made: Vec<_> = scopes
         .iter()
         .zip(1_u8..)
@@ -59,7 +59,7 @@ impl Site {
     }
 
     /// On a service that takes these keys.
-    async fn closed(ring: &Arc<KeyRing>) -> Self {
+    pub(crate) async fn closed(ring: &Arc<KeyRing>) -> Self {
         let service = Service::start().await;
         let rate = Rate { per_second: 0, burst: 0 };
         let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
@@ -95,14 +95,14 @@ impl Site {
         Self { service, router, live }
     }
 
-    async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("a router answers");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    async fn get(&self, path: &str, session: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, session: &str) -> Answer {
         let headers = [("host", "localhost"), ("cookie", session)];
         self.send(request(Method::GET, path, &headers, Body::empty())).await
     }
@@ -114,7 +114,7 @@ impl Site {
     }
 
     /// Signs in with a key and returns the cookie.
-    async fn signed_in(&self, key: &str) -> String {
+    pub(crate) async fn signed_in(&self, key: &str) -> String {
         let answer = self.submit("/ui/sign-in", "", &[("key", key), ("next", "/ui/orders")]).await;
         assert_eq!((answer.status.as_u16(), answer.header("location")), (303, Some("/ui/orders")));
         let cookie = answer.header("set-cookie").expect("a session");

@@ -1,0 +1,91 @@
+//! Personal data in answers: a caller whose key lacks the scope for it gets a placeholder in its place, whatever route the
+//! answer comes from. Handlers need not think of it.
+
+use application::ports::Scope;
+use axum::body::{Body, to_bytes};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use serde_json::Value;
+
+use super::problem::{Code, Problem};
+use crate::security::Identity;
+
+/// What stands for personal data.
+pub(crate) const HIDDEN: &str = "(hidden)";
+
+/// Members of JSON that tell who somebody is, or with what they pay.
+const PERSONAL: [&str; 4] = ["customer_id", "customerId", "payment_token", "paymentToken"];
+
+/// Where a message that is no JSON stands in an answer, as text.
+const RAW: &str = "body";
+
+/// Bytes of an answer at most; a page of a listing has far fewer.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// Whether this caller may see personal data. On a service without keys everybody may.
+pub(super) fn may_see(identity: Option<&Identity>) -> bool {
+    identity.is_none_or(|identity| identity.scopes.allow(Scope::PersonalRead))
+}
+
+/// Puts the placeholder where personal data stands.
+pub(super) fn hide(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::Object(members) => {
+            for (name, value) in members {
+                let is_personal = PERSONAL.contains(&name.as_str()) || name == RAW && value.is_string();
+                if is_personal && !value.is_null() {
+                    *value = HIDDEN.into();
+                } else {
+                    hide(value);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The same answer without personal data. What is no JSON holds none.
+pub(super) async fn hidden(response: Response) -> Response {
+    let is_json = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !is_json {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let value = match to_bytes(body, ANSWER_BYTES_MAX).await {
+        Ok(bytes) if bytes.is_empty() => return Response::from_parts(parts, Body::empty()),
+        Ok(bytes) => serde_json::from_slice::<Value>(&bytes).ok(),
+        Err(_) => None,
+    };
+    let Some(mut value) = value else {
+        return Problem::new(Code::Internal, "this answer could not be cleared of personal data")
+            .into_response();
+    };
+    hide(&mut value);
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn personal_data_is_hidden_at_any_depth_and_what_is_not_there_stays_so() {
+        let mut value = serde_json::json!({
+            "items": [{"customer_id": "ann@example.org", "lines": [{"sku": "TEA"}]}],
+            "body": {"message": {"customerId": "ann", "paymentToken": null, "payment_token": "tok"}},
+            "more": {"body": "ann, in a form of her own"},
+        });
+        hide(&mut value);
+        let wanted = serde_json::json!({
+            "items": [{"customer_id": "(hidden)", "lines": [{"sku": "TEA"}]}],
+            "body": {"message": {"customerId": "(hidden)", "paymentToken": null, "payment_token": "(hidden)"}},
+            "more": {"body": "(hidden)"},
+        });
+        assert_eq!(value, wanted);
+    }
+}
