@@ -111,6 +111,18 @@ impl Turnstile {
         self.name
     }
 
+    /// The budget of all who share it; without bounds if it has none.
+    #[must_use]
+    pub fn budget(&self) -> CallBudget {
+        self.budget.as_ref().map_or_else(CallBudget::default, |(budget, _)| *budget)
+    }
+
+    /// Calls that this worker may have under way at once; none for any number.
+    #[must_use]
+    pub fn in_flight_max(&self) -> Option<usize> {
+        Some(self.share.load(Ordering::Relaxed)).filter(|share| *share != usize::MAX)
+    }
+
     /// Sets how many workers share the budget; the bound on calls in progress is divided among them.
     pub fn share_among(&self, workers: usize) {
         if let Some((budget, _)) = &self.budget {

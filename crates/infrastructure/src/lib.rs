@@ -12,6 +12,7 @@ mod paging;
 mod reservations;
 mod retention;
 mod tally;
+mod unmatched;
 mod unsaved;
 mod vitals;
 

@@ -14,6 +14,20 @@ use providers::notifications::{
 use crate::any_store::AnyStore;
 use crate::config::{Allowance, Config, Secret, Way};
 
+/// The channels that are configured.
+#[must_use]
+pub fn channels(config: &Config) -> Arc<[Channel]> {
+    let settings = &config.notifications;
+    let mut channels = Vec::new();
+    for (way, channel) in [(Way::Log, Channel::Log), (Way::File, Channel::File), (Way::Smtp, Channel::Smtp)] {
+        channels.extend(settings.uses(way).then_some(channel));
+    }
+    if settings.uses(Way::Webhooks) {
+        channels.extend(settings.webhook_urls.expose().iter().cloned().map(Channel::Webhook));
+    }
+    channels.into()
+}
+
 /// The service and its channels; none if no channel is configured.
 ///
 /// # Errors
@@ -24,26 +38,19 @@ pub fn notifications(config: &Config, store: &AnyStore, context: &Context) -> Re
         return Ok(None);
     }
     let mut notifier = Notifier::default();
-    let mut channels = Vec::new();
-    if settings.uses(Way::Log) {
-        channels.push(Channel::Log);
-    }
     if settings.uses(Way::File) {
         notifier = notifier.with_file(settings.file.clone().into());
-        channels.push(Channel::File);
     }
     if settings.uses(Way::Smtp) {
         notifier = notifier.with_mail(mailer(config)?);
-        channels.push(Channel::Smtp);
     }
     if settings.uses(Way::Webhooks) {
         notifier = notifier.with_webhooks(webhooks(config, store, context)?);
         for address in settings.webhook_urls.expose() {
             check_address(address).context("notifications.webhook_urls")?;
-            channels.push(Channel::Webhook(address.clone()));
         }
     }
-    Ok(Some(Notifications { channels: channels.into(), service: Arc::new(notifier) }))
+    Ok(Some(Notifications { channels: channels(config), service: Arc::new(notifier) }))
 }
 
 fn mailer(config: &Config) -> Result<Mailer> {

@@ -199,6 +199,8 @@ fn pages(
         observation: observation.clone(),
         readers: Arc::clone(&store.readers),
         statuses: Box::new(supervisor.statuses()),
+        channels: notifying::channels(config),
+        trace_link: config.telemetry.trace_link.clone(),
         endpoints: Arc::clone(&store.endpoints),
         broker: store.outgoing.as_ref().map(|outgoing| Arc::clone(&outgoing.broker)),
         clock: Arc::clone(&context.clock),
@@ -293,6 +295,7 @@ fn api(
         books,
         dead_letters: Arc::clone(&store.dead_letters),
         webhooks,
+        channels: notifying::channels(config),
         in_flight: InFlightKeys::default(),
         watch: watch(config, observation),
     })

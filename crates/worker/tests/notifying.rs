@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use application::commands::{TellAgainCommand, TellAgainReply};
+use application::ports::NotificationKind;
 use domain::OrderId;
 use orderwright::config::{Config, Secret, Way};
 use orderwright::demo::Stage;
 use orderwright::import::{ApiClient, OrderAnswer, PriceBody, ProductBody};
+use orderwright::{notifying, wiring};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -86,6 +89,18 @@ async fn wait(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_ok(), "{what}");
 }
 
+/// What an operator does whose customer has missed it.
+async fn tell_again(stage: &Stage, config: &Config, order: Uuid) {
+    let command = TellAgainCommand {
+        order_id: OrderId(order),
+        channels: notifying::channels(config),
+        actor: "eve".to_owned(),
+        note: "the mail was lost".to_owned(),
+    };
+    let reply = wiring::commands(&stage.service.store, config).run(&command).await.expect("an answer");
+    assert_eq!(reply, TellAgainReply::Asked { kind: NotificationKind::OrderDelivered, channels: 2 });
+}
+
 fn told(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -95,7 +110,7 @@ fn told(file: &Path) -> Vec<Value> {
 async fn what_becomes_of_an_order_is_told_once_by_each_way() {
     let folder = Folder::new("told");
     let config = folder.config(&[Way::Log, Way::File]);
-    let stage = Stage::open(config, Some(sandbox())).await.expect("a stage");
+    let stage = Stage::open(config.clone(), Some(sandbox())).await.expect("a stage");
     let [delivered, cancelled] = two_orders(&stage).await;
     let file = folder.0.join("told.jsonl");
     wait("everything is told", async || told(&file).len() >= 4).await;
@@ -117,6 +132,14 @@ async fn what_becomes_of_an_order_is_told_once_by_each_way() {
     let history = history.expect("it has one");
     let entries = history.iter().filter(|entry| entry.event == "Notification").count();
     assert_eq!(entries, 6, "three by each of two ways");
+    tell_again(&stage, &config, delivered).await;
+    wait("it is told again", async || about(delivered).len() > 3).await;
+    let ids: Vec<Value> = told(&file)
+        .into_iter()
+        .filter(|line| line["order_id"] == delivered.to_string() && line["kind"] == "order.delivered")
+        .map(|line| line["id"].clone())
+        .collect();
+    assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "under the same id");
     stage.close().await;
 }
 

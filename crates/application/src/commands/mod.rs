@@ -18,6 +18,8 @@ mod reserve_inventory;
 mod run;
 mod see_to_event;
 mod ship_order;
+mod take_event_again;
+mod tell_again;
 mod undo;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
@@ -39,4 +41,6 @@ pub use reserve_inventory::{ReservationVerdict, ReserveInventoryCommand, reserve
 pub use run::{Command, CommandPipeline};
 pub use see_to_event::SeeToEventCommand;
 pub use ship_order::{BookingAnswer, ShipOrderCommand, ShipOrderHandler};
+pub use take_event_again::{TakeEventAgainCommand, TakenAgain};
+pub use tell_again::{TellAgainCommand, TellAgainReply};
 pub(crate) use undo::{give_up_or_retry, undo_failed};

@@ -10,7 +10,7 @@ use bus::{Admission, Fault};
 use domain::OrderId;
 use uuid::Uuid;
 
-use self::desk::Desk;
+pub(super) use self::desk::Desk;
 use super::Command;
 use crate::context::Context;
 use crate::ports::{Provider, ProviderNews, UnitOfWork};

@@ -17,6 +17,7 @@ mod shipping_completed;
 mod standing;
 
 pub use inventory_reservation::InventoryReservationConsumer;
+pub(crate) use notification::where_it_stands;
 pub use notification::{CustomerNews, NotificationConsumer};
 pub use notification_dispatch::NotificationDispatchConsumer;
 pub use order_created::OrderCreatedConsumer;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Consumer, Envelope, Fault, Message, MessageId, Work};
-use domain::{Order, OrderId};
+use domain::{Order, OrderId, OrderStatus, Shipment};
 use uuid::Uuid;
 
 use crate::context::Context;
@@ -106,6 +106,29 @@ impl Consumer<AnyUnit> for NotificationConsumer {
 /// Derives from order and kind alone: an event that comes twice, in whatever message, is the same notification.
 pub(super) fn notification_id(order_id: OrderId, kind: NotificationKind) -> Uuid {
     MessageId(order_id.0).child(kind.as_str(), 0).0
+}
+
+/// The notification about where an order stands; none before it is certain.
+pub(crate) fn where_it_stands(order: &Order, shipment: Option<&Shipment>) -> Option<Notification> {
+    let kind = match order.status() {
+        OrderStatus::Paid => NotificationKind::OrderConfirmed,
+        OrderStatus::Shipped => NotificationKind::OrderShipped,
+        OrderStatus::Delivered => NotificationKind::OrderDelivered,
+        OrderStatus::Cancelled => NotificationKind::OrderCancelled,
+        OrderStatus::Pending | OrderStatus::Validated | OrderStatus::PaymentProcessing => return None,
+    };
+    let parcel = shipment.filter(|_| kind == NotificationKind::OrderShipped);
+    Some(Notification {
+        id: notification_id(order.id(), kind),
+        kind,
+        order_id: order.id().0,
+        customer_id: order.customer_id().to_string(),
+        total: order.total().into(),
+        at: order.snapshot().updated_at,
+        carrier: parcel.and_then(|parcel| parcel.carrier.clone()),
+        tracking_number: parcel.and_then(|parcel| parcel.tracking_number.clone()),
+        reason: order.cancellation().map(|cancellation| cancellation.reason.as_str().to_owned()),
+    })
 }
 
 fn notification(news: &CustomerNews, order: &Order, envelope: &Envelope) -> Notification {

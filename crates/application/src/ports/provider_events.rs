@@ -1,6 +1,8 @@
 //! Events of providers, in words of no particular provider, and the list of those that belong to no order of ours.
 //! Adapters create them; only the use cases interpret them.
 
+mod stored;
+
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{Money, OrderId, ParcelTrouble};
@@ -229,6 +231,9 @@ pub struct UnmatchedEvent {
 pub trait UnmatchedRepository: Send {
     /// Adds events; an existing one stays as it is.
     async fn keep(&mut self, events: &[UnmatchedEvent], at: Timestamp) -> Result<(), Fault>;
+
+    /// An event with its provider, as it was told; none if there is no such event. Locked until the unit ends.
+    async fn get(&mut self, position: i64) -> Result<Option<(Provider, ProviderNews)>, Fault>;
 
     /// Marks an event as seen by a person; returns whether it existed and was not seen before.
     async fn mark_seen(

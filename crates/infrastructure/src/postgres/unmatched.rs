@@ -1,7 +1,8 @@
 //! Events of providers that belong to no order of ours.
 
 use application::ports::{
-    Page, Provider, Seen, UnmatchedEvent, UnmatchedFilter, UnmatchedRepository, UnmatchedView, Which,
+    Page, Provider, ProviderNews, Seen, UnmatchedEvent, UnmatchedFilter, UnmatchedRepository, UnmatchedView,
+    Which,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -11,6 +12,7 @@ use tokio_postgres::Row;
 use super::PostgresUnit;
 use super::column::{Broken, rows_max, time};
 use crate::paging::page;
+use crate::unmatched::told;
 use bus_postgres::Act;
 use bus_postgres::Array;
 use bus_postgres::Lent;
@@ -24,6 +26,15 @@ impl UnmatchedRepository for PostgresUnit {
             self.later(keep(events, at));
         }
         Ok(())
+    }
+
+    async fn get(&mut self, position: i64) -> Result<Option<(Provider, ProviderNews)>, Fault> {
+        const OPERATION: &str = "unmatched.get";
+        let sql = "select provider, news from unmatched_events where position = $1 for update";
+        let rows = self.ask(Act::new(OPERATION, sql, vec![Box::new(position)])).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let text = |at: usize| row.try_get::<_, String>(at).map_err(|error| broken(OPERATION)(error.into()));
+        told(&text(0)?, &text(1)?).map(Some)
     }
 
     async fn mark_seen(
@@ -62,13 +73,15 @@ impl UnmatchedRepository for PostgresUnit {
 }
 
 fn keep(events: &[UnmatchedEvent], at: Timestamp) -> Act {
-    let sql = "insert into unmatched_events (provider, event_id, kind, reason, reference, idempotency_key, detail,
+    let sql = "insert into unmatched_events (provider, event_id, kind, reason, reference, idempotency_key, detail, news,
              occurred_at, received_at)
-         select provider, event_id, kind, reason, reference, key, detail, occurred_at, $9
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
-             as fresh (provider, event_id, kind, reason, reference, key, detail, occurred_at)
+         select provider, event_id, kind, reason, reference, key, detail, news, occurred_at, $10
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+              $9::bigint[])
+             as fresh (provider, event_id, kind, reason, reference, key, detail, news, occurred_at)
          order by event_id on conflict (provider, event_id) do nothing";
     let details: Vec<String> = events.iter().map(|event| event.news.in_words()).collect();
+    let whole: Vec<String> = events.iter().map(|event| event.news.to_stored()).collect();
     Act::new(
         "unmatched.keep",
         sql,
@@ -80,6 +93,7 @@ fn keep(events: &[UnmatchedEvent], at: Timestamp) -> Act {
             Box::new(Array::texts(events.iter().map(|event| event.news.reference.as_str()))),
             Box::new(Array::texts(events.iter().map(|event| event.news.idempotency_key.as_str()))),
             Box::new(Array::texts(details.iter().map(String::as_str))),
+            Box::new(Array::texts(whole.iter().map(String::as_str))),
             Box::new(Array::times(events.iter().map(|event| event.news.occurred_at))),
             Box::new(at.as_microsecond()),
         ],

@@ -1,7 +1,8 @@
 //! Events of providers that belong to no order of ours.
 
 use application::ports::{
-    Page, Seen, UnmatchedEvent, UnmatchedFilter, UnmatchedRepository, UnmatchedView, Which,
+    Page, Provider, ProviderNews, Seen, UnmatchedEvent, UnmatchedFilter, UnmatchedRepository, UnmatchedView,
+    Which,
 };
 use async_trait::async_trait;
 use bus::Fault;
@@ -11,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params}
 use super::SqliteUnit;
 use super::column::{Micros, rows_max, time};
 use crate::paging::page;
+use crate::unmatched::told;
 use bus_sqlite::fault;
 
 #[async_trait]
@@ -18,6 +20,17 @@ impl UnmatchedRepository for SqliteUnit {
     async fn keep(&mut self, events: &[UnmatchedEvent], at: Timestamp) -> std::result::Result<(), Fault> {
         let first = self.take_positions(events.len());
         keep(self.connection(), first, events, at).map_err(fault("unmatched.keep"))
+    }
+
+    async fn get(&mut self, position: i64) -> std::result::Result<Option<(Provider, ProviderNews)>, Fault> {
+        let found: Option<(String, String)> = self
+            .connection()
+            .prepare_cached("select provider, news from unmatched_events where position = ?")
+            .and_then(|mut found| {
+                found.query_row([position], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+            })
+            .map_err(fault("unmatched.get"))?;
+        found.map(|(provider, news)| told(&provider, &news)).transpose()
     }
 
     async fn mark_seen(
@@ -34,7 +47,7 @@ impl UnmatchedRepository for SqliteUnit {
 fn keep(connection: &Connection, first: i64, events: &[UnmatchedEvent], at: Timestamp) -> Result<()> {
     let mut insert = connection.prepare_cached(
         "insert or ignore into unmatched_events (position, provider, event_id, kind, reason, reference, idempotency_key,
-             detail, occurred_at, received_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             detail, news, occurred_at, received_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     for (position, UnmatchedEvent { provider, news, mismatch }) in (first..).zip(events) {
         insert.execute(params![
@@ -46,6 +59,7 @@ fn keep(connection: &Connection, first: i64, events: &[UnmatchedEvent], at: Time
             news.reference,
             news.idempotency_key,
             news.in_words(),
+            news.to_stored(),
             Micros(news.occurred_at),
             Micros(at),
         ])?;
@@ -90,7 +104,7 @@ pub(super) fn list(
         .query_map(
             named_params! {
                 ":after": filter.after.unwrap_or(0),
-                ":provider": filter.provider.map(application::ports::Provider::as_str),
+                ":provider": filter.provider.map(Provider::as_str),
                 ":max": rows_max(max.saturating_add(1)),
             },
             view,

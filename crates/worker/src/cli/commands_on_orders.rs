@@ -15,13 +15,14 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use application::commands::CommandPipeline;
 use application::pipeline::Context;
-use application::ports::{ReferencedOrder, UnitOfWork};
+use application::ports::{Channel, ReferencedOrder, UnitOfWork};
 use clap::{Args, Subcommand};
 use domain::OrderId;
 use domain::text::composed;
 
 use super::{Format, Shared, texts};
 use crate::any_store::{AnyStore, Purpose};
+use crate::notifying;
 use crate::wiring;
 
 /// Commands about what is in the database.
@@ -78,6 +79,8 @@ struct Desk {
     store: AnyStore,
     commands: CommandPipeline,
     context: Arc<Context>,
+    /// How customers are told.
+    channels: Arc<[Channel]>,
     format: Format,
 }
 
@@ -87,7 +90,8 @@ impl Desk {
         let store = AnyStore::open(&config, Purpose::Visit).await?;
         let commands = wiring::commands(&store, &config);
         let context = Arc::clone(commands.context());
-        Ok(Self { store, commands, context, format: shared.format() })
+        let channels = notifying::channels(&config);
+        Ok(Self { store, commands, context, channels, format: shared.format() })
     }
 
     /// The order that a person means: by its id, or by the name that another system gave it.

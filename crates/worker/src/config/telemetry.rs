@@ -35,6 +35,9 @@ pub struct Telemetry {
     pub otlp_interval_ms: u64,
     /// Of a thousand orders, how many are traced; the same ones by every worker.
     pub trace_permille: u64,
+    /// Where the operators' page leads for an order's trace, with `{trace_id}` for its id, such as
+    /// `http://127.0.0.1:16686/trace/{trace_id}`; empty for nowhere.
+    pub trace_link: String,
 }
 
 /// How logs are written.
@@ -107,6 +110,7 @@ impl Default for Telemetry {
             otlp_protocol: OtlpProtocol::Auto,
             otlp_interval_ms: 60_000,
             trace_permille: 1_000,
+            trace_link: String::new(),
         }
     }
 }
@@ -135,6 +139,7 @@ impl Telemetry {
             ));
         }
         mistakes.extend(self.collector_mistake());
+        mistakes.extend(self.trace_link_mistake());
         if self.trace_permille > 1_000 {
             mistakes.push(format!(
                 "telemetry.trace_permille = {} is more than 1000, which is all of them",
@@ -142,6 +147,18 @@ impl Telemetry {
             ));
         }
         mistakes
+    }
+
+    fn trace_link_mistake(&self) -> Option<String> {
+        let link = &self.trace_link;
+        let fits = ["http://", "https://"].iter().any(|scheme| link.starts_with(scheme))
+            && link.contains("{trace_id}");
+        (!link.is_empty() && !fits).then(|| {
+            format!(
+                "telemetry.trace_link = '{}' leads to no trace; write an address such as http://HOST:16686/trace/{{trace_id}}, or nothing",
+                super::shown(link)
+            )
+        })
     }
 
     fn collector_mistake(&self) -> Option<String> {

@@ -26,6 +26,7 @@ mod line;
 mod meaning;
 mod measuring;
 mod ndjson_orders;
+mod notifications;
 mod openapi;
 mod orders;
 mod outside;
@@ -50,7 +51,7 @@ mod within;
 use std::sync::Arc;
 
 use application::commands::{CommandPipeline, CreateOrderHandler};
-use application::ports::{GatewayBooks, Readers};
+use application::ports::{Channel, GatewayBooks, Readers};
 use axum::Router;
 use axum::response::Redirect;
 use bus::{Coalescer, DeadLetters};
@@ -87,6 +88,8 @@ pub struct Api {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// News from the providers.
     pub webhooks: Webhooks,
+    /// How customers are told.
+    pub channels: Arc<[Channel]>,
     /// Whether the service can serve.
     pub readiness: Arc<dyn Readiness>,
     /// Orders being accepted at this moment; begins empty.
@@ -152,6 +155,7 @@ fn routes() -> Vec<Route> {
         reservations::routes(),
         dead_letters::routes(),
         letter_acts::routes(),
+        notifications::routes(),
         provider_events::routes(),
         audit::routes(),
         refunds::routes(),

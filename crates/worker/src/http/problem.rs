@@ -79,6 +79,8 @@ problems! {
     RequestInProgress = "request_in_progress", CONFLICT, Later, "The same request is being served";
     CancellationRefused = "cancellation_refused", CONFLICT, No, "The order can no longer be cancelled";
     EventNotFound = "event_not_found", NOT_FOUND, No, "There is no such event";
+    EventUnmatched = "event_unmatched", CONFLICT, No, "The event belongs to no order";
+    NothingToTell = "nothing_to_tell", CONFLICT, No, "There is nothing to tell, or no way to";
     RefundRefused = "refund_refused", CONFLICT, No, "The money cannot be paid back like this";
     OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";
     InsufficientStock = "insufficient_stock", CONFLICT, No, "There is not so much in stock";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use application::commands::SeeToEventCommand;
+use application::commands::{SeeToEventCommand, TakeEventAgainCommand, TakenAgain};
 use application::ports::{Answer, Provider, Seen, UnmatchedFilter, UnmatchedView, Which};
 use axum::Json;
 use axum::extract::{Request, State};
@@ -20,8 +20,9 @@ use super::sagas::{OPERATION, operation_in};
 use super::shape::{Schema, Shape, may, need};
 use super::{Api, body, idempotency};
 
-/// The name of the only operation.
+/// The names of the operations that write.
 const SEE_TO: &str = "seeToUnmatchedEvent";
+const TAKE_AGAIN: &str = "takeUnmatchedEventAgain";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -46,6 +47,17 @@ pub(super) fn routes() -> Vec<Route> {
             .taking(&OPERATION)
             .giving(200, &SEEN)
             .failing(&[Code::InvalidParameter, Code::EventNotFound])
+            .asking_the_store(),
+        Route::post("/provider-events/unmatched/{position}/take-again", TAKE_AGAIN, take_again)
+            .about(
+                "Takes an event once more: the order that it belongs to may be known by now. It then counts as if it had just \
+                 come, and is marked as seen to.",
+            )
+            .with(&[route::path("position", Shape::Integer, "Its place in the list.")])
+            .once()
+            .taking(&OPERATION)
+            .giving(200, &TAKEN)
+            .failing(&[Code::InvalidParameter, Code::EventNotFound, Code::EventUnmatched])
             .asking_the_store(),
     ]
 }
@@ -97,13 +109,48 @@ fn seen_to(position: i64, seen: Seen) -> Result<Answer, Problem> {
     match seen {
         Seen::Now => told("now"),
         Seen::Before => told("before"),
-        Seen::NotFound => Err(Problem::new(
-            Code::EventNotFound,
-            format!(
-                "there is no unmatched event at position {position}; GET /provider-events/unmatched lists them"
-            ),
-        )),
+        Seen::NotFound => Err(not_there(position)),
     }
+}
+
+#[derive(Serialize)]
+struct Taken {
+    position: i64,
+    /// `now` or `before`.
+    taken: &'static str,
+}
+
+async fn take_again(
+    State(api): State<Arc<Api>>,
+    PositionInPath(position): PositionInPath,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let signed = operation_in(&body::json(&head.headers, body).await?)?;
+    let command = TakeEventAgainCommand { position, actor: signed.actor, note: signed.note };
+    let TakeEventAgainCommand { actor, note, .. } = &command;
+    let meaning = Meaning::of(TAKE_AGAIN).text(&position.to_string()).text(actor).text(note);
+    idempotency::once(&api, &head, meaning, &command, |taken| taken_again(position, taken)).await
+}
+
+fn taken_again(position: i64, taken: TakenAgain) -> Result<Answer, Problem> {
+    let told = |taken| idempotency::answer(StatusCode::OK, &Taken { position, taken });
+    match taken {
+        TakenAgain::Taken => told("now"),
+        TakenAgain::Before => told("before"),
+        TakenAgain::Unmatched(mismatch) => Err(Problem::new(
+            Code::EventUnmatched,
+            format!("the event at position {position} still belongs to no order: {mismatch}"),
+        )),
+        TakenAgain::NotFound => Err(not_there(position)),
+    }
+}
+
+fn not_there(position: i64) -> Problem {
+    let detail = format!(
+        "there is no unmatched event at position {position}; GET /provider-events/unmatched lists them"
+    );
+    Problem::new(Code::EventNotFound, detail)
 }
 
 const EVENT: Shape = Shape::Object(&[
@@ -130,6 +177,13 @@ static EVENTS: Schema = Schema {
     shape: Shape::Object(&[
         need("items", Shape::List(&EVENT), "The events, oldest first."),
         may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
+    ]),
+};
+static TAKEN: Schema = Schema {
+    name: "UnmatchedEventTaken",
+    shape: Shape::Object(&[
+        need("position", Shape::Integer, "Its place in the list."),
+        need("taken", Shape::Text, "now, or before if it was seen to already."),
     ]),
 };
 static SEEN: Schema = Schema {

@@ -106,6 +106,12 @@ impl ProviderWatch {
         self.turnstile.get().map_or_else(TurnstileState::default, |turnstile| turnstile.state())
     }
 
+    /// Its turnstile, if calls go through one.
+    #[must_use]
+    pub fn turnstile(&self) -> Option<&Turnstile> {
+        self.turnstile.get().map(|turnstile| &**turnstile)
+    }
+
     /// Shows the calls that wait before it.
     pub fn show_turns(&self) {
         let turns = self.turns();

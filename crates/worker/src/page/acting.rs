@@ -77,6 +77,11 @@ pub(super) async fn on_order(
             }),
             done: "The gateway is asked to give the money back.",
         },
+        "notifications" => Call {
+            target: format!("/orders/{order}/notifications"),
+            body: json!({"actor": actor, "note": note}),
+            done: "The customer is told again.",
+        },
         "retry" | "skip" | "force" => {
             if has_moved(&visit, &order, field(&fields, "seen")).await {
                 return visit.back(&back, Tone::Refused, SEEN_BEFORE);
@@ -119,6 +124,15 @@ pub(super) async fn on_stock(
     let body = json!({"quantity": quantity, "reason": field(&fields, "note"), "actor": visit.viewer.name()});
     let call = Call { target: format!("/inventory/{at}/{action}"), body, done };
     carry_out(&visit, &fields, &call, &back).await
+}
+
+/// An event of a provider is taken once more.
+pub(super) async fn on_event_again(visit: Visit, Path(position): Path<String>, request: Request) -> Response {
+    let fields = fields(request.into_body()).await;
+    let body = json!({"actor": visit.viewer.name(), "note": field(&fields, "note")});
+    let target = format!("/provider-events/unmatched/{}/take-again", segment(&position));
+    let call = Call { target, body, done: "The event went to its order." };
+    carry_out(&visit, &fields, &call, &visit.at("/providers")).await
 }
 
 /// Somebody has seen to an event of a provider that belongs to no order.

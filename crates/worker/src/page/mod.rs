@@ -6,6 +6,7 @@ mod acting;
 mod attention;
 mod audit;
 mod bulk;
+mod calls;
 mod dead_letters;
 mod export;
 mod health;
@@ -25,7 +26,7 @@ mod workers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::ports::{ClosedEndpoints, Readers};
+use application::ports::{Channel, ClosedEndpoints, Readers};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::middleware::{from_fn_with_state, map_response};
@@ -67,6 +68,10 @@ pub struct Parts {
     pub readers: Arc<dyn Readers>,
     /// The states of everything that runs.
     pub statuses: Statuses,
+    /// Where a trace is looked at, with `{trace_id}` for its id; empty for nowhere.
+    pub trace_link: String,
+    /// How customers are told.
+    pub channels: Arc<[Channel]>,
     /// Receivers of webhooks that want no more.
     pub endpoints: Arc<dyn ClosedEndpoints>,
     /// The broker, if there is one.
@@ -122,6 +127,7 @@ pub fn router(page: Arc<Page>) -> Router {
         .route("/ui/dead-letters/act/{action}", post(dead_letters::act))
         .route("/ui/providers", get(providers::show))
         .route("/ui/providers/events/{position}", post(acting::on_event))
+        .route("/ui/providers/events/{position}/take-again", post(acting::on_event_again))
         .route("/ui/providers/endpoints", post(providers::reopen))
         .route("/ui/workers", get(workers::show))
         .route("/ui/health", get(health::show))

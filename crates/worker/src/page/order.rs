@@ -6,6 +6,7 @@ use bus_page::{Action, Column, Field, Forbidden, fragment, table, waterfall};
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::calls::calls;
 use super::route_of_order::{steps, stretches, waits_for};
 use super::value::{amount, list, minor, number, segment, state, text, when};
 use super::visit::{Shown, Visit};
@@ -25,6 +26,8 @@ pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Response {
         (fragment("head", &topic, &head(&visit, &order, &saga)))
         (fragment("way", &topic, &way(&visit, &saga, list(&history, "items"))))
         (fragment("parts", &topic, &parts(&visit, &order)))
+        h2 { "Calls" }
+        (fragment("calls", &topic, &calls(&order, list(&history, "items"), visit.now)))
         h2 { "What can be done" }
         (fragment("actions", &topic, &actions(&visit, &order, &saga)))
         h2 { "Timeline" }
@@ -42,6 +45,8 @@ fn head(visit: &Visit, order: &Value, saga: &Value) -> Markup {
     let is_over = matches!(text(saga, "state"), "completed" | "failed");
     // An order's trace has the order's id.
     let trace = text(order, "order_id").replace('-', "");
+    let template = &visit.page.parts.trace_link;
+    let link = (!template.is_empty()).then(|| template.replace("{trace_id}", &trace));
     html! {
         dl .facts {
             dt { "Status" } dd { (state(order, "status")) }
@@ -61,7 +66,13 @@ fn head(visit: &Visit, order: &Value, saga: &Value) -> Markup {
                 dt { "Cancelled because" }
                 dd { (text(order, "cancel_reason").replace('_', " ")) " " (text(order, "cancel_note")) }
             }
-            dt { "Trace" } dd { code { (trace) } }
+            dt { "Trace" }
+            dd {
+                @match link {
+                    Some(link) => a href=(link) rel="noreferrer" { code { (trace) } },
+                    None => code { (trace) },
+                }
+            }
         }
     }
 }
@@ -175,6 +186,17 @@ fn not_refunded(order: &Value) -> Option<Forbidden> {
     Some(Forbidden(why.to_owned()))
 }
 
+fn not_told(visit: &Visit, order: &Value) -> Option<Forbidden> {
+    let why = match text(order, "status") {
+        _ if visit.page.parts.channels.is_empty() => {
+            "no channel for notifications is configured (notifications.ways)"
+        }
+        "pending" | "validated" | "payment_processing" => "the customer was told nothing yet",
+        _ => return None,
+    };
+    Some(Forbidden(why.to_owned()))
+}
+
 fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
     let id = text(order, "order_id");
     let at = |action: &str| visit.at(format!("/orders/{id}/{action}"));
@@ -206,9 +228,18 @@ fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
         is_grave: true,
         forbidden: not_refunded(order).or_else(|| forbidden("refunds")),
     };
+    let tell = Action {
+        to: at("notifications"),
+        text: "Tell the customer again",
+        does: "Sends the notification about where the order stands once more, under the same id, through every channel.",
+        fields: vec![Field::Text("note", "Why"), Field::Hidden("once", visit.once())],
+        is_grave: false,
+        forbidden: not_told(visit, order).or_else(|| forbidden("notifications")),
+    };
     html! {
         (cancel.render())
         (refund.render())
+        (tell.render())
         (choices(visit, saga))
     }
 }

@@ -1,10 +1,11 @@
 //! The providers: whether they answer, what waits for them, what they told us that belongs to no order, and who wants no
 //! more of our own webhooks.
 
-use application::ports::Scope;
+use application::consumers::NotificationDispatchConsumer;
+use application::ports::{Channel, Scope};
 use axum::extract::Request;
 use axum::response::Response;
-use bus::BreakerState;
+use bus::{BreakerState, EffectConsumer};
 use bus_page::{Action, Column, Field, Forbidden, Tone, badge, fragment, moment, pager, table};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -31,6 +32,8 @@ pub(super) async fn show(visit: Visit) -> Response {
         (fragment("unknown", "sagas", &payments(&visit, &unknown)))
         h2 { "Their events that belong to no order" }
         (unmatched(&visit, &events.body))
+        h2 { "How customers are told" }
+        (channels(&visit))
         h2 { "Receivers of our webhooks that want no more" }
         (closed(&visit, &endpoints))
     };
@@ -53,10 +56,25 @@ fn one(visit: &Visit, watch: &ProviderWatch) -> Markup {
                 dt { "Last call without one" } dd { (ago(last.unanswered_at)) }
                 dt { "Calls in a row without one" } dd { (last.unanswered) }
                 dt { "Calls that wait for their turn" } dd { (turns.waiting) ", the oldest for " (turns.waiting_for.as_secs()) " s" }
+                dt { "Calls under way" } dd { (turns.under_way) }
+                dt { "Budget" } dd { (budget(watch)) }
                 @if let Some(wait) = turns.closed_for { dt { "Left alone for" } dd { (wait.as_secs() + 1) " s" } }
             }
         }
     }
+}
+
+/// How often it may be called.
+fn budget(watch: &ProviderWatch) -> String {
+    let Some(turnstile) = watch.turnstile() else { return "any number of calls".to_owned() };
+    let budget = turnstile.budget();
+    let rate = (budget.per_second > 0).then(|| format!("{} calls/s for all workers", budget.per_second));
+    let share = turnstile
+        .in_flight_max()
+        .map_or_else(String::new, |share| format!(", {share} of them by this worker"));
+    let at_once = (budget.in_flight_max > 0).then(|| format!("{} at once{share}", budget.in_flight_max));
+    let bounds: Vec<String> = rate.into_iter().chain(at_once).collect();
+    if bounds.is_empty() { "any number of calls".to_owned() } else { bounds.join("; ") }
 }
 
 fn payments(visit: &Visit, page: &Value) -> Markup {
@@ -94,6 +112,14 @@ fn event_shown(visit: &Visit, event: &Value) -> Markup {
         is_grave: false,
         forbidden: visit.forbidden(&format!("/provider-events/unmatched/{position}/seen")),
     };
+    let again = Action {
+        to: visit.at(format!("/providers/events/{position}/take-again")),
+        text: "Take it again",
+        does: "If the order that it belongs to is known by now, the event counts as if it had just come.",
+        fields: vec![Field::Text("note", "Why"), Field::Hidden("once", visit.once())],
+        is_grave: false,
+        forbidden: visit.forbidden(&format!("/provider-events/unmatched/{position}/take-again")),
+    };
     html! {
         article aria-label={ "Event " (position) } {
             p {
@@ -102,7 +128,34 @@ fn event_shown(visit: &Visit, event: &Value) -> Markup {
                 span .soft { (text(event, "detail")) " · reference " (text(event, "reference")) " · key " (text(event, "idempotency_key")) }
             }
             (seen.render())
+            (again.render())
         }
+    }
+}
+
+/// The channels for notifications, and where to find what none of them took.
+fn channels(visit: &Visit) -> Markup {
+    let channels = &visit.page.parts.channels;
+    let queue = NotificationDispatchConsumer::QUEUE;
+    html! {
+        @if channels.is_empty() {
+            p .none { "In no way (notifications.ways)." }
+        } @else {
+            ul { @for channel in channels.iter() { li { code { (shown(channel)) } } } }
+            p {
+                "What could not be sent within three days, or never can be, is a "
+                a href=(visit.at(format!("/dead-letters{}", query(&[("queue", queue)])))) { "dead letter" }
+                " and can be sent again there, one or all. A page of an order sends its last notification again."
+            }
+        }
+    }
+}
+
+/// A channel as a person may see it: an address can hold a secret.
+fn shown(channel: &Channel) -> String {
+    match channel {
+        Channel::Webhook(address) => format!("webhook {}", crate::conceal::conceal(address)),
+        Channel::Log | Channel::File | Channel::Smtp => channel.to_string(),
     }
 }
 

@@ -118,7 +118,7 @@ fn bars(stretches: &[(&str, Timestamp, Timestamp)]) -> Vec<Bar> {
 }
 
 /// A time as a person reads it: in milliseconds below a second.
-fn took(from: Timestamp, to: Timestamp) -> String {
+pub(super) fn took(from: Timestamp, to: Timestamp) -> String {
     let millis = to.duration_since(from).as_millis();
     match millis {
         0..1_000 => format!("{millis} ms"),

@@ -6,7 +6,7 @@ use application::commands::{Command, CommandPipeline, CreateOrderHandler};
 use application::messages::correlation;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{
-    ApiKey, GatewayBooks, ListedCharge, Listing, ReservationOutcome, Scope, StockDemand, Unanswered,
+    ApiKey, Channel, GatewayBooks, ListedCharge, Listing, ReservationOutcome, Scope, StockDemand, Unanswered,
     UnitOfWork,
 };
 use application::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
@@ -154,6 +154,7 @@ impl Service {
             dead_letters: Arc::new(store.clone()),
             webhooks,
             readiness: Arc::new(StoreReadiness::new(Arc::new(store.clone()), stop.clone())),
+            channels: [Channel::Log, Channel::Smtp].into(),
             books: Arc::new(NoList),
             in_flight: InFlightKeys::default(),
             watch: Watch::default(),

@@ -164,6 +164,7 @@ async fn losing_answers(count: u32) -> Service {
         dead_letters: Arc::new(service.store.clone()),
         webhooks,
         readiness: Arc::new(StoreReadiness::new(Arc::new(service.store.clone()), service.stop.clone())),
+        channels: [].into(),
         books: Arc::new(NoList),
         in_flight: InFlightKeys::default(),
         watch: Watch::default(),

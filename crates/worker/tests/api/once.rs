@@ -118,9 +118,12 @@ fn example(operation: &str) -> Example {
             let wish = json!({"amount": amount, "actor": "eve", "reason": "broken"});
             Example::json(&wish, "/amount/minor", json!(200))
         }
-        "retrySaga" | "skipSaga" | "forceSaga" | "seeToUnmatchedEvent" => {
-            Example::json(&who, "/note", json!("closer"))
-        }
+        "retrySaga"
+        | "skipSaga"
+        | "forceSaga"
+        | "seeToUnmatchedEvent"
+        | "takeUnmatchedEventAgain"
+        | "tellCustomerAgain" => Example::json(&who, "/note", json!("closer")),
         "redriveDeadLetters" => {
             let wish = json!({
                 "queue": OrderCreatedConsumer::QUEUE, "kind": "OrderCreatedEvent", "reason_contains": "no sense",
@@ -179,6 +182,17 @@ fn writing() -> Vec<(String, Method, String)> {
     .collect()
 }
 
+/// Lets the gateway decline an order before it is asked for it, and asks it then.
+pub(crate) async fn early(service: &Service, order_id: &str) {
+    let kind = NewsKind::PaymentDeclined { code: "expired".to_owned() };
+    let id = order_id.parse().expect("an id");
+    let news = vec![ProviderNews::honest("evt-1", id, kind, Timestamp::UNIX_EPOCH)];
+    let told = TakeProviderNewsCommand { provider: Provider::Payments, news };
+    service.api.commands.run(&told).await.expect("it is kept");
+    let way = [EventKind::OrderValidated, EventKind::InventoryReserved, EventKind::PaymentStarted];
+    service.happen(order_id, &way).await;
+}
+
 /// A service with an order that needs a person, and whoever may ask there.
 struct Stage {
     service: Service,
@@ -201,7 +215,7 @@ impl Stage {
             ];
             service.happen(&order_id, &way).await;
         }
-        if operation == "refundOrder" {
+        if operation == "refundOrder" || operation == "tellCustomerAgain" {
             let way = [
                 EventKind::OrderValidated,
                 EventKind::InventoryReserved,
@@ -221,6 +235,9 @@ impl Stage {
             let news = vec![ProviderNews::honest("evt-1", strangers, kind, Timestamp::UNIX_EPOCH)];
             let told = TakeProviderNewsCommand { provider: Provider::Payments, news };
             service.api.commands.run(&told).await.expect("it is kept");
+        }
+        if operation == "takeUnmatchedEventAgain" {
+            early(&service, &order_id).await;
         }
         let unmatched = service.get("/provider-events/unmatched").await.expect(200);
         let position = unmatched["items"][0]["position"].to_string();
@@ -259,6 +276,7 @@ impl Stage {
             "/provider-events/unmatched?which=all",
             "/dead-letters",
             "/dead-letters?archived=true",
+            "/audit",
             &order,
             &format!("{order}/history"),
         ] {

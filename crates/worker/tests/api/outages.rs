@@ -146,6 +146,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
         create,
         readiness: Arc::new(StoreReadiness::new(Arc::clone(&readers), service.stop.clone())),
         readers,
+        channels: [].into(),
         books: Arc::new(NoList),
         dead_letters: Arc::new(Away(verdict)),
         webhooks,

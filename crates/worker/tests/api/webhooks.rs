@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::harness::{JSON, PAYMENTS_SECRET, SHIPPING_SECRET, Service, request, signature};
+use crate::once::early;
 
 const PAYMENTS: &str = "/webhooks/payments";
 const SHIPPING: &str = "/webhooks/shipping";
@@ -93,6 +94,60 @@ async fn what_belongs_to_no_order_is_listed_with_its_reason_until_a_person_has_s
     assert_eq!(all["items"][0]["note"], "another shop's");
     service.post("/provider-events/unmatched/999999/seen", &who).await.problem(404, "event_not_found");
     service.get("/provider-events/unmatched?which=some").await.problem(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn an_event_that_came_too_early_is_taken_again_once_its_order_is_known() {
+    let service = Service::start().await;
+    let who = json!({"actor": "eve", "note": "the order is here now"});
+    let again = async |position: &str| {
+        service.post(&format!("/provider-events/unmatched/{position}/take-again"), &who).await
+    };
+    let stranger = json!({"events": [captured("e-1", "00000000-0000-0000-0000-000000000007")]});
+    service.webhook(PAYMENTS, PAYMENTS_SECRET, "w-1", &stranger).await.expect(200);
+    let order = service.placed("early", 2).await;
+    early(&service, &order).await;
+    let listed = service.get("/provider-events/unmatched").await.expect(200);
+    let position = |at: usize| listed["items"][at]["position"].to_string();
+    let refused = again(&position(0)).await.problem(409, "event_unmatched");
+    assert!(refused["detail"].as_str().expect("why").contains("unknown_order"), "{refused}");
+    assert_eq!(again(&position(1)).await.expect(200)["taken"], "now");
+    assert_eq!(again(&position(1)).await.expect(200)["taken"], "before");
+    again("77").await.problem(404, "event_not_found");
+    let history = service.get(&format!("/orders/{order}/history")).await.expect(200);
+    let told = history["items"].as_array().expect("items").iter();
+    let told = told.filter(|entry| entry["event"] == "ProviderEvent").count();
+    assert_eq!(told, 1, "it counts once: {history}");
+    let left = service.get("/provider-events/unmatched").await.expect(200);
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(1), "the stranger's stays: {left}");
+    let audit = service.get("/audit").await.expect(200);
+    assert_eq!(audit["items"][0]["action"], "provider-events take-again");
+}
+
+#[tokio::test]
+async fn a_customer_is_told_again_what_holds_now_under_the_same_id() {
+    let service = Service::start().await;
+    let order = service.placed("told", 2).await;
+    let who = json!({"actor": "eve", "note": "the mail was lost"});
+    let path = format!("/orders/{order}/notifications");
+    service.post(&path, &who).await.problem(409, "nothing_to_tell");
+    let way = [
+        EventKind::OrderValidated,
+        EventKind::InventoryReserved,
+        EventKind::PaymentStarted,
+        EventKind::PaymentCaptured,
+        EventKind::ShipmentBooked,
+        EventKind::ParcelDelivered,
+    ];
+    service.happen(&order, &way).await;
+    let asked = service.post(&path, &who).await.expect(202);
+    assert_eq!((&asked["notification"], &asked["channels"]), (&json!("order.delivered"), &json!(2)));
+    let audit = service.get("/audit").await.expect(200);
+    assert_eq!(audit["items"][0]["action"], "orders tell-again order.delivered");
+    service
+        .post(&path.replace(&order, "00000000-0000-0000-0000-000000000007"), &who)
+        .await
+        .problem(404, "order_not_found");
 }
 
 #[tokio::test]

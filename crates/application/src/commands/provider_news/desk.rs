@@ -15,7 +15,7 @@ use crate::ports::{HistoryEntry, Mismatch, NewsKind, Provider, ProviderNews, Uni
 pub(super) const TOLD: &str = "ProviderEvent";
 
 /// One batch of one provider.
-pub(super) struct Desk<'a> {
+pub(in crate::commands) struct Desk<'a> {
     provider: Provider,
     context: &'a Context,
     now: Timestamp,
@@ -40,7 +40,7 @@ enum Stands {
 
 impl<'a> Desk<'a> {
     /// Reads the rows that these events concern.
-    pub(super) async fn open(
+    pub(in crate::commands) async fn open(
         unit: &mut dyn UnitOfWork,
         provider: Provider,
         fresh: &[&ProviderNews],
@@ -87,7 +87,11 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn match_up(&mut self, news: &ProviderNews) -> Result<(), Mismatch> {
+    /// Takes one event into its order.
+    ///
+    /// # Errors
+    /// Why it belongs to none; nothing is changed then.
+    pub(in crate::commands) fn match_up(&mut self, news: &ProviderNews) -> Result<(), Mismatch> {
         match news.kind {
             NewsKind::Unknown { .. } => return Err(Mismatch::UnknownKind),
             NewsKind::Malformed { .. } => return Err(Mismatch::Malformed),
@@ -158,7 +162,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Stores everything; returns the number of unmatched events.
-    pub(super) async fn close(self, unit: &mut dyn UnitOfWork) -> Result<usize, Fault> {
+    pub(in crate::commands) async fn close(self, unit: &mut dyn UnitOfWork) -> Result<usize, Fault> {
         let (payments, shipments) = (changed(self.payments), changed(self.shipments));
         if !payments.is_empty() {
             unit.payments().update(&payments, self.now).await?;

@@ -266,6 +266,8 @@ create table unmatched_events (
     reference text not null,
     idempotency_key text not null,
     detail text not null,
+    -- The whole event, to be taken once more.
+    news text not null,
     occurred_at bigint not null,
     received_at bigint not null,
     seen_at bigint,

@@ -247,6 +247,8 @@ create table unmatched_events (
     reference text not null,
     idempotency_key text not null,
     detail text not null,
+    -- The whole event, to be taken once more.
+    news text not null,
     occurred_at integer not null,
     received_at integer not null,
     seen_at integer,

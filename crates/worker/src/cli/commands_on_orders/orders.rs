@@ -1,9 +1,12 @@
 //! `orderwright orders`: looks at orders and cancels them. Whether an order can still be cancelled is the saga's to say.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use application::commands::{CancelOrderCommand, CancelReply, RefundOrderCommand, RefundReply};
+use application::commands::{
+    CancelOrderCommand, CancelReply, RefundOrderCommand, RefundReply, TellAgainCommand, TellAgainReply,
+};
 use application::ports::{
     FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView,
 };
@@ -54,6 +57,14 @@ pub(in crate::cli) enum Orders {
         order: String,
         /// How much, in minor units of the order's currency.
         minor: i64,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Tell the customer once more where the order stands, through every configured channel.
+    TellAgain {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
         #[command(flatten)]
         signed: Signed,
     },
@@ -149,6 +160,7 @@ impl Orders {
             Self::History { order } => history(desk, &order).await,
             Self::Cancel { order, signed } => cancel(desk, &order, signed).await,
             Self::Refund { order, minor, signed } => refund(desk, &order, minor, signed).await,
+            Self::TellAgain { order, signed } => tell_again(desk, &order, signed).await,
         }
     }
 }
@@ -369,5 +381,29 @@ async fn refund(desk: &Desk, name: &str, minor: i64, signed: Signed) -> Result<(
             "{}: {amount} asked back as {}; a running service has the gateway do it",
             asked.order_id, asked.refund_key
         )
+    })
+}
+
+#[derive(Serialize)]
+struct ToldAgain {
+    order_id: String,
+    notification: &'static str,
+    channels: usize,
+}
+
+async fn tell_again(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
+    let order_id = desk.order_id(name).await?;
+    let Signed { actor, note } = signed;
+    let command = TellAgainCommand { order_id, channels: Arc::clone(&desk.channels), actor, note };
+    let told = match desk.commands.run(&command).await? {
+        TellAgainReply::Asked { kind, channels } => {
+            ToldAgain { order_id: order_id.to_string(), notification: kind.as_str(), channels }
+        }
+        TellAgainReply::Refused { why } => bail!("nothing was sent: {why}"),
+        TellAgainReply::NotFound => bail!("there is no order {order_id}"),
+    };
+    answer(desk.format, &told, |told| {
+        let ToldAgain { order_id, notification, channels } = told;
+        format!("{order_id}: {notification} goes out through {channels} channel(s) as soon as a service runs")
     })
 }

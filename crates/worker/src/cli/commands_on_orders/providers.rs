@@ -1,7 +1,7 @@
 //! `orderwright providers`: looks at events of the providers that belong to no order, and notes that a person has seen to one.
 
 use anyhow::{Result, bail};
-use application::commands::SeeToEventCommand;
+use application::commands::{SeeToEventCommand, TakeEventAgainCommand, TakenAgain};
 use application::ports::{Page, Provider, Seen, UnmatchedFilter, UnmatchedView, Which};
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -35,6 +35,13 @@ pub(in crate::cli) enum Providers {
         #[command(flatten)]
         signed: Signed,
     },
+    /// Take an event once more: the order that it belongs to may be known by now.
+    TakeAgain {
+        /// Its position, as listed.
+        position: i64,
+        #[command(flatten)]
+        signed: Signed,
+    },
 }
 
 fn providers() -> impl TypedValueParser<Value = Provider> {
@@ -52,6 +59,7 @@ impl Providers {
                 answer(desk.format, &page, event_table)
             }
             Self::Seen { position, signed } => see_to(desk, position, signed).await,
+            Self::TakeAgain { position, signed } => take_again(desk, position, signed).await,
         }
     }
 }
@@ -74,6 +82,30 @@ async fn see_to(desk: &Desk, position: i64, signed: Signed) -> Result<()> {
     answer(desk.format, &SeenTo { position, seen }, |seen| match seen.seen {
         "now" => format!("event {} is seen to", seen.position),
         _ => format!("event {} was seen to before; nothing was changed", seen.position),
+    })
+}
+
+#[derive(Serialize)]
+struct TookAgain {
+    position: i64,
+    outcome: &'static str,
+}
+
+async fn take_again(desk: &Desk, position: i64, signed: Signed) -> Result<()> {
+    let Signed { actor, note } = signed;
+    let outcome = match desk.commands.run(&TakeEventAgainCommand { position, actor, note }).await? {
+        TakenAgain::Taken => "taken",
+        TakenAgain::Before => "before",
+        TakenAgain::Unmatched(mismatch) => {
+            bail!("event {position} still belongs to no order: {mismatch}; nothing was changed")
+        }
+        TakenAgain::NotFound => {
+            bail!("there is no unmatched event at position {position}; list them with: providers unmatched")
+        }
+    };
+    answer(desk.format, &TookAgain { position, outcome }, |took| match took.outcome {
+        "taken" => format!("event {} went to its order", took.position),
+        _ => format!("event {} was seen to before; nothing was changed", took.position),
     })
 }
 
