@@ -10,6 +10,7 @@ pub mod listings;
 pub mod orders;
 pub mod stage;
 pub mod stock;
+pub mod strangers;
 pub mod texts;
 pub mod units;
 
@@ -143,6 +144,7 @@ macro_rules! laws_of_a_store {
             an_order_whose_money_moves_has_changed,
             what_is_rare_is_found_although_no_page_looks_at_everything,
         );
+        $crate::laws!($home, strangers: an_event_without_an_order_is_kept_once_and_whole_until_a_person_has_seen_to_it);
         $crate::laws!($home, audit:
             what_persons_did_is_found_by_who_and_by_what_latest_first,
             what_is_done_to_keys_and_receivers_is_in_the_log,
