@@ -28,7 +28,8 @@ pub(super) async fn show(visit: Visit) -> Response {
         (pager(first.as_deref(), next.as_deref()))
     };
     let content = html! {
-        p .lead { "Each waits until somebody decides. Every decision is recorded with name, time and reason." }
+        p .lead { "Each waits until a person decides. Every decision is recorded with name, time and reason." }
+        p { a href=(visit.at("/orders?attention=true")) { "Decide about many at once" } }
         (fragment("waiting", "sagas", &list))
     };
     visit.show(&Shown { title: "Needs a person", here: "/attention", topics: "sagas" }, &content)

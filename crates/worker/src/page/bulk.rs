@@ -1,5 +1,5 @@
-//! Cancelling many orders: counted first, shown, confirmed, then each by itself with its own outcome. Never more than was
-//! shown: what is confirmed is the orders themselves, not the filter.
+//! The same for many orders, such as cancelling them or retrying their sagas: counted first, shown, confirmed, then each by
+//! itself with its own outcome. Never more than was shown: what is confirmed is the orders themselves, not the filter.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::orders::{filter, is_open};
+use super::orders::{filter, is_open, needs_person};
 use super::sign_in::{field, fields};
 use super::value::{amount, list, state, text};
 use super::visit::{Shown, Visit};
@@ -25,6 +25,84 @@ const ORDERS_MAX: usize = 1_000;
 const SHOWN_MAX: usize = 20;
 const REFUSALS_SHOWN_MAX: usize = 100;
 
+/// What is wished for many orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Cancel,
+    Retry,
+    Skip,
+    Force,
+}
+
+impl Wish {
+    pub(super) const ALL: [Self; 4] = [Self::Cancel, Self::Retry, Self::Skip, Self::Force];
+
+    /// Its name in a form, and the last step of its address.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+            Self::Force => "force",
+        }
+    }
+
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Cancel => "Cancel",
+            Self::Retry => "Retry",
+            Self::Skip => "Skip",
+            Self::Force => "Force",
+        }
+    }
+
+    fn of(fields: &[(String, String)]) -> Self {
+        let asked = field(fields, "what");
+        Self::ALL.into_iter().find(|wish| wish.name() == asked).unwrap_or(Self::Cancel)
+    }
+
+    /// Where the API takes it for this order.
+    pub(super) fn target(self, order: &str) -> String {
+        match self {
+            Self::Cancel => format!("/orders/{order}/cancel"),
+            Self::Retry | Self::Skip | Self::Force => format!("/sagas/{order}/{}", self.name()),
+        }
+    }
+
+    /// Whether it can be done, as far as the listing tells.
+    fn fits(self, order: &Value) -> bool {
+        match self {
+            Self::Cancel => is_open(order),
+            Self::Retry | Self::Skip | Self::Force => needs_person(order),
+        }
+    }
+
+    const fn does(self) -> &'static str {
+        match self {
+            Self::Cancel => {
+                "Each order is cancelled by itself; one that has moved on meanwhile is left as it is."
+            }
+            Self::Retry => {
+                "Asks again for whatever each order could not get. One that has moved on meanwhile is left as it is."
+            }
+            Self::Skip => {
+                "Takes what each order waits for as settled by hand. One that has moved on meanwhile is left as it is."
+            }
+            Self::Force => {
+                "Brings each order to its end, taking everything open as settled. One that has moved on meanwhile is left as it is."
+            }
+        }
+    }
+
+    fn body(self, actor: &str, note: &str) -> Value {
+        let mut body = json!({"actor": actor, "note": note});
+        if self == Self::Cancel {
+            body["reason"] = "operator".into();
+        }
+        body
+    }
+}
+
 /// What a filter was found to match.
 struct Matches {
     orders: Vec<Value>,
@@ -33,7 +111,7 @@ struct Matches {
 }
 
 /// Every order that matches, up to the most that go at once.
-async fn matches(visit: &Visit) -> Result<Matches, Heard> {
+async fn matches(visit: &Visit, wish: Wish) -> Result<Matches, Heard> {
     let (mut orders, mut cursor) = (Vec::new(), String::new());
     loop {
         let asked = filter(visit, &[("cursor", &cursor), ("limit", "200")]);
@@ -41,8 +119,7 @@ async fn matches(visit: &Visit) -> Result<Matches, Heard> {
         if !page.is_success() {
             return Err(page);
         }
-        let open = list(&page.body, "items").iter().filter(|order| is_open(order)).cloned();
-        orders.extend(open);
+        orders.extend(list(&page.body, "items").iter().filter(|order| wish.fits(order)).cloned());
         text(&page.body, "next_cursor").clone_into(&mut cursor);
         if orders.len() > ORDERS_MAX || cursor.is_empty() {
             break;
@@ -56,9 +133,10 @@ async fn matches(visit: &Visit) -> Result<Matches, Heard> {
 /// Shows what would be done.
 pub(super) async fn confirm(visit: Visit, request: Request) -> Response {
     let fields = fields(request.into_body()).await;
+    let wish = Wish::of(&fields);
     let found = match field(&fields, "which") {
-        "all" => matches(&visit).await,
-        _ => ticked(&visit, &fields).await,
+        "all" => matches(&visit, wish).await,
+        _ => ticked(&visit, &fields, wish).await,
     };
     let matches = match found {
         Ok(matches) => matches,
@@ -66,28 +144,28 @@ pub(super) async fn confirm(visit: Visit, request: Request) -> Response {
     };
     if matches.orders.is_empty() {
         let back = visit.at(format!("/orders{}", filter(&visit, &[])));
-        return visit.back(&back, Tone::Refused, "None of these orders can be cancelled any more.");
+        return visit.back(&back, Tone::Refused, "Of these orders, this can be done for none any more.");
     }
     let count = matches.orders.len();
-    let title = format!("Cancel {count} orders?");
-    let content = confirmation(&visit, &matches);
+    let title = format!("{} {count} orders?", wish.words());
+    let content = confirmation(&visit, &matches, wish);
     visit.show(&Shown { title: &title, here: "/orders", topics: "" }, &content)
 }
 
-/// The orders that were ticked, and are open.
-async fn ticked(visit: &Visit, fields: &[(String, String)]) -> Result<Matches, Heard> {
+/// The orders that were ticked, and for which it can be done.
+async fn ticked(visit: &Visit, fields: &[(String, String)], wish: Wish) -> Result<Matches, Heard> {
     let mut orders = Vec::new();
     let ids = fields.iter().filter(|(name, _)| name == "order").filter_map(|(_, id)| id.parse::<Uuid>().ok());
     for id in ids.take(ORDERS_MAX) {
         let heard = visit.get(&format!("/orders/{id}")).await;
-        if heard.is_success() && is_open(&heard.body) {
+        if heard.is_success() && wish.fits(&heard.body) {
             orders.push(heard.body);
         }
     }
     Ok(Matches { orders, more: false })
 }
 
-fn confirmation(visit: &Visit, matches: &Matches) -> Markup {
+fn confirmation(visit: &Visit, matches: &Matches, wish: Wish) -> Markup {
     let Matches { orders, more } = matches;
     let columns =
         [Column::text("Order"), Column::text("Reference"), Column::text("Status"), Column::number("Total")];
@@ -102,17 +180,19 @@ fn confirmation(visit: &Visit, matches: &Matches) -> Markup {
     let rows: Vec<_> = orders.iter().take(SHOWN_MAX).map(row).collect();
     let rest = orders.len().saturating_sub(SHOWN_MAX);
     let filter = filter(visit, &[]);
-    let cancel = bus_page::Action {
+    let text = format!("{} them", wish.words());
+    let act = bus_page::Action {
         to: visit.at(format!("/orders/act{filter}")),
-        text: "Cancel them",
-        does: "Each order is cancelled by itself; one that has moved on meanwhile is left as it is.",
+        text: &text,
+        does: wish.does(),
         fields: vec![
             Field::Text("note", "Why"),
+            Field::Hidden("what", wish.name().to_owned()),
             Field::Hidden("orders", packed(orders)),
             Field::Hidden("once", visit.once()),
         ],
         is_grave: true,
-        forbidden: visit.forbidden("/orders/any/cancel"),
+        forbidden: visit.forbidden(&wish.target("any")),
     };
     html! {
         @if *more {
@@ -121,8 +201,8 @@ fn confirmation(visit: &Visit, matches: &Matches) -> Markup {
         p .soft { "Filter: " code { @if filter.is_empty() { "none" } @else { (filter) } } }
         (table("The first of them", &columns, &rows, ""))
         @if rest > 0 { p { "… and " (rest) " more." } }
-        (cancel.render())
-        p { a href=(visit.at(format!("/orders{filter}"))) { "Back, and cancel none" } }
+        (act.render())
+        p { a href=(visit.at(format!("/orders{filter}"))) { "Back, and leave them as they are" } }
     }
 }
 
@@ -141,24 +221,26 @@ fn unpacked(text: &str) -> Vec<Uuid> {
 pub(super) async fn act(visit: Visit, request: Request) -> Response {
     let fields = fields(request.into_body()).await;
     let back = visit.at(format!("/orders{}", filter(&visit, &[])));
-    if let Some(Forbidden(why)) = visit.forbidden("/orders/any/cancel") {
+    let wish = Wish::of(&fields);
+    if let Some(Forbidden(why)) = visit.forbidden(&wish.target("any")) {
         return visit.back(&back, Tone::Refused, &format!("Nothing was done: {why}."));
     }
     let (orders, once) = (unpacked(field(&fields, "orders")), field(&fields, "once"));
-    let body = json!({"actor": visit.viewer.name(), "note": field(&fields, "note"), "reason": "operator"});
+    let body = wish.body(visit.viewer.name(), field(&fields, "note"));
     let mut done: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut refused: Vec<(Uuid, String)> = Vec::new();
     for id in &orders {
         let key = format!("{once}-{id}");
-        let heard = visit.post(&format!("/orders/{id}/cancel"), Some(&key), &body).await;
+        let heard = visit.post(&wish.target(&id.to_string()), Some(&key), &body).await;
         match (heard.is_success(), text(&heard.body, "outcome")) {
             (true, "already") => *done.entry("were cancelled before").or_default() += 1,
-            (true, _) => *done.entry("are being cancelled").or_default() += 1,
+            (true, _) if wish == Wish::Cancel => *done.entry("are being cancelled").or_default() += 1,
+            (true, _) => *done.entry("go on").or_default() += 1,
             (false, _) => refused.push((*id, heard.why())),
         }
     }
     visit.show(
-        &Shown { title: "Cancelled", here: "/orders", topics: "" },
+        &Shown { title: "What was done", here: "/orders", topics: "" },
         &outcome(&visit, &done, &refused, &back),
     )
 }

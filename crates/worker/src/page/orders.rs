@@ -1,11 +1,13 @@
 //! The list of orders: the whole filter stands in the address, so Back, bookmarks and links work.
 
+use application::saga::SagaState;
 use axum::response::Response;
 use bus_page::{Column, Forbidden, fragment, pager, short_id, table};
 use domain::OrderStatus;
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::bulk::Wish;
 use super::value::{amount, list, query, state, text, when};
 use super::visit::{Shown, Visit};
 
@@ -13,7 +15,7 @@ use super::visit::{Shown, Visit};
 const PAGE: &str = "30";
 
 /// What the list is filtered by: names of the API.
-pub(super) const FILTERS: [&str; 9] = [
+pub(super) const FILTERS: [&str; 11] = [
     "find",
     "status",
     "customer_id",
@@ -22,6 +24,8 @@ pub(super) const FILTERS: [&str; 9] = [
     "tracking_number",
     "created_from",
     "created_before",
+    "saga_state",
+    "attention",
     "sort",
 ];
 
@@ -94,7 +98,7 @@ fn form(visit: &Visit) -> Markup {
                     }
                 }
                 button type="submit" { "Find" }
-                details open[FILTERS[2..8].iter().any(|name| !visit.asked(name).is_empty())] {
+                details open[FILTERS[2..9].iter().any(|name| !visit.asked(name).is_empty())] {
                     summary { "More" }
                     (line(visit, "customer_id", "Customer"))
                     (line(visit, "external_reference", "Reference"))
@@ -102,6 +106,17 @@ fn form(visit: &Visit) -> Markup {
                     (line(visit, "tracking_number", "Tracking number"))
                     (line(visit, "created_from", "Accepted from, such as 2026-03-04T00:00:00Z"))
                     (line(visit, "created_before", "Accepted before"))
+                    label {
+                        "Saga"
+                        select name="saga_state" {
+                            option value="" { "any" }
+                            @for state in SagaState::ALL {
+                                option value=(state.as_str()) selected[state.as_str() == visit.asked("saga_state")] {
+                                    (state.as_str().replace('_', " "))
+                                }
+                            }
+                        }
+                    }
                 }
             }
         }
@@ -115,7 +130,7 @@ fn presets(visit: &Visit) -> Markup {
     let export = filter(visit, &[]);
     html! {
         nav .pager aria-label="Filters and exports" {
-            a href=(visit.at("/attention")) { "Needs a person" }
+            a href=(visit.at("/orders?attention=true")) { "Needs a person" }
             a href=(visit.at(format!("/orders{today}"))) { "Last 24 hours" }
             a href=(visit.at("/orders?status=cancelled&sort=-updated_at")) { "Cancelled last" }
             a href=(visit.at("/orders")) { "Clear all filters" }
@@ -153,24 +168,29 @@ fn found(visit: &Visit, page: &Value) -> Markup {
     html! {
         form method="post" action=(visit.at(format!("/orders/confirm{}", filter(visit, &[])))) {
             (table("Orders", &columns, &rows, without))
-            @if orders.iter().any(is_open) { (bulk(visit)) }
+            @if orders.iter().any(|order| is_open(order) || needs_person(order)) { (bulk(visit)) }
         }
         (pager(first.as_deref(), next.as_deref()))
     }
 }
 
 fn bulk(visit: &Visit) -> Markup {
-    let forbidden = visit.forbidden("/orders/any/cancel");
+    let allowed: Vec<Wish> =
+        Wish::ALL.into_iter().filter(|wish| visit.forbidden(&wish.target("any")).is_none()).collect();
+    let forbidden = visit.forbidden(&Wish::Cancel.target("any")).filter(|_| allowed.is_empty());
     html! {
         div .pager {
             label .tick { input type="checkbox" data-all="order" hidden; "Tick all of this page" }
             @match forbidden {
                 Some(Forbidden(why)) => {
-                    button type="button" disabled { "Cancel ticked" } span .why { "Not now: " (why) }
+                    button type="button" disabled { "Cancel the ticked" } span .why { "Not now: " (why) }
                 }
                 None => {
-                    button .grave type="submit" name="which" value="ticked" { "Cancel ticked …" }
-                    button .grave type="submit" name="which" value="all" { "Cancel all that match …" }
+                    select name="what" aria-label="What to do" {
+                        @for wish in allowed { option value=(wish.name()) { (wish.words()) } }
+                    }
+                    button .grave type="submit" name="which" value="ticked" { "Do it for the ticked …" }
+                    button .grave type="submit" name="which" value="all" { "Do it for all that match …" }
                 }
             }
         }
@@ -182,12 +202,17 @@ pub(super) fn is_open(order: &Value) -> bool {
     !matches!(text(order, "status"), "shipped" | "delivered" | "cancelled")
 }
 
+/// Whether an order waits for a person to decide.
+pub(super) fn needs_person(order: &Value) -> bool {
+    text(order, "saga_state") == "needs_attention"
+}
+
 fn row(visit: &Visit, order: &Value) -> Vec<Markup> {
     let id = text(order, "order_id");
     let reference = text(order, "external_reference");
     vec![
         html! {
-            @if is_open(order) { input type="checkbox" name="order" value=(id) aria-label={ "Tick order " (id) }; }
+            @if is_open(order) || needs_person(order) { input type="checkbox" name="order" value=(id) aria-label={ "Tick order " (id) }; }
         },
         html! { a href=(visit.at(format!("/orders/{id}"))) { (short_id(id)) } },
         html! { (reference) },

@@ -462,6 +462,45 @@ async fn cancelling_many_counts_first_and_touches_only_what_was_shown() {
 }
 
 #[tokio::test]
+async fn many_orders_that_need_a_person_go_on_together_and_others_are_not_touched() {
+    let site = Site::open().await;
+    let mut stuck = Vec::new();
+    for number in 0..2 {
+        let order = site.service.placed(&format!("stuck {number}"), 1).await;
+        site.service
+            .happen(
+                &order,
+                &[
+                    EventKind::OrderValidated,
+                    EventKind::InventoryReserved,
+                    EventKind::PaymentStarted,
+                    EventKind::CancelRequested,
+                    EventKind::UndoFailed,
+                ],
+            )
+            .await;
+        stuck.push(order);
+    }
+    let fine = site.service.placed("fine", 1).await;
+    let listed = html(&site.get("/ui/orders?attention=true", "").await);
+    assert!(stuck.iter().all(|order| listed.contains(order.as_str())) && !listed.contains(&fine), "{listed}");
+    let asked = [("which", "all"), ("what", "skip")];
+    let page = html(&site.submit("/ui/orders/confirm", "", &asked).await);
+    assert!(page.contains("Skip 2 orders?") && !page.contains(&fine), "{page}");
+    site.service.post(&format!("/sagas/{}/skip", stuck[0]), &json!({"actor": "ann", "note": "mine"})).await;
+    let fields = [
+        ("what", "skip"),
+        ("orders", &hidden(&page, "orders")),
+        ("once", &hidden(&page, "once")),
+        ("note", "settled at the gateway"),
+    ];
+    let page = html(&site.submit("/ui/orders/act", "", &fields).await);
+    assert!(page.contains("1 go on") && page.contains("1 were left as they are"), "{page}");
+    let saga = site.service.get(&format!("/orders/{fine}/saga")).await.expect(200);
+    assert_eq!(saga["state"], "created");
+}
+
+#[tokio::test]
 async fn a_stream_names_the_topics_that_changed_and_ends_with_the_session() {
     let (ring, texts) = keys(&[&[Scope::Admin]]);
     let site = Site::closed(&ring).await;

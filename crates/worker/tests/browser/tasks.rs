@@ -111,7 +111,7 @@ async fn cancels_many(shop: &Shop, screen: &Screen) {
         shop.order(&format!("#40{number:02}"), "TEA-1").await;
     }
     screen.go("/ui/orders?find=ALFKI").await;
-    screen.press("Cancel all that match …").await;
+    screen.press("Do it for all that match …").await;
     screen.shows("Cancel 4 orders?").await;
     screen.picture("page-bulk").await;
     screen.fill("Cancel them", "Why", "recalled").await;
