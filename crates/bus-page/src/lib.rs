@@ -1,5 +1,5 @@
-//! HTML for operators of the bus: the frame around a page, its components, and what the bus itself has to show: queues
-//! and dead letters. Pages are made on the server, work without script, and hold no inline script or style, so that
+//! HTML for operators of the bus: the frame around a page, its components, and what the bus itself has to show:
+//! queues, dead letters, sagas and timers. Pages are made on the server, work without script, and hold no inline script or style, so that
 //! `default-src 'self'` is all they need. Knows nothing of
 //! what the messages are about; services build their own pages on this.
 
@@ -11,6 +11,7 @@ mod frame;
 mod parts;
 mod queues;
 mod router;
+mod sagas;
 
 pub use assets::{asset, headers};
 pub use chart::{Bar, BarKind, sparkline, waterfall};
@@ -20,3 +21,4 @@ pub use frame::{Frame, Link, Notice, Tone};
 pub use parts::{Column, ago, badge, fragment, moment, pager, short_id, table};
 pub use queues::{QueueRow, queues};
 pub use router::{BusPages, router};
+pub use sagas::{SagaRow, TimerRow, sagas, timer};

@@ -9,13 +9,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bus_page::{Column, Field, Forbidden, Tone, table};
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::orders::{filter, is_open, needs_person};
+use super::orders::filter;
 use super::sign_in::{field, fields};
 use super::value::{amount, list, state, text};
 use super::visit::{Shown, Visit};
+use super::wish::Wish;
 use crate::http::Heard;
 
 /// Orders of one go at most.
@@ -24,84 +25,6 @@ const ORDERS_MAX: usize = 1_000;
 /// Orders that are shown one by one, and refusals that are.
 const SHOWN_MAX: usize = 20;
 const REFUSALS_SHOWN_MAX: usize = 100;
-
-/// What is wished for many orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    Cancel,
-    Retry,
-    Skip,
-    Force,
-}
-
-impl Wish {
-    pub(super) const ALL: [Self; 4] = [Self::Cancel, Self::Retry, Self::Skip, Self::Force];
-
-    /// Its name in a form, and the last step of its address.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Cancel => "cancel",
-            Self::Retry => "retry",
-            Self::Skip => "skip",
-            Self::Force => "force",
-        }
-    }
-
-    pub(super) const fn words(self) -> &'static str {
-        match self {
-            Self::Cancel => "Cancel",
-            Self::Retry => "Retry",
-            Self::Skip => "Skip",
-            Self::Force => "Force",
-        }
-    }
-
-    fn of(fields: &[(String, String)]) -> Self {
-        let asked = field(fields, "what");
-        Self::ALL.into_iter().find(|wish| wish.name() == asked).unwrap_or(Self::Cancel)
-    }
-
-    /// Where the API takes it for this order.
-    pub(super) fn target(self, order: &str) -> String {
-        match self {
-            Self::Cancel => format!("/orders/{order}/cancel"),
-            Self::Retry | Self::Skip | Self::Force => format!("/sagas/{order}/{}", self.name()),
-        }
-    }
-
-    /// Whether it can be done, as far as the listing tells.
-    fn fits(self, order: &Value) -> bool {
-        match self {
-            Self::Cancel => is_open(order),
-            Self::Retry | Self::Skip | Self::Force => needs_person(order),
-        }
-    }
-
-    const fn does(self) -> &'static str {
-        match self {
-            Self::Cancel => {
-                "Each order is cancelled by itself; one that has moved on meanwhile is left as it is."
-            }
-            Self::Retry => {
-                "Asks again for whatever each order could not get. One that has moved on meanwhile is left as it is."
-            }
-            Self::Skip => {
-                "Takes what each order waits for as settled by hand. One that has moved on meanwhile is left as it is."
-            }
-            Self::Force => {
-                "Brings each order to its end, taking everything open as settled. One that has moved on meanwhile is left as it is."
-            }
-        }
-    }
-
-    fn body(self, actor: &str, note: &str) -> Value {
-        let mut body = json!({"actor": actor, "note": note});
-        if self == Self::Cancel {
-            body["reason"] = "operator".into();
-        }
-        body
-    }
-}
 
 /// What a filter was found to match.
 struct Matches {
@@ -269,6 +192,8 @@ fn outcome(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

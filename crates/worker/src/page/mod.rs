@@ -21,6 +21,7 @@ mod sign_in;
 mod stock;
 mod value;
 mod visit;
+mod wish;
 mod workers;
 
 use std::sync::Arc;

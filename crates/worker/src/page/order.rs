@@ -2,12 +2,12 @@
 
 use axum::extract::Path;
 use axum::response::Response;
-use bus_page::{Action, Column, Field, Forbidden, fragment, table, waterfall};
+use bus_page::{Action, Column, Field, Forbidden, fragment, table, timer, waterfall};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::calls::calls;
-use super::route_of_order::{steps, stretches, waits_for};
+use super::route_of_order::{steps, stretches, timers, waits_for};
 use super::value::{amount, list, minor, number, segment, state, text, when};
 use super::visit::{Shown, Visit};
 
@@ -41,7 +41,6 @@ pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Response {
 }
 
 fn head(visit: &Visit, order: &Value, saga: &Value) -> Markup {
-    let timers = list(saga, "timers");
     let is_over = matches!(text(saga, "state"), "completed" | "failed");
     // An order's trace has the order's id.
     let trace = text(order, "order_id").replace('-', "");
@@ -59,9 +58,7 @@ fn head(visit: &Visit, order: &Value, saga: &Value) -> Markup {
             dt { "Total" } dd { (amount(order, "total")) }
             dt { "Accepted" } dd { (when(order, "created_at", visit.now)) }
             @if !is_over { dt { "Times out" } dd { (when(saga, "expires_at", visit.now)) } }
-            @for timer in timers {
-                dt { "Timer" } dd { (text(timer, "name").replace('_', " ")) ", " (when(timer, "due_at", visit.now)) }
-            }
+            @for row in timers(saga) { dt { "Timer" } dd { (timer(&row, visit.now)) } }
             @if !text(order, "cancel_reason").is_empty() {
                 dt { "Cancelled because" }
                 dd { (text(order, "cancel_reason").replace('_', " ")) " " (text(order, "cancel_note")) }

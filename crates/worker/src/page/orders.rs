@@ -7,9 +7,9 @@ use domain::OrderStatus;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::bulk::Wish;
 use super::value::{amount, list, query, state, text, when};
 use super::visit::{Shown, Visit};
+use super::wish::{Wish, is_open, needs_person};
 
 /// Orders of one page: as many as 30 kB hold.
 const PAGE: &str = "30";
@@ -195,16 +195,6 @@ fn bulk(visit: &Visit) -> Markup {
             }
         }
     }
-}
-
-/// Whether an order can be cancelled, as far as its status tells: those that are over, or with the carrier, cannot.
-pub(super) fn is_open(order: &Value) -> bool {
-    !matches!(text(order, "status"), "shipped" | "delivered" | "cancelled")
-}
-
-/// Whether an order waits for a person to decide.
-pub(super) fn needs_person(order: &Value) -> bool {
-    text(order, "saga_state") == "needs_attention"
 }
 
 fn row(visit: &Visit, order: &Value) -> Vec<Markup> {

@@ -1,14 +1,14 @@
 //! The first page: what needs a person, what is late or stuck and what it waits for, how fast it goes.
 
 use axum::response::{IntoResponse, Redirect, Response};
-use bus_page::{Column, ago, badge, fragment, sparkline, table};
+use bus_page::{Column, SagaRow, badge, fragment, sagas, sparkline, table};
 use domain::OrderStatus;
 use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::route_of_order::waits_for;
+use super::route_of_order::{timers, waits_for};
 use super::value::{count, counts, list, minor, number, query, text, time};
 use super::visit::{Shown, Visit};
 
@@ -65,7 +65,7 @@ fn alarms(visit: &Visit, overview: &Value, health: &Value) -> Markup {
             (card(dead > 0, &visit.at("/dead-letters"), &html! { (dead) }, "dead letters"))
             (card(verdict != "up", &visit.at("/health"), &badge(verdict), &what))
             (card(false, &visit.at("/workers"), &html! { (waiting) }, "messages wait in queues"))
-            (card(false, &visit.at(format!("/orders{}", query(&[("status", "compensating")]))), &html! { (undoing) },
+            (card(false, &visit.at(format!("/orders{}", query(&[("saga_state", "compensating")]))), &html! { (undoing) },
                 "orders are being undone"))
         }
     }
@@ -86,27 +86,23 @@ async fn stuck(visit: &Visit, overview: &Value) -> Markup {
     }
     found.sort_by_key(|saga| time(saga, "updated_at"));
     found.truncate(STUCK_MAX);
-    let columns = [
-        Column::text("Order"),
-        Column::text("State"),
-        Column::text("Waits for"),
-        Column::number("Stands still for"),
-    ];
-    let row = |saga: &Value| {
-        let id = text(saga, "order_id");
-        let since = time(saga, "updated_at").map_or_else(String::new, |at| ago(at, visit.now));
-        vec![
-            html! { a href=(visit.at(format!("/orders/{id}"))) { code { (id) } } },
-            badge(text(saga, "state")),
-            html! { (waits_for(saga)) },
-            html! { (since) },
-        ]
-    };
-    let rows: Vec<_> = found.iter().map(row).collect();
+    let rows: Vec<_> = found.iter().map(|saga| saga_row(visit, saga)).collect();
     html! {
         h2 { "Late or stuck" }
-        (table("Open orders that stand still for longer than their step should take, oldest first", &columns, &rows,
+        (sagas("Open orders that stand still for longer than their step should take, oldest first", &rows, visit.now,
             "No open order stands still."))
+    }
+}
+
+fn saga_row(visit: &Visit, saga: &Value) -> SagaRow {
+    let id = text(saga, "order_id").to_owned();
+    SagaRow {
+        to: visit.at(format!("/orders/{id}")),
+        id,
+        state: text(saga, "state").to_owned(),
+        waits_for: waits_for(saga),
+        moved_at: time(saga, "updated_at").unwrap_or(visit.now),
+        timers: timers(saga),
     }
 }
 

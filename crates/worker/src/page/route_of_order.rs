@@ -1,11 +1,11 @@
 //! The way of an order: its steps, where it stands, what it waits for, and how long each stretch took.
 
-use bus_page::{Bar, BarKind, ago};
+use bus_page::{Bar, BarKind, TimerRow, ago};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::value::{text, time};
+use super::value::{list, text, time};
 
 /// The states of a saga on the way of an order that goes well.
 const WAY: [&str; 6] =
@@ -13,8 +13,7 @@ const WAY: [&str; 6] =
 
 /// What an open order waits for, in a word or two.
 pub(super) fn waits_for(saga: &Value) -> String {
-    let next = saga["timers"].as_array().and_then(|timers| timers.first());
-    let timer = next.map_or_else(String::new, |timer| format!(" (timer '{}')", text(timer, "name")));
+    let timer = timers(saga).first().map_or_else(String::new, |timer| format!(" (timer '{}')", timer.name));
     match text(saga, "state") {
         "created" => "stock".to_owned(),
         "inventory_reserved" => "the payment gateway's turn".to_owned(),
@@ -28,6 +27,14 @@ pub(super) fn waits_for(saga: &Value) -> String {
         "needs_attention" => "a person".to_owned(),
         _ => "nothing".to_owned(),
     }
+}
+
+/// The timers of a saga, the next one first.
+pub(super) fn timers(saga: &Value) -> Vec<TimerRow> {
+    let timer = |timer: &Value| {
+        Some(TimerRow { name: text(timer, "name").to_owned(), due_at: time(timer, "due_at")? })
+    };
+    list(saga, "timers").iter().filter_map(timer).collect()
 }
 
 /// The steps of the saga: those that are past, the one where it stands, those that remain.

@@ -21,6 +21,7 @@ use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use serde_json::json;
 use tower::ServiceExt;
 
+use crate::dead_letters::set_aside;
 use crate::harness::{Answer, Service, api_key, request};
 
 /// Bytes of a page at most.
@@ -347,6 +348,34 @@ async fn below_a_path_every_link_and_form_leads_below_it() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn every_link_of_every_page_leads_to_a_page() {
+    let site = Site::open().await;
+    let order = site.service.placed("one", 1).await;
+    set_aside(&site.service, &["it makes no sense"]).await;
+    let stuck = [EventKind::OrderValidated, EventKind::InventoryReserved, EventKind::PaymentStarted];
+    site.service.happen(&order, &stuck).await;
+    site.service.happen(&order, &[EventKind::CancelRequested, EventKind::UndoFailed]).await;
+    site.live.look().await.expect("a look");
+    let mut open = vec!["/ui".to_owned()];
+    let mut seen: Vec<String> = Vec::new();
+    while let Some(path) = open.pop() {
+        let answer = site.get(&path, "").await;
+        assert_eq!(answer.status.as_u16(), 200, "{path} after {seen:?}");
+        let page = html(&answer);
+        seen.push(path);
+        for link in page.split("<a ").skip(1).filter_map(|rest| rest.split("href=\"").nth(1)) {
+            let link = link.split('"').next().unwrap_or_default().replace("&amp;", "&");
+            // This one is another at every moment.
+            let is_momentary = link.contains("created_from=");
+            if link.starts_with("/ui") && !is_momentary && !seen.contains(&link) && !open.contains(&link) {
+                open.push(link);
+            }
+        }
+    }
+    assert!(seen.len() > 40, "{seen:?}");
 }
 
 #[tokio::test]
