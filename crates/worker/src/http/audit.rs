@@ -52,14 +52,17 @@ async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnsw
     Ok(Json(PageAnswer::new(page.items, page.has_more.into(), place)))
 }
 
-const ENTRY: Shape = Shape::Object(&[
-    need("position", Shape::Integer, "Its place in the log."),
-    need("at", Shape::Time, "When."),
-    need("actor", Shape::Text, "Who, as the request said."),
-    need("action", Shape::Text, "What, as the command line would call it."),
-    need("subject", Shape::Text, "To what."),
-    need("note", Shape::Text, "Why, in their words."),
-]);
+const ENTRY: Shape = Shape::Named(&Schema {
+    name: "AuditEntry",
+    shape: Shape::Object(&[
+        need("position", Shape::Integer, "Its place in the log."),
+        need("at", Shape::Time, "When."),
+        need("actor", Shape::Text, "Who, as the request said."),
+        need("action", Shape::Text, "What, as the command line would call it."),
+        need("subject", Shape::Text, "To what."),
+        need("note", Shape::Text, "Why, in their words."),
+    ]),
+});
 static AUDIT: Schema = Schema {
     name: "AuditPage",
     shape: Shape::Object(&[

@@ -150,25 +150,28 @@ async fn groups(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<Groups
     Ok(Json(api.dead_letters.group_dead_letters(&filter, limit).await?.into()))
 }
 
-const DEAD_LETTER: Shape = Shape::Object(&[
-    need("position", Shape::Integer, "Its place in the store."),
-    need("group", Shape::Text, "The key of its group: of those with the same cause."),
-    need("queue", Shape::Text, "The queue that it was meant for."),
-    need("kind", Shape::Text, "The kind of message."),
-    need("message_id", Shape::Id, "The message."),
-    need("correlation_id", Shape::Id, "The order that it is about."),
-    may("causation_id", Shape::Id, "The message that caused it."),
-    need("conversation_id", Shape::Id, "The message that all began with."),
-    may("traceparent", Shape::Text, "W3C trace context."),
-    need("attempt", Shape::Integer, "How often handling it has failed."),
-    need("reason", Shape::Text, "The last error."),
-    need("sent_at", Shape::Time, "When it was sent."),
-    need("died_at", Shape::Time, "When it was set aside."),
-    may("archived_at", Shape::Time, "When it was archived, if it was."),
-    may("archived_by", Shape::Text, "By whom."),
-    may("archive_note", Shape::Text, "Why."),
-    may("body", Shape::Any, "What it says."),
-]);
+const DEAD_LETTER: Shape = Shape::Named(&Schema {
+    name: "DeadLetter",
+    shape: Shape::Object(&[
+        need("position", Shape::Integer, "Its place in the store."),
+        need("group", Shape::Text, "The key of its group: of those with the same cause."),
+        need("queue", Shape::Text, "The queue that it was meant for."),
+        need("kind", Shape::Text, "The kind of message."),
+        need("message_id", Shape::Id, "The message."),
+        need("correlation_id", Shape::Id, "The order that it is about."),
+        may("causation_id", Shape::Id, "The message that caused it."),
+        need("conversation_id", Shape::Id, "The message that all began with."),
+        may("traceparent", Shape::Text, "W3C trace context."),
+        need("attempt", Shape::Integer, "How often handling it has failed."),
+        need("reason", Shape::Text, "The last error."),
+        need("sent_at", Shape::Time, "When it was sent."),
+        need("died_at", Shape::Time, "When it was set aside."),
+        may("archived_at", Shape::Time, "When it was archived, if it was."),
+        may("archived_by", Shape::Text, "By whom."),
+        may("archive_note", Shape::Text, "Why."),
+        may("body", Shape::Any, "What it says."),
+    ]),
+});
 static DEAD_LETTERS: Schema = Schema {
     name: "DeadLetterPage",
     shape: Shape::Object(&[
@@ -176,16 +179,23 @@ static DEAD_LETTERS: Schema = Schema {
         may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
     ]),
 };
-const GROUP: Shape = Shape::Object(&[
-    need("key", Shape::Text, "Its key, for the filter 'group'."),
-    need("queue", Shape::Text, "The queue."),
-    need("kind", Shape::Text, "The kind of message."),
-    need("pattern", Shape::Text, "The error, with # for ids, numbers and times and '…' for quoted texts."),
-    need("count", Shape::Integer, "How many were read."),
-    need("sample", Shape::Integer, "The position of one of them, the latest."),
-    need("first_died_at", Shape::Time, "When the first of those was set aside."),
-    need("last_died_at", Shape::Time, "When the last of those was set aside."),
-]);
+const GROUP: Shape = Shape::Named(&Schema {
+    name: "DeadLetterGroup",
+    shape: Shape::Object(&[
+        need("key", Shape::Text, "Its key, for the filter 'group'."),
+        need("queue", Shape::Text, "The queue."),
+        need("kind", Shape::Text, "The kind of message."),
+        need(
+            "pattern",
+            Shape::Text,
+            "The error, with # for ids, numbers and times and '…' for quoted texts.",
+        ),
+        need("count", Shape::Integer, "How many were read."),
+        need("sample", Shape::Integer, "The position of one of them, the latest."),
+        need("first_died_at", Shape::Time, "When the first of those was set aside."),
+        need("last_died_at", Shape::Time, "When the last of those was set aside."),
+    ]),
+});
 static GROUPS: Schema = Schema {
     name: "DeadLetterGroups",
     shape: Shape::Object(&[

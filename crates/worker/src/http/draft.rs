@@ -99,15 +99,22 @@ fn mended_line(line: &Value) -> LineDraft {
 /// Replaces an unreadable value.
 const PLACEHOLDER: &str = "x";
 
-const LINE: Shape = Shape::Object(&[
-    need("sku", Shape::Text, "The product: 1 to 64 printable characters."),
-    need(
-        "quantity",
-        Shape::Units,
-        "Whole units, 1 to 1000000; goods by weight are sold in a smaller unit, such as grams.",
-    ),
-    may("unit_price", AMOUNT, "The price agreed on; the catalogue's, if none. At most 10^15 minor units."),
-]);
+const LINE: Shape = Shape::Named(&Schema {
+    name: "OrderLineRequest",
+    shape: Shape::Object(&[
+        need("sku", Shape::Text, "The product: 1 to 64 printable characters."),
+        need(
+            "quantity",
+            Shape::Units,
+            "Whole units, 1 to 1000000; goods by weight are sold in a smaller unit, such as grams.",
+        ),
+        may(
+            "unit_price",
+            AMOUNT,
+            "The price agreed on; the catalogue's, if none. At most 10^15 minor units.",
+        ),
+    ]),
+});
 
 /// An order as a client writes it.
 pub(super) static ORDER_REQUEST: Schema = Schema {

@@ -208,11 +208,14 @@ async fn compared(api: &Api) -> Result<Comparison, Problem> {
 
 static UP: Schema =
     Schema { name: "Up", shape: Shape::Object(&[need("status", Shape::Choice(&["up"]), "It is.")]) };
-const MONEY: Shape = Shape::Object(&[
-    need("currency", Shape::Text, "ISO 4217 code."),
-    need("captured_minor", Shape::Integer, "Minor units taken."),
-    need("refunded_minor", Shape::Integer, "Minor units given back."),
-]);
+const MONEY: Shape = Shape::Named(&Schema {
+    name: "MoneyTotals",
+    shape: Shape::Object(&[
+        need("currency", Shape::Text, "ISO 4217 code."),
+        need("captured_minor", Shape::Integer, "Minor units taken."),
+        need("refunded_minor", Shape::Integer, "Minor units given back."),
+    ]),
+});
 static OVERVIEW: Schema = Schema {
     name: "Overview",
     shape: Shape::Object(&[
@@ -226,29 +229,38 @@ static OVERVIEW: Schema = Schema {
         need("waiting", Shape::Integer, "Messages delayed or parked."),
     ]),
 };
-const DIFFERENCE: Shape = Shape::Object(&[
-    need("kind", Shape::Choice(DifferenceKind::NAMES), "What is different."),
-    may("order_id", Shape::Id, "Our order, if it is one."),
-    need("key", Shape::Text, "The idempotency key of the charge."),
-    may("charge_id", Shape::Text, "The gateway's name for it."),
-    need("detail", Shape::Text, "Both sides, in words."),
-]);
-const COMPARISON: Shape = Shape::Object(&[
-    need("charges", Shape::Integer, "Charges in the gateway's list."),
-    need("payments", Shape::Integer, "Payments of ours whose money was taken."),
-    need(
-        "under_way",
-        Shape::Integer,
-        "Those that differ while their orders' money is on the move: left out.",
-    ),
-    need("differences", Shape::List(&DIFFERENCE), "What differs; nothing is good."),
-    need("more", Shape::Boolean, "Whether the comparison stopped at the most that is listed."),
-]);
-const BROKEN: Shape = Shape::Object(&[
-    need("invariant", Shape::Integer, "Which of the six."),
-    need("subject", Shape::Text, "The order or product."),
-    need("detail", Shape::Text, "What is wrong."),
-]);
+const DIFFERENCE: Shape = Shape::Named(&Schema {
+    name: "ChargeDifference",
+    shape: Shape::Object(&[
+        need("kind", Shape::Choice(DifferenceKind::NAMES), "What is different."),
+        may("order_id", Shape::Id, "Our order, if it is one."),
+        need("key", Shape::Text, "The idempotency key of the charge."),
+        may("charge_id", Shape::Text, "The gateway's name for it."),
+        need("detail", Shape::Text, "Both sides, in words."),
+    ]),
+});
+const COMPARISON: Shape = Shape::Named(&Schema {
+    name: "GatewayComparison",
+    shape: Shape::Object(&[
+        need("charges", Shape::Integer, "Charges in the gateway's list."),
+        need("payments", Shape::Integer, "Payments of ours whose money was taken."),
+        need(
+            "under_way",
+            Shape::Integer,
+            "Those that differ while their orders' money is on the move: left out.",
+        ),
+        need("differences", Shape::List(&DIFFERENCE), "What differs; nothing is good."),
+        need("more", Shape::Boolean, "Whether the comparison stopped at the most that is listed."),
+    ]),
+});
+const BROKEN: Shape = Shape::Named(&Schema {
+    name: "BrokenInvariant",
+    shape: Shape::Object(&[
+        need("invariant", Shape::Integer, "Which of the six."),
+        need("subject", Shape::Text, "The order or product."),
+        need("detail", Shape::Text, "What is wrong."),
+    ]),
+});
 static CHECK: Schema = Schema {
     name: "Check",
     shape: Shape::Object(&[

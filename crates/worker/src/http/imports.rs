@@ -1,4 +1,4 @@
-//! Orders in bulk, as CSV or as one JSON order per line. Each order goes the way of every other order, under a key made
+//! Orders in bulk, as CSV, as JSON, or as one JSON order per line. Each order goes the way of every other order, under a key made
 //! from its reference, so that an import can be repeated until all of it is in; each gets an answer of its own.
 
 use std::io::Read;
@@ -23,7 +23,7 @@ use super::problem::{Code, Problem, Wrong};
 use super::route::Route;
 use super::shape::{Schema, Shape, may, need};
 use super::sheets::{self, Options};
-use super::{Api, body, csv_orders, idempotency, ndjson_orders};
+use super::{Api, body, csv_orders, idempotency, json_orders, ndjson_orders};
 
 /// How a packed body begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -109,6 +109,7 @@ fn summed_up(results: Vec<RowAnswer>) -> ImportAnswer {
 #[derive(Clone, Copy)]
 enum Format {
     Csv,
+    Json,
     Ndjson,
     /// What only a mapping makes sense of.
     Sheet,
@@ -119,10 +120,12 @@ impl Format {
         match media_type.map(str::to_ascii_lowercase).as_deref() {
             Some("text/csv" | "application/csv" | "text/tab-separated-values") => Ok(Self::Csv),
             Some(WORKBOOK) => Ok(Self::Sheet),
+            Some("application/json") => Ok(Self::Json),
             Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => Ok(Self::Ndjson),
             Some(_) | None => {
-                let detail =
-                    format!("text/csv, application/x-ndjson and {WORKBOOK} are taken here; say which it is");
+                let detail = format!(
+                    "application/json, application/x-ndjson, text/csv and {WORKBOOK} are taken here; say which it is"
+                );
                 Err(Problem::new(Code::UnsupportedMediaType, detail))
             }
         }
@@ -131,6 +134,7 @@ impl Format {
     fn read(self, body: &Bytes) -> Result<Vec<ImportedOrder>, Problem> {
         match self {
             Self::Csv => csv_orders::read(body),
+            Self::Json => json_orders::read(body),
             Self::Ndjson => Ok(ndjson_orders::read(body)),
             Self::Sheet => {
                 let detail = "a workbook needs a mapping; name one with ?mapping=";
@@ -195,13 +199,14 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/imports", IMPORT, import)
             .about(
-                "Accepts many orders. CSV has the columns order_ref, customer_id, ordered_at, sku, quantity, \
-                 unit_price_minor, currency, one row per line of an order, and an order with a row that is wrong is not taken; NDJSON has one order per line, with its \
-                 external_reference. With a mapping, exports of shops as CSV or workbook are read as `orderwright import` reads \
+                "Accepts many orders. JSON is an object with the list 'orders', or that list alone, each order with its \
+                 external_reference; NDJSON has one such order per line. CSV has the columns order_ref, customer_id, ordered_at, sku, quantity, \
+                 unit_price_minor, currency, one row per line of an order, and an order with a row that is wrong is not taken. With a mapping, exports of shops as CSV or workbook are read as `orderwright import` reads \
                  them; products are never made, and the key needs the scope orders:import as well. Any of them may be packed with gzip. Repeating an import changes nothing.",
             )
             .with(sheets::PARAMETERS)
             .once()
+            .taking(&json_orders::IMPORT_REQUEST)
             .taking_text("text/csv")
             .taking_text("application/x-ndjson")
             .taking_text(WORKBOOK)
@@ -211,37 +216,80 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-const WRONG: Shape = Shape::Object(&[
-    need("pointer", Shape::Text, "JSON pointer into the order."),
-    need("code", Shape::Text, "What is wrong, as a code."),
-    need("detail", Shape::Text, "What is wrong, in words."),
-]);
-const FILE: Shape = Shape::Object(&[
-    need("dry_run", Shape::Boolean, "Whether nothing was changed."),
-    need("verdict", Shape::Text, "What it all came to."),
-    need("notes", Shape::List(&Shape::Text), "What was found out about the file."),
-    need("tally", Shape::Any, "Rows and orders, by what became of them."),
-    need("told", Shape::List(&TOLD), "Each row that is not simply a line of an order now."),
-]);
-const TOLD: Shape = Shape::Object(&[
-    need("line", Shape::Integer, "Line of the file."),
-    need("order", Shape::Text, "The other system's name for the order; may be empty."),
-    need("what", Shape::Choice(&["rejected", "held_back", "left_out", "cancellation"]), "What became of it."),
-    need("why", Shape::Text, "Why, as a code."),
-    need("detail", Shape::Text, "Why, in words."),
-]);
-const RESULT: Shape = Shape::Object(&[
-    need("order_ref", Shape::Text, "The order's reference."),
-    may(
-        "row",
-        Shape::Integer,
-        "The row where it begins, from 1 and without the headings; not with a mapping.",
-    ),
-    need("line", Shape::Integer, "The line of the body where it begins, from 1."),
-    need("outcome", Shape::Choice(&["created", "replayed", "rejected", "not_done"]), "What became of it."),
-    may("order_id", Shape::Id, "The order, if it is accepted."),
-    may("errors", Shape::List(&WRONG), "Everything that is wrong with it."),
-]);
+const WRONG: Shape = Shape::Named(&Schema {
+    name: "ImportResultError",
+    shape: Shape::Object(&[
+        need("pointer", Shape::Text, "JSON pointer into the order."),
+        need("code", Shape::Text, "What is wrong, as a code."),
+        need("detail", Shape::Text, "What is wrong, in words."),
+    ]),
+});
+const FILE: Shape = Shape::Named(&Schema {
+    name: "ImportFile",
+    shape: Shape::Object(&[
+        need("dry_run", Shape::Boolean, "Whether nothing was changed."),
+        need("verdict", Shape::Text, "What it all came to."),
+        need("notes", Shape::List(&Shape::Text), "What was found out about the file."),
+        need("tally", TALLY, "Rows and orders, by what became of them."),
+        need("told", Shape::List(&TOLD), "Each row that is not simply a line of an order now."),
+    ]),
+});
+const TALLY: Shape = Shape::Named(&Schema {
+    name: "ImportTally",
+    shape: Shape::Object(&[
+        need("rows", Shape::Integer, "Rows read."),
+        need("rows_imported", Shape::Integer, "Rows that became lines of new orders."),
+        need("rows_replayed", Shape::Integer, "Rows of orders that were there before."),
+        need("rows_rejected", Shape::Counts, "Rows that became nothing, by reason."),
+        need("rows_left_out", Shape::Counts, "Rows that are left out, by reason."),
+        need("rows_cancelling", Shape::Counts, "Rows that take something back, by what became of them."),
+        need("products_new", Shape::Integer, "Products that were new."),
+        need("products", Shape::Integer, "Products in the file."),
+        need("orders_new", Shape::Integer, "Orders that were new."),
+        need("orders_replayed", Shape::Integer, "Orders that were there before."),
+        need("orders_refused", Shape::Integer, "Orders that the service would not have."),
+        need(
+            "orders_torn",
+            Shape::Integer,
+            "Of those, orders of which the service took a part before it refused another; what it took is being cancelled.",
+        ),
+        need("orders_held_back", Shape::Integer, "Orders that are held back until the file is mended."),
+        need("orders_cancelled", Shape::Integer, "Orders whose cancellation was accepted."),
+    ]),
+});
+const TOLD: Shape = Shape::Named(&Schema {
+    name: "ImportedRow",
+    shape: Shape::Object(&[
+        need("line", Shape::Integer, "Line of the file."),
+        need("order", Shape::Text, "The other system's name for the order; may be empty."),
+        need(
+            "what",
+            Shape::Choice(&["rejected", "held_back", "left_out", "cancellation"]),
+            "What became of it.",
+        ),
+        need("why", Shape::Text, "Why, as a code."),
+        need("detail", Shape::Text, "Why, in words."),
+    ]),
+});
+const RESULT: Shape = Shape::Named(&Schema {
+    name: "ImportResult",
+    shape: Shape::Object(&[
+        need("order_ref", Shape::Text, "The order's reference."),
+        may(
+            "row",
+            Shape::Integer,
+            "The row where it begins, from 1 and without the headings; not with a mapping.",
+        ),
+        need("line", Shape::Integer, "The line of the body where it begins, from 1."),
+        need(
+            "outcome",
+            Shape::Choice(&["created", "replayed", "rejected", "not_done"]),
+            "What became of it.",
+        ),
+        may("order_id", Shape::Id, "The order, if it is accepted."),
+        may("errors", Shape::List(&WRONG), "Everything that is wrong with it."),
+    ]),
+});
 static REPORT: Schema = Schema {
     name: "ImportReport",
     shape: Shape::Object(&[

@@ -284,38 +284,48 @@ static CHANGE: Schema = Schema {
         need("actor", Shape::Text, "Who."),
     ]),
 };
-const LEVEL_SHAPE: Shape = Shape::Object(&[
-    need("product_id", Shape::Id, "The product."),
-    need("sku", Shape::Text, "Its name in the trade."),
-    need("available", Shape::Integer, "Units for sale."),
-    need("reserved", Shape::Integer, "Units set aside for orders."),
-    need("shipped", Shape::Integer, "Units that left the house, ever."),
-    need("received", Shape::Integer, "Units that came in, ever."),
-    need("adjusted", Shape::Integer, "Units found or lost, ever."),
-    need("short", Shape::Integer, SHORT),
-    need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
-    need("low", Shape::Boolean, "Whether it is; never for what is no longer sold."),
-    need("last_updated", Shape::Time, "When it last moved."),
-]);
+static LEVEL: Schema = Schema {
+    name: "StockLevel",
+    shape: Shape::Object(&[
+        need("product_id", Shape::Id, "The product."),
+        need("sku", Shape::Text, "Its name in the trade."),
+        need("available", Shape::Integer, "Units for sale."),
+        need("reserved", Shape::Integer, "Units set aside for orders."),
+        need("shipped", Shape::Integer, "Units that left the house, ever."),
+        need("received", Shape::Integer, "Units that came in, ever."),
+        need("adjusted", Shape::Integer, "Units found or lost, ever."),
+        need("short", Shape::Integer, SHORT),
+        need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
+        need("low", Shape::Boolean, "Whether it is; never for what is no longer sold."),
+        need("last_updated", Shape::Time, "When it last moved."),
+    ]),
+};
+const LEVEL_SHAPE: Shape = Shape::Named(&LEVEL);
 const SHORT: &str = "Units set aside for orders that are not there; what comes in makes that good first.";
-const ENDANGERED_ORDER: Shape = Shape::Object(&[
-    need("order_id", Shape::Id, "The order."),
-    may("external_reference", Shape::Text, "Another system's name for it."),
-    need("customer_id", Shape::Text, "Whom it is for."),
-    need("status", Shape::Text, "The headline status."),
-    need("reserved", Shape::Integer, "Units of the product that are set aside for it."),
-    need("missing", Shape::Integer, "How many of those are not there."),
-]);
-const ENDANGERED_SHAPE: Shape = Shape::Object(&[
-    need("short", Shape::Integer, SHORT),
-    need(
-        "orders",
-        Shape::List(&ENDANGERED_ORDER),
-        "The open orders that lack them, the newest first; up to 200.",
-    ),
-    need("more", Shape::Boolean, "Whether there are more."),
-]);
-static ENDANGERED: Schema = Schema { name: "EndangeredOrders", shape: ENDANGERED_SHAPE };
+const ENDANGERED_ORDER: Shape = Shape::Named(&Schema {
+    name: "EndangeredOrder",
+    shape: Shape::Object(&[
+        need("order_id", Shape::Id, "The order."),
+        may("external_reference", Shape::Text, "Another system's name for it."),
+        need("customer_id", Shape::Text, "Whom it is for."),
+        need("status", Shape::Text, "The headline status."),
+        need("reserved", Shape::Integer, "Units of the product that are set aside for it."),
+        need("missing", Shape::Integer, "How many of those are not there."),
+    ]),
+});
+static ENDANGERED: Schema = Schema {
+    name: "EndangeredOrders",
+    shape: Shape::Object(&[
+        need("short", Shape::Integer, SHORT),
+        need(
+            "orders",
+            Shape::List(&ENDANGERED_ORDER),
+            "The open orders that lack them, the newest first; up to 200.",
+        ),
+        need("more", Shape::Boolean, "Whether there are more."),
+    ]),
+};
+const ENDANGERED_SHAPE: Shape = Shape::Named(&ENDANGERED);
 static COUNTED: Schema = Schema {
     name: "StockCounted",
     shape: Shape::Object(&[
@@ -333,7 +343,6 @@ static COUNTED: Schema = Schema {
         need("endangered", ENDANGERED_SHAPE, "The orders that the count endangers."),
     ]),
 };
-static LEVEL: Schema = Schema { name: "StockLevel", shape: LEVEL_SHAPE };
 static LEVELS: Schema = Schema {
     name: "StockLevelPage",
     shape: Shape::Object(&[
@@ -341,13 +350,16 @@ static LEVELS: Schema = Schema {
         may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
     ]),
 };
-const MOVEMENT: Shape = Shape::Object(&[
-    need("position", Shape::Integer, "Place in the ledger."),
-    need("at", Shape::Time, "When."),
-    need("kind", Shape::Text, "Which way."),
-    need("quantity", Shape::Integer, "Units."),
-    need("cause", Shape::Text, "Because of what."),
-]);
+const MOVEMENT: Shape = Shape::Named(&Schema {
+    name: "StockMovement",
+    shape: Shape::Object(&[
+        need("position", Shape::Integer, "Place in the ledger."),
+        need("at", Shape::Time, "When."),
+        need("kind", Shape::Text, "Which way."),
+        need("quantity", Shape::Integer, "Units."),
+        need("cause", Shape::Text, "Because of what."),
+    ]),
+});
 static MOVEMENTS: Schema = Schema {
     name: "StockMovementPage",
     shape: Shape::Object(&[

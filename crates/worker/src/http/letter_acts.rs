@@ -240,18 +240,21 @@ static DISCARD_WISH: Schema = Schema {
         need("note", Shape::Text, "Why; kept with each."),
     ]),
 };
-const ITEM: Shape = Shape::Object(&[
-    need("position", Shape::Integer, "Its place in the store."),
-    need("message_id", Shape::Id, "The message."),
-    need("queue", Shape::Text, "The queue that it was meant for."),
-    need("kind", Shape::Text, "The kind of message."),
-    need(
-        "outcome",
-        Shape::Choice(Outcome::NAMES),
-        "redriven or archived; gone if another was faster; failed if the store did not do it or may have; left if nothing was \
+const ITEM: Shape = Shape::Named(&Schema {
+    name: "MovedDeadLetter",
+    shape: Shape::Object(&[
+        need("position", Shape::Integer, "Its place in the store."),
+        need("message_id", Shape::Id, "The message."),
+        need("queue", Shape::Text, "The queue that it was meant for."),
+        need("kind", Shape::Text, "The kind of message."),
+        need(
+            "outcome",
+            Shape::Choice(Outcome::NAMES),
+            "redriven or archived; gone if another was faster; failed if the store did not do it or may have; left if nothing was \
          tried.",
-    ),
-]);
+        ),
+    ]),
+});
 static DONE: Schema = Schema {
     name: "DeadLettersMoved",
     shape: Shape::Object(&[

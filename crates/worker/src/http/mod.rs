@@ -20,6 +20,7 @@ mod import_answer;
 mod imports;
 mod inside;
 mod inventory;
+mod json_orders;
 mod letter_acts;
 mod limits;
 mod line;
@@ -52,8 +53,8 @@ use std::sync::Arc;
 
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::ports::{Channel, GatewayBooks, Readers};
-use axum::Router;
 use axum::response::Redirect;
+use axum::{Extension, Router};
 use bus::{Coalescer, DeadLetters};
 
 pub use conduct::Patience;
@@ -72,6 +73,7 @@ pub use webhooks::{TakeNewsHandler, Verifiers, Webhooks};
 
 use crate::security::Gate;
 use addresses::Addresses;
+use openapi::BasePath;
 use route::Route;
 
 /// Everything that the handlers use.
@@ -134,6 +136,7 @@ pub fn below(base_path: &str, router: Router) -> Result<Router, BasePathTaken> {
     }
     let (root, to) = (format!("{base_path}/"), base_path.to_owned());
     let with_slash = axum::routing::get(async move || Redirect::to(&to));
+    let router = router.layer(Extension(BasePath(base_path.into())));
     Ok(Router::new().route(&root, with_slash).nest(base_path, router.clone()).fallback_service(router))
 }
 

@@ -12,31 +12,32 @@ pub(super) fn read(body: &[u8]) -> Vec<ImportedOrder> {
     let lines = body.split(|byte| *byte == b'\n').enumerate();
     lines
         .filter(|(_, line)| !line.trim_ascii().is_empty())
-        .map(|(index, line)| order(index + 1, line))
+        .map(|(index, line)| order(index + 1, index as u64 + 1, line))
         .collect()
 }
 
-fn order(row: usize, line: &[u8]) -> ImportedOrder {
-    match serde_json::from_slice::<OrderDraft>(line) {
+/// The order that a text asks for, or everything that is wrong with it.
+pub(super) fn order(row: usize, line: u64, text: &[u8]) -> ImportedOrder {
+    match serde_json::from_slice::<OrderDraft>(text) {
         Ok(draft) => {
             let reference = draft.external_reference.clone().unwrap_or_default();
-            ImportedOrder { reference, row, line: row as u64, draft: Ok(draft) }
+            ImportedOrder { reference, row, line, draft: Ok(draft) }
         }
         Err(error) => {
-            let reference = reference(line).unwrap_or_default();
-            let wrongs = match draft::diagnosed(line, &error, &Caller::without_key()) {
+            let reference = reference(text).unwrap_or_default();
+            let wrongs = match draft::diagnosed(text, &error, &Caller::without_key()) {
                 Refused::Wrong(wrongs) => wrongs,
                 Refused::Unreadable(problem) => {
                     vec![Wrong::at("", problem.code().as_str(), problem.detail())]
                 }
             };
-            ImportedOrder { reference, row, line: row as u64, draft: Err(wrongs) }
+            ImportedOrder { reference, row, line, draft: Err(wrongs) }
         }
     }
 }
 
 /// The reference of an order that is otherwise no order.
-fn reference(line: &[u8]) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(line).ok()?;
+fn reference(text: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(text).ok()?;
     value["external_reference"].as_str().map(str::to_owned)
 }

@@ -27,8 +27,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/orders/{order_id}/notifications", TELL_AGAIN, tell)
             .about(
-                "Tells the order's customer once more where the order stands, through every configured channel: by mail, by \
-                 webhook. The notification keeps its id, so a receiver that has it already detects the repeat.",
+                "Tells the order's customer once more where the order stands. Every configured channel sends it: mail, webhooks. \
+                 The notification keeps its id, so a receiver that has it already detects the repeat.",
             )
             .with(&[ORDER_ID])
             .once()

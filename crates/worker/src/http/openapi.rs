@@ -1,9 +1,10 @@
-//! The document of the API, made from the list of routes. Says nothing that a route does not.
+//! The document of the API, made from the list of routes. Says nothing that a route does not. Programs that make clients read
+//! it: every object has a name, every operation a tag and a name of its own.
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
 use super::Api;
@@ -11,12 +12,47 @@ use super::access::access;
 use super::parameters::TextInPath;
 use super::problem::{Again, Code, Problem};
 use super::route::{self, Content, Operation, Parameter, ParameterPlace, Route};
-use super::shape::{Schema, Shape, need};
+use super::shape::{Schema, Shape, need, reference};
 use crate::security::Access;
 
-/// The OpenAPI 3.1 document.
+/// The path below which the service is served as well, for the handlers that have to name an address.
+#[derive(Clone)]
+pub(super) struct BasePath(pub(super) Arc<str>);
+
+/// What operations are listed under: the name, what it is for, and how the paths of its operations begin.
+const TAGS: &[(&str, &str, &[&str])] = &[
+    ("orders", "Accept, find, follow and cancel orders, and pay money back.", &["orders"]),
+    ("imports", "Take in many orders at once.", &["imports"]),
+    (
+        "sagas",
+        "Where orders stand on their way, and what a person can do about one that is stuck.",
+        &["sagas"],
+    ),
+    ("products", "The catalogue.", &["products"]),
+    ("inventory", "Stock: levels, movements, goods received and counted.", &["inventory"]),
+    ("dead-letters", "Messages that could not be handled.", &["dead-letters"]),
+    (
+        "provider-events",
+        "Events of the payment gateway and the carrier that belong to no order.",
+        &["provider-events"],
+    ),
+    ("audit", "Who did what.", &["audit"]),
+    ("webhooks", "Where the payment gateway and the carrier report to.", &["webhooks"]),
+    ("health", "How the service is, in words and in numbers.", &["health", "metrics", "overview", "check"]),
+    ("documentation", "What the API is.", &["openapi.json", "problems"]),
+];
+
+/// The OpenAPI 3.1 document of a service at the root of its host.
+///
+/// # Panics
+/// If two schemas have one name; a test makes the document.
 #[must_use]
 pub fn document() -> Value {
+    document_at("/")
+}
+
+/// The document of a service at this path of its host.
+fn document_at(server: &str) -> Value {
     let operations: Vec<Operation> = super::routes().into_iter().map(|route| route.operation).collect();
     let mut paths = Map::new();
     for operation in &operations {
@@ -30,8 +66,10 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Takes orders, sets stock aside, takes the money, has the parcel shipped. \
                             Every 'no' is a problem of RFC 9457 with a stable code.",
-            "license": {"name": "MIT OR Apache-2.0"},
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
+        "servers": [{"url": server, "description": "This service; its address is the one that the document came from."}],
+        "tags": TAGS.iter().map(|(name, about, _)| json!({"name": name, "description": about})).collect::<Vec<_>>(),
         "paths": paths,
         "components": {"schemas": schemas(&operations), "securitySchemes": {
             BEARER: {
@@ -62,8 +100,8 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn show(State(_): State<Arc<Api>>) -> Json<Value> {
-    Json(document())
+async fn show(State(_): State<Arc<Api>>, base: Option<Extension<BasePath>>) -> Json<Value> {
+    Json(document_at(base.as_ref().map_or("/", |Extension(BasePath(path))| path)))
 }
 
 async fn list_problems() -> Json<Value> {
@@ -88,8 +126,9 @@ fn kind(code: Code) -> Value {
 fn described(operation: &Operation) -> Value {
     let mut described = json!({
         "operationId": operation.id,
-        "summary": operation.about,
-        "tags": [operation.path.split('/').nth(1).unwrap_or("other")],
+        "summary": first_sentence(operation.about),
+        "description": operation.about,
+        "tags": [tag(operation.path)],
         "parameters": operation.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "responses": responses(operation),
     });
@@ -107,6 +146,19 @@ fn described(operation: &Operation) -> Value {
         described["requestBody"] = json!({"required": true, "content": content});
     }
     described
+}
+
+/// A text up to its first full stop, without it.
+fn first_sentence(text: &str) -> &str {
+    let end = text.find(". ").unwrap_or(text.len());
+    text[..end].trim_end_matches('.')
+}
+
+/// What an operation at this path is listed under.
+fn tag(path: &str) -> &str {
+    let first = path.split('/').nth(1).unwrap_or(path);
+    let known = TAGS.iter().find(|(_, _, paths)| paths.contains(&first));
+    known.map_or(first, |(name, _, _)| name)
 }
 
 fn parameter(parameter: &Parameter) -> Value {
@@ -128,12 +180,18 @@ fn parameter(parameter: &Parameter) -> Value {
 fn content(content: &Content) -> (String, Value) {
     match content {
         Content::Json(schema) => ("application/json".to_owned(), json!({"schema": reference(schema.name)})),
-        Content::Text(media_type) => ((*media_type).to_owned(), json!({"schema": {"type": "string"}})),
+        Content::Text(media_type) => ((*media_type).to_owned(), json!({"schema": text_of(media_type)})),
     }
 }
 
-fn reference(name: &str) -> Value {
-    json!({"$ref": format!("#/components/schemas/{name}")})
+/// The schema of what is read as it was sent.
+fn text_of(media_type: &str) -> Value {
+    match media_type {
+        // A signature is over the bytes, but to a client it is JSON like any other.
+        "application/json" => json!({}),
+        text if text.starts_with("text/") || text.ends_with("json") => json!({"type": "string"}),
+        _ => json!({"type": "string", "format": "binary"}),
+    }
 }
 
 fn responses(operation: &Operation) -> Map<String, Value> {
@@ -180,13 +238,12 @@ fn schemas(operations: &[Operation]) -> Map<String, Value> {
     });
     for body in bodies {
         match body {
-            Content::Json(schema) => {
-                schemas.insert(schema.name.to_owned(), schema.shape.to_schema());
-            }
+            Content::Json(schema) => schema.name_parts(&mut schemas),
             Content::Text(_) => {}
         }
     }
     schemas.insert("Problem".to_owned(), problem_schema());
+    schemas.insert("ProblemError".to_owned(), problem_error_schema());
     schemas
 }
 
@@ -204,16 +261,7 @@ fn problem_schema() -> Value {
             "instance": {"type": "string", "description": "The address that it happened at."},
             "code": {"type": "string", "enum": codes},
             "retryable": {"type": "boolean", "description": "Whether the very same request may succeed later."},
-            "errors": {"type": "array", "items": {
-                "type": "object",
-                "required": ["code", "detail"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "JSON pointer into the body."},
-                    "parameter": {"type": "string", "description": "Parameter of the path or the query."},
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                },
-            }},
+            "errors": {"type": "array", "items": reference("ProblemError")},
             "errors_omitted": {"type": "integer", "description": "How many more errors there were."},
             "requested": {"type": "integer", "description": "Units asked for."},
             "available": {"type": "integer", "description": "Units that there are."},
@@ -221,14 +269,31 @@ fn problem_schema() -> Value {
     })
 }
 
+fn problem_error_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "One thing that is wrong with a request, and where.",
+        "required": ["code", "detail"],
+        "properties": {
+            "pointer": {"type": "string", "description": "JSON pointer into the body."},
+            "parameter": {"type": "string", "description": "Parameter of the path or the query."},
+            "code": {"type": "string"},
+            "detail": {"type": "string"},
+        },
+    })
+}
+
 static ANYTHING: Schema = Schema { name: "Document", shape: Shape::Any };
-const KIND: Shape = Shape::Object(&[
-    need("code", Shape::Text, "Its code."),
-    need("title", Shape::Text, "What it is."),
-    need("status", Shape::Integer, "The status that it comes with."),
-    need("retryable", Shape::Boolean, "Whether the very same request may succeed later."),
-]);
-static PROBLEM_KIND: Schema = Schema { name: "ProblemKind", shape: KIND };
+static PROBLEM_KIND: Schema = Schema {
+    name: "ProblemKind",
+    shape: Shape::Object(&[
+        need("code", Shape::Text, "Its code."),
+        need("title", Shape::Text, "What it is."),
+        need("status", Shape::Integer, "The status that it comes with."),
+        need("retryable", Shape::Boolean, "Whether the very same request may succeed later."),
+    ]),
+};
+const KIND: Shape = Shape::Named(&PROBLEM_KIND);
 static PROBLEMS: Schema = Schema {
     name: "ProblemKinds",
     shape: Shape::Object(&[need("items", Shape::List(&KIND), "All of them.")]),

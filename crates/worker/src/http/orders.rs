@@ -340,43 +340,59 @@ static ACCEPTED: Schema = Schema {
         need("created_at", Shape::Time, "When it was accepted."),
     ]),
 };
-const LINE: Shape = Shape::Object(&[
-    need("sku", Shape::Text, "The product."),
-    need("quantity", Shape::Integer, "Units."),
-    need("unit_price", AMOUNT, "Price of one."),
-]);
-const PAYMENT: Shape = Shape::Object(&[
-    need("status", Shape::Text, "Where the money stands."),
-    need("captured_minor", Shape::Integer, "Minor units taken."),
-    need("refunded_minor", Shape::Integer, "Minor units given back."),
-    need("idempotency_key", Shape::Text, "Our key of the charge."),
-    may("provider_reference", Shape::Text, "The gateway's name for the charge."),
-    may("decline_code", Shape::Text, "The gateway's reason, if it declined."),
-    may("disputed", Shape::Text, "Where a dispute of the customer's bank stands: open, won or lost."),
-]);
-const SHIPMENT: Shape = Shape::Object(&[
-    need("status", Shape::Text, "Where the parcel stands."),
-    need("idempotency_key", Shape::Text, "Our key of the booking."),
-    may("tracking_number", Shape::Text, "The carrier's name for the parcel."),
-    may("carrier", Shape::Text, "The carrier."),
-]);
-const ORDER_SHAPE: Shape = Shape::Object(&[
-    need("order_id", Shape::Id, "The order."),
-    need("customer_id", Shape::Text, "Whom it is for."),
-    need("status", Shape::Text, "The headline status."),
-    need("saga_state", Shape::Text, "The saga's state."),
-    need("total", AMOUNT, "What it costs in all."),
-    may("lines", Shape::List(&LINE), "What is wanted; not in listings."),
-    may("payment", PAYMENT, "Where the money stands, once asked for."),
-    may("shipment", SHIPMENT, "Where the parcel stands, once asked for."),
-    may("cancel_reason", Shape::Text, "Why it was cancelled: a code."),
-    may("cancel_note", Shape::Text, "Why it was cancelled, in words."),
-    may("external_reference", Shape::Text, "Another system's name for it."),
-    need("ordered_at", Shape::Time, "When the customer ordered."),
-    need("created_at", Shape::Time, "When it was accepted."),
-    need("updated_at", Shape::Time, "When its status last changed, or its money went back or was disputed."),
-]);
-static ORDER: Schema = Schema { name: "Order", shape: ORDER_SHAPE };
+const LINE: Shape = Shape::Named(&Schema {
+    name: "OrderLine",
+    shape: Shape::Object(&[
+        need("sku", Shape::Text, "The product."),
+        need("quantity", Shape::Integer, "Units."),
+        need("unit_price", AMOUNT, "Price of one."),
+    ]),
+});
+const PAYMENT: Shape = Shape::Named(&Schema {
+    name: "Payment",
+    shape: Shape::Object(&[
+        need("status", Shape::Text, "Where the money stands."),
+        need("captured_minor", Shape::Integer, "Minor units taken."),
+        need("refunded_minor", Shape::Integer, "Minor units given back."),
+        need("idempotency_key", Shape::Text, "Our key of the charge."),
+        may("provider_reference", Shape::Text, "The gateway's name for the charge."),
+        may("decline_code", Shape::Text, "The gateway's reason, if it declined."),
+        may("disputed", Shape::Text, "Where a dispute of the customer's bank stands: open, won or lost."),
+    ]),
+});
+const SHIPMENT: Shape = Shape::Named(&Schema {
+    name: "Parcel",
+    shape: Shape::Object(&[
+        need("status", Shape::Text, "Where the parcel stands."),
+        need("idempotency_key", Shape::Text, "Our key of the booking."),
+        may("tracking_number", Shape::Text, "The carrier's name for the parcel."),
+        may("carrier", Shape::Text, "The carrier."),
+    ]),
+});
+static ORDER: Schema = Schema {
+    name: "Order",
+    shape: Shape::Object(&[
+        need("order_id", Shape::Id, "The order."),
+        need("customer_id", Shape::Text, "Whom it is for."),
+        need("status", Shape::Text, "The headline status."),
+        need("saga_state", Shape::Text, "The saga's state."),
+        need("total", AMOUNT, "What it costs in all."),
+        may("lines", Shape::List(&LINE), "What is wanted; not in listings."),
+        may("payment", PAYMENT, "Where the money stands, once asked for."),
+        may("shipment", SHIPMENT, "Where the parcel stands, once asked for."),
+        may("cancel_reason", Shape::Text, "Why it was cancelled: a code."),
+        may("cancel_note", Shape::Text, "Why it was cancelled, in words."),
+        may("external_reference", Shape::Text, "Another system's name for it."),
+        need("ordered_at", Shape::Time, "When the customer ordered."),
+        need("created_at", Shape::Time, "When it was accepted."),
+        need(
+            "updated_at",
+            Shape::Time,
+            "When its status last changed, or its money went back or was disputed.",
+        ),
+    ]),
+};
+const ORDER_SHAPE: Shape = Shape::Named(&ORDER);
 static ORDERS: Schema = Schema {
     name: "OrderPage",
     shape: Shape::Object(&[
@@ -384,13 +400,16 @@ static ORDERS: Schema = Schema {
         may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
     ]),
 };
-pub(super) const HISTORY_ENTRY: Shape = Shape::Object(&[
-    need("at", Shape::Time, "When."),
-    need("event", Shape::Text, "What happened."),
-    may("status", Shape::Text, "The headline status afterwards."),
-    may("saga_state", Shape::Text, "The saga's state afterwards."),
-    may("detail", Shape::Text, "In words."),
-]);
+pub(super) const HISTORY_ENTRY: Shape = Shape::Named(&Schema {
+    name: "HistoryEntry",
+    shape: Shape::Object(&[
+        need("at", Shape::Time, "When."),
+        need("event", Shape::Text, "What happened."),
+        may("status", Shape::Text, "The headline status afterwards."),
+        may("saga_state", Shape::Text, "The saga's state afterwards."),
+        may("detail", Shape::Text, "In words."),
+    ]),
+});
 static TIMELINE: Schema = Schema {
     name: "OrderHistory",
     shape: Shape::Object(&[

@@ -309,23 +309,30 @@ static CHANGED: Schema = Schema {
         need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
     ]),
 };
-const DRAFT: Shape = Shape::Object(&[
-    need("sku", Shape::Text, "1 to 64 printable characters; each sku once."),
-    need("name", Shape::Text, "Its name."),
-    may("description", Shape::Text, "More about it; if left out, a product that is known keeps what it has."),
-    need("price", AMOUNT, "What one costs, at most 10^15 minor units."),
-    may("stock", Shape::Units, "Whole units that a new product starts with, at most 10^15."),
-    may(
-        "reorder_level",
-        Shape::Units,
-        "At this many or fewer it is time to reorder; if left out, a product that is known keeps its level.",
-    ),
-    may(
-        "availability",
-        Shape::Choice(&["active", "discontinued"]),
-        "If left out, a product that is known stays as it is, and a new one is active.",
-    ),
-]);
+const DRAFT: Shape = Shape::Named(&Schema {
+    name: "ProductDraft",
+    shape: Shape::Object(&[
+        need("sku", Shape::Text, "1 to 64 printable characters; each sku once."),
+        need("name", Shape::Text, "Its name."),
+        may(
+            "description",
+            Shape::Text,
+            "More about it; if left out, a product that is known keeps what it has.",
+        ),
+        need("price", AMOUNT, "What one costs, at most 10^15 minor units."),
+        may("stock", Shape::Units, "Whole units that a new product starts with, at most 10^15."),
+        may(
+            "reorder_level",
+            Shape::Units,
+            "At this many or fewer it is time to reorder; if left out, a product that is known keeps its level.",
+        ),
+        may(
+            "availability",
+            Shape::Choice(&["active", "discontinued"]),
+            "If left out, a product that is known stays as it is, and a new one is active.",
+        ),
+    ]),
+});
 static PRODUCT_BATCH: Schema = Schema {
     name: "ProductBatch",
     shape: Shape::Object(&[
@@ -340,14 +347,17 @@ static IMPORTED: Schema = Schema {
         need("created", Shape::Integer, "How many of them were new."),
     ]),
 };
-const PRODUCT: Shape = Shape::Object(&[
-    need("product_id", Shape::Id, "The product."),
-    need("sku", Shape::Text, "Its name in the trade."),
-    need("name", Shape::Text, "Its name."),
-    need("description", Shape::Text, "More about it."),
-    need("price", AMOUNT, "What one costs."),
-    need("availability", Shape::Choice(&["active", "discontinued"]), "Whether it may be ordered."),
-]);
+const PRODUCT: Shape = Shape::Named(&Schema {
+    name: "Product",
+    shape: Shape::Object(&[
+        need("product_id", Shape::Id, "The product."),
+        need("sku", Shape::Text, "Its name in the trade."),
+        need("name", Shape::Text, "Its name."),
+        need("description", Shape::Text, "More about it."),
+        need("price", AMOUNT, "What one costs."),
+        need("availability", Shape::Choice(&["active", "discontinued"]), "Whether it may be ordered."),
+    ]),
+});
 static PRODUCTS: Schema = Schema {
     name: "ProductPage",
     shape: Shape::Object(&[

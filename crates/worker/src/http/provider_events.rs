@@ -153,25 +153,28 @@ fn not_there(position: i64) -> Problem {
     Problem::new(Code::EventNotFound, detail)
 }
 
-const EVENT: Shape = Shape::Object(&[
-    need("position", Shape::Integer, "Its place in the list."),
-    need("provider", Shape::Text, "payments or shipping."),
-    need("event_id", Shape::Text, "The provider's id of the event."),
-    need("kind", Shape::Text, "The provider's word for what it is."),
-    need(
-        "reason",
-        Shape::Text,
-        "Why it belongs to no order, as a code such as unknown_order or another_key.",
-    ),
-    need("reference", Shape::Text, "Whose it is, as the provider says."),
-    need("idempotency_key", Shape::Text, "Under which key, as the provider says."),
-    need("detail", Shape::Text, "What it tells, in words."),
-    need("occurred_at", Shape::Time, "When it happened, by the provider's clock."),
-    need("received_at", Shape::Time, "When it came."),
-    may("seen_at", Shape::Time, "When a person saw to it."),
-    may("seen_by", Shape::Text, "Who that was."),
-    may("note", Shape::Text, "What came of it."),
-]);
+const EVENT: Shape = Shape::Named(&Schema {
+    name: "UnmatchedEvent",
+    shape: Shape::Object(&[
+        need("position", Shape::Integer, "Its place in the list."),
+        need("provider", Shape::Text, "payments or shipping."),
+        need("event_id", Shape::Text, "The provider's id of the event."),
+        need("kind", Shape::Text, "The provider's word for what it is."),
+        need(
+            "reason",
+            Shape::Text,
+            "Why it belongs to no order, as a code such as unknown_order or another_key.",
+        ),
+        need("reference", Shape::Text, "Whose it is, as the provider says."),
+        need("idempotency_key", Shape::Text, "Under which key, as the provider says."),
+        need("detail", Shape::Text, "What it tells, in words."),
+        need("occurred_at", Shape::Time, "When it happened, by the provider's clock."),
+        need("received_at", Shape::Time, "When it came."),
+        may("seen_at", Shape::Time, "When a person saw to it."),
+        may("seen_by", Shape::Text, "Who that was."),
+        may("note", Shape::Text, "What came of it."),
+    ]),
+});
 static EVENTS: Schema = Schema {
     name: "UnmatchedEventPage",
     shape: Shape::Object(&[

@@ -44,14 +44,17 @@ async fn list(
     Ok(Json(PageAnswer::up_to(page.items, page.next)))
 }
 
-const RESERVATION: Shape = Shape::Object(&[
-    need("order_id", Shape::Id, "The order."),
-    may("external_reference", Shape::Text, "Another system's name for it."),
-    need("customer_id", Shape::Text, "Whom it is for."),
-    need("status", Shape::Text, "The headline status."),
-    need("units", Shape::Integer, "Units of the product that are set aside for it."),
-    need("since", Shape::Time, "Since when."),
-]);
+const RESERVATION: Shape = Shape::Named(&Schema {
+    name: "Reservation",
+    shape: Shape::Object(&[
+        need("order_id", Shape::Id, "The order."),
+        may("external_reference", Shape::Text, "Another system's name for it."),
+        need("customer_id", Shape::Text, "Whom it is for."),
+        need("status", Shape::Text, "The headline status."),
+        need("units", Shape::Integer, "Units of the product that are set aside for it."),
+        need("since", Shape::Time, "Since when."),
+    ]),
+});
 static RESERVATIONS: Schema = Schema {
     name: "ReservationPage",
     shape: Shape::Object(&[

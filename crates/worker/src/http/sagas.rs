@@ -126,32 +126,47 @@ static OPERATED: Schema = Schema {
         need("state", Shape::Text, "Where its saga stands now."),
     ]),
 };
-const TIMER: Shape =
-    Shape::Object(&[need("name", Shape::Text, "Its name."), need("due_at", Shape::Time, "When it fires.")]);
-const ATTENTION: Shape = Shape::Object(&[
-    need("cause", Shape::Text, "As a code, such as disputed; undoing for an undoing that does not get on."),
-    need("why", Shape::Text, "In words."),
-    need("retry", Shape::Text, "What retry would do."),
-    need("skip", Shape::Text, "What skip would do."),
-    need("force", Shape::Text, "What force would do."),
-]);
-const SAGA_SHAPE: Shape = Shape::Object(&[
-    need("order_id", Shape::Id, "Its order."),
-    need("state", Shape::Text, "Where it stands."),
-    need("stock", Shape::Text, "What became of the stock."),
-    need("payment", Shape::Text, "What became of the money."),
-    need("shipment", Shape::Text, "What became of the parcel."),
-    may("reason", Shape::Text, "Why it is being undone."),
-    may("pending_undo", Shape::Text, "The undoing that waits for a person."),
-    may("attention", ATTENTION, "What a person is asked about, and what each answer would do."),
-    may("last_event", HISTORY_ENTRY, "Why it stands where it stands."),
-    need("timers", Shape::List(&TIMER), "Timers that are running."),
-    need("version", Shape::Integer, "Version of its definition."),
-    need("created_at", Shape::Time, "When it began."),
-    need("updated_at", Shape::Time, "When it last moved."),
-    need("expires_at", Shape::Time, "When the order as a whole times out."),
-]);
-static SAGA: Schema = Schema { name: "Saga", shape: SAGA_SHAPE };
+const TIMER: Shape = Shape::Named(&Schema {
+    name: "SagaTimer",
+    shape: Shape::Object(&[
+        need("name", Shape::Text, "Its name."),
+        need("due_at", Shape::Time, "When it fires."),
+    ]),
+});
+const ATTENTION: Shape = Shape::Named(&Schema {
+    name: "SagaAttention",
+    shape: Shape::Object(&[
+        need(
+            "cause",
+            Shape::Text,
+            "As a code, such as disputed; undoing for an undoing that does not get on.",
+        ),
+        need("why", Shape::Text, "In words."),
+        need("retry", Shape::Text, "What retry would do."),
+        need("skip", Shape::Text, "What skip would do."),
+        need("force", Shape::Text, "What force would do."),
+    ]),
+});
+static SAGA: Schema = Schema {
+    name: "Saga",
+    shape: Shape::Object(&[
+        need("order_id", Shape::Id, "Its order."),
+        need("state", Shape::Text, "Where it stands."),
+        need("stock", Shape::Text, "What became of the stock."),
+        need("payment", Shape::Text, "What became of the money."),
+        need("shipment", Shape::Text, "What became of the parcel."),
+        may("reason", Shape::Text, "Why it is being undone."),
+        may("pending_undo", Shape::Text, "The undoing that waits for a person."),
+        may("attention", ATTENTION, "What a person is asked about, and what each answer would do."),
+        may("last_event", HISTORY_ENTRY, "Why it stands where it stands."),
+        need("timers", Shape::List(&TIMER), "Timers that are running."),
+        need("version", Shape::Integer, "Version of its definition."),
+        need("created_at", Shape::Time, "When it began."),
+        need("updated_at", Shape::Time, "When it last moved."),
+        need("expires_at", Shape::Time, "When the order as a whole times out."),
+    ]),
+};
+const SAGA_SHAPE: Shape = Shape::Named(&SAGA);
 static SAGAS: Schema = Schema {
     name: "SagaPage",
     shape: Shape::Object(&[

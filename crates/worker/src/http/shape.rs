@@ -24,8 +24,11 @@ pub(super) enum Shape {
     Boolean,
     /// One of these texts.
     Choice(&'static [&'static str]),
-    /// Members with names.
+    /// Members with names. As a part of something else it goes under a name of its own, so that clients made from the
+    /// document have a type for it.
     Object(&'static [Member]),
+    /// What stands under its name in the document, and is referred to.
+    Named(&'static Schema),
     /// Any names, each with a whole number.
     Counts,
     /// Any number of the same.
@@ -61,10 +64,13 @@ pub(super) const fn may(name: &'static str, shape: Shape, about: &'static str) -
 }
 
 /// An amount of money.
-pub(super) const AMOUNT: Shape = Shape::Object(&[
-    need("minor", Shape::Integer, "Minor units: cents, pence, yen."),
-    need("currency", Shape::Text, "ISO 4217 code."),
-]);
+pub(super) const AMOUNT: Shape = Shape::Named(&Schema {
+    name: "Money",
+    shape: Shape::Object(&[
+        need("minor", Shape::Integer, "Minor units: cents, pence, yen."),
+        need("currency", Shape::Text, "ISO 4217 code."),
+    ]),
+});
 
 /// What to do about goods that are not sold by the piece.
 pub(super) const WHOLE_UNITS: &str = "goods by weight or length are sold in a smaller whole unit, such as grams: see docs/recipes/goods-by-weight.md";
@@ -82,6 +88,7 @@ impl Shape {
         match self {
             Self::Units => true,
             Self::Object(members) => members.iter().any(|member| member.shape.has_units()),
+            Self::Named(schema) => schema.shape.has_units(),
             Self::List(of) => of.has_units(),
             Self::Text | Self::Time | Self::Id | Self::Integer | Self::Boolean => false,
             Self::Choice(_) | Self::Counts | Self::Any => false,
@@ -97,6 +104,7 @@ impl Shape {
 
     fn walk(&self, value: &Value, pointer: &mut String, found: &mut Vec<Wrong>) {
         match (self, value) {
+            (Self::Named(schema), _) => schema.shape.walk(value, pointer, found),
             (Self::Object(members), Value::Object(object)) => members_of(members, object, pointer, found),
             (Self::List(of), Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
@@ -123,6 +131,7 @@ impl Shape {
             Self::Boolean => value.is_boolean(),
             Self::Choice(words) => value.as_str().is_some_and(|text| words.contains(&text)),
             Self::Any => true,
+            Self::Named(schema) => schema.shape.fits(value),
             Self::Object(_) | Self::Counts | Self::List(_) => false,
         }
     }
@@ -145,6 +154,7 @@ impl Shape {
             Self::Integer => "a whole number of at most 64 bits".to_owned(),
             Self::Units => format!("a whole number of units ({WHOLE_UNITS})"),
             Self::Boolean => "true or false".to_owned(),
+            Self::Named(schema) => schema.shape.expected(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Object(_) | Self::Counts => "an object".to_owned(),
             Self::List(_) => "a list".to_owned(),
@@ -162,11 +172,54 @@ impl Shape {
             Self::Boolean => json!({"type": "boolean"}),
             Self::Choice(words) => json!({"type": "string", "enum": words}),
             Self::Object(members) => object_schema(members),
+            Self::Named(schema) => reference(schema.name),
             Self::Counts => json!({"type": "object", "additionalProperties": {"type": "integer"}}),
             Self::List(of) => json!({"type": "array", "items": of.to_schema()}),
             Self::Any => json!({}),
         }
     }
+
+    /// The same where null stands for leaving it out.
+    fn to_nullable_schema(self) -> Value {
+        let mut schema = self.to_schema();
+        if let Self::Named(_) = self {
+            return json!({"oneOf": [schema, {"type": "null"}]});
+        }
+        if let Some(kind) = schema.get_mut("type") {
+            *kind = json!([kind.clone(), "null"]);
+        }
+        if let Some(Value::Array(words)) = schema.get_mut("enum") {
+            words.push(Value::Null);
+        }
+        schema
+    }
+
+    /// Adds all that goes under a name in it to what is known.
+    pub(super) fn name_parts(&self, known: &mut Map<String, Value>) {
+        match self {
+            Self::Named(schema) => schema.name_parts(known),
+            Self::Object(members) => members.iter().for_each(|member| member.shape.name_parts(known)),
+            Self::List(of) => of.name_parts(known),
+            Self::Text | Self::Time | Self::Id | Self::Integer | Self::Units | Self::Boolean => {}
+            Self::Choice(_) | Self::Counts | Self::Any => {}
+        }
+    }
+}
+
+impl Schema {
+    /// Adds it and all that goes under a name in it to what is known.
+    pub(super) fn name_parts(&self, known: &mut Map<String, Value>) {
+        let schema = self.shape.to_schema();
+        if let Some(other) = known.insert(self.name.to_owned(), schema.clone()) {
+            assert_eq!(other, schema, "two schemas are called {}", self.name);
+        }
+        self.shape.name_parts(known);
+    }
+}
+
+/// Where the document has what goes under this name.
+pub(super) fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
 fn members_of(members: &[Member], object: &Map<String, Value>, pointer: &mut String, found: &mut Vec<Wrong>) {
@@ -233,12 +286,10 @@ fn found_kind(value: &Value) -> String {
 fn object_schema(members: &[Member]) -> Value {
     let mut properties = Map::new();
     for member in members {
-        let mut schema = member.shape.to_schema();
-        if member.presence == Presence::Optional
-            && let Some(kind) = schema.get_mut("type")
-        {
-            *kind = json!([kind.clone(), "null"]);
-        }
+        let mut schema = match member.presence {
+            Presence::Required => member.shape.to_schema(),
+            Presence::Optional => member.shape.to_nullable_schema(),
+        };
         schema["description"] = json!(member.about);
         properties.insert(member.name.to_owned(), schema);
     }

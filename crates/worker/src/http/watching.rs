@@ -91,21 +91,27 @@ fn told(board: &HealthBoard) -> Response {
 }
 
 const STATUSES: Shape = Shape::Choice(&["up", "degraded", "down"]);
-const CHECK: Shape = Shape::Object(&[
-    need("name", Shape::Text, "The part."),
-    need("status", STATUSES, "How it is."),
-    need("detail", Shape::Text, "What was seen."),
-    need("duration_us", Shape::Integer, "How long the check took, in microseconds."),
-    need("since", Shape::Time, "Since when it is so."),
-    need("checked_at", Shape::Time, "When it was last checked."),
-]);
-const USES: Shape = Shape::Object(&[
-    need("profile", Shape::Text, "What it runs for."),
-    need("database", Shape::Text, "Where the data lies."),
-    need("broker", Shape::Text, "What carries messages between workers."),
-    need("payment_gateway", Shape::Text, "The payment gateway."),
-    need("shipping_provider", Shape::Text, "The carrier."),
-]);
+const CHECK: Shape = Shape::Named(&Schema {
+    name: "HealthCheck",
+    shape: Shape::Object(&[
+        need("name", Shape::Text, "The part."),
+        need("status", STATUSES, "How it is."),
+        need("detail", Shape::Text, "What was seen."),
+        need("duration_us", Shape::Integer, "How long the check took, in microseconds."),
+        need("since", Shape::Time, "Since when it is so."),
+        need("checked_at", Shape::Time, "When it was last checked."),
+    ]),
+});
+const USES: Shape = Shape::Named(&Schema {
+    name: "ServiceUses",
+    shape: Shape::Object(&[
+        need("profile", Shape::Text, "What it runs for."),
+        need("database", Shape::Text, "Where the data lies."),
+        need("broker", Shape::Text, "What carries messages between workers."),
+        need("payment_gateway", Shape::Text, "The payment gateway."),
+        need("shipping_provider", Shape::Text, "The carrier."),
+    ]),
+});
 static HEALTH: Schema = Schema {
     name: "Health",
     shape: Shape::Object(&[

@@ -49,6 +49,12 @@ fn mismatch(schema: &Value, value: &Value, at: &str) -> Option<String> {
         let name = name.rsplit('/').next().expect("a reference has a name");
         return mismatch(&DOCUMENT["components"]["schemas"][name], value, at);
     }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let mismatches: Vec<String> =
+            choices.iter().filter_map(|choice| mismatch(choice, value, at)).collect();
+        return (mismatches.len() + 1 != choices.len())
+            .then(|| format!("{at}: not one of them: {mismatches:?}"));
+    }
     if !is_of_type(&schema["type"], value) {
         return Some(format!("{at}: {value} is no {}", schema["type"]));
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use http::Method;
+use http_body_util::BodyExt;
 use serde_json::Value;
+use tower::ServiceExt;
 
 use crate::conformance::DOCUMENT;
 use crate::harness::{Service, request};
@@ -83,6 +85,106 @@ fn every_operation_has_a_name_of_its_own_and_says_what_it_does() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn every_operation_stands_under_one_tag_that_is_explained_and_says_more_than_its_summary() {
+    let tags: BTreeSet<&str> = DOCUMENT["tags"]
+        .as_array()
+        .expect("tags")
+        .iter()
+        .inspect(|tag| assert!(tag["description"].as_str().is_some_and(|about| !about.is_empty()), "{tag}"))
+        .filter_map(|tag| tag["name"].as_str())
+        .collect();
+    let mut used = BTreeSet::new();
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
+        for operation in item.as_object().expect("operations").values() {
+            let [tag] = operation["tags"].as_array().expect("tags").as_slice() else { panic!("{path}") };
+            let tag = tag.as_str().expect("a text");
+            assert!(tags.contains(tag), "{path}: no tag '{tag}' in crates/worker/src/http/openapi.rs");
+            used.insert(tag);
+            let [summary, about] =
+                ["summary", "description"].map(|name| operation[name].as_str().expect("a text"));
+            assert!(about.starts_with(summary) && summary.len() < 120, "{path}: {summary}");
+        }
+    }
+    assert_eq!(used, tags);
+}
+
+/// The places of objects without a name inside a schema: a client made from the document would have to invent one.
+fn nameless(schema: &Value, at: &str, found: &mut Vec<String>) {
+    let inner = |inner: &Value, at: &str, found: &mut Vec<String>| {
+        if inner["properties"].is_object() {
+            found.push(at.to_owned());
+        }
+        nameless(inner, at, found);
+    };
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        inner(property, &format!("{at}/{name}"), found);
+    }
+    for name in ["items", "additionalProperties"] {
+        inner(&schema[name], &format!("{at}/{name}"), found);
+    }
+    for choice in ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema[name].as_array()).flatten() {
+        inner(choice, &format!("{at}/one"), found);
+    }
+}
+
+#[test]
+fn no_schema_holds_an_object_without_a_name() {
+    let mut found = Vec::new();
+    for (name, schema) in DOCUMENT["components"]["schemas"].as_object().expect("schemas") {
+        nameless(schema, name, &mut found);
+    }
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
+        for operation in item.as_object().expect("operations").values() {
+            let bodies = operation["responses"].as_object().expect("responses").values();
+            for (kind, content) in bodies
+                .chain([&operation["requestBody"]])
+                .filter_map(|body| body["content"].as_object())
+                .flatten()
+            {
+                nameless(
+                    &serde_json::json!({"items": content["schema"]}),
+                    &format!("{path} {kind}"),
+                    &mut found,
+                );
+            }
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+    let mut wrong = Vec::new();
+    let list = serde_json::json!({"properties": {"lines": {"items": {"properties": {}}}}});
+    nameless(&list, "Order", &mut wrong);
+    assert_eq!(wrong, ["Order/lines/items"]);
+    for name in [
+        "Money",
+        "Order",
+        "OrderLine",
+        "Payment",
+        "Parcel",
+        "OrderRequest",
+        "OrderLineRequest",
+        "ImportRequest",
+    ] {
+        assert!(DOCUMENT["components"]["schemas"][name]["properties"].is_object(), "{name}");
+    }
+    let price = &DOCUMENT["components"]["schemas"]["OrderLine"]["properties"]["unit_price"]["$ref"];
+    assert_eq!(price, "#/components/schemas/Money");
+}
+
+#[tokio::test]
+async fn the_document_names_the_path_that_the_service_is_served_below() {
+    let service = Service::start().await;
+    assert_eq!(DOCUMENT["servers"][0]["url"], "/");
+    let router = orderwright::http::below("/shop", service.router.clone()).expect("it is free");
+    for path in ["/openapi.json", "/shop/openapi.json"] {
+        let asked = request(Method::GET, path, &[], Body::empty());
+        let answer = router.clone().oneshot(asked).await.expect("an answer");
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        let document: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(document["servers"][0]["url"], "/shop", "{path}");
     }
 }
 

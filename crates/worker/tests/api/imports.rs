@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Service, request};
+use crate::harness::{Answer, Service, pairs, places, request};
 
 const CSV: &str = "order_ref,customer_id,ordered_at,sku,quantity,unit_price_minor,currency
 10248,VINET,2025-07-04T00:00:00Z,CHAI,12,1400,USD
@@ -37,6 +37,50 @@ async fn the_rows_of_an_order_make_one_order_and_a_bad_order_spoils_no_other() {
     assert_eq!(order["external_reference"], "10248");
     assert_eq!(order["total"]["minor"], 12 * 1400 + 980);
     assert_eq!(order["ordered_at"], "2025-07-04T00:00:00Z");
+}
+
+const IN_JSON: &str = r#"[
+    {"external_reference": "10248", "customer_id": "VINET", "ordered_at": "2025-07-04T00:00:00Z", "lines": [
+        {"sku": "CHAI", "quantity": 12, "unit_price": {"minor": 1400, "currency": "USD"}},
+        {"sku": "TOFU", "quantity": 1, "unit_price": {"minor": 980, "currency": "USD"}}]},
+    {"external_reference": "10249", "customer_id": "TOMSP", "lines": [{"sku": "TOFU", "quantity": 9}]},
+    {"external_reference": "10250", "customer_id": "HANAR", "lines": [{"sku": "NONE", "quantity": 1}]}
+]"#;
+
+#[tokio::test]
+async fn json_is_taken_as_every_other_way_of_writing_is() {
+    let service = Service::start().await;
+    let wrapped = format!("{{\"orders\": {IN_JSON}}}");
+    for body in [IN_JSON, &wrapped] {
+        let as_rows = Service::start().await;
+        let expected = import(&as_rows, "text/csv", CSV).await.expect(200);
+        let service = Service::start().await;
+        let report = import(&service, "application/json; charset=utf-8", body.to_owned()).await.expect(200);
+        assert_eq!(outcomes(&report), outcomes(&expected));
+        let lines: Vec<&Value> =
+            report["results"].as_array().expect("results").iter().map(|one| &one["line"]).collect();
+        assert_eq!(lines, [2, 5, 6]);
+        assert_eq!(report["results"][2]["errors"], expected["results"][2]["errors"]);
+        let again = import(&service, "application/json", body.to_owned()).await.expect(200);
+        assert_eq!(outcomes(&again), [("10248", "replayed"), ("10249", "replayed"), ("10250", "rejected")]);
+        let rows = import(&service, "text/csv", CSV).await.expect(200);
+        assert_eq!(outcomes(&rows), outcomes(&again), "the same orders as rows are the same orders");
+    }
+    // What is no order spoils no other; what is no list of orders is refused as a whole.
+    let mixed = r#"{"orders": [7, {"external_reference": "1", "customer_id": "A", "lines": [], "x": 1},
+        {"external_reference": "2", "customer_id": "A", "lines": [{"sku": "CHAI", "quantity": 1}]}]}"#;
+    let report = import(&service, "application/json", mixed).await.expect(200);
+    assert_eq!(outcomes(&report), [("", "rejected"), ("1", "rejected"), ("2", "created")]);
+    for (body, place) in [
+        (r#"{"orders": {}}"#, ("/orders", "wrong_type")),
+        (r#"{"orders": [], "mapping": "x"}"#, ("/mapping", "unknown_member")),
+        ("{}", ("/orders", "missing")),
+        ("7", ("", "wrong_type")),
+    ] {
+        let problem = import(&service, "application/json", body).await.problem(422, "validation_failed");
+        assert_eq!(places(&problem), pairs(&[place]), "{body}");
+    }
+    import(&service, "application/json", "[{]").await.problem(400, "malformed_json");
 }
 
 #[tokio::test]
