@@ -22,7 +22,7 @@ use crate::config::{Config, PageMode};
 use crate::entrance;
 use crate::health::Uses;
 use crate::http::{
-    self, Api, InFlightKeys, Inside, MetricsPlace, StoreReadiness, Verifiers, Watch, Webhooks,
+    self, Api, Awaited, InFlightKeys, Inside, MetricsPlace, StoreReadiness, Verifiers, Watch, Webhooks,
 };
 use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
@@ -287,6 +287,8 @@ fn api(
     let (webhooks, listening) = Webhooks::new(payments, shipping, &commands, &supervisor.stop());
     supervisor.run_once("webhooks", listening);
     let readers = Arc::clone(&store.readers);
+    let (awaited, looking) = Awaited::new(Arc::clone(&readers), supervisor.stop());
+    supervisor.run_once("awaited-orders", looking);
     Ok(Api {
         commands,
         create,
@@ -297,6 +299,7 @@ fn api(
         webhooks,
         channels: notifying::channels(config),
         in_flight: InFlightKeys::default(),
+        awaited,
         watch: watch(config, observation),
     })
 }

@@ -396,6 +396,9 @@ pub trait Readers: Send + Sync + 'static {
     /// One saga instance.
     async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault>;
 
+    /// Where the sagas of these orders stand; an order that is not there is left out.
+    async fn saga_states(&self, ids: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>, Fault>;
+
     /// What the books say of the money of these orders; an order without a payment is left out.
     async fn booked_payments(&self, ids: &[OrderId]) -> Result<Vec<BookedPayment>, Fault>;
 

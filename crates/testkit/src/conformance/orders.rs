@@ -387,6 +387,11 @@ pub async fn payments_are_told_with_where_their_sagas_stand(home: &mut impl Home
     found.sort_by_key(|booked| booked.payment.order_id);
     assert_eq!(found, wanted);
     assert_eq!(process.readers.booked_payments(&[]).await.unwrap(), []);
+    let mut states = process.readers.saga_states(&ids).await.unwrap();
+    states.sort_by_key(|(id, _)| *id);
+    let expected: Vec<_> = wanted.iter().map(|booked| (booked.payment.order_id, booked.state)).collect();
+    assert_eq!(states, expected, "an order that is not there has no saga");
+    assert_eq!(process.readers.saga_states(&[]).await.unwrap(), []);
     let first = process.readers.captured_payments(None, 1).await.unwrap();
     assert_eq!((&first.items[..], first.has_more), (&wanted[..1], true));
     let rest = process.readers.captured_payments(Some(order_id(1)), 1).await.unwrap();

@@ -54,6 +54,12 @@ pub(super) const ROOM_PAUSE: Duration = Duration::from_millis(50);
 pub(super) const ROOM_PARTS: usize = 64;
 /// Between two lines of the log about connections that cannot be accepted.
 pub(super) const ACCEPT_TOLD: Duration = Duration::from_secs(10);
+/// How long the answer to an order waits for its money at most, whatever the client would like.
+pub(super) const PREFERRED_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Callers that wait so at the same time; the next one gets its answer at once.
+pub(super) const AWAITED_MAX: usize = 1_024;
+/// Pause between two looks at the orders that callers wait for.
+pub(super) const AWAITED_LOOK: Duration = Duration::from_millis(100);
 /// Connections served at the same time, unless configured otherwise; for the next one the oldest idle ones give way.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Requests under way on one HTTP/2 connection.
@@ -66,6 +72,7 @@ pub(super) const FIRST_REQUEST_MAX: Duration = Duration::from_millis(100);
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
+const _: () = assert!(AWAITED_MAX < CONNECTIONS_MAX, "who waits leaves room for others");
 const _: () = assert!(ORDER_BYTES_MAX <= WEBHOOK_BYTES_MAX && WEBHOOK_BYTES_MAX <= IMPORT_BYTES_MAX);
 const _: () =
     assert!(IMPORT_AT_ONCE_MAX < bus::limits::COALESCE_WAITING_MAX, "an import leaves room for others");

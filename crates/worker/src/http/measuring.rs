@@ -2,6 +2,7 @@
 //! layer, so refused requests are measured too; it must not allocate for a route that was measured before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -14,6 +15,10 @@ use crate::metrics::{Metric, Registry};
 
 /// The route label for requests without a route.
 const NO_ROUTE: &str = "unmatched";
+
+/// How long an answer was held back because the client wished it: no part of what it took.
+#[derive(Clone, Copy)]
+pub(super) struct Wished(pub(super) Duration);
 
 /// Measures what goes through this router.
 pub(super) fn around(router: Router, registry: Arc<Registry>) -> Router {
@@ -28,7 +33,8 @@ async fn measured(State(registry): State<Arc<Registry>>, request: Request, next:
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     let status = response.status();
     let labels = [method, route, status.as_str()];
-    registry.observe(Metric::HttpRequestDuration, &labels, began_at.elapsed());
+    let wished = response.extensions().get::<Wished>().map_or(Duration::ZERO, |Wished(wait)| *wait);
+    registry.observe(Metric::HttpRequestDuration, &labels, began_at.elapsed().saturating_sub(wished));
     response
 }
 

@@ -4,6 +4,7 @@
 mod access;
 mod addresses;
 mod audit;
+mod awaited;
 mod body;
 mod conduct;
 mod connection;
@@ -29,10 +30,12 @@ mod measuring;
 mod ndjson_orders;
 mod notifications;
 mod openapi;
+mod order_schemas;
 mod orders;
 mod outside;
 mod parameters;
 mod personal;
+mod prefer;
 mod problem;
 mod products;
 mod provider_events;
@@ -57,6 +60,7 @@ use axum::response::Redirect;
 use axum::{Extension, Router};
 use bus::{Coalescer, DeadLetters};
 
+pub use awaited::Awaited;
 pub use conduct::Patience;
 pub use edge::for_here;
 pub use health::{Readiness, StoreReadiness, Unready};
@@ -96,6 +100,8 @@ pub struct Api {
     pub readiness: Arc<dyn Readiness>,
     /// Orders being accepted at this moment; begins empty.
     pub in_flight: InFlightKeys,
+    /// Callers that wait for their orders' money. The creator of this value runs its loop.
+    pub awaited: Awaited,
     /// What is known from looking on.
     pub watch: Watch,
 }

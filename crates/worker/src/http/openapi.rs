@@ -11,7 +11,7 @@ use super::Api;
 use super::access::access;
 use super::parameters::TextInPath;
 use super::problem::{Again, Code, Problem};
-use super::route::{self, Content, Operation, Parameter, ParameterPlace, Route};
+use super::route::{self, Content, Heading, Operation, Parameter, ParameterPlace, Route};
 use super::shape::{Schema, Shape, need, reference};
 use crate::security::Access;
 
@@ -66,6 +66,7 @@ fn document_at(server: &str) -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Takes orders, sets stock aside, takes the money, has the parcel shipped. \
                             Every 'no' is a problem of RFC 9457 with a stable code.",
+            "contact": {"name": "Orderwright"},
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": server, "description": "This service; its address is the one that the document came from."}],
@@ -148,10 +149,10 @@ fn described(operation: &Operation) -> Value {
     described
 }
 
-/// A text up to its first full stop, without it.
+/// A text up to its first full stop, semicolon or colon, without it.
 fn first_sentence(text: &str) -> &str {
-    let end = text.find(". ").unwrap_or(text.len());
-    text[..end].trim_end_matches('.')
+    let ends = [". ", "; ", ": "].into_iter().filter_map(|end| text.find(end));
+    text[..ends.min().unwrap_or(text.len())].trim_end_matches('.')
 }
 
 /// What an operation at this path is listed under.
@@ -199,6 +200,11 @@ fn responses(operation: &Operation) -> Map<String, Value> {
     for (status, gives) in &operation.gives {
         let content: Map<String, Value> = [content(gives)].into_iter().collect();
         responses.insert(status.to_string(), json!({"description": "It is done.", "content": content}));
+    }
+    for Heading { status, name, about } in &operation.headings {
+        if let Some(response) = responses.get_mut(&status.to_string()) {
+            response["headers"][name] = json!({"description": about, "schema": {"type": "string"}});
+        }
     }
     for code in operation.problems.iter().chain(at_the_gate(operation)) {
         let status = code.status().as_u16().to_string();

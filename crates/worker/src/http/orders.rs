@@ -3,10 +3,12 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use application::commands::{
     CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, Violation,
 };
+use application::messages::Amount;
 use application::ports::{Answer, FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderSort, OrderView};
 use application::queries::{GetOrderHistoryQuery, GetOrderStatusQuery};
 use application::saga::SagaState;
@@ -20,16 +22,19 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cursor::PlaceInOrder;
 use super::limits::{NOTE_BYTES_MAX, ORDER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::{self, Meaning};
+use super::measuring::Wished;
+use super::order_schemas::{ACCEPTED, CANCEL, CANCEL_REASONS, CANCELLED, ORDER, ORDERS, TIMELINE};
 use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
 use super::problem::{Code, Problem, Wrong};
 use super::route::{self, Route};
-use super::shape::{AMOUNT, Schema, Shape, may, need};
-use super::{Api, body, draft, idempotency};
+use super::shape::Shape;
+use super::{Api, body, draft, idempotency, prefer};
 use crate::import::IMPORTED_ORDER;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -45,15 +50,20 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
         true => idempotency::importer(&head.extensions)?,
         false => idempotency::caller(&head.extensions),
     };
-    let _held = key.map(|key| api.in_flight.hold(&caller, CREATE, key)).transpose()?;
+    let held = key.map(|key| api.in_flight.hold(&caller, CREATE, key)).transpose()?;
     let context = api.commands.context();
     let order_id = OrderId(context.ids.next(context.clock.now()));
     let mut command = draft::command(&body, order_id, &caller).map_err(draft::Refused::problem)?;
     command.traceparent = traceparent(&head.headers);
     command.key = order_key(key, &command)?;
-    match api.create.submit(command).await? {
-        CreateOrderReply::Created(accepted) => Ok(accepted_answer(&accepted)),
-        CreateOrderReply::Replayed(accepted) => Ok(idempotency::replayed(accepted_answer(&accepted))),
+    let reply = api.create.submit(command).await?;
+    // It is accepted or refused by now: a repeat gets that answer, however long this one waits.
+    drop(held);
+    match reply {
+        CreateOrderReply::Created(accepted) => Ok(answered(&api, &head.headers, &accepted).await),
+        CreateOrderReply::Replayed(accepted) => {
+            Ok(idempotency::replayed(answered(&api, &head.headers, &accepted).await))
+        }
         CreateOrderReply::KeyReused { differences } => Err(key_reused(key.unwrap_or_default(), differences)),
         CreateOrderReply::ReferenceReused { order_id, differences } => {
             Err(reference_reused(order_id, differences))
@@ -63,6 +73,47 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
             Err(Problem::of(Code::ValidationFailed, wrongs))
         }
     }
+}
+
+/// The answer to an order that was accepted, now or before: at once, or when it is known what became of its money, if the
+/// client would rather wait for that.
+async fn answered(api: &Api, headers: &HeaderMap, accepted: &OrderAccepted) -> Response {
+    let at_once = || accepted_answer(accepted);
+    let Some(wait) = prefer::wait(headers) else { return at_once() };
+    let began_at = Instant::now();
+    if !wait.is_zero() && !api.awaited.known(accepted.order_id, wait).await {
+        return at_once();
+    }
+    let waited = began_at.elapsed();
+    let mut response =
+        match (GetOrderStatusQuery { order_id: accepted.order_id }).read(api.readers.as_ref()).await {
+            Ok(Some(order)) => standing_answer(wait, order),
+            Ok(None) => at_once(),
+            Err(fault) => {
+                // It is accepted all the same, and the client must hear that.
+                tracing::warn!(%fault, "cannot tell how an order stands that its caller waited for");
+                at_once()
+            }
+        };
+    response.extensions_mut().insert(Wished(waited));
+    response
+}
+
+#[derive(Serialize)]
+struct StandingAnswer {
+    order_id: Uuid,
+    status: String,
+    total: Amount,
+    created_at: Timestamp,
+    order: OrderView,
+}
+
+fn standing_answer(wait: Duration, order: OrderView) -> Response {
+    let (order_id, status, total) = (order.order_id, order.status.clone(), order.total.clone());
+    let body = StandingAnswer { order_id, status, total, created_at: order.created_at, order };
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    prefer::applied(response.headers_mut(), wait);
+    located(response, OrderId(order_id))
 }
 
 /// Written by hand from what never changes about an order, so that a replay is the same to the byte.
@@ -79,10 +130,14 @@ fn accepted_answer(accepted: &OrderAccepted) -> Response {
     );
     debug_assert!(written.is_ok(), "a text takes whatever is written to it");
     let mut response = (StatusCode::CREATED, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    located(response, *order_id)
+}
+
+/// The same answer with the address of the order.
+fn located(mut response: Response, order_id: OrderId) -> Response {
     if let Ok(location) = HeaderValue::try_from(format!("/orders/{order_id}")) {
-        headers.insert(LOCATION, location);
+        response.headers_mut().insert(LOCATION, location);
     }
     response
 }
@@ -313,110 +368,7 @@ pub(super) fn not_found(id: OrderId) -> Problem {
 const CREATE: &str = "createOrder";
 const CANCEL_ORDER: &str = "cancelOrder";
 
-const CANCEL_REASONS: &[&str] = &["customer", "operator"];
 pub(super) const ORDER_ID: route::Parameter = route::path("order_id", Shape::Id, "The order.");
-
-static CANCEL: Schema = Schema {
-    name: "CancelRequest",
-    shape: Shape::Object(&[
-        may("reason", Shape::Choice(CANCEL_REASONS), "Whose wish it is; the customer's, unless said."),
-        need("actor", Shape::Text, "Who asks."),
-        may("note", Shape::Text, "In their words."),
-    ]),
-};
-static CANCELLED: Schema = Schema {
-    name: "CancelAnswer",
-    shape: Shape::Object(&[
-        need("order_id", Shape::Id, "The order."),
-        need("outcome", Shape::Choice(&["accepted", "already"]), "Whether anything is new."),
-    ]),
-};
-static ACCEPTED: Schema = Schema {
-    name: "OrderAccepted",
-    shape: Shape::Object(&[
-        need("order_id", Shape::Id, "The order."),
-        need("status", Shape::Choice(&["pending"]), "Its first status."),
-        need("total", AMOUNT, "What it costs in all."),
-        need("created_at", Shape::Time, "When it was accepted."),
-    ]),
-};
-const LINE: Shape = Shape::Named(&Schema {
-    name: "OrderLine",
-    shape: Shape::Object(&[
-        need("sku", Shape::Text, "The product."),
-        need("quantity", Shape::Integer, "Units."),
-        need("unit_price", AMOUNT, "Price of one."),
-    ]),
-});
-const PAYMENT: Shape = Shape::Named(&Schema {
-    name: "Payment",
-    shape: Shape::Object(&[
-        need("status", Shape::Text, "Where the money stands."),
-        need("captured_minor", Shape::Integer, "Minor units taken."),
-        need("refunded_minor", Shape::Integer, "Minor units given back."),
-        need("idempotency_key", Shape::Text, "Our key of the charge."),
-        may("provider_reference", Shape::Text, "The gateway's name for the charge."),
-        may("decline_code", Shape::Text, "The gateway's reason, if it declined."),
-        may("disputed", Shape::Text, "Where a dispute of the customer's bank stands: open, won or lost."),
-    ]),
-});
-const SHIPMENT: Shape = Shape::Named(&Schema {
-    name: "Parcel",
-    shape: Shape::Object(&[
-        need("status", Shape::Text, "Where the parcel stands."),
-        need("idempotency_key", Shape::Text, "Our key of the booking."),
-        may("tracking_number", Shape::Text, "The carrier's name for the parcel."),
-        may("carrier", Shape::Text, "The carrier."),
-    ]),
-});
-static ORDER: Schema = Schema {
-    name: "Order",
-    shape: Shape::Object(&[
-        need("order_id", Shape::Id, "The order."),
-        need("customer_id", Shape::Text, "Whom it is for."),
-        need("status", Shape::Text, "The headline status."),
-        need("saga_state", Shape::Text, "The saga's state."),
-        need("total", AMOUNT, "What it costs in all."),
-        may("lines", Shape::List(&LINE), "What is wanted; not in listings."),
-        may("payment", PAYMENT, "Where the money stands, once asked for."),
-        may("shipment", SHIPMENT, "Where the parcel stands, once asked for."),
-        may("cancel_reason", Shape::Text, "Why it was cancelled: a code."),
-        may("cancel_note", Shape::Text, "Why it was cancelled, in words."),
-        may("external_reference", Shape::Text, "Another system's name for it."),
-        need("ordered_at", Shape::Time, "When the customer ordered."),
-        need("created_at", Shape::Time, "When it was accepted."),
-        need(
-            "updated_at",
-            Shape::Time,
-            "When its status last changed, or its money went back or was disputed.",
-        ),
-    ]),
-};
-const ORDER_SHAPE: Shape = Shape::Named(&ORDER);
-static ORDERS: Schema = Schema {
-    name: "OrderPage",
-    shape: Shape::Object(&[
-        need("items", Shape::List(&ORDER_SHAPE), "The orders, in the order that was asked for."),
-        may("next_cursor", Shape::Text, "Where the next page begins, if there is one."),
-    ]),
-};
-pub(super) const HISTORY_ENTRY: Shape = Shape::Named(&Schema {
-    name: "HistoryEntry",
-    shape: Shape::Object(&[
-        need("at", Shape::Time, "When."),
-        need("event", Shape::Text, "What happened."),
-        may("status", Shape::Text, "The headline status afterwards."),
-        may("saga_state", Shape::Text, "The saga's state afterwards."),
-        may("detail", Shape::Text, "In words."),
-    ]),
-});
-static TIMELINE: Schema = Schema {
-    name: "OrderHistory",
-    shape: Shape::Object(&[
-        need("order_id", Shape::Id, "The order."),
-        need("items", Shape::List(&HISTORY_ENTRY), "What happened, in order."),
-    ]),
-};
 
 fn creating() -> Route {
     Route::post("/orders", CREATE, create)
@@ -431,6 +383,11 @@ fn creating() -> Route {
                 "W3C trace context, carried on to everything that follows.",
             ),
             route::optional_header(
+                "Prefer",
+                "RFC 7240: 'wait=10' has the answer wait up to 10 seconds, at most 30, until the order is paid, has ended or \
+                 waits for a person; it then holds the order as it stands. What cannot be read is ignored.",
+            ),
+            route::optional_header(
                 "Order-Import",
                 "'true' for an order of an imported file, whose external_reference begins with 'import-'; needs the scope \
                  orders:import as well.",
@@ -438,6 +395,9 @@ fn creating() -> Route {
         ])
         .taking(&draft::ORDER_REQUEST)
         .giving(201, &ACCEPTED)
+        .heading(201, "Location", "The address of the order.")
+        .heading(201, "Idempotent-Replayed", "'true' if the order was accepted before.")
+        .heading(201, "Preference-Applied", "'wait=10' if the answer waited, or would have.")
         .failing(&[Code::IdempotencyKeyMissing, Code::ReferenceReused, Code::Overloaded, Code::Stopping])
         .asking_the_store()
 }

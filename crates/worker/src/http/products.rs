@@ -280,6 +280,9 @@ fn change_command(sku: Sku, text: &[u8]) -> Result<ChangeProductCommand, Problem
 
 const SKU: route::Parameter = route::path("sku", Shape::Text, "The product's name in the trade.");
 
+const AVAILABILITY: Shape =
+    Shape::Named(&Schema { name: "Availability", shape: Shape::Choice(&["active", "discontinued"]) });
+
 static PRODUCT_CHANGE: Schema = Schema {
     name: "ProductChange",
     shape: Shape::Object(&[
@@ -290,7 +293,7 @@ static PRODUCT_CHANGE: Schema = Schema {
             AMOUNT,
             "What one costs from now on; orders keep their price. At most 10^15 minor units.",
         ),
-        may("availability", Shape::Choice(&["active", "discontinued"]), ABOUT_AVAILABILITY),
+        may("availability", AVAILABILITY, ABOUT_AVAILABILITY),
         may("reorder_level", Shape::Units, "At this many or fewer it is time to reorder."),
         need("actor", Shape::Text, "Who changes it."),
         may("note", Shape::Text, "Why."),
@@ -305,7 +308,7 @@ static CHANGED: Schema = Schema {
         need("name", Shape::Text, "Its name."),
         need("description", Shape::Text, "More about it."),
         need("price", AMOUNT, "What one costs."),
-        need("availability", Shape::Choice(&["active", "discontinued"]), ABOUT_AVAILABILITY),
+        need("availability", AVAILABILITY, ABOUT_AVAILABILITY),
         need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
     ]),
 };
@@ -328,7 +331,7 @@ const DRAFT: Shape = Shape::Named(&Schema {
         ),
         may(
             "availability",
-            Shape::Choice(&["active", "discontinued"]),
+            AVAILABILITY,
             "If left out, a product that is known stays as it is, and a new one is active.",
         ),
     ]),
@@ -355,7 +358,7 @@ const PRODUCT: Shape = Shape::Named(&Schema {
         need("name", Shape::Text, "Its name."),
         need("description", Shape::Text, "More about it."),
         need("price", AMOUNT, "What one costs."),
-        need("availability", Shape::Choice(&["active", "discontinued"]), "Whether it may be ordered."),
+        need("availability", AVAILABILITY, "Whether it may be ordered."),
     ]),
 });
 static PRODUCTS: Schema = Schema {

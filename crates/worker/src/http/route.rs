@@ -36,7 +36,15 @@ pub(super) struct Operation {
     pub(super) parameters: Vec<Parameter>,
     pub(super) takes: Vec<Content>,
     pub(super) gives: Vec<(u16, Content)>,
+    pub(super) headings: Vec<Heading>,
     pub(super) problems: Vec<Code>,
+}
+
+/// A header of an answer.
+pub(super) struct Heading {
+    pub(super) status: u16,
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
 }
 
 /// A kind of body.
@@ -126,6 +134,7 @@ impl Route {
             parameters: Vec::new(),
             takes: Vec::new(),
             gives: Vec::new(),
+            headings: Vec::new(),
             problems: Vec::new(),
         };
         Self { operation, handler }
@@ -160,6 +169,12 @@ impl Route {
 
     pub(super) fn giving(mut self, status: u16, schema: &'static Schema) -> Self {
         self.operation.gives.push((status, Content::Json(schema)));
+        self
+    }
+
+    /// Has this header beside that answer, sometimes.
+    pub(super) fn heading(mut self, status: u16, name: &'static str, about: &'static str) -> Self {
+        self.operation.headings.push(Heading { status, name, about });
         self
     }
 

@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
-use super::orders::{HISTORY_ENTRY, ORDER_ID};
+use super::order_schemas::HISTORY_ENTRY;
+use super::orders::ORDER_ID;
 use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
 use super::problem::{Code, Problem};
 use super::route::{self, Route};

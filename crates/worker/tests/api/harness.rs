@@ -24,7 +24,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
-use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::http::{Api, Awaited, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
 use orderwright::security::{Gate, GateSettings, KeyRing, KeyText};
 use providers::webhooks::Verifier;
 use serde_json::{Value, json};
@@ -147,6 +147,8 @@ impl Service {
         let (webhooks, listening) =
             Webhooks::new(verifier(PAYMENTS_SECRET), verifier(SHIPPING_SECRET), &commands, &stop);
         tokio::spawn(listening);
+        let (awaited, looking) = Awaited::new(Arc::new(store.clone()), stop.clone());
+        tokio::spawn(looking);
         let api = Arc::new(Api {
             commands,
             create,
@@ -157,6 +159,7 @@ impl Service {
             channels: [Channel::Log, Channel::Smtp].into(),
             books: Arc::new(NoList),
             in_flight: InFlightKeys::default(),
+            awaited,
             watch: Watch::default(),
         });
         let gate = Arc::new(Gate::open(Arc::clone(&clock) as Arc<dyn Clock>));

@@ -16,7 +16,7 @@ use bus::{
 };
 use infrastructure::sqlite::SqliteStore;
 use jiff::Timestamp;
-use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::http::{Api, Awaited, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
 use orderwright::security::Gate;
 use providers::webhooks::Verifier;
 use serde_json::json;
@@ -157,6 +157,7 @@ async fn losing_answers(count: u32) -> Service {
     tokio::spawn(accepting);
     let verifier = || Verifier::new("secret").expect("a secret");
     let (webhooks, _) = Webhooks::new(verifier(), verifier(), &commands, &service.stop);
+    let (awaited, _) = Awaited::new(Arc::new(service.store.clone()), service.stop.clone());
     let api = Api {
         commands,
         create,
@@ -167,6 +168,7 @@ async fn losing_answers(count: u32) -> Service {
         channels: [].into(),
         books: Arc::new(NoList),
         in_flight: InFlightKeys::default(),
+        awaited,
         watch: Watch::default(),
     };
     service.router = router(Arc::new(api), Arc::new(Gate::open(Arc::new(bus::SystemClock))));

@@ -23,4 +23,5 @@ mod server;
 mod stock;
 mod texts;
 mod tls;
+mod waiting;
 mod webhooks;

@@ -7,17 +7,20 @@ use application::ports::{
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
     Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
+use application::saga::SagaState;
 use async_trait::async_trait;
+use axum::body::Body;
 use bus::{Coalescer, DeadLetter, DeadLetterFilter, DeadLetterGroups, DeadLetters, Fault, Signed, Verdict};
 use domain::{OrderId, ProductId, Sku};
 use futures_util::FutureExt;
+use http::Method;
 use jiff::Timestamp;
-use orderwright::http::{Api, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::http::{Api, Awaited, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
 use orderwright::security::Gate;
 use providers::webhooks::Verifier;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{NoList, Service};
+use crate::harness::{JSON, NoList, Service, request};
 
 /// A store that is away, or broken, in every question.
 struct Away(Verdict);
@@ -84,6 +87,10 @@ impl Readers for Away {
         panic!("a reader that panics")
     }
 
+    async fn saga_states(&self, _: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>, Fault> {
+        self.fault()
+    }
+
     async fn booked_payments(&self, _: &[OrderId]) -> Result<Vec<BookedPayment>, Fault> {
         self.fault()
     }
@@ -141,6 +148,8 @@ async fn without_a_store(verdict: Verdict) -> Service {
     let (webhooks, _) = Webhooks::new(verifier(), verifier(), &commands, &service.stop);
     let create: Coalescer<_> = service.api.create.clone();
     let gate = Arc::new(Gate::open(Arc::new(bus::SystemClock)));
+    let (awaited, looking) = Awaited::new(Arc::clone(&readers), service.stop.clone());
+    tokio::spawn(looking);
     let api = Api {
         commands,
         create,
@@ -151,6 +160,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
         dead_letters: Arc::new(Away(verdict)),
         webhooks,
         in_flight: InFlightKeys::default(),
+        awaited,
         watch: Watch::default(),
     };
     service.router = router(Arc::new(api), gate);
@@ -195,6 +205,18 @@ async fn what_is_wrong_inside_is_not_told_outside() {
     let problem =
         service.get("/orders/00000000-0000-0000-0000-000000000000/saga").await.problem(500, "internal");
     assert!(!problem.to_string().contains("panics"), "{problem}");
+}
+
+#[tokio::test]
+async fn an_order_is_accepted_although_it_cannot_be_told_how_it_stands() {
+    let service = without_a_store(Verdict::Retry).await;
+    let order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 2}]});
+    let headers = [JSON, ("idempotency-key", "k-1"), ("prefer", "wait=1")];
+    let answer =
+        service.send(request(Method::POST, "/orders", &headers, Body::from(order.to_string()))).await;
+    assert_eq!(answer.header("preference-applied"), None);
+    let accepted = answer.expect(201);
+    assert_eq!((&accepted["status"], &accepted["order"]), (&json!("pending"), &Value::Null));
 }
 
 #[tokio::test]

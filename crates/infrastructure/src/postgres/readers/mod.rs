@@ -15,6 +15,7 @@ use application::ports::{
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
     Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
+use application::saga::SagaState;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{OrderId, ProductId, Sku};
@@ -82,6 +83,10 @@ impl Readers for PostgresStore {
 
     async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault> {
         sagas::one(&self.reader("sagas.read").await?, id).await
+    }
+
+    async fn saga_states(&self, ids: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>, Fault> {
+        sagas::states(&self.reader("sagas.states").await?, ids).await
     }
 
     async fn booked_payments(&self, ids: &[OrderId]) -> Result<Vec<BookedPayment>, Fault> {

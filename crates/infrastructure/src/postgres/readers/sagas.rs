@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::super::column::{Broken, rows_max, time};
+use super::super::column::{Broken, name, rows_max, time};
 use super::super::sagas::{saga, saga_columns};
 use super::filter::Filter;
 use super::orders::entry;
@@ -32,6 +32,14 @@ fn select(conditions: &str) -> String {
          ) t on true
          order by s.order_id"
     )
+}
+
+/// Where the sagas of these orders stand.
+pub(super) async fn states(client: &Lent, ids: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>, Fault> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let sql = "select correlation_id, state from order_saga where correlation_id = any($1)";
+    let rows = query(client, "sagas.states", sql, &[Box::new(ids)]).await?;
+    views(&rows, "sagas.states", |row| Ok((OrderId(row.try_get(0)?), name(row, 1)?)))
 }
 
 /// One saga instance.

@@ -13,6 +13,7 @@ use application::ports::{
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
     Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
 };
+use application::saga::SagaState;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{OrderId, ProductId, Sku};
@@ -87,6 +88,11 @@ impl Readers for SqliteStore {
 
     async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault> {
         self.read("sagas.read", move |connection| sagas::one(connection, id)).await
+    }
+
+    async fn saga_states(&self, ids: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>, Fault> {
+        let ids = ids.to_vec();
+        self.read("sagas.states", move |connection| sagas::states(connection, &ids)).await
     }
 
     async fn booked_payments(&self, ids: &[OrderId]) -> Result<Vec<BookedPayment>, Fault> {

@@ -7,10 +7,21 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 use uuid::Uuid;
 
-use super::super::column::{Micros, rows_max, time};
+use super::super::column::{Micros, name, rows_max, time};
 use super::super::sagas::{COLUMNS, saga};
 use super::orders::entry;
 use crate::paging::page;
+
+/// Where the sagas of these orders stand.
+pub(super) fn states(connection: &Connection, ids: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>> {
+    let mut select = connection.prepare_cached("select state from order_saga where correlation_id = ?")?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let state = select.query_row([id.0], |row| name(row, 0)).optional()?;
+        found.extend(state.map(|state| (*id, state)));
+    }
+    Ok(found)
+}
 
 /// One saga instance.
 pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<SagaView>> {
