@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Clock, IdSource, Patience, RetryPolicy};
+use bus::{Clock, IdSource, Patience, PauseBoard, RetryPolicy};
 
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
@@ -61,4 +61,6 @@ pub struct Context {
     pub ids: Arc<dyn IdSource>,
     /// Settings.
     pub settings: PipelineSettings,
+    /// Which consumers persons have paused.
+    pub pauses: PauseBoard,
 }

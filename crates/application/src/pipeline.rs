@@ -135,7 +135,7 @@ pub fn chain(context: &Arc<Context>) -> Arc<Chain<AnyUnit>> {
         HandOver::InUnit => inline_consumers(),
         HandOver::ByQueue => inline_consumers().by_queue(),
     };
-    consumers.chain(context, Arc::clone(&context.clock))
+    consumers.chain(context, Arc::clone(&context.clock), &context.pauses)
 }
 
 impl Parts {
@@ -160,6 +160,7 @@ impl Parts {
                 effects_max: settings.calls_at_once_max,
                 ..EndpointPolicy::default()
             },
+            pauses: self.context.pauses.clone(),
         };
         consumers.start_endpoints(self, &host, supervisor);
         OrderTimeoutService::new(host.store, host.clock).start(supervisor);

@@ -8,6 +8,7 @@
 pub mod carriage;
 pub mod crashes;
 pub mod messages;
+pub mod operators;
 pub mod sagas;
 pub mod stage;
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::{DeadLetters, Fault, OutboxStore, Routing, Store, Transport, Unit};
+use bus::{DeadLetters, Fault, OutboxStore, Pauses, Routing, Store, Transport, Unit, WorkerRegister};
 
 pub use apart::apart;
 pub use memory::{MemoryBroker, MemoryHome, MemorySagaHome};
@@ -36,6 +37,10 @@ pub struct Bus {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// What waits for a relay.
     pub outbox: Arc<dyn OutboxStore>,
+    /// What persons have paused.
+    pub pauses: Arc<dyn Pauses>,
+    /// Who works on it.
+    pub workers: Arc<dyn WorkerRegister>,
 }
 
 /// Where the rows of a store are; they outlive every process.
@@ -81,13 +86,15 @@ impl Bus {
     pub fn over<U, S>(store: &Arc<S>, plain: fn(Box<U>) -> Box<dyn Unit>) -> Self
     where
         U: Unit + ?Sized + 'static,
-        S: Store<U> + Transport + DeadLetters + OutboxStore,
+        S: Store<U> + Transport + DeadLetters + OutboxStore + Pauses + WorkerRegister,
     {
         Self {
             units: Arc::new(Plain { store: Arc::clone(store), plain, unit: PhantomData }),
             transport: Arc::<S>::clone(store),
             dead_letters: Arc::<S>::clone(store),
             outbox: Arc::<S>::clone(store),
+            pauses: Arc::<S>::clone(store),
+            workers: Arc::<S>::clone(store),
         }
     }
 
@@ -141,6 +148,11 @@ macro_rules! laws_of_a_bus {
             a_relay_leases_what_nobody_holds_and_removes_only_its_own,
             news_that_was_sent_in_part_comes_again,
             what_a_process_kept_is_there_for_the_next,
+        );
+        $crate::laws!($home, operators:
+            a_queue_is_paused_once_and_stays_so_for_the_next_process_until_it_is_resumed,
+            a_paused_consumer_finishes_what_it_has_and_leaves_the_rest_until_it_is_resumed,
+            a_process_is_listed_as_it_last_said_and_forgotten_after_its_time,
         );
         $crate::laws_of_a_transport!($home);
     };

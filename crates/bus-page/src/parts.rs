@@ -61,10 +61,10 @@ pub fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<Markup>], withou
 #[must_use]
 pub fn badge(word: &str) -> Markup {
     let kind = match word {
-        "delivered" | "completed" | "up" | "done" | "active" | "won" | "closed" => "good",
-        "needs_attention" | "down" | "open" | "lost" | "undeliverable" | "broken" => "bad",
-        "cancelled" | "failed" | "discontinued" => "off",
-        "compensating" | "degraded" | "low" | "probing" | "late" => "warn",
+        "delivered" | "completed" | "up" | "running" | "done" | "active" | "won" | "closed" => "good",
+        "needs_attention" | "down" | "silent" | "open" | "lost" | "undeliverable" | "broken" => "bad",
+        "cancelled" | "failed" | "left" | "discontinued" => "off",
+        "compensating" | "degraded" | "low" | "probing" | "late" | "paused" => "warn",
         _ => "plain",
     };
     html! { span class={ "badge " (kind) } { (word.replace('_', " ")) } }

@@ -178,7 +178,13 @@ mod tests {
     }
 
     async fn shown(path: &str) -> (StatusCode, String) {
-        let queue = QueueRow { name: "meters".to_owned(), waiting: 12, consumers: None, set_aside: None };
+        let queue = QueueRow {
+            name: "meters".to_owned(),
+            waiting: 12,
+            consumers: None,
+            set_aside: None,
+            paused: None,
+        };
         let pages = BusPages {
             service: "Meters".to_owned(),
             base: "/bus".to_owned(),

@@ -27,6 +27,7 @@ mod outgoing;
 mod pace;
 mod parked;
 mod patience;
+mod pauses;
 mod pipeline;
 mod queue;
 mod reading;
@@ -40,6 +41,7 @@ mod store;
 mod tally;
 mod timers;
 mod unit;
+mod workers;
 
 pub use array::Array;
 pub use auditor::Auditor;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, LetterAct, MovedLetter, PendingTimers,
-    Retired, Settlement, Signed, Timer, TimerKey, Unit, Verdict,
+    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, LetterAct, MovedLetter, PauseAct,
+    PendingTimers, Retired, Settlement, Signed, Timer, TimerKey, Unit, Verdict,
 };
 use jiff::Timestamp;
 use refinery::Runner;
@@ -57,6 +57,19 @@ pub trait Rows: Default + Send + Sync + Sized + 'static {
         _unit: &mut PostgresUnit<Self>,
         _act: LetterAct,
         _letters: &[MovedLetter<'_>],
+        _by: &Signed<'_>,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Somebody has paused a queue or resumed it; what is noted about it commits with that.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn consumer_moved(
+        _unit: &mut PostgresUnit<Self>,
+        _act: PauseAct,
+        _queue: &str,
         _by: &Signed<'_>,
     ) -> Result<(), Fault> {
         Ok(())

@@ -6,6 +6,7 @@ mod attempt;
 mod culprits;
 mod declaration;
 mod depths;
+mod error_queues;
 mod exchanges;
 mod feed;
 mod heard;

@@ -34,7 +34,11 @@ pub(super) fn of(parcel: &Parcel) -> BasicProperties {
 
 /// What was delivered.
 pub(super) fn parcel(delivery: Delivery) -> Parcel {
-    let properties = &delivery.properties;
+    read(&delivery.properties, delivery.data)
+}
+
+/// A body with what is written on its outside.
+pub(super) fn read(properties: &BasicProperties, body: Vec<u8>) -> Parcel {
     let text = |property: &Option<ShortString>| property.as_ref().map(|text| text.as_str().to_owned());
     let at = properties.timestamp().and_then(|at| i64::try_from(at).ok());
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
@@ -47,7 +51,7 @@ pub(super) fn parcel(delivery: Delivery) -> Parcel {
         headers: headers
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), scalar(value)?)))
             .collect(),
-        body: delivery.data,
+        body,
     }
 }
 

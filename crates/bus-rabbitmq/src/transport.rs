@@ -116,6 +116,11 @@ impl RabbitMqTransport {
         Ok(depths.into_iter().map(with_held).collect())
     }
 
+    /// What its parts share, and the way to the broker.
+    pub(super) fn parts(&self) -> (Arc<Shared>, &Link) {
+        (Arc::clone(&self.shared), self.publisher.link())
+    }
+
     /// Says that the virtual host is for this database and no other, now and whenever a connection is made anew.
     ///
     /// # Errors

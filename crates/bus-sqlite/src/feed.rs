@@ -40,6 +40,7 @@ impl<M: Default> StoreFeed<M> {
 
     fn hold(&mut self, rows: Vec<Row>) -> Vec<Delivery> {
         let deliveries = rows.iter().map(|row| self.queue.delivery(row)).collect();
+        self.queue.hold(rows.len());
         self.held.extend(rows.into_iter().map(|row| (row.position, row)));
         deliveries
     }
@@ -86,15 +87,15 @@ impl<M: Default + Send + 'static> Feed for StoreFeed<M> {
     }
 
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> std::result::Result<(), Fault> {
-        for position in receipts.iter().filter_map(Receipt::row) {
-            self.held.remove(&position);
-        }
+        let done = receipts.iter().filter_map(Receipt::row).filter(|row| self.held.remove(row).is_some());
+        self.queue.let_go(done.count());
         Ok(())
     }
 }
 
 impl<M: Default> Drop for StoreFeed<M> {
     fn drop(&mut self) {
+        self.queue.let_go(self.held.len());
         self.queue.put_back(std::mem::take(&mut self.held).into_values());
     }
 }

@@ -19,6 +19,7 @@ mod open;
 mod options;
 mod outbox;
 mod ownership;
+mod pauses;
 mod queue;
 mod reader_pool;
 mod relay;
@@ -31,6 +32,7 @@ mod turns;
 mod unit;
 mod view;
 mod watch;
+mod workers;
 mod writer;
 
 pub use fault::{changed_meanwhile, conflict_if_taken, fault};

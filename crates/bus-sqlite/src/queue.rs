@@ -11,6 +11,7 @@
 //! that is dropped puts what it held back in front.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bus::{Delivery, Envelope, Origin, Receipt};
@@ -24,6 +25,7 @@ pub(crate) struct Queue {
     pub(crate) woken: Notify,
     state: Mutex<State>,
     memory_max: usize,
+    held: AtomicU64,
 }
 
 struct State {
@@ -65,7 +67,7 @@ impl Queue {
     /// A queue of which memory knows nothing yet.
     pub(crate) fn new(name: Arc<str>, memory_max: usize) -> Self {
         let state = State { ready: VecDeque::new(), cursor: 0, tail: Tail::Spilled };
-        Self { name, woken: Notify::new(), state: Mutex::new(state), memory_max }
+        Self { name, woken: Notify::new(), state: Mutex::new(state), memory_max, held: AtomicU64::new(0) }
     }
 
     /// What there is to do for a feed with room for `max`.
@@ -122,6 +124,21 @@ impl Queue {
             state.ready.push_front(row);
         }
         self.wake_if_more(&state);
+    }
+
+    /// Rows in the hands of feeds.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Feeds have so many rows more in hand.
+    pub(crate) fn hold(&self, rows: usize) {
+        self.held.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Feeds have so many rows less in hand.
+    pub(crate) fn let_go(&self, rows: usize) {
+        self.held.fetch_sub(rows as u64, Ordering::Relaxed);
     }
 
     /// The table may hold rows that memory has not seen.

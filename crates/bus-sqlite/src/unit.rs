@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{
-    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, LetterAct, MovedLetter, PendingTimers,
-    Retired, Settlement, Signed, Timer, TimerKey, Unit,
+    Admission, CorrelationId, Counts, Delivery, Envelope, Fault, LetterAct, MovedLetter, PauseAct,
+    PendingTimers, Retired, Settlement, Signed, Timer, TimerKey, Unit,
 };
 use jiff::Timestamp;
 use refinery::Runner;
@@ -56,6 +56,19 @@ pub trait Rows: Default + Send + Sync + Sized + 'static {
         _unit: &mut SqliteUnit<Self>,
         _act: LetterAct,
         _letters: &[MovedLetter<'_>],
+        _by: &Signed<'_>,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Somebody has paused a queue or resumed it; what is noted about it commits with that.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn consumer_moved(
+        _unit: &mut SqliteUnit<Self>,
+        _act: PauseAct,
+        _queue: &str,
         _by: &Signed<'_>,
     ) -> Result<(), Fault> {
         Ok(())

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::handling::{Plain, Receiver, handle, prepare_at_once, split_overtaken};
-use crate::{Clock, Consumer, Delivery, Fault, Unit, Verdict};
+use crate::{Clock, Consumer, Delivery, Fault, PauseBoard, Unit, Verdict};
 
 /// Steps within one unit; messages published after that go through their queues.
 const STEPS_MAX: usize = 8;
@@ -28,6 +28,7 @@ pub struct Chain<U: Unit + ?Sized> {
     queues: Vec<Arc<str>>,
     clock: Arc<dyn Clock>,
     paused_until: Mutex<Timestamp>,
+    pauses: PauseBoard,
 }
 
 /// A consumer without an effect, whatever its message.
@@ -41,7 +42,20 @@ pub(crate) struct LinkTo<C>(pub(crate) C);
 impl<U: Unit + ?Sized> Chain<U> {
     /// A chain without consumers: every message goes through its queue.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { links: BTreeMap::new(), queues: Vec::new(), clock, paused_until: Mutex::new(Timestamp::MIN) }
+        Self {
+            links: BTreeMap::new(),
+            queues: Vec::new(),
+            clock,
+            paused_until: Mutex::new(Timestamp::MIN),
+            pauses: PauseBoard::default(),
+        }
+    }
+
+    /// The same, heeding what persons have paused: a message for a paused queue goes there and waits.
+    #[must_use]
+    pub fn heeding(mut self, pauses: PauseBoard) -> Self {
+        self.pauses = pauses;
+        self
     }
 
     /// Adds this consumer. Consumers with effects cannot be added: the request for an effect must be durable before the
@@ -83,8 +97,10 @@ impl<U: Unit + ?Sized> Chain<U> {
     }
 
     async fn follow_all(&self, unit: &mut U) -> Result<(), Fault> {
+        let open = |queue: &&Arc<str>| !self.pauses.is_paused(queue);
+        let queues: Vec<Arc<str>> = self.queues.iter().filter(open).cloned().collect();
         for _ in 0..STEPS_MAX {
-            let reclaimed = unit.reclaim(&self.queues).await?;
+            let reclaimed = unit.reclaim(&queues).await?;
             if reclaimed.is_empty() {
                 return Ok(());
             }

@@ -47,10 +47,12 @@
 //! ```
 
 mod claims;
+mod error_queues;
 mod feed;
 mod grouping;
 mod mishap;
 mod mortal;
+mod operators;
 mod sagas;
 mod shared;
 mod store;
@@ -65,17 +67,20 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinSet};
 
+pub use self::error_queues::MemoryErrorQueues;
 pub use self::mishap::Act;
 pub use self::mortal::{End, Mortal};
+pub use self::operators::OperatorRecord;
 pub use self::sagas::{HoldsSagas, Sagas};
 pub use self::store::MemoryStore;
 pub use self::tables::{LetterRecord, WaitCause, Waiting};
 pub use self::unit::MemoryUnit;
 use crate::limits::BACKOFF_MIN;
+use crate::pauses::run_unless_paused;
 use crate::{
     Chain, Clock, Consumer, CorrelationId, DeadLetter, DeadLetterFilter, EffectConsumer, Endpoint,
-    EndpointPolicy, Envelope, Host, IdSource, Message, MessageId, RandomIds, Registry, Stop, TimerService,
-    Topology, Transport, VirtualClock,
+    EndpointPolicy, Envelope, Host, IdSource, Message, MessageId, PauseBoard, RandomIds, Registry, Stop,
+    TimerService, Topology, Transport, VirtualClock,
 };
 
 /// The moment at which every harness starts: 2026-01-01, midnight, UTC, in seconds since the epoch.
@@ -96,6 +101,7 @@ pub struct Harness<T> {
     clock: Arc<VirtualClock>,
     ids: Arc<RandomIds>,
     stop: Stop,
+    pauses: PauseBoard,
     queues: Vec<&'static str>,
     starts: Vec<Start>,
     running: JoinSet<()>,
@@ -117,6 +123,7 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
             clock: Arc::new(VirtualClock::starting_at(origin)),
             ids: Arc::new(RandomIds::seeded(seed)),
             stop: Stop::new(),
+            pauses: PauseBoard::default(),
             queues: Vec::new(),
             starts: Vec::new(),
             running: JoinSet::new(),
@@ -135,6 +142,7 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
             clock: Arc::clone(&self.clock) as _,
             ids: Arc::clone(&self.ids) as _,
             policy: EndpointPolicy::default(),
+            pauses: self.pauses.clone(),
         };
         let topology = registry.topology();
         for endpoint in registry.endpoints(parts, &host) {
@@ -187,14 +195,12 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         let queue = endpoint.queue();
         self.store.add_routes(queue, kinds);
         self.queues.push(queue);
-        let (endpoint, store, stop) = (Arc::new(endpoint), self.store.clone(), self.stop.clone());
+        let (endpoint, store) = (Arc::new(endpoint), self.store.clone());
+        let (stop, pauses) = (self.stop.clone(), self.pauses.clone());
         self.start(Box::new(move || {
-            let (endpoint, store, stop) = (Arc::clone(&endpoint), store.clone(), stop.clone());
-            async move {
-                let feed = store.subscribe(queue).await.expect("memory knows every queue");
-                endpoint.run(feed, stop).await;
-            }
-            .boxed()
+            let (endpoint, store) = (Arc::clone(&endpoint), store.clone());
+            let (stop, pauses) = (stop.clone(), pauses.clone());
+            async move { run_unless_paused(&endpoint, &store, &pauses, &stop).await }.boxed()
         }));
     }
 
@@ -221,7 +227,7 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
         envelope.id
     }
 
-    /// Waits until no consumer has work left at the present moment, effects included.
+    /// Waits until no consumer has work left at the present moment, effects included. What lies in a paused queue is no work.
     ///
     /// # Panics
     /// If the bus does not come to rest, or an endpoint fell.
@@ -242,7 +248,11 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
 
     fn is_idle(&self) -> bool {
         let nothing_due = self.store.next_due().is_none_or(|due_at| due_at > self.clock.now());
-        nothing_due && self.queues.iter().all(|queue| self.store.queued(queue).is_empty())
+        let is_done = |queue: &&str| match self.pauses.is_paused(queue) {
+            true => self.store.in_hand_of(queue) == 0,
+            false => self.store.queued(queue).is_empty(),
+        };
+        nothing_due && self.queues.iter().all(is_done)
     }
 
     fn picture(&self) -> String {
@@ -309,6 +319,12 @@ impl<T: Clone + Default + Send + 'static> Harness<T> {
     #[must_use]
     pub fn store(&self) -> &MemoryStore<T> {
         &self.store
+    }
+
+    /// Which queues are paused in this process. What is paused in the store is put here by [`PauseBoard::read`].
+    #[must_use]
+    pub fn pauses(&self) -> &PauseBoard {
+        &self.pauses
     }
 
     /// The clock of this harness.

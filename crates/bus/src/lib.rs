@@ -10,6 +10,7 @@ mod counts;
 mod dead_letter;
 mod endpoint;
 mod envelope;
+mod error_queues;
 mod fault;
 mod fingerprint;
 mod handler;
@@ -20,6 +21,7 @@ mod local_first;
 mod message;
 mod news;
 mod outbox;
+mod pauses;
 mod pending_timers;
 mod registry;
 mod retry;
@@ -34,6 +36,7 @@ mod transport;
 mod turnstile;
 mod unit;
 mod vetting;
+mod workers;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState};
 pub use bus_derive::Message;
@@ -48,6 +51,7 @@ pub use dead_letter::{
 };
 pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
+pub use error_queues::{ErrorQueue, ErrorQueues, SetAside, TakenErrors};
 pub use fault::{Fault, Verdict};
 pub use fingerprint::{DeadLetterGroup, DeadLetterGroups, GROUPED_MAX, GroupKey, NoGroupKey, reason_pattern};
 pub use handler::Handler;
@@ -56,6 +60,7 @@ pub use local_first::LocalFirst;
 pub use message::{Message, from_json, to_json};
 pub use news::{marked, unmarked, without_mark};
 pub use outbox::{Leased, OutboxStore, Relay};
+pub use pauses::{PauseAct, PauseBoard, PauseService, Paused, Pauses};
 pub use pending_timers::PendingTimers;
 pub use registry::{Host, Registry};
 pub use retry::{Patience, RetryPolicy};
@@ -72,6 +77,7 @@ pub use topology::{TakenBack, Topology};
 pub use transport::{Delivery, Feed, Origin, Receipt, Routing, Transport, Unsent};
 pub use turnstile::{CallBudget, CallSlots, LocalSlots, NoTurn, Passage, Turn, Turnstile, TurnstileState};
 pub use unit::{Admission, Disposition, Settlement, Store, Unit};
+pub use workers::{Worker, WorkerQueue, WorkerRegister, WorkerReport};
 
 /// What macros of this crate name in the crates that use them.
 #[doc(hidden)]

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::chain::{Link, LinkTo};
 use crate::handler::{Each, Whole};
 use crate::handling::{Effectful, Plain, Receiver};
+use crate::pauses::run_unless_paused;
 use crate::{
     Chain, Clock, Consumer, CorrelationId, EffectConsumer, Endpoint, EndpointPolicy, Fault, Handler,
-    IdSource, Message, MessageId, OutboxStore, Relay, Store, Supervisor, TimerService, Topology, Transport,
-    Unit, Work, system,
+    IdSource, Message, MessageId, OutboxStore, PauseBoard, Relay, Store, Supervisor, TimerService, Topology,
+    Transport, Unit, Work, system,
 };
 
 /// What all endpoints of a process share.
@@ -25,6 +26,8 @@ pub struct Host<U: Unit + ?Sized> {
     pub ids: Arc<dyn IdSource>,
     /// How endpoints treat their messages.
     pub policy: EndpointPolicy,
+    /// Which queues are paused. By default none is; a [`crate::PauseService`] reads what persons have paused.
+    pub pauses: PauseBoard,
 }
 
 impl<U: Unit + ?Sized + 'static> Host<U> {
@@ -32,7 +35,8 @@ impl<U: Unit + ?Sized + 'static> Host<U> {
     #[must_use]
     pub fn new(store: Arc<dyn Store<U>>, transport: Arc<dyn Transport>) -> Self {
         let (clock, ids) = system();
-        Self { store, transport, clock, ids, policy: EndpointPolicy::default() }
+        let (policy, pauses) = (EndpointPolicy::default(), PauseBoard::default());
+        Self { store, transport, clock, ids, policy, pauses }
     }
 
     /// A relay from this outbox to the host's transport.
@@ -223,10 +227,11 @@ impl<U: Unit + ?Sized + 'static, P: 'static> Registry<U, P> {
         self.entries.iter().fold(Topology::default(), subscribe).keep_private(&self.private)
     }
 
-    /// What is handled inline, for endpoints and for units of work that do not come from a queue.
+    /// What is handled inline, for endpoints and for units of work that do not come from a queue. A message for a paused queue
+    /// goes there.
     #[must_use]
-    pub fn chain(&self, parts: &P, clock: Arc<dyn Clock>) -> Arc<Chain<U>> {
-        let mut chain = Chain::new(clock);
+    pub fn chain(&self, parts: &P, clock: Arc<dyn Clock>, pauses: &PauseBoard) -> Arc<Chain<U>> {
+        let mut chain = Chain::new(clock).heeding(pauses.clone());
         for entry in &self.entries {
             if let Some(link) = &entry.link {
                 chain = chain.with_link(entry.queue, link(parts));
@@ -241,7 +246,11 @@ impl<U: Unit + ?Sized + 'static, P: 'static> Registry<U, P> {
         let endpoint = |entry: &Entry<U, P>| {
             let effects_max = entry.effects_max.unwrap_or(host.policy.effects_max);
             let policy = EndpointPolicy { effects_max, ..host.policy };
-            (entry.endpoint)(parts, host, policy).following(self.chain(parts, Arc::clone(&host.clock)))
+            (entry.endpoint)(parts, host, policy).following(self.chain(
+                parts,
+                Arc::clone(&host.clock),
+                &host.pauses,
+            ))
         };
         self.entries.iter().map(endpoint).collect()
     }
@@ -257,15 +266,11 @@ impl<U: Unit + ?Sized + 'static, P: 'static> Registry<U, P> {
     pub fn start_endpoints(&self, parts: &P, host: &Host<U>, supervisor: &mut Supervisor) {
         for endpoint in self.endpoints(parts, host) {
             let (queue, endpoint) = (endpoint.queue(), Arc::new(endpoint));
-            let transport = Arc::clone(&host.transport);
+            let (transport, pauses) = (Arc::clone(&host.transport), host.pauses.clone());
             supervisor.run(queue, move |stop| {
-                let (endpoint, transport) = (Arc::clone(&endpoint), Arc::clone(&transport));
-                async move {
-                    match transport.subscribe(queue).await {
-                        Ok(feed) => endpoint.run(feed, stop).await,
-                        Err(fault) => tracing::warn!(queue, %fault, "cannot subscribe"),
-                    }
-                }
+                let (endpoint, transport, pauses) =
+                    (Arc::clone(&endpoint), Arc::clone(&transport), pauses.clone());
+                async move { run_unless_paused(&endpoint, transport.as_ref(), &pauses, &stop).await }
             });
         }
     }

@@ -1,7 +1,7 @@
 //! What is noted of what operators do with the bus and with receivers of webhooks.
 
 use application::ports::AuditEntry;
-use bus::{LetterAct, MovedLetter, Signed};
+use bus::{LetterAct, MovedLetter, PauseAct, Signed};
 use jiff::Timestamp;
 
 /// Somebody has put a dead letter back, or archived it.
@@ -17,6 +17,21 @@ pub(crate) fn letter_moved(act: LetterAct, letter: &MovedLetter<'_>, by: &Signed
         action: action.to_owned(),
         subject: format!("dead letter {}", letter.position),
         note: if by.note.is_empty() { message } else { format!("{} ({message})", by.note) },
+    }
+}
+
+/// Somebody has paused the consumer of a queue, or resumed it.
+pub(crate) fn consumer_moved(act: PauseAct, queue: &str, by: &Signed<'_>) -> AuditEntry {
+    let action = match act {
+        PauseAct::Pause => "queues pause",
+        PauseAct::Resume => "queues resume",
+    };
+    AuditEntry {
+        at: by.at,
+        actor: by.actor.to_owned(),
+        action: action.to_owned(),
+        subject: format!("queue {queue}"),
+        note: by.note.to_owned(),
     }
 }
 

@@ -72,6 +72,52 @@ macro_rules! forward_bus {
                 self.0.archive(positions, by).await
             }
         }
+
+        #[::async_trait::async_trait]
+        impl ::bus::Pauses for $store {
+            async fn paused_queues(&self) -> Result<Vec<::bus::Paused>, ::bus::Fault> {
+                self.0.paused_queues().await
+            }
+
+            async fn pause_queue(&self, queue: &str, by: &::bus::Signed<'_>) -> Result<bool, ::bus::Fault> {
+                self.0.pause_queue(queue, by).await
+            }
+
+            async fn resume_queue(&self, queue: &str, by: &::bus::Signed<'_>) -> Result<bool, ::bus::Fault> {
+                self.0.resume_queue(queue, by).await
+            }
+        }
+
+        #[::async_trait::async_trait]
+        impl ::bus::WorkerRegister for $store {
+            async fn report_worker(
+                &self,
+                report: &::bus::WorkerReport,
+                now: ::jiff::Timestamp,
+            ) -> Result<(), ::bus::Fault> {
+                self.0.report_worker(report, now).await
+            }
+
+            async fn worker_leaves(
+                &self,
+                id: ::uuid::Uuid,
+                now: ::jiff::Timestamp,
+            ) -> Result<(), ::bus::Fault> {
+                self.0.worker_leaves(id, now).await
+            }
+
+            async fn list_workers(&self) -> Result<Vec<::bus::Worker>, ::bus::Fault> {
+                self.0.list_workers().await
+            }
+
+            async fn forget_workers(&self, before: ::jiff::Timestamp) -> Result<usize, ::bus::Fault> {
+                self.0.forget_workers(before).await
+            }
+
+            fn held_here(&self) -> Vec<(::std::sync::Arc<str>, u64)> {
+                self.0.held_here()
+            }
+        }
     };
 }
 

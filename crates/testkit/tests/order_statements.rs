@@ -10,7 +10,7 @@ use application::commands::{
 };
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, NewsKind, Provider, ProviderNews, Readers};
-use bus::{Clock, Coalesce, IdSource, RandomIds, Routing, Stop, Supervisor, SystemClock};
+use bus::{Clock, Coalesce, IdSource, PauseBoard, RandomIds, Routing, Stop, Supervisor, SystemClock};
 use domain::{Currency, CustomerId, Money, OrderId, Quantity, Shipment, Sku};
 use infrastructure::postgres::{PostgresOptions, PostgresStore};
 use orderwright_testkit::agreeable::Agreeable;
@@ -133,7 +133,12 @@ async fn start(address: &str) -> Worker {
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::seeded(1));
     let options = PostgresOptions::new(topology(), Routing::Store, &*clock, &*ids);
     let store = PostgresStore::connect(address, options).await.unwrap();
-    let context = Arc::new(Context { clock, ids, settings: PipelineSettings::default() });
+    let context = Arc::new(Context {
+        clock,
+        ids,
+        settings: PipelineSettings::default(),
+        pauses: PauseBoard::default(),
+    });
     let (provider, _arrivals) = Agreeable::new();
     let parts = Parts {
         notifications: None,

@@ -10,7 +10,9 @@ use application::commands::{
 };
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, Readers};
-use bus::{Clock, Coalesce, Drained, IdSource, RandomIds, Relay, Routing, Stop, Supervisor, SystemClock};
+use bus::{
+    Clock, Coalesce, Drained, IdSource, PauseBoard, RandomIds, Relay, Routing, Stop, Supervisor, SystemClock,
+};
 use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use domain::{Currency, CustomerId, Money, OrderId, Quantity, Sku};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
@@ -47,7 +49,12 @@ fn start(address: &str) -> Worker {
         Arc::clone(&clock),
         Arc::clone(&ids),
     );
-    let context = Arc::new(Context { clock, ids, settings: PipelineSettings::default() });
+    let context = Arc::new(Context {
+        clock,
+        ids,
+        settings: PipelineSettings::default(),
+        pauses: PauseBoard::default(),
+    });
     let (provider, arrivals) = Agreeable::new();
     let parts = Parts {
         notifications: None,

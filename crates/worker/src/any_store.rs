@@ -8,8 +8,8 @@ use application::pipeline::{Telling, topology_telling};
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers, VitalSigns};
 use async_trait::async_trait;
 use bus::{
-    CallSlots, Clock, DeadLetters, Fault, IdSource, LocalFirst, LocalSlots, OutboxStore, RandomIds, Routing,
-    Store, SystemClock, Tables, Transport, Verdict,
+    CallSlots, Clock, DeadLetters, ErrorQueues, Fault, IdSource, LocalFirst, LocalSlots, OutboxStore, Pauses,
+    RandomIds, Routing, Store, SystemClock, Tables, Transport, Verdict, WorkerRegister,
 };
 use bus_rabbitmq::{QueueDepth, RabbitMqTransport};
 use infrastructure::postgres::{PostgresOptions, PostgresStore, Presence};
@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 use crate::config::{Config, Place};
 use crate::health::{Broker, BrokerQueue};
+use crate::operations::Operations;
+use crate::workers::fresh_id;
 
 /// What a process wants of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub struct AnyStore {
     pub vitals: Arc<dyn VitalSigns>,
     /// Dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// What operators do with queues, workers and error queues.
+    pub operations: Operations,
     /// Keys that let callers in.
     pub keys: Arc<dyn ApiKeys>,
     /// Receivers of webhooks that want no more.
@@ -153,6 +157,7 @@ impl AnyStore {
 
     async fn open_unclaimed(config: &Config, purpose: Purpose) -> Result<Self> {
         let topology = topology_telling(telling(config));
+        let queues: Arc<[Arc<str>]> = topology.all_queues().into();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
         let broker = match config.rabbitmq.settings(config.pipeline.batch_max) {
@@ -172,16 +177,29 @@ impl AnyStore {
                 let store = SqliteStore::open(&path, options)?;
                 let woken = store.outgoing();
                 // A file is worked on by one process only.
-                Ok(Self::over_any(store, broker, woken, Arc::new(LocalSlots::default())))
+                Ok(Self::over_any(
+                    store,
+                    broker,
+                    woken,
+                    Arc::new(LocalSlots::default()),
+                    (queues, fresh_id()),
+                ))
             }
             Place::Postgres(address) => {
                 let options = PostgresOptions::new(topology, routing, clock.as_ref(), ids.as_ref());
+                let worker_id = options.instance;
                 let is_local_first = broker.is_some() && config.rabbitmq.local_first;
                 let (presence, tables) = (purpose.presence(), purpose.tables());
                 let options = PostgresOptions { presence, tables, ..config.postgres.applied_to(options) };
                 let store = PostgresStore::connect(&address, options).await?;
                 let woken = store.outgoing();
-                let any = Self::over_any(store.clone(), broker, woken, Arc::new(store.clone()));
+                let any = Self::over_any(
+                    store.clone(),
+                    broker,
+                    woken,
+                    Arc::new(store.clone()),
+                    (queues, worker_id),
+                );
                 if !is_local_first {
                     return Ok(any);
                 }
@@ -197,6 +215,7 @@ impl AnyStore {
         broker: Option<RabbitMqTransport>,
         woken: Arc<Notify>,
         slots: Arc<dyn CallSlots>,
+        (queues, worker_id): (Arc<[Arc<str>]>, Uuid),
     ) -> Self
     where
         S: Store<AnyUnit>
@@ -205,11 +224,14 @@ impl AnyStore {
             + Readers
             + VitalSigns
             + DeadLetters
+            + Pauses
+            + WorkerRegister
             + ApiKeys
             + ClosedEndpoints
             + Upkeep,
     {
         let store = Arc::new(store);
+        let error_queues = broker.clone().map(|broker| Arc::new(broker) as Arc<dyn ErrorQueues>);
         let (transport, outgoing): (Arc<dyn Transport>, _) = match broker {
             Some(broker) => {
                 let outbox = Arc::<S>::clone(&store);
@@ -226,6 +248,13 @@ impl AnyStore {
             readers: Arc::<S>::clone(&store),
             vitals: Arc::<S>::clone(&store),
             dead_letters: Arc::<S>::clone(&store),
+            operations: Operations {
+                queues,
+                pauses: Arc::<S>::clone(&store),
+                workers: Arc::<S>::clone(&store),
+                worker_id,
+                error_queues,
+            },
             keys: Arc::<S>::clone(&store),
             endpoints: Arc::<S>::clone(&store),
             upkeep: store,

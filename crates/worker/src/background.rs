@@ -9,7 +9,7 @@ use application::order_timeout_service::OrderTimeoutService;
 use application::pipeline::Context;
 use application::ports::LowOnly;
 use application::queries::GetInventoryLevelsQuery;
-use bus::{Fault, Stop, Supervisor};
+use bus::{Fault, PauseService, Stop, Supervisor};
 use futures_util::future::join;
 use infrastructure::Retention;
 
@@ -18,6 +18,10 @@ use crate::config::Config;
 use crate::health::{HealthService, Parts};
 use crate::metrics::Metric;
 use crate::observe::{MetricsCollectionService, Observation};
+use crate::workers::{self, WorkerService};
+
+/// The name of the service that reads which consumers are paused.
+const PAUSES: &str = "pause-service";
 
 /// How often the stock is looked at.
 const STOCK_LOOK: Duration = Duration::from_secs(5);
@@ -60,6 +64,8 @@ pub fn start(
     };
     pulses.expect(MetricsCollectionService::NAME, every);
     run(supervisor, MetricsCollectionService::NAME, Arc::new(collection), MetricsCollectionService::run);
+    pauses(supervisor, store, context, observation);
+    register(supervisor, store, context, observation);
     health(supervisor, store, context, config, observation);
     let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3_600));
     let kept = Retention {
@@ -74,6 +80,47 @@ pub fn start(
     };
     pulses.expect(HousekeepingService::NAME, TIDY);
     run(supervisor, HousekeepingService::NAME, Arc::new(housekeeping), HousekeepingService::run);
+}
+
+/// Reads which consumers are paused. Until it has, none begins.
+fn pauses(supervisor: &mut Supervisor, store: &AnyStore, context: &Arc<Context>, observation: &Observation) {
+    let service = Arc::new(PauseService::new(Arc::clone(&store.operations.pauses), context.pauses.clone()));
+    let pulses = Arc::clone(&observation.pulses);
+    pulses.expect(PAUSES, PauseService::every());
+    supervisor.run(PAUSES, move |stop| {
+        let (service, pulses) = (Arc::clone(&service), Arc::clone(&pulses));
+        async move {
+            while !stop.is_stopped() {
+                match service.step().await {
+                    Ok(()) => pulses.beat(PAUSES),
+                    Err(fault) => {
+                        pulses.fail(PAUSES, &fault);
+                        tracing::warn!(%fault, "it is not known which consumers are paused; what was known holds");
+                    }
+                }
+                stop.sleep(PauseService::every()).await;
+            }
+        }
+    });
+}
+
+/// Writes this worker into the register of workers.
+fn register(
+    supervisor: &mut Supervisor,
+    store: &AnyStore,
+    context: &Arc<Context>,
+    observation: &Observation,
+) {
+    let service = WorkerService::new(workers::Parts {
+        register: Arc::clone(&store.operations.workers),
+        id: store.operations.worker_id,
+        clock: Arc::clone(&context.clock),
+        statuses: Box::new(supervisor.statuses()),
+        queues: Arc::clone(&store.operations.queues),
+        pauses: context.pauses.clone(),
+        pulses: Arc::clone(&observation.pulses),
+    });
+    run(supervisor, WorkerService::NAME, Arc::new(service), WorkerService::run);
 }
 
 fn health(
@@ -91,6 +138,7 @@ fn health(
         statuses: [Box::new(supervisor.statuses()), Box::new(supervisor.statuses())],
         broker: store.outgoing.as_ref().map(|outgoing| Arc::clone(&outgoing.broker)),
         dead_letters: Arc::clone(&store.dead_letters),
+        pauses: context.pauses.clone(),
     };
     let service = HealthService::new(parts, &config.telemetry);
     observation.pulses.expect(HealthService::NAME, Duration::from_millis(config.telemetry.check_ms));

@@ -10,7 +10,9 @@ use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, Parts};
 use application::ports::{GatewayBooks, Provider};
 use axum::Router;
-use bus::{BreakerPolicy, Clock, Coalescer, Drained, IdSource, RandomIds, Stop, Supervisor, SystemClock};
+use bus::{
+    BreakerPolicy, Clock, Coalescer, Drained, IdSource, PauseBoard, RandomIds, Stop, Supervisor, SystemClock,
+};
 use providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -35,12 +37,19 @@ use crate::turns;
 /// How often it is looked for what has changed while somebody has a page open.
 const PAGE_LOOK: Duration = Duration::from_secs(1);
 
+/// How long it may take to say that this worker goes.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+
 /// What handlers share, on real time.
 #[must_use]
 pub fn context(config: &Config) -> Arc<Context> {
+    context_heeding(config, PauseBoard::default())
+}
+
+fn context_heeding(config: &Config, pauses: PauseBoard) -> Arc<Context> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
-    Arc::new(Context { clock, ids, settings: config.pipeline_settings() })
+    Arc::new(Context { clock, ids, settings: config.pipeline_settings(), pauses })
 }
 
 /// A pipeline for commands over this store.
@@ -71,7 +80,7 @@ impl Service {
     /// # Errors
     /// What is wrong with the store or the providers' addresses.
     pub async fn start(config: &Config, listener: TcpListener) -> Result<Self> {
-        let context = context(config);
+        let context = context_heeding(config, PauseBoard::unread());
         let providers = providers(config, &context)?;
         let (recording, exporter) = recording(config, &context)?;
         let books: Arc<dyn GatewayBooks> = Arc::<HttpPaymentGateway>::clone(&providers.gateway);
@@ -137,13 +146,14 @@ impl Service {
     /// Stops taking, finishes what is in hand, and says whether it all finished in time.
     pub async fn stop(self) -> Drained {
         self.stop.stop();
-        let mut http = self.http;
-        let answered = tokio::time::timeout(self.stop_limit, &mut http);
-        let (drained, answered) = tokio::join!(self.supervisor.drained(self.stop_limit), answered);
+        let Self { store, supervisor, mut http, stop_limit, .. } = self;
+        let answered = tokio::time::timeout(stop_limit, &mut http);
+        let (drained, answered) = tokio::join!(supervisor.drained(stop_limit), answered);
         if answered.is_err() {
             http.abort();
         }
-        self.store.upkeep.close().await;
+        take_leave(&store).await;
+        store.upkeep.close().await;
         drained
     }
 }
@@ -162,6 +172,17 @@ fn recording(config: &Config, context: &Context) -> Result<(Recording, Option<Ar
     let clock = Arc::clone(&context.clock);
     let exporter = Exporter::new(collector, &instance, spans, Arc::clone(&registry), clock, every);
     Ok((Recording { registry, tracer: Some(tracer) }, Some(Arc::new(exporter))))
+}
+
+/// Says in the register of workers that this one goes. If the store is away, the worker is silent there one day long.
+async fn take_leave(store: &AnyStore) {
+    let operations = &store.operations;
+    let leaving = operations.workers.worker_leaves(operations.worker_id, SystemClock.now());
+    match tokio::time::timeout(LEAVE_LIMIT, leaving).await {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => tracing::warn!(%fault, "this worker could not take its leave in the register"),
+        Err(_) => tracing::warn!("this worker could not take its leave in the register in time"),
+    }
 }
 
 fn watch(config: &Config, observation: &Observation) -> Watch {
@@ -203,6 +224,7 @@ fn pages(
         trace_link: config.telemetry.trace_link.clone(),
         endpoints: Arc::clone(&store.endpoints),
         broker: store.outgoing.as_ref().map(|outgoing| Arc::clone(&outgoing.broker)),
+        pauses: context.pauses.clone(),
         clock: Arc::clone(&context.clock),
         ids: Arc::clone(&context.ids),
     });
@@ -296,6 +318,7 @@ fn api(
         readers,
         books,
         dead_letters: Arc::clone(&store.dead_letters),
+        operations: store.operations.clone(),
         webhooks,
         channels: notifying::channels(config),
         in_flight: InFlightKeys::default(),

@@ -188,6 +188,26 @@ create table sagas (
     primary key (saga, correlation_id)
 ) with (fillfactor = 50);
 
+-- Queues that a person has paused: no process takes anything from them.
+create table paused_queues (
+    queue text primary key,
+    paused_at bigint not null,
+    paused_by text not null,
+    note text not null
+) with (fillfactor = 50);
+
+-- Processes that work or worked on this database, as each says of itself; 'queues' is what it reads, as JSON.
+create table workers (
+    worker_id uuid primary key,
+    version text not null,
+    host text not null,
+    process_id bigint not null,
+    started_at bigint not null,
+    seen_at bigint not null,
+    left_at bigint,
+    queues text not null
+) with (fillfactor = 50);
+
 -- Which database this is, for whoever meets several: a broker's virtual host belongs to one.
 create table identity (
     only_row integer primary key check (only_row = 1),

@@ -132,6 +132,26 @@ create table sagas (
     primary key (saga, correlation_id)
 ) without rowid;
 
+-- Queues that a person has paused: no process takes anything from them.
+create table paused_queues (
+    queue text primary key,
+    paused_at integer not null,
+    paused_by text not null,
+    note text not null
+) without rowid;
+
+-- Processes that work or worked on this database, as each says of itself; 'queues' is what it reads, as JSON.
+create table workers (
+    worker_id blob primary key,
+    version text not null,
+    host text not null,
+    process_id integer not null,
+    started_at integer not null,
+    seen_at integer not null,
+    left_at integer,
+    queues text not null
+) without rowid;
+
 -- Which database this is, for whoever meets several: a broker's virtual host belongs to one.
 create table identity (
     only_row integer primary key check (only_row = 1),

@@ -40,6 +40,11 @@ impl Claims {
         self.holders.retain(|_, holder| *holder != feed);
     }
 
+    /// Whether a delivery is in hand.
+    pub(super) fn holds(&self, position: i64) -> bool {
+        self.holders.contains_key(&position)
+    }
+
     /// How many deliveries are in hand.
     pub(super) fn count(&self) -> usize {
         self.holders.len()

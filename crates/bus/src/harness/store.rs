@@ -99,6 +99,16 @@ impl<T: Clone + Default + Send + 'static> MemoryStore<T> {
         self.shared.claims().count()
     }
 
+    /// Deliveries of this queue that some feed has in hand.
+    pub(super) fn in_hand_of(&self, queue: &str) -> usize {
+        let positions: Vec<i64> = self.read_tables(|tables| {
+            let rows = tables.queued.iter().filter(|(_, row)| *row.queue == *queue);
+            rows.map(|(position, _)| *position).collect()
+        });
+        let claims = self.shared.claims();
+        positions.into_iter().filter(|position| claims.holds(*position)).count()
+    }
+
     /// Rows in the outbox.
     #[must_use]
     pub fn outgoing(&self) -> usize {
@@ -141,7 +151,11 @@ impl<T: Clone + Default + Send + 'static> MemoryStore<T> {
         self.shared.changes()
     }
 
-    async fn write<R>(&self, writing: impl FnOnce(&mut Tables) -> R) -> R {
+    pub(super) fn read_tables<R>(&self, reading: impl FnOnce(&Tables) -> R) -> R {
+        self.shared.read(|committed| reading(&committed.tables))
+    }
+
+    pub(super) async fn write<R>(&self, writing: impl FnOnce(&mut Tables) -> R) -> R {
         yield_now().await;
         let _turn = self.shared.turn.lock().await;
         let result = writing(&mut lock(&self.shared.committed).tables);

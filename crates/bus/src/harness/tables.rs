@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::operators::OperatorTables;
 use crate::{
     Admission, Archived, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault,
     Leased, LetterAct, Origin, Receipt, Retired, Settlement, Shelf, Signed, TakenBack, Timer, TimerKey,
@@ -75,6 +76,7 @@ pub(super) struct Tables {
     pub(super) waiting: BTreeMap<i64, Waiting>,
     pub(super) timers: BTreeMap<TimerKey, Timer>,
     pub(super) records: Vec<LetterRecord>,
+    pub(super) operators: OperatorTables,
     outgoing: BTreeMap<i64, Outgoing>,
     dead: BTreeMap<i64, DeadLetter>,
     archived: BTreeMap<i64, DeadLetter>,

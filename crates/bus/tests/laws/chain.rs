@@ -23,8 +23,8 @@ const EVERYTHING: Duration = Duration::from_secs(600);
 
 /// Asks for several additions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Sheet {
-    adds: Vec<Add>,
+pub(crate) struct Sheet {
+    pub(crate) adds: Vec<Add>,
 }
 
 impl Message for Sheet {
@@ -44,7 +44,7 @@ impl Message for Sheet {
 }
 
 /// Hands on what is on a sheet, line by line, and notes that it did.
-struct Clerk;
+pub(crate) struct Clerk;
 
 #[async_trait]
 impl Consumer<MemoryUnit<Ledger>> for Clerk {

@@ -9,6 +9,7 @@ mod inbox;
 mod ledger;
 mod local_first;
 mod outages;
+mod pauses;
 mod redelivery;
 mod registry;
 mod relay;

@@ -7,7 +7,7 @@ use orderwright_bus as bus;
 use serde::{Deserialize, Serialize};
 
 use bus::harness::{Harness, MemoryUnit};
-use bus::{Chain, Clock, Fault, Message, Registry, SystemClock, Topology, Unit, Work};
+use bus::{Chain, Clock, Fault, Message, PauseBoard, Registry, SystemClock, Topology, Unit, Work};
 
 use crate::ledger::{Add, Added, AskingBookkeeper, Bookkeeper, Ledger, add};
 
@@ -94,8 +94,11 @@ fn what_is_inline_is_taken_back_and_the_rest_is_not() {
         unit.data.totals.get("rain").copied().unwrap_or(0)
     }
     crate::ledger::on_virtual_time(async {
-        assert_eq!(followed(list().chain(&(), Arc::new(SystemClock))).await, 7);
-        assert_eq!(followed(list().by_queue().chain(&(), Arc::new(SystemClock))).await, 0);
+        assert_eq!(followed(list().chain(&(), Arc::new(SystemClock), &PauseBoard::default())).await, 7);
+        assert_eq!(
+            followed(list().by_queue().chain(&(), Arc::new(SystemClock), &PauseBoard::default())).await,
+            0
+        );
     });
 }
 

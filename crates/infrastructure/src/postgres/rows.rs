@@ -1,14 +1,14 @@
 //! What a unit keeps of the rows of orders: those that it has written and not sent, and those that it need not ask for again.
 
 use application::ports::AuditEntry;
-use bus::{CorrelationId, Fault, LetterAct, MovedLetter, Signed};
+use bus::{CorrelationId, Fault, LetterAct, MovedLetter, PauseAct, Signed};
 use bus_postgres::{Act, PostgresUnit, Rows};
 use domain::OrderId;
 use refinery::Runner;
 
 use super::seen::Seen;
 use super::writes::{self, HistoryColumns};
-use crate::audit::letter_moved;
+use crate::audit::{consumer_moved, letter_moved};
 use crate::unsaved::{self, Unsaved};
 
 mod embedded {
@@ -53,6 +53,16 @@ impl Rows for OrderRows {
         if !entries.is_empty() {
             unit.later(writes::record_audit(&entries));
         }
+        Ok(())
+    }
+
+    fn consumer_moved(
+        unit: &mut PostgresUnit<Self>,
+        act: PauseAct,
+        queue: &str,
+        by: &Signed<'_>,
+    ) -> Result<(), Fault> {
+        unit.later(writes::record_audit(&[consumer_moved(act, queue, by)]));
         Ok(())
     }
 }

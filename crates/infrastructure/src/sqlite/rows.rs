@@ -1,14 +1,14 @@
 //! What a unit keeps of the rows of orders: those that it has written and not stored, and those that it need not read again.
 
 use application::ports::AuditEntry;
-use bus::{CorrelationId, Fault, LetterAct, MovedLetter, Signed};
+use bus::{CorrelationId, Fault, LetterAct, MovedLetter, PauseAct, Signed};
 use bus_sqlite::{Rows, SqliteUnit};
 use domain::OrderId;
 use refinery::Runner;
 
 use super::memory::{Memories, View};
 use super::writes::{record_audit, save_orders, save_sagas};
-use crate::audit::letter_moved;
+use crate::audit::{consumer_moved, letter_moved};
 use crate::unsaved::Unsaved;
 
 mod embedded {
@@ -54,5 +54,15 @@ impl Rows for OrderRows {
         let entries: Vec<AuditEntry> = letters.iter().map(|letter| letter_moved(act, letter, by)).collect();
         let first = unit.take_positions(entries.len());
         record_audit(unit.connection(), first, &entries)
+    }
+
+    fn consumer_moved(
+        unit: &mut SqliteUnit<Self>,
+        act: PauseAct,
+        queue: &str,
+        by: &Signed<'_>,
+    ) -> Result<(), Fault> {
+        let first = unit.take_positions(1);
+        record_audit(unit.connection(), first, &[consumer_moved(act, queue, by)])
     }
 }

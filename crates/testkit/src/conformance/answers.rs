@@ -10,7 +10,7 @@ use application::commands::{
 };
 use application::pipeline::{Context, HandOver, PipelineSettings};
 use application::ports::{Answer, Caller, IdempotencyRecord, KeptAnswer, ReferencedOrder, RequestKey};
-use bus::{Coalesce, Fault, RandomIds, Verdict, VirtualClock};
+use bus::{Coalesce, Fault, PauseBoard, RandomIds, Verdict, VirtualClock};
 use domain::{CustomerId, Order, Quantity, Sku};
 use infrastructure::Retention;
 use tokio::task::JoinSet;
@@ -137,7 +137,7 @@ const AT_ONCE: usize = 8;
 fn context() -> Arc<Context> {
     let settings = PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() };
     let (clock, ids) = (Arc::new(VirtualClock::starting_at(NOW)), Arc::new(RandomIds::seeded(5)));
-    Arc::new(Context { clock, ids, settings })
+    Arc::new(Context { clock, ids, settings, pauses: PauseBoard::default() })
 }
 
 /// Ten units come in once, whoever of those that tell of them is the first.

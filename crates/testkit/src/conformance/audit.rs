@@ -1,6 +1,7 @@
 //! Laws of the log of what persons did: every entry is kept, and found by who and by what, latest first and page by page.
 
 use application::ports::{ApiKey, AuditEntry, AuditFilter, AuditView, Scope};
+use bus::Signed;
 
 use super::stage::{NOW, later};
 use super::{Home, Process};
@@ -64,6 +65,27 @@ pub async fn what_persons_did_is_found_by_who_and_by_what_latest_first(home: &mu
     let latest = process.readers.audit(&any(), 1).await.unwrap().items.remove(0);
     let AuditView { position: _, at, actor, action, subject, note } = latest;
     assert_eq!(AuditEntry { at, actor, action, subject, note }, entries[3]);
+}
+
+/// What is done to consumers, once for each act that did something.
+pub async fn what_is_done_to_consumers_is_in_the_log(home: &mut impl Home) {
+    let process = home.process().await;
+    let by = |actor, note, seconds| Signed { actor, note, at: later(seconds) };
+    let pauses = &process.bus.pauses;
+    assert!(pauses.pause_queue("payment", &by("eve", "the gateway is ill", 1)).await.unwrap());
+    assert!(!pauses.pause_queue("payment", &by("ann", "me too", 2)).await.unwrap());
+    assert!(pauses.resume_queue("payment", &by("ann", "it is well", 3)).await.unwrap());
+    assert!(!pauses.resume_queue("payment", &by("eve", "again", 4)).await.unwrap());
+    let told = walked(&process, AuditFilter::default(), 9).await;
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (it.at, it.actor.as_str(), it.action.as_str(), it.subject.as_str(), it.note.as_str()))
+        .collect();
+    let expected = [
+        (later(3), "ann", "queues resume", "queue payment", "it is well"),
+        (later(1), "eve", "queues pause", "queue payment", "the gateway is ill"),
+    ];
+    assert_eq!(told, expected);
 }
 
 /// What is done to keys and receivers, in the words of the log.

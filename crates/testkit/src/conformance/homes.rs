@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
 use async_trait::async_trait;
-use bus::{DeadLetters, Fault, OutboxStore, RandomIds, Routing, Store, Transport, VirtualClock};
+use bus::{
+    DeadLetters, Fault, OutboxStore, Pauses, RandomIds, Routing, Store, Transport, VirtualClock,
+    WorkerRegister,
+};
 use infrastructure::postgres::{PostgresOptions, PostgresStore};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use infrastructure::{Retention, Swept};
@@ -43,6 +46,8 @@ where
         + Readers
         + DeadLetters
         + OutboxStore
+        + Pauses
+        + WorkerRegister
         + ApiKeys
         + ClosedEndpoints
         + Sweeper

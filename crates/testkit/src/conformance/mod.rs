@@ -147,6 +147,7 @@ macro_rules! laws_of_a_store {
         $crate::laws!($home, strangers: an_event_without_an_order_is_kept_once_and_whole_until_a_person_has_seen_to_it);
         $crate::laws!($home, audit:
             what_persons_did_is_found_by_who_and_by_what_latest_first,
+            what_is_done_to_consumers_is_in_the_log,
             what_is_done_to_keys_and_receivers_is_in_the_log,
         );
         $crate::laws!($home, texts: every_text_that_may_be_taken_is_kept_as_it_is);

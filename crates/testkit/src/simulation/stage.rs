@@ -11,8 +11,8 @@ use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{Overview, Readers};
 use application::saga::{SagaState, StageLimits};
 use bus::{
-    CallBudget, Clock, CorrelationId, Envelope, Fault, Message, MessageId, Patience, RandomIds, RetryPolicy,
-    Routing, Transport, VirtualClock,
+    CallBudget, Clock, CorrelationId, Envelope, Fault, Message, MessageId, Patience, PauseBoard, RandomIds,
+    RetryPolicy, Routing, Transport, VirtualClock,
 };
 use bytes::Bytes;
 use domain::{Currency, Money, OrderId, Payment, Sku};
@@ -155,6 +155,7 @@ fn context(staging: &Staging, clock: &Arc<VirtualClock>) -> Arc<Context> {
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         ids: Arc::new(RandomIds::seeded(staging.seed)),
         settings: settings(staging),
+        pauses: PauseBoard::default(),
     })
 }
 

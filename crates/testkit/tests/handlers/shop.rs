@@ -10,7 +10,7 @@ use application::messages::correlation;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{AnyUnit, Caller, InventoryView, Readers};
 use application::saga::OrderProcessingSaga;
-use bus::{Clock, Coalesce, RandomIds, Routing, SagaRepository, Store, VirtualClock};
+use bus::{Clock, Coalesce, PauseBoard, RandomIds, Routing, SagaRepository, Store, VirtualClock};
 use domain::{CustomerId, OrderId};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
@@ -32,7 +32,12 @@ impl Shop {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
         // One step at a time, so that each can be looked at.
         let settings = PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() };
-        let context = Arc::new(Context { clock, ids: Arc::new(RandomIds::seeded(5)), settings });
+        let context = Arc::new(Context {
+            clock,
+            ids: Arc::new(RandomIds::seeded(5)),
+            settings,
+            pauses: PauseBoard::default(),
+        });
         let shop = Self {
             commands: CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context)),
             create: CreateOrderHandler::new(Arc::new(store.clone()), Arc::clone(&context)),

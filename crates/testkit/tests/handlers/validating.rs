@@ -6,7 +6,7 @@ use application::commands::ChangeProductCommand;
 use application::messages::{Amount, Demand, OrderCreatedEvent, correlation};
 use application::pipeline::{Context, HandOver, PipelineSettings, chain};
 use application::ports::{OrderView, Readers};
-use bus::{Message, MessageId};
+use bus::{Message, MessageId, PauseBoard};
 use domain::{Availability, OrderId, ProductId};
 use orderwright_testkit::simulation::sku;
 
@@ -16,7 +16,7 @@ use super::shop::Shop;
 async fn validate(shop: &Shop, message: &OrderCreatedEvent) -> OrderView {
     let settings = PipelineSettings { hand_over: HandOver::InUnit, ..PipelineSettings::default() };
     let (clock, ids) = (Arc::clone(&shop.context.clock), Arc::clone(&shop.context.ids));
-    let context = Arc::new(Context { clock, ids, settings });
+    let context = Arc::new(Context { clock, ids, settings, pauses: PauseBoard::default() });
     let now = context.clock.now();
     let id = MessageId(context.ids.next(now));
     let envelope = message.first(id, correlation(OrderId(message.order_id)), now);

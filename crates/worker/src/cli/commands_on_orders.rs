@@ -4,10 +4,13 @@
 mod answer;
 mod audit;
 mod dead_letters;
+mod error_queues;
 mod orders;
 mod providers;
+mod queues;
 mod sagas;
 mod stock;
+mod workers;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,6 +43,14 @@ pub(super) enum OnOrders {
     /// Look at messages that were set aside, put them back or archive them.
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLettersCommand),
+    /// Look at the queues, and pause their consumers.
+    #[command(subcommand)]
+    Queues(queues::Queues),
+    /// Look at the workers of this database.
+    Workers(workers::Workers),
+    /// Look at the broker's error queues, put messages back or discard them.
+    #[command(subcommand)]
+    ErrorQueues(error_queues::ErrorQueuesCommand),
     /// Look at what the providers told that belongs to no order.
     #[command(subcommand)]
     Providers(providers::Providers),
@@ -55,6 +66,9 @@ impl OnOrders {
             Self::Stock(stock) => stock.run(&desk).await,
             Self::Sagas(sagas) => sagas.run(&desk).await,
             Self::DeadLetters(dead_letters) => dead_letters.run(&desk).await,
+            Self::Queues(queues) => queues.run(&desk).await,
+            Self::Workers(workers) => workers.run(&desk).await,
+            Self::ErrorQueues(error_queues) => error_queues.run(&desk).await,
             Self::Providers(providers) => providers.run(&desk).await,
             Self::Audit(audit) => audit.run(&desk).await,
         };
@@ -90,6 +104,8 @@ impl Desk {
         let store = AnyStore::open(&config, Purpose::Visit).await?;
         let commands = wiring::commands(&store, &config);
         let context = Arc::clone(commands.context());
+        // What a command leaves for a paused consumer must wait for it.
+        context.pauses.read(store.operations.pauses.as_ref()).await?;
         let channels = notifying::channels(&config);
         Ok(Self { store, commands, context, channels, format: shared.format() })
     }

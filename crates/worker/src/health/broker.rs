@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::Fault;
+use bus::{Fault, PauseBoard};
 use uuid::Uuid;
 
 use super::{Check, Finding, Scene};
@@ -63,13 +63,14 @@ const HELD_MAX: Duration = Duration::from_secs(5 * 60);
 pub struct BrokerCheck {
     broker: Arc<dyn Broker>,
     registry: Arc<Registry>,
+    pauses: PauseBoard,
 }
 
 impl BrokerCheck {
-    /// Looks at this one, and shows what was set aside there.
+    /// Looks at this one, and shows what was set aside there. Nobody need read a queue that is paused.
     #[must_use]
-    pub fn new(broker: Arc<dyn Broker>, registry: Arc<Registry>) -> Self {
-        Self { broker, registry }
+    pub fn new(broker: Arc<dyn Broker>, registry: Arc<Registry>, pauses: PauseBoard) -> Self {
+        Self { broker, registry, pauses }
     }
 
     fn show(&self, queues: &[BrokerQueue], unfit: &[String]) {
@@ -81,6 +82,12 @@ impl BrokerCheck {
             set(Metric::BrokerHeldAge, queue.held_for.as_secs_f64());
         }
         self.registry.set(Metric::BrokerUnfit, &[], unfit.len() as f64);
+    }
+
+    fn unread(&self, queues: &[BrokerQueue]) -> Option<Finding> {
+        let is_unread = |queue: &&BrokerQueue| queue.consumers == 0 && !self.pauses.is_paused(&queue.name);
+        let unread: Vec<&str> = queues.iter().filter(is_unread).map(|queue| queue.name.as_str()).collect();
+        (!unread.is_empty()).then(|| Finding::down(format!("nobody reads {}", unread.join(", "))))
     }
 }
 
@@ -97,9 +104,10 @@ impl Check for BrokerCheck {
         };
         let amiss = self.broker.unfit();
         self.show(&queues, &amiss);
-        let ill = [unread(&queues), set_aside(&queues), crowded(&queues), held_up(&queues), unfit(&amiss)]
-            .into_iter()
-            .flatten();
+        let ill =
+            [self.unread(&queues), set_aside(&queues), crowded(&queues), held_up(&queues), unfit(&amiss)]
+                .into_iter()
+                .flatten();
         Finding::worst_of(once(read(&queues)).chain(ill))
     }
 }
@@ -107,12 +115,6 @@ impl Check for BrokerCheck {
 fn read(queues: &[BrokerQueue]) -> Finding {
     let messages: u64 = queues.iter().map(|queue| queue.messages).sum();
     Finding::up(format!("{} queues are read, {messages} messages wait in them", queues.len()))
-}
-
-fn unread(queues: &[BrokerQueue]) -> Option<Finding> {
-    let unread: Vec<&str> =
-        queues.iter().filter(|queue| queue.consumers == 0).map(|queue| queue.name.as_str()).collect();
-    (!unread.is_empty()).then(|| Finding::down(format!("nobody reads {}", unread.join(", "))))
 }
 
 /// A consumer that nobody serves takes messages and never acknowledges them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::{Readers, VitalSigns};
-use bus::{Clock, DeadLetters, Fault, Stop};
+use bus::{Clock, DeadLetters, Fault, PauseBoard, Stop};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
@@ -54,6 +54,8 @@ pub struct Parts {
     pub broker: Option<Arc<dyn Broker>>,
     /// What was set aside.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// Which consumers are paused.
+    pub pauses: PauseBoard,
 }
 
 impl HealthService {
@@ -63,13 +65,13 @@ impl HealthService {
     /// Every check over these parts.
     #[must_use]
     pub fn new(parts: Parts, settings: &Telemetry) -> Self {
-        let Parts { readers, vitals, clock, observation, statuses, broker, dead_letters } = parts;
+        let Parts { readers, vitals, clock, observation, statuses, broker, dead_letters, pauses } = parts;
         let [of_consumers, of_services] = statuses;
         let stall = Duration::from_millis(settings.stall_ms);
         let books_check = Duration::from_millis(settings.books_check_ms);
         let mut checks: Vec<Box<dyn Check>> = vec![
             Box::new(OrderProcessingCheck),
-            Box::new(ConsumersCheck::new(of_consumers, stall)),
+            Box::new(ConsumersCheck::new(of_consumers, stall, pauses.clone())),
             Box::new(BackgroundServicesCheck::new(of_services, Arc::clone(&observation.pulses))),
             Box::new(DatabaseCheck::new(Arc::clone(&vitals), settings.slow())),
             Box::new(InventoryCheck::new(Arc::clone(&observation.books), books_check)),
@@ -82,7 +84,7 @@ impl HealthService {
             checks.push(Box::new(ProviderCheck::new(Arc::clone(provider))));
         }
         if let Some(broker) = broker {
-            checks.push(Box::new(BrokerCheck::new(broker, Arc::clone(&observation.registry))));
+            checks.push(Box::new(BrokerCheck::new(broker, Arc::clone(&observation.registry), pauses)));
         }
         let every = Duration::from_millis(settings.check_ms);
         let limit = Duration::from_millis(settings.check_limit_ms);
@@ -199,6 +201,7 @@ mod tests {
             readers: Arc::new(store.clone()),
             vitals: Arc::new(store.clone()),
             dead_letters: Arc::new(store),
+            pauses: PauseBoard::default(),
             clock,
             observation,
             statuses: [Box::new(Vec::new), Box::new(Vec::new)],

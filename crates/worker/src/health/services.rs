@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use application::pipeline::topology;
 use async_trait::async_trait;
-use bus::{Running, ServiceStatus};
+use bus::{PauseBoard, Paused, Running, ServiceStatus};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::observe::{Pulse, Pulses, Statuses};
 pub(super) struct ConsumersCheck {
     statuses: Statuses,
     stall: Duration,
+    pauses: PauseBoard,
     heads: Mutex<BTreeMap<String, Head>>,
 }
 
@@ -29,9 +30,9 @@ struct Head {
 }
 
 impl ConsumersCheck {
-    /// A queue whose oldest message stays the same for longer than `stall` is stuck.
-    pub(super) fn new(statuses: Statuses, stall: Duration) -> Self {
-        Self { statuses, stall, heads: Mutex::default() }
+    /// A queue whose oldest message stays the same for longer than `stall` is stuck, unless it is paused.
+    pub(super) fn new(statuses: Statuses, stall: Duration, pauses: PauseBoard) -> Self {
+        Self { statuses, stall, pauses, heads: Mutex::default() }
     }
 
     /// How long each queue has had the same oldest message.
@@ -63,11 +64,21 @@ impl Check for ConsumersCheck {
         let stuck: Vec<String> = self
             .standing(store, scene.at)
             .into_iter()
-            .filter(|(_, standing)| *standing > self.stall)
+            .filter(|(queue, standing)| *standing > self.stall && !self.pauses.is_paused(queue))
             .map(|(queue, standing)| format!("{queue} has not moved for {} s", standing.as_secs()))
             .collect();
-        if stuck.is_empty() { running } else { Finding::worst_of([running, Finding::down(stuck.join("; "))]) }
+        let stuck = (!stuck.is_empty()).then(|| Finding::down(stuck.join("; ")));
+        Finding::worst_of([running].into_iter().chain(stuck).chain(paused(&self.pauses.paused())))
     }
+}
+
+/// Consumers that a person has paused: since when, by whom and why. A person should know, and resume them one day.
+fn paused(paused: &[Paused]) -> Option<Finding> {
+    let one = |Paused { queue, at, by, note }: &Paused| {
+        let because = if note.is_empty() { String::new() } else { format!(": {note}") };
+        format!("{queue} is paused since {} by {by}{because}", at.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    };
+    (!paused.is_empty()).then(|| Finding::degraded(paused.iter().map(one).collect::<Vec<_>>().join("; ")))
 }
 
 /// Whether the background services run and show signs of life.

@@ -25,9 +25,16 @@ pub(crate) fn access(method: &Method, path: &str) -> Access {
         ("orders", _, _) => either(Scope::OrdersRead, Scope::OrdersWrite),
         ("imports", None, None) => Access::Scope(Scope::OrdersWrite),
         ("products" | "inventory", _, _) => either(Scope::StockRead, Scope::StockWrite),
-        ("health" | "sagas" | "dead-letters" | "provider-events" | "audit" | "overview" | "check", _, _) => {
-            Access::Scope(Scope::Operate)
-        }
+        (
+            "health" | "sagas" | "workers" | "dead-letters" | "provider-events" | "audit" | "overview"
+            | "check",
+            _,
+            _,
+        ) => Access::Scope(Scope::Operate),
+        // What is discarded there is gone for good, and is for administrators.
+        ("error-queues", _, step) if step != Some("discard") => Access::Scope(Scope::Operate),
+        // They change how every worker works.
+        ("queues", _, _) => either(Scope::Operate, Scope::Admin),
         _ => Access::Scope(Scope::Admin),
     }
 }

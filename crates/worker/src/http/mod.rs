@@ -14,6 +14,7 @@ mod dead_letters;
 mod docs_page;
 mod draft;
 mod edge;
+mod error_queues;
 mod exchange;
 mod health;
 mod idempotency;
@@ -39,6 +40,7 @@ mod prefer;
 mod problem;
 mod products;
 mod provider_events;
+mod queues;
 mod refunds;
 mod reservations;
 mod route;
@@ -51,6 +53,7 @@ mod text;
 mod watching;
 mod webhooks;
 mod within;
+mod workers;
 
 use std::sync::Arc;
 
@@ -75,6 +78,7 @@ pub use server::{Door, Names, serve, serve_behind};
 pub use watching::{MetricsPlace, Watch};
 pub use webhooks::{TakeNewsHandler, Verifiers, Webhooks};
 
+use crate::operations::Operations;
 use crate::security::Gate;
 use addresses::Addresses;
 use openapi::BasePath;
@@ -92,6 +96,8 @@ pub struct Api {
     pub books: Arc<dyn GatewayBooks>,
     /// Dead letters.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// Queues, workers and error queues.
+    pub operations: Operations,
     /// News from the providers.
     pub webhooks: Webhooks,
     /// How customers are told.
@@ -165,6 +171,9 @@ fn routes() -> Vec<Route> {
         dead_letters::routes(),
         letter_acts::routes(),
         notifications::routes(),
+        queues::routes(),
+        error_queues::routes(),
+        workers::routes(),
         provider_events::routes(),
         audit::routes(),
         refunds::routes(),

@@ -31,6 +31,9 @@ const TAGS: &[(&str, &str, &[&str])] = &[
     ("products", "The catalogue.", &["products"]),
     ("inventory", "Stock: levels, movements, goods received and counted.", &["inventory"]),
     ("dead-letters", "Messages that could not be handled.", &["dead-letters"]),
+    ("queues", "Queues and their consumers: pause them, resume them.", &["queues"]),
+    ("error-queues", "Messages that lie in a broker's error queues.", &["error-queues"]),
+    ("workers", "Who works on this database.", &["workers"]),
     (
         "provider-events",
         "Events of the payment gateway and the carrier that belong to no order.",

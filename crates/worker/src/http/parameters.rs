@@ -25,6 +25,9 @@ pub(super) struct PositionInPath(pub(super) i64);
 /// The product that the path names.
 pub(super) struct SkuInPath(pub(super) Sku);
 
+/// The queue that the path names.
+pub(super) struct NameInPath(pub(super) String);
+
 /// The first part of the path that is not fixed.
 pub(super) struct TextInPath(pub(super) String);
 
@@ -56,6 +59,14 @@ impl<S: Send + Sync> FromRequestParts<S> for SkuInPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         parsed(parts, state, "sku").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        parsed(parts, state, "name").await.map(Self)
     }
 }
 

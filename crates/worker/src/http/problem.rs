@@ -72,6 +72,9 @@ problems! {
     OrderNotFound = "order_not_found", NOT_FOUND, No, "There is no such order";
     SagaNotFound = "saga_not_found", NOT_FOUND, No, "There is no such saga";
     SkuNotFound = "sku_not_found", NOT_FOUND, No, "There is no such product";
+    QueueNotFound = "queue_not_found", NOT_FOUND, No, "There is no such queue";
+    ErrorQueueNotFound = "error_queue_not_found", NOT_FOUND, No, "There is no such error queue";
+    NoBroker = "no_broker", NOT_FOUND, No, "There is no broker";
     ProblemNotFound = "problem_not_found", NOT_FOUND, No, "There is no such problem";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, No, "This address does not take this method";
     BodyTooSlow = "body_too_slow", REQUEST_TIMEOUT, Later, "The body did not arrive in time";
@@ -83,6 +86,7 @@ problems! {
     NothingToTell = "nothing_to_tell", CONFLICT, No, "There is nothing to tell, or no way to";
     RefundRefused = "refund_refused", CONFLICT, No, "The money cannot be paid back like this";
     OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";
+    ErrorQueueChanged = "error_queue_changed", CONFLICT, No, "The error queue holds something else by now";
     InsufficientStock = "insufficient_stock", CONFLICT, No, "There is not so much in stock";
     StockRefused = "stock_refused", CONFLICT, No, "The stock cannot be changed like this";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, No, "The body is too large";
@@ -99,6 +103,7 @@ problems! {
     OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, No, "It may have been done";
     ProviderUnavailable = "provider_unavailable", SERVICE_UNAVAILABLE, Later, "The payment gateway does not answer";
     ProviderCannotList = "provider_cannot_list", NOT_IMPLEMENTED, No, "The payment gateway has no list of charges";
+    BrokerUnavailable = "broker_unavailable", SERVICE_UNAVAILABLE, Later, "The broker is away or did not do all of it";
     NotReady = "not_ready", SERVICE_UNAVAILABLE, Later, "The service is not ready";
 }
 

@@ -40,6 +40,9 @@ pub(super) async fn carry_out(visit: &Visit, fields: &Fields, call: &Call, back:
 fn outcome(heard: &Heard, done: &str) -> (Tone, String) {
     match (heard.is_success(), text(&heard.body, "outcome"), text(&heard.body, "seen")) {
         (true, "already", _) => (Tone::Done, "It was cancelled before.".to_owned()),
+        (true, ..) if text(&heard.body, "done") == "before" => {
+            (Tone::Done, "It was so before; nothing was changed.".to_owned())
+        }
         (true, _, "before") => (Tone::Done, "Somebody had seen to it before.".to_owned()),
         (true, ..) => (Tone::Done, done.to_owned()),
         (false, ..) => (Tone::Refused, format!("Nothing was done: {}", heard.why())),
@@ -133,6 +136,20 @@ pub(super) async fn on_event_again(visit: Visit, Path(position): Path<String>, r
     let target = format!("/provider-events/unmatched/{}/take-again", segment(&position));
     let call = Call { target, body, done: "The event went to its order." };
     carry_out(&visit, &fields, &call, &visit.at("/providers")).await
+}
+
+/// A consumer is paused or resumed.
+pub(super) async fn on_queue(visit: Visit, Path(action): Path<String>, request: Request) -> Response {
+    let fields = fields(request.into_body()).await;
+    let back = visit.at("/workers");
+    let done = match action.as_str() {
+        "pause" => "The consumer is paused: within two seconds every worker leaves its queue alone.",
+        "resume" => "The consumer goes on: within two seconds every worker reads its queue again.",
+        _ => return visit.back(&back, Tone::Refused, "Nothing was done: there is no such action."),
+    };
+    let body = json!({"actor": visit.viewer.name(), "reason": field(&fields, "note")});
+    let call = Call { target: format!("/queues/{}/{action}", segment(field(&fields, "queue"))), body, done };
+    carry_out(&visit, &fields, &call, &back).await
 }
 
 /// Somebody has seen to an event of a provider that belongs to no order.

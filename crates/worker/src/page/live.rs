@@ -16,6 +16,7 @@ use domain::OrderId;
 use foldhash::quality::FixedState;
 use futures_util::stream::unfold;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -149,12 +150,18 @@ impl LiveService {
             ("orders", hash((&overview.orders, &overview.cancellations, &overview.money))),
             ("sagas", hash(&overview.sagas)),
             ("queues", hash((&overview.queues, overview.waiting, overview.timers))),
+            ("consumers", hash(self.paused())),
             ("dead-letters", overview.dead_letters),
             ("health", hash(health)),
         ]
         .into_iter()
         .map(|(topic, version)| (topic.to_owned(), version))
         .collect()
+    }
+
+    fn paused(&self) -> Vec<(Arc<str>, Timestamp)> {
+        let paused = self.page.parts.pauses.paused();
+        paused.into_iter().map(|paused| (paused.queue, paused.at)).collect()
     }
 
     async fn add_orders(&self, fresh: &mut BTreeMap<String, u64>) -> Result<(), Fault> {

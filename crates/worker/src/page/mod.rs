@@ -8,6 +8,7 @@ mod audit;
 mod bulk;
 mod calls;
 mod dead_letters;
+mod error_queues;
 mod export;
 mod health;
 mod live;
@@ -33,7 +34,7 @@ use axum::extract::{Path, State};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use bus::{Clock, IdSource};
+use bus::{Clock, IdSource, PauseBoard};
 
 use crate::config::PageMode;
 use crate::health::Broker;
@@ -77,6 +78,8 @@ pub struct Parts {
     pub endpoints: Arc<dyn ClosedEndpoints>,
     /// The broker, if there is one.
     pub broker: Option<Arc<dyn Broker>>,
+    /// Which consumers are paused, as this worker knows.
+    pub pauses: PauseBoard,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids for what is done once.
@@ -131,6 +134,9 @@ pub fn router(page: Arc<Page>) -> Router {
         .route("/ui/providers/events/{position}/take-again", post(acting::on_event_again))
         .route("/ui/providers/endpoints", post(providers::reopen))
         .route("/ui/workers", get(workers::show))
+        .route("/ui/workers/errors/{name}", get(error_queues::show))
+        .route("/ui/workers/errors/{name}/{action}", post(error_queues::act))
+        .route("/ui/workers/queues/{action}", post(acting::on_queue))
         .route("/ui/health", get(health::show))
         .route("/ui/audit", get(audit::show))
         .route("/ui/live", get(live::stream))

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::route_of_order::{timers, waits_for};
 use super::value::{count, counts, list, minor, number, query, text, time};
 use super::visit::{Shown, Visit};
+use super::workers::pause_words;
 
 /// Sagas of one state that are looked at for what stands still.
 const STUCK_MAX: usize = 20;
@@ -31,15 +32,17 @@ pub(super) async fn show(visit: Visit) -> Response {
     let overview = overview.body;
     let health = visit.get("/health").await.body;
     let stuck = stuck(&visit, &overview).await;
+    let queues = visit.get("/queues").await.body;
     let content = html! {
         (fragment("alarms", "sagas dead-letters health queues", &alarms(&visit, &overview, &health)))
+        (fragment("paused", "consumers", &paused(&visit, &queues)))
         (fragment("stuck", "sagas", &stuck))
         h2 { "The last ten minutes" }
         (fragment("lines", "samples", &lines(&visit)))
         h2 { "All orders" }
         (fragment("orders", "orders", &orders(&visit, &overview)))
     };
-    let topics = "orders sagas queues dead-letters health samples";
+    let topics = "orders sagas queues consumers dead-letters health samples";
     visit.show(&Shown { title: "Overview", here: "", topics }, &content)
 }
 
@@ -67,6 +70,22 @@ fn alarms(visit: &Visit, overview: &Value, health: &Value) -> Markup {
             (card(false, &visit.at("/workers"), &html! { (waiting) }, "messages wait in queues"))
             (card(false, &visit.at(format!("/orders{}", query(&[("saga_state", "compensating")]))), &html! { (undoing) },
                 "orders are being undone"))
+        }
+    }
+}
+
+/// Consumers that a person has paused; nothing if none is.
+fn paused(visit: &Visit, queues: &Value) -> Markup {
+    let words = |queue| pause_words(queue, visit.now).map(|words| (text(queue, "name"), words));
+    let paused: Vec<_> = list(queues, "items").iter().filter_map(words).collect();
+    html! {
+        @if !paused.is_empty() {
+            h2 { "Paused consumers" }
+            ul {
+                @for (queue, words) in paused {
+                    li { a href=(visit.at("/workers")) { (queue) } " is paused " (words) "." }
+                }
+            }
         }
     }
 }

@@ -15,7 +15,11 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bus::{Clock, Coalescer, Envelope, Fault, MessageId, RandomIds, Routing, Stop, VirtualClock};
+use bus::harness::MemoryErrorQueues;
+use bus::{
+    Clock, Coalescer, Envelope, ErrorQueues, Fault, MessageId, PauseBoard, RandomIds, Routing, Stop,
+    VirtualClock,
+};
 use bytes::Bytes;
 use domain::{OrderId, ProductId, Sku};
 use futures_util::future::BoxFuture;
@@ -25,11 +29,13 @@ use http_body_util::BodyExt;
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 use orderwright::http::{Api, Awaited, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::operations::Operations;
 use orderwright::security::{Gate, GateSettings, KeyRing, KeyText};
 use providers::webhooks::Verifier;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::conformance;
 
@@ -129,6 +135,17 @@ impl Service {
 
     /// A service in which orders wait at the door until [`Self::accept`].
     pub(crate) async fn without_acceptance() -> Self {
+        Self::built(None).await
+    }
+
+    /// A service between which and its queues stands a broker with these error queues.
+    pub(crate) async fn with_error_queues(error_queues: &MemoryErrorQueues) -> Self {
+        let mut service = Self::built(Some(Arc::new(error_queues.clone()))).await;
+        service.accept();
+        service
+    }
+
+    async fn built(error_queues: Option<Arc<dyn ErrorQueues>>) -> Self {
         let store = SqliteStore::in_memory(SqliteOptions::new(topology(), Routing::Store)).expect("a store");
         store.migrate().await.expect("tables");
         let clock = Arc::new(VirtualClock::starting_at(MORNING.parse().expect("a time")));
@@ -138,6 +155,7 @@ impl Service {
             ids,
             // One step at a time, so that each can be looked at.
             settings: PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() },
+            pauses: PauseBoard::default(),
         });
         let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context));
         let handler = CreateOrderHandler::new(Arc::new(store.clone()), context);
@@ -154,6 +172,13 @@ impl Service {
             create,
             readers: Arc::new(store.clone()),
             dead_letters: Arc::new(store.clone()),
+            operations: Operations {
+                queues: topology().all_queues().into(),
+                pauses: Arc::new(store.clone()),
+                workers: Arc::new(store.clone()),
+                worker_id: Uuid::nil(),
+                error_queues,
+            },
             webhooks,
             readiness: Arc::new(StoreReadiness::new(Arc::new(store.clone()), stop.clone())),
             channels: [Channel::Log, Channel::Smtp].into(),

@@ -163,6 +163,7 @@ async fn losing_answers(count: u32) -> Service {
         create,
         readers: Arc::new(service.store.clone()),
         dead_letters: Arc::new(service.store.clone()),
+        operations: service.api.operations.clone(),
         webhooks,
         readiness: Arc::new(StoreReadiness::new(Arc::new(service.store.clone()), service.stop.clone())),
         channels: [].into(),

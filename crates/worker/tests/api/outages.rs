@@ -158,6 +158,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
         channels: [].into(),
         books: Arc::new(NoList),
         dead_letters: Arc::new(Away(verdict)),
+        operations: service.api.operations.clone(),
         webhooks,
         in_flight: InFlightKeys::default(),
         awaited,

@@ -3,7 +3,7 @@
 use crate::program::Folder;
 
 /// Every command that works on a database, but for those that may make one.
-const VISITS: [&[&str]; 27] = [
+const VISITS: [&[&str]; 35] = [
     &["check"],
     &["orders", "list"],
     &["orders", "show", "x"],
@@ -25,6 +25,14 @@ const VISITS: [&[&str]; 27] = [
     &["dead-letters", "show", "x"],
     &["dead-letters", "redrive", "--dry-run"],
     &["dead-letters", "discard", "--dry-run"],
+    &["queues", "list"],
+    &["queues", "pause", "payment"],
+    &["queues", "resume", "payment"],
+    &["workers"],
+    &["error-queues", "list"],
+    &["error-queues", "show", "x"],
+    &["error-queues", "put-back", "x", "--count", "1", "--mark", "00000000-0000-0000-0000-000000000000"],
+    &["error-queues", "discard", "x", "--count", "1", "--mark", "00000000-0000-0000-0000-000000000000"],
     &["audit"],
     &["keys", "list"],
     &["keys", "revoke", "x"],

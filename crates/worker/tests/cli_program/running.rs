@@ -85,7 +85,7 @@ impl Running {
         assert!(told.is_ok_and(|status| status.success()));
     }
 
-    fn end(mut self) -> (bool, String) {
+    pub(crate) fn end(mut self) -> (bool, String) {
         self.signal("-TERM");
         let mut log = String::new();
         self.child.stderr.take().expect("it is piped").read_to_string(&mut log).expect("it is text");

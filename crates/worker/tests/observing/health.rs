@@ -2,9 +2,11 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use sandbox::{FaultSettings, Faults};
+use serde_json::json;
 use testkit::servers::rabbitmq::RabbitMq;
 use testkit::servers::{Durability, Postgres};
 
@@ -69,6 +71,37 @@ async fn a_service_that_is_well_says_so_of_every_part_and_to_every_probe() {
     let said = probe(&["--url", &address]);
     assert!(!said.status.success(), "nobody answers any more: {said:?}");
     assert_eq!(String::from_utf8_lossy(&said.stderr).lines().count(), 1, "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_consumer_is_told_of_and_is_not_stuck_however_long_its_messages_wait() {
+    let running = Running::on_file().await;
+    running.stock().await;
+    let turn = async |act: &str| {
+        let wish = json!({"actor": "eve", "reason": "the gateway is ill", "key": act});
+        let (status, answer) =
+            running.call(Method::POST, &format!("/queues/payment/{act}"), Some(&wish)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    };
+    turn("pause").await;
+    running.order("one", "CHAI", 1).await;
+    until("its message to wait", async || running.get("/overview").await.1["queues"]["payment"] == 1).await;
+    running.until_ill(&["consumers"]).await;
+    let began_at = Instant::now();
+    // Three times as long as a queue may stand still.
+    until("time to pass", async || began_at.elapsed() > Duration::from_millis(4_500)).await;
+    let (_, report) = running.get("/health").await;
+    let check = report["checks"].as_array().expect("checks").iter().find(|it| it["name"] == "consumers");
+    let check = check.expect("a check");
+    assert_eq!(check["status"], "degraded", "{check}");
+    let detail = check["detail"].as_str().expect("words");
+    assert!(detail.starts_with("payment is paused since "), "{detail}");
+    assert!(detail.ends_with(" by eve: the gateway is ill"), "{detail}");
+    assert_eq!(running.get("/overview").await.1["queues"]["payment"], 1, "it waits");
+    turn("resume").await;
+    running.until_orders("delivered", 1).await;
+    running.until_ill(&[]).await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

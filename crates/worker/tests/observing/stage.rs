@@ -41,13 +41,19 @@ pub(crate) fn config(database: &str) -> Config {
 }
 
 impl Running {
-    /// On a file of its own.
-    pub(crate) async fn on_file() -> Self {
+    /// A folder of its own.
+    pub(crate) fn folder() -> PathBuf {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder =
             std::env::temp_dir().join(format!("orderwright-observing-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder of our own");
+        folder
+    }
+
+    /// On a file of its own.
+    pub(crate) async fn on_file() -> Self {
+        let folder = Self::folder();
         let file = folder.join("orders.db");
         let stage = open(config(&file.to_string_lossy())).await;
         Self { stage, folder: Some(folder) }

@@ -1,0 +1,275 @@
+//! What lies in the error queues: looked at, put back, discarded. A message is got, and given back with its channel unless it was
+//! acknowledged; it is acknowledged only after the broker has confirmed its copy in the queue that it came from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bus::{ErrorQueue, ErrorQueues, Fault, SetAside, TakenErrors};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::depths::QueueDepth;
+use super::link::Opened;
+use super::properties;
+use super::refusal;
+use super::shared::Shared;
+use super::steps::name as amqp_name;
+use super::transport::RabbitMqTransport;
+use super::wire::Naming;
+
+const LOOK: &str = "error_queues.look";
+const PUT_BACK: &str = "error_queues.put_back";
+const DISCARD: &str = "error_queues.discard";
+
+/// Headers that the broker writes about earlier deliveries. They count a message's past, and change with every look.
+const OF_THE_BROKER: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
+
+/// How headers begin that say why the broker moved a message.
+const DEATHS: [&str; 3] = ["x-death", "x-first-death-", "x-last-death-"];
+
+#[async_trait]
+impl ErrorQueues for RabbitMqTransport {
+    async fn list_error_queues(&self) -> Result<Vec<ErrorQueue>, Fault> {
+        let depths = self.queue_depths().await?.into_iter();
+        let queue = |depth: QueueDepth| ErrorQueue {
+            name: depth.error_queue,
+            queue: depth.queue,
+            messages: depth.set_aside.into(),
+        };
+        Ok(depths.map(queue).collect())
+    }
+
+    async fn look_at_errors(&self, name: &str, max: usize) -> Result<Vec<SetAside>, Fault> {
+        let got = Got::first(self, name, max).await?;
+        let seen = got.seen.clone();
+        got.give_back().await;
+        Ok(seen)
+    }
+
+    async fn take_errors(
+        &self,
+        name: &str,
+        count: usize,
+        mark: Uuid,
+    ) -> Result<Option<Box<dyn TakenErrors>>, Fault> {
+        let got = Got::first(self, name, count).await?;
+        if got.seen.len() == count && got.seen.last().is_some_and(|last| last.mark == mark) {
+            return Ok(Some(Box::new(got)));
+        }
+        got.give_back().await;
+        Ok(None)
+    }
+}
+
+/// Messages that were got and not acknowledged.
+struct Got {
+    shared: Arc<Shared>,
+    opened: Opened,
+    queue: Arc<str>,
+    deliveries: Vec<Delivery>,
+    seen: Vec<SetAside>,
+}
+
+impl Got {
+    async fn first(transport: &RabbitMqTransport, name: &str, max: usize) -> Result<Self, Fault> {
+        let (shared, link) = transport.parts();
+        let queues = shared.declaration.topology().all_queues();
+        let queue = queues.into_iter().find(|queue| Naming::error_queue(queue) == name);
+        let queue =
+            queue.ok_or_else(|| Fault::give_up(LOOK, format!("no error queue is called '{name}'")))?;
+        let opened = link.open().await?;
+        let mut got = Self { shared, opened, queue, deliveries: Vec::new(), seen: Vec::new() };
+        let limit = got.shared.answer_limit.saturating_mul(2);
+        let getting = async {
+            while got.deliveries.len() < max {
+                let options = BasicGetOptions { no_ack: false };
+                match got.opened.channel.basic_get(amqp_name(name)?, options).await {
+                    Ok(Some(message)) => got.add(message.delivery),
+                    Ok(None) => break,
+                    Err(error) => return Err(refusal::fault(LOOK, error)),
+                }
+            }
+            Ok(())
+        };
+        timeout(limit, getting).await.map_err(|_| late(LOOK, name))??;
+        Ok(got)
+    }
+
+    fn add(&mut self, delivery: Delivery) {
+        let before = self.seen.last().map_or(Uuid::nil(), |seen| seen.mark);
+        self.seen.push(self.shown(&delivery, before));
+        self.deliveries.push(delivery);
+    }
+
+    fn shown(&self, delivery: &Delivery, before: Uuid) -> SetAside {
+        let (reason, died_at) = death(delivery.properties.headers().as_ref());
+        let parcel = properties::read(&delivery.properties, delivery.data.clone());
+        let kinds: Vec<&'static str> = self.shared.declaration.topology().kinds(&self.queue).collect();
+        let (kind, unread) = match self.shared.codec.decode(&parcel, &kinds, self.shared.clock.now()) {
+            Ok(envelope) => (Some(envelope.kind.to_string()), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let told = parcel.headers.get("MT-Fault-Message").cloned();
+        let reason = [Some(reason), told, unread].into_iter().flatten().filter(|text| !text.is_empty());
+        let headers: BTreeMap<String, String> =
+            parcel.headers.into_iter().filter(|(name, _)| !is_changing(name)).collect();
+        let mark = mark(before, parcel.message_id.as_deref(), &headers, &parcel.body);
+        SetAside {
+            mark,
+            message_id: parcel.message_id,
+            kind,
+            reason: reason.collect::<Vec<_>>().join(": "),
+            sent_at: parcel.timestamp,
+            died_at,
+            content_type: parcel.content_type,
+            headers,
+            body: parcel.body.into(),
+        }
+    }
+
+    /// They lie in the queue again when this is done, in their old order.
+    async fn give_back(self) {
+        if !self.deliveries.is_empty() {
+            let all = BasicNackOptions { multiple: true, requeue: true };
+            let _ = self.opened.channel.basic_nack(0, all).await;
+        }
+        close(&self.opened.channel).await;
+    }
+
+    async fn publish(&self, delivery: &Delivery) -> Result<(), Fault> {
+        let channel = &self.opened.channel;
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let (exchange, queue) = (ShortString::default(), amqp_name(&self.queue)?);
+        let properties = afresh(&delivery.properties);
+        let published = channel.basic_publish(exchange, queue, options, &delivery.data, properties);
+        let confirmed = async { published.await?.await };
+        match confirmed.await.map_err(|error| refusal::fault(PUT_BACK, error))? {
+            Confirmation::Ack(None) => {}
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(_) | Confirmation::NotRequested => {
+                return Err(Fault::retry(PUT_BACK, format!("the queue '{}' did not take it", self.queue)));
+            }
+        }
+        let acknowledged = channel.basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: false });
+        acknowledged.await.map_err(|error| refusal::fault(PUT_BACK, error))
+    }
+
+    async fn publish_all(&self) -> Result<(), Fault> {
+        let confirms = self.opened.channel.confirm_select(ConfirmSelectOptions::default());
+        confirms.await.map_err(|error| refusal::fault(PUT_BACK, error))?;
+        let published = join_all(self.deliveries.iter().map(|delivery| self.publish(delivery))).await;
+        let total = published.len();
+        let failed: Vec<Fault> = published.into_iter().filter_map(Result::err).collect();
+        match failed.first() {
+            None => Ok(()),
+            Some(first) => {
+                let done = total - failed.len();
+                Err(Fault::retry(PUT_BACK, format!("{done} of {total} are known to have arrived: {first}")))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl TakenErrors for Got {
+    fn messages(&self) -> &[SetAside] {
+        &self.seen
+    }
+
+    async fn put_back(self: Box<Self>) -> Result<(), Fault> {
+        let limit = self.shared.answer_limit.saturating_mul(2);
+        let put = timeout(limit, self.publish_all()).await;
+        close(&self.opened.channel).await;
+        put.map_err(|_| late(PUT_BACK, &self.queue))?
+    }
+
+    async fn discard(self: Box<Self>) -> Result<(), Fault> {
+        let all = BasicAckOptions { multiple: true };
+        let acknowledged = self.opened.channel.basic_ack(0, all).await;
+        acknowledged.map_err(|error| refusal::fault(DISCARD, error))?;
+        // An acknowledgement has no answer. The broker answers a channel that closes after all that was said on it.
+        let closed =
+            self.opened.channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await;
+        closed.map_err(|error| refusal::fault(DISCARD, error))
+    }
+}
+
+/// Gives back what was not acknowledged, and waits until the broker has heard it.
+async fn close(channel: &Channel) {
+    let _ = channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await;
+}
+
+fn late(operation: &'static str, name: &str) -> Fault {
+    Fault::retry(operation, format!("the broker did not answer in time about '{name}'"))
+}
+
+fn is_changing(name: &str) -> bool {
+    OF_THE_BROKER.contains(&name)
+}
+
+/// Named by what stays the same however often it is looked at.
+fn mark(before: Uuid, id: Option<&str>, headers: &BTreeMap<String, String>, body: &[u8]) -> Uuid {
+    let mut contents = Vec::with_capacity(body.len() + 64);
+    let mut add = |part: &[u8]| {
+        contents.extend((part.len() as u64).to_be_bytes());
+        contents.extend(part);
+    };
+    add(id.unwrap_or_default().as_bytes());
+    for (name, value) in headers {
+        add(name.as_bytes());
+        add(value.as_bytes());
+    }
+    add(body);
+    SetAside::mark_behind(before, &contents)
+}
+
+/// The same message without its past: it is delivered afresh.
+fn afresh(properties: &BasicProperties) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+        let is_past =
+            is_changing(name.as_str()) || DEATHS.iter().any(|death| name.as_str().starts_with(death));
+        if !is_past {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    // Two: it survives a restart of the broker, however it was sent.
+    properties.clone().with_headers(headers).with_delivery_mode(2)
+}
+
+/// Why the broker set a message aside, and when. The latest death is the first in the list.
+fn death(headers: Option<&FieldTable>) -> (String, Option<Timestamp>) {
+    let deaths = headers.and_then(|headers| headers.inner().get("x-death"));
+    let Some(AMQPValue::FieldArray(deaths)) = deaths else {
+        return ("it was put there by hand or by another program".to_owned(), None);
+    };
+    let Some(AMQPValue::FieldTable(death)) = deaths.as_slice().first() else {
+        return ("the broker does not say why".to_owned(), None);
+    };
+    let reason = match death.inner().get("reason") {
+        Some(AMQPValue::LongString(text)) => text.to_string(),
+        _ => String::new(),
+    };
+    let words = match reason.as_str() {
+        "rejected" => "it could not be read",
+        "delivery_limit" => "it was delivered too often without being finished",
+        "expired" => "its time had passed",
+        "maxlen" => "the queue was full",
+        _ => "the broker does not say why",
+    };
+    let died_at = match death.inner().get("time") {
+        Some(AMQPValue::Timestamp(at)) => {
+            i64::try_from(*at).ok().and_then(|at| Timestamp::from_second(at).ok())
+        }
+        _ => None,
+    };
+    (words.to_owned(), died_at)
+}
