@@ -117,12 +117,16 @@ impl Service {
     pub(crate) async fn start() -> Self {
         let mut service = Self::without_acceptance().await;
         service.accept();
-        service.put_products(&json!({"products": [
+        service.stock().await;
+        service
+    }
+
+    async fn stock(&self) {
+        self.put_products(&json!({"products": [
             {"sku": "CHAI", "name": "Chai", "price": {"minor": 1800, "currency": "USD"}, "stock": 100},
             {"sku": "TOFU", "name": "Tofu", "price": {"minor": 2325, "currency": "USD"}, "stock": 5, "reorder_level": 10},
         ]}))
         .await;
-        service
     }
 
     /// Puts this gate before everything.
@@ -142,6 +146,7 @@ impl Service {
     pub(crate) async fn with_error_queues(error_queues: &MemoryErrorQueues) -> Self {
         let mut service = Self::built(Some(Arc::new(error_queues.clone()))).await;
         service.accept();
+        service.stock().await;
         service
     }
 

@@ -8,8 +8,10 @@ use application::consumers::OrderCreatedConsumer;
 use application::ports::{NewsKind, Provider, ProviderNews, Scope};
 use application::saga::EventKind;
 use axum::body::Body;
-use bus::Consumer;
+use bus::harness::MemoryErrorQueues;
+use bus::{Consumer, ErrorQueues};
 use domain::OrderId;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::Method;
 use jiff::Timestamp;
@@ -65,6 +67,8 @@ fn altered(body: &Value, leaf: &str) -> String {
     *place = match &*place {
         // A time stays one.
         Value::String(text) if text.ends_with('Z') => json!(text.replace("09:00", "08:00")),
+        // So does an id.
+        Value::String(text) if text.parse::<uuid::Uuid>().is_ok() => json!(uuid::Uuid::nil()),
         Value::String(text) => json!(format!("{text}x")),
         number @ (Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
             json!(number.as_i64().expect("a number") + 1)
@@ -93,6 +97,16 @@ fn respelled(value: &Value) -> String {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
+}
+
+/// The error queue that is acted on.
+const ERRORS: &str = "payment_error";
+
+fn error_queues() -> MemoryErrorQueues {
+    let queues = MemoryErrorQueues::beside(&["payment"]);
+    queues.set_aside("payment", "{}", "it makes no sense");
+    queues.set_aside("payment", "[]", "nor does this");
+    queues
 }
 
 /// An example for each operation that writes. A new one needs its own.
@@ -134,6 +148,16 @@ fn example(operation: &str) -> Example {
         "discardDeadLetters" => {
             let wish = json!({"reason_contains": "sense", "max": 7, "actor": "eve", "note": "of no use"});
             Example::json(&wish, "/note", json!("a test"))
+        }
+        "pauseQueue" | "resumeQueue" => {
+            let wish = json!({"actor": "eve", "reason": "the carrier asked for it"});
+            Example::json(&wish, "/reason", json!("a test"))
+        }
+        "putBackErrors" | "discardErrors" => {
+            let look = error_queues().look_at_errors(ERRORS, 1).now_or_never().expect("it is in memory");
+            let mark = look.expect("a message")[0].mark;
+            let wish = json!({"count": 1, "mark": mark, "actor": "eve", "reason": "mended"});
+            Example::json(&wish, "/count", json!(2))
         }
         "receiveStock" | "adjustStock" | "countStock" => {
             let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"});
@@ -203,7 +227,11 @@ struct Stage {
 
 impl Stage {
     async fn open(operation: &str) -> Self {
-        let service = Service::start().await;
+        let service = Service::with_error_queues(&error_queues()).await;
+        if operation == "resumeQueue" {
+            let wish = json!({"actor": "ann", "reason": "too fast"});
+            service.post("/queues/payment/pause", &wish).await.expect(200);
+        }
         let order_id = service.placed("of the stage", 2).await;
         if operation.ends_with("Saga") {
             let way = [
@@ -257,7 +285,8 @@ impl Stage {
         let path = path
             .replace("{order_id}", &self.order_id)
             .replace("{sku}", "TOFU")
-            .replace("{position}", &self.position);
+            .replace("{position}", &self.position)
+            .replace("{name}", if operation.ends_with("Errors") { ERRORS } else { "payment" });
         let kind = if operation == "importOrders" { "application/x-ndjson" } else { JSON.1 };
         let headers =
             [("content-type", kind), ("idempotency-key", key), ("x-api-key", &self.callers[caller])];
@@ -277,6 +306,8 @@ impl Stage {
             "/dead-letters",
             "/dead-letters?archived=true",
             "/audit",
+            "/queues",
+            "/error-queues",
             &order,
             &format!("{order}/history"),
         ] {
