@@ -106,17 +106,26 @@ fn while_the_store_is_away_what_was_known_holds_and_before_it_was_read_all_is_pa
     });
 }
 
+/// Waits until this process knows it.
+async fn seen(board: &PauseBoard, queue: &str, is_paused: bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(1));
+    let waiting = async {
+        while board.is_paused(queue) != is_paused {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(2 * PauseService::every(), waiting).await.expect("it is read in time");
+}
+
 #[test]
 fn the_service_sees_what_another_process_has_paused() {
     on_virtual_time(async {
         let (store, board) = (harness().store().clone(), PauseBoard::unread());
         let mut supervisor = Supervisor::new(Stop::new());
         PauseService::new(Arc::new(store.clone()), board.clone()).start("pauses", &mut supervisor);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(!board.is_paused("q"));
+        seen(&board, "q", false).await;
         store.pause_queue("q", &BY).await.unwrap();
-        tokio::time::sleep(PauseService::every()).await;
-        assert!(board.is_paused("q"));
+        seen(&board, "q", true).await;
         supervisor.stop().stop();
         supervisor.drained(Duration::from_secs(1)).await;
     });

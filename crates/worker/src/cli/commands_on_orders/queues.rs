@@ -58,7 +58,7 @@ async fn turn(desk: &Desk, act: PauseAct, name: String, signed: &Signed) -> Resu
     let by = bus::Signed { actor: &signed.actor, note: &signed.note, at: desk.context.clock.now() };
     let done = match desk.store.operations.turn(act, &name, &by).await? {
         Turned::Unknown => bail!("no queue is called '{name}'; list them with: queues list"),
-        turned => turned.as_str(),
+        turned @ (Turned::Now | Turned::Before) => turned.as_str(),
     };
     let done = Done { name, paused: act == PauseAct::Pause, done };
     answer(desk.format, &done, |done| match (done.paused, done.done) {
