@@ -13,6 +13,7 @@ mod programs;
 pub mod prometheus;
 pub mod rabbitmq;
 mod smtp;
+pub mod tools;
 
 use anyhow::Result;
 

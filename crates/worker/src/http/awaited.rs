@@ -26,7 +26,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// The callers, by order and a number of their own.
+    /// How each caller that waits is told, by its order and a number of its own.
     callers: BTreeMap<(OrderId, u64), oneshot::Sender<()>>,
     numbers: u64,
     has_ended: bool,
@@ -40,14 +40,15 @@ struct Place<'a> {
 }
 
 impl Awaited {
-    /// No caller waits yet. The loop that comes with it must be run, once; at its end none waits any more.
+    /// No caller waits yet. The loop that comes with it must be run, once; at its end all callers have their answers.
     pub fn new(readers: Arc<dyn Readers>, stop: Stop) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let shared = Arc::new(Shared { state: Mutex::default(), begun: Notify::new() });
         let looking = look_on(Arc::clone(&shared), readers, stop);
         (Self { shared }, looking)
     }
 
-    /// Waits until it is known what becomes of the order's money, at most so long. Says whether there was room to wait.
+    /// Waits until it is known what becomes of the order's money, but not longer than `at_most`. False if there is no room for
+    /// one more caller, or the service stops.
     pub(super) async fn known(&self, id: OrderId, at_most: Duration) -> bool {
         let Some(mut place) = self.shared.take(id) else { return false };
         // Too long, or told: either way the answer is what is known then.

@@ -72,7 +72,7 @@ pub(super) const FIRST_REQUEST_MAX: Duration = Duration::from_millis(100);
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
-const _: () = assert!(AWAITED_MAX < CONNECTIONS_MAX, "who waits leaves room for others");
+const _: () = assert!(AWAITED_MAX < CONNECTIONS_MAX, "callers that wait leave connections to others");
 const _: () = assert!(ORDER_BYTES_MAX <= WEBHOOK_BYTES_MAX && WEBHOOK_BYTES_MAX <= IMPORT_BYTES_MAX);
 const _: () =
     assert!(IMPORT_AT_ONCE_MAX < bus::limits::COALESCE_WAITING_MAX, "an import leaves room for others");

@@ -37,7 +37,7 @@ pub(super) fn applied(headers: &mut HeaderMap, wait: Duration) {
 
 fn seconds(text: &str) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // More digits than a number holds are more than a caller may wait.
+    // A number too long to hold is longer than the longest wait.
     let seconds = || text.parse().unwrap_or(u64::MAX);
     is_number.then(|| Duration::from_secs(seconds()).min(PREFERRED_WAIT_MAX))
 }

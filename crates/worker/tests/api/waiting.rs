@@ -127,7 +127,7 @@ async fn a_caller_that_leaves_waits_no_longer_and_its_order_goes_on() {
     {
         let mut gone = Box::pin(service.send(waiting("k-1", "wait=20")));
         tokio::select! {
-            _ = &mut gone => panic!("nobody has paid"),
+            _ = &mut gone => panic!("it is not paid"),
             _ = awaited(&service) => {}
         }
         assert_eq!(service.api.awaited.count(), 1);
