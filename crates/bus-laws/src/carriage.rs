@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bus::{Envelope, Verdict};
+use bus::{Envelope, Verdict, addressed};
 
 use crate::CarrierHome;
 use crate::stage::*;
@@ -18,6 +18,18 @@ pub async fn what_is_sent_is_received_as_it_was_by_each_queue_that_wants_it(home
     assert_eq!(envelopes(&receive(other.as_mut(), 2).await), sent[1..]);
     nothing_comes(q.as_mut()).await;
     nothing_comes(other.as_mut()).await;
+}
+
+/// What comes again is for one queue; the others that want its kind have had it.
+pub async fn what_is_for_one_queue_alone_reaches_no_other(home: &mut impl CarrierHome) {
+    let transport = home.connect().await;
+    let (mut q, mut other) =
+        (transport.subscribe("q").await.unwrap(), transport.subscribe("other").await.unwrap());
+    let again = Envelope { attempt: 2, ..of_kind("B", 1) };
+    transport.send(&[Envelope { kind: addressed("other", "B").into(), ..again.clone() }]).await.unwrap();
+    assert_eq!(envelopes(&receive(other.as_mut(), 1).await), [again]);
+    transport.send(&[message(2)]).await.unwrap();
+    assert_eq!(envelopes(&receive(q.as_mut(), 1).await), [message(2)]);
 }
 
 /// Nobody waits for messages that can never come.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bus::limits::BATCH_MAX;
 use bus::{
-    Admission, Archived, DeadLetter, DeadLetterFilter, DeadLetterGroups, Delivery, Disposition, Envelope,
-    GROUPED_MAX, Origin, Receipt, Routing, Shelf, Signed, Timer, Verdict, put_back, unmarked, without_mark,
+    Admission, Archived, DEAD_LETTER_NOTICE, DeadLetter, DeadLetterFilter, DeadLetterGroups, Delivery,
+    Disposition, Envelope, GROUPED_MAX, Origin, Receipt, Routing, Shelf, Signed, Timer, Verdict, addressed,
+    put_back, unmarked, without_mark,
 };
 use uuid::Uuid;
 
@@ -440,6 +441,50 @@ pub async fn what_is_set_aside_is_told_of_by_the_same_commit(home: &mut impl Bus
     let told: Vec<_> = told.iter().map(|row| DeadLetter::told_by(&row.envelope).unwrap()).collect();
     let kept: Vec<_> = kept.into_iter().map(|kept| DeadLetter { position: 0, ..kept }).collect();
     assert_eq!((told.len(), told), (1, kept));
+}
+
+/// With a broker, what comes again goes to the queue where it failed, was early, or died, and to nobody else who hears of its kind.
+pub async fn what_comes_again_leaves_for_its_own_queue_alone(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Outbox).await;
+    let delivery = |number| {
+        let receipt = Receipt { queue: Arc::from("other"), origin: Origin::Broker(7) };
+        Delivery { envelope: Arc::new(of_kind("B", number)), receipt }
+    };
+    let failed = Disposition::Redeliver { due_at: later(5), reason: "not now".to_owned() };
+    let dead = Disposition::DeadLetter { reason: "nothing there".to_owned() };
+    settle(&bus, &[delivery(1)], failed).await.unwrap();
+    settle(&bus, &[delivery(2)], Disposition::Park { until: later(60) }).await.unwrap();
+    settle(&bus, &[delivery(3)], dead).await.unwrap();
+    let mut unit = bus.unit().await;
+    assert_eq!(unit.requeue_due(later(5), 9).await.unwrap(), 1);
+    assert_eq!(unit.unpark(&[of_kind("B", 2).correlation_id], later(5)).await.unwrap(), 1);
+    unit.commit().await.unwrap();
+    let letters = bus.dead_letters.list_dead_letters(&DeadLetterFilter::default(), 9).await.unwrap();
+    let by = Signed { actor: "ada", note: "mended", at: later(6) };
+    bus.dead_letters.redrive(&[letters[0].position], &by).await.unwrap();
+    let left = bus.outbox.lease(Uuid::from_u128(1), NOW, later(30), 9).await.unwrap();
+    let notice = |envelope: &Envelope| &*envelope.kind == DEAD_LETTER_NOTICE;
+    let mut left: Vec<_> = left.into_iter().map(|row| row.envelope).filter(|it| !notice(it)).collect();
+    left.sort_by_key(|envelope| envelope.id);
+    let kind: Arc<str> = Arc::from(addressed("other", "B"));
+    let again = |number, attempt| Envelope { kind: Arc::clone(&kind), attempt, ..of_kind("B", number) };
+    assert_eq!(left, [again(1, 1), again(2, 0), again(3, 1)]);
+}
+
+/// In the unit that frees it, what was early is handled like anything else, and nobody else hears of it again.
+pub async fn what_is_freed_and_taken_back_leaves_no_news(home: &mut impl BusHome) {
+    let bus = home.bus(Routing::Outbox).await;
+    let receipt = Receipt { queue: Arc::from("other"), origin: Origin::Broker(7) };
+    let early = Delivery { envelope: Arc::new(of_kind("B", 1)), receipt };
+    settle(&bus, &[early], Disposition::Park { until: later(60) }).await.unwrap();
+    let mut unit = bus.unit().await;
+    unit.unpark(&[of_kind("B", 1).correlation_id], later(5)).await.unwrap();
+    assert!(unit.reclaim(&["q".into()]).await.unwrap().is_empty(), "it is not for that queue");
+    let own = unit.reclaim(&["other".into()]).await.unwrap();
+    assert_eq!(envelopes(&own), [of_kind("B", 1)]);
+    unit.settle(settlements(&own, &Disposition::Done)).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(bus.outbox.lease(Uuid::from_u128(1), NOW, later(30), 9).await.unwrap(), []);
 }
 
 /// A process that ends leaves everything that it had not settled, of every kind.

@@ -2,7 +2,7 @@
 //! our own, so that changing from embedded to broker, or back, loses nothing. Some may then arrive twice, as ever. What
 //! another process has claimed is left to it.
 
-use bus::{Fault, Routing, marked};
+use bus::{Fault, Routing, addressed, marked};
 
 use crate::array::Array;
 use crate::fault::{Taken, fault};
@@ -51,8 +51,8 @@ impl<R: Rows> PostgresBus<R> {
         let (mut wanted, mut kinds, mut queues) = (Array::of_texts(), Array::of_texts(), Array::of_texts());
         for queue in &all {
             for kind in topology.kinds(queue) {
-                // Of what another queue has handled already, the news counts.
-                let marked = all.iter().map(|done| marked(done, kind));
+                // Of what another queue has handled already, the news counts; and what comes again is for its queue alone.
+                let marked = all.iter().flat_map(|named| [marked(named, kind), addressed(named, kind)]);
                 for written in std::iter::once(kind.to_owned()).chain(marked) {
                     if topology.queues(&written).any(|wanting| wanting == queue) {
                         wanted.push_text(&written);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus::{
     CorrelationId, Count, Delivery, Disposition, Envelope, Fault, GroupKey, Origin, Receipt, Routing,
-    Settlement, TakenBack,
+    Settlement, TakenBack, cleared,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -54,7 +54,7 @@ impl<R: Rows> PostgresUnit<R> {
                     None => self.outgoing.0.push((queue, letter)),
                     Some(TakenBack { queue: wanting, news }) => {
                         let receipt = Receipt { queue: wanting, origin: Origin::Unit };
-                        reclaimed.push(Delivery { envelope: letter.envelope, receipt });
+                        reclaimed.push(Delivery { envelope: cleared(letter.envelope), receipt });
                         self.leave_news(queue, news);
                     }
                 },
@@ -81,7 +81,7 @@ impl<R: Rows> PostgresUnit<R> {
             match shared.topology.take_back(&letter.envelope, &read) {
                 Some(TakenBack { queue: reading, news }) if has_room(&reading) => {
                     self.counts.add(Count::queued(Arc::clone(&reading)), 1);
-                    self.outgoing.0.push((reading, letter));
+                    self.outgoing.0.push((reading, Letter::of(cleared(letter.envelope))));
                     self.leave_news(queue, news);
                 }
                 Some(_) | None => self.outgoing.0.push((queue, letter)),
@@ -98,11 +98,14 @@ impl<R: Rows> PostgresUnit<R> {
         }
     }
 
-    /// Puts a message back: into its queue, or on its way to the broker.
+    /// Puts a message back: into its queue, or on its way to the broker, which hands it to its queue alone.
     pub(crate) fn return_to_queue(&mut self, queue: &Arc<str>, envelope: Envelope) {
         match self.shared.routing {
             Routing::Store => self.publish_to(queue, Arc::new(envelope)),
-            Routing::Outbox => self.publish_to(&Arc::from(NO_QUEUE), Arc::new(envelope)),
+            Routing::Outbox => {
+                let again = self.shared.topology.again(queue, envelope);
+                self.publish_to(&Arc::from(NO_QUEUE), Arc::new(again));
+            }
         }
     }
 

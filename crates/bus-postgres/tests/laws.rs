@@ -65,6 +65,10 @@ laws_of_sagas!(Database::default());
 
 laws!(Database::default(), carriage: a_queue_that_nobody_knows_is_refused);
 
-laws!(Database::default(), messages: what_is_set_aside_is_told_of_by_the_same_commit);
+laws!(Database::default(), messages:
+    what_is_set_aside_is_told_of_by_the_same_commit,
+    what_comes_again_leaves_for_its_own_queue_alone,
+    what_is_freed_and_taken_back_leaves_no_news,
+);
 
 laws!(Database::of_short_leases(), crashes: a_process_that_dies_at_any_step_and_any_message_that_comes_twice_change_nothing);

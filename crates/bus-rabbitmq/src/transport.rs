@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use bus::{
-    Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Topology, Transport, Unsent,
-    unmarked, without_mark,
+    Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Mark, Topology, Transport,
+    Unsent, mark, without_mark,
 };
 use lapin::uri::AMQPUri;
 use tokio::sync::watch;
@@ -162,14 +162,19 @@ impl RabbitMqTransport {
             return self.fault(&DeadLetter::told_by(envelope)?);
         }
         let codec = &self.shared.codec;
-        let (handled_by, kind) = unmarked(&envelope.kind);
-        let parcel = codec.encode(&without_mark(envelope)).map_err(|error| {
-            Fault::give_up("message.encode", format!("message {} of kind {kind}: {error}", envelope.id))
-        })?;
+        let (mark, kind) = mark(&envelope.kind);
         let is_wanted = self.shared.declaration.topology().queues(&envelope.kind).next().is_some();
         let demand = if is_wanted { Demand::Wanted } else { Demand::Optional };
-        let routing_key = handled_by.unwrap_or_default().to_owned();
-        Ok(Post { exchange: codec.naming().exchange(kind), routing_key, demand, parcel })
+        let (exchange, routing_key) = match mark {
+            // What comes again goes through the exchange of its queue: whoever else has bound the kind's has had it.
+            Some(Mark::OnlyFor(queue)) if is_wanted => (queue.to_owned(), ""),
+            Some(Mark::HandledBy(queue)) => (codec.naming().exchange(kind), queue),
+            Some(Mark::OnlyFor(_)) | None => (codec.naming().exchange(kind), ""),
+        };
+        let parcel = codec.encode_to(&exchange, &without_mark(envelope)).map_err(|error| {
+            Fault::give_up("message.encode", format!("message {} of kind {kind}: {error}", envelope.id))
+        })?;
+        Ok(Post { exchange, routing_key: routing_key.to_owned(), demand, parcel })
     }
 }
 

@@ -32,4 +32,7 @@ impl CarrierHome for VirtualHost {
 
 laws_of_a_transport!(VirtualHost::default());
 
-laws!(VirtualHost::default(), carriage: a_queue_that_nobody_knows_is_refused);
+laws!(VirtualHost::default(), carriage:
+    a_queue_that_nobody_knows_is_refused,
+    what_is_for_one_queue_alone_reaches_no_other,
+);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bus::{
     CorrelationId, Count, Delivery, Disposition, Envelope, Fault, GroupKey, Origin, Receipt, Routing,
-    Settlement, TakenBack,
+    Settlement, TakenBack, cleared,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, params};
@@ -42,7 +42,7 @@ impl<R: Rows> SqliteUnit<R> {
                     None => self.outgoing.push((queue, envelope)),
                     Some(TakenBack { queue: wanting, news }) => {
                         reclaimed.push(Delivery {
-                            envelope,
+                            envelope: cleared(envelope),
                             receipt: Receipt { queue: wanting, origin: Origin::Unit },
                         });
                         self.outgoing.extend(news.map(|news| (queue, Arc::new(news))));
@@ -167,12 +167,12 @@ impl<R: Rows> SqliteUnit<R> {
         Ok(count)
     }
 
-    /// Puts messages back: into their queues, or on their way to the broker.
+    /// Puts messages back: into their queues, or on their way to the broker, which hands each to its queue alone.
     pub(crate) fn return_to_queues(&mut self, messages: impl Iterator<Item = (Arc<str>, Envelope)>) {
-        let routing = self.shared.view.routing;
-        let route = |(queue, envelope)| match routing {
+        let view = &self.shared.view;
+        let route = |(queue, envelope): (Arc<str>, Envelope)| match view.routing {
             Routing::Store => (queue, Arc::new(envelope)),
-            Routing::Outbox => (Arc::from(NO_QUEUE), Arc::new(envelope)),
+            Routing::Outbox => (Arc::from(NO_QUEUE), Arc::new(view.topology.again(&queue, envelope))),
         };
         self.outgoing.extend(messages.map(route));
     }

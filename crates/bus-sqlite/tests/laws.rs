@@ -90,7 +90,11 @@ mod in_a_file {
     laws_of_sagas!(FileHome::default());
     laws!(FileHome::default(), crashes: a_process_that_dies_at_any_step_and_any_message_that_comes_twice_change_nothing);
     laws!(FileHome::default(), carriage: a_queue_that_nobody_knows_is_refused);
-    laws!(FileHome::default(), messages: what_is_set_aside_is_told_of_by_the_same_commit);
+    laws!(FileHome::default(), messages:
+        what_is_set_aside_is_told_of_by_the_same_commit,
+        what_comes_again_leaves_for_its_own_queue_alone,
+        what_is_freed_and_taken_back_leaves_no_news,
+    );
 }
 
 mod in_memory {
@@ -100,5 +104,9 @@ mod in_memory {
     laws_of_sagas!(MemoryHome::default());
     laws!(MemoryHome::default(), crashes: a_process_that_dies_at_any_step_and_any_message_that_comes_twice_change_nothing);
     laws!(MemoryHome::default(), carriage: a_queue_that_nobody_knows_is_refused);
-    laws!(MemoryHome::default(), messages: what_is_set_aside_is_told_of_by_the_same_commit);
+    laws!(MemoryHome::default(), messages:
+        what_is_set_aside_is_told_of_by_the_same_commit,
+        what_comes_again_leaves_for_its_own_queue_alone,
+        what_is_freed_and_taken_back_leaves_no_news,
+    );
 }

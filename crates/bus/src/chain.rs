@@ -137,7 +137,7 @@ where
     async fn handle(&self, unit: &mut U, deliveries: Vec<Delivery>, clock: &dyn Clock) -> Result<(), Fault> {
         let mut part = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            part.push(prepare_at_once(delivery, ()).map_err(|(_, fault)| fault)?);
+            part.push(prepare_at_once(delivery, ()).map_err(|spoilt| spoilt.fault)?);
         }
         while !part.is_empty() {
             handle(&self.0, unit, &mut part, clock).await?;

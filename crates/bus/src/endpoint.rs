@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::parts::Parts;
 use crate::consumer::Work;
 use crate::handling::{
-    Effectful, Plain, Receiver, WorkOf, handle, prepare, prepare_at_once, split_overtaken,
+    Effectful, Plain, Receiver, Spoilt, WorkOf, handle, prepare, prepare_at_once, split_overtaken,
 };
 use crate::limits::{
     BATCH_MAX, CONFLICT_ATTEMPTS_MAX, LEFT_FOR, PERFORM_MAX, REASON_CHARS_MAX, WHOLE_ATTEMPTS_MAX,
@@ -26,7 +26,7 @@ use crate::limits::{
 use crate::retry::Backoff;
 use crate::vetting::{Unhandled, may_be_foreign, prepare_vetted, vetting};
 use crate::{
-    Chain, Clock, Consumer, Delivery, Disposition, EffectConsumer, Fault, Feed, IdSource, Receipt,
+    Chain, Clock, Consumer, Delivery, Disposition, EffectConsumer, Fault, Feed, IdSource, Origin, Receipt,
     RetryPolicy, Settlement, Stop, Store, Unit, Verdict,
 };
 
@@ -276,7 +276,7 @@ where
         for prepared in batch {
             match prepared {
                 Ok(work) => ready.push(work),
-                Err(Unhandled::Spoilt((delivery, fault))) => spoilt.push(self.fate(delivery, &fault)),
+                Err(Unhandled::Spoilt(it)) => spoilt.push(self.fate_of(it)),
                 Err(Unhandled::Decided(delivery, disposition)) => {
                     spoilt.push(Settlement { delivery, disposition, at: self.clock.now() });
                 }
@@ -395,6 +395,24 @@ where
         unit.commit().await
     }
 
+    /// What another program wrote and cannot be read here dies at once: it will not read better the next time. What our own
+    /// store kept may be written by a newer version of this program, so it comes again.
+    fn fate_of(&self, spoilt: Spoilt) -> Settlement {
+        let Spoilt { delivery, fault, is_unreadable } = spoilt;
+        let is_from_outside = matches!(delivery.receipt.origin, Origin::Broker(_));
+        if !is_unreadable || !is_from_outside || fault.verdict == Verdict::LeaveToOthers {
+            return self.fate(delivery, &fault);
+        }
+        let reason = storable(&fault.to_string());
+        self.log_dead(&delivery, &reason);
+        Settlement { delivery, disposition: Disposition::DeadLetter { reason }, at: self.clock.now() }
+    }
+
+    fn log_dead(&self, delivery: &Delivery, reason: &str) {
+        let (message_id, correlation_id) = (delivery.envelope.id, delivery.envelope.correlation_id);
+        tracing::error!(queue = self.consumer.queue(), %message_id, %correlation_id, reason, "message goes to the dead letters");
+    }
+
     /// Delayed redelivery, or the dead letters when all attempts are used. Work for a newer program has no limit of
     /// attempts.
     fn fate(&self, delivery: Delivery, fault: &Fault) -> Settlement {
@@ -414,7 +432,7 @@ where
                 Disposition::Redeliver { due_at: at.saturating_add(pause).unwrap_or(Timestamp::MAX), reason }
             }
             None => {
-                tracing::error!(queue, %message_id, %correlation_id, reason, "message goes to the dead letters");
+                self.log_dead(&delivery, &reason);
                 Disposition::DeadLetter { reason }
             }
         };

@@ -94,7 +94,12 @@ impl<U: Unit + ?Sized, C: EffectConsumer<U>> Receiver<U> for Effectful<C> {
 pub(crate) type WorkOf<C, U> = Work<<C as Receiver<U>>::Message, <C as Receiver<U>>::Answer>;
 
 /// A message that cannot be handled, and why.
-pub(crate) type Spoilt = (Delivery, Fault);
+pub(crate) struct Spoilt {
+    pub(crate) delivery: Delivery,
+    pub(crate) fault: Fault,
+    /// Whether its body could not even be read.
+    pub(crate) is_unreadable: bool,
+}
 
 /// Decodes a message and performs its effect. A panic in either counts against this message alone.
 pub(crate) async fn prepare<C, U>(consumer: Arc<C>, delivery: Delivery) -> Result<WorkOf<C, U>, Spoilt>
@@ -103,25 +108,28 @@ where
     U: Unit + ?Sized,
 {
     let envelope = Arc::clone(&delivery.envelope);
-    let preparing = async {
-        let message = C::Message::decode(&envelope.kind, &envelope.body)?;
-        let answer = consumer.perform(&message, &envelope).await?;
-        Ok((message, answer))
+    let message = match decoded::<C::Message>(&envelope) {
+        Ok(message) => message,
+        Err(fault) => return Err(Spoilt { delivery, fault, is_unreadable: true }),
     };
-    let prepared = AssertUnwindSafe(preparing).catch_unwind().await;
-    match prepared.unwrap_or_else(|panic| Err(Fault::panicked("consumer.perform", panic.as_ref()))) {
-        Ok((message, answer)) => Ok(Work::new(delivery, message, answer)),
-        Err(fault) => Err((delivery, fault)),
+    let performed = AssertUnwindSafe(consumer.perform(&message, &envelope)).catch_unwind().await;
+    match performed.unwrap_or_else(|panic| Err(Fault::panicked("consumer.perform", panic.as_ref()))) {
+        Ok(answer) => Ok(Work::new(delivery, message, answer)),
+        Err(fault) => Err(Spoilt { delivery, fault, is_unreadable: false }),
     }
+}
+
+/// Reads the body. A panic counts against this message alone.
+fn decoded<M: Message>(envelope: &Envelope) -> Result<M, Fault> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| M::decode(&envelope.kind, &envelope.body)));
+    decoded.unwrap_or_else(|panic| Err(Fault::panicked("message.decode", panic.as_ref())))
 }
 
 /// The same without an effect: `answer` stands for its answer.
 pub(crate) fn prepare_at_once<M: Message, A>(delivery: Delivery, answer: A) -> Result<Work<M, A>, Spoilt> {
-    let envelope = Arc::clone(&delivery.envelope);
-    let decoded = catch_unwind(AssertUnwindSafe(|| M::decode(&envelope.kind, &envelope.body)));
-    match decoded.unwrap_or_else(|panic| Err(Fault::panicked("message.decode", panic.as_ref()))) {
+    match decoded::<M>(&delivery.envelope) {
         Ok(message) => Ok(Work::new(delivery, message, answer)),
-        Err(fault) => Err((delivery, fault)),
+        Err(fault) => Err(Spoilt { delivery, fault, is_unreadable: true }),
     }
 }
 

@@ -58,7 +58,7 @@ pub use handler::Handler;
 pub use jiff::Timestamp;
 pub use local_first::LocalFirst;
 pub use message::{Message, from_json, to_json};
-pub use news::{marked, unmarked, without_mark};
+pub use news::{Mark, addressed, cleared, mark, marked, unmarked, without_mark};
 pub use outbox::{Leased, OutboxStore, Relay};
 pub use pauses::{PauseAct, PauseBoard, PauseService, Paused, Pauses};
 pub use pending_timers::PendingTimers;

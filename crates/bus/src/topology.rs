@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::Envelope;
-use crate::news::{marked, unmarked};
+use crate::news::{Mark, addressed, mark, marked};
 
 /// Which queues want which kinds: the routing table of the process, made once at start.
 #[derive(Clone, Debug, Default)]
@@ -36,12 +36,26 @@ impl Topology {
         self.private.contains(&kind)
     }
 
-    /// The queues that want this kind; a message without one is dropped. A queue named by the mark on the kind has
-    /// handled the message already and does not want it.
+    /// The queues that want this kind; a message without one is dropped. A mark on the kind leaves out the queue that
+    /// has handled the message already, or all queues but one.
     pub fn queues<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Arc<str>> + 'a {
-        let (done, kind) = unmarked(kind);
+        let (mark, kind) = mark(kind);
         let wanting = self.routes.iter().filter(move |(wanted, _)| *wanted == kind).map(|(_, queue)| queue);
-        wanting.filter(move |queue| Some(&***queue) != done)
+        wanting.filter(move |queue| match mark {
+            None => true,
+            Some(Mark::HandledBy(done)) => ***queue != *done,
+            Some(Mark::OnlyFor(only)) => ***queue == *only,
+        })
+    }
+
+    /// A message that comes again, on its way to a broker: for its queue alone, since all others have had it. One whose
+    /// queue no longer wants its kind goes to all that do.
+    #[must_use]
+    pub fn again(&self, queue: &str, envelope: Envelope) -> Envelope {
+        if !self.queues(&envelope.kind).any(|wanting| **wanting == *queue) {
+            return envelope;
+        }
+        Envelope { kind: Arc::from(addressed(queue, &envelope.kind)), ..envelope }
     }
 
     /// The kinds that this queue wants.
@@ -62,7 +76,7 @@ impl Topology {
     }
 }
 
-/// A message that a unit takes back for a queue although a broker carries messages.
+/// A message that a unit takes back for a queue although a broker carries messages. Its mark goes ([`crate::cleared`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenBack {
     /// The queue that it is handled for.
@@ -72,14 +86,18 @@ pub struct TakenBack {
 }
 
 impl Topology {
-    /// What becomes of a message on its way to a broker if one of these queues can have it here. A marked copy stays
-    /// on its way: a mark has room for one queue.
+    /// What becomes of a message on its way to a broker if one of these queues can have it here. A copy that is marked as
+    /// handled stays on its way: a mark has room for one queue. What is for one queue alone leaves nothing.
     #[must_use]
     pub fn take_back(&self, envelope: &Envelope, queues: &[Arc<str>]) -> Option<TakenBack> {
-        let (None, _) = unmarked(&envelope.kind) else { return None };
+        let is_addressed = match mark(&envelope.kind).0 {
+            None => false,
+            Some(Mark::OnlyFor(_)) => true,
+            Some(Mark::HandledBy(_)) => return None,
+        };
         let queue = self.queues(&envelope.kind).find(|queue| queues.contains(queue)).cloned()?;
         let is_private = self.is_private(&envelope.kind) && self.queues(&envelope.kind).nth(1).is_none();
-        let news = (!is_private)
+        let news = (!is_private && !is_addressed)
             .then(|| Envelope { kind: Arc::from(marked(&queue, &envelope.kind)), ..envelope.clone() });
         Some(TakenBack { queue, news })
     }
@@ -92,7 +110,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{CorrelationId, MessageId, without_mark};
+    use crate::{CorrelationId, MessageId, cleared, unmarked, without_mark};
 
     fn envelope(kind: &str) -> Envelope {
         let id = Uuid::from_u128(1);
@@ -112,6 +130,22 @@ mod tests {
         assert_eq!(unmarked(&news.kind), (Some("first"), "K"));
         assert_eq!(without_mark(&news), envelope("K"));
         assert_eq!(topology.take_back(&news, &["first".into(), "second".into()]), None, "it is news by now");
+    }
+
+    #[test]
+    fn what_comes_again_is_for_its_own_queue_and_leaves_no_news() {
+        let topology = Topology::default().subscribe("first", &["K"]).subscribe("second", &["K"]);
+        let again = topology.again("second", envelope("K"));
+        assert_eq!(queues(&topology, &again.kind), ["second"]);
+        assert_eq!(
+            (without_mark(&again), &*cleared(Arc::new(again.clone()))),
+            (envelope("K"), &envelope("K"))
+        );
+        assert_eq!(unmarked(&again.kind), (None, "K"));
+        assert_eq!(topology.take_back(&again, &["first".into()]), None);
+        let taken = topology.take_back(&again, &["first".into(), "second".into()]).expect("it is wanted");
+        assert_eq!((&*taken.queue, taken.news), ("second", None));
+        assert_eq!(topology.again("third", envelope("K")), envelope("K"), "that queue does not want it");
     }
 
     #[test]

@@ -146,7 +146,7 @@ where
         }
         Some(Judged::Unknown(verdict, text)) => {
             let fault = Fault::new("consumer.vet", *verdict, text.clone());
-            return Err(Unhandled::Spoilt((delivery, fault)));
+            return Err(Unhandled::Spoilt(Spoilt { delivery, fault, is_unreadable: false }));
         }
         Some(Judged::Said(Vetted::Past)) | None => Disposition::Done,
         Some(Judged::Said(Vetted::Foreign(reason))) => {

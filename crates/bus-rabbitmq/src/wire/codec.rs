@@ -45,15 +45,23 @@ impl Codec {
         &self.naming
     }
 
-    /// A message as it travels.
+    /// A message as it travels to the exchange of its kind.
     ///
     /// # Errors
     /// [`WireError`] for a body that is not JSON with names in snake_case.
     pub fn encode(&self, envelope: &Envelope) -> Result<Parcel, WireError> {
+        self.encode_to(&self.naming.exchange(&envelope.kind), envelope)
+    }
+
+    /// A message as it travels to this exchange.
+    ///
+    /// # Errors
+    /// As for [`Self::encode`].
+    pub fn encode_to(&self, exchange: &str, envelope: &Envelope) -> Result<Parcel, WireError> {
         let message = self.message(envelope)?;
         let written = Written {
             message_type: vec![self.naming.urn(&envelope.kind)],
-            destination_address: [&self.base, "/", &self.naming.exchange(&envelope.kind)].concat(),
+            destination_address: [&self.base, "/", exchange].concat(),
             ..self.written(envelope, &message)
         };
         Ok(parcel(&written))

@@ -10,7 +10,7 @@ use super::operators::OperatorTables;
 use crate::{
     Admission, Archived, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault,
     Leased, LetterAct, Origin, Receipt, Retired, Settlement, Shelf, Signed, TakenBack, Timer, TimerKey,
-    put_back,
+    cleared, put_back,
 };
 
 /// A message ready in its queue.
@@ -125,7 +125,7 @@ impl Tables {
         for position in rows {
             let Some(outgoing) = self.outgoing.get_mut(position) else { continue };
             let Some(TakenBack { queue, news }) = taken(&outgoing.envelope) else { continue };
-            let envelope = Arc::new(outgoing.envelope.clone());
+            let envelope = cleared(Arc::new(outgoing.envelope.clone()));
             match news {
                 Some(news) => outgoing.envelope = news,
                 None => drop(self.outgoing.remove(position)),

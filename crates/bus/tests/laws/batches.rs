@@ -186,8 +186,8 @@ async fn a_panic_in_decoding_performing_or_handling_concerns_its_own_message_onl
         reasons,
         [
             "consumer.handle failed: panicked: handle fell",
-            "consumer.perform failed: panicked: decode fell",
             "consumer.perform failed: panicked: perform fell",
+            "message.decode failed: panicked: decode fell",
         ]
     );
     assert_eq!(harness.data().totals["rain"], 1);

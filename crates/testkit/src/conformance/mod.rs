@@ -107,7 +107,11 @@ macro_rules! laws_of_a_store {
     ($home:expr) => {
         $crate::conformance::bus_laws::laws_of_a_bus!($home);
         $crate::conformance::bus_laws::laws!($home, carriage: a_queue_that_nobody_knows_is_refused);
-        $crate::conformance::bus_laws::laws!($home, messages: what_is_set_aside_is_told_of_by_the_same_commit);
+        $crate::conformance::bus_laws::laws!($home, messages:
+            what_is_set_aside_is_told_of_by_the_same_commit,
+            what_comes_again_leaves_for_its_own_queue_alone,
+            what_is_freed_and_taken_back_leaves_no_news,
+        );
         $crate::laws!($home, orders:
             an_order_comes_out_as_it_went_in,
             a_stored_order_moves_as_the_aggregate_does,
