@@ -26,6 +26,9 @@ pub(super) fn of(parcel: &Parcel) -> BasicProperties {
     if let Some(id) = &parcel.correlation_id {
         properties = properties.with_correlation_id(short(id));
     }
+    if let Some(name) = &parcel.type_name {
+        properties = properties.with_type(short(name));
+    }
     if let Some(at) = parcel.timestamp.and_then(|at| u64::try_from(at.as_second()).ok()) {
         properties = properties.with_timestamp(at);
     }
@@ -98,7 +101,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_on_the_outside_is_read_back(
-            ids: (Option<u32>, Option<u32>),
+            ids: (Option<u32>, Option<u32>, Option<u32>),
             at in prop::option::of(0_i64..4_000_000_000),
             headers in prop::collection::btree_map("[a-zA-Z:-]{1,20}", any::<String>(), 0..5),
             body: Vec<u8>,
@@ -108,7 +111,7 @@ mod tests {
                 message_id: ids.0.map(|id| id.to_string()),
                 correlation_id: ids.1.map(|id| id.to_string()),
                 timestamp: at.map(|at| Timestamp::from_second(at).unwrap()),
-                type_name: None,
+                type_name: ids.2.map(|name| name.to_string()),
                 headers,
                 body,
             };

@@ -11,12 +11,15 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::fault_message::FaultBody;
 use super::masstransit::{Read, Written, raw};
-use super::parse::{id_of, media_type, micros, no_kind};
+use super::parse::{id_of, is_json, media_type, micros, no_kind};
 use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
 use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, Reading, WireError, cloud_event, field_names};
 
 /// The `type` that RabbitMQ gives a message of AMQP 1.0 whose body is no data section: the body is then the sections as they came.
 const SECTIONS: &str = "amqp-1.0";
+
+/// The header in which MassTransit names the types of a message that has no envelope.
+const RAW_TYPES: &str = "MT-MessageType";
 
 /// Writes and reads messages.
 #[derive(Clone, Debug)]
@@ -64,7 +67,7 @@ impl Codec {
             destination_address: [&self.base, "/", exchange].concat(),
             ..self.written(envelope, &message)
         };
-        Ok(parcel(&written))
+        Ok(Parcel { type_name: Some(self.naming.type_name(&envelope.kind)), ..parcel(&written) })
     }
 
     /// The news that a message could not be handled, as MassTransit publishes it. The same death has the same id however often it
@@ -104,13 +107,13 @@ impl Codec {
         if parcel.type_name.as_deref() == Some(SECTIONS) {
             return Err(WireError::NoDataSection);
         }
-        if cloud_event::is_one(parcel) {
-            return cloud_event::read(parcel, kinds, received_at, self.reading);
+        if media_type(&parcel.content_type) == MASSTRANSIT_JSON {
+            return self.read(parcel, kinds, received_at);
         }
-        if media_type(&parcel.content_type) != MASSTRANSIT_JSON {
-            return Err(WireError::ContentType { found: parcel.content_type.clone() });
+        match cloud_event::mode(parcel)? {
+            Some(mode) => cloud_event::read(parcel, mode, kinds, received_at, self.reading),
+            None => Err(not_read(parcel)),
         }
-        self.read(parcel, kinds, received_at)
     }
 
     fn read(&self, parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> Result<Envelope, WireError> {
@@ -130,7 +133,7 @@ impl Codec {
             correlation_id: CorrelationId(correlation.ok_or_else(|| self.reading.no_correlation())?),
             causation_id: read.initiator_id.map(MessageId),
             conversation_id: MessageId(read.conversation_id.unwrap_or(id)),
-            traceparent: trace::context(parcel, |name| read.header(name)),
+            traceparent: trace::context(parcel, |name| read.header(name).map(str::to_owned)),
             sent_at: micros(read.sent_at().or(parcel.timestamp).unwrap_or(received_at)),
             attempt: read.attempt(self.naming.attempt_header()),
             body,
@@ -175,6 +178,19 @@ impl Codec {
             headers.insert(self.naming.attempt_header(), Value::from(envelope.attempt));
         }
         headers
+    }
+}
+
+/// Why a message of no format that is read here is none.
+fn not_read(parcel: &Parcel) -> WireError {
+    let found = parcel.content_type.clone();
+    if parcel.header(RAW_TYPES).is_some() {
+        return WireError::RawJson;
+    }
+    if is_json(&media_type(&found)) {
+        WireError::PlainJson { found }
+    } else {
+        WireError::ContentType { found }
     }
 }
 

@@ -26,11 +26,41 @@ pub enum WireError {
     NoDataSection,
     /// Neither of the formats that are read.
     #[error(
-        "content type '{found}' is not read here; send '{}', or CloudEvents in binary mode with JSON data",
+        "content type '{found}' is not read here; send '{}', or CloudEvents with JSON data",
         super::MASSTRANSIT_JSON
     )]
     ContentType {
         /// What the message says that it is.
+        found: String,
+    },
+    /// JSON of which nothing says what it is.
+    #[error(
+        "it is plain JSON ('{found}'), and neither its headers nor its body say that it is a CloudEvent (there is no specversion); send it as one, or in an envelope as '{}'",
+        super::MASSTRANSIT_JSON
+    )]
+    PlainJson {
+        /// What the message says that it is.
+        found: String,
+    },
+    /// A message of MassTransit without its envelope.
+    #[error(
+        "it is MassTransit's raw JSON, without an envelope (UseRawJsonSerializer), which is not read here; send it with the usual serializer, as '{}'",
+        super::MASSTRANSIT_JSON
+    )]
+    RawJson,
+    /// Several events in one message.
+    #[error("it is a batch of CloudEvents, which is not read here; send each event as a message of its own")]
+    CloudEventsBatch,
+    /// An event in a format that is not JSON.
+    #[error("CloudEvents as '{found}' are not read here; send '{}'", super::cloud_event::STRUCTURED)]
+    CloudEventsFormat {
+        /// What the message says that it is.
+        found: String,
+    },
+    /// An event whose data is not JSON.
+    #[error("the data of the CloudEvent is '{found}'; send JSON data, as 'application/json'")]
+    CloudEventsData {
+        /// What the event says that its data is.
         found: String,
     },
     /// Not what the content type says.

@@ -1,4 +1,4 @@
-//! The bytes that travel: MassTransit's JSON envelope out, and in besides it CloudEvents in binary mode.
+//! The bytes that travel: MassTransit's JSON envelope out, and in besides it CloudEvents.
 //! Pure: knows no broker, no clock, and no message but by its kind.
 
 mod cloud_event;

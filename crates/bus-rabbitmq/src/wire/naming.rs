@@ -90,6 +90,12 @@ impl Naming {
         format!("database_{database}")
     }
 
+    /// The type of a kind as .NET writes it. Some look at nothing else to tell what a message is.
+    #[must_use]
+    pub fn type_name(&self, kind: &str) -> String {
+        [&self.namespace, ".", kind].concat()
+    }
+
     /// The type of a kind.
     #[must_use]
     pub fn urn(&self, kind: &str) -> String {

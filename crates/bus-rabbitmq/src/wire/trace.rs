@@ -11,11 +11,11 @@ pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const ACTIVITY_ID: &str = "MT-Activity-Id";
 
 /// The trace context that is written on the outside, or else `inside`; W3C's header goes before MassTransit's.
-pub(super) fn context<'a>(parcel: &'a Parcel, inside: impl Fn(&str) -> Option<&'a str>) -> Option<Arc<str>> {
+pub(super) fn context(parcel: &Parcel, inside: impl Fn(&str) -> Option<String>) -> Option<Arc<str>> {
     let names = [TRACEPARENT, ACTIVITY_ID];
-    let outside = names.iter().filter_map(|name| parcel.header(name));
-    let inside = names.iter().filter_map(|name| inside(name));
-    outside.chain(inside).find(|value| is_traceparent(value)).map(Arc::from)
+    let outside = names.iter().filter_map(|name| parcel.header(name)).find(|value| is_traceparent(value));
+    let inside = || names.iter().filter_map(|name| inside(name)).find(|value| is_traceparent(value));
+    outside.map(Arc::from).or_else(|| inside().map(Arc::from))
 }
 
 /// Whether it has the form `00-<32 hex>-<16 hex>-<2 hex>`; anything else would only break the trace further on.
@@ -45,7 +45,7 @@ mod tests {
         let other = GOOD.replace("-00f0", "-11f0");
         let headers = [(ACTIVITY_ID.to_owned(), GOOD.to_owned())].into();
         let parcel = Parcel { headers, ..Parcel::default() };
-        assert_eq!(context(&parcel, |_| Some(&other)).as_deref(), Some(GOOD));
-        assert_eq!(context(&Parcel::default(), |_| Some(GOOD)).as_deref(), Some(GOOD));
+        assert_eq!(context(&parcel, |_| Some(other.clone())).as_deref(), Some(GOOD));
+        assert_eq!(context(&Parcel::default(), |_| Some(GOOD.to_owned())).as_deref(), Some(GOOD));
     }
 }
