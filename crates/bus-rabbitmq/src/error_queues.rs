@@ -112,7 +112,7 @@ impl Got {
 
     fn shown(&self, delivery: &Delivery, before: Uuid) -> SetAside {
         let (reason, died_at) = death(delivery.properties.headers().as_ref());
-        let parcel = properties::read(&delivery.properties, delivery.data.clone());
+        let parcel = properties::parcel(&delivery.properties, delivery.data.clone());
         let kinds: Vec<&'static str> = self.shared.declaration.topology().kinds(&self.queue).collect();
         let (kind, unread) = match self.shared.codec.decode(&parcel, &kinds, self.shared.clock.now()) {
             Ok(envelope) => (Some(envelope.kind.to_string()), None),

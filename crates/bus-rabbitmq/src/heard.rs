@@ -169,5 +169,5 @@ impl Heard {
 }
 
 fn id_of(post: &Post) -> &str {
-    post.parcel.message_id.as_deref().unwrap_or_default()
+    post.id()
 }

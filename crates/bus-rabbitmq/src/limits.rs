@@ -73,6 +73,10 @@ pub(super) const NAME_BYTES_MAX: usize = 255;
 /// Addresses of one cluster.
 pub(super) const ADDRESSES_MAX: usize = 32;
 
+/// Bytes of text that the properties of a message may have if others are to be added to them: properties must fit a frame, of which the
+/// smallest has 8 KiB.
+pub(super) const HEADERS_MAX: usize = 5_000;
+
 /// How often a message in an error queue may be looked at and put back. From RabbitMQ 4.0 on a quorum queue that says nothing drops
 /// a message with the twenty-first look, for there is no further error queue. "Without end" is -1 there; 3.10 takes that too, and drops
 /// a message with the first look.

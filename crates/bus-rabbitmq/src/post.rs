@@ -1,5 +1,9 @@
 //! What the publisher is given.
 
+use lapin::BasicProperties;
+use lapin::types::ShortString;
+
+use super::properties;
 use super::wire::Parcel;
 
 /// Something to publish.
@@ -8,7 +12,21 @@ pub(super) struct Post {
     /// The queue that has handled it already; nobody else looks at it.
     pub(super) routing_key: String,
     pub(super) demand: Demand,
-    pub(super) parcel: Parcel,
+    pub(super) properties: BasicProperties,
+    pub(super) body: Vec<u8>,
+}
+
+impl Post {
+    /// A message of ours.
+    pub(super) fn of(parcel: Parcel, demand: Demand, exchange: String, routing_key: &str) -> Self {
+        let properties = properties::of(&parcel);
+        Self { exchange, routing_key: routing_key.to_owned(), demand, properties, body: parcel.body }
+    }
+
+    /// Its message id, which the broker names if it returns it; empty if it has none.
+    pub(super) fn id(&self) -> &str {
+        self.properties.message_id().as_ref().map_or("", ShortString::as_str)
+    }
 }
 
 /// Whether a queue is known to want a message.

@@ -1,11 +1,17 @@
 //! A parcel in the driver's terms and back. Headers that are no scalars are passed over: they belong to the broker.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use lapin::BasicProperties;
-use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use super::limits::HEADERS_MAX;
 use super::wire::Parcel;
+
+/// How the headers begin in which MassTransit says why a message lies in an error queue. Of a message that lay in one before, those of
+/// the earlier time go: they would be taken for the reason of this one, and have a stack trace in them.
+const REASONS: [&str; 3] = ["MT-Reason", "MT-Fault-", "MT-Host-"];
 
 /// Survives a restart of the broker.
 const PERSISTENT: u8 = 2;
@@ -35,13 +41,49 @@ pub(super) fn of(parcel: &Parcel) -> BasicProperties {
     properties
 }
 
-/// What was delivered.
-pub(super) fn parcel(delivery: Delivery) -> Parcel {
-    read(&delivery.properties, delivery.data)
+/// The outside of what was delivered with more headers, for another queue; none if that would be too much for a frame. Without what
+/// would have it vanish there (`expiration`), and what only its sender may say (`user-id`).
+pub(super) fn with_more(
+    original: &BasicProperties,
+    more: &BTreeMap<String, String>,
+) -> Option<BasicProperties> {
+    let mut headers = FieldTable::default();
+    for (name, value) in original.headers().iter().flat_map(FieldTable::inner) {
+        if !REASONS.iter().any(|reason| name.as_str().starts_with(reason)) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    // As text it is longer than on the wire.
+    if format!("{:?}", original.clone().with_headers(headers.clone())).len() > HEADERS_MAX {
+        return None;
+    }
+    for (name, value) in more {
+        headers.insert(short(name), AMQPValue::LongString(value.as_bytes().to_vec().into()));
+    }
+    let mut copy = BasicProperties::default().with_headers(headers).with_delivery_mode(PERSISTENT);
+    let mut set = |value: &Option<ShortString>, with: fn(BasicProperties, ShortString) -> BasicProperties| {
+        if let Some(value) = value {
+            copy = with(std::mem::take(&mut copy), value.clone());
+        }
+    };
+    set(original.content_type(), BasicProperties::with_content_type);
+    set(original.content_encoding(), BasicProperties::with_content_encoding);
+    set(original.correlation_id(), BasicProperties::with_correlation_id);
+    set(original.reply_to(), BasicProperties::with_reply_to);
+    set(original.message_id(), BasicProperties::with_message_id);
+    set(original.kind(), BasicProperties::with_type);
+    set(original.app_id(), BasicProperties::with_app_id);
+    if let Some(at) = original.timestamp() {
+        copy = copy.with_timestamp(*at);
+    }
+    if let Some(priority) = original.priority() {
+        copy = copy.with_priority(*priority);
+    }
+    Some(copy)
 }
 
-/// A body with what is written on its outside.
-pub(super) fn read(properties: &BasicProperties, body: Vec<u8>) -> Parcel {
+/// What was delivered.
+pub(super) fn parcel(properties: &BasicProperties, body: Vec<u8>) -> Parcel {
     let text = |property: &Option<ShortString>| property.as_ref().map(|text| text.as_str().to_owned());
     let at = properties.timestamp().and_then(|at| i64::try_from(at).ok());
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
@@ -92,12 +134,6 @@ mod tests {
 
     use super::*;
 
-    fn delivered(properties: BasicProperties, body: Vec<u8>) -> Delivery {
-        let mut delivery = Delivery::mock(1, "exchange".into(), "".into(), false, body);
-        delivery.properties = properties;
-        delivery
-    }
-
     proptest! {
         #[test]
         fn what_is_written_on_the_outside_is_read_back(
@@ -115,7 +151,7 @@ mod tests {
                 headers,
                 body,
             };
-            prop_assert_eq!(super::parcel(delivered(of(&parcel), parcel.body.clone())), parcel);
+            prop_assert_eq!(super::parcel(&of(&parcel), parcel.body.clone()), parcel);
         }
     }
 
@@ -125,7 +161,7 @@ mod tests {
         headers.insert("count".into(), AMQPValue::LongInt(3));
         headers.insert("x-death".into(), AMQPValue::FieldTable(FieldTable::default()));
         let properties = BasicProperties::default().with_headers(headers);
-        let read = super::parcel(delivered(properties, Vec::new()));
+        let read = super::parcel(&properties, Vec::new());
         assert_eq!(read.headers, [("count".to_owned(), "3".to_owned())].into());
     }
 }

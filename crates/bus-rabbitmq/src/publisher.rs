@@ -19,8 +19,8 @@ use super::holds::{Holds, Standing};
 use super::limits::{IDLE_CHANNELS_MAX, IN_FLIGHT_MAX};
 use super::link::{Link, Opened, alarm};
 use super::post::{Demand, Post};
-use super::properties;
 use super::refusal::{self, Refusal};
+use super::steps::has_exchange;
 
 /// Publishes over one link. Each sending has a channel for itself, because the driver hands a returned message to whichever
 /// confirm comes next on its channel.
@@ -198,6 +198,22 @@ impl Publisher {
         }
     }
 
+    /// Sends an answer to an exchange that its receiver has made, if that is there; it may be gone by the next moment, and is none that
+    /// we would make. Whether it was.
+    pub(super) async fn answer(&self, post: &Post) -> Result<bool, Fault> {
+        let sending = async {
+            let opened = self.fresh_channel().await?;
+            if !has_exchange(&opened.channel, &post.exchange).await? {
+                return Ok(false);
+            }
+            publish_one(&opened.channel, post).await.map_err(|error| refusal::fault(PUBLISH, error))?;
+            self.put_back(opened);
+            Ok(true)
+        };
+        let late = |_| Err(Fault::retry(PUBLISH, "the broker took no answer in time"));
+        timeout(self.confirm_limit, sending).await.unwrap_or_else(late)
+    }
+
     /// Exchanges to which nothing can be sent at the moment, and why.
     pub(super) fn held(&self) -> Vec<String> {
         self.holds.told()
@@ -335,6 +351,5 @@ async fn publish_one(channel: &Channel, post: &Post) -> lapin::Result<Confirmati
     let options = BasicPublishOptions { mandatory: post.demand == Demand::Wanted, immediate: false };
     let exchange = ShortString::from(post.exchange.as_str());
     let key = ShortString::from(post.routing_key.as_str());
-    let properties = properties::of(&post.parcel);
-    channel.basic_publish(exchange, key, options, &post.parcel.body, properties).await?.await
+    channel.basic_publish(exchange, key, options, &post.body, post.properties.clone()).await?.await
 }

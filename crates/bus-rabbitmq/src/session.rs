@@ -13,6 +13,7 @@ use lapin::options::{
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::culprits::Way;
@@ -22,6 +23,7 @@ use super::properties;
 use super::receipts::{Ack, Mark, Outstanding};
 use super::refusal::{self, Refusal};
 use super::shared::Shared;
+use super::unreadable::{SetAside, Unreadable};
 use super::watch::{Verdict, Watch};
 
 /// A consuming channel.
@@ -38,6 +40,8 @@ pub(super) struct Session {
     consumer: Consumer,
     generation: u64,
     outstanding: Outstanding,
+    /// What cannot be read, on its way to the error queue.
+    aside: JoinSet<SetAside>,
     /// When each of them arrived, the oldest first; what is done by now stays until it is the oldest.
     arrivals: VecDeque<(u64, Instant)>,
     watch: Watch,
@@ -103,6 +107,7 @@ impl Session {
             consumer,
             generation,
             outstanding,
+            aside: JoinSet::new(),
             arrivals,
             watch,
         })
@@ -112,10 +117,13 @@ impl Session {
     /// whoever drops this future loses nothing.
     pub(super) async fn next(&mut self, max: usize) -> Result<Next, Fault> {
         let mut deliveries = Vec::new();
-        let mut next = tokio::select! {
-            biased;
-            next = self.consumer.next() => next,
-            verdict = self.watch.verdict(self.outstanding.len()) => return Ok(self.anew(verdict)),
+        let mut next = loop {
+            tokio::select! {
+                biased;
+                Some(done) = self.aside.join_next() => self.settle_aside(done),
+                next = self.consumer.next() => break next,
+                verdict = self.watch.verdict(self.outstanding.len()) => return Ok(self.anew(verdict)),
+            }
         };
         self.watch.heard();
         for room in (0..max).rev() {
@@ -191,7 +199,8 @@ impl Session {
         let token = mark.token().ok_or_else(|| Fault::retry(RECEIVE, "the channel has counted too far"))?;
         self.outstanding.add(tag);
         self.arrivals.push_back((tag, Instant::now()));
-        let parcel = properties::parcel(delivery);
+        let properties = delivery.properties;
+        let parcel = properties::parcel(&properties, delivery.data);
         match self.shared.codec.decode(&parcel, &self.kinds, self.shared.clock.now()) {
             Ok(envelope) => {
                 let receipt = Receipt { queue: Arc::clone(&self.queue), origin: Origin::Broker(token) };
@@ -200,16 +209,28 @@ impl Session {
             Err(error) => {
                 let id = parcel.message_id.as_deref().unwrap_or("without an id");
                 tracing::error!(queue = &*self.queue, message_id = id, %error, "message cannot be read; it goes to the error queue");
-                self.reject(tag);
+                let unreadable = Unreadable { queue: Arc::clone(&self.queue), properties, parcel, error };
+                let (shared, kinds) = (Arc::clone(&self.shared), self.kinds.clone());
+                self.aside.spawn(async move {
+                    SetAside { tag, is_safe: unreadable.set_aside(&shared, &kinds).await }
+                });
                 Ok(None)
             }
         }
     }
 
+    /// What lies in the error queue is done here. What could not be put there goes without its reason, by the broker's own hand.
     /// The first poll puts the frame in the line; there is nothing else to wait for.
-    fn reject(&mut self, tag: u64) {
+    fn settle_aside(&mut self, done: Result<SetAside, JoinError>) {
+        // One that panicked stays unacknowledged, and comes again.
+        let Ok(SetAside { tag, is_safe }) = done else { return };
         self.outstanding.forget(tag);
-        let _ = self.channel.basic_reject(tag, BasicRejectOptions { requeue: false }).now_or_never();
+        if is_safe {
+            let _ = self.channel.basic_ack(tag, BasicAckOptions { multiple: false }).now_or_never();
+        } else {
+            let _ = self.channel.basic_reject(tag, BasicRejectOptions { requeue: false }).now_or_never();
+        }
+        self.note_held();
     }
 
     /// Tells the broker that these are done, those of them that are this channel's; returns how many are not.

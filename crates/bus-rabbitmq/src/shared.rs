@@ -11,6 +11,7 @@ use super::culprits::Culprits;
 use super::declaration::Declaration;
 use super::held::Held;
 use super::link::Link;
+use super::publisher::Publisher;
 use super::renewals::Renewals;
 use super::troubles::Troubles;
 use super::wire::Codec;
@@ -18,6 +19,8 @@ use super::wire::Codec;
 /// What every feed needs.
 pub(super) struct Shared {
     pub(super) declaration: Arc<Declaration>,
+    /// For what is said of messages that cannot be read.
+    pub(super) publisher: Arc<Publisher>,
     pub(super) codec: Codec,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) consuming: Arc<Link>,

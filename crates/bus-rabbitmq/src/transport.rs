@@ -65,6 +65,7 @@ impl RabbitMqTransport {
             culprits: Culprits::default(),
             troubles: Troubles::default(),
             declaration,
+            publisher: Arc::clone(&publisher),
             codec,
             clock,
             prefetch: u16::try_from(prefetch).unwrap_or(PREFETCH_MAX),
@@ -153,7 +154,7 @@ impl RabbitMqTransport {
         let parcel = codec.encode_fault(dead).map_err(|error| Fault::give_up("fault.encode", error))?;
         let exchange = codec.naming().fault_exchange(&dead.envelope.kind);
         let demand = Demand::Fault { all: Naming::all_faults_exchange() };
-        Ok(Post { exchange, routing_key: String::new(), demand, parcel })
+        Ok(Post::of(parcel, demand, exchange, ""))
     }
 
     /// What travels for an envelope: the message; or, for the news of a dead letter, MassTransit's form of it.
@@ -174,7 +175,7 @@ impl RabbitMqTransport {
         let parcel = codec.encode_to(&exchange, &without_mark(envelope)).map_err(|error| {
             Fault::give_up("message.encode", format!("message {} of kind {kind}: {error}", envelope.id))
         })?;
-        Ok(Post { exchange, routing_key: routing_key.to_owned(), demand, parcel })
+        Ok(Post::of(parcel, demand, exchange, routing_key))
     }
 }
 

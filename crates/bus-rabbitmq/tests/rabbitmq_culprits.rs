@@ -15,7 +15,7 @@ use rabbitmq_frames::{answer, consumed, greet, listen, read, short, write};
 /// How long anything may take that is to happen at once.
 const SOON: Duration = Duration::from_secs(60);
 
-const QUEUES: [&str; 4] = ["q0", "q1", "the culprit", "q3"];
+const QUEUES: [&str; 10] = ["q0", "q1", "the culprit", "q3", "q4", "q5", "q6", "q7", "q8", "q9"];
 
 /// Who reads what, by connection; and when the culprit was read.
 #[derive(Default)]

@@ -14,7 +14,8 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use orderwright_bus_rabbitmq::{QueueKind, RabbitMqSettings};
 use rabbitmq_stage::{
-    Eye, SENT_AT, consume, envelope, envelopes, ids, node, receive, settings, soon, transport, transport_with,
+    Eye, SENT_AT, consume, envelope, envelopes, ids, node, receive, settings, settled, soon, transport,
+    transport_with,
 };
 use testkit::proxy::Proxy;
 
@@ -133,7 +134,8 @@ async fn bytes_that_are_no_message_go_to_the_error_queue_and_hold_up_nobody() {
     assert_eq!(consume(feed.as_mut(), 1).await.len(), 1);
     let poison = eye.take("q_error").await;
     assert_eq!(poison.data, b"\xFF not a message");
-    assert!(poison.properties.headers().as_ref().unwrap().contains_key("x-death"));
+    assert!(poison.properties.headers().as_ref().unwrap().contains_key("MT-Fault-Message"));
+    settled(&transport, feed.as_mut()).await;
     drop(feed);
     eye.await_ready("q", 0).await;
 }

@@ -30,6 +30,7 @@ pub struct Codec {
     source: String,
     /// The sending process, as every message has it.
     host: Box<RawValue>,
+    host_headers: Vec<(String, String)>,
     reading: Reading,
 }
 
@@ -38,14 +39,36 @@ impl Codec {
     #[must_use]
     pub fn new(naming: Naming, base: String, host: &Host, reading: Reading) -> Self {
         let source = format!("{base}/{}", naming.program());
+        let host_headers = host.headers();
         let host = to_raw_value(host).expect("a host is plain data, which always has a JSON form");
-        Self { naming, base, source, host, reading }
+        Self { naming, base, source, host, host_headers, reading }
     }
 
     /// Names of exchanges and types.
     #[must_use]
     pub const fn naming(&self) -> &Naming {
         &self.naming
+    }
+
+    /// The sending process.
+    pub(super) const fn host(&self) -> &RawValue {
+        &self.host
+    }
+
+    /// The same as headers.
+    pub(super) fn host_headers(&self) -> &[(String, String)] {
+        &self.host_headers
+    }
+
+    /// The address of an exchange or queue.
+    pub(super) fn address(&self, name: &str) -> String {
+        [&self.base, "/", name].concat()
+    }
+
+    /// The virtual host as addresses have it; empty for the default one.
+    pub(super) fn vhost(&self) -> &str {
+        let path = self.base.split_once("://").map_or("", |(_, rest)| rest);
+        path.split_once('/').map_or("", |(_, vhost)| vhost)
     }
 
     /// A message as it travels to the exchange of its kind.
@@ -64,7 +87,7 @@ impl Codec {
         let message = self.message(envelope)?;
         let written = Written {
             message_type: vec![self.naming.urn(&envelope.kind)],
-            destination_address: [&self.base, "/", exchange].concat(),
+            destination_address: self.address(exchange),
             ..self.written(envelope, &message)
         };
         Ok(Parcel { type_name: Some(self.naming.type_name(&envelope.kind)), ..parcel(&written) })
@@ -155,7 +178,7 @@ impl Codec {
         Written {
             message_id: envelope.id.0,
             request_id: None,
-            correlation_id: envelope.correlation_id.0,
+            correlation_id: Some(envelope.correlation_id.0),
             conversation_id: envelope.conversation_id.0,
             initiator_id: envelope.causation_id.map(|id| id.0),
             source_address: &self.source,
@@ -194,13 +217,13 @@ fn not_read(parcel: &Parcel) -> WireError {
     }
 }
 
-fn parcel(written: &Written) -> Parcel {
+pub(super) fn parcel(written: &Written) -> Parcel {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let outside = written.headers.iter().map(|(name, value)| ((*name).to_owned(), text(value)));
     Parcel {
         content_type: MASSTRANSIT_JSON.to_owned(),
         message_id: Some(written.message_id.to_string()),
-        correlation_id: Some(written.correlation_id.to_string()),
+        correlation_id: written.correlation_id.map(|id| id.to_string()),
         timestamp: Some(written.sent_time),
         type_name: None,
         headers: outside.collect(),

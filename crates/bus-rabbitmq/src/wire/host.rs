@@ -21,6 +21,19 @@ pub struct Host {
 }
 
 impl Host {
+    /// The same as headers.
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
+        let headers = [
+            ("MachineName", self.machine_name.clone()),
+            ("ProcessName", self.process_name.clone()),
+            ("ProcessId", self.process_id.to_string()),
+            ("Assembly", self.assembly.clone()),
+            ("AssemblyVersion", self.assembly_version.clone()),
+            ("OperatingSystemVersion", self.operating_system_version.clone()),
+        ];
+        headers.into_iter().map(|(name, value)| (format!("MT-Host-{name}"), value)).collect()
+    }
+
     /// This process, which runs this version of this program.
     #[must_use]
     pub fn current(program: &str, version: &str) -> Self {

@@ -23,7 +23,7 @@ const ROOM: usize = 1_024;
 pub(super) struct Written<'a> {
     pub(super) message_id: Uuid,
     pub(super) request_id: Option<Uuid>,
-    pub(super) correlation_id: Uuid,
+    pub(super) correlation_id: Option<Uuid>,
     pub(super) conversation_id: Uuid,
     pub(super) initiator_id: Option<Uuid>,
     pub(super) source_address: &'a str,

@@ -12,6 +12,7 @@ mod naming;
 mod parcel;
 mod parse;
 mod reading;
+mod refused;
 mod trace;
 
 pub use codec::Codec;
@@ -20,6 +21,7 @@ pub use host::Host;
 pub use naming::Naming;
 pub use parcel::Parcel;
 pub use reading::Reading;
+pub use refused::{Refused, RefusedFault};
 
 /// Content type of MassTransit's JSON envelope.
 pub const MASSTRANSIT_JSON: &str = "application/vnd.masstransit+json";

@@ -4,6 +4,9 @@
 /// Where MassTransit's own types live.
 const FAULT: &str = "MassTransit:Fault";
 
+/// MassTransit's fault of a message that could not be read.
+const RECEIVE_FAULT: &str = "MassTransit:ReceiveFault";
+
 /// How a message URN begins.
 const URN: &str = "urn:message:";
 
@@ -34,6 +37,12 @@ impl Naming {
     #[must_use]
     pub fn attempt_header(&self) -> &str {
         &self.attempt_header
+    }
+
+    /// What is named as the type of the exception when a message cannot be read.
+    #[must_use]
+    pub fn unreadable_type(&self) -> String {
+        titled(&self.program) + ".MessageCannotBeRead"
     }
 
     /// What a fault names as the type of its exception.
@@ -106,6 +115,31 @@ impl Naming {
     #[must_use]
     pub fn fault_urns(&self, kind: &str) -> [String; 2] {
         [format!("{URN}{FAULT}[[{}:{kind}]]", self.namespace), format!("{URN}{FAULT}")]
+    }
+
+    /// The types of the fault of a type, most special first.
+    #[must_use]
+    pub fn fault_urns_of(urn: &str) -> [String; 2] {
+        let named = urn.strip_prefix(URN).unwrap_or(urn);
+        [format!("{URN}{FAULT}[[{named}]]"), format!("{URN}{FAULT}")]
+    }
+
+    /// The types of the fault of a message of which not even the type can be read, most special first.
+    #[must_use]
+    pub fn receive_fault_urns() -> [String; 2] {
+        [format!("{URN}{RECEIVE_FAULT}"), format!("{URN}{FAULT}")]
+    }
+
+    /// The exchange to which these are published.
+    #[must_use]
+    pub const fn receive_fault_exchange() -> &'static str {
+        RECEIVE_FAULT
+    }
+
+    /// Whether a type is that of a fault.
+    #[must_use]
+    pub fn is_fault(urn: &str) -> bool {
+        urn.strip_prefix(URN).is_some_and(|named| named.starts_with(FAULT) || named == RECEIVE_FAULT)
     }
 
     /// The first of these kinds that a message with these types is: of our own namespace rather than of another one, and

@@ -11,10 +11,14 @@ use bus::{
     Clock, CorrelationId, Delivery, Envelope, Feed, IdSource, MessageId, RandomIds, SystemClock, Topology,
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
 use jiff::Timestamp;
-use lapin::options::{BasicGetOptions, BasicPublishOptions, BasicRejectOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, BasicRejectOptions, ExchangeDeclareOptions, QueueBindOptions,
+    QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use testkit::servers::rabbitmq::RabbitMq;
 use uuid::Uuid;
@@ -105,6 +109,16 @@ pub(crate) async fn consume(feed: &mut dyn Feed, count: usize) -> BTreeSet<Messa
     seen
 }
 
+/// Reads on, without anything to come, until every delivery has had its last word.
+pub(crate) async fn settled(transport: &RabbitMqTransport, feed: &mut dyn Feed) {
+    let settling = async {
+        while transport.queue_depths().await.unwrap().iter().any(|depth| depth.held > 0) {
+            assert!(feed.receive(1).now_or_never().is_none_or(|received| received.unwrap().is_empty()));
+        }
+    };
+    soon("the last word about each delivery", settling).await;
+}
+
 /// A channel of the test's own.
 pub(crate) struct Eye {
     pub(crate) channel: Channel,
@@ -133,6 +147,22 @@ impl Eye {
             }
         };
         soon("the queue's count", counting).await;
+    }
+
+    /// A queue of another program that hears of what comes to an exchange.
+    pub(crate) async fn bind(&self, queue: &str, exchange: &str) {
+        let options = QueueDeclareOptions::durable();
+        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap();
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        self.channel.queue_bind(queue.into(), exchange.into(), "".into(), options, none).await.unwrap();
+    }
+
+    /// An endpoint as MassTransit makes one for answers: an exchange that goes with its queue.
+    pub(crate) async fn endpoint(&self, name: &str) {
+        let options = ExchangeDeclareOptions { auto_delete: true, ..ExchangeDeclareOptions::default() };
+        let (fanout, none) = (ExchangeKind::Fanout, FieldTable::default());
+        self.channel.exchange_declare(name.into(), fanout, options, none).await.unwrap();
+        self.bind(name, name).await;
     }
 
     /// Puts bytes into a queue that are no message of ours.

@@ -11,6 +11,7 @@ mod log;
 mod postgres;
 mod programs;
 pub mod prometheus;
+pub mod python;
 pub mod rabbitmq;
 mod smtp;
 pub mod tools;

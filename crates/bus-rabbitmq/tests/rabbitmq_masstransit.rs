@@ -1,0 +1,156 @@
+//! Messages as MassTransit 8.5.12 wrote them, over a real broker: each is read as what it says, or lies in the error queue with the
+//! reason.
+
+mod rabbitmq_stage;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bus::{Clock, CorrelationId, Envelope, IdSource, MessageId, RandomIds, SystemClock, Topology, Transport};
+use lapin::BasicProperties;
+use lapin::options::BasicPublishOptions;
+use lapin::types::{AMQPValue, FieldTable};
+use orderwright_bus_rabbitmq::wire::Reading;
+use orderwright_bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
+use rabbitmq_stage::{Eye, node, receive, settings};
+use serde_json::Value;
+use uuid::Uuid;
+
+const ORDER: Uuid = Uuid::from_u128(0x0192_3f5e_8a40_7c11_9d2e_5b6a_7c8d_9e0f);
+
+fn fixture(name: &str) -> Value {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/masstransit_envelopes");
+    serde_json::from_slice(&fs::read(folder.join(format!("{name}.json"))).unwrap()).unwrap()
+}
+
+/// A worker whose queue takes the contract that the envelopes carry.
+fn transport(address: &str) -> RabbitMqTransport {
+    let settings = RabbitMqSettings {
+        namespace: "Orderwright.Contracts".to_owned(),
+        reading: Reading { correlation_member: Some("order_id"), ..Reading::default() },
+        ..settings(&[address])
+    };
+    let topology = Topology::default().subscribe("carrier", &["ShippingCompleted"]);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::seeded(1));
+    RabbitMqTransport::new(&settings, topology, clock, &ids).unwrap()
+}
+
+/// Publishes it to the exchange of our queue, as it was captured.
+async fn replay(eye: &Eye, fixture: &Value) {
+    let text = |name: &str| fixture["properties"][name].as_str().map(str::to_owned);
+    let mut headers = FieldTable::default();
+    for (name, value) in fixture["headers"].as_object().unwrap() {
+        let number = value.as_i64().map(AMQPValue::LongLongInt);
+        let text = || AMQPValue::LongString(value.as_str().unwrap().into());
+        headers.insert(name.as_str().into(), number.unwrap_or_else(text));
+    }
+    let mut properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
+    properties = properties.with_content_type(text("content_type").unwrap().into());
+    if let Some(id) = text("message_id") {
+        properties = properties.with_message_id(id.into());
+    }
+    if let Some(id) = text("correlation_id") {
+        properties = properties.with_correlation_id(id.into());
+    }
+    let body = fixture["body"].as_str().unwrap().as_bytes();
+    let options = BasicPublishOptions::default();
+    eye.channel.basic_publish("carrier".into(), "".into(), options, body, properties).await.unwrap();
+}
+
+fn id(text: &str) -> MessageId {
+    MessageId(text.parse().unwrap())
+}
+
+#[tokio::test]
+async fn every_envelope_of_masstransit_is_read_as_what_it_says() {
+    let address = node().vhost().unwrap();
+    let transport = transport(&address);
+    transport.declare().await.unwrap();
+    let eye = Eye::on(&address).await;
+    let mut feed = transport.subscribe("carrier").await.unwrap();
+    for (name, message, conversation) in [
+        ("publish", "120b0000-119f-aaba-2653-08df4dc03e56", "120b0000-119f-aaba-4d30-08df4dc03e58"),
+        (
+            "publish-with-activity",
+            "350b0000-119f-aaba-bde0-08df4dc03ed2",
+            "350b0000-119f-aaba-9f8b-08df4dc03ed5",
+        ),
+        (
+            "publish-pascal-case-envelope",
+            "9b0b0000-119f-aaba-b5ef-08df4dc04102",
+            "9b0b0000-119f-aaba-eac8-08df4dc04104",
+        ),
+        (
+            "publish-three-message-types",
+            "680b0000-119f-aaba-887e-08df4dc04028",
+            "680b0000-119f-aaba-f31d-08df4dc0402a",
+        ),
+        (
+            "publish-with-event-id",
+            "890b0000-119f-aaba-9ffa-08df4dc0409c",
+            "890b0000-119f-aaba-9649-08df4dc0409f",
+        ),
+        (
+            "send-with-headers-and-ttl",
+            "4f0b0000-119f-aaba-06ba-08df4dc03f98",
+            "4f0b0000-119f-aaba-d70a-08df4dc03f9c",
+        ),
+        ("request", "aa0c0000-119f-aaba-99a9-08df4dc0439c", "aa0c0000-119f-aaba-5b9d-08df4dc043c7"),
+    ] {
+        let captured = fixture(name);
+        replay(&eye, &captured).await;
+        let [delivery] = receive(feed.as_mut(), 1).await.try_into().unwrap();
+        let read: &Envelope = &delivery.envelope;
+        assert_eq!((read.id, read.conversation_id), (id(message), id(conversation)), "{name}");
+        assert_eq!((&*read.kind, read.correlation_id), ("ShippingCompleted", CorrelationId(ORDER)), "{name}");
+        let body: Value = serde_json::from_slice(&read.body).unwrap();
+        assert_eq!(body["order_id"], ORDER.to_string(), "{name}");
+        let tracking = if name == "request" { Value::Null } else { "TRK-1".into() };
+        assert_eq!(body["tracking_number"], tracking, "{name}");
+        assert_eq!(read.traceparent.as_deref(), captured["headers"]["MT-Activity-Id"].as_str(), "{name}");
+        assert_eq!((read.attempt, read.causation_id), (0, None), "{name}");
+        feed.acknowledge(&[delivery.receipt]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_masstransit_sends_and_we_do_not_take_lies_in_the_error_queue_with_the_real_reason() {
+    let address = node().vhost().unwrap();
+    let transport = transport(&address);
+    transport.declare().await.unwrap();
+    let eye = Eye::on(&address).await;
+    let mut feed = transport.subscribe("carrier").await.unwrap();
+    let raw = "raw JSON, without an envelope (UseRawJsonSerializer)";
+    for (name, reason) in [
+        ("publish-raw-json", raw),
+        ("publish-raw-json-three-message-types", raw),
+        ("scheduled", "urn:message:MassTransit.Scheduling:ScheduleMessage"),
+        ("fault", "urn:message:MassTransit:Fault[[Orderwright.Contracts:ShippingCompleted]]"),
+        ("receive-fault", "urn:message:MassTransit:ReceiveFault"),
+        ("unreadable-moved-to-error-queue", "not a MassTransit envelope"),
+    ] {
+        let captured = fixture(name);
+        replay(&eye, &captured).await;
+        let reading = async {
+            loop {
+                let received = feed.receive(1).await.unwrap();
+                assert!(received.is_empty(), "{name}: {received:?}");
+            }
+        };
+        let dead = tokio::select! {
+            dead = eye.take("carrier_error") => dead,
+            () = reading => unreachable!(),
+        };
+        assert_eq!(dead.data, captured["body"].as_str().unwrap().as_bytes(), "{name}");
+        let headers = dead.properties.headers().clone().unwrap();
+        let text = |name: &str| match headers.inner().get(name) {
+            Some(AMQPValue::LongString(text)) => String::from_utf8(text.as_bytes().to_vec()).unwrap(),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(text("MT-Reason"), "fault");
+        assert!(text("MT-Fault-Message").contains(reason), "{name}: {}", text("MT-Fault-Message"));
+        assert!(text("MT-Fault-InputAddress").ends_with("/carrier"));
+    }
+}
