@@ -70,6 +70,9 @@ pub(super) const SPARE_CHANNELS: usize = 3;
 /// Bytes of a short string in AMQP: names of queues and exchanges.
 pub(super) const NAME_BYTES_MAX: usize = 255;
 
+/// Bytes of what the names of queues begin with; the rest of [`NAME_BYTES_MAX`] is for the names themselves.
+pub(super) const PREFIX_BYTES_MAX: usize = 100;
+
 /// Addresses of one cluster.
 pub(super) const ADDRESSES_MAX: usize = 32;
 

@@ -30,6 +30,8 @@ use super::watch::{Verdict, Watch};
 pub(super) struct Session {
     shared: Arc<Shared>,
     queue: Arc<str>,
+    /// The queue's name as it is known here, for receipts.
+    bare: Arc<str>,
     kinds: Vec<&'static str>,
     link: Arc<Link>,
     /// Whether no other queue is read on its connection.
@@ -96,9 +98,11 @@ impl Session {
         let kinds = shared.declaration.topology().kinds(&queue).collect();
         let (outstanding, arrivals) = (Outstanding::default(), VecDeque::new());
         let watch = Watch::over(Arc::clone(&shared), Arc::clone(&queue));
+        let bare = Arc::from(shared.bare(&queue));
         Ok(Self {
             shared,
             queue,
+            bare,
             kinds,
             link,
             is_alone,
@@ -203,7 +207,7 @@ impl Session {
         let parcel = properties::parcel(&properties, delivery.data);
         match self.shared.codec.decode(&parcel, &self.kinds, self.shared.clock.now()) {
             Ok(envelope) => {
-                let receipt = Receipt { queue: Arc::clone(&self.queue), origin: Origin::Broker(token) };
+                let receipt = Receipt { queue: Arc::clone(&self.bare), origin: Origin::Broker(token) };
                 Ok(Some(Delivery { envelope: Arc::new(envelope), receipt }))
             }
             Err(error) => {

@@ -8,7 +8,7 @@ use bus::limits::RELAY_CONFIRM_MAX;
 use lapin::uri::AMQPUri;
 use thiserror::Error;
 
-use super::limits::{ADDRESSES_MAX, HEARTBEAT_S};
+use super::limits::{ADDRESSES_MAX, HEARTBEAT_S, PREFIX_BYTES_MAX};
 use super::wire::{Host, Reading};
 
 /// What kind of queue is declared.
@@ -30,6 +30,8 @@ pub struct RabbitMqSettings {
     pub program: String,
     /// The .NET namespace of the contracts, which names exchanges and types.
     pub namespace: String,
+    /// Begins the name of every queue at the broker, so that it meets no queue of another program.
+    pub queue_prefix: String,
     /// The kind of every queue.
     pub queue_kind: QueueKind,
     /// Deliveries that are not acknowledged, for instance because the process died each time, before the broker sets a message
@@ -78,6 +80,14 @@ pub enum SettingsError {
         /// What was given.
         found: String,
     },
+    /// What the names of queues begin with.
+    #[error(
+        "the RabbitMQ queue prefix is '{found}'; give up to {PREFIX_BYTES_MAX} letters, digits, dots, hyphens and underscores, such as 'shop.', not beginning with 'amq.'"
+    )]
+    QueuePrefix {
+        /// What was given.
+        found: String,
+    },
     /// The time for confirms.
     #[error(
         "the RabbitMQ confirm limit is {found:?}, which would change nothing, since a sending is cut off after {RELAY_CONFIRM_MAX:?}; give less"
@@ -99,6 +109,7 @@ impl RabbitMqSettings {
         Self {
             addresses,
             namespace: "Contracts".to_owned(),
+            queue_prefix: String::new(),
             queue_kind: QueueKind::default(),
             delivery_limit: 100,
             batch_max: bus::limits::BATCH_MAX,
@@ -129,6 +140,11 @@ impl RabbitMqSettings {
         let is_namespace = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
         if self.namespace.is_empty() || !self.namespace.chars().all(is_namespace) {
             return Err(SettingsError::Namespace { found: self.namespace.clone() });
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let prefix = &self.queue_prefix;
+        if prefix.len() > PREFIX_BYTES_MAX || prefix.starts_with("amq.") || !prefix.chars().all(is_name) {
+            return Err(SettingsError::QueuePrefix { found: prefix.clone() });
         }
         if self.confirm_limit >= RELAY_CONFIRM_MAX {
             return Err(SettingsError::ConfirmLimit { found: self.confirm_limit });
@@ -164,6 +180,7 @@ impl fmt::Debug for RabbitMqSettings {
         f.debug_struct("RabbitMqSettings")
             .field("addresses", &self.addresses.len())
             .field("namespace", &self.namespace)
+            .field("queue_prefix", &self.queue_prefix)
             .field("queue_kind", &self.queue_kind)
             .field("delivery_limit", &self.delivery_limit)
             .field("batch_max", &self.batch_max)
@@ -206,5 +223,16 @@ mod tests {
         assert!(RabbitMqSettings { addresses: Vec::new(), ..usual.clone() }.check().is_err());
         assert!(RabbitMqSettings { namespace: "a b".to_owned(), ..usual.clone() }.check().is_err());
         assert!(RabbitMqSettings { batch_max: 0, ..usual }.check().is_err());
+    }
+
+    #[test]
+    fn a_prefix_that_no_name_may_begin_with_is_refused() {
+        let usual = RabbitMqSettings::at(vec!["amqp://h/v".to_owned()]);
+        for (prefix, is_good) in
+            [("", true), ("shop-1.", true), ("amq.", false), ("a b", false), (&*"x".repeat(101), false)]
+        {
+            let settings = RabbitMqSettings { queue_prefix: prefix.to_owned(), ..usual.clone() };
+            assert_eq!(settings.check().is_ok(), is_good, "'{prefix}'");
+        }
     }
 }

@@ -18,7 +18,10 @@ use super::wire::Codec;
 
 /// What every feed needs.
 pub(super) struct Shared {
+    /// Has the names of queues at the broker.
     pub(super) declaration: Arc<Declaration>,
+    /// Begins each of these.
+    pub(super) prefix: String,
     /// For what is said of messages that cannot be read.
     pub(super) publisher: Arc<Publisher>,
     pub(super) codec: Codec,
@@ -42,6 +45,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The name of a queue at the broker.
+    pub(super) fn named(&self, queue: &str) -> String {
+        [&self.prefix, queue].concat()
+    }
+
+    /// The name of a queue as it is known here.
+    pub(super) fn bare<'a>(&self, named: &'a str) -> &'a str {
+        named.strip_prefix(&*self.prefix).unwrap_or(named)
+    }
+
     /// Tells consuming channels apart over the life of the process.
     pub(super) fn next_generation(&self) -> u64 {
         self.generations.fetch_add(1, Ordering::Relaxed)

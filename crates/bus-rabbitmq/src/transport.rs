@@ -48,6 +48,8 @@ impl RabbitMqTransport {
     ) -> Result<Self, SettingsError> {
         let addresses = settings.check()?;
         let naming = Naming::new(settings.namespace.clone(), settings.program.clone());
+        let prefix = settings.queue_prefix.clone();
+        let topology = topology.renamed(|queue| format!("{prefix}{queue}"));
         let codec = Codec::new(naming.clone(), base(&addresses[0]), &settings.host, settings.reading);
         let declaration =
             Arc::new(Declaration::new(topology, naming, settings.queue_kind, settings.delivery_limit));
@@ -65,6 +67,7 @@ impl RabbitMqTransport {
             culprits: Culprits::default(),
             troubles: Troubles::default(),
             declaration,
+            prefix,
             publisher: Arc::clone(&publisher),
             codec,
             clock,
@@ -112,7 +115,8 @@ impl RabbitMqTransport {
         let with_held = |depth: QueueDepth| {
             let (held, held_for) = self.shared.held.of(&depth.queue);
             let on_its_way = u32::from(self.shared.renewals.is_recent(&depth.queue));
-            QueueDepth { consumers: depth.consumers.max(on_its_way), held, held_for, ..depth }
+            let queue = self.shared.bare(&depth.queue).to_owned();
+            QueueDepth { queue, consumers: depth.consumers.max(on_its_way), held, held_for, ..depth }
         };
         Ok(depths.into_iter().map(with_held).collect())
     }
@@ -164,18 +168,28 @@ impl RabbitMqTransport {
         }
         let codec = &self.shared.codec;
         let (mark, kind) = mark(&envelope.kind);
-        let is_wanted = self.shared.declaration.topology().queues(&envelope.kind).next().is_some();
-        let demand = if is_wanted { Demand::Wanted } else { Demand::Optional };
-        let (exchange, routing_key) = match mark {
+        let topology = self.shared.declaration.topology();
+        let named = |queue: &str| self.shared.named(queue);
+        let (is_wanted, exchange, routing_key) = match mark {
             // What comes again goes through the exchange of its queue: whoever else has bound the kind's has had it.
-            Some(Mark::OnlyFor(queue)) if is_wanted => (queue.to_owned(), ""),
-            Some(Mark::HandledBy(queue)) => (codec.naming().exchange(kind), queue),
-            Some(Mark::OnlyFor(_)) | None => (codec.naming().exchange(kind), ""),
+            Some(Mark::OnlyFor(queue)) if topology.kinds(&named(queue)).any(|wanted| wanted == kind) => {
+                (true, named(queue), String::new())
+            }
+            Some(Mark::HandledBy(queue)) => {
+                let done = named(queue);
+                let is_wanted = topology.queues(kind).any(|wanting| **wanting != *done);
+                (is_wanted, codec.naming().exchange(kind), done)
+            }
+            Some(Mark::OnlyFor(_)) | None => {
+                let is_wanted = topology.queues(kind).next().is_some();
+                (is_wanted, codec.naming().exchange(kind), String::new())
+            }
         };
+        let demand = if is_wanted { Demand::Wanted } else { Demand::Optional };
         let parcel = codec.encode_to(&exchange, &without_mark(envelope)).map_err(|error| {
             Fault::give_up("message.encode", format!("message {} of kind {kind}: {error}", envelope.id))
         })?;
-        Ok(Post::of(parcel, demand, exchange, routing_key))
+        Ok(Post::of(parcel, demand, exchange, &routing_key))
     }
 }
 
@@ -183,7 +197,8 @@ impl RabbitMqTransport {
 impl Transport for RabbitMqTransport {
     async fn subscribe(&self, queue: &str) -> Result<Box<dyn Feed>, Fault> {
         let queues = self.shared.declaration.topology().all_queues();
-        let known = queues.into_iter().find(|known| &**known == queue).ok_or_else(|| {
+        let named = self.shared.named(queue);
+        let known = queues.into_iter().find(|known| **known == *named).ok_or_else(|| {
             Fault::give_up("transport.subscribe", format!("the topology has no queue '{queue}'"))
         })?;
         Ok(Box::new(RabbitMqFeed::new(Arc::clone(&self.shared), known)))

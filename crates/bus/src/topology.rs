@@ -30,6 +30,13 @@ impl Topology {
         self
     }
 
+    /// The same with other names for its queues, such as those that they have at a broker.
+    #[must_use]
+    pub fn renamed(&self, name: impl Fn(&str) -> String) -> Self {
+        let routes = self.routes.iter().map(|(kind, queue)| (*kind, Arc::from(name(queue))));
+        Self { routes: routes.collect(), private: self.private.clone() }
+    }
+
     /// Whether this kind is private.
     #[must_use]
     pub fn is_private(&self, kind: &str) -> bool {

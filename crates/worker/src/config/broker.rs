@@ -25,6 +25,8 @@ const TEXT_CHARS_MAX: usize = 4_000;
 pub struct RabbitMq {
     /// Addresses of one cluster; any of them will do.
     pub addresses: BrokerAddresses,
+    /// Begins the name of every queue at the broker, so that it meets no queue of another program there.
+    pub queue_prefix: String,
     /// The kind of every queue.
     pub queue_kind: QueueKindName,
     /// Whether a worker on `PostgreSQL` keeps what its own queues wait for, as far as it has room, instead of sending it to
@@ -73,6 +75,7 @@ impl RabbitMq {
         Some(RabbitMqSettings {
             program: PROGRAM.to_owned(),
             namespace: self.namespace.clone(),
+            queue_prefix: self.queue_prefix.clone(),
             queue_kind,
             delivery_limit: self.delivery_limit,
             batch_max,
@@ -119,6 +122,7 @@ impl Default for RabbitMq {
         let settings = RabbitMqSettings::at(Vec::new());
         Self {
             addresses: BrokerAddresses::default(),
+            queue_prefix: "orderwright.".to_owned(),
             queue_kind: QueueKindName::Quorum,
             local_first: true,
             namespace: "Orderwright.Contracts".to_owned(),

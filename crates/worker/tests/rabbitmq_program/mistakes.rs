@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use bus::{Clock, IdSource, RandomIds, SystemClock};
 use bus_rabbitmq::{QueueKind, RabbitMqSettings, RabbitMqTransport};
+use orderwright::config::RabbitMq;
 
 use crate::servers::{broker, refusal};
 
@@ -58,6 +59,7 @@ fn a_queue_that_is_there_with_other_arguments_is_named() {
     runtime.block_on(async {
         let settings = RabbitMqSettings {
             queue_kind: QueueKind::Classic,
+            queue_prefix: RabbitMq::default().queue_prefix,
             ..RabbitMqSettings::at(vec![address.clone()])
         };
         let (clock, ids): (std::sync::Arc<dyn Clock>, std::sync::Arc<dyn IdSource>) =
