@@ -1,7 +1,7 @@
 //! The messages of the pipeline, as on the wire. Each carries what its consumer needs, so that handling it seldom
 //! needs a read. Contains no rules.
 
-use bus::{CorrelationId, Message, TimerFired};
+use bus::{CorrelationId, Envelope, Message, MessageId, TimerFired};
 use domain::OrderId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -308,4 +308,55 @@ pub struct OrderTimeoutEvent(pub TimerFired);
 #[must_use]
 pub const fn correlation(order_id: OrderId) -> CorrelationId {
     CorrelationId(order_id.0)
+}
+
+/// The conversation of all messages about this order, those that a webhook, a timer or a person begins included. It is the id of the
+/// order's first message, which derives from the order's own.
+#[must_use]
+pub fn conversation(order_id: OrderId) -> MessageId {
+    MessageId(order_id.0).child(OrderCreatedEvent::KIND, 0)
+}
+
+/// The same message as one about this order.
+#[must_use]
+pub fn about_order(envelope: Envelope, order_id: OrderId) -> Envelope {
+    Envelope { correlation_id: correlation(order_id), conversation_id: conversation(order_id), ..envelope }
+}
+
+/// The message that tells a fact about an order. Its id comes from order, kind and `what`, so it is the same whether an answer or a
+/// webhook tells of it, and whoever hears it twice can see that.
+#[must_use]
+pub fn fact(envelope: Envelope, order_id: OrderId, what: &str) -> Envelope {
+    let id = MessageId(order_id.0).child(&format!("{} {what}", envelope.kind), 0);
+    Envelope { id, ..about_order(envelope, order_id) }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_fact_has_one_id_whoever_tells_it_and_lies_in_the_conversation_of_its_order() {
+        let order_id = OrderId(Uuid::from_u128(7));
+        let completed =
+            |number: &str| ShippingCompleted { order_id: order_id.0, tracking_number: number.into() };
+        let at = Timestamp::UNIX_EPOCH;
+        let cause =
+            Envelope::first(MessageId(Uuid::from_u128(8)), correlation(order_id), "K", Bytes::new(), at);
+        let by_answer = fact(completed("A").caused_by(&cause, 1, at), order_id, "A");
+        let by_webhook = completed("A").first(MessageId(Uuid::from_u128(9)), correlation(order_id), at);
+        let by_webhook = fact(by_webhook, order_id, "A");
+        assert_eq!(by_answer.id, by_webhook.id);
+        assert_eq!(by_answer.causation_id, Some(cause.id));
+        let other = fact(completed("B").caused_by(&cause, 1, at), order_id, "B");
+        assert_ne!(by_answer.id, other.id);
+        for told in [by_answer, by_webhook, other] {
+            assert_eq!(told.conversation_id, conversation(order_id));
+            assert_eq!(told.correlation_id, correlation(order_id));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The whole pipeline with RabbitMQ between its consumers: from acceptance to delivery, over a broker that is killed on the way.
 //! Rows are on SQLite; a relay takes what leaves the outbox to the broker.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use application::commands::{
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, Readers};
 use bus::{
-    Clock, Coalesce, Drained, IdSource, PauseBoard, RandomIds, Relay, Routing, Stop, Supervisor, SystemClock,
+    Clock, Coalesce, CorrelationId, Drained, Feed, IdSource, MessageId, PauseBoard, RandomIds, Relay, Routing, Stop,
+    Supervisor, SystemClock, Topology, Transport,
 };
 use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use domain::{Currency, CustomerId, Money, OrderId, Quantity, Sku};
@@ -136,6 +138,57 @@ impl Worker {
     }
 }
 
+/// Another service, which hears of everything.
+struct Listener {
+    feed: Box<dyn Feed>,
+    /// The ids of each fact: of an order, by kind.
+    facts: BTreeMap<(CorrelationId, Arc<str>), BTreeSet<MessageId>>,
+    conversations: BTreeMap<CorrelationId, BTreeSet<MessageId>>,
+}
+
+impl Listener {
+    const KINDS: &[&'static str] = &[
+        "OrderCreatedEvent",
+        "InventoryReserved",
+        "PaymentProcessed",
+        "OrderShippedEvent",
+        "OrderDeliveredEvent",
+    ];
+
+    async fn at(address: &str) -> Self {
+        let topology = Topology::default().subscribe("theirs", Self::KINDS);
+        let transport = RabbitMqTransport::connect(address, topology).await.unwrap();
+        let feed = transport.subscribe("theirs").await.unwrap();
+        Self { feed, facts: BTreeMap::new(), conversations: BTreeMap::new() }
+    }
+
+    /// Listens until everything of so many orders was heard.
+    async fn hear(&mut self, orders: usize) {
+        while self.facts.len() < orders * Self::KINDS.len() {
+            // The broker was away.
+            let Ok(received) = self.feed.receive(100).await else { continue };
+            for delivery in &received {
+                let envelope = &delivery.envelope;
+                let fact = (envelope.correlation_id, Arc::clone(&envelope.kind));
+                self.facts.entry(fact).or_default().insert(envelope.id);
+                let conversations = self.conversations.entry(envelope.correlation_id).or_default();
+                conversations.insert(envelope.conversation_id);
+            }
+            let receipts: Vec<_> = received.into_iter().map(|delivery| delivery.receipt).collect();
+            let _ = self.feed.acknowledge(&receipts).await;
+        }
+    }
+
+    fn is_content(&self) {
+        for (fact, ids) in &self.facts {
+            assert_eq!(ids.len(), 1, "{fact:?} has one id, however often it came");
+        }
+        for (order, conversations) in &self.conversations {
+            assert_eq!(conversations.len(), 1, "order {order} is one conversation");
+        }
+    }
+}
+
 fn sku() -> Sku {
     Sku::parse("SKU-1").unwrap()
 }
@@ -143,7 +196,9 @@ fn sku() -> Sku {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_order_is_delivered_and_paid_once_over_a_broker_that_is_killed_on_the_way() {
     let mut node = RabbitMq::start().unwrap();
-    let worker = start(&node.vhost().unwrap());
+    let address = node.vhost().unwrap();
+    let worker = start(&address);
+    let mut listener = Listener::at(&address).await;
     worker.accept(ORDERS).await;
     worker.await_delivered(1).await;
     node.kill9();
@@ -154,6 +209,8 @@ async fn every_order_is_delivered_and_paid_once_over_a_broker_that_is_killed_on_
     let broken = worker.store.broken_invariants(worker.context.clock.now(), 5).await.unwrap();
     assert!(broken.is_empty(), "{broken:?}");
     assert_eq!(worker.store.overview().await.unwrap().dead_letters, 0);
+    tokio::time::timeout(LIMIT, listener.hear(ORDERS + 10)).await.expect("the news of every order");
+    listener.is_content();
     worker.stop.stop();
     assert_eq!(worker.supervisor.drained(Duration::from_secs(20)).await, Drained::Cleanly);
 }

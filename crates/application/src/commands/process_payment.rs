@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::provider_call::{Answered, Asked, Call, again_while};
 use crate::context::Context;
 use crate::messages::{
-    MoneyMatter, PaymentFailed, PaymentProcessed, PaymentReported, PaymentResult, correlation,
+    MoneyMatter, PaymentFailed, PaymentProcessed, PaymentReported, PaymentResult, about_order, fact,
 };
 use crate::ports::{ChargeOutcome, ChargeRequest, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, carry_out};
@@ -251,7 +251,12 @@ fn results(call: &Call<'_, PaymentAnswer>, now: Timestamp) -> Vec<Envelope> {
         ChargeOutcome::Authorised { .. } => Vec::new(),
     };
     let envelope = |(ordinal, result): (u32, &PaymentResult)| {
-        result.caused_by(call.cause, ordinal, now).about(correlation(*order_id))
+        let envelope = result.caused_by(call.cause, ordinal, now);
+        match result {
+            PaymentResult::Processed(said) => fact(envelope, *order_id, &said.provider_reference),
+            PaymentResult::Failed(said) => fact(envelope, *order_id, &said.code),
+            PaymentResult::Reported(_) => about_order(envelope, *order_id),
+        }
     };
     (0..).zip(&results).map(envelope).collect()
 }

@@ -7,7 +7,7 @@ use domain::{Dispute, Money, OrderId, OrderStatus, Payment};
 
 use super::Command;
 use crate::context::Context;
-use crate::messages::{PaymentRefundRequested, RefundPart, correlation};
+use crate::messages::{PaymentRefundRequested, RefundPart, about_order, correlation};
 use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
 use crate::saga::OrderProcessingSaga;
 
@@ -123,7 +123,8 @@ impl RefundOrderCommand {
             note: format!("{}: {}", self.amount, self.reason),
         };
         unit.audit().record(&[entry]).await?;
-        unit.publish(vec![request.first(id, correlation(self.order_id), now)]).await?;
+        let request = request.first(id, correlation(self.order_id), now);
+        unit.publish(vec![about_order(request, self.order_id)]).await?;
         Ok(refund_key)
     }
 }

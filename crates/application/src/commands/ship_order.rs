@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
 use crate::context::Context;
-use crate::messages::{OrderShippedEvent, ShippingCompleted};
+use crate::messages::{OrderShippedEvent, ShippingCompleted, about_order, fact};
 use crate::ports::{
     BookingOutcome, BookingRequest, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered, UnitOfWork,
 };
@@ -218,11 +218,11 @@ fn news(call: &Call<'_, BookingAnswer>, shipped: &BTreeSet<OrderId>, now: Timest
             tracking_number: tracking_number.clone(),
             carrier: carrier.clone(),
         };
-        news.push(shipped.caused_by(call.cause, 0, now));
+        news.push(about_order(shipped.caused_by(call.cause, 0, now), order_id));
     }
     if let Some(tracking_number) = &call.answer.delivered {
         let completed = ShippingCompleted { order_id: order_id.0, tracking_number: tracking_number.clone() };
-        news.push(completed.caused_by(call.cause, 1, now));
+        news.push(fact(completed.caused_by(call.cause, 1, now), order_id, tracking_number));
     }
     news
 }

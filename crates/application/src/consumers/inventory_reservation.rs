@@ -10,7 +10,7 @@ use super::standing::UNKNOWN_ORDER;
 use crate::commands::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};
 use crate::context::Context;
 use crate::messages::{
-    InventoryReservationFailed, InventoryReservationRequested, InventoryReserved, correlation,
+    InventoryReservationFailed, InventoryReservationRequested, InventoryReserved, about_order,
 };
 use crate::ports::AnyUnit;
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
@@ -97,5 +97,5 @@ fn reply(
             InventoryReservationFailed { order_id, reason: reason.clone() }.caused_by(cause, u32::MAX, now)
         }
     };
-    Some(envelope.about(correlation(OrderId(order_id))))
+    Some(about_order(envelope, OrderId(order_id)))
 }

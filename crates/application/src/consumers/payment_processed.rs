@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::claim::{self, Examined, Finding, Origin};
 use crate::context::Context;
-use crate::messages::{MoneyMatter, PaymentProcessingRequested, PaymentResult, correlation};
+use crate::messages::{MoneyMatter, PaymentProcessingRequested, PaymentResult, about_order};
 use crate::ports::AnyUnit;
 use crate::saga::{EventKind, Facts, Happening, SagaEvent};
 
@@ -65,7 +65,7 @@ impl PaymentProcessedConsumer {
             idempotency_key: row.key.clone(),
             payment_token: None,
         };
-        let envelope = question.caused_by(work.envelope(), 0, now).about(correlation(row.order_id));
+        let envelope = about_order(question.caused_by(work.envelope(), 0, now), row.order_id);
         let attempt = self.context.settings.call_retry.retries_max.saturating_add(1);
         Envelope { attempt, ..envelope }
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::standing;
 use crate::commands::{give_up_or_retry, happening, undo_failed};
 use crate::context::Context;
-use crate::messages::{OrderShippedEvent, ShipmentCancellationRequested};
+use crate::messages::{OrderShippedEvent, ShipmentCancellationRequested, about_order};
 use crate::ports::{AnyUnit, ShipmentCancelOutcome, ShippingProvider, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, SagaState, carry_out};
 
@@ -124,7 +124,7 @@ fn kept(
         tracking_number: row.tracking_number.clone()?,
         carrier: row.carrier.clone()?,
     };
-    Some(shipped.caused_by(happening.cause, 0, now))
+    Some(about_order(shipped.caused_by(happening.cause, 0, now), happening.order_id))
 }
 
 fn note(shipment: &mut Shipment, said: &Said) {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::standing;
 use crate::context::Context;
-use crate::messages::{ShipmentTrackingRequested, ShippingCompleted};
+use crate::messages::{ShipmentTrackingRequested, ShippingCompleted, fact};
 use crate::ports::{AnyUnit, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered, UnitOfWork};
 
 /// Consumes [`ShipmentTrackingRequested`].
@@ -69,7 +69,7 @@ impl EffectConsumer<AnyUnit> for ShipmentTrackingConsumer {
             Ok(TrackingOutcome::Delivered { tracking_number, .. }) => {
                 let order_id = work.message.order_id;
                 let message = ShippingCompleted { order_id, tracking_number: tracking_number.clone() };
-                Some(message.caused_by(work.envelope(), 0, now))
+                Some(fact(message.caused_by(work.envelope(), 0, now), OrderId(order_id), tracking_number))
             }
             Ok(TrackingOutcome::UnknownKey | TrackingOutcome::Booked { .. } | TrackingOutcome::Cancelled)
             | Err(_) => None,

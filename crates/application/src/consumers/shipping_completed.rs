@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::claim::{self, Examined, Finding, Origin};
 use crate::context::Context;
-use crate::messages::{ParcelNews, ShipmentTrackingRequested, correlation};
+use crate::messages::{ParcelNews, ShipmentTrackingRequested, about_order};
 use crate::ports::{AnyUnit, HistoryEntry, ParcelTrouble};
 use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, ShipmentStep};
 
@@ -64,7 +64,7 @@ impl ShippingCompletedConsumer {
         let order_id = work.message.order_id();
         let idempotency_key = Shipment::request(order_id).key;
         let question = ShipmentTrackingRequested { order_id: order_id.0, idempotency_key };
-        question.caused_by(work.envelope(), 0, now).about(correlation(order_id))
+        about_order(question.caused_by(work.envelope(), 0, now), order_id)
     }
 
     fn happening<'a>(&self, work: &'a Work<ParcelNews>) -> Happening<'a> {

@@ -13,7 +13,7 @@ use super::{OrderProcessingSaga, SagaCommand, SagaEvent};
 use crate::messages::{
     Demand, InventoryReservationRequested, OrderCancelledEvent, OrderDeliveredEvent, OrderShippingRequested,
     PaymentProcessingRequested, PaymentRefundRequested, ShipmentCancellationRequested,
-    ShipmentTrackingRequested, correlation,
+    ShipmentTrackingRequested, about_order, correlation,
 };
 use crate::ports::{HistoryEntry, StatusMove, StockDemand, UnitOfWork};
 
@@ -200,9 +200,8 @@ impl Writes {
     }
 
     fn send<M: Message>(&mut self, happening: &Happening<'_>, ordinal: u32, message: &M) {
-        let envelope =
-            message.caused_by(happening.cause, ordinal, self.now).about(correlation(happening.order_id));
-        self.messages.push(envelope);
+        let envelope = message.caused_by(happening.cause, ordinal, self.now);
+        self.messages.push(about_order(envelope, happening.order_id));
     }
 
     /// What happened, and what followed from it for the order: each event that moves the order has an entry. Repeats

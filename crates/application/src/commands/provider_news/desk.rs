@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::order_of;
 use crate::context::Context;
-use crate::messages::correlation;
+use crate::messages::{correlation, fact};
 use crate::ports::{HistoryEntry, Mismatch, NewsKind, Provider, ProviderNews, UnitOfWork, UnmatchedEvent};
 
 /// The timeline's name for a provider's event.
@@ -155,10 +155,10 @@ impl<'a> Desk<'a> {
         self.history.push(HistoryEntry { order_id, at, event: TOLD, status: None, saga_state: None, detail });
     }
 
-    /// Publishes a message for the saga.
-    pub(super) fn send<M: Message>(&mut self, order_id: OrderId, message: &M) {
+    /// Publishes a message for the saga that tells of this.
+    pub(super) fn send<M: Message>(&mut self, order_id: OrderId, message: &M, what: &str) {
         let id = MessageId(self.context.ids.next(self.now));
-        self.messages.push(message.first(id, correlation(order_id), self.now));
+        self.messages.push(fact(message.first(id, correlation(order_id), self.now), order_id, what));
     }
 
     /// Stores everything; returns the number of unmatched events.

@@ -33,7 +33,7 @@ impl Desk<'_> {
             Ok(Change::Applied) => {
                 self.put_payment(payment);
                 self.tell(order_id, news);
-                self.send(order_id, &processed(order_id, amount, reference));
+                self.send(order_id, &processed(order_id, amount, reference), reference);
             }
             // The timeline has this charge already, from our own call.
             Ok(Change::NoChange) if payment.provider_reference.as_deref() == Some(reference) => {}
@@ -57,7 +57,7 @@ impl Desk<'_> {
                 self.put_payment(payment);
                 self.tell(order_id, news);
                 let failed = PaymentFailed { order_id: order_id.0, code: code.to_owned() };
-                self.send(order_id, &PaymentResult::Failed(failed));
+                self.send(order_id, &PaymentResult::Failed(failed), code);
             }
             // Our own call has recorded it.
             Ok(Change::NoChange) if payment.status == PaymentStatus::Declined => {}
@@ -91,7 +91,7 @@ impl Desk<'_> {
         match payment.note_refund(amount, total) {
             Ok(change) => {
                 if captured {
-                    self.send(order_id, &processed(order_id, payment.amount, reference));
+                    self.send(order_id, &processed(order_id, payment.amount, reference), reference);
                 }
                 self.tell(order_id, news);
                 if change == Change::Applied {
@@ -154,7 +154,7 @@ impl Desk<'_> {
 
     fn send_report(&mut self, order_id: OrderId, matter: MoneyMatter, news: &ProviderNews) {
         let report = PaymentReported { order_id: order_id.0, matter, detail: news.in_words() };
-        self.send(order_id, &PaymentResult::Reported(report));
+        self.send(order_id, &PaymentResult::Reported(report), &format!("{matter:?} {}", news.event_id));
     }
 }
 

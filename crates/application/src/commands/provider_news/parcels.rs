@@ -41,7 +41,7 @@ impl Desk<'_> {
                 let completed =
                     ShippingCompleted { order_id: order_id.0, tracking_number: tracking_number.to_owned() };
                 // The saga writes the timeline entry.
-                self.send(order_id, &ParcelNews::Completed(completed));
+                self.send(order_id, &ParcelNews::Completed(completed), tracking_number);
                 self.put_shipment(shipment);
             }
             // The timeline has this delivery already.
@@ -56,6 +56,6 @@ impl Desk<'_> {
         self.put_shipment(shipment);
         self.tell(order_id, news);
         let report = ParcelReported { order_id: order_id.0, trouble, detail: news.in_words() };
-        self.send(order_id, &ParcelNews::Reported(report));
+        self.send(order_id, &ParcelNews::Reported(report), &news.event_id);
     }
 }
