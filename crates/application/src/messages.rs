@@ -324,7 +324,7 @@ pub fn about_order(envelope: Envelope, order_id: OrderId) -> Envelope {
 }
 
 /// The message that tells a fact about an order. Its id comes from order, kind and `what`, so it is the same whether an answer or a
-/// webhook tells of it, and whoever hears it twice can see that.
+/// webhook tells of it, and a listener that hears it twice can see that.
 #[must_use]
 pub fn fact(envelope: Envelope, order_id: OrderId, what: &str) -> Envelope {
     let id = MessageId(order_id.0).child(&format!("{} {what}", envelope.kind), 0);
@@ -340,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fact_has_one_id_whoever_tells_it_and_lies_in_the_conversation_of_its_order() {
+    fn a_fact_has_one_id_however_it_is_told_and_lies_in_the_conversation_of_its_order() {
         let order_id = OrderId(Uuid::from_u128(7));
         let completed =
             |number: &str| ShippingCompleted { order_id: order_id.0, tracking_number: number.into() };

@@ -443,7 +443,7 @@ pub async fn what_is_set_aside_is_told_of_by_the_same_commit(home: &mut impl Bus
     assert_eq!((told.len(), told), (1, kept));
 }
 
-/// With a broker, what comes again goes to the queue where it failed, was early, or died, and to nobody else who hears of its kind.
+/// With a broker, what comes again goes to the queue where it failed, was early, or died, and to no other listener of its kind.
 pub async fn what_comes_again_leaves_for_its_own_queue_alone(home: &mut impl BusHome) {
     let bus = home.bus(Routing::Outbox).await;
     let delivery = |number| {
@@ -471,7 +471,7 @@ pub async fn what_comes_again_leaves_for_its_own_queue_alone(home: &mut impl Bus
     assert_eq!(left, [again(1, 1), again(2, 0), again(3, 1)]);
 }
 
-/// In the unit that frees it, what was early is handled like anything else, and nobody else hears of it again.
+/// In the unit that frees it, what was early is handled like anything else, and no other listener hears of it again.
 pub async fn what_is_freed_and_taken_back_leaves_no_news(home: &mut impl BusHome) {
     let bus = home.bus(Routing::Outbox).await;
     let receipt = Receipt { queue: Arc::from("other"), origin: Origin::Broker(7) };

@@ -171,7 +171,7 @@ impl RabbitMqTransport {
         let topology = self.shared.declaration.topology();
         let named = |queue: &str| self.shared.named(queue);
         let (is_wanted, exchange, routing_key) = match mark {
-            // What comes again goes through the exchange of its queue: whoever else has bound the kind's has had it.
+            // What comes again goes through the exchange of its queue: other listeners, bound to the exchange of its kind, have had it.
             Some(Mark::OnlyFor(queue)) if topology.kinds(&named(queue)).any(|wanted| wanted == kind) => {
                 (true, named(queue), String::new())
             }

@@ -33,7 +33,7 @@ pub struct RefusedFault {
     pub parcel: Parcel,
     /// The exchange that the sender named for it, if that is on our virtual host.
     pub answer_to: Option<String>,
-    /// The exchange for whoever listens to faults.
+    /// The exchange for those who listen to faults.
     pub exchange: String,
 }
 

@@ -64,7 +64,7 @@ sent = event(**JSON)
 both = amqp.to_structured_event(sent)
 headers = amqp.to_binary_event(sent).application_properties
 send("structured-with-headers", sent, both.properties["content-type"], headers, both.application_data)
-# Not read: several at once, another format, data that is no JSON, a type that nobody wants.
+# Not read: several at once, another format, data that is no JSON, a type that no queue wants.
 sent = event(**JSON)
 batch = b"[" + JSONFormat().write(sent) + b"]"
 send("batch", sent, "application/cloudevents-batch+json", {}, batch)

@@ -16,7 +16,7 @@ pub fn with(cache: &Path, packages: &[&str]) -> Result<PathBuf> {
     packages.hash(&mut hasher);
     let home = cache.join(format!("python-{:016x}", hasher.finish()));
     if !home.exists() {
-        // Another test may make the same; whoever is done first is taken.
+        // Another test may make the same; the first that is done is taken.
         let making = cache.join(format!("python-making-{}", std::process::id()));
         let mut venv = Command::new("python3");
         let made = venv.args(["-m", "venv", "--clear"]).arg(&making).stdin(Stdio::null()).status();
