@@ -13,7 +13,7 @@ use lapin::options::{
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::culprits::Way;
@@ -124,7 +124,8 @@ impl Session {
         let mut next = loop {
             tokio::select! {
                 biased;
-                Some(done) = self.aside.join_next() => self.settle_aside(done),
+                // One that panicked stays unacknowledged, and comes again.
+                Some(Ok(done)) = self.aside.join_next() => self.settle_aside(&done),
                 next = self.consumer.next() => break next,
                 verdict = self.watch.verdict(self.outstanding.len()) => return Ok(self.anew(verdict)),
             }
@@ -225,9 +226,8 @@ impl Session {
 
     /// What lies in the error queue is done here. What could not be put there goes without its reason, by the broker's own hand.
     /// The first poll puts the frame in the line; there is nothing else to wait for.
-    fn settle_aside(&mut self, done: Result<SetAside, JoinError>) {
-        // One that panicked stays unacknowledged, and comes again.
-        let Ok(SetAside { tag, is_safe }) = done else { return };
+    fn settle_aside(&mut self, done: &SetAside) {
+        let SetAside { tag, is_safe } = *done;
         self.outstanding.forget(tag);
         if is_safe {
             let _ = self.channel.basic_ack(tag, BasicAckOptions { multiple: false }).now_or_never();

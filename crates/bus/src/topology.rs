@@ -32,9 +32,9 @@ impl Topology {
 
     /// The same with other names for its queues, such as those that they have at a broker.
     #[must_use]
-    pub fn renamed(&self, name: impl Fn(&str) -> String) -> Self {
-        let routes = self.routes.iter().map(|(kind, queue)| (*kind, Arc::from(name(queue))));
-        Self { routes: routes.collect(), private: self.private.clone() }
+    pub fn renamed(self, name: impl Fn(&str) -> String) -> Self {
+        let routes = self.routes.into_iter().map(|(kind, queue)| (kind, Arc::from(name(&queue))));
+        Self { routes: routes.collect(), private: self.private }
     }
 
     /// Whether this kind is private.
