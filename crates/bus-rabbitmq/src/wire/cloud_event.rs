@@ -13,10 +13,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::parse::{id_of, is_json, media_type, micros, no_kind};
-use super::{Parcel, Reading, WireError, field_names, trace};
-
-/// The media type of an event in structured mode.
-pub(super) const STRUCTURED: &str = "application/cloudevents+json";
+use super::{CLOUD_EVENTS_JSON, Parcel, Reading, WireError, field_names, trace};
 
 /// How the media types of all formats begin.
 const FORMATS: &str = "application/cloudevents";
@@ -40,7 +37,7 @@ pub(super) enum Mode {
 /// attributes in the headers.
 pub(super) fn mode(parcel: &Parcel) -> Result<Option<Mode>, WireError> {
     let media_type = media_type(&parcel.content_type);
-    if media_type == STRUCTURED {
+    if media_type == CLOUD_EVENTS_JSON {
         return Ok(Some(Mode::Structured));
     }
     if media_type.starts_with(BATCHES) {

@@ -52,7 +52,7 @@ pub enum WireError {
     #[error("it is a batch of CloudEvents, which is not read here; send each event as a message of its own")]
     CloudEventsBatch,
     /// An event in a format that is not JSON.
-    #[error("CloudEvents as '{found}' are not read here; send '{}'", super::cloud_event::STRUCTURED)]
+    #[error("CloudEvents as '{found}' are not read here; send '{}'", super::CLOUD_EVENTS_JSON)]
     CloudEventsFormat {
         /// What the message says that it is.
         found: String,

@@ -25,3 +25,6 @@ pub use refused::{Refused, RefusedFault};
 
 /// Content type of MassTransit's JSON envelope.
 pub const MASSTRANSIT_JSON: &str = "application/vnd.masstransit+json";
+
+/// Content type of a CloudEvent in structured mode.
+pub const CLOUD_EVENTS_JSON: &str = "application/cloudevents+json";
