@@ -12,8 +12,8 @@ use application::commands::{
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, Readers};
 use bus::{
-    Clock, Coalesce, CorrelationId, Drained, Feed, IdSource, MessageId, PauseBoard, RandomIds, Relay, Routing, Stop,
-    Supervisor, SystemClock, Topology, Transport,
+    Clock, Coalesce, CorrelationId, Drained, Feed, IdSource, MessageId, PauseBoard, RandomIds, Relay,
+    Routing, Stop, Supervisor, SystemClock, Topology, Transport,
 };
 use bus_rabbitmq::{RabbitMqSettings, RabbitMqTransport};
 use domain::{Currency, CustomerId, Money, OrderId, Quantity, Sku};
