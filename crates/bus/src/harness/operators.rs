@@ -1,6 +1,5 @@
 //! What persons do with consumers, and the register of processes, in memory.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,62 +7,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::MemoryStore;
-use crate::{Fault, PauseAct, Paused, Pauses, Signed, Worker, WorkerRegister, WorkerReport};
-
-/// The record of what a person did with a consumer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OperatorRecord {
-    /// What.
-    pub act: PauseAct,
-    /// The queue.
-    pub queue: String,
-    /// Who asked.
-    pub actor: String,
-    /// Why.
-    pub note: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// The rows behind both.
-#[derive(Clone, Debug, Default)]
-pub(super) struct OperatorTables {
-    paused: BTreeMap<Arc<str>, Paused>,
-    records: Vec<OperatorRecord>,
-    workers: BTreeMap<Uuid, Worker>,
-}
-
-impl OperatorTables {
-    fn note(&mut self, act: PauseAct, queue: &str, by: &Signed<'_>) {
-        let Signed { actor, note, at } = *by;
-        let (queue, actor, note) = (queue.to_owned(), actor.to_owned(), note.to_owned());
-        self.records.push(OperatorRecord { act, queue, actor, note, at });
-    }
-
-    fn pause(&mut self, queue: &str, by: &Signed<'_>) -> bool {
-        if self.paused.contains_key(queue) {
-            return false;
-        }
-        let queue_name: Arc<str> = Arc::from(queue);
-        let paused = Paused {
-            queue: Arc::clone(&queue_name),
-            at: by.at,
-            by: by.actor.to_owned(),
-            note: by.note.to_owned(),
-        };
-        self.paused.insert(queue_name, paused);
-        self.note(PauseAct::Pause, queue, by);
-        true
-    }
-
-    fn resume(&mut self, queue: &str, by: &Signed<'_>) -> bool {
-        let was_paused = self.paused.remove(queue).is_some();
-        if was_paused {
-            self.note(PauseAct::Resume, queue, by);
-        }
-        was_paused
-    }
-}
+use super::operator_tables::OperatorRecord;
+use crate::{Fault, Paused, Pauses, Signed, Worker, WorkerRegister, WorkerReport};
 
 impl<T: Clone + Default + Send + 'static> MemoryStore<T> {
     /// What persons did with consumers: who asked, when and why.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::operators::OperatorTables;
+use super::operator_tables::OperatorTables;
 use crate::{
     Admission, Archived, CorrelationId, DeadLetter, DeadLetterFilter, Delivery, Disposition, Envelope, Fault,
     Leased, LetterAct, Origin, Receipt, Retired, Settlement, Shelf, Signed, TakenBack, Timer, TimerKey,
