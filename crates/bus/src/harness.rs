@@ -77,7 +77,7 @@ pub use self::store::MemoryStore;
 pub use self::tables::{LetterRecord, WaitCause, Waiting};
 pub use self::unit::MemoryUnit;
 use crate::limits::BACKOFF_MIN;
-use crate::pauses::run_unless_paused;
+use crate::pausable::run_unless_paused;
 use crate::{
     Chain, Clock, Consumer, CorrelationId, DeadLetter, DeadLetterFilter, EffectConsumer, Endpoint,
     EndpointPolicy, Envelope, Host, IdSource, Message, MessageId, PauseBoard, RandomIds, Registry, Stop,

@@ -21,6 +21,7 @@ mod local_first;
 mod message;
 mod news;
 mod outbox;
+mod pausable;
 mod pauses;
 mod pending_timers;
 mod registry;

@@ -3,7 +3,6 @@
 //! messages wait where they lie. Timers and the outbox go on.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::{Endpoint, Fault, Signed, Stop, Supervisor, Transport, Unit};
+use crate::{Fault, Signed, Supervisor};
 
 /// How often a process reads what is paused.
 const LOOK: Duration = Duration::from_secs(1);
@@ -112,7 +111,7 @@ impl PauseBoard {
     }
 
     /// Waits until a queue is paused, or is not.
-    async fn until(&self, queue: &str, is_paused: bool) {
+    pub(crate) async fn until(&self, queue: &str, is_paused: bool) {
         let mut changes = self.0.subscribe();
         let wanted =
             |known: &Option<Known>| known.as_ref().is_none_or(|known| known.contains_key(queue)) == is_paused;
@@ -161,36 +160,5 @@ impl PauseService {
                 }
             }
         });
-    }
-}
-
-/// Runs an endpoint whenever its queue is not paused. A pause ends a run as a stop does: what is in hand is finished, the rest
-/// goes back with the feed.
-pub(crate) async fn run_unless_paused<U: Unit + ?Sized + 'static>(
-    endpoint: &Endpoint<U>,
-    transport: &dyn Transport,
-    board: &PauseBoard,
-    stop: &Stop,
-) {
-    let queue = endpoint.queue();
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.stopped() => return,
-            () = board.until(queue, false) => {}
-        }
-        let feed = match transport.subscribe(queue).await {
-            Ok(feed) => feed,
-            Err(fault) => return tracing::warn!(queue, %fault, "cannot subscribe"),
-        };
-        let run = stop.child();
-        let mut running = pin!(endpoint.run(feed, run.clone()));
-        tokio::select! {
-            biased;
-            () = &mut running => return,
-            () = board.until(queue, true) => run.stop(),
-        }
-        running.await;
-        tracing::info!(queue, "the consumer is paused");
     }
 }

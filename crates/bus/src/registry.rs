@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::chain::{Link, LinkTo};
 use crate::handler::{Each, Whole};
 use crate::handling::{Effectful, Plain, Receiver};
-use crate::pauses::run_unless_paused;
+use crate::pausable::run_unless_paused;
 use crate::{
     Chain, Clock, Consumer, CorrelationId, EffectConsumer, Endpoint, EndpointPolicy, Fault, Handler,
     IdSource, Message, MessageId, OutboxStore, PauseBoard, Relay, Store, Supervisor, TimerService, Topology,

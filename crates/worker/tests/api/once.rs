@@ -109,6 +109,13 @@ fn error_queues() -> MemoryErrorQueues {
     queues
 }
 
+fn of_errors() -> Example {
+    let look = error_queues().look_at_errors(ERRORS, 1).now_or_never().expect("it is in memory");
+    let mark = look.expect("a message")[0].mark;
+    let wish = json!({"count": 1, "mark": mark, "actor": "eve", "reason": "mended"});
+    Example::json(&wish, "/count", json!(2))
+}
+
 /// An example for each operation that writes. A new one needs its own.
 fn example(operation: &str) -> Example {
     let who = json!({"actor": "eve", "note": "looked into it"});
@@ -153,12 +160,7 @@ fn example(operation: &str) -> Example {
             let wish = json!({"actor": "eve", "reason": "the carrier asked for it"});
             Example::json(&wish, "/reason", json!("a test"))
         }
-        "putBackErrors" | "discardErrors" => {
-            let look = error_queues().look_at_errors(ERRORS, 1).now_or_never().expect("it is in memory");
-            let mark = look.expect("a message")[0].mark;
-            let wish = json!({"count": 1, "mark": mark, "actor": "eve", "reason": "mended"});
-            Example::json(&wish, "/count", json!(2))
-        }
+        "putBackErrors" | "discardErrors" => of_errors(),
         "receiveStock" | "adjustStock" | "countStock" => {
             let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"});
             Example::json(&change, "/quantity", json!(11))
