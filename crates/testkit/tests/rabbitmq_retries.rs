@@ -115,14 +115,14 @@ async fn what_fails_comes_again_to_its_own_queue_alone_and_what_cannot_be_read_n
 
     let (failing, unreadable, last) =
         (message(1, "{\"refused\":2}"), message(2, "{\"amount\":2}"), message(3, "{\"refused\":0}"));
-    theirs.send(&[failing.clone()]).await.unwrap();
+    theirs.send(std::slice::from_ref(&failing)).await.unwrap();
     tokio::time::timeout(SOON, seen.handled.notified()).await.expect("the third attempt succeeds");
     assert_eq!(seen.calls.load(Ordering::Acquire), 3);
-    theirs.send(&[unreadable.clone()]).await.unwrap();
+    theirs.send(std::slice::from_ref(&unreadable)).await.unwrap();
     let [dead] = dead_letters(&store, 1).await.try_into().unwrap();
     assert_eq!((dead.envelope.id, dead.envelope.attempt), (unreadable.id, 1), "it was tried once");
     assert!(dead.reason.contains("no number"), "{}", dead.reason);
-    theirs.send(&[last.clone()]).await.unwrap();
+    theirs.send(std::slice::from_ref(&last)).await.unwrap();
     let heard = heard_until(feed.as_mut(), last.id).await;
     assert_eq!(heard, [failing.id, unreadable.id, last.id], "each came to the other listener once");
 }
