@@ -8,7 +8,6 @@ use application::ports::{Readers, Scope};
 use application::saga::EventKind;
 use axum::Router;
 use axum::body::Body;
-use bus::harness::MemoryErrorQueues;
 use bus::{Clock, RandomIds};
 use http::{Method, Request};
 use http_body_util::BodyExt;
@@ -69,7 +68,7 @@ impl Site {
         Self::behind(service, gate, PageMode::On, "")
     }
 
-    fn behind(service: Service, gate: Gate, mode: PageMode, base_path: &str) -> Self {
+    pub(crate) fn behind(service: Service, gate: Gate, mode: PageMode, base_path: &str) -> Self {
         let clock = Arc::clone(&service.clock) as Arc<dyn Clock>;
         let nobody = || ProviderSettings::at("http://127.0.0.1:1");
         let gateway = HttpPaymentGateway::new(nobody(), Arc::clone(&clock)).expect("an address");
@@ -113,7 +112,7 @@ impl Site {
     }
 
     /// Sends a form as a page of this very host does.
-    async fn submit(&self, path: &str, session: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn submit(&self, path: &str, session: &str, fields: &[(&str, &str)]) -> Answer {
         let headers = [("host", "localhost"), ("origin", "http://localhost"), ("cookie", session)];
         self.send(request(Method::POST, path, &headers, Body::from(form(fields)))).await
     }
@@ -131,19 +130,19 @@ fn form(fields: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-fn html(answer: &Answer) -> String {
+pub(crate) fn html(answer: &Answer) -> String {
     String::from_utf8(answer.body.to_vec()).expect("UTF-8")
 }
 
 /// What a form's hidden field holds.
-fn hidden(page: &str, name: &str) -> String {
+pub(crate) fn hidden(page: &str, name: &str) -> String {
     let at = format!("name=\"{name}\" value=\"");
     let from = page.find(&at).unwrap_or_else(|| panic!("no field {name} in {page}")) + at.len();
     page[from..].split('"').next().expect("its value").to_owned()
 }
 
 /// What came of an action, as the next page says it.
-async fn said(site: &Site, answer: &Answer, session: &str) -> String {
+pub(crate) async fn said(site: &Site, answer: &Answer, session: &str) -> String {
     assert_eq!(answer.status.as_u16(), 303, "{}", html(answer));
     let cookie = answer.header("set-cookie").expect("an outcome").split(';').next().expect("its value");
     let cookies = format!("{session}; {cookie}");
@@ -434,69 +433,6 @@ async fn a_form_is_carried_out_once_however_often_it_is_sent() {
         let answer = site.send(request(Method::POST, "/ui/stock/CHAI/receive", &headers, bad)).await;
         assert_eq!(said(&site, &answer, "").await, wanted);
     }
-}
-
-#[tokio::test]
-async fn a_consumer_is_paused_and_resumed_by_administrators_and_every_page_says_so() {
-    let (ring, texts) = keys(&[&[Scope::Operate], &[Scope::Admin]]);
-    let site = Site::closed(&ring).await;
-    let operator = site.signed_in(&texts[0]).await;
-    let page = html(&site.get("/ui/workers", &operator).await);
-    assert!(page.contains("Not now: your key lacks the scope admin"), "{page}");
-    let fields = [("queue", "payment"), ("note", "the gateway <is> ill")];
-    let refused = site.submit("/ui/workers/queues/pause", &operator, &fields).await;
-    assert!(said(&site, &refused, &operator).await.contains("lacks the scope admin"));
-    let admin = site.signed_in(&texts[1]).await;
-    let paused = site.submit("/ui/workers/queues/pause", &admin, &fields).await;
-    assert!(said(&site, &paused, &admin).await.starts_with("The consumer is paused"));
-    for path in ["/ui", "/ui/workers"] {
-        let page = html(&site.get(path, &operator).await);
-        assert!(page.contains("for 0 s by key 2: the gateway &lt;is&gt; ill"), "{path} {page}");
-    }
-    let again = site.submit("/ui/workers/queues/pause", &admin, &fields).await;
-    assert_eq!(said(&site, &again, &admin).await, "It was so before; nothing was changed.");
-    let resumed = site.submit("/ui/workers/queues/resume", &admin, &fields).await;
-    assert!(said(&site, &resumed, &admin).await.starts_with("The consumer goes on"));
-    let page = html(&site.get("/ui", &operator).await);
-    assert!(!page.contains("Paused consumers"), "{page}");
-    let audit = html(&site.get("/ui/audit", &admin).await);
-    assert!(audit.contains("queues resume") && audit.contains("queue payment"), "{audit}");
-}
-
-#[tokio::test]
-async fn what_lies_in_an_error_queue_is_shown_put_back_and_discarded_by_those_who_may() {
-    let (ring, texts) = keys(&[&[Scope::Operate], &[Scope::Admin]]);
-    let queues = MemoryErrorQueues::beside(&["payment"]);
-    queues.set_aside("payment", "{\"payment_token\": \"tok_visa\"}", "it makes <no> sense");
-    queues.set_aside("payment", "2", "nor does this");
-    let service = Service::with_error_queues(&queues).await;
-    let rate = Rate { per_second: 0, burst: 0 };
-    let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
-    let gate = Gate::new(settings, Arc::clone(&ring), Arc::clone(&service.clock) as Arc<dyn Clock>);
-    let site = Site::behind(service, gate, PageMode::On, "");
-    let operator = site.signed_in(&texts[0]).await;
-    let list = html(&site.get("/ui/workers", &operator).await);
-    assert!(list.contains("it makes &lt;no&gt; sense") && list.contains("nor does this"), "{list}");
-    let path = "/ui/workers/errors/payment_error";
-    let page = html(&site.get(path, &operator).await);
-    assert!(page.contains("Put these 2 back") && !page.contains("tok_visa"), "{page}");
-    assert!(page.contains("Not now: your key lacks the scope admin"), "it may not discard: {page}");
-    let (mark, once) = (hidden(&page, "mark"), hidden(&page, "once"));
-    let one = [("note", "mended"), ("count", "1"), ("mark", mark.as_str()), ("once", once.as_str())];
-    let refused = site.submit(&format!("{path}/discard"), &operator, &one).await;
-    assert!(said(&site, &refused, &operator).await.contains("lacks the scope admin"));
-    let back = site.submit(&format!("{path}/put-back"), &operator, &one).await;
-    assert_eq!(said(&site, &back, &operator).await, "They are back in the queue that they came from.");
-    assert_eq!(queues.returned().len(), 1);
-    let again = [("note", "mended"), ("count", "1"), ("mark", mark.as_str())];
-    let again = site.submit(&format!("{path}/put-back"), &operator, &again).await;
-    assert!(said(&site, &again, &operator).await.contains("something else lies at the head"));
-    let admin = site.signed_in(&texts[1]).await;
-    let mark = hidden(&html(&site.get(path, &admin).await), "mark");
-    let gone = [("note", "a test"), ("count", "1"), ("mark", mark.as_str())];
-    let gone = site.submit(&format!("{path}/discard"), &admin, &gone).await;
-    assert_eq!(said(&site, &gone, &admin).await, "They are discarded.");
-    assert!(html(&site.get(path, &admin).await).contains("Nothing lies here."));
 }
 
 #[tokio::test]

@@ -1,0 +1,75 @@
+//! What operators do with consumers and error queues on their page: shown to all of them, done by those who may.
+
+use std::sync::Arc;
+
+use application::ports::Scope;
+use bus::Clock;
+use bus::harness::MemoryErrorQueues;
+use orderwright::config::PageMode;
+use orderwright::security::{Gate, GateSettings, Rate, Reach};
+
+use crate::harness::Service;
+use crate::pages::{Site, hidden, html, keys, said};
+
+#[tokio::test]
+async fn a_consumer_is_paused_and_resumed_by_administrators_and_every_page_says_so() {
+    let (ring, texts) = keys(&[&[Scope::Operate], &[Scope::Admin]]);
+    let site = Site::closed(&ring).await;
+    let operator = site.signed_in(&texts[0]).await;
+    let page = html(&site.get("/ui/workers", &operator).await);
+    assert!(page.contains("Not now: your key lacks the scope admin"), "{page}");
+    let fields = [("queue", "payment"), ("note", "the gateway <is> ill")];
+    let refused = site.submit("/ui/workers/queues/pause", &operator, &fields).await;
+    assert!(said(&site, &refused, &operator).await.contains("lacks the scope admin"));
+    let admin = site.signed_in(&texts[1]).await;
+    let paused = site.submit("/ui/workers/queues/pause", &admin, &fields).await;
+    assert!(said(&site, &paused, &admin).await.starts_with("The consumer is paused"));
+    for path in ["/ui", "/ui/workers"] {
+        let page = html(&site.get(path, &operator).await);
+        assert!(page.contains("for 0 s by key 2: the gateway &lt;is&gt; ill"), "{path} {page}");
+    }
+    let again = site.submit("/ui/workers/queues/pause", &admin, &fields).await;
+    assert_eq!(said(&site, &again, &admin).await, "It was so before; nothing was changed.");
+    let resumed = site.submit("/ui/workers/queues/resume", &admin, &fields).await;
+    assert!(said(&site, &resumed, &admin).await.starts_with("The consumer goes on"));
+    let page = html(&site.get("/ui", &operator).await);
+    assert!(!page.contains("Paused consumers"), "{page}");
+    let audit = html(&site.get("/ui/audit", &admin).await);
+    assert!(audit.contains("queues resume") && audit.contains("queue payment"), "{audit}");
+}
+
+#[tokio::test]
+async fn what_lies_in_an_error_queue_is_shown_put_back_and_discarded_by_those_who_may() {
+    let (ring, texts) = keys(&[&[Scope::Operate], &[Scope::Admin]]);
+    let queues = MemoryErrorQueues::beside(&["payment"]);
+    queues.set_aside("payment", "{\"payment_token\": \"tok_visa\"}", "it makes <no> sense");
+    queues.set_aside("payment", "2", "nor does this");
+    let service = Service::with_error_queues(&queues).await;
+    let rate = Rate { per_second: 0, burst: 0 };
+    let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
+    let gate = Gate::new(settings, Arc::clone(&ring), Arc::clone(&service.clock) as Arc<dyn Clock>);
+    let site = Site::behind(service, gate, PageMode::On, "");
+    let operator = site.signed_in(&texts[0]).await;
+    let list = html(&site.get("/ui/workers", &operator).await);
+    assert!(list.contains("it makes &lt;no&gt; sense") && list.contains("nor does this"), "{list}");
+    let path = "/ui/workers/errors/payment_error";
+    let page = html(&site.get(path, &operator).await);
+    assert!(page.contains("Put these 2 back") && !page.contains("tok_visa"), "{page}");
+    assert!(page.contains("Not now: your key lacks the scope admin"), "it may not discard: {page}");
+    let (mark, once) = (hidden(&page, "mark"), hidden(&page, "once"));
+    let one = [("note", "mended"), ("count", "1"), ("mark", mark.as_str()), ("once", once.as_str())];
+    let refused = site.submit(&format!("{path}/discard"), &operator, &one).await;
+    assert!(said(&site, &refused, &operator).await.contains("lacks the scope admin"));
+    let back = site.submit(&format!("{path}/put-back"), &operator, &one).await;
+    assert_eq!(said(&site, &back, &operator).await, "They are back in the queue that they came from.");
+    assert_eq!(queues.returned().len(), 1);
+    let again = [("note", "mended"), ("count", "1"), ("mark", mark.as_str())];
+    let again = site.submit(&format!("{path}/put-back"), &operator, &again).await;
+    assert!(said(&site, &again, &operator).await.contains("something else lies at the head"));
+    let admin = site.signed_in(&texts[1]).await;
+    let mark = hidden(&html(&site.get(path, &admin).await), "mark");
+    let gone = [("note", "a test"), ("count", "1"), ("mark", mark.as_str())];
+    let gone = site.submit(&format!("{path}/discard"), &admin, &gone).await;
+    assert_eq!(said(&site, &gone, &admin).await, "They are discarded.");
+    assert!(html(&site.get(path, &admin).await).contains("Nothing lies here."));
+}
