@@ -1,6 +1,8 @@
 //! How many files and sockets this process may have open, and how many of them connections may be. Raises the limit where the
 //! system lets it.
 
+use std::sync::Once;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What the process needs beside the connections that come to it: the store, the broker, logs, calls to providers.
@@ -14,12 +16,16 @@ pub fn seats(wanted: usize, calls_max: usize) -> usize {
     let Some(open_max) = raised_to(wanted.saturating_add(reserve)) else { return wanted };
     let seats = allowed(wanted, reserve, open_max);
     if seats < wanted {
-        tracing::warn!(
-            wanted,
-            seats,
-            open_max,
-            "fewer connections at a time: the limit of open files (ulimit -n) is low"
-        );
+        // Several parts of the service ask.
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| {
+            tracing::warn!(
+                wanted,
+                seats,
+                open_max,
+                "fewer connections at a time: the limit of open files (ulimit -n) is low"
+            );
+        });
     }
     seats
 }

@@ -21,6 +21,7 @@ use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::broker;
 use crate::config::{Config, PageMode};
+use crate::descriptors;
 use crate::entrance;
 use crate::health::Uses;
 use crate::http::{
@@ -309,7 +310,8 @@ fn api(
     let (webhooks, listening) = Webhooks::new(payments, shipping, &commands, &supervisor.stop());
     supervisor.run_once("webhooks", listening);
     let readers = Arc::clone(&store.readers);
-    let (awaited, looking) = Awaited::new(Arc::clone(&readers), supervisor.stop());
+    let connections = descriptors::seats(config.connections.at_once_max, config.providers.calls_at_once_max);
+    let (awaited, looking) = Awaited::new(Arc::clone(&readers), connections, supervisor.stop());
     supervisor.run_once("awaited-orders", looking);
     Ok(Api {
         commands,

@@ -20,6 +20,8 @@ pub struct Awaited {
 }
 
 struct Shared {
+    /// How many may wait at a time.
+    places: usize,
     state: Mutex<State>,
     begun: Notify,
 }
@@ -40,9 +42,14 @@ struct Place<'a> {
 }
 
 impl Awaited {
-    /// No caller waits yet. The loop that comes with it must be run, once; at its end all callers have their answers.
-    pub fn new(readers: Arc<dyn Readers>, stop: Stop) -> (Self, impl Future<Output = ()> + Send + use<>) {
-        let shared = Arc::new(Shared { state: Mutex::default(), begun: Notify::new() });
+    /// No caller waits yet. Each will keep a connection, so of this many connections at most a quarter may wait. The loop that comes with it must be run, once; at its end all callers have their answers.
+    pub fn new(
+        readers: Arc<dyn Readers>,
+        connections_max: usize,
+        stop: Stop,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let places = AWAITED_MAX.min(connections_max / 4);
+        let shared = Arc::new(Shared { places, state: Mutex::default(), begun: Notify::new() });
         let looking = look_on(Arc::clone(&shared), readers, stop);
         (Self { shared }, looking)
     }
@@ -71,7 +78,7 @@ impl Shared {
     /// A place for one more caller, unless there are too many or the service stops.
     fn take(&self, id: OrderId) -> Option<Place<'_>> {
         let mut state = self.lock();
-        if state.has_ended || state.callers.len() >= AWAITED_MAX {
+        if state.has_ended || state.callers.len() >= self.places {
             return None;
         }
         state.numbers += 1;

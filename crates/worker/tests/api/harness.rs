@@ -28,7 +28,9 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
-use orderwright::http::{Api, Awaited, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::http::{
+    Api, Awaited, CONNECTIONS_MAX, InFlightKeys, StoreReadiness, Watch, Webhooks, router,
+};
 use orderwright::operations::Operations;
 use orderwright::security::{Gate, GateSettings, KeyRing, KeyText};
 use providers::webhooks::Verifier;
@@ -170,7 +172,7 @@ impl Service {
         let (webhooks, listening) =
             Webhooks::new(verifier(PAYMENTS_SECRET), verifier(SHIPPING_SECRET), &commands, &stop);
         tokio::spawn(listening);
-        let (awaited, looking) = Awaited::new(Arc::new(store.clone()), stop.clone());
+        let (awaited, looking) = Awaited::new(Arc::new(store.clone()), CONNECTIONS_MAX, stop.clone());
         tokio::spawn(looking);
         let api = Arc::new(Api {
             commands,

@@ -16,7 +16,9 @@ use bus::{
 };
 use infrastructure::sqlite::SqliteStore;
 use jiff::Timestamp;
-use orderwright::http::{Api, Awaited, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::http::{
+    Api, Awaited, CONNECTIONS_MAX, InFlightKeys, StoreReadiness, Watch, Webhooks, router,
+};
 use orderwright::security::Gate;
 use providers::webhooks::Verifier;
 use serde_json::json;
@@ -157,7 +159,7 @@ async fn losing_answers(count: u32) -> Service {
     tokio::spawn(accepting);
     let verifier = || Verifier::new("secret").expect("a secret");
     let (webhooks, _) = Webhooks::new(verifier(), verifier(), &commands, &service.stop);
-    let (awaited, _) = Awaited::new(Arc::new(service.store.clone()), service.stop.clone());
+    let (awaited, _) = Awaited::new(Arc::new(service.store.clone()), CONNECTIONS_MAX, service.stop.clone());
     let api = Api {
         commands,
         create,

@@ -15,7 +15,9 @@ use domain::{OrderId, ProductId, Sku};
 use futures_util::FutureExt;
 use http::Method;
 use jiff::Timestamp;
-use orderwright::http::{Api, Awaited, InFlightKeys, StoreReadiness, Watch, Webhooks, router};
+use orderwright::http::{
+    Api, Awaited, CONNECTIONS_MAX, InFlightKeys, StoreReadiness, Watch, Webhooks, router,
+};
 use orderwright::security::Gate;
 use providers::webhooks::Verifier;
 use serde_json::{Value, json};
@@ -148,7 +150,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
     let (webhooks, _) = Webhooks::new(verifier(), verifier(), &commands, &service.stop);
     let create: Coalescer<_> = service.api.create.clone();
     let gate = Arc::new(Gate::open(Arc::new(bus::SystemClock)));
-    let (awaited, looking) = Awaited::new(Arc::clone(&readers), service.stop.clone());
+    let (awaited, looking) = Awaited::new(Arc::clone(&readers), CONNECTIONS_MAX, service.stop.clone());
     tokio::spawn(looking);
     let api = Api {
         commands,
