@@ -39,7 +39,7 @@ pub(super) struct Import {
     /// Address of a running service, such as http://127.0.0.1:8080; without one, a service is started for the import.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// API key for that service, if it asks for one: orders:read, orders:write, orders:import, stock:read and stock:write.
+    /// API key for that service, if it asks for one: orders:read, orders:write, orders:import, personal:read, stock:read and stock:write.
     #[arg(long, env = "ORDERWRIGHT_API_KEY", value_name = "KEY", hide_env_values = true)]
     api_key: Option<String>,
     /// Catalogue with products and their stock; those that are there already stay as they are.

@@ -8,10 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::Value;
 
 use super::problem::{Code, Problem};
-use crate::security::Identity;
-
-/// What stands for personal data.
-pub(crate) const HIDDEN: &str = "(hidden)";
+use crate::security::{HIDDEN, Identity};
 
 /// Members of JSON that tell who somebody is, or with what they pay.
 const PERSONAL: [&str; 4] = ["customer_id", "customerId", "payment_token", "paymentToken"];

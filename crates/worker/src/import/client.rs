@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::known::{KnownOrder, KnownProduct};
 use crate::config::shown;
+use crate::security::HIDDEN;
 
 /// Bytes of one answer.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -265,9 +266,14 @@ impl ApiClient {
     /// An order that was found.
     ///
     /// # Errors
-    /// If the service cannot be reached, or does not know the order.
+    /// If the service cannot be reached, does not know the order, or hides from this key whose it is.
     pub async fn order(&self, order_id: Uuid) -> Result<KnownOrder> {
-        self.send(Method::GET, &format!("/orders/{order_id}"), None, Bytes::new()).await?.expect_ok()
+        let path = format!("/orders/{order_id}");
+        let known: KnownOrder = self.send(Method::GET, &path, None, Bytes::new()).await?.expect_ok()?;
+        if known.customer_id == HIDDEN {
+            bail!("the API key may not see whose orders are here already; give it the scope personal:read");
+        }
+        Ok(known)
     }
 
     /// Sends an order under a key.

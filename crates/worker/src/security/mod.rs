@@ -21,6 +21,9 @@ pub use limiter::{Limiter, Rate};
 pub use ring::{Identity, KEYS_MAX, KeyRing, KeyRingService};
 pub use session::Sessions;
 
+/// What stands for personal data, for those who may not see it.
+pub const HIDDEN: &str = "(hidden)";
+
 /// Whom a request must come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {

@@ -190,7 +190,7 @@ fn the_same_file_under_another_key_is_here_already_as_the_dry_run_says() {
         let keys = ["keys", "create", "--name", name, "--scopes", scopes, "--database", "o.db", "--json"];
         folder.run(&keys).json()["key"].as_str().expect("it is shown").to_owned()
     };
-    let key = make("first", "orders:read,orders:write,orders:import,stock:read,stock:write");
+    let key = make("first", "orders:read,orders:write,orders:import,personal:read,stock:read,stock:write");
     let shop = make("shop", "orders:read,orders:write,stock:read,stock:write");
     let blind = make("blind", "orders:write,orders:import,stock:read,stock:write");
     // A running service knows new keys after a moment; until then it refuses them.
@@ -205,6 +205,10 @@ fn the_same_file_under_another_key_is_here_already_as_the_dry_run_says() {
             "{summary:#}"
         );
     }
+    let unseeing = make("unseeing", "orders:read,orders:write,orders:import,stock:read,stock:write");
+    until("the key to be known", || {
+        import(&["--api-key", &unseeing, "--dry-run"]).told().1.contains("personal:read")
+    });
     let refused = import(&["--api-key", &shop]).told().1;
     assert!(refused.contains("lacks the scope orders:import"), "{refused}");
 }
