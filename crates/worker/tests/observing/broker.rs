@@ -17,10 +17,19 @@ use tokio::task::JoinHandle;
 use crate::stage::{Running, config, until};
 
 fn transport(address: String) -> RabbitMqTransport {
+    over(&RabbitMqSettings::at(vec![address]))
+}
+
+/// One that knows the queues by the names that a service gives them.
+fn eye(address: String) -> RabbitMqTransport {
+    let queue_prefix = orderwright::config::RabbitMq::default().queue_prefix;
+    over(&RabbitMqSettings { queue_prefix, ..RabbitMqSettings::at(vec![address]) })
+}
+
+fn over(settings: &RabbitMqSettings) -> RabbitMqTransport {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
-    let settings = RabbitMqSettings::at(vec![address]);
-    RabbitMqTransport::new(&settings, topology(), clock, &ids).expect("an address")
+    RabbitMqTransport::new(settings, topology(), clock, &ids).expect("an address")
 }
 
 /// Reads a queue for as long as the task is there.
@@ -79,7 +88,7 @@ async fn a_queue_whose_reader_goes_is_told_of_alone_until_it_is_read_again() {
 async fn a_paused_consumer_leaves_its_messages_at_the_broker_until_it_is_resumed() {
     let node = RabbitMq::start().expect("a node of our own");
     let address = node.vhost().expect("a virtual host");
-    let (eye, folder) = (transport(address.clone()), Running::folder());
+    let (eye, folder) = (eye(address.clone()), Running::folder());
     let mut config = config(&folder.join("orders.db").to_string_lossy());
     config.rabbitmq.addresses = address.as_str().into();
     let running = Running::with(config).await;
