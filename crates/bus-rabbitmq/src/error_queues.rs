@@ -26,6 +26,10 @@ use super::steps::name as amqp_name;
 use super::transport::RabbitMqTransport;
 use super::wire::Naming;
 
+/// Messages that are got at a time, however few are wanted. What is given back lies behind what was given back before, so a
+/// look at fewer would change their order.
+const WINDOW: usize = 200;
+
 const LOOK: &str = "error_queues.look";
 const PUT_BACK: &str = "error_queues.put_back";
 const DISCARD: &str = "error_queues.discard";
@@ -75,7 +79,9 @@ struct Got {
     shared: Arc<Shared>,
     opened: Opened,
     queue: Arc<str>,
+    /// All that were got.
     deliveries: Vec<Delivery>,
+    /// The first of them, as many as were wanted.
     seen: Vec<SetAside>,
 }
 
@@ -90,10 +96,10 @@ impl Got {
         let mut got = Self { shared, opened, queue, deliveries: Vec::new(), seen: Vec::new() };
         let limit = got.shared.answer_limit.saturating_mul(2);
         let getting = async {
-            while got.deliveries.len() < max {
+            while got.deliveries.len() < max.max(WINDOW) {
                 let options = BasicGetOptions { no_ack: false };
                 match got.opened.channel.basic_get(amqp_name(name)?, options).await {
-                    Ok(Some(message)) => got.add(message.delivery),
+                    Ok(Some(message)) => got.add(message.delivery, max),
                     Ok(None) => break,
                     Err(error) => return Err(refusal::fault(LOOK, error)),
                 }
@@ -104,9 +110,11 @@ impl Got {
         Ok(got)
     }
 
-    fn add(&mut self, delivery: Delivery) {
-        let before = self.seen.last().map_or(Uuid::nil(), |seen| seen.mark);
-        self.seen.push(self.shown(&delivery, before));
+    fn add(&mut self, delivery: Delivery, max: usize) {
+        if self.seen.len() < max {
+            let before = self.seen.last().map_or(Uuid::nil(), |seen| seen.mark);
+            self.seen.push(self.shown(&delivery, before));
+        }
         self.deliveries.push(delivery);
     }
 
@@ -119,6 +127,8 @@ impl Got {
             Err(error) => (None, Some(error.to_string())),
         };
         let told = parcel.headers.get("MT-Fault-Message").cloned();
+        // What the headers say is often what reading it says again.
+        let unread = unread.filter(|unread| told.as_ref() != Some(unread));
         let reason = [Some(reason), told, unread].into_iter().flatten().filter(|text| !text.is_empty());
         let headers: BTreeMap<String, String> =
             parcel.headers.into_iter().filter(|(name, _)| !is_changing(name)).collect();
@@ -165,7 +175,8 @@ impl Got {
     async fn publish_all(&self) -> Result<(), Fault> {
         let confirms = self.opened.channel.confirm_select(ConfirmSelectOptions::default());
         confirms.await.map_err(|error| refusal::fault(PUT_BACK, error))?;
-        let published = join_all(self.deliveries.iter().map(|delivery| self.publish(delivery))).await;
+        let wanted = self.deliveries.iter().take(self.seen.len());
+        let published = join_all(wanted.map(|delivery| self.publish(delivery))).await;
         let total = published.len();
         let failed: Vec<Fault> = published.into_iter().filter_map(Result::err).collect();
         match failed.first() {
@@ -192,9 +203,12 @@ impl TakenErrors for Got {
     }
 
     async fn discard(self: Box<Self>) -> Result<(), Fault> {
-        let all = BasicAckOptions { multiple: true };
-        let acknowledged = self.opened.channel.basic_ack(0, all).await;
-        acknowledged.map_err(|error| refusal::fault(DISCARD, error))?;
+        // The rest goes back when the channel closes.
+        if let Some(last) = self.seen.len().checked_sub(1).and_then(|last| self.deliveries.get(last)) {
+            let up_to = BasicAckOptions { multiple: true };
+            let acknowledged = self.opened.channel.basic_ack(last.delivery_tag, up_to).await;
+            acknowledged.map_err(|error| refusal::fault(DISCARD, error))?;
+        }
         // An acknowledgement has no answer. The broker answers a channel that closes after all that was said on it.
         let closed =
             self.opened.channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await;
@@ -245,9 +259,18 @@ fn afresh(properties: &BasicProperties) -> BasicProperties {
     properties.clone().with_headers(headers).with_delivery_mode(2)
 }
 
-/// Why the broker set a message aside, and when. The latest death is the first in the list.
+/// Why a message was set aside, and when: by the broker, or by whoever wrote the headers that MassTransit knows. The latest death
+/// is the first in the list.
 fn death(headers: Option<&FieldTable>) -> (String, Option<Timestamp>) {
-    let deaths = headers.and_then(|headers| headers.inner().get("x-death"));
+    let header = |name: &str| headers.and_then(|headers| headers.inner().get(name));
+    let deaths = header("x-death");
+    if let (None, Some(AMQPValue::LongString(_))) = (deaths, header("MT-Reason")) {
+        let died_at = match header("MT-Fault-Timestamp") {
+            Some(AMQPValue::LongString(at)) => at.to_string().parse().ok(),
+            _ => None,
+        };
+        return ("it could not be handled".to_owned(), died_at);
+    }
     let Some(AMQPValue::FieldArray(deaths)) = deaths else {
         return ("it was put there by hand or by another program".to_owned(), None);
     };

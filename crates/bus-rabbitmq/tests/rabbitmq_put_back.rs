@@ -56,6 +56,7 @@ async fn a_message_that_is_looked_at_stays_in_its_place_with_all_that_is_written
         assert_eq!(first(&transport, 3).await, seen, "however often it is looked at, marks included");
     }
     assert_eq!(first(&transport, 2).await, seen[..2]);
+    assert_eq!(first(&transport, 3).await, seen, "a look at fewer leaves the order as it was");
     let listed = transport.list_error_queues().await.unwrap();
     assert!(listed.iter().any(|it| it.name == "q_error" && it.queue == "q"), "{listed:?}");
     let unknown = transport.look_at_errors("q", 1).await.unwrap_err();
@@ -121,4 +122,24 @@ async fn what_the_queue_does_not_take_stays_in_the_error_queue() {
     let fault = taken.put_back().await.unwrap_err();
     assert!(fault.to_string().contains("0 of 1 are known to have arrived"), "{fault}");
     eye.await_ready("q_error", 1).await;
+}
+
+#[tokio::test]
+async fn under_a_prefix_a_message_goes_back_to_the_queue_that_it_came_from() {
+    let address = node().vhost().unwrap();
+    let settings = RabbitMqSettings { queue_prefix: "ours.".to_owned(), ..settings(&[&address]) };
+    let transport = transport_with(&settings);
+    transport.declare().await.unwrap();
+    let eye = Eye::on(&address).await;
+    eye.put("ours.q_error", b"1").await;
+    eye.await_ready("ours.q_error", 1).await;
+    let listed = transport.list_error_queues().await.unwrap();
+    assert!(listed.iter().any(|it| it.name == "ours.q_error" && it.queue == "q"), "{listed:?}");
+    let seen = transport.look_at_errors("ours.q_error", 1).await.unwrap();
+    eye.await_ready("ours.q_error", 1).await;
+    let taken =
+        transport.take_errors("ours.q_error", 1, seen[0].mark).await.unwrap().expect("it is the same");
+    taken.put_back().await.unwrap();
+    eye.await_ready("ours.q", 1).await;
+    eye.await_ready("ours.q_error", 0).await;
 }
