@@ -95,7 +95,8 @@ async fn a_channel_on_which_reading_was_given_up_is_closed_so_that_no_late_answe
     again.abort();
 }
 
-/// Serves one connection, and lets a queue be read once. Whoever wants to read it again is refused, and the first is sent a message.
+/// Serves one connection, and lets a queue be read once. A second reader is refused, and the first is sent a message. Tells what
+/// happens on connections that read; what is sent over others is never confirmed.
 fn serve_one_reader(mut stream: TcpStream, seen: &Sender<Seen>) {
     if greet(&mut stream).is_none() {
         return;
@@ -110,7 +111,9 @@ fn serve_one_reader(mut stream: TcpStream, seen: &Sender<Seen>) {
             (60, 90) => Some(Seen::Reject(channel)),
             _ => None,
         };
-        heard.map(|heard| seen.send(heard));
+        if first.is_some() || method.id == (60, 20) {
+            heard.map(|heard| seen.send(heard));
+        }
         match (&first, method.id) {
             (None, (60, 20)) => first = Some((channel, consumed(&method.rest).1)),
             (Some((reader, tag)), (60, 20)) => {
@@ -133,7 +136,8 @@ async fn a_consumer_that_hears_nothing_stays_until_another_one_takes_its_place()
     let (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>) =
         (Arc::new(SystemClock), Arc::new(RandomIds::seeded(1)));
     let topology = Topology::default().subscribe("q", &["K"]);
-    let settings = RabbitMqSettings::at(vec![address]);
+    let confirm_limit = Duration::from_secs(1);
+    let settings = RabbitMqSettings { confirm_limit, ..RabbitMqSettings::at(vec![address]) };
     let transport = RabbitMqTransport::new(&settings, topology, clock, &ids).unwrap();
     let mut feed = transport.subscribe("q").await.unwrap();
     let reading = tokio::spawn(async move { feed.receive(1).await.map(|all| all.len()) });
