@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{ErrorQueue, ErrorQueues, Fault, SetAside, TakenErrors};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use lapin::message::Delivery;
@@ -33,6 +34,9 @@ const WINDOW: usize = 200;
 const LOOK: &str = "error_queues.look";
 const PUT_BACK: &str = "error_queues.put_back";
 const DISCARD: &str = "error_queues.discard";
+
+/// All that was not acknowledged goes back.
+const BACK: BasicNackOptions = BasicNackOptions { multiple: true, requeue: true };
 
 /// Headers that the broker writes about earlier deliveries. They count a message's past, and change with every look.
 const OF_THE_BROKER: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
@@ -148,11 +152,8 @@ impl Got {
 
     /// They lie in the queue again when this is done, in their old order.
     async fn give_back(self) {
-        if !self.deliveries.is_empty() {
-            let all = BasicNackOptions { multiple: true, requeue: true };
-            let _ = self.opened.channel.basic_nack(0, all).await;
-        }
-        close(&self.opened.channel).await;
+        // What cannot be said goes back with the connection.
+        let _ = close(&self.opened.channel).await;
     }
 
     async fn publish(&self, delivery: &Delivery) -> Result<(), Fault> {
@@ -198,27 +199,35 @@ impl TakenErrors for Got {
     async fn put_back(self: Box<Self>) -> Result<(), Fault> {
         let limit = self.shared.answer_limit.saturating_mul(2);
         let put = timeout(limit, self.publish_all()).await;
-        close(&self.opened.channel).await;
+        // What cannot be said goes back with the connection.
+        let _ = close(&self.opened.channel).await;
         put.map_err(|_| late(PUT_BACK, &self.queue))?
     }
 
     async fn discard(self: Box<Self>) -> Result<(), Fault> {
-        // The rest goes back when the channel closes.
         if let Some(last) = self.seen.len().checked_sub(1).and_then(|last| self.deliveries.get(last)) {
             let up_to = BasicAckOptions { multiple: true };
             let acknowledged = self.opened.channel.basic_ack(last.delivery_tag, up_to).await;
             acknowledged.map_err(|error| refusal::fault(DISCARD, error))?;
         }
         // An acknowledgement has no answer. The broker answers a channel that closes after all that was said on it.
-        let closed =
-            self.opened.channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await;
-        closed.map_err(|error| refusal::fault(DISCARD, error))
+        close(&self.opened.channel).await.map_err(|error| refusal::fault(DISCARD, error))
     }
 }
 
-/// Gives back what was not acknowledged, and waits until the broker has heard it.
-async fn close(channel: &Channel) {
-    let _ = channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await;
+impl Drop for Got {
+    fn drop(&mut self) {
+        if self.opened.is_up() {
+            let _ = self.opened.channel.basic_nack(0, BACK).now_or_never();
+        }
+    }
+}
+
+/// Gives back what was not acknowledged, in its old order, and waits until the broker has heard it. What a channel leaves behind
+/// that just closes comes back in another order.
+async fn close(channel: &Channel) -> lapin::Result<()> {
+    channel.basic_nack(0, BACK).await?;
+    channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into()).await
 }
 
 fn late(operation: &'static str, name: &str) -> Fault {

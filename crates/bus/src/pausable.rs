@@ -25,10 +25,11 @@ pub(crate) async fn run_unless_paused<U: Unit + ?Sized + 'static>(
         };
         let run = stop.child();
         let mut running = pin!(endpoint.run(feed, run.clone()));
+        // A run that is never at a loss for work must not hide a pause.
         tokio::select! {
             biased;
-            () = &mut running => return,
             () = board.until(queue, true) => run.stop(),
+            () = &mut running => return,
         }
         running.await;
         tracing::info!(queue, "the consumer is paused");

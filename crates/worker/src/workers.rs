@@ -96,6 +96,8 @@ impl WorkersView {
             let state = State::of(&worker, now);
             let Worker { report, seen_at, left_at, lease_until } = worker;
             let WorkerReport { id, version, host, process_id, started_at, queues } = report;
+            // What it had in hand went back when it left.
+            let queues = if state == State::Left { Vec::new() } else { queues };
             WorkerView {
                 id,
                 state,
