@@ -16,6 +16,7 @@ mod listings;
 mod once;
 mod orders;
 mod outages;
+mod page_acting;
 mod page_operations;
 mod pages;
 mod personal;
