@@ -3,6 +3,7 @@
 use application::ports::AuditEntry;
 use bus::{LetterAct, MovedLetter, PauseAct, Signed};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 /// Somebody has put a dead letter back, or archived it.
 pub(crate) fn letter_moved(act: LetterAct, letter: &MovedLetter<'_>, by: &Signed<'_>) -> AuditEntry {
@@ -43,5 +44,21 @@ pub(crate) fn reopened(address: &str, actor: &str, at: Timestamp) -> AuditEntry 
         action: "endpoints reopen".to_owned(),
         subject: format!("endpoint {address}"),
         note: String::new(),
+    }
+}
+
+/// Somebody has done something to a webhook endpoint.
+pub(crate) fn endpoint_moved(action: &str, id: Uuid, what: &str, by: &Signed<'_>) -> AuditEntry {
+    let note = match (by.note, what) {
+        (note, "") => note.to_owned(),
+        ("", what) => what.to_owned(),
+        (note, what) => format!("{note} ({what})"),
+    };
+    AuditEntry {
+        at: by.at,
+        actor: by.actor.to_owned(),
+        action: format!("webhook-endpoints {action}"),
+        subject: format!("webhook endpoint {id}"),
+        note,
     }
 }

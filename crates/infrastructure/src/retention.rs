@@ -9,6 +9,9 @@ pub struct Retention {
     pub inbox: Duration,
     /// Answers given under a client's key.
     pub idempotency: Duration,
+    /// What leads to the events of all orders in one order. The timelines themselves stay. What
+    /// became of deliveries to webhook endpoints as well.
+    pub events: Duration,
 }
 
 /// What one step removed.
@@ -20,4 +23,14 @@ pub struct Swept {
     pub idempotency: usize,
     /// Other answers given under a client's key.
     pub kept_answers: usize,
+    /// Batches of events.
+    pub events: usize,
+}
+
+impl Swept {
+    /// How many rows of the kind of which most were removed.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.inbox.max(self.idempotency).max(self.kept_answers).max(self.events)
+    }
 }

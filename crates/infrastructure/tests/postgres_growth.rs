@@ -14,7 +14,11 @@ use tokio_postgres::Client;
 /// How many rows of a table are counted at most.
 const COUNTED_MAX: i64 = 10_000;
 
-const KEPT: Retention = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+const KEPT: Retention = Retention {
+    inbox: Duration::from_secs(50),
+    idempotency: Duration::from_secs(50),
+    events: Duration::from_secs(50),
+};
 
 fn later(seconds: i64) -> jiff::Timestamp {
     NOW + SignedDuration::from_secs(seconds)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use application::pipeline::{Telling, topology_telling};
-use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers, VitalSigns};
+use application::ports::{
+    AnyUnit, ApiKeys, ClosedEndpoints, OrderEventLog, Readers, VitalSigns, WebhookEndpoints,
+};
 use async_trait::async_trait;
 use bus::{
     CallSlots, Clock, DeadLetters, ErrorQueues, Fault, IdSource, LocalFirst, LocalSlots, OutboxStore, Pauses,
@@ -77,6 +79,10 @@ pub struct AnyStore {
     pub keys: Arc<dyn ApiKeys>,
     /// Receivers of webhooks that want no more.
     pub endpoints: Arc<dyn ClosedEndpoints>,
+    /// The events of all orders.
+    pub events: Arc<dyn OrderEventLog>,
+    /// Programs that are sent those events.
+    pub webhook_endpoints: Arc<dyn WebhookEndpoints>,
     /// Keeps it in order.
     pub upkeep: Arc<dyn Upkeep>,
     /// Slots of the call budgets, shared by all workers of this store.
@@ -228,6 +234,8 @@ impl AnyStore {
             + WorkerRegister
             + ApiKeys
             + ClosedEndpoints
+            + OrderEventLog
+            + WebhookEndpoints
             + Upkeep,
     {
         let store = Arc::new(store);
@@ -257,6 +265,8 @@ impl AnyStore {
             },
             keys: Arc::<S>::clone(&store),
             endpoints: Arc::<S>::clone(&store),
+            events: Arc::<S>::clone(&store),
+            webhook_endpoints: Arc::<S>::clone(&store),
             upkeep: store,
             slots,
             outgoing,

@@ -71,6 +71,7 @@ pub fn start(
     let kept = Retention {
         idempotency: hours(config.retention.idempotency_hours),
         inbox: hours(config.retention.inbox_hours),
+        events: hours(config.retention.events_hours),
     };
     let housekeeping = HousekeepingService {
         upkeep: Arc::clone(&store.upkeep),
@@ -256,9 +257,7 @@ impl HousekeepingService {
                 Err(fault) => self.observation.pulses.fail(Self::NAME, fault),
             }
             let pause = match swept {
-                Ok(swept) if swept.inbox.max(swept.idempotency).max(swept.kept_answers) >= TIDY_ROWS_MAX => {
-                    Duration::from_millis(100)
-                }
+                Ok(swept) if swept.most() >= TIDY_ROWS_MAX => Duration::from_millis(100),
                 Ok(_) => TIDY,
                 Err(fault) => {
                     tracing::warn!(%fault, "tidying waits");

@@ -196,6 +196,8 @@ pub struct Retention {
     pub idempotency_hours: u64,
     /// Ids of webhook events.
     pub inbox_hours: u64,
+    /// The log of events for programs that follow orders, and what was delivered to webhook endpoints.
+    pub events_hours: u64,
 }
 
 impl Default for Config {
@@ -308,7 +310,7 @@ impl Default for Pipeline {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { idempotency_hours: 24, inbox_hours: 72 }
+        Self { idempotency_hours: 24, inbox_hours: 72, events_hours: 720 }
     }
 }
 
@@ -419,7 +421,7 @@ impl Config {
         mistakes
     }
 
-    fn numbers(&self) -> [(&'static str, u64, u64); 15] {
+    fn numbers(&self) -> [(&'static str, u64, u64); 16] {
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         [
             ("providers.webhook_tolerance_s", self.providers.webhook_tolerance_s, 10),
@@ -441,6 +443,7 @@ impl Config {
             ("pipeline.batch_max", size(self.pipeline.batch_max), 1),
             ("retention.idempotency_hours", self.retention.idempotency_hours, 1),
             ("retention.inbox_hours", self.retention.inbox_hours, 1),
+            ("retention.events_hours", self.retention.events_hours, 1),
         ]
     }
 

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result};
 use application::pipeline::{Context, Notifications};
 use application::ports::Channel;
 use providers::notifications::{
-    MailSettings, Mailer, Notifier, PrivateAddresses, Signer, WebhookSender, WebhookSettings, check_address,
+    MailSettings, Mailer, Notifier, PrivateAddresses, Signer, WebhookClient, WebhookSender, WebhookSettings,
+    check_address,
 };
 
 use crate::any_store::AnyStore;
@@ -53,6 +54,30 @@ pub fn notifications(config: &Config, store: &AnyStore, context: &Context) -> Re
     Ok(Some(Notifications { channels: channels(config), service: Arc::new(notifier) }))
 }
 
+/// What posts events to webhook endpoints.
+///
+/// # Errors
+/// If `notifications.webhook_roots` cannot be used.
+pub fn webhook_client(config: &Config) -> Result<WebhookClient> {
+    let settings = &config.notifications;
+    let limit = Duration::from_millis(settings.call_limit_ms);
+    WebhookClient::new(private_addresses(config), limit, more_roots(config))
+        .context("notifications.webhook_roots cannot be used")
+}
+
+fn private_addresses(config: &Config) -> PrivateAddresses {
+    match config.notifications.webhook_private_addresses {
+        Allowance::Refuse => PrivateAddresses::Refused,
+        Allowance::Allow => PrivateAddresses::Allowed,
+    }
+}
+
+/// The file with certificates beside those of the system, if there is one.
+fn more_roots(config: &Config) -> Option<&Path> {
+    let roots = &config.notifications.webhook_roots;
+    (!roots.is_empty()).then(|| Path::new(roots))
+}
+
 fn mailer(config: &Config) -> Result<Mailer> {
     let settings = &config.notifications;
     let mail = MailSettings {
@@ -68,15 +93,11 @@ fn webhooks(config: &Config, store: &AnyStore, context: &Context) -> Result<Webh
     let settings = &config.notifications;
     let secrets = [&settings.webhook_secret, &settings.webhook_secret_previous];
     let secrets = secrets.into_iter().filter(|secret| !secret.is_empty()).map(Secret::expose);
-    let more_roots = (!settings.webhook_roots.is_empty()).then(|| Path::new(&settings.webhook_roots));
     let sending = WebhookSettings {
         signer: Signer::new(secrets).context("notifications.webhook_secret cannot be used")?,
-        private: match settings.webhook_private_addresses {
-            Allowance::Refuse => PrivateAddresses::Refused,
-            Allowance::Allow => PrivateAddresses::Allowed,
-        },
+        private: private_addresses(config),
         limit: Duration::from_millis(settings.call_limit_ms),
-        more_roots,
+        more_roots: more_roots(config),
     };
     WebhookSender::new(sending, Arc::clone(&store.endpoints), Arc::clone(&context.clock))
         .context("notifications.webhook_roots cannot be used")

@@ -21,11 +21,13 @@ use crate::any_store::{AnyStore, Purpose};
 use crate::background;
 use crate::broker;
 use crate::config::{Config, PageMode};
+use crate::deliveries::{self, WebhookDeliveryService};
 use crate::descriptors;
 use crate::entrance;
 use crate::health::Uses;
 use crate::http::{
-    self, Api, Awaited, InFlightKeys, Inside, MetricsPlace, StoreReadiness, Verifiers, Watch, Webhooks,
+    self, Api, Awaited, InFlightKeys, Inside, Integrations, MetricsPlace, StoreReadiness, Verifiers, Watch,
+    Webhooks,
 };
 use crate::notifying;
 use crate::observe::{self, Observation, Providers, Recording};
@@ -34,6 +36,7 @@ use crate::page::{self, LiveService, Page};
 use crate::security::{Gate, Hosts};
 use crate::tls::{Certificate, Renewal};
 use crate::turns;
+use crate::webhook_endpoints::Plain;
 
 /// How often it is looked for what has changed while somebody has a page open.
 const PAGE_LOOK: Duration = Duration::from_secs(1);
@@ -105,6 +108,7 @@ impl Service {
         }
         broker::start(&mut supervisor, &store, &context);
         background::start(&mut supervisor, &store, &context, config, &observation);
+        deliver(&mut supervisor, &store, &context, config, &observation)?;
         let api = Arc::new(api(config, &store, &context, books, &observation, &mut supervisor)?);
         let verifiers = api.webhooks.verifiers();
         let metrics_addr =
@@ -173,6 +177,28 @@ fn recording(config: &Config, context: &Context) -> Result<(Recording, Option<Ar
     let clock = Arc::clone(&context.clock);
     let exporter = Exporter::new(collector, &instance, spans, Arc::clone(&registry), clock, every);
     Ok((Recording { registry, tracer: Some(tracer) }, Some(Arc::new(exporter))))
+}
+
+/// Sends events to webhook endpoints from now on.
+fn deliver(
+    supervisor: &mut Supervisor,
+    store: &AnyStore,
+    context: &Context,
+    config: &Config,
+    observation: &Observation,
+) -> Result<()> {
+    let service = Arc::new(WebhookDeliveryService::new(deliveries::Parts {
+        events: Arc::clone(&store.events),
+        endpoints: Arc::clone(&store.webhook_endpoints),
+        upkeep: Arc::clone(&store.upkeep),
+        client: notifying::webhook_client(config)?,
+        clock: Arc::clone(&context.clock),
+        registry: Arc::clone(&observation.registry),
+        pulses: Arc::clone(&observation.pulses),
+    }));
+    observation.pulses.expect(WebhookDeliveryService::NAME, WebhookDeliveryService::every());
+    supervisor.run(WebhookDeliveryService::NAME, move |stop| Arc::clone(&service).run(stop));
+    Ok(())
 }
 
 /// Says in the register of workers that this one goes. If the store is away, the worker is silent there one day long.
@@ -313,6 +339,14 @@ fn api(
     let connections = descriptors::seats(config.connections.at_once_max, config.providers.calls_at_once_max);
     let (awaited, looking) = Awaited::new(Arc::clone(&readers), connections, supervisor.stop());
     supervisor.run_once("awaited-orders", looking);
+    let (integrations, following) = Integrations::new(
+        Arc::clone(&store.events),
+        Arc::clone(&store.webhook_endpoints),
+        Plain::of(config),
+        connections,
+        supervisor.stop(),
+    );
+    supervisor.run_once("followed-events", following);
     Ok(Api {
         commands,
         create,
@@ -325,6 +359,7 @@ fn api(
         channels: notifying::channels(config),
         in_flight: InFlightKeys::default(),
         awaited,
+        integrations,
         watch: watch(config, observation),
     })
 }

@@ -5,6 +5,7 @@ mod audit;
 mod gateway_books;
 mod idempotency;
 mod notification_service;
+mod order_events;
 mod order_filter;
 mod payment_gateway;
 mod provider_events;
@@ -13,6 +14,7 @@ mod repositories;
 mod shipping_provider;
 mod unit_of_work;
 mod vitals;
+mod webhook_endpoints;
 
 pub use domain::ParcelTrouble;
 
@@ -24,6 +26,9 @@ pub use idempotency::{
 };
 pub use notification_service::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
+};
+pub use order_events::{
+    EVENT_TYPES, EventFilter, EventPage, EventsRead, OrderEventLog, OrderEventView, REFUSED,
 };
 pub use order_filter::{FOUND_BY_ACCEPTANCE, OrderFilter, OrderPlace, OrderSort, UnknownSort};
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
@@ -46,3 +51,7 @@ pub use shipping_provider::{
 };
 pub use unit_of_work::{AnyUnit, UnitOfWork};
 pub use vitals::{DatabaseState, VITALS_ROWS_MAX, VitalSigns, Vitals};
+pub use webhook_endpoints::{
+    Delivery, DeliveryFilter, DeliveryState, EndpointChange, EndpointState, OLD_SECRET_KEPT, Progress,
+    Redelivery, WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint, WebhookEndpoints,
+};

@@ -5,7 +5,7 @@ mod carry_out;
 mod choices;
 pub mod diagram;
 mod migrations;
-mod named;
+pub(crate) mod named;
 mod react;
 mod standing;
 mod state;

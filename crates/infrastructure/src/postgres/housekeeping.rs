@@ -4,7 +4,7 @@ use bus::Fault;
 use bus_postgres::before;
 use jiff::Timestamp;
 
-use super::PostgresStore;
+use super::{PostgresStore, order_events, webhook_endpoints};
 use crate::{Retention, Swept};
 
 /// Events of no order that a person has seen to; those that nobody has seen to stay.
@@ -27,10 +27,12 @@ impl PostgresStore {
         max: usize,
     ) -> Result<Swept, Fault> {
         self.sweep(SEEN_TO, before(now, retention.inbox), max).await?;
+        self.sweep(webhook_endpoints::SWEEP, before(now, retention.events), max).await?;
         let answered_before = before(now, retention.idempotency);
         Ok(Swept {
             inbox: self.sweep_inbox(now, retention.inbox, max).await?,
             idempotency: self.sweep_table("idempotency", "created_at", answered_before, max).await?,
+            events: self.sweep(order_events::SWEEP, before(now, retention.events), max).await?,
             kept_answers: self.sweep_table("kept_answers", "created_at", answered_before, max).await?,
         })
     }

@@ -36,7 +36,7 @@ impl Rows for OrderRows {
     }
 
     fn last_writes(&mut self) -> Vec<Act> {
-        self.history.store().into_iter().collect()
+        self.history.store()
     }
 
     fn is_new(&self, saga: CorrelationId) -> bool {

@@ -1,6 +1,7 @@
 //! The store of orders: the bus's, with the tables of orders beside it.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::UnitOfWork;
@@ -10,6 +11,7 @@ use bus_postgres::{ConnectError, DatabaseOwner, PostgresBus, PostgresOptions};
 
 use super::PostgresUnit;
 use super::rows::OrderRows;
+use super::settled::Settled;
 use crate::forward::forward_bus;
 
 const OWNER: DatabaseOwner = DatabaseOwner {
@@ -22,7 +24,7 @@ const OWNER: DatabaseOwner = DatabaseOwner {
 
 /// The store on a PostgreSQL server. Clones share everything.
 #[derive(Clone)]
-pub struct PostgresStore(PostgresBus<OrderRows>);
+pub struct PostgresStore(PostgresBus<OrderRows>, Arc<Settled>);
 
 impl PostgresStore {
     /// Connects to `postgres://user:password@host:port/database`, brings its tables up to date if the options say so, and
@@ -31,12 +33,19 @@ impl PostgresStore {
     /// # Errors
     /// [`ConnectError`] says in one line what is wrong and what to do.
     pub async fn connect(address: &str, options: PostgresOptions) -> Result<Self, ConnectError> {
-        PostgresBus::connect(address, PostgresOptions { owner: OWNER, ..options }).await.map(Self)
+        PostgresBus::connect(address, PostgresOptions { owner: OWNER, ..options })
+            .await
+            .map(|bus| Self(bus, Arc::default()))
     }
 
     /// Gives up every claim of this process; see [`PostgresBus::close`].
     pub async fn close(self) {
         self.0.close().await;
+    }
+
+    /// Up to where events can be told of.
+    pub(super) fn settled(&self) -> &Settled {
+        &self.1
     }
 
     /// Begins a unit.

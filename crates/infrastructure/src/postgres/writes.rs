@@ -4,7 +4,10 @@ use application::ports::{AuditEntry, HistoryEntry, NewOrderRow, StatusMove};
 use application::saga::SagaState;
 use bus_postgres::{Act, Array, CHANGED, Param};
 use domain::{CancelReason, OrderStatus};
+use jiff::Timestamp;
+use uuid::Uuid;
 
+use super::order_events::BATCH_ENTRIES_MAX;
 use crate::unsaved::{CancellationRow, UnsavedSaga};
 
 /// New orders, as they stand by now.
@@ -164,9 +167,34 @@ fn changing(sagas: &[UnsavedSaga]) -> Vec<Param> {
     ]
 }
 
-/// The entries of one transaction, whoever added them: one statement for all.
+/// The entries of one transaction, whoever added them: one statement for all, unless there are very many.
+#[derive(Default)]
 pub(super) struct HistoryColumns {
-    count: usize,
+    batches: Vec<HistoryBatch>,
+}
+
+impl HistoryColumns {
+    pub(super) fn push(&mut self, entry: &HistoryEntry) {
+        match self.batches.last_mut() {
+            Some(batch) if batch.orders.len() < BATCH_ENTRIES_MAX => batch.push(entry),
+            Some(_) | None => {
+                let mut batch = HistoryBatch::new(entry.at);
+                batch.push(entry);
+                self.batches.push(batch);
+            }
+        }
+    }
+
+    /// The statements that write them; none if there are none.
+    pub(super) fn store(&mut self) -> Vec<Act> {
+        self.batches.drain(..).map(HistoryBatch::store).collect()
+    }
+}
+
+/// Entries that are found by one row of `event_batches`.
+struct HistoryBatch {
+    began_at: Timestamp,
+    orders: Vec<Uuid>,
     order_id: Array,
     at: Array,
     event: Array,
@@ -175,17 +203,11 @@ pub(super) struct HistoryColumns {
     detail: Array,
 }
 
-impl Default for HistoryColumns {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl HistoryColumns {
-    /// No entries yet.
-    pub(super) fn new() -> Self {
+impl HistoryBatch {
+    fn new(began_at: Timestamp) -> Self {
         Self {
-            count: 0,
+            began_at,
+            orders: Vec::new(),
             order_id: Array::of_uuids(),
             at: Array::of_numbers(),
             event: Array::of_texts(),
@@ -195,8 +217,8 @@ impl HistoryColumns {
         }
     }
 
-    pub(super) fn push(&mut self, entry: &HistoryEntry) {
-        self.count += 1;
+    fn push(&mut self, entry: &HistoryEntry) {
+        self.orders.push(entry.order_id.0);
         self.order_id.push_uuid(entry.order_id.0);
         self.at.push_time(entry.at);
         self.event.push_text(entry.event);
@@ -205,29 +227,31 @@ impl HistoryColumns {
         self.detail.push_text_or_null(entry.detail.as_deref());
     }
 
-    /// The statement that writes them; none if there are none.
-    pub(super) fn store(&mut self) -> Option<Act> {
-        let all = std::mem::take(self);
-        if all.count == 0 {
-            return None;
-        }
-        let sql = "insert into order_history (order_id, at, event, status, saga_state, detail)
-             select order_id, at, event, status, saga_state, detail
-             from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality
+    fn store(mut self) -> Act {
+        self.orders.sort_unstable();
+        self.orders.dedup();
+        let sql = "with batch as (
+                 insert into event_batches (at, order_ids) values ($7, $8::uuid[]) returning position
+             )
+             insert into order_history (order_id, position, at, event, status, saga_state, detail)
+             select order_id, batch.position * 16384 + ordinal - 1, at, event, status, saga_state, detail
+             from batch, unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality
                  as entries (order_id, at, event, status, saga_state, detail, ordinal)
              order by ordinal";
-        Some(Act::new(
+        Act::new(
             "history.append",
             sql,
             vec![
-                Box::new(all.order_id),
-                Box::new(all.at),
-                Box::new(all.event),
-                Box::new(all.status),
-                Box::new(all.saga_state),
-                Box::new(all.detail),
+                Box::new(self.order_id),
+                Box::new(self.at),
+                Box::new(self.event),
+                Box::new(self.status),
+                Box::new(self.saga_state),
+                Box::new(self.detail),
+                Box::new(self.began_at.as_microsecond()),
+                Box::new(Array::uuids(self.orders)),
             ],
-        ))
+        )
     }
 }
 

@@ -9,9 +9,9 @@ use bus::Fault;
 use domain::OrderStatus;
 use rusqlite::{Connection, Result, Row, ToSql, params};
 
-use super::SqliteUnit;
 use super::column::{Micros, rows_max, time};
 use super::writes::record_audit;
+use super::{SqliteUnit, order_events};
 use crate::paging::page;
 use bus_sqlite::fault;
 
@@ -19,7 +19,8 @@ use bus_sqlite::fault;
 impl HistoryRepository for SqliteUnit {
     async fn append(&mut self, entries: &[HistoryEntry]) -> std::result::Result<(), Fault> {
         let first = self.take_positions(entries.len());
-        append(self.connection(), first, entries).map_err(fault("history.append"))
+        append(self.connection(), first, entries).map_err(fault("history.append"))?;
+        order_events::note(self.connection(), first, entries).map_err(fault("history.append"))
     }
 }
 

@@ -9,6 +9,7 @@ mod housekeeping;
 mod idempotency;
 mod inventory;
 mod memory;
+mod order_events;
 mod orders;
 mod payments;
 mod products;
@@ -19,6 +20,7 @@ mod shipments;
 mod store;
 mod unit;
 mod unmatched;
+mod webhook_endpoints;
 mod writes;
 
 pub use bus_sqlite::{Exclusive, FILE_GONE, FileGone, OpenError, SqliteOptions};

@@ -17,7 +17,10 @@ use async_trait::async_trait;
 pub use mail::{MailSettings, Mailer, UnusableMail};
 pub use reach::{PrivateAddresses, is_public};
 pub use signer::{Signer, UnusableSecret};
-pub use webhook::{UnusableWebhook, WebhookSender, WebhookSettings, check_address};
+pub use webhook::{
+    UnusableWebhook, WebhookAnswer, WebhookClient, WebhookMessage, WebhookSender, WebhookSettings,
+    check_address,
+};
 
 /// All channels.
 #[derive(Default)]

@@ -62,14 +62,39 @@ fn shown(address: &str) -> String {
     format!("{scheme}{seen}")
 }
 
-/// Sends webhooks.
+/// Sends webhooks about orders to customers' systems.
 pub struct WebhookSender {
     signer: Signer,
+    client: WebhookClient,
+    closed: Arc<dyn ClosedEndpoints>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Posts a signed message to an address that was judged first.
+#[derive(Clone)]
+pub struct WebhookClient {
     private: PrivateAddresses,
     limit: Duration,
     tls: TlsConnector,
-    closed: Arc<dyn ClosedEndpoints>,
-    clock: Arc<dyn Clock>,
+}
+
+/// A message that is sent, under the same id each time.
+pub struct WebhookMessage<'a> {
+    /// Its id, by which a receiver detects a repeat.
+    pub id: &'a str,
+    /// When it is sent, in seconds since the epoch.
+    pub sent_at_s: i64,
+    /// Its body, JSON.
+    pub body: String,
+}
+
+/// What a receiver answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebhookAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// How long it would like to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 /// Looks whether webhooks could be sent to this address at all.
@@ -78,6 +103,72 @@ pub struct WebhookSender {
 /// If they could not.
 pub fn check_address(address: &str) -> Result<(), UnusableWebhook> {
     Target::of(address).map(drop).ok_or_else(|| UnusableWebhook::Address(address.to_owned()))
+}
+
+impl WebhookClient {
+    /// A client that goes to such addresses and takes at most so long for one message, connection and answer included. `more_roots`
+    /// is a file with certificates that vouch for receivers, beside those of the system. Does not connect yet.
+    ///
+    /// # Errors
+    /// If the certificates cannot be used.
+    pub fn new(
+        private: PrivateAddresses,
+        limit: Duration,
+        more_roots: Option<&Path>,
+    ) -> Result<Self, UnusableWebhook> {
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider speaks the versions that it comes with")
+            .with_root_certificates(roots(more_roots)?)
+            .with_no_client_auth();
+        Ok(Self { private, limit, tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Posts the message.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words without the secrets of the address.
+    pub async fn post(
+        &self,
+        address: &str,
+        signer: &Signer,
+        message: WebhookMessage<'_>,
+    ) -> Result<WebhookAnswer, String> {
+        let seen = shown(address);
+        let target = Target::of(address).ok_or_else(|| format!("'{seen}' is no address for webhooks"))?;
+        let request = request(&target, signer, message).map_err(|error| error.to_string())?;
+        let answered = tokio::time::timeout(self.limit, self.exchange(&target, request)).await;
+        let (status, headers) = answered
+            .map_err(|_| format!("{seen} did not answer in time"))?
+            .map_err(|error| format!("{seen} cannot be reached: {error:#}"))?;
+        let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        Ok(WebhookAnswer { status, retry_after: after.map(Duration::from_secs) })
+    }
+
+    async fn exchange(&self, target: &Target, request: Request<Full<Bytes>>) -> Result<Answered, BoxError> {
+        let stream = connect(&resolve(&target.host, target.port, self.private).await?).await?;
+        if !target.encrypted {
+            return speak(stream, request).await;
+        }
+        let name = ServerName::try_from(target.host.clone())?;
+        speak(self.tls.connect(name, stream).await?, request).await
+    }
+}
+
+fn request(
+    target: &Target,
+    signer: &Signer,
+    message: WebhookMessage<'_>,
+) -> http::Result<Request<Full<Bytes>>> {
+    let WebhookMessage { id, sent_at_s, body } = message;
+    Request::post(&target.path)
+        .header(HOST, &target.authority)
+        .header(CONTENT_TYPE, "application/json")
+        .header(USER_AGENT, concat!("Orderwright/", env!("CARGO_PKG_VERSION")))
+        .header("webhook-signature", signer.sign(id, sent_at_s, body.as_bytes()))
+        .header("webhook-id", id)
+        .header("webhook-timestamp", sent_at_s)
+        .body(Full::new(body.into()))
 }
 
 impl WebhookSender {
@@ -91,29 +182,26 @@ impl WebhookSender {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, UnusableWebhook> {
         let WebhookSettings { signer, private, limit, more_roots } = settings;
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider speaks the versions that it comes with")
-            .with_root_certificates(roots(more_roots)?)
-            .with_no_client_auth();
-        Ok(Self { signer, private, limit, tls: TlsConnector::from(Arc::new(config)), closed, clock })
+        Ok(Self { signer, client: WebhookClient::new(private, limit, more_roots)?, closed, clock })
     }
 
     pub(super) async fn send(&self, notification: &Notification, address: &str) -> Result<Said, Untold> {
-        let target = Target::of(address).ok_or_else(|| Untold::Never {
-            why: format!("'{}' is no address for webhooks", shown(address)),
-        })?;
-        let seen = shown(address);
+        check_address(address).map_err(|error| Untold::Never { why: error.to_string() })?;
         let closed = self.closed.closed_endpoints().await.map_err(|fault| later(&fault))?;
         if closed.iter().any(|(closed, _, _)| closed == address) {
             return Ok(Said::Unwanted);
         }
-        let request = self.request(notification, &target).map_err(|error| later(&error))?;
-        let answered = tokio::time::timeout(self.limit, self.exchange(&target, request)).await;
-        let (status, headers) = answered
-            .map_err(|_| later(&format!("{seen} did not answer in time")))?
-            .map_err(|error| later(&format!("{seen} cannot be reached: {error:#}")))?;
-        match status {
+        let id = format!("msg_{}", notification.id.simple());
+        let body = json!({
+            "type": notification.kind.as_str(),
+            "timestamp": notification.at.to_string(),
+            "data": notification,
+        });
+        let sent_at_s = self.clock.now().as_second();
+        let message = WebhookMessage { id: &id, sent_at_s, body: body.to_string() };
+        let answer = self.client.post(address, &self.signer, message).await.map_err(|why| later(&why))?;
+        let seen = shown(address);
+        match answer.status {
             status if status.is_success() => Ok(Said::Told),
             StatusCode::GONE => {
                 tracing::warn!(address = seen, "a receiver of webhooks has answered 410 and gets no more");
@@ -122,39 +210,10 @@ impl WebhookSender {
                 Ok(Said::Unwanted)
             }
             status => {
-                let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-                let after = after.map(Duration::from_secs);
-                Err(Untold::Later { why: format!("{seen} answered {status}"), after })
+                let why = format!("{seen} answered {status}");
+                Err(Untold::Later { why, after: answer.retry_after })
             }
         }
-    }
-
-    fn request(&self, notification: &Notification, target: &Target) -> http::Result<Request<Full<Bytes>>> {
-        let id = format!("msg_{}", notification.id.simple());
-        let sent_at_s = self.clock.now().as_second();
-        let body = json!({
-            "type": notification.kind.as_str(),
-            "timestamp": notification.at.to_string(),
-            "data": notification,
-        })
-        .to_string();
-        Request::post(&target.path)
-            .header(HOST, &target.authority)
-            .header(CONTENT_TYPE, "application/json")
-            .header(USER_AGENT, concat!("Orderwright/", env!("CARGO_PKG_VERSION")))
-            .header("webhook-signature", self.signer.sign(&id, sent_at_s, body.as_bytes()))
-            .header("webhook-id", id)
-            .header("webhook-timestamp", sent_at_s)
-            .body(Full::new(body.into()))
-    }
-
-    async fn exchange(&self, target: &Target, request: Request<Full<Bytes>>) -> Result<Answered, BoxError> {
-        let stream = connect(&resolve(&target.host, target.port, self.private).await?).await?;
-        if !target.encrypted {
-            return speak(stream, request).await;
-        }
-        let name = ServerName::try_from(target.host.clone())?;
-        speak(self.tls.connect(name, stream).await?, request).await
     }
 }
 

@@ -74,7 +74,11 @@ pub async fn an_answer_is_swept_when_its_time_is_over(home: &mut impl Home) {
         unit.idempotency().keep(key, &answer(1), at).await.unwrap();
         unit.commit().await.unwrap();
     }
-    let time = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+    let time = Retention {
+        inbox: Duration::from_secs(50),
+        idempotency: Duration::from_secs(50),
+        events: Duration::from_secs(50),
+    };
     assert_eq!(process.sweep(later(100), time, 9).await.unwrap().kept_answers, 1);
     assert_eq!((kept(&process, &old).await, kept(&process, &new).await), (None, Some(answer(1))));
 }

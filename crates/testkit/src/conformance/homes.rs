@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
+use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, OrderEventLog, Readers, WebhookEndpoints};
 use async_trait::async_trait;
 use bus::{
     DeadLetters, Fault, OutboxStore, Pauses, RandomIds, Routing, Store, Transport, VirtualClock,
@@ -50,6 +50,8 @@ where
         + WorkerRegister
         + ApiKeys
         + ClosedEndpoints
+        + OrderEventLog
+        + WebhookEndpoints
         + Sweeper
         + 'static,
 {
@@ -60,6 +62,8 @@ where
         readers: Arc::<S>::clone(&store),
         keys: Arc::<S>::clone(&store),
         endpoints: Arc::<S>::clone(&store),
+        events: Arc::<S>::clone(&store),
+        webhook_endpoints: Arc::<S>::clone(&store),
         outgoing,
         sweeper: store,
     }

@@ -5,6 +5,7 @@ pub mod answers;
 pub mod audit;
 pub mod crashes;
 pub mod endpoints;
+pub mod events;
 pub mod keys;
 pub mod listings;
 pub mod orders;
@@ -21,7 +22,7 @@ mod workers;
 
 use std::sync::Arc;
 
-use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, Readers};
+use application::ports::{AnyUnit, ApiKeys, ClosedEndpoints, OrderEventLog, Readers, WebhookEndpoints};
 use async_trait::async_trait;
 use bus::{Fault, Store};
 use infrastructure::{Retention, Swept};
@@ -50,6 +51,10 @@ pub struct Process {
     pub keys: Arc<dyn ApiKeys>,
     /// Receivers that want no more.
     pub endpoints: Arc<dyn ClosedEndpoints>,
+    /// The events of all orders.
+    pub events: Arc<dyn OrderEventLog>,
+    /// Programs that are sent those events.
+    pub webhook_endpoints: Arc<dyn WebhookEndpoints>,
     /// Told whenever a message is on its way to a broker.
     outgoing: Arc<Notify>,
     sweeper: Arc<dyn Sweeper>,
@@ -155,7 +160,17 @@ macro_rules! laws_of_a_store {
             what_is_done_to_keys_and_receivers_is_in_the_log,
         );
         $crate::laws!($home, texts: every_text_that_may_be_taken_is_kept_as_it_is);
-        $crate::laws!($home, endpoints: a_receiver_that_wants_no_more_is_kept_until_it_is_opened_again);
+        $crate::laws!($home, events:
+            events_are_told_in_order_page_by_page_and_by_type,
+            no_event_is_missed_while_others_are_written,
+            events_past_their_time_are_gone_and_that_is_told,
+        );
+        $crate::laws!($home, endpoints:
+            a_receiver_that_wants_no_more_is_kept_until_it_is_opened_again,
+            a_webhook_endpoint_comes_out_as_it_went_in_and_every_change_is_noted,
+            progress_counts_only_from_where_an_endpoint_stands,
+            a_delivery_waits_for_its_time_and_is_sent_again_when_asked_for,
+        );
         $crate::laws!($home, keys: a_key_is_kept_until_it_is_revoked_and_is_told_ever_after);
         $crate::laws!(
             $home,

@@ -249,7 +249,11 @@ pub async fn a_key_is_taken_once_and_swept_when_its_time_has_passed(home: &mut i
         second.commit().await
     };
     assert_eq!(taken.await.unwrap_err().verdict, Verdict::Conflict);
-    let kept = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+    let kept = Retention {
+        inbox: Duration::from_secs(50),
+        idempotency: Duration::from_secs(50),
+        events: Duration::from_secs(50),
+    };
     let swept = process.sweep(later(101), kept, 10).await.unwrap();
     assert_eq!((swept.inbox, swept.idempotency), (1, 1));
     let mut third = process.unit().await;
@@ -264,7 +268,11 @@ pub async fn no_more_is_swept_than_may_be(home: &mut impl Home) {
     let mut seen = process.unit().await;
     seen.admit("gateway", &ids, NOW).await.unwrap();
     seen.commit().await.unwrap();
-    let kept = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+    let kept = Retention {
+        inbox: Duration::from_secs(50),
+        idempotency: Duration::from_secs(50),
+        events: Duration::from_secs(50),
+    };
     for (at, expected) in [(50, 0), (51, 3), (51, 2), (51, 0)] {
         assert_eq!(process.sweep(later(at), kept, 3).await.unwrap().inbox, expected);
     }
@@ -278,7 +286,11 @@ pub async fn what_is_past_its_time_is_swept_before_and_behind_what_is_not(home: 
         seen.admit("gateway", &[id.to_owned()], later(at)).await.unwrap();
         seen.commit().await.unwrap();
     }
-    let kept = Retention { inbox: Duration::from_secs(50), idempotency: Duration::from_secs(50) };
+    let kept = Retention {
+        inbox: Duration::from_secs(50),
+        idempotency: Duration::from_secs(50),
+        events: Duration::from_secs(50),
+    };
     for (at, expected) in [(51, 1), (54, 1), (60, 2), (99, 0)] {
         assert_eq!(process.sweep(later(at), kept, 10).await.unwrap().inbox, expected, "after {at} s");
     }

@@ -5,11 +5,13 @@ mod answer;
 mod audit;
 mod dead_letters;
 mod error_queues;
+mod events;
 mod orders;
 mod providers;
 mod queues;
 mod sagas;
 mod stock;
+mod webhook_endpoints;
 mod workers;
 
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ use domain::text::composed;
 use super::{Format, Shared, texts};
 use crate::any_store::{AnyStore, Purpose};
 use crate::notifying;
+use crate::webhook_endpoints::Plain;
 use crate::wiring;
 
 /// Commands about what is in the database.
@@ -54,6 +57,11 @@ pub(super) enum OnOrders {
     /// Look at what the providers told that belongs to no order.
     #[command(subcommand)]
     Providers(providers::Providers),
+    /// Look at what happened to orders, in one order.
+    Events(events::Events),
+    /// Look at programs that are sent what happens to orders, and change them.
+    #[command(subcommand)]
+    WebhookEndpoints(webhook_endpoints::WebhookEndpointsCommand),
     /// Look at what persons did, latest first.
     Audit(audit::Audit),
 }
@@ -70,6 +78,8 @@ impl OnOrders {
             Self::Workers(workers) => workers.run(&desk).await,
             Self::ErrorQueues(error_queues) => error_queues.run(&desk).await,
             Self::Providers(providers) => providers.run(&desk).await,
+            Self::Events(events) => events.run(&desk).await,
+            Self::WebhookEndpoints(endpoints) => endpoints.run(&desk).await,
             Self::Audit(audit) => audit.run(&desk).await,
         };
         desk.store.upkeep.close().await;
@@ -95,6 +105,8 @@ struct Desk {
     context: Arc<Context>,
     /// How customers are told.
     channels: Arc<[Channel]>,
+    /// Whether webhook endpoints may have plain HTTP addresses.
+    plain: Plain,
     format: Format,
 }
 
@@ -107,7 +119,8 @@ impl Desk {
         // What a command leaves for a paused consumer must wait for it.
         context.pauses.read(store.operations.pauses.as_ref()).await?;
         let channels = notifying::channels(&config);
-        Ok(Self { store, commands, context, channels, format: shared.format() })
+        let plain = Plain::of(&config);
+        Ok(Self { store, commands, context, channels, plain, format: shared.format() })
     }
 
     /// The order that a person means: by its id, or by the name that another system gave it.

@@ -21,6 +21,9 @@ pub(crate) fn access(method: &Method, path: &str) -> Access {
         ("", None, None) | ("ui", _, _) => Access::Page,
         // Their signature proves the sender.
         ("webhooks", Some("payments" | "shipping"), None) => Access::Anybody,
+        ("events", None, None) => Access::Scope(Scope::OrdersRead),
+        // Whoever makes one has events sent anywhere.
+        ("webhook-endpoints", _, _) => either(Scope::Operate, Scope::Admin),
         ("orders", Some(_), Some("saga")) => either(Scope::OrdersRead, Scope::Operate),
         ("orders", _, _) => either(Scope::OrdersRead, Scope::OrdersWrite),
         ("imports", None, None) => Access::Scope(Scope::OrdersWrite),

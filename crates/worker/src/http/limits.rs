@@ -60,6 +60,12 @@ pub(super) const PREFERRED_WAIT_MAX: Duration = Duration::from_secs(30);
 pub(super) const AWAITED_MAX: usize = 1_024;
 /// Pause between two looks at the orders that callers wait for.
 pub(super) const AWAITED_LOOK: Duration = Duration::from_millis(100);
+/// Programs that wait for events at the same time, by asking or by a stream.
+pub(super) const FOLLOWERS_MAX: usize = 512;
+/// Pause between two looks at how far the log of events goes.
+pub(super) const EVENTS_LOOK: Duration = Duration::from_millis(200);
+/// How long a stream of events goes on before its client has to come again and show its key.
+pub(super) const EVENT_STREAM_MAX: Duration = Duration::from_secs(900);
 /// Connections served at the same time, unless configured otherwise; for the next one the oldest idle ones give way.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Requests under way on one HTTP/2 connection.

@@ -15,12 +15,14 @@ mod docs_page;
 mod draft;
 mod edge;
 mod error_queues;
+mod events;
 mod exchange;
 mod health;
 mod idempotency;
 mod import_answer;
 mod imports;
 mod inside;
+mod integrations;
 mod inventory;
 mod json_orders;
 mod letter_acts;
@@ -51,6 +53,7 @@ mod shape;
 mod sheets;
 mod text;
 mod watching;
+mod webhook_endpoints;
 mod webhooks;
 mod within;
 mod workers;
@@ -70,6 +73,7 @@ pub use health::{Readiness, StoreReadiness, Unready};
 pub use idempotency::InFlightKeys;
 pub(crate) use idempotency::key_text;
 pub use inside::{Asked, Heard, Inside};
+pub use integrations::Integrations;
 pub(crate) use inventory::{booked as stock_booked, key_of as stock_key};
 pub use limits::{CONNECTIONS_MAX, NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 pub use openapi::document;
@@ -108,6 +112,8 @@ pub struct Api {
     pub in_flight: InFlightKeys,
     /// Callers that wait for their orders' money. The creator of this value runs its loop.
     pub awaited: Awaited,
+    /// What programs of others follow orders by. The creator of this value runs its loop.
+    pub integrations: Integrations,
     /// What is known from looking on.
     pub watch: Watch,
 }
@@ -170,6 +176,8 @@ fn routes() -> Vec<Route> {
         reservations::routes(),
         dead_letters::routes(),
         letter_acts::routes(),
+        events::routes(),
+        webhook_endpoints::routes(),
         notifications::routes(),
         queues::routes(),
         error_queues::routes(),

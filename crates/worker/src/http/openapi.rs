@@ -39,6 +39,8 @@ const TAGS: &[(&str, &str, &[&str])] = &[
         "Events of the payment gateway and the carrier that belong to no order.",
         &["provider-events"],
     ),
+    ("events", "Follow what happens to orders.", &["events"]),
+    ("webhook-endpoints", "Programs that are sent what happens to orders.", &["webhook-endpoints"]),
     ("audit", "Who did what.", &["audit"]),
     ("webhooks", "Where the payment gateway and the carrier report to.", &["webhooks"]),
     ("health", "How the service is, in words and in numbers.", &["health", "metrics", "overview", "check"]),

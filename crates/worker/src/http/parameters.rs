@@ -78,7 +78,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TextInPath {
     }
 }
 
-async fn parsed<T: FromStr<Err: Display>, S: Send + Sync>(
+pub(super) async fn parsed<T: FromStr<Err: Display>, S: Send + Sync>(
     parts: &mut Parts,
     state: &S,
     name: &'static str,

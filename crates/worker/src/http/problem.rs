@@ -82,6 +82,10 @@ problems! {
     RequestInProgress = "request_in_progress", CONFLICT, Later, "The same request is being served";
     CancellationRefused = "cancellation_refused", CONFLICT, No, "The order can no longer be cancelled";
     EventNotFound = "event_not_found", NOT_FOUND, No, "There is no such event";
+    EventsGone = "events_gone", GONE, No, "Events before this are past their time";
+    PositionUnknown = "position_unknown", CONFLICT, No, "No event is so far yet";
+    WebhookEndpointNotFound = "webhook_endpoint_not_found", NOT_FOUND, No, "There is no such webhook endpoint";
+    WebhookEndpointsFull = "webhook_endpoints_full", CONFLICT, No, "There are as many webhook endpoints as there may be";
     EventUnmatched = "event_unmatched", CONFLICT, No, "The event belongs to no order";
     NothingToTell = "nothing_to_tell", CONFLICT, No, "There is nothing to tell, or no way to";
     RefundRefused = "refund_refused", CONFLICT, No, "The money cannot be paid back like this";

@@ -120,6 +120,8 @@ metrics! {
         "How long there has been a call waiting for its turn; 0 if there is none.";
     BreakerState = "orderwright.breaker.state", State, GAUGE, Worker, ["provider", "state"],
         "1 for the state that a provider's circuit breaker is in (closed, open, probing), 0 for the others.";
+    WebhookDeliveries = "orderwright.webhook.deliveries", Count, COUNTER, Worker, ["outcome"],
+        "Attempts to send an event to a webhook endpoint: delivered, refused, away or gone.";
     HttpRequestDuration = "http.server.request.duration", Seconds, Kind::Histogram(FAST), Worker,
         ["http.request.method", "http.route", "http.response.status_code"],
         "Time of a request to the API.";

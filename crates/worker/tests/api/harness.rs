@@ -29,10 +29,11 @@ use http_body_util::BodyExt;
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 use orderwright::http::{
-    Api, Awaited, CONNECTIONS_MAX, InFlightKeys, StoreReadiness, Watch, Webhooks, router,
+    Api, Awaited, CONNECTIONS_MAX, InFlightKeys, Integrations, StoreReadiness, Watch, Webhooks, router,
 };
 use orderwright::operations::Operations;
 use orderwright::security::{Gate, GateSettings, KeyRing, KeyText};
+use orderwright::webhook_endpoints::Plain;
 use providers::webhooks::Verifier;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -174,6 +175,14 @@ impl Service {
         tokio::spawn(listening);
         let (awaited, looking) = Awaited::new(Arc::new(store.clone()), CONNECTIONS_MAX, stop.clone());
         tokio::spawn(looking);
+        let (integrations, following) = Integrations::new(
+            Arc::new(store.clone()),
+            Arc::new(store.clone()),
+            Plain::Allowed,
+            CONNECTIONS_MAX,
+            stop.clone(),
+        );
+        tokio::spawn(following);
         let api = Arc::new(Api {
             commands,
             create,
@@ -192,6 +201,7 @@ impl Service {
             books: Arc::new(NoList),
             in_flight: InFlightKeys::default(),
             awaited,
+            integrations,
             watch: Watch::default(),
         });
         let gate = Arc::new(Gate::open(Arc::clone(&clock) as Arc<dyn Clock>));

@@ -172,6 +172,7 @@ async fn losing_answers(count: u32) -> Service {
         books: Arc::new(NoList),
         in_flight: InFlightKeys::default(),
         awaited,
+        integrations: service.api.integrations.clone(),
         watch: Watch::default(),
     };
     service.router = router(Arc::new(api), Arc::new(Gate::open(Arc::new(bus::SystemClock))));

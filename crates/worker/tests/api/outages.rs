@@ -164,6 +164,7 @@ async fn without_a_store(verdict: Verdict) -> Service {
         webhooks,
         in_flight: InFlightKeys::default(),
         awaited,
+        integrations: service.api.integrations.clone(),
         watch: Watch::default(),
     };
     service.router = router(Arc::new(api), gate);

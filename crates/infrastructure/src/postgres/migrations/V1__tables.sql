@@ -182,10 +182,10 @@ create table shipments (
 -- The order that a tracking number belongs to.
 create index shipments_by_tracking_number on shipments (tracking_number) where tracking_number is not null;
 
--- What happened to each order; only ever added to.
+-- What happened to each order; only ever added to. Positions come from the batch that an entry was written in: 16384 for each.
 create table order_history (
     order_id uuid not null,
-    position bigint generated always as identity,
+    position bigint not null,
     at bigint not null,
     event text not null,
     status text,
@@ -195,6 +195,20 @@ create table order_history (
 ) with (
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
 );
+
+-- What leads from a position to the entries of all timelines: the orders of which a unit of work wrote entries. One row for a
+-- unit and not an index entry for each of its entries. Kept for a while.
+create table event_batches (
+    position bigint generated always as identity primary key,
+    at bigint not null,
+    order_ids uuid[] not null
+) with (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000,
+    autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
+);
+-- Up to which position the batches are gone.
+create table event_floor (position bigint not null);
+insert into event_floor values (0);
 
 -- Answers given under a client's key, which belongs to its caller. In order of time, so that the oldest are swept from one end.
 create table idempotency (
@@ -277,3 +291,39 @@ create table unmatched_events (
     check ((seen_at is null) = (seen_by is null) and (seen_at is null) = (note is null))
 );
 create index unmatched_events_unseen on unmatched_events (position) where seen_at is null;
+
+-- Programs of others that are sent the events of orders, each from its own place in the log.
+create table webhook_endpoints (
+    id uuid primary key,
+    url text not null,
+    types text not null,
+    note text not null,
+    secret text not null,
+    previous_secret text,
+    rotated_at bigint,
+    state text not null check (state in ('active', 'paused', 'closed')),
+    trouble text not null,
+    position bigint not null,
+    failures bigint not null,
+    failing_since bigint,
+    next_attempt_at bigint,
+    created_at bigint not null
+) with (fillfactor = 50);
+
+-- What became of each event that was sent to an endpoint; kept for a while.
+create table webhook_deliveries (
+    endpoint_id uuid not null references webhook_endpoints (id) on delete cascade,
+    position bigint not null,
+    order_id uuid not null,
+    event_type text not null,
+    state text not null check (state in ('delivered', 'waiting', 'failed')),
+    attempts bigint not null,
+    last_at bigint not null,
+    next_at bigint check ((state = 'waiting') = (next_at is not null)),
+    took_ms bigint not null,
+    answer text not null,
+    primary key (endpoint_id, position)
+);
+create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_at) where state = 'waiting';
+create index webhook_deliveries_failed on webhook_deliveries (endpoint_id, position) where state = 'failed';
+create index webhook_deliveries_by_time on webhook_deliveries (last_at) where state <> 'waiting';

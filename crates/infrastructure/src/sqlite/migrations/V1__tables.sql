@@ -181,6 +181,18 @@ create table order_history (
     primary key (order_id, position)
 ) without rowid;
 
+-- What leads from a position to the entries of all timelines: the orders of which so many entries were written in a row,
+-- 16 bytes for each. One row and not an index entry for each of them. Kept for a while.
+create table event_batches (
+    position integer primary key,
+    entries integer not null check (entries > 0),
+    at integer not null,
+    order_ids blob not null
+) strict;
+-- Up to which position the batches are gone.
+create table event_floor (position integer not null) strict;
+insert into event_floor values (0);
+
 -- Answers given under a client's key, which belongs to its caller. In order of time, so that the oldest are swept from one end.
 create table idempotency (
     position integer primary key,
@@ -258,3 +270,39 @@ create table unmatched_events (
     check ((seen_at is null) = (seen_by is null) and (seen_at is null) = (note is null))
 ) strict;
 create index unmatched_events_unseen on unmatched_events (position) where seen_at is null;
+
+-- Programs of others that are sent the events of orders, each from its own place in the log.
+create table webhook_endpoints (
+    id blob primary key check (length(id) = 16),
+    url text not null,
+    types text not null,
+    note text not null,
+    secret text not null,
+    previous_secret text,
+    rotated_at integer,
+    state text not null check (state = 'active' or state = 'paused' or state = 'closed'),
+    trouble text not null,
+    position integer not null,
+    failures integer not null,
+    failing_since integer,
+    next_attempt_at integer,
+    created_at integer not null
+) strict, without rowid;
+
+-- What became of each event that was sent to an endpoint; kept for a while.
+create table webhook_deliveries (
+    endpoint_id blob not null references webhook_endpoints (id) on delete cascade,
+    position integer not null,
+    order_id blob not null,
+    event_type text not null,
+    state text not null check (state = 'delivered' or state = 'waiting' or state = 'failed'),
+    attempts integer not null,
+    last_at integer not null,
+    next_at integer check ((state = 'waiting') = (next_at is not null)),
+    took_ms integer not null,
+    answer text not null,
+    primary key (endpoint_id, position)
+) strict, without rowid;
+create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_at) where state = 'waiting';
+create index webhook_deliveries_failed on webhook_deliveries (endpoint_id, position) where state = 'failed';
+create index webhook_deliveries_by_time on webhook_deliveries (last_at) where state <> 'waiting';

@@ -1,0 +1,152 @@
+//! The events of all orders in one order, read through the batches in which they were written.
+
+use application::ports::{EventFilter, EventPage, EventsRead, OrderEventLog, OrderEventView, REFUSED};
+use async_trait::async_trait;
+use bus::Fault;
+use bus_postgres::{Array, Lent, broken, query, views};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::PostgresStore;
+use super::column::{Broken, rows_max, time};
+use super::settled::Reach;
+
+const OPERATION: &str = "events.list";
+
+/// Entries of a batch at most, and how far the positions of its entries are from the next batch's. The statements that write
+/// and read timelines have the same number.
+pub(super) const BATCH_ENTRIES_MAX: usize = 16_384;
+const BATCH: i64 = 16_384;
+
+/// Batches and orders that one read looks at, about.
+const BATCHES_MAX: i64 = 200;
+const ORDERS_MAX: usize = 1_000;
+
+/// Removes batches whose time has passed, oldest first, and notes up to where they are gone.
+pub(super) const SWEEP: &str = "with due as materialized (
+         select position from event_batches where position in (
+             select position from event_batches order by position limit $1
+         ) and at < $2 order by position for update skip locked
+     ),
+     gone as (delete from event_batches b using due where b.position = due.position returning b.position),
+     noted as (
+         update event_floor set position = greatest(position, (select (max(position) + 1) * 16384 - 1 from gone))
+         where exists (select from gone)
+     )
+     select count(*) from gone";
+
+#[async_trait]
+impl OrderEventLog for PostgresStore {
+    async fn events(&self, filter: &EventFilter, max: usize) -> Result<EventsRead, Fault> {
+        let client = self.reader(OPERATION).await?;
+        let Reach { given, settled } = self.settled().reach(&client).await?;
+        let newest = end_of(settled);
+        if filter.after > end_of(given) {
+            return Ok(EventsRead::Beyond { newest });
+        }
+        let floor = floor(&client).await?;
+        if filter.after != 0 && filter.after < floor {
+            return Ok(EventsRead::Swept { up_to: floor });
+        }
+        let after = filter.after.max(floor);
+        let stretch = batches(&client, after, settled).await?;
+        let Some(end) = stretch.end else {
+            let next = after.max(newest);
+            return Ok(EventsRead::Page(EventPage { next, ..EventPage::default() }));
+        };
+        let events = entries(&client, &stretch, after, &filter.wanted(), max).await?;
+        let next = if events.len() < max { end } else { events.last().map_or(end, |event| event.position) };
+        Ok(EventsRead::Page(EventPage { events, next, has_more: next < newest }))
+    }
+
+    async fn newest_event(&self) -> Result<i64, Fault> {
+        let client = self.reader(OPERATION).await?;
+        Ok(end_of(self.settled().reach(&client).await?.settled))
+    }
+
+    async fn event(&self, order_id: Uuid, position: i64) -> Result<Option<OrderEventView>, Fault> {
+        let client = self.reader("events.read").await?;
+        let sql = "select h.position, h.event, h.order_id, o.external_reference, h.at, h.status, h.saga_state, h.detail
+             from order_history h left join orders o using (order_id) where h.order_id = $1 and h.position = $2";
+        let rows = query(&client, "events.read", sql, &[Box::new(order_id), Box::new(position)]).await?;
+        Ok(views(&rows, "events.read", view)?.into_iter().next())
+    }
+}
+
+/// The last position that belongs to a batch.
+const fn end_of(batch: i64) -> i64 {
+    (batch + 1) * BATCH - 1
+}
+
+/// Up to where the batches are gone.
+async fn floor(client: &Lent) -> Result<i64, Fault> {
+    let rows = query(client, OPERATION, "select position from event_floor", &[]).await?;
+    let found = rows.first().map_or(Ok(0), |row| row.try_get(0));
+    found.map_err(|error| broken(OPERATION)(error.into()))
+}
+
+/// Batches in a row: each with one of its orders, and the last position of the last.
+struct Stretch {
+    batch: Vec<i64>,
+    order_id: Vec<Uuid>,
+    end: Option<i64>,
+}
+
+async fn batches(client: &Lent, after: i64, settled: i64) -> Result<Stretch, Fault> {
+    let sql = "select position, order_ids from event_batches where position >= $1 and position <= $2
+         order by position limit $3";
+    let values: Vec<bus_postgres::Value<'_>> =
+        vec![Box::new((after + 1) / BATCH), Box::new(settled), Box::new(BATCHES_MAX)];
+    let rows = query(client, OPERATION, sql, &values).await?;
+    let found = views(&rows, OPERATION, |row| Ok((row.try_get(0)?, row.try_get::<_, Vec<Uuid>>(1)?)))?;
+    let mut stretch = Stretch { batch: Vec::new(), order_id: Vec::new(), end: None };
+    for (position, orders) in found {
+        if stretch.order_id.len() >= ORDERS_MAX {
+            break;
+        }
+        stretch.batch.extend(orders.iter().map(|_| position));
+        stretch.order_id.extend(orders);
+        stretch.end = Some(end_of(position));
+    }
+    Ok(stretch)
+}
+
+async fn entries(
+    client: &Lent,
+    stretch: &Stretch,
+    after: i64,
+    types: &[&str],
+    max: usize,
+) -> Result<Vec<OrderEventView>, Fault> {
+    let sql =
+        "select h.position, h.event, h.order_id, o.external_reference, h.at, h.status, h.saga_state, h.detail
+         from unnest($1::bigint[], $2::uuid[]) as b (batch, order_id)
+         join order_history h on h.order_id = b.order_id
+             and h.position >= b.batch * 16384 and h.position < (b.batch + 1) * 16384
+         left join orders o on o.order_id = b.order_id
+         where h.position > $3 and h.event = any($4::text[]) and not starts_with(coalesce(h.detail, ''), $5)
+         order by h.position limit $6";
+    let values: Vec<bus_postgres::Value<'_>> = vec![
+        Box::new(Array::numbers(stretch.batch.iter().copied())),
+        Box::new(Array::uuids(stretch.order_id.iter().copied())),
+        Box::new(after),
+        Box::new(Array::texts(types.iter().copied())),
+        Box::new(REFUSED),
+        Box::new(rows_max(max)),
+    ];
+    let rows = query(client, OPERATION, sql, &values).await?;
+    views(&rows, OPERATION, view)
+}
+
+fn view(row: &Row) -> Result<OrderEventView, Broken> {
+    Ok(OrderEventView {
+        position: row.try_get(0)?,
+        event_type: row.try_get(1)?,
+        order_id: row.try_get(2)?,
+        external_reference: row.try_get(3)?,
+        at: time(row, 4)?,
+        status: row.try_get(5)?,
+        saga_state: row.try_get(6)?,
+        detail: row.try_get(7)?,
+    })
+}

@@ -1,0 +1,367 @@
+//! One round for one endpoint: what is sent, what an answer means, and what is noted of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use application::ports::{Delivery, DeliveryState, OrderEventView, Progress, WebhookEndpoint};
+use bus::Fault;
+use futures_util::StreamExt;
+use futures_util::stream;
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use providers::notifications::{Signer, WebhookAnswer, WebhookMessage};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Parts;
+use crate::metrics::Metric;
+
+/// Messages under way to one endpoint.
+const AT_ONCE_MAX: usize = 8;
+
+/// When an event that was refused is tried again; after the last it has failed.
+const REFUSED_PAUSES_S: [u64; 6] = [30, 120, 600, 3_600, 6 * 3_600, 24 * 3_600];
+
+/// How long an endpoint that is away is left alone: twice as long each time, or as long as it asks for.
+const AWAY_PAUSE_FIRST: Duration = Duration::from_secs(1);
+const AWAY_PAUSE_MAX: Duration = Duration::from_secs(300);
+const ASKED_PAUSE_MAX: Duration = Duration::from_secs(3_600);
+
+/// How long an endpoint may be away before it is closed.
+const AWAY_MAX: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+/// Events to send, and the position behind them.
+pub(super) struct Page {
+    pub(super) events: Vec<OrderEventView>,
+    pub(super) next: i64,
+}
+
+/// What sending one message came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sent {
+    /// It was taken.
+    Taken,
+    /// It was answered, and not taken: another event may well be.
+    Refused(String),
+    /// The endpoint is away, or wants to be left alone for so long.
+    Away(String, Option<Duration>),
+    /// The endpoint wants no more at all.
+    Gone,
+}
+
+impl Sent {
+    fn of(answer: Result<WebhookAnswer, String>) -> Self {
+        let WebhookAnswer { status, retry_after } = match answer {
+            Ok(answer) => answer,
+            Err(why) => return Self::Away(why, None),
+        };
+        let words = format!("answered {status}");
+        match status {
+            status if status.is_success() => Self::Taken,
+            StatusCode::GONE => Self::Gone,
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_EARLY
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Self::Away(words, retry_after),
+            _ => Self::Refused(words),
+        }
+    }
+
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Taken => "delivered",
+            Self::Refused(_) => "refused",
+            Self::Away(..) => "away",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A message that was sent: when, how long it took, and what came of it.
+struct Attempt {
+    at: Timestamp,
+    took: Duration,
+    sent: Sent,
+}
+
+/// One round.
+pub(super) struct Run<'a> {
+    parts: &'a Parts,
+    endpoint: &'a WebhookEndpoint,
+    signer: &'a Signer,
+    progress: Progress,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(parts: &'a Parts, endpoint: &'a WebhookEndpoint, signer: &'a Signer) -> Self {
+        Self { parts, endpoint, signer, progress: standing(endpoint) }
+    }
+
+    /// What is to be noted, if anything is.
+    pub(super) fn progress(self) -> Option<Progress> {
+        (self.progress != standing(self.endpoint)).then_some(self.progress)
+    }
+
+    /// Goes on behind events that are past their time.
+    pub(super) fn skip_to(&mut self, up_to: i64) {
+        tracing::warn!(endpoint = %self.endpoint.id, up_to, "events were past their time before a webhook endpoint had them");
+        self.progress.to = up_to;
+        self.progress.trouble = format!("events up to {up_to} were past their time and were not sent");
+    }
+
+    /// The endpoint stands where no event is yet: this database is older than its place.
+    pub(super) fn is_beyond(&mut self, newest: i64) {
+        self.progress.trouble = format!(
+            "stands behind {}, and the newest event is {newest}: was the database restored? Set the position",
+            self.endpoint.position
+        );
+    }
+
+    /// Sends deliveries again that were set aside.
+    pub(super) async fn again(&mut self, due: Vec<Delivery>) -> Result<(), Fault> {
+        for delivery in due {
+            let event = self.parts.events.event(delivery.order_id, delivery.position).await?;
+            let Some(event) = event else {
+                let answer = "the event is not there any more".to_owned();
+                let failed = Delivery { state: DeliveryState::Failed, next_at: None, answer, ..delivery };
+                self.progress.deliveries.push(failed);
+                continue;
+            };
+            let attempt = self.attempt(&event).await;
+            if attempt.sent == Sent::Gone {
+                self.close("answered 410 Gone: it wants no more".to_owned());
+            }
+            self.progress.deliveries.push(after(&event, delivery.attempts, &attempt));
+        }
+        Ok(())
+    }
+
+    /// Sends new events. Returns whether all of them are done.
+    pub(super) async fn send(&mut self, page: Page) -> bool {
+        let is_held_up = AtomicBool::new(false);
+        let run = &*self;
+        let orders = by_order(page.events);
+        let sending = stream::iter(orders).map(|events| run.send_in_order(events, &is_held_up));
+        let sent: Vec<_> = sending.buffer_unordered(AT_ONCE_MAX).flat_map(stream::iter).collect().await;
+        let held_up_at =
+            sent.iter().filter(|(_, attempt)| !is_done(attempt)).map(|(event, _)| event.position).min();
+        let outcome = |attempt: &Option<Attempt>| attempt.as_ref().map(|attempt| attempt.sent.clone());
+        let away = sent.iter().find_map(|(_, attempt)| match outcome(attempt)? {
+            Sent::Away(why, asked) => Some((why, asked)),
+            Sent::Taken | Sent::Refused(_) | Sent::Gone => None,
+        });
+        let is_gone = sent.iter().any(|(_, attempt)| outcome(attempt) == Some(Sent::Gone));
+        let done = sent.into_iter().filter(|(_, attempt)| is_done(attempt));
+        let done = done.filter_map(|(event, attempt)| Some(after(&event, 0, &attempt?)));
+        self.progress.deliveries.extend(done);
+        self.progress.to = held_up_at.map_or(page.next, |at| at - 1);
+        match away {
+            _ if is_gone => self.close("answered 410 Gone: it wants no more".to_owned()),
+            Some((why, asked)) => self.is_away(why, asked),
+            None => self.is_well(),
+        }
+        held_up_at.is_none()
+    }
+
+    /// The events of one order, one after the other, until one is held up.
+    async fn send_in_order(
+        &self,
+        events: Vec<OrderEventView>,
+        is_held_up: &AtomicBool,
+    ) -> Vec<(OrderEventView, Option<Attempt>)> {
+        let mut sent = Vec::with_capacity(events.len());
+        for event in events {
+            if is_held_up.load(Ordering::Relaxed) {
+                sent.push((event, None));
+                continue;
+            }
+            let attempt = self.attempt(&event).await;
+            if matches!(attempt.sent, Sent::Away(..) | Sent::Gone) {
+                is_held_up.store(true, Ordering::Relaxed);
+            }
+            sent.push((event, Some(attempt)));
+        }
+        sent
+    }
+
+    async fn attempt(&self, event: &OrderEventView) -> Attempt {
+        let at = self.parts.clock.now();
+        let begun = tokio::time::Instant::now();
+        let id = message_id(event);
+        let body =
+            json!({"type": event.event_type, "timestamp": event.at.to_string(), "data": event}).to_string();
+        let message = WebhookMessage { id: &id, sent_at_s: at.as_second(), body };
+        let sent = Sent::of(self.parts.client.post(&self.endpoint.url, self.signer, message).await);
+        self.parts.registry.add(Metric::WebhookDeliveries, &[sent.word()], 1);
+        Attempt { at, took: begun.elapsed(), sent }
+    }
+
+    fn is_well(&mut self) {
+        if self.progress.closes {
+            return;
+        }
+        self.progress.trouble.clear();
+        self.progress.failures = 0;
+        self.progress.failing_since = None;
+        self.progress.next_attempt_at = None;
+    }
+
+    fn is_away(&mut self, why: String, asked: Option<Duration>) {
+        let now = self.parts.clock.now();
+        let got_through = self.progress.to > self.progress.from;
+        let before = if got_through { 0 } else { self.endpoint.failures };
+        let since = self.endpoint.failing_since.filter(|_| !got_through).unwrap_or(now);
+        self.progress.failures = before.saturating_add(1);
+        self.progress.failing_since = Some(since);
+        self.progress.next_attempt_at = Some(later(now, away_pause(before, asked)));
+        if now.duration_since(since) > AWAY_MAX {
+            self.close(format!("was away for three days: {why}"));
+        } else {
+            self.progress.trouble = why;
+        }
+    }
+
+    fn close(&mut self, why: String) {
+        tracing::warn!(endpoint = %self.endpoint.id, why, "a webhook endpoint is closed and gets no more");
+        self.progress.trouble = why;
+        self.progress.closes = true;
+    }
+}
+
+/// Whether an event need not be sent once more before those behind it count.
+const fn is_done(attempt: &Option<Attempt>) -> bool {
+    matches!(attempt, Some(Attempt { sent: Sent::Taken | Sent::Refused(_), .. }))
+}
+
+/// An endpoint as it is, with nothing to note.
+fn standing(endpoint: &WebhookEndpoint) -> Progress {
+    Progress {
+        from: endpoint.position,
+        to: endpoint.position,
+        deliveries: Vec::new(),
+        trouble: endpoint.trouble.clone(),
+        failures: endpoint.failures,
+        failing_since: endpoint.failing_since,
+        next_attempt_at: endpoint.next_attempt_at,
+        closes: false,
+    }
+}
+
+/// The same for every attempt and every endpoint, so that a receiver detects a repeat.
+fn message_id(event: &OrderEventView) -> String {
+    format!("evt_{}_{}", event.order_id.simple(), event.position)
+}
+
+/// The events of each order together, those first whose first event came first.
+fn by_order(events: Vec<OrderEventView>) -> Vec<Vec<OrderEventView>> {
+    let mut orders: BTreeMap<Uuid, Vec<OrderEventView>> = BTreeMap::new();
+    for event in events {
+        orders.entry(event.order_id).or_default().push(event);
+    }
+    let mut orders: Vec<_> = orders.into_values().collect();
+    orders.sort_by_key(|events| events.first().map(|event| event.position));
+    orders
+}
+
+/// What is noted of an event after this attempt, which followed so many.
+fn after(event: &OrderEventView, attempts_before: u32, attempt: &Attempt) -> Delivery {
+    let attempts = attempts_before.saturating_add(1);
+    let refused = |pause: Option<&u64>| match pause {
+        Some(pause) => (DeliveryState::Waiting, Some(later(attempt.at, Duration::from_secs(*pause)))),
+        None => (DeliveryState::Failed, None),
+    };
+    let index = usize::try_from(attempts_before).unwrap_or(usize::MAX);
+    let ((state, next_at), answer, attempts) = match &attempt.sent {
+        Sent::Taken => ((DeliveryState::Delivered, None), "taken".to_owned(), attempts),
+        Sent::Refused(why) => (refused(REFUSED_PAUSES_S.get(index)), why.clone(), attempts),
+        // It says nothing about this event.
+        Sent::Away(why, _) => (refused(REFUSED_PAUSES_S.first()), why.clone(), attempts_before),
+        Sent::Gone => (refused(REFUSED_PAUSES_S.first()), "answered 410 Gone".to_owned(), attempts_before),
+    };
+    Delivery {
+        position: event.position,
+        order_id: event.order_id,
+        event_type: event.event_type.clone(),
+        state,
+        attempts,
+        last_at: attempt.at,
+        next_at,
+        took_ms: u32::try_from(attempt.took.as_millis()).unwrap_or(u32::MAX),
+        answer,
+    }
+}
+
+fn away_pause(failures_before: u32, asked: Option<Duration>) -> Duration {
+    let doubled = AWAY_PAUSE_FIRST.saturating_mul(1_u32.checked_shl(failures_before).unwrap_or(u32::MAX));
+    doubled.min(AWAY_PAUSE_MAX).max(asked.unwrap_or_default().min(ASKED_PAUSE_MAX))
+}
+
+fn later(at: Timestamp, pause: Duration) -> Timestamp {
+    at.checked_add(pause).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_about_the_event_is_the_endpoint_being_away() {
+        let answer = |status: u16| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            Sent::of(Ok(WebhookAnswer { status, retry_after: Some(Duration::from_secs(7)) })).word()
+        };
+        for status in [200, 201, 202, 204, 299] {
+            assert_eq!(answer(status), "delivered", "{status}");
+        }
+        for status in [408, 425, 429, 502, 503, 504] {
+            assert_eq!(answer(status), "away", "{status}");
+        }
+        for status in [300, 302, 400, 401, 404, 413, 422, 500, 501] {
+            assert_eq!(answer(status), "refused", "{status}");
+        }
+        assert_eq!(answer(410), "gone");
+        assert_eq!(Sent::of(Err("no route".to_owned())).word(), "away");
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_bound_and_heed_what_is_asked_for() {
+        let pauses: Vec<u64> = (0..10).map(|failures| away_pause(failures, None).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        assert_eq!(away_pause(u32::MAX, None), AWAY_PAUSE_MAX);
+        assert_eq!(away_pause(0, Some(Duration::from_secs(90))).as_secs(), 90);
+        assert_eq!(away_pause(0, Some(Duration::from_secs(90_000))), ASKED_PAUSE_MAX);
+    }
+
+    #[test]
+    fn an_event_that_is_refused_again_and_again_fails_at_last() {
+        let event = OrderEventView {
+            position: 7,
+            event_type: "OrderShipped".to_owned(),
+            order_id: Uuid::from_u128(1),
+            external_reference: None,
+            at: Timestamp::UNIX_EPOCH,
+            status: None,
+            saga_state: None,
+            detail: None,
+        };
+        let refused = Attempt {
+            at: Timestamp::UNIX_EPOCH,
+            took: Duration::from_millis(3),
+            sent: Sent::Refused("answered 422".to_owned()),
+        };
+        let mut delivery = after(&event, 0, &refused);
+        let mut pauses = Vec::new();
+        while let Some(at) = delivery.next_at {
+            assert_eq!(delivery.state, DeliveryState::Waiting);
+            pauses.push(u64::try_from(at.as_second()).expect("later"));
+            delivery = after(&event, delivery.attempts, &refused);
+        }
+        assert_eq!(pauses, REFUSED_PAUSES_S);
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Failed, 7));
+        let away = Attempt { sent: Sent::Away("no route".to_owned(), None), ..refused };
+        assert_eq!(after(&event, 3, &away).attempts, 3, "it was not this event's fault");
+    }
+}
