@@ -47,6 +47,11 @@ pub(crate) fn reopened(address: &str, actor: &str, at: Timestamp) -> AuditEntry 
     }
 }
 
+/// An address without its parameters, which may hold a secret.
+pub(crate) fn address_shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// Somebody has done something to a webhook endpoint.
 pub(crate) fn endpoint_moved(action: &str, id: Uuid, what: &str, by: &Signed<'_>) -> AuditEntry {
     let note = match (by.note, what) {

@@ -140,6 +140,7 @@ fn health(
         broker: store.outgoing.as_ref().map(|outgoing| Arc::clone(&outgoing.broker)),
         dead_letters: Arc::clone(&store.dead_letters),
         pauses: context.pauses.clone(),
+        webhook_endpoints: Arc::clone(&store.webhook_endpoints),
     };
     let service = HealthService::new(parts, &config.telemetry);
     observation.pulses.expect(HealthService::NAME, Duration::from_millis(config.telemetry.check_ms));

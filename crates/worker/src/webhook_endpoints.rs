@@ -15,8 +15,7 @@ use rand::rngs::OsRng;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::conceal::conceal;
-use crate::config::{Allowance, Config};
+use crate::config::{Allowance, Config, shown};
 
 /// Bytes of a secret.
 const SECRET_BYTES: usize = 32;
@@ -81,7 +80,7 @@ impl From<WebhookEndpoint> for EndpointView {
     fn from(it: WebhookEndpoint) -> Self {
         Self {
             id: it.id,
-            url: conceal(&it.url).into_owned(),
+            url: shown(&it.url),
             types: it.types,
             note: it.note,
             state: it.state.as_str(),

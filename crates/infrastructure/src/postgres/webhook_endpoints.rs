@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::column::{Broken, count, name, rows_max, time};
 use super::{PostgresStore, PostgresUnit};
-use crate::audit::endpoint_moved;
+use crate::audit::{address_shown, endpoint_moved};
 use crate::paging::page;
 
 /// Removes deliveries whose time has passed, except those that wait.
@@ -49,7 +49,7 @@ impl WebhookEndpoints for PostgresStore {
         values.push(Box::new(rows_max(WEBHOOK_ENDPOINTS_MAX)));
         let added = !unit.ask(Act::new(OPERATION, sql, values)).await?.is_empty();
         if added {
-            unit.record(&[endpoint_moved("add", endpoint.id, &endpoint.url, by)]).await?;
+            unit.record(&[endpoint_moved("add", endpoint.id, address_shown(&endpoint.url), by)]).await?;
         }
         Box::new(unit).commit().await?;
         Ok(added)
@@ -90,7 +90,7 @@ impl WebhookEndpoints for PostgresStore {
         let rows = unit.ask(Act::new(OPERATION, sql, vec![Box::new(id)])).await?;
         if let Some(row) = rows.first() {
             let url: String = row.try_get(0).map_err(|error| broken(OPERATION)(error.into()))?;
-            unit.record(&[endpoint_moved("remove", id, &url, by)]).await?;
+            unit.record(&[endpoint_moved("remove", id, address_shown(&url), by)]).await?;
         }
         Box::new(unit).commit().await?;
         Ok(!rows.is_empty())

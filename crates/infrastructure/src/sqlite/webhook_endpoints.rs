@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use super::column::{Micros, name, rows_max, time};
-use crate::audit::endpoint_moved;
+use crate::audit::{address_shown, endpoint_moved};
 use crate::paging::page;
 
 type Done<T> = std::result::Result<T, Fault>;
@@ -24,7 +24,7 @@ impl WebhookEndpoints for SqliteStore {
         let mut unit = self.unit().await?;
         let added = add(unit.connection(), endpoint).map_err(fault("webhook_endpoints.add"))?;
         if added {
-            unit.record(&[endpoint_moved("add", endpoint.id, &endpoint.url, by)]).await?;
+            unit.record(&[endpoint_moved("add", endpoint.id, address_shown(&endpoint.url), by)]).await?;
         }
         Box::new(unit).commit().await?;
         Ok(added)
@@ -61,7 +61,7 @@ impl WebhookEndpoints for SqliteStore {
         let mut unit = self.unit().await?;
         let url = remove(unit.connection(), id).map_err(fault(OPERATION))?;
         if let Some(url) = &url {
-            unit.record(&[endpoint_moved("remove", id, url, by)]).await?;
+            unit.record(&[endpoint_moved("remove", id, address_shown(url), by)]).await?;
         }
         Box::new(unit).commit().await?;
         Ok(url.is_some())

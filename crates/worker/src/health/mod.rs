@@ -13,6 +13,7 @@ mod service;
 mod services;
 mod stock;
 mod uses;
+mod webhooks;
 
 pub use board::{Answer, HealthBoard, Report};
 pub use broker::{Broker, BrokerCheck, BrokerQueue};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::ports::{Readers, VitalSigns};
+use application::ports::{Readers, VitalSigns, WebhookEndpoints};
 use bus::{Clock, DeadLetters, Fault, PauseBoard, Stop};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use super::rates::MessageRatesCheck;
 use super::scene::{Scene, StoreScene};
 use super::services::{BackgroundServicesCheck, ConsumersCheck};
 use super::stock::{InventoryCheck, MoneyCheck};
+use super::webhooks::WebhookEndpointsCheck;
 use super::{Broker, BrokerCheck, Check, Finding, Status};
 use crate::config::Telemetry;
 use crate::metrics::Metric;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Which consumers are paused.
     pub pauses: PauseBoard,
+    /// Programs that are sent events.
+    pub webhook_endpoints: Arc<dyn WebhookEndpoints>,
 }
 
 impl HealthService {
@@ -65,7 +68,17 @@ impl HealthService {
     /// Every check over these parts.
     #[must_use]
     pub fn new(parts: Parts, settings: &Telemetry) -> Self {
-        let Parts { readers, vitals, clock, observation, statuses, broker, dead_letters, pauses } = parts;
+        let Parts {
+            readers,
+            vitals,
+            clock,
+            observation,
+            statuses,
+            broker,
+            dead_letters,
+            pauses,
+            webhook_endpoints,
+        } = parts;
         let [of_consumers, of_services] = statuses;
         let stall = Duration::from_millis(settings.stall_ms);
         let books_check = Duration::from_millis(settings.books_check_ms);
@@ -78,6 +91,7 @@ impl HealthService {
             Box::new(MoneyCheck::new(Arc::clone(&observation.books))),
             Box::new(SagaIntegrityCheck::new(Arc::clone(&observation.books))),
             Box::new(ProviderEventsCheck),
+            Box::new(WebhookEndpointsCheck(webhook_endpoints)),
             Box::new(MessageRatesCheck::new(Arc::clone(&observation.registry), dead_letters)),
         ];
         for provider in &observation.providers {
@@ -200,7 +214,8 @@ mod tests {
         let parts = Parts {
             readers: Arc::new(store.clone()),
             vitals: Arc::new(store.clone()),
-            dead_letters: Arc::new(store),
+            dead_letters: Arc::new(store.clone()),
+            webhook_endpoints: Arc::new(store),
             pauses: PauseBoard::default(),
             clock,
             observation,

@@ -203,8 +203,9 @@ fn text_of(media_type: &str) -> Value {
 fn responses(operation: &Operation) -> Map<String, Value> {
     let mut responses = Map::new();
     for (status, gives) in &operation.gives {
-        let content: Map<String, Value> = [content(gives)].into_iter().collect();
-        responses.insert(status.to_string(), json!({"description": "It is done.", "content": content}));
+        let done = || json!({"description": "It is done.", "content": {}});
+        let (media_type, schema) = content(gives);
+        responses.entry(status.to_string()).or_insert_with(done)["content"][media_type] = schema;
     }
     for Heading { status, name, about } in &operation.headings {
         if let Some(response) = responses.get_mut(&status.to_string()) {

@@ -22,6 +22,7 @@ mod sign_in;
 mod stock;
 mod value;
 mod visit;
+mod webhooks;
 mod wish;
 mod workers;
 
@@ -133,6 +134,9 @@ pub fn router(page: Arc<Page>) -> Router {
         .route("/ui/providers/events/{position}", post(acting::on_event))
         .route("/ui/providers/events/{position}/take-again", post(acting::on_event_again))
         .route("/ui/providers/endpoints", post(providers::reopen))
+        .route("/ui/webhooks", get(webhooks::show).post(webhooks::add))
+        .route("/ui/webhooks/{id}", get(webhooks::show_one))
+        .route("/ui/webhooks/{id}/{action}", post(webhooks::act))
         .route("/ui/workers", get(workers::show))
         .route("/ui/workers/errors/{name}", get(error_queues::show))
         .route("/ui/workers/errors/{name}/{action}", post(error_queues::act))

@@ -35,13 +35,14 @@ const SAID_SECONDS: u32 = 60;
 pub(super) const SERVICE: &str = "Orderwright";
 
 /// The navigation, each entry with what reading it takes.
-const LINKS: [(&str, &str, Scope); 9] = [
+const LINKS: [(&str, &str, Scope); 10] = [
     ("", "Overview", Scope::Operate),
     ("/orders", "Orders", Scope::OrdersRead),
     ("/attention", "Needs a person", Scope::Operate),
     ("/stock", "Stock", Scope::StockRead),
     ("/dead-letters", "Dead letters", Scope::Operate),
     ("/providers", "Providers", Scope::Operate),
+    ("/webhooks", "Webhooks", Scope::Operate),
     ("/workers", "Workers", Scope::Operate),
     ("/health", "Health", Scope::Operate),
     ("/audit", "Audit", Scope::Operate),
@@ -225,7 +226,14 @@ impl Visit {
         self.ask(Method::POST, target, key, Some(body)).await
     }
 
-    async fn ask(&self, method: Method, target: &str, key: Option<&str>, body: Option<&Value>) -> Heard {
+    /// Asks the API as this person, once under this key if there is one.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Heard {
         let asked = Asked { method, target, identity: self.viewer.identity(), key, body };
         self.page.parts.inside.call(asked).await
     }

@@ -50,6 +50,15 @@ const OWED: &[(&str, &str)] = &[
     ("get", "/queues"),
     ("post", "/queues/{name}/pause"),
     ("post", "/queues/{name}/resume"),
+    ("get", "/events"),
+    ("get", "/webhook-endpoints"),
+    ("post", "/webhook-endpoints"),
+    ("get", "/webhook-endpoints/{endpoint_id}"),
+    ("patch", "/webhook-endpoints/{endpoint_id}"),
+    ("post", "/webhook-endpoints/{endpoint_id}/rotate-secret"),
+    ("post", "/webhook-endpoints/{endpoint_id}/remove"),
+    ("get", "/webhook-endpoints/{endpoint_id}/deliveries"),
+    ("post", "/webhook-endpoints/{endpoint_id}/redeliver"),
     ("get", "/audit"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
@@ -60,13 +69,16 @@ const OWED: &[(&str, &str)] = &[
     ("get", "/check"),
 ];
 
+/// The id of nothing.
+const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
+
 #[tokio::test]
 async fn every_route_that_is_owed_is_in_the_document_and_is_served() {
     let service = Service::start().await;
     for (method, path) in OWED {
         assert!(DOCUMENT["paths"][path][method].is_object(), "{method} {path} is not in the document");
         let called =
-            path.replace("{order_id}", "00000000-0000-0000-0000-000000000000").replace("{sku}", "CHAI");
+            path.replace("{order_id}", NO_ID).replace("{endpoint_id}", NO_ID).replace("{sku}", "CHAI");
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
         let answer = service.send(request(method, &called, &[], Body::empty())).await;
         let code = serde_json::from_slice::<Value>(&answer.body)

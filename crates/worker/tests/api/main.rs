@@ -12,6 +12,7 @@ mod harness;
 mod imported_once;
 mod imports;
 mod in_doubt;
+mod integrations;
 mod listings;
 mod once;
 mod orders;

@@ -53,6 +53,7 @@ async fn a_service_that_is_well_says_so_of_every_part_and_to_every_probe() {
         "money",
         "saga-integrity",
         "provider-events",
+        "webhook-endpoints",
         "message-rates",
         "payment-gateway",
         "shipping-provider",
