@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bus::{Disposition, Envelope, Fault, Message, Outcome};
-use domain::{Money, OrderId, Payment};
+use domain::{Change, Money, OrderId, Payment};
 use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
@@ -81,9 +81,9 @@ impl ProcessPaymentHandler {
         calls: &[Call<'_, PaymentAnswer>],
     ) -> Result<Vec<Disposition>, Fault> {
         let now = self.context.clock.now();
-        let started = self.decide(unit, calls, now).await?;
-        record(unit, calls, now).await?;
-        self.tell(unit, calls, &started, now).await?;
+        let decided = self.decide(unit, calls, now).await?;
+        let changed = record(unit, calls, now).await?;
+        self.tell(unit, calls, &decided, &changed, now).await?;
         again_while(OrderProcessingSaga::awaits_payment, unit, calls, &self.context, now).await
     }
 
@@ -121,27 +121,37 @@ impl ProcessPaymentHandler {
         }
     }
 
-    /// The first call that was let through starts the limit. Returns the orders whose limit it started.
+    /// The first call that was let through starts the limit.
     async fn decide(
         &self,
         unit: &mut dyn UnitOfWork,
         calls: &[Call<'_, PaymentAnswer>],
         now: Timestamp,
-    ) -> Result<BTreeSet<OrderId>, Fault> {
+    ) -> Result<Decided, Fault> {
         let let_through = calls.iter().filter(|call| call.answer.was_let_through());
         let happenings: Vec<Happening<'_>> =
             let_through.map(|call| call.means(EventKind::PaymentStarted, &self.context)).collect();
         let steps = carry_out(unit, &happenings, now).await?;
-        let moved = happenings.iter().zip(&steps).filter(|(_, step)| step.outcome == Outcome::Moved);
-        Ok(moved.map(|(happening, _)| happening.order_id).collect())
+        let mut decided = Decided::default();
+        for (happening, step) in happenings.iter().zip(&steps) {
+            if step.outcome == Outcome::Moved {
+                decided.started.insert(happening.order_id);
+            }
+            if step.after.as_ref().is_some_and(OrderProcessingSaga::awaits_payment) {
+                decided.waiting.insert(happening.order_id);
+            }
+        }
+        Ok(decided)
     }
 
-    /// Writes a timeline entry for every call that the saga's own entry does not cover, and publishes final answers.
+    /// Writes a timeline entry for every call that the saga's own entry does not cover, and publishes final answers: those
+    /// that are new to the payment, and those that a saga still waits for. What a webhook has told before is not told twice.
     async fn tell(
         &self,
         unit: &mut dyn UnitOfWork,
         calls: &[Call<'_, PaymentAnswer>],
-        started: &BTreeSet<OrderId>,
+        decided: &Decided,
+        changed: &BTreeSet<OrderId>,
         now: Timestamp,
     ) -> Result<(), Fault> {
         let is_news = |call: &&Call<'_, PaymentAnswer>| {
@@ -149,16 +159,29 @@ impl ProcessPaymentHandler {
         };
         let entries: Vec<HistoryEntry> = calls
             .iter()
-            .filter(|call| !started.contains(&call.answer.command.order_id))
+            .filter(|call| !decided.started.contains(&call.answer.command.order_id))
             .filter(is_news)
             .map(|call| call.entry("PaymentCall", now))
             .collect();
         unit.history().append(&entries).await?;
-        unit.publish(calls.iter().flat_map(|call| results(call, now)).collect()).await
+        let is_told = |call: &&Call<'_, PaymentAnswer>| {
+            let order_id = call.answer.command.order_id;
+            changed.contains(&order_id) || decided.waiting.contains(&order_id)
+        };
+        unit.publish(calls.iter().filter(is_told).flat_map(|call| results(call, now)).collect()).await
     }
 }
 
 type Said = Result<ChargeOutcome, Unanswered>;
+
+/// What the calls meant for their sagas.
+#[derive(Default)]
+struct Decided {
+    /// Orders whose limit they started.
+    started: BTreeSet<OrderId>,
+    /// Orders whose sagas still wait for the gateway's answer.
+    waiting: BTreeSet<OrderId>,
+}
 
 impl ProcessPaymentCommand {
     fn request(&self) -> ChargeRequest {
@@ -171,35 +194,40 @@ impl ProcessPaymentCommand {
     }
 }
 
-/// Records the gateway's answers in the payment rows.
+/// Records the gateway's answers in the payment rows. Returns the orders whose rows hold something new.
 async fn record(
     unit: &mut dyn UnitOfWork,
     calls: &[Call<'_, PaymentAnswer>],
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<BTreeSet<OrderId>, Fault> {
     let ids: Vec<OrderId> = calls.iter().map(|call| call.answer.command.order_id).collect();
     let payments = unit.payments().get(&ids).await?;
     let mut payments: BTreeMap<OrderId, Payment> =
         payments.into_iter().map(|row| (row.order_id, row)).collect();
+    let mut new = BTreeSet::new();
     for call in calls {
-        if let Some(payment) = payments.get_mut(&call.answer.command.order_id) {
-            note_call(payment, call.answer);
+        if let Some(payment) = payments.get_mut(&call.answer.command.order_id)
+            && note_call(payment, call.answer) == Change::Applied
+        {
+            new.insert(payment.order_id);
         }
     }
-    let changed: Vec<Payment> = payments.into_values().collect();
-    unit.payments().update(&changed, now).await
+    let rows: Vec<Payment> = payments.into_values().collect();
+    unit.payments().update(&rows, now).await?;
+    Ok(new)
 }
 
 /// A call that was not let through has nothing to record.
-fn note_call(payment: &mut Payment, answer: &PaymentAnswer) {
-    if answer.was_let_through() {
-        payment.note_attempt();
-        note(payment, &answer.said);
+fn note_call(payment: &mut Payment, answer: &PaymentAnswer) -> Change {
+    if !answer.was_let_through() {
+        return Change::NoChange;
     }
+    payment.note_attempt();
+    note(payment, &answer.said)
 }
 
-/// Records the answer in the payment. An answer that the payment rejects is out of date and changes nothing.
-fn note(payment: &mut Payment, said: &Said) {
+/// Records the answer in the payment. An answer that the payment rejects is out of date: it changes nothing, and the saga is told.
+fn note(payment: &mut Payment, said: &Said) -> Change {
     let amount = payment.amount;
     let noted = match said {
         Ok(ChargeOutcome::Captured { reference, refunded_minor }) => {
@@ -217,9 +245,10 @@ fn note(payment: &mut Payment, said: &Said) {
         Ok(ChargeOutcome::Closed) => payment.void(),
         Err(_) => payment.note_unknown(),
     };
-    if let Err(rejection) = noted {
+    noted.unwrap_or_else(|rejection| {
         tracing::warn!(order_id = %payment.order_id, %rejection, "the gateway's answer does not fit what is known");
-    }
+        Change::Applied
+    })
 }
 
 /// A final answer as messages for the saga; none if the answer is not final. Money that went back meanwhile is a message

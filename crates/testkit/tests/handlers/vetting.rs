@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use application::commands::CancelOrderCommand;
+use application::commands::{CancelOrderCommand, CommandPipeline, TakeProviderNewsCommand};
 use application::consumers::{
     NotificationDispatchConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
     ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingConsumer, UNKNOWN_ORDER,
@@ -15,17 +15,19 @@ use application::messages::{
     PaymentRefundRequested, PaymentResult, RefundPart, ShipmentCancellationRequested,
     ShipmentTrackingRequested, correlation,
 };
+use application::pipeline::Context;
 use application::ports::{
-    AnyUnit, Channel, ChargeRequest, Notification, NotificationKind, NotificationService, PaymentGateway,
-    Readers, Said, Untold,
+    AnyUnit, CancelOutcome, Channel, ChargeOutcome, ChargeRequest, NewsKind, Notification, NotificationKind,
+    NotificationService, PaymentGateway, Provider, ProviderNews, Readers, Said, Unanswered, Untold,
 };
 use application::saga::{OrderProcessingSaga, PaymentStep, STATES, SagaState, ShipmentStep, Undo};
 use async_trait::async_trait;
 use bus::{
     Consumer, DeadLetterFilter, DeadLetters, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed,
-    Message, MessageId, Origin, Receipt, Stop, Transport, Vetted,
+    Message, MessageId, Origin, Receipt, SagaRepository, Stop, Store, Transport, Unit, Vetted,
 };
 use domain::{CancelReason, OrderId, OrderStatus, Payment, Shipment};
+use infrastructure::sqlite::SqliteStore;
 use orderwright_testkit::agreeable::Agreeable;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -404,4 +406,88 @@ async fn a_customer_is_told_only_what_is_true_of_an_order_of_this_database() {
     assert_eq!((teller.0.load(Ordering::Relaxed), dead), (0, forged.len() as u64));
     read(&shop, telling(), vec![bring(9, &told(id, "ALFKI", cancelled))]).await;
     assert_eq!(teller.0.load(Ordering::Relaxed), 1);
+}
+
+/// A gateway whose webhook about a charge is here before its answer; if so, the saga has heard of it by then.
+struct Hasty {
+    store: SqliteStore,
+    context: Arc<Context>,
+    saga: OrderProcessingSaga,
+    has_heard: bool,
+}
+
+#[async_trait]
+impl PaymentGateway for Hasty {
+    async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        let reference = "ch-1".to_owned();
+        let kind = NewsKind::PaymentCaptured { amount: request.amount, reference: reference.clone() };
+        let news = vec![ProviderNews::honest("evt-1", self.saga.order_id, kind, jiff::Timestamp::UNIX_EPOCH)];
+        let told = TakeProviderNewsCommand { provider: Provider::Payments, news };
+        let commands = CommandPipeline::new(Arc::new(self.store.clone()), Arc::clone(&self.context));
+        commands.run(&told).await.expect("a store in memory is never away");
+        if self.has_heard {
+            let paid = OrderProcessingSaga {
+                state: SagaState::Paid,
+                payment: PaymentStep::Captured,
+                ..self.saga.clone()
+            };
+            let mut unit: Box<AnyUnit> =
+                Store::begin(&self.store).await.expect("a store in memory is never away");
+            unit.update_sagas(&[paid], self.context.clock.now()).await.expect("it can be written");
+            unit.commit().await.expect("a store in memory is never away");
+        }
+        Ok(ChargeOutcome::Captured { reference, refunded_minor: 0 })
+    }
+
+    async fn authorise(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        unreachable!("it is charged at once")
+    }
+
+    async fn capture(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        unreachable!("it is charged at once")
+    }
+
+    async fn look_up(&self, _: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
+        unreachable!("the first call is answered")
+    }
+
+    async fn cancel(&self, _: &str) -> Result<CancelOutcome, Unanswered> {
+        unreachable!("nothing is undone")
+    }
+
+    async fn refund(&self, _: &str, _: &str, _: i64) -> Result<CancelOutcome, Unanswered> {
+        unreachable!("nothing is undone")
+    }
+}
+
+/// How often it is published that the money came, when a webhook was here before the answer.
+async fn told_of_money(shop: &Shop, number: u128, has_heard: bool) -> u64 {
+    let before = waiting(shop, PaymentProcessedConsumer::QUEUE).await;
+    let id = shop.order(number, 1).await.order_id;
+    let fresh = shop.saga(id).await;
+    let saga =
+        OrderProcessingSaga { state: SagaState::InventoryReserved, payment: PaymentStep::Requested, ..fresh };
+    let mut unit = shop.unit().await;
+    let row = Payment::request(id, saga.total);
+    unit.payments().insert(&[row], shop.context.clock.now()).await.expect("it can be written");
+    unit.commit().await.expect("a store in memory is never away");
+    shop.put(saga.clone()).await;
+    let (store, context) = (shop.store.clone(), Arc::clone(&shop.context));
+    let asked = requests(&saga).charge;
+    let gateway = Arc::new(Hasty { store, context, saga, has_heard });
+    let consumer = PaymentConsumer::new(gateway, Arc::clone(&shop.context));
+    read(shop, consumer, vec![brought(shop, PaymentConsumer::QUEUE, 1, id.0, &asked)]).await;
+    waiting(shop, PaymentProcessedConsumer::QUEUE).await - before
+}
+
+async fn waiting(shop: &Shop, queue: &str) -> u64 {
+    let overview = shop.store.overview().await.expect("it can be read");
+    overview.queues.iter().find(|(name, _)| name == queue).map_or(0, |(_, count)| *count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_webhook_has_told_the_saga_before_the_answer_came_is_not_published_once_more() {
+    let shop = Shop::open().await;
+    assert_eq!(told_of_money(&shop, 1, true).await, 1, "the webhook has told it");
+    assert_eq!(told_of_money(&shop, 2, false).await, 2, "the saga may not have heard the webhook yet");
 }

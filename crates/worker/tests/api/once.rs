@@ -250,7 +250,7 @@ struct Stage {
 }
 
 /// An endpoint to which one event could not be sent.
-async fn webhook_endpoint(service: &Service) -> String {
+pub(crate) async fn webhook_endpoint(service: &Service) -> String {
     let wish = json!({"url": "https://shop.example/", "after": 5, "actor": "ann"});
     let made = service.post("/webhook-endpoints", &wish).await.expect(201);
     let id = made["id"].as_str().expect("an id").to_owned();

@@ -1,4 +1,4 @@
-//! What operators do with consumers and error queues on their page: shown to all of them, done by those who may.
+//! What operators do with consumers, error queues and webhook endpoints on their page: shown to all of them, done by those who may.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use orderwright::config::PageMode;
 use orderwright::security::{Gate, GateSettings, Rate, Reach};
 
 use crate::harness::Service;
+use crate::once::webhook_endpoint;
 use crate::pages::{Site, hidden, html, keys, said};
 
 #[tokio::test]
@@ -72,4 +73,53 @@ async fn what_lies_in_an_error_queue_is_shown_put_back_and_discarded_by_those_wh
     let gone = site.submit(&format!("{path}/discard"), &admin, &gone).await;
     assert_eq!(said(&site, &gone, &admin).await, "They are discarded.");
     assert!(html(&site.get(path, &admin).await).contains("Nothing lies here."));
+}
+
+#[tokio::test]
+async fn a_webhook_endpoint_is_made_paused_and_removed_by_administrators_and_its_secret_shown_once() {
+    let (ring, texts) = keys(&[&[Scope::Operate], &[Scope::Admin]]);
+    let site = Site::closed(&ring).await;
+    let id = webhook_endpoint(&site.service).await;
+    let (operator, admin) = (site.signed_in(&texts[0]).await, site.signed_in(&texts[1]).await);
+    let one = format!("/ui/webhooks/{id}");
+    for path in ["/ui/webhooks", &one] {
+        let page = html(&site.get(path, &operator).await);
+        assert!(page.contains("https://shop.example/"), "{page}");
+        assert!(page.contains("Not now: your key lacks the scope admin"), "{page}");
+        assert!(!page.contains("whsec_"), "{page}");
+    }
+    let refused = site.submit("/ui/webhooks", &operator, &[("url", "https://other.example/")]).await;
+    assert!(said(&site, &refused, &operator).await.contains("lacks the scope admin"));
+    let wrong =
+        site.submit("/ui/webhooks", &admin, &[("url", "https://other.example/"), ("types", "Eaten")]).await;
+    assert!(said(&site, &wrong, &admin).await.contains("no event is called 'Eaten'"));
+    let once = hidden(&html(&site.get("/ui/webhooks", &admin).await), "once");
+    let fields = [("url", "https://other.example/"), ("about", "<b>new</b>"), ("once", once.as_str())];
+    let made = html(&site.submit("/ui/webhooks", &admin, &fields).await);
+    assert!(made.contains("whsec_") && made.contains("https://other.example/"), "{made}");
+    let again = html(&site.submit("/ui/webhooks", &admin, &fields).await);
+    assert_eq!(
+        made.split("whsec_").nth(1).map(|rest| &rest[..20]),
+        again.split("whsec_").nth(1).map(|rest| &rest[..20])
+    );
+    let list = html(&site.get("/ui/webhooks", &admin).await);
+    assert!(list.contains("&lt;b&gt;new&lt;/b&gt;") && !list.contains("whsec_"), "{list}");
+    let sent = html(&site.get(&format!("{one}?state=failed"), &admin).await);
+    assert!(sent.contains("answered 500") && sent.contains("OrderShipped"), "{sent}");
+    let act = async |action: &str, fields: &[(&str, &str)]| {
+        let answer = site.submit(&format!("{one}/{action}"), &admin, fields).await;
+        said(&site, &answer, &admin).await
+    };
+    assert_eq!(act("redeliver", &[("position", "7")]).await, "Sent once more within a second.");
+    assert!(act("redeliver", &[("position", "8")]).await.contains("was not sent to this endpoint"));
+    assert_eq!(act("pause", &[("note", "it moves")]).await, "The endpoint is paused and is sent nothing.");
+    assert_eq!(act("resume", &[]).await, "The endpoint goes on where it stopped.");
+    assert_eq!(act("eat", &[]).await, "Nothing was done: there is no such action.");
+    let fresh = html(&site.submit(&format!("{one}/rotate-secret"), &admin, &[]).await);
+    assert!(fresh.contains("whsec_"), "{fresh}");
+    assert_eq!(act("remove", &[("note", "of no use")]).await, "The endpoint is removed.");
+    let gone = site.get(&one, &admin).await;
+    assert_eq!(gone.status, 404);
+    let audit = html(&site.get("/ui/audit", &admin).await);
+    assert!(audit.contains("webhook-endpoints remove") && !audit.contains("whsec_"), "{audit}");
 }

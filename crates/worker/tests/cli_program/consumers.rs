@@ -1,4 +1,4 @@
-//! Consumers, workers and error queues on the command line, beside a running service: a paused consumer holds its orders up until it is
+//! Consumers, workers, error queues, events and who is sent them on the command line, beside a running service: a paused consumer holds its orders up until it is
 //! resumed, through a restart too.
 
 use serde_json::json;
@@ -63,4 +63,47 @@ fn a_pause_outlives_the_worker_and_a_worker_that_ends_has_left() {
     assert!(queues.contains("an upgrade"), "{queues}");
     let overview = || service.ask("GET", "/overview", "").1;
     crate::running::until("the message to wait", || overview().contains("\"order-created\":1"));
+}
+
+#[test]
+fn events_are_read_and_endpoints_kept_on_the_command_line() {
+    let shop = Shop::with("integrators", PROMPT, "");
+    let order = shop.order("one", "tok_visa");
+    shop.until_order(&order, "/status", "delivered");
+    let page = shop.run(&["events", "--types", "OrderCreated,OrderDelivered", "--json"]).json();
+    let told = page["items"].as_array().expect("items");
+    assert_eq!(
+        told.iter().map(|event| &event["type"]).collect::<Vec<_>>(),
+        ["OrderCreated", "OrderDelivered"]
+    );
+    let next = page["next"].to_string();
+    assert_eq!(shop.run(&["events", "--after", &next, "--json"]).json()["items"], json!([]));
+    let first = shop.run(&["events", "--limit", "1"]).answer();
+    assert!(first.contains("OrderCreated") && first.contains("there are more: --after"), "{first}");
+    let unknown = shop.run(&["events", "--types", "OrderEaten"]).refusal();
+    assert!(unknown.contains("no event is called 'OrderEaten'"), "{unknown}");
+    let plain = shop.run(&["webhook-endpoints", "add", "http://shop.example/"]).refusal();
+    assert!(plain.contains("must begin with https://"), "{plain}");
+    let add = [
+        "webhook-endpoints",
+        "add",
+        "https://shop.example/in?key=s3cret",
+        "--types",
+        "OrderShipped",
+        "--json",
+    ];
+    let made = shop.run(&add).json();
+    assert!(made["secret"].as_str().is_some_and(|secret| secret.starts_with("whsec_")), "{made}");
+    let id = made["id"].as_str().expect("an id");
+    let listed = shop.run(&["webhook-endpoints", "list"]).answer();
+    assert!(listed.contains(id) && !listed.contains("s3cret") && !listed.contains("whsec_"), "{listed}");
+    let act = |words: &[&str]| shop.run(&[&["webhook-endpoints"], words, &["--json"]].concat()).json();
+    assert_eq!(act(&["pause", id])["state"], "paused");
+    assert_eq!(act(&["change", id, "--all-types", "--after", "0"])["types"], json!([]));
+    assert_eq!(act(&["deliveries", id])["items"], json!([]));
+    assert_eq!(act(&["redeliver", id])["events"], 0);
+    assert_ne!(act(&["rotate-secret", id])["secret"], made["secret"]);
+    assert_eq!(act(&["remove", id])["removed"], true);
+    let gone = shop.run(&["webhook-endpoints", "resume", id]).refusal();
+    assert!(gone.contains("there is no webhook endpoint"), "{gone}");
 }

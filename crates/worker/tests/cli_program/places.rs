@@ -36,10 +36,23 @@ const VISITS: [&[&str]; 35] = [
     &["audit"],
     &["keys", "list"],
     &["keys", "revoke", "x"],
+    &["events"],
+    &["webhook-endpoints", "list"],
+    &["webhook-endpoints", "add", "https://x"],
+    &["webhook-endpoints", "change", NO_ID, "--about", "x"],
+    &["webhook-endpoints", "pause", NO_ID],
+    &["webhook-endpoints", "resume", NO_ID],
+    &["webhook-endpoints", "rotate-secret", NO_ID],
+    &["webhook-endpoints", "remove", NO_ID],
+    &["webhook-endpoints", "deliveries", NO_ID],
+    &["webhook-endpoints", "redeliver", NO_ID],
     &["endpoints", "list"],
     &["endpoints", "reopen", "https://x"],
     &["import", "retail.csv", "--mapping", "uci-online-retail"],
 ];
+
+/// The id of nothing.
+const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 const RETAIL: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 

@@ -26,6 +26,8 @@ fn arguments(command: &str) -> &'static [&'static str] {
         | "config check"
         | "keys list"
         | "endpoints list"
+        | "events"
+        | "webhook-endpoints list"
         | "orders list"
         | "stock list"
         | "sagas list"
