@@ -24,7 +24,7 @@ use application::saga::{OrderProcessingSaga, PaymentStep, STATES, SagaState, Shi
 use async_trait::async_trait;
 use bus::{
     Consumer, DeadLetterFilter, DeadLetters, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed,
-    Message, MessageId, Origin, Receipt, SagaRepository, Stop, Store, Transport, Unit, Vetted,
+    Message, MessageId, Origin, Receipt, Stop, Store, Transport, Vetted,
 };
 use domain::{CancelReason, OrderId, OrderStatus, Payment, Shipment};
 use infrastructure::sqlite::SqliteStore;
