@@ -67,6 +67,9 @@ pub struct OrderView {
     pub status: String,
     /// The saga's state.
     pub saga_state: String,
+    /// When its saga last moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saga_moved_at: Option<Timestamp>,
     /// What it costs in all.
     pub total: Amount,
     /// Its lines; empty in listings.

@@ -8,6 +8,7 @@ pub mod endpoints;
 pub mod keys;
 pub mod listings;
 pub mod orders;
+pub mod seen;
 pub mod stage;
 pub mod stock;
 pub mod strangers;
@@ -147,6 +148,11 @@ macro_rules! laws_of_a_store {
             an_order_that_changes_while_its_listing_is_read_is_not_lost,
             an_order_whose_money_moves_has_changed,
             what_is_rare_is_found_although_no_page_looks_at_everything,
+        );
+        $crate::laws!($home, seen:
+            of_many_who_decide_about_what_they_saw_of_an_order_one_does,
+            of_many_who_refund_what_they_saw_one_does,
+            of_many_who_book_stock_on_what_they_saw_one_does,
         );
         $crate::laws!($home, strangers: an_event_without_an_order_is_kept_once_and_whole_until_a_person_has_seen_to_it);
         $crate::laws!($home, audit:

@@ -67,6 +67,7 @@ pub use awaited::Awaited;
 pub use conduct::Patience;
 pub use edge::for_here;
 pub use health::{Readiness, StoreReadiness, Unready};
+pub(crate) use idempotency::CHANGED_WORDS;
 pub use idempotency::InFlightKeys;
 pub(crate) use idempotency::key_text;
 pub use inside::{Asked, Heard, Inside};

@@ -16,7 +16,7 @@ use super::meaning::Meaning;
 use super::parameters::{CURSOR, LIMIT, PageAnswer, PositionInPath, Query};
 use super::problem::{Code, Problem};
 use super::route::{self, Route};
-use super::sagas::{OPERATION, operation_in};
+use super::sagas::{SIGNATURE, Signature};
 use super::shape::{Schema, Shape, may, need};
 use super::{Api, body, idempotency};
 
@@ -44,7 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
             .about("Notes that a person has seen to an event, and what came of it. Moves no money and no order.")
             .with(&[route::path("position", Shape::Integer, "Its place in the list.")])
             .once()
-            .taking(&OPERATION)
+            .taking(&SIGNATURE)
             .giving(200, &SEEN)
             .failing(&[Code::InvalidParameter, Code::EventNotFound])
             .asking_the_store(),
@@ -55,7 +55,7 @@ pub(super) fn routes() -> Vec<Route> {
             )
             .with(&[route::path("position", Shape::Integer, "Its place in the list.")])
             .once()
-            .taking(&OPERATION)
+            .taking(&SIGNATURE)
             .giving(200, &TAKEN)
             .failing(&[Code::InvalidParameter, Code::EventNotFound, Code::EventUnmatched])
             .asking_the_store(),
@@ -97,7 +97,7 @@ async fn see_to(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let signed = operation_in(&body::json(&head.headers, body).await?)?;
+    let signed = Signature::of(&body::json(&head.headers, body).await?)?;
     let command = SeeToEventCommand { position, actor: signed.actor, note: signed.note };
     let SeeToEventCommand { actor, note, .. } = &command;
     let meaning = Meaning::of(SEE_TO).text(&position.to_string()).text(actor).text(note);
@@ -126,7 +126,7 @@ async fn take_again(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let signed = operation_in(&body::json(&head.headers, body).await?)?;
+    let signed = Signature::of(&body::json(&head.headers, body).await?)?;
     let command = TakeEventAgainCommand { position, actor: signed.actor, note: signed.note };
     let TakeEventAgainCommand { actor, note, .. } = &command;
     let meaning = Meaning::of(TAKE_AGAIN).text(&position.to_string()).text(actor).text(note);

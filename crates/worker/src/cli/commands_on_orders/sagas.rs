@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::{answer, facts, listing, or_dash, second, table};
-use super::{Desk, Signed};
+use super::{Desk, SeenOrder, Signed};
 
 /// Look at the orders' sagas, and help those that need attention.
 #[derive(Debug, Subcommand)]
@@ -41,6 +41,8 @@ pub(in crate::cli) enum Sagas {
         /// The order's id, or the reference that another system gave it.
         order: String,
         #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
         signed: Signed,
     },
     /// Take things as they are and go on: with the next undoing, or where the order stood.
@@ -48,12 +50,16 @@ pub(in crate::cli) enum Sagas {
         /// The order's id, or the reference that another system gave it.
         order: String,
         #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
         signed: Signed,
     },
     /// Close the order, taking what is open as settled by hand; `sagas show` says what that means now.
     Force {
         /// The order's id, or the reference that another system gave it.
         order: String,
+        #[command(flatten)]
+        seen: SeenOrder,
         #[command(flatten)]
         signed: Signed,
     },
@@ -82,9 +88,15 @@ impl Sagas {
                     .with_context(|| format!("there is no saga of order {id}"))?;
                 answer(desk.format, &saga, saga_facts)
             }
-            Self::Retry { order, signed } => operate(desk, &order, SagaOperation::Retry, signed).await,
-            Self::Skip { order, signed } => operate(desk, &order, SagaOperation::Skip, signed).await,
-            Self::Force { order, signed } => operate(desk, &order, SagaOperation::Force, signed).await,
+            Self::Retry { order, seen, signed } => {
+                operate(desk, &order, SagaOperation::Retry, seen, signed).await
+            }
+            Self::Skip { order, seen, signed } => {
+                operate(desk, &order, SagaOperation::Skip, seen, signed).await
+            }
+            Self::Force { order, seen, signed } => {
+                operate(desk, &order, SagaOperation::Force, seen, signed).await
+            }
         }
     }
 }
@@ -96,11 +108,17 @@ struct Operated {
     state: &'static str,
 }
 
-async fn operate(desk: &Desk, name: &str, operation: SagaOperation, signed: Signed) -> Result<()> {
+async fn operate(
+    desk: &Desk,
+    name: &str,
+    operation: SagaOperation,
+    seen: SeenOrder,
+    signed: Signed,
+) -> Result<()> {
     let order_id = desk.order_id(name).await?;
     let Signed { actor, note } = signed;
     let command = OperateSagaCommand { order_id, operation, actor, note };
-    let state = match desk.commands.run(&command).await? {
+    let state = match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
         OperateReply::Done(state) => state.as_str(),
         OperateReply::Refused { state, why } => {
             bail!("the saga is {state} and does not take '{operation}': {why}")
