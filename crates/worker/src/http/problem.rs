@@ -88,6 +88,7 @@ problems! {
     ChangedMeanwhile = "changed_meanwhile", CONFLICT, No, "It has changed since it was seen";
     OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";
     ErrorQueueChanged = "error_queue_changed", CONFLICT, No, "The error queue holds something else by now";
+    ErrorQueueBusy = "error_queue_busy", CONFLICT, Later, "Another works on the error queue";
     InsufficientStock = "insufficient_stock", CONFLICT, No, "There is not so much in stock";
     StockRefused = "stock_refused", CONFLICT, No, "The stock cannot be changed like this";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, No, "The body is too large";
