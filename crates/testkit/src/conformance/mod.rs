@@ -148,6 +148,7 @@ macro_rules! laws_of_a_store {
             an_order_that_changes_while_its_listing_is_read_is_not_lost,
             an_order_whose_money_moves_has_changed,
             what_is_rare_is_found_although_no_page_looks_at_everything,
+            a_rare_saga_is_found_although_no_page_looks_at_all_of_them,
         );
         $crate::laws!($home, seen:
             of_many_who_decide_about_what_they_saw_of_an_order_one_does,

@@ -55,7 +55,7 @@ async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnsw
     let limit = query.limit();
     query.finish()?;
     let page = api.readers.sagas(&filter, limit).await?;
-    Ok(Json(PageAnswer::new(page.items, page.has_more.into(), |saga| Some(OrderId(saga.order_id)))))
+    Ok(Json(PageAnswer::up_to(page.items, page.next)))
 }
 
 /// The operator, the reason, and when the saga had last moved as far as the operator saw.
@@ -226,7 +226,9 @@ fn showing() -> Route {
 
 fn listing() -> Route {
     Route::get("/sagas", "listSagas", list)
-        .about("Lists sagas, oldest first.")
+        .about(
+            "Lists sagas, oldest first. A page may hold fewer than 'limit', or none: go on as long as there is a 'next_cursor'.",
+        )
         .with(&[
             route::query("state", Shape::Text, "Only this state, such as needs_attention."),
             route::query("unmoved_since", Shape::Time, "Only those that last moved before this moment."),

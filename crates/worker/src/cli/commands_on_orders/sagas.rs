@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
-use application::ports::{AttentionView, Page, SagaFilter, SagaView};
+use application::ports::{AttentionView, SagaFilter, SagaView};
 use application::saga::SagaState;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -76,7 +76,8 @@ impl Sagas {
             Self::List { state, unmoved_since, after, limit } => {
                 let page =
                     desk.store.readers.sagas(&SagaFilter { state, unmoved_since, after }, limit).await?;
-                answer(desk.format, &page, saga_table)
+                let next = page.next.map(|id| id.to_string());
+                answer(desk.format, &Listed { items: page.items, has_more: next.is_some(), next }, saga_table)
             }
             Self::Show { order } => {
                 let id = desk.order_id(&order).await?;
@@ -99,6 +100,15 @@ impl Sagas {
             }
         }
     }
+}
+
+/// A page of sagas, with what to say after `--after` for the next.
+#[derive(Serialize)]
+struct Listed {
+    items: Vec<SagaView>,
+    has_more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -131,7 +141,7 @@ async fn operate(
     })
 }
 
-fn saga_table(page: &Page<SagaView>) -> String {
+fn saga_table(page: &Listed) -> String {
     let mut table = table(&[
         "order",
         "state",
@@ -154,8 +164,11 @@ fn saga_table(page: &Page<SagaView>) -> String {
             second(saga.updated_at),
         ]);
     }
-    let last = page.items.last().filter(|_| page.has_more);
-    listing(&table, "no sagas", last.map(|last| format!("there are more: --after {}", last.order_id)))
+    let more = page.next.as_ref().map(|next| format!("there may be more: --after {next}"));
+    match (page.items.as_slice(), more) {
+        ([], Some(more)) => format!("no sagas so far\n{more}"),
+        (_, more) => listing(&table, "no sagas", more),
+    }
 }
 
 fn saga_facts(saga: &SagaView) -> String {
