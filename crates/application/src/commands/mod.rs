@@ -36,7 +36,7 @@ pub use once::{Once, OnceReply};
 pub use operate_saga::{OperateReply, OperateSagaCommand, SagaOperation};
 pub use process_payment::{PaymentAnswer, ProcessPaymentCommand, ProcessPaymentHandler};
 pub(crate) use provider_call::{calls, dispose, happening};
-pub use provider_news::{NewsTaken, TakeProviderNewsCommand};
+pub use provider_news::{NewsFate, NewsTaken, TakeProviderNewsCommand};
 pub use refund_order::{RefundOrderCommand, RefundReply};
 pub use refund_payment::{RefundAnswer, RefundPaymentCommand, RefundPaymentHandler};
 pub use reserve_inventory::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};

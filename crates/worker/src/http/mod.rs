@@ -41,6 +41,7 @@ mod problem;
 mod products;
 mod provider_events;
 mod queues;
+mod received;
 mod refunds;
 mod reservations;
 mod route;

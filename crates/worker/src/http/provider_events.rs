@@ -18,7 +18,7 @@ use super::problem::{Code, Problem};
 use super::route::{self, Route};
 use super::sagas::{SIGNATURE, Signature};
 use super::shape::{Schema, Shape, may, need};
-use super::{Api, body, idempotency};
+use super::{Api, body, idempotency, received};
 
 /// The names of the operations that write.
 const SEE_TO: &str = "seeToUnmatchedEvent";
@@ -26,6 +26,7 @@ const TAKE_AGAIN: &str = "takeUnmatchedEventAgain";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
+        received::route(),
         Route::get("/provider-events/unmatched", "listUnmatchedEvents", list)
             .about(
                 "Lists events of the providers that belong to no order of ours, oldest first: of unknown orders, under another \
