@@ -164,8 +164,8 @@ async fn list(State(api): State<Arc<Api>>) -> Result<Json<ReceivedView>, Problem
 pub(super) fn route() -> Route {
     Route::get("/provider-events/received", "listReceivedEvents", list)
         .about(
-            "Lists the events that the providers told lately, latest first, and the webhooks that were refused, as this worker \
-             remembers them since its start: up to 200 events and 50 refusals. Other workers have received others.",
+            "Lists what the providers told lately, latest first, with what came of it. It is what this worker remembers since its \
+             start: up to 200 events, and 50 webhooks that were refused. Other workers have received others.",
         )
         .giving(200, &RECEIVED_LIST)
 }
