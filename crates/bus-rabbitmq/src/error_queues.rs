@@ -25,6 +25,7 @@ use super::refusal;
 use super::shared::Shared;
 use super::steps::name as amqp_name;
 use super::transport::RabbitMqTransport;
+use super::turns::Turn;
 use super::wire::Naming;
 
 /// Messages that are got at a time, however few are wanted. What is given back lies behind what was given back before, so a
@@ -82,6 +83,7 @@ impl ErrorQueues for RabbitMqTransport {
 struct Got {
     shared: Arc<Shared>,
     opened: Opened,
+    _turn: Turn,
     queue: Arc<str>,
     /// All that were got.
     deliveries: Vec<Delivery>,
@@ -96,8 +98,8 @@ impl Got {
         let queue = queues.into_iter().find(|queue| Naming::error_queue(queue) == name);
         let queue =
             queue.ok_or_else(|| Fault::give_up(LOOK, format!("no error queue is called '{name}'")))?;
-        let opened = link.open().await?;
-        let mut got = Self { shared, opened, queue, deliveries: Vec::new(), seen: Vec::new() };
+        let (turn, opened) = shared.turns.take(link, name).await?;
+        let mut got = Self { shared, opened, _turn: turn, queue, deliveries: Vec::new(), seen: Vec::new() };
         let limit = got.shared.answer_limit.saturating_mul(2);
         let getting = async {
             while got.deliveries.len() < max.max(WINDOW) {

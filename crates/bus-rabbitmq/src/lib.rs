@@ -26,6 +26,7 @@ mod shared;
 mod steps;
 mod transport;
 mod troubles;
+mod turns;
 mod unreadable;
 mod watch;
 pub mod wire;

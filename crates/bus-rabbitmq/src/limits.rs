@@ -89,3 +89,10 @@ const _: () = assert!(
     DECLARE_LIMIT.as_secs() <= 2 * HEARTBEAT_S as u64,
     "a broker that dies while it declares is found out by its missing heartbeats at that time anyway"
 );
+
+/// How long somebody waits for a turn at an error queue before they are told that another has it: a look takes some hundredths of a
+/// second, so whoever has it for longer is moving messages.
+pub(super) const TURN_LIMIT: Duration = Duration::from_secs(3);
+
+/// Pause before a turn that another process has is asked for again.
+pub(super) const TURN_PAUSE: Duration = Duration::from_millis(50);

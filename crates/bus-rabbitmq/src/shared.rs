@@ -14,6 +14,7 @@ use super::link::Link;
 use super::publisher::Publisher;
 use super::renewals::Renewals;
 use super::troubles::Troubles;
+use super::turns::Turns;
 use super::wire::Codec;
 
 /// What every feed needs.
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     /// Raised with each message that came back for want of a queue.
     pub(super) returns: Arc<watch::Sender<u64>>,
     pub(super) generations: AtomicU64,
+    /// Whose turn it is at the error queues.
+    pub(super) turns: Turns,
 }
 
 impl Shared {

@@ -26,6 +26,7 @@ use super::renewals::Renewals;
 use super::settings::{RabbitMqSettings, SettingsError};
 use super::shared::Shared;
 use super::troubles::Troubles;
+use super::turns::Turns;
 use super::wire::{Codec, Naming};
 
 /// Carries messages over RabbitMQ. Cheap to clone; the connections close with the last clone and feed.
@@ -77,6 +78,7 @@ impl RabbitMqTransport {
             renewals: Renewals::default(),
             returns,
             generations: AtomicU64::new(0),
+            turns: Turns::default(),
         });
         Ok(Self { shared, publisher })
     }

@@ -143,3 +143,45 @@ async fn under_a_prefix_a_message_goes_back_to_the_queue_that_it_came_from() {
     eye.await_ready("ours.q", 1).await;
     eye.await_ready("ours.q_error", 0).await;
 }
+
+/// Two who look are two processes, each with a connection of its own, and several at once in each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_look_at_once_take_turns_and_all_see_everything_in_its_order() {
+    let address = node().vhost().unwrap();
+    let processes = [transport(&address), transport(&address)];
+    processes[0].declare().await.unwrap();
+    let eye = Eye::on(&address).await;
+    for number in 0..20_u8 {
+        eye.put("q_error", &[number]).await;
+    }
+    let seen = first(&processes[0], 20).await;
+    let mut looking = tokio::task::JoinSet::new();
+    for number in 0..12 {
+        let process = processes[number % 2].clone();
+        looking.spawn(async move { process.look_at_errors("q_error", 20).await });
+    }
+    let all = soon("all who look", looking.join_all()).await;
+    for looked in all {
+        assert_eq!(looked.unwrap(), seen);
+    }
+    assert_eq!(first(&processes[1], 20).await, seen, "the order is the old one");
+}
+
+#[tokio::test]
+async fn who_waits_too_long_for_a_turn_is_told_so_and_gets_it_once_it_is_free() {
+    let address = node().vhost().unwrap();
+    let processes = [transport(&address), transport(&address)];
+    processes[0].declare().await.unwrap();
+    let eye = Eye::on(&address).await;
+    eye.put("q_error", b"1").await;
+    let seen = first(&processes[0], 1).await;
+    let taken = processes[0].take_errors("q_error", 1, seen[0].mark).await.unwrap().expect("it is the same");
+    for process in &processes {
+        let told = process.look_at_errors("q_error", 1).await.unwrap_err();
+        assert_eq!(told.verdict, bus::Verdict::Conflict, "{told}");
+        assert!(process.look_at_errors("other_error", 1).await.unwrap().is_empty(), "another queue is free");
+    }
+    drop(taken);
+    assert_eq!(first(&processes[1], 1).await, seen);
+    assert_eq!(first(&processes[0], 1).await, seen);
+}

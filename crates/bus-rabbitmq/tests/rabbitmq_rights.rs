@@ -3,7 +3,7 @@
 
 mod rabbitmq_stage;
 
-use bus::{Transport, Verdict};
+use bus::{ErrorQueues, Transport, Verdict};
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use rabbitmq_stage::{Eye, consume, envelopes, ids, node, soon, transport};
@@ -33,6 +33,9 @@ async fn a_user_who_may_not_configure_works_where_all_is_there_and_is_told_what_
     soon("a sending", transport.send(&all)).await.unwrap();
     let mut feed = transport.subscribe("q").await.unwrap();
     assert_eq!(consume(feed.as_mut(), 3).await, ids(&all));
+    // Nor is the right needed to declare what gives processes their turns at an error queue.
+    let seen = soon("a look", transport.look_at_errors("q_error", 5)).await.unwrap();
+    assert!(seen.is_empty(), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,7 +52,7 @@ impl SetAside {
     }
 }
 
-/// The error queues of a broker, as an operator sees them. Two that look at one queue at the same moment may each see a part of it.
+/// The error queues of a broker, as an operator sees them. Those who look at one queue at the same moment take turns.
 #[async_trait]
 pub trait ErrorQueues: Send + Sync {
     /// All of them, by the names of their queues.
@@ -64,7 +64,8 @@ pub trait ErrorQueues: Send + Sync {
     /// Up to `max` messages of the error queue of this name, the next to be taken first. They stay where they are.
     ///
     /// # Errors
-    /// Those of the broker; [`crate::Verdict::GiveUp`] if no error queue has this name.
+    /// Those of the broker; [`crate::Verdict::GiveUp`] if no error queue has this name, [`crate::Verdict::Conflict`] if another has its
+    /// turn there for too long.
     async fn look_at_errors(&self, name: &str, max: usize) -> Result<Vec<SetAside>, Fault>;
 
     /// Holds the first `count` messages, if they are those that `mark` names; none if they are not, or are fewer.

@@ -60,6 +60,7 @@ pub fn start(
         observation: observation.clone(),
         clock: Arc::clone(&context.clock),
         statuses: Box::new(supervisor.statuses()),
+        pauses: context.pauses.clone(),
         every,
     };
     pulses.expect(MetricsCollectionService::NAME, every);

@@ -120,6 +120,12 @@ pub(crate) async fn find(
     Ok((found.into_iter().map(Item::from).collect(), has_more))
 }
 
+/// Whether the first dead letter is still the one that was seen. Each is moved once, so of two who act at once on what both saw
+/// one moves it; the other finds another first, or finds this one gone.
+pub(crate) fn is_as_seen(items: &[Item], seen: Option<i64>) -> bool {
+    seen.is_none_or(|seen| items.first().is_some_and(|item| item.position == seen))
+}
+
 /// How fast dead letters are moved.
 pub(crate) struct Pace {
     step: usize,

@@ -102,6 +102,8 @@ pub(crate) enum Refused {
         "something else lies at the head of '{0}' by now, or fewer messages than {1}; nothing was moved: look again"
     )]
     Changed(String, usize),
+    #[error("another looks into '{0}' or moves its messages at this moment; nothing was moved: try again")]
+    Busy(String),
     /// Part of it may have been done.
     #[error("the broker did not do all of it: {0}")]
     Broker(#[source] Fault),
@@ -113,9 +115,8 @@ impl Refused {
     fn of_broker(name: &str, fault: Fault) -> Self {
         match fault.verdict {
             Verdict::GiveUp => Self::Unknown(name.to_owned()),
-            Verdict::Retry | Verdict::Conflict | Verdict::Stale | Verdict::LeaveToOthers => {
-                Self::Broker(fault)
-            }
+            Verdict::Conflict => Self::Busy(name.to_owned()),
+            Verdict::Retry | Verdict::Stale | Verdict::LeaveToOthers => Self::Broker(fault),
         }
     }
 }
@@ -134,10 +135,12 @@ pub(crate) async fn list(operations: &Operations) -> Result<ErrorQueuesView, Ref
         let ErrorQueue { name, queue, messages } = found;
         let seen = match messages {
             0 => Vec::new(),
-            _ => {
-                let seen = queues.look_at_errors(&name, LISTED_MAX).await;
-                seen.map_err(|fault| Refused::of_broker(&name, fault))?
-            }
+            _ => match queues.look_at_errors(&name, LISTED_MAX).await {
+                Ok(seen) => seen,
+                // Whoever moves its messages keeps nobody from seeing the list.
+                Err(fault) if fault.verdict == Verdict::Conflict => Vec::new(),
+                Err(fault) => return Err(Refused::of_broker(&name, fault)),
+            },
         };
         let reason = |message: Option<&SetAside>| message.map(|message| message.reason.clone());
         let (first_reason, last_reason) = (reason(seen.first()), reason(seen.last()));

@@ -6,6 +6,7 @@ mod again;
 mod cancel_order;
 mod change_product;
 mod create_order;
+mod if_unchanged;
 mod import_products;
 mod once;
 mod operate_saga;
@@ -29,12 +30,13 @@ pub use create_order::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,
     Violation,
 };
+pub use if_unchanged::{IfUnchanged, IfUnchangedReply, Seen};
 pub use import_products::{ImportProductsCommand, NewProduct, SignedImportCommand};
 pub use once::{Once, OnceReply};
 pub use operate_saga::{OperateReply, OperateSagaCommand, SagaOperation};
 pub use process_payment::{PaymentAnswer, ProcessPaymentCommand, ProcessPaymentHandler};
 pub(crate) use provider_call::{calls, dispose, happening};
-pub use provider_news::{NewsTaken, TakeProviderNewsCommand};
+pub use provider_news::{NewsFate, NewsTaken, TakeProviderNewsCommand};
 pub use refund_order::{RefundOrderCommand, RefundReply};
 pub use refund_payment::{RefundAnswer, RefundPaymentCommand, RefundPaymentHandler};
 pub use reserve_inventory::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};

@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub(super) use self::desk::Desk;
 use super::Command;
 use crate::context::Context;
-use crate::ports::{Provider, ProviderNews, UnitOfWork};
+use crate::ports::{Mismatch, Provider, ProviderNews, UnitOfWork};
 
 /// Take these events of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +24,33 @@ pub struct TakeProviderNewsCommand {
     pub news: Vec<ProviderNews>,
 }
 
-/// The result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NewsTaken {
+/// What came of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewsFate {
+    /// It is new, and went to its order.
+    Taken,
+    /// It was taken before.
+    Repeat,
+    /// It is new, and belongs to no order.
+    Unmatched(Mismatch),
+}
+
+/// The result: what came of each event, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewsTaken(pub Vec<NewsFate>);
+
+impl NewsTaken {
     /// Events that are new.
-    pub fresh: usize,
+    #[must_use]
+    pub fn fresh(&self) -> usize {
+        self.0.iter().filter(|fate| **fate != NewsFate::Repeat).count()
+    }
+
     /// New events without an order.
-    pub unmatched: usize,
+    #[must_use]
+    pub fn unmatched(&self) -> usize {
+        self.0.iter().filter(|fate| matches!(fate, NewsFate::Unmatched(_))).count()
+    }
 }
 
 #[async_trait]
@@ -46,16 +66,20 @@ impl Command for TakeProviderNewsCommand {
         let fresh: Vec<&ProviderNews> = self
             .news
             .iter()
-            .zip(admissions)
-            .filter(|(_, seen)| *seen == Admission::New)
+            .zip(&admissions)
+            .filter(|(_, seen)| **seen == Admission::New)
             .map(|(news, _)| news)
             .collect();
         let mut desk = Desk::open(unit, self.provider, &fresh, context, now).await?;
-        for news in &fresh {
-            desk.take(news);
+        let mut fates = Vec::with_capacity(self.news.len());
+        for (news, seen) in self.news.iter().zip(admissions) {
+            fates.push(match seen {
+                Admission::New => desk.take(news),
+                Admission::Repeat => NewsFate::Repeat,
+            });
         }
-        let unmatched = desk.close(unit).await?;
-        Ok(NewsTaken { fresh: fresh.len(), unmatched })
+        desk.close(unit).await?;
+        Ok(NewsTaken(fates))
     }
 }
 

@@ -58,6 +58,8 @@ impl Command for RefundOrderCommand {
         if let Some(why) = self.refusal(saga, &payment) {
             return Ok(RefundReply::Refused { why });
         }
+        // The saga decides nothing here, but whoever acts on what they saw of the order must notice this.
+        unit.update_sagas(&sagas, context.clock.now()).await?;
         let refund_key = self.ask(unit, payment, context).await?;
         Ok(RefundReply::Accepted { refund_key })
     }

@@ -39,7 +39,7 @@ pub use provider_events::{
 pub use readers::{
     AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView,
     LineView, LowOnly, MovementView, OrderPage, OrderView, Overview, Page, PaymentView, ProductView, Readers,
-    ReservationPage, ReservationView, SagaFilter, SagaView, ShipmentView, TimerView,
+    ReservationPage, ReservationView, SagaFilter, SagaPage, SagaView, ShipmentView, TimerView,
 };
 pub use repositories::{
     HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow, OrderRepository, PaymentRepository,

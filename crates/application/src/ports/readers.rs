@@ -67,6 +67,9 @@ pub struct OrderView {
     pub status: String,
     /// The saga's state.
     pub saga_state: String,
+    /// When its saga last moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saga_moved_at: Option<Timestamp>,
     /// What it costs in all.
     pub total: Amount,
     /// Its lines; empty in listings.
@@ -303,6 +306,16 @@ pub struct TimerView {
     pub due_at: Timestamp,
 }
 
+/// A page of sagas. It may hold fewer than requested, or none, although more follow: no page looks at more than a bounded number
+/// of sagas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SagaPage {
+    /// The sagas.
+    pub items: Vec<SagaView>,
+    /// Where the next page begins; none at the end.
+    pub next: Option<OrderId>,
+}
+
 /// A filter for sagas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SagaFilter {
@@ -391,7 +404,7 @@ pub trait Readers: Send + Sync + 'static {
     ) -> Result<Vec<MovementView>, Fault>;
 
     /// Saga instances by id.
-    async fn sagas(&self, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault>;
+    async fn sagas(&self, filter: &SagaFilter, max: usize) -> Result<SagaPage, Fault>;
 
     /// One saga instance.
     async fn saga(&self, id: OrderId) -> Result<Option<SagaView>, Fault>;

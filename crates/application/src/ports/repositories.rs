@@ -76,6 +76,9 @@ pub trait OrderRepository: Send {
     /// What each of these orders requests of each product, merged, in product order.
     async fn get_demand(&mut self, ids: &[OrderId]) -> Result<Vec<StockDemand>, Fault>;
 
+    /// When the saga of this order last moved; later with each change. It stays so if the unit has loaded the saga.
+    async fn get_saga_moved_at(&mut self, id: OrderId) -> Result<Option<Timestamp>, Fault>;
+
     /// The payment tokens that came with these orders, of those that have one.
     async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault>;
 

@@ -7,6 +7,7 @@ use domain::{
     Cancellation, CustomerId, Order, OrderId, OrderItemId, OrderLine, OrderSnapshot, OrderStatus, ProductId,
     Quantity, Sku,
 };
+use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -67,6 +68,11 @@ impl OrderRepository for PostgresUnit {
         }
         let rows = self.ask_beside(demand(ids)).await?;
         demands(&rows).map_err(broken("orders.get_demand"))
+    }
+
+    async fn get_saga_moved_at(&mut self, id: OrderId) -> Result<Option<Timestamp>, Fault> {
+        let rows = self.ask(saga_moved_at(id)).await?;
+        rows.first().map(|row| time(row, 0)).transpose().map_err(broken("sagas.moved_at"))
     }
 
     async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault> {
@@ -203,6 +209,11 @@ fn demands(rows: &[Row]) -> Result<Vec<StockDemand>, Broken> {
         }
     }
     Ok(demands)
+}
+
+fn saga_moved_at(id: OrderId) -> Act {
+    let sql = "select updated_at from order_saga where correlation_id = $1";
+    Act::new("sagas.moved_at", sql, vec![Box::new(id.0)])
 }
 
 fn by_reference(references: &[String]) -> Act {

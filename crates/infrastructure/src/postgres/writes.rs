@@ -128,13 +128,13 @@ pub(super) fn insert_sagas(sagas: &[UnsavedSaga]) -> Act {
     Act::new("sagas.insert", sql, params).conflict_if_taken()
 }
 
-/// Changed instances.
+/// Changed instances. Each change has a later moment than the one before, whatever the clocks say.
 pub(super) fn update_sagas(sagas: &[UnsavedSaga]) -> Act {
     let sql = "with moved as (
              update order_saga s set state = n.state, order_status = n.order_status, stock = n.stock,
                  payment = n.payment, shipment = n.shipment, reason = n.reason,
                  timer_generation = n.timer_generation, version = n.version, attention = n.attention,
-                 updated_at = greatest(s.updated_at, n.updated_at)
+                 updated_at = greatest(s.updated_at + 1, n.updated_at)
              from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                  $8::bigint[], $9::bigint[], $10::bigint[], $12::text[])
                  as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,

@@ -9,6 +9,7 @@ use domain::{
     Cancellation, CustomerId, Order, OrderId, OrderItemId, OrderLine, OrderSnapshot, OrderStatus, ProductId,
     Quantity, Sku,
 };
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
@@ -60,6 +61,11 @@ impl OrderRepository for SqliteUnit {
             self.save()?;
         }
         demand(self.connection(), ids).map_err(fault("orders.get_demand"))
+    }
+
+    async fn get_saga_moved_at(&mut self, id: OrderId) -> std::result::Result<Option<Timestamp>, Fault> {
+        self.save()?;
+        saga_moved_at(self.connection(), id).map_err(fault("sagas.moved_at"))
     }
 
     async fn payment_tokens(
@@ -203,6 +209,13 @@ fn demand(connection: &Connection, ids: &[OrderId]) -> Result<Vec<StockDemand>> 
         }
     }
     Ok(demands)
+}
+
+fn saga_moved_at(connection: &Connection, id: OrderId) -> Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("select updated_at from order_saga where correlation_id = ?")?
+        .query_row([id.0.as_bytes()], |row| time(row, 0))
+        .optional()
 }
 
 fn by_reference(connection: &Connection, references: &[String]) -> Result<Vec<ReferencedOrder>> {

@@ -132,19 +132,19 @@ fn insert_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timesta
 }
 
 /// Whether the saga is there to be updated. A step between two open states leaves `is_open` out, so that its index is not
-/// touched.
+/// touched. Each change has a later moment than the one before, whatever the clocks say.
 fn update_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<bool> {
     if saga.state.is_final() {
         let mut end = connection.prepare_cached(
             "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), version = ?10, attention = ?11, is_open = null
+                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at + 1, ?9), version = ?10, attention = ?11, is_open = null
              where correlation_id = ?1",
         )?;
         return update_one(&mut end, saga, now);
     }
     let mut step_on = connection.prepare_cached(
         "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-             reason = ?7, timer_generation = ?8, updated_at = max(updated_at, ?9), version = ?10, attention = ?11
+             reason = ?7, timer_generation = ?8, updated_at = max(updated_at + 1, ?9), version = ?10, attention = ?11
          where correlation_id = ?1 and +is_open = 1",
     )?;
     Ok(update_one(&mut step_on, saga, now)?

@@ -130,9 +130,16 @@ async fn all_final(store: &dyn Readers) -> Result<()> {
 async fn first_open(store: &dyn Readers) -> Result<Option<OrderId>> {
     let mut first: Option<OrderId> = None;
     for state in SagaState::ALL.iter().filter(|state| !state.is_final()) {
-        let filter = SagaFilter { state: Some(*state), ..SagaFilter::default() };
-        let page = store.sagas(&filter, 1).await?;
-        first = page.items.iter().map(|saga| OrderId(saga.order_id)).chain(first).min();
+        let mut filter = SagaFilter { state: Some(*state), ..SagaFilter::default() };
+        loop {
+            let page = store.sagas(&filter, 1).await?;
+            first = page.items.iter().map(|saga| OrderId(saga.order_id)).chain(first).min();
+            // A page may be empty although another follows.
+            filter.after = page.next.filter(|_| page.items.is_empty());
+            if filter.after.is_none() {
+                break;
+            }
+        }
     }
     Ok(first)
 }

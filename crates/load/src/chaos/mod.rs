@@ -315,7 +315,8 @@ async fn open_sagas(service: &Client) -> Result<Vec<String>> {
     for state in OPEN_STATES {
         let page = service.get(&format!("/sagas?state={state}&limit=200")).await?;
         let count = page["items"].as_array().map_or(0, Vec::len);
-        if count > 0 {
+        // A page that is empty and not the last looked at other open orders.
+        if count > 0 || page["next_cursor"].is_string() {
             open.push(format!("{state}: {count}"));
         }
     }

@@ -138,7 +138,7 @@ pub async fn a_reference_is_borne_by_one_order_of_each_source(home: &mut impl Ho
 /// How many ask at once.
 const AT_ONCE: usize = 8;
 
-fn context() -> Arc<Context> {
+pub(super) fn context() -> Arc<Context> {
     let settings = PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() };
     let (clock, ids) = (Arc::new(VirtualClock::starting_at(NOW)), Arc::new(RandomIds::seeded(5)));
     Arc::new(Context { clock, ids, settings, pauses: PauseBoard::default() })

@@ -1,8 +1,10 @@
 //! Laws of the listing of orders: whatever is asked for together, the pages are what a sieve leaves of all orders, each once
 //! and in order.
 
-use application::ports::{NewOrderRow, OrderFilter, OrderPage, OrderSort, OrderView, StatusMove};
-use application::saga::SagaState;
+use application::ports::{
+    NewOrderRow, OrderFilter, OrderPage, OrderSort, OrderView, SagaFilter, SagaPage, StatusMove,
+};
+use application::saga::{OrderProcessingSaga, SagaState};
 use domain::{Dispute, Order, OrderChange, OrderStatus, Payment, Product, Shipment, Sku};
 use jiff::Timestamp;
 
@@ -145,6 +147,57 @@ pub async fn what_is_rare_is_found_although_no_page_looks_at_everything(home: &m
             expected.reverse();
         }
         assert_eq!(walked(&process, filter, 9).await, expected, "{sort:?}");
+    }
+}
+
+/// A page of sagas looks at 5,000: of ten thousand it finds the first that is meant, and says where the next begins.
+pub async fn a_rare_saga_is_found_although_no_page_looks_at_all_of_them(home: &mut impl Home) {
+    let process = home.process().await;
+    let orders: Vec<Order> = (1..=10_050).map(|number| order(number, &[product("A")])).collect();
+    let row = |order: &Order| NewOrderRow { order: order.clone(), payment_token: None, source: None };
+    let state = |number: usize| match number {
+        40 | 10_020 => SagaState::Paid,
+        41 | 10_021 => SagaState::Failed,
+        42 | 10_022 => SagaState::NeedsAttention,
+        _ => SagaState::Created,
+    };
+    let started = |number: usize, order: &Order| OrderProcessingSaga { state: state(number), ..saga(order) };
+    let sagas: Vec<_> = (1..).zip(&orders).map(|(number, order)| started(number, order)).collect();
+    let (common, rare): (Vec<_>, Vec<_>) =
+        sagas.into_iter().partition(|saga| saga.state == SagaState::Created);
+    let mut unit = process.unit().await;
+    unit.products().upsert(&[product("A")]).await.unwrap();
+    unit.orders().create(&orders.iter().map(row).collect::<Vec<_>>()).await.unwrap();
+    unit.insert_sagas(&common, later(9)).await.unwrap();
+    unit.insert_sagas(&rare, NOW).await.unwrap();
+    unit.commit().await.unwrap();
+    let of = |state| SagaFilter { state: Some(state), ..SagaFilter::default() };
+    let unmoved = SagaFilter { unmoved_since: Some(later(5)), ..SagaFilter::default() };
+    for (filter, first, all) in [
+        (of(SagaState::Paid), 1, vec![40, 10_020]),
+        (of(SagaState::Failed), 1, vec![41, 10_021]),
+        (unmoved, 3, vec![40, 41, 42, 10_020, 10_021, 10_022]),
+    ] {
+        let page = process.readers.sagas(&filter, 9).await.unwrap();
+        assert_eq!((page.items.len(), page.next.is_some()), (first, true), "{filter:?}");
+        assert_eq!(walked_sagas(&process, filter.clone(), 9).await, all, "{filter:?}");
+        assert_eq!(walked_sagas(&process, filter, 1).await, all);
+    }
+    // An index leads straight to those that need a person.
+    let page = process.readers.sagas(&of(SagaState::NeedsAttention), 9).await.unwrap();
+    assert_eq!((page.items.len(), page.next), (2, None));
+}
+
+async fn walked_sagas(process: &Process, mut filter: SagaFilter, size: usize) -> Vec<u128> {
+    let mut found = Vec::new();
+    loop {
+        let SagaPage { items, next } = process.readers.sagas(&filter, size).await.unwrap();
+        assert!(items.len() <= size);
+        found.extend(items.iter().map(|view| view.order_id.as_u128() & 0xffff));
+        match next {
+            Some(_) => filter.after = next,
+            None => return found,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod events;
 pub mod keys;
 pub mod listings;
 pub mod orders;
+pub mod seen;
 pub mod stage;
 pub mod stock;
 pub mod strangers;
@@ -152,6 +153,12 @@ macro_rules! laws_of_a_store {
             an_order_that_changes_while_its_listing_is_read_is_not_lost,
             an_order_whose_money_moves_has_changed,
             what_is_rare_is_found_although_no_page_looks_at_everything,
+            a_rare_saga_is_found_although_no_page_looks_at_all_of_them,
+        );
+        $crate::laws!($home, seen:
+            of_many_who_decide_about_what_they_saw_of_an_order_one_does,
+            of_many_who_refund_what_they_saw_one_does,
+            of_many_who_book_stock_on_what_they_saw_one_does,
         );
         $crate::laws!($home, strangers: an_event_without_an_order_is_kept_once_and_whole_until_a_person_has_seen_to_it);
         $crate::laws!($home, audit:

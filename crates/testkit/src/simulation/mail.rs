@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use application::commands::{NewsTaken, TakeProviderNewsCommand};
+use application::commands::TakeProviderNewsCommand;
 use application::ports::{NewsKind, Provider, ProviderNews};
 use domain::OrderId;
 use jiff::Timestamp;
@@ -68,7 +68,8 @@ async fn deliver(fleet: &Fleet, journal: &Journal, news: ProviderNews) -> Delive
     for attempt in 1..=TRIES_MAX {
         if let Some(door) = fleet.door() {
             let answer = tokio::time::timeout(PATIENCE, door.commands.run(&command)).await;
-            if let Ok(Ok(NewsTaken { fresh, .. })) = answer {
+            if let Ok(Ok(taken)) = answer {
+                let fresh = taken.fresh();
                 journal.note(format_args!("webhook {event_id}: attempt {attempt}, {fresh} new"));
                 return Delivered::Yes;
             }

@@ -1,8 +1,8 @@
 //! What providers tell by webhook.
 
-use application::commands::{NewsTaken, TakeProviderNewsCommand};
+use application::commands::{NewsFate, NewsTaken, TakeProviderNewsCommand};
 use application::consumers::{PaymentProcessedConsumer, ShippingCompletedConsumer};
-use application::ports::{NewsKind, Provider, ProviderNews, Readers, UnmatchedFilter};
+use application::ports::{Mismatch, NewsKind, Provider, ProviderNews, Readers, UnmatchedFilter};
 use bus::Consumer;
 use domain::{Currency, Dispute, Money, OrderId, Payment, Shipment};
 
@@ -14,7 +14,7 @@ fn news(event_id: &str, order_id: OrderId, kind: NewsKind) -> ProviderNews {
 
 /// How many were new, whoever told them.
 async fn tell(shop: &Shop, news: Vec<ProviderNews>) -> usize {
-    take(shop, Provider::Payments, news).await.fresh
+    take(shop, Provider::Payments, news).await.fresh()
 }
 
 async fn take(shop: &Shop, provider: Provider, news: Vec<ProviderNews>) -> NewsTaken {
@@ -110,7 +110,7 @@ async fn a_delivery_goes_to_the_saga_and_a_parcel_that_is_not_ours_goes_to_the_u
     let delivered = || NewsKind::ShipmentDelivered { tracking_number: "T-1".to_owned() };
     let foreign = ProviderNews { idempotency_key: format!("ship-{other}"), ..news("evt-1", id, delivered()) };
     let taken = take(&shop, Provider::Shipping, vec![foreign]).await;
-    assert_eq!(taken, NewsTaken { fresh: 1, unmatched: 1 });
+    assert_eq!(taken, NewsTaken(vec![NewsFate::Unmatched(Mismatch::AnotherKey)]));
     assert_eq!(waiting(&shop, ShippingCompletedConsumer::QUEUE).await, 0);
     take(&shop, Provider::Shipping, vec![news("evt-2", id, delivered())]).await;
     assert_eq!(waiting(&shop, ShippingCompletedConsumer::QUEUE).await, 1);
@@ -138,8 +138,12 @@ async fn whatever_a_provider_tells_is_in_a_history_or_unmatched_and_moves_no_mon
         news("evt-6", id, malformed),
     ];
     let taken = take(&shop, Provider::Payments, events.clone()).await;
-    assert_eq!(taken, NewsTaken { fresh: 6, unmatched: 6 });
-    assert_eq!(take(&shop, Provider::Payments, events).await, NewsTaken::default(), "told again");
+    assert_eq!((taken.fresh(), taken.unmatched()), (6, 6));
+    assert_eq!(
+        take(&shop, Provider::Payments, events).await,
+        NewsTaken(vec![NewsFate::Repeat; 6]),
+        "told again"
+    );
     let (reasons, _) = told(&shop, id).await;
     let wanted = [
         "another_key",
@@ -172,7 +176,7 @@ async fn every_move_of_money_at_the_gateway_is_in_the_books_and_in_the_history()
         news("evt-4", id, second),
         news("evt-5", id, captured(foreign)),
     ];
-    assert_eq!(take(&shop, Provider::Payments, events).await, NewsTaken { fresh: 5, unmatched: 0 });
+    assert_eq!(take(&shop, Provider::Payments, events).await, NewsTaken(vec![NewsFate::Taken; 5]));
     let order = shop.store.order(id).await.unwrap().expect("there is such an order");
     let row = order.payment.expect("it has a payment");
     assert_eq!((row.captured_minor, row.refunded_minor), (total.minor, half.minor));

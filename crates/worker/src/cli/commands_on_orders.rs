@@ -18,15 +18,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use application::commands::CommandPipeline;
+use application::commands::{Command, CommandPipeline, IfUnchanged, IfUnchangedReply, Seen};
 use application::pipeline::Context;
 use application::ports::{Channel, ReferencedOrder, UnitOfWork};
 use clap::{Args, Subcommand};
 use domain::OrderId;
 use domain::text::composed;
+use jiff::Timestamp;
 
 use super::{Format, Shared, texts};
 use crate::any_store::{AnyStore, Purpose};
+use crate::http::CHANGED_WORDS;
 use crate::notifying;
 use crate::webhook_endpoints::Plain;
 use crate::wiring;
@@ -98,6 +100,20 @@ pub(in crate::cli) struct Signed {
     note: String,
 }
 
+/// When an order had last moved as far as its operator saw.
+#[derive(Clone, Copy, Debug, Args)]
+pub(in crate::cli) struct SeenOrder {
+    /// Do it only if the order's saga has not moved since you saw it: its 'last moved', as `sagas show` tells it.
+    #[arg(long, value_name = "TIME")]
+    seen: Option<Timestamp>,
+}
+
+impl SeenOrder {
+    fn of(self, order_id: OrderId) -> Option<Seen> {
+        self.seen.map(|moved_at| Seen::Order(order_id, moved_at))
+    }
+}
+
 /// What every one of these commands works with.
 struct Desk {
     store: AnyStore,
@@ -121,6 +137,14 @@ impl Desk {
         let channels = notifying::channels(&config);
         let plain = Plain::of(&config);
         Ok(Self { store, commands, context, channels, plain, format: shared.format() })
+    }
+
+    /// Runs a command if what its operator has seen has not changed since.
+    async fn run_if_unchanged<C: Command>(&self, command: &C, seen: Option<&Seen>) -> Result<C::Reply> {
+        match self.commands.run(&IfUnchanged { command, seen }).await? {
+            IfUnchangedReply::Ran(reply) => Ok(reply),
+            IfUnchangedReply::Changed => bail!("nothing was done: {CHANGED_WORDS}"),
+        }
     }
 
     /// The order that a person means: by its id, or by the name that another system gave it.

@@ -34,7 +34,13 @@ pub(super) fn routes() -> Vec<Route> {
             .about("Shows the first messages of an error queue, whole. They stay in their places.")
             .with(&[NAME, LIMIT])
             .giving(200, &MESSAGES)
-            .failing(&[Code::InvalidParameter, Code::BrokerUnavailable, Code::ErrorQueueNotFound, Code::NoBroker]),
+            .failing(&[
+                Code::InvalidParameter,
+                Code::BrokerUnavailable,
+                Code::ErrorQueueBusy,
+                Code::ErrorQueueNotFound,
+                Code::NoBroker,
+            ]),
         acting("/error-queues/{name}/put-back", PUT_BACK, put_back).about(
             "Puts the first 'count' messages back into the queue that they came from, if they are those that 'mark' names. If that \
              is broken off, a message may be delivered twice and is never lost.",
@@ -64,6 +70,7 @@ fn acting<T: 'static>(
             Code::InvalidParameter,
             Code::BrokerUnavailable,
             Code::ErrorQueueNotFound,
+            Code::ErrorQueueBusy,
             Code::ErrorQueueChanged,
             Code::NoBroker,
         ])
@@ -76,6 +83,7 @@ impl From<Refused> for Problem {
             Refused::NoBroker => Code::NoBroker,
             Refused::Unknown(_) => Code::ErrorQueueNotFound,
             Refused::Changed(..) => Code::ErrorQueueChanged,
+            Refused::Busy(_) => Code::ErrorQueueBusy,
             Refused::Broker(fault) => {
                 tracing::warn!(%fault, "the broker did not do what was asked of its error queues");
                 let detail = "the broker is away, or did not do all of it; look at the error queue again";

@@ -5,22 +5,25 @@ use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use application::commands::{Command, Once, OnceReply};
+use application::commands::{Command, IfUnchanged, IfUnchangedReply, Once, OnceReply, Seen};
 use application::pipeline::Context;
 use application::ports::{Answer, Caller, RequestKey, Scope, UnitOfWork};
 use application::validators::KEY_BYTES_MAX;
 use async_trait::async_trait;
 use axum::response::{IntoResponse, Response};
 use bus::Fault;
+use domain::OrderId;
 use foldhash::fast::RandomState;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Api;
 use super::meaning::Meaning;
 use super::problem::{Code, Problem};
+use super::text::Texts;
 use crate::security::Identity;
 
 /// The header that says that an answer was given before.
@@ -144,6 +147,30 @@ pub(super) async fn once<C: Command>(
     answer: impl Fn(C::Reply) -> Result<Answer, Problem> + Send + Sync,
 ) -> Result<Response, Problem> {
     Keyed::of(api, head, meaning)?.run(command, answer).await
+}
+
+/// The same, if what the client has seen has not changed since; a client that says nothing of it is not held to it.
+pub(super) async fn once_if_unchanged<C: Command>(
+    api: &Api,
+    head: &Parts,
+    meaning: Meaning,
+    (command, seen): (&C, Option<&Seen>),
+    answer: impl Fn(C::Reply) -> Result<Answer, Problem> + Send + Sync,
+) -> Result<Response, Problem> {
+    let answer = |reply| match reply {
+        IfUnchangedReply::Ran(reply) => answer(reply),
+        IfUnchangedReply::Changed => Err(Problem::new(Code::ChangedMeanwhile, CHANGED_WORDS)),
+    };
+    once(api, head, meaning.seen(seen), &IfUnchanged { command, seen }, answer).await
+}
+
+/// What a caller is told who acts on what has changed since they saw it.
+pub(crate) const CHANGED_WORDS: &str = "it has changed since you saw it; see where it stands now";
+
+/// What a client has seen of an order, from the text of a request.
+pub(super) fn seen_of_order(order_id: OrderId, text: Option<&str>, texts: &mut Texts) -> Option<Seen> {
+    let moved_at = text.and_then(|text| texts.take("/seen", "invalid_time", text.parse::<Timestamp>()));
+    moved_at.map(|moved_at| Seen::Order(order_id, moved_at))
 }
 
 /// A request with the key that it has, if any, held while it is under way.

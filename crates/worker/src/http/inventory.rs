@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use application::commands::{AdjustStockCommand, StockChange, StockReply};
+use application::commands::{AdjustStockCommand, Seen, StockChange, StockReply};
 use application::ports::{
     Answer, Caller, EndangeredOrderView, InventoryView, LowOnly, MovementView, RequestKey,
 };
@@ -114,6 +114,8 @@ struct Change {
     quantity: i64,
     reason: String,
     actor: String,
+    #[serde(default, deserialize_with = "application::whole_number::read_optional")]
+    seen: Option<i64>,
 }
 
 /// The stock of a product after a change.
@@ -157,9 +159,7 @@ async fn receive(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, wish) = wish(request, 1).await?;
-    let change = StockChange::Receive(wish.quantity);
-    let command = AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor };
-    carry_out(&api, &head, &command).await
+    carry_out(&api, &head, sku, StockChange::Receive(wish.quantity), wish).await
 }
 
 async fn adjust(
@@ -172,9 +172,7 @@ async fn adjust(
         let zero = Wrong::at("/quantity", "out_of_range", "an adjustment by nothing is none");
         return Err(Problem::of(Code::ValidationFailed, vec![zero]));
     }
-    let change = StockChange::Adjust(wish.quantity);
-    let command = AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor };
-    carry_out(&api, &head, &command).await
+    carry_out(&api, &head, sku, StockChange::Adjust(wish.quantity), wish).await
 }
 
 /// A count is absolute, so booking it twice is booking it once. The stored answer has the level; the affected orders
@@ -186,8 +184,7 @@ async fn count(
 ) -> Result<Response, Problem> {
     let (head, wish) = wish(request, 0).await?;
     let change = StockChange::Count(wish.quantity);
-    let command = AdjustStockCommand { sku: sku.clone(), change, reason: wish.reason, actor: wish.actor };
-    let (answer, level) = carry_out(&api, &head, &command).await?.into_parts();
+    let (answer, level) = carry_out(&api, &head, sku.clone(), change, wish).await?.into_parts();
     let level = body::read(level, ORDER_BYTES_MAX).await?;
     let mut counted: Value = body::parse(&level, &LEVEL.shape)?;
     let endangered = Endangered::of(&api, &sku, counted["short"].as_i64().unwrap_or(0)).await?;
@@ -217,8 +214,17 @@ pub(super) fn is_adjustment(text: &[u8]) -> Result<(), Problem> {
     change(text, -UNITS_MAX).map(drop)
 }
 
-async fn carry_out(api: &Api, head: &Parts, command: &AdjustStockCommand) -> Result<Response, Problem> {
-    idempotency::once(api, head, meaning(command), command, |reply| match reply {
+async fn carry_out(
+    api: &Api,
+    head: &Parts,
+    sku: Sku,
+    change: StockChange,
+    wish: Change,
+) -> Result<Response, Problem> {
+    let seen = wish.seen.map(|booked| Seen::Stock(sku.clone(), booked));
+    let command = &AdjustStockCommand { sku, change, reason: wish.reason, actor: wish.actor };
+    let wish = (command, seen.as_ref());
+    idempotency::once_if_unchanged(api, head, meaning(command), wish, |reply| match reply {
         StockReply::Done { inventory, availability } => booked(&command.sku, &inventory, availability)
             .ok_or_else(|| Problem::new(Code::Internal, "the answer cannot be written")),
         StockReply::Rejected(rejection) => Err(refused(&command.sku, &rejection)),
@@ -233,8 +239,8 @@ pub(crate) fn booked(sku: &Sku, inventory: &Inventory, availability: Availabilit
 }
 
 /// The key of a wish of somebody who has no API key, as it would be if the wish had come over HTTP.
-pub(crate) fn key_of(command: &AdjustStockCommand, key: String) -> RequestKey {
-    let meaning = meaning(command);
+pub(crate) fn key_of(command: &AdjustStockCommand, seen: Option<&Seen>, key: String) -> RequestKey {
+    let meaning = meaning(command).seen(seen);
     let (operation, caller) = (meaning.operation(), Caller::without_key());
     RequestKey { caller, operation, key, digest: meaning.digest() }
 }
@@ -282,6 +288,12 @@ static CHANGE: Schema = Schema {
         ),
         need("reason", Shape::Text, "Why; kept in the ledger."),
         need("actor", Shape::Text, "Who."),
+        may(
+            "seen",
+            Shape::Integer,
+            "'received' + 'adjusted' of the product as you saw it: if something was booked since, nothing is done. Orders do \
+             not change that sum.",
+        ),
     ]),
 };
 static LEVEL: Schema = Schema {
@@ -406,7 +418,7 @@ fn receiving() -> Route {
         .once()
         .taking(&CHANGE)
         .giving(200, &LEVEL)
-        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::StockRefused])
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::StockRefused, Code::ChangedMeanwhile])
         .asking_the_store()
 }
 
@@ -417,7 +429,7 @@ fn adjusting() -> Route {
         .once()
         .taking(&CHANGE)
         .giving(200, &LEVEL)
-        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::InsufficientStock, Code::StockRefused])
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::InsufficientStock, Code::StockRefused, Code::ChangedMeanwhile])
         .asking_the_store()
 }
 
@@ -431,7 +443,7 @@ fn counting() -> Route {
         .once()
         .taking(&CHANGE)
         .giving(200, &COUNTED)
-        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::StockRefused])
+        .failing(&[Code::InvalidParameter, Code::SkuNotFound, Code::StockRefused, Code::ChangedMeanwhile])
         .asking_the_store()
 }
 

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::idempotency::Keyed;
+use super::idempotency::{CHANGED_WORDS, Keyed};
 use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
-use super::problem::{Problem, Wrong};
+use super::problem::{Code, Problem, Wrong};
 use super::route::Route;
 use super::shape::{Schema, Shape, may, need};
 use super::text::Texts;
@@ -51,6 +51,7 @@ pub(super) fn routes() -> Vec<Route> {
             .once()
             .taking(&REDRIVE_WISH)
             .giving(200, &DONE)
+            .failing(&[Code::ChangedMeanwhile])
             .asking_the_store(),
         Route::post("/dead-letters/discard", DISCARD, discard)
             .about(
@@ -60,6 +61,7 @@ pub(super) fn routes() -> Vec<Route> {
             .once()
             .taking(&DISCARD_WISH)
             .giving(200, &DONE)
+            .failing(&[Code::ChangedMeanwhile])
             .asking_the_store(),
     ]
 }
@@ -78,6 +80,8 @@ struct Wish {
     #[serde(default, deserialize_with = "application::whole_number::read_optional")]
     per_second: Option<i64>,
     dry_run: Option<bool>,
+    #[serde(default, deserialize_with = "application::whole_number::read_optional")]
+    seen: Option<i64>,
     actor: String,
     note: String,
 }
@@ -88,6 +92,8 @@ struct Checked {
     max: i64,
     per_second: i64,
     dry_run: bool,
+    /// The position of the first that matched when the client looked.
+    seen: Option<i64>,
     actor: String,
     note: String,
 }
@@ -130,6 +136,9 @@ async fn carried_out(api: &Api, act: LetterAct, wish: &Checked) -> Result<Answer
     let letters = api.dead_letters.as_ref();
     let max = usize::try_from(wish.max).unwrap_or(0);
     let (mut items, has_more) = letters::find(letters, act, &wish.filter, max).await?;
+    if !letters::is_as_seen(&items, wish.seen) {
+        return Err(Problem::new(Code::ChangedMeanwhile, CHANGED_WORDS));
+    }
     if !wish.dry_run {
         let rate = u32::try_from(wish.per_second).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let context = api.commands.context();
@@ -185,17 +194,18 @@ fn checked(act: LetterAct, text: &[u8]) -> Result<Checked, Problem> {
         LetterAct::Archive => PER_SECOND_MAX,
     };
     let dry_run = wish.dry_run.unwrap_or(false);
-    Ok(Checked { filter, max, per_second, dry_run, actor: wish.actor, note: wish.note })
+    let Wish { seen, actor, note, .. } = wish;
+    Ok(Checked { filter, max, per_second, dry_run, seen, actor, note })
 }
 
 fn meaning(act: LetterAct, wish: &Checked) -> Meaning {
-    let Checked { filter, max, per_second, dry_run: _, actor, note } = wish;
+    let Checked { filter, max, per_second, dry_run: _, seen, actor, note } = wish;
     let DeadLetterFilter { queue, kind, reason_contains, message_id, group, after: _, shelf: _ } = filter;
     let operation = match act {
         LetterAct::Redrive => REDRIVE,
         LetterAct::Archive => DISCARD,
     };
-    Meaning::of(operation)
+    let said = Meaning::of(operation)
         .optional(queue.as_deref())
         .optional(kind.as_deref())
         .optional(reason_contains.as_deref())
@@ -204,8 +214,15 @@ fn meaning(act: LetterAct, wish: &Checked) -> Meaning {
         .number(*max)
         .number(*per_second)
         .text(actor)
-        .text(note)
+        .text(note);
+    match seen {
+        Some(seen) => said.number(*seen),
+        None => said,
+    }
 }
+
+/// What a member 'seen' means.
+const SEEN: &str = "The position of the first that matched when you looked: if another is the first by now, nothing is done.";
 
 /// Names of the operations.
 const REDRIVE: &str = "redriveDeadLetters";
@@ -222,6 +239,7 @@ static REDRIVE_WISH: Schema = Schema {
         may("max", Shape::Integer, "How many at most, 1 to 1000; 100 unless said."),
         may("per_second", Shape::Integer, "How many in a second, 1 to 10000; 100 unless said."),
         may("dry_run", Shape::Boolean, "Only say which it would be."),
+        may("seen", Shape::Integer, SEEN),
         need("actor", Shape::Text, "Who."),
         need("note", Shape::Text, "Why."),
     ]),
@@ -236,6 +254,7 @@ static DISCARD_WISH: Schema = Schema {
         may("message_id", Shape::Id, "Only this message."),
         may("max", Shape::Integer, "How many at most, 1 to 1000; 100 unless said."),
         may("dry_run", Shape::Boolean, "Only say which it would be."),
+        may("seen", Shape::Integer, SEEN),
         need("actor", Shape::Text, "Who."),
         need("note", Shape::Text, "Why; kept with each."),
     ]),

@@ -2,7 +2,7 @@
 //! the parsed request, never from the text. A new member of a request must be added here, or a different request
 //! counts as a repeat.
 
-use application::commands::{CreateOrderCommand, CreateOrderLine};
+use application::commands::{CreateOrderCommand, CreateOrderLine, Seen};
 use application::messages::Amount;
 use application::validators::{LineDraft, OrderDraft};
 use sha2::{Digest, Sha256};
@@ -48,6 +48,15 @@ impl Meaning {
         self.digest.update([2]);
         self.digest.update(number.to_be_bytes());
         self
+    }
+
+    /// What the caller has seen before it decided, if it says so.
+    pub(super) fn seen(self, seen: Option<&Seen>) -> Self {
+        match seen {
+            Some(Seen::Order(_, moved_at)) => self.number(moved_at.as_microsecond()),
+            Some(Seen::Stock(_, booked)) => self.number(*booked),
+            None => self,
+        }
     }
 
     /// The digest of all that was said.

@@ -16,7 +16,7 @@ use super::orders::ORDER_ID;
 use super::parameters::OrderInPath;
 use super::problem::{Code, Problem};
 use super::route::Route;
-use super::sagas::{OPERATION, operation_in};
+use super::sagas::{SIGNATURE, Signature};
 use super::shape::{Schema, Shape, need};
 use super::{Api, body, idempotency};
 
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
             )
             .with(&[ORDER_ID])
             .once()
-            .taking(&OPERATION)
+            .taking(&SIGNATURE)
             .giving(202, &ASKED)
             .failing(&[Code::InvalidParameter, Code::OrderNotFound, Code::NothingToTell])
             .asking_the_store(),
@@ -52,7 +52,7 @@ async fn tell(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let signed = operation_in(&body::json(&head.headers, body).await?)?;
+    let signed = Signature::of(&body::json(&head.headers, body).await?)?;
     let channels = Arc::clone(&api.channels);
     let command = TellAgainCommand { order_id, channels, actor: signed.actor, note: signed.note };
     let meaning =

@@ -1,5 +1,6 @@
 //! The forms of orders, as clients write and read them.
 
+use super::sagas::SEEN;
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
 /// Whose wish a cancellation may be.
@@ -14,6 +15,7 @@ pub(super) static CANCEL: Schema = Schema {
         may("reason", REASON, "Whose wish it is; the customer's, unless said."),
         need("actor", Shape::Text, "Who asks."),
         may("note", Shape::Text, "In their words."),
+        may("seen", Shape::Time, SEEN),
     ]),
 };
 pub(super) static CANCELLED: Schema = Schema {
@@ -69,6 +71,7 @@ pub(super) static ORDER: Schema = Schema {
         need("customer_id", Shape::Text, "Whom it is for."),
         need("status", Shape::Text, "The headline status."),
         need("saga_state", Shape::Text, "The saga's state."),
+        may("saga_moved_at", Shape::Time, "When its saga last moved; 'seen' of an act on the order."),
         need("total", AMOUNT, "What it costs in all."),
         may("lines", Shape::List(&LINE), "What is wanted; not in listings."),
         may("payment", PAYMENT, "Where the money stands, once asked for."),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::commands::{
-    CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, Violation,
+    CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, Seen,
+    Violation,
 };
 use application::messages::Amount;
 use application::ports::{Answer, FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderSort, OrderView};
@@ -300,6 +301,7 @@ struct CancelWish {
     reason: Option<String>,
     actor: String,
     note: Option<String>,
+    seen: Option<String>,
 }
 
 async fn cancel(
@@ -308,9 +310,9 @@ async fn cancel(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let command = cancellation(order_id, &body::json(&head.headers, body).await?)?;
-    idempotency::once(&api, &head, cancel_meaning(&command), &command, |reply| cancelled(order_id, &reply))
-        .await
+    let (command, seen) = cancellation(order_id, &body::json(&head.headers, body).await?)?;
+    let (meaning, wish) = (cancel_meaning(&command), (&command, seen.as_ref()));
+    idempotency::once_if_unchanged(&api, &head, meaning, wish, |reply| cancelled(order_id, &reply)).await
 }
 
 fn cancel_meaning(command: &CancelOrderCommand) -> Meaning {
@@ -332,14 +334,19 @@ fn cancelled(order_id: OrderId, reply: &CancelReply) -> Result<Answer, Problem> 
 }
 
 /// The command that a text asks for.
-pub(super) fn cancellation(order_id: OrderId, text: &[u8]) -> Result<CancelOrderCommand, Problem> {
+pub(super) fn cancellation(
+    order_id: OrderId,
+    text: &[u8],
+) -> Result<(CancelOrderCommand, Option<Seen>), Problem> {
     let wish: CancelWish = body::parse(text, &CANCEL.shape)?;
     let mut texts = super::text::Texts::default();
     texts.needed("/actor", &wish.actor, TEXT_BYTES_MAX);
     texts.optional("/note", wish.note.as_deref(), NOTE_BYTES_MAX);
     let reason = cancel_reason(wish.reason.as_deref(), &mut texts);
+    let seen = idempotency::seen_of_order(order_id, wish.seen.as_deref(), &mut texts);
     texts.finish()?;
-    Ok(CancelOrderCommand { order_id, reason, actor: wish.actor, note: wish.note.unwrap_or_default() })
+    let note = wish.note.unwrap_or_default();
+    Ok((CancelOrderCommand { order_id, reason, actor: wish.actor, note }, seen))
 }
 
 #[derive(Serialize)]
@@ -470,6 +477,11 @@ fn cancelling() -> Route {
         .taking(&CANCEL)
         .giving(202, &CANCELLED)
         .giving(200, &CANCELLED)
-        .failing(&[Code::InvalidParameter, Code::OrderNotFound, Code::CancellationRefused])
+        .failing(&[
+            Code::InvalidParameter,
+            Code::OrderNotFound,
+            Code::CancellationRefused,
+            Code::ChangedMeanwhile,
+        ])
         .asking_the_store()
 }

@@ -58,7 +58,7 @@ impl Reader {
             Self::Products => products::command(bytes).map(drop),
             Self::StockChange => inventory::is_adjustment(bytes),
             Self::Cancellation => orders::cancellation(order_id, bytes).map(drop),
-            Self::SagaOperation => sagas::operation_in(bytes).map(drop),
+            Self::SagaOperation => sagas::operation_in(order_id, bytes).map(drop),
             Self::Cursor => {
                 cursors(&String::from_utf8_lossy(bytes));
                 Ok(())

@@ -89,8 +89,10 @@ problems! {
     EventUnmatched = "event_unmatched", CONFLICT, No, "The event belongs to no order";
     NothingToTell = "nothing_to_tell", CONFLICT, No, "There is nothing to tell, or no way to";
     RefundRefused = "refund_refused", CONFLICT, No, "The money cannot be paid back like this";
+    ChangedMeanwhile = "changed_meanwhile", CONFLICT, No, "It has changed since it was seen";
     OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";
     ErrorQueueChanged = "error_queue_changed", CONFLICT, No, "The error queue holds something else by now";
+    ErrorQueueBusy = "error_queue_busy", CONFLICT, Later, "Another works on the error queue";
     InsufficientStock = "insufficient_stock", CONFLICT, No, "There is not so much in stock";
     StockRefused = "stock_refused", CONFLICT, No, "The stock cannot be changed like this";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, No, "The body is too large";

@@ -16,9 +16,9 @@ use super::meaning::Meaning;
 use super::parameters::{CURSOR, LIMIT, PageAnswer, PositionInPath, Query};
 use super::problem::{Code, Problem};
 use super::route::{self, Route};
-use super::sagas::{OPERATION, operation_in};
+use super::sagas::{SIGNATURE, Signature};
 use super::shape::{Schema, Shape, may, need};
-use super::{Api, body, idempotency};
+use super::{Api, body, idempotency, received};
 
 /// The names of the operations that write.
 const SEE_TO: &str = "seeToUnmatchedEvent";
@@ -26,6 +26,7 @@ const TAKE_AGAIN: &str = "takeUnmatchedEventAgain";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
+        received::route(),
         Route::get("/provider-events/unmatched", "listUnmatchedEvents", list)
             .about(
                 "Lists events of the providers that belong to no order of ours, oldest first: of unknown orders, under another \
@@ -44,7 +45,7 @@ pub(super) fn routes() -> Vec<Route> {
             .about("Notes that a person has seen to an event, and what came of it. Moves no money and no order.")
             .with(&[route::path("position", Shape::Integer, "Its place in the list.")])
             .once()
-            .taking(&OPERATION)
+            .taking(&SIGNATURE)
             .giving(200, &SEEN)
             .failing(&[Code::InvalidParameter, Code::EventNotFound])
             .asking_the_store(),
@@ -55,7 +56,7 @@ pub(super) fn routes() -> Vec<Route> {
             )
             .with(&[route::path("position", Shape::Integer, "Its place in the list.")])
             .once()
-            .taking(&OPERATION)
+            .taking(&SIGNATURE)
             .giving(200, &TAKEN)
             .failing(&[Code::InvalidParameter, Code::EventNotFound, Code::EventUnmatched])
             .asking_the_store(),
@@ -97,7 +98,7 @@ async fn see_to(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let signed = operation_in(&body::json(&head.headers, body).await?)?;
+    let signed = Signature::of(&body::json(&head.headers, body).await?)?;
     let command = SeeToEventCommand { position, actor: signed.actor, note: signed.note };
     let SeeToEventCommand { actor, note, .. } = &command;
     let meaning = Meaning::of(SEE_TO).text(&position.to_string()).text(actor).text(note);
@@ -126,7 +127,7 @@ async fn take_again(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let signed = operation_in(&body::json(&head.headers, body).await?)?;
+    let signed = Signature::of(&body::json(&head.headers, body).await?)?;
     let command = TakeEventAgainCommand { position, actor: signed.actor, note: signed.note };
     let TakeEventAgainCommand { actor, note, .. } = &command;
     let meaning = Meaning::of(TAKE_AGAIN).text(&position.to_string()).text(actor).text(note);

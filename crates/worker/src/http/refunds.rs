@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use application::commands::{RefundOrderCommand, RefundReply};
+use application::commands::{RefundOrderCommand, RefundReply, Seen};
 use application::messages::Amount;
 use application::ports::Answer;
 use axum::extract::{Request, State};
@@ -18,7 +18,8 @@ use super::orders::ORDER_ID;
 use super::parameters::OrderInPath;
 use super::problem::{Code, Problem};
 use super::route::Route;
-use super::shape::{AMOUNT, Schema, Shape, need};
+use super::sagas::SEEN;
+use super::shape::{AMOUNT, Schema, Shape, may, need};
 use super::text::Texts;
 use super::{Api, body, idempotency};
 
@@ -36,7 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
             .once()
             .taking(&WISH)
             .giving(202, &ASKED)
-            .failing(&[Code::InvalidParameter, Code::OrderNotFound, Code::RefundRefused])
+            .failing(&[Code::InvalidParameter, Code::OrderNotFound, Code::RefundRefused, Code::ChangedMeanwhile])
             .asking_the_store(),
     ]
 }
@@ -47,6 +48,7 @@ struct Wish {
     amount: Amount,
     actor: String,
     reason: String,
+    seen: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -61,20 +63,22 @@ async fn refund(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let command = wish(order_id, &body::json(&head.headers, body).await?)?;
-    idempotency::once(&api, &head, meaning(&command), &command, |reply| asked(order_id, reply)).await
+    let (command, seen) = wish(order_id, &body::json(&head.headers, body).await?)?;
+    let wish = (&command, seen.as_ref());
+    idempotency::once_if_unchanged(&api, &head, meaning(&command), wish, |reply| asked(order_id, reply)).await
 }
 
-fn wish(order_id: OrderId, text: &[u8]) -> Result<RefundOrderCommand, Problem> {
-    let Wish { amount, actor, reason } = body::parse(text, &WISH.shape)?;
+fn wish(order_id: OrderId, text: &[u8]) -> Result<(RefundOrderCommand, Option<Seen>), Problem> {
+    let Wish { amount, actor, reason, seen } = body::parse(text, &WISH.shape)?;
     let mut texts = Texts::default();
     texts.needed("/actor", &actor, TEXT_BYTES_MAX);
     texts.needed("/reason", &reason, NOTE_BYTES_MAX);
     let currency = texts.take("/amount/currency", "invalid_currency", Currency::parse(&amount.currency));
     let amount = currency.map(|currency| Money::new(amount.minor, currency));
+    let seen = idempotency::seen_of_order(order_id, seen.as_deref(), &mut texts);
     texts.finish()?;
     let amount = amount.ok_or_else(|| Problem::new(Code::RefundRefused, "there is no amount"))?;
-    Ok(RefundOrderCommand { order_id, amount, actor, reason })
+    Ok((RefundOrderCommand { order_id, amount, actor, reason }, seen))
 }
 
 fn meaning(command: &RefundOrderCommand) -> Meaning {
@@ -100,6 +104,7 @@ static WISH: Schema = Schema {
         need("amount", AMOUNT, "How much, in the currency of the order."),
         need("actor", Shape::Text, "Who asks."),
         need("reason", Shape::Text, "Why."),
+        may("seen", Shape::Time, SEEN),
     ]),
 };
 static ASKED: Schema = Schema {

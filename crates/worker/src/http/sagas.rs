@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
+use application::commands::{OperateReply, OperateSagaCommand, SagaOperation, Seen};
 use application::ports::{Answer, SagaFilter, SagaView};
 use application::saga::SagaState;
 use axum::Json;
@@ -55,13 +55,22 @@ async fn list(State(api): State<Arc<Api>>, parts: Parts) -> Result<Json<PageAnsw
     let limit = query.limit();
     query.finish()?;
     let page = api.readers.sagas(&filter, limit).await?;
-    Ok(Json(PageAnswer::new(page.items, page.has_more.into(), |saga| Some(OrderId(saga.order_id)))))
+    Ok(Json(PageAnswer::up_to(page.items, page.next)))
 }
 
-/// The operator and the reason.
+/// The operator, the reason, and when the saga had last moved as far as the operator saw.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Operation {
+struct Operation {
+    actor: String,
+    note: String,
+    seen: Option<String>,
+}
+
+/// Somebody who acts, and the reason.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Signature {
     pub(super) actor: String,
     pub(super) note: String,
 }
@@ -79,9 +88,11 @@ async fn operate(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let Operation { actor, note } = operation_in(&body::json(&head.headers, body).await?)?;
-    let command = OperateSagaCommand { order_id, operation, actor, note };
-    idempotency::once(&api, &head, meaning(&command), &command, |reply| operated(order_id, &reply)).await
+    let (signature, seen) = operation_in(order_id, &body::json(&head.headers, body).await?)?;
+    let command = OperateSagaCommand { order_id, operation, actor: signature.actor, note: signature.note };
+    let wish = (&command, seen.as_ref());
+    idempotency::once_if_unchanged(&api, &head, meaning(&command), wish, |reply| operated(order_id, &reply))
+        .await
 }
 
 fn meaning(command: &OperateSagaCommand) -> Meaning {
@@ -102,22 +113,50 @@ fn operated(order_id: OrderId, reply: &OperateReply) -> Result<Answer, Problem> 
     }
 }
 
-/// The operator and the reason, from a text.
-pub(super) fn operation_in(text: &[u8]) -> Result<Operation, Problem> {
-    let operation: Operation = body::parse(text, &OPERATION.shape)?;
+/// The operator, the reason and what was seen, from a text.
+pub(super) fn operation_in(order_id: OrderId, text: &[u8]) -> Result<(Signature, Option<Seen>), Problem> {
+    let Operation { actor, note, seen } = body::parse(text, &OPERATION.shape)?;
+    let signature = Signature { actor, note };
     let mut texts = Texts::default();
-    texts.needed("/actor", &operation.actor, TEXT_BYTES_MAX);
-    texts.needed("/note", &operation.note, NOTE_BYTES_MAX);
+    signature.check(&mut texts);
+    let seen = idempotency::seen_of_order(order_id, seen.as_deref(), &mut texts);
     texts.finish()?;
-    Ok(operation)
+    Ok((signature, seen))
+}
+
+impl Signature {
+    /// From a text that says nothing else.
+    pub(super) fn of(text: &[u8]) -> Result<Self, Problem> {
+        let signature: Self = body::parse(text, &SIGNATURE.shape)?;
+        let mut texts = Texts::default();
+        signature.check(&mut texts);
+        texts.finish()?;
+        Ok(signature)
+    }
+
+    fn check(&self, texts: &mut Texts) {
+        texts.needed("/actor", &self.actor, TEXT_BYTES_MAX);
+        texts.needed("/note", &self.note, NOTE_BYTES_MAX);
+    }
 }
 
 fn not_found(id: OrderId) -> Problem {
     Problem::new(Code::SagaNotFound, format!("no order has the id {id}, hence no saga"))
 }
 
-pub(super) static OPERATION: Schema = Schema {
+static OPERATION: Schema = Schema {
     name: "SagaOperation",
+    shape: Shape::Object(&[
+        need("actor", Shape::Text, "Who."),
+        need("note", Shape::Text, "Why."),
+        may("seen", Shape::Time, SEEN),
+    ]),
+};
+/// What a member 'seen' of an act on an order means.
+pub(super) const SEEN: &str = "The 'updated_at' of the order's saga as you saw it: if it has moved since, nothing is done. Of two \
+     who act at once, one acts and the other is told.";
+pub(super) static SIGNATURE: Schema = Schema {
+    name: "Signature",
     shape: Shape::Object(&[need("actor", Shape::Text, "Who."), need("note", Shape::Text, "Why.")]),
 };
 static OPERATED: Schema = Schema {
@@ -163,7 +202,7 @@ static SAGA: Schema = Schema {
         need("timers", Shape::List(&TIMER), "Timers that are running."),
         need("version", Shape::Integer, "Version of its definition."),
         need("created_at", Shape::Time, "When it began."),
-        need("updated_at", Shape::Time, "When it last moved."),
+        need("updated_at", Shape::Time, "When it last moved; later with each change."),
         need("expires_at", Shape::Time, "When the order as a whole times out."),
     ]),
 };
@@ -187,7 +226,9 @@ fn showing() -> Route {
 
 fn listing() -> Route {
     Route::get("/sagas", "listSagas", list)
-        .about("Lists sagas, oldest first.")
+        .about(
+            "Lists sagas, oldest first. A page may hold fewer than 'limit', or none: go on as long as there is a 'next_cursor'.",
+        )
         .with(&[
             route::query("state", Shape::Text, "Only this state, such as needs_attention."),
             route::query("unmoved_since", Shape::Time, "Only those that last moved before this moment."),
@@ -217,6 +258,11 @@ fn operating(path: &'static str, operation: SagaOperation) -> Route {
         .once()
         .taking(&OPERATION)
         .giving(200, &OPERATED)
-        .failing(&[Code::InvalidParameter, Code::SagaNotFound, Code::OperationRefused])
+        .failing(&[
+            Code::InvalidParameter,
+            Code::SagaNotFound,
+            Code::OperationRefused,
+            Code::ChangedMeanwhile,
+        ])
         .asking_the_store()
 }

@@ -3,18 +3,20 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use application::commands::{CommandPipeline, TakeProviderNewsCommand};
+use application::commands::{CommandPipeline, NewsFate, NewsTaken, TakeProviderNewsCommand};
 use application::ports::{AnyUnit, Provider, ProviderNews};
 use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Request, State};
 use bus::{Coalesce, Coalescer, Fault, Overloaded, Stop};
 use http::HeaderMap;
-use providers::webhooks::{Verifier, parse_batch};
+use providers::webhooks::{SignatureRefused, Verifier, parse_batch};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::limits::{WEBHOOK_BYTES_MAX, WEBHOOKS_AT_ONCE_MAX};
 use super::problem::{Code, Problem};
+use super::received::{Arrival, Glimpse, ReceivedLately};
 use super::route::{self, Route};
 use super::shape::{Schema, Shape, need};
 use super::{Api, body};
@@ -23,10 +25,12 @@ use super::{Api, body};
 pub struct Webhooks {
     payments: Door,
     shipping: Door,
+    received: ReceivedLately,
 }
 
 /// Where one provider's news come in.
 struct Door {
+    provider: Provider,
     verifier: SharedVerifier,
     news: Coalescer<TakeNewsHandler>,
 }
@@ -61,12 +65,22 @@ impl Webhooks {
         let handler = |provider| Arc::new(TakeNewsHandler { commands: commands.clone(), provider });
         let (paid, payments_loop) = Coalescer::stopping_with(handler(Provider::Payments), stop.clone());
         let (shipped, shipping_loop) = Coalescer::stopping_with(handler(Provider::Shipping), stop.clone());
-        let door = |verifier, news| Door { verifier: Arc::new(RwLock::new(verifier)), news };
-        let webhooks = Self { payments: door(payments, paid), shipping: door(shipping, shipped) };
+        let door =
+            |provider, verifier, news| Door { provider, verifier: Arc::new(RwLock::new(verifier)), news };
+        let webhooks = Self {
+            payments: door(Provider::Payments, payments, paid),
+            shipping: door(Provider::Shipping, shipping, shipped),
+            received: ReceivedLately::since(commands.context().clock.now()),
+        };
         let both = async move {
             tokio::join!(payments_loop, shipping_loop);
         };
         (webhooks, both)
+    }
+
+    /// What was received lately.
+    pub(super) const fn received(&self) -> &ReceivedLately {
+        &self.received
     }
 
     /// What they are verified with.
@@ -76,6 +90,9 @@ impl Webhooks {
         Verifiers { payments, shipping }
     }
 }
+
+/// What came of each event of a webhook.
+type Fates = Result<Vec<NewsFate>, Arc<Fault>>;
 
 /// Takes the news of several webhooks in one transaction.
 pub struct TakeNewsHandler {
@@ -89,11 +106,11 @@ impl TakeNewsHandler {
     }
 
     /// One webhook that cannot be stored must not keep the others from it.
-    async fn take_one_by_one(&self, requests: &[Vec<ProviderNews>]) -> Vec<Result<(), Arc<Fault>>> {
+    async fn take_one_by_one(&self, requests: &[Vec<ProviderNews>]) -> Vec<Fates> {
         let mut replies = Vec::with_capacity(requests.len());
         for request in requests {
-            replies
-                .push(self.commands.run(&self.command(request.clone())).await.map(|_| ()).map_err(Arc::new));
+            let taken = self.commands.run(&self.command(request.clone())).await;
+            replies.push(taken.map(|NewsTaken(fates)| fates).map_err(Arc::new));
         }
         replies
     }
@@ -102,7 +119,7 @@ impl TakeNewsHandler {
 #[async_trait]
 impl Coalesce for TakeNewsHandler {
     type Request = Vec<ProviderNews>;
-    type Reply = Result<(), Arc<Fault>>;
+    type Reply = Fates;
     type Unit = Box<AnyUnit>;
 
     fn batch_max(&self) -> usize {
@@ -115,7 +132,10 @@ impl Coalesce for TakeNewsHandler {
 
     async fn flush(&self, unit: Box<AnyUnit>, requests: &[Self::Request]) -> Result<Vec<Self::Reply>, Fault> {
         match self.commands.run_in(unit, &self.command(requests.concat())).await {
-            Ok(_) => Ok(requests.iter().map(|_| Ok(())).collect()),
+            Ok(NewsTaken(fates)) => {
+                let mut fates = fates.into_iter();
+                Ok(requests.iter().map(|news| Ok(fates.by_ref().take(news.len()).collect())).collect())
+            }
             Err(fault) if fault.verdict == bus::Verdict::GiveUp && requests.len() > 1 => {
                 Ok(self.take_one_by_one(requests).await)
             }
@@ -140,28 +160,50 @@ async fn shipping(State(api): State<Arc<Api>>, request: Request) -> Result<Json<
 }
 
 async fn take(api: &Api, door: &Door, request: Request) -> Result<Json<Taken>, Problem> {
+    let (at, begun) = (api.commands.context().clock.now(), Instant::now());
+    let arrival = || Arrival { provider: door.provider, at, took: begun.elapsed() };
     let (head, body) = request.into_parts();
-    let body = body::read(body, WEBHOOK_BYTES_MAX).await?;
-    verify(api, &door.verifier, &head.headers, &body)?;
-    let news =
-        parse_batch(&body).map_err(|refused| Problem::new(Code::MalformedWebhook, refused.to_string()))?;
-    let received = news.len();
+    let received = &api.webhooks.received;
+    let refused = |problem: Problem, why: String| {
+        received.refused(arrival(), why);
+        problem
+    };
+    let body = body::read(body, WEBHOOK_BYTES_MAX)
+        .await
+        .map_err(|problem| refused(problem, "the body did not arrive whole, or is too large".to_owned()))?;
+    verify(api, &door.verifier, &head.headers, &body)
+        .map_err(|why| refused(Problem::new(Code::SignatureRefused, why.to_string()), why.to_string()))?;
+    // What is wrong with the body may quote it, so that stays out of what is kept.
+    let news = parse_batch(&body).map_err(|why| {
+        let problem = Problem::new(Code::MalformedWebhook, why.to_string());
+        refused(problem, "the body is no batch of events".to_owned())
+    })?;
+    let count = news.len();
     let applicable = news.iter().filter(|news| news.kind.told_by().is_some()).count();
-    if received > 0 {
-        door.news.submit(news).await?.map_err(Overloaded::Failed)?;
+    if count > 0 {
+        let glimpses: Vec<Glimpse> = news.iter().map(Glimpse::of).collect();
+        let taken = door.news.submit(news).await.and_then(|fates| fates.map_err(Overloaded::Failed));
+        match taken {
+            Ok(fates) => received.took(arrival(), glimpses, &fates),
+            Err(overloaded) => {
+                received.failed(arrival(), glimpses);
+                return Err(overloaded.into());
+            }
+        }
     }
-    Ok(Json(Taken { received, applicable }))
+    Ok(Json(Taken { received: count, applicable }))
 }
 
-fn verify(api: &Api, verifier: &RwLock<Verifier>, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+fn verify(
+    api: &Api,
+    verifier: &RwLock<Verifier>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), SignatureRefused> {
     let [id, timestamp, signature] = ["webhook-id", "webhook-timestamp", "webhook-signature"]
         .map(|name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or(""));
     let now = api.commands.context().clock.now();
-    verifier
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .verify(id, timestamp, signature, body, now)
-        .map_err(|refused| Problem::new(Code::SignatureRefused, refused.to_string()))
+    verifier.read().unwrap_or_else(PoisonError::into_inner).verify(id, timestamp, signature, body, now)
 }
 
 pub(super) fn routes() -> Vec<Route> {

@@ -83,6 +83,8 @@ metrics! {
         "Messages that wait in a queue; those under way included.";
     QueueOldestAge = "orderwright.queue.oldest.age", Seconds, GAUGE, Store, ["messaging.destination.name"],
         "Time since the oldest message of a queue was sent; 0 if it is empty.";
+    ConsumerPausedAge = "orderwright.consumer.paused.age", Seconds, GAUGE, Store, ["messaging.destination.name"],
+        "Time since a person paused the consumer of a queue, at least 1; 0 if it is not paused.";
     OutboxBacklog = "orderwright.outbox.backlog", Count, GAUGE, Store, [],
         "Messages that wait for a broker to take them.";
     OutboxOldestAge = "orderwright.outbox.oldest.age", Seconds, GAUGE, Store, [],

@@ -7,7 +7,7 @@ use std::time::Duration;
 use application::pipeline::topology;
 use application::ports::{Overview, Readers, VitalSigns, Vitals};
 use application::saga::SagaState;
-use bus::{Clock, Fault, Running, ServiceStatus, Stop};
+use bus::{Clock, Fault, PauseBoard, Paused, Running, ServiceStatus, Stop};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Observation, process};
@@ -34,6 +34,8 @@ pub struct MetricsCollectionService {
     pub clock: Arc<dyn Clock>,
     /// The state of every service.
     pub statuses: Statuses,
+    /// Which consumers are paused.
+    pub pauses: PauseBoard,
     /// How often it is done.
     pub every: Duration,
 }
@@ -69,6 +71,7 @@ impl MetricsCollectionService {
             provider.show_turns();
         }
         let now = self.clock.now();
+        show_pauses(registry, &self.pauses.paused(), now);
         show_counts(registry, &self.readers.overview().await?);
         let overdue_since = now.saturating_sub(OVERDUE_GRACE).unwrap_or(Timestamp::MIN);
         show_vitals(registry, &self.vitals.vitals(overdue_since).await?, now);
@@ -128,7 +131,35 @@ fn show_vitals(registry: &Registry, vitals: &Vitals, now: Timestamp) {
     registry.set(Metric::ProductsShort, &[], vitals.short_products as f64);
 }
 
+/// A pause that has just begun counts as a second: 0 says that a consumer is not paused.
+fn show_pauses(registry: &Registry, paused: &[Paused], now: Timestamp) {
+    for queue in topology().all_queues() {
+        let since = paused.iter().find(|paused| paused.queue == queue).map(|paused| paused.at);
+        let age = since.map_or(0.0, |at| age(Some(at), now).max(1.0));
+        registry.set(Metric::ConsumerPausedAge, &[&queue], age);
+    }
+}
+
 /// Seconds since then; 0 if there is no such moment, or it is yet to come.
 fn age(at: Option<Timestamp>, now: Timestamp) -> f64 {
     at.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_told_with_its_age_and_a_consumer_that_reads_with_none() {
+        let registry = Registry::default();
+        let now = Timestamp::from_second(1_800_000_000).expect("a moment");
+        let paused = |at| Paused { queue: "payment".into(), at, by: "ops".to_owned(), note: String::new() };
+        let age_of = |queue: &str| registry.value(Metric::ConsumerPausedAge, &[queue]);
+        for (at, age) in [(now - SignedDuration::from_secs(90), 90.0), (now, 1.0)] {
+            show_pauses(&registry, &[paused(at)], now);
+            assert_eq!((age_of("payment"), age_of("shipping")), (Some(age), Some(0.0)));
+        }
+        show_pauses(&registry, &[], now);
+        assert_eq!(age_of("payment"), Some(0.0));
+    }
 }

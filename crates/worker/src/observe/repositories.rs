@@ -47,6 +47,10 @@ impl OrderRepository for ObservedUnit {
         self.inner.orders().get_demand(ids).await
     }
 
+    async fn get_saga_moved_at(&mut self, id: OrderId) -> Result<Option<Timestamp>, Fault> {
+        self.inner.orders().get_saga_moved_at(id).await
+    }
+
     async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault> {
         self.inner.orders().payment_tokens(ids).await
     }

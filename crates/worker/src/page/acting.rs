@@ -11,10 +11,6 @@ use super::value::{segment, text, to_minor};
 use super::visit::Visit;
 use crate::http::Heard;
 
-/// What a second operator is told whose choice was meant for what the first one has settled.
-const SEEN_BEFORE: &str =
-    "Nothing was done: the order has moved since this page was loaded. See where it stands now.";
-
 /// A call of the API.
 pub(super) struct Call {
     pub(super) target: String,
@@ -61,7 +57,7 @@ pub(super) async fn on_order(
     if note.len() > NOTE_BYTES_MAX {
         return visit.back(&back, Tone::Refused, "Nothing was done: the note is too long.");
     }
-    let (order, actor) = (segment(&id), visit.viewer.name());
+    let (order, actor, seen) = (segment(&id), visit.viewer.name(), field(&fields, "seen"));
     let call = match action.as_str() {
         "cancel" => Call {
             target: format!("/orders/{order}/cancel"),
@@ -70,14 +66,7 @@ pub(super) async fn on_order(
         },
         "refunds" => Call {
             target: format!("/orders/{order}/refunds"),
-            body: json!({
-                "amount": {
-                    "minor": to_minor(field(&fields, "amount"), field(&fields, "currency")),
-                    "currency": field(&fields, "currency"),
-                },
-                "actor": actor,
-                "reason": note,
-            }),
+            body: as_seen(refund(&fields, actor, note), seen),
             done: "The gateway is asked to give the money back.",
         },
         "notifications" => Call {
@@ -85,25 +74,28 @@ pub(super) async fn on_order(
             body: json!({"actor": actor, "note": note}),
             done: "The customer is told again.",
         },
-        "retry" | "skip" | "force" => {
-            if has_moved(&visit, &order, field(&fields, "seen")).await {
-                return visit.back(&back, Tone::Refused, SEEN_BEFORE);
-            }
-            Call {
-                target: format!("/sagas/{order}/{action}"),
-                body: json!({"actor": actor, "note": note}),
-                done: "Done. The order goes on.",
-            }
-        }
+        "retry" | "skip" | "force" => Call {
+            target: format!("/sagas/{order}/{action}"),
+            body: as_seen(json!({"actor": actor, "note": note}), seen),
+            done: "Done. The order goes on.",
+        },
         _ => return visit.back(&back, Tone::Refused, "Nothing was done: there is no such action."),
     };
     carry_out(&visit, &fields, &call, &back).await
 }
 
-/// Whether a saga has moved since it was shown: somebody else may have settled what this was about.
-async fn has_moved(visit: &Visit, order: &str, seen: &str) -> bool {
-    let saga = visit.get(&format!("/orders/{order}/saga")).await;
-    saga.is_success() && text(&saga.body, "updated_at") != seen
+fn refund(fields: &Fields, actor: &str, note: &str) -> Value {
+    let currency = field(fields, "currency");
+    let minor = to_minor(field(fields, "amount"), currency);
+    json!({"amount": {"minor": minor, "currency": currency}, "actor": actor, "reason": note})
+}
+
+/// Says in a call what its operator has seen: the API does nothing if that has changed since.
+pub(super) fn as_seen(mut body: Value, seen: &str) -> Value {
+    if !seen.is_empty() {
+        body["seen"] = seen.into();
+    }
+    body
 }
 
 /// A change of stock.
@@ -124,7 +116,11 @@ pub(super) async fn on_stock(
     let Ok(quantity) = field(&fields, "quantity").trim().parse::<i64>() else {
         return visit.back(&back, Tone::Refused, "Nothing was done: the units are no whole number.");
     };
-    let body = json!({"quantity": quantity, "reason": field(&fields, "note"), "actor": visit.viewer.name()});
+    let mut body =
+        json!({"quantity": quantity, "reason": field(&fields, "note"), "actor": visit.viewer.name()});
+    if let Ok(seen) = field(&fields, "seen").parse::<i64>() {
+        body["seen"] = seen.into();
+    }
     let call = Call { target: format!("/inventory/{at}/{action}"), body, done };
     carry_out(&visit, &fields, &call, &back).await
 }

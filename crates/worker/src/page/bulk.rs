@@ -8,6 +8,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bus_page::{Column, Field, Forbidden, Tone, table};
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 use uuid::Uuid;
@@ -129,15 +130,39 @@ fn confirmation(visit: &Visit, matches: &Matches, wish: Wish) -> Markup {
     }
 }
 
-/// The ids of these orders in little room: sixteen bytes each.
-fn packed(orders: &[Value]) -> String {
-    let ids = orders.iter().filter_map(|order| text(order, "order_id").parse::<Uuid>().ok());
-    URL_SAFE_NO_PAD.encode(ids.flat_map(Uuid::into_bytes).collect::<Vec<u8>>())
+/// An order as it was shown: which, and when its saga had last moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ShownOrder {
+    id: Uuid,
+    moved_at: Timestamp,
 }
 
-fn unpacked(text: &str) -> Vec<Uuid> {
+/// The bytes of one order: its id, and the moment in microseconds.
+const PACKED_BYTES: usize = 16 + 8;
+
+/// These orders in little room.
+fn packed(orders: &[Value]) -> String {
+    let mut bytes = Vec::with_capacity(orders.len() * PACKED_BYTES);
+    for order in orders {
+        let id = text(order, "order_id").parse::<Uuid>();
+        let moved_at = text(order, "saga_moved_at").parse::<Timestamp>();
+        if let (Ok(id), Ok(moved_at)) = (id, moved_at) {
+            bytes.extend(id.into_bytes());
+            bytes.extend(moved_at.as_microsecond().to_be_bytes());
+        }
+    }
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn unpacked(text: &str) -> Vec<ShownOrder> {
     let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
-    bytes.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).take(ORDERS_MAX).collect()
+    let shown = |bytes: &[u8]| {
+        let (id, moved_at) = bytes.split_at_checked(16)?;
+        let moved_at = i64::from_be_bytes(moved_at.try_into().ok()?);
+        let moved_at = Timestamp::from_microsecond(moved_at).ok()?;
+        Some(ShownOrder { id: Uuid::from_slice(id).ok()?, moved_at })
+    };
+    bytes.chunks_exact(PACKED_BYTES).filter_map(shown).take(ORDERS_MAX).collect()
 }
 
 /// Does it, order by order.
@@ -152,8 +177,9 @@ pub(super) async fn act(visit: Visit, request: Request) -> Response {
     let body = wish.body(visit.viewer.name(), field(&fields, "note"));
     let mut done: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut refused: Vec<(Uuid, String)> = Vec::new();
-    for id in &orders {
+    for ShownOrder { id, moved_at } in &orders {
         let key = format!("{once}-{id}");
+        let body = wish.as_shown(body.clone(), *moved_at);
         let heard = visit.post(&wish.target(&id.to_string()), Some(&key), &body).await;
         match (heard.is_success(), text(&heard.body, "outcome")) {
             (true, "already") => *done.entry("were cancelled before").or_default() += 1,
@@ -194,15 +220,19 @@ fn outcome(
 mod tests {
     use serde_json::json;
 
+    use super::super::FORM_BYTES_MAX;
     use super::*;
 
     #[test]
     fn the_orders_that_were_shown_come_back_and_no_others() {
         let ids: Vec<Uuid> = (0..1_200).map(|number| Uuid::from_u128(number << 64 | 7)).collect();
-        let orders: Vec<Value> = ids.iter().map(|id| json!({"order_id": id})).collect();
+        let moved_at = Timestamp::from_microsecond(1_800_000_000_123_456).expect("a moment");
+        let orders: Vec<Value> =
+            ids.iter().map(|id| json!({"order_id": id, "saga_moved_at": moved_at})).collect();
         let text = packed(&orders[..ORDERS_MAX]);
-        assert!(text.len() < 22_000, "a page has room for it");
-        assert_eq!(unpacked(&text), &ids[..ORDERS_MAX]);
+        assert!(text.len() < FORM_BYTES_MAX / 2, "a form has room for it");
+        let shown: Vec<ShownOrder> = ids.iter().map(|&id| ShownOrder { id, moved_at }).collect();
+        assert_eq!(unpacked(&text), &shown[..ORDERS_MAX]);
         assert_eq!(unpacked(&packed(&orders)).len(), ORDERS_MAX);
         assert!(unpacked("?").is_empty());
     }

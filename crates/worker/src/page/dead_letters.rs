@@ -94,9 +94,13 @@ async fn show_group(visit: &Visit, group: &str) -> Response {
         |dead| format!("Dead letters: {} for {}", text(dead, "kind"), text(dead, "queue")),
     );
     let count = count_of(visit, group, items.len()).await;
+    let first = match cursor {
+        "" => items.first().map(|dead| number(dead, "position")),
+        _ => first_of(visit, group).await,
+    };
     let content = html! {
         p { a href=(visit.at("/dead-letters")) { "All groups" } }
-        @if !items.is_empty() { (acts(visit, group, count)) }
+        @if let Some(first) = first { (acts(visit, (group, first), count)) }
         (table("Dead letters, oldest first", &columns, &rows, "None is left of this group."))
         (pager((!cursor.is_empty()).then(|| at("")).as_deref(), (!next.is_empty()).then(|| at(next)).as_deref()))
     };
@@ -114,7 +118,7 @@ const fn target(act: LetterAct) -> (&'static str, &'static str) {
 /// One of the actions on a group.
 fn action<'a>(
     visit: &Visit,
-    group: &str,
+    (group, seen): (&str, i64),
     act: LetterAct,
     max: u64,
     text: &'a str,
@@ -129,6 +133,7 @@ fn action<'a>(
             Field::Text("note", "Why"),
             Field::Hidden("group", group.to_owned()),
             Field::Hidden("max", max.to_string()),
+            Field::Hidden("seen", seen.to_string()),
             Field::Hidden("once", visit.once()),
         ],
         is_grave: act == LetterAct::Archive,
@@ -137,7 +142,7 @@ fn action<'a>(
 }
 
 /// The actions on a group of so many messages, none of which moves more than these.
-fn acts(visit: &Visit, group: &str, count: u64) -> Markup {
+fn acts(visit: &Visit, group: (&str, i64), count: u64) -> Markup {
     let (all, archive) = (format!("Put all {count} back"), format!("Archive all {count}"));
     let one = "The oldest goes back into its queue: see whether the cause is mended.";
     let rest = "The oldest first, a hundred a second; no more than there are now.";
@@ -157,6 +162,12 @@ async fn count_of(visit: &Visit, group: &str, shown: usize) -> u64 {
     let found = list(&groups, "items").iter().find(|known| text(known, "key") == group);
     let count = found.map_or(0, |found| number(found, "count"));
     u64::try_from(count).unwrap_or(0).max(shown as u64).min(MESSAGES_MAX)
+}
+
+/// The position of the oldest message of a group, with which an action begins whichever page is shown.
+async fn first_of(visit: &Visit, group: &str) -> Option<i64> {
+    let heard = visit.get(&format!("/dead-letters{}", query(&[("group", group), ("limit", "1")]))).await;
+    list(&heard.body, "items").first().map(|dead| number(dead, "position"))
 }
 
 /// Puts messages back, or archives them.
@@ -184,11 +195,21 @@ pub(super) async fn act(visit: Visit, Path(action): Path<String>, request: Reque
         "" => body["message_id"] = json!(message),
         group => body["group"] = json!(group),
     }
+    if let Ok(seen) = field(&fields, "seen").parse::<i64>() {
+        body["seen"] = seen.into();
+    }
     let heard = visit.post(target, Some(field(&fields, "once")), &body).await;
     if !heard.is_success() {
         return visit.back(&back, Tone::Refused, &format!("Nothing was done: {}", heard.why()));
     }
     let moved = number(&heard.body, "moved");
+    if moved == 0 {
+        return visit.back(
+            &back,
+            Tone::Refused,
+            "Nothing was done: another has moved these messages before.",
+        );
+    }
     let what = if target == REDRIVE { "went back into their queues" } else { "are archived" };
     let more = if heard.body["has_more"] == true { " There are more." } else { "" };
     visit.back(&back, Tone::Done, &format!("{moved} messages {what}.{more}"))

@@ -220,6 +220,7 @@ fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
             Field::Text("amount", &label),
             Field::Text("note", "Why"),
             Field::Hidden("currency", currency.to_owned()),
+            Field::Hidden("seen", text(saga, "updated_at").to_owned()),
             Field::Hidden("once", visit.once()),
         ],
         is_grave: true,

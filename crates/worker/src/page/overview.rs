@@ -93,6 +93,7 @@ fn paused(visit: &Visit, queues: &Value) -> Markup {
 /// Open orders past the time limit of their order, or that have stood for longer than their step should take.
 async fn stuck(visit: &Visit, overview: &Value) -> Markup {
     let mut found: Vec<Value> = Vec::new();
+    let mut is_partial = false;
     for state in OPEN {
         if count(overview, "sagas", state) == 0 {
             continue;
@@ -101,7 +102,9 @@ async fn stuck(visit: &Visit, overview: &Value) -> Markup {
         let limit = STUCK_MAX.to_string();
         let asked = query(&[("state", state), ("unmoved_since", &before), ("limit", &limit)]);
         let page = visit.get(&format!("/sagas{asked}")).await.body;
-        found.extend(list(&page, "items").iter().cloned());
+        let items = list(&page, "items");
+        is_partial |= items.len() < STUCK_MAX && !text(&page, "next_cursor").is_empty();
+        found.extend(items.iter().cloned());
     }
     found.sort_by_key(|saga| time(saga, "updated_at"));
     found.truncate(STUCK_MAX);
@@ -110,6 +113,7 @@ async fn stuck(visit: &Visit, overview: &Value) -> Markup {
         h2 { "Late or stuck" }
         (sagas("Open orders that stand still for longer than their step should take, oldest first", &rows, visit.now,
             "No open order stands still."))
+        @if is_partial { p .soft { "So many orders are open that only the oldest were looked at." } }
     }
 }
 

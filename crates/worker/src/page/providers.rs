@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::sign_in::{field, fields};
-use super::value::{list, number, query, text, when};
+use super::value::{list, number, query, state, text, when};
 use super::visit::{Shown, Visit};
 use crate::observe::{ProviderWatch, breaker_word};
 
@@ -26,12 +26,15 @@ pub(super) async fn show(visit: Visit) -> Response {
     let endpoints = visit.page.parts.endpoints.closed_endpoints().await.unwrap_or_default();
     let watches = &visit.page.parts.observation.providers;
     let states = html! { @for watch in watches { (one(&visit, watch)) } };
+    let received = visit.get("/provider-events/received").await.body;
     let content = html! {
         (fragment("states", "samples health", &html! { div .two { (states) } }))
         h2 { "Payments without a final answer" }
         (fragment("unknown", "sagas", &payments(&visit, &unknown)))
         h2 { "Their events that belong to no order" }
         (unmatched(&visit, &events.body))
+        h2 { "What they told lately" }
+        (fragment("received", "samples", &received_lately(&visit, &received)))
         h2 { "How customers are told" }
         (channels(&visit))
         h2 { "Receivers of our webhooks that want no more" }
@@ -89,7 +92,12 @@ fn payments(visit: &Visit, page: &Value) -> Markup {
         ]
     };
     let rows: Vec<_> = list(page, "items").iter().map(row).collect();
-    table("The oldest of them", &columns, &rows, "Every payment has its answer.")
+    let more = !text(page, "next_cursor").is_empty();
+    let none = if more { "None among the oldest open orders." } else { "Every payment has its answer." };
+    html! {
+        (table("The oldest of them", &columns, &rows, none))
+        @if more { p .soft { "There may be more: " code { "orderwright sagas list --state payment_processing" } } }
+    }
 }
 
 fn unmatched(visit: &Visit, page: &Value) -> Markup {
@@ -99,6 +107,41 @@ fn unmatched(visit: &Visit, page: &Value) -> Markup {
         @if events.is_empty() { p .none { "There are none that nobody has seen to." } }
         @for event in events { (event_shown(visit, event)) }
         @if !next.is_empty() { (pager(None, Some(&visit.at(format!("/providers{}", query(&[("cursor", next)])))))) }
+    }
+}
+
+/// Their webhooks, as the worker that shows the page remembers them.
+fn received_lately(visit: &Visit, received: &Value) -> Markup {
+    let columns = [
+        Column::text("Came"),
+        Column::text("From"),
+        Column::text("What"),
+        Column::text("Event"),
+        Column::text("Order"),
+        Column::text("Outcome"),
+        Column::text("Why"),
+        Column::number("Took, ms"),
+    ];
+    let row = |event: &Value| {
+        let id = text(event, "order_id");
+        vec![
+            when(event, "at", visit.now),
+            html! { (text(event, "provider")) },
+            html! { (text(event, "kind")) },
+            html! { code { (text(event, "event_id")) } },
+            html! { @if !id.is_empty() { a href=(visit.at(format!("/orders/{id}"))) { (bus_page::short_id(id)) } } },
+            state(event, "outcome"),
+            html! { (text(event, "reason").replace('_', " ")) },
+            html! { (number(event, "took_ms")) },
+        ]
+    };
+    let rows: Vec<_> = list(received, "items").iter().map(row).collect();
+    html! {
+        p .soft {
+            "In the memory of the worker that shows this page, since its start " (when(received, "since", visit.now))
+            ": the last 200 events and 50 refusals. Other workers have received others."
+        }
+        (table("Events and refused webhooks, latest first", &columns, &rows, "It has received none since its start."))
     }
 }
 

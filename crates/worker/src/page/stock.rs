@@ -69,7 +69,7 @@ pub(super) async fn show_product(visit: Visit, Path(sku): Path<String>) -> Respo
         (sum(&level))
         div .two {
             div { h2 { "Reserved for" } (reserved(&visit, &reservations)) }
-            div { h2 { "Book" } (actions(&visit, text(&level, "sku"))) }
+            div { h2 { "Book" } (actions(&visit, &level)) }
         }
         h2 { "Why it is so: movements" }
         (ledger(&visit, &level, &movements))
@@ -122,7 +122,9 @@ fn reserved(visit: &Visit, page: &Value) -> Markup {
     }
 }
 
-fn actions(visit: &Visit, sku: &str) -> Markup {
+fn actions(visit: &Visit, level: &Value) -> Markup {
+    let sku = text(level, "sku");
+    let seen = number(level, "received") + number(level, "adjusted");
     let booking = |action: &str, text: &'static str, does: &'static str, label: &'static str, least: i64| {
         let at = segment(sku);
         Action {
@@ -132,6 +134,7 @@ fn actions(visit: &Visit, sku: &str) -> Markup {
             fields: vec![
                 Field::Number("quantity", label, least),
                 Field::Text("note", "Why"),
+                Field::Hidden("seen", seen.to_string()),
                 Field::Hidden("once", visit.once()),
             ],
             is_grave: false,

@@ -1,7 +1,9 @@
 //! What can be wished for many orders at once.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::acting::as_seen;
 use super::sign_in::field;
 use super::value::text;
 
@@ -71,6 +73,15 @@ impl Wish {
             Self::Force => {
                 "Brings each order to its end, taking everything open as settled. One that has moved on meanwhile is left as it is."
             }
+        }
+    }
+
+    /// A choice about a saga is for where the saga stood when it was shown. Cancelling is wished for wherever the order stands by
+    /// now, as long as it still can be.
+    pub(super) fn as_shown(self, body: Value, moved_at: Timestamp) -> Value {
+        match self {
+            Self::Cancel => body,
+            Self::Retry | Self::Skip | Self::Force => as_seen(body, &moved_at.to_string()),
         }
     }
 

@@ -156,3 +156,16 @@ async fn a_wish_that_makes_no_sense_moves_nothing() {
     service.post("/dead-letters/redrive", &too_fast).await.problem(422, "validation_failed");
     assert_eq!(listed(&service, "").await, 1);
 }
+
+#[tokio::test]
+async fn of_two_who_move_what_both_saw_one_does_and_the_other_is_told() {
+    let service = Service::start().await;
+    set_aside(&service, &["it broke", "it broke", "it broke", "it broke"]).await;
+    let seen = service.get("/dead-letters").await.expect(200)["items"][0]["position"].clone();
+    let two = json!({"max": 2, "actor": "eve", "note": "mended", "seen": seen});
+    assert_eq!(service.post("/dead-letters/redrive", &two).await.expect(200)["moved"], 2);
+    for act in ["redrive", "discard"] {
+        service.post(&format!("/dead-letters/{act}"), &two).await.problem(409, "changed_meanwhile");
+    }
+    assert_eq!(listed(&service, "").await, 2);
+}

@@ -41,6 +41,7 @@ const OWED: &[(&str, &str)] = &[
     ("post", "/imports"),
     ("post", "/webhooks/payments"),
     ("post", "/webhooks/shipping"),
+    ("get", "/provider-events/received"),
     ("get", "/provider-events/unmatched"),
     ("get", "/workers"),
     ("get", "/error-queues"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use application::ports::{
     AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
-    Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
+    Readers, ReservationPage, SagaFilter, SagaPage, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use application::saga::SagaState;
 use async_trait::async_trait;
@@ -81,7 +81,7 @@ impl Readers for Away {
         self.fault()
     }
 
-    async fn sagas(&self, _: &SagaFilter, _: usize) -> Result<Page<SagaView>, Fault> {
+    async fn sagas(&self, _: &SagaFilter, _: usize) -> Result<SagaPage, Fault> {
         self.fault()
     }
 

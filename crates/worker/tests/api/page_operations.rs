@@ -7,8 +7,9 @@ use bus::Clock;
 use bus::harness::MemoryErrorQueues;
 use orderwright::config::PageMode;
 use orderwright::security::{Gate, GateSettings, Rate, Reach};
+use serde_json::json;
 
-use crate::harness::Service;
+use crate::harness::{PAYMENTS_SECRET, Service};
 use crate::once::webhook_endpoint;
 use crate::pages::{Site, hidden, html, keys, said};
 
@@ -122,4 +123,31 @@ async fn a_webhook_endpoint_is_made_paused_and_removed_by_administrators_and_its
     assert_eq!(gone.status, 404);
     let audit = html(&site.get("/ui/audit", &admin).await);
     assert!(audit.contains("webhook-endpoints remove") && !audit.contains("whsec_"), "{audit}");
+}
+
+#[tokio::test]
+async fn what_the_providers_told_lately_is_shown_with_its_order_and_what_came_of_it() {
+    let site = Site::open().await;
+    let page = html(&site.get("/ui/providers", "").await);
+    assert!(page.contains("It has received none since its start."), "{page}");
+    let order = site.service.placed("one", 1).await;
+    let event = json!({"id": "evt-<1>", "type": "payment.captured", "created_at": 1, "data": {
+        "reference": order, "idempotency_key": "another", "charge_id": "ch_1",
+        "amount_minor": 3600, "currency": "USD", "status": "captured"}});
+    let batch = json!({"events": [event]});
+    site.service.webhook("/webhooks/payments", PAYMENTS_SECRET, "w-1", &batch).await.expect(200);
+    site.service
+        .webhook("/webhooks/payments", "wrong", "w-2", &batch)
+        .await
+        .problem(401, "signature_refused");
+    let page = html(&site.get("/ui/providers", "").await);
+    for shown in [
+        "evt-&lt;1&gt;",
+        "unmatched",
+        "no signature fits",
+        "in the memory of the worker that shows this page",
+        &format!("href=\"/ui/orders/{order}\""),
+    ] {
+        assert!(page.to_lowercase().contains(shown), "{shown}: {page}");
+    }
 }

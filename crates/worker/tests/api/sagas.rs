@@ -74,3 +74,30 @@ async fn the_books_are_counted_and_checked() {
     service.get("/check?against=provider").await.problem(501, "provider_cannot_list");
     service.get("/check?against=memory").await.problem(400, "invalid_parameter");
 }
+
+#[tokio::test]
+async fn what_was_decided_about_what_has_changed_since_is_not_done() {
+    let service = Service::start().await;
+    let id = stuck(&service).await;
+    let seen = service.get(&format!("/orders/{id}/saga")).await.expect(200)["updated_at"].clone();
+    assert_eq!(service.get(&format!("/orders/{id}")).await.expect(200)["saga_moved_at"], seen);
+    let retry = json!({"actor": "eve", "note": "looked into it", "seen": seen});
+    let skip = json!({"actor": "ann", "note": "settled by hand", "seen": seen});
+    let (retry_at, skip_at) = (format!("/sagas/{id}/retry"), format!("/sagas/{id}/skip"));
+    let (eve, ann) = tokio::join!(service.post(&retry_at, &retry), service.post(&skip_at, &skip));
+    let (done, late) = if eve.status == 200 { (eve, ann) } else { (ann, eve) };
+    done.expect(200);
+    late.problem(409, "changed_meanwhile");
+    for path in ["cancel", "refunds"] {
+        let body = match path {
+            "cancel" => json!({"actor": "eve", "seen": seen}),
+            _ => {
+                json!({"actor": "eve", "reason": "x", "amount": {"minor": 1, "currency": "EUR"}, "seen": seen})
+            }
+        };
+        service.post(&format!("/orders/{id}/{path}"), &body).await.problem(409, "changed_meanwhile");
+    }
+    let unread = json!({"actor": "eve", "note": "x", "seen": "yesterday"});
+    let problem = service.post(&skip_at, &unread).await.problem(422, "validation_failed");
+    assert_eq!(places(&problem), pairs(&[("/seen", "invalid_time")]));
+}

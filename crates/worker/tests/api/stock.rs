@@ -307,3 +307,20 @@ async fn the_open_orders_that_hold_a_product_are_listed_with_since_when_until_th
     service.get("/inventory/NONE/reservations").await.problem(404, "sku_not_found");
     service.get("/inventory/CHAI/reservations?low=true").await.problem(400, "invalid_parameter");
 }
+
+#[tokio::test]
+async fn what_is_booked_on_a_level_that_was_booked_otherwise_since_is_not_booked() {
+    let service = Service::start().await;
+    let level = service.get("/inventory/CHAI").await.expect(200);
+    let seen = level["received"].as_i64().unwrap() + level["adjusted"].as_i64().unwrap();
+    service.placed("an order changes nothing of what was booked", 1).await;
+    for (action, quantity) in [("receive", 5), ("adjust", -2), ("count", 90)] {
+        let level = service.get("/inventory/CHAI").await.expect(200);
+        let seen = level["received"].as_i64().unwrap() + level["adjusted"].as_i64().unwrap();
+        let body = json!({"quantity": quantity, "reason": "note 77", "actor": "ann", "seen": seen});
+        service.post(&format!("/inventory/CHAI/{action}"), &body).await.expect(200);
+        service.post(&format!("/inventory/CHAI/{action}"), &body).await.problem(409, "changed_meanwhile");
+    }
+    let late = json!({"quantity": 1, "reason": "note 77", "actor": "eve", "seen": seen});
+    service.post("/inventory/CHAI/receive", &late).await.problem(409, "changed_meanwhile");
+}

@@ -191,6 +191,34 @@ async fn a_batch_larger_than_any_is_refused() {
     answer.problem(400, "malformed_webhook");
 }
 
+#[tokio::test]
+async fn what_was_received_lately_is_told_with_what_came_of_it_and_nothing_that_it_said() {
+    let service = Service::start().await;
+    let id = awaiting_payment(&service, "k-1").await;
+    let nobody = "00000000-0000-7000-8000-000000000000";
+    let batch = json!({"events": [captured("e-1", &id), captured("e-2", nobody), captured("e-1", &id)]});
+    service.webhook(PAYMENTS, PAYMENTS_SECRET, "w-1", &batch).await.expect(200);
+    service.clock.jump(jiff::SignedDuration::from_secs(1));
+    service.webhook(SHIPPING, PAYMENTS_SECRET, "w-2", &batch).await.problem(401, "signature_refused");
+    let secret = json!("4111 1111 1111 1111");
+    service.webhook(PAYMENTS, PAYMENTS_SECRET, "w-3", &secret).await.problem(400, "malformed_webhook");
+    let told = service.get("/provider-events/received").await.expect(200);
+    let items = told["items"].as_array().expect("a list");
+    let of =
+        |outcome: &str| -> Vec<&Value> { items.iter().filter(|item| item["outcome"] == outcome).collect() };
+    assert_eq!(items.len(), 5, "{told}");
+    assert!(items[..2].iter().all(|item| item["outcome"] == "refused"), "the latest first: {told}");
+    let taken = of("taken");
+    assert_eq!((&taken[0]["event_id"], &taken[0]["order_id"]), (&json!("e-1"), &json!(id)));
+    assert_eq!((&taken[0]["provider"], &taken[0]["kind"]), (&json!("payments"), &json!("payment.captured")));
+    assert_eq!(of("repeat")[0]["event_id"], "e-1");
+    assert_eq!(of("unmatched")[0]["reason"], "unknown_order");
+    let why: Vec<&Value> = of("refused").into_iter().map(|item| &item["reason"]).collect();
+    assert!(why.contains(&&json!("no signature fits")), "{told}");
+    assert!(why.contains(&&json!("the body is no batch of events")), "{told}");
+    assert!(!told.to_string().contains("4111") && !told.to_string().contains("3600"), "{told}");
+}
+
 /// The law of webhooks: whatever is repeated, and in whatever order it comes, the books are the same in the end.
 #[test]
 fn events_shuffled_and_repeated_leave_the_same_books() {

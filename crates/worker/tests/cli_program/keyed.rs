@@ -56,3 +56,26 @@ fn a_refused_change_leaves_its_key_free_and_a_key_that_is_none_is_refused() {
         assert!(keyed(&folder, "receive", "1", key).is_usage(), "{key:?}");
     }
 }
+
+#[test]
+fn what_was_decided_on_what_has_changed_since_is_not_done() {
+    let folder = Folder::new("seen");
+    let service = Running::on(&folder, &[]);
+    assert!(service.ask("PUT", "/products", PRODUCTS).0 < 300);
+    let seen = |verb: &str, units: &str, seen: &str| {
+        let what = ["stock", verb, "TEA", units, "--reason", "note 77", "--actor", "eve"];
+        folder.run(&[&what[..], &["--seen", seen, "--database", "o.db", "--json"]].concat())
+    };
+    assert_eq!(seen("receive", "5", "10").json()["available"], 15);
+    assert!(seen("receive", "5", "10").told().1.contains("it has changed since you saw it"));
+    assert_eq!(seen("adjust", "-3", "15").json()["available"], 12);
+    let order = r#"{"customer_id":"ann","external_reference":"one","lines":[{"sku":"TEA","quantity":1}]}"#;
+    assert_eq!(service.ask("POST", "/orders", order).0, 201);
+    for act in
+        [&["orders", "cancel", "one"][..], &["orders", "refund", "one", "1"], &["sagas", "skip", "one"]]
+    {
+        let late = ["--seen", "2020-01-01T00:00:00Z", "--actor", "eve", "--note", "n", "--database", "o.db"];
+        let refusal = folder.run(&[act, &late[..]].concat()).refusal();
+        assert!(refusal.contains("nothing was done: it has changed since you saw it"), "{refusal}");
+    }
+}

@@ -6,7 +6,7 @@ use bus::{Envelope, Fault, Message, MessageId};
 use domain::{OrderId, Payment, Shipment};
 use jiff::Timestamp;
 
-use super::order_of;
+use super::{NewsFate, order_of};
 use crate::context::Context;
 use crate::messages::{correlation, fact};
 use crate::ports::{HistoryEntry, Mismatch, NewsKind, Provider, ProviderNews, UnitOfWork, UnmatchedEvent};
@@ -78,13 +78,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Takes one event: into its order, or into the list of unmatched events.
-    pub(super) fn take(&mut self, news: &ProviderNews) {
-        if let Err(mismatch) = self.match_up(news) {
-            let (event, kind, reason) = (&news.event_id, &news.type_name, mismatch.as_str());
-            tracing::warn!(event, kind, reason, "an event of a provider belongs to no order");
-            let provider = self.provider;
-            self.unmatched.push(UnmatchedEvent { provider, news: news.clone(), mismatch });
-        }
+    pub(super) fn take(&mut self, news: &ProviderNews) -> NewsFate {
+        let Err(mismatch) = self.match_up(news) else { return NewsFate::Taken };
+        let (event, kind, reason) = (&news.event_id, &news.type_name, mismatch.as_str());
+        tracing::warn!(event, kind, reason, "an event of a provider belongs to no order");
+        let provider = self.provider;
+        self.unmatched.push(UnmatchedEvent { provider, news: news.clone(), mismatch });
+        NewsFate::Unmatched(mismatch)
     }
 
     /// Takes one event into its order.
@@ -161,8 +161,8 @@ impl<'a> Desk<'a> {
         self.messages.push(fact(message.first(id, correlation(order_id), self.now), order_id, what));
     }
 
-    /// Stores everything; returns the number of unmatched events.
-    pub(in crate::commands) async fn close(self, unit: &mut dyn UnitOfWork) -> Result<usize, Fault> {
+    /// Stores everything.
+    pub(in crate::commands) async fn close(self, unit: &mut dyn UnitOfWork) -> Result<(), Fault> {
         let (payments, shipments) = (changed(self.payments), changed(self.shipments));
         if !payments.is_empty() {
             unit.payments().update(&payments, self.now).await?;
@@ -179,7 +179,7 @@ impl<'a> Desk<'a> {
         if !self.messages.is_empty() {
             unit.publish(self.messages).await?;
         }
-        Ok(self.unmatched.len())
+        Ok(())
     }
 }
 

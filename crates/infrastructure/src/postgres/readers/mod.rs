@@ -13,7 +13,7 @@ mod vitals;
 use application::ports::{
     AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
-    Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
+    Readers, ReservationPage, SagaFilter, SagaPage, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use application::saga::SagaState;
 use async_trait::async_trait;
@@ -77,7 +77,7 @@ impl Readers for PostgresStore {
         stock::movements(&self.reader("movements.list").await?, id, before, max).await
     }
 
-    async fn sagas(&self, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault> {
+    async fn sagas(&self, filter: &SagaFilter, max: usize) -> Result<SagaPage, Fault> {
         sagas::list(&self.reader("sagas.list").await?, filter, max).await
     }
 

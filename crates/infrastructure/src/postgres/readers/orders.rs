@@ -20,7 +20,7 @@ macro_rules! columns {
         "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
              o.external_reference, o.order_date, o.created_at, o.updated_at,
              p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
-             h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute"
+             h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute, s.updated_at"
     };
 }
 
@@ -111,6 +111,7 @@ fn order(row: &Row) -> Result<OrderView, Broken> {
         customer_id: row.try_get(1)?,
         status: row.try_get(2)?,
         saga_state: row.try_get::<_, Option<String>>(3)?.unwrap_or_default(),
+        saga_moved_at: moved_at(row)?,
         total: amount(row, 4)?,
         lines: Vec::new(),
         payment: payment(row)?,
@@ -122,6 +123,11 @@ fn order(row: &Row) -> Result<OrderView, Broken> {
         created_at: time(row, 10)?,
         updated_at: time(row, 11)?,
     })
+}
+
+fn moved_at(row: &Row) -> Result<Option<Timestamp>, Broken> {
+    let moment: Option<i64> = row.try_get(23)?;
+    Ok(moment.map(Timestamp::from_microsecond).transpose()?)
 }
 
 fn payment(row: &Row) -> Result<Option<PaymentView>, Broken> {

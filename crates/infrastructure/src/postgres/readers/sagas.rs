@@ -1,6 +1,6 @@
 //! Saga instances, as operators see them.
 
-use application::ports::{AttentionView, Page, SagaFilter, SagaView, TimerView};
+use application::ports::{AttentionView, SagaFilter, SagaPage, SagaView, TimerView};
 use application::saga::{SagaState, Undo};
 use bus::Fault;
 use domain::{CancelReason, OrderId};
@@ -12,7 +12,8 @@ use super::super::column::{Broken, name, rows_max, time};
 use super::super::sagas::{saga, saga_columns};
 use super::filter::Filter;
 use super::orders::entry;
-use crate::paging::page;
+use crate::order_listing::LOOKED_AT_MAX;
+use crate::paging::{is_sparse, saga_page};
 use bus_postgres::Lent;
 use bus_postgres::{query, views};
 
@@ -49,26 +50,47 @@ pub(super) async fn one(client: &Lent, id: OrderId) -> Result<Option<SagaView>, 
 }
 
 /// A page of saga instances, by id.
-pub(super) async fn list(client: &Lent, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault> {
-    let mut wanted = Filter::default();
-    wanted.and("correlation_id >", filter.after.map_or(Uuid::nil(), |id| id.0));
+pub(super) async fn list(client: &Lent, filter: &SagaFilter, max: usize) -> Result<SagaPage, Fault> {
+    let boundary = if is_sparse(filter) { boundary(client, filter).await? } else { None };
+    let mut wanted = sought(filter);
     if let Some(state) = filter.state {
         wanted.and("state =", state.as_str());
-        if !state.is_final() {
-            wanted.and_plain("is_open");
-        }
-        if state == SagaState::NeedsAttention {
-            wanted.and_plain("needs_person");
-        }
     }
     if let Some(moment) = filter.unmoved_since {
         wanted.and("updated_at <", moment.as_microsecond());
+    }
+    if let Some(boundary) = boundary {
+        wanted.and("correlation_id <=", boundary.0);
     }
     let limit = wanted.bind(rows_max(max.saturating_add(1)));
     let (conditions, values) = wanted.finish();
     let sql = select(&format!("{conditions} order by correlation_id limit ${limit}"));
     let rows = query(client, "sagas.list", &sql, &values).await?;
-    Ok(page(views(&rows, "sagas.list", view)?, max))
+    Ok(saga_page(views(&rows, "sagas.list", view)?, max, boundary))
+}
+
+/// The sagas past the place that was reached, by the smallest index that has all that can be meant.
+fn sought(filter: &SagaFilter) -> Filter {
+    let mut sought = Filter::default();
+    sought.and("correlation_id >", filter.after.map_or(Uuid::nil(), |id| id.0));
+    match filter.state {
+        Some(SagaState::NeedsAttention) => sought.and_plain("needs_person"),
+        Some(state) if !state.is_final() => sought.and_plain("is_open"),
+        Some(_) | None => {}
+    }
+    sought
+}
+
+/// The last saga that a page may look at; none if it may look at all.
+async fn boundary(client: &Lent, filter: &SagaFilter) -> Result<Option<OrderId>, Fault> {
+    let mut sought = sought(filter);
+    let offset = sought.bind(rows_max(LOOKED_AT_MAX - 1));
+    let (conditions, values) = sought.finish();
+    let sql = format!(
+        "select correlation_id from order_saga where {conditions} order by correlation_id limit 1 offset ${offset}"
+    );
+    let rows = query(client, "sagas.list", &sql, &values).await?;
+    Ok(views(&rows, "sagas.list", |row| Ok(OrderId(row.try_get(0)?)))?.pop())
 }
 
 fn view(row: &Row) -> Result<SagaView, Broken> {

@@ -11,7 +11,7 @@ mod vitals;
 use application::ports::{
     AuditFilter, AuditView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView,
     InventoryView, LowOnly, MovementView, OrderFilter, OrderPage, OrderView, Overview, Page, ProductView,
-    Readers, ReservationPage, SagaFilter, SagaView, UnmatchedFilter, UnmatchedView,
+    Readers, ReservationPage, SagaFilter, SagaPage, SagaView, UnmatchedFilter, UnmatchedView,
 };
 use application::saga::SagaState;
 use async_trait::async_trait;
@@ -81,7 +81,7 @@ impl Readers for SqliteStore {
         self.read("movements.list", move |connection| stock::movements(connection, id, before, max)).await
     }
 
-    async fn sagas(&self, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>, Fault> {
+    async fn sagas(&self, filter: &SagaFilter, max: usize) -> Result<SagaPage, Fault> {
         let filter = filter.clone();
         self.read("sagas.list", move |connection| sagas::list(connection, &filter, max)).await
     }

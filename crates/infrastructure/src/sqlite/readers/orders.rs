@@ -7,14 +7,14 @@ use application::ports::{
 use domain::{OrderId, ProductId};
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 
-use super::super::column::{rows_max, time};
+use super::super::column::{Micros, rows_max, time};
 use super::super::orders::of_status;
 use crate::order_listing::{self, Dialect, Statement, Value};
 
 const COLUMNS: &str = "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
          o.external_reference, o.order_date, o.created_at, o.updated_at,
          p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
-         h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute";
+         h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute, s.updated_at";
 
 /// What the columns come from, beside the orders.
 const JOINS: &str = "left join order_saga s on s.correlation_id = o.order_id
@@ -92,6 +92,7 @@ fn order(row: &Row<'_>) -> Result<OrderView> {
         customer_id: row.get(1)?,
         status: row.get(2)?,
         saga_state: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        saga_moved_at: row.get::<_, Option<Micros>>(23)?.map(|moment| moment.0),
         total: amount(row, 4)?,
         lines: Vec::new(),
         payment: payment(row)?,

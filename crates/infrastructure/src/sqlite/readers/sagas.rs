@@ -1,16 +1,17 @@
 //! Saga instances, as operators see them.
 
-use application::ports::{AttentionView, HistoryView, Page, SagaFilter, SagaView, TimerView};
+use application::ports::{AttentionView, HistoryView, SagaFilter, SagaPage, SagaView, TimerView};
 use application::saga::{OrderProcessingSaga, SagaState, Undo};
 use domain::{CancelReason, OrderId};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql, params};
 use uuid::Uuid;
 
 use super::super::column::{Micros, name, rows_max, time};
 use super::super::sagas::{COLUMNS, saga};
 use super::orders::entry;
-use crate::paging::page;
+use crate::order_listing::LOOKED_AT_MAX;
+use crate::paging::{is_sparse, saga_page};
 
 /// Where the sagas of these orders stand.
 pub(super) fn states(connection: &Connection, ids: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>> {
@@ -31,33 +32,57 @@ pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<SagaVie
 }
 
 /// A page of saga instances, by id.
-pub(super) fn list(connection: &Connection, filter: &SagaFilter, max: usize) -> Result<Page<SagaView>> {
-    let mut conditions = vec!["correlation_id > ?"];
+pub(super) fn list(connection: &Connection, filter: &SagaFilter, max: usize) -> Result<SagaPage> {
+    let boundary = if is_sparse(filter) { boundary(connection, filter)? } else { None };
+    let (source, open) = source(filter);
+    let mut conditions = vec!["correlation_id > ?", open];
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(filter.after.map_or(Uuid::nil(), |id| id.0))];
     if let Some(state) = filter.state {
         conditions.push("state = ?");
         values.push(Box::new(state.as_str()));
-        if !state.is_final() {
-            conditions.push("is_open = 1");
-        }
-        if state == SagaState::NeedsAttention {
-            conditions.push("state = 'needs_attention'");
-        }
     }
     if let Some(moment) = filter.unmoved_since {
         conditions.push("updated_at < ?");
         values.push(Box::new(Micros(moment)));
     }
+    if let Some(boundary) = boundary {
+        conditions.push("correlation_id <= ?");
+        values.push(Box::new(boundary.0));
+    }
     values.push(Box::new(rows_max(max.saturating_add(1))));
     let conditions = conditions.join(" and ");
     let sql = format!(
-        "select {COLUMNS}, updated_at from order_saga where {conditions} order by correlation_id limit ?"
+        "select {COLUMNS}, updated_at from {source} where {conditions} order by correlation_id limit ?"
     );
     let values: Vec<&dyn ToSql> = values.iter().map(AsRef::as_ref).collect();
     let found: Vec<(OrderProcessingSaga, Timestamp)> =
         connection.prepare_cached(&sql)?.query_map(values.as_slice(), row)?.collect::<Result<_>>()?;
     let views = found.iter().map(|(saga, updated_at)| view(connection, saga, *updated_at));
-    Ok(page(views.collect::<Result<_>>()?, max))
+    Ok(saga_page(views.collect::<Result<_>>()?, max, boundary))
+}
+
+/// The smallest set of sagas that has all that can be meant, and its condition.
+fn source(filter: &SagaFilter) -> (&'static str, &'static str) {
+    match filter.state {
+        Some(SagaState::NeedsAttention) => {
+            ("order_saga indexed by order_saga_attention", "state = 'needs_attention'")
+        }
+        Some(state) if !state.is_final() => ("order_saga indexed by order_saga_open", "is_open = 1"),
+        Some(_) | None => ("order_saga", "true"),
+    }
+}
+
+/// The last saga that a page may look at; none if it may look at all.
+fn boundary(connection: &Connection, filter: &SagaFilter) -> Result<Option<OrderId>> {
+    let (source, open) = source(filter);
+    let sql = format!(
+        "select correlation_id from {source} where correlation_id > ? and {open} order by correlation_id limit 1 offset ?"
+    );
+    let after = filter.after.map_or(Uuid::nil(), |id| id.0);
+    connection
+        .prepare_cached(&sql)?
+        .query_row(params![after, rows_max(LOOKED_AT_MAX - 1)], |row| row.get(0).map(OrderId))
+        .optional()
 }
 
 fn row(row: &Row<'_>) -> Result<(OrderProcessingSaga, Timestamp)> {

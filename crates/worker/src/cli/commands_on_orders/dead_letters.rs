@@ -15,6 +15,7 @@ use super::answer::{answer, facts, listing, second, table};
 use super::{Desk, Signed};
 use crate::cli::Format;
 use crate::cli::texts;
+use crate::http::CHANGED_WORDS;
 use crate::letters::{self, Errand, GroupsView, Outcome, Pace};
 
 /// How many are looked up at a time.
@@ -64,6 +65,8 @@ pub(in crate::cli) enum DeadLettersCommand {
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
+        seen: SeenFirst,
+        #[command(flatten)]
         signed: Signed,
     },
     /// Archive those that match: they are listed only with `--archived`, and can still be put back one by one.
@@ -74,8 +77,18 @@ pub(in crate::cli) enum DeadLettersCommand {
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
+        seen: SeenFirst,
+        #[command(flatten)]
         signed: Signed,
     },
+}
+
+/// What was seen before.
+#[derive(Clone, Copy, Debug, Args)]
+pub(in crate::cli) struct SeenFirst {
+    /// Do it only if the first that matches is still the one at this position.
+    #[arg(long, value_name = "POSITION")]
+    seen: Option<i64>,
 }
 
 /// Which dead letters are wanted.
@@ -132,12 +145,12 @@ impl DeadLettersCommand {
             Self::Discard { wanted, dry_run: true, .. } => {
                 count(desk, &wanted.filter(None), LetterAct::Archive).await
             }
-            Self::Redrive { wanted, rate, dry_run: false, signed } => {
-                carry_out(desk, wanted.filter(None), LetterAct::Redrive, rate, &signed).await
+            Self::Redrive { wanted, rate, dry_run: false, seen, signed } => {
+                carry_out(desk, (wanted.filter(None), seen), LetterAct::Redrive, rate, &signed).await
             }
-            Self::Discard { wanted, dry_run: false, signed } => {
+            Self::Discard { wanted, dry_run: false, seen, signed } => {
                 let rate = ARCHIVED_PER_SECOND;
-                carry_out(desk, wanted.filter(None), LetterAct::Archive, rate, &signed).await
+                carry_out(desk, (wanted.filter(None), seen), LetterAct::Archive, rate, &signed).await
             }
         }
     }
@@ -307,7 +320,7 @@ const fn done(act: LetterAct) -> &'static str {
 /// Only what is there when it begins is moved. What dies again meanwhile has a later position than all of it.
 async fn carry_out(
     desk: &Desk,
-    mut filter: DeadLetterFilter,
+    (mut filter, SeenFirst { mut seen }): (DeadLetterFilter, SeenFirst),
     act: LetterAct,
     rate: NonZeroU32,
     signed: &Signed,
@@ -325,6 +338,9 @@ async fn carry_out(
         let left = usize::try_from(waiting.saturating_sub(matching)).unwrap_or(usize::MAX);
         let max = if filter.message_id.is_some() { BATCH_MAX } else { left.min(BATCH_MAX) };
         let (mut items, _) = letters::find(store, act, &filter, max).await?;
+        if !letters::is_as_seen(&items, seen.take()) {
+            bail!("nothing was done: {CHANGED_WORDS}");
+        }
         let Some(last) = items.last() else { break };
         filter.after = Some(last.position);
         errand.run(&mut items, &mut pace, |count| progress.inc(count as u64)).await?;

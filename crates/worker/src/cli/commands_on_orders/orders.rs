@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::answer::{amount, answer, facts, listing, or_dash, second, table};
 use super::sagas::states;
-use super::{Desk, Signed};
+use super::{Desk, SeenOrder, Signed};
 use crate::cli::texts;
 
 /// Look at orders, and cancel them.
@@ -48,6 +48,8 @@ pub(in crate::cli) enum Orders {
         #[arg(value_name = "ORDER")]
         order: String,
         #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
         signed: Signed,
     },
     /// Pay part of a delivered order's money back, or all of it.
@@ -57,6 +59,8 @@ pub(in crate::cli) enum Orders {
         order: String,
         /// How much, in minor units of the order's currency.
         minor: i64,
+        #[command(flatten)]
+        seen: SeenOrder,
         #[command(flatten)]
         signed: Signed,
     },
@@ -158,8 +162,8 @@ impl Orders {
             Self::List(wanted) => list(desk, wanted).await,
             Self::Show { order } => show(desk, &order).await,
             Self::History { order } => history(desk, &order).await,
-            Self::Cancel { order, signed } => cancel(desk, &order, signed).await,
-            Self::Refund { order, minor, signed } => refund(desk, &order, minor, signed).await,
+            Self::Cancel { order, seen, signed } => cancel(desk, &order, seen, signed).await,
+            Self::Refund { order, minor, seen, signed } => refund(desk, &order, minor, seen, signed).await,
             Self::TellAgain { order, signed } => tell_again(desk, &order, signed).await,
         }
     }
@@ -310,6 +314,7 @@ fn saga_facts(saga: &SagaView) -> Table {
         ("undone for", saga.reason.clone().unwrap_or_default()),
         ("waits for a person", saga.pending_undo.clone().unwrap_or_default()),
         ("timers", timers.collect::<Vec<_>>().join("\n")),
+        ("last moved", saga.updated_at.to_string()),
         ("times out", saga.expires_at.to_string()),
     ])
 }
@@ -342,11 +347,11 @@ struct Cancelled {
     outcome: &'static str,
 }
 
-async fn cancel(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
+async fn cancel(desk: &Desk, name: &str, seen: SeenOrder, signed: Signed) -> Result<()> {
     let order_id = desk.order_id(name).await?;
     let Signed { actor, note } = signed;
     let command = CancelOrderCommand { order_id, reason: CancelReason::Operator, actor, note };
-    let outcome = match desk.commands.run(&command).await? {
+    let outcome = match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
         CancelReply::Accepted => "accepted",
         CancelReply::Already => "already",
         CancelReply::Refused { state, why } => bail!("the order is {state} and was not cancelled: {why}"),
@@ -365,12 +370,13 @@ struct Asked {
     refund_key: String,
 }
 
-async fn refund(desk: &Desk, name: &str, minor: i64, signed: Signed) -> Result<()> {
+async fn refund(desk: &Desk, name: &str, minor: i64, seen: SeenOrder, signed: Signed) -> Result<()> {
     let order_id = desk.order_id(name).await?;
     let order = order(desk, order_id).await?;
     let amount = Money::new(minor, order.total.money()?.currency);
     let Signed { actor, note: reason } = signed;
-    let refund_key = match desk.commands.run(&RefundOrderCommand { order_id, amount, actor, reason }).await? {
+    let command = RefundOrderCommand { order_id, amount, actor, reason };
+    let refund_key = match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
         RefundReply::Accepted { refund_key } => refund_key,
         RefundReply::Refused { why } => bail!("nothing was paid back: {why}"),
         RefundReply::NotFound => bail!("there is no order {order_id}"),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
-use application::ports::{AttentionView, Page, SagaFilter, SagaView};
+use application::ports::{AttentionView, SagaFilter, SagaView};
 use application::saga::SagaState;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::{answer, facts, listing, or_dash, second, table};
-use super::{Desk, Signed};
+use super::{Desk, SeenOrder, Signed};
 
 /// Look at the orders' sagas, and help those that need attention.
 #[derive(Debug, Subcommand)]
@@ -41,6 +41,8 @@ pub(in crate::cli) enum Sagas {
         /// The order's id, or the reference that another system gave it.
         order: String,
         #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
         signed: Signed,
     },
     /// Take things as they are and go on: with the next undoing, or where the order stood.
@@ -48,12 +50,16 @@ pub(in crate::cli) enum Sagas {
         /// The order's id, or the reference that another system gave it.
         order: String,
         #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
         signed: Signed,
     },
     /// Close the order, taking what is open as settled by hand; `sagas show` says what that means now.
     Force {
         /// The order's id, or the reference that another system gave it.
         order: String,
+        #[command(flatten)]
+        seen: SeenOrder,
         #[command(flatten)]
         signed: Signed,
     },
@@ -70,7 +76,8 @@ impl Sagas {
             Self::List { state, unmoved_since, after, limit } => {
                 let page =
                     desk.store.readers.sagas(&SagaFilter { state, unmoved_since, after }, limit).await?;
-                answer(desk.format, &page, saga_table)
+                let next = page.next.map(|id| id.to_string());
+                answer(desk.format, &Listed { items: page.items, has_more: next.is_some(), next }, saga_table)
             }
             Self::Show { order } => {
                 let id = desk.order_id(&order).await?;
@@ -82,11 +89,26 @@ impl Sagas {
                     .with_context(|| format!("there is no saga of order {id}"))?;
                 answer(desk.format, &saga, saga_facts)
             }
-            Self::Retry { order, signed } => operate(desk, &order, SagaOperation::Retry, signed).await,
-            Self::Skip { order, signed } => operate(desk, &order, SagaOperation::Skip, signed).await,
-            Self::Force { order, signed } => operate(desk, &order, SagaOperation::Force, signed).await,
+            Self::Retry { order, seen, signed } => {
+                operate(desk, &order, SagaOperation::Retry, seen, signed).await
+            }
+            Self::Skip { order, seen, signed } => {
+                operate(desk, &order, SagaOperation::Skip, seen, signed).await
+            }
+            Self::Force { order, seen, signed } => {
+                operate(desk, &order, SagaOperation::Force, seen, signed).await
+            }
         }
     }
+}
+
+/// A page of sagas, with what to say after `--after` for the next.
+#[derive(Serialize)]
+struct Listed {
+    items: Vec<SagaView>,
+    has_more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -96,11 +118,17 @@ struct Operated {
     state: &'static str,
 }
 
-async fn operate(desk: &Desk, name: &str, operation: SagaOperation, signed: Signed) -> Result<()> {
+async fn operate(
+    desk: &Desk,
+    name: &str,
+    operation: SagaOperation,
+    seen: SeenOrder,
+    signed: Signed,
+) -> Result<()> {
     let order_id = desk.order_id(name).await?;
     let Signed { actor, note } = signed;
     let command = OperateSagaCommand { order_id, operation, actor, note };
-    let state = match desk.commands.run(&command).await? {
+    let state = match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
         OperateReply::Done(state) => state.as_str(),
         OperateReply::Refused { state, why } => {
             bail!("the saga is {state} and does not take '{operation}': {why}")
@@ -113,7 +141,7 @@ async fn operate(desk: &Desk, name: &str, operation: SagaOperation, signed: Sign
     })
 }
 
-fn saga_table(page: &Page<SagaView>) -> String {
+fn saga_table(page: &Listed) -> String {
     let mut table = table(&[
         "order",
         "state",
@@ -136,8 +164,11 @@ fn saga_table(page: &Page<SagaView>) -> String {
             second(saga.updated_at),
         ]);
     }
-    let last = page.items.last().filter(|_| page.has_more);
-    listing(&table, "no sagas", last.map(|last| format!("there are more: --after {}", last.order_id)))
+    let more = page.next.as_ref().map(|next| format!("there may be more: --after {next}"));
+    match (page.items.as_slice(), more) {
+        ([], Some(more)) => format!("no sagas so far\n{more}"),
+        (_, more) => listing(&table, "no sagas", more),
+    }
 }
 
 fn saga_facts(saga: &SagaView) -> String {

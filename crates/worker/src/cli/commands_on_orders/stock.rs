@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use application::commands::{
-    AdjustStockCommand, ChangeProductCommand, ChangeProductReply, Once, OnceReply, StockChange, StockReply,
+    AdjustStockCommand, ChangeProductCommand, ChangeProductReply, IfUnchanged, IfUnchangedReply, Once,
+    OnceReply, Seen, StockChange, StockReply,
 };
 use application::ports::{
     EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ReservationPage, ReservationView,
@@ -15,7 +16,7 @@ use serde::Serialize;
 use super::answer::{answer, facts, listing, or_dash, second, table};
 use super::{Desk, Signed};
 use crate::cli::texts;
-use crate::http::{stock_booked, stock_key};
+use crate::http::{CHANGED_WORDS, stock_booked, stock_key};
 
 /// Endangered orders that are shown.
 const ENDANGERED_MAX: usize = 200;
@@ -116,6 +117,9 @@ pub(in crate::cli) struct Reason {
     /// A text of your choosing, new for each change: the same key and change are booked once, however often they are sent.
     #[arg(long, value_name = "TEXT", value_parser = texts::key)]
     idempotency_key: Option<String>,
+    /// Do it only if nothing was booked since you saw the product: what was 'received' and 'adjusted' then, added up.
+    #[arg(long, value_name = "UNITS", allow_negative_numbers = true)]
+    seen: Option<i64>,
 }
 
 impl Stock {
@@ -188,15 +192,17 @@ fn held(page: &Held) -> String {
 }
 
 async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> Result<()> {
-    let Reason { reason, actor, idempotency_key } = reason;
+    let Reason { reason, actor, idempotency_key, seen } = reason;
+    let seen = seen.map(|booked| Seen::Stock(sku.clone(), booked));
     let command = AdjustStockCommand { sku: sku.clone(), change, reason, actor };
-    let key = idempotency_key.map(|key| stock_key(&command, key));
+    let key = idempotency_key.map(|key| stock_key(&command, seen.as_ref(), key));
     let answer = |reply| match reply {
-        StockReply::Done { ref inventory, availability } => {
+        IfUnchangedReply::Ran(StockReply::Done { ref inventory, availability }) => {
             stock_booked(&sku, inventory, availability).ok_or(reply)
         }
-        StockReply::Rejected(_) | StockReply::UnknownSku => Err(reply),
+        refused => Err(refused),
     };
+    let command = IfUnchanged { command: &command, seen: seen.as_ref() };
     let booked = desk.commands.run(&Once { key: key.as_ref(), command: &command, answer }).await?;
     let refused = match booked {
         OnceReply::Done(_) => return show(desk, &sku, Booked::Now).await,
@@ -204,7 +210,10 @@ async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> R
         OnceReply::Reused => bail!(
             "the stock of {sku} was not changed: this key was used for another change; use a new key for a new change"
         ),
-        OnceReply::Refused(reply) => reply,
+        OnceReply::Refused(IfUnchangedReply::Ran(reply)) => reply,
+        OnceReply::Refused(IfUnchangedReply::Changed) => {
+            bail!("the stock of {sku} was not changed: {CHANGED_WORDS}")
+        }
     };
     match refused {
         StockReply::Rejected(rejection @ Rejection::InsufficientStock { .. }) => bail!(
