@@ -12,6 +12,7 @@ pub mod order_timeout_service;
 pub mod pipeline;
 pub mod ports;
 pub mod queries;
+pub mod requests;
 pub mod saga;
 pub mod turns;
 pub mod validators;

@@ -18,7 +18,7 @@ pub struct Demand {
     pub quantity: i64,
 }
 
-/// An order was accepted.
+/// An order was accepted. How the customer pays is not in it: anybody may listen to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
 #[message(kind = "OrderCreatedEvent")]
 pub struct OrderCreatedEvent {
@@ -30,9 +30,6 @@ pub struct OrderCreatedEvent {
     pub total: Amount,
     /// The requested units, merged by product.
     pub lines: Vec<Demand>,
-    /// How the customer pays, in the gateway's terms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment_token: Option<String>,
 }
 
 /// Reserve stock: every line or none.
@@ -43,9 +40,6 @@ pub struct InventoryReservationRequested {
     pub order_id: Uuid,
     /// The requested units, merged by product.
     pub lines: Vec<Demand>,
-    /// How the customer pays, in the gateway's terms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment_token: Option<String>,
 }
 
 /// Take the money.

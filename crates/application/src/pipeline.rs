@@ -7,8 +7,9 @@ use bus::{Chain, EndpointPolicy, Host, Registry, Store, Supervisor, Topology, Tr
 
 use crate::consumers::{
     InventoryReservationConsumer, NotificationConsumer, NotificationDispatchConsumer, OrderCreatedConsumer,
-    OrderTimeoutConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
-    ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingCompletedConsumer, ShippingConsumer,
+    OrderRequestsConsumer, OrderTimeoutConsumer, PaymentConsumer, PaymentProcessedConsumer,
+    PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingCompletedConsumer,
+    ShippingConsumer,
 };
 pub use crate::context::{Context, HandOver, PipelineSettings};
 use crate::messages::{
@@ -68,6 +69,7 @@ fn consumers(telling: Telling) -> Registry<AnyUnit, Parts> {
         })
         .effects(|parts| PaymentRefundConsumer::new(Arc::clone(&parts.gateway), Arc::clone(&parts.context)))
         .consumer(|parts| OrderTimeoutConsumer::new(Arc::clone(&parts.context)))
+        .consumer(|parts| OrderRequestsConsumer::new(Arc::clone(&parts.context)))
         .keep_private(PRIVATE);
     match telling {
         Telling::Nobody => consumers,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{ErrorQueue, ErrorQueues, Fault, SetAside, TakenErrors};
+use bus::{AsideCause, ErrorQueue, ErrorQueues, Fault, SetAside, TakenErrors};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ use super::shared::Shared;
 use super::steps::name as amqp_name;
 use super::transport::RabbitMqTransport;
 use super::turns::Turn;
-use super::wire::Naming;
+use super::wire::{EXPIRED, Naming, WireError};
 
 /// Messages that are got at a time, however few are wanted. What is given back lies behind what was given back before, so a
 /// look at fewer would change their order.
@@ -44,6 +44,9 @@ const OF_THE_BROKER: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
 
 /// How headers begin that say why the broker moved a message.
 const DEATHS: [&str; 3] = ["x-death", "x-first-death-", "x-last-death-"];
+
+/// Said of what its sender gave so long and no longer.
+const LATE: &str = "its time had passed";
 
 #[async_trait]
 impl ErrorQueues for RabbitMqTransport {
@@ -128,7 +131,9 @@ impl Got {
         let (reason, died_at) = death(delivery.properties.headers().as_ref());
         let parcel = properties::parcel(&delivery.properties, delivery.data.clone());
         let kinds: Vec<&'static str> = self.shared.declaration.topology().kinds(&self.queue).collect();
-        let (kind, unread) = match self.shared.codec.decode(&parcel, &kinds, self.shared.clock.now()) {
+        let read = self.shared.codec.decode(&parcel, &kinds, self.shared.clock.now());
+        let cause = cause(delivery.properties.headers().as_ref(), read.as_ref().err());
+        let (kind, unread) = match read {
             Ok(envelope) => (Some(envelope.kind.to_string()), None),
             Err(error) => (None, Some(error.to_string())),
         };
@@ -143,6 +148,7 @@ impl Got {
             mark,
             message_id: parcel.message_id,
             kind,
+            cause,
             reason: reason.collect::<Vec<_>>().join(": "),
             sent_at: parcel.timestamp,
             died_at,
@@ -162,7 +168,7 @@ impl Got {
         let channel = &self.opened.channel;
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let (exchange, queue) = (ShortString::default(), amqp_name(&self.queue)?);
-        let properties = afresh(&delivery.properties);
+        let properties = afresh(&delivery.properties, self.shared.codec.naming().put_back_header());
         let published = channel.basic_publish(exchange, queue, options, &delivery.data, properties);
         let confirmed = async { published.await?.await };
         match confirmed.await.map_err(|error| refusal::fault(PUT_BACK, error))? {
@@ -256,8 +262,8 @@ fn mark(before: Uuid, id: Option<&str>, headers: &BTreeMap<String, String>, body
     SetAside::mark_behind(before, &contents)
 }
 
-/// The same message without its past: it is delivered afresh.
-fn afresh(properties: &BasicProperties) -> BasicProperties {
+/// The same message without its past: it is delivered afresh, and marked as put back, so that it is handled however late it is.
+fn afresh(properties: &BasicProperties, mark: &str) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
         let is_past =
@@ -266,8 +272,41 @@ fn afresh(properties: &BasicProperties) -> BasicProperties {
             headers.insert(name.clone(), value.clone());
         }
     }
+    headers.insert(mark.into(), AMQPValue::LongString("1".into()));
     // Two: it survives a restart of the broker, however it was sent.
     properties.clone().with_headers(headers).with_delivery_mode(2)
+}
+
+/// What the broker says of the latest death, which is the first in its list.
+fn latest_death(headers: Option<&FieldTable>) -> Option<&FieldTable> {
+    match headers?.inner().get("x-death") {
+        Some(AMQPValue::FieldArray(deaths)) => match deaths.as_slice().first() {
+            Some(AMQPValue::FieldTable(death)) => Some(death),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn long_text(table: &FieldTable, name: &str) -> Option<String> {
+    match table.inner().get(name) {
+        Some(AMQPValue::LongString(text)) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+/// Why a message was set aside, in one word. What its headers say goes before what reading it says now.
+fn cause(headers: Option<&FieldTable>, unread: Option<&WireError>) -> AsideCause {
+    let died_of = latest_death(headers).and_then(|death| long_text(death, "reason"));
+    let told = headers.and_then(|headers| long_text(headers, "MT-Reason"));
+    match (died_of.as_deref(), told.as_deref(), unread) {
+        (Some("expired"), _, _) | (None, Some(EXPIRED), _) => AsideCause::Expired,
+        (Some("delivery_limit"), _, _) => AsideCause::DeliveredTooOften,
+        (Some("maxlen"), _, _) => AsideCause::QueueFull,
+        (_, _, Some(WireError::NoKind { .. })) => AsideCause::UnknownType,
+        (_, _, Some(_)) | (Some("rejected"), _, None) | (None, Some(_), None) => AsideCause::Unreadable,
+        (Some(_) | None, _, None) => AsideCause::Unknown,
+    }
 }
 
 /// Why a message was set aside, and when: by the broker, or by whoever wrote the headers that MassTransit knows. The latest death
@@ -280,7 +319,11 @@ fn death(headers: Option<&FieldTable>) -> (String, Option<Timestamp>) {
             Some(AMQPValue::LongString(at)) => at.to_string().parse().ok(),
             _ => None,
         };
-        return ("it could not be handled".to_owned(), died_at);
+        let words = match header("MT-Reason") {
+            Some(AMQPValue::LongString(word)) if word.as_bytes() == EXPIRED.as_bytes() => LATE,
+            _ => "it could not be handled",
+        };
+        return (words.to_owned(), died_at);
     }
     let Some(AMQPValue::FieldArray(deaths)) = deaths else {
         return ("it was put there by hand or by another program".to_owned(), None);
@@ -295,7 +338,7 @@ fn death(headers: Option<&FieldTable>) -> (String, Option<Timestamp>) {
     let words = match reason.as_str() {
         "rejected" => "it could not be read",
         "delivery_limit" => "it was delivered too often without being finished",
-        "expired" => "its time had passed",
+        "expired" => LATE,
         "maxlen" => "the queue was full",
         _ => "the broker does not say why",
     };

@@ -124,7 +124,7 @@ async fn declare_for(channel: &Channel, post: &Post) -> Result<(), Fault> {
     name(&post.exchange)?;
     declare_exchange(channel, &post.exchange).await?;
     match post.demand {
-        Demand::Wanted | Demand::Optional => Ok(()),
+        Demand::Wanted | Demand::Optional | Demand::Answer => Ok(()),
         Demand::Fault { all } => {
             declare_exchange(channel, all).await?;
             bind_exchange(channel, all, &post.exchange).await

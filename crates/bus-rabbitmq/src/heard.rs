@@ -136,11 +136,15 @@ impl Heard {
                 (Outcome::Confirmed, _) => confirmed.push(place),
                 (Outcome::Held, _) => refused.push(place),
                 (Outcome::Refused | Outcome::Silent, Demand::Wanted) => {}
-                (Outcome::Refused, Demand::Optional | Demand::Fault { .. }) => refused.push(place),
-                (Outcome::Silent, Demand::Optional | Demand::Fault { .. }) if is_answering => {
+                (Outcome::Refused, Demand::Optional | Demand::Answer | Demand::Fault { .. }) => {
                     refused.push(place);
                 }
-                (Outcome::Silent, Demand::Optional | Demand::Fault { .. }) => {}
+                (Outcome::Silent, Demand::Optional | Demand::Answer | Demand::Fault { .. })
+                    if is_answering =>
+                {
+                    refused.push(place);
+                }
+                (Outcome::Silent, Demand::Optional | Demand::Answer | Demand::Fault { .. }) => {}
             }
         }
         (confirmed, refused)

@@ -36,6 +36,9 @@ pub(super) enum Demand {
     Wanted,
     /// News: whoever is interested has bound the exchange, perhaps nobody.
     Optional,
+    /// An answer, for an exchange that its receiver has made and takes away when it goes. We make none, and what cannot go there has no
+    /// reader any more.
+    Answer,
     /// A fault: news whose exchange leads to that of all faults.
     Fault {
         /// The exchange of all faults.

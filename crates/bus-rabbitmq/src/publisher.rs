@@ -69,6 +69,9 @@ impl Publisher {
         for places in by_exchange(posts, &apart) {
             self.send_apart(posts, &places, &mut heard, until).await;
         }
+        for places in by_exchange(posts, &answers(posts)) {
+            self.send_answers(posts, &places, &mut heard, until).await;
+        }
         let returned = heard.returned(posts);
         if !returned.is_empty() {
             self.send_again(posts, &returned, &mut heard, until).await;
@@ -90,6 +93,33 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    /// Sends the answers to one exchange, on a channel of its own. If it is gone, or takes nothing from us, they have no reader.
+    async fn send_answers(&self, posts: &[Post], places: &[usize], heard: &mut Heard, until: Instant) {
+        let Ok(fresh) = self.fresh_channel().await else { return };
+        let exchange = &posts[places[0]].exchange;
+        let Ok(looked) = timeout_at(until, has_exchange(&fresh.channel, exchange)).await else { return };
+        let left = match looked {
+            Ok(true) => {
+                publish(&fresh.channel, posts, places, heard, until).await;
+                match heard.take_exchange_error() {
+                    None => {
+                        self.put_back(fresh);
+                        return;
+                    }
+                    Some(error) => (heard.silent(places), unusable(exchange, &error)),
+                }
+            }
+            Ok(false) => (places.to_vec(), format!("the exchange '{exchange}' is not there any more")),
+            Err(fault) => {
+                tracing::warn!(exchange, %fault, "the exchange of an answer cannot be looked for now");
+                return;
+            }
+        };
+        let (unread, why) = left;
+        tracing::warn!(exchange, why, count = unread.len(), "answers have no reader and are dropped");
+        unread.into_iter().for_each(|place| heard.pass_over(place));
     }
 
     fn hold(&self, posts: &[Post], place: usize, heard: &mut Heard, why: String) {
@@ -155,7 +185,8 @@ impl Publisher {
     /// The places of what can leave with the others, and of what goes apart because its exchange failed the last time; the rest waits.
     fn not_held(&self, posts: &[Post], heard: &mut Heard) -> (Vec<usize>, Vec<usize>) {
         let (mut together, mut apart) = (Vec::new(), Vec::new());
-        for (place, post) in posts.iter().enumerate() {
+        let others = posts.iter().enumerate().filter(|(_, post)| post.demand != Demand::Answer);
+        for (place, post) in others {
             match self.standing(post) {
                 Standing::Free => together.push(place),
                 Standing::OnProbation => apart.push(place),
@@ -322,6 +353,12 @@ async fn publish(channel: &Channel, posts: &[Post], places: &[usize], heard: &mu
         said.note(number, confirmation);
     }
     heard.take_back(posts, places, said);
+}
+
+/// The places of answers.
+fn answers(posts: &[Post]) -> Vec<usize> {
+    let answers = posts.iter().enumerate().filter(|(_, post)| post.demand == Demand::Answer);
+    answers.map(|(place, _)| place).collect()
 }
 
 /// The places of what goes to each exchange.

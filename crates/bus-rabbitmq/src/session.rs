@@ -25,6 +25,7 @@ use super::refusal::{self, Refusal};
 use super::shared::Shared;
 use super::unreadable::{SetAside, Unreadable};
 use super::watch::{Verdict, Watch};
+use super::wire::WireError;
 
 /// A consuming channel.
 pub(super) struct Session {
@@ -206,14 +207,18 @@ impl Session {
         self.arrivals.push_back((tag, Instant::now()));
         let properties = delivery.properties;
         let parcel = properties::parcel(&properties, delivery.data);
-        match self.shared.codec.decode(&parcel, &self.kinds, self.shared.clock.now()) {
+        match self.shared.codec.decode_in_time(&parcel, &self.kinds, self.shared.clock.now()) {
             Ok(envelope) => {
                 let receipt = Receipt { queue: Arc::clone(&self.bare), origin: Origin::Broker(token) };
                 Ok(Some(Delivery { envelope: Arc::new(envelope), receipt }))
             }
             Err(error) => {
                 let id = parcel.message_id.as_deref().unwrap_or("without an id");
-                tracing::error!(queue = &*self.queue, message_id = id, %error, "message cannot be read; it goes to the error queue");
+                if matches!(error, WireError::Expired { .. }) {
+                    tracing::warn!(queue = &*self.queue, message_id = id, %error, "message has expired; it goes to the error queue");
+                } else {
+                    tracing::error!(queue = &*self.queue, message_id = id, %error, "message cannot be read; it goes to the error queue");
+                }
                 let unreadable = Unreadable { queue: Arc::clone(&self.queue), properties, parcel, error };
                 let (shared, kinds) = (Arc::clone(&self.shared), self.kinds.clone());
                 self.aside.spawn(async move {

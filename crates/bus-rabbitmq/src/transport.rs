@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use bus::{
-    Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Mark, Topology, Transport,
-    Unsent, mark, without_mark,
+    ANSWER, Answer, Clock, DEAD_LETTER_NOTICE, DeadLetter, Envelope, Fault, Feed, IdSource, Mark, Topology,
+    Transport, Unsent, mark, without_mark,
 };
 use lapin::uri::AMQPUri;
 use tokio::sync::watch;
@@ -158,13 +158,29 @@ impl RabbitMqTransport {
     fn fault(&self, dead: &DeadLetter) -> Result<Post, Fault> {
         let codec = &self.shared.codec;
         let parcel = codec.encode_fault(dead).map_err(|error| Fault::give_up("fault.encode", error))?;
-        let exchange = codec.naming().fault_exchange(&dead.envelope.kind);
-        let demand = Demand::Fault { all: Naming::all_faults_exchange() };
+        let asker = codec.asker(&dead.envelope);
+        let (demand, exchange) = match asker.fault_to.or(asker.answer_to) {
+            Some(asking) => (Demand::Answer, asking),
+            None => {
+                let demand = Demand::Fault { all: Naming::all_faults_exchange() };
+                (demand, codec.naming().fault_exchange(&dead.envelope.kind))
+            }
+        };
         Ok(Post::of(parcel, demand, exchange, ""))
     }
 
-    /// What travels for an envelope: the message; or, for the news of a dead letter, MassTransit's form of it.
+    fn answer(&self, envelope: &Envelope) -> Result<Post, Fault> {
+        let answer = Answer::told_by(envelope)?;
+        let parcel = self.shared.codec.encode_answer(&answer);
+        let parcel = parcel.map_err(|error| Fault::give_up("answer.encode", error))?;
+        Ok(Post::of(parcel, Demand::Answer, answer.to, ""))
+    }
+
+    /// What travels for an envelope: the message; or, for the news of a dead letter, MassTransit's form of it; or the answer in it.
     fn post(&self, envelope: &Envelope) -> Result<Post, Fault> {
+        if &*envelope.kind == ANSWER {
+            return self.answer(envelope);
+        }
         if &*envelope.kind == DEAD_LETTER_NOTICE {
             return self.fault(&DeadLetter::told_by(envelope)?);
         }

@@ -51,7 +51,7 @@ impl Unreadable {
 async fn tell(shared: &Shared, queue: &str, fault: RefusedFault) {
     let RefusedFault { parcel, answer_to, exchange } = fault;
     if let Some(answer_to) = answer_to {
-        let answer = Post::of(parcel.clone(), Demand::Optional, answer_to, "");
+        let answer = Post::of(parcel.clone(), Demand::Answer, answer_to, "");
         match shared.publisher.answer(&answer).await {
             Ok(true) => return,
             Ok(false) => {}

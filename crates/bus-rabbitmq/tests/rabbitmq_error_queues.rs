@@ -2,7 +2,7 @@
 
 mod rabbitmq_stage;
 
-use bus::Transport;
+use bus::{AsideCause, ErrorQueues, Transport};
 use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, ExchangeKind};
@@ -89,9 +89,55 @@ async fn what_expires_in_a_queue_lies_there_with_a_reason_of_its_own() {
     let eye = Eye::on(&address).await;
     eye.send_through("q_error").await;
     put(&eye, "q", BasicProperties::default().with_expiration("1".into()), b"too late").await;
+    eye.await_ready("q_error", 1).await;
+    let [seen] = transport.look_at_errors("q_error", 10).await.unwrap().try_into().unwrap();
+    assert_eq!((seen.cause, seen.cause.as_str()), (AsideCause::Expired, "expired"), "{}", seen.reason);
     let dead = eye.take("q_error").await;
     assert_eq!(death(&dead), ("expired".to_owned(), "q".to_owned()));
     assert!(!dead.properties.headers().as_ref().unwrap().contains_key("MT-Reason"));
+}
+
+/// Its envelope says until when it counts, and it comes out of its queue after that. A person may have it handled all the same.
+#[tokio::test]
+async fn what_is_late_by_its_envelope_is_set_aside_without_a_fault_and_handled_if_it_is_put_back() {
+    let address = node().vhost().unwrap();
+    let transport = transport(&address);
+    transport.declare().await.unwrap();
+    let eye = Eye::on(&address).await;
+    eye.endpoint("answers").await;
+    let late = json!({
+        "messageType": ["urn:message:Bus:K"],
+        "correlationId": "aa0c0000-119f-aaba-b61d-08df4dc0433c",
+        "responseAddress": "exchange:answers",
+        "expirationTime": "2020-01-01T00:00:00.1234567Z",
+    });
+    put_envelope(&eye, &request(&late)).await;
+    put_envelope(&eye, &request(&json!({ "messageType": ["urn:message:Other:Asked"] }))).await;
+    let mut feed = transport.subscribe("q").await.unwrap();
+    let reading = async {
+        loop {
+            let received = feed.receive(1).await.unwrap();
+            assert!(received.is_empty(), "{received:?}");
+        }
+    };
+    tokio::select! {
+        () = eye.await_ready("q_error", 2) => {}
+        () = reading => unreachable!(),
+    }
+    settled(&transport, feed.as_mut()).await;
+    let seen = transport.look_at_errors("q_error", 10).await.unwrap();
+    let mut causes: Vec<_> = seen.iter().map(|message| message.cause).collect();
+    causes.sort_unstable();
+    assert_eq!(causes, [AsideCause::UnknownType, AsideCause::Expired], "{seen:?}");
+    let expired = seen.iter().find(|message| message.cause == AsideCause::Expired).unwrap();
+    assert_eq!(expired.headers["MT-Reason"], "expired");
+    assert_eq!(expired.headers["MT-Fault-ExceptionType"], "Bus.MessageExpired");
+    assert_eq!(expired.kind.as_deref(), Some("K"));
+    assert_eq!(expired.reason, "its time had passed: it was to be handled by 2020-01-01T00:00:00.1234567Z");
+    assert_eq!(eye.ready("answers").await, 0, "its sender does not wait any more");
+    let all = transport.take_errors("q_error", 2, seen[1].mark).await.unwrap().unwrap();
+    all.put_back().await.unwrap();
+    assert_eq!(consume(feed.as_mut(), 1).await.len(), 1, "the one that can be read");
 }
 
 fn request(more: &Value) -> Value {

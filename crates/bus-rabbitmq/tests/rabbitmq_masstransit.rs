@@ -7,7 +7,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bus::{Clock, CorrelationId, Envelope, IdSource, MessageId, RandomIds, SystemClock, Topology, Transport};
+use bus::{
+    Clock, CorrelationId, Envelope, IdSource, MessageId, RandomIds, Timestamp, Topology, Transport,
+    VirtualClock,
+};
 use lapin::BasicProperties;
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable};
@@ -19,6 +22,9 @@ use uuid::Uuid;
 
 /// What each of the messages belongs to.
 const ORDER: Uuid = Uuid::from_u128(0x0192_3f5e_8a40_7c11_9d2e_5b6a_7c8d_9e0f);
+
+/// When they were sent: early on the 29th of November 2026.
+const CAPTURED_AT: Timestamp = Timestamp::constant(1_795_919_160, 0);
 
 fn fixture(name: &str) -> Value {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/masstransit_envelopes");
@@ -49,7 +55,8 @@ fn transport(address: &str) -> RabbitMqTransport {
     let reading = Reading { correlation_member: Some(member), ..Reading::default() };
     let settings = RabbitMqSettings { namespace, reading, ..settings(&[address]) };
     let topology = Topology::default().subscribe("carrier", &[kind]);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    // Some of the envelopes say until when they count.
+    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(CAPTURED_AT));
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::seeded(1));
     RabbitMqTransport::new(&settings, topology, clock, &ids).unwrap()
 }

@@ -21,6 +21,38 @@ pub struct ErrorQueue {
     pub messages: u64,
 }
 
+/// Why a message lies in an error queue, in one word by which a list tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AsideCause {
+    /// It could not be read.
+    Unreadable,
+    /// It is of no type that its queue takes.
+    UnknownType,
+    /// Its sender gave it so long, and it was not handled by then.
+    Expired,
+    /// It was delivered too often without being finished.
+    DeliveredTooOften,
+    /// There was no room for it.
+    QueueFull,
+    /// Neither the broker nor its headers say so.
+    Unknown,
+}
+
+impl AsideCause {
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::UnknownType => "unknown_type",
+            Self::Expired => "expired",
+            Self::DeliveredTooOften => "delivered_too_often",
+            Self::QueueFull => "queue_full",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A message in an error queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
@@ -30,7 +62,9 @@ pub struct SetAside {
     pub message_id: Option<String>,
     /// Its kind, if it can be read.
     pub kind: Option<String>,
-    /// Why it lies there.
+    /// Why it lies there, in one word.
+    pub cause: AsideCause,
+    /// Why it lies there, in a sentence.
     pub reason: String,
     /// When it was sent, if that is written on it.
     pub sent_at: Option<Timestamp>,

@@ -1,6 +1,7 @@
 //! The bus, its ports and a harness for tests.
 #![doc = include_str!("../README.md")]
 
+mod asked;
 mod breaker;
 mod chain;
 mod clock;
@@ -39,6 +40,7 @@ mod unit;
 mod vetting;
 mod workers;
 
+pub use asked::{ANSWER, Answer, Asked, Asker};
 pub use breaker::{Breaker, BreakerPolicy, BreakerState};
 pub use bus_derive::Message;
 pub use chain::Chain;
@@ -52,7 +54,7 @@ pub use dead_letter::{
 };
 pub use endpoint::{Endpoint, EndpointPolicy};
 pub use envelope::{CorrelationId, Envelope, MessageId};
-pub use error_queues::{ErrorQueue, ErrorQueues, SetAside, TakenErrors};
+pub use error_queues::{AsideCause, ErrorQueue, ErrorQueues, SetAside, TakenErrors};
 pub use fault::{Fault, Verdict};
 pub use fingerprint::{DeadLetterGroup, DeadLetterGroups, GROUPED_MAX, GroupKey, NoGroupKey, reason_pattern};
 pub use handler::Handler;

@@ -9,6 +9,7 @@ use application::messages::{
     PaymentResult, ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
 };
 use application::pipeline::{Telling, topology_telling};
+use application::requests::OrderRequest;
 use bus::{Envelope, Message};
 use bus_rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Parcel};
 use jiff::Timestamp;
@@ -40,6 +41,9 @@ pub(crate) fn messages(body: &[u8]) {
     let _ = ShipmentCancellationRequested::decode(ShipmentCancellationRequested::KIND, body);
     let _ = PaymentRefundRequested::decode(PaymentRefundRequested::KIND, body);
     let _ = NotificationDispatchRequested::decode(NotificationDispatchRequested::KIND, body);
+    for kind in OrderRequest::KINDS {
+        let _ = OrderRequest::decode(kind, body);
+    }
     let _ = OrderTimeoutEvent::decode(OrderTimeoutEvent::KIND, body);
 }
 
@@ -85,8 +89,11 @@ fn read(parcel: &Parcel) {
     let written = codec.encode(&envelope).expect("what was read can be written");
     let again = codec.decode(&written, kinds, Timestamp::UNIX_EPOCH).expect("what was written can be read");
     assert_eq!(identity(&again), identity(&envelope));
+    // What nobody gave a trace is written with one.
+    assert!(again.traceparent.is_some());
+    assert!(envelope.traceparent.is_none() || envelope.traceparent == again.traceparent);
 }
 
-fn identity(envelope: &Envelope) -> (bus::MessageId, bus::CorrelationId, &str, Option<&str>) {
-    (envelope.id, envelope.correlation_id, &envelope.kind, envelope.traceparent.as_deref())
+fn identity(envelope: &Envelope) -> (bus::MessageId, bus::CorrelationId, &str) {
+    (envelope.id, envelope.correlation_id, &envelope.kind)
 }

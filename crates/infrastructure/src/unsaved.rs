@@ -125,6 +125,19 @@ impl Unsaved {
         !self.new_orders.is_empty()
     }
 
+    /// The payment tokens of orders that wait here; `ids` has the others afterwards.
+    pub(crate) fn payment_tokens(&self, ids: &mut Vec<OrderId>) -> Vec<(OrderId, String)> {
+        let mut tokens = Vec::new();
+        ids.retain(|id| match self.new_orders.get(id) {
+            Some(row) => {
+                tokens.extend(row.payment_token.clone().map(|token| (*id, token)));
+                false
+            }
+            None => true,
+        });
+        tokens
+    }
+
     /// All of it; none is here any more.
     pub(crate) fn take(&mut self) -> Rows {
         let Self { new_orders, moves, cancellations, sagas } = std::mem::take(self);

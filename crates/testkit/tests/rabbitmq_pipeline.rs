@@ -144,6 +144,8 @@ struct Listener {
     /// The ids of each fact: of an order, by kind.
     facts: BTreeMap<(CorrelationId, Arc<str>), BTreeSet<MessageId>>,
     conversations: BTreeMap<CorrelationId, BTreeSet<MessageId>>,
+    /// The trace that each message is in.
+    traces: BTreeMap<CorrelationId, BTreeSet<String>>,
 }
 
 impl Listener {
@@ -159,7 +161,7 @@ impl Listener {
         let topology = Topology::default().subscribe("theirs", Self::KINDS);
         let transport = RabbitMqTransport::connect(address, topology).await.unwrap();
         let feed = transport.subscribe("theirs").await.unwrap();
-        Self { feed, facts: BTreeMap::new(), conversations: BTreeMap::new() }
+        Self { feed, facts: BTreeMap::new(), conversations: BTreeMap::new(), traces: BTreeMap::new() }
     }
 
     /// Listens until everything of so many orders was heard.
@@ -173,6 +175,9 @@ impl Listener {
                 self.facts.entry(fact).or_default().insert(envelope.id);
                 let conversations = self.conversations.entry(envelope.correlation_id).or_default();
                 conversations.insert(envelope.conversation_id);
+                let context = envelope.traceparent.as_deref().unwrap_or("none");
+                let trace = context.split('-').nth(1).unwrap_or(context).to_owned();
+                self.traces.entry(envelope.correlation_id).or_default().insert(trace);
             }
             let receipts: Vec<_> = received.into_iter().map(|delivery| delivery.receipt).collect();
             let _ = self.feed.acknowledge(&receipts).await;
@@ -185,6 +190,10 @@ impl Listener {
         }
         for (order, conversations) in &self.conversations {
             assert_eq!(conversations.len(), 1, "order {order} is one conversation");
+        }
+        for (order, traces) in &self.traces {
+            let own = BTreeSet::from([order.0.simple().to_string()]);
+            assert_eq!(*traces, own, "order {order} is one trace, what the carrier's webhook began included");
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct ErrorQueueView {
     pub(crate) name: String,
     pub(crate) queue: String,
     pub(crate) messages: u64,
+    /// Messages by their causes, as far as they were looked at.
+    pub(crate) causes: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) first_reason: Option<String>,
     /// Of the last message that was looked at: of the hundredth if there are more.
@@ -54,6 +56,7 @@ pub(crate) struct SetAsideView {
     pub(crate) mark: Uuid,
     pub(crate) message_id: Option<String>,
     pub(crate) kind: Option<String>,
+    pub(crate) cause: &'static str,
     pub(crate) reason: String,
     pub(crate) sent_at: Option<Timestamp>,
     pub(crate) died_at: Option<Timestamp>,
@@ -65,12 +68,12 @@ pub(crate) struct SetAsideView {
 
 impl SetAsideView {
     fn of((index, message): (usize, SetAside)) -> Self {
-        let SetAside { mark, message_id, kind, reason, sent_at, died_at, content_type, headers, body } =
+        let SetAside { mark, message_id, kind, cause, reason, sent_at, died_at, content_type, headers, body } =
             message;
         let body = serde_json::from_slice(&body)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
-        let place = index + 1;
-        Self { place, mark, message_id, kind, reason, sent_at, died_at, content_type, headers, body }
+        let (place, cause) = (index + 1, cause.as_str());
+        Self { place, mark, message_id, kind, cause, reason, sent_at, died_at, content_type, headers, body }
     }
 }
 
@@ -144,7 +147,11 @@ pub(crate) async fn list(operations: &Operations) -> Result<ErrorQueuesView, Ref
         };
         let reason = |message: Option<&SetAside>| message.map(|message| message.reason.clone());
         let (first_reason, last_reason) = (reason(seen.first()), reason(seen.last()));
-        items.push(ErrorQueueView { name, queue, messages, first_reason, last_reason });
+        let mut causes = BTreeMap::new();
+        for message in &seen {
+            *causes.entry(message.cause.as_str()).or_default() += 1;
+        }
+        items.push(ErrorQueueView { name, queue, messages, causes, first_reason, last_reason });
     }
     Ok(ErrorQueuesView { has_broker: true, items })
 }

@@ -15,7 +15,11 @@ use application::messages::{
 };
 use application::pipeline::topology;
 use application::ports::{Notification, NotificationKind, ParcelTrouble};
-use bus::{CorrelationId, DeadLetter, Envelope, Message, MessageId, TimerFired};
+use application::requests::{
+    CancelOrder, CancelWish, GetOrderStatus, OrderCancellationAccepted, OrderCancellationRefused,
+    OrderNotFound, OrderStatusAnswer,
+};
+use bus::{Answer, Asked, Asker, CorrelationId, DeadLetter, Envelope, Message, MessageId, TimerFired};
 use bus_rabbitmq::wire::{Codec, Host, MASSTRANSIT_JSON, Parcel};
 use domain::text::{Lines, clean};
 use jiff::{SignedDuration, Timestamp};
@@ -49,26 +53,20 @@ fn messages() -> Vec<Envelope> {
     let order_id = ORDER;
     let lines = || vec![Demand { product_id: PRODUCT, quantity: 2 }];
     let amount = || Amount { minor: 4_990, currency: "EUR".into() };
-    let payment_token = || Some("tok_visa".to_owned());
+    let payment_token = Some("tok_visa".to_owned());
     let idempotency_key = || format!("charge-{ORDER}");
     let tracking_number = || "TRK-000123".to_owned();
     let customer_id = "ALFKI".to_owned();
     let fired =
         TimerFired { saga: ORDER, name: "stage".into(), generation: 2, due_at_us: SENT_AT.as_microsecond() };
     vec![
-        written(&OrderCreatedEvent {
-            order_id,
-            customer_id,
-            total: amount(),
-            lines: lines(),
-            payment_token: payment_token(),
-        }),
-        written(&InventoryReservationRequested { order_id, lines: lines(), payment_token: payment_token() }),
+        written(&OrderCreatedEvent { order_id, customer_id, total: amount(), lines: lines() }),
+        written(&InventoryReservationRequested { order_id, lines: lines() }),
         written(&PaymentProcessingRequested {
             order_id,
             amount: amount(),
             idempotency_key: idempotency_key(),
-            payment_token: payment_token(),
+            payment_token,
         }),
         written(&PaymentProcessed { order_id, amount: amount(), provider_reference: "ch_42".into() }),
         written(&PaymentFailed { order_id, code: "card_declined".into() }),
@@ -115,6 +113,57 @@ fn notification(total: Amount, tracking_number: String) -> Notification {
     }
 }
 
+/// One of each request, from a service on MassTransit.
+fn requests() -> Vec<Envelope> {
+    let question = GetOrderStatus { order_id: Some(ORDER), external_reference: None };
+    let reason = Some(CancelWish::Customer);
+    let wish = CancelOrder { order_id: ORDER, reason, note: Some("ordered twice".into()) };
+    vec![
+        asked(written(&Asked { request: question, asker: asker() })),
+        asked(written(&Asked { request: wish, asker: asker() })),
+    ]
+}
+
+/// Such a request begins what it is about.
+fn asked(envelope: Envelope) -> Envelope {
+    Envelope { causation_id: None, conversation_id: envelope.id, ..envelope }
+}
+
+fn asker() -> Asker {
+    let answer_to = Some("web1_shop_bus_x3oyyy8tu6imixbxdw5x".to_owned());
+    Asker { request_id: Some(PRODUCT), answer_to, fault_to: None }
+}
+
+/// One of each answer.
+fn answers() -> Vec<Answer> {
+    let [question, wish] = requests().try_into().unwrap();
+    let order_id = ORDER;
+    let status = OrderStatusAnswer {
+        order_id,
+        status: "shipped".into(),
+        saga_state: "shipped".into(),
+        reason: None,
+        created_at: SENT_AT,
+        updated_at: SENT_AT,
+    };
+    let refused = OrderCancellationRefused {
+        order_id,
+        saga_state: "shipped".into(),
+        reason: "the parcel is with the carrier".into(),
+    };
+    vec![
+        answer(&question, &status),
+        answer(&question, &OrderNotFound { order_id: Some(order_id), external_reference: None }),
+        answer(&wish, &OrderCancellationAccepted { order_id, already: false }),
+        answer(&wish, &refused),
+    ]
+}
+
+fn answer(cause: &Envelope, answer: &impl Message) -> Answer {
+    let asked = Asked { request: (), asker: asker() };
+    Answer::told_by(&asked.answer(cause, answer, SENT_AT).unwrap()).unwrap()
+}
+
 fn written(message: &impl Message) -> Envelope {
     let kind = message.kind();
     Envelope {
@@ -149,8 +198,15 @@ fn examples() -> BTreeMap<String, String> {
     let pretty = |parcel: Parcel| format!("{}\n", indented(std::str::from_utf8(&parcel.body).unwrap()));
     let mut examples: BTreeMap<String, String> = messages()
         .iter()
+        .chain(&requests())
         .map(|envelope| (envelope.kind.to_string(), pretty(codec().encode(envelope).unwrap())))
         .collect();
+    let answers = answers().into_iter();
+    examples.extend(
+        answers.map(|answer| {
+            (answer.envelope.kind.to_string(), pretty(codec().encode_answer(&answer).unwrap()))
+        }),
+    );
     examples.insert("Fault-PaymentFailed".into(), pretty(codec().encode_fault(&dead_letter()).unwrap()));
     examples
 }
@@ -246,6 +302,25 @@ fn the_document_shows_the_golden_files() {
 }
 
 #[test]
+fn the_contracts_for_dotnet_have_each_message_with_each_of_its_members() {
+    let path = docs().join("masstransit.md");
+    let text = fs::read_to_string(&path).unwrap();
+    for (kind, example) in examples().iter().filter(|(kind, _)| !kind.starts_with("Fault")) {
+        let begin = format!("public record {kind}(");
+        let (_, rest) =
+            text.split_once(&begin).unwrap_or_else(|| panic!("{begin} is not in {}", path.display()));
+        let (parameters, _) = rest.split_once(");").unwrap();
+        let named: Vec<&str> =
+            parameters.split(',').map(|parameter| parameter.rsplit(' ').next().unwrap()).collect();
+        let envelope: Value = serde_json::from_str(example).unwrap();
+        for member in envelope["message"].as_object().unwrap().keys() {
+            let name = format!("{}{}", member[..1].to_uppercase(), &member[1..]);
+            assert!(named.contains(&name.as_str()), "{kind} has {name}, and the record has {named:?}");
+        }
+    }
+}
+
+#[test]
 fn no_message_of_the_pipeline_is_without_an_example() {
     let declared = include_str!("../../application/src/messages.rs").matches("\n#[message(kind").count();
     assert_eq!(messages().len(), declared, "one of each, the timer among them");
@@ -259,13 +334,45 @@ fn no_message_of_the_pipeline_is_without_an_example() {
 
 #[test]
 fn every_golden_file_is_read_back_as_the_message_that_it_shows() {
-    for sent in messages() {
+    for sent in messages().into_iter().chain(requests()) {
         let text = fs::read(docs().join(format!("interop/{}.json", sent.kind))).unwrap();
         let read = codec().decode(&envelope_parcel(text), &[&sent.kind], RECEIVED_AT).unwrap();
         let body = |envelope: &Envelope| serde_json::from_slice::<Value>(&envelope.body).unwrap();
         assert_eq!(body(&read), body(&sent));
         assert_eq!(Envelope { body: sent.body.clone(), ..read }, sent);
     }
+}
+
+#[test]
+fn only_the_envelope_says_who_waits_for_an_answer() {
+    let mut envelope = foreign();
+    envelope["messageType"] = json!(["urn:message:Orderwright.Contracts:GetOrderStatus"]);
+    envelope["message"] = json!({ "externalReference": "A-1", "asker": { "answerTo": "elsewhere" } });
+    let read = |envelope: &Value| {
+        let parcel = envelope_parcel(envelope.to_string());
+        let read = codec().decode(&parcel, &["GetOrderStatus"], RECEIVED_AT).unwrap();
+        assert_eq!(read.correlation_id.0, read.id.0, "it names no order, so it belongs to itself");
+        Asked::<GetOrderStatus>::decode(&read.kind, &read.body).unwrap()
+    };
+    let silent = read(&envelope);
+    assert_eq!((silent.asker, silent.request.external_reference), (Asker::default(), Some("A-1".into())));
+    for (address, exchange) in [
+        ("rabbitmq://any.host/shop/web_bus?temporary=true", Some("web_bus")),
+        ("exchange:web_bus", Some("web_bus")),
+        ("rabbitmq://any.host/another/web_bus", None),
+    ] {
+        envelope["responseAddress"] = json!(address);
+        assert_eq!(read(&envelope).asker.answer_to.as_deref(), exchange, "{address}");
+    }
+    let parcel = event("cloudEvents:", &[], &json!({ "externalReference": "A-1" }));
+    let parcel = Parcel { headers: typed(parcel.headers, "GetOrderStatus"), ..parcel };
+    let read = codec().decode(&parcel, &["GetOrderStatus"], RECEIVED_AT).unwrap();
+    assert_eq!(Asked::<GetOrderStatus>::decode(&read.kind, &read.body).unwrap().asker, Asker::default());
+}
+
+fn typed(mut headers: BTreeMap<String, String>, kind: &str) -> BTreeMap<String, String> {
+    headers.insert("cloudEvents:type".into(), kind.into());
+    headers
 }
 
 #[test]
@@ -328,7 +435,10 @@ proptest! {
         let parcel = codec().encode(&sent).unwrap();
         prop_assert_eq!(parcel.message_id.as_deref(), Some(&*sent.id.to_string()));
         let read = codec().decode(&parcel, &["Other", &sent.kind], RECEIVED_AT).unwrap();
-        prop_assert_eq!(read, sent);
+        let trace = sent.correlation_id.0.simple().to_string();
+        let context = read.traceparent.clone().expect("each has one");
+        prop_assert!(sent.traceparent.is_some() || context.contains(&trace), "{} for {}", context, trace);
+        prop_assert_eq!(&read, &Envelope { traceparent: sent.traceparent.clone().or(Some(context)), ..sent });
     }
 
     #[test]

@@ -390,6 +390,5 @@ fn created_event(request: &CreateOrderCommand, order: &Order) -> OrderCreatedEve
             .into_iter()
             .map(|(id, quantity)| Demand { product_id: id.0, quantity })
             .collect(),
-        payment_token: request.payment_token.clone(),
     }
 }

@@ -1,5 +1,6 @@
 //! Reserves stock for a whole batch of orders: each product is locked once, allocated in memory and written once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -32,17 +33,20 @@ impl InventoryReservationConsumer {
         &self,
         work: &'a Work<InventoryReservationRequested>,
         verdict: &ReservationVerdict,
+        tokens: &BTreeMap<OrderId, String>,
     ) -> Option<Happening<'a>> {
         let (kind, detail) = match verdict {
             ReservationVerdict::NotWanted | ReservationVerdict::Unknown => return None,
             ReservationVerdict::Reserved => (EventKind::InventoryReserved, None),
             ReservationVerdict::Short(why) => (EventKind::InventoryShort, Some(why.clone())),
         };
+        let order_id = OrderId(work.message.order_id);
+        let payment_token = tokens.get(&order_id).cloned();
         Some(Happening {
-            order_id: OrderId(work.message.order_id),
+            order_id,
             event: SagaEvent::of(kind).within(self.context.settings.limits),
             cause: work.envelope(),
-            facts: Facts { payment_token: work.message.payment_token.clone(), detail, ..Facts::default() },
+            facts: Facts { payment_token, detail, ..Facts::default() },
         })
     }
 }
@@ -66,9 +70,10 @@ impl Consumer<AnyUnit> for InventoryReservationConsumer {
             })
             .collect();
         let verdicts = reserve_inventory(unit, &commands, now).await?;
+        let tokens = tokens(unit, batch, &verdicts).await?;
         let pairs = || batch.iter().zip(&verdicts);
         let happenings: Vec<_> =
-            pairs().filter_map(|(work, verdict)| self.happening(work, verdict)).collect();
+            pairs().filter_map(|(work, verdict)| self.happening(work, verdict, &tokens)).collect();
         carry_out(unit, &happenings, now).await?;
         let replies =
             pairs().filter_map(|(work, verdict)| reply(work.envelope(), work.message.order_id, verdict, now));
@@ -81,6 +86,21 @@ impl Consumer<AnyUnit> for InventoryReservationConsumer {
         }
         Ok(())
     }
+}
+
+/// How the customers pay whose orders have their stock now. The messages so far did not carry it, since others may read them; the order's
+/// row has it, and an order that this unit accepts is known to it without a question.
+async fn tokens(
+    unit: &mut AnyUnit,
+    batch: &[Work<InventoryReservationRequested>],
+    verdicts: &[ReservationVerdict],
+) -> Result<BTreeMap<OrderId, String>, Fault> {
+    let reserved = batch.iter().zip(verdicts).filter(|(_, it)| **it == ReservationVerdict::Reserved);
+    let ids: Vec<OrderId> = reserved.map(|(work, _)| OrderId(work.message.order_id)).collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    Ok(unit.orders().payment_tokens(&ids).await?.into_iter().collect())
 }
 
 /// The facts for other services.

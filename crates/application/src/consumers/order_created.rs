@@ -107,12 +107,7 @@ impl Consumer<AnyUnit> for OrderCreatedConsumer {
             .iter()
             .map(|work| {
                 let (event, detail) = self.judge(&work.message, &catalogue);
-                let facts = Facts {
-                    demand: work.message.lines.clone(),
-                    payment_token: work.message.payment_token.clone(),
-                    detail,
-                    ..Facts::default()
-                };
+                let facts = Facts { demand: work.message.lines.clone(), detail, ..Facts::default() };
                 Happening { order_id: OrderId(work.message.order_id), event, cause: work.envelope(), facts }
             })
             .collect();

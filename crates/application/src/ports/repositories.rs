@@ -79,7 +79,8 @@ pub trait OrderRepository: Send {
     /// When the saga of this order last moved; later with each change. It stays so if the unit has loaded the saga.
     async fn get_saga_moved_at(&mut self, id: OrderId) -> Result<Option<Timestamp>, Fault>;
 
-    /// The payment tokens that came with these orders, of those that have one.
+    /// The payment tokens that came with these orders, of those that have one. Of an order that this unit has accepted they are known
+    /// without a round trip.
     async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault>;
 
     /// The orders with one of these external references, from any source.

@@ -121,11 +121,7 @@ impl Writes {
             SagaCommand::RequestReservation => self.send(
                 happening,
                 ordinal,
-                &InventoryReservationRequested {
-                    order_id,
-                    lines: happening.facts.demand.clone(),
-                    payment_token: happening.facts.payment_token.clone(),
-                },
+                &InventoryReservationRequested { order_id, lines: happening.facts.demand.clone() },
             ),
             SagaCommand::RequestPayment => self.request_payment(happening, saga, ordinal),
             SagaCommand::RequestShipping => {

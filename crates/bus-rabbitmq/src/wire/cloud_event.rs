@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bus::{CorrelationId, Envelope, MessageId};
+use bus::{Asker, CorrelationId, Envelope, MessageId};
 use jiff::Timestamp;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::parse::{id_of, is_json, media_type, micros, no_kind};
+use super::parse::{Legible, id_of, is_json, media_type, micros, no_kind};
 use super::{CLOUD_EVENTS_JSON, Parcel, Reading, WireError, field_names, trace};
 
 /// How the media types of all formats begin.
@@ -62,7 +62,7 @@ pub(super) fn read(
     kinds: &[&str],
     received_at: Timestamp,
     reading: Reading,
-) -> Result<Envelope, WireError> {
+) -> Result<Legible, WireError> {
     match mode {
         Mode::Binary => {
             let attribute = |name: &str| header(parcel, name).map(Cow::Borrowed);
@@ -114,7 +114,7 @@ struct Event<'a, A> {
 }
 
 impl<'a, A: Fn(&str) -> Option<Cow<'a, str>>> Event<'a, A> {
-    fn read(self, kinds: &[&str], received_at: Timestamp, reading: Reading) -> Result<Envelope, WireError> {
+    fn read(self, kinds: &[&str], received_at: Timestamp, reading: Reading) -> Result<Legible, WireError> {
         let Self { parcel, attribute, data } = self;
         let offered = attribute("type").unwrap_or_default();
         let kind = kind(&offered, kinds).ok_or_else(|| no_kind(&offered, kinds))?;
@@ -122,11 +122,14 @@ impl<'a, A: Fn(&str) -> Option<Cow<'a, str>>> Event<'a, A> {
         let id = identity(&attribute)?;
         let outside =
             || ["correlationid", "subject"].iter().find_map(|name| id_of(attribute(name).as_deref()));
-        let correlation =
-            reading.correlation(&body).or_else(outside).ok_or_else(|| reading.no_correlation())?;
+        let own = || reading.is_request(kind).then_some(id);
+        let correlation = reading.correlation(&body).or_else(outside).or_else(own);
+        let correlation = correlation.ok_or_else(|| reading.no_correlation())?;
+        let body = reading.with_asker(kind, body, Asker::default())?;
         let sent_at = attribute("time").and_then(|time| moment(&time));
+        let expires_at = attribute("expirytime").and_then(|time| moment(&time));
         let inside = |name: &str| attribute(&name.to_ascii_lowercase()).map(Cow::into_owned);
-        Ok(Envelope {
+        let envelope = Envelope {
             id: MessageId(id),
             kind: Arc::from(kind),
             correlation_id: CorrelationId(correlation),
@@ -137,7 +140,8 @@ impl<'a, A: Fn(&str) -> Option<Cow<'a, str>>> Event<'a, A> {
             // We write none, so none of them has failed here: what is put off leaves as an envelope.
             attempt: 0,
             body,
-        })
+        };
+        Ok(Legible { envelope, expires_at })
     }
 }
 

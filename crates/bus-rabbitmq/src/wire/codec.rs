@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::str;
 use std::sync::Arc;
 
-use bus::{CorrelationId, DeadLetter, Envelope, MessageId};
+use bus::{Answer, Asker, CorrelationId, DeadLetter, Envelope, MessageId};
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::fault_message::FaultBody;
 use super::masstransit::{Read, Written, raw};
-use super::parse::{id_of, is_json, media_type, micros, no_kind};
+use super::parse::{Legible, id_of, is_json, media_type, micros, no_kind};
 use super::trace::{self, ACTIVITY_ID, TRACEPARENT};
 use super::{Host, MASSTRANSIT_JSON, Naming, Parcel, Reading, WireError, cloud_event, field_names};
 
@@ -84,13 +85,39 @@ impl Codec {
     /// # Errors
     /// As for [`Self::encode`].
     pub fn encode_to(&self, exchange: &str, envelope: &Envelope) -> Result<Parcel, WireError> {
-        let message = self.message(envelope)?;
+        let (asker, message) = self.message(envelope)?;
+        let address = |to: Option<String>| to.map(|to| self.address(&to));
+        let (response_address, fault_address) = (address(asker.answer_to), address(asker.fault_to));
         let written = Written {
+            request_id: asker.request_id,
+            response_address: response_address.as_deref(),
+            fault_address: fault_address.as_deref(),
             message_type: vec![self.naming.urn(&envelope.kind)],
             destination_address: self.address(exchange),
             ..self.written(envelope, &message)
         };
         Ok(Parcel { type_name: Some(self.naming.type_name(&envelope.kind)), ..parcel(&written) })
+    }
+
+    /// An answer as it travels to whoever waits for it.
+    ///
+    /// # Errors
+    /// As for [`Self::encode`].
+    pub fn encode_answer(&self, answer: &Answer) -> Result<Parcel, WireError> {
+        let envelope = &answer.envelope;
+        let (_, message) = self.message(envelope)?;
+        let written = Written {
+            request_id: answer.request_id,
+            message_type: vec![self.naming.urn(&envelope.kind)],
+            destination_address: self.address(&answer.to),
+            ..self.written(envelope, &message)
+        };
+        Ok(Parcel { type_name: Some(self.naming.type_name(&envelope.kind)), ..parcel(&written) })
+    }
+
+    /// Who waits for the answer to this message.
+    pub fn asker(&self, envelope: &Envelope) -> Asker {
+        self.apart(envelope).0
     }
 
     /// The news that a message could not be handled, as MassTransit publishes it. The same death has the same id however often it
@@ -100,16 +127,19 @@ impl Codec {
     /// As for [`Self::encode`].
     pub fn encode_fault(&self, dead: &DeadLetter) -> Result<Parcel, WireError> {
         let envelope = &dead.envelope;
-        let original = self.message(envelope)?;
+        let (asker, original) = self.message(envelope)?;
         let id = dead.news_id("Fault").0;
         let (urn, exception) = (self.naming.urn(&envelope.kind), self.naming.exception_type());
         let body = FaultBody::new(id, dead, urn, &original, &self.host, exception);
         let message = raw(body.json(), &envelope.kind)?;
+        let exchange =
+            asker.fault_to.or(asker.answer_to).unwrap_or_else(|| self.naming.fault_exchange(&envelope.kind));
         let written = Written {
             message_id: id,
+            request_id: asker.request_id,
             initiator_id: Some(envelope.id.0),
             message_type: self.naming.fault_urns(&envelope.kind).into(),
-            destination_address: format!("{}/{}", self.base, self.naming.fault_exchange(&envelope.kind)),
+            destination_address: self.address(&exchange),
             sent_time: dead.died_at,
             headers: trace_headers(envelope),
             ..self.written(envelope, &message)
@@ -127,6 +157,27 @@ impl Codec {
         kinds: &[&str],
         received_at: Timestamp,
     ) -> Result<Envelope, WireError> {
+        self.legible(parcel, kinds, received_at).map(|legible| legible.envelope)
+    }
+
+    /// The same of what is to be handled now. What a person has put back is handled however late it is.
+    ///
+    /// # Errors
+    /// As for [`Self::decode`]; [`WireError::Expired`] too if its time has passed.
+    pub fn decode_in_time(
+        &self,
+        parcel: &Parcel,
+        kinds: &[&str],
+        now: Timestamp,
+    ) -> Result<Envelope, WireError> {
+        let legible = self.legible(parcel, kinds, now)?;
+        match parcel.header(self.naming.put_back_header()) {
+            Some(_) => Ok(legible.envelope),
+            None => legible.in_time(now),
+        }
+    }
+
+    fn legible(&self, parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> Result<Legible, WireError> {
         if parcel.type_name.as_deref() == Some(SECTIONS) {
             return Err(WireError::NoDataSection);
         }
@@ -139,7 +190,7 @@ impl Codec {
         }
     }
 
-    fn read(&self, parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> Result<Envelope, WireError> {
+    fn read(&self, parcel: &Parcel, kinds: &[&str], received_at: Timestamp) -> Result<Legible, WireError> {
         let read = Read::parse(&parcel.body)?;
         let kind = self
             .naming
@@ -149,8 +200,10 @@ impl Codec {
         let id = read.message_id.or_else(|| id_of(parcel.message_id.as_deref()));
         let id = id.ok_or(WireError::Missing { name: "messageId", expected: "a UUID" })?;
         let envelope = || read.correlation_id.or_else(|| id_of(parcel.correlation_id.as_deref()));
-        let correlation = self.reading.correlation(&body).or_else(envelope);
-        Ok(Envelope {
+        let own = || self.reading.is_request(kind).then_some(id);
+        let correlation = self.reading.correlation(&body).or_else(envelope).or_else(own);
+        let body = self.reading.with_asker(kind, body, self.asker_of(&read))?;
+        let envelope = Envelope {
             id: MessageId(id),
             kind: Arc::from(kind),
             correlation_id: CorrelationId(correlation.ok_or_else(|| self.reading.no_correlation())?),
@@ -160,18 +213,36 @@ impl Codec {
             sent_at: micros(read.sent_at().or(parcel.timestamp).unwrap_or(received_at)),
             attempt: read.attempt(self.naming.attempt_header()),
             body,
-        })
+        };
+        Ok(Legible { envelope, expires_at: read.expires_at() })
     }
 
-    /// The body as the wire has it.
-    fn message(&self, envelope: &Envelope) -> Result<Box<RawValue>, WireError> {
+    /// Who waits for an answer, as the envelope says. An exchange of another virtual host is none: nothing of ours gets there.
+    fn asker_of(&self, read: &Read<'_>) -> Asker {
+        let exchange = |address: Option<&str>| address.and_then(|address| self.exchange_at(address));
+        Asker {
+            request_id: read.request_id,
+            answer_to: exchange(read.response_address.as_deref()),
+            fault_to: exchange(read.fault_address.as_deref()),
+        }
+    }
+
+    /// Who waits for an answer, and the message alone.
+    fn apart(&self, envelope: &Envelope) -> (Asker, Bytes) {
+        let request = self.reading.is_request(&envelope.kind).then(|| Asker::from_body(&envelope.body).ok());
+        request.flatten().unwrap_or_else(|| (Asker::default(), envelope.body.clone()))
+    }
+
+    /// Who waits for an answer, and the body as the wire has it.
+    fn message(&self, envelope: &Envelope) -> Result<(Asker, Box<RawValue>), WireError> {
         let kind = &*envelope.kind;
-        let body = str::from_utf8(&envelope.body).map_err(|error| WireError::BodyNotJson {
+        let (asker, body) = self.apart(envelope);
+        let body = str::from_utf8(&body).map_err(|error| WireError::BodyNotJson {
             kind: kind.to_owned(),
             source: serde::de::Error::custom(error),
         })?;
         // Names change nothing about whether it is JSON, so that is looked at once, behind them.
-        raw(field_names::to_wire(body)?, kind)
+        Ok((asker, raw(field_names::to_wire(body)?, kind)?))
     }
 
     fn written<'a>(&'a self, envelope: &'a Envelope, message: &'a RawValue) -> Written<'a> {
@@ -232,12 +303,8 @@ pub(super) fn parcel(written: &Written) -> Parcel {
 }
 
 fn trace_headers<'a>(envelope: &Envelope) -> BTreeMap<&'a str, Value> {
-    let mut headers = BTreeMap::new();
-    if let Some(context) = &envelope.traceparent {
-        headers.insert(TRACEPARENT, Value::from(&**context));
-        headers.insert(ACTIVITY_ID, Value::from(&**context));
-    }
-    headers
+    let context = Value::from(trace::of(envelope));
+    [(TRACEPARENT, context.clone()), (ACTIVITY_ID, context)].into()
 }
 
 #[cfg(test)]

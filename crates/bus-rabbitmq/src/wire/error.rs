@@ -79,6 +79,12 @@ pub enum WireError {
         /// What the queue takes.
         wanted: String,
     },
+    /// Its sender did not want it handled any more.
+    #[error("it was to be handled by {at}")]
+    Expired {
+        /// Until when it counted.
+        at: jiff::Timestamp,
+    },
     /// No identity, so a repeat could not be told from a new message.
     #[error("it has no usable {name}; give it {expected}")]
     Missing {

@@ -61,6 +61,7 @@ pub(super) struct Read<'a> {
     pub(super) message_type: Vec<String>,
     pub(super) message: &'a RawValue,
     sent_time: Option<Cow<'a, str>>,
+    expiration_time: Option<Cow<'a, str>>,
     headers: Option<BTreeMap<String, Value>>,
 }
 
@@ -82,6 +83,8 @@ struct Members<'a> {
     message: &'a RawValue,
     #[serde(borrow)]
     senttime: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    expirationtime: Option<Cow<'a, str>>,
     headers: Option<BTreeMap<String, Value>>,
 }
 
@@ -103,6 +106,7 @@ impl<'a> Read<'a> {
             message_type: members.messagetype.unwrap_or_default(),
             message: members.message,
             sent_time: members.senttime,
+            expiration_time: members.expirationtime,
             headers: members.headers,
         })
     }
@@ -110,6 +114,11 @@ impl<'a> Read<'a> {
     /// When it was sent, if that is said in a form with a time zone.
     pub(super) fn sent_at(&self) -> Option<Timestamp> {
         self.sent_time.as_ref()?.parse().ok()
+    }
+
+    /// Until when it is to be handled, if that is said in a form with a time zone.
+    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+        self.expiration_time.as_ref()?.parse().ok()
     }
 
     /// A header that is a text.

@@ -21,7 +21,7 @@ pub use host::Host;
 pub use naming::Naming;
 pub use parcel::Parcel;
 pub use reading::Reading;
-pub use refused::{Refused, RefusedFault};
+pub use refused::{EXPIRED, Refused, RefusedFault};
 
 /// Content type of MassTransit's JSON envelope.
 pub const MASSTRANSIT_JSON: &str = "application/vnd.masstransit+json";

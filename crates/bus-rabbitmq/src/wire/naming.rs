@@ -16,13 +16,16 @@ pub struct Naming {
     namespace: String,
     program: String,
     attempt_header: String,
+    put_back_header: String,
 }
 
 impl Naming {
     /// Names for the contracts of this namespace, as this program uses them. The program's name is lower case.
     pub fn new(namespace: impl Into<String>, program: impl Into<String>) -> Self {
         let program = program.into();
-        Self { namespace: namespace.into(), attempt_header: titled(&program) + "-Attempt", program }
+        let named = |what: &str| titled(&program) + what;
+        let (attempt_header, put_back_header) = (named("-Attempt"), named("-Put-Back"));
+        Self { namespace: namespace.into(), attempt_header, put_back_header, program }
     }
 
     /// The program's name.
@@ -37,6 +40,18 @@ impl Naming {
     #[must_use]
     pub fn attempt_header(&self) -> &str {
         &self.attempt_header
+    }
+
+    /// The header of a message that a person has put back from an error queue.
+    #[must_use]
+    pub fn put_back_header(&self) -> &str {
+        &self.put_back_header
+    }
+
+    /// What is named as the type of the exception when the time of a message has passed.
+    #[must_use]
+    pub fn expired_type(&self) -> String {
+        titled(&self.program) + ".MessageExpired"
     }
 
     /// What is named as the type of the exception when a message cannot be read.

@@ -1,9 +1,31 @@
 //! Parts that both formats read alike.
 
-use jiff::Timestamp;
+use bus::Envelope;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::WireError;
+
+/// How far the clocks of two machines may be apart. A message is late only if it is by more than this, or a sender whose clock is behind
+/// would not be heard at all.
+const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_secs(10);
+
+/// A message that was read, and until when it counts.
+pub(super) struct Legible {
+    pub(super) envelope: Envelope,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+impl Legible {
+    /// The message, unless its time has passed.
+    pub(super) fn in_time(self, now: Timestamp) -> Result<Envelope, WireError> {
+        let latest = |at: Timestamp| at.saturating_add(CLOCKS_APART_MAX).unwrap_or(Timestamp::MAX);
+        match self.expires_at {
+            Some(at) if latest(at) < now => Err(WireError::Expired { at }),
+            Some(_) | None => Ok(self.envelope),
+        }
+    }
+}
 
 /// An id, if there is one and it is one.
 pub(super) fn id_of(text: Option<&str>) -> Option<Uuid> {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bus::Asker;
 use bytes::Bytes;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
@@ -17,6 +18,9 @@ pub struct Reading {
     /// The member of a body, in snake_case, whose UUID is the correlation. It goes before whatever stands around the message,
     /// because MassTransit takes for its correlation any property named `CorrelationId`, `CommandId` or `EventId`.
     pub correlation_member: Option<&'static str>,
+    /// Kinds whose sender waits for an answer. Their bodies are those of [`bus::Asked`], and one that names no correlation has its own id
+    /// for it.
+    pub requests: &'static [&'static str],
     /// What is done to a body before it is kept: for texts that a store or a terminal could not bear.
     pub cleaning: fn(&[u8]) -> Cow<'_, [u8]>,
 }
@@ -24,7 +28,7 @@ pub struct Reading {
 impl Default for Reading {
     /// The correlation is what the envelope says, and bodies stay as they come.
     fn default() -> Self {
-        Self { correlation_member: None, cleaning: |body| Cow::Borrowed(body) }
+        Self { correlation_member: None, requests: &[], cleaning: |body| Cow::Borrowed(body) }
     }
 }
 
@@ -35,6 +39,21 @@ impl Reading {
             Cow::Borrowed(_) => json.into(),
             Cow::Owned(cleaned) => cleaned.into(),
         }
+    }
+
+    /// Whether the sender of such a message waits for an answer.
+    pub(super) fn is_request(self, kind: &str) -> bool {
+        self.requests.contains(&kind)
+    }
+
+    /// The body as a consumer gets it: of a request, with who asked.
+    pub(super) fn with_asker(self, kind: &str, body: Bytes, asker: Asker) -> Result<Bytes, WireError> {
+        if !self.is_request(kind) {
+            return Ok(body);
+        }
+        let malformed =
+            |fault| WireError::Malformed { format: "JSON document", source: Error::custom(fault) };
+        asker.with(&body).map_err(malformed)
     }
 
     /// What the message itself says that it belongs to.

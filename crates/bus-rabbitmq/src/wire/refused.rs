@@ -17,12 +17,16 @@ use super::{MASSTRANSIT_JSON, Naming, Parcel, WireError};
 /// Characters of a reason that travel in a header; a frame may be no longer than 8 KiB.
 const REASON_CHARS_MAX: usize = 500;
 
+/// What `MT-Reason` says of a message whose time has passed.
+pub const EXPIRED: &str = "expired";
+
 /// What is said of a message that cannot be read.
 #[derive(Clone, Debug)]
 pub struct Refused {
     /// What is added to its headers.
     pub headers: BTreeMap<String, String>,
-    /// What is told; nothing of a message that is a fault itself, or faults about faults would never end.
+    /// What is told; nothing of a message that is a fault itself, or faults about faults would never end, and nothing of one that its
+    /// sender did not want handled any more.
     pub fault: Option<RefusedFault>,
 }
 
@@ -44,7 +48,7 @@ struct Known<'a> {
 }
 
 impl Codec {
-    /// What is said of a message that was delivered to this queue, which takes `kinds`, and cannot be read. Said twice, it is a repeat if
+    /// What is said of a message that was delivered to this queue, which takes `kinds`, and cannot be read, or is late. Said twice, it is a repeat if
     /// the message has an id.
     #[must_use]
     pub fn refuse(
@@ -62,15 +66,26 @@ impl Codec {
         let id =
             read.as_ref().and_then(|read| read.message_id).or_else(|| id_of(parcel.message_id.as_deref()));
         let known = Known { read, id };
-        let fault =
-            (!known.is_fault()).then(|| self.refused_fault(parcel, queue, kinds, &known, &reason, now));
-        Refused { headers: self.reason_headers(queue, reason, now), fault }
+        let is_expired = matches!(error, WireError::Expired { .. });
+        let fault = (!is_expired && !known.is_fault())
+            .then(|| self.refused_fault(parcel, queue, kinds, &known, &reason, now));
+        let why = match is_expired {
+            true => (EXPIRED, self.naming().expired_type()),
+            false => ("fault", self.naming().unreadable_type()),
+        };
+        Refused { headers: self.reason_headers(queue, why, reason, now), fault }
     }
 
-    fn reason_headers(&self, queue: &str, reason: String, now: Timestamp) -> BTreeMap<String, String> {
+    fn reason_headers(
+        &self,
+        queue: &str,
+        (word, exception_type): (&str, String),
+        reason: String,
+        now: Timestamp,
+    ) -> BTreeMap<String, String> {
         let said = [
-            ("MT-Reason", "fault".to_owned()),
-            ("MT-Fault-ExceptionType", self.naming().unreadable_type()),
+            ("MT-Reason", word.to_owned()),
+            ("MT-Fault-ExceptionType", exception_type),
             ("MT-Fault-Message", reason),
             ("MT-Fault-InputAddress", self.address(queue)),
             ("MT-Fault-Timestamp", now.to_string()),
@@ -139,7 +154,7 @@ impl Codec {
 
     /// The exchange that an address of MassTransit leads to: `rabbitmq://host/vhost/name?options`, or `exchange:name` and
     /// `queue:name`. None on another virtual host; the broker may have many names, so the host says nothing.
-    fn exchange_at(&self, address: &str) -> Option<String> {
+    pub(super) fn exchange_at(&self, address: &str) -> Option<String> {
         let address = address.split('?').next().unwrap_or_default();
         let short = address.strip_prefix("exchange:").or_else(|| address.strip_prefix("queue:"));
         let name = match short {

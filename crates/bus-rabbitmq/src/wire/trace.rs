@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bus::Envelope;
+
 use super::Parcel;
 
 /// W3C's header.
@@ -16,6 +18,17 @@ pub(super) fn context(parcel: &Parcel, inside: impl Fn(&str) -> Option<String>) 
     let outside = names.iter().filter_map(|name| parcel.header(name)).find(|value| is_traceparent(value));
     let inside = || names.iter().filter_map(|name| inside(name)).find(|value| is_traceparent(value));
     outside.map(Arc::from).or_else(|| inside().map(Arc::from))
+}
+
+/// The trace context that a message travels with. One that nobody gave a context, because a webhook, a timer or a person began it, is
+/// in the trace of what it belongs to, whose id is that id; so all of these meet in one trace without anybody having to keep it.
+pub(super) fn of(envelope: &Envelope) -> String {
+    if let Some(context) = &envelope.traceparent {
+        return context.to_string();
+    }
+    let sender = envelope.causation_id.unwrap_or(envelope.id).0.as_u128() as u64;
+    // A span of zeros is none.
+    format!("00-{:032x}-{:016x}-01", envelope.correlation_id.0.as_u128(), sender.max(1))
 }
 
 /// Whether it has the form `00-<32 hex>-<16 hex>-<2 hex>`; anything else would only break the trace further on.
@@ -38,6 +51,23 @@ mod tests {
         assert!(is_traceparent(GOOD));
         assert!(!is_traceparent(&GOOD.replace('4', "G")));
         assert!(!is_traceparent("|a.b."));
+    }
+
+    #[test]
+    fn what_has_no_context_is_in_the_trace_of_what_it_belongs_to() {
+        let id = uuid::Uuid::from_u128;
+        let first = |number| {
+            let body = bytes::Bytes::from_static(b"{}");
+            let order = bus::CorrelationId(id(0xA7));
+            Envelope::first(bus::MessageId(id(number)), order, "K", body, jiff::Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(of(&first(0xB5)), "00-000000000000000000000000000000a7-00000000000000b5-01");
+        for number in [0, 9] {
+            assert!(is_traceparent(&of(&first(number))));
+            assert_eq!(of(&first(number))[..35], of(&first(1))[..35], "one trace");
+        }
+        let known = Envelope { traceparent: Some(GOOD.into()), ..first(1) };
+        assert_eq!(of(&known), GOOD);
     }
 
     #[test]

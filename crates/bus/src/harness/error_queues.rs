@@ -8,7 +8,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::shared::lock;
-use crate::{ErrorQueue, ErrorQueues, Fault, SetAside, TakenErrors};
+use crate::{AsideCause, ErrorQueue, ErrorQueues, Fault, SetAside, TakenErrors};
 
 /// Error queues on memory, each named after its queue with `_error` behind it. Clones share them.
 #[derive(Clone, Default)]
@@ -16,8 +16,8 @@ pub struct MemoryErrorQueues(Arc<Mutex<Rows>>);
 
 #[derive(Default)]
 struct Rows {
-    /// Messages by the names of their queues, each with its reason.
-    aside: BTreeMap<String, Vec<(Bytes, String)>>,
+    /// Messages by the names of their queues, each with its cause and its reason.
+    aside: BTreeMap<String, Vec<(Bytes, AsideCause, String)>>,
     returned: Vec<(String, Bytes)>,
     is_away: bool,
 }
@@ -32,7 +32,12 @@ impl MemoryErrorQueues {
 
     /// Sets a message of a queue aside.
     pub fn set_aside(&self, queue: &str, body: &'static str, reason: &str) {
-        let message = (Bytes::from_static(body.as_bytes()), reason.to_owned());
+        self.set_aside_as(queue, body, AsideCause::Unreadable, reason);
+    }
+
+    /// The same for this cause.
+    pub fn set_aside_as(&self, queue: &str, body: &'static str, cause: AsideCause, reason: &str) {
+        let message = (Bytes::from_static(body.as_bytes()), cause, reason.to_owned());
         lock(&self.0).aside.entry(queue.to_owned()).or_default().push(message);
     }
 
@@ -78,12 +83,13 @@ impl ErrorQueues for MemoryErrorQueues {
         let queue = self.queue_of(name)?;
         let rows = lock(&self.0);
         let mut mark = Uuid::nil();
-        let seen = rows.aside.get(&queue).into_iter().flatten().take(max).map(|(body, reason)| {
+        let seen = rows.aside.get(&queue).into_iter().flatten().take(max).map(|(body, cause, reason)| {
             mark = SetAside::mark_behind(mark, body);
             SetAside {
                 mark,
                 message_id: None,
                 kind: None,
+                cause: *cause,
                 reason: reason.clone(),
                 sent_at: None,
                 died_at: None,

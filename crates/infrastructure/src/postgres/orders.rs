@@ -76,12 +76,16 @@ impl OrderRepository for PostgresUnit {
     }
 
     async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault> {
+        let mut ids = ids.to_vec();
+        let mut known = self.rows.unsaved.payment_tokens(&mut ids);
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(known);
         }
-        let rows = self.ask(tokens(ids)).await?;
+        let rows = self.ask(tokens(&ids)).await?;
         let token = |row: &Row| Ok((OrderId(row.try_get(0)?), row.try_get(1)?));
-        rows.iter().map(token).collect::<Result<_, Broken>>().map_err(broken("orders.payment_tokens"))
+        let stored = rows.iter().map(token).collect::<Result<Vec<_>, Broken>>();
+        known.extend(stored.map_err(broken("orders.payment_tokens"))?);
+        Ok(known)
     }
 
     async fn find_by_external_reference(

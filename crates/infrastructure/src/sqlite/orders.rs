@@ -72,10 +72,12 @@ impl OrderRepository for SqliteUnit {
         &mut self,
         ids: &[OrderId],
     ) -> std::result::Result<Vec<(OrderId, String)>, Fault> {
-        if self.rows.unsaved.has_new_orders() {
-            self.save()?;
+        let mut ids = ids.to_vec();
+        let mut known = self.rows.unsaved.payment_tokens(&mut ids);
+        if !ids.is_empty() {
+            known.extend(tokens(self.connection(), &ids).map_err(fault("orders.payment_tokens"))?);
         }
-        tokens(self.connection(), ids).map_err(fault("orders.payment_tokens"))
+        Ok(known)
     }
 
     async fn find_by_external_reference(

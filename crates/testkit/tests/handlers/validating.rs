@@ -34,7 +34,6 @@ async fn accepted(shop: &Shop, number: u128) -> OrderCreatedEvent {
         customer_id: "ALFKI".to_owned(),
         total: accepted.total.into(),
         lines: vec![Demand { product_id: ProductId::of(&sku(0)).0, quantity: 2 }],
-        payment_token: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use application::json_text::{Form, harmless};
+use application::requests::REQUESTS;
 use bus_rabbitmq::wire::{Host, Naming, Reading};
 use bus_rabbitmq::{QueueKind, RabbitMqSettings};
 use domain::text::Lines;
@@ -95,10 +96,10 @@ impl RabbitMq {
     }
 
     /// How a message from outside is read: it belongs to the order that it names, and no text in it can harm a store or a
-    /// terminal.
+    /// terminal. A request knows who waits for its answer.
     #[must_use]
     pub fn reading() -> Reading {
-        Reading { correlation_member: Some("order_id"), cleaning: harmless_texts }
+        Reading { correlation_member: Some("order_id"), requests: REQUESTS, cleaning: harmless_texts }
     }
 
     /// The settings that are too small if they are below a least value: name, value, least.

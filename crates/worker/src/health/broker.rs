@@ -160,7 +160,7 @@ fn set_aside(queues: &[BrokerQueue]) -> Option<Finding> {
         .collect();
     let say = || {
         format!(
-            "messages that could not be read, or were delivered too often, were set aside: {}; put them back or delete them there (runbook, 'Error queues')",
+            "messages that could not be read, had expired, or were delivered too often, were set aside: {}; `error-queues list` counts the causes; put them back or delete them there (runbook, 'Error queues')",
             aside.join(", ")
         )
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use bus::AsideCause;
 use http::StatusCode;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/error-queues", "listErrorQueues", list)
             .about(
-                "Lists the broker's error queues: how many messages lie in each, and why the first and the last of the first 100 do. \
+                "Lists the broker's error queues: how many messages lie in each, of which causes, and why the first and the last of the first 100 do. \
                  Without a broker there are none.",
             )
             .giving(200, &QUEUES)
@@ -176,12 +177,21 @@ async fn act(api: &Api, act: ErrorAct, name: String, request: Request) -> Result
     keyed.keep(idempotency::answer(StatusCode::OK, &done)?).await
 }
 
+const CAUSE: Shape = Shape::Choice(&[
+    AsideCause::Unreadable.as_str(),
+    AsideCause::UnknownType.as_str(),
+    AsideCause::Expired.as_str(),
+    AsideCause::DeliveredTooOften.as_str(),
+    AsideCause::QueueFull.as_str(),
+    AsideCause::Unknown.as_str(),
+]);
 const QUEUE: Shape = Shape::Named(&Schema {
     name: "ErrorQueue",
     shape: Shape::Object(&[
         need("name", Shape::Text, "Its name."),
         need("queue", Shape::Text, "The queue that it is for."),
         need("messages", Shape::Integer, "Messages that lie in it."),
+        need("causes", Shape::Counts, "How many of the first 100 lie there for each cause."),
         may("first_reason", Shape::Text, "Why the first of them lies there."),
         may("last_reason", Shape::Text, "Why the last of the first 100 lies there."),
     ]),
@@ -204,7 +214,8 @@ const MESSAGE: Shape = Shape::Named(&Schema {
         ),
         may("message_id", Shape::Text, "Its id, if it has one."),
         may("kind", Shape::Text, "Its kind, if it can be read."),
-        need("reason", Shape::Text, "Why it lies there."),
+        need("cause", CAUSE, "Why it lies there, in one word."),
+        need("reason", Shape::Text, "Why it lies there, in a sentence."),
         may("sent_at", Shape::Time, "When it was sent."),
         may("died_at", Shape::Time, "When it was set aside."),
         need("content_type", Shape::Text, "The media type of its body."),

@@ -94,7 +94,7 @@ metrics! {
     DeadLetters = "orderwright.dead.letters", Count, GAUGE, Store, [],
         "Messages that could not be handled and wait for a person; PostgreSQL estimates more than 10,000.";
     ErrorQueueDepth = "orderwright.error.queue.depth", Count, GAUGE, Store, ["messaging.destination.name"],
-        "Messages in a queue's error queue at the broker: they could not be read, or were delivered too often.";
+        "Messages in a queue's error queue at the broker: they could not be read, had expired, or were delivered too often.";
     BrokerConsumers = "orderwright.broker.consumers", Count, GAUGE, Store, ["messaging.destination.name"],
         "Consumers of a queue, as the broker counts them.";
     BrokerConsumersUnserved = "orderwright.broker.consumers.unserved", Count, GAUGE, Store,

@@ -26,6 +26,7 @@ pub(super) fn overview(visit: &Visit, queues: &Value) -> Markup {
     let columns = [
         Column::text("Error queue"),
         Column::number("Messages"),
+        Column::text("Causes"),
         Column::text("First"),
         Column::text("Last"),
     ];
@@ -35,12 +36,21 @@ pub(super) fn overview(visit: &Visit, queues: &Value) -> Markup {
         vec![
             html! { a href=(visit.at(format!("/workers/errors/{}", segment(name)))) { (name) } },
             html! { (number(queue, "messages")) },
+            html! { (causes(queue)) },
             html! { (text(queue, "first_reason")) },
             html! { (text(queue, "last_reason")) },
         ]
     };
     let rows: Vec<_> = list(queues, "items").iter().filter(holds).map(row).collect();
     table("Error queues that hold messages", &columns, &rows, "No error queue holds a message.")
+}
+
+/// As they are counted among the first that lie there.
+fn causes(queue: &Value) -> String {
+    let counts = queue["causes"].as_object().into_iter().flatten();
+    let told: Vec<String> =
+        counts.map(|(cause, count)| format!("{count} {}", cause.replace('_', " "))).collect();
+    told.join(", ")
 }
 
 pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Response {
@@ -110,6 +120,7 @@ fn message_shown(visit: &Visit, message: &Value) -> Markup {
         article aria-label={ "Message " (number(message, "place")) } {
             dl .facts {
                 dt { "Place" } dd { (number(message, "place")) }
+                dt { "Cause" } dd { (text(message, "cause").replace('_', " ")) }
                 dt { "Reason" } dd .error { (text(message, "reason")) }
                 dt { "Message" } dd { code { (text(message, "message_id")) } }
                 dt { "Kind" } dd { (text(message, "kind")) }

@@ -1,5 +1,6 @@
 //! A broker's error queues over HTTP: shown without being taken, moved exactly as shown, logged, and told of where there is none.
 
+use bus::AsideCause;
 use bus::harness::MemoryErrorQueues;
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ async fn shown(service: &Service) -> Vec<Value> {
 async fn two() -> (MemoryErrorQueues, Service) {
     let queues = MemoryErrorQueues::beside(&["payment", "shipping"]);
     queues.set_aside("payment", "{\"a\": 1}", "it makes no sense");
-    queues.set_aside("payment", "no JSON", "nor does this");
+    queues.set_aside_as("payment", "no JSON", AsideCause::Expired, "nor does this");
     let service = Service::with_error_queues(&queues).await;
     (queues, service)
 }
@@ -24,12 +25,14 @@ async fn what_lies_there_is_listed_and_shown_and_stays() {
     let list = service.get("/error-queues").await.expect(200);
     let first = json!({
         "name": "payment_error", "queue": "payment", "messages": 2,
+        "causes": {"expired": 1, "unreadable": 1},
         "first_reason": "it makes no sense", "last_reason": "nor does this",
     });
-    let second = json!({"name": "shipping_error", "queue": "shipping", "messages": 0});
+    let second = json!({"name": "shipping_error", "queue": "shipping", "messages": 0, "causes": {}});
     assert_eq!(list, json!({"has_broker": true, "items": [first, second]}));
     let messages = shown(&service).await;
     assert_eq!((&messages[0]["body"], &messages[1]["body"]), (&json!({"a": 1}), &json!("no JSON")));
+    assert_eq!((&messages[0]["cause"], &messages[1]["cause"]), (&json!("unreadable"), &json!("expired")));
     assert_eq!(shown(&service).await, messages);
     service.get("/error-queues/payment/messages").await.problem(404, "error_queue_not_found");
     queues.be_away(true);

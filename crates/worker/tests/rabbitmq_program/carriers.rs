@@ -23,18 +23,18 @@ use crate::servers::{broker, database};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A database, and both ways to set up who works on it.
-struct Place {
+pub(crate) struct Place {
     folder: Option<PathBuf>,
-    with_broker: Config,
+    pub(crate) with_broker: Config,
     without: Config,
 }
 
 impl Place {
-    fn on_postgres() -> Self {
+    pub(crate) fn on_postgres() -> Self {
         Self::at(&database(), None)
     }
 
-    fn on_a_file(name: &str) -> Self {
+    pub(crate) fn on_a_file(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("orderwright-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder for the test");
         Self::at(&folder.join("orders.db").display().to_string(), Some(folder))
@@ -75,6 +75,12 @@ impl Drop for Place {
 
 /// As a command does that works beside a service, or before there is one.
 async fn leave_orders(config: &Config, orders: usize) {
+    let requests: Vec<_> = (0..orders).map(|_| request()).collect();
+    leave(config, &requests).await;
+}
+
+/// The same, of these orders.
+pub(crate) async fn leave(config: &Config, requests: &[CreateOrderCommand]) {
     let visitor = AnyStore::open(config, Purpose::Migrate).await.expect("the database is there");
     let products = vec![NewProduct {
         sku: sku(),
@@ -88,14 +94,13 @@ async fn leave_orders(config: &Config, orders: usize) {
     let import = ImportProductsCommand { products, import: "test".to_owned() };
     wiring::commands(&visitor, config).run(&import).await.expect("the store is there");
     let handler = CreateOrderHandler::new(Arc::clone(&visitor.units), wiring::context(config));
-    let requests: Vec<_> = (0..orders).map(|_| request()).collect();
     let unit = handler.begin().await.expect("the store is there");
-    let replies = handler.flush(unit, &requests).await.expect("the store is there");
+    let replies = handler.flush(unit, requests).await.expect("the store is there");
     assert!(replies.iter().all(|reply| matches!(reply, CreateOrderReply::Created(_))));
     visitor.upkeep.close().await;
 }
 
-fn request() -> CreateOrderCommand {
+pub(crate) fn request() -> CreateOrderCommand {
     let id = || RandomIds::from_system().next(SystemClock.now());
     CreateOrderCommand {
         order_id: OrderId(id()),

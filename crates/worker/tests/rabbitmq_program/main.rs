@@ -3,4 +3,5 @@
 
 mod carriers;
 mod mistakes;
+mod requests;
 mod servers;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::answer::{answer, facts, listing, or_dash, second, table};
 use super::{Desk, Signed};
 use crate::cli::texts;
-use crate::set_aside::{self, ErrorAct, ErrorQueuesView, SetAsideView, Wanted};
+use crate::set_aside::{self, ErrorAct, ErrorQueueView, ErrorQueuesView, SetAsideView, Wanted};
 
 /// Look at the broker's error queues, put messages back or discard them.
 #[derive(Debug, Subcommand)]
@@ -101,16 +101,25 @@ fn queue_table(queues: &ErrorQueuesView) -> String {
         return "there is no broker, so there are no error queues; dead letters lie in the database"
             .to_owned();
     }
-    let mut table = table(&["error queue", "messages", "first", "last of the first 100"]);
+    let mut table = table(&["error queue", "messages", "causes", "first", "last of the first 100"]);
     for queue in &queues.items {
         table.add_row([
             queue.name.clone(),
             queue.messages.to_string(),
+            causes(queue),
             or_dash(queue.first_reason.as_deref()),
             or_dash(queue.last_reason.as_deref()),
         ]);
     }
     listing(&table, "there are no error queues", None)
+}
+
+/// What is there most of comes first.
+fn causes(queue: &ErrorQueueView) -> String {
+    let mut causes: Vec<_> = queue.causes.iter().collect();
+    causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let told: Vec<String> = causes.iter().map(|(cause, count)| format!("{count} {cause}")).collect();
+    or_dash((!told.is_empty()).then(|| told.join(", ")).as_deref())
 }
 
 fn all_facts(messages: &[SetAsideView]) -> String {
@@ -126,6 +135,7 @@ fn message_facts(message: &SetAsideView) -> String {
     facts([
         ("place", message.place.to_string()),
         ("mark", message.mark.to_string()),
+        ("cause", message.cause.to_owned()),
         ("reason", message.reason.clone()),
         ("message", message.message_id.clone().unwrap_or_default()),
         ("kind", message.kind.clone().unwrap_or_default()),
