@@ -6,6 +6,7 @@ mod again;
 mod cancel_order;
 mod change_product;
 mod create_order;
+mod erase_contact;
 mod import_products;
 mod once;
 mod operate_saga;
@@ -29,6 +30,7 @@ pub use create_order::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,
     Violation,
 };
+pub use erase_contact::{EraseContactCommand, EraseContactReply};
 pub use import_products::{ImportProductsCommand, NewProduct, SignedImportCommand};
 pub use once::{Once, OnceReply};
 pub use operate_saga::{OperateReply, OperateSagaCommand, SagaOperation};

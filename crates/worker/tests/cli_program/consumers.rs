@@ -80,7 +80,8 @@ fn events_are_read_and_endpoints_kept_on_the_command_line() {
     assert_eq!(shop.run(&["events", "--after", &next, "--json"]).json()["items"], json!([]));
     let first = shop.run(&["events", "--limit", "1"]).answer();
     assert!(first.contains("OrderCreated") && first.contains("there are more: --after"), "{first}");
-    let unknown = shop.run(&["events", "--types", "OrderEaten"]).refusal();
+    let (code, unknown) = shop.run(&["events", "--types", "OrderEaten"]).told();
+    assert_eq!(code, Some(2), "it is used wrongly");
     assert!(unknown.contains("no event is called 'OrderEaten'"), "{unknown}");
     let plain = shop.run(&["webhook-endpoints", "add", "http://shop.example/"]).refusal();
     assert!(plain.contains("must begin with https://"), "{plain}");
