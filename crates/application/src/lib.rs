@@ -8,6 +8,7 @@ pub mod consumers;
 mod context;
 pub mod json_text;
 pub mod messages;
+pub mod order_details;
 pub mod order_timeout_service;
 pub mod pipeline;
 pub mod ports;

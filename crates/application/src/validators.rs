@@ -1,20 +1,30 @@
 //! Validation of input: all violations are reported at once, each with a JSON pointer and a code. Parses into the
 //! domain's types; nothing behind it handles unparsed input.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use domain::text::{Lines, composed, refuse};
-use domain::{AMOUNT_MINOR_MAX, Currency, CustomerId, LINES_MAX, Money, OrderId, Quantity, Sku};
+use domain::{
+    AMOUNT_MINOR_MAX, Currency, CustomerId, LINES_MAX, MONEY_LINES_MAX, Money, MoneyLine, MoneyLineKind,
+    OrderId, Quantity, Sku,
+};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::commands::{CreateOrderCommand, CreateOrderLine, Violation};
 use crate::messages::Amount;
+use crate::order_details::{
+    ADDRESS_LINES_MAX, Address, Contact, METADATA_MAX, MoneyLineView, OrderDetails, TAGS_MAX, is_country,
+    money_line_kinds,
+};
 use crate::ports::{Caller, IMPORTED};
 
 /// Longest idempotency key, payment token or external reference, in bytes.
 pub const KEY_BYTES_MAX: usize = 255;
 
 /// An order as a client writes it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderDraft {
     /// The customer.
@@ -30,6 +40,47 @@ pub struct OrderDraft {
     /// When the customer ordered, RFC 3339.
     #[serde(default)]
     pub ordered_at: Option<String>,
+    /// What it comes to in all, as the caller reckons.
+    #[serde(default)]
+    pub total: Option<Amount>,
+    /// Whom to reach about it.
+    #[serde(default)]
+    pub contact: Option<Contact>,
+    /// Where the goods go.
+    #[serde(default)]
+    pub shipping_address: Option<Address>,
+    /// Whom the bill is for.
+    #[serde(default)]
+    pub billing_address: Option<Address>,
+    /// What it costs beside the goods.
+    #[serde(default)]
+    pub money_lines: Vec<MoneyLineView>,
+    /// Words to find it by.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// What the customer or the shop has to say.
+    #[serde(default)]
+    pub order_note: Option<String>,
+    /// What the shop wants to remember.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl OrderDraft {
+    /// What it says beside who wants what; none if nothing.
+    #[must_use]
+    pub fn details(&self) -> Option<OrderDetails> {
+        let details = OrderDetails {
+            contact: self.contact.clone().filter(|contact| *contact != Contact::default()),
+            shipping_address: self.shipping_address.clone(),
+            billing_address: self.billing_address.clone(),
+            money_lines: self.money_lines.clone(),
+            tags: self.tags.clone(),
+            order_note: self.order_note.clone(),
+            metadata: self.metadata.clone(),
+        };
+        (!details.is_empty()).then_some(details)
+    }
 }
 
 /// One line of it.
@@ -85,6 +136,10 @@ pub fn validate_order(
         .ordered_at
         .as_deref()
         .and_then(|text| findings.take("/ordered_at", "invalid_time", text.parse::<Timestamp>()));
+    let total = draft.total.as_ref().and_then(|total| amount("/total", total, &mut findings));
+    let details = draft.details();
+    let money_lines =
+        details.as_ref().map(|details| check_details(details, &mut findings)).unwrap_or_default();
     match customer_id {
         Some(customer_id) if findings.0.is_empty() => Ok(CreateOrderCommand {
             order_id,
@@ -96,6 +151,9 @@ pub fn validate_order(
             // Composed, so that what looks the same is the same.
             external_reference: draft.external_reference.as_deref().map(|text| composed(text).into_owned()),
             payment_token: draft.payment_token.clone(),
+            total,
+            money_lines,
+            details: details.map(Arc::new),
             traceparent: None,
         }),
         Some(_) | None => Err(findings.0),
@@ -144,6 +202,74 @@ fn price(index: usize, amount: &Amount, findings: &mut Findings) -> Option<Money
     }
     let currency = findings.take(&at("currency"), "invalid_currency", Currency::parse(&amount.currency))?;
     (0..=AMOUNT_MINOR_MAX).contains(&amount.minor).then(|| Money::new(amount.minor, currency))
+}
+
+/// Checks what an order says beside who wants what, and takes its money lines.
+fn check_details(details: &OrderDetails, findings: &mut Findings) -> Vec<MoneyLine> {
+    for (pointer, text, bytes_max, lines) in details.texts() {
+        match text.len() {
+            0 => findings.add(&pointer, "empty", "leave it out rather than empty"),
+            length if length > bytes_max => {
+                findings.add(&pointer, "too_long", format!("at most {bytes_max} bytes, this has {length}"));
+            }
+            _ => {}
+        }
+        if let Err(error) = refuse(text, lines) {
+            findings.add(&pointer, "forbidden_character", error.to_string());
+        }
+    }
+    let counts = [
+        ("/tags", details.tags.len(), TAGS_MAX),
+        ("/metadata", details.metadata.len(), METADATA_MAX),
+        ("/money_lines", details.money_lines.len(), MONEY_LINES_MAX),
+    ];
+    for (pointer, count, most) in counts {
+        check_count(pointer, count, most, findings);
+    }
+    let addresses =
+        [("shipping_address", &details.shipping_address), ("billing_address", &details.billing_address)];
+    for (place, address) in addresses {
+        let Some(Address { lines, country, .. }) = address else { continue };
+        check_count(&format!("/{place}/lines"), lines.len(), ADDRESS_LINES_MAX, findings);
+        if !is_country(country) {
+            let message =
+                format!("a country is two capital letters of ISO 3166-1, such as DE, not '{country}'");
+            findings.add(format!("/{place}/country"), "unknown_country", message);
+        }
+    }
+    let lines = details.money_lines.iter().take(MONEY_LINES_MAX).enumerate();
+    lines.filter_map(|(index, line)| money_line(index, line, findings)).collect()
+}
+
+fn check_count(pointer: &str, count: usize, most: usize, findings: &mut Findings) {
+    if count > most {
+        findings.add(pointer, "too_many", format!("at most {most}, these are {count}"));
+    }
+}
+
+fn money_line(index: usize, line: &MoneyLineView, findings: &mut Findings) -> Option<MoneyLine> {
+    let at = format!("/money_lines/{index}");
+    let kind = line.kind.parse::<MoneyLineKind>().map_err(|_| {
+        let message = format!("a money line is {}, not '{}'", money_line_kinds(), line.kind);
+        findings.add(format!("{at}/kind"), "unknown_value", message);
+    });
+    let amount = amount(&format!("{at}/amount"), &line.amount, findings);
+    Some(MoneyLine { kind: kind.ok()?, amount: amount? })
+}
+
+/// An amount that is not negative and in bounds.
+fn amount(pointer: &str, amount: &Amount, findings: &mut Findings) -> Option<Money> {
+    let is_within = (0..=AMOUNT_MINOR_MAX).contains(&amount.minor);
+    if !is_within {
+        let message = format!("from 0 to {AMOUNT_MINOR_MAX} minor units, this is {}", amount.minor);
+        findings.add(format!("{pointer}/minor"), "out_of_range", message);
+    }
+    let currency = findings.take(
+        &format!("{pointer}/currency"),
+        "invalid_currency",
+        Currency::parse(&amount.currency),
+    )?;
+    is_within.then(|| Money::new(amount.minor, currency))
 }
 
 /// What an import calls an order is one order's, whichever key sends it; so nothing else may give such a reference, and an

@@ -11,9 +11,7 @@ fn draft() -> OrderDraft {
     OrderDraft {
         customer_id: "ALFKI".to_owned(),
         lines: vec![LineDraft { sku: "CHAI".to_owned(), quantity: 2, unit_price: None }],
-        payment_token: None,
-        external_reference: None,
-        ordered_at: None,
+        ..OrderDraft::default()
     }
 }
 
@@ -74,6 +72,7 @@ fn everything_wrong_is_told_at_once_in_the_order_of_the_document() {
         payment_token: Some(String::new()),
         external_reference: Some("x".repeat(KEY_BYTES_MAX + 1)),
         ordered_at: Some("yesterday".to_owned()),
+        ..OrderDraft::default()
     };
     let expected = [
         ("/customer_id", "invalid_customer_id"),
@@ -132,6 +131,7 @@ fn any_draft() -> impl Strategy<Value = OrderDraft> {
             payment_token,
             external_reference,
             ordered_at,
+            ..OrderDraft::default()
         },
     )
 }

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::money_line::added_minor;
 use crate::{
-    AMOUNT_MINOR_MAX, BrokenInvariant, Cancellation, CustomerId, Money, MoneyError, Move, OrderChange,
-    OrderId, OrderItemId, OrderStatus, ProductId, Quantity, Rejection, Sku, invariant::check_all,
+    AMOUNT_MINOR_MAX, BrokenInvariant, Cancellation, CustomerId, Money, MoneyError, MoneyLine, Move,
+    OrderChange, OrderId, OrderItemId, OrderStatus, ProductId, Quantity, Rejection, Sku,
+    invariant::check_all,
 };
 
 /// The most lines an order may have.
@@ -41,6 +43,8 @@ pub struct NewOrder {
     pub ordered_at: Timestamp,
     /// Its reference in the system it came from.
     pub external_reference: Option<String>,
+    /// What it costs beside the goods.
+    pub money_lines: Vec<MoneyLine>,
 }
 
 /// One line of a [`NewOrder`].
@@ -65,8 +69,10 @@ pub struct OrderSnapshot {
     pub customer_id: CustomerId,
     /// What was agreed: 1 to [`LINES_MAX`] lines in one currency.
     pub lines: Vec<OrderLine>,
-    /// The total of the lines.
+    /// The total: the lines, and what the money lines add.
     pub total: Money,
+    /// What the money lines add to the lines, in minor units; below zero if they take more off.
+    pub added_minor: i64,
     /// How far it has come.
     pub status: OrderStatus,
     /// When the customer ordered.
@@ -93,12 +99,16 @@ impl Order {
             return Err(violations);
         }
         let lines = numbered(new.id, new.lines);
-        let total = bounded_total(&lines).map_err(|rejection| vec![rejection])?;
+        let one = |rejection| vec![rejection];
+        let goods = bounded_total(&lines).map_err(one)?;
+        let added_minor = added_minor(&new.money_lines, goods.currency).map_err(one)?;
+        let total = with_added(goods, added_minor).map_err(one)?;
         Ok(Self(OrderSnapshot {
             id: new.id,
             customer_id: new.customer_id,
             lines,
             total,
+            added_minor,
             status: OrderStatus::Pending,
             ordered_at: new.ordered_at,
             created_at: at,
@@ -146,7 +156,8 @@ impl Order {
 
     /// Checks the invariants.
     pub fn check(&self) -> Result<(), BrokenInvariant> {
-        let OrderSnapshot { lines, total: stored, status, cancellation, .. } = &self.0;
+        let OrderSnapshot { lines, total: stored, added_minor, status, cancellation, .. } = &self.0;
+        let goods = total(lines).map(|goods| Money { minor: goods.minor + added_minor, ..goods });
         let item_ids: BTreeSet<_> = lines.iter().map(|line| line.item_id).collect();
         check_all(
             || format!("order {}", self.0.id),
@@ -154,7 +165,11 @@ impl Order {
                 ((1..=LINES_MAX).contains(&lines.len()), "an order has lines, and not too many"),
                 (item_ids.len() == lines.len(), "no two lines have one id"),
                 (lines.iter().all(|line| line.unit_price.minor >= 0), "no price is negative"),
-                (total(lines) == Ok(*stored), "the total is the sum of the lines, in one currency"),
+                (
+                    goods == Ok(*stored),
+                    "the total is the sum of the lines and the money lines, in one currency",
+                ),
+                (stored.minor >= 0, "no total is below zero"),
                 (
                     cancellation.is_some() == (*status == OrderStatus::Cancelled),
                     "an order is cancelled exactly if it says why",
@@ -249,6 +264,18 @@ fn bounded_total(lines: &[OrderLine]) -> Result<Money, Rejection> {
         Ok(_) | Err(MoneyError::Overflow) => Err(Rejection::TotalTooHigh),
         Err(error) => Err(Rejection::Money(error)),
     }
+}
+
+/// The total with what the money lines add, if it is one that an order may have.
+const fn with_added(goods: Money, added_minor: i64) -> Result<Money, Rejection> {
+    let minor = goods.minor + added_minor;
+    if minor < 0 {
+        return Err(Rejection::NegativeTotal { excess_minor: -minor });
+    }
+    if minor > AMOUNT_MINOR_MAX {
+        return Err(Rejection::TotalTooHigh);
+    }
+    Ok(Money { minor, ..goods })
 }
 
 /// The sum of the lines. None without lines, since there is no currency.

@@ -5,8 +5,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
-    AMOUNT_MINOR_MAX, Currency, InvalidQuantity, Money, MoneyError, MovementKind, OrderId, OrderStatus,
-    PaymentStatus, ProductId, ShipmentStatus, Sku, TransitionReason, UNITS_MAX,
+    AMOUNT_MINOR_MAX, Currency, InvalidQuantity, Money, MoneyError, MoneyLineKind, MovementKind, OrderId,
+    OrderStatus, PaymentStatus, ProductId, ShipmentStatus, Sku, TransitionReason, UNITS_MAX,
 };
 
 /// A broken rule, with what broke it. Declared in order of precedence: if several rules are broken, the first one is
@@ -45,6 +45,30 @@ pub enum Rejection {
         "the order comes to more than {AMOUNT_MINOR_MAX} minor units, the most that an order may come to"
     )]
     TotalTooHigh,
+    /// An order has a bounded number of money lines.
+    #[error("the order has {lines} money lines, at most {lines_max} are allowed")]
+    TooManyMoneyLines {
+        /// How many it has.
+        lines: usize,
+        /// How many it may have.
+        lines_max: usize,
+    },
+    /// The amount of a money line is in bounds.
+    #[error(
+        "the {kind} is {minor} minor units; a money line is from 0 to {AMOUNT_MINOR_MAX}, a discount too"
+    )]
+    MoneyLineOutOfRange {
+        /// What it is for.
+        kind: MoneyLineKind,
+        /// The amount.
+        minor: i64,
+    },
+    /// An order comes to nothing at least.
+    #[error("the discounts come to {excess_minor} minor units more than everything else")]
+    NegativeTotal {
+        /// How far below zero.
+        excess_minor: i64,
+    },
     /// A price is not negative.
     #[error("the price of {sku} is negative")]
     NegativePrice {
@@ -242,6 +266,9 @@ impl Rejection {
             Self::IllegalPaymentMove { .. } => (21, "illegal_payment_move"),
             Self::DuplicateShipment { .. } => (22, "duplicate_shipment"),
             Self::IllegalShipmentMove { .. } => (23, "illegal_shipment_move"),
+            Self::TooManyMoneyLines { .. } => (24, "too_many_money_lines"),
+            Self::MoneyLineOutOfRange { .. } => (25, "money_line_out_of_range"),
+            Self::NegativeTotal { .. } => (26, "negative_total"),
         }
     }
 }

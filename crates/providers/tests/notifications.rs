@@ -34,6 +34,7 @@ fn notification(kind: NotificationKind) -> Notification {
         kind,
         order_id: Uuid::from_u128(9),
         customer_id: "alfki".to_owned(),
+        email: None,
         total: Amount { minor: 1_999, currency: "EUR".to_owned() },
         at: Timestamp::UNIX_EPOCH,
         carrier: Some("Swift".to_owned()),
@@ -208,6 +209,16 @@ async fn a_mail_is_taken_by_a_real_server_under_the_same_id_each_time() {
     for text in ["19.99", "Swift as SW-1", "delivered", "out_of_stock"] {
         assert!(with(text) >= 1, "{text}: {mails:?}");
     }
+    let named = Notification {
+        email: Some("Ann <ann@elsewhere.example>".to_owned()),
+        ..notification(NotificationKind::OrderShipped)
+    };
+    assert_eq!(notifier.tell(&named, &Channel::Smtp).await, Ok(Said::Told));
+    let last = server.mails().unwrap().pop().expect("a mail");
+    assert!(
+        last.contains("ann@elsewhere.example") && !last.contains("alfki@"),
+        "the order's contact: {last}"
+    );
     let stranger = Notification {
         customer_id: "no address\r\nBcc: x".to_owned(),
         ..notification(NotificationKind::OrderShipped)

@@ -199,6 +199,9 @@ impl Worker {
             ordered_at: None,
             external_reference: None,
             payment_token: Some("tok_visa".to_owned()),
+            total: None,
+            money_lines: Vec::new(),
+            details: None,
             traceparent: None,
         }
     }

@@ -105,6 +105,7 @@ fn notification(total: Amount, tracking_number: String) -> Notification {
         kind: NotificationKind::OrderShipped,
         order_id: ORDER,
         customer_id: "ALFKI".into(),
+        email: None,
         total,
         at: SENT_AT,
         carrier: Some("swift".into()),

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::{Chain, Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
 use domain::{
-    AMOUNT_MINOR_MAX, CustomerId, Money, NewOrder, NewOrderLine, Order, OrderEvent, OrderId, Product,
-    Quantity, Rejection, Sku,
+    AMOUNT_MINOR_MAX, CustomerId, Money, MoneyLine, NewOrder, NewOrderLine, Order, OrderEvent, OrderId,
+    Product, Quantity, Rejection, Sku,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use crate::context::Context;
 use crate::messages::{Demand, OrderCreatedEvent, correlation};
+use crate::order_details::OrderDetails;
 use crate::pipeline::chain;
 use crate::ports::{AnyUnit, Caller, HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
 use crate::saga::{OrderProcessingSaga, SagaState, timers};
@@ -57,6 +58,12 @@ pub struct CreateOrderCommand {
     pub external_reference: Option<String>,
     /// How the customer pays, in the gateway's terms.
     pub payment_token: Option<String>,
+    /// What it comes to in all, if the caller says so; refused if it does not add up to that.
+    pub total: Option<Money>,
+    /// What it costs beside the goods; the same as in the details.
+    pub money_lines: Vec<MoneyLine>,
+    /// What it says beside who wants what.
+    pub details: Option<Arc<OrderDetails>>,
     /// Trace context of the request.
     pub traceparent: Option<Arc<str>>,
 }
@@ -273,8 +280,14 @@ impl Known {
             lines,
             ordered_at: request.ordered_at.unwrap_or(now),
             external_reference: request.external_reference.clone(),
+            money_lines: request.money_lines.clone(),
         };
-        Order::place(new, now).map_err(|rejections| rejections.iter().map(violation).collect())
+        let order = Order::place(new, now)
+            .map_err(|rejections| rejections.iter().map(violation).collect::<Vec<_>>())?;
+        match request.total {
+            Some(total) if total != order.total() => Err(vec![another_total(total, &order)]),
+            Some(_) | None => Ok(order),
+        }
     }
 
     fn priced(&self, line: &CreateOrderLine) -> Result<NewOrderLine, (&'static str, &'static str, String)> {
@@ -305,7 +318,30 @@ fn unstorable(fault: &Fault) -> Violation {
 }
 
 fn violation(rejection: &Rejection) -> Violation {
-    Violation { pointer: "/lines".to_owned(), code: rejection.code(), message: rejection.to_string() }
+    let pointer = match rejection {
+        Rejection::TooManyMoneyLines { .. }
+        | Rejection::MoneyLineOutOfRange { .. }
+        | Rejection::NegativeTotal { .. } => "/money_lines",
+        _ => "/lines",
+    };
+    Violation { pointer: pointer.to_owned(), code: rejection.code(), message: rejection.to_string() }
+}
+
+/// The caller reckons otherwise: by how much, and what we make of it.
+fn another_total(said: Money, order: &Order) -> Violation {
+    let (total, added) = (order.total(), order.snapshot().added_minor);
+    let goods = Money { minor: total.minor - added, ..total };
+    let message = if said.currency == total.currency {
+        let difference = Money { minor: said.minor - total.minor, ..total };
+        format!(
+            "the total is said to be {said}; the lines come to {goods} and the money lines add {}, which is {total}: the \
+             difference is {difference}",
+            Money { minor: added, ..total }
+        )
+    } else {
+        format!("the total is said to be {said}, and the lines are in {}", total.currency)
+    };
+    Violation { pointer: "/total".to_owned(), code: "total_differs", message }
 }
 
 fn accepted(order: &Order) -> OrderAccepted {
@@ -361,7 +397,9 @@ impl<'a> Fresh<'a> {
             detail: None,
         });
         let source = request.external_reference.is_some().then(|| Arc::clone(request.caller.source()));
-        self.orders.push(NewOrderRow { order, payment_token: request.payment_token.clone(), source });
+        let details = request.details.as_ref().map(|details| details.to_stored());
+        let payment_token = request.payment_token.clone();
+        self.orders.push(NewOrderRow { order, payment_token, source, details });
         self.sagas.push(saga);
         self.records.extend(record);
         self.messages.push(envelope);

@@ -6,6 +6,7 @@ mod again;
 mod cancel_order;
 mod change_product;
 mod create_order;
+mod erase_contact;
 mod if_unchanged;
 mod import_products;
 mod once;
@@ -30,6 +31,7 @@ pub use create_order::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,
     Violation,
 };
+pub use erase_contact::{EraseContactCommand, EraseContactReply};
 pub use if_unchanged::{IfUnchanged, IfUnchangedReply, Seen};
 pub use import_products::{ImportProductsCommand, NewProduct, SignedImportCommand};
 pub use once::{Once, OnceReply};

@@ -8,10 +8,10 @@ use bus::{Fault, Message, MessageId};
 use domain::OrderId;
 
 use super::Command;
-use crate::consumers::where_it_stands;
+use crate::consumers::{emails, where_it_stands};
 use crate::context::Context;
 use crate::messages::{NotificationDispatchRequested, correlation};
-use crate::ports::{AuditEntry, Channel, NotificationKind, UnitOfWork};
+use crate::ports::{AuditEntry, Channel, Notification, NotificationKind, UnitOfWork};
 
 /// Tell the customer of this order again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,8 @@ impl Command for TellAgainCommand {
                 order.status()
             ));
         };
+        let details = unit.orders().details(&[self.order_id]).await?;
+        let notification = Notification { email: emails(details).remove(&self.order_id), ..notification };
         let now = context.clock.now();
         let message = |channel: &Channel| {
             let request = NotificationDispatchRequested {

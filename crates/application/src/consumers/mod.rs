@@ -18,8 +18,8 @@ mod shipping_completed;
 mod standing;
 
 pub use inventory_reservation::InventoryReservationConsumer;
-pub(crate) use notification::where_it_stands;
 pub use notification::{CustomerNews, NotificationConsumer};
+pub(crate) use notification::{emails, where_it_stands};
 pub use notification_dispatch::NotificationDispatchConsumer;
 pub use order_created::OrderCreatedConsumer;
 pub use order_requests::OrderRequestsConsumer;

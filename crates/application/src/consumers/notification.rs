@@ -14,6 +14,7 @@ use crate::messages::{
     NotificationDispatchRequested, OrderCancelledEvent, OrderDeliveredEvent, OrderShippedEvent,
     OrderShippingRequested,
 };
+use crate::order_details::OrderDetails;
 use crate::ports::{AnyUnit, Channel, Notification, NotificationKind};
 
 /// Events that customers care about.
@@ -86,10 +87,12 @@ impl Consumer<AnyUnit> for NotificationConsumer {
         ids.dedup();
         let orders = unit.orders().get_orders_with_items(&ids).await?;
         let orders: BTreeMap<Uuid, &Order> = orders.iter().map(|order| (order.id().0, order)).collect();
+        let emails: BTreeMap<OrderId, String> = emails(unit.orders().details(&ids).await?);
         let mut messages = Vec::with_capacity(batch.len() * self.channels.len());
         for work in batch.iter() {
             let Some(order) = orders.get(&work.message.order_id()) else { continue };
-            let notification = notification(&work.message, order, work.envelope());
+            let email = emails.get(&order.id()).cloned();
+            let notification = Notification { email, ..notification(&work.message, order, work.envelope()) };
             for (ordinal, channel) in (0..).zip(self.channels.iter()) {
                 let request = NotificationDispatchRequested {
                     order_id: order.id().0,
@@ -101,6 +104,15 @@ impl Consumer<AnyUnit> for NotificationConsumer {
         }
         unit.publish(messages).await
     }
+}
+
+/// The mail addresses that orders name, out of what they say.
+pub(crate) fn emails(details: Vec<(OrderId, String)>) -> BTreeMap<OrderId, String> {
+    let email = |(id, stored): (OrderId, String)| {
+        let details = OrderDetails::from_stored(&stored).ok()?;
+        Some((id, details.contact?.email?))
+    };
+    details.into_iter().filter_map(email).collect()
 }
 
 /// Derives from order and kind alone: an event that comes twice, in whatever message, is the same notification.
@@ -123,6 +135,7 @@ pub(crate) fn where_it_stands(order: &Order, shipment: Option<&Shipment>) -> Opt
         kind,
         order_id: order.id().0,
         customer_id: order.customer_id().to_string(),
+        email: None,
         total: order.total().into(),
         at: order.snapshot().updated_at,
         carrier: parcel.and_then(|parcel| parcel.carrier.clone()),
@@ -139,6 +152,7 @@ fn notification(news: &CustomerNews, order: &Order, envelope: &Envelope) -> Noti
         kind,
         order_id: order.id().0,
         customer_id: order.customer_id().to_string(),
+        email: None,
         total: order.total().into(),
         at: envelope.sent_at,
         carrier,

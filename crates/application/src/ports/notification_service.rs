@@ -54,6 +54,9 @@ pub struct Notification {
     pub order_id: Uuid,
     /// The customer.
     pub customer_id: String,
+    /// The mail address of the order's contact, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// What it costs in all.
     pub total: Amount,
     /// When it happened.

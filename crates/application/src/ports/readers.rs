@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::order_filter::{OrderFilter, OrderPlace};
 use super::{AuditFilter, AuditView, UnmatchedFilter, UnmatchedView};
 use crate::messages::Amount;
+use crate::order_details::OrderDetails;
 use crate::saga::{OrderProcessingSaga, SagaState};
 
 /// One line of an order.
@@ -75,6 +76,9 @@ pub struct OrderView {
     /// Its lines; empty in listings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<LineView>,
+    /// What it says beside who wants what; none in listings.
+    #[serde(flatten)]
+    pub details: Option<OrderDetails>,
     /// The payment, once requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentView>,

@@ -24,6 +24,8 @@ pub struct NewOrderRow {
     pub payment_token: Option<String>,
     /// The source of its external reference; none if it has no reference.
     pub source: Option<Arc<str>>,
+    /// What it says beside who wants what, as it is stored; none if nothing.
+    pub details: Option<String>,
 }
 
 /// An order with an external reference.
@@ -82,6 +84,12 @@ pub trait OrderRepository: Send {
     /// The payment tokens that came with these orders, of those that have one. Of an order that this unit has accepted they are known
     /// without a round trip.
     async fn payment_tokens(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault>;
+
+    /// What these orders say beside who wants what, as stored, of those that say anything.
+    async fn details(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault>;
+
+    /// Replaces what an order says beside who wants what.
+    async fn replace_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault>;
 
     /// The orders with one of these external references, from any source.
     async fn find_by_external_reference(

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{CancelReason, Currency, LEGAL_MOVES, OrderEvent, QUANTITY_MAX, TransitionReason};
+use crate::{
+    CancelReason, Currency, LEGAL_MOVES, MONEY_LINES_MAX, MoneyLineKind, OrderEvent, QUANTITY_MAX,
+    TransitionReason,
+};
 
 const ORDER: OrderId = OrderId(Uuid::from_u128(7));
 const NOON: Timestamp = Timestamp::UNIX_EPOCH;
@@ -20,7 +23,14 @@ fn line(sku: &str, units: u32, unit_price: Money) -> NewOrderLine {
 
 fn wish(lines: Vec<NewOrderLine>) -> NewOrder {
     let customer_id = CustomerId::parse("ALFKI").unwrap();
-    NewOrder { id: ORDER, customer_id, lines, ordered_at: NOON, external_reference: None }
+    NewOrder {
+        id: ORDER,
+        customer_id,
+        lines,
+        ordered_at: NOON,
+        external_reference: None,
+        money_lines: Vec::new(),
+    }
 }
 
 fn order() -> Order {
@@ -227,4 +237,46 @@ fn an_order_that_contradicts_itself_is_not_restored() {
         assert!(Order::restore(broken).is_err());
     }
     assert!(Order::restore(sound).is_ok());
+}
+
+fn money_line(kind: MoneyLineKind, minor: i64) -> MoneyLine {
+    MoneyLine { kind, amount: usd(minor) }
+}
+
+fn with_money_lines(money_lines: Vec<MoneyLine>) -> Result<Order, Vec<Rejection>> {
+    Order::place(NewOrder { money_lines, ..wish(vec![line("CHAI", 2, usd(1800))]) }, NOON)
+}
+
+#[test]
+fn the_total_is_the_goods_and_the_money_lines_and_never_below_zero() {
+    let lines = vec![
+        money_line(MoneyLineKind::Shipping, 500),
+        money_line(MoneyLineKind::Tax, 700),
+        money_line(MoneyLineKind::Fee, 30),
+        money_line(MoneyLineKind::Discount, 1_000),
+    ];
+    let order = with_money_lines(lines).unwrap();
+    assert_eq!((order.total(), order.snapshot().added_minor), (usd(3_830), 230));
+    assert_eq!(order.check(), Ok(()));
+    let free = with_money_lines(vec![money_line(MoneyLineKind::Discount, 3_600)]).unwrap();
+    assert_eq!(free.total(), usd(0));
+    let below = with_money_lines(vec![money_line(MoneyLineKind::Discount, 3_601)]);
+    assert_eq!(below, Err(vec![Rejection::NegativeTotal { excess_minor: 1 }]));
+    let tampered = OrderSnapshot { added_minor: 231, ..order.into_snapshot() };
+    assert!(Order::restore(tampered).is_err());
+}
+
+#[test]
+fn a_money_line_is_in_bounds_and_of_the_orders_currency() {
+    let euro = Money::new(1, Currency::parse("EUR").unwrap());
+    let foreign = MoneyLine { kind: MoneyLineKind::Tax, amount: euro };
+    assert!(matches!(with_money_lines(vec![foreign]).unwrap_err()[..], [Rejection::MixedCurrencies { .. }]));
+    for minor in [-1, AMOUNT_MINOR_MAX + 1] {
+        let refused = with_money_lines(vec![money_line(MoneyLineKind::Fee, minor)]);
+        assert_eq!(refused, Err(vec![Rejection::MoneyLineOutOfRange { kind: MoneyLineKind::Fee, minor }]));
+    }
+    let most = money_line(MoneyLineKind::Fee, AMOUNT_MINOR_MAX);
+    assert_eq!(with_money_lines(vec![most]), Err(vec![Rejection::TotalTooHigh]));
+    let many = vec![money_line(MoneyLineKind::Fee, 1); MONEY_LINES_MAX + 1];
+    assert!(matches!(with_money_lines(many).unwrap_err()[..], [Rejection::TooManyMoneyLines { .. }]));
 }

@@ -88,6 +88,27 @@ impl OrderRepository for PostgresUnit {
         Ok(known)
     }
 
+    async fn details(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = "select order_id, details from order_details where order_id = any($1)";
+        let ids = Array::uuids(ids.iter().map(|id| id.0));
+        let rows = self.ask(Act::new("orders.details", sql, vec![Box::new(ids)])).await?;
+        let details = |row: &Row| Ok((OrderId(row.try_get(0)?), row.try_get(1)?));
+        rows.iter().map(details).collect::<Result<_, Broken>>().map_err(broken("orders.details"))
+    }
+
+    async fn replace_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
+        let sql = "update order_details set details = $2 where order_id = $1";
+        self.later(Act::new(
+            "orders.replace_details",
+            sql,
+            vec![Box::new(id.0), Box::new(details.to_owned())],
+        ));
+        Ok(())
+    }
+
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
@@ -115,7 +136,7 @@ fn select_with_lines(ids: &[OrderId]) -> Act {
     let sql =
         "select o.order_id, o.customer_id, o.order_date, o.status, o.total_minor, o.currency, o.created_at,
              o.updated_at, o.external_reference, c.reason, c.actor, c.note,
-             i.order_item_id, i.product_id, i.sku, i.quantity, i.unit_price_minor, i.currency
+             i.order_item_id, i.product_id, i.sku, i.quantity, i.unit_price_minor, i.currency, coalesce(o.added_minor, 0)
          from orders o
          join order_items i on i.order_id = o.order_id
          left join cancellations c on c.order_id = o.order_id
@@ -147,6 +168,7 @@ fn snapshot(row: &Row) -> Result<OrderSnapshot, Broken> {
         customer_id: name::<CustomerId>(row, 1)?,
         lines: Vec::new(),
         total: money(row, 4)?,
+        added_minor: row.try_get(18)?,
         status: name(row, 3)?,
         ordered_at: time(row, 2)?,
         created_at: time(row, 6)?,

@@ -75,6 +75,7 @@ fn all_writes(rows: &unsaved::Rows) -> Vec<Act> {
     let acts = [
         of(&rows.new_orders, writes::insert_orders),
         of(&rows.new_orders, writes::insert_lines),
+        writes::insert_details(&rows.new_orders),
         of(&rows.moves, writes::move_orders),
         of(&rows.cancellations, writes::record_cancellations),
         of(&rows.new_sagas, writes::insert_sagas),

@@ -13,9 +13,13 @@ use crate::unsaved::{CancellationRow, UnsavedSaga};
 /// New orders, as they stand by now.
 pub(super) fn insert_orders(orders: &[NewOrderRow]) -> Act {
     let sql = "insert into orders (order_id, customer_id, order_date, status, total_minor, currency, created_at,
-             updated_at, external_reference, payment_token, reference_source)
-         select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
-             $8::bigint[], $9::text[], $10::text[], $11::text[])";
+             updated_at, external_reference, payment_token, reference_source, added_minor)
+         select order_id, customer_id, order_date, status, total_minor, currency, created_at, updated_at, external_reference,
+             payment_token, reference_source, nullif(added_minor, 0)
+         from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
+             $8::bigint[], $9::text[], $10::text[], $11::text[], $12::bigint[])
+             as fresh (order_id, customer_id, order_date, status, total_minor, currency, created_at, updated_at,
+                 external_reference, payment_token, reference_source, added_minor)";
     let all = || orders.iter().map(|row| row.order.snapshot());
     Act::new(
         "orders.create",
@@ -32,9 +36,20 @@ pub(super) fn insert_orders(orders: &[NewOrderRow]) -> Act {
             Box::new(Array::texts_or_null(all().map(|order| order.external_reference.as_deref()))),
             Box::new(Array::texts_or_null(orders.iter().map(|row| row.payment_token.as_deref()))),
             Box::new(Array::texts_or_null(orders.iter().map(|row| row.source.as_deref()))),
+            Box::new(Array::numbers(all().map(|order| order.added_minor))),
         ],
     )
     .conflict_if_taken()
+}
+
+/// What new orders say beside who wants what; none if none says anything.
+pub(super) fn insert_details(orders: &[NewOrderRow]) -> Option<Act> {
+    let with_details = || orders.iter().filter_map(|row| Some((row.order.id().0, row.details.as_deref()?)));
+    with_details().next()?;
+    let sql = "insert into order_details (order_id, details) select * from unnest($1::uuid[], $2::text[])";
+    let (ids, details) =
+        (Array::uuids(with_details().map(|it| it.0)), Array::texts(with_details().map(|it| it.1)));
+    Some(Act::new("orders.create", sql, vec![Box::new(ids), Box::new(details)]))
 }
 
 /// The lines of new orders.

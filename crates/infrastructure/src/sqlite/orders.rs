@@ -80,6 +80,18 @@ impl OrderRepository for SqliteUnit {
         Ok(known)
     }
 
+    async fn details(&mut self, ids: &[OrderId]) -> std::result::Result<Vec<(OrderId, String)>, Fault> {
+        self.save()?;
+        details(self.connection(), ids).map_err(fault("orders.details"))
+    }
+
+    async fn replace_details(&mut self, id: OrderId, details: &str) -> std::result::Result<(), Fault> {
+        self.save()?;
+        let sql = "update order_details set details = ? where order_id = ?";
+        let replaced = self.connection().execute(sql, params![details, id.0.as_bytes()]);
+        replaced.map(drop).map_err(fault("orders.replace_details"))
+    }
+
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
@@ -102,7 +114,7 @@ impl SqliteUnit {
 fn select_many(connection: &Connection, ids: &[OrderId]) -> Result<Vec<OrderSnapshot>> {
     let mut select = connection.prepare_cached(
         "select o.order_id, o.customer_id, o.order_date, o.status, o.total_minor, o.currency, o.created_at,
-             o.updated_at, o.external_reference, c.reason, c.actor, c.note
+             o.updated_at, o.external_reference, c.reason, c.actor, c.note, coalesce(o.added_minor, 0)
          from orders o left join cancellations c on c.order_id = o.order_id
          where o.order_id = ?",
     )?;
@@ -125,6 +137,7 @@ fn snapshot(row: &Row<'_>) -> Result<OrderSnapshot> {
         customer_id: name::<CustomerId>(row, 1)?,
         lines: Vec::new(),
         total: money(row, 4)?,
+        added_minor: row.get(12)?,
         status: name(row, 3)?,
         ordered_at: time(row, 2)?,
         created_at: time(row, 6)?,
@@ -192,6 +205,16 @@ fn tokens(connection: &Connection, ids: &[OrderId]) -> Result<Vec<(OrderId, Stri
     for id in ids {
         let token: Option<String> = select.query_row([id.0.as_bytes()], |row| row.get(0)).optional()?;
         found.extend(token.map(|token| (*id, token)));
+    }
+    Ok(found)
+}
+
+fn details(connection: &Connection, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>> {
+    let mut select = connection.prepare_cached("select details from order_details where order_id = ?")?;
+    let mut found = Vec::new();
+    for id in ids {
+        let details: Option<String> = select.query_row([id.0.as_bytes()], |row| row.get(0)).optional()?;
+        found.extend(details.map(|details| (*id, details)));
     }
     Ok(found)
 }

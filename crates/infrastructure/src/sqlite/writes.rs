@@ -25,7 +25,7 @@ pub(super) fn save_orders(connection: &Connection, rows: &Rows) -> std::result::
 
 fn insert_orders(connection: &Connection, orders: &[NewOrderRow]) -> Result<()> {
     let mut order_insert =
-        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     let mut line_insert =
         connection.prepare_cached("insert into order_items values (?, ?, ?, ?, ?, ?, ?, ?)")?;
     for row in orders {
@@ -43,7 +43,12 @@ fn insert_orders(connection: &Connection, orders: &[NewOrderRow]) -> Result<()> 
             order.external_reference,
             row.payment_token,
             row.source,
+            (order.added_minor != 0).then_some(order.added_minor),
         ])?;
+        if let Some(details) = &row.details {
+            let sql = "insert into order_details values (?, ?)";
+            connection.prepare_cached(sql)?.execute(params![order.id.0.as_bytes(), details])?;
+        }
         for (ordinal, line) in (0_i64..).zip(&order.lines) {
             line_insert.execute(params![
                 order.id.0.as_bytes(),

@@ -143,6 +143,7 @@ pub(crate) fn order(number: u64) -> Order {
         lines: vec![line(1, 2), line(2, 3)],
         ordered_at: NOW,
         external_reference: Some(format!("reference-{number}")),
+        money_lines: Vec::new(),
     };
     Order::place(new, NOW).unwrap()
 }
@@ -183,7 +184,12 @@ pub(crate) async fn accept(unit: &mut dyn UnitOfWork, order: &Order) -> Result<(
         saga_state: Some(SagaState::Created),
         detail: Some("with a \"quote\" and ünïcode".to_owned()),
     };
-    let row = NewOrderRow { order: order.clone(), payment_token: Some("tok".to_owned()), source: None };
+    let row = NewOrderRow {
+        order: order.clone(),
+        payment_token: Some("tok".to_owned()),
+        source: None,
+        details: None,
+    };
     unit.orders().create(&[row]).await?;
     unit.insert_sagas(&[saga(order)], NOW).await?;
     unit.set_timers(vec![timer(order, "order", NOW)]).await?;

@@ -102,6 +102,9 @@ fn order(context: &Context, setup: &Setup, ordinal: u64) -> Result<CreateOrderCo
         ordered_at: None,
         external_reference: None,
         payment_token: None,
+        total: None,
+        money_lines: Vec::new(),
+        details: None,
         traceparent: None,
     })
 }

@@ -20,7 +20,7 @@ pub struct MailSettings<'a> {
     pub url: &'a str,
     /// The sender, such as `Shop <orders@shop.example>`.
     pub from: &'a str,
-    /// Whom it goes to, with `{customer_id}` in it.
+    /// Whom it goes to if the order names no mail address, with `{customer_id}` in it.
     pub to: &'a str,
     /// How long one mail may take.
     pub limit: Duration,
@@ -82,7 +82,10 @@ impl Mailer {
     }
 
     fn mail(&self, notification: &Notification) -> Result<Message, Untold> {
-        let address = self.to.replace(CUSTOMER, &notification.customer_id);
+        let address = match &notification.email {
+            Some(email) => email.clone(),
+            None => self.to.replace(CUSTOMER, &notification.customer_id),
+        };
         let to: Mailbox =
             address.parse().map_err(|_| Untold::Never { why: format!("'{address}' is no mail address") })?;
         let host = self.from.email.domain();

@@ -194,6 +194,9 @@ fn referenced(number: u128) -> CreateOrderCommand {
         ordered_at: None,
         external_reference: Some("PO-7".to_owned()),
         payment_token: None,
+        total: None,
+        money_lines: Vec::new(),
+        details: None,
         traceparent: None,
     }
 }

@@ -124,7 +124,7 @@ pub async fn what_is_rare_is_found_although_no_page_looks_at_everything(home: &m
     let (common, rare) = ([product("COMMON")], [product("RARE")]);
     let rows: Vec<NewOrderRow> = (1..=10_050)
         .map(|number| order(number, if number == 40 || number == 10_020 { &rare } else { &common }))
-        .map(|order| NewOrderRow { order, payment_token: None, source: None })
+        .map(|order| NewOrderRow { order, payment_token: None, source: None, details: None })
         .collect();
     let mut unit = process.unit().await;
     unit.products().upsert(&[common[0].clone(), rare[0].clone()]).await.unwrap();
@@ -154,7 +154,12 @@ pub async fn what_is_rare_is_found_although_no_page_looks_at_everything(home: &m
 pub async fn a_rare_saga_is_found_although_no_page_looks_at_all_of_them(home: &mut impl Home) {
     let process = home.process().await;
     let orders: Vec<Order> = (1..=10_050).map(|number| order(number, &[product("A")])).collect();
-    let row = |order: &Order| NewOrderRow { order: order.clone(), payment_token: None, source: None };
+    let row = |order: &Order| NewOrderRow {
+        order: order.clone(),
+        payment_token: None,
+        source: None,
+        details: None,
+    };
     let state = |number: usize| match number {
         40 | 10_020 => SagaState::Paid,
         41 | 10_021 => SagaState::Failed,

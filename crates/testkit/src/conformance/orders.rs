@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use application::messages::correlation;
+use application::order_details::{Contact, OrderDetails};
 use application::ports::{
     AuditEntry, BookedPayment, NewOrderRow, OrderFilter, OrderPlace, ReferencedOrder, SagaFilter, StockDemand,
 };
 use application::saga::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, StockStep};
 use bus::Verdict;
-use domain::{AMOUNT_MINOR_MAX, CancelReason, Order, OrderId, OrderStatus, Payment, Shipment};
+use domain::{
+    AMOUNT_MINOR_MAX, CancelReason, MoneyLine, MoneyLineKind, Order, OrderId, OrderStatus, Payment, Shipment,
+};
 use infrastructure::Retention;
 use uuid::Uuid;
 
@@ -51,6 +54,43 @@ pub async fn an_order_comes_out_as_it_went_in(home: &mut impl Home) {
     let view = process.readers.order(order.id()).await.unwrap().unwrap();
     assert_eq!((view.status.as_str(), view.lines.len(), view.saga_state.as_str()), ("pending", 2, "created"));
     assert_eq!(process.readers.order(order_id(99)).await.unwrap(), None);
+}
+
+/// What an order says beside who wants what is kept, replaced and shown; an order that says nothing has none.
+pub async fn what_an_order_says_beside_its_lines_comes_out_as_it_went_in(home: &mut impl Home) {
+    let process = home.process().await;
+    let products = [product("A")];
+    stock_up(&process, &products, 10).await;
+    let plain = accepted(&process, 1, &products).await;
+    let discount = MoneyLine { kind: MoneyLineKind::Discount, amount: usd(300) };
+    let order = order_with(2, &products, vec![discount]);
+    let details = OrderDetails {
+        contact: Some(Contact { email: Some("ann@example.org".to_owned()), ..Contact::default() }),
+        tags: vec!["gift".to_owned(), "ünïcode \"quoted\"".to_owned()],
+        ..OrderDetails::default()
+    };
+    let row = NewOrderRow {
+        order: order.clone(),
+        payment_token: None,
+        source: None,
+        details: Some(details.to_stored()),
+    };
+    let mut unit = process.unit().await;
+    unit.orders().create(&[row]).await.unwrap();
+    unit.insert_sagas(&[saga(&order)], NOW).await.unwrap();
+    let of_both = unit.orders().details(&[plain.id(), order.id()]).await.unwrap();
+    assert_eq!(of_both, [(order.id(), details.to_stored())], "before the commit too");
+    unit.commit().await.unwrap();
+    let mut unit = process.unit().await;
+    let found = unit.orders().get_by_id(order.id()).await.unwrap().expect("it is there");
+    assert_eq!((found.total(), found.snapshot().added_minor), (order.total(), -300));
+    assert_eq!(found, order);
+    unit.orders().replace_details(order.id(), &details.erased().to_stored()).await.unwrap();
+    unit.commit().await.unwrap();
+    let view = process.readers.order(order.id()).await.unwrap().unwrap();
+    assert_eq!(view.details, Some(details.erased()));
+    assert_eq!(process.readers.order(plain.id()).await.unwrap().unwrap().details, None);
+    assert_eq!(process.readers.broken_invariants(NOW, 10).await.unwrap(), []);
 }
 
 /// A store moves an order as [`Order::apply`] does, each move in a unit of its own or all in the one that creates it.
@@ -453,7 +493,7 @@ pub async fn a_saga_is_kept_under_the_version_that_it_was_left_with(home: &mut i
 async fn store_sagas(process: &Process, sagas: &[&(OrderProcessingSaga, Order)]) {
     let mut unit = process.unit().await;
     for (saga, order) in sagas {
-        let row = NewOrderRow { order: order.clone(), payment_token: None, source: None };
+        let row = NewOrderRow { order: order.clone(), payment_token: None, source: None, details: None };
         unit.orders().create(&[row]).await.unwrap();
         unit.insert_sagas(std::slice::from_ref(saga), NOW).await.unwrap();
     }

@@ -8,8 +8,8 @@ use application::saga::{OrderProcessingSaga, SagaState};
 use bus::Fault;
 pub use bus_laws::stage::*;
 use domain::{
-    CancelReason, Cancellation, Currency, CustomerId, Money, MovementCause, NewOrder, NewOrderLine, Order,
-    OrderChange, OrderEvent, OrderId, OrderStatus, Product, Quantity, Sku,
+    CancelReason, Cancellation, Currency, CustomerId, Money, MoneyLine, MovementCause, NewOrder,
+    NewOrderLine, Order, OrderChange, OrderEvent, OrderId, OrderStatus, Product, Quantity, Sku,
 };
 use jiff::Timestamp;
 
@@ -36,6 +36,12 @@ pub fn product(sku: &str) -> Product {
 /// Two units of each of these products.
 #[must_use]
 pub fn order(number: u128, products: &[Product]) -> Order {
+    order_with(number, products, Vec::new())
+}
+
+/// The same with money lines.
+#[must_use]
+pub fn order_with(number: u128, products: &[Product], money_lines: Vec<MoneyLine>) -> Order {
     let line = |product: &Product| NewOrderLine {
         product_id: product.id,
         sku: product.sku.clone(),
@@ -48,6 +54,7 @@ pub fn order(number: u128, products: &[Product]) -> Order {
         lines: products.iter().map(line).collect(),
         ordered_at: NOW,
         external_reference: Some(format!("reference-{number}")),
+        money_lines,
     };
     Order::place(new, NOW).expect("it is a sound order")
 }
@@ -118,7 +125,8 @@ pub async fn create(unit: &mut AnyUnit, order: &Order) -> Result<(), Fault> {
 /// Those of the store.
 pub async fn create_for(unit: &mut AnyUnit, order: &Order, source: Option<&str>) -> Result<(), Fault> {
     let source = source.map(Into::into);
-    let row = NewOrderRow { order: order.clone(), payment_token: Some("tok".to_owned()), source };
+    let row =
+        NewOrderRow { order: order.clone(), payment_token: Some("tok".to_owned()), source, details: None };
     unit.orders().create(&[row]).await?;
     unit.insert_sagas(&[saga(order)], NOW).await
 }

@@ -95,6 +95,9 @@ impl Street {
             ordered_at: None,
             external_reference: None,
             payment_token: Some("token".to_owned()),
+            total: None,
+            money_lines: Vec::new(),
+            details: None,
             traceparent: None,
         }
     }

@@ -107,6 +107,9 @@ pub(crate) fn request(number: u128) -> CreateOrderCommand {
         ordered_at: None,
         external_reference: None,
         payment_token: None,
+        total: None,
+        money_lines: Vec::new(),
+        details: None,
         traceparent: None,
     }
 }

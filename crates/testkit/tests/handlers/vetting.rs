@@ -378,6 +378,7 @@ async fn a_customer_is_told_only_what_is_true_of_an_order_of_this_database() {
             kind,
             order_id: order_id.0,
             customer_id: customer.to_owned(),
+            email: None,
             total: accepted.total.into(),
             at: shop.context.clock.now(),
             carrier: None,

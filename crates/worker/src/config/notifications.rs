@@ -46,7 +46,7 @@ pub struct Notifications {
     pub smtp_url: Secret,
     /// Sender of mail.
     pub smtp_from: String,
-    /// Receiver of mail, with `{customer_id}` where the customer's id goes.
+    /// Receiver of mail about orders that name no mail address, with `{customer_id}` where the customer's id goes.
     pub smtp_to: String,
     /// Receivers of webhooks, each `https://HOST/PATH`.
     pub webhook_urls: Addresses,

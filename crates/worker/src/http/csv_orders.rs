@@ -214,13 +214,7 @@ fn unreadable(line: u64, why: &str) -> Wrong {
 
 impl Found {
     fn empty(row: usize, line: u64, reference: &str) -> Self {
-        let draft = OrderDraft {
-            customer_id: String::new(),
-            lines: Vec::new(),
-            payment_token: None,
-            external_reference: Some(reference.to_owned()),
-            ordered_at: None,
-        };
+        let draft = OrderDraft { external_reference: Some(reference.to_owned()), ..OrderDraft::default() };
         Self { reference: reference.to_owned(), row, line, draft, wrongs: Vec::new() }
     }
 

@@ -9,6 +9,7 @@ use domain::OrderId;
 use serde_json::Value;
 
 use super::body;
+use super::order_schemas::{ADDRESS, CONTACT, MONEY_LINE};
 use super::problem::{Place, Problem, Wrong};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
@@ -71,6 +72,9 @@ fn explained(violation: &Violation, wrongs: &[Wrong]) -> bool {
 /// The draft that is left of a value; what has not its form is replaced by something that makes sense.
 fn mended(value: &Value) -> OrderDraft {
     let text = |name: &str| value[name].as_str().map(str::to_owned);
+    fn part<T: serde::de::DeserializeOwned>(value: &Value, name: &str) -> Option<T> {
+        serde_json::from_value(value[name].clone()).ok()
+    }
     let lines = value["lines"]
         .as_array()
         .map_or_else(|| vec![mended_line(&Value::Null)], |lines| lines.iter().map(mended_line).collect());
@@ -80,6 +84,15 @@ fn mended(value: &Value) -> OrderDraft {
         payment_token: text("payment_token"),
         external_reference: text("external_reference"),
         ordered_at: text("ordered_at"),
+        // Parts of another form are named as such already; the others are looked into.
+        total: part(value, "total"),
+        contact: part(value, "contact"),
+        shipping_address: part(value, "shipping_address"),
+        billing_address: part(value, "billing_address"),
+        money_lines: part(value, "money_lines").unwrap_or_default(),
+        tags: part(value, "tags").unwrap_or_default(),
+        order_note: text("order_note"),
+        metadata: part(value, "metadata").unwrap_or_default(),
     }
 }
 
@@ -133,5 +146,21 @@ pub(super) static ORDER_REQUEST: Schema = Schema {
             "Your own name for it: 1 to 255 bytes; one order of yours bears it, for good.",
         ),
         may("ordered_at", Shape::Time, "When the customer ordered; now, if not said."),
+        may(
+            "total",
+            AMOUNT,
+            "What it comes to in all; refused if lines and money lines do not add up to it.",
+        ),
+        may("contact", CONTACT, "Whom to reach about it."),
+        may("shipping_address", ADDRESS, "Where the goods go."),
+        may("billing_address", ADDRESS, "Whom the bill is for."),
+        may(
+            "money_lines",
+            Shape::List(&MONEY_LINE),
+            "What it costs beside the goods: at most 50, in the order's currency.",
+        ),
+        may("tags", Shape::List(&Shape::Text), "Words to find it by: at most 20."),
+        may("order_note", Shape::Text, "What the customer or the shop has to say: at most 4000 bytes."),
+        may("metadata", Shape::Texts, "What the shop wants to remember: at most 50 names with a text each."),
     ]),
 };

@@ -76,6 +76,10 @@ pub(super) fn of_order(operation: &'static str, command: &CreateOrderCommand) ->
         ordered_at,
         external_reference,
         payment_token,
+        total,
+        // The same as in the details.
+        money_lines: _,
+        details,
         traceparent: _,
     } = command;
     let said = Meaning::of(operation)
@@ -86,14 +90,25 @@ pub(super) fn of_order(operation: &'static str, command: &CreateOrderCommand) ->
         Some(at) => said.number(at.as_microsecond()),
         None => said.optional(None),
     };
+    let said = match total {
+        Some(total) => said.number(total.minor).text(total.currency.code()),
+        None => said.optional(None),
+    };
+    let said = said.optional(details.as_ref().map(|details| details.to_stored()).as_deref());
     lines.iter().fold(said, line)
 }
 
 /// What was said so far, and then this draft of an order.
 pub(super) fn of_draft(said: Meaning, draft: &OrderDraft) -> Meaning {
-    let OrderDraft { customer_id, lines, payment_token, external_reference, ordered_at } = draft;
+    let OrderDraft { customer_id, lines, payment_token, external_reference, ordered_at, total, .. } = draft;
+    let details = draft.details().map(|details| details.to_stored());
     let said = said.text(customer_id).optional(payment_token.as_deref());
     let said = said.optional(external_reference.as_deref()).optional(ordered_at.as_deref());
+    let said = said.optional(details.as_deref());
+    let said = match total {
+        Some(Amount { minor, currency }) => said.number(*minor).text(currency),
+        None => said.optional(None),
+    };
     lines.iter().fold(said, |said, line| {
         let LineDraft { sku, quantity, unit_price } = line;
         let said = said.text(sku).number(*quantity);

@@ -14,6 +14,7 @@ mod dead_letters;
 mod docs_page;
 mod draft;
 mod edge;
+mod erasing;
 mod error_queues;
 mod events;
 mod exchange;
@@ -181,6 +182,7 @@ fn routes() -> Vec<Route> {
         events::routes(),
         webhook_endpoints::routes(),
         notifications::routes(),
+        erasing::routes(),
         queues::routes(),
         error_queues::routes(),
         workers::routes(),

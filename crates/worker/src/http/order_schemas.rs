@@ -43,6 +43,37 @@ const LINE: Shape = Shape::Named(&Schema {
         need("unit_price", AMOUNT, "Price of one."),
     ]),
 });
+/// Whom to reach.
+pub(super) const CONTACT: Shape = Shape::Named(&Schema {
+    name: "Contact",
+    shape: Shape::Object(&[
+        may("name", Shape::Text, "Their name."),
+        may("email", Shape::Text, "Their mail address."),
+        may("phone", Shape::Text, "Their telephone number."),
+    ]),
+});
+/// A postal address.
+pub(super) const ADDRESS: Shape = Shape::Named(&Schema {
+    name: "Address",
+    shape: Shape::Object(&[
+        may("name", Shape::Text, "The person."),
+        may("company", Shape::Text, "The company."),
+        may("lines", Shape::List(&Shape::Text), "Street and number, or whatever stands there: at most 6."),
+        may("city", Shape::Text, "The town."),
+        may("region", Shape::Text, "State, province or county."),
+        may("postal_code", Shape::Text, "The postal code."),
+        need("country", Shape::Text, "The country: two capital letters of ISO 3166-1."),
+    ]),
+});
+/// A money line.
+pub(super) const MONEY_LINE: Shape = Shape::Named(&Schema {
+    name: "MoneyLine",
+    shape: Shape::Object(&[
+        need("kind", Shape::Choice(&["shipping", "tax", "discount", "fee"]), "What it is for."),
+        may("label", Shape::Text, "What it is called."),
+        need("amount", AMOUNT, "How much, never below zero; a discount takes it off."),
+    ]),
+});
 const PAYMENT: Shape = Shape::Named(&Schema {
     name: "Payment",
     shape: Shape::Object(&[
@@ -74,6 +105,13 @@ pub(super) static ORDER: Schema = Schema {
         may("saga_moved_at", Shape::Time, "When its saga last moved; 'seen' of an act on the order."),
         need("total", AMOUNT, "What it costs in all."),
         may("lines", Shape::List(&LINE), "What is wanted; not in listings."),
+        may("contact", CONTACT, "Whom to reach about it."),
+        may("shipping_address", ADDRESS, "Where the goods go."),
+        may("billing_address", ADDRESS, "Whom the bill is for."),
+        may("money_lines", Shape::List(&MONEY_LINE), "What it costs beside the goods."),
+        may("tags", Shape::List(&Shape::Text), "Words to find it by."),
+        may("order_note", Shape::Text, "What the customer or the shop had to say."),
+        may("metadata", Shape::Texts, "What the shop wanted to remember."),
         may("payment", PAYMENT, "Where the money stands, once asked for."),
         may("shipment", SHIPMENT, "Where the parcel stands, once asked for."),
         may("cancel_reason", Shape::Text, "Why it was cancelled: a code."),

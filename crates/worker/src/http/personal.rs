@@ -11,7 +11,17 @@ use super::problem::{Code, Problem};
 use crate::security::{HIDDEN, Identity};
 
 /// Members of JSON that tell who somebody is, or with what they pay.
-const PERSONAL: [&str; 4] = ["customer_id", "customerId", "payment_token", "paymentToken"];
+const PERSONAL: [&str; 9] = [
+    "customer_id",
+    "customerId",
+    "payment_token",
+    "paymentToken",
+    "contact",
+    "shipping_address",
+    "billing_address",
+    "order_note",
+    "metadata",
+];
 
 /// Where a message that is no JSON stands in an answer, as text.
 const RAW: &str = "body";
@@ -31,14 +41,24 @@ pub(super) fn hide(value: &mut Value) {
         Value::Object(members) => {
             for (name, value) in members {
                 let is_personal = PERSONAL.contains(&name.as_str()) || name == RAW && value.is_string();
-                if is_personal && !value.is_null() {
-                    *value = HIDDEN.into();
+                if is_personal {
+                    hide_texts(value);
                 } else {
                     hide(value);
                 }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Puts the placeholder in place of every text, so that a value keeps its form.
+fn hide_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => HIDDEN.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(hide_texts),
+        Value::Object(members) => members.values_mut().for_each(hide_texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -76,12 +96,15 @@ mod tests {
             "items": [{"customer_id": "ann@example.org", "lines": [{"sku": "TEA"}]}],
             "body": {"message": {"customerId": "ann", "paymentToken": null, "payment_token": "tok"}},
             "more": {"body": "ann, in a form of her own"},
+            "contact": {"name": "Ann", "phone": null}, "shipping_address": {"lines": ["1 Road"], "country": "IE"},
         });
         hide(&mut value);
         let wanted = serde_json::json!({
             "items": [{"customer_id": "(hidden)", "lines": [{"sku": "TEA"}]}],
             "body": {"message": {"customerId": "(hidden)", "paymentToken": null, "payment_token": "(hidden)"}},
             "more": {"body": "(hidden)"},
+            "contact": {"name": "(hidden)", "phone": null},
+            "shipping_address": {"lines": ["(hidden)"], "country": "(hidden)"},
         });
         assert_eq!(value, wanted);
     }

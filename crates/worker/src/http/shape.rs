@@ -31,6 +31,8 @@ pub(super) enum Shape {
     Named(&'static Schema),
     /// Any names, each with a whole number.
     Counts,
+    /// Any names, each with a text.
+    Texts,
     /// Any number of the same.
     List(&'static Shape),
     /// Anything.
@@ -91,7 +93,7 @@ impl Shape {
             Self::Named(schema) => schema.shape.has_units(),
             Self::List(of) => of.has_units(),
             Self::Text | Self::Time | Self::Id | Self::Integer | Self::Boolean => false,
-            Self::Choice(_) | Self::Counts | Self::Any => false,
+            Self::Choice(_) | Self::Counts | Self::Texts | Self::Any => false,
         }
     }
 
@@ -109,6 +111,11 @@ impl Shape {
             (Self::List(of), Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     within(pointer, &index.to_string(), |pointer| of.walk(item, pointer, found));
+                }
+            }
+            (Self::Texts, Value::Object(object)) => {
+                for (name, text) in object {
+                    within(pointer, name, |pointer| Self::Text.walk(text, pointer, found));
                 }
             }
             (Self::Counts, Value::Object(object)) => {
@@ -132,7 +139,7 @@ impl Shape {
             Self::Choice(words) => value.as_str().is_some_and(|text| words.contains(&text)),
             Self::Any => true,
             Self::Named(schema) => schema.shape.fits(value),
-            Self::Object(_) | Self::Counts | Self::List(_) => false,
+            Self::Object(_) | Self::Counts | Self::Texts | Self::List(_) => false,
         }
     }
 
@@ -156,7 +163,7 @@ impl Shape {
             Self::Boolean => "true or false".to_owned(),
             Self::Named(schema) => schema.shape.expected(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
-            Self::Object(_) | Self::Counts => "an object".to_owned(),
+            Self::Object(_) | Self::Counts | Self::Texts => "an object".to_owned(),
             Self::List(_) => "a list".to_owned(),
             Self::Any => "anything".to_owned(),
         }
@@ -174,6 +181,7 @@ impl Shape {
             Self::Object(members) => object_schema(members),
             Self::Named(schema) => reference(schema.name),
             Self::Counts => json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+            Self::Texts => json!({"type": "object", "additionalProperties": {"type": "string"}}),
             Self::List(of) => json!({"type": "array", "items": of.to_schema()}),
             Self::Any => json!({}),
         }
@@ -201,7 +209,7 @@ impl Shape {
             Self::Object(members) => members.iter().for_each(|member| member.shape.name_parts(known)),
             Self::List(of) => of.name_parts(known),
             Self::Text | Self::Time | Self::Id | Self::Integer | Self::Units | Self::Boolean => {}
-            Self::Choice(_) | Self::Counts | Self::Any => {}
+            Self::Choice(_) | Self::Counts | Self::Texts | Self::Any => {}
         }
     }
 }

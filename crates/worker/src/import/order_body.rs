@@ -72,6 +72,7 @@ impl<'a> OrderBody<'a> {
             payment_token: self.payment_token.map(str::to_owned),
             external_reference: Some(self.external_reference.clone()),
             ordered_at: Some(self.ordered_at.clone()),
+            ..OrderDraft::default()
         }
     }
 

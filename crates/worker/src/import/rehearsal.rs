@@ -46,6 +46,7 @@ fn placed(command: CreateOrderCommand) -> Option<String> {
         lines,
         ordered_at: command.ordered_at.unwrap_or(Timestamp::UNIX_EPOCH),
         external_reference: command.external_reference,
+        money_lines: Vec::new(),
     };
     let rejections = Order::place(new, Timestamp::UNIX_EPOCH).err()?;
     Some(rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))

@@ -55,6 +55,14 @@ impl OrderRepository for ObservedUnit {
         self.inner.orders().payment_tokens(ids).await
     }
 
+    async fn details(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault> {
+        self.inner.orders().details(ids).await
+    }
+
+    async fn replace_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
+        self.inner.orders().replace_details(id, details).await
+    }
+
     async fn find_by_external_reference(
         &mut self,
         references: &[String],

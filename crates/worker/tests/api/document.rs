@@ -19,6 +19,7 @@ const OWED: &[(&str, &str)] = &[
     ("get", "/orders/{order_id}/history"),
     ("get", "/orders/{order_id}/saga"),
     ("post", "/orders/{order_id}/cancel"),
+    ("post", "/orders/{order_id}/erase-contact"),
     ("get", "/products"),
     ("put", "/products"),
     ("get", "/inventory"),

@@ -84,6 +84,9 @@ async fn placed_by(service: &Service, source: &str, reference: &str) {
         ordered_at: None,
         external_reference: Some(reference.to_owned()),
         payment_token: None,
+        total: None,
+        money_lines: Vec::new(),
+        details: None,
         traceparent: None,
     };
     let reply = service.api.create.submit(command).await;

@@ -4,6 +4,7 @@ mod audit;
 mod conformance;
 mod connections;
 mod dead_letters;
+mod details;
 mod document;
 mod error_queues;
 mod garbage;

@@ -125,6 +125,12 @@ fn example(operation: &str) -> Example {
             let order = json!({
                 "customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1, "unit_price": price}],
                 "payment_token": "tok_visa", "ordered_at": "2026-03-04T09:00:00Z", "external_reference": "PO-1",
+                "total": {"minor": 2300, "currency": "USD"},
+                "money_lines": [{"kind": "shipping", "label": "post", "amount": {"minor": 500, "currency": "USD"}}],
+                "contact": {"name": "Ann", "email": "ann@example.org", "phone": "1"},
+                "shipping_address": {"name": "Ann", "lines": ["1 Road"], "city": "Cork", "country": "IE"},
+                "billing_address": {"company": "Ann Ltd", "country": "IE"},
+                "tags": ["gift"], "order_note": "ring twice", "metadata": {"basket": "7"},
             });
             Example::json(&order, "/lines/0/quantity", json!(2))
         }
@@ -144,7 +150,8 @@ fn example(operation: &str) -> Example {
         | "forceSaga"
         | "seeToUnmatchedEvent"
         | "takeUnmatchedEventAgain"
-        | "tellCustomerAgain" => Example::json(&who, "/note", json!("closer")),
+        | "tellCustomerAgain"
+        | "eraseContact" => Example::json(&who, "/note", json!("closer")),
         "redriveDeadLetters" => {
             let wish = json!({
                 "queue": OrderCreatedConsumer::QUEUE, "kind": "OrderCreatedEvent", "reason_contains": "no sense",
@@ -287,7 +294,11 @@ impl Stage {
             let wish = json!({"actor": "ann", "reason": "too fast"});
             service.post("/queues/payment/pause", &wish).await.expect(200);
         }
-        let order_id = service.placed("of the stage", 2).await;
+        let wish = json!({
+            "customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 2}], "contact": {"name": "Ann"},
+        });
+        let placed = service.order("of the stage", &wish).await.expect(201);
+        let order_id = placed["order_id"].as_str().expect("an id").to_owned();
         if operation.ends_with("Saga") {
             let way = [
                 EventKind::OrderValidated,

@@ -1,6 +1,6 @@
 //! How a request differs from the order with its reference, as text for the caller.
 
-use domain::{Order, OrderLine};
+use domain::{MoneyLine, MoneyLineKind, Order, OrderLine};
 
 use super::{CreateOrderCommand, CreateOrderLine, Violation};
 
@@ -15,12 +15,26 @@ pub(super) fn differences(request: &CreateOrderCommand, order: &Order) -> Vec<Vi
         let message = format!("customer_id '{}', was '{customer}'", request.customer_id);
         found.push(Violation { pointer: "/customer_id".to_owned(), code: CODE, message });
     }
+    let had_minor = order.snapshot().added_minor;
+    let wanted_minor = added_minor(request);
+    if wanted_minor != had_minor {
+        let message = format!("the money lines add {wanted_minor} minor units, and added {had_minor}");
+        found.push(Violation { pointer: "/money_lines".to_owned(), code: CODE, message });
+    }
     let (wanted, had): (Vec<_>, Vec<_>) = (request.lines.iter().collect(), order.lines().iter().collect());
     let lines = between(&wanted, &had);
     if !lines.is_empty() && !between(&in_order(wanted), &in_order_of_sku(had)).is_empty() {
         found.extend(lines);
     }
     found
+}
+
+fn added_minor(request: &CreateOrderCommand) -> i64 {
+    let signed = |line: &MoneyLine| match line.kind {
+        MoneyLineKind::Discount => -line.amount.minor,
+        MoneyLineKind::Shipping | MoneyLineKind::Tax | MoneyLineKind::Fee => line.amount.minor,
+    };
+    request.money_lines.iter().map(signed).sum()
 }
 
 fn in_order(mut lines: Vec<&CreateOrderLine>) -> Vec<&CreateOrderLine> {

@@ -77,7 +77,9 @@ create table orders (
     payment_token text,
     closed_as text generated always as (case when status in ('delivered', 'cancelled') then status end) stored,
     reference_source text,
-    closed_at bigint generated always as (case when status in ('delivered', 'cancelled') then updated_at end) stored
+    closed_at bigint generated always as (case when status in ('delivered', 'cancelled') then updated_at end) stored,
+    -- What the money lines add to the goods, in minor units; null for nothing.
+    added_minor bigint check (added_minor <> 0)
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 create index orders_open on orders (order_id) where closed_as is null;
 create index orders_closed on orders (closed_as, order_id) where closed_as is not null;
@@ -100,6 +102,12 @@ create table order_items (
     primary key (order_id, ordinal)
 ) with (
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
+);
+
+-- What an order says beside who wants what: contact, addresses, money lines and the like, as one document. Only of orders that do.
+create table order_details (
+    order_id uuid primary key references orders (order_id),
+    details text not null
 );
 
 -- Why an order was called off; one for each cancelled order.

@@ -1,6 +1,7 @@
 //! Orders and their timelines, as clients see them.
 
 use application::messages::Amount;
+use application::order_details::OrderDetails;
 use application::ports::{
     HistoryView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
 };
@@ -35,10 +36,16 @@ macro_rules! joins {
 
 /// One order with everything beneath it.
 pub(super) async fn one(client: &Lent, id: OrderId) -> Result<Option<OrderView>, Fault> {
-    let sql = concat!(columns!(), " from orders o ", joins!(), " where o.order_id = $1");
+    let sql = concat!(
+        columns!(),
+        ", d.details from orders o ",
+        joins!(),
+        " left join order_details d on d.order_id = o.order_id where o.order_id = $1"
+    );
     let rows = query(client, "orders.read", sql, &[Box::new(id.0)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let mut view = order(row).map_err(broken("orders.read"))?;
+    view.details = details(row).map_err(broken("orders.read"))?;
     view.lines = lines(client, id).await?;
     Ok(Some(view))
 }
@@ -101,6 +108,11 @@ async fn run(client: &Lent, statement: &Statement) -> Result<Vec<Row>, Fault> {
     query(client, "orders.list", &statement.sql, &values).await
 }
 
+fn details(row: &Row) -> Result<Option<OrderDetails>, Broken> {
+    let stored: Option<&str> = row.try_get(24)?;
+    Ok(stored.map(OrderDetails::from_stored).transpose()?)
+}
+
 fn place(row: &Row) -> Result<OrderPlace, Broken> {
     Ok(OrderPlace { order_id: OrderId(row.try_get(0)?), updated_at: time(row, 1)? })
 }
@@ -114,6 +126,7 @@ fn order(row: &Row) -> Result<OrderView, Broken> {
         saga_moved_at: moved_at(row)?,
         total: amount(row, 4)?,
         lines: Vec::new(),
+        details: None,
         payment: payment(row)?,
         shipment: shipment(row)?,
         cancel_reason: row.try_get(6)?,

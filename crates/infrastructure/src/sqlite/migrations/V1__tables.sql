@@ -67,7 +67,9 @@ create table orders (
     updated_at integer not null check (updated_at >= created_at),
     external_reference text,
     payment_token text,
-    reference_source text
+    reference_source text,
+    -- What the money lines add to the goods, in minor units; null for nothing.
+    added_minor integer check (added_minor <> 0)
 ) without rowid;
 create index orders_open on orders (order_id) where is_open = 1;
 create index orders_by_customer on orders (customer_id, order_id);
@@ -89,6 +91,12 @@ create table order_items (
     unit_price_minor integer not null check (unit_price_minor >= 0),
     currency text not null,
     primary key (order_id, ordinal)
+) without rowid;
+
+-- What an order says beside who wants what: contact, addresses, money lines and the like, as one document. Only of orders that do.
+create table order_details (
+    order_id blob primary key references orders (order_id),
+    details text not null
 ) without rowid;
 
 -- Why an order was called off; one for each cancelled order.

@@ -1,13 +1,14 @@
 //! Orders and their timelines, as clients see them.
 
 use application::messages::Amount;
+use application::order_details::OrderDetails;
 use application::ports::{
     HistoryView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
 };
 use domain::{OrderId, ProductId};
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 
-use super::super::column::{Micros, rows_max, time};
+use super::super::column::{Micros, broken, rows_max, time};
 use super::super::orders::of_status;
 use crate::order_listing::{self, Dialect, Statement, Value};
 
@@ -28,6 +29,7 @@ pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<OrderVi
     let found = connection.prepare_cached(&sql)?.query_row([id.0], order).optional()?;
     let Some(mut view) = found else { return Ok(None) };
     view.lines = lines(connection, id)?;
+    view.details = details(connection, id)?;
     Ok(Some(view))
 }
 
@@ -95,6 +97,7 @@ fn order(row: &Row<'_>) -> Result<OrderView> {
         saga_moved_at: row.get::<_, Option<Micros>>(23)?.map(|moment| moment.0),
         total: amount(row, 4)?,
         lines: Vec::new(),
+        details: None,
         payment: payment(row)?,
         shipment: shipment(row)?,
         cancel_reason: row.get(6)?,
@@ -132,6 +135,13 @@ fn shipment(row: &Row<'_>) -> Result<Option<ShipmentView>> {
 /// The amount in a column of minor units and the next one, of the currency.
 pub(super) fn amount(row: &Row<'_>, index: usize) -> Result<Amount> {
     Ok(Amount { minor: row.get(index)?, currency: row.get(index + 1)? })
+}
+
+fn details(connection: &Connection, id: OrderId) -> Result<Option<OrderDetails>> {
+    let sql = "select details from order_details where order_id = ?";
+    let stored: Option<String> =
+        connection.prepare_cached(sql)?.query_row([id.0], |row| row.get(0)).optional()?;
+    stored.map(|text| OrderDetails::from_stored(&text).map_err(|error| broken(0, error))).transpose()
 }
 
 fn lines(connection: &Connection, id: OrderId) -> Result<Vec<LineView>> {

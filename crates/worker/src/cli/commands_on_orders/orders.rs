@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use application::commands::{
-    CancelOrderCommand, CancelReply, RefundOrderCommand, RefundReply, TellAgainCommand, TellAgainReply,
+    CancelOrderCommand, CancelReply, EraseContactCommand, EraseContactReply, RefundOrderCommand, RefundReply,
+    TellAgainCommand, TellAgainReply,
 };
+use application::order_details::{Contact, OrderDetails};
 use application::ports::{
     FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView,
 };
@@ -61,6 +63,14 @@ pub(in crate::cli) enum Orders {
         minor: i64,
         #[command(flatten)]
         seen: SeenOrder,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Erase what an order says of who somebody is: contact, addresses, note, metadata. It cannot be undone.
+    EraseContact {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
         #[command(flatten)]
         signed: Signed,
     },
@@ -165,6 +175,7 @@ impl Orders {
             Self::Cancel { order, seen, signed } => cancel(desk, &order, seen, signed).await,
             Self::Refund { order, minor, seen, signed } => refund(desk, &order, minor, seen, signed).await,
             Self::TellAgain { order, signed } => tell_again(desk, &order, signed).await,
+            Self::EraseContact { order, signed } => erase_contact(desk, &order, signed).await,
         }
     }
 }
@@ -245,6 +256,9 @@ async fn show(desk: &Desk, name: &str) -> Result<()> {
 fn whole(whole: &Whole) -> String {
     let Whole { order, saga } = whole;
     let mut parts = vec![headline(order).to_string(), lines(order).to_string()];
+    if let Some(details) = &order.details {
+        parts.push(said_beside(details).to_string());
+    }
     if order.payment.is_some() || order.shipment.is_some() {
         parts.push(beneath(order).to_string());
     }
@@ -275,6 +289,26 @@ fn lines(order: &OrderView) -> Table {
         table.add_row([line.sku.clone(), line.quantity.to_string(), amount(&line.unit_price)]);
     }
     table
+}
+
+/// What the order says beside who wants what.
+fn said_beside(details: &OrderDetails) -> Table {
+    let mut rows: Vec<(String, String)> = Vec::new();
+    if let Some(Contact { name, email, phone }) = &details.contact {
+        let said: Vec<&str> = [name, email, phone].into_iter().flatten().map(String::as_str).collect();
+        rows.push(("contact".to_owned(), said.join(", ")));
+    }
+    for (which, address) in [("ships to", &details.shipping_address), ("bill to", &details.billing_address)] {
+        rows.extend(address.as_ref().map(|address| (which.to_owned(), address.to_string())));
+    }
+    for line in &details.money_lines {
+        let label = line.label.as_ref().map_or_else(String::new, |label| format!(" ({label})"));
+        rows.push((format!("{}{label}", line.kind), amount(&line.amount)));
+    }
+    rows.push(("tags".to_owned(), details.tags.join(", ")));
+    rows.push(("note".to_owned(), details.order_note.clone().unwrap_or_default()));
+    rows.extend(details.metadata.clone());
+    facts(rows.iter().map(|(name, value)| (name.as_str(), value.clone())))
 }
 
 /// The two axes beneath the headline status.
@@ -411,5 +445,26 @@ async fn tell_again(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
     answer(desk.format, &told, |told| {
         let ToldAgain { order_id, notification, channels } = told;
         format!("{order_id}: {notification} goes out through {channels} channel(s) as soon as a service runs")
+    })
+}
+
+#[derive(Serialize)]
+struct ErasedContact {
+    order_id: String,
+    erased: &'static str,
+}
+
+async fn erase_contact(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
+    let order_id = desk.order_id(name).await?;
+    let Signed { actor, note } = signed;
+    let erased = match desk.commands.run(&EraseContactCommand { order_id, actor, note }).await? {
+        EraseContactReply::Erased => "now",
+        EraseContactReply::Nothing => "before",
+        EraseContactReply::NotFound => bail!("there is no order {order_id}"),
+    };
+    let erased = ErasedContact { order_id: order_id.to_string(), erased };
+    answer(desk.format, &erased, |it| match it.erased {
+        "now" => format!("{}: contact, addresses, note and metadata are erased", it.order_id),
+        _ => format!("{}: there was nothing to erase", it.order_id),
     })
 }

@@ -1,0 +1,79 @@
+//! Erases what an order says of who somebody is: contact, addresses but for their countries, note and metadata. What the books
+//! are made of stays.
+
+use async_trait::async_trait;
+use bus::Fault;
+use domain::OrderId;
+
+use super::Command;
+use crate::context::Context;
+use crate::order_details::OrderDetails;
+use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
+
+/// The timeline's name for it.
+const ERASED: &str = "ContactErased";
+
+/// Erase what this order says of who somebody is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EraseContactCommand {
+    /// The order.
+    pub order_id: OrderId,
+    /// Who asks for it.
+    pub actor: String,
+    /// Their note.
+    pub note: String,
+}
+
+/// The result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EraseContactReply {
+    /// It is erased.
+    Erased,
+    /// There was nothing to erase.
+    Nothing,
+    /// No such order.
+    NotFound,
+}
+
+#[async_trait]
+impl Command for EraseContactCommand {
+    type Reply = EraseContactReply;
+
+    const NAME: &'static str = "EraseContactCommand";
+
+    async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<EraseContactReply, Fault> {
+        let ids = [self.order_id];
+        if unit.orders().get_orders_with_items(&ids).await?.is_empty() {
+            return Ok(EraseContactReply::NotFound);
+        }
+        let Some((_, stored)) = unit.orders().details(&ids).await?.pop() else {
+            return Ok(EraseContactReply::Nothing);
+        };
+        let details = OrderDetails::from_stored(&stored)
+            .map_err(|error| Fault::give_up("orders.erase_contact", error))?;
+        let erased = details.erased();
+        if erased == details {
+            return Ok(EraseContactReply::Nothing);
+        }
+        unit.orders().replace_details(self.order_id, &erased.to_stored()).await?;
+        let at = context.clock.now();
+        let entry = HistoryEntry {
+            order_id: self.order_id,
+            at,
+            event: ERASED,
+            status: None,
+            saga_state: None,
+            detail: Some(format!("by {}", self.actor)),
+        };
+        unit.history().append(&[entry]).await?;
+        let entry = AuditEntry {
+            at,
+            actor: self.actor.clone(),
+            action: "orders erase-contact".to_owned(),
+            subject: self.order_id.to_string(),
+            note: self.note.clone(),
+        };
+        unit.audit().record(&[entry]).await?;
+        Ok(EraseContactReply::Erased)
+    }
+}

@@ -1,0 +1,64 @@
+//! What an order costs beside its goods: shipping, tax, a discount, a fee. The caller says how much, for good; nothing is
+//! computed here but the sum.
+
+use crate::closed_set::closed_set;
+use crate::{AMOUNT_MINOR_MAX, Currency, Money, Rejection};
+
+/// The most money lines an order may have.
+pub const MONEY_LINES_MAX: usize = 50;
+
+closed_set! {
+    /// What a money line is for.
+    pub enum MoneyLineKind {
+        /// Sending the goods.
+        Shipping = 0, "shipping";
+        /// A tax that the prices leave out.
+        Tax = 1, "tax";
+        /// Something off the price.
+        Discount = 2, "discount";
+        /// Anything else.
+        Fee = 3, "fee";
+    }
+}
+
+/// An amount of an order beside its goods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoneyLine {
+    /// What it is for.
+    pub kind: MoneyLineKind,
+    /// How much, never below zero; a discount takes it off.
+    pub amount: Money,
+}
+
+/// What the money lines add to the goods, in minor units; below zero if they take more off.
+pub(crate) fn added_minor(lines: &[MoneyLine], currency: Currency) -> Result<i64, Rejection> {
+    if lines.len() > MONEY_LINES_MAX {
+        return Err(Rejection::TooManyMoneyLines { lines: lines.len(), lines_max: MONEY_LINES_MAX });
+    }
+    let mut sum = 0_i64;
+    for line in lines {
+        let Money { minor, currency: found } = line.amount;
+        if found != currency {
+            return Err(Rejection::MixedCurrencies { expected: currency, found });
+        }
+        if !(0..=AMOUNT_MINOR_MAX).contains(&minor) {
+            return Err(Rejection::MoneyLineOutOfRange { kind: line.kind, minor });
+        }
+        // Fifty times the most that an amount may be is far from the end of the numbers.
+        match line.kind {
+            MoneyLineKind::Discount => sum -= minor,
+            MoneyLineKind::Shipping | MoneyLineKind::Tax | MoneyLineKind::Fee => sum += minor,
+        }
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_word_and_a_code_of_its_own() {
+        MoneyLineKind::assert_words_and_codes_round_trip();
+    }
+}
