@@ -4,6 +4,7 @@
 mod adjust_stock;
 mod again;
 mod cancel_order;
+mod cancellation;
 mod change_product;
 mod create_order;
 mod erase_contact;
@@ -25,7 +26,7 @@ mod tell_again;
 mod undo;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
-pub use cancel_order::{CancelOrderCommand, CancelReply};
+pub use cancellation::{CancelOrderCommand, CancelReply};
 pub use change_product::{ChangeProductCommand, ChangeProductReply};
 pub use create_order::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bus::{Asked, Consumer, CorrelationId, Envelope, Fault, Message, SagaRepository, Timestamp, Work};
 use domain::{CancelReason, Order, OrderId};
 
-use crate::commands::{CancelOrderCommand, CancelReply, Command};
+use crate::commands::{CancelOrderCommand, CancelReply};
 use crate::context::Context;
 use crate::messages::correlation;
 use crate::ports::{AnyUnit, ReferencedOrder};
@@ -73,7 +73,7 @@ impl OrderRequestsConsumer {
             note: note.clone().unwrap_or_default(),
         };
         let accepted = |already| asked.answer(cause, &OrderCancellationAccepted { order_id, already }, now);
-        Ok(match command.handle(unit, &self.context).await? {
+        Ok(match command.carry_out(unit, &self.context).await? {
             CancelReply::Accepted => accepted(false),
             CancelReply::Already => accepted(true),
             CancelReply::Refused { state, why } => {
