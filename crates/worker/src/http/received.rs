@@ -1,6 +1,7 @@
 //! The webhooks that this worker has received lately: when, what, for which order, and what came of it. In memory, and bounded;
 //! nothing of what an event tells is kept, so no personal data is.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -115,7 +116,7 @@ impl ReceivedLately {
         let kept = self.kept();
         let mut all: Vec<Received> = kept.events.iter().chain(&kept.refusals).rev().cloned().collect();
         // Stable: of one moment, the later comes first.
-        all.sort_by(|one, other| other.at.cmp(&one.at));
+        all.sort_by_key(|received| Reverse(received.at));
         all
     }
 }

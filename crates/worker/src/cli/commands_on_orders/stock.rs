@@ -200,7 +200,7 @@ async fn change(desk: &Desk, sku: Sku, change: StockChange, reason: Reason) -> R
         IfUnchangedReply::Ran(StockReply::Done { ref inventory, availability }) => {
             stock_booked(&sku, inventory, availability).ok_or(reply)
         }
-        refused => Err(refused),
+        refused @ (IfUnchangedReply::Ran(_) | IfUnchangedReply::Changed) => Err(refused),
     };
     let command = IfUnchanged { command: &command, seen: seen.as_ref() };
     let booked = desk.commands.run(&Once { key: key.as_ref(), command: &command, answer }).await?;
