@@ -74,6 +74,11 @@ pub(super) async fn on_order(
             body: json!({"actor": actor, "note": note}),
             done: "The customer is told again.",
         },
+        "erase-contact" => Call {
+            target: format!("/orders/{order}/erase-contact"),
+            body: json!({"actor": actor, "note": note}),
+            done: "What tells who it is for is erased.",
+        },
         "retry" | "skip" | "force" => Call {
             target: format!("/sagas/{order}/{action}"),
             body: as_seen(json!({"actor": actor, "note": note}), seen),

@@ -13,6 +13,7 @@ mod export;
 mod health;
 mod live;
 mod order;
+mod order_details;
 mod orders;
 mod overview;
 mod providers;

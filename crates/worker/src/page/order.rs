@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::calls::calls;
+use super::order_details::{details, not_erased};
 use super::route_of_order::{steps, stretches, timers, waits_for};
 use super::value::{amount, list, minor, number, segment, state, text, when};
 use super::visit::{Shown, Visit};
@@ -26,6 +27,7 @@ pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Response {
         (fragment("head", &topic, &head(&visit, &order, &saga)))
         (fragment("way", &topic, &way(&visit, &saga, list(&history, "items"))))
         (fragment("parts", &topic, &parts(&visit, &order)))
+        (fragment("details", &topic, &details(&order)))
         h2 { "Calls" }
         (fragment("calls", &topic, &calls(&order, list(&history, "items"), visit.now)))
         h2 { "What can be done" }
@@ -234,10 +236,19 @@ fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
         is_grave: false,
         forbidden: not_told(visit, order).or_else(|| forbidden("notifications")),
     };
+    let erase = Action {
+        to: at("erase-contact"),
+        text: "Erase who it is for",
+        does: "Contact, addresses but for their countries, note and metadata are gone for good. Lines, money and history stay.",
+        fields: vec![Field::Text("note", "Why"), Field::Hidden("once", visit.once())],
+        is_grave: true,
+        forbidden: not_erased(order).or_else(|| forbidden("erase-contact")),
+    };
     html! {
         (cancel.render())
         (refund.render())
         (tell.render())
+        (erase.render())
         (choices(visit, saga))
     }
 }

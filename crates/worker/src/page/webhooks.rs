@@ -141,9 +141,28 @@ fn acts(visit: &Visit, endpoint: &Value) -> Markup {
         div .two {
             (action(visit, id, turn, button, does).render())
             (action(visit, id, "redeliver", "Send all that failed once more", again).render())
+            (changing(visit, id).render())
             (action(visit, id, "rotate-secret", "New secret", new_secret).render())
             (action(visit, id, "remove", "Remove", gone).render())
         }
+    }
+}
+
+fn changing(visit: &Visit, id: &str) -> Action<'static> {
+    Action {
+        to: visit.at(format!("{HERE}/{}/change", segment(id))),
+        text: "Change",
+        does: "What is left empty stays as it is.",
+        fields: vec![
+            Field::Optional("url", "Another address, https://HOST/PATH"),
+            Field::Optional("types", "Only these types of events, with commas between; 'all' for all"),
+            Field::Optional("about", "What for"),
+            Field::Optional("after", "Go on behind this position; 0 sends all that is kept"),
+            Field::Optional("note", "Why"),
+            Field::Hidden("once", visit.once()),
+        ],
+        is_grave: false,
+        forbidden: visit.forbidden("/webhook-endpoints/any/redeliver"),
     }
 }
 
@@ -249,6 +268,12 @@ pub(super) async fn act(
             body["state"] = if is_resumed { "active" } else { "paused" }.into();
             return turn(&visit, &fields, &at, &body, &back).await;
         }
+        "change" => {
+            if let Err(why) = add_changes(&fields, &mut body) {
+                return visit.back(&back, Tone::Refused, &format!("Nothing was done: {why}."));
+            }
+            return turn(&visit, &fields, &at, &body, &back).await;
+        }
         "rotate-secret" => {
             return with_secret(&visit, &fields, &format!("{at}/rotate-secret"), &body, &back).await;
         }
@@ -267,6 +292,25 @@ pub(super) async fn act(
     carry_out(&visit, &fields, &call, &back).await
 }
 
+/// Puts what is filled in into the body of a change.
+fn add_changes(fields: &Fields, body: &mut Value) -> Result<(), &'static str> {
+    let filled = |name: &str| Some(field(fields, name).trim()).filter(|text| !text.is_empty());
+    if let Some(url) = filled("url") {
+        body["url"] = url.into();
+    }
+    if let Some(types) = filled("types") {
+        let names = types.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "all");
+        body["types"] = names.collect::<Vec<_>>().into();
+    }
+    if let Some(about) = filled("about") {
+        body["note"] = about.into();
+    }
+    if let Some(after) = filled("after") {
+        body["after"] = after.parse::<i64>().map_err(|_| "the position is no whole number")?.into();
+    }
+    Ok(())
+}
+
 async fn turn(visit: &Visit, fields: &Fields, target: &str, body: &Value, back: &str) -> Response {
     if let Some(Forbidden(why)) = visit.forbidden(target) {
         return visit.back(back, Tone::Refused, &format!("Nothing was done: {why}."));
@@ -276,9 +320,10 @@ async fn turn(visit: &Visit, fields: &Fields, target: &str, body: &Value, back: 
     if !heard.is_success() {
         return visit.back(back, Tone::Refused, &format!("Nothing was done: {}", heard.why()));
     }
-    let done = match text(&heard.body, "state") {
-        "paused" => "The endpoint is paused and is sent nothing.",
-        _ => "The endpoint goes on where it stopped.",
+    let done = match (body["state"].as_str(), text(&heard.body, "state")) {
+        (None, _) => "The endpoint is changed.",
+        (Some(_), "paused") => "The endpoint is paused and is sent nothing.",
+        (Some(_), _) => "The endpoint goes on where it stopped.",
     };
     visit.back(back, Tone::Done, done)
 }

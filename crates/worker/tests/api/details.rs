@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Service, order_request, places, request};
-use crate::pages::{Site, keys};
+use crate::pages::{Site, html, keys};
 
 fn order() -> Value {
     json!({
@@ -98,6 +98,13 @@ async fn who_somebody_is_is_for_those_who_may_see_it_and_can_be_erased_for_good(
     }
     assert_eq!(hidden["contact"]["email"], "(hidden)");
     assert_eq!(read(&texts[1]).await["contact"]["email"], "ann@example.org");
+    let page = async |key: &str| {
+        let session = site.signed_in(key).await;
+        html(&site.get(&format!("/ui{path}"), &session).await)
+    };
+    let shown = page(&texts[1]).await;
+    assert!(shown.contains("Ann Example, 1 Road, Cork, IE") && shown.contains("WELCOME"), "{shown}");
+    assert!(!page(&texts[0]).await.contains("Ann"));
     let erase = async || {
         let body = json!({"actor": "eve", "note": "she asked for it"}).to_string();
         let asked = request(
@@ -113,6 +120,7 @@ async fn who_somebody_is_is_for_those_who_may_see_it_and_can_be_erased_for_good(
     for secret in ["Ann", "ann@", "Road", "Cork", "ring twice", "basket"] {
         assert!(!left.to_string().contains(secret), "{secret}: {left}");
     }
+    assert!(page(&texts[1]).await.contains("Not now: it does not say who it is for"));
     assert_eq!(left["shipping_address"], json!({"country": "IE"}), "taxes depend on it");
     assert_eq!((&left["tags"], &left["money_lines"]), (&order()["tags"], &order()["money_lines"]));
     assert_eq!(site.service.get("/check").await.expect(200)["broken"], json!([]));

@@ -115,6 +115,15 @@ async fn a_webhook_endpoint_is_made_paused_and_removed_by_administrators_and_its
     assert!(act("redeliver", &[("position", "8")]).await.contains("was not sent to this endpoint"));
     assert_eq!(act("pause", &[("note", "it moves")]).await, "The endpoint is paused and is sent nothing.");
     assert_eq!(act("resume", &[]).await, "The endpoint goes on where it stopped.");
+    let change = [("types", "OrderShipped, OrderDelivered"), ("after", "3"), ("note", "more")];
+    assert_eq!(act("change", &change).await, "The endpoint is changed.");
+    let changed = html(&site.get(&one, &admin).await);
+    assert!(
+        changed.contains("OrderShipped, OrderDelivered") && changed.contains("https://shop.example/"),
+        "{changed}"
+    );
+    assert!(act("change", &[("after", "soon")]).await.contains("no whole number"));
+    assert!(act("change", &[("url", "gopher://x")]).await.contains("no address for webhooks"));
     assert_eq!(act("eat", &[]).await, "Nothing was done: there is no such action.");
     let fresh = html(&site.submit(&format!("{one}/rotate-secret"), &admin, &[]).await);
     assert!(fresh.contains("whsec_"), "{fresh}");
