@@ -132,7 +132,7 @@ fn example(operation: &str) -> Example {
                 "billing_address": {"company": "Ann Ltd", "country": "IE"},
                 "tags": ["gift"], "order_note": "ring twice", "metadata": {"basket": "7"},
             });
-            Example::json(&order, "/lines/0/quantity", json!(2))
+            Example::json(&order, "/order_note", json!("ring once"))
         }
         "cancelOrder" => {
             let wish = json!({"reason": "customer", "actor": "eve", "note": "no more"});
