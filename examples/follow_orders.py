@@ -62,6 +62,8 @@ def main():
     parser.add_argument("--state", default="orders.sqlite", help="where the place is kept")
     parser.add_argument("--until-idle", action="store_true", help="end when there is nothing more")
     options = parser.parse_args()
+    if not options.base.startswith(("http://", "https://")):
+        parser.error("the address begins with http:// or https://, such as http://localhost:8080")
     state = open_state(options.state)
     while True:
         (after,) = state.execute("select position from place").fetchone()

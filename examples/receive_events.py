@@ -2,7 +2,7 @@
 """A webhook endpoint: takes events of orders, verifies who sent them, and prints each once.
 
     orderwright webhook-endpoints add https://shop.example/events      # shows the secret, once
-    WEBHOOK_SECRET=whsec_... python3 receive_events.py [PORT]
+    WEBHOOK_SECRET=whsec_... python3 receive_events.py 9911
 
 Verifies by the rules of Standard Webhooks (https://www.standardwebhooks.com). Needs Python 3.9 and nothing else.
 """
@@ -17,6 +17,8 @@ import sys
 import time
 
 TOLERANCE_S = 300
+if "WEBHOOK_SECRET" not in os.environ:
+    sys.exit("WEBHOOK_SECRET is not set; it is the secret that `webhook-endpoints add` has shown")
 SECRET = base64.b64decode(os.environ["WEBHOOK_SECRET"].removeprefix("whsec_"))
 SEEN = set()  # A real receiver keeps these in its database, in one transaction with what it does about an event.
 

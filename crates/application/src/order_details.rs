@@ -39,7 +39,7 @@ pub struct OrderDetails {
     /// What it costs beside the goods.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub money_lines: Vec<MoneyLineView>,
-    /// Words to find it by.
+    /// Words of the shop's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// What the customer or the shop has to say.

@@ -55,7 +55,7 @@ pub struct OrderDraft {
     /// What it costs beside the goods.
     #[serde(default)]
     pub money_lines: Vec<MoneyLineView>,
-    /// Words to find it by.
+    /// Words of the shop's own.
     #[serde(default)]
     pub tags: Vec<String>,
     /// What the customer or the shop has to say.
@@ -250,7 +250,7 @@ fn check_count(pointer: &str, count: usize, most: usize, findings: &mut Findings
 fn money_line(index: usize, line: &MoneyLineView, findings: &mut Findings) -> Option<MoneyLine> {
     let at = format!("/money_lines/{index}");
     let kind = line.kind.parse::<MoneyLineKind>().map_err(|_| {
-        let message = format!("a money line is {}, not '{}'", money_line_kinds(), line.kind);
+        let message = format!("a money line is one of {}, not '{}'", money_line_kinds(), line.kind);
         findings.add(format!("{at}/kind"), "unknown_value", message);
     });
     let amount = amount(&format!("{at}/amount"), &line.amount, findings);

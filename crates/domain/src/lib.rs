@@ -13,6 +13,7 @@ mod invariant;
 mod inventory;
 mod money;
 mod money_line;
+mod money_line_kind;
 mod order;
 mod order_status;
 mod parcel_trouble;
@@ -35,7 +36,8 @@ pub use ids::{CustomerId, OrderId, OrderItemId, ProductId, Sku, TEXT_CHARS_MAX, 
 pub use invariant::BrokenInvariant;
 pub use inventory::{Inventory, StockCounters};
 pub use money::{AMOUNT_MINOR_MAX, Currency, InvalidCurrency, Money, MoneyError};
-pub use money_line::{MONEY_LINES_MAX, MoneyLine, MoneyLineKind};
+pub use money_line::{MONEY_LINES_MAX, MoneyLine};
+pub use money_line_kind::MoneyLineKind;
 pub use order::{LINES_MAX, NewOrder, NewOrderLine, Order, OrderLine, OrderSnapshot};
 pub use order_status::{LEGAL_MOVES, OrderStatus};
 pub use parcel_trouble::{ParcelTrouble, Troubles};

@@ -1,25 +1,10 @@
 //! What an order costs beside its goods: shipping, tax, a discount, a fee. The caller says how much, for good; nothing is
 //! computed here but the sum.
 
-use crate::closed_set::closed_set;
-use crate::{AMOUNT_MINOR_MAX, Currency, Money, Rejection};
+use crate::{AMOUNT_MINOR_MAX, Currency, Money, MoneyLineKind, Rejection};
 
 /// The most money lines an order may have.
 pub const MONEY_LINES_MAX: usize = 50;
-
-closed_set! {
-    /// What a money line is for.
-    pub enum MoneyLineKind {
-        /// Sending the goods.
-        Shipping = 0, "shipping";
-        /// A tax that the prices leave out.
-        Tax = 1, "tax";
-        /// Something off the price.
-        Discount = 2, "discount";
-        /// Anything else.
-        Fee = 3, "fee";
-    }
-}
 
 /// An amount of an order beside its goods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +24,7 @@ pub(crate) fn added_minor(lines: &[MoneyLine], currency: Currency) -> Result<i64
     for line in lines {
         let Money { minor, currency: found } = line.amount;
         if found != currency {
-            return Err(Rejection::MixedCurrencies { expected: currency, found });
+            return Err(Rejection::MoneyLineCurrency { expected: currency, found });
         }
         if !(0..=AMOUNT_MINOR_MAX).contains(&minor) {
             return Err(Rejection::MoneyLineOutOfRange { kind: line.kind, minor });
@@ -51,14 +36,4 @@ pub(crate) fn added_minor(lines: &[MoneyLine], currency: Currency) -> Result<i64
         }
     }
     Ok(sum)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_has_a_word_and_a_code_of_its_own() {
-        MoneyLineKind::assert_words_and_codes_round_trip();
-    }
 }

@@ -270,7 +270,7 @@ fn bounded_total(lines: &[OrderLine]) -> Result<Money, Rejection> {
 const fn with_added(goods: Money, added_minor: i64) -> Result<Money, Rejection> {
     let minor = goods.minor + added_minor;
     if minor < 0 {
-        return Err(Rejection::NegativeTotal { excess_minor: -minor });
+        return Err(Rejection::NegativeTotal { excess: Money { minor: -minor, ..goods } });
     }
     if minor > AMOUNT_MINOR_MAX {
         return Err(Rejection::TotalTooHigh);

@@ -53,6 +53,16 @@ pub enum Rejection {
         /// How many it may have.
         lines_max: usize,
     },
+    /// All amounts of an order are in one currency.
+    #[error(
+        "a money line is in {found}, and the order in {expected}; all amounts of an order are in one currency"
+    )]
+    MoneyLineCurrency {
+        /// The currency of the order's lines.
+        expected: Currency,
+        /// The other one.
+        found: Currency,
+    },
     /// The amount of a money line is in bounds.
     #[error(
         "the {kind} is {minor} minor units; a money line is from 0 to {AMOUNT_MINOR_MAX}, a discount too"
@@ -64,10 +74,10 @@ pub enum Rejection {
         minor: i64,
     },
     /// An order comes to nothing at least.
-    #[error("the discounts come to {excess_minor} minor units more than everything else")]
+    #[error("the discounts come to {excess} more than everything else")]
     NegativeTotal {
         /// How far below zero.
-        excess_minor: i64,
+        excess: Money,
     },
     /// A price is not negative.
     #[error("the price of {sku} is negative")]
@@ -269,6 +279,7 @@ impl Rejection {
             Self::TooManyMoneyLines { .. } => (24, "too_many_money_lines"),
             Self::MoneyLineOutOfRange { .. } => (25, "money_line_out_of_range"),
             Self::NegativeTotal { .. } => (26, "negative_total"),
+            Self::MoneyLineCurrency { .. } => (27, "money_line_currency"),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Webhook endpoints as persons and programs see and change them, over HTTP and on the command line alike. What is wrong with a
 //! wish is said before anything is done; a secret is shown once, when it is made.
 
+use std::net::IpAddr;
+
 use application::ports::{
     Delivery, EVENT_TYPES, EndpointChange, EndpointState, WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint,
     WebhookEndpoints,
@@ -9,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bus::{Fault, Signed};
 use jiff::Timestamp;
-use providers::notifications::check_address;
+use providers::notifications::{check_address, is_public};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use serde::Serialize;
@@ -142,11 +144,18 @@ impl From<Delivery> for DeliveryView {
 /// In words, with what would be right.
 pub fn check_url(url: &str, plain: Plain) -> Result<(), String> {
     check_address(url).map_err(|error| error.to_string())?;
-    if plain == Plain::Refused && !url.starts_with("https://") {
-        return Err(
-            "must begin with https://; http:// is for development (notifications.webhook_private_addresses)"
-                .to_owned(),
-        );
+    if plain == Plain::Allowed {
+        return Ok(());
+    }
+    const DEVELOPMENT: &str = "for development set notifications.webhook_private_addresses = \"allow\" for the service and for this command";
+    if !url.starts_with("https://") {
+        return Err(format!("must begin with https://; {DEVELOPMENT}"));
+    }
+    let uri = url.parse::<http::Uri>().ok();
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default().trim_matches(['[', ']']);
+    let is_private = host.parse::<IpAddr>().is_ok_and(|address| !is_public(address));
+    if is_private || host.eq_ignore_ascii_case("localhost") {
+        return Err(format!("{host} is no address of the public network; {DEVELOPMENT}"));
     }
     Ok(())
 }

@@ -17,9 +17,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use bus::Signed;
+use bus::{Clock, Signed, SystemClock};
 use domain::OrderId;
-use jiff::Timestamp;
 use orderwright::config::{Allowance, Config, Secret};
 use orderwright::demo::Stage;
 use orderwright::import::{ApiClient, OrderAnswer, PriceBody, ProductBody};
@@ -201,7 +200,7 @@ async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
 }
 
 fn by_eve() -> Signed<'static> {
-    Signed { actor: "eve", note: "", at: Timestamp::now() }
+    Signed { actor: "eve", note: "", at: SystemClock.now() }
 }
 
 async fn made(stage: &Stage, url: String) -> EndpointView {

@@ -318,12 +318,14 @@ fn unstorable(fault: &Fault) -> Violation {
 }
 
 fn violation(rejection: &Rejection) -> Violation {
-    let pointer = match rejection {
+    let is_of_money_lines = matches!(
+        rejection,
         Rejection::TooManyMoneyLines { .. }
-        | Rejection::MoneyLineOutOfRange { .. }
-        | Rejection::NegativeTotal { .. } => "/money_lines",
-        _ => "/lines",
-    };
+            | Rejection::MoneyLineOutOfRange { .. }
+            | Rejection::MoneyLineCurrency { .. }
+            | Rejection::NegativeTotal { .. }
+    );
+    let pointer = if is_of_money_lines { "/money_lines" } else { "/lines" };
     Violation { pointer: pointer.to_owned(), code: rejection.code(), message: rejection.to_string() }
 }
 

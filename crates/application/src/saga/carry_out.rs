@@ -241,8 +241,13 @@ impl Writes {
             | SagaCommand::ShipStock => None,
         };
         let detail = refusal.or_else(|| happening.facts.detail.clone());
+        let is_the_cause = |command: &SagaCommand| matches!(*command, SagaCommand::MoveOrder { event, .. } if event.as_str() == cause);
+        // What the order went through to get where the cause leads comes before it.
+        let before = step.commands.iter().position(is_the_cause).unwrap_or(0);
+        let (before, after) = step.commands.split_at(before);
+        self.history.extend(before.iter().filter_map(consequence));
         self.history.push(entry(cause, saga.order, detail));
-        self.history.extend(step.commands.iter().filter_map(consequence));
+        self.history.extend(after.iter().filter_map(consequence));
     }
 
     async fn flush(self, unit: &mut dyn UnitOfWork) -> Result<(), Fault> {

@@ -261,7 +261,7 @@ fn the_total_is_the_goods_and_the_money_lines_and_never_below_zero() {
     let free = with_money_lines(vec![money_line(MoneyLineKind::Discount, 3_600)]).unwrap();
     assert_eq!(free.total(), usd(0));
     let below = with_money_lines(vec![money_line(MoneyLineKind::Discount, 3_601)]);
-    assert_eq!(below, Err(vec![Rejection::NegativeTotal { excess_minor: 1 }]));
+    assert_eq!(below, Err(vec![Rejection::NegativeTotal { excess: usd(1) }]));
     let tampered = OrderSnapshot { added_minor: 231, ..order.into_snapshot() };
     assert!(Order::restore(tampered).is_err());
 }

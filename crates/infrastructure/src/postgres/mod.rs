@@ -4,6 +4,7 @@
 mod api_keys;
 mod closed_endpoints;
 mod column;
+mod event_batch;
 mod history;
 mod housekeeping;
 mod idempotency;

@@ -9,14 +9,10 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use super::column::{Broken, rows_max, time};
+use super::event_batch::{BATCH, end_of};
 use super::settled::Reach;
 
 const OPERATION: &str = "events.list";
-
-/// Entries of a batch at most, and how far the positions of its entries are from the next batch's. The statements that write
-/// and read timelines have the same number.
-pub(super) const BATCH_ENTRIES_MAX: usize = 16_384;
-const BATCH: i64 = 16_384;
 
 /// Batches and orders that one read looks at, about.
 const BATCHES_MAX: i64 = 200;
@@ -71,11 +67,6 @@ impl OrderEventLog for PostgresStore {
         let rows = query(&client, "events.read", sql, &[Box::new(order_id), Box::new(position)]).await?;
         Ok(views(&rows, "events.read", view)?.into_iter().next())
     }
-}
-
-/// The last position that belongs to a batch.
-const fn end_of(batch: i64) -> i64 {
-    (batch + 1) * BATCH - 1
 }
 
 /// Up to where the batches are gone.

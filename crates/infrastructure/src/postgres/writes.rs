@@ -7,7 +7,7 @@ use domain::{CancelReason, OrderStatus};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::order_events::BATCH_ENTRIES_MAX;
+use super::event_batch::BATCH_ENTRIES_MAX;
 use crate::unsaved::{CancellationRow, UnsavedSaga};
 
 /// New orders, as they stand by now.

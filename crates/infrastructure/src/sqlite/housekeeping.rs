@@ -41,11 +41,11 @@ fn sweep(connection: &Connection, now: Timestamp, retention: Retention, max: usi
     let unmatched = "delete from unmatched_events where position in
          (select position from unmatched_events where seen_at < ?2 order by position limit ?1)";
     remove(unmatched, retention.inbox)?;
-    webhook_endpoints::sweep(connection, before(now, retention.events), max)?;
+    webhook_endpoints::sweep(connection, &before(now, retention.events), max)?;
     Ok(Swept {
         inbox: 0,
         idempotency: remove(idempotency, retention.idempotency)?,
         kept_answers: remove(kept_answers, retention.idempotency)?,
-        events: order_events::sweep(connection, before(now, retention.events), max)?,
+        events: order_events::sweep(connection, &before(now, retention.events), max)?,
     })
 }

@@ -55,7 +55,7 @@ pub(super) fn note(connection: &Connection, first: i64, entries: &[HistoryEntry]
 }
 
 /// Removes up to `max` batches of before this moment, oldest first, and notes up to where they are gone.
-pub(super) fn sweep(connection: &Connection, before: Micros, max: usize) -> Result<usize> {
+pub(super) fn sweep(connection: &Connection, before: &Micros, max: usize) -> Result<usize> {
     let oldest = "select position from event_batches order by position limit ?1";
     let due = format!("position in ({oldest}) and at < ?2");
     let end = format!("select max(position + entries - 1) from event_batches where {due}");

@@ -128,7 +128,7 @@ impl WebhookEndpoints for SqliteStore {
 }
 
 /// Removes deliveries of before this moment, except those that wait.
-pub(super) fn sweep(connection: &Connection, before: Micros, max: usize) -> Result<usize> {
+pub(super) fn sweep(connection: &Connection, before: &Micros, max: usize) -> Result<usize> {
     let sql = "delete from webhook_deliveries where (endpoint_id, position) in (
              select endpoint_id, position from webhook_deliveries where state <> 'waiting' and last_at < ?2
              order by last_at limit ?1

@@ -36,7 +36,7 @@ use crate::wiring;
 /// Commands about what is in the database.
 #[derive(Debug, Subcommand)]
 pub(super) enum OnOrders {
-    /// Look at orders, and cancel them.
+    /// Look at orders, cancel and refund them, erase who they are for.
     #[command(subcommand)]
     Orders(orders::Orders),
     /// Look at the stock, and change it.

@@ -315,7 +315,11 @@ mod tests {
         let held = BrokerQueue { held: 3, held_for: Duration::from_secs(301), ..queue(1, 0) };
         for (said, wanted, words) in [
             (Ok(vec![queue(1, 0)]), Status::Up, "1 queues are read, 3 messages"),
-            (Ok(vec![queue(1, 2)]), Status::Degraded, "2 in payment_error; `error-queues list` counts the causes"),
+            (
+                Ok(vec![queue(1, 2)]),
+                Status::Degraded,
+                "2 in payment_error; `error-queues list` counts the causes",
+            ),
             (Ok(vec![queue(1, 2), queue(0, 0)]), Status::Down, "nobody reads payment"),
             (Ok(vec![queue(4, 0)]), Status::Degraded, "payment has 4 consumers for 1 workers"),
             (Ok(vec![held]), Status::Degraded, "3 of payment, the oldest for 301 s"),

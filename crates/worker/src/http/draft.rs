@@ -9,7 +9,7 @@ use domain::OrderId;
 use serde_json::Value;
 
 use super::body;
-use super::order_schemas::{ADDRESS, CONTACT, MONEY_LINE};
+use super::detail_schemas::{ADDRESS, CONTACT, MONEY_LINE};
 use super::problem::{Place, Problem, Wrong};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
@@ -159,7 +159,7 @@ pub(super) static ORDER_REQUEST: Schema = Schema {
             Shape::List(&MONEY_LINE),
             "What it costs beside the goods: at most 50, in the order's currency.",
         ),
-        may("tags", Shape::List(&Shape::Text), "Words to find it by: at most 20."),
+        may("tags", Shape::List(&Shape::Text), "Words of the shop's own, at most 20; they are not searched."),
         may("order_note", Shape::Text, "What the customer or the shop has to say: at most 4000 bytes."),
         may("metadata", Shape::Texts, "What the shop wants to remember: at most 50 names with a text each."),
     ]),

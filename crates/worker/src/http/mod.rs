@@ -11,6 +11,7 @@ mod connection;
 mod csv_orders;
 mod cursor;
 mod dead_letters;
+mod detail_schemas;
 mod docs_page;
 mod draft;
 mod edge;

@@ -1,6 +1,6 @@
 //! The forms of orders, as clients write and read them.
 
-use super::sagas::SEEN;
+use super::detail_schemas::{ADDRESS, CONTACT, MONEY_LINE};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
 /// Whose wish a cancellation may be.
@@ -43,37 +43,6 @@ const LINE: Shape = Shape::Named(&Schema {
         need("unit_price", AMOUNT, "Price of one."),
     ]),
 });
-/// Whom to reach.
-pub(super) const CONTACT: Shape = Shape::Named(&Schema {
-    name: "Contact",
-    shape: Shape::Object(&[
-        may("name", Shape::Text, "Their name."),
-        may("email", Shape::Text, "Their mail address."),
-        may("phone", Shape::Text, "Their telephone number."),
-    ]),
-});
-/// A postal address.
-pub(super) const ADDRESS: Shape = Shape::Named(&Schema {
-    name: "Address",
-    shape: Shape::Object(&[
-        may("name", Shape::Text, "The person."),
-        may("company", Shape::Text, "The company."),
-        may("lines", Shape::List(&Shape::Text), "Street and number, or whatever stands there: at most 6."),
-        may("city", Shape::Text, "The town."),
-        may("region", Shape::Text, "State, province or county."),
-        may("postal_code", Shape::Text, "The postal code."),
-        need("country", Shape::Text, "The country: two capital letters of ISO 3166-1."),
-    ]),
-});
-/// A money line.
-pub(super) const MONEY_LINE: Shape = Shape::Named(&Schema {
-    name: "MoneyLine",
-    shape: Shape::Object(&[
-        need("kind", Shape::Choice(&["shipping", "tax", "discount", "fee"]), "What it is for."),
-        may("label", Shape::Text, "What it is called."),
-        need("amount", AMOUNT, "How much, never below zero; a discount takes it off."),
-    ]),
-});
 const PAYMENT: Shape = Shape::Named(&Schema {
     name: "Payment",
     shape: Shape::Object(&[
@@ -109,7 +78,7 @@ pub(super) static ORDER: Schema = Schema {
         may("shipping_address", ADDRESS, "Where the goods go."),
         may("billing_address", ADDRESS, "Whom the bill is for."),
         may("money_lines", Shape::List(&MONEY_LINE), "What it costs beside the goods."),
-        may("tags", Shape::List(&Shape::Text), "Words to find it by."),
+        may("tags", Shape::List(&Shape::Text), "Words of the shop's own."),
         may("order_note", Shape::Text, "What the customer or the shop had to say."),
         may("metadata", Shape::Texts, "What the shop wanted to remember."),
         may("payment", PAYMENT, "Where the money stands, once asked for."),
@@ -151,3 +120,6 @@ pub(super) static TIMELINE: Schema = Schema {
         need("items", Shape::List(&HISTORY_ENTRY), "What happened, in order."),
     ]),
 };
+/// What a member 'seen' of an act on an order means.
+pub(super) const SEEN: &str = "The 'updated_at' of the order's saga as you saw it: if it has moved since, nothing is done. Of two \
+     who act at once, one acts and the other is told.";

@@ -14,11 +14,11 @@ use uuid::Uuid;
 
 use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
+use super::order_schemas::SEEN;
 use super::orders::ORDER_ID;
 use super::parameters::OrderInPath;
 use super::problem::{Code, Problem};
 use super::route::Route;
-use super::sagas::SEEN;
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 use super::text::Texts;
 use super::{Api, body, idempotency};

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
-use super::order_schemas::HISTORY_ENTRY;
+use super::order_schemas::{HISTORY_ENTRY, SEEN};
 use super::orders::ORDER_ID;
 use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
 use super::problem::{Code, Problem};
@@ -152,9 +152,6 @@ static OPERATION: Schema = Schema {
         may("seen", Shape::Time, SEEN),
     ]),
 };
-/// What a member 'seen' of an act on an order means.
-pub(super) const SEEN: &str = "The 'updated_at' of the order's saga as you saw it: if it has moved since, nothing is done. Of two \
-     who act at once, one acts and the other is told.";
 pub(super) static SIGNATURE: Schema = Schema {
     name: "Signature",
     shape: Shape::Object(&[need("actor", Shape::Text, "Who."), need("note", Shape::Text, "Why.")]),

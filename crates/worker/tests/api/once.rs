@@ -116,24 +116,54 @@ fn of_errors() -> Example {
     Example::json(&wish, "/count", json!(2))
 }
 
+fn of_order() -> Example {
+    let price = json!({"minor": 1800, "currency": "USD"});
+    let order = json!({
+        "customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1, "unit_price": price}],
+        "payment_token": "tok_visa", "ordered_at": "2026-03-04T09:00:00Z", "external_reference": "PO-1",
+        "total": {"minor": 2300, "currency": "USD"},
+        "money_lines": [{"kind": "shipping", "label": "post", "amount": {"minor": 500, "currency": "USD"}}],
+        "contact": {"name": "Ann", "email": "ann@example.org", "phone": "1"},
+        "shipping_address": {"name": "Ann", "lines": ["1 Road"], "city": "Cork", "country": "IE"},
+        "billing_address": {"company": "Ann Ltd", "country": "IE"},
+        "tags": ["gift"], "order_note": "ring twice", "metadata": {"basket": "7"},
+    });
+    Example::json(&order, "/order_note", json!("ring once"))
+}
+
+/// An example of what is done to webhook endpoints.
+fn of_webhooks(operation: &str) -> Example {
+    match operation {
+        "addWebhookEndpoint" => {
+            let wish = json!({
+                "url": "https://shop.example/hooks", "types": ["OrderShipped"], "note": "the shop", "after": 3,
+                "actor": "eve", "reason": "as agreed",
+            });
+            Example::json(&wish, "/url", json!("https://other.example/hooks"))
+        }
+        "changeWebhookEndpoint" => {
+            let wish = json!({
+                "url": "https://shop.example/hooks", "types": ["OrderShipped"], "note": "the shop", "state": "paused",
+                "after": 3, "actor": "eve", "reason": "as agreed",
+            });
+            Example::json(&wish, "/state", json!("active"))
+        }
+        "rotateWebhookSecret" | "removeWebhookEndpoint" => {
+            Example::json(&json!({"actor": "eve", "reason": "as agreed"}), "/reason", json!("a test"))
+        }
+        "redeliverEvents" => {
+            let wish = json!({"position": 7, "actor": "eve", "reason": "it was mended"});
+            Example::json(&wish, "/reason", json!("a test"))
+        }
+        unknown => panic!("{unknown} is nothing that is done to webhook endpoints"),
+    }
+}
+
 /// An example for each operation that writes. A new one needs its own.
 fn example(operation: &str) -> Example {
     let who = json!({"actor": "eve", "note": "looked into it"});
     match operation {
-        "createOrder" => {
-            let price = json!({"minor": 1800, "currency": "USD"});
-            let order = json!({
-                "customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 1, "unit_price": price}],
-                "payment_token": "tok_visa", "ordered_at": "2026-03-04T09:00:00Z", "external_reference": "PO-1",
-                "total": {"minor": 2300, "currency": "USD"},
-                "money_lines": [{"kind": "shipping", "label": "post", "amount": {"minor": 500, "currency": "USD"}}],
-                "contact": {"name": "Ann", "email": "ann@example.org", "phone": "1"},
-                "shipping_address": {"name": "Ann", "lines": ["1 Road"], "city": "Cork", "country": "IE"},
-                "billing_address": {"company": "Ann Ltd", "country": "IE"},
-                "tags": ["gift"], "order_note": "ring twice", "metadata": {"basket": "7"},
-            });
-            Example::json(&order, "/order_note", json!("ring once"))
-        }
+        "createOrder" => of_order(),
         "cancelOrder" => {
             let wish = json!({"reason": "customer", "actor": "eve", "note": "no more"});
             let changed = Example::json(&wish, "/note", json!("none"));
@@ -168,27 +198,11 @@ fn example(operation: &str) -> Example {
             Example::json(&wish, "/reason", json!("a test"))
         }
         "putBackErrors" | "discardErrors" => of_errors(),
-        "addWebhookEndpoint" => {
-            let wish = json!({
-                "url": "https://shop.example/hooks", "types": ["OrderShipped"], "note": "the shop", "after": 3,
-                "actor": "eve", "reason": "as agreed",
-            });
-            Example::json(&wish, "/url", json!("https://other.example/hooks"))
-        }
-        "changeWebhookEndpoint" => {
-            let wish = json!({
-                "url": "https://shop.example/hooks", "types": ["OrderShipped"], "note": "the shop", "state": "paused",
-                "after": 3, "actor": "eve", "reason": "as agreed",
-            });
-            Example::json(&wish, "/state", json!("active"))
-        }
-        "rotateWebhookSecret" | "removeWebhookEndpoint" => {
-            Example::json(&json!({"actor": "eve", "reason": "as agreed"}), "/reason", json!("a test"))
-        }
-        "redeliverEvents" => {
-            let wish = json!({"position": 7, "actor": "eve", "reason": "it was mended"});
-            Example::json(&wish, "/reason", json!("a test"))
-        }
+        "addWebhookEndpoint"
+        | "changeWebhookEndpoint"
+        | "rotateWebhookSecret"
+        | "removeWebhookEndpoint"
+        | "redeliverEvents" => of_webhooks(operation),
         "receiveStock" | "adjustStock" | "countStock" => {
             let change = json!({"quantity": 10, "reason": "delivery note 77", "actor": "anna"});
             Example::json(&change, "/quantity", json!(11))

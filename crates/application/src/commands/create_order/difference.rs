@@ -1,6 +1,6 @@
 //! How a request differs from the order with its reference, as text for the caller.
 
-use domain::{MoneyLine, MoneyLineKind, Order, OrderLine};
+use domain::{Money, MoneyLine, MoneyLineKind, Order, OrderLine};
 
 use super::{CreateOrderCommand, CreateOrderLine, Violation};
 
@@ -18,7 +18,13 @@ pub(super) fn differences(request: &CreateOrderCommand, order: &Order) -> Vec<Vi
     let had_minor = order.snapshot().added_minor;
     let wanted_minor = added_minor(request);
     if wanted_minor != had_minor {
-        let message = format!("the money lines add {wanted_minor} minor units, and added {had_minor}");
+        let currency = order.total().currency;
+        let money = |minor| Money::new(minor, currency);
+        let message = format!(
+            "the money lines come to {}, and in the known order to {}",
+            money(wanted_minor),
+            money(had_minor)
+        );
         found.push(Violation { pointer: "/money_lines".to_owned(), code: CODE, message });
     }
     let (wanted, had): (Vec<_>, Vec<_>) = (request.lines.iter().collect(), order.lines().iter().collect());

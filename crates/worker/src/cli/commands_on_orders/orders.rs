@@ -27,7 +27,7 @@ use super::sagas::states;
 use super::{Desk, SeenOrder, Signed};
 use crate::cli::texts;
 
-/// Look at orders, and cancel them.
+/// Look at orders, cancel and refund them, erase who they are for.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Orders {
     /// List orders, oldest first unless told otherwise.
@@ -303,11 +303,13 @@ fn said_beside(details: &OrderDetails) -> Table {
     }
     for line in &details.money_lines {
         let label = line.label.as_ref().map_or_else(String::new, |label| format!(" ({label})"));
-        rows.push((format!("{}{label}", line.kind), amount(&line.amount)));
+        let sign = if line.kind == "discount" { "-" } else { "" };
+        rows.push((format!("{}{label}", line.kind), format!("{sign}{}", amount(&line.amount))));
     }
     rows.push(("tags".to_owned(), details.tags.join(", ")));
     rows.push(("note".to_owned(), details.order_note.clone().unwrap_or_default()));
-    rows.extend(details.metadata.clone());
+    let metadata = details.metadata.iter();
+    rows.extend(metadata.map(|(name, value)| (format!("metadata: {name}"), value.clone())));
     facts(rows.iter().map(|(name, value)| (name.as_str(), value.clone())))
 }
 
