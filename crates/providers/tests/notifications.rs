@@ -214,11 +214,9 @@ async fn a_mail_is_taken_by_a_real_server_under_the_same_id_each_time() {
         ..notification(NotificationKind::OrderShipped)
     };
     assert_eq!(notifier.tell(&named, &Channel::Smtp).await, Ok(Said::Told));
-    let last = server.mails().unwrap().pop().expect("a mail");
-    assert!(
-        last.contains("ann@elsewhere.example") && !last.contains("alfki@"),
-        "the order's contact: {last}"
-    );
+    let mails = server.mails().unwrap();
+    let to_contact = mails.iter().find(|mail| mail.contains("ann@elsewhere.example")).expect("a mail");
+    assert!(!to_contact.contains("alfki@"), "to the order's contact alone: {to_contact}");
     let stranger = Notification {
         customer_id: "no address\r\nBcc: x".to_owned(),
         ..notification(NotificationKind::OrderShipped)

@@ -63,7 +63,9 @@ pub(crate) fn transport(address: &str) -> RabbitMqTransport {
 pub(crate) fn envelope(kind: &str, number: u32) -> Envelope {
     let id = MessageId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)));
     let body = Bytes::from(format!("{{\"meter_id\":\"{}\",\"number\":{number}}}", id.0));
-    Envelope::first(id, CorrelationId(id.0), kind, body, SENT_AT)
+    // One without a trace gets one on its way.
+    let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    Envelope { traceparent, ..Envelope::first(id, CorrelationId(id.0), kind, body, SENT_AT) }
 }
 
 pub(crate) fn envelopes(kind: &str, count: u32) -> Vec<Envelope> {
