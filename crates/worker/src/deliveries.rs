@@ -28,7 +28,7 @@ const IDLE_LOOK: Duration = Duration::from_secs(2);
 
 /// Events, and deliveries that were set aside, that go to an endpoint before it is noted what became of them.
 const EVENTS_MAX: usize = 100;
-const DUE_MAX: usize = 50;
+const DUE_MAX: usize = 16;
 
 /// What the service works with.
 pub struct Parts {
@@ -132,14 +132,18 @@ impl WebhookDeliveryService {
         let signer = Signer::new(endpoint.secrets(now))
             .map_err(|error| Fault::give_up("webhook_endpoints.sign", error.to_string()))?;
         let mut run = Run::new(parts, &endpoint, &signer);
+        if endpoint.next_attempt_at.is_some_and(|at| at > now) {
+            return Ok(More::No);
+        }
         let due = parts.endpoints.due_deliveries(endpoint.id, now, DUE_MAX).await?;
+        let has_due = !due.is_empty();
         run.again(due).await?;
         let mut more = More::No;
-        if endpoint.next_attempt_at.is_none_or(|at| at <= now) {
+        if !has_due || !run.is_over() {
             let filter = EventFilter { after: endpoint.position, types: endpoint.types.clone() };
             match parts.events.events(&filter, EVENTS_MAX).await? {
                 EventsRead::Page(page) => {
-                    let is_whole = run.send(Page { events: page.events, next: page.next }).await;
+                    let is_whole = run.send(Page { events: page.events, next: page.next }).await?;
                     more = if page.has_more && is_whole { More::Yes } else { More::No };
                 }
                 EventsRead::Swept { up_to } => run.skip_to(up_to),

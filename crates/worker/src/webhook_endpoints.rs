@@ -148,7 +148,7 @@ pub fn check_url(url: &str, plain: Plain) -> Result<(), String> {
         return Ok(());
     }
     const DEVELOPMENT: &str = "for development set notifications.webhook_private_addresses = \"allow\" for the service and for this command";
-    if !url.starts_with("https://") {
+    if !url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
         return Err(format!("must begin with https://; {DEVELOPMENT}"));
     }
     let uri = url.parse::<http::Uri>().ok();
@@ -222,6 +222,7 @@ pub async fn add(
         failing_since: None,
         next_attempt_at: None,
         created_at: by.at,
+        revision: 0,
     };
     let added = endpoints.add_endpoint(&endpoint, by).await?;
     let secret = Some(endpoint.secret.clone());

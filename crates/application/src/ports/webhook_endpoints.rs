@@ -43,6 +43,8 @@ pub struct WebhookEndpoint {
     pub next_attempt_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Grows with each change that a person makes.
+    pub revision: i64,
 }
 
 /// The secret is never shown by accident.
@@ -106,7 +108,7 @@ impl EndpointChange {
     /// The endpoint with these changes, made at this moment. One that is made active is tried at once.
     #[must_use]
     pub fn applied(&self, endpoint: WebhookEndpoint, now: Timestamp) -> WebhookEndpoint {
-        let mut changed = endpoint;
+        let mut changed = WebhookEndpoint { revision: endpoint.revision + 1, ..endpoint };
         if let Some(url) = &self.url {
             changed.url.clone_from(url);
         }
@@ -183,11 +185,15 @@ pub struct Delivery {
     pub took_ms: u32,
     /// What was answered last, or why there was no answer.
     pub answer: String,
+    /// The revision of the endpoint that it was sent to: a person who changes the endpoint may want it sent again.
+    pub revision: i64,
 }
 
 /// How far an endpoint came, and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
+    /// The revision of the endpoint that the attempts were made for.
+    pub revision: i64,
     /// The position that the attempts began behind.
     pub from: i64,
     /// The position that is done.
@@ -256,8 +262,8 @@ pub trait WebhookEndpoints: Send + Sync + 'static {
     /// Those of the store.
     async fn remove_endpoint(&self, id: Uuid, by: &Signed<'_>) -> Result<bool, Fault>;
 
-    /// Notes what became of events that were sent. Returns false, and notes nothing, if the endpoint is gone or stands at another
-    /// position than the attempts began at.
+    /// Notes what became of events that were sent. Returns false, and notes nothing, if the endpoint is gone, was changed by a person
+    /// meanwhile, or stands at another position than the attempts began at.
     ///
     /// # Errors
     /// Those of the store.

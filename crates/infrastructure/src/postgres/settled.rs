@@ -35,6 +35,10 @@ struct Wait {
 impl Known {
     /// Takes what was seen: first the highest number, then who was writing.
     fn saw(&mut self, number: i64, writers: BTreeSet<String>) {
+        if number < self.up_to {
+            // Numbers never go back, so this is another database: an older one was restored under this address.
+            *self = Self::default();
+        }
         if let Some(wait) = &mut self.waits {
             wait.writers.retain(|writer| writers.contains(writer));
             if wait.writers.is_empty() {
@@ -118,5 +122,9 @@ mod tests {
         assert_eq!(known.up_to, 12);
         known.saw(14, who(&[]));
         assert_eq!(known.up_to, 14, "no one writes");
+        known.saw(8, who(&["a"]));
+        assert_eq!(known.up_to, 0, "an older database was restored");
+        known.saw(9, who(&[]));
+        assert_eq!(known.up_to, 9);
     }
 }

@@ -29,7 +29,7 @@ pub(super) const SWEEP: &str = "with due as materialized (
 
 const COLUMNS: &str =
     "id, url, types, note, secret, previous_secret, rotated_at, state, trouble, position, failures,
-     failing_since, next_attempt_at, created_at";
+     failing_since, next_attempt_at, created_at, revision";
 
 #[async_trait]
 impl WebhookEndpoints for PostgresStore {
@@ -40,10 +40,10 @@ impl WebhookEndpoints for PostgresStore {
         let lock = "lock table webhook_endpoints in share row exclusive mode";
         unit.ask(Act::new(OPERATION, lock, Vec::new())).await?;
         let sql = "insert into webhook_endpoints (id, url, types, note, secret, previous_secret, rotated_at, state, trouble,
-                 position, failures, failing_since, next_attempt_at, created_at)
+                 position, failures, failing_since, next_attempt_at, created_at, revision)
              select $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bigint, $8::text, $9::text, $10::bigint,
-                 $11::bigint, $12::bigint, $13::bigint, $14::bigint
-             where (select count(*) from webhook_endpoints) < $15
+                 $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint
+             where (select count(*) from webhook_endpoints) < $16
              returning id";
         let mut values = values(endpoint);
         values.push(Box::new(rows_max(WEBHOOK_ENDPOINTS_MAX)));
@@ -75,7 +75,7 @@ impl WebhookEndpoints for PostgresStore {
         let changed = change.applied(found, by.at);
         let sql = "update webhook_endpoints set url = $2, types = $3, note = $4, secret = $5, previous_secret = $6,
                  rotated_at = $7, state = $8, trouble = $9, position = $10, failures = $11, failing_since = $12,
-                 next_attempt_at = $13, created_at = $14
+                 next_attempt_at = $13, created_at = $14, revision = $15
              where id = $1";
         unit.later(Act::new(OPERATION, sql, values(&changed)));
         unit.record(&[endpoint_moved("change", id, &change.in_words(), by)]).await?;
@@ -102,7 +102,7 @@ impl WebhookEndpoints for PostgresStore {
         let sql =
             "update webhook_endpoints set position = $3, trouble = $4, failures = $5, failing_since = $6,
                  next_attempt_at = $7, state = case when $8 then 'closed' else state end
-             where id = $1 and position = $2 returning id";
+             where id = $1 and position = $2 and revision = $9 returning id";
         let values: Vec<Param> = vec![
             Box::new(id),
             Box::new(progress.from),
@@ -112,6 +112,7 @@ impl WebhookEndpoints for PostgresStore {
             Box::new(progress.failing_since.map(Timestamp::as_microsecond)),
             Box::new(progress.next_attempt_at.map(Timestamp::as_microsecond)),
             Box::new(progress.closes),
+            Box::new(progress.revision),
         ];
         let noted = !unit.ask(Act::new(OPERATION, sql, values)).await?.is_empty();
         if noted && !progress.deliveries.is_empty() {
@@ -131,7 +132,7 @@ impl WebhookEndpoints for PostgresStore {
         let reader = self.reader(OPERATION).await?;
         let state = filter.state.map_or(String::new(), |state| format!("and state = '{state}'"));
         let sql = format!(
-            "select position, order_id, event_type, state, attempts, last_at, next_at, took_ms, answer
+            "select position, order_id, event_type, state, attempts, last_at, next_at, took_ms, answer, revision
              from webhook_deliveries where endpoint_id = $1 and position < $2 {state} order by position desc limit $3"
         );
         let before = filter.before.unwrap_or(i64::MAX);
@@ -144,7 +145,7 @@ impl WebhookEndpoints for PostgresStore {
     async fn due_deliveries(&self, id: Uuid, now: Timestamp, max: usize) -> Result<Vec<Delivery>, Fault> {
         const OPERATION: &str = "webhook_deliveries.due";
         let reader = self.reader(OPERATION).await?;
-        let sql = "select position, order_id, event_type, state, attempts, last_at, next_at, took_ms, answer
+        let sql = "select position, order_id, event_type, state, attempts, last_at, next_at, took_ms, answer, revision
              from webhook_deliveries where endpoint_id = $1 and state = 'waiting' and next_at <= $2
              order by next_at limit $3";
         let values: Vec<bus_postgres::Value<'_>> =
@@ -189,7 +190,7 @@ async fn locked(
     id: Uuid,
 ) -> Result<Option<WebhookEndpoint>, Fault> {
     let sql = "select id, url, types, note, secret, previous_secret, rotated_at, state, trouble, position, failures,
-             failing_since, next_attempt_at, created_at
+             failing_since, next_attempt_at, created_at, revision
          from webhook_endpoints where id = $1 for update";
     let rows = unit.ask(Act::new(operation, sql, vec![Box::new(id)])).await?;
     rows.first().map(endpoint).transpose().map_err(broken(operation))
@@ -197,13 +198,15 @@ async fn locked(
 
 fn note(id: Uuid, deliveries: &[Delivery]) -> Act {
     let sql = "insert into webhook_deliveries (endpoint_id, position, order_id, event_type, state, attempts, last_at, next_at,
-             took_ms, answer)
-         select $1::uuid, position, order_id, event_type, state, attempts, last_at, nullif(next_at, 0), took_ms, answer
+             took_ms, answer, revision)
+         select $1::uuid, position, order_id, event_type, state, attempts, last_at, nullif(next_at, 0), took_ms, answer, revision
          from unnest($2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-             $10::text[]) as sent (position, order_id, event_type, state, attempts, last_at, next_at, took_ms, answer)
+             $10::text[], $11::bigint[])
+             as sent (position, order_id, event_type, state, attempts, last_at, next_at, took_ms, answer, revision)
          order by position
          on conflict (endpoint_id, position) do update set state = excluded.state, attempts = excluded.attempts,
-             last_at = excluded.last_at, next_at = excluded.next_at, took_ms = excluded.took_ms, answer = excluded.answer";
+             last_at = excluded.last_at, next_at = excluded.next_at, took_ms = excluded.took_ms, answer = excluded.answer,
+             revision = excluded.revision";
     let all = || deliveries.iter();
     let next = |delivery: &Delivery| delivery.next_at.map_or(0, Timestamp::as_microsecond);
     Act::new(
@@ -220,6 +223,7 @@ fn note(id: Uuid, deliveries: &[Delivery]) -> Act {
             Box::new(Array::numbers(all().map(next))),
             Box::new(Array::numbers(all().map(|it| i64::from(it.took_ms)))),
             Box::new(Array::texts(all().map(|it| it.answer.as_str()))),
+            Box::new(Array::numbers(all().map(|it| it.revision))),
         ],
     )
 }
@@ -241,6 +245,7 @@ fn values(endpoint: &WebhookEndpoint) -> Vec<Param> {
         Box::new(micros(endpoint.failing_since)),
         Box::new(micros(endpoint.next_attempt_at)),
         Box::new(endpoint.created_at.as_microsecond()),
+        Box::new(endpoint.revision),
     ]
 }
 
@@ -265,6 +270,7 @@ fn endpoint(row: &Row) -> Result<WebhookEndpoint, Broken> {
         failing_since: time_or_none(row, 11)?,
         next_attempt_at: time_or_none(row, 12)?,
         created_at: time(row, 13)?,
+        revision: row.try_get(14)?,
     })
 }
 
@@ -279,5 +285,6 @@ fn delivery(row: &Row) -> Result<Delivery, Broken> {
         next_at: time_or_none(row, 6)?,
         took_ms: count(row, 7)?,
         answer: row.try_get(8)?,
+        revision: row.try_get(9)?,
     })
 }

@@ -146,11 +146,11 @@ fn add(connection: &Connection, it: &WebhookEndpoint) -> Result<bool> {
 
 fn store(connection: &Connection, it: &WebhookEndpoint) -> Result<()> {
     // Replacing the row would take its deliveries along.
-    let sql = "insert into webhook_endpoints values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    let sql = "insert into webhook_endpoints values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          on conflict (id) do update set url = excluded.url, types = excluded.types, note = excluded.note,
              secret = excluded.secret, previous_secret = excluded.previous_secret, rotated_at = excluded.rotated_at,
              state = excluded.state, trouble = excluded.trouble, position = excluded.position, failures = excluded.failures,
-             failing_since = excluded.failing_since, next_attempt_at = excluded.next_attempt_at";
+             failing_since = excluded.failing_since, next_attempt_at = excluded.next_attempt_at, revision = excluded.revision";
     let row = params![
         it.id,
         it.url,
@@ -166,6 +166,7 @@ fn store(connection: &Connection, it: &WebhookEndpoint) -> Result<()> {
         it.failing_since.map(Micros),
         it.next_attempt_at.map(Micros),
         Micros(it.created_at),
+        it.revision,
     ];
     connection.prepare_cached(sql)?.execute(row).map(drop)
 }
@@ -179,7 +180,7 @@ fn remove(connection: &Connection, id: Uuid) -> Result<Option<String>> {
 fn note(connection: &Connection, id: Uuid, progress: &Progress) -> Result<bool> {
     let sql = "update webhook_endpoints set position = ?3, trouble = ?4, failures = ?5, failing_since = ?6,
              next_attempt_at = ?7, state = iif(?8, 'closed', state)
-         where id = ?1 and position = ?2";
+         where id = ?1 and position = ?2 and revision = ?9";
     let row = params![
         id,
         progress.from,
@@ -189,12 +190,13 @@ fn note(connection: &Connection, id: Uuid, progress: &Progress) -> Result<bool> 
         progress.failing_since.map(Micros),
         progress.next_attempt_at.map(Micros),
         progress.closes,
+        progress.revision,
     ];
     if connection.prepare_cached(sql)?.execute(row)? == 0 {
         return Ok(false);
     }
-    let mut insert =
-        connection.prepare_cached("replace into webhook_deliveries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+    let mut insert = connection
+        .prepare_cached("replace into webhook_deliveries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     for it in &progress.deliveries {
         insert.execute(params![
             id,
@@ -207,6 +209,7 @@ fn note(connection: &Connection, id: Uuid, progress: &Progress) -> Result<bool> 
             it.next_at.map(Micros),
             it.took_ms,
             it.answer,
+            it.revision,
         ])?;
     }
     Ok(true)
@@ -233,6 +236,7 @@ fn endpoint(row: &Row<'_>) -> Result<WebhookEndpoint> {
         failing_since: time_or_none(row, 11)?,
         next_attempt_at: time_or_none(row, 12)?,
         created_at: time(row, 13)?,
+        revision: row.get(14)?,
     })
 }
 
@@ -247,5 +251,6 @@ fn delivery(row: &Row<'_>) -> Result<Delivery> {
         next_at: time_or_none(row, 7)?,
         took_ms: row.get(8)?,
         answer: row.get(9)?,
+        revision: row.get(10)?,
     })
 }

@@ -53,6 +53,7 @@ fn endpoint(number: u128) -> WebhookEndpoint {
         failing_since: None,
         next_attempt_at: None,
         created_at: NOW,
+        revision: 0,
     }
 }
 
@@ -67,11 +68,13 @@ fn delivery(position: i64, state: DeliveryState, at: Timestamp) -> Delivery {
         next_at: (state == DeliveryState::Waiting).then_some(later(60)),
         took_ms: 12,
         answer: "answered 500".to_owned(),
+        revision: 0,
     }
 }
 
 fn progress(from: i64, to: i64, deliveries: Vec<Delivery>) -> Progress {
     Progress {
+        revision: 0,
         from,
         to,
         deliveries,
@@ -108,6 +111,7 @@ pub async fn a_webhook_endpoint_comes_out_as_it_went_in_and_every_change_is_note
         rotated_at: Some(later(5)),
         types: Vec::new(),
         position: 3,
+        revision: 1,
         ..endpoint(1)
     };
     assert_eq!(changed, wanted);
@@ -172,7 +176,9 @@ pub async fn progress_counts_only_from_where_an_endpoint_stands(home: &mut impl 
     assert_eq!(found, wanted);
     let again = EndpointChange { state: Some(EndpointState::Active), ..EndpointChange::default() };
     let opened = endpoints.change_endpoint(id, &again, &ME).await.unwrap().expect("it is there");
-    assert_eq!(opened, WebhookEndpoint { position: 9, ..endpoint(1) }, "it is tried at once");
+    assert_eq!(opened, WebhookEndpoint { position: 9, revision: 1, ..endpoint(1) }, "it is tried at once");
+    let late = Progress { closes: true, ..progress(9, 12, Vec::new()) };
+    assert!(!endpoints.note_progress(id, &late).await.unwrap(), "a person has changed it since");
     let all = endpoints.deliveries(id, DeliveryFilter::default(), 10).await.unwrap();
     assert_eq!(
         all.items,

@@ -1,10 +1,12 @@
 //! One round for one endpoint: what is sent, what an answer means, and what is noted of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use application::ports::{Delivery, DeliveryState, OrderEventView, Progress, WebhookEndpoint};
+use application::ports::{
+    Delivery, DeliveryFilter, DeliveryState, OrderEventView, Progress, WebhookEndpoint,
+};
 use bus::Fault;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -12,13 +14,17 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use providers::notifications::{Signer, WebhookAnswer, WebhookMessage};
 use serde_json::json;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Parts;
+use super::{EVENTS_MAX, Parts};
 use crate::metrics::Metric;
 
 /// Messages under way to one endpoint.
 const AT_ONCE_MAX: usize = 8;
+
+/// How long a round goes on sending.
+const ROUND_MAX: Duration = Duration::from_secs(5);
 
 /// When an event that was refused is tried again; after the last it has failed.
 const REFUSED_PAUSES_S: [u64; 6] = [30, 120, 600, 3_600, 6 * 3_600, 24 * 3_600];
@@ -114,14 +120,16 @@ impl<'a> Run<'a> {
 
     /// The endpoint stands where no event is yet: this database is older than its place.
     pub(super) fn is_beyond(&mut self, newest: i64) {
-        self.progress.trouble = format!(
-            "stands behind {}, and the newest event is {newest}: was the database restored? Set the position",
+        self.close(format!(
+            "stood behind {}, and the newest event was {newest}: was an older database restored? Set the position and resume",
             self.endpoint.position
-        );
+        ));
     }
 
-    /// Sends deliveries again that were set aside.
+    /// Sends deliveries again that were set aside, until one is held up. The others stay due.
     pub(super) async fn again(&mut self, due: Vec<Delivery>) -> Result<(), Fault> {
+        let mut chains = Vec::with_capacity(due.len());
+        let mut attempts = BTreeMap::new();
         for delivery in due {
             let event = self.parts.events.event(delivery.order_id, delivery.position).await?;
             let Some(event) = event else {
@@ -130,51 +138,89 @@ impl<'a> Run<'a> {
                 self.progress.deliveries.push(failed);
                 continue;
             };
-            let attempt = self.attempt(&event).await;
-            if attempt.sent == Sent::Gone {
-                self.close("answered 410 Gone: it wants no more".to_owned());
-            }
-            self.progress.deliveries.push(after(&event, delivery.attempts, &attempt));
+            attempts.insert(event.position, delivery.attempts);
+            chains.push(vec![event]);
         }
+        let before = |position: i64| attempts.get(&position).copied().unwrap_or(0);
+        let sent = self.send_chains(chains).await;
+        self.take(sent, before);
         Ok(())
     }
 
-    /// Sends new events. Returns whether all of them are done.
-    pub(super) async fn send(&mut self, page: Page) -> bool {
+    /// Sends new events, except those that this endpoint had already behind its place. Returns whether all of them are done.
+    pub(super) async fn send(&mut self, page: Page) -> Result<bool, Fault> {
+        let known = self.known_behind(page.next).await?;
+        let fresh = page.events.into_iter().filter(|event| !known.contains(&event.position)).collect();
+        let sent = self.send_chains(by_order(fresh)).await;
+        let held_up_at = self.take(sent, |_| 0);
+        self.progress.to = held_up_at.map_or(page.next, |at| at - 1);
+        Ok(held_up_at.is_none())
+    }
+
+    /// Events behind the endpoint's place that it got, or refused, in a round that was held up.
+    async fn known_behind(&self, next: i64) -> Result<BTreeSet<i64>, Fault> {
+        let filter = DeliveryFilter { state: None, before: next.checked_add(1) };
+        let endpoints = &self.parts.endpoints;
+        let latest = endpoints.deliveries(self.endpoint.id, filter, EVENTS_MAX).await?.items;
+        let is_known =
+            |it: &Delivery| it.position > self.endpoint.position && it.revision == self.endpoint.revision;
+        Ok(latest.into_iter().filter(is_known).map(|it| it.position).collect())
+    }
+
+    /// Each chain one after the other, several chains beside each other, until one is held up or the round has lasted long
+    /// enough: what a person changes is heeded between two rounds.
+    async fn send_chains(&self, chains: Vec<Vec<OrderEventView>>) -> Vec<(OrderEventView, Option<Attempt>)> {
         let is_held_up = AtomicBool::new(false);
-        let run = &*self;
-        let orders = by_order(page.events);
-        let sending = stream::iter(orders).map(|events| run.send_in_order(events, &is_held_up));
-        let sent: Vec<_> = sending.buffer_unordered(AT_ONCE_MAX).flat_map(stream::iter).collect().await;
-        let held_up_at =
-            sent.iter().filter(|(_, attempt)| !is_done(attempt)).map(|(event, _)| event.position).min();
+        let until = Instant::now() + ROUND_MAX;
+        let sending = stream::iter(chains).map(|events| self.send_in_order(events, &is_held_up, until));
+        sending.buffer_unordered(AT_ONCE_MAX).flat_map(stream::iter).collect().await
+    }
+
+    /// Notes what came of messages; returns the position of the first that is held up.
+    fn take(
+        &mut self,
+        sent: Vec<(OrderEventView, Option<Attempt>)>,
+        attempts_before: impl Fn(i64) -> u32,
+    ) -> Option<i64> {
+        let held_up = sent.iter().filter(|(_, attempt)| !is_done(attempt));
+        let held_up_at = held_up.map(|(event, _)| event.position).min();
         let outcome = |attempt: &Option<Attempt>| attempt.as_ref().map(|attempt| attempt.sent.clone());
         let away = sent.iter().find_map(|(_, attempt)| match outcome(attempt)? {
             Sent::Away(why, asked) => Some((why, asked)),
             Sent::Taken | Sent::Refused(_) | Sent::Gone => None,
         });
         let is_gone = sent.iter().any(|(_, attempt)| outcome(attempt) == Some(Sent::Gone));
+        let got_through = sent.iter().any(|(_, attempt)| is_done(attempt));
+        let revision = self.endpoint.revision;
         let done = sent.into_iter().filter(|(_, attempt)| is_done(attempt));
-        let done = done.filter_map(|(event, attempt)| Some(after(&event, 0, &attempt?)));
+        let done = done.filter_map(|(event, attempt)| {
+            Some(after(&event, attempts_before(event.position), &attempt?, revision))
+        });
         self.progress.deliveries.extend(done);
-        self.progress.to = held_up_at.map_or(page.next, |at| at - 1);
         match away {
             _ if is_gone => self.close("answered 410 Gone: it wants no more".to_owned()),
-            Some((why, asked)) => self.is_away(why, asked),
-            None => self.is_well(),
+            Some((why, asked)) => self.is_away(why, asked, got_through),
+            None if got_through => self.is_well(),
+            None => {}
         }
-        held_up_at.is_none()
+        held_up_at
     }
 
-    /// The events of one order, one after the other, until one is held up.
+    /// Whether nothing more is to be sent in this round.
+    pub(super) const fn is_over(&self) -> bool {
+        self.progress.closes || self.progress.next_attempt_at.is_some()
+    }
+
+    /// The events of one chain, one after the other, until one is held up.
     async fn send_in_order(
         &self,
         events: Vec<OrderEventView>,
         is_held_up: &AtomicBool,
+        until: Instant,
     ) -> Vec<(OrderEventView, Option<Attempt>)> {
         let mut sent = Vec::with_capacity(events.len());
         for event in events {
-            if is_held_up.load(Ordering::Relaxed) {
+            if is_held_up.load(Ordering::Relaxed) || Instant::now() >= until {
                 sent.push((event, None));
                 continue;
             }
@@ -189,7 +235,7 @@ impl<'a> Run<'a> {
 
     async fn attempt(&self, event: &OrderEventView) -> Attempt {
         let at = self.parts.clock.now();
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let id = message_id(event);
         let body =
             json!({"type": event.event_type, "timestamp": event.at.to_string(), "data": event}).to_string();
@@ -209,9 +255,8 @@ impl<'a> Run<'a> {
         self.progress.next_attempt_at = None;
     }
 
-    fn is_away(&mut self, why: String, asked: Option<Duration>) {
+    fn is_away(&mut self, why: String, asked: Option<Duration>, got_through: bool) {
         let now = self.parts.clock.now();
-        let got_through = self.progress.to > self.progress.from;
         let before = if got_through { 0 } else { self.endpoint.failures };
         let since = self.endpoint.failing_since.filter(|_| !got_through).unwrap_or(now);
         self.progress.failures = before.saturating_add(1);
@@ -239,6 +284,7 @@ const fn is_done(attempt: &Option<Attempt>) -> bool {
 /// An endpoint as it is, with nothing to note.
 fn standing(endpoint: &WebhookEndpoint) -> Progress {
     Progress {
+        revision: endpoint.revision,
         from: endpoint.position,
         to: endpoint.position,
         deliveries: Vec::new(),
@@ -267,7 +313,7 @@ fn by_order(events: Vec<OrderEventView>) -> Vec<Vec<OrderEventView>> {
 }
 
 /// What is noted of an event after this attempt, which followed so many.
-fn after(event: &OrderEventView, attempts_before: u32, attempt: &Attempt) -> Delivery {
+fn after(event: &OrderEventView, attempts_before: u32, attempt: &Attempt, revision: i64) -> Delivery {
     let attempts = attempts_before.saturating_add(1);
     let refused = |pause: Option<&u64>| match pause {
         Some(pause) => (DeliveryState::Waiting, Some(later(attempt.at, Duration::from_secs(*pause)))),
@@ -291,6 +337,7 @@ fn after(event: &OrderEventView, attempts_before: u32, attempt: &Attempt) -> Del
         next_at,
         took_ms: u32::try_from(attempt.took.as_millis()).unwrap_or(u32::MAX),
         answer,
+        revision,
     }
 }
 
@@ -352,16 +399,16 @@ mod tests {
             took: Duration::from_millis(3),
             sent: Sent::Refused("answered 422".to_owned()),
         };
-        let mut delivery = after(&event, 0, &refused);
+        let mut delivery = after(&event, 0, &refused, 0);
         let mut pauses = Vec::new();
         while let Some(at) = delivery.next_at {
             assert_eq!(delivery.state, DeliveryState::Waiting);
             pauses.push(u64::try_from(at.as_second()).expect("later"));
-            delivery = after(&event, delivery.attempts, &refused);
+            delivery = after(&event, delivery.attempts, &refused, 0);
         }
         assert_eq!(pauses, REFUSED_PAUSES_S);
         assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Failed, 7));
         let away = Attempt { sent: Sent::Away("no route".to_owned(), None), ..refused };
-        assert_eq!(after(&event, 3, &away).attempts, 3, "it was not this event's fault");
+        assert_eq!(after(&event, 3, &away, 0).attempts, 3, "it was not this event's fault");
     }
 }

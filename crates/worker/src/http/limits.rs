@@ -65,7 +65,7 @@ pub(super) const FOLLOWERS_MAX: usize = 512;
 /// Pause between two looks at how far the log of events goes.
 pub(super) const EVENTS_LOOK: Duration = Duration::from_millis(200);
 /// How long a stream of events goes on before its client has to come again and show its key.
-pub(super) const EVENT_STREAM_MAX: Duration = Duration::from_secs(900);
+pub(super) const EVENT_STREAM_MAX: Duration = Duration::from_secs(60);
 /// Connections served at the same time, unless configured otherwise; for the next one the oldest idle ones give way.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Requests under way on one HTTP/2 connection.

@@ -202,11 +202,15 @@ fn check_endpoint(texts: &mut Texts, api: &Api, url: Option<&str>, types: &[Stri
     if let Some(url) = url {
         texts.take("/url", "invalid_value", check_url(url, api.integrations.plain));
     }
-    for (index, name) in types.iter().enumerate() {
+    for (index, name) in types.iter().enumerate().take(EVENT_TYPES.len() + 1) {
         texts.take(&format!("/types/{index}"), "unknown_value", check_type(name));
-    }
-    if types.len() > EVENT_TYPES.len() {
-        texts.add(Wrong::at("/types", "too_many", "each type once"));
+        if types[..index].contains(name) {
+            texts.add(Wrong::at(
+                format!("/types/{index}"),
+                "repeated",
+                format!("'{name}' stands there already"),
+            ));
+        }
     }
     texts.optional("/note", note, NOTE_BYTES_MAX);
 }
@@ -241,6 +245,15 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     keyed.keep(idempotency::answer(StatusCode::CREATED, &view)?).await
 }
 
+/// What a person may make of an endpoint.
+fn wished_state(word: &str) -> Result<EndpointState, String> {
+    match word {
+        "active" => Ok(EndpointState::Active),
+        "paused" => Ok(EndpointState::Paused),
+        other => Err(format!("is active or paused, not '{other}'")),
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ChangeDraft {
@@ -265,10 +278,11 @@ async fn change(
     let mut texts = Texts::default();
     let types = draft.types.as_deref().unwrap_or_default();
     check_endpoint(&mut texts, &api, draft.url.as_deref(), types, draft.note.as_deref());
+    let state =
+        draft.state.as_deref().and_then(|word| texts.take("/state", "unknown_value", wished_state(word)));
     texts.within("/after", draft.after.unwrap_or(0), 0, i64::MAX);
     signed.check(&mut texts);
     texts.finish()?;
-    let state = draft.state.as_deref().and_then(|word| word.parse::<EndpointState>().ok());
     let meaning = Meaning::of(CHANGE).text(&id.to_string()).optional(draft.url.as_deref());
     let meaning = meaning.optional(draft.types.as_ref().map(|types| types.join(" ")).as_deref());
     let meaning = meaning.optional(draft.note.as_deref()).optional(draft.state.as_deref());

@@ -278,8 +278,16 @@ pub(super) async fn act(
             return with_secret(&visit, &fields, &format!("{at}/rotate-secret"), &body, &back).await;
         }
         "redeliver" => {
-            if let Ok(position) = field(&fields, "position").parse::<i64>() {
-                body["position"] = position.into();
+            match (field(&fields, "position"), field(&fields, "position").parse::<i64>()) {
+                ("", _) => {}
+                (_, Ok(position)) => body["position"] = position.into(),
+                (_, Err(_)) => {
+                    return visit.back(
+                        &back,
+                        Tone::Refused,
+                        "Nothing was done: the position is no whole number.",
+                    );
+                }
             }
             Call { target: format!("{at}/redeliver"), body, done: "Sent once more within a second." }
         }

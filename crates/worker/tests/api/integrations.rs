@@ -141,6 +141,11 @@ async fn an_endpoint_is_made_changed_and_removed_and_its_secret_shown_once() {
     let patch = request(Method::PATCH, &path, &[JSON], Body::from(change.to_string()));
     let changed = service.send(patch).await.expect(200);
     assert_eq!((&changed["state"], &changed["types"]), (&json!("paused"), &json!([])));
+    for state in ["closed", "x"] {
+        let change = json!({"state": state, "actor": "eve"}).to_string();
+        let patch = request(Method::PATCH, &path, &[JSON], Body::from(change));
+        service.send(patch).await.problem(422, "validation_failed");
+    }
     let who = json!({"actor": "eve"});
     let rotated = service.post(&format!("{path}/rotate-secret"), &who).await.expect(200);
     assert_ne!(rotated["secret"], made["secret"]);
@@ -167,6 +172,7 @@ async fn what_is_wrong_with_an_endpoint_is_named_and_none_is_made() {
         (json!({"url": "ftp://shop.example/"}), "/url"),
         (json!({"url": "https://eve:word@shop.example/"}), "/url"),
         (json!({"types": ["OrderEaten"]}), "/types/0"),
+        (json!({"types": ["OrderShipped", "OrderShipped"]}), "/types/1"),
         (json!({"after": -1}), "/after"),
         (json!({"actor": " "}), "/actor"),
     ] {

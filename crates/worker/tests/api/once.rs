@@ -285,8 +285,10 @@ pub(crate) async fn webhook_endpoint(service: &Service) -> String {
         next_at: None,
         took_ms: 3,
         answer: "answered 500".to_owned(),
+        revision: 0,
     };
     let progress = Progress {
+        revision: 0,
         from: 5,
         to: 7,
         deliveries: vec![failed],

@@ -27,6 +27,10 @@ pub(super) fn differences(request: &CreateOrderCommand, order: &Order) -> Vec<Vi
         );
         found.push(Violation { pointer: "/money_lines".to_owned(), code: CODE, message });
     }
+    if let Some(total) = request.total.filter(|total| *total != order.total()) {
+        let message = format!("total {total}, was {}", order.total());
+        found.push(Violation { pointer: "/total".to_owned(), code: CODE, message });
+    }
     let (wanted, had): (Vec<_>, Vec<_>) = (request.lines.iter().collect(), order.lines().iter().collect());
     let lines = between(&wanted, &had);
     if !lines.is_empty() && !between(&in_order(wanted), &in_order_of_sku(had)).is_empty() {

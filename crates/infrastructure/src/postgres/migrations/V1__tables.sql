@@ -315,7 +315,8 @@ create table webhook_endpoints (
     failures bigint not null,
     failing_since bigint,
     next_attempt_at bigint,
-    created_at bigint not null
+    created_at bigint not null,
+    revision bigint not null
 ) with (fillfactor = 50);
 
 -- What became of each event that was sent to an endpoint; kept for a while.
@@ -330,6 +331,7 @@ create table webhook_deliveries (
     next_at bigint check ((state = 'waiting') = (next_at is not null)),
     took_ms bigint not null,
     answer text not null,
+    revision bigint not null,
     primary key (endpoint_id, position)
 );
 create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_at) where state = 'waiting';

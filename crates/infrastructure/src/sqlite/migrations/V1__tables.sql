@@ -294,7 +294,8 @@ create table webhook_endpoints (
     failures integer not null,
     failing_since integer,
     next_attempt_at integer,
-    created_at integer not null
+    created_at integer not null,
+    revision integer not null
 ) strict, without rowid;
 
 -- What became of each event that was sent to an endpoint; kept for a while.
@@ -309,6 +310,7 @@ create table webhook_deliveries (
     next_at integer check ((state = 'waiting') = (next_at is not null)),
     took_ms integer not null,
     answer text not null,
+    revision integer not null,
     primary key (endpoint_id, position)
 ) strict, without rowid;
 create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_at) where state = 'waiting';
