@@ -67,7 +67,7 @@ async fn what_is_wrong_with_it_is_named_and_a_total_that_does_not_add_up_with_th
         ("/contact", json!({"fax": "1"}), "/contact/fax"),
         ("/money_lines/0/kind", json!("tip"), "/money_lines/0/kind"),
         ("/money_lines/0/amount/minor", json!(-1), "/money_lines/0/amount/minor"),
-        ("/money_lines/0/amount/currency", json!("EUR"), "/lines"),
+        ("/money_lines/0/amount/currency", json!("EUR"), "/money_lines"),
         ("/money_lines/2/amount/minor", json!(1_000_000), "/money_lines"),
         ("/tags", json!(vec!["x"; 21]), "/tags"),
         ("/metadata", json!({"x".repeat(41): "y"}), &format!("/metadata/{}", "x".repeat(41))),
