@@ -18,7 +18,9 @@ pub(super) struct RabbitMqFeed {
 
 enum State {
     Closed,
-    /// Whoever waits for deliveries may be dropped at any moment and ask again; opening must get on all the same.
+    /// Whoever waits for deliveries may be dropped at any moment and ask again; opening must get on all the same. It gets on when the
+    /// feed is dropped, too: the session then goes at once and hands back what it was given. Broken off between the question and the
+    /// answer, the consumer would stay at the broker, and hold for nobody what is delivered to it.
     Opening(JoinHandle<Result<Session, Fault>>),
     Open(Box<Session>),
     /// The one hears nothing, so another one is opened. Until that is there, and if it does not come, the first goes on.
@@ -132,13 +134,4 @@ impl Feed for RabbitMqFeed {
 /// What became of an opening.
 fn done(opened: Result<Result<Session, Fault>, JoinError>) -> Result<Session, Fault> {
     opened.map_err(|error| Fault::retry("rabbitmq.receive", error))?
-}
-
-impl Drop for RabbitMqFeed {
-    fn drop(&mut self) {
-        match &self.state {
-            State::Opening(opening) | State::Renewing(_, opening) => opening.abort(),
-            State::Closed | State::Open(_) => {}
-        }
-    }
 }

@@ -4,8 +4,8 @@
 mod rabbitmq_frames;
 
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bus::{Clock, IdSource, RandomIds, SystemClock, Topology, Transport};
@@ -158,4 +158,48 @@ async fn a_consumer_that_hears_nothing_stays_until_another_one_takes_its_place()
     let amiss = transport.unfit().join("; ");
     assert!(amiss.contains("no consumer of the queue 'q' could be opened here"), "{amiss}");
     reading.abort();
+}
+
+/// Serves one connection, and answers whoever wants to read only when it is told to.
+fn serve_in_time(mut stream: TcpStream, seen: &Sender<Seen>, go: &Mutex<Receiver<()>>) {
+    if greet(&mut stream).is_none() {
+        return;
+    }
+    while let Some(method) = read(&mut stream) {
+        let heard = match method.id {
+            (60, 20) => Some(Seen::Consume(method.channel)),
+            (20, 40) => Some(Seen::Close(method.channel)),
+            (60, 30) => Some(Seen::Cancel(method.channel)),
+            _ => None,
+        };
+        heard.map(|heard| seen.send(heard));
+        if method.id == (60, 20) {
+            let _ = go.lock().unwrap().recv();
+        }
+        answer(&mut stream, &method);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_is_dropped_while_it_opens_leaves_no_consumer_behind() {
+    let ((seen, told), (go, waiting)) = (channel(), channel());
+    let waiting = Arc::new(Mutex::new(waiting));
+    let address = listen(move |_, stream| serve_in_time(stream, &seen, &waiting));
+    let (clock, ids): (Arc<dyn Clock>, Arc<dyn IdSource>) =
+        (Arc::new(SystemClock), Arc::new(RandomIds::seeded(1)));
+    let topology = Topology::default().subscribe("q", &["K"]);
+    let settings = RabbitMqSettings::at(vec![address]);
+    let transport = RabbitMqTransport::new(&settings, topology, clock, &ids).unwrap();
+    let mut feed = transport.subscribe("q").await.unwrap();
+    let reading = tokio::spawn(async move { feed.receive(1).await.map(|all| all.len()) });
+    let next = || told.recv_timeout(SOON).expect("the broker sees it");
+    let asked = loop {
+        if let Seen::Consume(channel) = next() {
+            break channel;
+        }
+    };
+    reading.abort();
+    assert!(reading.await.unwrap_err().is_cancelled());
+    go.send(()).unwrap();
+    while !matches!(next(), Seen::Cancel(channel) | Seen::Close(channel) if channel == asked) {}
 }
