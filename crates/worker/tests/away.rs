@@ -1,42 +1,26 @@
 //! Providers that are not there, over real connections: orders wait for them, for longer than a stage may take, and all are
 //! delivered once they are back.
 
-use std::path::PathBuf;
+mod whole_service;
+
 use std::time::Duration;
 
 use orderwright::config::Config;
 use orderwright::demo::Stage;
-use orderwright::import::{ApiClient, OrderAnswer, PriceBody, ProductBody};
+use orderwright::import::OrderAnswer;
 use sandbox::{FaultSettings, Faults, Sandbox, Settings};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use whole_service::{Folder, client, sell_tea, wait};
 
 const ORDERS: u64 = 60;
-
-/// A folder that is gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("orderwright-away-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder for the test");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Stages that may take no longer than half a second, with providers at an address where nobody is.
 async fn config(folder: &Folder) -> (Config, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
-    let mut config =
-        Config { database: folder.0.join("o.db").display().to_string().as_str().into(), ..Config::default() };
+    let mut config = folder.config();
     config.providers.payment_url = format!("http://{address}");
     config.providers.shipping_url = format!("http://{address}");
     config.limits.payment_ms = 500;
@@ -49,17 +33,8 @@ async fn config(folder: &Folder) -> (Config, String) {
 }
 
 async fn place_orders(stage: &Stage) {
-    let client = ApiClient::new(&stage.address()).expect("an address");
-    let product = ProductBody {
-        sku: "TEA",
-        name: "Tea",
-        description: "",
-        price: PriceBody { minor: 500, currency: "EUR" },
-        stock: 1_000,
-        reorder_level: 0,
-        availability: "active",
-    };
-    client.put_products("first", &[product]).await.expect("products");
+    let client = client(stage);
+    sell_tea(stage, 1_000).await;
     for number in 0..ORDERS {
         let body = json!({"customer_id": "alfki", "lines": [{"sku": "TEA", "quantity": 1}]}).to_string();
         let answer = client.create_order(&format!("key-{number}"), body.into()).await.expect("an answer");
@@ -72,19 +47,9 @@ async fn orders(stage: &Stage, status: &str) -> u64 {
     overview.orders.iter().find(|(name, _)| name == status).map_or(0, |(_, count)| *count)
 }
 
-async fn wait(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(20));
-        while !holds().await {
-            looks.tick().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(90), waiting).await.is_ok(), "{what}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_placed_while_nobody_is_at_the_gateway_are_all_delivered_once_it_is_back() {
-    let folder = Folder::new("back");
+    let folder = Folder::new("away-back");
     let (config, address) = config(&folder).await;
     let limit = Duration::from_millis(config.limits.payment_ms);
     let stage = Stage::open(config, None).await.expect("a stage");
@@ -105,7 +70,7 @@ async fn orders_placed_while_nobody_is_at_the_gateway_are_all_delivered_once_it_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_lets_few_through_is_asked_at_its_own_rate_and_within_the_budget_never_turned_away() {
     for (budget, retry_after_s) in [(0, 0), (0, 1), (30, 1)] {
-        let folder = Folder::new(&format!("rate-{budget}-{retry_after_s}"));
+        let folder = Folder::new(&format!("away-rate-{budget}-{retry_after_s}"));
         let (mut config, address) = config(&folder).await;
         config.providers.payment_calls_per_second = budget;
         config.providers.shipping_calls_per_second = budget;

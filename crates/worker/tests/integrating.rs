@@ -1,6 +1,8 @@
 //! Programs of others that follow the orders of a whole service: by asking, as the example in Python does, and by webhooks, to a
 //! receiver that is away, refuses, and wants no more.
 
+mod whole_service;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,9 +21,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use bus::{Clock, Signed, SystemClock};
 use domain::OrderId;
-use orderwright::config::{Allowance, Config, Secret};
+use orderwright::config::Allowance;
 use orderwright::demo::Stage;
-use orderwright::import::{ApiClient, OrderAnswer, PriceBody, ProductBody};
+use orderwright::import::OrderAnswer;
 use orderwright::webhook_endpoints::{self, EndpointView, NewEndpoint};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
@@ -29,50 +31,16 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use uuid::Uuid;
+use whole_service::{Folder, client, sell_tea, wait};
 
-/// A folder that is gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("orderwright-integrating-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder for the test");
-        Self(path)
-    }
-
-    async fn stage(&self) -> Stage {
-        let mut config = Config {
-            database: self.0.join("o.db").display().to_string().as_str().into(),
-            ..Config::default()
-        };
-        config.providers.webhook_secret = Secret::from("a secret of this test".to_owned());
-        config.notifications.webhook_private_addresses = Allowance::Allow;
-        config.notifications.call_limit_ms = 5_000;
-        let sandbox = sandbox::Settings { delivery_delay_ms: (0, 1), ..sandbox::Settings::default() };
-        let stage = Stage::open(config, Some(sandbox)).await.expect("a stage");
-        let product = ProductBody {
-            sku: "TEA",
-            name: "Tea",
-            description: "",
-            price: PriceBody { minor: 500, currency: "EUR" },
-            stock: 1_000,
-            reorder_level: 0,
-            availability: "active",
-        };
-        client(&stage).put_products("first", &[product]).await.expect("products");
-        stage
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn client(stage: &Stage) -> ApiClient {
-    ApiClient::new(&stage.address()).expect("an address")
+async fn stage(folder: &Folder) -> Stage {
+    let mut config = folder.config();
+    config.notifications.webhook_private_addresses = Allowance::Allow;
+    config.notifications.call_limit_ms = 5_000;
+    let sandbox = sandbox::Settings { delivery_delay_ms: (0, 1), ..sandbox::Settings::default() };
+    let stage = Stage::open(config, Some(sandbox)).await.expect("a stage");
+    sell_tea(&stage, 1_000).await;
+    stage
 }
 
 /// An order that is delivered.
@@ -112,16 +80,6 @@ async fn has_all(stage: &Stage, receiver: &Receiver, order: Uuid) {
     let way = way(stage, order).await;
     wait("every event is sent", async || receiver.about(order).len() >= way.len()).await;
     assert_eq!(receiver.about(order), way);
-}
-
-async fn wait(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(20));
-        while !holds().await {
-            looks.tick().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_ok(), "{what}");
 }
 
 /// What a receiver does about the next events.
@@ -235,8 +193,8 @@ async fn deliveries(stage: &Stage, id: Uuid, state: DeliveryState) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_gets_every_event_signed_and_those_of_an_order_in_order() {
-    let folder = Folder::new("all");
-    let stage = folder.stage().await;
+    let folder = Folder::new("integrating-all");
+    let stage = stage(&folder).await;
     let before = delivered(&stage, "before").await;
     let receiver = Receiver::start().await;
     let id = endpoint(&stage, &receiver).await;
@@ -265,8 +223,8 @@ async fn an_endpoint_gets_every_event_signed_and_those_of_an_order_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_endpoint_misses_while_it_is_away_comes_later_and_a_refused_event_holds_up_no_other() {
-    let folder = Folder::new("away");
-    let stage = folder.stage().await;
+    let folder = Folder::new("integrating-away");
+    let stage = stage(&folder).await;
     let receiver = Receiver::start().await;
     receiver.be(Mood::IsAway);
     let id = endpoint(&stage, &receiver).await;
@@ -303,8 +261,8 @@ async fn what_an_endpoint_misses_while_it_is_away_comes_later_and_a_refused_even
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_wants_no_more_is_left_alone_until_it_is_opened_again() {
-    let folder = Folder::new("gone");
-    let stage = folder.stage().await;
+    let folder = Folder::new("integrating-gone");
+    let stage = stage(&folder).await;
     let receiver = Receiver::start().await;
     receiver.be(Mood::WantsNoMore);
     let id = endpoint(&stage, &receiver).await;
@@ -328,8 +286,8 @@ fn example(name: &str) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_examples_in_python_follow_orders_and_take_webhooks() {
-    let folder = Folder::new("python");
-    let stage = folder.stage().await;
+    let folder = Folder::new("integrating-python");
+    let stage = stage(&folder).await;
     let follow = async || {
         let mut python = Command::new("python3");
         python

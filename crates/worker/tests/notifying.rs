@@ -1,44 +1,26 @@
 //! The whole service tells what becomes of its orders, once by each way, and stores nothing about it if nobody is to be told.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod whole_service;
+
+use std::path::Path;
 
 use application::commands::{TellAgainCommand, TellAgainReply};
 use application::ports::NotificationKind;
 use domain::OrderId;
-use orderwright::config::{Config, Secret, Way};
+use orderwright::config::{Config, Way};
 use orderwright::demo::Stage;
-use orderwright::import::{ApiClient, OrderAnswer, PriceBody, ProductBody};
+use orderwright::import::OrderAnswer;
 use orderwright::{notifying, wiring};
 use serde_json::{Value, json};
 use uuid::Uuid;
+use whole_service::{Folder, client, sell_tea, wait};
 
-/// A folder that is gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("orderwright-notifying-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder for the test");
-        Self(path)
-    }
-
-    fn config(&self, ways: &[Way]) -> Config {
-        let mut config = Config {
-            database: self.0.join("o.db").display().to_string().as_str().into(),
-            ..Config::default()
-        };
-        config.providers.webhook_secret = Secret::from("a secret of this test".to_owned());
-        config.notifications.ways = ways.to_vec();
-        config.notifications.file = self.0.join("told.jsonl").display().to_string();
-        config
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The settings of a service that tells by these ways.
+fn telling(folder: &Folder, ways: &[Way]) -> Config {
+    let mut config = folder.config();
+    config.notifications.ways = ways.to_vec();
+    config.notifications.file = folder.0.join("told.jsonl").display().to_string();
+    config
 }
 
 fn sandbox() -> sandbox::Settings {
@@ -47,17 +29,8 @@ fn sandbox() -> sandbox::Settings {
 
 /// An order that is delivered and one that is cancelled for want of stock.
 async fn two_orders(stage: &Stage) -> [Uuid; 2] {
-    let client = ApiClient::new(&stage.address()).expect("an address");
-    let product = ProductBody {
-        sku: "TEA",
-        name: "Tea",
-        description: "",
-        price: PriceBody { minor: 500, currency: "EUR" },
-        stock: 3,
-        reorder_level: 0,
-        availability: "active",
-    };
-    client.put_products("first", &[product]).await.expect("products");
+    let client = client(stage);
+    sell_tea(stage, 3).await;
     let mut placed = Vec::new();
     for quantity in [2, 2] {
         let body =
@@ -79,16 +52,6 @@ async fn settled(stage: &Stage, id: Uuid) {
     .await;
 }
 
-async fn wait(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(20));
-        while !holds().await {
-            looks.tick().await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_ok(), "{what}");
-}
-
 /// What an operator does whose customer has missed it.
 async fn tell_again(stage: &Stage, config: &Config, order: Uuid) {
     let command = TellAgainCommand {
@@ -108,8 +71,8 @@ fn told(file: &Path) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_becomes_of_an_order_is_told_once_by_each_way() {
-    let folder = Folder::new("told");
-    let config = folder.config(&[Way::Log, Way::File]);
+    let folder = Folder::new("notifying-told");
+    let config = telling(&folder, &[Way::Log, Way::File]);
     let stage = Stage::open(config.clone(), Some(sandbox())).await.expect("a stage");
     let [delivered, cancelled] = two_orders(&stage).await;
     let file = folder.0.join("told.jsonl");
@@ -145,8 +108,8 @@ async fn what_becomes_of_an_order_is_told_once_by_each_way() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_stored_for_it_if_nobody_is_to_be_told() {
-    let folder = Folder::new("untold");
-    let stage = Stage::open(folder.config(&[]), Some(sandbox())).await.expect("a stage");
+    let folder = Folder::new("notifying-untold");
+    let stage = Stage::open(telling(&folder, &[]), Some(sandbox())).await.expect("a stage");
     two_orders(&stage).await;
     let overview = stage.service.store.readers.overview().await.expect("the store");
     assert!(overview.queues.iter().all(|(queue, _)| !queue.starts_with("notification")), "{overview:?}");
