@@ -5,11 +5,10 @@ use std::net::IpAddr;
 
 use application::ports::{
     Delivery, EVENT_TYPES, EndpointChange, EndpointState, WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint,
-    WebhookEndpoints,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bus::{Fault, Signed};
+use bus::Fault;
 use jiff::Timestamp;
 use providers::notifications::{check_address, is_public};
 use rand::TryRngCore;
@@ -76,6 +75,15 @@ pub struct EndpointView {
     /// Its secret, when it has just been made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+}
+
+impl EndpointView {
+    /// An endpoint whose secret has just been made.
+    #[must_use]
+    pub fn with_secret(endpoint: WebhookEndpoint) -> Self {
+        let secret = Some(endpoint.secret.clone());
+        Self { secret, ..Self::from(endpoint) }
+    }
 }
 
 impl From<WebhookEndpoint> for EndpointView {
@@ -175,7 +183,7 @@ pub fn check_type(name: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// If the system gives no random bytes.
-pub fn new_secret() -> Result<String, Fault> {
+fn new_secret() -> Result<String, Fault> {
     let mut bytes = [0; SECRET_BYTES];
     OsRng
         .try_fill_bytes(&mut bytes)
@@ -197,17 +205,13 @@ pub struct NewEndpoint {
     pub position: i64,
 }
 
-/// Adds an endpoint and shows its secret; none if there are as many as there may be.
+/// A new endpoint with a fresh secret.
 ///
 /// # Errors
-/// Those of the store.
-pub async fn add(
-    endpoints: &dyn WebhookEndpoints,
-    new: NewEndpoint,
-    by: &Signed<'_>,
-) -> Result<Option<EndpointView>, Fault> {
+/// If the system gives no random bytes.
+pub fn fresh(new: NewEndpoint, at: Timestamp) -> Result<WebhookEndpoint, Fault> {
     let NewEndpoint { id, url, types, note, position } = new;
-    let endpoint = WebhookEndpoint {
+    Ok(WebhookEndpoint {
         id,
         url,
         types,
@@ -221,27 +225,17 @@ pub async fn add(
         failures: 0,
         failing_since: None,
         next_attempt_at: None,
-        created_at: by.at,
+        created_at: at,
         revision: 0,
-    };
-    let added = endpoints.add_endpoint(&endpoint, by).await?;
-    let secret = Some(endpoint.secret.clone());
-    Ok(added.then(|| EndpointView { secret, ..EndpointView::from(endpoint) }))
+    })
 }
 
-/// Gives an endpoint a new secret and shows it; none if there is no such endpoint.
+/// The change that gives an endpoint a fresh secret.
 ///
 /// # Errors
-/// Those of the store.
-pub async fn rotate(
-    endpoints: &dyn WebhookEndpoints,
-    id: Uuid,
-    by: &Signed<'_>,
-) -> Result<Option<EndpointView>, Fault> {
-    let secret = new_secret()?;
-    let change = EndpointChange { secret: Some(secret.clone()), ..EndpointChange::default() };
-    let changed = endpoints.change_endpoint(id, &change, by).await?;
-    Ok(changed.map(|endpoint| EndpointView { secret: Some(secret), ..EndpointView::from(endpoint) }))
+/// If the system gives no random bytes.
+pub fn rotation() -> Result<EndpointChange, Fault> {
+    Ok(EndpointChange { secret: Some(new_secret()?), ..EndpointChange::default() })
 }
 
 /// Says that there are as many endpoints as there may be.

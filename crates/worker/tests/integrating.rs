@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use application::commands::{AddEndpointCommand, ChangeEndpointCommand, Command, RedeliverCommand};
 use application::ports::{
     DeliveryFilter, DeliveryState, EndpointChange, EndpointState, EventFilter, EventsRead, Redelivery,
     WebhookEndpoint,
@@ -21,15 +22,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use bus::{Clock, Signed, SystemClock};
 use domain::OrderId;
-use orderwright::config::Allowance;
+use orderwright::config::{Allowance, Config};
 use orderwright::demo::Stage;
 use orderwright::import::OrderAnswer;
 use orderwright::webhook_endpoints::{self, EndpointView, NewEndpoint};
+use orderwright::wiring;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::Command;
 use uuid::Uuid;
 use whole_service::{Folder, client, sell_tea, wait};
 
@@ -161,12 +162,18 @@ fn by_eve() -> Signed<'static> {
     Signed { actor: "eve", note: "", at: SystemClock.now() }
 }
 
+async fn run<C: Command>(stage: &Stage, command: &C) -> C::Reply {
+    wiring::commands(&stage.service.store, &Config::default()).run(command).await.expect("the store")
+}
+
 async fn made(stage: &Stage, url: String) -> EndpointView {
     let store = &stage.service.store;
     let position = store.events.newest_event().await.expect("the store");
     let new = NewEndpoint { id: Uuid::from_u128(7), url, types: Vec::new(), note: String::new(), position };
-    let view = webhook_endpoints::add(store.webhook_endpoints.as_ref(), new, &by_eve()).await;
-    view.expect("the store").expect("there is room")
+    let endpoint = webhook_endpoints::fresh(new, SystemClock.now()).expect("random bytes");
+    let add = AddEndpointCommand { endpoint: &endpoint, by: by_eve() };
+    assert!(run(stage, &add).await, "there is room");
+    EndpointView::with_secret(endpoint)
 }
 
 async fn endpoint(stage: &Stage, receiver: &Receiver) -> Uuid {
@@ -176,8 +183,7 @@ async fn endpoint(stage: &Stage, receiver: &Receiver) -> Uuid {
 }
 
 async fn change(stage: &Stage, id: Uuid, change: EndpointChange) {
-    let changed = stage.service.store.webhook_endpoints.change_endpoint(id, &change, &by_eve()).await;
-    changed.expect("the store").expect("it is there");
+    run(stage, &ChangeEndpointCommand { id, change: &change, by: by_eve() }).await.expect("it is there");
 }
 
 async fn standing(stage: &Stage, id: Uuid) -> WebhookEndpoint {
@@ -246,9 +252,8 @@ async fn what_an_endpoint_misses_while_it_is_away_comes_later_and_a_refused_even
     receiver.be(Mood::Takes);
     let waiting = deliveries(&stage, id, DeliveryState::Waiting).await;
     for position in &waiting {
-        let endpoints = &stage.service.store.webhook_endpoints;
-        let again = endpoints.redeliver(id, Redelivery::One(*position), &by_eve()).await;
-        assert_eq!(again.expect("the store"), 1);
+        let what = Redelivery::One(*position);
+        assert_eq!(run(&stage, &RedeliverCommand { id, what, by: by_eve() }).await, 1);
     }
     wait("they are sent once more", async || {
         receiver.about(first).len() == whole.len() && receiver.about(second).len() == whole.len()
@@ -289,7 +294,7 @@ async fn the_examples_in_python_follow_orders_and_take_webhooks() {
     let folder = Folder::new("integrating-python");
     let stage = stage(&folder).await;
     let follow = async || {
-        let mut python = Command::new("python3");
+        let mut python = tokio::process::Command::new("python3");
         python
             .arg(example("follow_orders.py"))
             .arg(stage.address())
@@ -303,7 +308,7 @@ async fn the_examples_in_python_follow_orders_and_take_webhooks() {
     let told = follow().await;
     assert_eq!(told.lines().last(), Some(r#"{"delivered": 1}"#));
     assert_eq!(follow().await, "", "nothing counts twice");
-    let mut python = Command::new("python3");
+    let mut python = tokio::process::Command::new("python3");
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     python.arg(example("receive_events.py")).env("WEBHOOK_SECRET", secret).kill_on_drop(true);
     let mut receiving = python.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("python3");

@@ -397,6 +397,7 @@ impl<'a> Fresh<'a> {
             status: Some(order.status()),
             saga_state: Some(SagaState::Created),
             detail: None,
+            is_refused: false,
         });
         let source = request.external_reference.is_some().then(|| Arc::clone(request.caller.source()));
         let details = request.details.as_ref().map(|details| details.to_stored());

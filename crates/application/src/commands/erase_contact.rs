@@ -64,6 +64,7 @@ impl Command for EraseContactCommand {
             status: None,
             saga_state: None,
             detail: Some(format!("by {}", self.actor)),
+            is_refused: false,
         };
         unit.history().append(&[entry]).await?;
         let entry = AuditEntry {

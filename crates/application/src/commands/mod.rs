@@ -24,6 +24,7 @@ mod ship_order;
 mod take_event_again;
 mod tell_again;
 mod undo;
+mod webhook_endpoints;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
 pub use cancellation::{CancelOrderCommand, CancelReply};
@@ -49,3 +50,6 @@ pub use ship_order::{BookingAnswer, ShipOrderCommand, ShipOrderHandler};
 pub use take_event_again::{TakeEventAgainCommand, TakenAgain};
 pub use tell_again::{TellAgainCommand, TellAgainReply};
 pub(crate) use undo::{give_up_or_retry, undo_failed};
+pub use webhook_endpoints::{
+    AddEndpointCommand, ChangeEndpointCommand, RedeliverCommand, RemoveEndpointCommand,
+};

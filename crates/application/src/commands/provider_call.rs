@@ -90,7 +90,15 @@ impl<'a, A: Answered> Call<'a, A> {
     /// Its entry in the timeline.
     pub(super) fn entry(&self, event: &'static str, at: Timestamp) -> HistoryEntry {
         let detail = Some(self.answer.in_words());
-        HistoryEntry { order_id: self.answer.order_id(), at, event, status: None, saga_state: None, detail }
+        HistoryEntry {
+            order_id: self.answer.order_id(),
+            at,
+            event,
+            status: None,
+            saga_state: None,
+            detail,
+            is_refused: false,
+        }
     }
 
     /// Whether it has no answer and that is worth an entry in the timeline.

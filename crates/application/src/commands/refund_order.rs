@@ -115,6 +115,7 @@ impl RefundOrderCommand {
             status: None,
             saga_state: None,
             detail: Some(told),
+            is_refused: false,
         };
         unit.history().append(&[entry]).await?;
         let entry = AuditEntry {

@@ -252,7 +252,15 @@ fn refund(call: &Call<'_, RefundAnswer>, context: &Context, at: Timestamp) -> Op
         Err(unanswered) => format!("{unanswered} ({})", part.key),
     };
     let (order_id, detail) = (answer.command.order_id, Some(told));
-    Some(HistoryEntry { order_id, at, event: "Refund", status: None, saga_state: None, detail })
+    Some(HistoryEntry {
+        order_id,
+        at,
+        event: "Refund",
+        status: None,
+        saga_state: None,
+        detail,
+        is_refused: false,
+    })
 }
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ impl EffectConsumer<AnyUnit> for NotificationDispatchConsumer {
                 status: None,
                 saga_state: None,
                 detail: Some(detail),
+                is_refused: false,
             }));
         }
         unit.history().append(&entries).await

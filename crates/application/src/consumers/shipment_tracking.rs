@@ -64,6 +64,7 @@ impl EffectConsumer<AnyUnit> for ShipmentTrackingConsumer {
             status: None,
             saga_state: None,
             detail: Some(in_words(&work.answer)),
+            is_refused: false,
         };
         let delivered = |work: &Work<ShipmentTrackingRequested, Said>| match &work.answer {
             Ok(TrackingOutcome::Delivered { tracking_number, .. }) => {

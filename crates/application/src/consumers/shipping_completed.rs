@@ -124,6 +124,7 @@ fn arrived_all_the_same(news: &ParcelNews, at: Timestamp) -> HistoryEntry {
         status: None,
         saga_state: None,
         detail: Some(format!("{told}, though the order is cancelled")),
+        is_refused: false,
     }
 }
 

@@ -27,9 +27,7 @@ pub use idempotency::{
 pub use notification_service::{
     Channel, ClosedEndpoints, Notification, NotificationKind, NotificationService, Said, Untold,
 };
-pub use order_events::{
-    EVENT_TYPES, EventFilter, EventPage, EventsRead, OrderEventLog, OrderEventView, REFUSED,
-};
+pub use order_events::{EVENT_TYPES, EventFilter, EventPage, EventsRead, OrderEventLog, OrderEventView};
 pub use order_filter::{FOUND_BY_ACCEPTANCE, OrderFilter, OrderPlace, OrderSort, UnknownSort};
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
 pub use provider_events::{
@@ -53,5 +51,5 @@ pub use unit_of_work::{AnyUnit, UnitOfWork};
 pub use vitals::{DatabaseState, VITALS_ROWS_MAX, VitalSigns, Vitals};
 pub use webhook_endpoints::{
     Delivery, DeliveryFilter, DeliveryState, EndpointChange, EndpointState, OLD_SECRET_KEPT, Progress,
-    Redelivery, WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint, WebhookEndpoints,
+    Redelivery, WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint, WebhookEndpointRepository, WebhookEndpoints,
 };

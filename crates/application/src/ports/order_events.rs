@@ -45,9 +45,6 @@ pub const EVENT_TYPES: [&str; 35] = [
     "OrderCancelled",
 ];
 
-/// What the detail of an entry begins with that says what an order was asked and refused: nothing happened to it.
-pub const REFUSED: &str = "refused: ";
-
 /// An event of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OrderEventView {

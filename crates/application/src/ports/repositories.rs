@@ -361,6 +361,8 @@ pub struct HistoryEntry {
     pub saga_state: Option<crate::saga::SagaState>,
     /// Further text, if any.
     pub detail: Option<String>,
+    /// Whether the saga refused it, so that nothing happened: in the timeline, but no event for those who follow orders.
+    pub is_refused: bool,
 }
 
 /// The timelines of orders; append-only.

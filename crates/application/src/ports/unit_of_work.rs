@@ -4,7 +4,7 @@ use bus::{SagaRepository, Unit};
 
 use super::{
     AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnmatchedRepository,
+    PaymentRepository, ProductRepository, ShipmentRepository, UnmatchedRepository, WebhookEndpointRepository,
 };
 use crate::saga::OrderProcessingSaga;
 
@@ -30,6 +30,8 @@ pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
     fn audit(&mut self) -> &mut dyn AuditRepository;
     /// Events of providers that belong to no order.
     fn unmatched(&mut self) -> &mut dyn UnmatchedRepository;
+    /// Programs of others that are sent events.
+    fn webhook_endpoints(&mut self) -> &mut dyn WebhookEndpointRepository;
 }
 
 /// A unit of work of the configured store.
@@ -48,7 +50,8 @@ where
         + HistoryRepository
         + IdempotencyRepository
         + AuditRepository
-        + UnmatchedRepository,
+        + UnmatchedRepository
+        + WebhookEndpointRepository,
 {
     fn orders(&mut self) -> &mut dyn OrderRepository {
         self
@@ -83,6 +86,10 @@ where
     }
 
     fn unmatched(&mut self) -> &mut dyn UnmatchedRepository {
+        self
+    }
+
+    fn webhook_endpoints(&mut self) -> &mut dyn WebhookEndpointRepository {
         self
     }
 }

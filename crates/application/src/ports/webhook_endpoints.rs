@@ -230,27 +230,21 @@ pub enum Redelivery {
     Failed(usize),
 }
 
-/// Webhook endpoints as stored. What persons do is noted in the log of what persons did, in the same transaction.
+/// What persons do with webhook endpoints, each noted in the log of what persons did.
 #[async_trait]
-pub trait WebhookEndpoints: Send + Sync + 'static {
+pub trait WebhookEndpointRepository: Send {
     /// Adds an endpoint, unless there are [`WEBHOOK_ENDPOINTS_MAX`]. Returns whether it was added.
     ///
     /// # Errors
     /// Those of the store.
-    async fn add_endpoint(&self, endpoint: &WebhookEndpoint, by: &Signed<'_>) -> Result<bool, Fault>;
-
-    /// All of them, oldest first.
-    ///
-    /// # Errors
-    /// Those of the store.
-    async fn endpoints(&self) -> Result<Vec<WebhookEndpoint>, Fault>;
+    async fn add(&mut self, endpoint: &WebhookEndpoint, by: &Signed<'_>) -> Result<bool, Fault>;
 
     /// Changes one and returns it; none if there is no such.
     ///
     /// # Errors
     /// Those of the store.
-    async fn change_endpoint(
-        &self,
+    async fn change(
+        &mut self,
         id: Uuid,
         change: &EndpointChange,
         by: &Signed<'_>,
@@ -260,7 +254,23 @@ pub trait WebhookEndpoints: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the store.
-    async fn remove_endpoint(&self, id: Uuid, by: &Signed<'_>) -> Result<bool, Fault>;
+    async fn remove(&mut self, id: Uuid, by: &Signed<'_>) -> Result<bool, Fault>;
+
+    /// Has events sent once more; returns how many.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn redeliver(&mut self, id: Uuid, what: Redelivery, by: &Signed<'_>) -> Result<usize, Fault>;
+}
+
+/// Webhook endpoints as stored, and how far each has the events.
+#[async_trait]
+pub trait WebhookEndpoints: Send + Sync + 'static {
+    /// All of them, oldest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn endpoints(&self) -> Result<Vec<WebhookEndpoint>, Fault>;
 
     /// Notes what became of events that were sent. Returns false, and notes nothing, if the endpoint is gone, was changed by a person
     /// meanwhile, or stands at another position than the attempts began at.
@@ -281,10 +291,4 @@ pub trait WebhookEndpoints: Send + Sync + 'static {
     /// # Errors
     /// Those of the store.
     async fn due_deliveries(&self, id: Uuid, now: Timestamp, max: usize) -> Result<Vec<Delivery>, Fault>;
-
-    /// Has events sent once more; returns how many.
-    ///
-    /// # Errors
-    /// Those of the store.
-    async fn redeliver(&self, id: Uuid, what: Redelivery, by: &Signed<'_>) -> Result<usize, Fault>;
 }

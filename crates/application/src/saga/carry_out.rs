@@ -213,6 +213,7 @@ impl Writes {
             Outcome::Refused(why) => Some(format!("refused: {why}")),
             Outcome::Ignored(_) | Outcome::Early => return,
         };
+        let is_refused = refusal.is_some();
         let entry = |event, status, detail| HistoryEntry {
             order_id: saga.order_id,
             at: self.now,
@@ -220,6 +221,7 @@ impl Writes {
             status: Some(status),
             saga_state: Some(saga.state),
             detail,
+            is_refused,
         };
         let cause = happening.event.kind.as_str();
         let consequence = |command: &SagaCommand| match *command {

@@ -2,7 +2,7 @@
 
 use application::ports::{
     AuditRepository, Delivery, DeliveryFilter, DeliveryState, EndpointChange, Page, Progress, Redelivery,
-    WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint, WebhookEndpoints,
+    WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint, WebhookEndpointRepository, WebhookEndpoints,
 };
 use async_trait::async_trait;
 use bus::{Fault, Signed, Unit};
@@ -32,13 +32,12 @@ const COLUMNS: &str =
      failing_since, next_attempt_at, created_at, revision";
 
 #[async_trait]
-impl WebhookEndpoints for PostgresStore {
-    async fn add_endpoint(&self, endpoint: &WebhookEndpoint, by: &Signed<'_>) -> Result<bool, Fault> {
+impl WebhookEndpointRepository for PostgresUnit {
+    async fn add(&mut self, endpoint: &WebhookEndpoint, by: &Signed<'_>) -> Result<bool, Fault> {
         const OPERATION: &str = "webhook_endpoints.add";
-        let mut unit = self.unit().await?;
         // Two who add one at the same time must not both count the same.
         let lock = "lock table webhook_endpoints in share row exclusive mode";
-        unit.ask(Act::new(OPERATION, lock, Vec::new())).await?;
+        self.ask(Act::new(OPERATION, lock, Vec::new())).await?;
         let sql = "insert into webhook_endpoints (id, url, types, note, secret, previous_secret, rotated_at, state, trouble,
                  position, failures, failing_since, next_attempt_at, created_at, revision)
              select $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bigint, $8::text, $9::text, $10::bigint,
@@ -47,53 +46,81 @@ impl WebhookEndpoints for PostgresStore {
              returning id";
         let mut values = values(endpoint);
         values.push(Box::new(rows_max(WEBHOOK_ENDPOINTS_MAX)));
-        let added = !unit.ask(Act::new(OPERATION, sql, values)).await?.is_empty();
+        let added = !self.ask(Act::new(OPERATION, sql, values)).await?.is_empty();
         if added {
-            unit.record(&[endpoint_moved("add", endpoint.id, address_shown(&endpoint.url), by)]).await?;
+            self.record(&[endpoint_moved("add", endpoint.id, address_shown(&endpoint.url), by)]).await?;
         }
-        Box::new(unit).commit().await?;
         Ok(added)
     }
 
+    async fn change(
+        &mut self,
+        id: Uuid,
+        change: &EndpointChange,
+        by: &Signed<'_>,
+    ) -> Result<Option<WebhookEndpoint>, Fault> {
+        const OPERATION: &str = "webhook_endpoints.change";
+        let Some(found) = locked(self, OPERATION, id).await? else { return Ok(None) };
+        let changed = change.applied(found, by.at);
+        let sql = "update webhook_endpoints set url = $2, types = $3, note = $4, secret = $5, previous_secret = $6,
+                 rotated_at = $7, state = $8, trouble = $9, position = $10, failures = $11, failing_since = $12,
+                 next_attempt_at = $13, created_at = $14, revision = $15
+             where id = $1";
+        self.later(Act::new(OPERATION, sql, values(&changed)));
+        self.record(&[endpoint_moved("change", id, &change.in_words(), by)]).await?;
+        Ok(Some(changed))
+    }
+
+    async fn remove(&mut self, id: Uuid, by: &Signed<'_>) -> Result<bool, Fault> {
+        const OPERATION: &str = "webhook_endpoints.remove";
+        let sql = "delete from webhook_endpoints where id = $1 returning url";
+        let rows = self.ask(Act::new(OPERATION, sql, vec![Box::new(id)])).await?;
+        if let Some(row) = rows.first() {
+            let url: String = row.try_get(0).map_err(|error| broken(OPERATION)(error.into()))?;
+            self.record(&[endpoint_moved("remove", id, address_shown(&url), by)]).await?;
+        }
+        Ok(!rows.is_empty())
+    }
+
+    async fn redeliver(&mut self, id: Uuid, what: Redelivery, by: &Signed<'_>) -> Result<usize, Fault> {
+        const OPERATION: &str = "webhook_deliveries.redeliver";
+        // A round that is under way must not note over it what came of an attempt before.
+        let raise = "update webhook_endpoints set revision = revision + 1 where id = $1";
+        self.ask(Act::new(OPERATION, raise, vec![Box::new(id)])).await?;
+        let (sql, number, words) = match what {
+            Redelivery::One(position) => (
+                "update webhook_deliveries set state = 'waiting', next_at = $3, attempts = 0
+                 where endpoint_id = $1 and position = $2 returning position",
+                position,
+                format!("event {position}"),
+            ),
+            Redelivery::Failed(max) => (
+                "update webhook_deliveries set state = 'waiting', next_at = $3, attempts = 0
+                 where endpoint_id = $1 and position = any (array(
+                     select position from webhook_deliveries where endpoint_id = $1 and state = 'failed'
+                     order by position limit $2 for update
+                 )) returning position",
+                rows_max(max),
+                "those that failed".to_owned(),
+            ),
+        };
+        let values: Vec<Param> = vec![Box::new(id), Box::new(number), Box::new(by.at.as_microsecond())];
+        let count = self.ask(Act::new(OPERATION, sql, values)).await?.len();
+        if count > 0 {
+            self.record(&[endpoint_moved("redeliver", id, &words, by)]).await?;
+        }
+        Ok(count)
+    }
+}
+
+#[async_trait]
+impl WebhookEndpoints for PostgresStore {
     async fn endpoints(&self) -> Result<Vec<WebhookEndpoint>, Fault> {
         const OPERATION: &str = "webhook_endpoints.list";
         let reader = self.reader(OPERATION).await?;
         let sql = format!("select {COLUMNS} from webhook_endpoints order by created_at, id");
         let rows = query(&reader, OPERATION, &sql, &[]).await?;
         views(&rows, OPERATION, endpoint)
-    }
-
-    async fn change_endpoint(
-        &self,
-        id: Uuid,
-        change: &EndpointChange,
-        by: &Signed<'_>,
-    ) -> Result<Option<WebhookEndpoint>, Fault> {
-        const OPERATION: &str = "webhook_endpoints.change";
-        let mut unit = self.unit().await?;
-        let Some(found) = locked(&mut unit, OPERATION, id).await? else { return Ok(None) };
-        let changed = change.applied(found, by.at);
-        let sql = "update webhook_endpoints set url = $2, types = $3, note = $4, secret = $5, previous_secret = $6,
-                 rotated_at = $7, state = $8, trouble = $9, position = $10, failures = $11, failing_since = $12,
-                 next_attempt_at = $13, created_at = $14, revision = $15
-             where id = $1";
-        unit.later(Act::new(OPERATION, sql, values(&changed)));
-        unit.record(&[endpoint_moved("change", id, &change.in_words(), by)]).await?;
-        Box::new(unit).commit().await?;
-        Ok(Some(changed))
-    }
-
-    async fn remove_endpoint(&self, id: Uuid, by: &Signed<'_>) -> Result<bool, Fault> {
-        const OPERATION: &str = "webhook_endpoints.remove";
-        let mut unit = self.unit().await?;
-        let sql = "delete from webhook_endpoints where id = $1 returning url";
-        let rows = unit.ask(Act::new(OPERATION, sql, vec![Box::new(id)])).await?;
-        if let Some(row) = rows.first() {
-            let url: String = row.try_get(0).map_err(|error| broken(OPERATION)(error.into()))?;
-            unit.record(&[endpoint_moved("remove", id, address_shown(&url), by)]).await?;
-        }
-        Box::new(unit).commit().await?;
-        Ok(!rows.is_empty())
     }
 
     async fn note_progress(&self, id: Uuid, progress: &Progress) -> Result<bool, Fault> {
@@ -152,35 +179,6 @@ impl WebhookEndpoints for PostgresStore {
             vec![Box::new(id), Box::new(now.as_microsecond()), Box::new(rows_max(max))];
         let rows = query(&reader, OPERATION, sql, &values).await?;
         views(&rows, OPERATION, delivery)
-    }
-
-    async fn redeliver(&self, id: Uuid, what: Redelivery, by: &Signed<'_>) -> Result<usize, Fault> {
-        const OPERATION: &str = "webhook_deliveries.redeliver";
-        let mut unit = self.unit().await?;
-        let (sql, number, words) = match what {
-            Redelivery::One(position) => (
-                "update webhook_deliveries set state = 'waiting', next_at = $3, attempts = 0
-                 where endpoint_id = $1 and position = $2 returning position",
-                position,
-                format!("event {position}"),
-            ),
-            Redelivery::Failed(max) => (
-                "update webhook_deliveries set state = 'waiting', next_at = $3, attempts = 0
-                 where endpoint_id = $1 and position = any (array(
-                     select position from webhook_deliveries where endpoint_id = $1 and state = 'failed'
-                     order by position limit $2 for update
-                 )) returning position",
-                rows_max(max),
-                "those that failed".to_owned(),
-            ),
-        };
-        let values: Vec<Param> = vec![Box::new(id), Box::new(number), Box::new(by.at.as_microsecond())];
-        let count = unit.ask(Act::new(OPERATION, sql, values)).await?.len();
-        if count > 0 {
-            unit.record(&[endpoint_moved("redeliver", id, &words, by)]).await?;
-        }
-        Box::new(unit).commit().await?;
-        Ok(count)
     }
 }
 

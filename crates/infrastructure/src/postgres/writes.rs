@@ -216,6 +216,8 @@ struct HistoryBatch {
     status: Array,
     saga_state: Array,
     detail: Array,
+    /// 0 and 1.
+    is_refused: Array,
 }
 
 impl HistoryBatch {
@@ -229,6 +231,7 @@ impl HistoryBatch {
             status: Array::of_texts(),
             saga_state: Array::of_texts(),
             detail: Array::of_texts(),
+            is_refused: Array::of_numbers(),
         }
     }
 
@@ -240,18 +243,19 @@ impl HistoryBatch {
         self.status.push_text_or_null(entry.status.map(OrderStatus::as_str));
         self.saga_state.push_text_or_null(entry.saga_state.map(SagaState::as_str));
         self.detail.push_text_or_null(entry.detail.as_deref());
+        self.is_refused.push_number(entry.is_refused.into());
     }
 
     fn store(mut self) -> Act {
         self.orders.sort_unstable();
         self.orders.dedup();
         let sql = "with batch as (
-                 insert into event_batches (at, order_ids) values ($7, $8::uuid[]) returning position
+                 insert into event_batches (at, order_ids) values ($8, $9::uuid[]) returning position
              )
-             insert into order_history (order_id, position, at, event, status, saga_state, detail)
-             select order_id, batch.position * 16384 + ordinal - 1, at, event, status, saga_state, detail
-             from batch, unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality
-                 as entries (order_id, at, event, status, saga_state, detail, ordinal)
+             insert into order_history (order_id, position, at, event, status, saga_state, detail, is_refused)
+             select order_id, batch.position * 16384 + ordinal - 1, at, event, status, saga_state, detail, is_refused <> 0
+             from batch, unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])
+                 with ordinality as entries (order_id, at, event, status, saga_state, detail, is_refused, ordinal)
              order by ordinal";
         Act::new(
             "history.append",
@@ -263,6 +267,7 @@ impl HistoryBatch {
                 Box::new(self.status),
                 Box::new(self.saga_state),
                 Box::new(self.detail),
+                Box::new(self.is_refused),
                 Box::new(self.began_at.as_microsecond()),
                 Box::new(Array::uuids(self.orders)),
             ],

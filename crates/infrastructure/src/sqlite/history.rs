@@ -33,7 +33,8 @@ impl AuditRepository for SqliteUnit {
 }
 
 fn append(connection: &Connection, first: i64, entries: &[HistoryEntry]) -> Result<()> {
-    let mut insert = connection.prepare_cached("insert into order_history values (?, ?, ?, ?, ?, ?, ?)")?;
+    let mut insert =
+        connection.prepare_cached("insert into order_history values (?, ?, ?, ?, ?, ?, ?, ?)")?;
     for (position, entry) in (first..).zip(entries) {
         insert.execute(params![
             entry.order_id.0.as_bytes(),
@@ -43,6 +44,7 @@ fn append(connection: &Connection, first: i64, entries: &[HistoryEntry]) -> Resu
             entry.status.map(OrderStatus::as_str),
             entry.saga_state.map(SagaState::as_str),
             entry.detail,
+            entry.is_refused,
         ])?;
     }
     Ok(())

@@ -1,9 +1,7 @@
 //! The events of all orders in one order, read through the batches in which they were written. Units commit one after the
 //! other here, so what can be seen never has a gap.
 
-use application::ports::{
-    EventFilter, EventPage, EventsRead, HistoryEntry, OrderEventLog, OrderEventView, REFUSED,
-};
+use application::ports::{EventFilter, EventPage, EventsRead, HistoryEntry, OrderEventLog, OrderEventView};
 use async_trait::async_trait;
 use bus::Fault;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
@@ -138,12 +136,9 @@ fn entries(
     let sql =
         "select h.position, h.event, h.order_id, o.external_reference, h.at, h.status, h.saga_state, h.detail
          from order_history h left join orders o using (order_id)
-         where h.order_id = ? and h.position between ? and ? order by h.position";
+         where h.order_id = ? and h.position between ? and ? and not h.is_refused order by h.position";
     let mut read = connection.prepare_cached(sql)?;
-    let is_told = |event: &OrderEventView| {
-        let is_refusal = event.detail.as_deref().is_some_and(|detail| detail.starts_with(REFUSED));
-        types.contains(&event.event_type.as_str()) && !is_refusal
-    };
+    let is_told = |event: &OrderEventView| types.contains(&event.event_type.as_str());
     let mut told: Vec<OrderEventView> = Vec::new();
     for batch in batches {
         let begun = told.len();

@@ -2,7 +2,7 @@
 
 use application::ports::{
     AuditRepository, Delivery, DeliveryFilter, DeliveryState, EndpointChange, Page, Progress, Redelivery,
-    WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint, WebhookEndpoints,
+    WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint, WebhookEndpointRepository, WebhookEndpoints,
 };
 use async_trait::async_trait;
 use bus::{Fault, Signed, Unit};
@@ -11,60 +11,83 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use uuid::Uuid;
 
-use super::SqliteStore;
 use super::column::{Micros, name, rows_max, time};
+use super::{SqliteStore, SqliteUnit};
 use crate::audit::{address_shown, endpoint_moved};
 use crate::paging::page;
 
 type Done<T> = std::result::Result<T, Fault>;
 
 #[async_trait]
-impl WebhookEndpoints for SqliteStore {
-    async fn add_endpoint(&self, endpoint: &WebhookEndpoint, by: &Signed<'_>) -> Done<bool> {
-        let mut unit = self.unit().await?;
-        let added = add(unit.connection(), endpoint).map_err(fault("webhook_endpoints.add"))?;
+impl WebhookEndpointRepository for SqliteUnit {
+    async fn add(&mut self, endpoint: &WebhookEndpoint, by: &Signed<'_>) -> Done<bool> {
+        let added = insert(self.connection(), endpoint).map_err(fault("webhook_endpoints.add"))?;
         if added {
-            unit.record(&[endpoint_moved("add", endpoint.id, address_shown(&endpoint.url), by)]).await?;
+            self.record(&[endpoint_moved("add", endpoint.id, address_shown(&endpoint.url), by)]).await?;
         }
-        Box::new(unit).commit().await?;
         Ok(added)
     }
 
+    async fn change(
+        &mut self,
+        id: Uuid,
+        change: &EndpointChange,
+        by: &Signed<'_>,
+    ) -> Done<Option<WebhookEndpoint>> {
+        const OPERATION: &str = "webhook_endpoints.change";
+        let sql = "select * from webhook_endpoints where id = ?";
+        let found = self.connection().query_row(sql, [id], endpoint).optional().map_err(fault(OPERATION))?;
+        let Some(found) = found else { return Ok(None) };
+        let changed = change.applied(found, by.at);
+        store(self.connection(), &changed).map_err(fault(OPERATION))?;
+        self.record(&[endpoint_moved("change", id, &change.in_words(), by)]).await?;
+        Ok(Some(changed))
+    }
+
+    async fn remove(&mut self, id: Uuid, by: &Signed<'_>) -> Done<bool> {
+        const OPERATION: &str = "webhook_endpoints.remove";
+        let url = delete(self.connection(), id).map_err(fault(OPERATION))?;
+        if let Some(url) = &url {
+            self.record(&[endpoint_moved("remove", id, address_shown(url), by)]).await?;
+        }
+        Ok(url.is_some())
+    }
+
+    async fn redeliver(&mut self, id: Uuid, what: Redelivery, by: &Signed<'_>) -> Done<usize> {
+        const OPERATION: &str = "webhook_deliveries.redeliver";
+        // A round that is under way must not note over it what came of an attempt before.
+        let raise = "update webhook_endpoints set revision = revision + 1 where id = ?";
+        self.connection().execute(raise, [id]).map_err(fault(OPERATION))?;
+        let (which, number, words) = match what {
+            Redelivery::One(position) => ("= ?3", position, format!("event {position}")),
+            Redelivery::Failed(max) => (
+                "in (select position from webhook_deliveries where endpoint_id = ?2 and state = 'failed'
+                     order by position limit ?3)",
+                rows_max(max),
+                "those that failed".to_owned(),
+            ),
+        };
+        let sql = format!(
+            "update webhook_deliveries set state = 'waiting', next_at = ?1, attempts = 0
+             where endpoint_id = ?2 and position {which}"
+        );
+        let count = self.connection().execute(&sql, params![Micros(by.at), id, number]);
+        let count = count.map_err(fault(OPERATION))?;
+        if count > 0 {
+            self.record(&[endpoint_moved("redeliver", id, &words, by)]).await?;
+        }
+        Ok(count)
+    }
+}
+
+#[async_trait]
+impl WebhookEndpoints for SqliteStore {
     async fn endpoints(&self) -> Done<Vec<WebhookEndpoint>> {
         self.read("webhook_endpoints.list", |connection| {
             let sql = "select * from webhook_endpoints order by created_at, id";
             connection.prepare_cached(sql)?.query_map([], endpoint)?.collect()
         })
         .await
-    }
-
-    async fn change_endpoint(
-        &self,
-        id: Uuid,
-        change: &EndpointChange,
-        by: &Signed<'_>,
-    ) -> Done<Option<WebhookEndpoint>> {
-        const OPERATION: &str = "webhook_endpoints.change";
-        let mut unit = self.unit().await?;
-        let sql = "select * from webhook_endpoints where id = ?";
-        let found = unit.connection().query_row(sql, [id], endpoint).optional().map_err(fault(OPERATION))?;
-        let Some(found) = found else { return Ok(None) };
-        let changed = change.applied(found, by.at);
-        store(unit.connection(), &changed).map_err(fault(OPERATION))?;
-        unit.record(&[endpoint_moved("change", id, &change.in_words(), by)]).await?;
-        Box::new(unit).commit().await?;
-        Ok(Some(changed))
-    }
-
-    async fn remove_endpoint(&self, id: Uuid, by: &Signed<'_>) -> Done<bool> {
-        const OPERATION: &str = "webhook_endpoints.remove";
-        let mut unit = self.unit().await?;
-        let url = remove(unit.connection(), id).map_err(fault(OPERATION))?;
-        if let Some(url) = &url {
-            unit.record(&[endpoint_moved("remove", id, address_shown(url), by)]).await?;
-        }
-        Box::new(unit).commit().await?;
-        Ok(url.is_some())
     }
 
     async fn note_progress(&self, id: Uuid, progress: &Progress) -> Done<bool> {
@@ -101,30 +124,6 @@ impl WebhookEndpoints for SqliteStore {
         })
         .await
     }
-
-    async fn redeliver(&self, id: Uuid, what: Redelivery, by: &Signed<'_>) -> Done<usize> {
-        let mut unit = self.unit().await?;
-        let (which, number, words) = match what {
-            Redelivery::One(position) => ("= ?3", position, format!("event {position}")),
-            Redelivery::Failed(max) => (
-                "in (select position from webhook_deliveries where endpoint_id = ?2 and state = 'failed'
-                     order by position limit ?3)",
-                rows_max(max),
-                "those that failed".to_owned(),
-            ),
-        };
-        let sql = format!(
-            "update webhook_deliveries set state = 'waiting', next_at = ?1, attempts = 0
-             where endpoint_id = ?2 and position {which}"
-        );
-        let count = unit.connection().execute(&sql, params![Micros(by.at), id, number]);
-        let count = count.map_err(fault("webhook_deliveries.redeliver"))?;
-        if count > 0 {
-            unit.record(&[endpoint_moved("redeliver", id, &words, by)]).await?;
-        }
-        Box::new(unit).commit().await?;
-        Ok(count)
-    }
 }
 
 /// Removes deliveries of before this moment, except those that wait.
@@ -136,7 +135,7 @@ pub(super) fn sweep(connection: &Connection, before: &Micros, max: usize) -> Res
     connection.prepare_cached(sql)?.execute(params![rows_max(max), before])
 }
 
-fn add(connection: &Connection, it: &WebhookEndpoint) -> Result<bool> {
+fn insert(connection: &Connection, it: &WebhookEndpoint) -> Result<bool> {
     let count = "select count(*) from webhook_endpoints";
     if connection.query_row(count, [], |row| row.get::<_, i64>(0))? >= rows_max(WEBHOOK_ENDPOINTS_MAX) {
         return Ok(false);
@@ -172,7 +171,7 @@ fn store(connection: &Connection, it: &WebhookEndpoint) -> Result<()> {
 }
 
 /// The address of the one that was removed.
-fn remove(connection: &Connection, id: Uuid) -> Result<Option<String>> {
+fn delete(connection: &Connection, id: Uuid) -> Result<Option<String>> {
     let sql = "delete from webhook_endpoints where id = ? returning url";
     connection.query_row(sql, [id], |row| row.get(0)).optional()
 }

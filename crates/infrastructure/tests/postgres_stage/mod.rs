@@ -183,6 +183,7 @@ pub(crate) async fn accept(unit: &mut dyn UnitOfWork, order: &Order) -> Result<(
         status: Some(order.status()),
         saga_state: Some(SagaState::Created),
         detail: Some("with a \"quote\" and ünïcode".to_owned()),
+        is_refused: false,
     };
     let row = NewOrderRow {
         order: order.clone(),

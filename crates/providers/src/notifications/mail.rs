@@ -82,12 +82,15 @@ impl Mailer {
     }
 
     fn mail(&self, notification: &Notification) -> Result<Message, Untold> {
-        let address = match &notification.email {
-            Some(email) => email.clone(),
-            None => self.to.replace(CUSTOMER, &notification.customer_id),
+        // Why is kept in the order's timeline, which those may read who may not know the customer.
+        let (to, whose) = match &notification.email {
+            Some(email) => (email.parse(), "what the order's contact has"),
+            None => (
+                self.to.replace(CUSTOMER, &notification.customer_id).parse(),
+                "what notifications.smtp_to makes of the customer's id",
+            ),
         };
-        let to: Mailbox =
-            address.parse().map_err(|_| Untold::Never { why: format!("'{address}' is no mail address") })?;
+        let to: Mailbox = to.map_err(|_| Untold::Never { why: format!("{whose} is no mail address") })?;
         let host = self.from.email.domain();
         Message::builder()
             .from(self.from.clone())

@@ -12,8 +12,8 @@ use infrastructure::Retention;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::Home;
 use super::stage::{NOW, later};
+use super::{Home, Process};
 
 const SHOP: &str = "https://shop.example/hooks?of='orders'";
 const OTHER: &str = "https://a.example/";
@@ -57,6 +57,39 @@ fn endpoint(number: u128) -> WebhookEndpoint {
     }
 }
 
+async fn add(process: &Process, endpoint: &WebhookEndpoint, by: &Signed<'_>) -> bool {
+    let mut unit = process.unit().await;
+    let added = unit.webhook_endpoints().add(endpoint, by).await.unwrap();
+    unit.commit().await.unwrap();
+    added
+}
+
+async fn change(
+    process: &Process,
+    id: Uuid,
+    change: &EndpointChange,
+    by: &Signed<'_>,
+) -> Option<WebhookEndpoint> {
+    let mut unit = process.unit().await;
+    let changed = unit.webhook_endpoints().change(id, change, by).await.unwrap();
+    unit.commit().await.unwrap();
+    changed
+}
+
+async fn remove(process: &Process, id: Uuid, by: &Signed<'_>) -> bool {
+    let mut unit = process.unit().await;
+    let removed = unit.webhook_endpoints().remove(id, by).await.unwrap();
+    unit.commit().await.unwrap();
+    removed
+}
+
+async fn redeliver(process: &Process, id: Uuid, what: Redelivery, by: &Signed<'_>) -> usize {
+    let mut unit = process.unit().await;
+    let count = unit.webhook_endpoints().redeliver(id, what, by).await.unwrap();
+    unit.commit().await.unwrap();
+    count
+}
+
 fn delivery(position: i64, state: DeliveryState, at: Timestamp) -> Delivery {
     Delivery {
         position,
@@ -89,13 +122,13 @@ fn progress(from: i64, to: i64, deliveries: Vec<Delivery>) -> Progress {
 /// Kept beyond the process; what persons do is in the audit log, never with a secret; no more than there may be.
 pub async fn a_webhook_endpoint_comes_out_as_it_went_in_and_every_change_is_noted(home: &mut impl Home) {
     let process = home.process().await;
-    let endpoints = process.webhook_endpoints;
-    assert!(endpoints.add_endpoint(&endpoint(1), &ME).await.unwrap());
-    assert!(endpoints.add_endpoint(&endpoint(2), &ME).await.unwrap());
-    let endpoints = home.process().await.webhook_endpoints;
+    assert!(add(&process, &endpoint(1), &ME).await);
+    assert!(add(&process, &endpoint(2), &ME).await);
+    let process = home.process().await;
+    let endpoints = &process.webhook_endpoints;
     assert_eq!(endpoints.endpoints().await.unwrap(), [endpoint(1), endpoint(2)]);
     let id = endpoint(1).id;
-    let change = EndpointChange {
+    let wish = EndpointChange {
         state: Some(EndpointState::Paused),
         secret: Some("whsec_newest".to_owned()),
         types: Some(Vec::new()),
@@ -103,7 +136,7 @@ pub async fn a_webhook_endpoint_comes_out_as_it_went_in_and_every_change_is_note
         ..EndpointChange::default()
     };
     let by = Signed { at: later(5), ..ME };
-    let changed = endpoints.change_endpoint(id, &change, &by).await.unwrap().expect("it is there");
+    let changed = change(&process, id, &wish, &by).await.expect("it is there");
     let wanted = WebhookEndpoint {
         state: EndpointState::Paused,
         secret: "whsec_newest".to_owned(),
@@ -118,9 +151,9 @@ pub async fn a_webhook_endpoint_comes_out_as_it_went_in_and_every_change_is_note
     assert_eq!(changed.secrets(later(6)), ["whsec_newest", "whsec_new"]);
     assert_eq!(changed.secrets(later(5 + 86_400)), ["whsec_newest"], "a day later the old one is gone");
     assert_eq!(endpoints.endpoints().await.unwrap(), [wanted, endpoint(2)]);
-    assert_eq!(endpoints.change_endpoint(Uuid::from_u128(8), &change, &by).await.unwrap(), None);
-    assert!(endpoints.remove_endpoint(id, &by).await.unwrap());
-    assert!(!endpoints.remove_endpoint(id, &by).await.unwrap(), "once is enough");
+    assert_eq!(change(&process, Uuid::from_u128(8), &wish, &by).await, None);
+    assert!(remove(&process, id, &by).await);
+    assert!(!remove(&process, id, &by).await, "once is enough");
     assert_eq!(endpoints.endpoints().await.unwrap(), [endpoint(2)]);
     let of_it = AuditFilter { subject: Some(format!("webhook endpoint {id}")), ..AuditFilter::default() };
     let noted = home.process().await.readers.audit(&of_it, 10).await.unwrap().items;
@@ -133,19 +166,17 @@ pub async fn a_webhook_endpoint_comes_out_as_it_went_in_and_every_change_is_note
     assert_eq!(changed.1, "as agreed (types, paused, new secret, on behind 3)");
     assert!(!format!("{told:?}").contains("whsec"));
     for number in 3..=WEBHOOK_ENDPOINTS_MAX as u128 + 1 {
-        assert!(endpoints.add_endpoint(&endpoint(number), &ME).await.unwrap());
+        assert!(add(&process, &endpoint(number), &ME).await);
     }
-    assert!(
-        !endpoints.add_endpoint(&endpoint(1_000), &ME).await.unwrap(),
-        "there are as many as there may be"
-    );
+    assert!(!add(&process, &endpoint(1_000), &ME).await, "there are as many as there may be");
 }
 
 /// Two workers that send the same events note them once, and a place that a person has chosen meanwhile holds.
 pub async fn progress_counts_only_from_where_an_endpoint_stands(home: &mut impl Home) {
-    let endpoints = home.process().await.webhook_endpoints;
+    let process = home.process().await;
+    let endpoints = &process.webhook_endpoints;
     let id = endpoint(1).id;
-    assert!(endpoints.add_endpoint(&endpoint(1), &ME).await.unwrap());
+    assert!(add(&process, &endpoint(1), &ME).await);
     let sent = progress(
         7,
         9,
@@ -175,7 +206,7 @@ pub async fn progress_counts_only_from_where_an_endpoint_stands(home: &mut impl 
     };
     assert_eq!(found, wanted);
     let again = EndpointChange { state: Some(EndpointState::Active), ..EndpointChange::default() };
-    let opened = endpoints.change_endpoint(id, &again, &ME).await.unwrap().expect("it is there");
+    let opened = change(&process, id, &again, &ME).await.expect("it is there");
     assert_eq!(opened, WebhookEndpoint { position: 9, revision: 1, ..endpoint(1) }, "it is tried at once");
     let late = Progress { closes: true, ..progress(9, 12, Vec::new()) };
     assert!(!endpoints.note_progress(id, &late).await.unwrap(), "a person has changed it since");
@@ -197,7 +228,7 @@ pub async fn a_delivery_waits_for_its_time_and_is_sent_again_when_asked_for(home
     let process = home.process().await;
     let endpoints = &process.webhook_endpoints;
     let id = endpoint(1).id;
-    assert!(endpoints.add_endpoint(&endpoint(1), &ME).await.unwrap());
+    assert!(add(&process, &endpoint(1), &ME).await);
     let states =
         [DeliveryState::Delivered, DeliveryState::Waiting, DeliveryState::Failed, DeliveryState::Failed];
     let deliveries = (8..).zip(states).map(|(position, state)| delivery(position, state, later(1))).collect();
@@ -210,16 +241,19 @@ pub async fn a_delivery_waits_for_its_time_and_is_sent_again_when_asked_for(home
     };
     assert!(due(later(59)).await.is_empty());
     assert_eq!(due(later(60)).await, [9]);
-    assert_eq!(endpoints.redeliver(id, Redelivery::One(8), &ME).await.unwrap(), 1);
-    assert_eq!(endpoints.redeliver(id, Redelivery::One(99), &ME).await.unwrap(), 0);
+    assert_eq!(redeliver(&process, id, Redelivery::One(8), &ME).await, 1);
+    assert_eq!(redeliver(&process, id, Redelivery::One(99), &ME).await, 0);
     assert_eq!(due(NOW).await, [8]);
-    assert_eq!(endpoints.redeliver(id, Redelivery::Failed(1), &ME).await.unwrap(), 1);
+    assert_eq!(redeliver(&process, id, Redelivery::Failed(1), &ME).await, 1);
     assert_eq!(due(NOW).await, [8, 10], "the oldest first");
-    assert_eq!(endpoints.redeliver(id, Redelivery::Failed(10), &ME).await.unwrap(), 1);
-    assert_eq!(endpoints.redeliver(id, Redelivery::Failed(10), &ME).await.unwrap(), 0);
+    assert_eq!(redeliver(&process, id, Redelivery::Failed(10), &ME).await, 1);
+    assert_eq!(redeliver(&process, id, Redelivery::Failed(10), &ME).await, 0);
     let sent =
         vec![delivery(8, DeliveryState::Delivered, later(2)), delivery(10, DeliveryState::Failed, later(2))];
-    assert!(endpoints.note_progress(id, &progress(11, 11, sent)).await.unwrap());
+    let sent = progress(11, 11, sent);
+    assert!(!endpoints.note_progress(id, &sent).await.unwrap(), "it was begun before they were asked for");
+    let revision = endpoints.endpoints().await.unwrap()[0].revision;
+    assert!(endpoints.note_progress(id, &Progress { revision, ..sent }).await.unwrap());
     let second = Duration::from_secs(1);
     let kept = Retention { inbox: second, idempotency: second, events: second };
     process.sweep(later(100), kept, 100).await.unwrap();

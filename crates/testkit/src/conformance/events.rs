@@ -66,8 +66,12 @@ pub async fn events_are_told_in_order_page_by_page_and_by_type(home: &mut impl H
     let process = home.process().await;
     let orders = orders(&process, 2).await;
     let begin = process.events.newest_event().await.unwrap();
-    let refused =
-        HistoryEntry { detail: Some("refused: too late".to_owned()), ..entry(&orders[0], "OrderShipped") };
+    let refused = HistoryEntry { is_refused: true, ..entry(&orders[0], "OrderShipped") };
+    // Whoever asks may begin a note as they like.
+    let cancelled = HistoryEntry {
+        detail: Some("refused: by the customer".to_owned()),
+        ..entry(&orders[1], "OrderCancelled")
+    };
     write(
         &process,
         &[
@@ -78,7 +82,7 @@ pub async fn events_are_told_in_order_page_by_page_and_by_type(home: &mut impl H
     )
     .await;
     write(&process, &[refused, entry(&orders[0], "OrderShipped")]).await;
-    write(&process, &[entry(&orders[1], "OrderCancelled")]).await;
+    write(&process, &[cancelled]).await;
     let of = |index: usize, name: &str| (orders[index].id().to_string(), name.to_owned());
     let all = [of(0, "OrderCreated"), of(1, "OrderCreated"), of(0, "OrderShipped"), of(1, "OrderCancelled")];
     for max in [1, 2, 3, 50] {

@@ -94,6 +94,7 @@ pub fn entry(order: &Order, event: &'static str) -> HistoryEntry {
         status: Some(OrderStatus::Pending),
         saga_state: Some(SagaState::Created),
         detail: Some("in \"words\" and ünïcode".to_owned()),
+        is_refused: false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
+    WebhookEndpointRepository,
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
@@ -182,5 +183,9 @@ impl UnitOfWork for RiskyUnit {
 
     fn unmatched(&mut self) -> &mut dyn UnmatchedRepository {
         self.inner.unmatched()
+    }
+
+    fn webhook_endpoints(&mut self) -> &mut dyn WebhookEndpointRepository {
+        self.inner.webhook_endpoints()
     }
 }

@@ -1,4 +1,6 @@
-//! Texts on the command line that are kept: as free as those of the API, and no freer.
+//! Texts on the command line that are kept: as free as those of the API, and no freer. And how many of a listing are shown.
+
+use std::num::NonZeroUsize;
 
 use domain::text::{Lines, refuse};
 
@@ -25,6 +27,13 @@ fn fit(text: &str, lines: Lines, bytes_max: usize) -> Result<String, String> {
     }
     refuse(text, lines).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
+}
+
+/// How many at most: one at least.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    text.parse::<NonZeroUsize>()
+        .map(NonZeroUsize::get)
+        .map_err(|_| "must be a whole number from 1".to_owned())
 }
 
 #[cfg(test)]

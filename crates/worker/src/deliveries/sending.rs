@@ -257,8 +257,8 @@ impl<'a> Run<'a> {
 
     fn is_away(&mut self, why: String, asked: Option<Duration>, got_through: bool) {
         let now = self.parts.clock.now();
-        let before = if got_through { 0 } else { self.endpoint.failures };
-        let since = self.endpoint.failing_since.filter(|_| !got_through).unwrap_or(now);
+        let before = if got_through { 0 } else { self.progress.failures };
+        let since = self.progress.failing_since.filter(|_| !got_through).unwrap_or(now);
         self.progress.failures = before.saturating_add(1);
         self.progress.failing_since = Some(since);
         self.progress.next_attempt_at = Some(later(now, away_pause(before, asked)));

@@ -209,6 +209,8 @@ struct Stream {
     filter: EventFilter,
     follower: Follower,
     ready: VecDeque<OrderEventView>,
+    /// The place that the client knows; none before the first line.
+    known: Option<i64>,
     ends_at: Instant,
     has_ended: bool,
 }
@@ -218,6 +220,7 @@ impl Stream {
     async fn next(mut self) -> Option<(Result<Event, axum::Error>, Self)> {
         loop {
             if let Some(event) = self.ready.pop_front() {
+                self.known = Some(event.position);
                 return Some((told(&event), self));
             }
             if self.has_ended || Instant::now() >= self.ends_at {
@@ -238,13 +241,24 @@ impl Stream {
             if !self.ready.is_empty() || has_more {
                 continue;
             }
+            // Without an event too, the client must know from where to go on when it comes again.
+            if self.known != Some(self.filter.after) {
+                let place = self.place();
+                return Some((Ok(place), self));
+            }
             let left = HEARTBEAT.min(self.ends_at.saturating_duration_since(Instant::now()));
             match self.follower.beyond(self.filter.after, left).await {
                 Waited::Woken => {}
-                Waited::TooLong => return Some((Ok(Event::default().comment("")), self)),
+                Waited::TooLong => self.known = None,
                 Waited::Stopping => return None,
             }
         }
+    }
+
+    /// A line that is no event, and moves the client's `Last-Event-ID` to where this stream stands.
+    fn place(&mut self) -> Event {
+        self.known = Some(self.filter.after);
+        Event::default().id(self.filter.after.to_string())
     }
 }
 
@@ -257,7 +271,8 @@ async fn stream(api: Arc<Api>, filter: EventFilter) -> Result<Response, Problem>
     read(&api, &filter, 1).await?;
     let follower = api.integrations.follow().ok_or_else(too_many)?;
     let ends_at = Instant::now() + EVENT_STREAM_MAX;
-    let stream = Stream { api, filter, follower, ready: VecDeque::new(), ends_at, has_ended: false };
+    let stream =
+        Stream { api, filter, follower, ready: VecDeque::new(), known: None, ends_at, has_ended: false };
     let mut response = Sse::new(unfold(stream, Stream::next)).into_response();
     // A proxy that gathers an answer before it passes it on would hold every event back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));

@@ -11,12 +11,13 @@ use super::problem::{Code, Problem};
 use crate::security::{HIDDEN, Identity};
 
 /// Members of JSON that tell who somebody is, or with what they pay.
-const PERSONAL: [&str; 9] = [
+const PERSONAL: [&str; 10] = [
     "customer_id",
     "customerId",
     "payment_token",
     "paymentToken",
     "contact",
+    "email",
     "shipping_address",
     "billing_address",
     "order_note",
@@ -100,6 +101,7 @@ mod tests {
             "items": [{"customer_id": "ann@example.org", "lines": [{"sku": "TEA"}]}],
             "body": {"message": {"customerId": "ann", "paymentToken": null, "payment_token": "tok"}},
             "more": {"body": "ann, in a form of her own"},
+            "notification": {"email": "ann@example.org"},
             "contact": {"name": "Ann", "phone": null}, "shipping_address": {"lines": ["1 Road"], "country": "IE"},
         });
         hide(&mut value);
@@ -107,6 +109,7 @@ mod tests {
             "items": [{"customer_id": "(hidden)", "lines": [{"sku": "TEA"}]}],
             "body": {"message": {"customerId": "(hidden)", "paymentToken": null, "payment_token": "(hidden)"}},
             "more": {"body": "(hidden)"},
+            "notification": {"email": "(hidden)"},
             "contact": {"name": "(hidden)", "phone": null},
             "shipping_address": {"lines": ["(hidden)"], "country": "IE"},
         });

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use application::commands::{
+    AddEndpointCommand, ChangeEndpointCommand, RedeliverCommand, RemoveEndpointCommand,
+};
 use application::ports::{
     DeliveryFilter, DeliveryState, EVENT_TYPES, EndpointChange, EndpointState, Redelivery, WebhookEndpoint,
 };
@@ -16,7 +19,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::cursor::Position;
-use super::idempotency::Keyed;
+use super::idempotency::once;
 use super::limits::{NOTE_BYTES_MAX, PARAMETER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
 use super::parameters::{CURSOR, LIMIT, PageAnswer, Query};
@@ -26,7 +29,7 @@ use super::shape::{Schema, Shape, may, need};
 use super::text::Texts;
 use super::{Api, body, idempotency};
 use crate::webhook_endpoints::{
-    DeliveryView, EndpointView, NewEndpoint, REDELIVER_MAX, add, check_type, check_url, rotate, too_many,
+    DeliveryView, EndpointView, NewEndpoint, REDELIVER_MAX, check_type, check_url, fresh, rotation, too_many,
 };
 
 /// Names of the operations that change something.
@@ -227,10 +230,7 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     texts.finish()?;
     let meaning = Meaning::of(ADD).text(&draft.url).text(&types.join(" ")).optional(draft.note.as_deref());
     let meaning = meaning.number(draft.after.unwrap_or(-1)).text(&signed.actor);
-    let keyed = Keyed::of(&api, &head, meaning.optional(signed.reason.as_deref()))?;
-    if let Some(answered) = keyed.answered().await? {
-        return Ok(answered);
-    }
+    let meaning = meaning.optional(signed.reason.as_deref());
     let position = match draft.after {
         Some(position) => position,
         None => api.integrations.log.newest_event().await?,
@@ -239,10 +239,12 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     let id = api.commands.context().ids.next(by.at);
     let note = draft.note.unwrap_or_default();
     let new = NewEndpoint { id, url: draft.url, types, note, position };
-    let Some(view) = add(api.integrations.endpoints.as_ref(), new, &by).await? else {
-        return Err(Problem::new(Code::WebhookEndpointsFull, too_many()));
+    let endpoint = fresh(new, by.at)?;
+    let answer = |added| match added {
+        true => idempotency::answer(StatusCode::CREATED, &EndpointView::with_secret(endpoint.clone())),
+        false => Err(Problem::new(Code::WebhookEndpointsFull, too_many())),
     };
-    keyed.keep(idempotency::answer(StatusCode::CREATED, &view)?).await
+    once(&api, &head, meaning, &AddEndpointCommand { endpoint: &endpoint, by }, answer).await
 }
 
 /// What a person may make of an endpoint.
@@ -287,10 +289,7 @@ async fn change(
     let meaning = meaning.optional(draft.types.as_ref().map(|types| types.join(" ")).as_deref());
     let meaning = meaning.optional(draft.note.as_deref()).optional(draft.state.as_deref());
     let meaning = meaning.number(draft.after.unwrap_or(-1)).text(&signed.actor);
-    let keyed = Keyed::of(&api, &head, meaning.optional(signed.reason.as_deref()))?;
-    if let Some(answered) = keyed.answered().await? {
-        return Ok(answered);
-    }
+    let meaning = meaning.optional(signed.reason.as_deref());
     let change = EndpointChange {
         url: draft.url,
         types: draft.types,
@@ -299,9 +298,12 @@ async fn change(
         secret: None,
         position: draft.after,
     };
-    let changed = api.integrations.endpoints.change_endpoint(id, &change, &signed.by(&api)).await?;
-    let view = EndpointView::from(changed.ok_or_else(|| missing(id))?);
-    keyed.keep(idempotency::answer(StatusCode::OK, &view)?).await
+    let command = ChangeEndpointCommand { id, change: &change, by: signed.by(&api) };
+    let answer = |changed: Option<WebhookEndpoint>| {
+        let view = EndpointView::from(changed.ok_or_else(|| missing(id))?);
+        idempotency::answer(StatusCode::OK, &view)
+    };
+    once(&api, &head, meaning, &command, answer).await
 }
 
 async fn rotate_secret(
@@ -311,12 +313,13 @@ async fn rotate_secret(
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let (signed, meaning) = signed(ROTATE, id, &body::json(&head.headers, body).await?)?;
-    let keyed = Keyed::of(&api, &head, meaning)?;
-    if let Some(answered) = keyed.answered().await? {
-        return Ok(answered);
-    }
-    let view = rotate(api.integrations.endpoints.as_ref(), id, &signed.by(&api)).await?;
-    keyed.keep(idempotency::answer(StatusCode::OK, &view.ok_or_else(|| missing(id))?)?).await
+    let change = rotation()?;
+    let command = ChangeEndpointCommand { id, change: &change, by: signed.by(&api) };
+    let answer = |changed: Option<WebhookEndpoint>| {
+        let view = EndpointView::with_secret(changed.ok_or_else(|| missing(id))?);
+        idempotency::answer(StatusCode::OK, &view)
+    };
+    once(&api, &head, meaning, &command, answer).await
 }
 
 #[derive(Serialize)]
@@ -332,14 +335,11 @@ async fn remove(
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let (signed, meaning) = signed(REMOVE, id, &body::json(&head.headers, body).await?)?;
-    let keyed = Keyed::of(&api, &head, meaning)?;
-    if let Some(answered) = keyed.answered().await? {
-        return Ok(answered);
-    }
-    if !api.integrations.endpoints.remove_endpoint(id, &signed.by(&api)).await? {
-        return Err(missing(id));
-    }
-    keyed.keep(idempotency::answer(StatusCode::OK, &Removed { id, removed: true })?).await
+    let answer = |removed| match removed {
+        true => idempotency::answer(StatusCode::OK, &Removed { id, removed }),
+        false => Err(missing(id)),
+    };
+    once(&api, &head, meaning, &RemoveEndpointCommand { id, by: signed.by(&api) }, answer).await
 }
 
 fn signed(operation: &'static str, id: Uuid, body: &[u8]) -> Result<(SignedDraft, Meaning), Problem> {
@@ -379,19 +379,18 @@ async fn redeliver(
     texts.finish()?;
     let meaning = Meaning::of(REDELIVER).text(&id.to_string()).number(draft.position.unwrap_or(-1));
     let meaning = meaning.text(&signed.actor).optional(signed.reason.as_deref());
-    let keyed = Keyed::of(&api, &head, meaning)?;
-    if let Some(answered) = keyed.answered().await? {
-        return Ok(answered);
-    }
     found(&api, id).await?;
     let what = draft.position.map_or(Redelivery::Failed(REDELIVER_MAX), Redelivery::One);
-    let events = api.integrations.endpoints.redeliver(id, what, &signed.by(&api)).await?;
-    if let (0, Redelivery::One(position)) = (events, what) {
-        let detail =
-            format!("event {position} was not sent to this endpoint; its deliveries list those that were");
-        return Err(Problem::new(Code::EventNotFound, detail));
-    }
-    keyed.keep(idempotency::answer(StatusCode::ACCEPTED, &Redelivered { events })?).await
+    let answer = |events| match (events, what) {
+        (0, Redelivery::One(position)) => {
+            let detail = format!(
+                "event {position} was not sent to this endpoint; its deliveries list those that were"
+            );
+            Err(Problem::new(Code::EventNotFound, detail))
+        }
+        _ => idempotency::answer(StatusCode::ACCEPTED, &Redelivered { events }),
+    };
+    once(&api, &head, meaning, &RedeliverCommand { id, what, by: signed.by(&api) }, answer).await
 }
 
 const STATES: &[&str] = &["active", "paused", "closed"];

@@ -8,6 +8,7 @@ use application::order_timeout_service::OrderTimeoutService;
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
+    WebhookEndpointRepository,
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
@@ -206,5 +207,9 @@ impl UnitOfWork for ObservedUnit {
 
     fn unmatched(&mut self) -> &mut dyn UnmatchedRepository {
         self.inner.unmatched()
+    }
+
+    fn webhook_endpoints(&mut self) -> &mut dyn WebhookEndpointRepository {
+        self.inner.webhook_endpoints()
     }
 }

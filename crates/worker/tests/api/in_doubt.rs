@@ -7,6 +7,7 @@ use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
+    WebhookEndpointRepository, WebhookEndpoints,
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use bus::{
     Admission, Coalescer, CorrelationId, Delivery, Envelope, Fault, Retired, SagaRepository, Settlement,
     Store, Timer, TimerKey, Unit,
 };
+use http::Method;
 use infrastructure::sqlite::SqliteStore;
 use jiff::Timestamp;
 use orderwright::http::{
@@ -21,9 +23,9 @@ use orderwright::http::{
 };
 use orderwright::security::Gate;
 use providers::webhooks::Verifier;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{NoList, Service};
+use crate::harness::{JSON, NoList, Service, request};
 
 /// A store that hears a commit and goes away before it has answered.
 struct Unheard {
@@ -146,10 +148,14 @@ impl UnitOfWork for UnheardUnit {
     fn unmatched(&mut self) -> &mut dyn UnmatchedRepository {
         self.inner.unmatched()
     }
+
+    fn webhook_endpoints(&mut self) -> &mut dyn WebhookEndpointRepository {
+        self.inner.webhook_endpoints()
+    }
 }
 
-/// A service whose store goes away before it has answered the next so many commits.
-async fn losing_answers(count: u32) -> Service {
+/// A service whose store goes away before it has answered the next so many commits, and how many of those are left.
+async fn losing_answers(count: u32) -> (Service, Arc<AtomicU32>) {
     let mut service = Service::start().await;
     let answers_lost = Arc::new(AtomicU32::new(count));
     let unheard = || Unheard { inner: service.store.clone(), answers_lost: Arc::clone(&answers_lost) };
@@ -176,12 +182,12 @@ async fn losing_answers(count: u32) -> Service {
         watch: Watch::default(),
     };
     service.router = router(Arc::new(api), Arc::new(Gate::open(Arc::new(bus::SystemClock))));
-    service
+    (service, answers_lost)
 }
 
 #[tokio::test]
 async fn stock_that_may_have_been_changed_is_not_said_to_be_as_it_was() {
-    let service = losing_answers(2).await;
+    let (service, _) = losing_answers(2).await;
     let change = json!({"quantity": 3, "reason": "delivery 7", "actor": "eve"});
     for (act, available) in [("receive", 8), ("adjust", 11)] {
         let answer = service.post(&format!("/inventory/TOFU/{act}"), &change).await;
@@ -195,7 +201,7 @@ async fn stock_that_may_have_been_changed_is_not_said_to_be_as_it_was() {
 
 #[tokio::test]
 async fn an_order_that_may_have_been_accepted_is_sent_again_under_its_key() {
-    let service = losing_answers(1).await;
+    let (service, _) = losing_answers(1).await;
     let order = json!({"customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 2}]});
     let answer = service.order("k-1", &order).await;
     assert_eq!(answer.header("retry-after"), Some("1"));
@@ -205,4 +211,32 @@ async fn an_order_that_may_have_been_accepted_is_sent_again_under_its_key() {
     let again = service.order("k-1", &order).await;
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     assert_eq!(service.get("/orders").await.expect(200)["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_answer_was_lost_is_made_once_and_its_secret_changed_once() {
+    let (service, answers_lost) = losing_answers(1).await;
+    let twice = async |path: &str, key: &'static str, body: Value| {
+        answers_lost.store(1, Ordering::SeqCst);
+        let asked =
+            || request(Method::POST, path, &[JSON, ("idempotency-key", key)], body.to_string().into());
+        service.send(asked()).await.problem(503, "store_unavailable");
+        answers_lost.store(0, Ordering::SeqCst);
+        let again = service.send(asked()).await;
+        assert_eq!(again.header("idempotent-replayed"), Some("true"));
+        again
+    };
+    let endpoint = json!({"url": "http://127.0.0.1:1/events", "actor": "eve"});
+    let made = twice("/webhook-endpoints", "k-1", endpoint).await.expect(201);
+    let all = service.get("/webhook-endpoints").await.expect(200);
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(1));
+    let path = format!("/webhook-endpoints/{}/rotate-secret", made["id"].as_str().expect("an id"));
+    let rotated = twice(&path, "k-2", json!({"actor": "eve"})).await.expect(200);
+    let stored = service.store.endpoints().await.expect("the store").remove(0);
+    assert_eq!(Some(stored.secret.as_str()), rotated["secret"].as_str());
+    assert_eq!(
+        stored.previous_secret.as_deref(),
+        made["secret"].as_str(),
+        "the receiver's secret still signs"
+    );
 }

@@ -112,7 +112,9 @@ async fn a_stream_tells_each_event_and_goes_on_where_it_was_cut() {
     let sse = ("accept", "text/event-stream");
     let order = service.placed("k", 2).await;
     let (first, ()) = join(streamed(&service, &[sse], "/events", 4), service.happen(&order, &PAID)).await;
-    let ids: Vec<&str> = first.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    let told = first.split("\n\n").filter(|lines| lines.contains("event: "));
+    let ids: Vec<&str> =
+        told.filter_map(|lines| lines.lines().find_map(|line| line.strip_prefix("id: "))).collect();
     let events: Vec<&str> = first.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
     assert_eq!(events, ["OrderCreated", "OrderValidated", "InventoryReserved", "PaymentStarted"]);
     let data = first.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
@@ -120,6 +122,17 @@ async fn a_stream_tells_each_event_and_goes_on_where_it_was_cut() {
     let headers = [sse, ("last-event-id", ids[1])];
     let rest = streamed(&service, &headers, "/events?after=0", 2).await;
     assert!(rest.contains("event: InventoryReserved") && !rest.contains("event: OrderValidated"), "{rest}");
+    // A stream that had nothing to tell says where it stood, so that nothing is missed between it and the next.
+    let quiet =
+        service.router.clone().oneshot(request(Method::GET, "/events?after=newest", &[sse], Body::empty()));
+    let mut quiet = quiet.await.expect("an answer").into_body().into_data_stream();
+    let line = quiet.next().await.expect("a line").expect("it is whole");
+    drop(quiet);
+    let place =
+        std::str::from_utf8(&line).expect("text").trim().strip_prefix("id: ").expect("a place").to_owned();
+    service.placed("k-2", 1).await;
+    let next = streamed(&service, &[sse, ("last-event-id", &place)], "/events?after=newest", 1).await;
+    assert!(next.contains("event: OrderCreated"), "{next}");
     let beyond = request(Method::GET, "/events?after=999999", &[sse], Body::empty());
     service.send(beyond).await.problem(409, "position_unknown");
 }

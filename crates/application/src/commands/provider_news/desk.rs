@@ -152,7 +152,15 @@ impl<'a> Desk<'a> {
     /// The same, with further text.
     pub(super) fn tell_more(&mut self, order_id: OrderId, detail: String) {
         let (at, detail) = (self.now, Some(detail));
-        self.history.push(HistoryEntry { order_id, at, event: TOLD, status: None, saga_state: None, detail });
+        self.history.push(HistoryEntry {
+            order_id,
+            at,
+            event: TOLD,
+            status: None,
+            saga_state: None,
+            detail,
+            is_refused: false,
+        });
     }
 
     /// Publishes a message for the saga that tells of this.

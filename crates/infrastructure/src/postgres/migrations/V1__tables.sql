@@ -199,6 +199,8 @@ create table order_history (
     status text,
     saga_state text,
     detail text,
+    -- Whether the saga refused it: nothing happened to the order then.
+    is_refused boolean not null,
     primary key (order_id, position)
 ) with (
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000

@@ -186,6 +186,8 @@ create table order_history (
     status text,
     saga_state text,
     detail text,
+    -- Whether the saga refused it: nothing happened to the order then.
+    is_refused integer not null,
     primary key (order_id, position)
 ) without rowid;
 

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Audit {
     #[arg(long, value_name = "POSITION")]
     before: Option<i64>,
     /// How many at most.
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
     limit: usize,
 }
 

@@ -38,7 +38,7 @@ pub(in crate::cli) enum DeadLettersCommand {
         #[arg(long, value_name = "POSITION")]
         after: Option<i64>,
         /// How many at most.
-        #[arg(long, default_value_t = 50, value_name = "N")]
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Group them by cause: queue, kind, and the error without ids, numbers, times and quoted texts.
@@ -46,7 +46,7 @@ pub(in crate::cli) enum DeadLettersCommand {
         #[command(flatten)]
         wanted: Wanted,
         /// How many groups at most.
-        #[arg(long, default_value_t = 50, value_name = "N")]
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Show one with its message.

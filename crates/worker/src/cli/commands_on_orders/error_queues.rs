@@ -22,7 +22,7 @@ pub(in crate::cli) enum ErrorQueuesCommand {
         #[arg(value_parser = texts::line)]
         name: String,
         /// How many at most.
-        #[arg(long, default_value_t = 20, value_name = "N")]
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Put the first messages back into the queue that they came from.

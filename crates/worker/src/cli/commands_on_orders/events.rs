@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Desk;
 use super::answer::{answer, listing, or_dash, second, table};
+use crate::cli::texts;
 use crate::say;
 use crate::webhook_endpoints::check_type;
 
@@ -25,7 +26,7 @@ pub(in crate::cli) struct Events {
     #[arg(long, value_delimiter = ',', value_name = "TYPES", value_parser = event_type)]
     types: Vec<String>,
     /// How many at most.
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
     limit: usize,
     /// Go on with those that happen from then on, one JSON object a line, until interrupted.
     #[arg(long)]

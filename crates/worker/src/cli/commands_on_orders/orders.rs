@@ -132,7 +132,7 @@ pub(in crate::cli) struct Wanted {
     #[arg(long, value_name = "[TIME,]ID")]
     after: Option<Place>,
     /// How many at most.
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
     limit: usize,
 }
 

@@ -10,6 +10,8 @@ use serde::Serialize;
 use super::answer::{answer, listing, or_dash, second, table};
 use super::{Desk, Signed};
 
+use crate::cli::texts;
+
 /// Look at what the providers told that belongs to no order.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Providers {
@@ -25,7 +27,7 @@ pub(in crate::cli) enum Providers {
         #[arg(long, value_name = "POSITION")]
         after: Option<i64>,
         /// How many at most.
-        #[arg(long, default_value_t = 50, value_name = "N")]
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Note that you have seen to an event, and what came of it. Moves no money and no order.

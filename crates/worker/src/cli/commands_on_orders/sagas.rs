@@ -13,6 +13,8 @@ use serde::Serialize;
 use super::answer::{answer, facts, listing, or_dash, second, table};
 use super::{Desk, SeenOrder, Signed};
 
+use crate::cli::texts;
+
 /// Look at the orders' sagas, and help those that need attention.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Sagas {
@@ -28,7 +30,7 @@ pub(in crate::cli) enum Sagas {
         #[arg(long, value_name = "ID")]
         after: Option<OrderId>,
         /// How many at most.
-        #[arg(long, default_value_t = 50, value_name = "N")]
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Show one saga.

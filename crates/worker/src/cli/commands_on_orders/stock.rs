@@ -33,7 +33,7 @@ pub(in crate::cli) enum Stock {
         #[arg(long, value_name = "SKU")]
         after: Option<Sku>,
         /// How many at most.
-        #[arg(long, default_value_t = 200, value_name = "N")]
+        #[arg(long, default_value_t = 200, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Show the stock of one product.
@@ -49,7 +49,7 @@ pub(in crate::cli) enum Stock {
         #[arg(long, value_name = "POSITION")]
         before: Option<i64>,
         /// How many at most.
-        #[arg(long, default_value_t = 50, value_name = "N")]
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Show the open orders that hold units of one product, oldest first.
@@ -60,7 +60,7 @@ pub(in crate::cli) enum Stock {
         #[arg(long, value_name = "ID")]
         after: Option<OrderId>,
         /// How many at most.
-        #[arg(long, default_value_t = 50, value_name = "N")]
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Take goods in.

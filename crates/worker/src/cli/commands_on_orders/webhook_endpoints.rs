@@ -1,6 +1,9 @@
 //! `orderwright webhook-endpoints`: programs that are sent the events of orders by a running service.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use application::commands::{
+    AddEndpointCommand, ChangeEndpointCommand, RedeliverCommand, RemoveEndpointCommand,
+};
 use application::ports::{
     Delivery, DeliveryFilter, DeliveryState, EndpointChange, EndpointState, Redelivery, WebhookEndpoint,
 };
@@ -14,7 +17,7 @@ use super::events::event_type;
 use super::{Desk, Signed};
 use crate::cli::texts;
 use crate::webhook_endpoints::{
-    DeliveryView, EndpointView, NewEndpoint, REDELIVER_MAX, add, check_url, rotate, too_many,
+    DeliveryView, EndpointView, NewEndpoint, REDELIVER_MAX, check_url, fresh, rotation, too_many,
 };
 
 /// Look at webhook endpoints, and change them.
@@ -86,7 +89,7 @@ pub(in crate::cli) enum WebhookEndpointsCommand {
         #[arg(long, value_name = "POSITION")]
         before: Option<i64>,
         /// How many at most.
-        #[arg(long, default_value_t = 50, value_name = "N")]
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = texts::count)]
         limit: usize,
     },
     /// Send events to one once more: that at a position, or all that failed.
@@ -142,11 +145,11 @@ impl WebhookEndpointsCommand {
             Self::Pause { id, signed } => turn(desk, id, EndpointState::Paused, &signed).await,
             Self::Resume { id, signed } => turn(desk, id, EndpointState::Active, &signed).await,
             Self::RotateSecret { id, signed } => {
-                let view = rotate(desk.store.webhook_endpoints.as_ref(), id, &by(desk, &signed)).await?;
-                answer(desk.format, &view.with_context(|| missing(id))?, shown)
+                let endpoint = changed(desk, id, &rotation()?, &signed).await?;
+                answer(desk.format, &EndpointView::with_secret(endpoint), shown)
             }
             Self::Remove { id, signed } => {
-                let removed = desk.store.webhook_endpoints.remove_endpoint(id, &by(desk, &signed)).await?;
+                let removed = desk.commands.run(&RemoveEndpointCommand { id, by: by(desk, &signed) }).await?;
                 ensure!(removed, missing(id));
                 answer(desk.format, &json!({"id": id, "removed": true}), |_| format!("{id} is removed"))
             }
@@ -194,14 +197,19 @@ async fn make(desk: &Desk, url: String, wanted: Wanted, signed: &Signed) -> Resu
     let by = by(desk, signed);
     let id = desk.context.ids.next(by.at);
     let new = NewEndpoint { id, url, types, note: about.unwrap_or_default(), position };
-    let view = add(desk.store.webhook_endpoints.as_ref(), new, &by).await?;
-    answer(desk.format, &view.with_context(too_many)?, shown)
+    let endpoint = fresh(new, by.at)?;
+    ensure!(desk.commands.run(&AddEndpointCommand { endpoint: &endpoint, by }).await?, too_many());
+    answer(desk.format, &EndpointView::with_secret(endpoint), shown)
 }
 
 async fn change_one(desk: &Desk, id: Uuid, change: &EndpointChange, signed: &Signed) -> Result<()> {
-    let changed = desk.store.webhook_endpoints.change_endpoint(id, change, &by(desk, signed)).await?;
-    let view: EndpointView = changed.with_context(|| missing(id))?.into();
+    let view: EndpointView = changed(desk, id, change, signed).await?.into();
     answer(desk.format, &view, shown)
+}
+
+async fn changed(desk: &Desk, id: Uuid, change: &EndpointChange, signed: &Signed) -> Result<WebhookEndpoint> {
+    let changed = desk.commands.run(&ChangeEndpointCommand { id, change, by: by(desk, signed) }).await?;
+    changed.with_context(|| missing(id))
 }
 
 async fn turn(desk: &Desk, id: Uuid, state: EndpointState, signed: &Signed) -> Result<()> {
@@ -264,7 +272,7 @@ async fn deliveries(desk: &Desk, id: Uuid, filter: DeliveryFilter, limit: usize)
 async fn redeliver(desk: &Desk, id: Uuid, position: Option<i64>, signed: &Signed) -> Result<()> {
     found(desk, id).await?;
     let what = position.map_or(Redelivery::Failed(REDELIVER_MAX), Redelivery::One);
-    let events = desk.store.webhook_endpoints.redeliver(id, what, &by(desk, signed)).await?;
+    let events = desk.commands.run(&RedeliverCommand { id, what, by: by(desk, signed) }).await?;
     if let (0, Redelivery::One(position)) = (events, what) {
         bail!(
             "event {position} was not sent to this endpoint; list those that were with: webhook-endpoints deliveries {id}"
