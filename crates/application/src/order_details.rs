@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::messages::Amount;
 
-/// Bounds.
+/// Tags at most.
 pub const TAGS_MAX: usize = 20;
 /// Bytes of a tag, a name, an address line and the like.
 pub const DETAIL_BYTES_MAX: usize = 255;
 /// Lines of an address.
 pub const ADDRESS_LINES_MAX: usize = 6;
-/// Entries of the metadata, and bytes of each name and value.
+/// Entries of the metadata at most.
 pub const METADATA_MAX: usize = 50;
 /// Bytes of a name in the metadata.
 pub const METADATA_NAME_BYTES_MAX: usize = 40;

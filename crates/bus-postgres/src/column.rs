@@ -17,6 +17,14 @@ pub fn time(row: &Row, index: usize) -> Result<Timestamp, Broken> {
     Ok(Timestamp::from_microsecond(row.try_get(index)?)?)
 }
 
+/// The moment in a column that may be empty.
+///
+/// # Errors
+/// What cannot be that.
+pub fn time_or_none(row: &Row, index: usize) -> Result<Option<Timestamp>, Broken> {
+    Ok(row.try_get::<_, Option<i64>>(index)?.map(Timestamp::from_microsecond).transpose()?)
+}
+
 /// The value of a closed set in a column.
 ///
 /// # Errors

@@ -44,6 +44,14 @@ pub fn time(row: &Row<'_>, index: usize) -> Result<Timestamp> {
     row.get::<_, Micros>(index).map(|micros| micros.0)
 }
 
+/// The moment in a column that may be empty.
+///
+/// # Errors
+/// What is no moment.
+pub fn time_or_none(row: &Row<'_>, index: usize) -> Result<Option<Timestamp>> {
+    row.get::<_, Option<Micros>>(index).map(|found| found.map(|micros| micros.0))
+}
+
 /// The value of a closed set in a column.
 ///
 /// # Errors

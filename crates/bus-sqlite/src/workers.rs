@@ -10,7 +10,7 @@ use rusqlite::{Connection, Result, Row, params};
 use uuid::Uuid;
 
 use crate::SqliteBus;
-use crate::column::{Micros, time};
+use crate::column::{Micros, time, time_or_none};
 use crate::fault::fault;
 use crate::unit::Rows;
 
@@ -76,6 +76,6 @@ fn worker(row: &Row<'_>) -> Result<Worker> {
         started_at: time(row, 4)?,
         queues: WorkerReport::queues_from(&row.get::<_, String>(7)?),
     };
-    let left_at = row.get::<_, Option<Micros>>(6)?.map(|Micros(at)| at);
+    let left_at = time_or_none(row, 6)?;
     Ok(Worker { report, seen_at: time(row, 5)?, left_at, lease_until: None })
 }

@@ -15,6 +15,17 @@ pub struct MoneyLine {
     pub amount: Money,
 }
 
+impl MoneyLine {
+    /// What it adds to the goods, in minor units; a discount takes it off.
+    #[must_use]
+    pub const fn added_minor(&self) -> i64 {
+        match self.kind {
+            MoneyLineKind::Discount => -self.amount.minor,
+            MoneyLineKind::Shipping | MoneyLineKind::Tax | MoneyLineKind::Fee => self.amount.minor,
+        }
+    }
+}
+
 /// What the money lines add to the goods, in minor units; below zero if they take more off.
 pub(crate) fn added_minor(lines: &[MoneyLine], currency: Currency) -> Result<i64, Rejection> {
     if lines.len() > MONEY_LINES_MAX {
@@ -30,10 +41,7 @@ pub(crate) fn added_minor(lines: &[MoneyLine], currency: Currency) -> Result<i64
             return Err(Rejection::MoneyLineOutOfRange { kind: line.kind, minor });
         }
         // Fifty times the most that an amount may be is far from the end of the numbers.
-        match line.kind {
-            MoneyLineKind::Discount => sum -= minor,
-            MoneyLineKind::Shipping | MoneyLineKind::Tax | MoneyLineKind::Fee => sum += minor,
-        }
+        sum += line.added_minor();
     }
     Ok(sum)
 }

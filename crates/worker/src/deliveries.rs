@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::any_store::Upkeep;
 use crate::metrics::Registry;
 use crate::observe::Pulses;
-use sending::{Page, Run};
+use sending::Run;
 
 /// How often it is looked for new events, and for new endpoints while there is none.
 const LOOK: Duration = Duration::from_millis(500);
@@ -129,12 +129,12 @@ impl WebhookDeliveryService {
     async fn step(&self, endpoint: WebhookEndpoint) -> Result<More, Fault> {
         let parts = &self.parts;
         let now = parts.clock.now();
-        let signer = Signer::new(endpoint.secrets(now))
-            .map_err(|error| Fault::give_up("webhook_endpoints.sign", error.to_string()))?;
-        let mut run = Run::new(parts, &endpoint, &signer);
         if endpoint.next_attempt_at.is_some_and(|at| at > now) {
             return Ok(More::No);
         }
+        let signer = Signer::new(endpoint.secrets(now))
+            .map_err(|error| Fault::give_up("webhook_endpoints.sign", error.to_string()))?;
+        let mut run = Run::new(parts, &endpoint, &signer);
         let due = parts.endpoints.due_deliveries(endpoint.id, now, DUE_MAX).await?;
         let has_due = !due.is_empty();
         run.again(due).await?;
@@ -143,11 +143,12 @@ impl WebhookDeliveryService {
             let filter = EventFilter { after: endpoint.position, types: endpoint.types.clone() };
             match parts.events.events(&filter, EVENTS_MAX).await? {
                 EventsRead::Page(page) => {
-                    let is_whole = run.send(Page { events: page.events, next: page.next }).await?;
-                    more = if page.has_more && is_whole { More::Yes } else { More::No };
+                    let has_more = page.has_more;
+                    let is_whole = run.send(page).await?;
+                    more = if has_more && is_whole { More::Yes } else { More::No };
                 }
                 EventsRead::Swept { up_to } => run.skip_to(up_to),
-                EventsRead::Beyond { newest } => run.is_beyond(newest),
+                EventsRead::Beyond { newest } => run.note_beyond(newest),
             }
         }
         if let Some(progress) = run.progress() {

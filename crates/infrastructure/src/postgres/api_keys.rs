@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresStore;
-use super::column::{Broken, name, rows_max, time};
+use super::column::{Broken, name, rows_max, time, time_or_none};
 use bus_postgres::Act;
 use bus_postgres::broken;
 use bus_postgres::query;
@@ -59,16 +59,13 @@ impl ApiKeys for PostgresStore {
 }
 
 fn key(row: &Row) -> Result<ApiKey, Broken> {
-    let time_or_none = |index| -> Result<Option<Timestamp>, Broken> {
-        Ok(row.try_get::<_, Option<i64>>(index)?.map(Timestamp::from_microsecond).transpose()?)
-    };
     Ok(ApiKey {
         id: row.try_get(0)?,
         name: row.try_get(1)?,
         digest: row.try_get::<_, &[u8]>(2)?.try_into()?,
         scopes: name(row, 3)?,
         created_at: time(row, 4)?,
-        expires_at: time_or_none(5)?,
-        revoked_at: time_or_none(6)?,
+        expires_at: time_or_none(row, 5)?,
+        revoked_at: time_or_none(row, 6)?,
     })
 }

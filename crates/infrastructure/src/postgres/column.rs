@@ -1,6 +1,6 @@
 //! How a value of an order stands in a column, beside what the bus knows of columns.
 
-pub(super) use bus_postgres::column::{Broken, count, name, name_or_none, rows_max, time};
+pub(super) use bus_postgres::column::{Broken, count, name, name_or_none, rows_max, time, time_or_none};
 use domain::{Currency, Money};
 use tokio_postgres::Row;
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
-use super::column::{Broken, rows_max, time};
+use super::column::{Broken, rows_max, time, time_or_none};
 use crate::paging::page;
 use crate::unmatched::told;
 use bus_postgres::Act;
@@ -126,7 +126,6 @@ pub(super) async fn list(
 }
 
 fn view(row: &Row) -> Result<UnmatchedView, Broken> {
-    let seen_at = row.try_get::<_, Option<i64>>(10)?.map(Timestamp::from_microsecond).transpose()?;
     Ok(UnmatchedView {
         position: row.try_get(0)?,
         provider: row.try_get(1)?,
@@ -138,7 +137,7 @@ fn view(row: &Row) -> Result<UnmatchedView, Broken> {
         detail: row.try_get(7)?,
         occurred_at: time(row, 8)?,
         received_at: time(row, 9)?,
-        seen_at,
+        seen_at: time_or_none(row, 10)?,
         seen_by: row.try_get(11)?,
         note: row.try_get(12)?,
     })

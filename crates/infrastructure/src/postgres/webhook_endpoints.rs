@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::column::{Broken, count, name, rows_max, time};
+use super::column::{Broken, count, name, rows_max, time, time_or_none};
 use super::{PostgresStore, PostgresUnit};
 use crate::audit::{address_shown, endpoint_moved};
 use crate::paging::page;
@@ -27,9 +27,12 @@ pub(super) const SWEEP: &str = "with due as materialized (
      )
      select count(*) from gone";
 
-const COLUMNS: &str =
-    "id, url, types, note, secret, previous_secret, rotated_at, state, trouble, position, failures,
-     failing_since, next_attempt_at, created_at, revision";
+macro_rules! columns {
+    () => {
+        "id, url, types, note, secret, previous_secret, rotated_at, state, trouble, position, failures,
+         failing_since, next_attempt_at, created_at, revision"
+    };
+}
 
 #[async_trait]
 impl WebhookEndpointRepository for PostgresUnit {
@@ -118,8 +121,8 @@ impl WebhookEndpoints for PostgresStore {
     async fn endpoints(&self) -> Result<Vec<WebhookEndpoint>, Fault> {
         const OPERATION: &str = "webhook_endpoints.list";
         let reader = self.reader(OPERATION).await?;
-        let sql = format!("select {COLUMNS} from webhook_endpoints order by created_at, id");
-        let rows = query(&reader, OPERATION, &sql, &[]).await?;
+        let sql = concat!("select ", columns!(), " from webhook_endpoints order by created_at, id");
+        let rows = query(&reader, OPERATION, sql, &[]).await?;
         views(&rows, OPERATION, endpoint)
     }
 
@@ -187,9 +190,7 @@ async fn locked(
     operation: &'static str,
     id: Uuid,
 ) -> Result<Option<WebhookEndpoint>, Fault> {
-    let sql = "select id, url, types, note, secret, previous_secret, rotated_at, state, trouble, position, failures,
-             failing_since, next_attempt_at, created_at, revision
-         from webhook_endpoints where id = $1 for update";
+    let sql = concat!("select ", columns!(), " from webhook_endpoints where id = $1 for update");
     let rows = unit.ask(Act::new(operation, sql, vec![Box::new(id)])).await?;
     rows.first().map(endpoint).transpose().map_err(broken(operation))
 }
@@ -245,10 +246,6 @@ fn values(endpoint: &WebhookEndpoint) -> Vec<Param> {
         Box::new(endpoint.created_at.as_microsecond()),
         Box::new(endpoint.revision),
     ]
-}
-
-fn time_or_none(row: &Row, index: usize) -> Result<Option<Timestamp>, Broken> {
-    Ok(row.try_get::<_, Option<i64>>(index)?.map(Timestamp::from_microsecond).transpose()?)
 }
 
 fn endpoint(row: &Row) -> Result<WebhookEndpoint, Broken> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Result, Row, params};
 
 use super::SqliteStore;
-use super::column::{Micros, name, rows_max, time};
+use super::column::{Micros, name, rows_max, time, time_or_none};
 use bus_sqlite::fault;
 
 #[async_trait]
@@ -57,14 +57,13 @@ fn add(connection: &Connection, key: &ApiKey) -> Result<usize> {
 }
 
 fn key(row: &Row<'_>) -> Result<ApiKey> {
-    let time_or_none = |index| row.get::<_, Option<Micros>>(index).map(|found| found.map(|micros| micros.0));
     Ok(ApiKey {
         id: row.get(0)?,
         name: row.get(1)?,
         digest: row.get(2)?,
         scopes: name(row, 3)?,
         created_at: time(row, 4)?,
-        expires_at: time_or_none(5)?,
-        revoked_at: time_or_none(6)?,
+        expires_at: time_or_none(row, 5)?,
+        revoked_at: time_or_none(row, 6)?,
     })
 }

@@ -1,6 +1,6 @@
 //! How a value of an order stands in a column, beside what the bus knows of columns.
 
-pub(super) use bus_sqlite::column::{Micros, broken, name, name_or_none, rows_max, time};
+pub(super) use bus_sqlite::column::{Micros, broken, name, name_or_none, rows_max, time, time_or_none};
 use domain::{Currency, Money};
 use rusqlite::{Result, Row};
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 
 use super::SqliteUnit;
-use super::column::{Micros, rows_max, time};
+use super::column::{Micros, rows_max, time, time_or_none};
 use crate::paging::page;
 use crate::unmatched::told;
 use bus_sqlite::fault;
@@ -125,7 +125,7 @@ fn view(row: &Row<'_>) -> Result<UnmatchedView> {
         detail: row.get(7)?,
         occurred_at: time(row, 8)?,
         received_at: time(row, 9)?,
-        seen_at: row.get::<_, Option<Micros>>(10)?.map(|micros| micros.0),
+        seen_at: time_or_none(row, 10)?,
         seen_by: row.get(11)?,
         note: row.get(12)?,
     })

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use uuid::Uuid;
 
-use super::column::{Micros, name, rows_max, time};
+use super::column::{Micros, name, rows_max, time, time_or_none};
 use super::{SqliteStore, SqliteUnit};
 use crate::audit::{address_shown, endpoint_moved};
 use crate::paging::page;
@@ -212,10 +212,6 @@ fn note(connection: &Connection, id: Uuid, progress: &Progress) -> Result<bool> 
         ])?;
     }
     Ok(true)
-}
-
-fn time_or_none(row: &Row<'_>, index: usize) -> Result<Option<Timestamp>> {
-    row.get::<_, Option<Micros>>(index).map(|found| found.map(|micros| micros.0))
 }
 
 fn endpoint(row: &Row<'_>) -> Result<WebhookEndpoint> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use application::ports::{
-    Delivery, DeliveryFilter, DeliveryState, OrderEventView, Progress, WebhookEndpoint,
+    Delivery, DeliveryFilter, DeliveryState, EventPage, OrderEventView, Progress, WebhookEndpoint,
 };
 use bus::Fault;
 use futures_util::StreamExt;
@@ -36,12 +36,6 @@ const ASKED_PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// How long an endpoint may be away before it is closed.
 const AWAY_MAX: SignedDuration = SignedDuration::from_hours(3 * 24);
-
-/// Events to send, and the position behind them.
-pub(super) struct Page {
-    pub(super) events: Vec<OrderEventView>,
-    pub(super) next: i64,
-}
 
 /// What sending one message came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +113,7 @@ impl<'a> Run<'a> {
     }
 
     /// The endpoint stands where no event is yet: this database is older than its place.
-    pub(super) fn is_beyond(&mut self, newest: i64) {
+    pub(super) fn note_beyond(&mut self, newest: i64) {
         self.close(format!(
             "stood behind {}, and the newest event was {newest}: was an older database restored? Set the position and resume",
             self.endpoint.position
@@ -148,7 +142,7 @@ impl<'a> Run<'a> {
     }
 
     /// Sends new events, except those that this endpoint had already behind its place. Returns whether all of them are done.
-    pub(super) async fn send(&mut self, page: Page) -> Result<bool, Fault> {
+    pub(super) async fn send(&mut self, page: EventPage) -> Result<bool, Fault> {
         let known = self.known_behind(page.next).await?;
         let fresh = page.events.into_iter().filter(|event| !known.contains(&event.position)).collect();
         let sent = self.send_chains(by_order(fresh)).await;
@@ -199,8 +193,8 @@ impl<'a> Run<'a> {
         self.progress.deliveries.extend(done);
         match away {
             _ if is_gone => self.close("answered 410 Gone: it wants no more".to_owned()),
-            Some((why, asked)) => self.is_away(why, asked, got_through),
-            None if got_through => self.is_well(),
+            Some((why, asked)) => self.note_away(why, asked, got_through),
+            None if got_through => self.note_well(),
             None => {}
         }
         held_up_at
@@ -245,24 +239,17 @@ impl<'a> Run<'a> {
         Attempt { at, took: begun.elapsed(), sent }
     }
 
-    fn is_well(&mut self) {
-        if self.progress.closes {
-            return;
+    fn note_well(&mut self) {
+        if !self.progress.closes {
+            got_through(&mut self.progress);
         }
-        self.progress.trouble.clear();
-        self.progress.failures = 0;
-        self.progress.failing_since = None;
-        self.progress.next_attempt_at = None;
     }
 
-    fn is_away(&mut self, why: String, asked: Option<Duration>, got_through: bool) {
-        let now = self.parts.clock.now();
-        let before = if got_through { 0 } else { self.progress.failures };
-        let since = self.progress.failing_since.filter(|_| !got_through).unwrap_or(now);
-        self.progress.failures = before.saturating_add(1);
-        self.progress.failing_since = Some(since);
-        self.progress.next_attempt_at = Some(later(now, away_pause(before, asked)));
-        if now.duration_since(since) > AWAY_MAX {
+    fn note_away(&mut self, why: String, asked: Option<Duration>, got_through: bool) {
+        if got_through {
+            self.note_well();
+        }
+        if away_for(&mut self.progress, self.parts.clock.now(), asked) > AWAY_MAX {
             self.close(format!("was away for three days: {why}"));
         } else {
             self.progress.trouble = why;
@@ -274,6 +261,22 @@ impl<'a> Run<'a> {
         self.progress.trouble = why;
         self.progress.closes = true;
     }
+}
+
+/// Notes that the endpoint answered: nothing troubles it now.
+fn got_through(progress: &mut Progress) {
+    progress.trouble.clear();
+    progress.failures = 0;
+    progress.failing_since = None;
+    progress.next_attempt_at = None;
+}
+
+/// Notes that an endpoint is away at this moment; returns for how long it has been.
+fn away_for(progress: &mut Progress, now: Timestamp, asked: Option<Duration>) -> SignedDuration {
+    let since = *progress.failing_since.get_or_insert(now);
+    progress.next_attempt_at = Some(later(now, away_pause(progress.failures, asked)));
+    progress.failures = progress.failures.saturating_add(1);
+    now.duration_since(since)
 }
 
 /// Whether an event need not be sent once more before those behind it count.
@@ -410,5 +413,33 @@ mod tests {
         assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Failed, 7));
         let away = Attempt { sent: Sent::Away("no route".to_owned(), None), ..refused };
         assert_eq!(after(&event, 3, &away, 0).attempts, 3, "it was not this event's fault");
+    }
+
+    #[test]
+    fn the_time_away_counts_from_the_last_event_that_got_through() {
+        let hour = |hours: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours);
+        let mut progress = Progress {
+            revision: 0,
+            from: 0,
+            to: 0,
+            deliveries: Vec::new(),
+            trouble: String::new(),
+            failures: 0,
+            failing_since: None,
+            next_attempt_at: None,
+            closes: false,
+        };
+        assert_eq!(away_for(&mut progress, hour(1), None), SignedDuration::ZERO);
+        assert_eq!(away_for(&mut progress, hour(73), None), AWAY_MAX);
+        assert_eq!((progress.failing_since, progress.failures), (Some(hour(1)), 2));
+        assert_eq!(progress.next_attempt_at, Some(later(hour(73), AWAY_PAUSE_FIRST * 2)));
+        progress.trouble = "no route".to_owned();
+        got_through(&mut progress);
+        assert_eq!(
+            (progress.trouble.as_str(), progress.failing_since, progress.next_attempt_at),
+            ("", None, None)
+        );
+        assert_eq!(away_for(&mut progress, hour(74), None), SignedDuration::ZERO);
+        assert_eq!(progress.failures, 1);
     }
 }

@@ -16,8 +16,8 @@ use super::orders::ORDER_ID;
 use super::parameters::OrderInPath;
 use super::problem::{Code, Problem};
 use super::route::Route;
-use super::sagas::{SIGNATURE, Signature};
 use super::shape::{Schema, Shape, need};
+use super::signature::{SIGNATURE, Signature};
 use super::{Api, body, idempotency};
 
 /// The name of the only operation.

@@ -54,6 +54,7 @@ mod seats;
 mod server;
 mod shape;
 mod sheets;
+mod signature;
 mod text;
 mod watching;
 mod webhook_endpoints;

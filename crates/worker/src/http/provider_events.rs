@@ -16,8 +16,8 @@ use super::meaning::Meaning;
 use super::parameters::{CURSOR, LIMIT, PageAnswer, PositionInPath, Query};
 use super::problem::{Code, Problem};
 use super::route::{self, Route};
-use super::sagas::{SIGNATURE, Signature};
 use super::shape::{Schema, Shape, may, need};
+use super::signature::{SIGNATURE, Signature};
 use super::{Api, body, idempotency, received};
 
 /// The names of the operations that write.

@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
 use super::order_schemas::{HISTORY_ENTRY, SEEN};
 use super::orders::ORDER_ID;
@@ -23,6 +22,7 @@ use super::parameters::{CURSOR, LIMIT, OrderInPath, PageAnswer, Query};
 use super::problem::{Code, Problem};
 use super::route::{self, Route};
 use super::shape::{Schema, Shape, may, need};
+use super::signature::Signature;
 use super::text::Texts;
 use super::{Api, body, idempotency};
 
@@ -65,14 +65,6 @@ struct Operation {
     actor: String,
     note: String,
     seen: Option<String>,
-}
-
-/// Somebody who acts, and the reason.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Signature {
-    pub(super) actor: String,
-    pub(super) note: String,
 }
 
 #[derive(Serialize)]
@@ -124,22 +116,6 @@ pub(super) fn operation_in(order_id: OrderId, text: &[u8]) -> Result<(Signature,
     Ok((signature, seen))
 }
 
-impl Signature {
-    /// From a text that says nothing else.
-    pub(super) fn of(text: &[u8]) -> Result<Self, Problem> {
-        let signature: Self = body::parse(text, &SIGNATURE.shape)?;
-        let mut texts = Texts::default();
-        signature.check(&mut texts);
-        texts.finish()?;
-        Ok(signature)
-    }
-
-    fn check(&self, texts: &mut Texts) {
-        texts.needed("/actor", &self.actor, TEXT_BYTES_MAX);
-        texts.needed("/note", &self.note, NOTE_BYTES_MAX);
-    }
-}
-
 fn not_found(id: OrderId) -> Problem {
     Problem::new(Code::SagaNotFound, format!("no order has the id {id}, hence no saga"))
 }
@@ -151,10 +127,6 @@ static OPERATION: Schema = Schema {
         need("note", Shape::Text, "Why."),
         may("seen", Shape::Time, SEEN),
     ]),
-};
-pub(super) static SIGNATURE: Schema = Schema {
-    name: "Signature",
-    shape: Shape::Object(&[need("actor", Shape::Text, "Who."), need("note", Shape::Text, "Why.")]),
 };
 static OPERATED: Schema = Schema {
     name: "SagaOperated",

@@ -1,16 +1,17 @@
 //! What an order says beside who wants what, on its page.
 
+use application::order_details::{Address, OrderDetails};
 use bus_page::{Column, Forbidden, table};
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::value::{amount, list, text};
 
 /// Everything that the order says; nothing if it says nothing.
 pub(super) fn details(order: &Value) -> Markup {
-    let said =
-        ["contact", "shipping_address", "billing_address", "money_lines", "tags", "order_note", "metadata"];
-    if said.iter().all(|member| order[*member].is_null()) {
+    let said = said(order);
+    if said.is_empty() {
         return html! {};
     }
     let columns = [Column::text("For"), Column::text("Called"), Column::number("Amount")];
@@ -29,8 +30,8 @@ pub(super) fn details(order: &Value) -> Markup {
         div .two {
             dl .facts {
                 (fact("Contact", &joined(&order["contact"], &["name", "email", "phone"])))
-                (fact("Ships to", &address(&order["shipping_address"])))
-                (fact("Bill to", &address(&order["billing_address"])))
+                (fact("Ships to", &address(said.shipping_address.as_ref())))
+                (fact("Bill to", &address(said.billing_address.as_ref())))
                 (fact("Tags", &tags.join(", ")))
                 (fact("Note", text(order, "order_note")))
                 @for (name, value) in metadata.into_iter().flatten() {
@@ -44,10 +45,13 @@ pub(super) fn details(order: &Value) -> Markup {
 
 /// Why there is nothing to erase, if there is not.
 pub(super) fn not_erased(order: &Value) -> Option<Forbidden> {
-    let says = ["contact", "order_note", "metadata"].iter().any(|member| !order[*member].is_null());
-    let leads_there = |place: &str| address(&order[place]) != text(&order[place], "country");
-    let says = says || leads_there("shipping_address") || leads_there("billing_address");
-    (!says).then(|| Forbidden("it does not say who it is for".to_owned()))
+    let said = said(order);
+    (said.erased() == said).then(|| Forbidden("it does not say who it is for".to_owned()))
+}
+
+/// What it says, out of all that is told of it.
+fn said(order: &Value) -> OrderDetails {
+    OrderDetails::deserialize(order).unwrap_or_default()
 }
 
 fn fact(name: &str, value: &str) -> Markup {
@@ -60,10 +64,6 @@ fn joined(part: &Value, members: &[&str]) -> String {
     texts.join(", ")
 }
 
-fn address(address: &Value) -> String {
-    let lines = list(address, "lines").iter().filter_map(Value::as_str);
-    let who = joined(address, &["name", "company"]);
-    let place = joined(address, &["postal_code", "city", "region", "country"]);
-    let parts = std::iter::once(who.as_str()).chain(lines).chain([place.as_str()]);
-    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+fn address(address: Option<&Address>) -> String {
+    address.map(Address::to_string).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! How a request differs from the order with its reference, as text for the caller.
 
-use domain::{Money, MoneyLine, MoneyLineKind, Order, OrderLine};
+use domain::{Money, MoneyLine, Order, OrderLine};
 
 use super::{CreateOrderCommand, CreateOrderLine, Violation};
 
@@ -40,11 +40,7 @@ pub(super) fn differences(request: &CreateOrderCommand, order: &Order) -> Vec<Vi
 }
 
 fn added_minor(request: &CreateOrderCommand) -> i64 {
-    let signed = |line: &MoneyLine| match line.kind {
-        MoneyLineKind::Discount => -line.amount.minor,
-        MoneyLineKind::Shipping | MoneyLineKind::Tax | MoneyLineKind::Fee => line.amount.minor,
-    };
-    request.money_lines.iter().map(signed).sum()
+    request.money_lines.iter().map(MoneyLine::added_minor).sum()
 }
 
 fn in_order(mut lines: Vec<&CreateOrderLine>) -> Vec<&CreateOrderLine> {

@@ -10,7 +10,7 @@ use domain::{OrderId, OrderStatus, ProductId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::super::column::{Broken, count, rows_max, time};
+use super::super::column::{Broken, count, rows_max, time, time_or_none};
 use crate::order_listing::{self, Dialect, Statement};
 use bus_postgres::Lent;
 use bus_postgres::broken;
@@ -123,7 +123,7 @@ fn order(row: &Row) -> Result<OrderView, Broken> {
         customer_id: row.try_get(1)?,
         status: row.try_get(2)?,
         saga_state: row.try_get::<_, Option<String>>(3)?.unwrap_or_default(),
-        saga_moved_at: moved_at(row)?,
+        saga_moved_at: time_or_none(row, 23)?,
         total: amount(row, 4)?,
         lines: Vec::new(),
         details: None,
@@ -136,11 +136,6 @@ fn order(row: &Row) -> Result<OrderView, Broken> {
         created_at: time(row, 10)?,
         updated_at: time(row, 11)?,
     })
-}
-
-fn moved_at(row: &Row) -> Result<Option<Timestamp>, Broken> {
-    let moment: Option<i64> = row.try_get(23)?;
-    Ok(moment.map(Timestamp::from_microsecond).transpose()?)
 }
 
 fn payment(row: &Row) -> Result<Option<PaymentView>, Broken> {

@@ -8,7 +8,7 @@ use application::ports::{
 use domain::{OrderId, ProductId};
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 
-use super::super::column::{Micros, broken, rows_max, time};
+use super::super::column::{broken, rows_max, time, time_or_none};
 use super::super::orders::of_status;
 use crate::order_listing::{self, Dialect, Statement, Value};
 
@@ -94,7 +94,7 @@ fn order(row: &Row<'_>) -> Result<OrderView> {
         customer_id: row.get(1)?,
         status: row.get(2)?,
         saga_state: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
-        saga_moved_at: row.get::<_, Option<Micros>>(23)?.map(|moment| moment.0),
+        saga_moved_at: time_or_none(row, 23)?,
         total: amount(row, 4)?,
         lines: Vec::new(),
         details: None,
