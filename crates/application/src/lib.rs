@@ -6,6 +6,7 @@ mod amount;
 pub mod commands;
 pub mod consumers;
 mod context;
+pub mod countries;
 pub mod json_text;
 pub mod messages;
 pub mod order_details;

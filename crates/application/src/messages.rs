@@ -112,6 +112,9 @@ pub struct OrderShippingRequested {
     pub order_id: Uuid,
     /// Idempotency key, stored before and used for every attempt.
     pub idempotency_key: String,
+    /// Whether the order says where its goods go. Where that is, no message says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_address: bool,
 }
 
 /// The customer has the parcel.

@@ -199,20 +199,6 @@ impl OrderDetails {
     }
 }
 
-/// Whether these two letters are a country of ISO 3166-1, as of 2026.
-#[must_use]
-pub fn is_country(code: &str) -> bool {
-    code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()) && COUNTRIES.contains(code)
-}
-
-/// The officially assigned two letters of ISO 3166-1, in a row; a space between, so that no two of them make a third.
-const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ \
-     CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF \
-     GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW \
-     KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL \
-     NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST \
-     SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
-
 /// The kinds of money lines by name.
 #[must_use]
 pub fn money_line_kinds() -> String {
@@ -222,13 +208,6 @@ pub fn money_line_kinds() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn countries_are_those_of_the_standard() {
-        assert_eq!(COUNTRIES.split_whitespace().count(), 249);
-        assert!(["DE", "US", "ZW", "AD"].into_iter().all(is_country));
-        assert!(!["", "D", "de", "UK", "XX", "EU", "DEU", "D "].into_iter().any(is_country));
-    }
 
     #[test]
     fn what_is_erased_tells_nobody_who_it_was() {

@@ -60,7 +60,10 @@ fn consumers(telling: Telling) -> Registry<AnyUnit, Parts> {
     let consumers = inline_consumers()
         .within(|parts: &Parts| &parts.context)
         .effects(|parts| PaymentConsumer::new(Arc::clone(&parts.gateway), Arc::clone(&parts.context)))
-        .effects(|parts| ShippingConsumer::new(Arc::clone(&parts.shipping), Arc::clone(&parts.context)))
+        .effects(|parts| {
+            let (shipping, store) = (Arc::clone(&parts.shipping), Arc::clone(&parts.store));
+            ShippingConsumer::new(shipping, store, Arc::clone(&parts.context))
+        })
         .effects(|parts| {
             ShipmentTrackingConsumer::new(Arc::clone(&parts.shipping), Arc::clone(&parts.context))
         })

@@ -13,9 +13,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::commands::{CreateOrderCommand, CreateOrderLine, Violation};
+use crate::countries::is_country;
 use crate::messages::Amount;
 use crate::order_details::{
-    ADDRESS_LINES_MAX, Address, Contact, METADATA_MAX, MoneyLineView, OrderDetails, TAGS_MAX, is_country,
+    ADDRESS_LINES_MAX, Address, Contact, METADATA_MAX, MoneyLineView, OrderDetails, TAGS_MAX,
     money_line_kinds,
 };
 use crate::ports::{Caller, IMPORTED};

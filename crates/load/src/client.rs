@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::header::RETRY_AFTER;
 use hyper::http::request::Builder;
@@ -30,7 +31,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// Reads an answer to its end, so that its connection stays usable.
-    pub(crate) async fn read(response: Response<hyper::body::Incoming>) -> Result<Self> {
+    pub(crate) async fn read(response: Response<Incoming>) -> Result<Self> {
         let (status, has_retry_after) = (response.status(), response.headers().contains_key(RETRY_AFTER));
         Ok(Self { status, has_retry_after, body: response.into_body().collect().await?.to_bytes() })
     }
@@ -118,6 +119,14 @@ impl Client {
 }
 
 impl Connection {
+    /// The body of an answer that goes on for as long as somebody reads it.
+    pub(crate) async fn open(&mut self, path: &str) -> Result<Incoming> {
+        let request = request(Method::GET, path).header("host", &self.authority).body(Full::default())?;
+        let response = self.sender.send_request(request).await?;
+        ensure!(response.status().is_success(), "{path} answered {}", response.status());
+        Ok(response.into_body())
+    }
+
     /// One request; `key` is its idempotency key.
     pub(crate) async fn call(
         &mut self,

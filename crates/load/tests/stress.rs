@@ -126,6 +126,18 @@ fn a_disk_that_is_slow_for_a_while_is_felt_and_loses_nothing() {
 }
 
 #[test]
+fn people_who_look_at_every_page_lose_no_order_and_each_page_is_timed() {
+    let folder = Folder::new("pages");
+    let short = ["pages", "--orders", "1000", "--people", "6", "--stay-seconds", "1", "--seconds", "8"];
+    let report = nothing_is_lost(&folder.stress(&[&short[..], &["--load", "0.1", "--turn", "200"]].concat()));
+    assert!(judgement(&report, "no page is larger than 30 kB"), "{report}");
+    let judgements = report["judgements"].as_array().expect("judgements");
+    let quick = judgements.iter().find(|one| one["name"].as_str().is_some_and(|name| name.contains("50 ms")));
+    let seen = quick.and_then(|quick| quick["seen"].as_str()).expect("a verdict on every page");
+    assert!(seen.starts_with("17 of 17 pages were looked at"), "{seen}");
+}
+
+#[test]
 fn orders_that_wait_on_timers_are_delivered_when_those_are_due() {
     let folder = Folder::new("endurance");
     let few = ["endurance", "--waiting", "40", "--wait-seconds", "15", "--round", "50", "--seconds", "1"];

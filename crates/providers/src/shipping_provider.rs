@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use application::order_details::{Address, Contact};
 use application::ports::{
     BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
 };
@@ -28,6 +29,10 @@ pub struct HttpShippingProvider {
 #[derive(Serialize)]
 struct BookingBody<'a> {
     reference: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<&'a Contact>,
 }
 
 #[derive(Deserialize)]
@@ -90,7 +95,8 @@ impl HttpShippingProvider {
 #[async_trait]
 impl ShippingProvider for HttpShippingProvider {
     async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
-        let body = BookingBody { reference: &request.reference };
+        let BookingRequest { key: _, reference, address, contact } = request;
+        let body = BookingBody { reference, address: address.as_ref(), contact: contact.as_ref() };
         let call = Call::post_json(self.shipments.clone(), &body).under(&request.key)?;
         let answer = self.client.make(call).await?;
         Ok(match answer.verdict::<ShipmentAnswer<'_>>()? {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::order_details::{Address, Contact};
 use application::ports::{
     BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, GatewayBooks, Listing,
     NewsKind, PaymentGateway, ProviderNews, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
@@ -61,7 +62,7 @@ fn charge(key: &str, payment_token: &str) -> ChargeRequest {
 }
 
 fn booking(key: &str) -> BookingRequest {
-    BookingRequest { key: key.to_owned(), reference: format!("order-of-{key}") }
+    BookingRequest { key: key.to_owned(), reference: format!("order-of-{key}"), address: None, contact: None }
 }
 
 fn is_captured(outcome: &ChargeOutcome) -> bool {
@@ -217,6 +218,25 @@ async fn a_rejected_address_is_a_definite_no() {
     let rejecting = Faults { decline_permille: 1_000, ..Faults::default() };
     let sandbox = faulty(FaultSettings { shipping: rejecting, ..FaultSettings::default() }).await;
     let refused = carrier(&sandbox).create_shipment(&booking("ship-1")).await;
+    assert_eq!(refused, Ok(BookingOutcome::Refused { code: "address_rejected".to_owned() }));
+}
+
+#[tokio::test]
+async fn the_provider_reads_where_the_goods_go() {
+    let sandbox = quiet().await;
+    let carrier = carrier(&sandbox);
+    let to = |street: &str| BookingRequest {
+        address: Some(Address {
+            lines: vec![street.to_owned()],
+            country: "IE".to_owned(),
+            ..Address::default()
+        }),
+        contact: Some(Contact { phone: Some("+353 1 000 0000".to_owned()), ..Contact::default() }),
+        ..booking(street)
+    };
+    let booked = carrier.create_shipment(&to("1 Road")).await;
+    assert!(matches!(booked, Ok(BookingOutcome::Booked { .. })), "{booked:?}");
+    let refused = carrier.create_shipment(&to("REJECT-ADDRESS")).await;
     assert_eq!(refused, Ok(BookingOutcome::Refused { code: "address_rejected".to_owned() }));
 }
 

@@ -57,6 +57,26 @@ async fn delivered(stage: &Stage, key: &str) -> Uuid {
     id
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_carrier_is_told_where_the_goods_go_and_its_no_undoes_the_order() {
+    let folder = Folder::new("addressed");
+    let stage = stage(&folder).await;
+    for (street, becomes) in [("1 Road", "delivered"), ("REJECT-ADDRESS", "cancelled")] {
+        let body = json!({
+            "customer_id": "alfki",
+            "lines": [{"sku": "TEA", "quantity": 2}],
+            "shipping_address": {"lines": [street], "city": "Cork", "country": "IE"},
+        });
+        let answer = client(&stage).create_order(street, body.to_string().into()).await.expect("an answer");
+        let OrderAnswer::New(id) = answer else { panic!("it is new") };
+        wait("the carrier has answered", async || {
+            let order = stage.service.store.readers.order(OrderId(id)).await.expect("the store");
+            order.is_some_and(|order| order.status == becomes)
+        })
+        .await;
+    }
+}
+
 /// What happened to an order, as the log tells it: from its creation to its delivery.
 async fn way(stage: &Stage, order: Uuid) -> Vec<String> {
     let mut filter = EventFilter::default();

@@ -382,6 +382,7 @@ impl<'a> Fresh<'a> {
             SignedDuration::try_from(limit).ok().and_then(|limit| self.now.checked_add(limit).ok());
         let expires_at = expires_at.unwrap_or(Timestamp::MAX);
         let mut saga = OrderProcessingSaga::start(order.id(), order.total(), self.now, expires_at);
+        saga.has_address = request.details.as_ref().is_some_and(|it| it.shipping_address.is_some());
         let message = created_event(request, &order);
         let mut envelope = message.first(
             MessageId(order.id().0).child(message.kind(), 0),

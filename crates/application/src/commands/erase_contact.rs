@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::OrderId;
+use domain::{OrderId, OrderStatus};
 
 use super::Command;
 use crate::context::Context;
@@ -31,8 +31,32 @@ pub enum EraseContactReply {
     Erased,
     /// There was nothing to erase.
     Nothing,
+    /// The carrier has not been told yet where the goods go.
+    AddressNeeded(OrderStatus),
     /// No such order.
     NotFound,
+}
+
+impl EraseContactReply {
+    /// Why nothing was erased, of an order that the carrier still has to be told of.
+    #[must_use]
+    pub fn address_needed(status: OrderStatus) -> String {
+        format!(
+            "the order is {status}, and its carrier has to be told where the goods go; cancel it, or wait until it is shipped"
+        )
+    }
+}
+
+/// Whether an order in this state may still get a parcel.
+#[must_use]
+pub const fn awaits_parcel(status: OrderStatus) -> bool {
+    match status {
+        OrderStatus::Pending
+        | OrderStatus::Validated
+        | OrderStatus::PaymentProcessing
+        | OrderStatus::Paid => true,
+        OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Cancelled => false,
+    }
 }
 
 #[async_trait]
@@ -43,9 +67,9 @@ impl Command for EraseContactCommand {
 
     async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<EraseContactReply, Fault> {
         let ids = [self.order_id];
-        if unit.orders().get_orders_with_items(&ids).await?.is_empty() {
+        let Some(order) = unit.orders().get_orders_with_items(&ids).await?.pop() else {
             return Ok(EraseContactReply::NotFound);
-        }
+        };
         let Some((_, stored)) = unit.orders().details(&ids).await?.pop() else {
             return Ok(EraseContactReply::Nothing);
         };
@@ -54,6 +78,9 @@ impl Command for EraseContactCommand {
         let erased = details.erased();
         if erased == details {
             return Ok(EraseContactReply::Nothing);
+        }
+        if details.shipping_address != erased.shipping_address && awaits_parcel(order.status()) {
+            return Ok(EraseContactReply::AddressNeeded(order.status()));
         }
         unit.orders().replace_details(self.order_id, &erased.to_stored()).await?;
         let at = context.clock.now();

@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus::{Disposition, Envelope, Fault, Message, Step};
+use bus::{Disposition, Envelope, Fault, Message, Step, Store};
 use domain::{Change, OrderId, Rejection, Shipment};
 use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
 use crate::context::Context;
 use crate::messages::{OrderShippedEvent, ShippingCompleted, about_order, fact};
+use crate::order_details::OrderDetails;
 use crate::ports::{
-    BookingOutcome, BookingRequest, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered, UnitOfWork,
+    AnyUnit, BookingOutcome, BookingRequest, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered,
+    UnitOfWork,
 };
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, SagaState, carry_out};
 
@@ -25,6 +27,8 @@ pub struct ShipOrderCommand {
     pub idempotency_key: String,
     /// Earlier attempts.
     pub attempt: u32,
+    /// Whether the order says where its goods go.
+    pub has_address: bool,
 }
 
 /// The provider's answer, and to which call.
@@ -42,29 +46,37 @@ const CREATE_SHIPMENT: Asked = Asked::ToDo("create_shipment");
 /// Handles [`ShipOrderCommand`]s.
 pub struct ShipOrderHandler {
     provider: Arc<dyn ShippingProvider>,
+    store: Arc<dyn Store<AnyUnit>>,
     context: Arc<Context>,
 }
 
 impl ShipOrderHandler {
-    /// A handler that books with this provider.
+    /// A handler that books with this provider, to where the orders in this store say.
     #[must_use]
-    pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
-        Self { provider, context }
+    pub fn new(
+        provider: Arc<dyn ShippingProvider>,
+        store: Arc<dyn Store<AnyUnit>>,
+        context: Arc<Context>,
+    ) -> Self {
+        Self { provider, store, context }
     }
 
     /// Asks the provider. On the first attempt books. On later ones an earlier call may have done something, so it
     /// looks the booking up and books only if the provider does not know the key.
-    pub async fn ask(&self, command: ShipOrderCommand) -> BookingAnswer {
+    ///
+    /// # Errors
+    /// Those of the store, which is asked for the address.
+    pub async fn ask(&self, command: ShipOrderCommand) -> Result<BookingAnswer, Fault> {
         if command.attempt == 0 {
             return self.book(command).await;
         }
-        match self.provider.look_up(&command.idempotency_key).await {
-            Ok(TrackingOutcome::UnknownKey) => self.book(command).await,
+        Ok(match self.provider.look_up(&command.idempotency_key).await {
+            Ok(TrackingOutcome::UnknownKey) => self.book(command).await?,
             Ok(known) => looked_up(command, known),
             Err(unanswered) => {
                 BookingAnswer { command, asked: Asked::LookUp, said: Err(unanswered), delivered: None }
             }
-        }
+        })
     }
 
     /// Decides what the answers mean for their orders, records them and tells of them. Returns what becomes of each
@@ -84,11 +96,28 @@ impl ShipOrderHandler {
         again_while(|saga| saga.state.awaits_shipping(), unit, calls, &self.context, now).await
     }
 
-    async fn book(&self, command: ShipOrderCommand) -> BookingAnswer {
-        let request =
-            BookingRequest { key: command.idempotency_key.clone(), reference: command.order_id.to_string() };
+    async fn book(&self, command: ShipOrderCommand) -> Result<BookingAnswer, Fault> {
+        let details = match command.has_address {
+            true => self.details(command.order_id).await?,
+            false => OrderDetails::default(),
+        };
+        let request = BookingRequest {
+            key: command.idempotency_key.clone(),
+            reference: command.order_id.to_string(),
+            address: details.shipping_address,
+            contact: details.contact,
+        };
         let said = self.provider.create_shipment(&request).await;
-        BookingAnswer { command, asked: CREATE_SHIPMENT, said, delivered: None }
+        Ok(BookingAnswer { command, asked: CREATE_SHIPMENT, said, delivered: None })
+    }
+
+    /// What the order says beside who wants what. No message carries it, since others may read those.
+    async fn details(&self, order_id: OrderId) -> Result<OrderDetails, Fault> {
+        let mut unit = self.store.begin().await?;
+        let Some((_, stored)) = unit.orders().details(&[order_id]).await?.pop() else {
+            return Ok(OrderDetails::default());
+        };
+        OrderDetails::from_stored(&stored).map_err(|error| Fault::give_up("orders.details", error))
     }
 
     /// Returns the orders that go forward with their parcel.

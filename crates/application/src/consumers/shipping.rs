@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bus::{EffectConsumer, Envelope, Fault, Vetted, Work};
+use bus::{EffectConsumer, Envelope, Fault, Store, Vetted, Work};
 use domain::OrderId;
 
 use super::standing;
@@ -18,10 +18,14 @@ pub struct ShippingConsumer {
 }
 
 impl ShippingConsumer {
-    /// A consumer that books with this provider.
+    /// A consumer that books with this provider, to where the orders in this store say.
     #[must_use]
-    pub fn new(provider: Arc<dyn ShippingProvider>, context: Arc<Context>) -> Self {
-        Self { handler: ShipOrderHandler::new(provider, context) }
+    pub fn new(
+        provider: Arc<dyn ShippingProvider>,
+        store: Arc<dyn Store<AnyUnit>>,
+        context: Arc<Context>,
+    ) -> Self {
+        Self { handler: ShipOrderHandler::new(provider, store, context) }
     }
 }
 
@@ -48,8 +52,9 @@ impl EffectConsumer<AnyUnit> for ShippingConsumer {
             order_id: OrderId(message.order_id),
             idempotency_key: message.idempotency_key.clone(),
             attempt: envelope.attempt,
+            has_address: message.has_address,
         };
-        Ok(self.handler.ask(command).await)
+        self.handler.ask(command).await
     }
 
     async fn handle(

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::Unanswered;
+use crate::order_details::{Address, Contact};
 
 /// A parcel to be shipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,10 @@ pub struct BookingRequest {
     pub key: String,
     /// Our reference of the parcel.
     pub reference: String,
+    /// Where it goes, if the order says so.
+    pub address: Option<Address>,
+    /// Whom the carrier may reach about it.
+    pub contact: Option<Contact>,
 }
 
 /// The provider's answer to a booking.

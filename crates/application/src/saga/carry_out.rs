@@ -126,16 +126,12 @@ impl Writes {
             SagaCommand::RequestPayment => self.request_payment(happening, saga, ordinal),
             SagaCommand::RequestShipping => {
                 let shipment = Shipment::request(saga.order_id);
-                self.send(
-                    happening,
-                    ordinal,
-                    &OrderShippingRequested { order_id, idempotency_key: shipment.key.clone() },
-                );
+                self.send(happening, ordinal, &shipping_requested(saga, &shipment));
                 self.shipments.push(shipment);
             }
             SagaCommand::RequestShippingAgain => {
-                let idempotency_key = Shipment::request(saga.order_id).key;
-                self.send(happening, ordinal, &OrderShippingRequested { order_id, idempotency_key });
+                let shipment = Shipment::request(saga.order_id);
+                self.send(happening, ordinal, &shipping_requested(saga, &shipment));
             }
             SagaCommand::TrackShipment => {
                 let idempotency_key = Shipment::request(saga.order_id).key;
@@ -314,4 +310,11 @@ async fn move_stock(
         unit.inventory().release_reservation(&of(released), now).await?;
     }
     Ok(())
+}
+fn shipping_requested(saga: &OrderProcessingSaga, shipment: &Shipment) -> OrderShippingRequested {
+    OrderShippingRequested {
+        order_id: saga.order_id.0,
+        idempotency_key: shipment.key.clone(),
+        has_address: saga.has_address,
+    }
 }

@@ -131,6 +131,8 @@ pub struct OrderProcessingSaga {
     pub created_at: Timestamp,
     /// When the order as a whole times out.
     pub expires_at: Timestamp,
+    /// Whether the order says where its goods go, so that the carrier is told.
+    pub has_address: bool,
 }
 
 impl OrderProcessingSaga {
@@ -151,6 +153,7 @@ impl OrderProcessingSaga {
             timer_generation: 0,
             created_at: now,
             expires_at,
+            has_address: false,
         }
     }
 }

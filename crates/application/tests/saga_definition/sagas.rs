@@ -22,10 +22,14 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
     let details = (
         proptest::option::of(select(CancelReason::ALL.to_vec())),
         proptest::collection::vec(select(Attention::ALL.to_vec()), 0..3),
-        any::<u32>(),
+        (any::<u32>(), any::<bool>()),
     );
     (states, steps, details).prop_map(
-        |((state, order), (stock, payment, shipment), (reason, attention, timer_generation))| {
+        |(
+            (state, order),
+            (stock, payment, shipment),
+            (reason, attention, (timer_generation, has_address)),
+        )| {
             OrderProcessingSaga {
                 order_id: OrderId(uuid::Uuid::from_u128(7)),
                 state,
@@ -40,6 +44,7 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
                 timer_generation,
                 created_at: Timestamp::UNIX_EPOCH,
                 expires_at: Timestamp::UNIX_EPOCH,
+                has_address,
             }
         },
     )

@@ -81,7 +81,7 @@ impl PostgresUnit {
 macro_rules! saga_columns {
     () => {
         "order_id, state, version, order_status, stock, payment, shipment, reason, total_minor, currency, \
-         timer_generation, created_at, expires_at, attention"
+         timer_generation, created_at, expires_at, attention, has_address"
     };
 }
 pub(super) use saga_columns;
@@ -127,5 +127,6 @@ pub(super) fn saga(row: &Row) -> Result<OrderProcessingSaga, Broken> {
         created_at: time(row, 11)?,
         expires_at: time(row, 12)?,
         attention: name_or_none(row, 13)?.unwrap_or_default(),
+        has_address: row.try_get(14)?,
     })
 }

@@ -125,13 +125,14 @@ pub(super) fn record_cancellations(cancelled: &[CancellationRow]) -> Act {
 /// New instances.
 pub(super) fn insert_sagas(sagas: &[UnsavedSaga]) -> Act {
     let sql = "insert into order_saga (correlation_id, order_id, version, state, order_status, stock, payment, shipment,
-             reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at)
+             reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at, has_address)
          select id, id, version, state, order_status, stock, payment, shipment, reason, total_minor, currency,
-             timer_generation, created_at, updated_at, expires_at
+             timer_generation, created_at, updated_at, expires_at, has_address <> 0
          from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-             $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[])
+             $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[],
+             $15::bigint[])
              as fresh (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
-                 updated_at, total_minor, currency, created_at, expires_at)";
+                 updated_at, total_minor, currency, created_at, expires_at, has_address)";
     let all = || sagas.iter().map(|unsaved| &unsaved.saga);
     let mut params = changing(sagas);
     params.extend([
@@ -139,6 +140,7 @@ pub(super) fn insert_sagas(sagas: &[UnsavedSaga]) -> Act {
         Box::new(Array::texts(all().map(|saga| saga.total.currency.code()))),
         Box::new(Array::times(all().map(|saga| saga.created_at))),
         Box::new(Array::times(all().map(|saga| saga.expires_at))),
+        Box::new(Array::numbers(all().map(|saga| saga.has_address.into()))),
     ]);
     Act::new("sagas.insert", sql, params).conflict_if_taken()
 }

@@ -75,7 +75,7 @@ impl SqliteUnit {
 
 /// The columns that [`saga`] reads, in its order.
 pub(super) const COLUMNS: &str = "order_id, state, version, order_status, stock, payment, shipment, reason, \
-     total_minor, currency, timer_generation, created_at, expires_at, attention";
+     total_minor, currency, timer_generation, created_at, expires_at, attention, has_address";
 
 fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderProcessingSaga>> {
     let mut select =
@@ -111,5 +111,6 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
         created_at: time(row, 11)?,
         expires_at: time(row, 12)?,
         attention: name_or_none(row, 13)?.unwrap_or_default(),
+        has_address: row.get(14)?,
     })
 }

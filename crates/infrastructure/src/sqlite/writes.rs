@@ -114,7 +114,7 @@ pub(super) fn save_sagas(connection: &Connection, rows: &Rows) -> std::result::R
 }
 
 fn insert_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<()> {
-    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     connection.prepare_cached(sql)?.execute(params![
         saga.order_id.0.as_bytes(),
         saga.version,
@@ -132,6 +132,7 @@ fn insert_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timesta
         Micros(now),
         Micros(saga.expires_at),
         saga.attention.to_text(),
+        saga.has_address,
     ])?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::pages::{PageTimes, Seen};
 use super::series::{Series, Window};
 use super::step::StepReport;
 use crate::totals::Totals;
@@ -46,6 +47,15 @@ const BACKLOG_MIB: f64 = 8.0;
 
 /// Minimum share of the throughput without waiting orders.
 const LEFT: f64 = 0.9;
+
+/// Milliseconds within which 95 of 100 answers of each page are there.
+const PAGE_MS: f64 = 50.0;
+
+/// Bytes of a page at most.
+const PAGE_BYTES: usize = 30_000;
+
+/// Minimum share of the throughput without people who look on.
+const UNDISTURBED: f64 = 0.98;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Check {
@@ -217,6 +227,40 @@ pub(crate) fn keeps_speed(stored: u64, grown_per_s: f64, small_per_s: f64) -> Ch
         seen: format!(
             "{grown_per_s:.0} orders/s with {stored} orders stored, {small_per_s:.0} with few, in turn: {:.0} %",
             grown_per_s / small_per_s.max(1e-9) * 100.0
+        ),
+    }
+}
+
+/// Every page was looked at, and answered soon enough.
+pub(crate) fn pages_are_quick(seen: &Seen, pages: usize) -> Check {
+    let p95_ms = |times: &PageTimes| times.took_us.value_at_quantile(0.95) as f64 / 1e3;
+    let mut slowest: Vec<(&String, f64)> = seen.iter().map(|(path, times)| (path, p95_ms(times))).collect();
+    slowest.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    let told: Vec<String> = slowest.iter().take(3).map(|(path, ms)| format!("{path} {ms:.1} ms")).collect();
+    Check {
+        name: "95 of 100 answers of each page are there within 50 ms",
+        holds: pages > 0 && seen.len() == pages && slowest.iter().all(|(_, ms)| *ms < PAGE_MS),
+        seen: format!("{} of {pages} pages were looked at; the slowest: {}", seen.len(), told.join(", ")),
+    }
+}
+
+pub(crate) fn pages_are_small(seen: &Seen) -> Check {
+    let largest = seen.iter().max_by_key(|(_, times)| times.bytes_max);
+    Check {
+        name: "no page is larger than 30 kB",
+        holds: largest.is_some_and(|(_, times)| times.bytes_max <= PAGE_BYTES),
+        seen: largest.map_or_else(String::new, |(path, times)| format!("{path}: {} bytes", times.bytes_max)),
+    }
+}
+
+/// People who look on cost the orders next to nothing.
+pub(crate) fn people_cost_nothing(alone_per_s: f64, looked_at_per_s: f64) -> Check {
+    Check {
+        name: "people who look on slow the orders down by less than 2 %",
+        holds: alone_per_s > 0.0 && looked_at_per_s >= alone_per_s * UNDISTURBED,
+        seen: format!(
+            "at best {alone_per_s:.0} orders/s with nobody, {looked_at_per_s:.0} with people, in turn: {:+.1} %",
+            (looked_at_per_s / alone_per_s.max(1e-9) - 1.0) * 100.0
         ),
     }
 }
@@ -406,5 +450,31 @@ mod tests {
         assert!(keeps_speed(1_000, 90.0, 100.0).holds);
         assert!(!keeps_speed(1_000, 89.0, 100.0).holds);
         assert!(!keeps_speed(1_000, 89.0, 0.0).holds, "nothing to compare with");
+    }
+
+    fn page(took_us: &[u64], bytes_max: usize) -> PageTimes {
+        let mut page = PageTimes { bytes_max, ..PageTimes::new() };
+        took_us.iter().for_each(|took_us| page.took_us.record(*took_us).expect("it grows"));
+        page
+    }
+
+    #[test]
+    fn a_page_that_is_slow_large_or_was_not_looked_at_is_condemned() {
+        let mut took = vec![1_000; 95];
+        took.resize(100, 900_000);
+        let mut seen = Seen::from([("/ui".to_owned(), page(&took, 30_000))]);
+        assert!(pages_are_quick(&seen, 1).holds && pages_are_small(&seen).holds);
+        assert!(!pages_are_quick(&seen, 2).holds, "one was not looked at");
+        took[94] = 900_000;
+        seen.insert("/ui/orders".to_owned(), page(&took, 30_001));
+        assert!(!pages_are_quick(&seen, 2).holds && !pages_are_small(&seen).holds);
+        assert!(!pages_are_quick(&Seen::new(), 0).holds && !pages_are_small(&Seen::new()).holds);
+    }
+
+    #[test]
+    fn people_who_cost_the_orders_more_than_a_fiftieth_are_condemned() {
+        assert!(people_cost_nothing(1_000.0, 980.0).holds);
+        assert!(!people_cost_nothing(1_000.0, 979.0).holds);
+        assert!(!people_cost_nothing(0.0, 979.0).holds);
     }
 }

@@ -86,6 +86,11 @@ impl Environment {
         self.provider.put("/faults", faults).await.map(drop)
     }
 
+    /// Where the first worker listens.
+    pub(crate) fn service(&self) -> &str {
+        &self.fleet.addresses.services[0]
+    }
+
     /// An open load on all workers.
     pub(crate) async fn open_loop(&self, run: &'static str) -> Result<OpenLoop> {
         OpenLoop::to(self.setup.goods, &self.fleet.addresses.services, run, Arc::clone(&self.counts)).await

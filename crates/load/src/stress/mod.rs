@@ -1,11 +1,12 @@
 //! Stress tests: more load than can be served, scarce resources, a slow gateway or disk, many waiting orders, many stored ones,
-//! a large backlog, a provider that throttles. Each ends with checks that can fail, and a report over time.
+//! people who look at pages, a large backlog, a provider that throttles. Each ends with checks that can fail, and a report over time.
 
 mod backlog;
 mod criteria;
 mod endurance;
 mod environment;
 mod growth;
+mod pages;
 mod ramp;
 mod report;
 mod series;
@@ -20,6 +21,7 @@ use anyhow::Result;
 pub(crate) use backlog::Backlog;
 pub(crate) use endurance::Endurance;
 pub(crate) use growth::Growth;
+pub(crate) use pages::Pages;
 pub(crate) use ramp::{PoolOfTwo, Ramp};
 pub(crate) use report::Report;
 pub(crate) use slow::{SlowDisk, SlowGateway};
@@ -45,6 +47,8 @@ pub(crate) enum Scenario {
     Endurance(Endurance),
     /// The speed while the tables grow.
     Growth(Growth),
+    /// The operators' page over many stored orders, while others run.
+    Pages(Pages),
     /// Orders accepted while no worker runs, then worked off.
     Backlog(Backlog),
     /// Orders placed at once before providers that let few calls a second through.
@@ -61,6 +65,7 @@ impl Scenario {
             Self::SlowDisk(slow) => Box::pin(slow.run(setup)).await,
             Self::Endurance(endurance) => Box::pin(endurance.run(setup)).await,
             Self::Growth(growth) => Box::pin(growth.run(setup)).await,
+            Self::Pages(pages) => Box::pin(pages.run(setup)).await,
             Self::Backlog(backlog) => Box::pin(backlog.run(setup)).await,
             Self::Throttled(throttled) => Box::pin(throttled.run(setup)).await,
         };

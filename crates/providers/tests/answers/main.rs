@@ -157,7 +157,7 @@ fn charge() -> ChargeRequest {
 }
 
 fn booking() -> BookingRequest {
-    BookingRequest { key: "ship-1".to_owned(), reference: "order-1".to_owned() }
+    BookingRequest { key: "ship-1".to_owned(), reference: "order-1".to_owned(), address: None, contact: None }
 }
 
 fn unknown(why: &str) -> Unanswered {

@@ -62,7 +62,8 @@ pub fn order_with(number: u128, products: &[Product], money_lines: Vec<MoneyLine
 /// The saga that an order begins with.
 #[must_use]
 pub fn saga(order: &Order) -> OrderProcessingSaga {
-    OrderProcessingSaga::start(order.id(), order.total(), NOW, later(1_800))
+    let started = OrderProcessingSaga::start(order.id(), order.total(), NOW, later(1_800));
+    OrderProcessingSaga { has_address: true, ..started }
 }
 
 /// What each order asks of the stock.

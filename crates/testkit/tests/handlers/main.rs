@@ -3,6 +3,7 @@
 mod accepting;
 mod comparing;
 mod operating;
+mod shipping;
 mod shop;
 mod stocking;
 mod telling;

@@ -58,7 +58,7 @@ fn requests(saga: &OrderProcessingSaga) -> Requests {
             payment_token: None,
         },
         refund: PaymentRefundRequested { order_id, idempotency_key: money, part: None },
-        book: OrderShippingRequested { order_id, idempotency_key: parcel() },
+        book: OrderShippingRequested { order_id, idempotency_key: parcel(), has_address: false },
         recall: ShipmentCancellationRequested { order_id, idempotency_key: parcel() },
         track: ShipmentTrackingRequested { order_id, idempotency_key: parcel() },
     }
@@ -67,13 +67,18 @@ fn requests(saga: &OrderProcessingSaga) -> Requests {
 /// What the consumers say of them, in the order of the fields.
 async fn said(shop: &Shop, asked: &Requests) -> [Vetted; 5] {
     let (provider, _arrivals) = Agreeable::new();
-    let context = || Arc::clone(&shop.context);
+    let (context, store) = (|| Arc::clone(&shop.context), || Arc::new(shop.store.clone()));
     let mut unit = shop.unit().await;
     [
         one(&PaymentConsumer::new(Arc::clone(&provider) as _, context()), unit.as_mut(), &asked.charge).await,
         one(&PaymentRefundConsumer::new(Arc::clone(&provider) as _, context()), unit.as_mut(), &asked.refund)
             .await,
-        one(&ShippingConsumer::new(Arc::clone(&provider) as _, context()), unit.as_mut(), &asked.book).await,
+        one(
+            &ShippingConsumer::new(Arc::clone(&provider) as _, store(), context()),
+            unit.as_mut(),
+            &asked.book,
+        )
+        .await,
         one(
             &ShipmentCancellationConsumer::new(Arc::clone(&provider) as _, context()),
             unit.as_mut(),

@@ -28,13 +28,14 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/orders/{order_id}/erase-contact", ERASE, erase)
             .about(
                 "Erases what an order says of who somebody is: contact, addresses but for their countries, note and metadata. \
-                 Lines, money and history stay, so the books still agree. It cannot be undone.",
+                 Lines, money and history stay, so the books still agree. Refused while the carrier still has to be told where the \
+                 goods go. It cannot be undone.",
             )
             .with(&[ORDER_ID])
             .once()
             .taking(&SIGNATURE)
             .giving(200, &ERASED)
-            .failing(&[Code::InvalidParameter, Code::OrderNotFound])
+            .failing(&[Code::InvalidParameter, Code::OrderNotFound, Code::AddressNeeded])
             .asking_the_store(),
     ]
 }
@@ -61,6 +62,10 @@ fn erased(order_id: OrderId, reply: EraseContactReply) -> Result<Answer, Problem
     let erased = match reply {
         EraseContactReply::Erased => "now",
         EraseContactReply::Nothing => "before",
+        EraseContactReply::AddressNeeded(status) => {
+            let why = EraseContactReply::address_needed(status);
+            return Err(Problem::new(Code::AddressNeeded, why));
+        }
         EraseContactReply::NotFound => {
             return Err(Problem::new(Code::OrderNotFound, format!("no order has the id {order_id}")));
         }

@@ -57,7 +57,12 @@ impl Service for Within<'_> {
             quantity: line.quantity,
             unit_price: KnownPrice { minor: line.unit_price.minor, currency: line.unit_price.currency },
         });
-        Ok(KnownOrder { customer_id: order.customer_id, status: order.status, lines: lines.collect() })
+        Ok(KnownOrder {
+            customer_id: order.customer_id,
+            status: order.status,
+            lines: lines.collect(),
+            money_lines: order.details.map(|details| details.money_lines).unwrap_or_default(),
+        })
     }
 
     /// The order's reference is its key.

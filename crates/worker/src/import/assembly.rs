@@ -1,6 +1,7 @@
 //! Puts rows together into orders. An order is taken whole or not at all: one row that is wrong holds back the others. What
 //! belongs to the order and is not said in a row is as the order's first rows had it.
 
+mod details;
 mod draft;
 mod line;
 mod repeats;

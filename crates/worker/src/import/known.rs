@@ -1,5 +1,6 @@
 //! What the service knows of products and orders, as far as an import is concerned.
 
+use application::order_details::MoneyLineView;
 use serde::Deserialize;
 
 /// A product of the catalogue, as far as an order is concerned.
@@ -22,6 +23,9 @@ pub struct KnownOrder {
     pub status: String,
     /// Its lines.
     pub lines: Vec<KnownLine>,
+    /// What it costs beside them.
+    #[serde(default)]
+    pub money_lines: Vec<MoneyLineView>,
 }
 
 /// A line of an order that is here already.

@@ -3,6 +3,7 @@
 
 mod bundled;
 mod charges;
+mod details;
 mod numbers;
 mod status;
 mod times;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use application::countries::is_country;
 use domain::{Currency, Money};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,6 +20,7 @@ use serde::Deserialize;
 
 pub use bundled::{NAMES as BUNDLED, text as bundled_text};
 pub(super) use charges::{Charge, Charges, Per, Treat, is_known_discount, is_known_undone, says_something};
+pub(super) use details::{AddressColumns, AddressPart, ContactColumns, ContactPart, Detail};
 pub(super) use numbers::{Custom, Numbers, Plain};
 pub(super) use status::{Meaning, StatusColumn, known as known_status};
 
@@ -100,6 +103,18 @@ pub struct Mapping {
     /// Money beside the lines.
     #[serde(default)]
     pub charges: Charges,
+    /// Whom to reach about an order.
+    #[serde(default)]
+    pub contact: ContactColumns,
+    /// Where its goods go.
+    #[serde(default)]
+    pub shipping_address: AddressColumns,
+    /// Whom its bill is for.
+    #[serde(default)]
+    pub billing_address: AddressColumns,
+    /// The two letters of countries that the file calls otherwise than in English.
+    #[serde(default)]
+    pub countries: BTreeMap<String, String>,
     /// About customers.
     #[serde(default)]
     pub customers: Customers,
@@ -202,6 +217,10 @@ pub struct Columns {
     /// Columns in which something but nothing says that the order was refunded or cancelled in part. Known ones, if it is not
     /// said.
     pub undone: Option<Vec<String>>,
+    /// What the customer or the shop has to say.
+    pub note: Option<String>,
+    /// Words of the shop's own, with commas between them.
+    pub tags: Option<String>,
 }
 
 /// About customers.
@@ -291,6 +310,11 @@ impl Mapping {
         }
         mapping.numbers.check().map_err(anyhow::Error::msg)?;
         Currency::parse(&mapping.currency)?;
+        mapping.shipping_address.check("shipping_address")?;
+        mapping.billing_address.check("billing_address")?;
+        if let Some((name, code)) = mapping.countries.iter().find(|(_, code)| !is_country(code)) {
+            bail!("[countries] \"{name}\" = '{code}' must be two letters of ISO 3166-1, such as \"DE\"");
+        }
         mapping.zone = mapping.time_zone.as_deref().map(times::zone).transpose()?;
         Ok(self)
     }

@@ -1,7 +1,10 @@
 //! An order as an import sends it.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use application::messages::Amount;
+use application::order_details::OrderDetails;
 use application::validators::{LineDraft, OrderDraft};
 use bytes::Bytes;
 use serde::Serialize;
@@ -19,6 +22,8 @@ pub struct OrderBody<'a> {
     ordered_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_token: Option<&'a str>,
+    #[serde(flatten)]
+    details: Cow<'a, OrderDetails>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +50,10 @@ impl<'a> OrderBody<'a> {
             external_reference: part.reference.clone(),
             ordered_at: invoice.ordered_at.to_string(),
             payment_token: None,
+            details: match part.is_first {
+                true => Cow::Borrowed(&invoice.details),
+                false => Cow::Owned(OrderDetails { money_lines: Vec::new(), ..invoice.details.clone() }),
+            },
         }
     }
 
@@ -66,13 +75,29 @@ impl<'a> OrderBody<'a> {
                 currency: line.unit_price.currency.to_owned(),
             }),
         };
+        let OrderDetails {
+            contact,
+            shipping_address,
+            billing_address,
+            money_lines,
+            tags,
+            order_note,
+            metadata,
+        } = self.details.clone().into_owned();
         OrderDraft {
             customer_id: self.customer_id.to_owned(),
             lines: self.lines.iter().map(line).collect(),
             payment_token: self.payment_token.map(str::to_owned),
             external_reference: Some(self.external_reference.clone()),
             ordered_at: Some(self.ordered_at.clone()),
-            ..OrderDraft::default()
+            total: None,
+            contact,
+            shipping_address,
+            billing_address,
+            money_lines,
+            tags,
+            order_note,
+            metadata,
         }
     }
 

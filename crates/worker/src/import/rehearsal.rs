@@ -1,9 +1,12 @@
 //! What the service would make of orders, without sending any: a dry run tells what a real one would do.
 
 use application::commands::CreateOrderCommand;
+use application::order_details::MoneyLineView;
 use application::ports::Caller;
 use application::validators::validate_order;
-use domain::{AMOUNT_MINOR_MAX, NewOrder, NewOrderLine, Order, OrderId, OrderStatus, ProductId};
+use domain::{
+    AMOUNT_MINOR_MAX, MoneyLineKind, NewOrder, NewOrderLine, Order, OrderId, OrderStatus, ProductId,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -46,7 +49,7 @@ fn placed(command: CreateOrderCommand) -> Option<String> {
         lines,
         ordered_at: command.ordered_at.unwrap_or(Timestamp::UNIX_EPOCH),
         external_reference: command.external_reference,
-        money_lines: Vec::new(),
+        money_lines: command.money_lines,
     };
     let rejections = Order::place(new, Timestamp::UNIX_EPOCH).err()?;
     Some(rejections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
@@ -72,12 +75,23 @@ pub(super) fn differs(body: &OrderBody<'_>, known: &KnownOrder) -> Option<Refusa
         .collect();
     had.sort_unstable();
     wanted.sort_unstable();
+    let (adds, added) = (added_minor(&draft.money_lines), added_minor(&known.money_lines));
     let what = match (draft.customer_id == known.customer_id, had == wanted) {
-        (true, true) => return None,
+        (true, true) if adds == added => return None,
+        (true, true) => format!("money lines add {adds} minor units, added {added}"),
         (false, _) => format!("customer_id '{}', was '{}'", draft.customer_id, known.customer_id),
         (true, false) => "other lines".to_owned(),
     };
     Some(Refusal { code: "external_reference_reused".to_owned(), detail: what })
+}
+
+/// What money lines add to the goods, in minor units.
+fn added_minor(lines: &[MoneyLineView]) -> i128 {
+    let signed = |line: &MoneyLineView| match line.kind == MoneyLineKind::Discount.as_str() {
+        true => -i128::from(line.amount.minor),
+        false => i128::from(line.amount.minor),
+    };
+    lines.iter().map(signed).sum()
 }
 
 /// Why an order of several parts, or one that was taken in several, is another one than the order that is here.

@@ -125,6 +125,7 @@ const fn of(reason: Reason) -> &'static str {
         | Reason::PriceNegative
         | Reason::InvalidTime
         | Reason::InvalidCustomer
+        | Reason::InvalidDetails
         | Reason::RowsDisagree
         | Reason::UnknownStatus
         | Reason::OtherCharges

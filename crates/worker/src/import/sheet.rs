@@ -1,6 +1,7 @@
 //! What a file holds, put together: products, orders with their lines, cancellations, and rows that are nothing of these with
 //! the reason why. Sends nothing; memory is bounded by the number of rows and orders.
 
+use application::order_details::OrderDetails;
 use domain::LINES_MAX;
 use jiff::Timestamp;
 
@@ -59,6 +60,8 @@ pub struct Invoice {
     pub currency: String,
     /// Its lines.
     pub lines: Vec<InvoiceLine>,
+    /// What it says beside them.
+    pub details: OrderDetails,
 }
 
 /// An order that was cancelled where it comes from.
@@ -119,6 +122,8 @@ pub enum Item {
 pub struct Part<'a> {
     /// The name that it has here.
     pub reference: String,
+    /// Whether it is the first, which has what the order costs beside its lines.
+    pub is_first: bool,
     /// Its lines.
     pub lines: &'a [InvoiceLine],
 }
@@ -136,7 +141,11 @@ impl Sheet {
 impl Invoice {
     /// The order, cut into as many as it takes. Mostly it is one.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
-        let part = |(index, lines)| Part { reference: part_of(&self.reference, index + 1), lines };
+        let part = |(index, lines)| Part {
+            reference: part_of(&self.reference, index + 1),
+            is_first: index == 0,
+            lines,
+        };
         self.lines.chunks(LINES_MAX).enumerate().map(part)
     }
 

@@ -86,11 +86,13 @@ words! {
         InvalidTime = "invalid_time",
         /// Its customer cannot be one.
         InvalidCustomer = "invalid_customer",
+        /// What it says of contact or addresses cannot be.
+        InvalidDetails = "invalid_details",
         /// It says something else of its order than the rows before.
         RowsDisagree = "rows_disagree",
         /// Nobody has said what its status means.
         UnknownStatus = "unknown_status",
-        /// Its order has money beside its lines that an order here cannot have.
+        /// Its order has money beside its lines, and the mapping does not say what becomes of it.
         OtherCharges = "other_charges",
         /// What its order comes to is not what the file says.
         SumDiffers = "sum_differs",

@@ -9,10 +9,15 @@ use uuid::Uuid;
 use super::value::{list, query, text, when};
 use super::visit::{Shown, Visit};
 
+/// Entries of one page.
+const PAGE: &str = "25";
+
 pub(super) async fn show(visit: Visit) -> Response {
     let (actor, subject, cursor) = (visit.asked("actor"), visit.asked("subject"), visit.asked("cursor"));
-    let asked = |cursor: &str| query(&[("actor", actor), ("subject", subject), ("cursor", cursor)]);
-    let heard = visit.get(&format!("/audit{}", asked(cursor))).await;
+    let asked = |cursor: &str, limit: &str| {
+        query(&[("actor", actor), ("subject", subject), ("cursor", cursor), ("limit", limit)])
+    };
+    let heard = visit.get(&format!("/audit{}", asked(cursor, PAGE))).await;
     if !heard.is_success() {
         return visit.fail("/audit", &heard);
     }
@@ -34,7 +39,7 @@ pub(super) async fn show(visit: Visit) -> Response {
     };
     let rows: Vec<_> = list(&heard.body, "items").iter().map(row).collect();
     let next = text(&heard.body, "next_cursor");
-    let at = |cursor: &str| visit.at(format!("/audit{}", asked(cursor)));
+    let at = |cursor: &str| visit.at(format!("/audit{}", asked(cursor, "")));
     let content = html! {
         form .filter method="get" action=(visit.at("/audit")) {
             label { "Who" input type="text" name="actor" value=(actor) maxlength="200"; }

@@ -12,6 +12,10 @@ use super::route_of_order::{steps, stretches, timers, waits_for};
 use super::value::{amount, list, minor, number, segment, state, text, when};
 use super::visit::{Shown, Visit};
 
+/// Lines of an order, and entries of its timeline, that are shown unless all are asked for.
+const LINES_SHOWN_MAX: usize = 25;
+const ENTRIES_SHOWN_MAX: usize = 25;
+
 pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Response {
     let at = format!("/orders/{}", segment(&id));
     let order = visit.get(&at).await;
@@ -23,23 +27,42 @@ pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Response {
     let saga = visit.get(&format!("{at}/saga")).await.body;
     let id = text(&order, "order_id");
     let topic = format!("order:{id}");
+    let history = list(&history, "items");
+    let shown = if is_whole(&visit) { history } else { latest(history) };
     let content = html! {
         (fragment("head", &topic, &head(&visit, &order, &saga)))
-        (fragment("way", &topic, &way(&visit, &saga, list(&history, "items"))))
+        (fragment("way", &topic, &way(&visit, &saga, history, shown)))
         (fragment("parts", &topic, &parts(&visit, &order)))
         (fragment("details", &topic, &details(&order)))
         h2 { "Calls" }
-        (fragment("calls", &topic, &calls(&order, list(&history, "items"), visit.now)))
+        (fragment("calls", &topic, &calls(&order, shown, visit.now)))
         h2 { "What can be done" }
         (fragment("actions", &topic, &actions(&visit, &order, &saga)))
         h2 { "Timeline" }
-        (fragment("timeline", &topic, &timeline(&visit, list(&history, "items"))))
+        (fragment("timeline", &topic, &html! { (rest(history.len(), shown.len())) (timeline(&visit, shown)) }))
     };
     let title = match text(&order, "external_reference") {
         "" => format!("Order {id}"),
         reference => format!("Order {reference}"),
     };
     visit.show(&Shown { title: &title, here: "/orders", topics: &topic }, &content)
+}
+
+/// Whether somebody wants to see all of an order, however much that is.
+fn is_whole(visit: &Visit) -> bool {
+    visit.asked("all") == "yes"
+}
+
+/// The last entries of a timeline.
+fn latest(history: &[Value]) -> &[Value] {
+    &history[history.len().saturating_sub(ENTRIES_SHOWN_MAX)..]
+}
+
+/// How many are not shown, and where all are.
+fn rest(all: usize, shown: usize) -> Markup {
+    html! {
+        @if all > shown { p .soft { (shown) " of " (all) " are shown. " a href="?all=yes" { "Show all" } } }
+    }
 }
 
 fn head(visit: &Visit, order: &Value, saga: &Value) -> Markup {
@@ -76,11 +99,11 @@ fn head(visit: &Visit, order: &Value, saga: &Value) -> Markup {
     }
 }
 
-fn way(visit: &Visit, saga: &Value, history: &[Value]) -> Markup {
+fn way(visit: &Visit, saga: &Value, history: &[Value], shown: &[Value]) -> Markup {
     let mut past = vec!["created"];
     past.extend(history.iter().filter_map(|entry| entry["saga_state"].as_str()));
     let is_over = matches!(text(saga, "state"), "completed" | "failed");
-    let bars = stretches(history, is_over, visit.now);
+    let bars = stretches(shown, is_over, visit.now);
     let kinds = [
         ("own", "our own work and queues"),
         ("outside", "waiting for outside"),
@@ -111,11 +134,15 @@ fn parts(visit: &Visit, order: &Value) -> Markup {
             html! { (amount(line, "unit_price")) },
         ]
     };
-    let lines: Vec<_> = list(order, "lines").iter().map(line).collect();
+    let all = list(order, "lines");
+    let shown_max = if is_whole(visit) { all.len() } else { LINES_SHOWN_MAX };
+    let lines: Vec<_> = all.iter().take(shown_max).map(line).collect();
     let currency = text(&order["total"], "currency");
     html! {
         div .two {
-            div { h2 { "Lines" } (table("What was ordered", &columns, &lines, "It has no lines.")) }
+            div { h2 { "Lines" } (table("What was ordered", &columns, &lines, "It has no lines."))
+                (rest(all.len(), lines.len()))
+            }
             div {
                 h2 { "Money" }
                 (money(&order["payment"], currency))

@@ -1,7 +1,9 @@
 //! What an order says beside who wants what, on its page.
 
+use application::commands::{EraseContactReply, awaits_parcel};
 use application::order_details::{Address, OrderDetails};
 use bus_page::{Column, Forbidden, table};
+use domain::OrderStatus;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,10 +45,17 @@ pub(super) fn details(order: &Value) -> Markup {
     }
 }
 
-/// Why there is nothing to erase, if there is not.
+/// Why nothing can be erased, if nothing can.
 pub(super) fn not_erased(order: &Value) -> Option<Forbidden> {
-    let said = said(order);
-    (said.erased() == said).then(|| Forbidden("it does not say who it is for".to_owned()))
+    let (said, status) = (said(order), text(order, "status").parse::<OrderStatus>());
+    let erased = said.erased();
+    if erased == said {
+        return Some(Forbidden("it does not say who it is for".to_owned()));
+    }
+    let needed = status
+        .ok()
+        .filter(|status| erased.shipping_address != said.shipping_address && awaits_parcel(*status));
+    needed.map(|status| Forbidden(EraseContactReply::address_needed(status)))
 }
 
 /// What it says, out of all that is told of it.

@@ -15,14 +15,20 @@ use super::value::{list, number, query, state, text, when};
 use super::visit::{Shown, Visit};
 use crate::observe::{ProviderWatch, breaker_word};
 
+/// Payments, and events of no order, on one page.
+const PAGE: &str = "10";
+
+/// Webhooks of theirs that are shown.
+const RECEIVED_SHOWN_MAX: usize = 25;
+
 pub(super) async fn show(visit: Visit) -> Response {
     let cursor = visit.asked("cursor");
-    let asked = query(&[("cursor", cursor), ("limit", "20")]);
+    let asked = query(&[("cursor", cursor), ("limit", PAGE)]);
     let events = visit.get(&format!("/provider-events/unmatched{asked}")).await;
     if !events.is_success() {
         return visit.fail("/providers", &events);
     }
-    let unknown = visit.get("/sagas?state=payment_processing&limit=20").await.body;
+    let unknown = visit.get(&format!("/sagas?state=payment_processing&limit={PAGE}")).await.body;
     let endpoints = visit.page.parts.endpoints.closed_endpoints().await.unwrap_or_default();
     let watches = &visit.page.parts.observation.providers;
     let states = html! { @for watch in watches { (one(&visit, watch)) } };
@@ -135,11 +141,14 @@ fn received_lately(visit: &Visit, received: &Value) -> Markup {
             html! { (number(event, "took_ms")) },
         ]
     };
-    let rows: Vec<_> = list(received, "items").iter().map(row).collect();
+    let all = list(received, "items");
+    let rows: Vec<_> = all.iter().take(RECEIVED_SHOWN_MAX).map(row).collect();
+    let more = all.len() - rows.len();
     html! {
         p .soft {
             "In the memory of the worker that shows this page, since its start " (when(received, "since", visit.now))
             ": the last 200 events and 50 refusals. Other workers have received others."
+            @if more > 0 { " The API has " (more) " more: " code { "GET /provider-events/received" } "." }
         }
         (table("Events and refused webhooks, latest first", &columns, &rows, "It has received none since its start."))
     }

@@ -105,16 +105,20 @@ async fn who_somebody_is_is_for_those_who_may_see_it_and_can_be_erased_for_good(
     let shown = page(&texts[1]).await;
     assert!(shown.contains("Ann Example, 1 Road, Cork, IE") && shown.contains("WELCOME"), "{shown}");
     assert!(!page(&texts[0]).await.contains("Ann"));
-    let erase = async || {
-        let body = json!({"actor": "eve", "note": "she asked for it"}).to_string();
-        let asked = request(
-            Method::POST,
-            &format!("{path}/erase-contact"),
-            &[crate::harness::JSON],
-            Body::from(body),
-        );
-        by(&texts[1], asked).await.expect(200)["erased"].clone()
+    let act = async |action: &str| {
+        let body = Body::from(json!({"actor": "eve", "note": "she asked for it"}).to_string());
+        let to = format!("{path}/{action}");
+        by(&texts[1], request(Method::POST, &to, &[crate::harness::JSON], body)).await
     };
+    let problem = act("erase-contact").await.problem(409, "address_needed");
+    let told = problem["detail"].as_str().expect("a detail");
+    assert!(
+        told.contains("the order is pending, and its carrier has to be told where the goods go"),
+        "{told}"
+    );
+    assert!(page(&texts[1]).await.contains("Not now: the order is pending, and its carrier"));
+    act("cancel").await.expect(202);
+    let erase = async || act("erase-contact").await.expect(200)["erased"].clone();
     assert_eq!((erase().await, erase().await), (json!("now"), json!("before")));
     let left = read(&texts[1]).await;
     for secret in ["Ann", "ann@", "Road", "Cork", "ring twice", "basket"] {

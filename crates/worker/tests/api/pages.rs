@@ -22,7 +22,7 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use crate::dead_letters::set_aside;
-use crate::harness::{Answer, Service, api_key, request};
+use crate::harness::{Answer, PAYMENTS_SECRET, Service, api_key, request};
 
 /// Bytes of a page at most.
 const PAGE_BYTES_MAX: usize = 30 << 10;
@@ -179,6 +179,51 @@ async fn every_page_is_small_safe_and_works_without_script() {
         assert_eq!(page.matches("<script").count(), 1, "{path}");
         assert_eq!(page.matches("<h1").count(), 1, "{path}");
     }
+}
+
+/// The longest text that may say why.
+fn long() -> String {
+    "why ".repeat(125)
+}
+
+#[tokio::test]
+async fn every_page_stays_small_however_much_there_is() {
+    let site = Site::open().await;
+    let service = &site.service;
+    let lines = vec![json!({"sku": "CHAI", "quantity": 1}); domain::LINES_MAX];
+    let body = json!({"customer_id": "ALFKI", "lines": lines});
+    let longest = service.order("longest", &body).await.expect(201)["order_id"].clone();
+    let longest = longest.as_str().expect("an id").to_owned();
+    for number in 0..60 {
+        let order = service.placed(&format!("order-{number}"), 1).await;
+        service.happen(&order, &[EventKind::OrderValidated, EventKind::InventoryReserved]).await;
+        let body = json!({"actor": "eve", "note": long()});
+        service.post(&format!("/orders/{order}/cancel"), &body).await.expect(202);
+        let events = (0..5).map(|event| {
+            json!({"id": format!("evt-{number}-{event}-{}", "x".repeat(60)), "type": "payment.captured",
+                "created_at": 1_772_000_000_000_000_i64, "data": {
+                "reference": "somebody else's order", "idempotency_key": "pay-of-somebody-else",
+                "charge_id": "ch_1", "amount_minor": 1, "currency": "USD", "status": "captured"}})
+        });
+        let batch = json!({"events": events.collect::<Vec<_>>()});
+        let webhook = format!("w-{number}");
+        service.webhook("/webhooks/payments", PAYMENTS_SECRET, &webhook, &batch).await.expect(200);
+    }
+    site.live.look().await.expect("a look");
+    let of_things = [format!("/ui/orders/{longest}"), "/ui/stock/CHAI".to_owned()];
+    let mut large = Vec::new();
+    for path in pages().chain(of_things) {
+        let answer = site.get(&path, "").await;
+        assert_eq!(answer.status.as_u16(), 200, "{path}");
+        if answer.body.len() > PAGE_BYTES_MAX {
+            large.push(format!("{path}: {} bytes", answer.body.len()));
+        }
+    }
+    assert!(large.is_empty(), "{large:?}");
+    let shown = html(&site.get(&format!("/ui/orders/{longest}"), "").await);
+    assert!(shown.contains("25 of 1000 are shown.") && shown.contains(r#"href="?all=yes""#), "{shown}");
+    let whole = html(&site.get(&format!("/ui/orders/{longest}?all=yes"), "").await);
+    assert_eq!(whole.matches("/ui/stock/CHAI").count(), domain::LINES_MAX);
 }
 
 #[tokio::test]

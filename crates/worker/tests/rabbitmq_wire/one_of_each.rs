@@ -45,7 +45,7 @@ pub(super) fn messages() -> Vec<Envelope> {
             matter: MoneyMatter::Disputed,
             detail: "payment.disputed (evt_1): dispute of ch_42: open".into(),
         }),
-        written(&OrderShippingRequested { order_id, idempotency_key: idempotency_key() }),
+        written(&OrderShippingRequested { order_id, idempotency_key: idempotency_key(), has_address: false }),
         written(&ShippingCompleted { order_id, tracking_number: tracking_number() }),
         written(&ParcelReported {
             order_id,

@@ -144,7 +144,8 @@ create table order_saga (
     expires_at bigint not null,
     is_open boolean not null generated always as (state not in ('completed', 'failed')) stored,
     attention text,
-    needs_person boolean not null generated always as (state = 'needs_attention') stored
+    needs_person boolean not null generated always as (state = 'needs_attention') stored,
+    has_address boolean not null default false
 ) with (
     fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0

@@ -106,11 +106,11 @@ fn view(row: &Row) -> Result<SagaView, Broken> {
         reason: saga.reason.map(CancelReason::as_str).map(str::to_owned),
         pending_undo: pending.map(Undo::as_str).map(str::to_owned),
         attention: AttentionView::of(&saga),
-        last_event: entry(row, 15)?,
+        last_event: entry(row, 16)?,
         timers: timers(row)?,
         version: saga.version,
         created_at: saga.created_at,
-        updated_at: time(row, 14)?,
+        updated_at: time(row, 15)?,
         expires_at: saga.expires_at,
     })
 }

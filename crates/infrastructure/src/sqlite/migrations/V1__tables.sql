@@ -131,7 +131,8 @@ create table order_saga (
     created_at integer not null,
     updated_at integer not null,
     expires_at integer not null,
-    attention text
+    attention text,
+    has_address integer not null default 0
 ) without rowid;
 create index order_saga_open on order_saga (correlation_id) where is_open = 1;
 create index order_saga_attention on order_saga (correlation_id) where state = 'needs_attention';

@@ -86,7 +86,7 @@ fn boundary(connection: &Connection, filter: &SagaFilter) -> Result<Option<Order
 }
 
 fn row(row: &Row<'_>) -> Result<(OrderProcessingSaga, Timestamp)> {
-    Ok((saga(row)?, time(row, 14)?))
+    Ok((saga(row)?, time(row, 15)?))
 }
 
 fn view(connection: &Connection, saga: &OrderProcessingSaga, updated_at: Timestamp) -> Result<SagaView> {

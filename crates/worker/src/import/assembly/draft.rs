@@ -1,5 +1,6 @@
 //! One order while its rows come in, and what becomes of it when all are in.
 
+use application::order_details::{MoneyLineView, OrderDetails};
 use domain::CustomerId;
 
 use super::super::Mapping;
@@ -8,8 +9,9 @@ use super::super::reference::reference;
 use super::super::sheet::{CancelledElsewhere, Invoice, InvoiceKind, InvoiceLine, Item, Named, Sheet};
 use super::super::table::{Places, Record, Word};
 use super::super::tally::{LeftOut, Reason, Rejected};
+use super::details::order_details;
 use super::line::Line;
-use super::sums::{Sums, check};
+use super::sums::{Sums, money_lines};
 use super::{Candidate, Objection, omission};
 
 /// What is said of rows that stand there twice.
@@ -27,6 +29,10 @@ pub(super) struct Draft {
     pub(super) currency: String,
     meanings: Vec<Option<(Meaning, String)>>,
     pub(super) sums: Sums,
+    /// What it says in each column of details.
+    details: Vec<String>,
+    /// What it costs beside the goods.
+    money_lines: Vec<MoneyLineView>,
     pub(super) lines: Vec<Line>,
     pub(super) faults: Vec<Rejected>,
     pub(super) left_out: Vec<LeftOut>,
@@ -54,6 +60,8 @@ impl Draft {
             currency: String::new(),
             meanings: vec![None; statuses],
             sums: Sums::default(),
+            details: Vec::new(),
+            money_lines: Vec::new(),
             lines: Vec::new(),
             faults: Vec::new(),
             left_out: Vec::new(),
@@ -76,6 +84,10 @@ impl Draft {
         disagree("customer", &mut self.customer, record.field(places.customer));
         if let Some(place) = places.currency {
             disagree("currency", &mut self.currency, record.field(place));
+        }
+        self.details.resize(places.details.len(), String::new());
+        for ((_, word), slot) in places.details.iter().zip(&mut self.details) {
+            disagree(&format!("'{}'", word.heading), slot, record.field(word.place));
         }
         let charges = &mapping.charges;
         for (what, place, charge, slot) in [
@@ -269,8 +281,9 @@ impl Settling<'_> {
 
     fn settle_order(&mut self, mut draft: Draft) {
         if !draft.lines.is_empty() || !draft.faults.is_empty() {
-            for (line, objection) in check(&draft.lines, &draft.sums, self.mapping, self.custom) {
-                draft.object(line.unwrap_or(draft.first_line), objection);
+            match money_lines(&draft.lines, &draft.sums, self.mapping, self.custom) {
+                Ok(money_lines) => draft.money_lines = money_lines,
+                Err((line, objection)) => draft.object(line.unwrap_or(draft.first_line), objection),
             }
             self.check_repeated(&mut draft);
             Self::check_shipped(&mut draft);
@@ -313,7 +326,12 @@ impl Settling<'_> {
         let reference = reference(&self.mapping.name, draft.shop.as_deref(), &draft.number);
         let ordered_at = self.mapping.time(&draft.ordered_at);
         let customer = self.mapping.customer(&draft.customer).to_owned();
+        let said = self.places.details.iter().map(|(detail, _)| *detail);
+        let details = order_details(said.zip(draft.details.iter().map(String::as_str)), self.mapping);
         let mut objections = Vec::new();
+        if let Err(why) = &details {
+            objections.push(Objection(Reason::InvalidDetails, why.clone()));
+        }
         if let Err(why) = &reference {
             objections.push(Objection(Reason::InvalidOrder, why.clone()));
         }
@@ -337,8 +355,8 @@ impl Settling<'_> {
             }
         }
         let whole = draft.faults.is_empty() || draft.kind == InvoiceKind::Cancellation;
-        let (Ok(reference), Ok(ordered_at), Some(first), true) =
-            (reference, ordered_at, draft.lines.first(), whole)
+        let (Ok(reference), Ok(ordered_at), Ok(details), Some(first), true) =
+            (reference, ordered_at, details, draft.lines.first(), whole)
         else {
             return None;
         };
@@ -351,6 +369,7 @@ impl Settling<'_> {
             kind: draft.kind,
             currency: first.currency.code().to_owned(),
             lines: draft.lines.iter().map(|line| self.line(line, draft.kind)).collect(),
+            details: OrderDetails { money_lines: std::mem::take(&mut draft.money_lines), ..details },
         })
     }
 

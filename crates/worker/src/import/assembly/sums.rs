@@ -1,6 +1,8 @@
 //! Holds what an order's lines come to against what the file says of discounts, shipping, tax and the sum of it all.
 
-use domain::{Currency, Money};
+use application::messages::Amount;
+use application::order_details::MoneyLineView;
+use domain::{Currency, Money, MoneyLineKind};
 
 use super::super::Mapping;
 use super::super::mapping::{Charge, Custom, Treat};
@@ -28,21 +30,23 @@ impl Sums {
     }
 }
 
-/// Everything that speaks against an order whose lines are these; with the line that it is about, if it is about one.
-pub(super) fn check(
+/// What an order whose lines are these costs beside them.
+///
+/// # Errors
+/// What speaks against it; with the line that it is about, if it is about one.
+pub(super) fn money_lines(
     lines: &[Line],
     sums: &Sums,
     mapping: &Mapping,
     custom: Custom,
-) -> Vec<(Option<u64>, Objection)> {
-    let Some(first) = lines.first() else { return Vec::new() };
+) -> Result<Vec<MoneyLineView>, (Option<u64>, Objection)> {
+    let Some(first) = lines.first() else { return Ok(Vec::new()) };
     if let Some(other) = lines.iter().find(|line| line.currency != first.currency) {
         let detail = format!("is in {}, and the order is in {}", other.currency, first.currency);
-        return vec![(Some(other.line), Objection(Reason::RowsDisagree, detail))];
+        return Err((Some(other.line), Objection(Reason::RowsDisagree, detail)));
     }
     let reader = Reader { mapping, custom, currency: first.currency };
-    let objected = reader.check(lines, sums);
-    objected.map_or_else(|objection| vec![(None, objection)], |()| Vec::new())
+    reader.money_lines(lines, sums).map_err(|objection| (None, objection))
 }
 
 struct Reader<'a> {
@@ -54,45 +58,57 @@ struct Reader<'a> {
 /// An amount beside the lines, and how it is treated.
 struct Beside {
     what: &'static str,
-    key: &'static str,
+    kind: MoneyLineKind,
+    /// Below zero for what is taken off.
     minor: i128,
     treat: Treat,
 }
 
 impl Reader<'_> {
-    fn check(&self, lines: &[Line], sums: &Sums) -> Result<(), Objection> {
+    fn money_lines(&self, lines: &[Line], sums: &Sums) -> Result<Vec<MoneyLineView>, Objection> {
         let of_lines: i128 = lines.iter().map(|line| i128::from(line.minor) * i128::from(line.units)).sum();
         let charges = &self.mapping.charges;
         if let Some((heading, field)) = sums.unnamed.first() {
             let detail = format!(
                 "'{heading}' is {field}, and the order would be charged {} without it; say under [charges.discount] in the \
-                 mapping whether to hold_back, ignore, or that it is included in the prices",
+                 mapping whether to take it off, hold_back, ignore, or that it is included in the prices",
                 self.shown(of_lines)
             );
             return Err(Objection(Reason::OtherCharges, detail));
         }
         let beside = [
-            self.beside("a discount", "discount", &sums.discount, charges.discount.as_ref(), -1)?,
-            self.beside("shipping", "shipping", &sums.shipping, charges.shipping.as_ref(), 1)?,
-            self.beside("tax", "tax", &sums.tax, charges.tax.as_ref(), 1)?,
+            self.beside("a discount", MoneyLineKind::Discount, &sums.discount, charges.discount.as_ref())?,
+            self.beside("shipping", MoneyLineKind::Shipping, &sums.shipping, charges.shipping.as_ref())?,
+            self.beside("tax", MoneyLineKind::Tax, &sums.tax, charges.tax.as_ref())?,
         ];
         let added: i128 =
             beside.iter().filter(|beside| beside.treat != Treat::Included).map(|beside| beside.minor).sum();
         if let Some(wrong) = beside.iter().find(|beside| beside.treat == Treat::HoldBack && beside.minor != 0)
         {
             let detail = format!(
-                "has {} of {}, and an order here is the sum of its lines: {} would be charged instead of {}; say \
-                 [charges.{}] treat = \"ignore\" in the mapping to take such orders so, or \"included\" if the prices have it \
-                 in them",
+                "has {} of {}: is {} to be charged, or {}? Say [charges.{}] treat = \"take\" in the mapping if it comes to the \
+                 prices, \"included\" if they have it in them, \"ignore\" if it is not charged here",
                 wrong.what,
                 self.shown(wrong.minor.abs()),
-                self.shown(of_lines),
                 self.shown(of_lines + added),
-                wrong.key
+                self.shown(of_lines),
+                wrong.kind.as_str()
             );
             return Err(Objection(Reason::OtherCharges, detail));
         }
-        self.check_total(of_lines, &beside, &sums.total)
+        self.check_total(of_lines, &beside, &sums.total)?;
+        let taken = beside.iter().filter(|beside| beside.treat == Treat::Take && beside.minor != 0);
+        taken.map(|beside| self.money_line(beside)).collect()
+    }
+
+    fn money_line(&self, beside: &Beside) -> Result<MoneyLineView, Objection> {
+        let minor = i64::try_from(beside.minor.abs())
+            .map_err(|_| Objection(Reason::OtherCharges, format!("{} is too much", beside.kind.as_str())))?;
+        Ok(MoneyLineView {
+            kind: beside.kind.as_str().to_owned(),
+            label: None,
+            amount: Amount { minor, currency: self.currency.code().to_owned() },
+        })
     }
 
     fn check_total(&self, of_lines: i128, beside: &[Beside], total: &[String]) -> Result<(), Objection> {
@@ -123,14 +139,22 @@ impl Reader<'_> {
     fn beside(
         &self,
         what: &'static str,
-        key: &'static str,
+        kind: MoneyLineKind,
         fields: &[String],
         charge: Option<&Charge>,
-        sign: i128,
     ) -> Result<Beside, Objection> {
-        // Discounts are written with and without a minus.
-        let minor = sign * self.sum(key, fields)?.abs();
-        Ok(Beside { what, key, minor, treat: charge.map_or(Treat::Ignore, |charge| charge.treat) })
+        let treat = charge.map_or(Treat::Ignore, |charge| charge.treat);
+        let sum = self.sum(kind.as_str(), fields)?;
+        let minor = match kind {
+            // Discounts are written with and without a minus.
+            MoneyLineKind::Discount => -sum.abs(),
+            _ if sum < 0 && treat == Treat::Take => {
+                let detail = format!("{} of {} is less than nothing", kind.as_str(), self.shown(sum));
+                return Err(Objection(Reason::OtherCharges, detail));
+            }
+            MoneyLineKind::Shipping | MoneyLineKind::Tax | MoneyLineKind::Fee => sum.abs(),
+        };
+        Ok(Beside { what, kind, minor, treat })
     }
 
     fn sum(&self, key: &str, fields: &[String]) -> Result<i128, Objection> {

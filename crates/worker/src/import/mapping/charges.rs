@@ -1,5 +1,5 @@
-//! Money beside the lines of an order: discounts, shipping, tax, and the sum of it all. An order here is the sum of its
-//! lines, so that what else the customer paid or saved must be said to be nothing, or to be left aside.
+//! Money beside the lines of an order: discounts, shipping, tax, and the sum of it all. What of it an order is
+//! charged with must be said, since files do not tell whether their prices have taxes and discounts in them.
 
 use serde::Deserialize;
 
@@ -47,6 +47,8 @@ pub enum Treat {
     /// It is held back: what would be charged is not what the customer agreed to.
     #[default]
     HoldBack,
+    /// It becomes a money line of the order, and is charged.
+    Take,
     /// It is left aside: the order is charged without it, though the file's sum has it.
     Ignore,
     /// The prices have it in them: the file's sum does not add it.

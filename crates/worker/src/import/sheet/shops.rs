@@ -64,19 +64,124 @@ fn shopify_fills_the_fields_of_an_order_in_its_first_row_only() {
          #6,f@example.com,voided,,EUR,9.00,0.00,0.00,9.00,0.00,2026-04-06 02:48:03 +0400,1,Cup,9.00,CUP-1,2026-04-07 02:48:03 +0400\n\
          #7,g@example.com,paid,,EUR,9.00,0.00,0.00,8.00,0.00,2026-04-06 02:48:03 +0400,1,Cup,9.00,CUP-1,\n",
     );
-    assert_eq!(sums(&sheet), [("#1", 4400, "EUR", "2026-04-05T22:48:03Z".to_owned())]);
+    let at = || "2026-04-05T22:48:03Z".to_owned();
+    assert_eq!(sums(&sheet), [("#1", 4400, "EUR", at()), ("#5", 900, "EUR", at())]);
+    assert_eq!(money_lines(&sheet.invoices[1]), [("shipping", 400)]);
     assert_eq!(omissions(&sheet), [("#3", Omission::AlreadyShipped)]);
     assert_eq!(sheet.cancelled.iter().map(|order| order.number.as_str()).collect::<Vec<_>>(), ["#2", "#6"]);
+    assert_eq!(reasons(&sheet), [(6, Reason::UnknownStatus), (9, Reason::SumDiffers)]);
+}
+
+/// What an order costs beside its lines.
+fn money_lines(invoice: &Invoice) -> Vec<(&str, i64)> {
+    invoice.details.money_lines.iter().map(|line| (line.kind.as_str(), line.amount.minor)).collect()
+}
+
+#[test]
+fn money_beside_the_lines_is_charged_where_the_mapping_says_so_and_otherwise_asked_about() {
+    let rows = "order,customer,date,sku,qty,price,off,post,vat,total\n\
+                1,ann,2026-01-05,TEA,2,3.00,-1.00,4.00,0.50,9.50\n\
+                2,ann,2026-01-05,TEA,2,3.00,0,0,0,6.00\n\
+                3,ann,2026-01-05,TEA,2,3.00,1.00,4.00,0.50,9.00\n\
+                4,ann,2026-01-05,TEA,2,3.00,0,-4.00,0,2.00\n";
+    let columns = |treat: &str| {
+        format!(
+            "[charges.discount]\ncolumn = \"off\"\n{treat}\n[charges.shipping]\ncolumn = \"post\"\n{treat}\n[charges.tax]\ncolumn = \
+             \"vat\"\n{treat}\n[charges.total]\ncolumn = \"total\"\n"
+        )
+    };
+    let sheet = with(&own("", "", &columns("treat = \"take\"")), rows);
+    assert_eq!(money_lines(&sheet.invoices[0]), [("discount", 100), ("shipping", 400), ("tax", 50)]);
+    assert_eq!(money_lines(&sheet.invoices[1]), []);
+    assert_eq!(reasons(&sheet), [(4, Reason::SumDiffers), (5, Reason::OtherCharges)]);
+    let asked = with(&own("", "", &columns("")), rows);
+    let told = &asked.rejected.iter().find(|row| row.line == 2).expect("it is held back").detail;
+    assert!(told.contains("has a discount of 1.00 EUR: is 9.50 EUR to be charged, or 6.00 EUR?"), "{told}");
+    assert!(told.contains("[charges.discount] treat = \"take\""), "{told}");
+}
+
+#[test]
+fn whom_to_reach_and_where_to_come_from_the_columns_that_the_mapping_names() {
+    let sheet = read(
+        "shopify",
+        "Name,Email,Financial Status,Fulfillment Status,Currency,Shipping,Taxes,Total,Discount Amount,Created at,Lineitem quantity,\
+         Lineitem name,Lineitem price,Lineitem sku,Cancelled at,Billing Name,Billing Country,Shipping Name,Shipping Address1,\
+         Shipping Address2,Shipping Company,Shipping City,Shipping Zip,Shipping Province,Shipping Country,Shipping Phone,Notes,Tags\n\
+         #1,a@example.com,paid,,EUR,0,0,9.00,0,2026-04-06 02:48:03 +0400,1,Cup,9.00,CUP-1,,Ann Example,IE,Ann Example,1 Road,Flat 2,\
+         ,Cork,'01234,CO,IE,'+353 1,ring twice,\"gift, fragile\"\n\
+         #2,b@example.com,paid,,EUR,0,0,9.00,0,2026-04-06 02:48:03 +0400,1,Cup,9.00,CUP-1,,,,,,,,,,,,,,\n",
+    );
+    assert_eq!((sheet.invoices.len(), reasons(&sheet)), (2, Vec::new()));
+    let told = serde_json::to_value(&sheet.invoices[0].details).expect("texts");
+    assert_eq!(
+        told,
+        serde_json::json!({
+            "contact": {"name": "Ann Example", "email": "a@example.com", "phone": "+353 1"},
+            "shipping_address": {"name": "Ann Example", "lines": ["1 Road", "Flat 2"], "city": "Cork", "region": "CO",
+                "postal_code": "01234", "country": "IE"},
+            "billing_address": {"name": "Ann Example", "country": "IE"},
+            "tags": ["gift", "fragile"],
+            "order_note": "ring twice",
+        })
+    );
+    let told = serde_json::to_value(&sheet.invoices[1].details).expect("texts");
+    assert_eq!(
+        told,
+        serde_json::json!({"contact": {"email": "b@example.com"}}),
+        "goods that are sent nowhere"
+    );
+    assert!(
+        sheet.notes.iter().any(|note| note.contains("the file has no column 'Billing Company'")),
+        "{:?}",
+        sheet.notes
+    );
+}
+
+#[test]
+fn a_country_may_be_named_in_english_or_as_the_mapping_says_and_an_address_without_one_is_asked_about() {
+    let rows = "order,customer,date,sku,qty,price,first,last,street,land\n\
+                1,ann,2026-01-05,TEA,1,3,Ann,Example,\"1 Road\nFlat 2\",United States\n\
+                2,ann,2026-01-05,TEA,1,3,Ann,Example,1 Road,Deutschland\n\
+                3,ann,2026-01-05,TEA,1,3,Ann,Example,1 Road,\n\
+                4,ann,2026-01-05,TEA,1,3,Ann,Example,1 Road,Atlantis\n\
+                5,ann,2026-01-05,TEA,1,3,Ann,Example,1 Road,ie\n\
+                5,,,CUP,1,3,Bob,,,\n";
+    let address =
+        "[shipping_address]\nname = [\"first\", \"last\"]\nlines = [\"street\"]\ncountry = \"land\"\n";
+    let countries = "[countries]\nDeutschland = \"DE\"\n";
+    let sheet = with(&own("", "", &format!("{address}{countries}")), rows);
+    let shown: Vec<String> = sheet
+        .invoices
+        .iter()
+        .map(|invoice| invoice.details.shipping_address.as_ref().map(ToString::to_string).unwrap_or_default())
+        .collect();
+    assert_eq!(shown, ["Ann Example, 1 Road, Flat 2, US", "Ann Example, 1 Road, DE"]);
     assert_eq!(
         reasons(&sheet),
-        [(6, Reason::UnknownStatus), (7, Reason::OtherCharges), (9, Reason::SumDiffers)]
+        [
+            (5, Reason::InvalidDetails),
+            (6, Reason::InvalidDetails),
+            (7, Reason::HeldBack),
+            (8, Reason::RowsDisagree)
+        ]
     );
-    let shipping = sheet.rejected.iter().find(|row| row.line == 7).expect("told");
+    let told = |line: u64| sheet.rejected.iter().find(|row| row.line == line).expect("told").detail.clone();
     assert!(
-        shipping.detail.contains("9.00 EUR would be charged instead of 13.00 EUR"),
+        told(5).contains("names no country; say country_missing under [shipping_address]"),
         "{}",
-        shipping.detail
+        told(5)
     );
+    assert!(told(6).contains("\"Atlantis\" = \"DE\""), "{}", told(6));
+    assert!(
+        told(8).contains("the order's 'first' is 'Bob' here and 'Ann' in the rows before"),
+        "{}",
+        told(8)
+    );
+    let nowhere = with(&own("", "", &format!("{address}{countries}")), &rows.replace(",land\n", ",lang\n"));
+    assert!(nowhere.invoices.iter().all(|invoice| invoice.details.shipping_address.is_none()));
+    assert!(nowhere.notes.iter().any(|note| note.contains("no column 'land'")), "{:?}", nowhere.notes);
+    let missing = with(&own("", "", &format!("{address}country_missing = \"IE\"\n{countries}")), rows);
+    assert_eq!(missing.invoices.len(), 3);
 }
 
 #[test]
@@ -218,4 +323,12 @@ fn a_mapping_says_what_is_wrong_with_it_and_where() {
     assert!(mistake("time_zone = \"Mars/Olympus\"").contains("Europe/Berlin"));
     assert!(mistake("price_per = \"dozen\"").contains("line"));
     assert!(mistake("sku_case = \"lower\"").contains("fold"));
+    let behind = |behind: &str| {
+        let text = "name = \"a\"\ncurrency = \"EUR\"\nprice_unit = \"major\"\ntime_format = \"%Y\"\n[columns]\norder = \"o\"\n\
+                    customer = \"c\"\nordered_at = \"d\"\nsku = \"s\"\nquantity = \"q\"\nprice = \"p\"\n";
+        format!("{:#}", Mapping::parse(&format!("{text}{behind}")).expect_err("a mistake"))
+    };
+    assert!(behind("[shipping_address]\ncity = \"c\"").contains("[shipping_address] needs country"));
+    assert!(behind("[billing_address]\ncountry_missing = \"Eire\"").contains("two letters"));
+    assert!(behind("[countries]\nAtlantis = \"XX\"").contains("\"Atlantis\" = 'XX'"));
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use super::records::Record;
 use crate::import::Mapping;
 use crate::import::mapping::{
-    Charge, PricePer, StatusColumn, is_known_discount, is_known_undone, known_status,
+    AddressPart, Charge, Detail, PricePer, StatusColumn, is_known_discount, is_known_undone, known_status,
 };
 
 /// Headings of prices that are of all units of a line, wherever they stand.
@@ -68,6 +68,8 @@ pub(crate) struct Places {
     pub(in crate::import) shipped: Option<Word>,
     /// What was refunded or cancelled.
     pub(in crate::import) undone: Vec<Word>,
+    /// What orders say beside who wants what.
+    pub(in crate::import) details: Vec<(Detail, Word)>,
     known: Vec<String>,
 }
 
@@ -77,7 +79,8 @@ impl Places {
         let needed = [self.order, self.customer, self.ordered_at, self.sku, self.quantity, self.price];
         let more = [self.shop, self.name, self.currency, self.discount, self.shipping, self.tax, self.total];
         let statuses = self.statuses.iter().map(|status| status.place);
-        let done = self.undone.iter().chain(&self.shipped).map(|word| word.place);
+        let details = self.details.iter().map(|(_, word)| word);
+        let done = self.undone.iter().chain(&self.shipped).chain(details).map(|word| word.place);
         needed.into_iter().chain(more.into_iter().flatten()).chain(self.line_id).chain(statuses).chain(done)
     }
 
@@ -176,6 +179,7 @@ fn of_headings(record: &Record, mapping: &Mapping) -> Result<Places> {
         line_id: line_id(&headings, mapping, place, &mut known)?,
         shipped: shipped(&headings, mapping, place, &mut known)?,
         undone: undone(&headings, mapping, place, &mut known)?,
+        details: details(&headings, mapping, place, &mut known)?,
         known,
     })
 }
@@ -231,13 +235,51 @@ fn line_id(
     known: &mut Vec<String>,
 ) -> Result<Option<usize>> {
     let Some(name) = &mapping.columns.line_id else { return Ok(None) };
-    let others = mapping.also.get(name).into_iter().flatten();
-    let mut names = std::iter::once(name).chain(others);
-    if names.any(|name| headings.contains(&tidy(name))) {
+    if is_there(headings, mapping, name) {
         return place(name).map(Some);
     }
     known.push(format!("the file has no column '{name}', which would tell its lines apart"));
     Ok(None)
+}
+
+/// Whether the file has a column, under one of its names.
+fn is_there(headings: &[String], mapping: &Mapping, name: &str) -> bool {
+    let others = mapping.also.get(name).into_iter().flatten().map(String::as_str);
+    std::iter::once(name).chain(others).any(|name| headings.contains(&tidy(name)))
+}
+
+/// The columns of what orders say. A file may lack some: exports can be cut down to what a shop needs. An address without a
+/// column for its country is none.
+fn details(
+    headings: &[String],
+    mapping: &Mapping,
+    place: impl Fn(&str) -> Result<usize>,
+    known: &mut Vec<String>,
+) -> Result<Vec<(Detail, Word)>> {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for (detail, name) in mapping.details() {
+        if is_there(headings, mapping, name) {
+            found.push((detail, Word { place: place(name)?, heading: name.to_owned() }));
+        } else if !missing.contains(&format!("'{name}'")) {
+            missing.push(format!("'{name}'"));
+        }
+    }
+    let country =
+        |of: fn(AddressPart) -> Detail| found.iter().any(|(detail, _)| *detail == of(AddressPart::Country));
+    let has_country = (
+        country(Detail::ShippingAddress) || mapping.shipping_address.country_missing.is_some(),
+        country(Detail::BillingAddress) || mapping.billing_address.country_missing.is_some(),
+    );
+    found.retain(|(detail, _)| match detail {
+        Detail::ShippingAddress(_) => has_country.0,
+        Detail::BillingAddress(_) => has_country.1,
+        Detail::Contact(_) | Detail::Note | Detail::Tags => true,
+    });
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        known.push(format!("the file has no column {missing}: orders come without what it would say"));
+    }
+    Ok(found)
 }
 
 fn shipped(
