@@ -17,6 +17,9 @@ use crate::paging::{is_sparse, saga_page};
 use bus_postgres::Lent;
 use bus_postgres::{query, views};
 
+/// Where `updated_at` stands, behind the saga's own columns; the entry of the timeline follows.
+const UPDATED_AT: usize = 15;
+
 /// The saga, the last entry of its timeline, and its timers. The narrowing goes into the innermost query.
 fn select(conditions: &str) -> String {
     let own = saga_columns!();
@@ -106,18 +109,18 @@ fn view(row: &Row) -> Result<SagaView, Broken> {
         reason: saga.reason.map(CancelReason::as_str).map(str::to_owned),
         pending_undo: pending.map(Undo::as_str).map(str::to_owned),
         attention: AttentionView::of(&saga),
-        last_event: entry(row, 16)?,
+        last_event: entry(row, UPDATED_AT + 1)?,
         timers: timers(row)?,
         version: saga.version,
         created_at: saga.created_at,
-        updated_at: time(row, 15)?,
+        updated_at: time(row, UPDATED_AT)?,
         expires_at: saga.expires_at,
     })
 }
 
 fn timers(row: &Row) -> Result<Vec<TimerView>, Broken> {
-    let names: Vec<String> = row.try_get::<_, Option<_>>(20)?.unwrap_or_default();
-    let due: Vec<i64> = row.try_get::<_, Option<_>>(21)?.unwrap_or_default();
+    let names: Vec<String> = row.try_get::<_, Option<_>>("names")?.unwrap_or_default();
+    let due: Vec<i64> = row.try_get::<_, Option<_>>("due")?.unwrap_or_default();
     let timer = |(name, due)| Ok(TimerView { name, due_at: Timestamp::from_microsecond(due)? });
     names.into_iter().zip(due).map(timer).collect()
 }
