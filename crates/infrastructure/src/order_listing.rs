@@ -69,14 +69,14 @@ pub(crate) fn boundary(
     let direction = direction(filter);
     let sql = if filter.sort.is_by_change() {
         let at = dialect.closed_at;
-        making.seek_by_change(filter, at);
+        making.seek_by_change(filter, at, None);
         let (orders, conditions) = (dialect.closed, making.conditions());
         format!(
             "select o.order_id, o.updated_at from {orders} where {conditions}
              order by {at} {direction}, o.order_id {direction} limit 1 offset {last}"
         )
     } else {
-        making.seek_by_id(filter);
+        making.seek_by_id(filter, None);
         if let Some(customer) = &filter.customer_id {
             making.and("o.customer_id =", Value::Text(customer.clone()));
         }
@@ -180,8 +180,7 @@ fn found(
     let mut branches = Vec::new();
     for Name { orders, condition, value } in names {
         making.conditions.clear();
-        making.seek_by_id(filter);
-        making.stay_within(filter, boundary);
+        making.seek_by_id(filter, boundary);
         let number = making.bind(value.clone());
         making.conditions.push(condition.replace("{}", &number));
         making.narrow(filter);
@@ -202,8 +201,7 @@ fn found(
 
 fn by_id(dialect: &Dialect, filter: &OrderFilter, boundary: Option<OrderPlace>, rows_max: i64) -> Statement {
     let mut making = Making::new(dialect);
-    making.seek_by_id(filter);
-    making.stay_within(filter, boundary);
+    making.seek_by_id(filter, boundary);
     making.narrow(filter);
     making.changed_within(filter);
     let (orders, conditions, direction) = (orders(dialect, filter), making.conditions(), direction(filter));
@@ -229,11 +227,7 @@ fn by_change(
     let mut branches = Vec::new();
     for (orders, at) in sources_by_change(dialect, filter) {
         making.conditions.clear();
-        making.seek_by_change(filter, at);
-        if let Some(boundary) = boundary {
-            let within = if filter.sort.is_descending() { ">=" } else { "<=" };
-            making.and_place(at, within, boundary);
-        }
+        making.seek_by_change(filter, at, boundary);
         making.narrow(filter);
         let conditions = making.conditions();
         branches.push(format!(
@@ -347,48 +341,55 @@ impl<'a> Making<'a> {
         self.conditions.join(" and ")
     }
 
-    /// Orders past the place that was reached, and accepted within the time asked about as far as ids tell.
-    fn seek_by_id(&mut self, filter: &OrderFilter) {
+    /// Orders past the place that was reached, accepted within the time asked about as far as ids tell, and not behind the
+    /// boundary. One bound on either side and no more: SQLite goes by the first that it finds, and reads on to the end.
+    fn seek_by_id(&mut self, filter: &OrderFilter, boundary: Option<OrderPlace>) {
         let (mut above, mut below) = (
             filter.created_from.map_or(Uuid::nil(), first_id_accepted_from),
             filter.created_before.map(first_id_accepted_after),
         );
+        let is_descending = filter.sort.is_descending();
         if let Some(place) = filter.after {
-            if filter.sort.is_descending() {
+            if is_descending {
                 below = Some(below.map_or(place.order_id.0, |below| below.min(place.order_id.0)));
             } else {
                 above = above.max(place.order_id.0);
             }
         }
-        self.and("o.order_id >", Value::Id(above));
-        if let Some(below) = below {
-            self.and("o.order_id <", Value::Id(below));
+        // The boundary is itself past the place and within the time.
+        match boundary {
+            Some(boundary) if is_descending => self.and("o.order_id >=", Value::Id(boundary.order_id.0)),
+            Some(_) | None => self.and("o.order_id >", Value::Id(above)),
+        }
+        match (boundary, below) {
+            (Some(boundary), _) if !is_descending => {
+                self.and("o.order_id <=", Value::Id(boundary.order_id.0));
+            }
+            (_, Some(below)) => self.and("o.order_id <", Value::Id(below)),
+            (_, None) => {}
         }
     }
 
-    /// Orders past the place that was reached, and changed within the time asked about. No order has the nil id, so that a
-    /// place with it lies before all of its moment.
-    fn seek_by_change(&mut self, filter: &OrderFilter, at: &str) {
+    /// Orders past the place that was reached, changed within the time asked about, and not behind the boundary; one bound on
+    /// either side. No order has the nil id, so that a place with it lies before all of its moment.
+    fn seek_by_change(&mut self, filter: &OrderFilter, at: &str, boundary: Option<OrderPlace>) {
         let edge = |moment: Timestamp| OrderPlace { order_id: OrderId(Uuid::nil()), updated_at: moment };
         let from = filter.updated_from.map_or_else(|| edge(Timestamp::MIN), edge);
         let before = filter.updated_before.map_or_else(|| edge(Timestamp::MAX), edge);
         let key = |place: &OrderPlace| (place.updated_at, place.order_id);
+        let is_descending = filter.sort.is_descending();
         let (above, below) = match filter.after {
-            Some(place) if filter.sort.is_descending() => {
-                (from, if key(&place) < key(&before) { place } else { before })
-            }
+            Some(place) if is_descending => (from, if key(&place) < key(&before) { place } else { before }),
             Some(place) => (if key(&place) > key(&from) { place } else { from }, before),
             None => (from, before),
         };
-        self.and_place(at, ">", above);
-        self.and_place(at, "<", below);
-    }
-
-    /// Orders up to the boundary.
-    fn stay_within(&mut self, filter: &OrderFilter, boundary: Option<OrderPlace>) {
-        if let Some(boundary) = boundary {
-            let within = if filter.sort.is_descending() { "o.order_id >=" } else { "o.order_id <=" };
-            self.and(within, Value::Id(boundary.order_id.0));
+        match boundary {
+            Some(boundary) if is_descending => self.and_place(at, ">=", boundary),
+            Some(_) | None => self.and_place(at, ">", above),
+        }
+        match boundary {
+            Some(boundary) if !is_descending => self.and_place(at, "<=", boundary),
+            Some(_) | None => self.and_place(at, "<", below),
         }
     }
 
@@ -454,4 +455,55 @@ fn first_id_accepted_after(before: Timestamp) -> Uuid {
 fn first_id_at(at: Timestamp) -> Uuid {
     let millis = u128::try_from(at.as_millisecond()).unwrap_or(0);
     Uuid::from_u128(millis << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use application::ports::OrderSort;
+
+    use super::*;
+
+    const DIALECT: Dialect = Dialect {
+        mark: '?',
+        columns: "select o.order_id",
+        joins: "",
+        orders_of: |_| "orders o",
+        closed: "closed o",
+        open: "open o",
+        in_progress: "in_progress o",
+        in_need: "in_need o",
+        closed_at: "o.updated_at",
+    };
+
+    /// SQLite goes by one bound on either side, the first that it finds: a second one is only looked at for each row.
+    #[test]
+    fn a_page_that_may_look_so_far_has_one_bound_on_either_side() {
+        let place = OrderPlace { order_id: OrderId(Uuid::from_u128(7)), updated_at: Timestamp::UNIX_EPOCH };
+        let product = Sku::parse("TEA").map(|sku| ProductId::of(&sku)).ok();
+        for sort in [
+            OrderSort::OldestFirst,
+            OrderSort::NewestFirst,
+            OrderSort::EarliestChangeFirst,
+            OrderSort::LatestChangeFirst,
+        ] {
+            for (after, boundary) in
+                [(None, None), (None, Some(place)), (Some(place), None), (Some(place), Some(place))]
+            {
+                for (sku, find) in [(Sku::parse("TEA").ok(), None), (None, Some("TEA".to_owned()))] {
+                    let filter = OrderFilter { sort, after, sku, find, ..OrderFilter::default() };
+                    let Statement { sql, .. } = rows(&DIALECT, &filter, product, boundary, 31);
+                    for branch in sql.split(" from ").filter(|branch| branch.contains(" where ")) {
+                        let bounds = |signs: [&str; 2]| {
+                            let found = |sign: &str| {
+                                branch.matches(&format!("order_id {sign} ?")).count()
+                                    + branch.matches(&format!("order_id) {sign} (")).count()
+                            };
+                            signs.map(found).iter().sum::<usize>()
+                        };
+                        assert!(bounds([">", ">="]) <= 1 && bounds(["<", "<="]) <= 1, "{branch}");
+                    }
+                }
+            }
+        }
+    }
 }
