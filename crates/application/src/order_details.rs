@@ -97,7 +97,8 @@ impl fmt::Display for Address {
         let Self { name, company, lines, city, region, postal_code, country } = self;
         let who = [name, company].into_iter().flatten();
         let where_to = [postal_code, city, region].into_iter().flatten().chain([country]);
-        let parts: Vec<&str> = who.chain(lines).chain(where_to).map(String::as_str).collect();
+        let parts = who.chain(lines).chain(where_to).map(String::as_str);
+        let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
         f.write_str(&parts.join(", "))
     }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 /// Orders that one page looks at where no index leads straight to those that are meant.
-pub(crate) const LOOKED_AT_MAX: usize = 5_000;
+pub(crate) const LOOKED_AT_MAX: usize = 3_000;
 
 /// A value for a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]

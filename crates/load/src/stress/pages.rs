@@ -38,10 +38,10 @@ pub(crate) struct Pages {
     #[arg(long, default_value_t = 250_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
     orders: u64,
     /// People who look on, each with one page open.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     people: u64,
     /// Seconds for which each of them stays on a page before they open the next.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     stay_seconds: u64,
     /// Seconds of the even load under which the pages are timed.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]

@@ -93,6 +93,11 @@ pub(super) async fn hidden(response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use application::messages::Amount;
+    use application::order_details::{Address, Contact, MoneyLineView, OrderDetails};
+
     use super::*;
 
     #[test]
@@ -114,5 +119,39 @@ mod tests {
             "shipping_address": {"lines": ["(hidden)"], "country": "IE"},
         });
         assert_eq!(value, wanted);
+    }
+
+    /// Every member is set, so that a new one does not compile until it is thought of here.
+    #[test]
+    fn what_is_erased_of_an_order_is_what_is_hidden_of_it() {
+        let person = || Some("PERSON".to_owned());
+        let address = || Address {
+            name: person(),
+            company: person(),
+            lines: vec!["PERSON".to_owned()],
+            city: person(),
+            region: person(),
+            postal_code: person(),
+            country: "IE".to_owned(),
+        };
+        let full = OrderDetails {
+            contact: Some(Contact { name: person(), email: person(), phone: person() }),
+            shipping_address: Some(address()),
+            billing_address: Some(address()),
+            money_lines: vec![MoneyLineView {
+                kind: "tax".to_owned(),
+                label: Some("KEPT".to_owned()),
+                amount: Amount { minor: 1, currency: "EUR".to_owned() },
+            }],
+            tags: vec!["KEPT".to_owned()],
+            order_note: person(),
+            metadata: BTreeMap::from([("name".to_owned(), "PERSON".to_owned())]),
+        };
+        let mut hidden = serde_json::to_value(&full).expect("texts and numbers can be written");
+        hide(&mut hidden);
+        for left in [hidden.to_string(), full.erased().to_stored()] {
+            assert!(!left.contains("PERSON"), "{left}");
+            assert_eq!((left.matches("KEPT").count(), left.matches("IE").count()), (2, 2), "{left}");
+        }
     }
 }

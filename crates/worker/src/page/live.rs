@@ -32,6 +32,10 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 const TOPICS_MAX: usize = 8;
 const ORDERS_MAX: usize = 200;
 
+/// How often a topic that is about all orders changes at most: while orders run, it would at every look, and each page that is open
+/// would fetch itself anew.
+const PACE: Duration = Duration::from_secs(5);
+
 /// How a topic begins that is one order.
 const ORDER: &str = "order:";
 
@@ -46,6 +50,7 @@ struct Versions {
 pub(super) struct Live {
     versions: watch::Sender<Versions>,
     watched: Mutex<BTreeMap<Uuid, usize>>,
+    changed_at: Mutex<BTreeMap<String, Instant>>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -54,6 +59,7 @@ impl Default for Live {
         Self {
             versions: watch::Sender::new(Versions::default()),
             watched: Mutex::default(),
+            changed_at: Mutex::default(),
             counts: Mutex::default(),
         }
     }
@@ -135,11 +141,24 @@ impl LiveService {
         self.page.live.versions.send_if_modified(|versions| {
             let sampled = versions.by_topic.get("samples").copied().unwrap_or(0) + u64::from(is_due);
             fresh.insert("samples".to_owned(), sampled);
+            self.pace(&versions.by_topic, &mut fresh, now);
             let changed = versions.by_topic != fresh;
             versions.by_topic = fresh;
             changed
         });
         Ok(())
+    }
+
+    /// Puts off changes of topics that changed a moment ago; a later look finds them.
+    fn pace(&self, known: &BTreeMap<String, u64>, fresh: &mut BTreeMap<String, u64>, now: Instant) {
+        let mut changed_at = lock(&self.page.live.changed_at);
+        for (topic, version) in fresh.iter_mut().filter(|(topic, _)| !topic.starts_with(ORDER)) {
+            let Some(before) = known.get(topic).filter(|before| *before != version) else { continue };
+            match changed_at.get(topic) {
+                Some(at) if now.duration_since(*at) < PACE => *version = *before,
+                Some(_) | None => drop(changed_at.insert(topic.clone(), now)),
+            }
+        }
     }
 
     fn of_overview(&self, overview: &Overview) -> BTreeMap<String, u64> {

@@ -482,7 +482,7 @@ async fn a_stream_names_the_topics_that_changed_and_ends_with_the_session() {
     let second = frame(&mut body).await;
     assert!(second.contains("event: changed") && second.contains(&format!("order:{order}")), "{second}");
     ring.refresh(&[]);
-    site.service.placed("two", 1).await;
+    site.service.happen(&order, &[EventKind::InventoryReserved]).await;
     site.live.look().await.expect("a look");
     assert!(frame(&mut body).await.contains("event: ended"));
     assert!(body.frame().await.is_none(), "nothing follows");

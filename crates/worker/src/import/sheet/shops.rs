@@ -167,7 +167,8 @@ fn a_country_may_be_named_in_english_or_as_the_mapping_says_and_an_address_witho
     );
     let told = |line: u64| sheet.rejected.iter().find(|row| row.line == line).expect("told").detail.clone();
     assert!(
-        told(5).contains("names no country; say country_missing under [shipping_address]"),
+        told(5)
+            .contains("'Ann Example, 1 Road' names no country; say country_missing under [shipping_address]"),
         "{}",
         told(5)
     );
