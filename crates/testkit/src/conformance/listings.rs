@@ -150,7 +150,7 @@ pub async fn what_is_rare_is_found_although_no_page_looks_at_everything(home: &m
     }
 }
 
-/// A page of sagas looks at 5,000: of ten thousand it finds the first that is meant, and says where the next begins.
+/// A page of sagas looks at 3,000: of ten thousand it finds the first that is meant, and says where the next begins.
 pub async fn a_rare_saga_is_found_although_no_page_looks_at_all_of_them(home: &mut impl Home) {
     let process = home.process().await;
     let orders: Vec<Order> = (1..=10_050).map(|number| order(number, &[product("A")])).collect();
