@@ -84,6 +84,31 @@ impl OrderDraft {
     }
 }
 
+/// A draft that says this, and wants nothing yet.
+impl From<OrderDetails> for OrderDraft {
+    fn from(details: OrderDetails) -> Self {
+        let OrderDetails {
+            contact,
+            shipping_address,
+            billing_address,
+            money_lines,
+            tags,
+            order_note,
+            metadata,
+        } = details;
+        Self {
+            contact,
+            shipping_address,
+            billing_address,
+            money_lines,
+            tags,
+            order_note,
+            metadata,
+            ..Self::default()
+        }
+    }
+}
+
 /// One line of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -19,10 +19,7 @@ impl MoneyLine {
     /// What it adds to the goods, in minor units; a discount takes it off.
     #[must_use]
     pub const fn added_minor(&self) -> i64 {
-        match self.kind {
-            MoneyLineKind::Discount => -self.amount.minor,
-            MoneyLineKind::Shipping | MoneyLineKind::Tax | MoneyLineKind::Fee => self.amount.minor,
-        }
+        self.kind.added(self.amount.minor)
     }
 }
 

@@ -16,6 +16,17 @@ closed_set! {
     }
 }
 
+impl MoneyLineKind {
+    /// What an amount of this kind adds to the goods; a discount takes it off.
+    #[must_use]
+    pub const fn added(self, minor: i64) -> i64 {
+        match self {
+            Self::Discount => -minor,
+            Self::Shipping | Self::Tax | Self::Fee => minor,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,29 +75,13 @@ impl<'a> OrderBody<'a> {
                 currency: line.unit_price.currency.to_owned(),
             }),
         };
-        let OrderDetails {
-            contact,
-            shipping_address,
-            billing_address,
-            money_lines,
-            tags,
-            order_note,
-            metadata,
-        } = self.details.clone().into_owned();
         OrderDraft {
             customer_id: self.customer_id.to_owned(),
             lines: self.lines.iter().map(line).collect(),
             payment_token: self.payment_token.map(str::to_owned),
             external_reference: Some(self.external_reference.clone()),
             ordered_at: Some(self.ordered_at.clone()),
-            total: None,
-            contact,
-            shipping_address,
-            billing_address,
-            money_lines,
-            tags,
-            order_note,
-            metadata,
+            ..OrderDraft::from(self.details.clone().into_owned())
         }
     }
 

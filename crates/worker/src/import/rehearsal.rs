@@ -87,11 +87,10 @@ pub(super) fn differs(body: &OrderBody<'_>, known: &KnownOrder) -> Option<Refusa
 
 /// What money lines add to the goods, in minor units.
 fn added_minor(lines: &[MoneyLineView]) -> i128 {
-    let signed = |line: &MoneyLineView| match line.kind == MoneyLineKind::Discount.as_str() {
-        true => -i128::from(line.amount.minor),
-        false => i128::from(line.amount.minor),
+    let added = |line: &MoneyLineView| {
+        Some(i128::from(line.kind.parse::<MoneyLineKind>().ok()?.added(line.amount.minor)))
     };
-    lines.iter().map(signed).sum()
+    lines.iter().filter_map(added).sum()
 }
 
 /// Why an order of several parts, or one that was taken in several, is another one than the order that is here.

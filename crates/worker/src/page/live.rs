@@ -140,8 +140,8 @@ impl LiveService {
         *lock(&self.page.live.counts) = counts(&overview);
         self.page.live.versions.send_if_modified(|versions| {
             let sampled = versions.by_topic.get("samples").copied().unwrap_or(0) + u64::from(is_due);
-            fresh.insert("samples".to_owned(), sampled);
             self.pace(&versions.by_topic, &mut fresh, now);
+            fresh.insert("samples".to_owned(), sampled);
             let changed = versions.by_topic != fresh;
             versions.by_topic = fresh;
             changed
