@@ -25,38 +25,30 @@ pub struct EraseContactCommand {
 }
 
 /// The result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EraseContactReply {
     /// It is erased.
     Erased,
     /// There was nothing to erase.
     Nothing,
-    /// The carrier has not been told yet where the goods go.
-    AddressNeeded(OrderStatus),
+    /// The carrier may still have to be told: why, in words.
+    AddressNeeded(String),
     /// No such order.
     NotFound,
 }
 
-impl EraseContactReply {
-    /// Why nothing was erased, of an order that the carrier still has to be told of.
-    #[must_use]
-    pub fn address_needed(status: OrderStatus) -> String {
+/// Why what an order says cannot be erased yet, if it cannot: its carrier may still have to be told, and a call that is made
+/// again says what it said before.
+#[must_use]
+pub fn needed_by_carrier(details: &OrderDetails, status: OrderStatus) -> Option<String> {
+    let erased = details.erased();
+    let told = details.shipping_address.is_some();
+    let differs = details.shipping_address != erased.shipping_address || details.contact != erased.contact;
+    (told && differs && status < OrderStatus::Shipped).then(|| {
         format!(
             "the order is {status}, and its carrier has to be told where the goods go; cancel it, or wait until it is shipped"
         )
-    }
-}
-
-/// Whether an order in this state may still get a parcel.
-#[must_use]
-pub const fn awaits_parcel(status: OrderStatus) -> bool {
-    match status {
-        OrderStatus::Pending
-        | OrderStatus::Validated
-        | OrderStatus::PaymentProcessing
-        | OrderStatus::Paid => true,
-        OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Cancelled => false,
-    }
+    })
 }
 
 #[async_trait]
@@ -79,8 +71,8 @@ impl Command for EraseContactCommand {
         if erased == details {
             return Ok(EraseContactReply::Nothing);
         }
-        if details.shipping_address != erased.shipping_address && awaits_parcel(order.status()) {
-            return Ok(EraseContactReply::AddressNeeded(order.status()));
+        if let Some(why) = needed_by_carrier(&details, order.status()) {
+            return Ok(EraseContactReply::AddressNeeded(why));
         }
         unit.orders().replace_details(self.order_id, &erased.to_stored()).await?;
         let at = context.clock.now();

@@ -33,7 +33,7 @@ pub use create_order::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,
     Violation,
 };
-pub use erase_contact::{EraseContactCommand, EraseContactReply, awaits_parcel};
+pub use erase_contact::{EraseContactCommand, EraseContactReply, needed_by_carrier};
 pub use if_unchanged::{IfUnchanged, IfUnchangedReply, Seen};
 pub use import_products::{ImportProductsCommand, NewProduct, SignedImportCommand};
 pub use once::{Once, OnceReply};

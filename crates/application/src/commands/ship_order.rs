@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus::{Disposition, Envelope, Fault, Message, Step, Store};
+use bus::{Disposition, Envelope, Fault, Message, Step, Store, Verdict};
 use domain::{Change, OrderId, Rejection, Shipment};
 use jiff::Timestamp;
 
@@ -65,7 +65,7 @@ impl ShipOrderHandler {
     /// looks the booking up and books only if the provider does not know the key.
     ///
     /// # Errors
-    /// Those of the store, which is asked for the address.
+    /// If what the order says cannot be read. A store that is away is no error: nothing was done.
     pub async fn ask(&self, command: ShipOrderCommand) -> Result<BookingAnswer, Fault> {
         if command.attempt == 0 {
             return self.book(command).await;
@@ -98,8 +98,17 @@ impl ShipOrderHandler {
 
     async fn book(&self, command: ShipOrderCommand) -> Result<BookingAnswer, Fault> {
         let details = match command.has_address {
-            true => self.details(command.order_id).await?,
-            false => OrderDetails::default(),
+            true => self.details(command.order_id).await,
+            false => Ok(OrderDetails::default()),
+        };
+        let details = match details {
+            Ok(details) => details,
+            // Nothing was done, and nothing is wrong with the order: it waits, and that is no attempt.
+            Err(fault) if fault.verdict == Verdict::Retry => {
+                let said = Err(Unanswered::NotDone { why: fault.to_string(), retry_after: None });
+                return Ok(BookingAnswer { command, asked: CREATE_SHIPMENT, said, delivered: None });
+            }
+            Err(fault) => return Err(fault),
         };
         let request = BookingRequest {
             key: command.idempotency_key.clone(),

@@ -141,6 +141,9 @@ impl Request for OrderShippingRequested {
             (ShipmentStep::None, state) => {
                 foreign(format!("the order is {state} and has not asked for a parcel"))
             }
+            (_, _) if self.has_address != saga.has_address => {
+                foreign("the request says otherwise than the order whether there is an address".to_owned())
+            }
             (_, state) if state.awaits_shipping() => Vetted::Wanted,
             (_, _) => Vetted::Past,
         })

@@ -5,12 +5,38 @@ use std::sync::{Arc, Mutex};
 use application::commands::{ShipOrderCommand, ShipOrderHandler};
 use application::order_details::{Address, Contact, OrderDetails};
 use application::ports::{
-    BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+    AnyUnit, BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
+    Unanswered,
 };
 use async_trait::async_trait;
+use bus::{Fault, Store};
 use domain::OrderId;
 
 use crate::shop::{Shop, request};
+
+/// A store that is away.
+struct Away;
+
+#[async_trait]
+impl Store<AnyUnit> for Away {
+    async fn begin(&self) -> Result<Box<AnyUnit>, Fault> {
+        Err(Fault::retry("store.begin", "no route"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_costs_no_attempt_and_no_parcel_goes_out_without_its_address() {
+    let shop = Shop::open().await;
+    let carrier = Arc::new(Carrier::default());
+    let handler = ShipOrderHandler::new(Arc::clone(&carrier) as _, Arc::new(Away), Arc::clone(&shop.context));
+    for attempt in 0..2 {
+        let (order_id, idempotency_key) = (OrderId(uuid::Uuid::from_u128(1)), "ship-1".to_owned());
+        let command = ShipOrderCommand { order_id, idempotency_key, attempt, has_address: true };
+        let answer = handler.ask(command).await.expect("nothing is wrong with the order");
+        assert!(format!("{answer:?}").contains("NotDone"), "{answer:?}");
+    }
+    assert!(carrier.0.lock().expect("nobody panics").is_empty());
+}
 
 /// Remembers what it was asked to book.
 #[derive(Default)]

@@ -120,6 +120,27 @@ async fn no_provider_is_called_without_an_order_of_this_database_in_that_step() 
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_parcel_is_booked_without_the_address_that_its_order_has() {
+    let shop = Shop::open().await;
+    let fresh = shop.saga(shop.order(1, 1).await.order_id).await;
+    let (state, shipment) = (SagaState::Paid, ShipmentStep::Requested);
+    for has_address in [true, false] {
+        let saga = OrderProcessingSaga { state, shipment, has_address, ..fresh.clone() };
+        shop.put(saga.clone()).await;
+        for asked in [true, false] {
+            let book = OrderShippingRequested { has_address: asked, ..requests(&saga).book };
+            let said = said(&shop, &Requests { book, ..requests(&saga) }).await[2].clone();
+            let is_right = asked == has_address;
+            assert_eq!(
+                (said == Vetted::Wanted, matches!(said, Vetted::Foreign(_))),
+                (is_right, !is_right),
+                "{said:?}"
+            );
+        }
+    }
+}
+
 fn steps() -> impl Iterator<Item = (PaymentStep, ShipmentStep)> {
     let shipments = |payment: &PaymentStep| {
         let payment = *payment;

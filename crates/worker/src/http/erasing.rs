@@ -62,10 +62,7 @@ fn erased(order_id: OrderId, reply: EraseContactReply) -> Result<Answer, Problem
     let erased = match reply {
         EraseContactReply::Erased => "now",
         EraseContactReply::Nothing => "before",
-        EraseContactReply::AddressNeeded(status) => {
-            let why = EraseContactReply::address_needed(status);
-            return Err(Problem::new(Code::AddressNeeded, why));
-        }
+        EraseContactReply::AddressNeeded(why) => return Err(Problem::new(Code::AddressNeeded, why)),
         EraseContactReply::NotFound => {
             return Err(Problem::new(Code::OrderNotFound, format!("no order has the id {order_id}")));
         }

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 pub use bundled::{NAMES as BUNDLED, text as bundled_text};
 pub(super) use charges::{Charge, Charges, Per, Treat, is_known_discount, is_known_undone, says_something};
-pub(super) use details::{AddressColumns, AddressPart, ContactColumns, ContactPart, Detail};
+pub(super) use details::{AddressColumns, AddressKind, AddressPart, ContactColumns, ContactPart, Detail};
 pub(super) use numbers::{Custom, Numbers, Plain};
 pub(super) use status::{Meaning, StatusColumn, known as known_status};
 
@@ -310,8 +310,9 @@ impl Mapping {
         }
         mapping.numbers.check().map_err(anyhow::Error::msg)?;
         Currency::parse(&mapping.currency)?;
-        mapping.shipping_address.check("shipping_address")?;
-        mapping.billing_address.check("billing_address")?;
+        for kind in AddressKind::ALL {
+            mapping.address(kind).check(kind.table())?;
+        }
         if let Some((name, code)) = mapping.countries.iter().find(|(_, code)| !is_country(code)) {
             bail!("[countries] \"{name}\" = '{code}' must be two letters of ISO 3166-1, such as \"DE\"");
         }

@@ -1,6 +1,6 @@
 //! What an order says beside who wants what, on its page.
 
-use application::commands::{EraseContactReply, awaits_parcel};
+use application::commands::needed_by_carrier;
 use application::order_details::{Address, OrderDetails};
 use bus_page::{Column, Forbidden, table};
 use domain::OrderStatus;
@@ -47,15 +47,12 @@ pub(super) fn details(order: &Value) -> Markup {
 
 /// Why nothing can be erased, if nothing can.
 pub(super) fn not_erased(order: &Value) -> Option<Forbidden> {
-    let (said, status) = (said(order), text(order, "status").parse::<OrderStatus>());
-    let erased = said.erased();
-    if erased == said {
+    let said = said(order);
+    if said.erased() == said {
         return Some(Forbidden("it does not say who it is for".to_owned()));
     }
-    let needed = status
-        .ok()
-        .filter(|status| erased.shipping_address != said.shipping_address && awaits_parcel(*status));
-    needed.map(|status| Forbidden(EraseContactReply::address_needed(status)))
+    let status = text(order, "status").parse::<OrderStatus>().ok()?;
+    needed_by_carrier(&said, status).map(Forbidden)
 }
 
 /// What it says, out of all that is told of it.

@@ -117,6 +117,15 @@ async fn who_somebody_is_is_for_those_who_may_see_it_and_can_be_erased_for_good(
         "{told}"
     );
     assert!(page(&texts[1]).await.contains("Not now: the order is pending, and its carrier"));
+    // The country alone stays, and the carrier is told whom to reach.
+    let mut by_country = with("/shipping_address", json!({"country": "IE"}));
+    by_country["order_note"] = Value::Null;
+    let asked = order_request("by country", by_country.to_string());
+    let placed = by(&texts[1], asked).await.expect(201);
+    let to = format!("/orders/{}/erase-contact", placed["order_id"].as_str().expect("an id"));
+    let body = Body::from(json!({"actor": "eve", "note": "she asked"}).to_string());
+    let asked = request(Method::POST, &to, &[crate::harness::JSON], body);
+    by(&texts[1], asked).await.problem(409, "address_needed");
     act("cancel").await.expect(202);
     let erase = async || act("erase-contact").await.expect(200)["erased"].clone();
     assert_eq!((erase().await, erase().await), (json!("now"), json!("before")));

@@ -462,7 +462,7 @@ async fn erase_contact(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
     let erased = match desk.commands.run(&EraseContactCommand { order_id, actor, note }).await? {
         EraseContactReply::Erased => "now",
         EraseContactReply::Nothing => "before",
-        EraseContactReply::AddressNeeded(status) => bail!("{}", EraseContactReply::address_needed(status)),
+        EraseContactReply::AddressNeeded(why) => bail!(why),
         EraseContactReply::NotFound => bail!("there is no order {order_id}"),
     };
     let erased = ErasedContact { order_id: order_id.to_string(), erased };

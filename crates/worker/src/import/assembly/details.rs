@@ -4,7 +4,7 @@ use application::countries::country;
 use application::order_details::{Address, Contact, OrderDetails};
 
 use super::super::Mapping;
-use super::super::mapping::{AddressColumns, AddressPart, ContactPart, Detail};
+use super::super::mapping::{AddressKind, AddressPart, ContactPart, Detail};
 
 /// Puts together what the fields say; an empty one says nothing.
 ///
@@ -22,8 +22,8 @@ pub(super) fn order_details<'a>(
             Detail::Contact(ContactPart::Name) => append(&mut contact.name, field),
             Detail::Contact(ContactPart::Email) => append(&mut contact.email, field),
             Detail::Contact(ContactPart::Phone) => append(&mut contact.phone, unguarded(field)),
-            Detail::ShippingAddress(part) => put(&mut shipping, part, field, mapping)?,
-            Detail::BillingAddress(part) => put(&mut billing, part, field, mapping)?,
+            Detail::Address(AddressKind::Shipping, part) => put(&mut shipping, part, field, mapping)?,
+            Detail::Address(AddressKind::Billing, part) => put(&mut billing, part, field, mapping)?,
             Detail::Note => append(&mut details.order_note, field),
             Detail::Tags => {
                 let tags = field.split(',').map(str::trim).filter(|tag| !tag.is_empty());
@@ -32,8 +32,8 @@ pub(super) fn order_details<'a>(
         }
     }
     details.contact = (contact != Contact::default()).then_some(contact);
-    details.shipping_address = whole(shipping, "shipping_address", &mapping.shipping_address)?;
-    details.billing_address = whole(billing, "billing_address", &mapping.billing_address)?;
+    details.shipping_address = whole(shipping, AddressKind::Shipping, mapping)?;
+    details.billing_address = whole(billing, AddressKind::Billing, mapping)?;
     Ok(details)
 }
 
@@ -63,12 +63,12 @@ fn put(address: &mut Address, part: AddressPart, field: &str, mapping: &Mapping)
 }
 
 /// An address with its country; none if nothing of it is said.
-fn whole(mut address: Address, table: &str, columns: &AddressColumns) -> Result<Option<Address>, String> {
+fn whole(mut address: Address, kind: AddressKind, mapping: &Mapping) -> Result<Option<Address>, String> {
     if address == Address::default() {
         return Ok(None);
     }
     if address.country.is_empty() {
-        let missing = columns.country_missing.clone();
+        let (missing, table) = (mapping.address(kind).country_missing.clone(), kind.table());
         address.country = missing.ok_or_else(|| {
             format!(
                 "the address '{address}' names no country; say country_missing under [{table}] in the mapping"

@@ -44,8 +44,7 @@ pub struct AddressColumns {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::import) enum Detail {
     Contact(ContactPart),
-    ShippingAddress(AddressPart),
-    BillingAddress(AddressPart),
+    Address(AddressKind, AddressPart),
     Note,
     Tags,
 }
@@ -56,6 +55,25 @@ pub(in crate::import) enum ContactPart {
     Name,
     Email,
     Phone,
+}
+
+/// Which of an order's two addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::import) enum AddressKind {
+    Shipping,
+    Billing,
+}
+
+impl AddressKind {
+    pub(in crate::import) const ALL: [Self; 2] = [Self::Shipping, Self::Billing];
+
+    /// Its table in a mapping.
+    pub(in crate::import) const fn table(self) -> &'static str {
+        match self {
+            Self::Shipping => "shipping_address",
+            Self::Billing => "billing_address",
+        }
+    }
 }
 
 /// A member of an address.
@@ -71,6 +89,14 @@ pub(in crate::import) enum AddressPart {
 }
 
 impl Mapping {
+    /// The columns of an address.
+    pub(in crate::import) const fn address(&self, kind: AddressKind) -> &AddressColumns {
+        match kind {
+            AddressKind::Shipping => &self.shipping_address,
+            AddressKind::Billing => &self.billing_address,
+        }
+    }
+
     /// Each column of what an order says, in the order in which its texts are put together.
     pub(in crate::import) fn details(&self) -> Vec<(Detail, &str)> {
         let ContactColumns { name, email, phone } = &self.contact;
@@ -78,16 +104,13 @@ impl Mapping {
             .chain(email.iter().map(|column| (ContactPart::Email, column.as_str())))
             .chain(phone.iter().map(|column| (ContactPart::Phone, column.as_str())))
             .map(|(part, column)| (Detail::Contact(part), column));
-        let shipping = self.shipping_address.columns();
-        let billing = self.billing_address.columns();
+        let address = |kind| {
+            let columns = self.address(kind).columns();
+            columns.map(move |(part, column)| (Detail::Address(kind, part), column))
+        };
         let note = self.columns.note.iter().map(|column| (Detail::Note, column.as_str()));
         let tags = self.columns.tags.iter().map(|column| (Detail::Tags, column.as_str()));
-        contact
-            .chain(shipping.map(|(part, column)| (Detail::ShippingAddress(part), column)))
-            .chain(billing.map(|(part, column)| (Detail::BillingAddress(part), column)))
-            .chain(note)
-            .chain(tags)
-            .collect()
+        contact.chain(AddressKind::ALL.into_iter().flat_map(address)).chain(note).chain(tags).collect()
     }
 }
 

@@ -131,9 +131,31 @@ fn whom_to_reach_and_where_to_come_from_the_columns_that_the_mapping_names() {
         "goods that are sent nowhere"
     );
     assert!(
-        sheet.notes.iter().any(|note| note.contains("the file has no column 'Billing Company'")),
+        sheet.notes.iter().any(|note| note.contains("of the columns 'Billing Company")),
         "{:?}",
         sheet.notes
+    );
+}
+
+#[test]
+fn a_column_of_details_that_stands_there_twice_is_left_out_and_a_rounded_number_is_never_sent() {
+    let heads = "order-id\tpurchase-date\tbuyer-email\tsku\tquantity-purchased\tcurrency\titem-price\titem-tax\tshipping-price\t\
+                 product-name\tbuyer-phone-number";
+    let row = |order: &str, phones: &str| {
+        format!(
+            "{order}\t2026-01-01T10:50:49-08:00\ta@example.com\tMUG\t1\tUSD\t9.00\t0.00\t0.00\tMug\t{phones}\n"
+        )
+    };
+    let twice = read("amazon", &format!("{heads}\tbuyer-phone-number\n{}", row("1", "555\t556")));
+    assert_eq!((twice.invoices.len(), twice.rejected.len()), (1, 0));
+    assert_eq!(twice.invoices[0].details.contact.as_ref().expect("a mail address").phone, None);
+    assert!(twice.notes.iter().any(|note| note.contains("'buyer-phone-number', ")), "{:?}", twice.notes);
+    let rounded = read("amazon", &format!("{heads}\n{}{}", row("1", "3.531E+11"), row("2", "555")));
+    assert_eq!((rounded.invoices.len(), reasons(&rounded)), (1, vec![(2, Reason::Unreadable)]));
+    assert!(
+        rounded.rejected[0].detail.contains("the telephone number is '3.531E+11'"),
+        "{:?}",
+        rounded.rejected
     );
 }
 
@@ -180,7 +202,11 @@ fn a_country_may_be_named_in_english_or_as_the_mapping_says_and_an_address_witho
     );
     let nowhere = with(&own("", "", &format!("{address}{countries}")), &rows.replace(",land\n", ",lang\n"));
     assert!(nowhere.invoices.iter().all(|invoice| invoice.details.shipping_address.is_none()));
-    assert!(nowhere.notes.iter().any(|note| note.contains("no column 'land'")), "{:?}", nowhere.notes);
+    assert!(
+        nowhere.notes.iter().any(|note| note.contains("of the columns 'land' the file has none")),
+        "{:?}",
+        nowhere.notes
+    );
     let missing = with(&own("", "", &format!("{address}country_missing = \"IE\"\n{countries}")), rows);
     assert_eq!(missing.invoices.len(), 3);
 }

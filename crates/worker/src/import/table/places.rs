@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use super::records::Record;
 use crate::import::Mapping;
 use crate::import::mapping::{
-    AddressPart, Charge, Detail, PricePer, StatusColumn, is_known_discount, is_known_undone, known_status,
+    AddressKind, AddressPart, Charge, ContactPart, Detail, PricePer, StatusColumn, is_known_discount,
+    is_known_undone, known_status,
 };
 
 /// Headings of prices that are of all units of a line, wherever they stand.
@@ -84,7 +85,7 @@ impl Places {
         needed.into_iter().chain(more.into_iter().flatten()).chain(self.line_id).chain(statuses).chain(done)
     }
 
-    /// The columns that name something: an order, a line, a product, a customer.
+    /// The columns that name something: an order, a line, a product, a customer, a telephone, a place.
     pub(in crate::import) fn names(&self) -> impl Iterator<Item = (&'static str, usize)> {
         let named = [
             ("the order's number", self.order),
@@ -92,7 +93,12 @@ impl Places {
             ("the customer", self.customer),
         ];
         let line_id = self.line_id.map(|place| ("the id of the line", place));
-        named.into_iter().chain(line_id)
+        let details = self.details.iter().filter_map(|(detail, word)| match detail {
+            Detail::Contact(ContactPart::Phone) => Some(("the telephone number", word.place)),
+            Detail::Address(_, AddressPart::PostalCode) => Some(("the postal code", word.place)),
+            Detail::Contact(_) | Detail::Address(..) | Detail::Note | Detail::Tags => None,
+        });
+        named.into_iter().chain(line_id).chain(details)
     }
 
     /// What is done that no mapping said, for people.
@@ -179,7 +185,7 @@ fn of_headings(record: &Record, mapping: &Mapping) -> Result<Places> {
         line_id: line_id(&headings, mapping, place, &mut known)?,
         shipped: shipped(&headings, mapping, place, &mut known)?,
         undone: undone(&headings, mapping, place, &mut known)?,
-        details: details(&headings, mapping, place, &mut known)?,
+        details: details(mapping, place, &mut known),
         known,
     })
 }
@@ -235,51 +241,44 @@ fn line_id(
     known: &mut Vec<String>,
 ) -> Result<Option<usize>> {
     let Some(name) = &mapping.columns.line_id else { return Ok(None) };
-    if is_there(headings, mapping, name) {
+    let others = mapping.also.get(name).into_iter().flatten();
+    let mut names = std::iter::once(name).chain(others);
+    if names.any(|name| headings.contains(&tidy(name))) {
         return place(name).map(Some);
     }
     known.push(format!("the file has no column '{name}', which would tell its lines apart"));
     Ok(None)
 }
 
-/// Whether the file has a column, under one of its names.
-fn is_there(headings: &[String], mapping: &Mapping, name: &str) -> bool {
-    let others = mapping.also.get(name).into_iter().flatten().map(String::as_str);
-    std::iter::once(name).chain(others).any(|name| headings.contains(&tidy(name)))
-}
-
-/// The columns of what orders say. A file may lack some: exports can be cut down to what a shop needs. An address without a
-/// column for its country is none.
+/// The columns of what orders say. A file may lack some: exports can be cut down to what a shop needs, and none of them is worth
+/// the whole file. An address without a column for its country is none.
 fn details(
-    headings: &[String],
     mapping: &Mapping,
     place: impl Fn(&str) -> Result<usize>,
     known: &mut Vec<String>,
-) -> Result<Vec<(Detail, Word)>> {
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
+) -> Vec<(Detail, Word)> {
+    let (mut found, mut left_out) = (Vec::new(), Vec::new());
     for (detail, name) in mapping.details() {
-        if is_there(headings, mapping, name) {
-            found.push((detail, Word { place: place(name)?, heading: name.to_owned() }));
-        } else if !missing.contains(&format!("'{name}'")) {
-            missing.push(format!("'{name}'"));
+        match place(name) {
+            Ok(place) => found.push((detail, Word { place, heading: name.to_owned() })),
+            Err(_) if left_out.contains(&name) => {}
+            Err(_) => left_out.push(name),
         }
     }
-    let country =
-        |of: fn(AddressPart) -> Detail| found.iter().any(|(detail, _)| *detail == of(AddressPart::Country));
-    let has_country = (
-        country(Detail::ShippingAddress) || mapping.shipping_address.country_missing.is_some(),
-        country(Detail::BillingAddress) || mapping.billing_address.country_missing.is_some(),
-    );
-    found.retain(|(detail, _)| match detail {
-        Detail::ShippingAddress(_) => has_country.0,
-        Detail::BillingAddress(_) => has_country.1,
-        Detail::Contact(_) | Detail::Note | Detail::Tags => true,
-    });
-    if !missing.is_empty() {
-        let missing = missing.join(", ");
-        known.push(format!("the file has no column {missing}: orders come without what it would say"));
+    for kind in AddressKind::ALL {
+        let country = Detail::Address(kind, AddressPart::Country);
+        let has_country = found.iter().any(|(detail, _)| *detail == country);
+        if !has_country && mapping.address(kind).country_missing.is_none() {
+            found.retain(|(detail, _)| !matches!(detail, Detail::Address(of, _) if *of == kind));
+        }
     }
-    Ok(found)
+    if !left_out.is_empty() {
+        let left_out = left_out.join("', '");
+        known.push(format!(
+            "of the columns '{left_out}' the file has none, or more than one: orders come without what they would say"
+        ));
+    }
+    found
 }
 
 fn shipped(
