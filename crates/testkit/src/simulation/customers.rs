@@ -8,10 +8,12 @@ use std::time::Duration;
 use application::commands::{
     CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey,
 };
+use application::order_details::OrderDetails;
 use application::ports::Caller;
 use bus::{Clock, IdSource as _, RandomIds};
 use domain::{CancelReason, CustomerId, OrderId};
 
+use super::carrier::address_of;
 use super::findings::{Finding, Findings};
 use super::fleet::Fleet;
 use super::journal::Journal;
@@ -83,8 +85,11 @@ impl Street {
     }
 
     fn command(&self, key: &str, number: usize, wish: &Wish) -> CreateOrderCommand {
+        let order_id = OrderId(self.ids.next(self.clock.now()));
+        let details = address_of(order_id)
+            .map(|address| OrderDetails { shipping_address: Some(address), ..OrderDetails::default() });
         CreateOrderCommand {
-            order_id: OrderId(self.ids.next(self.clock.now())),
+            order_id,
             caller: Caller::without_key(),
             key: Some(OrderKey {
                 key: key.to_owned(),
@@ -97,7 +102,7 @@ impl Street {
             payment_token: Some("token".to_owned()),
             total: None,
             money_lines: Vec::new(),
-            details: None,
+            details: details.map(Arc::new),
             traceparent: None,
         }
     }
