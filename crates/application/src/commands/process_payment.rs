@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bus::{Disposition, Envelope, Fault, Message, Outcome};
-use domain::{Change, Money, OrderId, Payment};
+use domain::{Change, Money, OrderId, Payment, PaymentStatus, Rejection};
 use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
@@ -82,8 +82,8 @@ impl ProcessPaymentHandler {
     ) -> Result<Vec<Disposition>, Fault> {
         let now = self.context.clock.now();
         let decided = self.decide(unit, calls, now).await?;
-        let changed = record(unit, calls, now).await?;
-        self.tell(unit, calls, &decided, &changed, now).await?;
+        let noted = record(unit, calls, now).await?;
+        self.tell(unit, calls, &decided, &noted, now).await?;
         again_while(OrderProcessingSaga::awaits_payment, unit, calls, &self.context, now).await
     }
 
@@ -151,7 +151,7 @@ impl ProcessPaymentHandler {
         unit: &mut dyn UnitOfWork,
         calls: &[Call<'_, PaymentAnswer>],
         decided: &Decided,
-        changed: &BTreeSet<OrderId>,
+        noted: &[Noted],
         now: Timestamp,
     ) -> Result<(), Fault> {
         let is_news = |call: &&Call<'_, PaymentAnswer>| {
@@ -164,11 +164,11 @@ impl ProcessPaymentHandler {
             .map(|call| call.entry("PaymentCall", now))
             .collect();
         unit.history().append(&entries).await?;
-        let is_told = |call: &&Call<'_, PaymentAnswer>| {
-            let order_id = call.answer.command.order_id;
-            changed.contains(&order_id) || decided.waiting.contains(&order_id)
-        };
-        unit.publish(calls.iter().filter(is_told).flat_map(|call| results(call, now)).collect()).await
+        let told = calls.iter().zip(noted).flat_map(|(call, noted)| {
+            let is_awaited = decided.waiting.contains(&call.answer.command.order_id);
+            envelopes(call, &results(call.answer, *noted, is_awaited), now)
+        });
+        unit.publish(told.collect()).await
     }
 }
 
@@ -194,80 +194,142 @@ impl ProcessPaymentCommand {
     }
 }
 
-/// Records the gateway's answers in the payment rows. Returns the orders whose rows hold something new.
+/// What an answer is to what the payment's row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noted {
+    /// News.
+    New,
+    /// Known, or nothing that a row holds.
+    Known,
+    /// Later news has overtaken it.
+    OutOfDate,
+    /// A charge beside the order's own, and the gateway holds its money.
+    SecondCharge,
+    /// The gateway says now that it never took the money, or gave back more than it took.
+    Contradicted,
+}
+
+impl From<Change> for Noted {
+    fn from(change: Change) -> Self {
+        if change.is_applied() { Self::New } else { Self::Known }
+    }
+}
+
+/// Records the gateway's answers in the payment rows. Returns what each was to its row.
 async fn record(
     unit: &mut dyn UnitOfWork,
     calls: &[Call<'_, PaymentAnswer>],
     now: Timestamp,
-) -> Result<BTreeSet<OrderId>, Fault> {
+) -> Result<Vec<Noted>, Fault> {
     let ids: Vec<OrderId> = calls.iter().map(|call| call.answer.command.order_id).collect();
     let payments = unit.payments().get(&ids).await?;
     let mut payments: BTreeMap<OrderId, Payment> =
         payments.into_iter().map(|row| (row.order_id, row)).collect();
-    let mut new = BTreeSet::new();
-    for call in calls {
-        if let Some(payment) = payments.get_mut(&call.answer.command.order_id)
-            && note_call(payment, call.answer) == Change::Applied
-        {
-            new.insert(payment.order_id);
-        }
-    }
+    let note = |call: &Call<'_, PaymentAnswer>| {
+        let payment = payments.get_mut(&call.answer.command.order_id);
+        payment.map_or(Noted::Known, |payment| note_call(payment, call.answer))
+    };
+    let noted = calls.iter().map(note).collect();
     let rows: Vec<Payment> = payments.into_values().collect();
     unit.payments().update(&rows, now).await?;
-    Ok(new)
+    Ok(noted)
 }
 
 /// A call that was not let through has nothing to record.
-fn note_call(payment: &mut Payment, answer: &PaymentAnswer) -> Change {
+fn note_call(payment: &mut Payment, answer: &PaymentAnswer) -> Noted {
     if !answer.was_let_through() {
-        return Change::NoChange;
+        return Noted::Known;
     }
     payment.note_attempt();
     note(payment, &answer.said)
 }
 
-/// Records the answer in the payment. An answer that the payment rejects is out of date: it changes nothing, and the saga is told.
-fn note(payment: &mut Payment, said: &Said) -> Change {
-    let amount = payment.amount;
-    let noted = match said {
-        Ok(ChargeOutcome::Captured { reference, refunded_minor }) => {
-            let refunded = Money::new(*refunded_minor, amount.currency);
-            payment.capture(amount, reference).and_then(|captured| match refunded_minor {
-                0 => Ok(captured),
-                _ => payment.refund(refunded),
-            })
+/// Records the answer in the payment. One that the payment rejects changes no amount.
+fn note(payment: &mut Payment, said: &Said) -> Noted {
+    let mut after = payment.clone();
+    match take(&mut after, said) {
+        Ok(noted) => {
+            *payment = after;
+            noted
         }
-        Ok(ChargeOutcome::Authorised { reference }) => payment.authorise(reference),
-        Ok(ChargeOutcome::Declined { code }) => payment.decline(code),
-        Ok(ChargeOutcome::Refunded { reference }) => {
-            payment.capture(amount, reference).and_then(|_| payment.refund(amount))
+        Err(rejection) => {
+            tracing::warn!(order_id = %payment.order_id, %rejection, "the gateway's answer does not fit what is known");
+            let is_never_taken = matches!(said, Ok(ChargeOutcome::Closed));
+            let is_too_much_back = matches!(rejection, Rejection::RefundExceedsCapture { .. });
+            if is_too_much_back || is_never_taken && payment.status == PaymentStatus::Captured {
+                payment.notes.contradicted();
+                return Noted::Contradicted;
+            }
+            Noted::OutOfDate
         }
-        Ok(ChargeOutcome::Closed) => payment.void(),
-        Err(_) => payment.note_unknown(),
-    };
-    noted.unwrap_or_else(|rejection| {
-        tracing::warn!(order_id = %payment.order_id, %rejection, "the gateway's answer does not fit what is known");
-        Change::Applied
-    })
+    }
 }
 
-/// A final answer as messages for the saga; none if the answer is not final. Money that went back meanwhile is a message
-/// of its own.
-fn results(call: &Call<'_, PaymentAnswer>, now: Timestamp) -> Vec<Envelope> {
-    let ProcessPaymentCommand { order_id, amount, .. } = &call.answer.command;
-    let failed =
-        |code: &str| PaymentResult::Failed(PaymentFailed { order_id: order_id.0, code: code.to_owned() });
-    let Ok(said) = &call.answer.said else { return Vec::new() };
-    let results = match said {
+fn take(payment: &mut Payment, said: &Said) -> Result<Noted, Rejection> {
+    let amount = payment.amount;
+    match said {
+        Ok(ChargeOutcome::Captured { reference, refunded_minor }) => {
+            capture(payment, reference, Money::new(*refunded_minor, amount.currency))
+        }
+        Ok(ChargeOutcome::Refunded { reference }) => capture(payment, reference, amount),
+        Ok(ChargeOutcome::Authorised { reference }) => payment.authorise(reference).map(Noted::from),
+        Ok(ChargeOutcome::Declined { code }) => payment.decline(code).map(Noted::from),
+        Ok(ChargeOutcome::Closed) => payment.void().map(Noted::from),
+        Err(_) => payment.note_unknown().map(Noted::from),
+    }
+}
+
+/// Records a charge of which this much went back already. A webhook may have told of another one before, which then is
+/// the order's own.
+fn capture(payment: &mut Payment, reference: &str, refunded: Money) -> Result<Noted, Rejection> {
+    match payment.capture(payment.amount, reference) {
+        Err(Rejection::DuplicateCharge { .. }) => {
+            let notes = &mut payment.notes;
+            let charged = notes.second_charge(reference, payment.amount);
+            if refunded.minor > 0 {
+                let _ = notes.second_refund(reference, refunded, Some(refunded));
+            }
+            let is_news = charged.is_applied() && notes.has_second_charge_open();
+            Ok(if is_news { Noted::SecondCharge } else { Noted::OutOfDate })
+        }
+        Err(rejection) => Err(rejection),
+        Ok(captured) if refunded.minor == 0 => Ok(captured.into()),
+        Ok(captured) => {
+            let returned = payment.refund(refunded)?;
+            Ok(if captured.is_applied() { captured.into() } else { returned.into() })
+        }
+    }
+}
+
+/// What the saga is told of an answer.
+fn results(answer: &PaymentAnswer, noted: Noted, is_awaited: bool) -> Vec<PaymentResult> {
+    let order_id = answer.command.order_id.0;
+    let report = |matter, detail| PaymentResult::Reported(PaymentReported { order_id, matter, detail });
+    match noted {
+        Noted::New => final_answer(answer),
+        Noted::Known if is_awaited => final_answer(answer),
+        Noted::Known | Noted::OutOfDate => Vec::new(),
+        Noted::SecondCharge => vec![report(MoneyMatter::SecondCharge, answer.said())],
+        Noted::Contradicted => vec![report(MoneyMatter::AmountMismatch, answer.said())],
+    }
+}
+
+/// An answer in the saga's words; none if it is not final. Money that went back meanwhile is told of on its own.
+fn final_answer(answer: &PaymentAnswer) -> Vec<PaymentResult> {
+    let ProcessPaymentCommand { order_id, amount, .. } = &answer.command;
+    let order_id = order_id.0;
+    let failed = |code: &str| PaymentResult::Failed(PaymentFailed { order_id, code: code.to_owned() });
+    let Ok(said) = &answer.said else { return Vec::new() };
+    match said {
         ChargeOutcome::Captured { reference, refunded_minor } => {
             let processed = PaymentResult::Processed(PaymentProcessed {
-                order_id: order_id.0,
+                order_id,
                 amount: (*amount).into(),
                 provider_reference: reference.clone(),
             });
             let refunded = (*refunded_minor > 0).then(|| {
                 PaymentResult::Reported(PaymentReported {
-                    order_id: order_id.0,
+                    order_id,
                     matter: MoneyMatter::PartlyRefunded,
                     detail: format!("{refunded_minor} minor units of {reference} given back at the gateway"),
                 })
@@ -278,16 +340,20 @@ fn results(call: &Call<'_, PaymentAnswer>, now: Timestamp) -> Vec<Envelope> {
         ChargeOutcome::Refunded { .. } => vec![failed("refunded_at_the_gateway")],
         ChargeOutcome::Closed => vec![failed("key_closed")],
         ChargeOutcome::Authorised { .. } => Vec::new(),
-    };
+    }
+}
+
+fn envelopes(call: &Call<'_, PaymentAnswer>, results: &[PaymentResult], now: Timestamp) -> Vec<Envelope> {
+    let order_id = call.answer.command.order_id;
     let envelope = |(ordinal, result): (u32, &PaymentResult)| {
         let envelope = result.caused_by(call.cause, ordinal, now);
         match result {
-            PaymentResult::Processed(said) => fact(envelope, *order_id, &said.provider_reference),
-            PaymentResult::Failed(said) => fact(envelope, *order_id, &said.code),
-            PaymentResult::Reported(_) => about_order(envelope, *order_id),
+            PaymentResult::Processed(said) => fact(envelope, order_id, &said.provider_reference),
+            PaymentResult::Failed(said) => fact(envelope, order_id, &said.code),
+            PaymentResult::Reported(_) => about_order(envelope, order_id),
         }
     };
-    (0..).zip(&results).map(envelope).collect()
+    (0..).zip(results).map(envelope).collect()
 }
 
 impl Answered for PaymentAnswer {
@@ -321,5 +387,147 @@ impl Answered for PaymentAnswer {
             Ok(ChargeOutcome::Closed) => "the key is closed".to_owned(),
             Err(unanswered) => unanswered.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Currency;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::consumers::claim::{Finding, of_money};
+
+    const AMOUNT: i64 = 100;
+
+    fn eur(minor: i64) -> Money {
+        Money::new(minor, Currency::parse("EUR").expect("a currency"))
+    }
+
+    fn answer(said: Said) -> PaymentAnswer {
+        let command = ProcessPaymentCommand {
+            order_id: OrderId(Uuid::nil()),
+            idempotency_key: "pay".to_owned(),
+            amount: eur(AMOUNT),
+            payment_token: None,
+            attempt: 1,
+        };
+        PaymentAnswer { command, asked: Asked::LookUp, said }
+    }
+
+    fn captured(reference: &str, refunded_minor: i64) -> Said {
+        Ok(ChargeOutcome::Captured { reference: reference.to_owned(), refunded_minor })
+    }
+
+    fn charges() -> impl Strategy<Value = String> {
+        prop::sample::select(vec!["ch-1", "ch-2"]).prop_map(str::to_owned)
+    }
+
+    fn said() -> impl Strategy<Value = Said> {
+        prop_oneof![
+            (charges(), prop::sample::select(vec![0, 0, 0, 30, AMOUNT, AMOUNT + 1]))
+                .prop_map(|(reference, refunded_minor)| captured(&reference, refunded_minor)),
+            charges().prop_map(|reference| Ok(ChargeOutcome::Refunded { reference })),
+            charges().prop_map(|reference| Ok(ChargeOutcome::Authorised { reference })),
+            Just(Ok(ChargeOutcome::Declined { code: "no_funds".to_owned() })),
+            Just(Ok(ChargeOutcome::Closed)),
+            Just(Err(Unanswered::Unknown { why: "silence".to_owned() })),
+        ]
+    }
+
+    /// What a webhook records between two of our calls.
+    #[derive(Clone, Debug)]
+    enum Told {
+        Captured(String),
+        Declined,
+        Refunded(i64),
+    }
+
+    fn told() -> impl Strategy<Value = Told> {
+        prop_oneof![
+            charges().prop_map(Told::Captured),
+            Just(Told::Declined),
+            (0..=AMOUNT).prop_map(Told::Refunded)
+        ]
+    }
+
+    fn record(payment: &mut Payment, told: &Told) {
+        let _ = match told {
+            Told::Captured(reference) => payment.capture(eur(AMOUNT), reference),
+            Told::Declined => payment.decline("no_funds"),
+            Told::Refunded(minor) => payment.note_refund(eur(*minor), None),
+        };
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_us_claim_what_our_own_books_contradict(
+            all in prop::collection::vec((prop::option::of(told()), said(), any::<bool>()), 1..12),
+        ) {
+            let mut payment = Payment::request(OrderId(Uuid::nil()), eur(AMOUNT));
+            for (told, said, is_awaited) in all {
+                if let Some(told) = told {
+                    record(&mut payment, &told);
+                }
+                let answer = answer(said);
+                let noted = note(&mut payment, &answer.said);
+                prop_assert_eq!(payment.check(), Ok(()));
+                for result in results(&answer, noted, is_awaited) {
+                    prop_assert_eq!(of_money(&result, Some(&payment)), Finding::BorneOut, "{:?}", result);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_charge_that_our_look_up_finds_beside_the_one_that_a_webhook_told_of_is_told_once_and_counted() {
+        let mut payment = Payment::request(OrderId(Uuid::nil()), eur(AMOUNT));
+        record(&mut payment, &Told::Captured("ch-2".to_owned()));
+        let found = answer(captured("ch-1", 0));
+        let noted = note(&mut payment, &found.said);
+        assert_eq!(noted, Noted::SecondCharge);
+        assert!(payment.notes.has_second_charge_open());
+        let results = results(&found, noted, true);
+        let [PaymentResult::Reported(report)] = &results[..] else { panic!("{results:?}") };
+        assert_eq!((report.matter, report.detail.as_str()), (MoneyMatter::SecondCharge, "captured as ch-1"));
+        assert_eq!(note(&mut payment, &found.said), Noted::OutOfDate, "it is known");
+    }
+
+    #[test]
+    fn a_second_charge_of_which_everything_went_back_already_asks_nobody() {
+        for said in [captured("ch-1", AMOUNT), Ok(ChargeOutcome::Refunded { reference: "ch-1".to_owned() })] {
+            let mut payment = Payment::request(OrderId(Uuid::nil()), eur(AMOUNT));
+            record(&mut payment, &Told::Captured("ch-2".to_owned()));
+            assert_eq!(note(&mut payment, &said), Noted::OutOfDate);
+            assert!(payment.notes.are_second_charges_back());
+            assert_eq!(payment.held(), eur(AMOUNT));
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_unsays_money_that_we_hold_or_gives_back_more_than_it_took_asks_a_person() {
+        for said in [Ok(ChargeOutcome::Closed), captured("ch-1", AMOUNT + 1)] {
+            let mut payment = Payment::request(OrderId(Uuid::nil()), eur(AMOUNT));
+            record(&mut payment, &Told::Captured("ch-1".to_owned()));
+            let before = payment.clone();
+            let answer = answer(said);
+            let noted = note(&mut payment, &answer.said);
+            assert_eq!(noted, Noted::Contradicted);
+            assert!(payment.notes.is_contradicted());
+            assert_eq!((payment.status, payment.held()), (before.status, before.held()));
+            let results = results(&answer, noted, true);
+            let [PaymentResult::Reported(report)] = &results[..] else { panic!("{results:?}") };
+            assert_eq!(report.matter, MoneyMatter::AmountMismatch);
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_a_capture_has_overtaken_is_told_to_nobody() {
+        let mut payment = Payment::request(OrderId(Uuid::nil()), eur(AMOUNT));
+        record(&mut payment, &Told::Captured("ch-1".to_owned()));
+        let answer = answer(Ok(ChargeOutcome::Declined { code: "no_funds".to_owned() }));
+        let noted = note(&mut payment, &answer.said);
+        assert_eq!((noted, results(&answer, noted, true)), (Noted::OutOfDate, Vec::new()));
     }
 }

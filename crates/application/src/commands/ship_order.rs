@@ -91,8 +91,8 @@ impl ShipOrderHandler {
     ) -> Result<Vec<Disposition>, Fault> {
         let now = self.context.clock.now();
         let shipped = self.decide(unit, calls, now).await?;
-        record(unit, calls, &shipped, now).await?;
-        self.tell(unit, calls, &shipped, now).await?;
+        let others = record(unit, calls, &shipped, now).await?;
+        self.tell(unit, calls, &shipped, &others, now).await?;
         again_while(|saga| saga.state.awaits_shipping(), unit, calls, &self.context, now).await
     }
 
@@ -143,23 +143,28 @@ impl ShipOrderHandler {
         Ok(shipped(&steps))
     }
 
-    /// Writes a timeline entry for every unanswered call that the saga's own entry does not cover, and publishes parcels
-    /// on their way.
+    /// Writes a timeline entry for every unanswered call that the saga's own entry does not cover, and for every answer
+    /// about another parcel than the order's, and publishes parcels on their way.
     async fn tell(
         &self,
         unit: &mut dyn UnitOfWork,
         calls: &[Call<'_, BookingAnswer>],
         shipped: &BTreeSet<OrderId>,
+        others: &BTreeSet<OrderId>,
         now: Timestamp,
     ) -> Result<(), Fault> {
+        let is_other = |call: &&Call<'_, BookingAnswer>| others.contains(&call.answer.command.order_id);
+        let is_silence = |call: &&Call<'_, BookingAnswer>| {
+            !call.answer.starts_the_clock() && call.is_silence_worth_telling(&self.context, now)
+        };
         let entries: Vec<HistoryEntry> = calls
             .iter()
-            .filter(|call| !call.answer.starts_the_clock())
-            .filter(|call| call.is_silence_worth_telling(&self.context, now))
+            .filter(|call| is_other(call) || is_silence(call))
             .map(|call| call.entry("ShippingCall", now))
             .collect();
         unit.history().append(&entries).await?;
-        unit.publish(calls.iter().flat_map(|call| news(call, shipped, now)).collect()).await
+        let ours = calls.iter().filter(|call| !is_other(call));
+        unit.publish(ours.flat_map(|call| news(call, shipped, now)).collect()).await
     }
 }
 
@@ -202,33 +207,43 @@ fn shipped(steps: &[Step<OrderProcessingSaga>]) -> BTreeSet<OrderId> {
     sagas.filter(|saga| saga.state == SagaState::Shipped).map(|saga| saga.order_id).collect()
 }
 
-/// Records the provider's answers in the shipment rows.
+/// Records the provider's answers in the shipment rows. Returns the orders of which the provider names another parcel than
+/// before.
 async fn record(
     unit: &mut dyn UnitOfWork,
     calls: &[Call<'_, BookingAnswer>],
     shipped: &BTreeSet<OrderId>,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<BTreeSet<OrderId>, Fault> {
     let ids: Vec<OrderId> = calls.iter().map(|call| call.answer.command.order_id).collect();
     let rows = unit.shipments().get(&ids).await?;
     let mut rows: BTreeMap<OrderId, Shipment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
+    let mut others = BTreeSet::new();
     for call in calls {
-        if let Some(shipment) = rows.get_mut(&call.answer.command.order_id) {
-            note(shipment, &call.answer.said);
-            if call.answer.delivered.is_some() {
-                fits(shipment.order_id, shipment.deliver());
-            }
+        let Some(shipment) = rows.get_mut(&call.answer.command.order_id) else { continue };
+        if is_another_parcel(shipment, call.answer) {
+            others.insert(shipment.order_id);
+        } else {
+            note(shipment, call.answer);
         }
     }
     for shipment in rows.values_mut().filter(|row| shipped.contains(&row.order_id)) {
         fits(shipment.order_id, shipment.ship());
     }
     let changed: Vec<Shipment> = rows.into_values().collect();
-    unit.shipments().update(&changed, now).await
+    unit.shipments().update(&changed, now).await?;
+    Ok(others)
 }
 
-fn note(shipment: &mut Shipment, said: &Result<BookingOutcome, Unanswered>) {
-    let noted = match said {
+fn is_another_parcel(shipment: &Shipment, answer: &BookingAnswer) -> bool {
+    match (&answer.said, &shipment.tracking_number) {
+        (Ok(BookingOutcome::Booked { tracking_number, .. }), Some(known)) => tracking_number != known,
+        _ => false,
+    }
+}
+
+fn note(shipment: &mut Shipment, answer: &BookingAnswer) {
+    let noted = match &answer.said {
         Ok(BookingOutcome::Booked { tracking_number, carrier }) => shipment.book(tracking_number, carrier),
         Ok(BookingOutcome::Refused { .. }) => shipment.fail(),
         Ok(BookingOutcome::Closed) => shipment.cancel(),
@@ -236,6 +251,9 @@ fn note(shipment: &mut Shipment, said: &Result<BookingOutcome, Unanswered>) {
         Err(_) => return,
     };
     fits(shipment.order_id, noted);
+    if answer.delivered.is_some() {
+        fits(shipment.order_id, shipment.deliver());
+    }
 }
 
 fn fits(order_id: OrderId, noted: Result<Change, Rejection>) {

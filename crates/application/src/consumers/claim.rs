@@ -25,7 +25,7 @@ pub(super) enum Origin {
 
 /// What our rows say about a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Finding {
+pub(crate) enum Finding {
     /// The same.
     BorneOut,
     /// Nothing yet.
@@ -104,7 +104,7 @@ fn settle<M, A>(work: &mut Work<M, A>, finding: &Finding, now: Timestamp) {
 }
 
 /// What a payment's row says about a claim.
-pub(super) fn of_money(claim: &PaymentResult, row: Option<&Payment>) -> Finding {
+pub(crate) fn of_money(claim: &PaymentResult, row: Option<&Payment>) -> Finding {
     let Some(row) = row else {
         return Finding::Contradicted("no payment was ever asked for of such an order".to_owned());
     };
@@ -171,7 +171,7 @@ fn of_report(matter: MoneyMatter, row: &Payment) -> Finding {
 }
 
 /// What a parcel's row says about its claimed arrival.
-pub(super) fn of_arrival(claim: &ShippingCompleted, row: Option<&Shipment>) -> Finding {
+pub(crate) fn of_arrival(claim: &ShippingCompleted, row: Option<&Shipment>) -> Finding {
     let Some(row) = row else {
         return Finding::Contradicted("no parcel was ever asked for of such an order".to_owned());
     };

@@ -1,6 +1,6 @@
 //! The consumers: each turns a batch of messages into events of orders and leaves the decision to the saga.
 
-mod claim;
+pub(crate) mod claim;
 mod early;
 mod inventory_reservation;
 mod notification;

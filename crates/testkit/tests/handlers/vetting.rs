@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use application::commands::{CancelOrderCommand, CommandPipeline, TakeProviderNewsCommand};
 use application::consumers::{
-    NotificationDispatchConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
-    ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingConsumer, UNKNOWN_ORDER,
+    NotificationConsumer, NotificationDispatchConsumer, PaymentConsumer, PaymentProcessedConsumer,
+    PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingConsumer,
+    UNKNOWN_ORDER,
 };
 use application::messages::{
     NotificationDispatchRequested, OrderShippingRequested, PaymentProcessed, PaymentProcessingRequested,
@@ -17,8 +18,9 @@ use application::messages::{
 };
 use application::pipeline::Context;
 use application::ports::{
-    AnyUnit, CancelOutcome, Channel, ChargeOutcome, ChargeRequest, NewsKind, Notification, NotificationKind,
-    NotificationService, PaymentGateway, Provider, ProviderNews, Readers, Said, Unanswered, Untold,
+    AnyUnit, BookingOutcome, BookingRequest, CancelOutcome, Channel, ChargeOutcome, ChargeRequest, NewsKind,
+    Notification, NotificationKind, NotificationService, PaymentGateway, Provider, ProviderNews, Readers,
+    Said, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered, Untold,
 };
 use application::saga::{OrderProcessingSaga, PaymentStep, STATES, SagaState, ShipmentStep, Undo};
 use async_trait::async_trait;
@@ -28,6 +30,7 @@ use bus::{
 };
 use domain::{CancelReason, OrderId, OrderStatus, Payment, Shipment};
 use infrastructure::sqlite::SqliteStore;
+use jiff::Timestamp;
 use orderwright_testkit::agreeable::Agreeable;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -448,7 +451,7 @@ impl PaymentGateway for Hasty {
     async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
         let reference = "ch-1".to_owned();
         let kind = NewsKind::PaymentCaptured { amount: request.amount, reference: reference.clone() };
-        let news = vec![ProviderNews::honest("evt-1", self.saga.order_id, kind, jiff::Timestamp::UNIX_EPOCH)];
+        let news = vec![ProviderNews::honest("evt-1", self.saga.order_id, kind, Timestamp::UNIX_EPOCH)];
         let told = TakeProviderNewsCommand { provider: Provider::Payments, news };
         let commands = CommandPipeline::new(Arc::new(self.store.clone()), Arc::clone(&self.context));
         commands.run(&told).await.expect("a store in memory is never away");
@@ -517,4 +520,65 @@ async fn what_a_webhook_has_told_the_saga_before_the_answer_came_is_not_publishe
     let shop = Shop::open().await;
     assert_eq!(told_of_money(&shop, 1, true).await, 1, "the webhook has told it");
     assert_eq!(told_of_money(&shop, 2, false).await, 2, "the saga may not have heard the webhook yet");
+}
+
+/// A carrier that books a second parcel while another of our workers hears of the first.
+struct Doubling {
+    store: SqliteStore,
+    saga: OrderProcessingSaga,
+}
+
+#[async_trait]
+impl ShippingProvider for Doubling {
+    async fn create_shipment(&self, _: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
+        let id = self.saga.order_id;
+        let (state, shipment) = (SagaState::Shipped, ShipmentStep::Booked);
+        let shipped = OrderProcessingSaga { state, shipment, ..self.saga.clone() };
+        let mut unit: Box<AnyUnit> =
+            Store::begin(&self.store).await.expect("a store in memory is never away");
+        let mut rows = unit.shipments().get(&[id]).await.expect("it can be read");
+        let _ = rows[0].book("T1", "C").expect("it was asked for");
+        unit.shipments().update(&rows, Timestamp::UNIX_EPOCH).await.expect("it can be written");
+        unit.update_sagas(&[shipped], Timestamp::UNIX_EPOCH).await.expect("it can be written");
+        unit.commit().await.expect("a store in memory is never away");
+        Ok(BookingOutcome::Booked { tracking_number: "T2".to_owned(), carrier: "C".to_owned() })
+    }
+
+    async fn look_up(&self, _: &str) -> Result<TrackingOutcome, Unanswered> {
+        unreachable!("the first call is answered")
+    }
+
+    async fn cancel(&self, _: &str) -> Result<ShipmentCancelOutcome, Unanswered> {
+        unreachable!("nothing is undone")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_parcel_is_told_to_no_customer_and_stands_in_the_timeline() {
+    let shop = Shop::open().await;
+    let id = shop.order(1, 1).await.order_id;
+    let (state, shipment) = (SagaState::Paid, ShipmentStep::Requested);
+    let saga = OrderProcessingSaga { state, shipment, ..shop.saga(id).await };
+    let mut unit = shop.unit().await;
+    unit.shipments()
+        .insert(&[Shipment::request(id)], shop.context.clock.now())
+        .await
+        .expect("it can be written");
+    unit.commit().await.expect("a store in memory is never away");
+    shop.put(saga.clone()).await;
+    let before = waiting(&shop, NotificationConsumer::QUEUE).await;
+    let asked = requests(&saga).book;
+    let store = shop.store.clone();
+    let carrier = Arc::new(Doubling { store: store.clone(), saga });
+    let consumer = ShippingConsumer::new(carrier, Arc::new(store), Arc::clone(&shop.context));
+    read(&shop, consumer, vec![brought(&shop, ShippingConsumer::QUEUE, 1, id.0, &asked)]).await;
+    assert_eq!(waiting(&shop, NotificationConsumer::QUEUE).await, before);
+    let order = shop.store.order(id).await.expect("it can be read").expect("there is such an order");
+    let parcel = order.shipment.expect("it has a parcel");
+    assert_eq!(parcel.tracking_number.as_deref(), Some("T1"));
+    let timeline = shop.store.history(id).await.expect("it can be read").expect("there is such an order");
+    let told: Vec<_> = timeline.iter().filter(|entry| entry.event == "ShippingCall").collect();
+    assert_eq!(told.len(), 1, "{timeline:?}");
+    let detail = told[0].detail.as_deref();
+    assert_eq!(detail, Some("create_shipment (attempt 1): booked with C as T2"));
 }
