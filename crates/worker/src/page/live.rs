@@ -140,25 +140,13 @@ impl LiveService {
         *lock(&self.page.live.counts) = counts(&overview);
         self.page.live.versions.send_if_modified(|versions| {
             let sampled = versions.by_topic.get("samples").copied().unwrap_or(0) + u64::from(is_due);
-            self.pace(&versions.by_topic, &mut fresh, now);
+            pace(&mut lock(&self.page.live.changed_at), &versions.by_topic, &mut fresh, now);
             fresh.insert("samples".to_owned(), sampled);
             let changed = versions.by_topic != fresh;
             versions.by_topic = fresh;
             changed
         });
         Ok(())
-    }
-
-    /// Puts off changes of topics that changed a moment ago; a later look finds them.
-    fn pace(&self, known: &BTreeMap<String, u64>, fresh: &mut BTreeMap<String, u64>, now: Instant) {
-        let mut changed_at = lock(&self.page.live.changed_at);
-        for (topic, version) in fresh.iter_mut().filter(|(topic, _)| !topic.starts_with(ORDER)) {
-            let Some(before) = known.get(topic).filter(|before| *before != version) else { continue };
-            match changed_at.get(topic) {
-                Some(at) if now.duration_since(*at) < PACE => *version = *before,
-                Some(_) | None => drop(changed_at.insert(topic.clone(), now)),
-            }
-        }
     }
 
     fn of_overview(&self, overview: &Overview) -> BTreeMap<String, u64> {
@@ -194,6 +182,22 @@ impl LiveService {
             fresh.insert(format!("{ORDER}{id}"), hash((order, saga)));
         }
         Ok(())
+    }
+}
+
+/// Puts off changes of topics that changed a moment ago; a later look finds them.
+fn pace(
+    changed_at: &mut BTreeMap<String, Instant>,
+    known: &BTreeMap<String, u64>,
+    fresh: &mut BTreeMap<String, u64>,
+    now: Instant,
+) {
+    for (topic, version) in fresh.iter_mut().filter(|(topic, _)| !topic.starts_with(ORDER)) {
+        let Some(before) = known.get(topic).filter(|before| *before != version) else { continue };
+        match changed_at.get(topic) {
+            Some(at) if now.duration_since(*at) < PACE => *version = *before,
+            Some(_) | None => drop(changed_at.insert(topic.clone(), now)),
+        }
     }
 }
 
@@ -294,4 +298,29 @@ pub(super) async fn stream(State(page): State<Arc<Page>>, headers: HeaderMap, vi
     // A proxy that gathers an answer before it passes it on would hold every line back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_about_all_orders_changes_now_and_then_and_one_order_at_once() {
+        let begun = Instant::now();
+        let mut changed_at = BTreeMap::new();
+        let of =
+            |version: u64| BTreeMap::from([("orders".to_owned(), version), ("order:7".to_owned(), version)]);
+        let mut known = of(0);
+        let mut told = Vec::new();
+        for second in 0..12_u64 {
+            let mut fresh = of(1 + second);
+            pace(&mut changed_at, &known, &mut fresh, begun + Duration::from_secs(second));
+            assert_eq!(fresh["order:7"], 1 + second);
+            if fresh["orders"] != known["orders"] {
+                told.push((second, fresh["orders"]));
+            }
+            known = fresh;
+        }
+        assert_eq!(told, [(0, 1), (5, 6), (10, 11)]);
+    }
 }
