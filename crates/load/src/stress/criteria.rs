@@ -253,14 +253,25 @@ pub(crate) fn pages_are_small(seen: &Seen) -> Check {
     }
 }
 
-/// People who look on cost the orders next to nothing.
-pub(crate) fn people_cost_nothing(alone_per_s: f64, looked_at_per_s: f64) -> Check {
+/// People who look on cost the orders next to nothing: the median of pairs of bursts, orders/s with nobody and with
+/// people. Single pairs vary by a fifth on a machine that others use too.
+pub(crate) fn people_cost_nothing(pairs: &[(f64, f64)]) -> Check {
+    let mut ratios: Vec<f64> = pairs.iter().map(|(nobody, people)| people / nobody.max(1e-9)).collect();
+    ratios.sort_by(f64::total_cmp);
+    let median = match (ratios.len(), ratios.len() / 2) {
+        (0, _) => 0.0,
+        (count, middle) if count % 2 == 0 => f64::midpoint(ratios[middle - 1], ratios[middle]),
+        (_, middle) => ratios[middle],
+    };
+    let told: Vec<String> = ratios.iter().map(|ratio| format!("{:+.1}", (ratio - 1.0) * 100.0)).collect();
     Check {
         name: "people who look on slow the orders down by less than 2 %",
-        holds: alone_per_s > 0.0 && looked_at_per_s >= alone_per_s * UNDISTURBED,
+        holds: pairs.iter().all(|(nobody, _)| *nobody > 0.0) && median >= UNDISTURBED,
         seen: format!(
-            "at best {alone_per_s:.0} orders/s with nobody, {looked_at_per_s:.0} with people, in turn: {:+.1} %",
-            (looked_at_per_s / alone_per_s.max(1e-9) - 1.0) * 100.0
+            "{:+.1} % in the median of {} pairs of bursts: {} %",
+            (median - 1.0) * 100.0,
+            pairs.len(),
+            told.join(", ")
         ),
     }
 }
@@ -473,8 +484,10 @@ mod tests {
 
     #[test]
     fn people_who_cost_the_orders_more_than_a_fiftieth_are_condemned() {
-        assert!(people_cost_nothing(1_000.0, 980.0).holds);
-        assert!(!people_cost_nothing(1_000.0, 979.0).holds);
-        assert!(!people_cost_nothing(0.0, 979.0).holds);
+        assert!(people_cost_nothing(&[(1_000.0, 980.0)]).holds);
+        assert!(!people_cost_nothing(&[(1_000.0, 979.0)]).holds);
+        assert!(people_cost_nothing(&[(1_000.0, 700.0), (900.0, 891.0), (500.0, 600.0)]).holds);
+        assert!(!people_cost_nothing(&[(1_000.0, 980.0), (1_000.0, 970.0)]).holds);
+        assert!(!people_cost_nothing(&[(0.0, 979.0)]).holds && !people_cost_nothing(&[]).holds);
     }
 }
