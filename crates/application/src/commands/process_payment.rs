@@ -128,17 +128,18 @@ impl ProcessPaymentHandler {
         calls: &[Call<'_, PaymentAnswer>],
         now: Timestamp,
     ) -> Result<Decided, Fault> {
-        let let_through = calls.iter().filter(|call| call.answer.was_let_through());
-        let happenings: Vec<Happening<'_>> =
-            let_through.map(|call| call.means(EventKind::PaymentStarted, &self.context)).collect();
+        let let_through: Vec<usize> =
+            (0..calls.len()).filter(|place| calls[*place].answer.was_let_through()).collect();
+        let means = |place: &usize| calls[*place].means(EventKind::PaymentStarted, &self.context);
+        let happenings: Vec<Happening<'_>> = let_through.iter().map(means).collect();
         let steps = carry_out(unit, &happenings, now).await?;
         let mut decided = Decided::default();
-        for (happening, step) in happenings.iter().zip(&steps) {
+        for (place, step) in let_through.into_iter().zip(&steps) {
             if step.outcome == Outcome::Moved {
-                decided.started.insert(happening.order_id);
+                decided.started.insert(place);
             }
             if step.after.as_ref().is_some_and(OrderProcessingSaga::awaits_payment) {
-                decided.waiting.insert(happening.order_id);
+                decided.waiting.insert(calls[place].answer.command.order_id);
             }
         }
         Ok(decided)
@@ -157,9 +158,9 @@ impl ProcessPaymentHandler {
         let is_news = |call: &&Call<'_, PaymentAnswer>| {
             call.answer.said.is_ok() || call.is_silence_worth_telling(&self.context, now)
         };
-        let entries: Vec<HistoryEntry> = calls
-            .iter()
-            .filter(|call| !decided.started.contains(&call.answer.command.order_id))
+        let uncovered = (0..calls.len()).filter(|place| !decided.started.contains(place));
+        let entries: Vec<HistoryEntry> = uncovered
+            .map(|place| &calls[place])
             .filter(is_news)
             .map(|call| call.entry("PaymentCall", now))
             .collect();
@@ -177,8 +178,8 @@ type Said = Result<ChargeOutcome, Unanswered>;
 /// What the calls meant for their sagas.
 #[derive(Default)]
 struct Decided {
-    /// Orders whose limit they started.
-    started: BTreeSet<OrderId>,
+    /// The places of calls that started their order's limit. The same order may be asked about twice in a batch.
+    started: BTreeSet<usize>,
     /// Orders whose sagas still wait for the gateway's answer.
     waiting: BTreeSet<OrderId>,
 }

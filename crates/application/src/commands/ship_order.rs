@@ -150,21 +150,20 @@ impl ShipOrderHandler {
         unit: &mut dyn UnitOfWork,
         calls: &[Call<'_, BookingAnswer>],
         shipped: &BTreeSet<OrderId>,
-        others: &BTreeSet<OrderId>,
+        others: &BTreeSet<usize>,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let is_other = |call: &&Call<'_, BookingAnswer>| others.contains(&call.answer.command.order_id);
-        let is_silence = |call: &&Call<'_, BookingAnswer>| {
+        let is_silence = |call: &Call<'_, BookingAnswer>| {
             !call.answer.starts_the_clock() && call.is_silence_worth_telling(&self.context, now)
         };
-        let entries: Vec<HistoryEntry> = calls
-            .iter()
-            .filter(|call| is_other(call) || is_silence(call))
-            .map(|call| call.entry("ShippingCall", now))
+        let is_to_be_told = |place: &usize| others.contains(place) || is_silence(&calls[*place]);
+        let entries: Vec<HistoryEntry> = (0..calls.len())
+            .filter(is_to_be_told)
+            .map(|place| calls[place].entry("ShippingCall", now))
             .collect();
         unit.history().append(&entries).await?;
-        let ours = calls.iter().filter(|call| !is_other(call));
-        unit.publish(ours.flat_map(|call| news(call, shipped, now)).collect()).await
+        let ours = (0..calls.len()).filter(|place| !others.contains(place));
+        unit.publish(ours.flat_map(|place| news(&calls[place], shipped, now)).collect()).await
     }
 }
 
@@ -207,22 +206,21 @@ fn shipped(steps: &[Step<OrderProcessingSaga>]) -> BTreeSet<OrderId> {
     sagas.filter(|saga| saga.state == SagaState::Shipped).map(|saga| saga.order_id).collect()
 }
 
-/// Records the provider's answers in the shipment rows. Returns the orders of which the provider names another parcel than
-/// before.
+/// Records the provider's answers in the shipment rows. Returns the places of answers about another parcel than the order's.
 async fn record(
     unit: &mut dyn UnitOfWork,
     calls: &[Call<'_, BookingAnswer>],
     shipped: &BTreeSet<OrderId>,
     now: Timestamp,
-) -> Result<BTreeSet<OrderId>, Fault> {
+) -> Result<BTreeSet<usize>, Fault> {
     let ids: Vec<OrderId> = calls.iter().map(|call| call.answer.command.order_id).collect();
     let rows = unit.shipments().get(&ids).await?;
     let mut rows: BTreeMap<OrderId, Shipment> = rows.into_iter().map(|row| (row.order_id, row)).collect();
     let mut others = BTreeSet::new();
-    for call in calls {
+    for (place, call) in calls.iter().enumerate() {
         let Some(shipment) = rows.get_mut(&call.answer.command.order_id) else { continue };
         if is_another_parcel(shipment, call.answer) {
-            others.insert(shipment.order_id);
+            others.insert(place);
         } else {
             note(shipment, call.answer);
         }

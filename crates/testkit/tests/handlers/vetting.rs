@@ -582,3 +582,59 @@ async fn a_second_parcel_is_told_to_no_customer_and_stands_in_the_timeline() {
     let detail = told[0].detail.as_deref();
     assert_eq!(detail, Some("create_shipment (attempt 1): booked with C as T2"));
 }
+
+/// A gateway whose first answer is lost.
+#[derive(Default)]
+struct Mumbling(AtomicUsize);
+
+#[async_trait]
+impl PaymentGateway for Mumbling {
+    async fn charge(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        match self.0.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(Unanswered::Unknown { why: "no answer in time".to_owned() }),
+            _ => Ok(ChargeOutcome::Captured { reference: "ch-1".to_owned(), refunded_minor: 0 }),
+        }
+    }
+
+    async fn authorise(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        unreachable!("it is charged at once")
+    }
+
+    async fn capture(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        unreachable!("it is charged at once")
+    }
+
+    async fn look_up(&self, _: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
+        unreachable!("both are first calls")
+    }
+
+    async fn cancel(&self, _: &str) -> Result<CancelOutcome, Unanswered> {
+        unreachable!("nothing is undone")
+    }
+
+    async fn refund(&self, _: &str, _: &str, _: i64) -> Result<CancelOutcome, Unanswered> {
+        unreachable!("nothing is undone")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_calls_for_one_order_in_a_batch_the_timeline_has_both_answers() {
+    let shop = Shop::open().await;
+    let id = shop.order(1, 1).await.order_id;
+    let (state, payment) = (SagaState::InventoryReserved, PaymentStep::Requested);
+    let saga = OrderProcessingSaga { state, payment, ..shop.saga(id).await };
+    let mut unit = shop.unit().await;
+    let row = Payment::request(id, saga.total);
+    unit.payments().insert(&[row], shop.context.clock.now()).await.expect("it can be written");
+    unit.commit().await.expect("a store in memory is never away");
+    shop.put(saga.clone()).await;
+    let asked = requests(&saga).charge;
+    let consumer = PaymentConsumer::new(Arc::new(Mumbling::default()), Arc::clone(&shop.context));
+    let twice = [1, 2].map(|mark| brought(&shop, PaymentConsumer::QUEUE, mark, id.0, &asked));
+    read(&shop, consumer, twice.into()).await;
+    let timeline = shop.store.history(id).await.expect("it can be read").expect("there is such an order");
+    let told: Vec<_> = timeline.iter().filter_map(|entry| entry.detail.as_deref()).collect();
+    let answers =
+        ["charge (attempt 1): outcome unknown: no answer in time", "charge (attempt 1): captured as ch-1"];
+    assert!(answers.iter().all(|answer| told.contains(answer)), "{told:?}");
+}
