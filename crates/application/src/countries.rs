@@ -289,6 +289,12 @@ pub fn is_country(code: &str) -> bool {
     COUNTRIES.iter().chain(&UNLISTED).any(|(known, _)| *known == code)
 }
 
+/// What is said of two letters that are none.
+#[must_use]
+pub fn not_a_country(code: &str) -> String {
+    format!("a country is two capital letters of ISO 3166-1, such as DE, not '{code}'")
+}
+
 /// The two letters of a country that is named by them or in English, in capitals or not.
 #[must_use]
 pub fn country(name: &str) -> Option<&'static str> {

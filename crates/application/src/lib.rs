@@ -16,6 +16,7 @@ pub mod ports;
 pub mod queries;
 pub mod requests;
 pub mod saga;
+pub mod shipping_facts;
 pub mod turns;
 pub mod validators;
 pub mod whole_number;

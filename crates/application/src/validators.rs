@@ -12,8 +12,8 @@ use domain::{
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::commands::{CreateOrderCommand, CreateOrderLine, Violation};
-use crate::countries::is_country;
+use crate::commands::{CreateOrderCommand, CreateOrderLine, OrderChanges, Violation};
+use crate::countries::{is_country, not_a_country};
 use crate::messages::Amount;
 use crate::order_details::{
     ADDRESS_LINES_MAX, Address, Contact, METADATA_MAX, MoneyLineView, OrderDetails, TAGS_MAX,
@@ -186,6 +186,17 @@ pub fn validate_order(
     }
 }
 
+/// Checks what is to be changed of an order, or lists every violation.
+///
+/// # Errors
+/// All violations, in the order of the document.
+pub fn validate_changes(changes: &OrderChanges) -> Result<(), Vec<Violation>> {
+    let (details, _) = changes.made_to(&OrderDetails::default());
+    let mut findings = Findings::default();
+    check_details(&details, &mut findings);
+    if findings.0.is_empty() { Ok(()) } else { Err(findings.0) }
+}
+
 fn lines(drafts: &[LineDraft], findings: &mut Findings) -> Vec<CreateOrderLine> {
     if drafts.is_empty() {
         findings.add("/lines", "no_lines", "an order has at least one line");
@@ -258,9 +269,7 @@ fn check_details(details: &OrderDetails, findings: &mut Findings) -> Vec<MoneyLi
         let Some(Address { lines, country, .. }) = address else { continue };
         check_count(&format!("/{place}/lines"), lines.len(), ADDRESS_LINES_MAX, findings);
         if !is_country(country) {
-            let message =
-                format!("a country is two capital letters of ISO 3166-1, such as DE, not '{country}'");
-            findings.add(format!("/{place}/country"), "unknown_country", message);
+            findings.add(format!("/{place}/country"), "unknown_country", not_a_country(country));
         }
     }
     let lines = details.money_lines.iter().take(MONEY_LINES_MAX).enumerate();

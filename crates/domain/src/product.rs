@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    AMOUNT_MINOR_MAX, BrokenInvariant, Change, Currency, Money, ProductId, Rejection, Sku,
+    AMOUNT_MINOR_MAX, BrokenInvariant, Change, Currency, Money, ProductId, Rejection, ShippingFacts, Sku,
     closed_set::closed_set, invariant::check_all,
 };
 
@@ -33,6 +33,8 @@ pub struct Product {
     pub price: Money,
     /// Whether it may be ordered.
     pub availability: Availability,
+    /// What a carrier and the customs need to know of it.
+    pub shipping: ShippingFacts,
     /// When it entered the catalogue.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -49,6 +51,7 @@ impl Product {
             description: String::new(),
             price,
             availability: Availability::Active,
+            shipping: ShippingFacts::default(),
             created_at: at,
             updated_at: at,
         }
@@ -99,6 +102,7 @@ impl Product {
             &[
                 (!self.name.trim().is_empty(), "a product has a name"),
                 (self.price.minor >= 0, "the price is not negative"),
+                (self.shipping.mistakes().is_empty(), "its measures and its tariff number are some"),
                 (self.updated_at >= self.created_at, "nothing changes before it is created"),
             ],
         )

@@ -4,7 +4,8 @@ mod postgres_stage;
 
 use std::time::Duration;
 
-use application::ports::{Readers, VitalSigns};
+use application::ports::{OrderFilter, OrderPlace, OrderSort, Readers, VitalSigns};
+use domain::OrderId;
 use jiff::SignedDuration;
 use orderwright_infrastructure::postgres::PostgresStore;
 use orderwright_infrastructure::{Retention, Swept};
@@ -87,6 +88,65 @@ async fn looking_at_the_whole_reads_a_bounded_part_of_it() {
     assert!((COUNTED_MAX..COUNTED_MAX + 10).contains(&timers), "{timers} timers were read");
     assert_eq!(rows_read(&client, "orders").await, 300, "one for each open saga");
     assert_eq!(rows_read(&client, "order_saga").await, 300);
+}
+
+/// How often a page is asked for: from the sixth time on the server may plan for all values at once.
+const TIMES: i64 = 9;
+/// Orders on a page.
+const PAGE: i64 = 10;
+
+#[tokio::test]
+async fn a_page_far_down_a_listing_reads_no_more_than_the_first() {
+    let address = database();
+    drop(store_over(&address, 1).await);
+    let client = client(&address).await;
+    place_orders(&client, 20_000, 0).await;
+    let payments =
+        "insert into payments (order_id, idempotency_key, status, amount_minor, currency, captured_minor,
+             refunded_minor, provider_reference, attempts, refund_told_minor, created_at, updated_at)
+         select order_id, 'pay-' || order_id, 'captured', 1, 'USD', 1, 0, 'ch', 1, 0, 1, 1 from orders";
+    client.batch_execute(payments).await.unwrap();
+    client.batch_execute("vacuum analyze").await.unwrap();
+    let at = async |sql: &str| OrderId(client.query_one(sql, &[]).await.unwrap().get(0));
+    let late = at("select order_id from orders order by order_id offset 19000 limit 1").await;
+    let early = at("select order_id from orders order by order_id offset 1000 limit 1").await;
+    for (sort, after) in [(OrderSort::OldestFirst, late), (OrderSort::NewestFirst, early)] {
+        let place = OrderPlace { order_id: after, updated_at: NOW };
+        let filter = OrderFilter { sort, after: Some(place), ..OrderFilter::default() };
+        let read = async |store: &PostgresStore| {
+            assert_eq!(store.orders(&filter, 10).await.unwrap().items.len(), 10);
+        };
+        for (table, rows) in rows_read_by(&address, &client, read).await {
+            assert!(rows <= TIMES * (PAGE + 1), "{sort:?}: {rows} rows of {table}");
+        }
+    }
+    let read = async |store: &PostgresStore| {
+        assert_eq!(store.captured_payments(Some(late), 10).await.unwrap().items.len(), 10);
+    };
+    for (table, rows) in rows_read_by(&address, &client, read).await {
+        assert!(rows <= TIMES * (PAGE + 1), "{rows} rows of {table}");
+    }
+}
+
+/// Rows of what is joined to orders that these reads touch.
+async fn rows_read_by(
+    address: &str,
+    client: &Client,
+    read: impl AsyncFn(&PostgresStore),
+) -> Vec<(&'static str, i64)> {
+    wait_until_alone(client).await;
+    client.batch_execute("select pg_stat_force_next_flush(); select pg_stat_reset()").await.unwrap();
+    let store = store_over(address, 1).await;
+    for _ in 0..TIMES {
+        read(&store).await;
+    }
+    store.close().await;
+    wait_until_alone(client).await;
+    let mut found = Vec::new();
+    for table in ["order_saga", "payments"] {
+        found.push((table, rows_read(client, table).await));
+    }
+    found
 }
 
 #[tokio::test]

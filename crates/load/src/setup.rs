@@ -121,5 +121,6 @@ fn product(number: u32) -> Result<NewProduct> {
         stock: STOCK,
         reorder_level: None,
         availability: None,
+        shipping: None,
     })
 }

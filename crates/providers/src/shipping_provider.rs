@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use application::messages::Amount;
 use application::order_details::{Address, Contact};
 use application::ports::{
-    BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+    BookingOutcome, BookingRequest, ParcelItem, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
+    Unanswered,
 };
+use application::shipping_facts::ShippingFactsView;
 use async_trait::async_trait;
 use bus::{BreakerState, Clock};
 use http::Uri;
@@ -33,6 +36,20 @@ struct BookingBody<'a> {
     address: Option<&'a Address>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<&'a Contact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_g: Option<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    items: Vec<ItemBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct ItemBody<'a> {
+    sku: &'a str,
+    name: &'a str,
+    quantity: i64,
+    unit_price: Amount,
+    #[serde(flatten)]
+    shipping: ShippingFactsView,
 }
 
 #[derive(Deserialize)]
@@ -95,8 +112,14 @@ impl HttpShippingProvider {
 #[async_trait]
 impl ShippingProvider for HttpShippingProvider {
     async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
-        let BookingRequest { key: _, reference, address, contact } = request;
-        let body = BookingBody { reference, address: address.as_ref(), contact: contact.as_ref() };
+        let BookingRequest { key: _, reference, address, contact, items } = request;
+        let body = BookingBody {
+            reference,
+            address: address.as_ref(),
+            contact: contact.as_ref(),
+            weight_g: request.weight_g(),
+            items: items.iter().map(ItemBody::from).collect(),
+        };
         let call = Call::post_json(self.shipments.clone(), &body).under(&request.key)?;
         let answer = self.client.make(call).await?;
         Ok(match answer.verdict::<ShipmentAnswer<'_>>()? {
@@ -132,6 +155,14 @@ impl ShippingProvider for HttpShippingProvider {
             }
             Err(refusal) => Err(refusal.into()),
         }
+    }
+}
+
+impl<'a> From<&'a ParcelItem> for ItemBody<'a> {
+    fn from(item: &'a ParcelItem) -> Self {
+        let ParcelItem { sku, name, quantity, unit_price, shipping } = item;
+        let (unit_price, shipping) = ((*unit_price).into(), shipping.clone().into());
+        Self { sku: sku.as_str(), name, quantity: *quantity, unit_price, shipping }
     }
 }
 

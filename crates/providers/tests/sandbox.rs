@@ -62,7 +62,7 @@ fn charge(key: &str, payment_token: &str) -> ChargeRequest {
 }
 
 fn booking(key: &str) -> BookingRequest {
-    BookingRequest { key: key.to_owned(), reference: format!("order-of-{key}"), address: None, contact: None }
+    BookingRequest { key: key.to_owned(), reference: format!("order-of-{key}"), ..BookingRequest::default() }
 }
 
 fn is_captured(outcome: &ChargeOutcome) -> bool {

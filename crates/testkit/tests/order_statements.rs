@@ -164,6 +164,7 @@ impl Worker {
             stock: 1_000,
             reorder_level: Some(10),
             availability: None,
+            shipping: None,
         };
         let import = ImportProductsCommand { products: vec![product], import: "test".to_owned() };
         self.commands.run(&import).await.unwrap();

@@ -89,6 +89,7 @@ impl Worker {
             stock: 1_000_000,
             reorder_level: Some(10),
             availability: None,
+            shipping: None,
         };
         let commands = CommandPipeline::new(Arc::new(self.store.clone()), Arc::clone(&self.context));
         let import = ImportProductsCommand { products: vec![product], import: "test".to_owned() };

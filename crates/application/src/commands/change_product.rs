@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Availability, Change, Inventory, Money, Product, ProductId, Rejection, Sku};
+use domain::{Availability, Change, Inventory, Money, Product, ProductId, Rejection, ShippingFacts, Sku};
 use jiff::Timestamp;
 
 use super::Command;
@@ -24,6 +24,8 @@ pub struct ChangeProductCommand {
     pub availability: Option<Availability>,
     /// Its new reorder level.
     pub reorder_level: Option<i64>,
+    /// What a carrier and the customs need to know of it from now on, in place of what was known.
+    pub shipping: Option<ShippingFacts>,
     /// Who.
     pub actor: String,
     /// The reason.
@@ -36,7 +38,7 @@ pub enum ChangeProductReply {
     /// Changed.
     Done {
         /// The product afterwards.
-        product: Product,
+        product: Box<Product>,
         /// Its stock.
         inventory: Inventory,
     },
@@ -76,7 +78,7 @@ impl Command for ChangeProductCommand {
             unit.products().update_inventory(&stock, &[], now).await?;
         }
         unit.audit().record(&[self.audit_entry(now)]).await?;
-        Ok(ChangeProductReply::Done { product, inventory: stock.remove(0) })
+        Ok(ChangeProductReply::Done { product: Box::new(product), inventory: stock.remove(0) })
     }
 }
 
@@ -89,6 +91,7 @@ impl ChangeProductCommand {
         product.name.clone_from(self.name.as_ref().unwrap_or(&before.name));
         product.description.clone_from(self.description.as_ref().unwrap_or(&before.description));
         product.availability = self.availability.unwrap_or(before.availability);
+        product.shipping.clone_from(self.shipping.as_ref().unwrap_or(&before.shipping));
         if *product == before {
             return Ok(Change::NoChange);
         }
@@ -103,6 +106,7 @@ impl ChangeProductCommand {
             self.price.map(|price| format!("price {price}")),
             self.availability.map(|availability| availability.to_string()),
             self.reorder_level.map(|level| format!("reorder level {level}")),
+            self.shipping.as_ref().map(|_| "shipping facts".to_owned()),
         ];
         let said: Vec<String> = said.into_iter().flatten().collect();
         AuditEntry {

@@ -2,13 +2,15 @@
 //! are made of stays.
 
 use async_trait::async_trait;
-use bus::Fault;
+use bus::{Fault, SagaRepository};
 use domain::{OrderId, OrderStatus};
 
 use super::Command;
 use crate::context::Context;
+use crate::messages::correlation;
 use crate::order_details::OrderDetails;
 use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
+use crate::saga::OrderProcessingSaga;
 
 /// The timeline's name for it.
 const ERASED: &str = "ContactErased";
@@ -59,6 +61,9 @@ impl Command for EraseContactCommand {
 
     async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<EraseContactReply, Fault> {
         let ids = [self.order_id];
+        // The saga's lock covers what its order says too.
+        let _: Vec<OrderProcessingSaga> =
+            SagaRepository::load_sagas(unit, &[correlation(self.order_id)]).await?;
         let Some(order) = unit.orders().get_orders_with_items(&ids).await?.pop() else {
             return Ok(EraseContactReply::NotFound);
         };
@@ -74,7 +79,7 @@ impl Command for EraseContactCommand {
         if let Some(why) = needed_by_carrier(&details, order.status()) {
             return Ok(EraseContactReply::AddressNeeded(why));
         }
-        unit.orders().replace_details(self.order_id, &erased.to_stored()).await?;
+        unit.orders().put_details(self.order_id, &erased.to_stored()).await?;
         let at = context.clock.now();
         let entry = HistoryEntry {
             order_id: self.order_id,

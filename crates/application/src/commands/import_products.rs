@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Availability, Inventory, Money, MovementCause, Product, ProductId, Sku};
+use domain::{Availability, Inventory, Money, MovementCause, Product, ProductId, ShippingFacts, Sku};
 use jiff::Timestamp;
 
 use super::Command;
@@ -29,6 +29,8 @@ pub struct NewProduct {
     pub reorder_level: Option<i64>,
     /// Whether it may be ordered; if not given, a known product stays as it is and a new one may be.
     pub availability: Option<Availability>,
+    /// What a carrier and the customs need to know of it; if not given, a known product keeps what it has.
+    pub shipping: Option<ShippingFacts>,
 }
 
 /// Import these.
@@ -154,12 +156,16 @@ fn row(new: &NewProduct, known: &[Product], now: Timestamp) -> Product {
     if let Some(known) = known {
         product.description.clone_from(&known.description);
         product.availability = known.availability;
+        product.shipping.clone_from(&known.shipping);
     }
     if let Some(description) = &new.description {
         product.description.clone_from(description);
     }
     if let Some(availability) = new.availability {
         product.availability = availability;
+    }
+    if let Some(shipping) = &new.shipping {
+        product.shipping.clone_from(shipping);
     }
     product.updated_at = now;
     product

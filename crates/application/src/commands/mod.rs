@@ -5,6 +5,7 @@ mod adjust_stock;
 mod again;
 mod cancel_order;
 mod cancellation;
+mod change_order;
 mod change_product;
 mod create_order;
 mod erase_contact;
@@ -28,6 +29,7 @@ mod webhook_endpoints;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
 pub use cancellation::{CancelOrderCommand, CancelReply};
+pub use change_order::{ChangeOrderCommand, ChangeOrderReply, OrderChanges, too_late_to_change};
 pub use change_product::{ChangeProductCommand, ChangeProductReply};
 pub use create_order::{
     CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,

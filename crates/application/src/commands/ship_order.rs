@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bus::{Disposition, Envelope, Fault, Message, Step, Store, Verdict};
-use domain::{Change, OrderId, Rejection, Shipment};
+use domain::{Change, OrderId, OrderLine, Product, ProductId, Rejection, Shipment, ShippingFacts};
 use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
@@ -13,8 +13,8 @@ use crate::context::Context;
 use crate::messages::{OrderShippedEvent, ShippingCompleted, about_order, fact};
 use crate::order_details::OrderDetails;
 use crate::ports::{
-    AnyUnit, BookingOutcome, BookingRequest, HistoryEntry, ShippingProvider, TrackingOutcome, Unanswered,
-    UnitOfWork,
+    AnyUnit, BookingOutcome, BookingRequest, HistoryEntry, ParcelItem, ShippingProvider, TrackingOutcome,
+    Unanswered, UnitOfWork,
 };
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, SagaState, carry_out};
 
@@ -97,12 +97,8 @@ impl ShipOrderHandler {
     }
 
     async fn book(&self, command: ShipOrderCommand) -> Result<BookingAnswer, Fault> {
-        let details = match command.has_address {
-            true => self.details(command.order_id).await,
-            false => Ok(OrderDetails::default()),
-        };
-        let details = match details {
-            Ok(details) => details,
+        let (details, items) = match self.contents(&command).await {
+            Ok(contents) => contents,
             // Nothing was done, and nothing is wrong with the order: it waits, and that is no attempt.
             Err(fault) if fault.verdict == Verdict::Retry => {
                 let said = Err(Unanswered::NotDone { why: fault.to_string(), retry_after: None });
@@ -115,18 +111,30 @@ impl ShipOrderHandler {
             reference: command.order_id.to_string(),
             address: details.shipping_address,
             contact: details.contact,
+            items,
         };
         let said = self.provider.create_shipment(&request).await;
         Ok(BookingAnswer { command, asked: CREATE_SHIPMENT, said, delivered: None })
     }
 
-    /// What the order says beside who wants what. No message carries it, since others may read those.
-    async fn details(&self, order_id: OrderId) -> Result<OrderDetails, Fault> {
+    /// Where the goods go and what they are, of an order that says where. No message carries it, since others may read those.
+    async fn contents(&self, command: &ShipOrderCommand) -> Result<(OrderDetails, Vec<ParcelItem>), Fault> {
+        if !command.has_address {
+            return Ok((OrderDetails::default(), Vec::new()));
+        }
         let mut unit = self.store.begin().await?;
-        let Some((_, stored)) = unit.orders().details(&[order_id]).await?.pop() else {
-            return Ok(OrderDetails::default());
+        let stored = unit.orders().details(&[command.order_id]).await?.pop();
+        let details = match stored {
+            Some((_, stored)) => {
+                OrderDetails::from_stored(&stored).map_err(|error| Fault::give_up("orders.details", error))?
+            }
+            None => OrderDetails::default(),
         };
-        OrderDetails::from_stored(&stored).map_err(|error| Fault::give_up("orders.details", error))
+        let order = unit.orders().get_by_id(command.order_id).await?;
+        let lines = order.map_or_else(Vec::new, |order| order.lines().to_vec());
+        let ids: Vec<ProductId> = lines.iter().map(|line| line.product_id).collect();
+        let products = unit.products().get_by_ids(&ids).await?;
+        Ok((details, lines.into_iter().map(|line| item(line, &products)).collect()))
     }
 
     /// Returns the orders that go forward with their parcel.
@@ -164,6 +172,18 @@ impl ShipOrderHandler {
         unit.history().append(&entries).await?;
         let ours = (0..calls.len()).filter(|place| !others.contains(place));
         unit.publish(ours.flat_map(|place| news(&calls[place], shipped, now)).collect()).await
+    }
+}
+
+/// What a carrier is told of a line.
+fn item(line: OrderLine, products: &[Product]) -> ParcelItem {
+    let product = products.iter().find(|product| product.id == line.product_id);
+    ParcelItem {
+        name: product.map_or_else(|| line.sku.to_string(), |product| product.name.clone()),
+        shipping: product.map_or_else(ShippingFacts::default, |product| product.shipping.clone()),
+        sku: line.sku,
+        quantity: line.quantity.get().into(),
+        unit_price: line.unit_price,
     }
 }
 

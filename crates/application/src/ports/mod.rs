@@ -45,7 +45,7 @@ pub use repositories::{
     StockDemand,
 };
 pub use shipping_provider::{
-    BookingOutcome, BookingRequest, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
+    BookingOutcome, BookingRequest, ParcelItem, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
 };
 pub use unit_of_work::{AnyUnit, UnitOfWork};
 pub use vitals::{DatabaseState, VITALS_ROWS_MAX, VitalSigns, Vitals};

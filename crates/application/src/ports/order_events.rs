@@ -7,8 +7,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 /// The events that are told: what happened to an order. Our calls of providers are in an order's timeline only.
-pub const EVENT_TYPES: [&str; 35] = [
+pub const EVENT_TYPES: [&str; 36] = [
     "OrderCreated",
+    "OrderChanged",
     "OrderValidated",
     "OrderRejected",
     "InventoryReserved",

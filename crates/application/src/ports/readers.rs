@@ -12,6 +12,7 @@ use super::{AuditFilter, AuditView, UnmatchedFilter, UnmatchedView};
 use crate::messages::Amount;
 use crate::order_details::OrderDetails;
 use crate::saga::{OrderProcessingSaga, SagaState};
+use crate::shipping_facts::ShippingFactsView;
 
 /// One line of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -190,6 +191,8 @@ pub struct ProductView {
     pub price: Amount,
     /// `active` or `discontinued`.
     pub availability: String,
+    /// What a carrier and the customs need to know of one.
+    pub shipping: ShippingFactsView,
 }
 
 /// A product's stock.

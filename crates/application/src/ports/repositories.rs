@@ -88,8 +88,8 @@ pub trait OrderRepository: Send {
     /// What these orders say beside who wants what, as stored, of those that say anything.
     async fn details(&mut self, ids: &[OrderId]) -> Result<Vec<(OrderId, String)>, Fault>;
 
-    /// Replaces what an order says beside who wants what.
-    async fn replace_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault>;
+    /// Stores what an order says beside who wants what, in place of what it said.
+    async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault>;
 
     /// The orders with one of these external references, from any source.
     async fn find_by_external_reference(

@@ -1,12 +1,13 @@
 //! The shipping provider: the authority on parcels, keyed by our idempotency keys.
 
 use async_trait::async_trait;
+use domain::{Money, ShippingFacts, Sku};
 
 use super::Unanswered;
 use crate::order_details::{Address, Contact};
 
 /// A parcel to be shipped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BookingRequest {
     /// Our idempotency key.
     pub key: String,
@@ -16,6 +17,33 @@ pub struct BookingRequest {
     pub address: Option<Address>,
     /// Whom the carrier may reach about it.
     pub contact: Option<Contact>,
+    /// What is in it, if the order says where it goes.
+    pub items: Vec<ParcelItem>,
+}
+
+impl BookingRequest {
+    /// What it weighs in grams, if that is known of everything in it.
+    #[must_use]
+    pub fn weight_g(&self) -> Option<i64> {
+        let weigh = |item: &ParcelItem| item.shipping.weight_g?.checked_mul(item.quantity);
+        let all = self.items.iter().try_fold(0_i64, |sum, item| sum.checked_add(weigh(item)?));
+        all.filter(|_| !self.items.is_empty())
+    }
+}
+
+/// So many of one product in a parcel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParcelItem {
+    /// The product.
+    pub sku: Sku,
+    /// What it is called.
+    pub name: String,
+    /// How many.
+    pub quantity: i64,
+    /// What one was sold for.
+    pub unit_price: Money,
+    /// What is known of one.
+    pub shipping: ShippingFacts,
 }
 
 /// The provider's answer to a booking.

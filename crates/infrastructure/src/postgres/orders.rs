@@ -99,13 +99,10 @@ impl OrderRepository for PostgresUnit {
         rows.iter().map(details).collect::<Result<_, Broken>>().map_err(broken("orders.details"))
     }
 
-    async fn replace_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
-        let sql = "update order_details set details = $2 where order_id = $1";
-        self.later(Act::new(
-            "orders.replace_details",
-            sql,
-            vec![Box::new(id.0), Box::new(details.to_owned())],
-        ));
+    async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
+        let sql = "insert into order_details (order_id, details) values ($1, $2)
+             on conflict (order_id) do update set details = excluded.details";
+        self.later(Act::new("orders.put_details", sql, vec![Box::new(id.0), Box::new(details.to_owned())]));
         Ok(())
     }
 

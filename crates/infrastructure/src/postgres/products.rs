@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use application::ports::ProductRepository;
+use application::shipping_facts;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{Inventory, Product, ProductId, Sku, StockMovement};
@@ -70,10 +71,12 @@ impl ProductRepository for PostgresUnit {
 }
 
 const BY_ID: &str =
-    "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at
+    "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at,
+         shipping
      from products where product_id = any($1)";
 const BY_SKU: &str =
-    "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at
+    "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at,
+         shipping
      from products where sku = any($1)";
 
 fn read_all(rows: &[Row]) -> Result<Vec<Product>, Fault> {
@@ -94,22 +97,27 @@ fn product(row: &Row) -> Result<Product, Broken> {
         availability: name(row, 6)?,
         created_at: time(row, 7)?,
         updated_at: time(row, 8)?,
+        shipping: shipping_facts::from_stored(row.try_get(9)?)?,
     })
 }
 
 /// In order of ids; of one that is there twice the last counts.
 fn upsert(products: &[Product]) -> Act {
     let sql = "insert into products (product_id, sku, name, description, price_minor, currency, availability, created_at,
-             updated_at)
-         select distinct on (id) id, sku, title, description, price, currency, availability, created_at, updated_at
+             updated_at, shipping)
+         select distinct on (id) id, sku, title, description, price, currency, availability, created_at, updated_at,
+             shipping
          from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-             $8::bigint[], $9::bigint[]) with ordinality
-             as fresh (id, sku, title, description, price, currency, availability, created_at, updated_at, ordinal)
+             $8::bigint[], $9::bigint[], $10::text[]) with ordinality
+             as fresh (id, sku, title, description, price, currency, availability, created_at, updated_at, shipping,
+                 ordinal)
          order by id, ordinal desc
          on conflict (product_id) do update set sku = excluded.sku, name = excluded.name,
              description = excluded.description, price_minor = excluded.price_minor,
              currency = excluded.currency, availability = excluded.availability,
-             updated_at = greatest(products.created_at, excluded.updated_at)";
+             updated_at = greatest(products.created_at, excluded.updated_at), shipping = excluded.shipping";
+    let shipping: Vec<Option<String>> =
+        products.iter().map(|product| shipping_facts::to_stored(&product.shipping)).collect();
     Act::new(
         "products.upsert",
         sql,
@@ -123,6 +131,7 @@ fn upsert(products: &[Product]) -> Act {
             Box::new(Array::texts(products.iter().map(|product| product.availability.as_str()))),
             Box::new(Array::times(products.iter().map(|product| product.created_at))),
             Box::new(Array::times(products.iter().map(|product| product.updated_at))),
+            Box::new(Array::texts_or_null(shipping.iter().map(Option::as_deref))),
         ],
     )
 }

@@ -151,11 +151,11 @@ pub(super) fn update_sagas(sagas: &[UnsavedSaga]) -> Act {
              update order_saga s set state = n.state, order_status = n.order_status, stock = n.stock,
                  payment = n.payment, shipment = n.shipment, reason = n.reason,
                  timer_generation = n.timer_generation, version = n.version, attention = n.attention,
-                 updated_at = greatest(s.updated_at + 1, n.updated_at)
+                 has_address = n.has_address <> 0, updated_at = greatest(s.updated_at + 1, n.updated_at)
              from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                 $8::bigint[], $9::bigint[], $10::bigint[], $12::text[])
+                 $8::bigint[], $9::bigint[], $10::bigint[], $12::text[], $13::bigint[])
                  as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
-                     updated_at, attention)
+                     updated_at, attention, has_address)
              where s.correlation_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $11, 'sagas.update')";
@@ -164,6 +164,8 @@ pub(super) fn update_sagas(sagas: &[UnsavedSaga]) -> Act {
     let mut attention = Array::of_texts();
     sagas.iter().for_each(|unsaved| attention.push_text_or_null(unsaved.saga.attention.to_text().as_deref()));
     params.push(Box::new(attention));
+    let has_address = sagas.iter().map(|unsaved| unsaved.saga.has_address.into());
+    params.push(Box::new(Array::numbers(has_address)));
     Act::new("sagas.update", sql, params)
 }
 

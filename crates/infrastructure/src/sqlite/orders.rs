@@ -85,11 +85,12 @@ impl OrderRepository for SqliteUnit {
         details(self.connection(), ids).map_err(fault("orders.details"))
     }
 
-    async fn replace_details(&mut self, id: OrderId, details: &str) -> std::result::Result<(), Fault> {
+    async fn put_details(&mut self, id: OrderId, details: &str) -> std::result::Result<(), Fault> {
         self.save()?;
-        let sql = "update order_details set details = ? where order_id = ?";
-        let replaced = self.connection().execute(sql, params![details, id.0.as_bytes()]);
-        replaced.map(drop).map_err(fault("orders.replace_details"))
+        let sql = "insert into order_details values (?, ?)
+             on conflict (order_id) do update set details = excluded.details";
+        let put = self.connection().execute(sql, params![id.0.as_bytes(), details]);
+        put.map(drop).map_err(fault("orders.put_details"))
     }
 
     async fn find_by_external_reference(

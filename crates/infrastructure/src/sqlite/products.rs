@@ -1,13 +1,14 @@
 //! The catalogue. A product enters together with its empty stock.
 
 use application::ports::ProductRepository;
+use application::shipping_facts;
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{Inventory, Product, ProductId, Sku, StockMovement};
+use domain::{Inventory, Product, ProductId, ShippingFacts, Sku, StockMovement};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::column::{Micros, money, name, time};
+use super::column::{Micros, broken, money, name, time};
 use super::{SqliteUnit, inventory};
 use bus_sqlite::fault;
 
@@ -65,7 +66,8 @@ impl SqliteUnit {
 
 fn select(connection: &Connection, ids: &[ProductId]) -> Result<Vec<Product>> {
     let mut select = connection.prepare_cached(
-        "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at
+        "select product_id, sku, name, description, price_minor, currency, availability, created_at, updated_at,
+             shipping
          from products where product_id = ?",
     )?;
     let mut found = Vec::with_capacity(ids.len());
@@ -85,17 +87,24 @@ fn product(row: &Row<'_>) -> Result<Product> {
         availability: name(row, 6)?,
         created_at: time(row, 7)?,
         updated_at: time(row, 8)?,
+        shipping: shipping(row, 9)?,
     })
+}
+
+/// The shipping facts in this column.
+pub(super) fn shipping(row: &Row<'_>, index: usize) -> Result<ShippingFacts> {
+    let stored: Option<String> = row.get(index)?;
+    shipping_facts::from_stored(stored.as_deref()).map_err(|error| broken(index, error))
 }
 
 fn upsert(connection: &Connection, product: &Product) -> Result<()> {
     connection
         .prepare_cached(
-            "insert into products values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            "insert into products values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              on conflict (product_id) do update set sku = excluded.sku, name = excluded.name,
                  description = excluded.description, price_minor = excluded.price_minor,
                  currency = excluded.currency, availability = excluded.availability,
-                 updated_at = max(products.created_at, excluded.updated_at)",
+                 updated_at = max(products.created_at, excluded.updated_at), shipping = excluded.shipping",
         )?
         .execute(params![
             product.id.0.as_bytes(),
@@ -107,6 +116,7 @@ fn upsert(connection: &Connection, product: &Product) -> Result<()> {
             product.availability.as_str(),
             Micros(product.created_at),
             Micros(product.updated_at),
+            shipping_facts::to_stored(&product.shipping),
         ])?;
     connection
         .prepare_cached(

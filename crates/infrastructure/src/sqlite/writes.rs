@@ -143,14 +143,16 @@ fn update_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timesta
     if saga.state.is_final() {
         let mut end = connection.prepare_cached(
             "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at + 1, ?9), version = ?10, attention = ?11, is_open = null
+                 reason = ?7, timer_generation = ?8, updated_at = max(updated_at + 1, ?9), version = ?10, attention = ?11,
+                 has_address = ?12, is_open = null
              where correlation_id = ?1",
         )?;
         return update_one(&mut end, saga, now);
     }
     let mut step_on = connection.prepare_cached(
         "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
-             reason = ?7, timer_generation = ?8, updated_at = max(updated_at + 1, ?9), version = ?10, attention = ?11
+             reason = ?7, timer_generation = ?8, updated_at = max(updated_at + 1, ?9), version = ?10, attention = ?11,
+             has_address = ?12
          where correlation_id = ?1 and +is_open = 1",
     )?;
     Ok(update_one(&mut step_on, saga, now)?
@@ -170,6 +172,7 @@ fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Ti
         Micros(now),
         saga.version,
         saga.attention.to_text(),
+        saga.has_address,
     ])?;
     Ok(changed == 1)
 }

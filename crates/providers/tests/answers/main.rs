@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use application::ports::{
     BookingOutcome, BookingRequest, CancelOutcome, ChargeOutcome, ChargeRequest, GatewayBooks, ListedCharge,
-    Listing, PaymentGateway, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered,
+    Listing, ParcelItem, PaymentGateway, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
+    Unanswered,
 };
 use bus::{BreakerPolicy, BreakerState, VirtualClock};
-use domain::{Currency, Money};
+use domain::{Currency, Money, ShippingFacts, Sku};
 use jiff::{SignedDuration, Timestamp};
 use orderwright_providers::{HttpPaymentGateway, HttpShippingProvider, ProviderSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -157,7 +158,7 @@ fn charge() -> ChargeRequest {
 }
 
 fn booking() -> BookingRequest {
-    BookingRequest { key: "ship-1".to_owned(), reference: "order-1".to_owned(), address: None, contact: None }
+    BookingRequest { key: "ship-1".to_owned(), reference: "order-1".to_owned(), ..BookingRequest::default() }
 }
 
 fn unknown(why: &str) -> Unanswered {

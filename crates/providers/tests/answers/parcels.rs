@@ -14,6 +14,48 @@ async fn a_parcel_of_another_order_is_no_answer() {
     }
 }
 
+/// The body of the one request.
+async fn booked_with(request: &BookingRequest) -> serde_json::Value {
+    let server = Server::with([say(201, &shipment_json("booked"))]).await;
+    server.carrier().create_shipment(request).await.expect("it is booked");
+    let asked = server.requests().remove(0);
+    let (_, body) = asked.split_once("\r\n\r\n").expect("it has a body");
+    serde_json::from_str(body).expect("JSON")
+}
+
+#[tokio::test]
+async fn the_carrier_is_told_what_is_in_the_parcel_and_nothing_that_is_not_known() {
+    assert_eq!(booked_with(&booking()).await, serde_json::json!({"reference": "order-1"}));
+    let price = Money::new(1250, Currency::parse("USD").unwrap());
+    let item = |sku: &str, shipping| ParcelItem {
+        sku: Sku::parse(sku).unwrap(),
+        name: format!("A {sku}"),
+        quantity: 3,
+        unit_price: price,
+        shipping,
+    };
+    let shirt = ShippingFacts {
+        weight_g: Some(180),
+        length_mm: Some(300),
+        width_mm: Some(200),
+        height_mm: Some(20),
+        hs_code: Some("6109.10".to_owned()),
+        origin_country: Some("PT".to_owned()),
+    };
+    let known = BookingRequest { items: vec![item("shirt", shirt)], ..booking() };
+    let price = serde_json::json!({"minor": 1250, "currency": "USD"});
+    let told = serde_json::json!({"reference": "order-1", "weight_g": 540, "items": [
+        {"sku": "shirt", "name": "A shirt", "quantity": 3, "unit_price": price, "weight_g": 180, "length_mm": 300,
+            "width_mm": 200, "height_mm": 20, "hs_code": "6109.10", "origin_country": "PT"},
+    ]});
+    assert_eq!(booked_with(&known).await, told);
+    let unknown = BookingRequest { items: vec![item("mug", ShippingFacts::default())], ..booking() };
+    let told = serde_json::json!({"reference": "order-1", "items": [
+        {"sku": "mug", "name": "A mug", "quantity": 3, "unit_price": price},
+    ]});
+    assert_eq!(booked_with(&unknown).await, told);
+}
+
 #[tokio::test]
 async fn a_booking_ends_as_the_provider_says() {
     let booked = BookingOutcome::Booked { tracking_number: "T1".to_owned(), carrier: "C".to_owned() };

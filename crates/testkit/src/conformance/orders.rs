@@ -85,11 +85,16 @@ pub async fn what_an_order_says_beside_its_lines_comes_out_as_it_went_in(home: &
     let found = unit.orders().get_by_id(order.id()).await.unwrap().expect("it is there");
     assert_eq!((found.total(), found.snapshot().added_minor), (order.total(), -300));
     assert_eq!(found, order);
-    unit.orders().replace_details(order.id(), &details.erased().to_stored()).await.unwrap();
+    unit.orders().put_details(order.id(), &details.erased().to_stored()).await.unwrap();
     unit.commit().await.unwrap();
     let view = process.readers.order(order.id()).await.unwrap().unwrap();
     assert_eq!(view.details, Some(details.erased()));
     assert_eq!(process.readers.order(plain.id()).await.unwrap().unwrap().details, None);
+    let mut unit = process.unit().await;
+    unit.orders().put_details(plain.id(), &details.to_stored()).await.unwrap();
+    unit.commit().await.unwrap();
+    let view = process.readers.order(plain.id()).await.unwrap().unwrap();
+    assert_eq!(view.details.as_ref(), Some(&details), "of an order that said nothing too");
     let broken = process.readers.broken_invariants(NOW, 10).await.unwrap();
     assert!(broken.iter().all(|it| it.detail.contains("no timer")), "the money adds up: {broken:?}");
 }
@@ -220,6 +225,7 @@ pub async fn sagas_payments_and_shipments_come_out_as_last_written(home: &mut im
     saga.payment = PaymentStep::Requested;
     saga.reason = Some(CancelReason::Timeout);
     saga.timer_generation = 7;
+    saga.has_address = true;
     writing.update_sagas(std::slice::from_ref(&saga), later(2)).await.unwrap();
     writing.payments().insert(std::slice::from_ref(&payment), NOW).await.unwrap();
     writing.shipments().insert(std::slice::from_ref(&shipment), NOW).await.unwrap();

@@ -3,7 +3,7 @@
 use application::ports::{HistoryEntry, LowOnly, ReservationOutcome, StockDemand};
 use application::saga::StockStep;
 use bus::Verdict;
-use domain::{MovementCause, Order, Product, Rejection, Sku, UNITS_MAX};
+use domain::{MovementCause, Order, Product, Rejection, ShippingFacts, Sku, UNITS_MAX};
 use tokio::task::JoinSet;
 
 use super::stage::*;
@@ -17,6 +17,12 @@ pub async fn products_are_added_and_replaced_and_a_new_one_has_an_empty_stock(ho
     adding.products().upsert(&[tea.clone(), salt.clone()]).await.unwrap();
     adding.commit().await.unwrap();
     let _ = tea.reprice(usd(900), later(9)).unwrap();
+    tea.shipping = ShippingFacts {
+        weight_g: Some(250),
+        hs_code: Some("0902.30".to_owned()),
+        origin_country: Some("IN".to_owned()),
+        ..ShippingFacts::default()
+    };
     let mut replacing = process.unit().await;
     replacing.products().upsert(std::slice::from_ref(&tea)).await.unwrap();
     replacing.commit().await.unwrap();
@@ -26,7 +32,7 @@ pub async fn products_are_added_and_replaced_and_a_new_one_has_an_empty_stock(ho
     found.sort_by(|one, other| other.sku.as_str().cmp(one.sku.as_str()));
     assert_eq!(found, [tea.clone(), salt.clone()]);
     assert_eq!(reading.products().get_by_ids(&[salt.id]).await.unwrap(), std::slice::from_ref(&salt));
-    assert_eq!(reading.products().get_by_id(tea.id).await.unwrap(), Some(tea));
+    assert_eq!(reading.products().get_by_id(tea.id).await.unwrap(), Some(tea.clone()));
     assert_eq!(reading.products().get_by_id(product("PEPPER").id).await.unwrap(), None);
     let low = reading.products().get_low_stock_products(10).await.unwrap();
     assert_eq!(low.len(), 2, "nothing is there, so all is low");
@@ -35,6 +41,12 @@ pub async fn products_are_added_and_replaced_and_a_new_one_has_an_empty_stock(ho
     assert_eq!((page.items[0].sku.as_str(), page.has_more), ("SALT", true));
     let page = process.readers.products(Some(&salt.sku), 5).await.unwrap();
     assert_eq!((page.items[0].price.minor, page.has_more), (900, false));
+    assert_eq!(page.items[0].shipping, tea.shipping.clone().into());
+    let mut forgetting = process.unit().await;
+    tea.shipping = ShippingFacts::default();
+    forgetting.products().upsert(std::slice::from_ref(&tea)).await.unwrap();
+    forgetting.commit().await.unwrap();
+    assert_eq!(process.unit().await.products().get_by_id(tea.id).await.unwrap(), Some(tea));
     assert_eq!(process.readers.inventory_levels(LowOnly::Yes, None, 5).await.unwrap().items.len(), 2);
 }
 

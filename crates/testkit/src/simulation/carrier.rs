@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use application::order_details::Address;
 use application::ports::{
-    BookingOutcome, BookingRequest, NewsKind, ParcelTrouble, ProviderNews, ShipmentCancelOutcome,
+    BookingOutcome, BookingRequest, NewsKind, ParcelItem, ParcelTrouble, ProviderNews, ShipmentCancelOutcome,
     ShippingProvider, TrackingOutcome, Unanswered,
 };
 use async_trait::async_trait;
 use domain::OrderId;
 use jiff::Timestamp;
 
+use super::destinations::Destinations;
 use super::errands::Errands;
 use super::fate::{Call, Carriage, Consent, Trouble};
 use super::mail::Mail;
 use super::provider_line::{Line, pause};
+use super::script::facts_of;
 
 /// Where a parcel is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +42,6 @@ impl Parcel {
     }
 }
 
-/// Where an order goes: to an address of its own, but two of three do not say.
-pub(super) fn address_of(order_id: OrderId) -> Option<Address> {
-    let says = order_id.0.as_u128().is_multiple_of(3);
-    says.then(|| Address {
-        lines: vec![order_id.to_string()],
-        country: "IE".to_owned(),
-        ..Address::default()
-    })
-}
-
 const CARRIER: &str = "Simulated Parcels";
 
 type Parcels = Mutex<BTreeMap<String, Parcel>>;
@@ -60,6 +51,7 @@ pub(super) struct SimulatedCarrier {
     parcels: Arc<Parcels>,
     line: Line,
     mail: Arc<Mail>,
+    destinations: Destinations,
 }
 
 fn open(parcels: &Parcels) -> MutexGuard<'_, BTreeMap<String, Parcel>> {
@@ -67,8 +59,8 @@ fn open(parcels: &Parcels) -> MutexGuard<'_, BTreeMap<String, Parcel>> {
 }
 
 impl SimulatedCarrier {
-    pub(super) fn new(line: Line, mail: Arc<Mail>) -> Self {
-        Self { parcels: Arc::default(), line, mail }
+    pub(super) fn new(line: Line, mail: Arc<Mail>, destinations: Destinations) -> Self {
+        Self { parcels: Arc::default(), line, mail, destinations }
     }
 
     /// Everything that it knows, by key.
@@ -164,8 +156,19 @@ fn book(journey: Journey, consent: Consent, errands: &Errands) -> BookingOutcome
 impl ShippingProvider for SimulatedCarrier {
     async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
         // The message becomes a dead letter, which the verdict finds.
-        let expected = request.reference.parse().ok().and_then(address_of);
-        assert_eq!(request.address, expected, "the carrier was told another address than the order has");
+        if let Ok(order_id) = request.reference.parse() {
+            let (told, allowed) = (&request.address, &self.destinations);
+            assert!(allowed.allow(order_id, told.as_ref()), "the order does not go to {told:?}");
+            assert_eq!(request.items.is_empty(), told.is_none(), "a parcel with an address has contents");
+        }
+        for ParcelItem { sku, shipping, .. } in &request.items {
+            let number = sku.as_str().trim_start_matches("P-").parse().expect("products are numbered");
+            assert_eq!(
+                *shipping,
+                facts_of(number),
+                "the carrier was told other facts of {sku} than are known"
+            );
+        }
         let fate = &self.line.fate;
         let journey = Journey {
             parcels: Arc::clone(&self.parcels),

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use application::commands::{
-    CancelOrderCommand, CancelReply, CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey,
+    CancelOrderCommand, CancelReply, ChangeOrderCommand, ChangeOrderReply, CreateOrderCommand,
+    CreateOrderReply, OrderAccepted, OrderChanges, OrderKey,
 };
-use application::order_details::OrderDetails;
+use application::order_details::{Address, OrderDetails};
 use application::ports::Caller;
 use bus::{Clock, IdSource as _, RandomIds};
 use domain::{CancelReason, CustomerId, OrderId};
 
-use super::carrier::address_of;
+use super::destinations::{Destinations, address_of, move_of};
 use super::findings::{Finding, Findings};
 use super::fleet::Fleet;
 use super::journal::Journal;
@@ -50,6 +51,7 @@ pub(super) struct Street {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: RandomIds,
     pub(super) receipts: Receipts,
+    pub(super) destinations: Destinations,
     pub(super) findings: Arc<Findings>,
     pub(super) journal: Arc<Journal>,
 }
@@ -63,7 +65,12 @@ impl Street {
         for _ in 0..wish.presses {
             accepted = self.order(&key, number, &wish).await.or(accepted);
         }
-        let (Some(accepted), Some(regret)) = (accepted, wish.regret) else { return };
+        let Some(accepted) = accepted else { return };
+        if let Some((address, after)) = move_of(accepted.order_id) {
+            pause(after).await;
+            self.change(accepted.order_id, address).await;
+        }
+        let Some(regret) = wish.regret else { return };
         pause(regret).await;
         self.cancel(accepted.order_id).await;
     }
@@ -126,6 +133,34 @@ impl Street {
                 self.findings.add(Finding::of(0, key, format!("a sound order was refused: {reply:?}")));
                 None
             }
+        }
+    }
+
+    /// Has the goods sent elsewhere, if it is not too late. What an answer that was lost had done is known only if the next
+    /// one says so.
+    async fn change(&self, order_id: OrderId, address: Address) {
+        self.destinations.may_become(order_id, &address);
+        let changes = OrderChanges { shipping_address: Some(address.clone()), ..OrderChanges::default() };
+        let (actor, note) = ("customer".to_owned(), "moved".to_owned());
+        let command = ChangeOrderCommand { order_id, changes, actor, note };
+        let mut was_asked = false;
+        for _ in 0..TRIES_MAX {
+            if let Some(door) = self.fleet.door() {
+                match tokio::time::timeout(PATIENCE, door.commands.run(&command)).await {
+                    Ok(Ok(ChangeOrderReply::Changed(_))) => {
+                        return self.destinations.is(order_id, Some(&address));
+                    }
+                    Ok(Ok(ChangeOrderReply::TooLate(_))) if was_asked => return,
+                    Ok(Ok(ChangeOrderReply::TooLate(_))) => return self.destinations.is(order_id, None),
+                    Ok(Ok(ChangeOrderReply::NotFound)) => {
+                        let finding =
+                            Finding::of(1, &order_id.to_string(), "an accepted order was not found");
+                        return self.findings.add(finding);
+                    }
+                    Ok(Err(_)) | Err(_) => was_asked = true,
+                }
+            }
+            pause(PATIENCE).await;
         }
     }
 

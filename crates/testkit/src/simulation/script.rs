@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{Currency, Money, Quantity, Sku};
+use domain::{Currency, Money, Quantity, ShippingFacts, Sku};
 use jiff::SignedDuration;
 
 use application::commands::{CreateOrderLine, NewProduct};
@@ -88,7 +88,18 @@ pub fn new_product(number: u64, price_minor: i64, stock: i64) -> NewProduct {
         stock,
         reorder_level: Some(1),
         availability: None,
+        shipping: Some(facts_of(number)),
     }
+}
+
+/// What is known of one of a product: of every second nothing.
+#[must_use]
+pub fn facts_of(number: u64) -> ShippingFacts {
+    if number.is_multiple_of(2) {
+        return ShippingFacts::default();
+    }
+    let weight_g = i64::try_from(number).ok().map(|number| 10 * number);
+    ShippingFacts { weight_g, origin_country: Some("IE".to_owned()), ..ShippingFacts::default() }
 }
 
 /// The name of a product.

@@ -24,6 +24,7 @@ use super::broker::{SimulatedBroker, Wiring};
 use super::carrier::SimulatedCarrier;
 use super::conditions::Conditions;
 use super::customers::{Receipts, Street};
+use super::destinations::Destinations;
 use super::dice::Dice;
 use super::errands::Errands;
 use super::fate::{ProviderFate, StoreFate};
@@ -181,6 +182,26 @@ fn mail(errands: &Errands, journal: &Arc<Journal>) -> Arc<Mail> {
     Arc::new(Mail { errands, journal, fleet: OnceLock::new(), taken: Arc::default() })
 }
 
+fn street(
+    fleet: &Arc<Fleet>,
+    clock: &Arc<VirtualClock>,
+    seed: u64,
+    destinations: Destinations,
+    findings: &Arc<Findings>,
+    journal: &Arc<Journal>,
+) -> Arc<Street> {
+    Arc::new(Street {
+        fleet: Arc::clone(fleet),
+        clock: Arc::clone(clock) as _,
+        // Of its own seed, so that an order has the same id whatever the workers draw meanwhile.
+        ids: RandomIds::seeded(!seed),
+        receipts: Receipts::default(),
+        destinations,
+        findings: Arc::clone(findings),
+        journal: Arc::clone(journal),
+    })
+}
+
 /// Attempts at an undoing after the first.
 pub const UNDO_RETRIES_MAX: u32 = 4;
 
@@ -249,7 +270,8 @@ impl Stage {
             heard: Arc::default(),
         };
         let gateway = Arc::new(SimulatedGateway::new(line.clone(), Arc::clone(&mail), staging.honesty));
-        let carrier = Arc::new(SimulatedCarrier::new(line.clone(), Arc::clone(&mail)));
+        let destinations = Destinations::default();
+        let carrier = Arc::new(SimulatedCarrier::new(line.clone(), Arc::clone(&mail), destinations.clone()));
         let blueprint = Blueprint {
             gateway: Arc::clone(&gateway) as _,
             shipping: Arc::clone(&carrier) as _,
@@ -268,15 +290,7 @@ impl Stage {
         };
         let fleet = Fleet::start(blueprint, store, staging.workers);
         let _ = mail.fleet.set(Arc::downgrade(&fleet));
-        let street = Arc::new(Street {
-            fleet: Arc::clone(&fleet),
-            clock: Arc::clone(&clock) as _,
-            // Of its own seed, so that an order has the same id whatever the workers draw meanwhile.
-            ids: RandomIds::seeded(!staging.seed),
-            receipts: Receipts::default(),
-            findings: Arc::clone(&findings),
-            journal: Arc::clone(&journal),
-        });
+        let street = street(&fleet, &clock, staging.seed, destinations, &findings, &journal);
         let operator = Operator {
             fleet: Arc::clone(&fleet),
             habit: staging.habit,

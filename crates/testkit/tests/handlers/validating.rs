@@ -45,6 +45,7 @@ async fn discontinue(shop: &Shop) {
         price: None,
         availability: Some(Availability::Discontinued),
         reorder_level: None,
+        shipping: None,
         actor: "anna".to_owned(),
         note: "recalled".to_owned(),
     };

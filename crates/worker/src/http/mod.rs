@@ -35,6 +35,7 @@ mod measuring;
 mod ndjson_orders;
 mod notifications;
 mod openapi;
+mod order_changes;
 mod order_schemas;
 mod orders;
 mod outside;
@@ -185,6 +186,7 @@ fn routes() -> Vec<Route> {
         webhook_endpoints::routes(),
         notifications::routes(),
         erasing::routes(),
+        order_changes::routes(),
         queues::routes(),
         error_queues::routes(),
         workers::routes(),

@@ -89,6 +89,7 @@ problems! {
     EventUnmatched = "event_unmatched", CONFLICT, No, "The event belongs to no order";
     NothingToTell = "nothing_to_tell", CONFLICT, No, "There is nothing to tell, or no way to";
     RefundRefused = "refund_refused", CONFLICT, No, "The money cannot be paid back like this";
+    TooLateToChange = "too_late_to_change", CONFLICT, No, "The order can no longer be changed";
     AddressNeeded = "address_needed", CONFLICT, No, "The carrier still needs the address";
     ChangedMeanwhile = "changed_meanwhile", CONFLICT, No, "It has changed since it was seen";
     OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";

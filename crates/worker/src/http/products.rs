@@ -8,10 +8,11 @@ use application::commands::{
 };
 use application::messages::Amount;
 use application::ports::ProductView;
+use application::shipping_facts::{ShippingFactsView, WrongFact, to_stored};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use domain::{AMOUNT_MINOR_MAX, Availability, Currency, Money, Product, Sku, UNITS_MAX};
+use domain::{AMOUNT_MINOR_MAX, Availability, Currency, Money, Product, ShippingFacts, Sku, UNITS_MAX};
 use http::StatusCode;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,7 @@ struct Draft {
     #[serde(default, deserialize_with = "application::whole_number::read_optional")]
     reorder_level: Option<i64>,
     availability: Option<String>,
+    shipping: Option<ShippingFactsView>,
 }
 
 #[derive(Serialize)]
@@ -105,10 +107,12 @@ async fn import(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
 fn meaning(command: &ImportProductsCommand) -> Meaning {
     let ImportProductsCommand { products, import } = command;
     products.iter().fold(Meaning::of(IMPORT).text(import), |said, product| {
-        let NewProduct { sku, name, description, price, stock, reorder_level, availability } = product;
+        let NewProduct { sku, name, description, price, stock, reorder_level, availability, shipping } =
+            product;
         let said = said.text(sku.as_str()).text(name).optional(description.as_deref()).number(price.minor);
         let said = said.text(price.currency.code()).number(*stock);
-        number_if_said(said, *reorder_level).optional(availability.map(Availability::as_str))
+        let said = number_if_said(said, *reorder_level).optional(availability.map(Availability::as_str));
+        shipping_if_said(said, shipping.as_ref())
     })
 }
 
@@ -119,15 +123,29 @@ fn number_if_said(said: Meaning, number: Option<i64>) -> Meaning {
     }
 }
 
+fn shipping_if_said(said: Meaning, facts: Option<&ShippingFacts>) -> Meaning {
+    said.optional(facts.map(|facts| to_stored(facts).unwrap_or_default()).as_deref())
+}
+
 fn meaning_of_change(command: &ChangeProductCommand) -> Meaning {
-    let ChangeProductCommand { sku, name, description, price, availability, reorder_level, actor, note } =
-        command;
+    let ChangeProductCommand {
+        sku,
+        name,
+        description,
+        price,
+        availability,
+        reorder_level,
+        shipping,
+        actor,
+        note,
+    } = command;
     let said =
         Meaning::of(CHANGE).text(sku.as_str()).optional(name.as_deref()).optional(description.as_deref());
     let said = number_if_said(said, price.map(|price| price.minor));
     let said = said.optional(price.map(|price| price.currency.code()));
     let said = said.optional(availability.map(Availability::as_str));
-    number_if_said(said, *reorder_level).text(actor).text(note)
+    let said = shipping_if_said(number_if_said(said, *reorder_level), shipping.as_ref());
+    said.text(actor).text(note)
 }
 
 /// Names of the operations that write.
@@ -172,6 +190,7 @@ fn product(index: usize, draft: &Draft, texts: &mut Texts) -> Option<NewProduct>
         .availability
         .as_deref()
         .and_then(|word| texts.take(&at("availability"), "unknown_value", word.parse::<Availability>()));
+    let shipping = shipping_facts(&at("shipping"), draft.shipping.clone(), texts);
     Some(NewProduct {
         sku: sku?,
         name: draft.name.clone(),
@@ -180,7 +199,24 @@ fn product(index: usize, draft: &Draft, texts: &mut Texts) -> Option<NewProduct>
         stock,
         reorder_level: draft.reorder_level,
         availability,
+        shipping,
     })
+}
+
+fn shipping_facts(
+    pointer: &str,
+    said: Option<ShippingFactsView>,
+    texts: &mut Texts,
+) -> Option<ShippingFacts> {
+    match said?.take() {
+        Ok(facts) => Some(facts),
+        Err(mistakes) => {
+            for WrongFact { member, code, told } in mistakes {
+                texts.add(Wrong::at(format!("{pointer}/{member}"), code, told));
+            }
+            None
+        }
+    }
 }
 
 /// A change of one product, as a client writes it.
@@ -193,6 +229,7 @@ struct ChangeDraft {
     availability: Option<String>,
     #[serde(default, deserialize_with = "application::whole_number::read_optional")]
     reorder_level: Option<i64>,
+    shipping: Option<ShippingFactsView>,
     actor: String,
     note: Option<String>,
 }
@@ -207,6 +244,7 @@ struct Changed {
     price: Amount,
     availability: &'static str,
     reorder_level: i64,
+    shipping: ShippingFactsView,
 }
 
 impl Changed {
@@ -219,6 +257,7 @@ impl Changed {
             price: product.price.into(),
             availability: product.availability.as_str(),
             reorder_level,
+            shipping: product.shipping.into(),
         }
     }
 }
@@ -232,7 +271,7 @@ async fn change(
     let command = change_command(sku, &body::json(&head.headers, body).await?)?;
     idempotency::once(&api, &head, meaning_of_change(&command), &command, |reply| match reply {
         ChangeProductReply::Done { product, inventory } => {
-            idempotency::answer(StatusCode::OK, &Changed::new(product, inventory.reorder_level()))
+            idempotency::answer(StatusCode::OK, &Changed::new(*product, inventory.reorder_level()))
         }
         ChangeProductReply::Rejected(rejection) => {
             let wrong = Wrong::at("/price", rejection.code(), rejection.to_string());
@@ -265,6 +304,7 @@ fn change_command(sku: Sku, text: &[u8]) -> Result<ChangeProductCommand, Problem
         .availability
         .as_deref()
         .and_then(|word| texts.take("/availability", "unknown_value", word.parse::<Availability>()));
+    let shipping = shipping_facts("/shipping", draft.shipping, &mut texts);
     texts.finish()?;
     Ok(ChangeProductCommand {
         sku,
@@ -273,6 +313,7 @@ fn change_command(sku: Sku, text: &[u8]) -> Result<ChangeProductCommand, Problem
         price,
         availability,
         reorder_level: draft.reorder_level,
+        shipping,
         actor: draft.actor,
         note: draft.note.unwrap_or_default(),
     })
@@ -295,6 +336,7 @@ static PRODUCT_CHANGE: Schema = Schema {
         ),
         may("availability", AVAILABILITY, ABOUT_AVAILABILITY),
         may("reorder_level", Shape::Units, "At this many or fewer it is time to reorder."),
+        may("shipping", SHIPPING_FACTS, "In place of what was known; an empty object forgets it."),
         need("actor", Shape::Text, "Who changes it."),
         may("note", Shape::Text, "Why."),
     ]),
@@ -310,8 +352,25 @@ static CHANGED: Schema = Schema {
         need("price", AMOUNT, "What one costs."),
         need("availability", AVAILABILITY, ABOUT_AVAILABILITY),
         need("reorder_level", Shape::Integer, "At this many or fewer it is time to reorder."),
+        need("shipping", SHIPPING_FACTS, ABOUT_SHIPPING),
     ]),
 };
+const ABOUT_SHIPPING: &str = "What a carrier and the customs need to know of one, as far as it is known.";
+const SHIPPING_FACTS: Shape = Shape::Named(&Schema {
+    name: "ShippingFacts",
+    shape: Shape::Object(&[
+        may("weight_g", Shape::Integer, "Its weight as packed, in grams, from 1 to 10^9."),
+        may("length_mm", Shape::Integer, "Its length as packed, in millimetres, from 1 to 10^9."),
+        may("width_mm", Shape::Integer, "Its width as packed, in millimetres."),
+        may("height_mm", Shape::Integer, "Its height as packed, in millimetres."),
+        may(
+            "hs_code",
+            Shape::Text,
+            "Its customs tariff number in the Harmonized System: 6 to 13 digits, which dots or spaces may group.",
+        ),
+        may("origin_country", Shape::Text, "Where it was made: two capital letters of ISO 3166-1."),
+    ]),
+});
 const DRAFT: Shape = Shape::Named(&Schema {
     name: "ProductDraft",
     shape: Shape::Object(&[
@@ -333,6 +392,11 @@ const DRAFT: Shape = Shape::Named(&Schema {
             "availability",
             AVAILABILITY,
             "If left out, a product that is known stays as it is, and a new one is active.",
+        ),
+        may(
+            "shipping",
+            SHIPPING_FACTS,
+            "If left out, a product that is known keeps what it has; an empty object forgets it.",
         ),
     ]),
 });
@@ -359,6 +423,7 @@ const PRODUCT: Shape = Shape::Named(&Schema {
         need("description", Shape::Text, "More about it."),
         need("price", AMOUNT, "What one costs."),
         need("availability", AVAILABILITY, "Whether it may be ordered."),
+        need("shipping", SHIPPING_FACTS, ABOUT_SHIPPING),
     ]),
 });
 static PRODUCTS: Schema = Schema {

@@ -59,8 +59,8 @@ impl OrderRepository for ObservedUnit {
         self.inner.orders().details(ids).await
     }
 
-    async fn replace_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
-        self.inner.orders().replace_details(id, details).await
+    async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
+        self.inner.orders().put_details(id, details).await
     }
 
     async fn find_by_external_reference(

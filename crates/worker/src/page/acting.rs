@@ -3,7 +3,8 @@
 use axum::extract::{Path, Request};
 use axum::response::Response;
 use bus_page::{Forbidden, Tone};
-use serde_json::{Value, json};
+use http::Method;
+use serde_json::{Map, Value, json};
 
 use super::NOTE_BYTES_MAX;
 use super::sign_in::{field, fields};
@@ -24,11 +25,15 @@ pub(super) type Fields = Vec<(String, String)>;
 
 /// Carries out one call and leads back to a page that says what came of it.
 pub(super) async fn carry_out(visit: &Visit, fields: &Fields, call: &Call, back: &str) -> Response {
-    if let Some(Forbidden(why)) = visit.forbidden(&call.target) {
+    carry_out_by(Method::POST, visit, fields, call, back).await
+}
+
+async fn carry_out_by(method: Method, visit: &Visit, fields: &Fields, call: &Call, back: &str) -> Response {
+    if let Some(Forbidden(why)) = visit.forbidden_by(&method, &call.target) {
         return visit.back(back, Tone::Refused, &format!("Nothing was done: {why}."));
     }
     let once = Some(field(fields, "once")).filter(|once| !once.is_empty());
-    let heard = visit.post(&call.target, once, &call.body).await;
+    let heard = visit.ask(method, &call.target, once, Some(&call.body)).await;
     let (tone, said) = outcome(&heard, call.done);
     visit.back(back, tone, &said)
 }
@@ -74,6 +79,14 @@ pub(super) async fn on_order(
             body: json!({"actor": actor, "note": note}),
             done: "The customer is told again.",
         },
+        "change" => {
+            let call = Call {
+                target: format!("/orders/{order}"),
+                body: as_seen(change(&fields, actor, note), seen),
+                done: "The order is changed.",
+            };
+            return carry_out_by(Method::PATCH, &visit, &fields, &call, &back).await;
+        }
         "erase-contact" => Call {
             target: format!("/orders/{order}/erase-contact"),
             body: json!({"actor": actor, "note": note}),
@@ -88,6 +101,40 @@ pub(super) async fn on_order(
     };
     carry_out(&visit, &fields, &call, &back).await
 }
+
+/// What is filled in of an address or a contact takes the place of all that was said there.
+fn change(fields: &Fields, actor: &str, note: &str) -> Value {
+    let mut body = json!({"actor": actor, "note": note});
+    for (part, members) in [("shipping_address", ADDRESS_FIELDS), ("contact", CONTACT_FIELDS)] {
+        let filled =
+            members.iter().map(|(member, _)| (*member, field(fields, &format!("{part}.{member}")).trim()));
+        let said: Map<String, Value> = filled
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(member, text)| match member {
+                "lines" => (member.to_owned(), text.split(';').map(str::trim).collect()),
+                _ => (member.to_owned(), text.into()),
+            })
+            .collect();
+        if !said.is_empty() {
+            body[part] = Value::Object(said);
+        }
+    }
+    body
+}
+
+/// The fields of an address, by the names of its members, with what they are called.
+pub(super) const ADDRESS_FIELDS: &[(&str, &str)] = &[
+    ("name", "Ship to: name"),
+    ("company", "company"),
+    ("lines", "street and number; a semicolon begins a line"),
+    ("postal_code", "postal code"),
+    ("city", "town"),
+    ("region", "region"),
+    ("country", "country, two letters"),
+];
+/// The same of a contact.
+pub(super) const CONTACT_FIELDS: &[(&str, &str)] =
+    &[("name", "Contact: name"), ("email", "mail"), ("phone", "telephone")];
 
 fn refund(fields: &Fields, actor: &str, note: &str) -> Value {
     let currency = field(fields, "currency");

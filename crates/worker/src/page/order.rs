@@ -1,11 +1,14 @@
 //! One order: where it stands and why, its way in time, money, parcel, stock, calls, and what can be done.
 
+use application::commands::too_late_to_change;
 use axum::extract::Path;
 use axum::response::Response;
 use bus_page::{Action, Column, Field, Forbidden, fragment, table, timer, waterfall};
+use http::Method;
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::acting::{ADDRESS_FIELDS, CONTACT_FIELDS};
 use super::calls::calls;
 use super::order_details::{details, not_erased};
 use super::route_of_order::{steps, stretches, timers, waits_for};
@@ -212,6 +215,13 @@ fn not_refunded(order: &Value) -> Option<Forbidden> {
     Some(Forbidden(why.to_owned()))
 }
 
+/// Why it is too late to send it elsewhere, if it is.
+fn not_changed(order: &Value, saga: &Value) -> Option<Forbidden> {
+    let status = text(order, "status").parse().ok()?;
+    let (state, shipment) = (text(saga, "state").parse().ok()?, text(saga, "shipment").parse().ok()?);
+    too_late_to_change(status, state, shipment, !saga["reason"].is_null()).map(Forbidden)
+}
+
 fn not_told(visit: &Visit, order: &Value) -> Option<Forbidden> {
     let why = match text(order, "status") {
         _ if visit.page.parts.channels.is_empty() => {
@@ -275,9 +285,36 @@ fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
         (cancel.render())
         (refund.render())
         (tell.render())
+        (change(visit, order, saga))
         (erase.render())
         (choices(visit, saga))
     }
+}
+
+/// The form that sends an order elsewhere.
+fn change(visit: &Visit, order: &Value, saga: &Value) -> Markup {
+    let id = text(order, "order_id");
+    let changed = |part: &str, fields: &[(&str, &'static str)]| -> Vec<(String, &'static str)> {
+        fields.iter().map(|(member, label)| (format!("{part}.{member}"), *label)).collect()
+    };
+    let changes = [changed("shipping_address", ADDRESS_FIELDS), changed("contact", CONTACT_FIELDS)].concat();
+    let mut fields: Vec<Field<'_>> =
+        changes.iter().map(|(name, label)| Field::Optional(name, label)).collect();
+    fields.extend([
+        Field::Text("note", "Why"),
+        Field::Hidden("seen", text(saga, "updated_at").to_owned()),
+        Field::Hidden("once", visit.once()),
+    ]);
+    let action = Action {
+        to: visit.at(format!("/orders/{id}/change")),
+        text: "Send it elsewhere",
+        does: "What is filled in takes the place of the whole address, or of the whole contact.",
+        fields,
+        is_grave: false,
+        forbidden: not_changed(order, saga)
+            .or_else(|| visit.forbidden_by(&Method::PATCH, &format!("/orders/{id}"))),
+    };
+    action.render()
 }
 
 /// What a person may decide about a saga that waits for one, each choice with what it would do.

@@ -240,7 +240,12 @@ impl Visit {
 
     /// Why this person may not send this to the API, if they may not.
     pub(super) fn forbidden(&self, path: &str) -> Option<Forbidden> {
-        self.forbidden_without(Inside::needs(&Method::POST, path))
+        self.forbidden_by(&Method::POST, path)
+    }
+
+    /// The same of another method.
+    pub(super) fn forbidden_by(&self, method: &Method, path: &str) -> Option<Forbidden> {
+        self.forbidden_without(Inside::needs(method, path))
     }
 
     /// Why this person may not do what takes this scope, if they may not.

@@ -1,12 +1,13 @@
 //! What an order says beside who wants what: kept and shown, refused with the reason, hidden from those who may not see it, erased.
 
 use application::ports::Scope;
+use application::saga::EventKind;
 use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Service, order_request, places, request};
-use crate::pages::{Site, html, keys};
+use crate::harness::{Answer, JSON, Service, order_request, places, request};
+use crate::pages::{Site, html, keys, said};
 
 fn order() -> Value {
     json!({
@@ -108,7 +109,7 @@ async fn who_somebody_is_is_for_those_who_may_see_it_and_can_be_erased_for_good(
     let act = async |action: &str| {
         let body = Body::from(json!({"actor": "eve", "note": "she asked for it"}).to_string());
         let to = format!("{path}/{action}");
-        by(&texts[1], request(Method::POST, &to, &[crate::harness::JSON], body)).await
+        by(&texts[1], request(Method::POST, &to, &[JSON], body)).await
     };
     let problem = act("erase-contact").await.problem(409, "address_needed");
     let told = problem["detail"].as_str().expect("a detail");
@@ -124,7 +125,7 @@ async fn who_somebody_is_is_for_those_who_may_see_it_and_can_be_erased_for_good(
     let placed = by(&texts[1], asked).await.expect(201);
     let to = format!("/orders/{}/erase-contact", placed["order_id"].as_str().expect("an id"));
     let body = Body::from(json!({"actor": "eve", "note": "she asked"}).to_string());
-    let asked = request(Method::POST, &to, &[crate::harness::JSON], body);
+    let asked = request(Method::POST, &to, &[JSON], body);
     by(&texts[1], asked).await.problem(409, "address_needed");
     act("cancel").await.expect(202);
     let erase = async || act("erase-contact").await.expect(200)["erased"].clone();
@@ -137,4 +138,103 @@ async fn who_somebody_is_is_for_those_who_may_see_it_and_can_be_erased_for_good(
     assert_eq!(left["shipping_address"], json!({"country": "IE"}), "taxes depend on it");
     assert_eq!((&left["tags"], &left["money_lines"]), (&order()["tags"], &order()["money_lines"]));
     assert_eq!(site.service.get("/check").await.expect(200)["broken"], json!([]));
+}
+
+async fn change(service: &Service, path: &str, body: &Value) -> Answer {
+    service.send(request(Method::PATCH, path, &[JSON], body.to_string().into())).await
+}
+
+#[tokio::test]
+async fn whom_an_order_is_for_and_where_it_goes_is_changed_until_its_carrier_is_asked() {
+    let service = Service::start().await;
+    let placed = service.order("k", &order()).await.expect(201);
+    let id = placed["order_id"].as_str().expect("an id").to_owned();
+    let path = format!("/orders/{id}");
+    let elsewhere = json!({"lines": ["2 Strand"], "city": "Galway", "country": "IE"});
+    let wish = json!({"shipping_address": elsewhere, "actor": "eve", "note": "they moved"});
+    let changed = change(&service, &path, &wish).await.expect(200);
+    assert_eq!(changed, json!({"order_id": id, "changed": ["shipping_address"]}));
+    assert_eq!(change(&service, &path, &wish).await.expect(200)["changed"], json!([]));
+    let shown = service.get(&path).await.expect(200);
+    assert_eq!(shown["shipping_address"], elsewhere);
+    for member in ["contact", "tags", "order_note", "metadata", "money_lines"] {
+        assert_eq!(shown[member], order()[member], "{member} stays");
+    }
+    let wish = json!({"contact": {}, "billing_address": {"country": "FR"}, "actor": "eve"});
+    let changed = change(&service, &path, &wish).await.expect(200);
+    assert_eq!(changed["changed"], json!(["contact", "billing_address"]));
+    assert_eq!(service.get(&path).await.expect(200)["contact"], Value::Null);
+    let audit = service.get("/audit").await.expect(200);
+    let actions: Vec<_> =
+        audit["items"].as_array().into_iter().flatten().map(|it| it["action"].clone()).collect();
+    assert_eq!(actions[..2], ["orders change: contact, billing_address", "orders change: shipping_address"]);
+    let events = service.get("/events").await.expect(200);
+    let told = events["items"].as_array().into_iter().flatten();
+    assert_eq!(told.filter(|event| event["type"] == "OrderChanged").count(), 2, "{events}");
+
+    let seen = json!({"contact": {"name": "Eve"}, "actor": "eve", "seen": "2020-01-01T00:00:00Z"});
+    change(&service, &path, &seen).await.problem(409, "changed_meanwhile");
+    service
+        .happen(&id, &[EventKind::OrderValidated, EventKind::InventoryReserved, EventKind::PaymentCaptured])
+        .await;
+    let problem = change(&service, &path, &wish).await.problem(409, "too_late_to_change");
+    let told = problem["detail"].as_str().expect("a detail");
+    assert!(
+        told.starts_with("the order is paid, and its carrier is being asked to book the parcel"),
+        "{told}"
+    );
+    let nobody = "/orders/00000000-0000-7000-8000-000000000000";
+    change(&service, nobody, &wish).await.problem(404, "order_not_found");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_change_of_an_order_is_named_and_nothing_is_changed() {
+    let service = Service::start().await;
+    let placed = service.order("k", &order()).await.expect(201);
+    let path = format!("/orders/{}", placed["order_id"].as_str().expect("an id"));
+    for (wish, wanted) in [
+        (json!({"shipping_address": {"country": "Ireland"}}), "/shipping_address/country"),
+        (json!({"shipping_address": {"city": "Cork"}}), "/shipping_address/country"),
+        (json!({"billing_address": {"country": "IE", "lines": vec!["x"; 7]}}), "/billing_address/lines"),
+        (json!({"contact": {"email": "x".repeat(300)}}), "/contact/email"),
+        (json!({"contact": {"email": "(hidden)"}}), "/contact"),
+        (json!({"shipping_address": {"country": "IE", "lines": ["(hidden)"]}}), "/shipping_address"),
+        (json!({"tags": ["x"]}), "/tags"),
+        (json!({"actor": ""}), "/actor"),
+    ] {
+        let mut body = json!({"actor": "eve"});
+        body.as_object_mut().expect("an object").extend(wish.as_object().expect("an object").clone());
+        let problem = change(&service, &path, &body).await.problem(422, "validation_failed");
+        assert_eq!(places(&problem)[0].0, wanted, "{wish}: {problem}");
+    }
+    let shown = service.get(&path).await.expect(200);
+    assert_eq!(
+        (&shown["contact"], &shown["shipping_address"]),
+        (&order()["contact"], &order()["shipping_address"])
+    );
+}
+
+#[tokio::test]
+async fn an_order_is_sent_elsewhere_from_its_page() {
+    let (ring, texts) = keys(&[&[Scope::Admin], &[Scope::OrdersRead, Scope::PersonalRead]]);
+    let site = Site::closed(&ring).await;
+    let mut asked = order_request("k", order().to_string());
+    asked.headers_mut().insert("x-api-key", texts[0].parse().expect("a header"));
+    asked.headers_mut().insert("host", "localhost".parse().expect("a header"));
+    let placed = site.send(asked).await.expect(201);
+    let path = format!("/ui/orders/{}", placed["order_id"].as_str().expect("an id"));
+    let session = site.signed_in(&texts[0]).await;
+    let filled = [
+        ("shipping_address.lines", "Flat 3; 2 Strand"),
+        ("shipping_address.country", "IE"),
+        ("contact.name", " "),
+        ("note", "moved"),
+    ];
+    let sent = site.submit(&format!("{path}/change"), &session, &filled).await;
+    assert_eq!(said(&site, &sent, &session).await, "The order is changed.");
+    let page = html(&site.get(&path, &session).await);
+    assert!(page.contains("Flat 3, 2 Strand, IE") && !page.contains("Cork"), "{page}");
+    assert!(page.contains("ann@example.org"), "an empty field changes nothing");
+    let session = site.signed_in(&texts[1]).await;
+    assert!(html(&site.get(&path, &session).await).contains("your key lacks the scope"));
 }

@@ -16,6 +16,7 @@ const OWED: &[(&str, &str)] = &[
     ("post", "/orders"),
     ("get", "/orders"),
     ("get", "/orders/{order_id}"),
+    ("patch", "/orders/{order_id}"),
     ("get", "/orders/{order_id}/history"),
     ("get", "/orders/{order_id}/saga"),
     ("post", "/orders/{order_id}/cancel"),

@@ -131,6 +131,14 @@ fn of_order() -> Example {
     Example::json(&order, "/order_note", json!("ring once"))
 }
 
+fn of_change() -> Example {
+    let address = json!({"name": "Ann", "lines": ["2 Strand"], "city": "Galway", "country": "IE"});
+    let wish = json!({
+        "shipping_address": address, "billing_address": address, "contact": {"name": "Ann"}, "actor": "eve", "note": "moved",
+    });
+    Example::json(&wish, "/contact/name", json!("Bea"))
+}
+
 /// An example of what is done to webhook endpoints.
 fn of_webhooks(operation: &str) -> Example {
     match operation {
@@ -175,6 +183,7 @@ fn example(operation: &str) -> Example {
             let wish = json!({"amount": amount, "actor": "eve", "reason": "broken"});
             Example::json(&wish, "/amount/minor", json!(200))
         }
+        "changeOrder" => of_change(),
         "retrySaga"
         | "skipSaga"
         | "forceSaga"

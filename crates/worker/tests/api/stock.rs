@@ -220,6 +220,67 @@ async fn a_reorder_level_is_changed_alone_or_with_a_batch_and_kept_where_none_is
 }
 
 #[tokio::test]
+async fn what_a_carrier_needs_to_know_of_a_product_is_set_kept_replaced_and_forgotten() {
+    let service = Service::start().await;
+    let known = async || service.get("/products").await.expect(200)["items"][1]["shipping"].clone();
+    assert_eq!(known().await, json!({}));
+    let all = json!({"weight_g": 400, "length_mm": 120, "width_mm": 90, "height_mm": 60, "hs_code": "2106.90",
+        "origin_country": "JP"});
+    let tofu = |members: &Value| {
+        let mut product = json!({"sku": "TOFU", "name": "Tofu", "price": {"minor": 1, "currency": "USD"}});
+        product.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        json!({"products": [product]})
+    };
+    service.put_products(&tofu(&json!({"shipping": all}))).await.expect(200);
+    assert_eq!(known().await, all);
+    service.put_products(&tofu(&json!({}))).await.expect(200);
+    patch(&service, "/products/TOFU", &json!({"name": "Tofu, firm", "actor": "anna"})).await.expect(200);
+    assert_eq!(known().await, all, "what is not said is kept");
+    let changed = json!({"shipping": {"weight_g": 410}, "actor": "anna", "note": "weighed again"});
+    let changed = patch(&service, "/products/TOFU", &changed).await.expect(200);
+    assert_eq!((&changed["shipping"], known().await), (&json!({"weight_g": 410}), json!({"weight_g": 410})));
+    assert_eq!(
+        service.get("/audit").await.expect(200)["items"][0]["action"],
+        "product change: shipping facts"
+    );
+    service.put_products(&tofu(&json!({"shipping": {}}))).await.expect(200);
+    assert_eq!(known().await, json!({}));
+}
+
+#[tokio::test]
+async fn every_mistake_in_what_a_carrier_is_told_of_a_product_is_told() {
+    let service = Service::start().await;
+    let wrong =
+        json!({"weight_g": 0, "width_mm": 1_000_000_001, "hs_code": "tofu", "origin_country": "Japan"});
+    let mistakes = |at: &str| {
+        let wrong = [
+            ("weight_g", "out_of_range"),
+            ("width_mm", "out_of_range"),
+            ("hs_code", "invalid_hs_code"),
+            ("origin_country", "unknown_country"),
+        ];
+        wrong.map(|(member, code)| (format!("{at}/{member}"), code.to_owned())).to_vec()
+    };
+    let batch = json!({"products": [
+        {"sku": "TOFU", "name": "Tofu", "price": {"minor": 1, "currency": "USD"}, "shipping": wrong},
+    ]});
+    let problem = service.put_products(&batch).await.problem(422, "validation_failed");
+    assert_eq!(places(&problem), mistakes("/products/0/shipping"));
+    let change = json!({"shipping": wrong, "actor": "anna"});
+    let problem = patch(&service, "/products/TOFU", &change).await.problem(422, "validation_failed");
+    assert_eq!(places(&problem), mistakes("/shipping"));
+    for (shipping, place, code) in [
+        (json!({"weight_g": 2.5}), "/shipping/weight_g", "wrong_type"),
+        (json!({"weight": 2}), "/shipping/weight", "unknown_member"),
+        (json!([]), "/shipping", "wrong_type"),
+    ] {
+        let change = json!({"shipping": shipping, "actor": "anna"});
+        let problem = patch(&service, "/products/TOFU", &change).await.problem(422, "validation_failed");
+        assert_eq!(places(&problem), pairs(&[(place, code)]));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_longer_sold_is_neither_ordered_nor_low_and_every_line_of_it_is_named() {
     let service = Service::start().await;
     let gone = json!({"availability": "discontinued", "actor": "anna"});

@@ -90,6 +90,7 @@ pub(crate) async fn leave(config: &Config, requests: &[CreateOrderCommand]) {
         stock: 1_000,
         reorder_level: Some(10),
         availability: None,
+        shipping: None,
     }];
     let import = ImportProductsCommand { products, import: "test".to_owned() };
     wiring::commands(&visitor, config).run(&import).await.expect("the store is there");

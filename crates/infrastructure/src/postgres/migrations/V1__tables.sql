@@ -9,7 +9,7 @@
 -- because an index that has to be vacuumed is read whole, but a small one, because what is left of closed orders lies before
 -- the open ones in their index.
 
--- The catalogue.
+-- The catalogue. 'shipping' is what a carrier and the customs need to know of one unit, as one document.
 create table products (
     product_id uuid primary key,
     sku text not null unique,
@@ -19,7 +19,8 @@ create table products (
     currency text not null check (length(currency) = 3),
     availability text not null check (availability in ('active', 'discontinued')),
     created_at bigint not null,
-    updated_at bigint not null check (updated_at >= created_at)
+    updated_at bigint not null check (updated_at >= created_at),
+    shipping text
 );
 
 -- The stock of each product: the sums of its ledger. 'short_stock' was promised to orders and is not there: a count may find

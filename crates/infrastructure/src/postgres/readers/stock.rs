@@ -4,6 +4,7 @@ use application::ports::{
     EndangeredOrderView, InventoryView, LowOnly, MovementView, Page, ProductView, ReservationPage,
     ReservationView,
 };
+use application::shipping_facts;
 use bus::Fault;
 use domain::{OrderId, ProductId, Sku};
 use tokio_postgres::Row;
@@ -22,7 +23,7 @@ pub(super) async fn products(
     after: Option<&Sku>,
     max: usize,
 ) -> Result<Page<ProductView>, Fault> {
-    let sql = "select product_id, sku, name, description, price_minor, currency, availability
+    let sql = "select product_id, sku, name, description, price_minor, currency, availability, shipping
          from products where sku > $1 order by sku limit $2";
     let after = after.map_or("", Sku::as_str);
     let rows =
@@ -39,6 +40,7 @@ fn product(row: &Row) -> Result<ProductView, Broken> {
         description: row.try_get(3)?,
         price: amount(row, 4)?,
         availability: row.try_get(6)?,
+        shipping: shipping_facts::from_stored(row.try_get(7)?)?.into(),
     })
 }
 
@@ -46,7 +48,7 @@ macro_rules! levels {
     () => {
         "select i.product_id, p.sku, i.available_stock, i.reserved_stock, i.shipped, i.received, i.adjusted,
              i.reorder_level, i.is_low and p.availability = 'active', i.last_updated, i.short_stock
-         from products p join inventory i on i.product_id = p.product_id"
+         from products p join lateral (select * from inventory where product_id = p.product_id limit 1) i on true"
     };
 }
 

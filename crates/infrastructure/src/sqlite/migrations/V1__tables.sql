@@ -2,7 +2,7 @@
 -- since the epoch, money is minor units with an ISO 4217 code, and closed sets are stored under their names. Sets are checked by
 -- 'or' and not by 'in', for which SQLite would build a temporary table with every single row.
 
--- The catalogue.
+-- The catalogue. 'shipping' is what a carrier and the customs need to know of one unit, as one document.
 create table products (
     product_id blob primary key check (length(product_id) = 16),
     sku text not null unique,
@@ -12,7 +12,8 @@ create table products (
     currency text not null check (length(currency) = 3),
     availability text not null check (availability = 'active' or availability = 'discontinued'),
     created_at integer not null,
-    updated_at integer not null check (updated_at >= created_at)
+    updated_at integer not null check (updated_at >= created_at),
+    shipping text
 ) without rowid;
 
 -- The stock of each product: the sums of its ledger. 'short_stock' was promised to orders and is not there: a count may find

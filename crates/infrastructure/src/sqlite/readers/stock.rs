@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use uuid::Uuid;
 
 use super::super::column::{rows_max, time};
+use super::super::products::shipping;
 use super::orders::amount;
 use crate::paging::page;
 use crate::reservations::{self, Dialect};
@@ -21,7 +22,7 @@ pub(super) fn products(
 ) -> Result<Page<ProductView>> {
     let found = connection
         .prepare_cached(
-            "select product_id, sku, name, description, price_minor, currency, availability
+            "select product_id, sku, name, description, price_minor, currency, availability, shipping
              from products where sku > ? order by sku limit ?",
         )?
         .query_map(params![after.map_or("", Sku::as_str), rows_max(max.saturating_add(1))], product)?
@@ -37,6 +38,7 @@ fn product(row: &Row<'_>) -> Result<ProductView> {
         description: row.get(3)?,
         price: amount(row, 4)?,
         availability: row.get(6)?,
+        shipping: shipping(row, 7)?.into(),
     })
 }
 

@@ -1,26 +1,28 @@
 //! `orderwright orders`: looks at orders and cancels them. Whether an order can still be cancelled is the saga's to say.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use application::commands::{
-    CancelOrderCommand, CancelReply, EraseContactCommand, EraseContactReply, RefundOrderCommand, RefundReply,
-    TellAgainCommand, TellAgainReply,
+    CancelOrderCommand, CancelReply, ChangeOrderCommand, ChangeOrderReply, EraseContactCommand,
+    EraseContactReply, OrderChanges, RefundOrderCommand, RefundReply, TellAgainCommand, TellAgainReply,
 };
-use application::order_details::{Contact, OrderDetails};
+use application::order_details::{Address, Contact, OrderDetails};
 use application::ports::{
     FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView,
 };
 use application::queries::{GetOrderHistoryQuery, GetOrderStatusQuery};
 use application::saga::SagaState;
+use application::validators::validate_changes;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use domain::text::composed;
 use domain::{CancelReason, Money, OrderId, OrderStatus, Sku};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::{amount, answer, facts, listing, or_dash, second, table};
 use super::sagas::states;
@@ -61,6 +63,19 @@ pub(in crate::cli) enum Orders {
         order: String,
         /// How much, in minor units of the order's currency.
         minor: i64,
+        #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Change whom an order is for and where it goes, until its carrier is asked to book the parcel.
+    Change {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+        /// JSON with any of contact, shipping_address and billing_address, as the API takes them; - for standard input.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
         #[command(flatten)]
         seen: SeenOrder,
         #[command(flatten)]
@@ -174,6 +189,7 @@ impl Orders {
             Self::History { order } => history(desk, &order).await,
             Self::Cancel { order, seen, signed } => cancel(desk, &order, seen, signed).await,
             Self::Refund { order, minor, seen, signed } => refund(desk, &order, minor, seen, signed).await,
+            Self::Change { order, to, seen, signed } => change(desk, &order, &to, seen, signed).await,
             Self::TellAgain { order, signed } => tell_again(desk, &order, signed).await,
             Self::EraseContact { order, signed } => erase_contact(desk, &order, signed).await,
         }
@@ -448,6 +464,60 @@ async fn tell_again(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
         let ToldAgain { order_id, notification, channels } = told;
         format!("{order_id}: {notification} goes out through {channels} channel(s) as soon as a service runs")
     })
+}
+
+/// What is to be changed, as it is written in a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangesFile {
+    contact: Option<Contact>,
+    shipping_address: Option<Address>,
+    billing_address: Option<Address>,
+}
+
+#[derive(Serialize)]
+struct ChangedOrder {
+    order_id: String,
+    changed: Vec<&'static str>,
+}
+
+async fn change(desk: &Desk, name: &str, to: &Path, seen: SeenOrder, signed: Signed) -> Result<()> {
+    let changes = read_changes(to)?;
+    let order_id = desk.order_id(name).await?;
+    let Signed { actor, note } = signed;
+    let command = ChangeOrderCommand { order_id, changes, actor, note };
+    match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
+        ChangeOrderReply::Changed(changed) => {
+            let changed = ChangedOrder { order_id: order_id.to_string(), changed };
+            answer(desk.format, &changed, |it| match it.changed.join(", ") {
+                said if said.is_empty() => format!("{}: it said so before", it.order_id),
+                said => format!("{}: changed {said}", it.order_id),
+            })
+        }
+        ChangeOrderReply::TooLate(why) => bail!(why),
+        ChangeOrderReply::NotFound => bail!("there is no order {order_id}"),
+    }
+}
+
+fn read_changes(file: &Path) -> Result<OrderChanges> {
+    let text = match file.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
+        _ => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+    };
+    let said: ChangesFile = serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{} has to be JSON with contact, shipping_address and billing_address, or some of them",
+            file.display()
+        )
+    })?;
+    let ChangesFile { contact, shipping_address, billing_address } = said;
+    let changes = OrderChanges { contact, shipping_address, billing_address };
+    if let Err(violations) = validate_changes(&changes) {
+        let told: Vec<String> =
+            violations.iter().map(|wrong| format!("{}: {}", wrong.pointer, wrong.message)).collect();
+        bail!("nothing was changed:\n  {}", told.join("\n  "));
+    }
+    Ok(changes)
 }
 
 #[derive(Serialize)]

@@ -237,6 +237,7 @@ async fn reorder_level(desk: &Desk, sku: Sku, units: i64, signed: Signed) -> Res
         price: None,
         availability: None,
         reorder_level: Some(units),
+        shipping: None,
         actor,
         note,
     };
