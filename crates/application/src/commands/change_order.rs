@@ -80,9 +80,11 @@ pub fn too_late_to_change(
     shipment: ShipmentStep,
     is_called_off: bool,
 ) -> Option<String> {
-    if state.is_final() || is_called_off {
-        let called_off = if is_called_off { " and called off" } else { "" };
-        return Some(format!("the order is {order}{called_off}; nothing of it is changed any more"));
+    if state.is_final() {
+        return Some(format!("the order is {order}; nothing of it is changed any more"));
+    }
+    if is_called_off {
+        return Some("the order is being cancelled; nothing of it is changed any more".to_owned());
     }
     let why = match shipment {
         ShipmentStep::None => return None,

@@ -69,9 +69,13 @@ pub(super) async fn json(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
     read(body, ORDER_BYTES_MAX).await
 }
 
-/// The value of a JSON text, or everything about its form that is wrong.
+/// The value of a JSON text, or everything about its form that is wrong. A list of values is not taken for an object, as
+/// serde would: an empty one would stand for an object that says nothing.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8], shape: &Shape) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| diagnose(body, shape, &error))
+    let read = serde_json::from_slice(body).map_err(|error| diagnose(body, shape, &error))?;
+    let mut wrongs = serde_json::from_slice(body).map(|value| shape.examine(&value)).unwrap_or_default();
+    wrongs.retain(Wrong::is_of_another_type);
+    if wrongs.is_empty() { Ok(read) } else { Err(Problem::invalid(wrongs)) }
 }
 
 /// What is wrong with a text that could not be read as what it should be.

@@ -121,6 +121,9 @@ fn harmless<S: Serializer>(text: &impl AsRef<str>, serializer: S) -> Result<S::O
     serializer.serialize_str(&clean(&spelled, Lines::One, DETAIL_CHARS_MAX))
 }
 
+/// The code of a value of one type that stands where another is meant.
+pub(super) const WRONG_TYPE: &str = "wrong_type";
+
 /// One thing that is wrong with a request, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Wrong {
@@ -147,6 +150,11 @@ pub(super) enum Place {
 impl Wrong {
     pub(super) fn at(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self { place: Place::Pointer(pointer.into()), code: Cow::Borrowed(code), detail: detail.into() }
+    }
+
+    /// Whether a value of one type stands where another is meant.
+    pub(super) fn is_of_another_type(&self) -> bool {
+        self.code == WRONG_TYPE
     }
 }
 

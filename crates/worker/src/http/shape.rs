@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Number, Value, json};
 
-use super::problem::{FRACTIONAL, Wrong};
+use super::problem::{FRACTIONAL, WRONG_TYPE, Wrong};
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +148,7 @@ impl Shape {
             (Self::Choice(_), Value::String(_)) => "unknown_value",
             (Self::Time, Value::String(_)) => "invalid_time",
             (Self::Units, Value::Number(number)) if is_fraction(number) => FRACTIONAL,
-            _ => "wrong_type",
+            _ => WRONG_TYPE,
         };
         Wrong::at(pointer, code, format!("must be {}, this is {}", self.expected(), found_kind(value)))
     }

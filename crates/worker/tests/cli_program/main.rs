@@ -2,6 +2,7 @@
 
 mod against_provider;
 mod at_the_provider;
+mod changes;
 mod consumers;
 mod demonstration;
 mod descriptors;

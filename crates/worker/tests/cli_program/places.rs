@@ -3,12 +3,13 @@
 use crate::program::Folder;
 
 /// Every command that works on a database, but for those that may make one.
-const VISITS: [&[&str]; 45] = [
+const VISITS: [&[&str]; 46] = [
     &["check"],
     &["orders", "list"],
     &["orders", "show", "x"],
     &["orders", "history", "x"],
     &["orders", "cancel", "x"],
+    &["orders", "change", "x", "--to", "-"],
     &["stock", "list"],
     &["stock", "show", "x"],
     &["stock", "movements", "x"],

@@ -515,7 +515,7 @@ fn read_changes(file: &Path) -> Result<OrderChanges> {
     if let Err(violations) = validate_changes(&changes) {
         let told: Vec<String> =
             violations.iter().map(|wrong| format!("{}: {}", wrong.pointer, wrong.message)).collect();
-        bail!("nothing was changed:\n  {}", told.join("\n  "));
+        bail!("nothing was changed: {}", told.join("; "));
     }
     Ok(changes)
 }
