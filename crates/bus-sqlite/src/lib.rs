@@ -6,6 +6,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adoption;
+mod backup;
 pub mod column;
 mod contents;
 mod dead_letters;
@@ -35,6 +36,7 @@ mod watch;
 mod workers;
 mod writer;
 
+pub use backup::{BackupError, back_up};
 pub use fault::{changed_meanwhile, conflict_if_taken, fault};
 pub use housekeeping::before;
 pub use options::{DatabaseOwner, Exclusive, OpenError, SqliteOptions};

@@ -23,6 +23,6 @@ mod unmatched;
 mod webhook_endpoints;
 mod writes;
 
-pub use bus_sqlite::{Exclusive, FILE_GONE, FileGone, OpenError, SqliteOptions};
+pub use bus_sqlite::{BackupError, Exclusive, FILE_GONE, FileGone, OpenError, SqliteOptions, back_up};
 pub use store::SqliteStore;
 pub use unit::SqliteUnit;

@@ -1,5 +1,6 @@
 //! The command line: every command is one file, every failure one line that says what to do, with an exit code to match.
 
+mod backup;
 mod check;
 mod commands_on_orders;
 mod config_file;
@@ -81,6 +82,8 @@ enum Command {
     Migrate,
     /// Check the six invariants over everything that is stored.
     Check(check::Check),
+    /// Copy the database file into another one, whole and checked, while the service runs.
+    Backup(backup::Backup),
     /// Ask a running service how it is; the exit code is for probes of containers.
     Health(health::Health),
     /// Look at the configuration.
@@ -137,6 +140,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Command::Import(_)
         | Command::Migrate
         | Command::Check(_)
+        | Command::Backup(_)
         | Command::Health(_)
         | Command::Config(_)
         | Command::Keys(_)
@@ -160,6 +164,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Import(import) => Box::pin(import.run(&shared)).await,
         Command::Migrate => check::migrate(&shared).await,
         Command::Check(check) => check.run(&shared).await,
+        Command::Backup(backup) => backup.run(&shared).await,
         Command::Health(health) => health.run(&shared).await,
         Command::Config(config) => config.run(&shared),
         Command::Keys(keys) => keys.run(&shared).await,

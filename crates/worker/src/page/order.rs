@@ -7,6 +7,7 @@ use bus_page::{Action, Column, Field, Forbidden, fragment, table, timer, waterfa
 use http::Method;
 use maud::{Markup, html};
 use serde_json::Value;
+use tokio::join;
 
 use super::acting::{ADDRESS_FIELDS, CONTACT_FIELDS};
 use super::calls::calls;
@@ -21,13 +22,13 @@ const ENTRIES_SHOWN_MAX: usize = 25;
 
 pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Response {
     let at = format!("/orders/{}", segment(&id));
-    let order = visit.get(&at).await;
+    let (of_history, of_saga) = (format!("{at}/history"), format!("{at}/saga"));
+    let (order, history, saga) = join!(visit.get(&at), visit.get(&of_history), visit.get(&of_saga));
     if !order.is_success() {
         return visit.fail("/orders", &order);
     }
     let order = order.body;
-    let history = visit.get(&format!("{at}/history")).await.body;
-    let saga = visit.get(&format!("{at}/saga")).await.body;
+    let (history, saga) = (history.body, saga.body);
     let id = text(&order, "order_id");
     let topic = format!("order:{id}");
     let history = list(&history, "items");

@@ -3,10 +3,12 @@
 use axum::response::{IntoResponse, Redirect, Response};
 use bus_page::{Column, SagaRow, badge, fragment, sagas, sparkline, table};
 use domain::OrderStatus;
+use futures_util::future::join_all;
 use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
+use tokio::join;
 
 use super::route_of_order::{timers, waits_for};
 use super::value::{count, counts, list, minor, number, query, text, time};
@@ -21,7 +23,8 @@ const OPEN: [&str; 6] =
     ["created", "inventory_reserved", "payment_processing", "paid", "shipped", "compensating"];
 
 pub(super) async fn show(visit: Visit) -> Response {
-    let overview = visit.get("/overview").await;
+    let (overview, health, queues) =
+        join!(visit.get("/overview"), visit.get("/health"), visit.get("/queues"));
     if !overview.is_success() {
         // A key that may not see this page is led to one that it may see.
         return match visit.first_page().filter(|_| overview.status == StatusCode::FORBIDDEN) {
@@ -29,10 +32,8 @@ pub(super) async fn show(visit: Visit) -> Response {
             None => visit.fail("", &overview),
         };
     }
-    let overview = overview.body;
-    let health = visit.get("/health").await.body;
+    let (overview, health, queues) = (overview.body, health.body, queues.body);
     let stuck = stuck(&visit, &overview).await;
-    let queues = visit.get("/queues").await.body;
     let content = html! {
         (fragment("alarms", "sagas dead-letters health queues", &alarms(&visit, &overview, &health)))
         (fragment("paused", "consumers", &paused(&visit, &queues)))
@@ -92,16 +93,16 @@ fn paused(visit: &Visit, queues: &Value) -> Markup {
 
 /// Open orders past the time limit of their order, or that have stood for longer than their step should take.
 async fn stuck(visit: &Visit, overview: &Value) -> Markup {
+    let limit = STUCK_MAX.to_string();
+    let in_state = async |state: &str| {
+        let before = before(visit.now, state).to_string();
+        let asked = query(&[("state", state), ("unmoved_since", &before), ("limit", &limit)]);
+        visit.get(&format!("/sagas{asked}")).await.body
+    };
+    let states = OPEN.into_iter().filter(|state| count(overview, "sagas", state) > 0);
     let mut found: Vec<Value> = Vec::new();
     let mut is_partial = false;
-    for state in OPEN {
-        if count(overview, "sagas", state) == 0 {
-            continue;
-        }
-        let before = before(visit.now, state).to_string();
-        let limit = STUCK_MAX.to_string();
-        let asked = query(&[("state", state), ("unmoved_since", &before), ("limit", &limit)]);
-        let page = visit.get(&format!("/sagas{asked}")).await.body;
+    for page in join_all(states.map(in_state)).await {
         let items = list(&page, "items");
         is_partial |= items.len() < STUCK_MAX && !text(&page, "next_cursor").is_empty();
         found.extend(items.iter().cloned());

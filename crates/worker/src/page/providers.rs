@@ -9,6 +9,7 @@ use bus::{BreakerState, EffectConsumer};
 use bus_page::{Action, Column, Field, Forbidden, Tone, badge, fragment, moment, pager, table};
 use maud::{Markup, html};
 use serde_json::Value;
+use tokio::join;
 
 use super::sign_in::{field, fields};
 use super::value::{list, number, query, state, text, when};
@@ -24,15 +25,20 @@ const RECEIVED_SHOWN_MAX: usize = 25;
 pub(super) async fn show(visit: Visit) -> Response {
     let cursor = visit.asked("cursor");
     let asked = query(&[("cursor", cursor), ("limit", PAGE)]);
-    let events = visit.get(&format!("/provider-events/unmatched{asked}")).await;
+    let unmatched_events = format!("/provider-events/unmatched{asked}");
+    let unanswered = format!("/sagas?state=payment_processing&limit={PAGE}");
+    let (events, unknown, endpoints, received) = join!(
+        visit.get(&unmatched_events),
+        visit.get(&unanswered),
+        visit.page.parts.endpoints.closed_endpoints(),
+        visit.get("/provider-events/received"),
+    );
     if !events.is_success() {
         return visit.fail("/providers", &events);
     }
-    let unknown = visit.get(&format!("/sagas?state=payment_processing&limit={PAGE}")).await.body;
-    let endpoints = visit.page.parts.endpoints.closed_endpoints().await.unwrap_or_default();
+    let (unknown, endpoints, received) = (unknown.body, endpoints.unwrap_or_default(), received.body);
     let watches = &visit.page.parts.observation.providers;
     let states = html! { @for watch in watches { (one(&visit, watch)) } };
-    let received = visit.get("/provider-events/received").await.body;
     let content = html! {
         (fragment("states", "samples health", &html! { div .two { (states) } }))
         h2 { "Payments without a final answer" }

@@ -5,6 +5,7 @@ use axum::response::Response;
 use bus_page::{Action, Column, Field, badge, pager, table};
 use maud::{Markup, html};
 use serde_json::Value;
+use tokio::join;
 
 use super::value::{list, number, query, segment, state, text, when};
 use super::visit::{Shown, Visit};
@@ -56,15 +57,14 @@ fn row(visit: &Visit, level: &Value) -> Vec<Markup> {
 
 pub(super) async fn show_product(visit: Visit, Path(sku): Path<String>) -> Response {
     let at = format!("/inventory/{}", segment(&sku));
-    let level = visit.get(&at).await;
+    let movements = format!("{at}/movements{}", query(&[("cursor", visit.asked("cursor")), ("limit", PAGE)]));
+    let reservations = format!("{at}/reservations?limit={PAGE}");
+    let (level, movements, reservations) =
+        join!(visit.get(&at), visit.get(&movements), visit.get(&reservations));
     if !level.is_success() {
         return visit.fail("/stock", &level);
     }
-    let level = level.body;
-    let cursor = visit.asked("cursor");
-    let movements =
-        visit.get(&format!("{at}/movements{}", query(&[("cursor", cursor), ("limit", PAGE)]))).await.body;
-    let reservations = visit.get(&format!("{at}/reservations?limit={PAGE}")).await.body;
+    let (level, movements, reservations) = (level.body, movements.body, reservations.body);
     let content = html! {
         (sum(&level))
         div .two {

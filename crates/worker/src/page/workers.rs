@@ -6,6 +6,7 @@ use bus_page::{Action, Column, Field, QueueRow, ago, badge, fragment, short_id, 
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
+use tokio::join;
 
 use super::error_queues;
 use super::value::{list, number, text, time, when};
@@ -14,26 +15,31 @@ use crate::health::BrokerQueue;
 use crate::workers::WorkersView;
 
 pub(super) async fn show(visit: Visit) -> Response {
-    let overview = visit.get("/overview").await;
+    let at_broker = async {
+        match &visit.page.parts.broker {
+            Some(broker) => Some(broker.queues().await),
+            None => None,
+        }
+    };
+    let (overview, at_broker, queues, workers_known, errors) = join!(
+        visit.get("/overview"),
+        at_broker,
+        visit.get("/queues"),
+        visit.get("/workers"),
+        visit.get("/error-queues"),
+    );
     if !overview.is_success() {
         return visit.fail("/workers", &overview);
     }
     let overview = overview.body;
-    let at_broker = match &visit.page.parts.broker {
-        Some(broker) => Some(broker.queues().await),
-        None => None,
-    };
-    let queues = visit.get("/queues").await;
     if !queues.is_success() {
         return visit.fail("/workers", &queues);
     }
     let listed = list(&queues.body, "items");
-    let workers_known = visit.get("/workers").await;
     if !workers_known.is_success() {
         return visit.fail("/workers", &workers_known);
     }
     let workers_known = workers_known.body;
-    let errors = visit.get("/error-queues").await;
     let errors = match errors.is_success() {
         true => error_queues::overview(&visit, &errors.body),
         false => html! { p .error { "The error queues cannot be looked at: " (errors.why()) } },
