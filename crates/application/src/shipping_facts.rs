@@ -4,44 +4,29 @@ use domain::{InvalidFact, ShippingFacts};
 use serde::{Deserialize, Serialize};
 
 use crate::countries::{is_country, not_a_country};
+use crate::whole_number::read_optional;
 
 /// [`ShippingFacts`] as a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ShippingFactsView {
     /// Its weight as packed, in grams.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole_number::read_optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "read_optional", skip_serializing_if = "Option::is_none")]
     pub weight_g: Option<i64>,
     /// Its length as packed, in millimetres.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole_number::read_optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "read_optional", skip_serializing_if = "Option::is_none")]
     pub length_mm: Option<i64>,
     /// Its width as packed, in millimetres.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole_number::read_optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "read_optional", skip_serializing_if = "Option::is_none")]
     pub width_mm: Option<i64>,
     /// Its height as packed, in millimetres.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole_number::read_optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "read_optional", skip_serializing_if = "Option::is_none")]
     pub height_mm: Option<i64>,
     /// Its customs tariff number in the Harmonized System.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hs_code: Option<String>,
     /// The country where it was made, by its two letters in ISO 3166-1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub origin_country: Option<String>,
 }
 

@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 use bus::{Fault, SagaRepository};
 use domain::{OrderId, OrderStatus};
+use serde::{Deserialize, Serialize};
 
 use super::Command;
+use super::details::details;
 use crate::context::Context;
 use crate::messages::correlation;
 use crate::order_details::{Address, Contact, OrderDetails};
@@ -15,7 +17,8 @@ use crate::saga::{OrderProcessingSaga, SagaState, ShipmentStep};
 const CHANGED: &str = "OrderChanged";
 
 /// What is to be changed, as callers write it; what is left out stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OrderChanges {
     /// Whom to reach from now on; nobody, if it says nothing.
     pub contact: Option<Contact>,
@@ -89,9 +92,8 @@ pub fn too_late_to_change(
     let why = match shipment {
         ShipmentStep::None => return None,
         ShipmentStep::Requested => "its carrier is being asked to book the parcel",
-        ShipmentStep::Booked | ShipmentStep::Cancelled | ShipmentStep::Delivered | ShipmentStep::Waived => {
-            "its parcel is booked"
-        }
+        ShipmentStep::Booked | ShipmentStep::Delivered => "its parcel is booked",
+        ShipmentStep::Cancelled | ShipmentStep::Waived => "its carrier was asked before",
     };
     Some(format!("the order is {order}, and {why}; cancel it, or have the carrier send the parcel elsewhere"))
 }
@@ -111,12 +113,7 @@ impl Command for ChangeOrderCommand {
         if let Some(why) = too_late_to_change(saga.order, saga.state, saga.shipment, is_called_off) {
             return Ok(ChangeOrderReply::TooLate(why));
         }
-        let before = match unit.orders().details(&[self.order_id]).await?.pop() {
-            Some((_, stored)) => {
-                OrderDetails::from_stored(&stored).map_err(|error| Fault::give_up("orders.change", error))?
-            }
-            None => OrderDetails::default(),
-        };
+        let before = details(unit, self.order_id).await?;
         let (after, changed) = self.changes.made_to(&before);
         if changed.is_empty() {
             return Ok(ChangeOrderReply::Changed(changed));
@@ -138,15 +135,8 @@ impl ChangeOrderCommand {
         changed: &[&'static str],
     ) -> Result<(), Fault> {
         let (at, changed) = (context.clock.now(), changed.join(", "));
-        let entry = HistoryEntry {
-            order_id: self.order_id,
-            at,
-            event: CHANGED,
-            status: None,
-            saga_state: None,
-            detail: Some(format!("{changed}: by {}", self.actor)),
-            is_refused: false,
-        };
+        let told = format!("{changed}: by {}", self.actor);
+        let entry = HistoryEntry::without_step(self.order_id, at, CHANGED, told);
         unit.history().append(&[entry]).await?;
         let entry = AuditEntry {
             at,

@@ -6,6 +6,7 @@ use bus::{Fault, SagaRepository};
 use domain::{OrderId, OrderStatus};
 
 use super::Command;
+use super::details::details;
 use crate::context::Context;
 use crate::messages::correlation;
 use crate::order_details::OrderDetails;
@@ -67,11 +68,7 @@ impl Command for EraseContactCommand {
         let Some(order) = unit.orders().get_orders_with_items(&ids).await?.pop() else {
             return Ok(EraseContactReply::NotFound);
         };
-        let Some((_, stored)) = unit.orders().details(&ids).await?.pop() else {
-            return Ok(EraseContactReply::Nothing);
-        };
-        let details = OrderDetails::from_stored(&stored)
-            .map_err(|error| Fault::give_up("orders.erase_contact", error))?;
+        let details = details(unit, self.order_id).await?;
         let erased = details.erased();
         if erased == details {
             return Ok(EraseContactReply::Nothing);
@@ -81,15 +78,7 @@ impl Command for EraseContactCommand {
         }
         unit.orders().put_details(self.order_id, &erased.to_stored()).await?;
         let at = context.clock.now();
-        let entry = HistoryEntry {
-            order_id: self.order_id,
-            at,
-            event: ERASED,
-            status: None,
-            saga_state: None,
-            detail: Some(format!("by {}", self.actor)),
-            is_refused: false,
-        };
+        let entry = HistoryEntry::without_step(self.order_id, at, ERASED, format!("by {}", self.actor));
         unit.history().append(&[entry]).await?;
         let entry = AuditEntry {
             at,

@@ -8,6 +8,7 @@ mod cancellation;
 mod change_order;
 mod change_product;
 mod create_order;
+mod details;
 mod erase_contact;
 mod if_unchanged;
 mod import_products;

@@ -206,6 +206,8 @@ enum Noted {
     OutOfDate,
     /// A charge beside the order's own, and the gateway holds its money.
     SecondCharge,
+    /// The money of every charge beside the order's own is back.
+    SecondChargeReturned,
     /// The gateway says now that it never took the money, or gave back more than it took.
     Contradicted,
 }
@@ -286,12 +288,19 @@ fn capture(payment: &mut Payment, reference: &str, refunded: Money) -> Result<No
     match payment.capture(payment.amount, reference) {
         Err(Rejection::DuplicateCharge { .. }) => {
             let notes = &mut payment.notes;
+            let was_open = notes.has_second_charge_open();
             let charged = notes.second_charge(reference, payment.amount);
             if refunded.minor > 0 {
                 let _ = notes.second_refund(reference, refunded, Some(refunded));
             }
-            let is_news = charged.is_applied() && notes.has_second_charge_open();
-            Ok(if is_news { Noted::SecondCharge } else { Noted::OutOfDate })
+            let is_open = notes.has_second_charge_open();
+            Ok(if was_open && !is_open {
+                Noted::SecondChargeReturned
+            } else if is_open && charged.is_applied() {
+                Noted::SecondCharge
+            } else {
+                Noted::OutOfDate
+            })
         }
         Err(rejection) => Err(rejection),
         Ok(captured) if refunded.minor == 0 => Ok(captured.into()),
@@ -311,6 +320,7 @@ fn results(answer: &PaymentAnswer, noted: Noted, is_awaited: bool) -> Vec<Paymen
         Noted::Known if is_awaited => final_answer(answer),
         Noted::Known | Noted::OutOfDate => Vec::new(),
         Noted::SecondCharge => vec![report(MoneyMatter::SecondCharge, answer.said())],
+        Noted::SecondChargeReturned => vec![report(MoneyMatter::SecondChargeReturned, answer.said())],
         Noted::Contradicted => vec![report(MoneyMatter::AmountMismatch, answer.said())],
     }
 }
@@ -503,6 +513,22 @@ mod tests {
             assert_eq!(note(&mut payment, &said), Noted::OutOfDate);
             assert!(payment.notes.are_second_charges_back());
             assert_eq!(payment.held(), eur(AMOUNT));
+        }
+    }
+
+    #[test]
+    fn a_second_charge_that_our_look_up_finds_to_be_back_releases_its_order() {
+        for said in [captured("ch-1", AMOUNT), Ok(ChargeOutcome::Refunded { reference: "ch-1".to_owned() })] {
+            let mut payment = Payment::request(OrderId(Uuid::nil()), eur(AMOUNT));
+            record(&mut payment, &Told::Captured("ch-2".to_owned()));
+            assert_eq!(note(&mut payment, &captured("ch-1", 1)), Noted::SecondCharge);
+            let answer = answer(said);
+            let noted = note(&mut payment, &answer.said);
+            assert_eq!(noted, Noted::SecondChargeReturned);
+            let results = results(&answer, noted, false);
+            let [PaymentResult::Reported(report)] = &results[..] else { panic!("{results:?}") };
+            assert_eq!(report.matter, MoneyMatter::SecondChargeReturned);
+            assert_eq!(note(&mut payment, &answer.said), Noted::OutOfDate, "it is told once");
         }
     }
 

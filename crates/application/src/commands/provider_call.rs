@@ -89,16 +89,7 @@ impl<'a, A: Answered> Call<'a, A> {
 
     /// Its entry in the timeline.
     pub(super) fn entry(&self, event: &'static str, at: Timestamp) -> HistoryEntry {
-        let detail = Some(self.answer.in_words());
-        HistoryEntry {
-            order_id: self.answer.order_id(),
-            at,
-            event,
-            status: None,
-            saga_state: None,
-            detail,
-            is_refused: false,
-        }
+        HistoryEntry::without_step(self.answer.order_id(), at, event, self.answer.in_words())
     }
 
     /// Whether it has no answer and that is worth an entry in the timeline.

@@ -108,15 +108,7 @@ impl RefundOrderCommand {
             }),
         };
         let told = format!("{} asked back by {}: {} ({refund_key})", self.amount, self.actor, self.reason);
-        let entry = HistoryEntry {
-            order_id: self.order_id,
-            at: now,
-            event: "RefundRequested",
-            status: None,
-            saga_state: None,
-            detail: Some(told),
-            is_refused: false,
-        };
+        let entry = HistoryEntry::without_step(self.order_id, now, "RefundRequested", told);
         unit.history().append(&[entry]).await?;
         let entry = AuditEntry {
             at: now,

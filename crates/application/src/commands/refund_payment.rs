@@ -251,16 +251,7 @@ fn refund(call: &Call<'_, RefundAnswer>, context: &Context, at: Timestamp) -> Op
         Err(unanswered) if !is_worth_telling(call.cause, unanswered, context, at) => return None,
         Err(unanswered) => format!("{unanswered} ({})", part.key),
     };
-    let (order_id, detail) = (answer.command.order_id, Some(told));
-    Some(HistoryEntry {
-        order_id,
-        at,
-        event: "Refund",
-        status: None,
-        saga_state: None,
-        detail,
-        is_refused: false,
-    })
+    Some(HistoryEntry::without_step(answer.command.order_id, at, "Refund", told))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use bus::{Disposition, Envelope, Fault, Message, Step, Store, Verdict};
 use domain::{Change, OrderId, OrderLine, Product, ProductId, Rejection, Shipment, ShippingFacts};
 use jiff::Timestamp;
 
+use super::details::details;
 use super::provider_call::{Answered, Asked, Call, again_while};
 use crate::context::Context;
 use crate::messages::{OrderShippedEvent, ShippingCompleted, about_order, fact};
@@ -123,13 +124,7 @@ impl ShipOrderHandler {
             return Ok((OrderDetails::default(), Vec::new()));
         }
         let mut unit = self.store.begin().await?;
-        let stored = unit.orders().details(&[command.order_id]).await?.pop();
-        let details = match stored {
-            Some((_, stored)) => {
-                OrderDetails::from_stored(&stored).map_err(|error| Fault::give_up("orders.details", error))?
-            }
-            None => OrderDetails::default(),
-        };
+        let details = details(unit.as_mut(), command.order_id).await?;
         let order = unit.orders().get_by_id(command.order_id).await?;
         let lines = order.map_or_else(Vec::new, |order| order.lines().to_vec());
         let ids: Vec<ProductId> = lines.iter().map(|line| line.product_id).collect();

@@ -115,15 +115,9 @@ impl EffectConsumer<AnyUnit> for NotificationDispatchConsumer {
                     }
                 },
             };
-            entries.extend(detail.map(|detail| HistoryEntry {
-                order_id: OrderId(work.message.order_id),
-                at: now,
-                event: "Notification",
-                status: None,
-                saga_state: None,
-                detail: Some(detail),
-                is_refused: false,
-            }));
+            let order_id = OrderId(work.message.order_id);
+            let entry = |detail| HistoryEntry::without_step(order_id, now, "Notification", detail);
+            entries.extend(detail.map(entry));
         }
         unit.history().append(&entries).await
     }

@@ -57,14 +57,9 @@ impl EffectConsumer<AnyUnit> for ShipmentTrackingConsumer {
         batch: &mut [Work<ShipmentTrackingRequested, Said>],
     ) -> Result<(), Fault> {
         let now = self.context.clock.now();
-        let entry = |work: &Work<ShipmentTrackingRequested, Said>| HistoryEntry {
-            order_id: OrderId(work.message.order_id),
-            at: now,
-            event: "TrackingCall",
-            status: None,
-            saga_state: None,
-            detail: Some(in_words(&work.answer)),
-            is_refused: false,
+        let entry = |work: &Work<ShipmentTrackingRequested, Said>| {
+            let order_id = OrderId(work.message.order_id);
+            HistoryEntry::without_step(order_id, now, "TrackingCall", in_words(&work.answer))
         };
         let delivered = |work: &Work<ShipmentTrackingRequested, Said>| match &work.answer {
             Ok(TrackingOutcome::Delivered { tracking_number, .. }) => {

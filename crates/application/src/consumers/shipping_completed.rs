@@ -117,15 +117,8 @@ fn arrived_all_the_same(news: &ParcelNews, at: Timestamp) -> HistoryEntry {
         ParcelNews::Completed(message) => format!("{} was delivered", message.tracking_number),
         ParcelNews::Reported(message) => message.detail.clone(),
     };
-    HistoryEntry {
-        order_id: news.order_id(),
-        at,
-        event: "ProviderEvent",
-        status: None,
-        saga_state: None,
-        detail: Some(format!("{told}, though the order is cancelled")),
-        is_refused: false,
-    }
+    let told = format!("{told}, though the order is cancelled");
+    HistoryEntry::without_step(news.order_id(), at, "ProviderEvent", told)
 }
 
 const fn event(trouble: ParcelTrouble) -> EventKind {

@@ -365,6 +365,15 @@ pub struct HistoryEntry {
     pub is_refused: bool,
 }
 
+impl HistoryEntry {
+    /// An entry that no step of the saga made: the order stands as it stood.
+    #[must_use]
+    pub const fn without_step(order_id: OrderId, at: Timestamp, event: &'static str, detail: String) -> Self {
+        let detail = Some(detail);
+        Self { order_id, at, event, status: None, saga_state: None, detail, is_refused: false }
+    }
+}
+
 /// The timelines of orders; append-only.
 #[async_trait]
 pub trait HistoryRepository: Send {

@@ -2,7 +2,9 @@
 
 mod accepting;
 mod comparing;
+mod deliveries;
 mod operating;
+mod overtaken;
 mod shipping;
 mod shop;
 mod stocking;

@@ -1,71 +1,35 @@
 //! No provider is called without an order of this database in that step: what came over a broker is looked up before anything is
 //! done on its word.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use application::commands::{CancelOrderCommand, CommandPipeline, TakeProviderNewsCommand};
+use application::commands::CancelOrderCommand;
 use application::consumers::{
-    NotificationConsumer, NotificationDispatchConsumer, PaymentConsumer, PaymentProcessedConsumer,
-    PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingConsumer,
-    UNKNOWN_ORDER,
+    NotificationDispatchConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
+    ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingConsumer, UNKNOWN_ORDER,
 };
 use application::messages::{
     NotificationDispatchRequested, OrderShippingRequested, PaymentProcessed, PaymentProcessingRequested,
-    PaymentRefundRequested, PaymentResult, RefundPart, ShipmentCancellationRequested,
-    ShipmentTrackingRequested, correlation,
+    PaymentRefundRequested, PaymentResult, RefundPart,
 };
-use application::pipeline::Context;
 use application::ports::{
-    AnyUnit, BookingOutcome, BookingRequest, CancelOutcome, Channel, ChargeOutcome, ChargeRequest, NewsKind,
-    Notification, NotificationKind, NotificationService, PaymentGateway, Provider, ProviderNews, Readers,
-    Said, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome, Unanswered, Untold,
+    AnyUnit, Channel, ChargeRequest, Notification, NotificationKind, NotificationService, PaymentGateway,
+    Readers, Said, Untold,
 };
 use application::saga::{OrderProcessingSaga, PaymentStep, STATES, SagaState, ShipmentStep, Undo};
 use async_trait::async_trait;
-use bus::{
-    Consumer, DeadLetterFilter, DeadLetters, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed,
-    Message, MessageId, Origin, Receipt, Stop, Store, Transport, Vetted,
-};
-use domain::{CancelReason, OrderId, OrderStatus, Payment, Shipment};
-use infrastructure::sqlite::SqliteStore;
-use jiff::Timestamp;
+use bus::{Consumer, DeadLetterFilter, DeadLetters, EffectConsumer, MessageId, Transport, Vetted};
+use domain::{CancelReason, OrderId, OrderStatus, Payment};
 use orderwright_testkit::agreeable::Agreeable;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::deliveries::{Requests, brought, hear, read, requests};
 use super::shop::Shop;
 
 /// How long what happens at once may take, of virtual time: less than a claim waits before it is looked at again.
 const SOON: Duration = Duration::from_secs(1);
-
-/// One request of each kind for the outside, as the saga itself would write it.
-struct Requests {
-    charge: PaymentProcessingRequested,
-    refund: PaymentRefundRequested,
-    book: OrderShippingRequested,
-    recall: ShipmentCancellationRequested,
-    track: ShipmentTrackingRequested,
-}
-
-fn requests(saga: &OrderProcessingSaga) -> Requests {
-    let order_id = saga.order_id.0;
-    let money = Payment::request(saga.order_id, saga.total).key;
-    let parcel = || Shipment::request(saga.order_id).key;
-    Requests {
-        charge: PaymentProcessingRequested {
-            order_id,
-            amount: saga.total.into(),
-            idempotency_key: money.clone(),
-            payment_token: None,
-        },
-        refund: PaymentRefundRequested { order_id, idempotency_key: money, part: None },
-        book: OrderShippingRequested { order_id, idempotency_key: parcel(), has_address: false },
-        recall: ShipmentCancellationRequested { order_id, idempotency_key: parcel() },
-        track: ShipmentTrackingRequested { order_id, idempotency_key: parcel() },
-    }
-}
 
 /// What the consumers say of them, in the order of the fields.
 async fn said(shop: &Shop, asked: &Requests) -> [Vetted; 5] {
@@ -226,81 +190,6 @@ async fn a_charge_with_another_token_than_the_orders_is_foreign() {
     assert!(matches!(&charge, Vetted::Foreign(why) if why.contains("another payment token")), "{charge:?}");
 }
 
-/// Gives out what it was given, once, and notes what is acknowledged.
-struct Given {
-    deliveries: Vec<Delivery>,
-    done: Arc<Done>,
-}
-
-#[derive(Default)]
-struct Done {
-    receipts: Mutex<Vec<Receipt>>,
-    told: Notify,
-}
-
-#[async_trait]
-impl Feed for Given {
-    async fn receive(&mut self, _max: usize) -> Result<Vec<Delivery>, Fault> {
-        match std::mem::take(&mut self.deliveries) {
-            given if given.is_empty() => std::future::pending().await,
-            given => Ok(given),
-        }
-    }
-
-    async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
-        self.done.receipts.lock().expect("nobody panics").extend_from_slice(receipts);
-        self.done.told.notify_one();
-        Ok(())
-    }
-}
-
-/// A message as a broker brings it.
-fn brought(shop: &Shop, queue: &str, mark: i64, order_id: Uuid, message: &impl Message) -> Delivery {
-    let now = shop.context.clock.now();
-    let (id, about) = (shop.context.ids.next(now), correlation(OrderId(order_id)));
-    let receipt = Receipt { queue: queue.into(), origin: Origin::Broker(mark) };
-    Delivery { envelope: Arc::new(message.first(MessageId(id), about, now)), receipt }
-}
-
-/// Lets a consumer read these.
-async fn read<C: EffectConsumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
-    let context = &shop.context;
-    let endpoint = Endpoint::with_effects(
-        Arc::new(consumer),
-        Arc::new(shop.store.clone()),
-        Arc::clone(&context.clock),
-        Arc::clone(&context.ids),
-        EndpointPolicy::default(),
-    );
-    read_at(&endpoint, deliveries).await;
-}
-
-/// Lets a consumer without effects read these.
-async fn hear<C: Consumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
-    let context = &shop.context;
-    let endpoint = Endpoint::new(
-        Arc::new(consumer),
-        Arc::new(shop.store.clone()),
-        Arc::clone(&context.clock),
-        Arc::clone(&context.ids),
-        EndpointPolicy::default(),
-    );
-    read_at(&endpoint, deliveries).await;
-}
-
-async fn read_at(endpoint: &Endpoint<AnyUnit>, deliveries: Vec<Delivery>) {
-    let count = deliveries.len();
-    let (done, stop) = (Arc::new(Done::default()), Stop::new());
-    let feed = Given { deliveries, done: Arc::clone(&done) };
-    let all_done = async {
-        while done.receipts.lock().expect("nobody panics").len() < count {
-            done.told.notified().await;
-        }
-        stop.stop();
-    };
-    tokio::join!(endpoint.run(Box::new(feed), stop.clone()), all_done);
-}
-
 /// Lets the payment consumer read these from a broker; returns how many charges that came to.
 async fn charged_for(shop: &Shop, asked: &[PaymentProcessingRequested]) -> usize {
     let (provider, _arrivals) = Agreeable::new();
@@ -436,205 +325,4 @@ async fn a_customer_is_told_only_what_is_true_of_an_order_of_this_database() {
     assert_eq!((teller.0.load(Ordering::Relaxed), dead), (0, forged.len() as u64));
     read(&shop, telling(), vec![bring(9, &told(id, "ALFKI", cancelled))]).await;
     assert_eq!(teller.0.load(Ordering::Relaxed), 1);
-}
-
-/// A gateway whose webhook about a charge is here before its answer; if so, the saga has heard of it by then.
-struct Hasty {
-    store: SqliteStore,
-    context: Arc<Context>,
-    saga: OrderProcessingSaga,
-    has_heard: bool,
-}
-
-#[async_trait]
-impl PaymentGateway for Hasty {
-    async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        let reference = "ch-1".to_owned();
-        let kind = NewsKind::PaymentCaptured { amount: request.amount, reference: reference.clone() };
-        let news = vec![ProviderNews::honest("evt-1", self.saga.order_id, kind, Timestamp::UNIX_EPOCH)];
-        let told = TakeProviderNewsCommand { provider: Provider::Payments, news };
-        let commands = CommandPipeline::new(Arc::new(self.store.clone()), Arc::clone(&self.context));
-        commands.run(&told).await.expect("a store in memory is never away");
-        if self.has_heard {
-            let paid = OrderProcessingSaga {
-                state: SagaState::Paid,
-                payment: PaymentStep::Captured,
-                ..self.saga.clone()
-            };
-            let mut unit: Box<AnyUnit> =
-                Store::begin(&self.store).await.expect("a store in memory is never away");
-            unit.update_sagas(&[paid], self.context.clock.now()).await.expect("it can be written");
-            unit.commit().await.expect("a store in memory is never away");
-        }
-        Ok(ChargeOutcome::Captured { reference, refunded_minor: 0 })
-    }
-
-    async fn authorise(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        unreachable!("it is charged at once")
-    }
-
-    async fn capture(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        unreachable!("it is charged at once")
-    }
-
-    async fn look_up(&self, _: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
-        unreachable!("the first call is answered")
-    }
-
-    async fn cancel(&self, _: &str) -> Result<CancelOutcome, Unanswered> {
-        unreachable!("nothing is undone")
-    }
-
-    async fn refund(&self, _: &str, _: &str, _: i64) -> Result<CancelOutcome, Unanswered> {
-        unreachable!("nothing is undone")
-    }
-}
-
-/// How often it is published that the money came, when a webhook was here before the answer.
-async fn told_of_money(shop: &Shop, number: u128, has_heard: bool) -> u64 {
-    let before = waiting(shop, PaymentProcessedConsumer::QUEUE).await;
-    let id = shop.order(number, 1).await.order_id;
-    let fresh = shop.saga(id).await;
-    let saga =
-        OrderProcessingSaga { state: SagaState::InventoryReserved, payment: PaymentStep::Requested, ..fresh };
-    let mut unit = shop.unit().await;
-    let row = Payment::request(id, saga.total);
-    unit.payments().insert(&[row], shop.context.clock.now()).await.expect("it can be written");
-    unit.commit().await.expect("a store in memory is never away");
-    shop.put(saga.clone()).await;
-    let (store, context) = (shop.store.clone(), Arc::clone(&shop.context));
-    let asked = requests(&saga).charge;
-    let gateway = Arc::new(Hasty { store, context, saga, has_heard });
-    let consumer = PaymentConsumer::new(gateway, Arc::clone(&shop.context));
-    read(shop, consumer, vec![brought(shop, PaymentConsumer::QUEUE, 1, id.0, &asked)]).await;
-    waiting(shop, PaymentProcessedConsumer::QUEUE).await - before
-}
-
-async fn waiting(shop: &Shop, queue: &str) -> u64 {
-    let overview = shop.store.overview().await.expect("it can be read");
-    overview.queues.iter().find(|(name, _)| name == queue).map_or(0, |(_, count)| *count)
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_webhook_has_told_the_saga_before_the_answer_came_is_not_published_once_more() {
-    let shop = Shop::open().await;
-    assert_eq!(told_of_money(&shop, 1, true).await, 1, "the webhook has told it");
-    assert_eq!(told_of_money(&shop, 2, false).await, 2, "the saga may not have heard the webhook yet");
-}
-
-/// A carrier that books a second parcel while another of our workers hears of the first.
-struct Doubling {
-    store: SqliteStore,
-    saga: OrderProcessingSaga,
-}
-
-#[async_trait]
-impl ShippingProvider for Doubling {
-    async fn create_shipment(&self, _: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
-        let id = self.saga.order_id;
-        let (state, shipment) = (SagaState::Shipped, ShipmentStep::Booked);
-        let shipped = OrderProcessingSaga { state, shipment, ..self.saga.clone() };
-        let mut unit: Box<AnyUnit> =
-            Store::begin(&self.store).await.expect("a store in memory is never away");
-        let mut rows = unit.shipments().get(&[id]).await.expect("it can be read");
-        let _ = rows[0].book("T1", "C").expect("it was asked for");
-        unit.shipments().update(&rows, Timestamp::UNIX_EPOCH).await.expect("it can be written");
-        unit.update_sagas(&[shipped], Timestamp::UNIX_EPOCH).await.expect("it can be written");
-        unit.commit().await.expect("a store in memory is never away");
-        Ok(BookingOutcome::Booked { tracking_number: "T2".to_owned(), carrier: "C".to_owned() })
-    }
-
-    async fn look_up(&self, _: &str) -> Result<TrackingOutcome, Unanswered> {
-        unreachable!("the first call is answered")
-    }
-
-    async fn cancel(&self, _: &str) -> Result<ShipmentCancelOutcome, Unanswered> {
-        unreachable!("nothing is undone")
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_second_parcel_is_told_to_no_customer_and_stands_in_the_timeline() {
-    let shop = Shop::open().await;
-    let id = shop.order(1, 1).await.order_id;
-    let (state, shipment) = (SagaState::Paid, ShipmentStep::Requested);
-    let saga = OrderProcessingSaga { state, shipment, ..shop.saga(id).await };
-    let mut unit = shop.unit().await;
-    unit.shipments()
-        .insert(&[Shipment::request(id)], shop.context.clock.now())
-        .await
-        .expect("it can be written");
-    unit.commit().await.expect("a store in memory is never away");
-    shop.put(saga.clone()).await;
-    let before = waiting(&shop, NotificationConsumer::QUEUE).await;
-    let asked = requests(&saga).book;
-    let store = shop.store.clone();
-    let carrier = Arc::new(Doubling { store: store.clone(), saga });
-    let consumer = ShippingConsumer::new(carrier, Arc::new(store), Arc::clone(&shop.context));
-    read(&shop, consumer, vec![brought(&shop, ShippingConsumer::QUEUE, 1, id.0, &asked)]).await;
-    assert_eq!(waiting(&shop, NotificationConsumer::QUEUE).await, before);
-    let order = shop.store.order(id).await.expect("it can be read").expect("there is such an order");
-    let parcel = order.shipment.expect("it has a parcel");
-    assert_eq!(parcel.tracking_number.as_deref(), Some("T1"));
-    let timeline = shop.store.history(id).await.expect("it can be read").expect("there is such an order");
-    let told: Vec<_> = timeline.iter().filter(|entry| entry.event == "ShippingCall").collect();
-    assert_eq!(told.len(), 1, "{timeline:?}");
-    let detail = told[0].detail.as_deref();
-    assert_eq!(detail, Some("create_shipment (attempt 1): booked with C as T2"));
-}
-
-/// A gateway whose first answer is lost.
-#[derive(Default)]
-struct Mumbling(AtomicUsize);
-
-#[async_trait]
-impl PaymentGateway for Mumbling {
-    async fn charge(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        match self.0.fetch_add(1, Ordering::Relaxed) {
-            0 => Err(Unanswered::Unknown { why: "no answer in time".to_owned() }),
-            _ => Ok(ChargeOutcome::Captured { reference: "ch-1".to_owned(), refunded_minor: 0 }),
-        }
-    }
-
-    async fn authorise(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        unreachable!("it is charged at once")
-    }
-
-    async fn capture(&self, _: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        unreachable!("it is charged at once")
-    }
-
-    async fn look_up(&self, _: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
-        unreachable!("both are first calls")
-    }
-
-    async fn cancel(&self, _: &str) -> Result<CancelOutcome, Unanswered> {
-        unreachable!("nothing is undone")
-    }
-
-    async fn refund(&self, _: &str, _: &str, _: i64) -> Result<CancelOutcome, Unanswered> {
-        unreachable!("nothing is undone")
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_two_calls_for_one_order_in_a_batch_the_timeline_has_both_answers() {
-    let shop = Shop::open().await;
-    let id = shop.order(1, 1).await.order_id;
-    let (state, payment) = (SagaState::InventoryReserved, PaymentStep::Requested);
-    let saga = OrderProcessingSaga { state, payment, ..shop.saga(id).await };
-    let mut unit = shop.unit().await;
-    let row = Payment::request(id, saga.total);
-    unit.payments().insert(&[row], shop.context.clock.now()).await.expect("it can be written");
-    unit.commit().await.expect("a store in memory is never away");
-    shop.put(saga.clone()).await;
-    let asked = requests(&saga).charge;
-    let consumer = PaymentConsumer::new(Arc::new(Mumbling::default()), Arc::clone(&shop.context));
-    let twice = [1, 2].map(|mark| brought(&shop, PaymentConsumer::QUEUE, mark, id.0, &asked));
-    read(&shop, consumer, twice.into()).await;
-    let timeline = shop.store.history(id).await.expect("it can be read").expect("there is such an order");
-    let told: Vec<_> = timeline.iter().filter_map(|entry| entry.detail.as_deref()).collect();
-    let answers =
-        ["charge (attempt 1): outcome unknown: no answer in time", "charge (attempt 1): captured as ch-1"];
-    assert!(answers.iter().all(|answer| told.contains(answer)), "{told:?}");
 }

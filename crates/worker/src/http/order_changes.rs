@@ -11,6 +11,7 @@ use axum::response::Response;
 use domain::OrderId;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::detail_schemas::{ADDRESS, CONTACT};
@@ -86,17 +87,10 @@ fn wish(order_id: OrderId, text: &[u8]) -> Result<(ChangeOrderCommand, Option<Se
     let mut texts = Texts::default();
     texts.needed("/actor", &actor, TEXT_BYTES_MAX);
     texts.optional("/note", note.as_deref(), NOTE_BYTES_MAX);
-    let parts = [
-        ("/contact", written(changes.contact.as_ref())),
-        ("/shipping_address", written(changes.shipping_address.as_ref())),
-        ("/billing_address", written(changes.billing_address.as_ref())),
-    ];
-    for (pointer, part) in parts {
-        if part.is_some_and(|part| part.contains(&format!("\"{HIDDEN}\""))) {
-            let detail =
-                "this is what a key without personal:read is shown; send what it stands for, or leave it out";
-            texts.add(Wrong::at(pointer, "hidden", detail));
-        }
+    for part in hidden(&changes) {
+        let detail =
+            "this is what a key without personal:read is shown; send what it stands for, or leave it out";
+        texts.add(Wrong::at(format!("/{part}"), "hidden", detail));
     }
     for violation in validate_changes(&changes).err().unwrap_or_default() {
         texts.add(Wrong::from(violation));
@@ -108,14 +102,20 @@ fn wish(order_id: OrderId, text: &[u8]) -> Result<(ChangeOrderCommand, Option<Se
 
 fn meaning(command: &ChangeOrderCommand) -> Meaning {
     let ChangeOrderCommand { order_id, changes, actor, note } = command;
-    let OrderChanges { contact, shipping_address, billing_address } = changes;
-    let said = Meaning::of(CHANGE).text(&order_id.to_string()).optional(written(contact.as_ref()).as_deref());
-    let said = said.optional(written(shipping_address.as_ref()).as_deref());
-    said.optional(written(billing_address.as_ref()).as_deref()).text(actor).text(note)
+    let said = Meaning::of(CHANGE).text(&order_id.to_string()).text(&written(changes).to_string());
+    said.text(actor).text(note)
 }
 
-fn written<T: Serialize>(part: Option<&T>) -> Option<String> {
-    part.map(|part| serde_json::to_string(part).expect("texts can be written"))
+fn written(changes: &OrderChanges) -> Value {
+    serde_json::to_value(changes).expect("texts can be written")
+}
+
+/// The parts in which a text stands for one that was not shown.
+fn hidden(changes: &OrderChanges) -> Vec<String> {
+    let is_hidden = |part: &Value| part.to_string().contains(&format!("\"{HIDDEN}\""));
+    let parts = written(changes);
+    let parts = parts.as_object().into_iter().flatten();
+    parts.filter(|(_, part)| is_hidden(part)).map(|(name, _)| name.clone()).collect()
 }
 
 fn changed(order_id: OrderId, reply: ChangeOrderReply) -> Result<Answer, Problem> {

@@ -111,7 +111,10 @@ fn change(fields: &Fields, actor: &str, note: &str) -> Value {
         let said: Map<String, Value> = filled
             .filter(|(_, text)| !text.is_empty())
             .map(|(member, text)| match member {
-                "lines" => (member.to_owned(), text.split(';').map(str::trim).collect()),
+                "lines" => (
+                    member.to_owned(),
+                    text.split(';').map(str::trim).filter(|line| !line.is_empty()).collect(),
+                ),
                 _ => (member.to_owned(), text.into()),
             })
             .collect();

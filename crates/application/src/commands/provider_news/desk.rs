@@ -151,16 +151,7 @@ impl<'a> Desk<'a> {
 
     /// The same, with further text.
     pub(super) fn tell_more(&mut self, order_id: OrderId, detail: String) {
-        let (at, detail) = (self.now, Some(detail));
-        self.history.push(HistoryEntry {
-            order_id,
-            at,
-            event: TOLD,
-            status: None,
-            saga_state: None,
-            detail,
-            is_refused: false,
-        });
+        self.history.push(HistoryEntry::without_step(order_id, self.now, TOLD, detail));
     }
 
     /// Publishes a message for the saga that tells of this.

@@ -9,7 +9,7 @@ use application::commands::{
     CancelOrderCommand, CancelReply, ChangeOrderCommand, ChangeOrderReply, EraseContactCommand,
     EraseContactReply, OrderChanges, RefundOrderCommand, RefundReply, TellAgainCommand, TellAgainReply,
 };
-use application::order_details::{Address, Contact, OrderDetails};
+use application::order_details::{Contact, OrderDetails};
 use application::ports::{
     FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView,
 };
@@ -22,7 +22,7 @@ use comfy_table::Table;
 use domain::text::composed;
 use domain::{CancelReason, Money, OrderId, OrderStatus, Sku};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::answer::{amount, answer, facts, listing, or_dash, second, table};
 use super::sagas::states;
@@ -466,15 +466,6 @@ async fn tell_again(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
     })
 }
 
-/// What is to be changed, as it is written in a file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChangesFile {
-    contact: Option<Contact>,
-    shipping_address: Option<Address>,
-    billing_address: Option<Address>,
-}
-
 #[derive(Serialize)]
 struct ChangedOrder {
     order_id: String,
@@ -504,14 +495,12 @@ fn read_changes(file: &Path) -> Result<OrderChanges> {
         Some("-") => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
         _ => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
     };
-    let said: ChangesFile = serde_json::from_str(&text).with_context(|| {
+    let changes: OrderChanges = serde_json::from_str(&text).with_context(|| {
         format!(
             "{} has to be JSON with contact, shipping_address and billing_address, or some of them",
             file.display()
         )
     })?;
-    let ChangesFile { contact, shipping_address, billing_address } = said;
-    let changes = OrderChanges { contact, shipping_address, billing_address };
     if let Err(violations) = validate_changes(&changes) {
         let told: Vec<String> =
             violations.iter().map(|wrong| format!("{}: {}", wrong.pointer, wrong.message)).collect();

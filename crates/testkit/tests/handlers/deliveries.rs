@@ -1,0 +1,134 @@
+//! What consumers ask of the outside, and messages as a broker brings them to those who do it.
+
+use std::sync::{Arc, Mutex};
+
+use application::messages::{
+    OrderShippingRequested, PaymentProcessingRequested, PaymentRefundRequested,
+    ShipmentCancellationRequested, ShipmentTrackingRequested, correlation,
+};
+use application::ports::{AnyUnit, Readers};
+use application::saga::OrderProcessingSaga;
+use async_trait::async_trait;
+use bus::{
+    Consumer, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed, Message, MessageId, Origin,
+    Receipt, Stop,
+};
+use domain::{OrderId, Payment, Shipment};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::shop::Shop;
+
+/// One request of each kind for the outside, as the saga itself would write it.
+pub(crate) struct Requests {
+    pub(crate) charge: PaymentProcessingRequested,
+    pub(crate) refund: PaymentRefundRequested,
+    pub(crate) book: OrderShippingRequested,
+    pub(crate) recall: ShipmentCancellationRequested,
+    pub(crate) track: ShipmentTrackingRequested,
+}
+
+pub(crate) fn requests(saga: &OrderProcessingSaga) -> Requests {
+    let order_id = saga.order_id.0;
+    let money = Payment::request(saga.order_id, saga.total).key;
+    let parcel = || Shipment::request(saga.order_id).key;
+    Requests {
+        charge: PaymentProcessingRequested {
+            order_id,
+            amount: saga.total.into(),
+            idempotency_key: money.clone(),
+            payment_token: None,
+        },
+        refund: PaymentRefundRequested { order_id, idempotency_key: money, part: None },
+        book: OrderShippingRequested { order_id, idempotency_key: parcel(), has_address: false },
+        recall: ShipmentCancellationRequested { order_id, idempotency_key: parcel() },
+        track: ShipmentTrackingRequested { order_id, idempotency_key: parcel() },
+    }
+}
+
+/// Gives out what it was given, once, and notes what is acknowledged.
+struct Given {
+    deliveries: Vec<Delivery>,
+    done: Arc<Done>,
+}
+
+#[derive(Default)]
+struct Done {
+    receipts: Mutex<Vec<Receipt>>,
+    told: Notify,
+}
+
+#[async_trait]
+impl Feed for Given {
+    async fn receive(&mut self, _max: usize) -> Result<Vec<Delivery>, Fault> {
+        match std::mem::take(&mut self.deliveries) {
+            given if given.is_empty() => std::future::pending().await,
+            given => Ok(given),
+        }
+    }
+
+    async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), Fault> {
+        self.done.receipts.lock().expect("nobody panics").extend_from_slice(receipts);
+        self.done.told.notify_one();
+        Ok(())
+    }
+}
+
+/// A message as a broker brings it.
+pub(crate) fn brought(
+    shop: &Shop,
+    queue: &str,
+    mark: i64,
+    order_id: Uuid,
+    message: &impl Message,
+) -> Delivery {
+    let now = shop.context.clock.now();
+    let (id, about) = (shop.context.ids.next(now), correlation(OrderId(order_id)));
+    let receipt = Receipt { queue: queue.into(), origin: Origin::Broker(mark) };
+    Delivery { envelope: Arc::new(message.first(MessageId(id), about, now)), receipt }
+}
+
+/// Lets a consumer read these.
+pub(crate) async fn read<C: EffectConsumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
+    let context = &shop.context;
+    let endpoint = Endpoint::with_effects(
+        Arc::new(consumer),
+        Arc::new(shop.store.clone()),
+        Arc::clone(&context.clock),
+        Arc::clone(&context.ids),
+        EndpointPolicy::default(),
+    );
+    read_at(&endpoint, deliveries).await;
+}
+
+/// Lets a consumer without effects read these.
+pub(crate) async fn hear<C: Consumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
+    let context = &shop.context;
+    let endpoint = Endpoint::new(
+        Arc::new(consumer),
+        Arc::new(shop.store.clone()),
+        Arc::clone(&context.clock),
+        Arc::clone(&context.ids),
+        EndpointPolicy::default(),
+    );
+    read_at(&endpoint, deliveries).await;
+}
+
+async fn read_at(endpoint: &Endpoint<AnyUnit>, deliveries: Vec<Delivery>) {
+    let count = deliveries.len();
+    let (done, stop) = (Arc::new(Done::default()), Stop::new());
+    let feed = Given { deliveries, done: Arc::clone(&done) };
+    let all_done = async {
+        while done.receipts.lock().expect("nobody panics").len() < count {
+            done.told.notified().await;
+        }
+        stop.stop();
+    };
+    tokio::join!(endpoint.run(Box::new(feed), stop.clone()), all_done);
+}
+
+/// Messages that wait in a queue.
+pub(crate) async fn waiting(shop: &Shop, queue: &str) -> u64 {
+    let overview = shop.store.overview().await.expect("it can be read");
+    overview.queues.iter().find(|(name, _)| name == queue).map_or(0, |(_, count)| *count)
+}
