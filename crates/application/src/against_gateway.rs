@@ -393,6 +393,7 @@ const fn is_under_way(state: SagaState) -> bool {
         | SagaState::Shipped
         | SagaState::Completed
         | SagaState::Failed
-        | SagaState::NeedsAttention => false,
+        | SagaState::NeedsAttention
+        | SagaState::OnHold => false,
     }
 }

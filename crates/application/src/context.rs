@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::{Clock, IdSource, Patience, PauseBoard, RetryPolicy};
 
+use crate::hold_rules::HoldRules;
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
 /// Settings of the pipeline.
@@ -63,4 +64,6 @@ pub struct Context {
     pub settings: PipelineSettings,
     /// Which consumers persons have paused.
     pub pauses: PauseBoard,
+    /// Which new orders are put on hold.
+    pub hold_rules: HoldRules,
 }

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod consumers;
 mod context;
 pub mod countries;
+pub mod hold_rules;
 pub mod json_text;
 pub mod messages;
 pub mod order_details;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use domain::text::{Lines, composed, refuse};
 use domain::{
-    AMOUNT_MINOR_MAX, Currency, CustomerId, LINES_MAX, MONEY_LINES_MAX, Money, MoneyLine, MoneyLineKind,
+    AMOUNT_MINOR_MAX, Currency, CustomerId, HoldPoint, LINES_MAX, MONEY_LINES_MAX, Money, MoneyLine, MoneyLineKind,
     OrderId, Quantity, Sku,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::commands::{CreateOrderCommand, CreateOrderLine, OrderChanges, Violation};
+use crate::commands::{CreateOrderCommand, CreateOrderLine, HoldWish, OrderChanges, Violation};
 use crate::countries::{is_country, not_a_country};
 use crate::messages::Amount;
 use crate::order_details::{
@@ -23,6 +23,9 @@ use crate::ports::{Caller, IMPORTED};
 
 /// Longest idempotency key, payment token or external reference, in bytes.
 pub const KEY_BYTES_MAX: usize = 255;
+
+/// Most holds that an order may have from the beginning.
+pub const HOLDS_AT_FIRST_MAX: usize = 20;
 
 /// An order as a client writes it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,6 +68,19 @@ pub struct OrderDraft {
     /// What the shop wants to remember.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// The holds that it is to have from the beginning.
+    #[serde(default)]
+    pub holds: Vec<HoldDraft>,
+}
+
+/// A hold of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldDraft {
+    /// The step that it keeps the order from: `payment` or `shipping`.
+    pub before: String,
+    /// Why.
+    pub reason: String,
 }
 
 impl OrderDraft {
@@ -166,6 +182,7 @@ pub fn validate_order(
     let details = draft.details();
     let money_lines =
         details.as_ref().map(|details| check_details(details, &mut findings)).unwrap_or_default();
+    let holds = holds(&draft.holds, &mut findings);
     match customer_id {
         Some(customer_id) if findings.0.is_empty() => Ok(CreateOrderCommand {
             order_id,
@@ -180,6 +197,7 @@ pub fn validate_order(
             total,
             money_lines,
             details: details.map(Arc::new),
+            holds,
             traceparent: None,
         }),
         Some(_) | None => Err(findings.0),
@@ -195,6 +213,28 @@ pub fn validate_changes(changes: &OrderChanges) -> Result<(), Vec<Violation>> {
     let mut findings = Findings::default();
     check_details(&details, &mut findings);
     if findings.0.is_empty() { Ok(()) } else { Err(findings.0) }
+}
+
+fn holds(drafts: &[HoldDraft], findings: &mut Findings) -> Vec<HoldWish> {
+    check_count("/holds", drafts.len(), HOLDS_AT_FIRST_MAX, findings);
+    let drafts = drafts.iter().take(HOLDS_AT_FIRST_MAX).enumerate();
+    drafts.filter_map(|(index, draft)| hold(index, draft, findings)).collect()
+}
+
+fn hold(index: usize, draft: &HoldDraft, findings: &mut Findings) -> Option<HoldWish> {
+    check_text(&format!("/holds/{index}/reason"), Some(&draft.reason), findings);
+    let before = hold_point(&draft.before);
+    let before = findings.take(&format!("/holds/{index}/before"), "unknown_value", before)?;
+    Some(HoldWish { before, reason: draft.reason.clone() })
+}
+
+/// The step that this names.
+///
+/// # Errors
+/// What it would have to be.
+pub fn hold_point(text: &str) -> Result<HoldPoint, String> {
+    let known: Vec<&str> = HoldPoint::ALL.iter().map(|point| point.as_str()).collect();
+    text.parse().map_err(|_| format!("an order waits before {}, not '{text}'", known.join(" or ")))
 }
 
 fn lines(drafts: &[LineDraft], findings: &mut Findings) -> Vec<CreateOrderLine> {

@@ -80,7 +80,7 @@ pub(crate) use closed_set;
 #[cfg(test)]
 mod tests {
     use crate::{
-        Availability, CancelReason, MovementKind, OrderStatus, PaymentStatus, ShipmentStatus, UnknownName,
+        Availability, CancelReason, HoldPoint, MovementKind, OrderStatus, PaymentStatus, ShipmentStatus, UnknownName,
     };
 
     #[test]
@@ -92,6 +92,7 @@ mod tests {
         MovementKind::assert_words_and_codes_round_trip();
         CancelReason::assert_words_and_codes_round_trip();
         Availability::assert_words_and_codes_round_trip();
+        HoldPoint::assert_words_and_codes_round_trip();
     }
 
     #[test]

@@ -40,6 +40,10 @@ uuid_id! {
     OrderId
 }
 uuid_id! {
+    /// Names a hold of an order.
+    HoldId
+}
+uuid_id! {
     /// Names a product, and the stock of it.
     ProductId
 }

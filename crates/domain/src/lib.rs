@@ -8,6 +8,7 @@
 mod cancellation;
 mod closed_set;
 mod events;
+mod hold;
 mod ids;
 mod invariant;
 mod inventory;
@@ -33,7 +34,8 @@ mod transition;
 pub use cancellation::{CancelReason, Cancellation};
 pub use closed_set::UnknownName;
 pub use events::{OrderChange, OrderEvent};
-pub use ids::{CustomerId, OrderId, OrderItemId, ProductId, Sku, TEXT_CHARS_MAX, derive_child};
+pub use hold::{Hold, HoldPoint, HoldPoints, HoldRelease};
+pub use ids::{CustomerId, HoldId, OrderId, OrderItemId, ProductId, Sku, TEXT_CHARS_MAX, derive_child};
 pub use invariant::BrokenInvariant;
 pub use inventory::{Inventory, StockCounters};
 pub use money::{AMOUNT_MINOR_MAX, Currency, InvalidCurrency, Money, MoneyError};

@@ -7,20 +7,25 @@ use jiff::Timestamp;
 /// How messages that wait for a broker are called, as they have no queue yet.
 const OUTBOX: &str = "outbox";
 
-/// Rows of subject, name and amount. The one parameter is the moment before which an order must have been handed over.
+/// Rows of subject, name and amount. The one parameter is the moment before which an order must have been handed over, unless its
+/// limit began anew since it was accepted, as after a hold.
 ///
 /// Where an order stands is a question for each saga and not a join: of a join the server may think that it is cheaper to
 /// read all orders there are.
 pub(crate) fn statement(open: &str, low: &str) -> String {
     format!(
         "with sagas as materialized (
-             select state, order_status, updated_at, expires_at,
+             select correlation_id, state, order_status, updated_at, expires_at,
                  (select status from orders where order_id = correlation_id) as stands
              from order_saga where {open} order by correlation_id limit {VITALS_ROWS_MAX}
          )
          select 'oldest_saga', state, min(updated_at) from sagas group by state
          union all select 'overdue', '', count(*) from sagas where expires_at < $1
              and state in ('created', 'inventory_reserved', 'payment_processing', 'paid')
+             and not exists (
+                 select 1 from timers t
+                 where t.correlation_id = sagas.correlation_id and t.name = 'order' and t.due_at > $1
+             )
          union all select 'orphaned', '', count(*) from sagas where stands is null
          union all select 'inconsistent', '', count(*) from sagas where stands <> order_status
          union all select 'oldest_message', queue, min(sent_at)

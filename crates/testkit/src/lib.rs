@@ -2,6 +2,7 @@
 
 pub mod agreeable;
 pub mod conformance;
+pub mod happen;
 pub mod proxy;
 pub mod servers;
 pub mod simulation;

@@ -6,6 +6,7 @@ mod scripted;
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::hold_rules::HoldRules;
 use orderwright_testkit::simulation::{
     Call, Consent, HandOver, Outcome, Script, Wish, line, new_product, sku,
 };
@@ -32,6 +33,8 @@ fn any_script() -> impl Strategy<Value = Script> {
             lines: lines.into_iter().map(|(product, units)| line(sku(product % count), units)).collect(),
             regret: None,
             presses: 1,
+            holds: Vec::new(),
+            second_thought: None,
         };
         Script {
             products: (0..)
@@ -41,6 +44,7 @@ fn any_script() -> impl Strategy<Value = Script> {
             wishes: wishes.into_iter().map(wish).collect(),
             events: Vec::new(),
             storm: Duration::from_secs(5),
+            hold_rules: HoldRules::default(),
         }
     })
 }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use application::hold_rules::HoldRules;
 use application::commands::{
     CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine, ImportProductsCommand,
     NewProduct, OrderKey, TakeProviderNewsCommand,
@@ -138,6 +139,7 @@ async fn start(address: &str) -> Worker {
         ids,
         settings: PipelineSettings::default(),
         pauses: PauseBoard::default(),
+        hold_rules: HoldRules::default(),
     });
     let (provider, _arrivals) = Agreeable::new();
     let parts = Parts {
@@ -203,6 +205,7 @@ impl Worker {
             total: None,
             money_lines: Vec::new(),
             details: None,
+            holds: Vec::new(),
             traceparent: None,
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::hold_rules::HoldRules;
 use application::commands::{
     CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply,
     ImportProductsCommand, NewProduct, OrderKey,
@@ -56,6 +57,7 @@ fn start(address: &str) -> Worker {
         ids,
         settings: PipelineSettings::default(),
         pauses: PauseBoard::default(),
+        hold_rules: HoldRules::default(),
     });
     let (provider, arrivals) = Agreeable::new();
     let parts = Parts {
@@ -118,6 +120,7 @@ impl Worker {
             total: None,
             money_lines: Vec::new(),
             details: None,
+            holds: Vec::new(),
             traceparent: None,
         }
     }

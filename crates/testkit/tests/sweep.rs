@@ -6,6 +6,7 @@ mod scripted;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::HoldPoint;
 use orderwright_testkit::simulation::{Call, Consent, HandOver, Honesty, Outcome, Script, UNDO_RETRIES_MAX};
 
 use self::scripted::{ChosenStep, Copies, Crash, Rules, one_order, perform, willing};
@@ -70,7 +71,14 @@ fn scenarios_by(hand_over: HandOver) -> Vec<Scenario> {
         hand_over,
         end: End::Race,
     };
+    let held = |name, holds: &[HoldPoint]| {
+        let mut script = one_order(9, None);
+        script.wishes[0].holds = holds.to_vec();
+        Scenario { name, script, rules: || Rules::new(willing), hand_over, end: End::Certain }
+    };
     vec![
+        held("on hold before its payment", &[HoldPoint::Payment]),
+        held("on hold before both, twice before its parcel", &[HoldPoint::Shipping, HoldPoint::Payment, HoldPoint::Shipping]),
         certain("all is well", 9, || Rules::new(willing)),
         certain("the payment is declined", 9, declining),
         certain("the stock is too small", 1, || Rules::new(willing)),

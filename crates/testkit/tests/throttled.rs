@@ -7,6 +7,7 @@ mod scripted;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use application::hold_rules::HoldRules;
 use application::saga::{STAGE_LIMITS, StageLimits};
 use bus::CallBudget;
 use orderwright_testkit::simulation::{
@@ -91,12 +92,15 @@ fn orders(count: u64) -> Script {
         lines: vec![line(sku(0), 1)],
         regret: None,
         presses: 1,
+        holds: Vec::new(),
+        second_thought: None,
     };
     Script {
         products: vec![new_product(0, 1_250, 1_000_000)],
         wishes: (0..count).map(wish).collect(),
         events: Vec::new(),
         storm: Duration::from_secs(1),
+        hold_rules: HoldRules::default(),
     }
 }
 

@@ -20,6 +20,7 @@ mod connections;
 mod database;
 mod environment;
 mod file;
+mod holds;
 mod layer;
 mod loading;
 mod notifications;
@@ -36,6 +37,7 @@ pub use broker::{BrokerAddresses, QueueKindName, RabbitMq};
 pub use changes::Settings;
 pub use connections::Connections;
 pub use database::{DatabaseAddress, Place};
+pub use holds::{HoldBefore, Holds};
 pub use loading::{Loaded, Mistakes};
 pub use notifications::{Allowance, Notifications, Way};
 pub use profile::Profile;
@@ -76,6 +78,8 @@ pub struct Config {
     pub providers: Providers,
     /// How long stages may take.
     pub limits: Limits,
+    /// Which new orders are put on hold until a person releases them.
+    pub holds: Holds,
     /// How the pipeline works.
     pub pipeline: Pipeline,
     /// What is kept, and for how long.
@@ -213,6 +217,7 @@ impl Default for Config {
             rabbitmq: RabbitMq::default(),
             providers: Providers::default(),
             limits: Limits::default(),
+            holds: Holds::default(),
             pipeline: Pipeline::default(),
             retention: Retention::default(),
             telemetry: Telemetry::default(),
@@ -418,6 +423,7 @@ impl Config {
         mistakes.extend(self.security.mistakes());
         mistakes.extend(self.connections.mistakes());
         mistakes.extend(self.notifications.mistakes());
+        mistakes.extend(self.holds.mistakes());
         mistakes
     }
 

@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use bus::{Fault, SagaRepository};
-use domain::{OrderId, OrderStatus};
+use domain::{Hold, HoldRelease, OrderId, OrderStatus};
 use serde::{Deserialize, Serialize};
 
 use super::Command;
 use super::details::details;
+use super::hold_order::release_one;
 use crate::context::Context;
+use crate::hold_rules::{RULE, reasons};
 use crate::messages::correlation;
 use crate::order_details::{Address, Contact, OrderDetails};
 use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
@@ -123,11 +125,31 @@ impl Command for ChangeOrderCommand {
         let saga = OrderProcessingSaga { has_address: after.shipping_address.is_some(), ..saga };
         unit.update_sagas(&[saga], context.clock.now()).await?;
         self.tell(unit, context, &changed).await?;
+        if after.shipping_address.is_some() {
+            self.release_for_address(unit, context).await?;
+        }
         Ok(ChangeOrderReply::Changed(changed))
     }
 }
 
 impl ChangeOrderCommand {
+    /// An order that waited for its address does so no longer.
+    async fn release_for_address(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<(), Fault> {
+        let mut holds = unit.holds().of_order(self.order_id).await?;
+        let release = HoldRelease {
+            actor: self.actor.clone(),
+            note: "the order has an address".to_owned(),
+            at: context.clock.now(),
+        };
+        let waits =
+            |hold: &Hold| hold.released.is_none() && hold.actor == RULE && hold.reason == reasons::ADDRESS_MISSING;
+        while let Some(place) = holds.iter().position(waits) {
+            release_one(unit, context, &holds, &holds[place], &release).await?;
+            holds[place].released = Some(release.clone());
+        }
+        Ok(())
+    }
+
     async fn tell(
         &self,
         unit: &mut dyn UnitOfWork,

@@ -3,23 +3,25 @@
 mod bearers;
 mod difference;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Chain, Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
 use domain::{
-    AMOUNT_MINOR_MAX, CustomerId, Money, MoneyLine, NewOrder, NewOrderLine, Order, OrderEvent, OrderId,
+    AMOUNT_MINOR_MAX, CustomerId, Hold, HoldId, HoldPoint, Money, MoneyLine, NewOrder, NewOrderLine, Order, OrderEvent, OrderId,
     Product, Quantity, Rejection, Sku,
 };
 use jiff::{SignedDuration, Timestamp};
 
+use super::hold_order::placed;
 use crate::context::Context;
+use crate::hold_rules::{OrderFacts, RULE};
 use crate::messages::{Demand, OrderCreatedEvent, correlation};
 use crate::order_details::OrderDetails;
 use crate::pipeline::chain;
 use crate::ports::{AnyUnit, Caller, HistoryEntry, IdempotencyRecord, NewOrderRow, UnitOfWork};
-use crate::saga::{OrderProcessingSaga, SagaState, timers};
+use crate::saga::{EventKind, OrderProcessingSaga, SagaState, timers};
 use bearers::Bearers;
 
 /// Orders accepted in one transaction.
@@ -64,8 +66,19 @@ pub struct CreateOrderCommand {
     pub money_lines: Vec<MoneyLine>,
     /// What it says beside who wants what.
     pub details: Option<Arc<OrderDetails>>,
+    /// The holds that the caller wants it to have from the beginning.
+    pub holds: Vec<HoldWish>,
     /// Trace context of the request.
     pub traceparent: Option<Arc<str>>,
+}
+
+/// A hold that a new order is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldWish {
+    /// The step that it keeps the order from.
+    pub before: HoldPoint,
+    /// Why.
+    pub reason: String,
 }
 
 /// A client's key for an order.
@@ -191,7 +204,7 @@ impl CreateOrderHandler {
         unit: &mut dyn UnitOfWork,
         requests: &[CreateOrderCommand],
     ) -> Result<Vec<CreateOrderReply>, Fault> {
-        let mut known = Known::load(unit, requests).await?;
+        let mut known = Known::load(unit, requests, &self.context).await?;
         let mut fresh = Fresh::new(self.context.clock.now(), &self.context);
         let decide = |request: &CreateOrderCommand| known.decide(request, &mut fresh);
         let replies = requests.iter().map(decide).collect();
@@ -232,10 +245,16 @@ impl Coalesce for CreateOrderHandler {
 struct Known {
     bearers: Bearers,
     catalogue: HashMap<Sku, Product>,
+    /// Customers to whom something was delivered; none are looked up unless a rule asks.
+    delivered_to: HashSet<CustomerId>,
 }
 
 impl Known {
-    async fn load(unit: &mut dyn UnitOfWork, requests: &[CreateOrderCommand]) -> Result<Self, Fault> {
+    async fn load(
+        unit: &mut dyn UnitOfWork,
+        requests: &[CreateOrderCommand],
+        context: &Context,
+    ) -> Result<Self, Fault> {
         let bearers = Bearers::load(unit, requests).await?;
         let mut skus: Vec<Sku> =
             requests.iter().flat_map(|request| &request.lines).map(|line| line.sku.clone()).collect();
@@ -243,7 +262,11 @@ impl Known {
         skus.dedup();
         let products = unit.products().get_by_skus(&skus).await?;
         let catalogue = products.into_iter().map(|product| (product.sku.clone(), product)).collect();
-        Ok(Self { bearers, catalogue })
+        let delivered_to = match context.hold_rules.new_customer {
+            Some(_) => delivered_to(unit, requests).await?,
+            None => HashSet::new(),
+        };
+        Ok(Self { bearers, catalogue, delivered_to })
     }
 
     fn decide(&mut self, request: &CreateOrderCommand, fresh: &mut Fresh<'_>) -> CreateOrderReply {
@@ -256,7 +279,8 @@ impl Known {
         };
         let record = self.bearers.add(request, &order, fresh.now);
         let accepted = accepted(&order);
-        fresh.add(request, order, record);
+        let is_new_customer = !self.delivered_to.contains(&request.customer_id);
+        fresh.add(request, order, record, is_new_customer);
         CreateOrderReply::Created(accepted)
     }
 
@@ -313,6 +337,16 @@ impl Known {
     }
 }
 
+async fn delivered_to(
+    unit: &mut dyn UnitOfWork,
+    requests: &[CreateOrderCommand],
+) -> Result<HashSet<CustomerId>, Fault> {
+    let mut customers: Vec<CustomerId> = requests.iter().map(|request| request.customer_id.clone()).collect();
+    customers.sort_unstable();
+    customers.dedup();
+    Ok(unit.orders().delivered_to(&customers).await?.into_iter().collect())
+}
+
 fn unstorable(fault: &Fault) -> Violation {
     Violation { pointer: String::new(), code: "cannot_be_stored", message: fault.to_string() }
 }
@@ -360,6 +394,7 @@ struct Fresh<'a> {
     history: Vec<HistoryEntry>,
     records: Vec<IdempotencyRecord>,
     messages: Vec<bus::Envelope>,
+    holds: Vec<Hold>,
 }
 
 impl<'a> Fresh<'a> {
@@ -373,16 +408,27 @@ impl<'a> Fresh<'a> {
             history: Vec::new(),
             records: Vec::new(),
             messages: Vec::new(),
+            holds: Vec::new(),
         }
     }
 
-    fn add(&mut self, request: &CreateOrderCommand, order: Order, record: Option<IdempotencyRecord>) {
+    fn add(
+        &mut self,
+        request: &CreateOrderCommand,
+        order: Order,
+        record: Option<IdempotencyRecord>,
+        is_new_customer: bool,
+    ) {
         let limit = self.context.settings.limits.order;
         let expires_at =
             SignedDuration::try_from(limit).ok().and_then(|limit| self.now.checked_add(limit).ok());
         let expires_at = expires_at.unwrap_or(Timestamp::MAX);
         let mut saga = OrderProcessingSaga::start(order.id(), order.total(), self.now, expires_at);
         saga.has_address = request.details.as_ref().is_some_and(|it| it.shipping_address.is_some());
+        let facts =
+            OrderFacts { total: order.total(), is_new_customer, has_address: saga.has_address };
+        let holds = self.holds_of(request, order.id(), facts);
+        saga.holds = holds.iter().map(|hold| hold.before).collect();
         let message = created_event(request, &order);
         let mut envelope = message.first(
             MessageId(order.id().0).child(message.kind(), 0),
@@ -400,6 +446,11 @@ impl<'a> Fresh<'a> {
             detail: None,
             is_refused: false,
         });
+        self.history.extend(holds.iter().map(|hold| {
+            let event = EventKind::HoldPlaced.as_str();
+            HistoryEntry::without_step(hold.order_id, self.now, event, placed(hold))
+        }));
+        self.holds.extend(holds);
         let source = request.external_reference.is_some().then(|| Arc::clone(request.caller.source()));
         let details = request.details.as_ref().map(|details| details.to_stored());
         let payment_token = request.payment_token.clone();
@@ -407,6 +458,19 @@ impl<'a> Fresh<'a> {
         self.sagas.push(saga);
         self.records.extend(record);
         self.messages.push(envelope);
+    }
+
+    /// Those that the caller wants, and those that rules ask for.
+    fn holds_of(&self, request: &CreateOrderCommand, order_id: OrderId, facts: OrderFacts) -> Vec<Hold> {
+        let actor = request.caller.name();
+        let wanted = request.holds.iter().map(|wish| (wish.before, wish.reason.clone(), actor.to_owned()));
+        let rules = self.context.hold_rules.holds(facts);
+        let ruled = rules.map(|(before, reason)| (before, reason.to_owned(), RULE.to_owned()));
+        let hold = |(before, reason, actor)| {
+            let id = HoldId(self.context.ids.next(self.now));
+            Hold { id, order_id, before, reason, actor, placed_at: self.now, released: None }
+        };
+        wanted.chain(ruled).map(hold).collect()
     }
 
     async fn store(self, unit: &mut dyn UnitOfWork) -> Result<(), Fault> {
@@ -417,6 +481,7 @@ impl<'a> Fresh<'a> {
         unit.insert_sagas(&self.sagas, self.now).await?;
         unit.set_timers(self.timers).await?;
         unit.history().append(&self.history).await?;
+        unit.holds().place(&self.holds).await?;
         unit.idempotency().insert(&self.records).await?;
         unit.publish(self.messages).await
     }

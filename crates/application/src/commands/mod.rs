@@ -10,6 +10,7 @@ mod change_product;
 mod create_order;
 mod details;
 mod erase_contact;
+mod hold_order;
 mod if_unchanged;
 mod import_products;
 mod once;
@@ -33,10 +34,11 @@ pub use cancellation::{CancelOrderCommand, CancelReply};
 pub use change_order::{ChangeOrderCommand, ChangeOrderReply, OrderChanges, too_late_to_change};
 pub use change_product::{ChangeProductCommand, ChangeProductReply};
 pub use create_order::{
-    CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, OrderAccepted, OrderKey,
-    Violation,
+    CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply, HoldWish, OrderAccepted,
+    OrderKey, Violation,
 };
 pub use erase_contact::{EraseContactCommand, EraseContactReply, needed_by_carrier};
+pub use hold_order::{HOLDS_MAX, HoldOrderCommand, HoldOrderReply, ReleaseHoldCommand, ReleaseHoldReply};
 pub use if_unchanged::{IfUnchanged, IfUnchangedReply, Seen};
 pub use import_products::{ImportProductsCommand, NewProduct, SignedImportCommand};
 pub use once::{Once, OnceReply};

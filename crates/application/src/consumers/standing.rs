@@ -197,7 +197,8 @@ fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
         SagaState::Created
         | SagaState::InventoryReserved
         | SagaState::PaymentProcessing
-        | SagaState::Paid => foreign(format!("the order is {} and is not being undone", saga.state)),
+        | SagaState::Paid
+        | SagaState::OnHold => foreign(format!("the order is {} and is not being undone", saga.state)),
     }
 }
 

@@ -72,6 +72,15 @@ impl Caller {
     pub const fn source(&self) -> &Arc<str> {
         &self.source
     }
+
+    /// The caller as audit log and timeline name it where a request names no person: its key's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &*self.source {
+            "" => "API",
+            name => name,
+        }
+    }
 }
 
 /// The answer to an accepted order. Its text follows from the unchanging part of the order.

@@ -35,12 +35,12 @@ pub use provider_events::{
     UnmatchedView, VOIDED, Which,
 };
 pub use readers::{
-    AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, InventoryView,
+    AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, HoldView, InventoryView,
     LineView, LowOnly, MovementView, OrderPage, OrderView, Overview, Page, PaymentView, ProductView, Readers,
     ReservationPage, ReservationView, SagaFilter, SagaPage, SagaView, ShipmentView, TimerView,
 };
 pub use repositories::{
-    HistoryEntry, HistoryRepository, InventoryRepository, NewOrderRow, OrderRepository, PaymentRepository,
+    HistoryEntry, HistoryRepository, HoldRepository, InventoryRepository, NewOrderRow, OrderRepository, PaymentRepository,
     ProductRepository, ReferencedOrder, ReservationOutcome, ShipmentRepository, Shortage, StatusMove,
     StockDemand,
 };

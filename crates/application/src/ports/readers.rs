@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bus::Fault;
-use domain::{OrderId, Payment, ProductId, Sku};
+use domain::{Hold, OrderId, Payment, ProductId, Sku};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -80,6 +80,9 @@ pub struct OrderView {
     /// What it says beside who wants what; none in listings.
     #[serde(flatten)]
     pub details: Option<OrderDetails>,
+    /// Why it waits before its payment or its parcel, or did; none in listings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldView>,
     /// The payment, once requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentView>,
@@ -101,6 +104,48 @@ pub struct OrderView {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// A hold of an order as a client sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HoldView {
+    /// Its id, by which it is released.
+    pub hold_id: Uuid,
+    /// The step that it keeps the order from.
+    pub before: &'static str,
+    /// Why.
+    pub reason: String,
+    /// Who placed it.
+    pub actor: String,
+    /// When.
+    pub placed_at: Timestamp,
+    /// When it was released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<Timestamp>,
+    /// Who released it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released_by: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_note: Option<String>,
+}
+
+impl From<Hold> for HoldView {
+    fn from(hold: Hold) -> Self {
+        let Hold { id, order_id: _, before, reason, actor, placed_at, released } = hold;
+        let released_at = released.as_ref().map(|release| release.at);
+        let (released_by, release_note) = released.map(|release| (release.actor, release.note)).unzip();
+        Self {
+            hold_id: id.0,
+            before: before.as_str(),
+            reason,
+            actor,
+            placed_at,
+            released_at,
+            released_by,
+            release_note: release_note.filter(|note| !note.is_empty()),
+        }
+    }
 }
 
 /// An order with reserved units that are not in stock.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    Inventory, MovementCause, Order, OrderChange, OrderId, OrderStatus, Payment, Product, ProductId,
+    CustomerId, Hold, HoldId, HoldRelease, Inventory, MovementCause, Order, OrderChange, OrderId, OrderStatus, Payment, Product, ProductId,
     Rejection, Shipment, Sku, StockMovement,
 };
 use jiff::Timestamp;
@@ -90,6 +90,9 @@ pub trait OrderRepository: Send {
 
     /// Stores what an order says beside who wants what, in place of what it said.
     async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault>;
+
+    /// Those of these customers to whom an order was delivered.
+    async fn delivered_to(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerId>, Fault>;
 
     /// The orders with one of these external references, from any source.
     async fn find_by_external_reference(
@@ -379,4 +382,22 @@ impl HistoryEntry {
 pub trait HistoryRepository: Send {
     /// Adds entries, in order.
     async fn append(&mut self, entries: &[HistoryEntry]) -> Result<(), Fault>;
+}
+
+/// Holds of orders. The saga's row is the lock of its order's holds.
+#[async_trait]
+pub trait HoldRepository: Send {
+    /// Adds holds, none of them released.
+    async fn place(&mut self, holds: &[Hold]) -> Result<(), Fault>;
+
+    /// The holds of this order, released ones too, oldest first.
+    async fn of_order(&mut self, id: OrderId) -> Result<Vec<Hold>, Fault>;
+
+    /// Records who released these holds; what was released before stays as it was.
+    async fn release(
+        &mut self,
+        order_id: OrderId,
+        ids: &[HoldId],
+        release: &HoldRelease,
+    ) -> Result<(), Fault>;
 }

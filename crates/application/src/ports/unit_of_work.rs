@@ -3,7 +3,7 @@
 use bus::{SagaRepository, Unit};
 
 use super::{
-    AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
+    AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnmatchedRepository, WebhookEndpointRepository,
 };
 use crate::saga::OrderProcessingSaga;
@@ -24,6 +24,8 @@ pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
     fn shipments(&mut self) -> &mut dyn ShipmentRepository;
     /// The timelines of orders.
     fn history(&mut self) -> &mut dyn HistoryRepository;
+    /// Holds of orders.
+    fn holds(&mut self) -> &mut dyn HoldRepository;
     /// Answers stored under idempotency keys.
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
     /// The audit log of operators.
@@ -48,6 +50,7 @@ where
         + PaymentRepository
         + ShipmentRepository
         + HistoryRepository
+        + HoldRepository
         + IdempotencyRepository
         + AuditRepository
         + UnmatchedRepository
@@ -74,6 +77,10 @@ where
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn holds(&mut self) -> &mut dyn HoldRepository {
         self
     }
 

@@ -116,7 +116,7 @@ named!(Attention:
 );
 
 impl Attention {
-    /// Whether the order is held in its place, as opposed to a stuck compensation step.
+    /// Whether the order stands in its place, as opposed to a stuck compensation step.
     #[must_use]
     pub const fn stands_still(self) -> bool {
         match self {

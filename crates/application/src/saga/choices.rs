@@ -24,7 +24,7 @@ const UNDO_FORCED: &str =
     "cancels the order, taking every open undoing as settled by hand; stock that is set aside is given back";
 
 impl OrderProcessingSaga {
-    /// Whether the order is held in its place for a person's decision.
+    /// Whether the order stands in its place until a person decides.
     #[must_use]
     pub fn stands_still(&self) -> bool {
         self.state == SagaState::NeedsAttention && self.attention.any(Attention::stands_still)

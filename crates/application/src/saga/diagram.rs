@@ -91,16 +91,20 @@ impl Rule {
             Self::Forward => "forward",
             Self::Urge => "urge",
             Self::Park => "park",
-            Self::Hold => "hold",
-            Self::Release => "release",
+            Self::Ask => "ask",
+            Self::Answered => "answered",
             Self::Unpaid => "unpaid",
             Self::Arrive => "arrive",
             Self::CallOff => "call off",
             Self::Again => "again",
             Self::Waive => "waive",
             Self::Close => "close",
+            Self::PlaceHold => "place hold",
+            Self::LiftHold => "lift hold",
+            Self::GoOn => "go on",
             Self::Ignore => "·",
             Self::Early => "early",
+            Self::EarlyIfUnasked => "early if unasked",
             Self::Refuse => "refuse",
         }
     }
@@ -148,6 +152,8 @@ impl EventKind {
             Self::ParcelLost => "ParcelLost",
             Self::ParcelDamaged => "ParcelDamaged",
             Self::ParcelReturned => "ParcelReturned",
+            Self::HoldPlaced => "HoldPlaced",
+            Self::HoldReleased => "HoldReleased",
         }
     }
 }

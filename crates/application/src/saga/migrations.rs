@@ -17,9 +17,12 @@ pub struct Migration {
 /// From 1 to 2: limits run from the first call that was let through, and compensation steps are repeated. Timers of a
 /// version 1 instance are longer than necessary, and mean the same.
 ///
-/// Also from 1 to 2: orders are held for events that a person must judge. An order that waited for a person before
+/// Also from 1 to 2: orders wait for a person because of events that only a person can judge. An order that waited for a person before
 /// has a stuck compensation step; that is what an instance without a cause means.
-pub const MIGRATIONS: &[Migration] = &[Migration { from: 1, apply: |saga| saga }];
+///
+/// From 2 to 3: orders can have holds. An instance of version 2 has none.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { from: 1, apply: |saga| saga }, Migration { from: 2, apply: |saga| saga }];
 
 const _: () = assert!(
     unmigrated(MIGRATIONS, SAGA_VERSION).is_none(),

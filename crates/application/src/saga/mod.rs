@@ -6,6 +6,7 @@ mod choices;
 pub mod diagram;
 mod migrations;
 pub(crate) mod named;
+mod on_hold;
 mod react;
 mod standing;
 mod state;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::{CorrelationId, Outcome, Reaction, Saga, TimerChange};
-use domain::{CancelReason, OrderEvent, OrderStatus};
+use domain::{CancelReason, HoldPoint, OrderEvent, OrderStatus};
 use jiff::Timestamp;
 
 use super::migrations::{MIGRATIONS, Migration, migrated};
@@ -61,6 +61,8 @@ pub struct SagaEvent {
     pub reason: Option<CancelReason>,
     /// The generation of the timer, if one fired.
     pub generation: Option<u32>,
+    /// The step that a hold is about.
+    pub hold: Option<HoldPoint>,
     /// The time limits from here on.
     pub limits: StageLimits,
 }
@@ -69,7 +71,7 @@ impl SagaEvent {
     /// An event that needs no details.
     #[must_use]
     pub const fn of(kind: EventKind) -> Self {
-        Self { kind, reason: None, generation: None, limits: STAGE_LIMITS }
+        Self { kind, reason: None, generation: None, hold: None, limits: STAGE_LIMITS }
     }
 
     /// With the reason for a cancellation.
@@ -83,6 +85,13 @@ impl SagaEvent {
     #[must_use]
     pub const fn of_generation(mut self, generation: u32) -> Self {
         self.generation = Some(generation);
+        self
+    }
+
+    /// With the step that the hold is about.
+    #[must_use]
+    pub const fn before(mut self, point: HoldPoint) -> Self {
+        self.hold = Some(point);
         self
     }
 
@@ -130,7 +139,9 @@ impl SagaEvent {
             | EventKind::ParcelDelayed
             | EventKind::ParcelLost
             | EventKind::ParcelDamaged
-            | EventKind::ParcelReturned => CancelReason::Operator,
+            | EventKind::ParcelReturned
+            | EventKind::HoldPlaced
+            | EventKind::HoldReleased => CancelReason::Operator,
         })
     }
 }
@@ -226,16 +237,20 @@ impl<'a> Reacting<'a> {
             Rule::Forward => self.forward(),
             Rule::Urge => self.urge(),
             Rule::Park => self.park(),
-            Rule::Hold => self.hold(),
-            Rule::Release => self.release(),
+            Rule::Ask => self.ask_person(),
+            Rule::Answered => self.answered(),
             Rule::Unpaid => self.money_is_back(),
             Rule::Arrive => self.arrive(),
             Rule::CallOff => self.call_off(),
             Rule::Again => self.again(),
             Rule::Waive => self.waive(),
             Rule::Close => self.close(),
-            Rule::Ignore => Outcome::Ignored("changes nothing in this state"),
+            Rule::PlaceHold => self.place_hold(),
+            Rule::LiftHold => self.lift_hold(),
+            Rule::GoOn => self.go_on_unless_on_hold(),
             Rule::Early => Outcome::Early,
+            Rule::EarlyIfUnasked if self.next.payment == PaymentStep::None => Outcome::Early,
+            Rule::EarlyIfUnasked | Rule::Ignore => Outcome::Ignored("changes nothing in this state"),
             Rule::Refuse => self.refuse(),
         };
         Reaction { next: self.next, commands: self.commands, timers: self.timers, outcome }
@@ -253,8 +268,12 @@ impl<'a> Reacting<'a> {
     /// Until the gateway lets a call through only the order's own limit runs: the gateway may be away, or many calls
     /// may be ahead of this one.
     fn pay(&mut self) -> Outcome {
-        self.next.state = SagaState::InventoryReserved;
         self.next.stock = StockStep::Reserved;
+        if self.next.holds.include(HoldPoint::Payment) { self.put_on_hold() } else { self.request_payment() }
+    }
+
+    pub(super) fn request_payment(&mut self) -> Outcome {
+        self.next.state = SagaState::InventoryReserved;
         self.next.payment = PaymentStep::Requested;
         self.commands.push(SagaCommand::RequestPayment);
         Outcome::Moved
@@ -268,13 +287,17 @@ impl<'a> Reacting<'a> {
     }
 
     pub(super) fn ship(&mut self) -> Outcome {
-        self.next.state = SagaState::Paid;
         self.next.payment = PaymentStep::Captured;
-        self.next.shipment = ShipmentStep::Requested;
         self.move_order(OrderEvent::PaymentStarted);
         self.move_order(OrderEvent::PaymentProcessed);
-        self.commands.push(SagaCommand::RequestShipping);
         self.cancel(timers::PAYMENT);
+        if self.next.holds.include(HoldPoint::Shipping) { self.put_on_hold() } else { self.request_shipping() }
+    }
+
+    pub(super) fn request_shipping(&mut self) -> Outcome {
+        self.next.state = SagaState::Paid;
+        self.next.shipment = ShipmentStep::Requested;
+        self.commands.push(SagaCommand::RequestShipping);
         Outcome::Moved
     }
 
@@ -363,7 +386,7 @@ impl<'a> Reacting<'a> {
         self.undo_unless_due(due)
     }
 
-    /// A held order records facts and requests nothing.
+    /// An order that waits for a person records facts and requests nothing.
     fn undo_unless_due(&mut self, due: Option<Undo>) -> Outcome {
         let waits = self.next.stands_still() || self.next.pending_undo() == due;
         if waits { Outcome::Moved } else { self.undo_more() }
@@ -411,7 +434,7 @@ impl<'a> Reacting<'a> {
         } else if contradicts_itself
             || (kind == EventKind::MoneyReturned && self.next.is_refunded_under_way())
         {
-            return self.hold();
+            return self.ask_person();
         } else if money_is_back {
             self.next.settle_payment(PaymentStep::Refunded)
         } else {
@@ -488,6 +511,7 @@ impl<'a> Reacting<'a> {
 
     pub(super) fn refuse(&self) -> Outcome {
         Outcome::Refused(match (self.event.kind, self.next.state) {
+            (EventKind::HoldPlaced, _) => self.too_late_to_hold(),
             (EventKind::CancelRequested, SagaState::NeedsAttention) if self.is_disputed() => {
                 "the customer's bank decides about the money; cancel the order once the dispute is over, or force it"
             }
@@ -496,6 +520,9 @@ impl<'a> Reacting<'a> {
             }
             (EventKind::CancelRequested, _) => {
                 "the parcel was delivered; pay back with `orders refund` or POST /orders/{order_id}/refunds, and book goods that come back as received"
+            }
+            (EventKind::OperatorRetry | EventKind::OperatorSkip | EventKind::OperatorForce, SagaState::OnHold) => {
+                "it is on hold; release its holds, or cancel it"
             }
             (EventKind::OperatorRetry | EventKind::OperatorSkip, SagaState::Compensating) => {
                 "it is being undone; wait, or force it if whoever should undo it will not come back"

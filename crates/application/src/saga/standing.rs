@@ -1,5 +1,5 @@
-//! The part of the reaction that holds an order for a person and lets it go on: events about money or parcels that
-//! only a person can judge, and the person's choice. While held, facts are recorded and nothing new is requested.
+//! The part of the reaction that has an order wait for a person and lets it go on: events about money or parcels that
+//! only a person can judge, and the person's choice. Meanwhile facts are recorded and nothing new is requested.
 
 use bus::Outcome;
 use domain::{CancelReason, OrderStatus};
@@ -11,7 +11,7 @@ use super::{
 };
 
 impl EventKind {
-    /// Why an order is held after this event; none if the event holds no order.
+    /// What a person is asked after this event; none if nobody is.
     const fn attention(self) -> Option<Attention> {
         Some(match self {
             Self::MoneyReturned => Attention::RefundedUnderWay,
@@ -50,20 +50,25 @@ impl EventKind {
             | Self::OperatorSkip
             | Self::OperatorForce
             | Self::DisputeWon
-            | Self::SecondChargeReturned => return None,
+            | Self::SecondChargeReturned
+            | Self::HoldPlaced
+            | Self::HoldReleased => return None,
         })
     }
 }
 
 impl Reacting<'_> {
-    /// Holds the order for a person, beside what it waits for already. Its timers stop; answers to earlier requests are
+    /// Has the order wait for a person, beside what it waits for already. Its timers stop; answers to earlier requests are
     /// still recorded.
-    pub(super) fn hold(&mut self) -> Outcome {
+    pub(super) fn ask_person(&mut self) -> Outcome {
         let Some(attention) = self.event.kind.attention() else {
             return Outcome::Ignored("nobody need be asked");
         };
         if self.next.state == SagaState::NeedsAttention && self.next.attention.include(attention) {
             return Outcome::Ignored("a person is asked already");
+        }
+        if self.next.state == SagaState::OnHold && self.next.payment == PaymentStep::None {
+            return Outcome::Ignored("nothing was asked of the gateway");
         }
         if attention.is_about_parcel() && !self.next.is_handed_over() {
             return Outcome::Ignored("the parcel is not on its way for this order");
@@ -90,8 +95,8 @@ impl Reacting<'_> {
         }
     }
 
-    /// One reason for holding the order is gone. It goes on by itself if that was the last.
-    pub(super) fn release(&mut self) -> Outcome {
+    /// One of the questions is answered. The order goes on by itself if that was the last.
+    pub(super) fn answered(&mut self) -> Outcome {
         let won = self.event.kind == EventKind::DisputeWon;
         let over = if won { Attention::Disputed } else { Attention::SecondCharge };
         if !self.next.attention.include(over) {
@@ -103,6 +108,9 @@ impl Reacting<'_> {
 
     /// All the money was refunded elsewhere before the parcel left: the order is cancelled without another refund.
     pub(super) fn money_is_back(&mut self) -> Outcome {
+        if self.next.state == SagaState::OnHold && self.next.payment == PaymentStep::None {
+            return Outcome::Ignored("nothing was asked of the gateway");
+        }
         self.next.payment = PaymentStep::Refunded;
         self.next.reason = Some(CancelReason::RefundedAtGateway);
         for name in [timers::ORDER, timers::PAYMENT, timers::SHIPPING] {
@@ -124,7 +132,7 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
-    /// The parcel arrived while the order was held. That answers whether it will, and no other question.
+    /// The parcel arrived while the order waited for a person. That answers whether it will, and no other question.
     pub(super) fn arrive(&mut self) -> Outcome {
         if self.next.attention.include(Attention::DeliveredThoughCancelled) {
             return Outcome::Ignored("a person is asked already");
@@ -159,7 +167,7 @@ impl Reacting<'_> {
         outcome
     }
 
-    /// Goes on from where the order was held, with what has become known since.
+    /// Goes on from where the order stood, with what has become known since.
     pub(super) fn go_on(&mut self) -> Outcome {
         self.next.attention = Attentions::default();
         match self.next.stood() {
@@ -175,7 +183,7 @@ impl Reacting<'_> {
                 self.set(timers::ORDER, self.event.limits.order);
                 Outcome::Moved
             }
-            SagaState::Compensating | SagaState::NeedsAttention => self.undo_more(),
+            SagaState::Compensating | SagaState::NeedsAttention | SagaState::OnHold => self.undo_more(),
         }
     }
 
@@ -191,13 +199,17 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
-    /// Requests the parcel again under its key, even if the first answer came while the order was held.
+    /// Requests the parcel, unless it is on hold; again under its key if it was requested before, even if the first answer
+    /// came meanwhile.
     fn go_on_shipping(&mut self) -> Outcome {
         if matches!(self.next.payment, PaymentStep::Refunded | PaymentStep::Closed) {
             return self.undo_for(CancelReason::RefundedAtGateway);
         }
         if self.next.shipment == ShipmentStep::Cancelled {
             return self.undo_for(CancelReason::ShippingFailed);
+        }
+        if self.next.shipment == ShipmentStep::None {
+            return self.ship_unless_on_hold();
         }
         self.next.state = SagaState::Paid;
         self.next.shipment = ShipmentStep::Requested;
@@ -206,12 +218,15 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
-    /// The payment request goes on while the order is held, so nothing is requested again.
+    /// The payment request goes on meanwhile, so nothing is requested again.
     fn go_on_paying(&mut self, state: SagaState) -> Outcome {
         match self.next.payment {
             PaymentStep::Captured => {
-                self.set(timers::ORDER, self.event.limits.order);
-                self.ship()
+                let outcome = self.ship();
+                if self.next.state == SagaState::Paid {
+                    self.set(timers::ORDER, self.event.limits.order);
+                }
+                outcome
             }
             PaymentStep::Closed => self.undo_for(CancelReason::PaymentDeclined),
             PaymentStep::Refunded => self.undo_for(CancelReason::RefundedAtGateway),
@@ -229,7 +244,7 @@ impl Reacting<'_> {
         self.undo_more()
     }
 
-    /// A cancellation of a held order: it is compensated, unless its parcel has left.
+    /// A cancellation of an order that waits for a person: it is compensated, unless its parcel has left.
     pub(super) fn call_off(&mut self) -> Outcome {
         if !self.next.stands_still() || self.next.stood() == SagaState::Compensating {
             return Outcome::Ignored("it is being undone, or has an undoing that waits for a person");
@@ -248,7 +263,7 @@ impl Reacting<'_> {
         self.next.attention.include(Attention::Disputed)
     }
 
-    /// A person closes a held order. A parcel that has left is never cancelled: the order ends as delivered, with a
+    /// A person closes an order that waits for one. A parcel that has left is never cancelled: the order ends as delivered, with a
     /// parcel settled by hand.
     pub(super) fn close_standing(&mut self) -> Outcome {
         self.next.attention = Attentions::default();
@@ -283,7 +298,7 @@ impl OrderProcessingSaga {
         self.state == SagaState::NeedsAttention && (known || (self.is_handed_over() && self.reason.is_none()))
     }
 
-    /// Where a held order stood before: its headline status tells, and whether it was being compensated.
+    /// Where an order stood before it waited for a person: its headline status tells, and whether it was being compensated.
     fn stood(&self) -> SagaState {
         let being_undone = self.reason.is_some();
         match self.order {
@@ -304,7 +319,7 @@ impl OrderProcessingSaga {
         }
     }
 
-    /// Whether this order still waits for the gateway: while it is being paid, also while held.
+    /// Whether this order still waits for the gateway: while it is being paid, also while it waits for a person.
     #[must_use]
     pub fn awaits_payment(&self) -> bool {
         self.state.awaits_payment()

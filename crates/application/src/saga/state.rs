@@ -1,6 +1,6 @@
 //! The order saga's data: its state and, beneath it, what was done and not undone.
 
-use domain::{CancelReason, Money, OrderId, OrderStatus};
+use domain::{CancelReason, HoldPoints, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 use super::attention::Attentions;
@@ -9,7 +9,7 @@ use super::named::named;
 /// Version of the saga's definition, stored with each instance. If a change alters what a released version does, it
 /// needs a new number (or the fingerprint test fails) and a migration from the version before (or it does not
 /// compile).
-pub const SAGA_VERSION: u16 = 2;
+pub const SAGA_VERSION: u16 = 3;
 
 /// An instance of a later definition, which needs a newer program. A number that was never released is treated alike:
 /// its writer may know more.
@@ -53,6 +53,8 @@ pub enum SagaState {
     Compensating,
     /// Waits for a person to retry, skip or force: a compensation step cannot finish, or an event needs a decision.
     NeedsAttention,
+    /// Waits before its payment or its parcel until its holds are released.
+    OnHold,
 }
 
 /// The state of the stock.
@@ -133,6 +135,8 @@ pub struct OrderProcessingSaga {
     pub expires_at: Timestamp,
     /// Whether the order says where its goods go, so that the carrier is told.
     pub has_address: bool,
+    /// The steps before which it has holds that nobody has released.
+    pub holds: HoldPoints,
 }
 
 impl OrderProcessingSaga {
@@ -154,6 +158,7 @@ impl OrderProcessingSaga {
             created_at: now,
             expires_at,
             has_address: false,
+            holds: HoldPoints::default(),
         }
     }
 }
@@ -168,6 +173,7 @@ named!(SagaState:
     Failed = "failed",
     Compensating = "compensating",
     NeedsAttention = "needs_attention",
+    OnHold = "on_hold",
 );
 named!(StockStep: None = "none", Reserved = "reserved", Released = "released", Shipped = "shipped");
 named!(PaymentStep:
@@ -211,7 +217,8 @@ impl SagaState {
             | Self::Paid
             | Self::Shipped
             | Self::Compensating
-            | Self::NeedsAttention => false,
+            | Self::NeedsAttention
+            | Self::OnHold => false,
         }
     }
 }

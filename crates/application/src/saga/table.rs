@@ -80,6 +80,10 @@ pub enum EventKind {
     ParcelDamaged,
     /// The parcel is on its way back, or is back.
     ParcelReturned,
+    /// The order is to wait before its payment or its parcel.
+    HoldPlaced,
+    /// The last hold before its payment or its parcel is released.
+    HoldReleased,
 }
 
 /// What a state does about an event.
@@ -116,14 +120,14 @@ pub enum Rule {
     /// Wait for a person.
     Park,
     /// Wait for a person, and record the cause.
-    Hold,
-    /// The reason for holding it is gone: go on.
-    Release,
+    Ask,
+    /// What a person was asked is answered: go on.
+    Answered,
     /// The money is refunded already: compensate the rest.
     Unpaid,
     /// Record that the parcel arrived; go on if that was the question.
     Arrive,
-    /// Cancel a held order, unless its parcel has left.
+    /// Cancel an order that waits for a person, unless its parcel has left.
     CallOff,
     /// Retry the compensation step.
     Again,
@@ -131,22 +135,31 @@ pub enum Rule {
     Waive,
     /// Count every step as settled.
     Close,
+    /// Record a hold, if the step that it is about was not asked for.
+    PlaceHold,
+    /// Record that no hold is left before a step.
+    LiftHold,
+    /// The same, for an order that waits for it: ask for the step.
+    GoOn,
     /// A repeat, or too late to matter.
     Ignore,
     /// Too early: park it.
     Early,
+    /// Too early if nothing was asked of the gateway, else a repeat.
+    EarlyIfUnasked,
     /// No longer possible: refuse it.
     Refuse,
 }
 
 use EventKind as E;
 use Rule::{
-    Again, Arrive, Await, CallOff, Clock, Close, Complete, Early, Forward, Hold, Ignore, Next, Note, Park,
-    Pay, Poll, Refuse, Release, Reopen, Reserve, Ship, Track, Undo, Unpaid, Urge, Waive,
+    Again, Answered, Arrive, Ask, Await, CallOff, Clock, Close, Complete, Early, EarlyIfUnasked, Forward,
+    GoOn, Ignore, LiftHold, Next, Note, Park, Pay, PlaceHold, Poll, Refuse, Reopen, Reserve, Ship, Track, Undo,
+    Unpaid, Urge, Waive,
 };
 
 /// States in the order of the table's columns.
-pub const STATES: [SagaState; 9] = [
+pub const STATES: [SagaState; 10] = [
     SagaState::Created,
     SagaState::InventoryReserved,
     SagaState::PaymentProcessing,
@@ -156,49 +169,52 @@ pub const STATES: [SagaState; 9] = [
     SagaState::Failed,
     SagaState::Compensating,
     SagaState::NeedsAttention,
+    SagaState::OnHold,
 ];
 
 /// One line per event, one column per state. Total by its type: a missing cell does not compile.
 #[rustfmt::skip]
-pub const TABLE: [(EventKind, [Rule; 9]); 37] = [
-    //                       Created  InvReserved PayProcess Paid     Shipped   Completed Failed   Compensating NeedsAttention
-    (E::OrderValidated,    [Reserve, Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::OrderRejected,     [Undo,    Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::InventoryReserved, [Pay,     Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::InventoryShort,    [Undo,    Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::PaymentStarted,    [Ignore,  Await,      Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::PaymentCaptured,   [Early,   Ship,       Ship,      Ignore,  Ignore,   Ignore,   Reopen,  Note,        Note]),
-    (E::PaymentDeclined,   [Early,   Undo,       Undo,      Ignore,  Ignore,   Ignore,   Ignore,  Note,        Note]),
-    (E::ShippingStarted,   [Ignore,  Ignore,     Ignore,    Clock,   Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::ShipmentBooked,    [Early,   Early,      Early,     Track,   Ignore,   Ignore,   Reopen,  Note,        Note]),
-    (E::ShipmentRefused,   [Early,   Early,      Early,     Undo,    Ignore,   Ignore,   Ignore,  Note,        Note]),
-    (E::ParcelDelivered,   [Early,   Early,      Early,     Early,   Complete, Ignore,   Hold,    Early,       Arrive]),
-    (E::CancelRequested,   [Undo,    Undo,       Undo,      Undo,    Refuse,   Refuse,   Ignore,  Ignore,      CallOff]),
-    (E::OrderTimedOut,     [Undo,    Undo,       Undo,      Undo,    Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::PaymentTimedOut,   [Ignore,  Undo,       Undo,      Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::ShippingTimedOut,  [Ignore,  Ignore,     Ignore,    Undo,    Ignore,   Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::DeliveryPollDue,   [Ignore,  Ignore,     Ignore,    Ignore,  Poll,     Ignore,   Ignore,  Ignore,      Ignore]),
-    (E::UndoTimedOut,      [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Urge,        Ignore]),
-    (E::ShipmentCancelled, [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Next,        Next]),
-    (E::ShipmentKept,      [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Forward,     Forward]),
-    (E::PaymentVoided,     [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Next,        Next]),
-    (E::PaymentRefunded,   [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Next,        Next]),
-    (E::UndoFailed,        [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Park,        Ignore]),
-    (E::OperatorRetry,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Again]),
-    (E::OperatorSkip,      [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Refuse,      Waive]),
-    (E::OperatorForce,     [Refuse,  Refuse,     Refuse,    Refuse,  Refuse,   Refuse,   Refuse,  Close,       Close]),
-    (E::MoneyReturned,     [Ignore,  Unpaid,     Unpaid,    Unpaid,  Hold,     Ignore,   Ignore,  Next,        Next]),
-    (E::MoneyReturnedInPart,[Ignore, Hold,       Hold,      Hold,    Ignore,   Ignore,   Ignore,  Ignore,      Hold]),
-    (E::SecondCharge,      [Ignore,  Hold,       Hold,      Hold,    Hold,     Hold,     Hold,    Hold,        Hold]),
-    (E::SecondChargeReturned,[Ignore,Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Release]),
-    (E::AmountMismatch,    [Ignore,  Hold,       Hold,      Hold,    Hold,     Hold,     Hold,    Hold,        Hold]),
-    (E::PaymentDisputed,   [Ignore,  Hold,       Hold,      Hold,    Hold,     Hold,     Hold,    Hold,        Hold]),
-    (E::DisputeWon,        [Ignore,  Ignore,     Ignore,    Ignore,  Ignore,   Ignore,   Ignore,  Ignore,      Release]),
-    (E::DisputeLost,       [Ignore,  Hold,       Hold,      Hold,    Hold,     Hold,     Hold,    Hold,        Hold]),
-    (E::ParcelDelayed,     [Ignore,  Ignore,     Ignore,    Early,   Hold,     Ignore,   Ignore,  Ignore,      Hold]),
-    (E::ParcelLost,        [Ignore,  Ignore,     Ignore,    Early,   Hold,     Hold,     Ignore,  Ignore,      Hold]),
-    (E::ParcelDamaged,     [Ignore,  Ignore,     Ignore,    Early,   Hold,     Hold,     Ignore,  Ignore,      Hold]),
-    (E::ParcelReturned,    [Ignore,  Ignore,     Ignore,    Early,   Hold,     Hold,     Ignore,  Ignore,      Hold]),
+pub const TABLE: [(EventKind, [Rule; 10]); 39] = [
+    //                         Created    InvReserved PayProcess Paid       Shipped   Completed Failed    Compensating NeedsAttention OnHold
+    (E::OrderValidated,      [Reserve,   Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::OrderRejected,       [Undo,      Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::InventoryReserved,   [Pay,       Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::InventoryShort,      [Undo,      Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::PaymentStarted,      [Ignore,    Await,      Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::PaymentCaptured,     [Early,     Ship,       Ship,      Ignore,    Ignore,   Ignore,   Reopen,   Note,        Note,          EarlyIfUnasked]),
+    (E::PaymentDeclined,     [Early,     Undo,       Undo,      Ignore,    Ignore,   Ignore,   Ignore,   Note,        Note,          EarlyIfUnasked]),
+    (E::ShippingStarted,     [Ignore,    Ignore,     Ignore,    Clock,     Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::ShipmentBooked,      [Early,     Early,      Early,     Track,     Ignore,   Ignore,   Reopen,   Note,        Note,          Early]),
+    (E::ShipmentRefused,     [Early,     Early,      Early,     Undo,      Ignore,   Ignore,   Ignore,   Note,        Note,          Early]),
+    (E::ParcelDelivered,     [Early,     Early,      Early,     Early,     Complete, Ignore,   Ask,      Early,       Arrive,        Early]),
+    (E::CancelRequested,     [Undo,      Undo,       Undo,      Undo,      Refuse,   Refuse,   Ignore,   Ignore,      CallOff,       Undo]),
+    (E::OrderTimedOut,       [Undo,      Undo,       Undo,      Undo,      Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::PaymentTimedOut,     [Ignore,    Undo,       Undo,      Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::ShippingTimedOut,    [Ignore,    Ignore,     Ignore,    Undo,      Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::DeliveryPollDue,     [Ignore,    Ignore,     Ignore,    Ignore,    Poll,     Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
+    (E::UndoTimedOut,        [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Urge,        Ignore,        Ignore]),
+    (E::ShipmentCancelled,   [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Next,        Next,          Ignore]),
+    (E::ShipmentKept,        [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Forward,     Forward,       Ignore]),
+    (E::PaymentVoided,       [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Next,        Next,          Ignore]),
+    (E::PaymentRefunded,     [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Next,        Next,          Ignore]),
+    (E::UndoFailed,          [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Park,        Ignore,        Ignore]),
+    (E::OperatorRetry,       [Refuse,    Refuse,     Refuse,    Refuse,    Refuse,   Refuse,   Refuse,   Refuse,      Again,         Refuse]),
+    (E::OperatorSkip,        [Refuse,    Refuse,     Refuse,    Refuse,    Refuse,   Refuse,   Refuse,   Refuse,      Waive,         Refuse]),
+    (E::OperatorForce,       [Refuse,    Refuse,     Refuse,    Refuse,    Refuse,   Refuse,   Refuse,   Close,       Close,         Refuse]),
+    (E::MoneyReturned,       [Ignore,    Unpaid,     Unpaid,    Unpaid,    Ask,      Ignore,   Ignore,   Next,        Next,          Unpaid]),
+    (E::MoneyReturnedInPart, [Ignore,    Ask,        Ask,       Ask,       Ignore,   Ignore,   Ignore,   Ignore,      Ask,           Ask]),
+    (E::SecondCharge,        [Ignore,    Ask,        Ask,       Ask,       Ask,      Ask,      Ask,      Ask,         Ask,           Ask]),
+    (E::SecondChargeReturned,[Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Answered,      Ignore]),
+    (E::AmountMismatch,      [Ignore,    Ask,        Ask,       Ask,       Ask,      Ask,      Ask,      Ask,         Ask,           Ask]),
+    (E::PaymentDisputed,     [Ignore,    Ask,        Ask,       Ask,       Ask,      Ask,      Ask,      Ask,         Ask,           Ask]),
+    (E::DisputeWon,          [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Answered,      Ignore]),
+    (E::DisputeLost,         [Ignore,    Ask,        Ask,       Ask,       Ask,      Ask,      Ask,      Ask,         Ask,           Ask]),
+    (E::ParcelDelayed,       [Ignore,    Ignore,     Ignore,    Early,     Ask,      Ignore,   Ignore,   Ignore,      Ask,           Ignore]),
+    (E::ParcelLost,          [Ignore,    Ignore,     Ignore,    Early,     Ask,      Ask,      Ignore,   Ignore,      Ask,           Ignore]),
+    (E::ParcelDamaged,       [Ignore,    Ignore,     Ignore,    Early,     Ask,      Ask,      Ignore,   Ignore,      Ask,           Ignore]),
+    (E::ParcelReturned,      [Ignore,    Ignore,     Ignore,    Early,     Ask,      Ask,      Ignore,   Ignore,      Ask,           Ignore]),
+    (E::HoldPlaced,          [PlaceHold, PlaceHold,  PlaceHold, Refuse,    Refuse,   Refuse,   Refuse,   Refuse,      PlaceHold,     PlaceHold]),
+    (E::HoldReleased,        [LiftHold,  LiftHold,   LiftHold,  LiftHold,  LiftHold, LiftHold, LiftHold, LiftHold,    LiftHold,      GoOn]),
 ];
 
 /// What `state` does about `event`.
@@ -214,16 +230,18 @@ impl Rule {
     pub const fn targets(self) -> &'static [SagaState] {
         match self {
             Reserve => &[SagaState::Created],
-            Pay => &[SagaState::InventoryReserved],
+            Pay => &[SagaState::InventoryReserved, SagaState::OnHold],
             Await => &[SagaState::PaymentProcessing],
-            Ship | Clock => &[SagaState::Paid],
+            Ship => &[SagaState::Paid, SagaState::OnHold],
+            Clock => &[SagaState::Paid],
+            GoOn => &[SagaState::InventoryReserved, SagaState::Paid],
             Track | Poll => &[SagaState::Shipped],
             Forward => &[SagaState::Shipped, SagaState::NeedsAttention],
             Complete => &[SagaState::Completed],
             Undo | Note | Urge | Unpaid | CallOff => &[SagaState::Compensating, SagaState::Failed],
             Next => &[SagaState::Compensating, SagaState::Failed, SagaState::NeedsAttention],
-            // A held order goes on from where it stood, with what has become known since.
-            Again | Waive | Release => &[
+            // An order goes on from where it stood, with what has become known since.
+            Again | Waive | Answered => &[
                 SagaState::Created,
                 SagaState::InventoryReserved,
                 SagaState::PaymentProcessing,
@@ -232,12 +250,13 @@ impl Rule {
                 SagaState::Completed,
                 SagaState::Failed,
                 SagaState::Compensating,
+                SagaState::OnHold,
             ],
             Arrive => &[SagaState::Completed],
             Reopen => &[SagaState::Compensating],
-            Park | Hold => &[SagaState::NeedsAttention],
+            Park | Ask => &[SagaState::NeedsAttention],
             Close => &[SagaState::Failed, SagaState::Completed],
-            Ignore | Early | Refuse => &[],
+            PlaceHold | LiftHold | Ignore | Early | EarlyIfUnasked | Refuse => &[],
         }
     }
 }

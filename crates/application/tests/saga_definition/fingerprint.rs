@@ -9,12 +9,12 @@ use application::saga::{
     ShipmentStep, StageLimits, StockStep, TABLE, diagram,
 };
 use bus::{Reaction, Saga, TimerChange};
-use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
+use domain::{CancelReason, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 /// What each version does, for ever. A version that was released is never changed here: a saga that behaves otherwise needs a
 /// new version, a line of its own, and its way from the version before in `MIGRATIONS`, without which nothing compiles.
-const RELEASED: &[(u16, u64)] = &[(1, 0xd8d7_7280_77f4_c32b), (2, 0x5075_8267_cd09_772d)];
+const RELEASED: &[(u16, u64)] = &[(1, 0xd8d7_7280_77f4_c32b), (2, 0x5075_8267_cd09_772d), (3, 0xa476_93ca_8424_1621)];
 
 /// All limits that are set, no two alike, so that it is seen which of them a timer goes by. How long each of them is, is a
 /// setting and no part of the definition.
@@ -76,11 +76,11 @@ fn fingerprint() -> u64 {
 
 /// Where an instance stands and what was done for it, reachable or not.
 #[derive(Clone, Copy)]
-struct Standing(SagaState, Attentions, OrderStatus, StockStep, PaymentStep, ShipmentStep);
+struct Standing(SagaState, Attentions, OrderStatus, StockStep, PaymentStep, ShipmentStep, HoldPoints);
 
 impl Standing {
     fn saga(self, reason: Option<CancelReason>) -> OrderProcessingSaga {
-        let Self(state, attention, order, stock, payment, shipment) = self;
+        let Self(state, attention, order, stock, payment, shipment, holds) = self;
         OrderProcessingSaga {
             state,
             attention,
@@ -90,6 +90,7 @@ impl Standing {
             shipment,
             reason,
             timer_generation: GENERATION,
+            holds,
             ..started()
         }
     }
@@ -116,18 +117,26 @@ fn every_standing() -> impl Iterator<Item = Standing> {
     let payments = stocks.flat_map(|(state, order, stock)| {
         PaymentStep::ALL.iter().map(move |payment| (state, order, stock, *payment))
     });
-    payments.flat_map(|(state, order, stock, payment)| {
-        ShipmentStep::ALL
-            .iter()
-            .map(move |shipment| Standing(state.0, state.1, order, stock, payment, *shipment))
+    let shipments = payments.flat_map(|(state, order, stock, payment)| {
+        ShipmentStep::ALL.iter().map(move |shipment| (state, order, stock, payment, *shipment))
+    });
+    shipments.flat_map(|(state, order, stock, payment, shipment)| {
+        every_set_of_holds()
+            .map(move |holds| Standing(state.0, state.1, order, stock, payment, shipment, holds))
     })
 }
 
-/// Without details; with a reason, to an instance that has one, by the latest timer; by an older timer.
-fn every_way_to_tell(event: SagaEvent) -> [(Option<CancelReason>, SagaEvent); 3] {
+fn every_set_of_holds() -> impl Iterator<Item = HoldPoints> {
+    (0..=u8::MAX).map_while(HoldPoints::from_code)
+}
+
+/// About each step before which there may be holds; without details; with a reason, to an instance that has one, by the latest timer; by an older timer.
+fn every_way_to_tell(event: SagaEvent) -> [(Option<CancelReason>, SagaEvent); 5] {
     let before = Some(CancelReason::OutOfStock);
     [
         (None, event),
+        (None, event.before(HoldPoint::Payment)),
+        (None, event.before(HoldPoint::Shipping)),
         (before, event.because(CancelReason::Operator).of_generation(GENERATION)),
         (before, event.of_generation(GENERATION - 1)),
     ]
@@ -148,6 +157,7 @@ fn note(print: &mut Fingerprint, reaction: &Reaction<OrderProcessingSaga>) {
 fn note_saga(print: &mut Fingerprint, saga: &OrderProcessingSaga) {
     let _ = write!(print, "{} {} {} {} {}", saga.state, saga.order, saga.stock, saga.payment, saga.shipment);
     let _ = write!(print, " {:?} {:?} {}", saga.reason, saga.attention, saga.timer_generation);
+    let _ = write!(print, " {}", saga.holds.code());
 }
 
 /// FNV-1a of whatever is written to it.

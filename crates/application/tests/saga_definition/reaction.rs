@@ -1,10 +1,11 @@
 //! Laws of a single reaction, for every saga and every event, reachable or not.
 
 use application::saga::{
-    Attention, EventKind, OrderProcessingSaga, SagaCommand, SagaEvent, SagaState, Undo, rule, timers,
+    Attention, EventKind, OrderProcessingSaga, SagaCommand, SagaEvent, SagaState, ShipmentStep, Undo, rule,
+    timers,
 };
-use bus::{Outcome, Saga, TimerChange};
-use domain::{Currency, Money, Move, OrderId, OrderStatus};
+use bus::{Outcome, Reaction, Saga, TimerChange};
+use domain::{Currency, HoldPoint, Money, Move, OrderId, OrderStatus};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -129,7 +130,7 @@ fn told(saga: &OrderProcessingSaga, events: &[EventKind]) -> OrderProcessingSaga
 }
 
 #[test]
-fn an_order_goes_on_only_when_each_reason_for_holding_it_is_answered() {
+fn an_order_goes_on_only_when_each_question_about_it_is_answered() {
     use EventKind::{
         DisputeLost, DisputeWon, MoneyReturnedInPart, ParcelDelayed, ParcelDelivered, ParcelLost,
         ParcelReturned, PaymentDisputed, SecondCharge, SecondChargeReturned,
@@ -149,8 +150,8 @@ fn an_order_goes_on_only_when_each_reason_for_holding_it_is_answered() {
     for (saga, events, left) in cases {
         let saga = told(saga, events);
         assert_eq!(saga.attention, attentions(left), "{events:?}");
-        let held = if left.is_empty() { SagaState::Completed } else { SagaState::NeedsAttention };
-        assert_eq!(saga.state, held, "{events:?}");
+        let stands = if left.is_empty() { SagaState::Completed } else { SagaState::NeedsAttention };
+        assert_eq!(saga.state, stands, "{events:?}");
     }
 }
 
@@ -183,4 +184,75 @@ fn a_parcel_that_arrives_after_its_order_was_cancelled_is_a_persons_case() {
     );
     let seen = told(&arrived, &[EventKind::OperatorSkip]);
     assert_eq!((seen.state, seen.order), (SagaState::Failed, OrderStatus::Cancelled));
+}
+
+/// A hold before this step is placed, or the last one is released.
+fn held(saga: &OrderProcessingSaga, kind: EventKind, before: HoldPoint) -> Reaction<OrderProcessingSaga> {
+    saga.react(&SagaEvent::of(kind).before(before), Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn an_order_on_hold_asks_for_nothing_and_has_no_limit_until_its_last_hold_before_that_step_is_released() {
+    let begun = OrderProcessingSaga::start(
+        OrderId(uuid::Uuid::nil()),
+        Money::new(450, Currency::parse("EUR").expect("a known currency")),
+        Timestamp::UNIX_EPOCH,
+        Timestamp::UNIX_EPOCH,
+    );
+    let validated = told(&begun, &[EventKind::OrderValidated]);
+    let both = HoldPoint::ALL
+        .iter()
+        .fold(validated, |saga, point| held(&saga, EventKind::HoldPlaced, *point).next);
+    let reserved = both.react(&SagaEvent::of(EventKind::InventoryReserved), Timestamp::UNIX_EPOCH);
+    assert_eq!((reserved.next.state, reserved.commands.len()), (SagaState::OnHold, 0));
+    assert_eq!(reserved.timers, [TimerChange::Cancel { name: timers::ORDER }]);
+
+    let shipping_first = held(&reserved.next, EventKind::HoldReleased, HoldPoint::Shipping);
+    assert_eq!((shipping_first.next.state, shipping_first.commands.len()), (SagaState::OnHold, 0));
+    let paying = held(&reserved.next, EventKind::HoldReleased, HoldPoint::Payment);
+    assert_eq!(paying.next.state, SagaState::InventoryReserved);
+    assert_eq!(paying.commands, [SagaCommand::RequestPayment]);
+    let begins_anew = |reaction: &Reaction<OrderProcessingSaga>| {
+        reaction.timers.iter().any(|change| matches!(change, TimerChange::Set { name: timers::ORDER, .. }))
+    };
+    assert!(begins_anew(&paying), "{:?}", paying.timers);
+
+    let paid = paying.next.react(&SagaEvent::of(EventKind::PaymentCaptured), Timestamp::UNIX_EPOCH);
+    assert_eq!((paid.next.state, paid.next.order), (SagaState::OnHold, OrderStatus::Paid));
+    assert!(!paid.commands.contains(&SagaCommand::RequestShipping), "{:?}", paid.commands);
+    let booking = held(&paid.next, EventKind::HoldReleased, HoldPoint::Shipping);
+    assert_eq!((booking.next.state, &*booking.commands), (SagaState::Paid, &[SagaCommand::RequestShipping][..]));
+    assert!(begins_anew(&booking), "{:?}", booking.timers);
+}
+
+#[test]
+fn it_is_too_late_for_a_hold_once_its_step_is_asked_for_or_the_order_is_undone() {
+    let reserved = told(&paid(), &[]);
+    let cancelled = told(&paid(), &[EventKind::CancelRequested]);
+    let cases = [
+        (&reserved, HoldPoint::Payment, "payment was asked for"),
+        (&reserved, HoldPoint::Shipping, "carrier was asked"),
+        (&cancelled, HoldPoint::Shipping, "is being cancelled"),
+    ];
+    for (saga, point, why) in cases {
+        let refused = held(saga, EventKind::HoldPlaced, point);
+        assert!(matches!(refused.outcome, Outcome::Refused(text) if text.contains(why)), "{:?}", refused.outcome);
+    }
+}
+
+#[test]
+fn a_dispute_of_an_order_on_hold_comes_first_and_the_hold_is_not_forgotten() {
+    let begun = told(&paid(), &[]);
+    let held_back = OrderProcessingSaga {
+        state: SagaState::OnHold,
+        shipment: ShipmentStep::None,
+        holds: [HoldPoint::Shipping].into_iter().collect(),
+        ..begun
+    };
+    let disputed = told(&held_back, &[EventKind::PaymentDisputed]);
+    assert_eq!(disputed.state, SagaState::NeedsAttention);
+    assert_eq!(told(&disputed, &[EventKind::DisputeWon]).state, SagaState::OnHold);
+    let released = held(&disputed, EventKind::HoldReleased, HoldPoint::Shipping).next;
+    let won = released.react(&SagaEvent::of(EventKind::DisputeWon), Timestamp::UNIX_EPOCH);
+    assert_eq!((won.next.state, won.commands), (SagaState::Paid, vec![SagaCommand::RequestShipping]));
 }

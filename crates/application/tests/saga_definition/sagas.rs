@@ -6,7 +6,7 @@ use application::saga::{
     Attention, Attentions, EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent,
     SagaState, ShipmentStep, StageLimits, StockStep, TABLE,
 };
-use domain::{CancelReason, Currency, Money, OrderId, OrderStatus};
+use domain::{CancelReason, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -22,13 +22,13 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
     let details = (
         proptest::option::of(select(CancelReason::ALL.to_vec())),
         proptest::collection::vec(select(Attention::ALL.to_vec()), 0..3),
-        (any::<u32>(), any::<bool>()),
+        (any::<u32>(), any::<bool>(), any_holds()),
     );
     (states, steps, details).prop_map(
         |(
             (state, order),
             (stock, payment, shipment),
-            (reason, attention, (timer_generation, has_address)),
+            (reason, attention, (timer_generation, has_address, holds)),
         )| {
             OrderProcessingSaga {
                 order_id: OrderId(uuid::Uuid::from_u128(7)),
@@ -45,9 +45,16 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
                 created_at: Timestamp::UNIX_EPOCH,
                 expires_at: Timestamp::UNIX_EPOCH,
                 has_address,
+                holds,
             }
         },
     )
+}
+
+/// Holds before some steps, or none.
+fn any_holds() -> impl Strategy<Value = HoldPoints> {
+    proptest::sample::subsequence(HoldPoint::ALL.to_vec(), 0..=HoldPoint::ALL.len())
+        .prop_map(|points| points.into_iter().collect())
 }
 
 /// These reasons.
@@ -63,9 +70,10 @@ pub(crate) fn any_event() -> impl Strategy<Value = SagaEvent> {
         any_kind(),
         proptest::option::of(any::<u32>()),
         proptest::option::of(select(CancelReason::ALL.to_vec())),
+        proptest::option::of(select(HoldPoint::ALL.to_vec())),
         any_limits(),
     )
-        .prop_map(|(kind, generation, reason, limits)| SagaEvent { kind, reason, generation, limits })
+        .prop_map(|(kind, generation, reason, hold, limits)| SagaEvent { kind, reason, generation, hold, limits })
 }
 
 /// Any kind of event.

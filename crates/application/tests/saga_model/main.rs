@@ -11,6 +11,7 @@ mod steps;
 mod world;
 
 use application::saga::{PaymentStep, SagaState, ShipmentStep};
+use domain::HoldPoint;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use self::providers::Honesty;
@@ -43,6 +44,9 @@ impl Model for OneOrder {
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = laws();
         properties.extend(sights());
+        if self.allowance.holds > 0 {
+            properties.extend(sights_of_holds());
+        }
         properties
     }
 }
@@ -61,6 +65,11 @@ fn laws() -> Vec<Property<OneOrder>> {
         Property::always("stock, money and parcel are asked for at most once", |_, world: &World| {
             world.asked.iter().all(|times| *times <= 1)
         }),
+        Property::always("nothing is asked for that a hold keeps the order from", |_, world: &World| {
+            let [_, payments, parcels] = world.asked;
+            let asked = [(HoldPoint::Payment, payments), (HoldPoint::Shipping, parcels)];
+            asked.iter().all(|(point, times)| *times == 0 || !world.saga.holds.include(*point))
+        }),
         Property::always(NOTHING_KEPT, |_, world: &World| {
             world.saga.state != SagaState::Failed || world.is_undone()
         }),
@@ -72,7 +81,7 @@ fn laws() -> Vec<Property<OneOrder>> {
         }),
         Property::always("what is not over is awaited: by a message or by a timer", |_, world: &World| {
             let over = world.saga.state.is_final() || world.saga.state == SagaState::NeedsAttention;
-            over || world.is_awaited()
+            over || world.waits_before().is_some() || world.is_awaited()
         }),
         Property::always("a timer would wake it even if every message got lost", |_, world: &World| {
             world.is_watched()
@@ -112,10 +121,39 @@ fn sights() -> Vec<Property<OneOrder>> {
     ]
 }
 
+/// The same of holds.
+fn sights_of_holds() -> Vec<Property<OneOrder>> {
+    vec![
+        Property::sometimes("an order waits before its payment", |_, world: &World| {
+            world.waits_before() == Some(HoldPoint::Payment)
+        }),
+        Property::sometimes("a paid order waits before its parcel", |_, world: &World| {
+            world.waits_before() == Some(HoldPoint::Shipping)
+        }),
+        Property::sometimes("an order that waits for a person has a hold as well", |_, world: &World| {
+            world.saga.state == SagaState::NeedsAttention && !world.saga.holds.is_empty()
+        }),
+    ]
+}
+
+#[test]
+fn an_order_on_hold_stays_true_and_comes_to_its_end_once_it_is_released() {
+    let allowance = Allowance { repeats: 0, webhooks: 1, troubles: 1, holds: 2 };
+    let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord };
+    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    println!(
+        "the order saga with holds: {} states, {} steps, up to {} steps deep",
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth()
+    );
+    checker.assert_properties();
+}
+
 #[test]
 fn no_interleaving_within_the_bounds_leads_an_order_astray() {
     let model = OneOrder {
-        allowance: Allowance { repeats: 1, webhooks: 1, troubles: 0 },
+        allowance: Allowance { repeats: 1, webhooks: 1, troubles: 0, holds: 0 },
         honesty: Honesty::KeepsItsWord,
     };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
@@ -130,7 +168,7 @@ fn no_interleaving_within_the_bounds_leads_an_order_astray() {
 
 #[test]
 fn whatever_others_do_with_money_and_parcel_the_order_stays_true_and_comes_to_its_end() {
-    let allowance = Allowance { repeats: 0, webhooks: 1, troubles: 2 };
+    let allowance = Allowance { repeats: 0, webhooks: 1, troubles: 2, holds: 0 };
     let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
@@ -145,7 +183,7 @@ fn whatever_others_do_with_money_and_parcel_the_order_stays_true_and_comes_to_it
 #[test]
 fn a_gateway_that_forgets_its_closed_keys_is_found_out() {
     let model = OneOrder {
-        allowance: Allowance { repeats: 1, webhooks: 0, troubles: 0 },
+        allowance: Allowance { repeats: 1, webhooks: 0, troubles: 0, holds: 0 },
         honesty: Honesty::ForgetsClosedKeys,
     };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();

@@ -65,7 +65,7 @@ impl World {
         }
         let timer = NAMES.into_iter().find(|name| self.timers.is_set(name)).map(Step::Fire);
         let person = (self.saga.state == SagaState::NeedsAttention).then_some(Step::OperatorForces);
-        timer.or(person)
+        timer.or(person).or_else(|| self.waits_before().map(Step::SomebodyReleases))
     }
 
     fn has_ended_well(&self) -> bool {
@@ -78,7 +78,8 @@ impl World {
             | SagaState::Paid
             | SagaState::Shipped
             | SagaState::Compensating
-            | SagaState::NeedsAttention => false,
+            | SagaState::NeedsAttention
+            | SagaState::OnHold => false,
         }
     }
 
@@ -103,6 +104,7 @@ impl World {
             SagaState::Shipped => timers::DELIVERY_POLL,
             SagaState::Compensating => timers::UNDO,
             SagaState::Completed | SagaState::Failed | SagaState::NeedsAttention => return true,
+            SagaState::OnHold => return self.waits_before().is_some(),
         };
         self.timers.is_set(due) || fired.into_iter().any(|item| self.flight.has(item))
     }

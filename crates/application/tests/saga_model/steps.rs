@@ -3,6 +3,7 @@
 
 use application::saga::{EventKind, SagaState, StockStep};
 use bus::Outcome;
+use domain::HoldPoint;
 
 use super::flight::{ITEMS, Item, NAMES};
 use super::providers::{Carrier, Charge, Whim};
@@ -49,6 +50,8 @@ pub(crate) enum Step {
     SomebodyRefunds,
     BankDisputes,
     CarrierStumbles,
+    SomebodyHolds(HoldPoint),
+    SomebodyReleases(HoldPoint),
 }
 
 /// Every way in which the item may be delivered.
@@ -111,6 +114,11 @@ impl World {
         if self.allowance.troubles > 0 {
             steps.extend(self.troubles());
         }
+        if self.allowance.holds > 0 {
+            steps.extend(HoldPoint::ALL.iter().copied().map(Step::SomebodyHolds));
+        }
+        let held = HoldPoint::ALL.iter().copied().filter(|point| self.saga.holds.include(*point));
+        steps.extend(held.map(Step::SomebodyReleases));
         if self.allowance.webhooks > 0 {
             steps.extend(self.webhooks().map(Step::Webhook));
         }
@@ -160,6 +168,11 @@ impl World {
             }
             Step::BankDisputes => world.befall(Item::Disputed),
             Step::CarrierStumbles => world.befall(Item::ParcelDelayed),
+            Step::SomebodyHolds(point) => {
+                world.allowance.holds -= 1;
+                world.happen_before(point, EventKind::HoldPlaced);
+            }
+            Step::SomebodyReleases(point) => drop(world.happen_before(point, EventKind::HoldReleased)),
         }
         world
     }

@@ -6,7 +6,7 @@ use application::saga::{
     rule,
 };
 use bus::{Outcome, Saga, TimerChange};
-use domain::{CancelReason, Currency, Money, Move, OrderId, OrderStatus};
+use domain::{CancelReason, Currency, HoldPoint, Money, Move, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 use super::flight::{Flight, Item, Timers};
@@ -24,6 +24,8 @@ pub(crate) struct Allowance {
     pub(crate) webhooks: u8,
     /// What others do that concerns the order: a refund by hand, a dispute, a parcel that does not get on.
     pub(crate) troubles: u8,
+    /// Holds that somebody places.
+    pub(crate) holds: u8,
 }
 
 /// A state of the model.
@@ -68,6 +70,11 @@ impl World {
     /// Lets the saga react, as the engine would.
     pub(crate) fn happen(&mut self, kind: EventKind) -> Outcome {
         self.react(SagaEvent::of(kind))
+    }
+
+    /// The same for a hold before this step.
+    pub(crate) fn happen_before(&mut self, point: HoldPoint, kind: EventKind) -> Outcome {
+        self.react(SagaEvent::of(kind).before(point))
     }
 
     /// The same for a timer that fired before a newer one was set.
@@ -196,7 +203,19 @@ impl World {
             SagaState::Failed => self.saga.order == OrderStatus::Cancelled && self.saga.reason.is_some(),
             SagaState::Compensating => self.saga.reason.is_some(),
             SagaState::NeedsAttention => self.saga.reason.is_some() || !self.saga.attention.is_empty(),
+            SagaState::OnHold => self.waits_before().is_some(),
         }
+    }
+
+    /// The step that an order on hold waits for: its holds keep it from there, and from nothing that was asked for.
+    pub(crate) fn waits_before(&self) -> Option<HoldPoint> {
+        let saga = &self.saga;
+        let point = match (saga.order, saga.payment, saga.shipment) {
+            (OrderStatus::Validated, PaymentStep::None, ShipmentStep::None) => HoldPoint::Payment,
+            (OrderStatus::Paid, PaymentStep::Captured, ShipmentStep::None) => HoldPoint::Shipping,
+            _ => return None,
+        };
+        (saga.state == SagaState::OnHold && saga.holds.include(point)).then_some(point)
     }
 
     /// Nothing of a failed order is left anywhere, but for what a person took upon themselves.

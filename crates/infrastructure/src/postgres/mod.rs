@@ -6,6 +6,7 @@ mod closed_endpoints;
 mod column;
 mod event_batch;
 mod history;
+mod holds;
 mod housekeeping;
 mod idempotency;
 mod inventory;

@@ -106,6 +106,16 @@ impl OrderRepository for PostgresUnit {
         Ok(())
     }
 
+    async fn delivered_to(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerId>, Fault> {
+        const OPERATION: &str = "orders.delivered_to";
+        let sql = "select wanted.id from unnest($1::text[]) as wanted (id) where exists (
+                 select from orders where customer_id = wanted.id and status = 'delivered'
+             )";
+        let ids = Array::texts(customers.iter().map(CustomerId::as_str));
+        let rows = self.ask(Act::new(OPERATION, sql, vec![Box::new(ids)])).await?;
+        rows.iter().map(|row| name(row, 0)).collect::<Result<_, Broken>>().map_err(broken(OPERATION))
+    }
+
     async fn find_by_external_reference(
         &mut self,
         references: &[String],

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
-use domain::OrderId;
+use domain::{HoldPoints, OrderId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -81,7 +81,7 @@ impl PostgresUnit {
 macro_rules! saga_columns {
     () => {
         "order_id, state, version, order_status, stock, payment, shipment, reason, total_minor, currency, \
-         timer_generation, created_at, expires_at, attention, has_address"
+         timer_generation, created_at, expires_at, attention, has_address, holds"
     };
 }
 pub(super) use saga_columns;
@@ -128,5 +128,11 @@ pub(super) fn saga(row: &Row) -> Result<OrderProcessingSaga, Broken> {
         expires_at: time(row, 12)?,
         attention: name_or_none(row, 13)?.unwrap_or_default(),
         has_address: row.try_get(14)?,
+        holds: holds(row.try_get(15)?)?,
     })
+}
+
+fn holds(code: i64) -> Result<HoldPoints, Broken> {
+    let known = u8::try_from(code).ok().and_then(HoldPoints::from_code);
+    known.ok_or_else(|| format!("{code} is no set of steps that holds are before").into())
 }

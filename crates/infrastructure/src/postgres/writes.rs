@@ -125,14 +125,14 @@ pub(super) fn record_cancellations(cancelled: &[CancellationRow]) -> Act {
 /// New instances.
 pub(super) fn insert_sagas(sagas: &[UnsavedSaga]) -> Act {
     let sql = "insert into order_saga (correlation_id, order_id, version, state, order_status, stock, payment, shipment,
-             reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at, has_address)
+             reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at, has_address, holds)
          select id, id, version, state, order_status, stock, payment, shipment, reason, total_minor, currency,
-             timer_generation, created_at, updated_at, expires_at, has_address <> 0
+             timer_generation, created_at, updated_at, expires_at, has_address <> 0, holds
          from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
              $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[],
-             $15::bigint[])
+             $15::bigint[], $16::bigint[])
              as fresh (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
-                 updated_at, total_minor, currency, created_at, expires_at, has_address)";
+                 updated_at, total_minor, currency, created_at, expires_at, has_address, holds)";
     let all = || sagas.iter().map(|unsaved| &unsaved.saga);
     let mut params = changing(sagas);
     params.extend([
@@ -141,6 +141,7 @@ pub(super) fn insert_sagas(sagas: &[UnsavedSaga]) -> Act {
         Box::new(Array::times(all().map(|saga| saga.created_at))),
         Box::new(Array::times(all().map(|saga| saga.expires_at))),
         Box::new(Array::numbers(all().map(|saga| saga.has_address.into()))),
+        Box::new(Array::numbers(all().map(|saga| saga.holds.code().into()))),
     ]);
     Act::new("sagas.insert", sql, params).conflict_if_taken()
 }
@@ -151,11 +152,11 @@ pub(super) fn update_sagas(sagas: &[UnsavedSaga]) -> Act {
              update order_saga s set state = n.state, order_status = n.order_status, stock = n.stock,
                  payment = n.payment, shipment = n.shipment, reason = n.reason,
                  timer_generation = n.timer_generation, version = n.version, attention = n.attention,
-                 has_address = n.has_address <> 0, updated_at = greatest(s.updated_at + 1, n.updated_at)
+                 has_address = n.has_address <> 0, holds = n.holds, updated_at = greatest(s.updated_at + 1, n.updated_at)
              from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                 $8::bigint[], $9::bigint[], $10::bigint[], $12::text[], $13::bigint[])
+                 $8::bigint[], $9::bigint[], $10::bigint[], $12::text[], $13::bigint[], $14::bigint[])
                  as n (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
-                     updated_at, attention, has_address)
+                     updated_at, attention, has_address, holds)
              where s.correlation_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $11, 'sagas.update')";
@@ -166,6 +167,7 @@ pub(super) fn update_sagas(sagas: &[UnsavedSaga]) -> Act {
     params.push(Box::new(attention));
     let has_address = sagas.iter().map(|unsaved| unsaved.saga.has_address.into());
     params.push(Box::new(Array::numbers(has_address)));
+    params.push(Box::new(Array::numbers(sagas.iter().map(|unsaved| unsaved.saga.holds.code().into()))));
     Act::new("sagas.update", sql, params)
 }
 

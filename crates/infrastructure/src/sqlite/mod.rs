@@ -5,6 +5,7 @@ mod api_keys;
 mod closed_endpoints;
 mod column;
 mod history;
+mod holds;
 mod housekeeping;
 mod idempotency;
 mod inventory;

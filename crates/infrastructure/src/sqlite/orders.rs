@@ -93,6 +93,14 @@ impl OrderRepository for SqliteUnit {
         put.map(drop).map_err(fault("orders.put_details"))
     }
 
+    async fn delivered_to(
+        &mut self,
+        customers: &[CustomerId],
+    ) -> std::result::Result<Vec<CustomerId>, Fault> {
+        self.save()?;
+        delivered_to(self.connection(), customers).map_err(fault("orders.delivered_to"))
+    }
+
     async fn find_by_external_reference(
         &mut self,
         references: &[String],
@@ -255,6 +263,18 @@ fn by_reference(connection: &Connection, references: &[String]) -> Result<Vec<Re
     for reference in references {
         for order in select.query_map([reference], bearer)? {
             found.push(order?);
+        }
+    }
+    Ok(found)
+}
+
+fn delivered_to(connection: &Connection, customers: &[CustomerId]) -> Result<Vec<CustomerId>> {
+    let mut delivered =
+        connection.prepare_cached("select 1 from orders where customer_id = ? and status = 'delivered'")?;
+    let mut found = Vec::new();
+    for customer in customers {
+        if delivered.exists([customer.as_str()])? {
+            found.push(customer.clone());
         }
     }
     Ok(found)

@@ -3,13 +3,13 @@
 use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
-use domain::OrderId;
+use domain::{HoldPoints, OrderId};
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Result, Row};
 
 use super::SqliteUnit;
-use super::column::{money, name, name_or_none, time};
+use super::column::{broken, money, name, name_or_none, time};
 use crate::tally::Tallied;
 use bus_sqlite::fault;
 
@@ -75,7 +75,7 @@ impl SqliteUnit {
 
 /// The columns that [`saga`] reads, in its order.
 pub(super) const COLUMNS: &str = "order_id, state, version, order_status, stock, payment, shipment, reason, \
-     total_minor, currency, timer_generation, created_at, expires_at, attention, has_address";
+     total_minor, currency, timer_generation, created_at, expires_at, attention, has_address, holds";
 
 fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderProcessingSaga>> {
     let mut select =
@@ -112,5 +112,12 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
         expires_at: time(row, 12)?,
         attention: name_or_none(row, 13)?.unwrap_or_default(),
         has_address: row.get(14)?,
+        holds: holds(row, 15)?,
     })
+}
+
+fn holds(row: &Row<'_>, index: usize) -> Result<HoldPoints> {
+    let code = row.get(index)?;
+    HoldPoints::from_code(code)
+        .ok_or_else(|| broken(index, format!("{code} is no set of steps that holds are before")))
 }

@@ -114,7 +114,7 @@ pub(super) fn save_sagas(connection: &Connection, rows: &Rows) -> std::result::R
 }
 
 fn insert_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<()> {
-    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
     connection.prepare_cached(sql)?.execute(params![
         saga.order_id.0.as_bytes(),
         saga.version,
@@ -133,6 +133,7 @@ fn insert_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timesta
         Micros(saga.expires_at),
         saga.attention.to_text(),
         saga.has_address,
+        saga.holds.code(),
     ])?;
     Ok(())
 }
@@ -144,7 +145,7 @@ fn update_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timesta
         let mut end = connection.prepare_cached(
             "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
                  reason = ?7, timer_generation = ?8, updated_at = max(updated_at + 1, ?9), version = ?10, attention = ?11,
-                 has_address = ?12, is_open = null
+                 has_address = ?12, holds = ?13, is_open = null
              where correlation_id = ?1",
         )?;
         return update_one(&mut end, saga, now);
@@ -152,7 +153,7 @@ fn update_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timesta
     let mut step_on = connection.prepare_cached(
         "update order_saga set state = ?2, order_status = ?3, stock = ?4, payment = ?5, shipment = ?6,
              reason = ?7, timer_generation = ?8, updated_at = max(updated_at + 1, ?9), version = ?10, attention = ?11,
-             has_address = ?12
+             has_address = ?12, holds = ?13
          where correlation_id = ?1 and +is_open = 1",
     )?;
     Ok(update_one(&mut step_on, saga, now)?
@@ -173,6 +174,7 @@ fn update_one(statement: &mut Statement<'_>, saga: &OrderProcessingSaga, now: Ti
         saga.version,
         saga.attention.to_text(),
         saga.has_address,
+        saga.holds.code(),
     ])?;
     Ok(changed == 1)
 }

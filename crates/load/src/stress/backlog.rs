@@ -105,6 +105,7 @@ fn order(context: &Context, setup: &Setup, ordinal: u64) -> Result<CreateOrderCo
         total: None,
         money_lines: Vec::new(),
         details: None,
+        holds: Vec::new(),
         traceparent: None,
     })
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::hold_rules::HoldRules;
 use application::commands::{
     AdjustStockCommand, CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine,
     CreateOrderReply, Once, OnceReply, StockChange, StockReply,
@@ -141,7 +142,7 @@ const AT_ONCE: usize = 8;
 pub(super) fn context() -> Arc<Context> {
     let settings = PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() };
     let (clock, ids) = (Arc::new(VirtualClock::starting_at(NOW)), Arc::new(RandomIds::seeded(5)));
-    Arc::new(Context { clock, ids, settings, pauses: PauseBoard::default() })
+    Arc::new(Context { clock, ids, settings, pauses: PauseBoard::default(), hold_rules: HoldRules::default() })
 }
 
 /// Ten units come in once, whoever of those that tell of them is the first.
@@ -197,6 +198,7 @@ fn referenced(number: u128) -> CreateOrderCommand {
         total: None,
         money_lines: Vec::new(),
         details: None,
+        holds: Vec::new(),
         traceparent: None,
     }
 }

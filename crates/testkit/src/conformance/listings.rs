@@ -11,16 +11,6 @@ use jiff::Timestamp;
 use super::stage::*;
 use super::{Home, Process};
 
-/// The road of an order that is delivered.
-const ROAD: [OrderStatus; 6] = [
-    OrderStatus::Pending,
-    OrderStatus::Validated,
-    OrderStatus::PaymentProcessing,
-    OrderStatus::Paid,
-    OrderStatus::Shipped,
-    OrderStatus::Delivered,
-];
-
 const SORTS: [OrderSort; 4] = [
     OrderSort::OldestFirst,
     OrderSort::NewestFirst,

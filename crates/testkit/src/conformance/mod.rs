@@ -6,6 +6,7 @@ pub mod audit;
 pub mod crashes;
 pub mod endpoints;
 pub mod events;
+pub mod holds;
 pub mod keys;
 pub mod listings;
 pub mod orders;
@@ -137,6 +138,12 @@ macro_rules! laws_of_a_store {
             broken_invariants_are_told_in_words,
             payments_are_told_with_where_their_sagas_stand,
             sums_of_the_most_there_may_be_are_told_and_never_fail,
+        );
+        $crate::laws!($home, holds:
+            holds_come_out_oldest_first_and_whoever_releases_one_first_has_released_it,
+            a_saga_knows_before_which_steps_its_order_has_holds,
+            an_order_on_hold_without_a_hold_is_silent,
+            customers_to_whom_something_was_delivered_are_told_apart,
         );
         $crate::laws!($home, stock:
             products_are_added_and_replaced_and_a_new_one_has_an_empty_stock,

@@ -21,6 +21,16 @@ pub fn order_id(number: u128) -> OrderId {
     OrderId(instance(number).0)
 }
 
+/// The road of an order that is delivered.
+pub const ROAD: [OrderStatus; 6] = [
+    OrderStatus::Pending,
+    OrderStatus::Validated,
+    OrderStatus::PaymentProcessing,
+    OrderStatus::Paid,
+    OrderStatus::Shipped,
+    OrderStatus::Delivered,
+];
+
 /// US dollars, in cents.
 #[must_use]
 pub fn usd(minor: i64) -> Money {

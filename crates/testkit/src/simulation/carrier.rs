@@ -9,11 +9,12 @@ use application::ports::{
     ShippingProvider, TrackingOutcome, Unanswered,
 };
 use async_trait::async_trait;
-use domain::OrderId;
+use domain::{HoldPoint, OrderId};
 use jiff::Timestamp;
 
 use super::destinations::Destinations;
 use super::errands::Errands;
+use super::holds::Holds;
 use super::fate::{Call, Carriage, Consent, Trouble};
 use super::mail::Mail;
 use super::provider_line::{Line, pause};
@@ -52,6 +53,7 @@ pub(super) struct SimulatedCarrier {
     line: Line,
     mail: Arc<Mail>,
     destinations: Destinations,
+    holds: Holds,
 }
 
 fn open(parcels: &Parcels) -> MutexGuard<'_, BTreeMap<String, Parcel>> {
@@ -59,8 +61,8 @@ fn open(parcels: &Parcels) -> MutexGuard<'_, BTreeMap<String, Parcel>> {
 }
 
 impl SimulatedCarrier {
-    pub(super) fn new(line: Line, mail: Arc<Mail>, destinations: Destinations) -> Self {
-        Self { parcels: Arc::default(), line, mail, destinations }
+    pub(super) fn new(line: Line, mail: Arc<Mail>, destinations: Destinations, holds: Holds) -> Self {
+        Self { parcels: Arc::default(), line, mail, destinations, holds }
     }
 
     /// Everything that it knows, by key.
@@ -157,6 +159,7 @@ impl ShippingProvider for SimulatedCarrier {
     async fn create_shipment(&self, request: &BookingRequest) -> Result<BookingOutcome, Unanswered> {
         // The message becomes a dead letter, which the verdict finds.
         let order_id = request.reference.parse().expect("the reference is the order's id");
+        assert!(!self.holds.keep_from(order_id, HoldPoint::Shipping), "an order on hold is shipped");
         let told = request.address.as_ref();
         assert!(self.destinations.allow(order_id, told), "the order does not go to {told:?}");
         assert_eq!(request.items.is_empty(), told.is_none(), "a parcel with an address has contents");

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use application::commands::{
     CancelOrderCommand, CancelReply, ChangeOrderCommand, ChangeOrderReply, CreateOrderCommand,
-    CreateOrderReply, OrderAccepted, OrderChanges, OrderKey,
+    CreateOrderReply, HoldOrderCommand, HoldOrderReply, HoldWish, OrderAccepted, OrderChanges, OrderKey,
 };
 use application::order_details::{Address, OrderDetails};
 use application::ports::Caller;
 use bus::{Clock, IdSource as _, RandomIds};
-use domain::{CancelReason, CustomerId, OrderId};
+use domain::{CancelReason, CustomerId, HoldPoint, OrderId};
 
 use super::destinations::{Destinations, address_of, move_of};
 use super::findings::{Finding, Findings};
 use super::fleet::Fleet;
+use super::holds::Holds;
 use super::journal::Journal;
 use super::provider_line::pause;
 use super::script::Wish;
@@ -52,6 +53,7 @@ pub(super) struct Street {
     pub(super) ids: RandomIds,
     pub(super) receipts: Receipts,
     pub(super) destinations: Destinations,
+    pub(super) holds: Holds,
     pub(super) findings: Arc<Findings>,
     pub(super) journal: Arc<Journal>,
 }
@@ -66,6 +68,10 @@ impl Street {
             accepted = self.order(&key, number, &wish).await.or(accepted);
         }
         let Some(accepted) = accepted else { return };
+        if let Some((after, before)) = wish.second_thought {
+            pause(after).await;
+            self.hold(accepted.order_id, before).await;
+        }
         if let Some((address, after)) = move_of(accepted.order_id) {
             pause(after).await;
             self.change(accepted.order_id, address).await;
@@ -95,6 +101,9 @@ impl Street {
         let order_id = OrderId(self.ids.next(self.clock.now()));
         let details = address_of(order_id)
             .map(|address| OrderDetails { shipping_address: Some(address), ..OrderDetails::default() });
+        let wished = |(number, before): (usize, &HoldPoint)| HoldWish { before: *before, reason: format!("wish {number}") };
+        let holds: Vec<HoldWish> = wish.holds.iter().enumerate().map(wished).collect();
+        holds.iter().for_each(|hold| self.holds.placed(order_id, hold));
         CreateOrderCommand {
             order_id,
             caller: Caller::without_key(),
@@ -110,6 +119,7 @@ impl Street {
             total: None,
             money_lines: Vec::new(),
             details: details.map(Arc::new),
+            holds,
             traceparent: None,
         }
     }
@@ -159,6 +169,30 @@ impl Street {
                     }
                     Ok(Err(_)) | Err(_) => was_asked = true,
                 }
+            }
+            pause(PATIENCE).await;
+        }
+    }
+
+    /// Has the order wait, if it is not too late. An answer that was lost may have done it, so only one that came counts.
+    async fn hold(&self, order_id: OrderId, before: HoldPoint) {
+        let wish = HoldWish { before, reason: "second thoughts".to_owned() };
+        let (reason, actor) = (wish.reason.clone(), "customer".to_owned());
+        let command = HoldOrderCommand { order_id, before, reason, actor };
+        for _ in 0..TRIES_MAX {
+            if let Some(door) = self.fleet.door()
+                && let Ok(Ok(reply)) = tokio::time::timeout(PATIENCE, door.commands.run(&command)).await
+            {
+                self.journal.note(format_args!("holding {order_id}: {reply:?}"));
+                match reply {
+                    HoldOrderReply::Placed(_) => self.holds.placed(order_id, &wish),
+                    HoldOrderReply::Refused(_) => {}
+                    HoldOrderReply::NotFound => {
+                        let what = "an accepted order was not found";
+                        self.findings.add(Finding::of(1, &order_id.to_string(), what));
+                    }
+                }
+                return;
             }
             pause(PATIENCE).await;
         }

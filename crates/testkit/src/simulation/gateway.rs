@@ -9,10 +9,11 @@ use application::ports::{
     CancelOutcome, ChargeOutcome, ChargeRequest, NewsKind, PaymentGateway, ProviderNews, Unanswered,
 };
 use async_trait::async_trait;
-use domain::{Currency, Dispute, Money, OrderId};
+use domain::{Currency, Dispute, HoldPoint, Money, OrderId};
 use jiff::Timestamp;
 
 use super::fate::{Call, Consent, Trouble};
+use super::holds::Holds;
 use super::mail::Mail;
 use super::provider_line::{Line, pause};
 
@@ -201,11 +202,12 @@ pub(super) struct SimulatedGateway {
     line: Line,
     mail: Arc<Mail>,
     honesty: Honesty,
+    holds: Holds,
 }
 
 impl SimulatedGateway {
-    pub(super) fn new(line: Line, mail: Arc<Mail>, honesty: Honesty) -> Self {
-        Self { books: Arc::default(), line, mail, honesty }
+    pub(super) fn new(line: Line, mail: Arc<Mail>, honesty: Honesty, holds: Holds) -> Self {
+        Self { books: Arc::default(), line, mail, honesty, holds }
     }
 
     /// Everything that it knows, by key.
@@ -226,6 +228,9 @@ fn meddle(books: &Books, mail: &Mail, asked: &ChargeRequest, order_id: OrderId, 
 #[async_trait]
 impl PaymentGateway for SimulatedGateway {
     async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+        // The message becomes a dead letter, which the verdict finds.
+        let order_id = request.reference.parse().expect("the reference is the order's id");
+        assert!(!self.holds.keep_from(order_id, HoldPoint::Payment), "an order on hold is charged for");
         let consent = self.line.fate.consent(Call::Charge, &request.key);
         let (books, mail, honesty) = (Arc::clone(&self.books), Arc::clone(&self.mail), self.honesty);
         let (asked, letters) = (request.clone(), self.line.fate.letters());

@@ -13,6 +13,7 @@ mod fate;
 mod findings;
 mod fleet;
 mod gateway;
+mod holds;
 mod journal;
 mod mail;
 mod operator;

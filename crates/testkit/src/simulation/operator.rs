@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::commands::{OperateReply, OperateSagaCommand, SagaOperation};
-use application::ports::{Readers, SagaFilter};
+use application::commands::{
+    OperateReply, OperateSagaCommand, ReleaseHoldCommand, ReleaseHoldReply, SagaOperation,
+};
+use application::ports::{HoldView, Readers, SagaFilter};
 use application::saga::SagaState;
-use domain::OrderId;
+use domain::{HoldId, OrderId};
 
 use super::dice::Dice;
 use super::findings::{Finding, Findings};
 use super::fleet::Fleet;
+use super::holds::Holds;
 use super::journal::Journal;
 
 /// How long the operator waits for an answer.
@@ -36,6 +39,7 @@ pub(super) struct Operator {
     pub(super) fleet: Arc<Fleet>,
     pub(super) habit: Habit,
     pub(super) dice: Dice,
+    pub(super) holds: Holds,
     pub(super) findings: Arc<Findings>,
     pub(super) journal: Arc<Journal>,
 }
@@ -53,6 +57,41 @@ impl Operator {
         }
         for saga in waiting {
             self.see_to(OrderId(saga.order_id)).await;
+        }
+    }
+
+    /// Releases about half of the holds that keep orders waiting. Somebody does so whatever the operator's habit.
+    pub(super) async fn release_holds(&self) {
+        let filter = SagaFilter { state: Some(SagaState::OnHold), ..SagaFilter::default() };
+        let store = self.fleet.store();
+        let waiting = match store.sagas(&filter, ROUND_MAX).await {
+            Ok(page) => page.items,
+            Err(fault) => return self.findings.add(Finding::of(0, "the store", fault.to_string())),
+        };
+        for saga in waiting {
+            let order_id = OrderId(saga.order_id);
+            let Ok(Some(order)) = store.order(order_id).await else { continue };
+            for hold in order.holds.iter().filter(|hold| hold.released_at.is_none()) {
+                if self.dice.chance(500) {
+                    self.release(order_id, hold).await;
+                }
+            }
+        }
+    }
+
+    async fn release(&self, order_id: OrderId, hold: &HoldView) {
+        self.holds.released(order_id, &hold.reason);
+        let (hold_id, actor) = (HoldId(hold.hold_id), "operator".to_owned());
+        let command = ReleaseHoldCommand { order_id, hold_id, actor, note: String::new() };
+        let Some(door) = self.fleet.door() else { return };
+        match tokio::time::timeout(PATIENCE, door.commands.run(&command)).await {
+            Ok(Ok(ReleaseHoldReply::NotFound | ReleaseHoldReply::NoSuchHold)) => {
+                let what = format!("the hold {hold_id} of an order that waits was not found");
+                self.findings.add(Finding::of(1, &order_id.to_string(), what));
+            }
+            Ok(Ok(reply)) => self.journal.note(format_args!("releasing {hold_id} of {order_id}: {reply:?}")),
+            // Dead or away; the next round comes.
+            Ok(Err(_)) | Err(_) => {}
         }
     }
 

@@ -1,12 +1,14 @@
 //! What people do in a simulated shop, and when: orders, changes of mind, goods received, and the clocks and processes of the
 //! house at their worst. Decided before anything runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{Currency, Money, Quantity, ShippingFacts, Sku};
+use domain::{Currency, HoldPoint, Money, Quantity, ShippingFacts, Sku};
 use jiff::SignedDuration;
 
 use application::commands::{CreateOrderLine, NewProduct};
+use application::hold_rules::HoldRules;
 
 use super::dice::Dice;
 
@@ -24,6 +26,10 @@ pub struct Wish {
     pub regret: Option<Duration>,
     /// How many times the customer presses the button.
     pub presses: u32,
+    /// Before which steps it is to wait from the beginning; a hold for each.
+    pub holds: Vec<HoldPoint>,
+    /// Another hold, and how long after the order.
+    pub second_thought: Option<(Duration, HoldPoint)>,
 }
 
 /// Something that happens to the house.
@@ -58,6 +64,8 @@ pub struct Script {
     pub events: Vec<(Duration, Event)>,
     /// How long the storm lasts.
     pub storm: Duration,
+    /// Which orders wait by rule.
+    pub hold_rules: HoldRules,
 }
 
 impl Script {
@@ -67,24 +75,24 @@ impl Script {
         let dice = Dice::of(seed, "script");
         let products: Vec<NewProduct> = (0..=dice.below(3)).map(|number| product(&dice, number)).collect();
         let orders = 3 + dice.below(8);
-        let wishes = (0..orders).map(|_| wish(&dice, &products)).collect();
+        let holding = Dice::of(seed, "holds");
+        let wishes = (0..orders).map(|_| holding_back(&holding, wish(&dice, &products))).collect();
         let mut events: Vec<_> = (0..dice.below(5)).map(|_| event(&dice, &products)).collect();
         let ground = Dice::of(seed, "broker and file");
         events.extend((0..ground.below(4)).map(|_| event_beneath(&ground)));
         let storm = Duration::from_secs(30 + dice.below(60));
-        Self { products, wishes, events, storm }
+        Self { products, wishes, events, storm, hold_rules: hold_rules(&holding) }
     }
 }
 
 /// A product: its number, what one costs in minor units, and how many there are.
 #[must_use]
 pub fn new_product(number: u64, price_minor: i64, stock: i64) -> NewProduct {
-    let currency = Currency::parse("EUR").expect("a known currency");
     NewProduct {
         sku: sku(number),
         name: format!("Product {number}"),
         description: None,
-        price: Money::new(price_minor, currency),
+        price: Money::new(price_minor, currency()),
         stock,
         reorder_level: Some(1),
         availability: None,
@@ -131,7 +139,32 @@ fn wish(dice: &Dice, products: &[NewProduct]) -> Wish {
         lines,
         regret: dice.chance(300).then(|| dice.time(Duration::from_secs(30))),
         presses: if dice.chance(200) { 2 } else { 1 },
+        holds: Vec::new(),
+        second_thought: None,
     }
+}
+
+/// Of every fourth order or so its customer wants that it waits; of some others that comes later.
+fn holding_back(dice: &Dice, wish: Wish) -> Wish {
+    let point = || *dice.pick(HoldPoint::ALL);
+    let holds = if dice.chance(250) { (0..=dice.below(3)).map(|_| point()).collect() } else { Vec::new() };
+    let second_thought = dice.chance(150).then(|| (dice.time(Duration::from_secs(8)), point()));
+    Wish { holds, second_thought, ..wish }
+}
+
+/// Each rule in every fourth shop.
+fn hold_rules(dice: &Dice) -> HoldRules {
+    let before = || dice.chance(250).then(|| *dice.pick(HoldPoint::ALL));
+    HoldRules {
+        large_order_from: BTreeMap::from([(currency(), 20_000)]),
+        large_order: before(),
+        new_customer: before(),
+        address_missing: before(),
+    }
+}
+
+fn currency() -> Currency {
+    Currency::parse("EUR").expect("a known currency")
 }
 
 fn event(dice: &Dice, products: &[NewProduct]) -> (Duration, Event) {

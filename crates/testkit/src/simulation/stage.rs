@@ -31,6 +31,7 @@ use super::fate::{ProviderFate, StoreFate};
 use super::findings::{Finding, Findings};
 use super::fleet::{Blueprint, Fleet};
 use super::gateway::{Honesty, SimulatedGateway};
+use super::holds::Holds;
 use super::journal::{Journal, Trace};
 use super::mail::Mail;
 use super::operator::{Habit, Operator};
@@ -157,6 +158,7 @@ fn context(staging: &Staging, clock: &Arc<VirtualClock>) -> Arc<Context> {
         ids: Arc::new(RandomIds::seeded(staging.seed)),
         settings: settings(staging),
         pauses: PauseBoard::default(),
+        hold_rules: staging.script.hold_rules.clone(),
     })
 }
 
@@ -186,7 +188,7 @@ fn street(
     fleet: &Arc<Fleet>,
     clock: &Arc<VirtualClock>,
     seed: u64,
-    destinations: Destinations,
+    (destinations, holds): (Destinations, Holds),
     findings: &Arc<Findings>,
     journal: &Arc<Journal>,
 ) -> Arc<Street> {
@@ -197,6 +199,7 @@ fn street(
         ids: RandomIds::seeded(!seed),
         receipts: Receipts::default(),
         destinations,
+        holds,
         findings: Arc::clone(findings),
         journal: Arc::clone(journal),
     })
@@ -269,9 +272,20 @@ impl Stage {
             journal: Arc::clone(&journal),
             heard: Arc::default(),
         };
-        let gateway = Arc::new(SimulatedGateway::new(line.clone(), Arc::clone(&mail), staging.honesty));
+        let holds = Holds::default();
+        let gateway = Arc::new(SimulatedGateway::new(
+            line.clone(),
+            Arc::clone(&mail),
+            staging.honesty,
+            holds.clone(),
+        ));
         let destinations = Destinations::default();
-        let carrier = Arc::new(SimulatedCarrier::new(line.clone(), Arc::clone(&mail), destinations.clone()));
+        let carrier = Arc::new(SimulatedCarrier::new(
+            line.clone(),
+            Arc::clone(&mail),
+            destinations.clone(),
+            holds.clone(),
+        ));
         let blueprint = Blueprint {
             gateway: Arc::clone(&gateway) as _,
             shipping: Arc::clone(&carrier) as _,
@@ -290,11 +304,12 @@ impl Stage {
         };
         let fleet = Fleet::start(blueprint, store, staging.workers);
         let _ = mail.fleet.set(Arc::downgrade(&fleet));
-        let street = street(&fleet, &clock, staging.seed, destinations, &findings, &journal);
+        let street = street(&fleet, &clock, staging.seed, (destinations, holds.clone()), &findings, &journal);
         let operator = Operator {
             fleet: Arc::clone(&fleet),
             habit: staging.habit,
             dice: Dice::of(staging.seed, "operator"),
+            holds,
             findings: Arc::clone(&findings),
             journal: Arc::clone(&journal),
         };
@@ -328,6 +343,7 @@ impl Stage {
         for _ in 0..rounds {
             pause(ROUND_PAUSE).await;
             self.operator.make_a_round().await;
+            self.operator.release_holds().await;
         }
         self.journal.note(format_args!("the storm is over"));
         calm();
@@ -341,6 +357,7 @@ impl Stage {
             pause(LOOK_PAUSE).await;
             if tokio::time::Instant::now() >= next_round {
                 self.operator.make_a_round().await;
+                self.operator.release_holds().await;
                 next_round = tokio::time::Instant::now() + ROUND_PAUSE;
             }
             match self.fleet.store().overview().await {

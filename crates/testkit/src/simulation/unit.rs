@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::{
-    AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
+    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
     WebhookEndpointRepository,
 };
@@ -171,6 +171,10 @@ impl UnitOfWork for RiskyUnit {
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
         self.inner.history()
+    }
+
+    fn holds(&mut self) -> &mut dyn HoldRepository {
+        self.inner.holds()
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {

@@ -3,6 +3,7 @@
 mod accepting;
 mod comparing;
 mod deliveries;
+mod holding;
 mod operating;
 mod overtaken;
 mod shipping;

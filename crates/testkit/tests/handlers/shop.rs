@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::hold_rules::HoldRules;
 use application::commands::{
     Command, CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderReply,
     ImportProductsCommand, OrderAccepted, OrderKey,
@@ -9,11 +10,12 @@ use application::commands::{
 use application::messages::correlation;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{AnyUnit, Caller, InventoryView, Readers};
-use application::saga::OrderProcessingSaga;
+use application::saga::{EventKind, OrderProcessingSaga};
 use bus::{Clock, Coalesce, PauseBoard, RandomIds, Routing, SagaRepository, Store, VirtualClock};
 use domain::{CustomerId, OrderId};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
+use orderwright_testkit::happen::Happen;
 use orderwright_testkit::simulation::{line, new_product, sku};
 
 /// The shop.
@@ -27,6 +29,11 @@ pub(crate) struct Shop {
 impl Shop {
     /// Ten of product 0 at 12.50, three of product 1 at 1.00.
     pub(crate) async fn open() -> Self {
+        Self::open_with(HoldRules::default()).await
+    }
+
+    /// The same with rules that put orders on hold.
+    pub(crate) async fn open_with(hold_rules: HoldRules) -> Self {
         let store =
             SqliteStore::in_memory(SqliteOptions::new(topology(), Routing::Store)).expect("memory is there");
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(Timestamp::UNIX_EPOCH));
@@ -37,6 +44,7 @@ impl Shop {
             ids: Arc::new(RandomIds::seeded(5)),
             settings,
             pauses: PauseBoard::default(),
+            hold_rules,
         });
         let shop = Self {
             commands: CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context)),
@@ -50,6 +58,13 @@ impl Shop {
 
     pub(crate) async fn run<C: Command>(&self, command: &C) -> C::Reply {
         self.commands.run(command).await.expect("a store in memory is never away")
+    }
+
+    /// Lets this happen to an order, one after the other.
+    pub(crate) async fn happen(&self, order_id: OrderId, kinds: &[EventKind]) {
+        for kind in kinds {
+            self.run(&Happen { order_id, kind: *kind }).await;
+        }
     }
 
     pub(crate) async fn create(&self, requests: &[CreateOrderCommand]) -> Vec<CreateOrderReply> {
@@ -110,6 +125,7 @@ pub(crate) fn request(number: u128) -> CreateOrderCommand {
         total: None,
         money_lines: Vec::new(),
         details: None,
+        holds: Vec::new(),
         traceparent: None,
     }
 }

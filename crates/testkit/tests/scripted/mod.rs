@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use application::hold_rules::HoldRules;
 use bus::Envelope;
 use orderwright_testkit::simulation::{
     Call, CallFate, CallPlan, Carriage, Consent, Habit, HandOver, Honesty, Outcome, ProviderFate,
@@ -166,12 +167,13 @@ pub(crate) fn willing(_call: Call, _key: &str) -> Consent {
 
 /// A script with one order of one product.
 pub(crate) fn one_order(stock: i64, regret: Option<Duration>) -> Script {
-    let wish = Wish { at: Duration::ZERO, lines: vec![line(sku(0), 2)], regret, presses: 1 };
+    let wish = Wish { at: Duration::ZERO, lines: vec![line(sku(0), 2)], regret, presses: 1, holds: Vec::new(), second_thought: None };
     Script {
         products: vec![new_product(0, 1_250, stock)],
         wishes: vec![wish],
         events: Vec::new(),
         storm: Duration::from_secs(1),
+        hold_rules: HoldRules::default(),
     }
 }
 

@@ -156,6 +156,7 @@ const fn is_known(state: SagaState) -> bool {
         | SagaState::Shipped
         | SagaState::Completed
         | SagaState::Failed
-        | SagaState::NeedsAttention => true,
+        | SagaState::NeedsAttention
+        | SagaState::OnHold => true,
     }
 }

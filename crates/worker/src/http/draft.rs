@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::body;
 use super::detail_schemas::{ADDRESS, CONTACT, MONEY_LINE};
+use super::order_holds::HOLD_POINTS;
 use super::problem::{Place, Problem, Wrong};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
@@ -93,6 +94,7 @@ fn mended(value: &Value) -> OrderDraft {
         tags: part(value, "tags").unwrap_or_default(),
         order_note: text("order_note"),
         metadata: part(value, "metadata").unwrap_or_default(),
+        holds: part(value, "holds").unwrap_or_default(),
     }
 }
 
@@ -129,6 +131,14 @@ const LINE: Shape = Shape::Named(&Schema {
     ]),
 });
 
+const HOLD: Shape = Shape::Named(&Schema {
+    name: "OrderHoldRequest",
+    shape: Shape::Object(&[
+        need("before", Shape::Choice(HOLD_POINTS), "The step that it keeps the order from."),
+        need("reason", Shape::Text, "Why: 1 to 255 bytes."),
+    ]),
+});
+
 /// An order as a client writes it.
 pub(super) static ORDER_REQUEST: Schema = Schema {
     name: "OrderRequest",
@@ -162,5 +172,6 @@ pub(super) static ORDER_REQUEST: Schema = Schema {
         may("tags", Shape::List(&Shape::Text), "Words of the shop's own, at most 20; they are not searched."),
         may("order_note", Shape::Text, "What the customer or the shop has to say: at most 4000 bytes."),
         may("metadata", Shape::Texts, "What the shop wants to remember: at most 50 names with a text each."),
+        may("holds", Shape::List(&HOLD), "The holds that it is to have from the beginning, at most 20."),
     ]),
 };

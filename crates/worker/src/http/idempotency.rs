@@ -89,10 +89,7 @@ pub(super) fn caller(extensions: &Extensions) -> Caller {
 
 /// The caller as the audit log names it where a request names no person: its key's name.
 pub(super) fn actor(extensions: &Extensions) -> String {
-    match caller(extensions).source().as_ref() {
-        "" => "API".to_owned(),
-        name => name.to_owned(),
-    }
+    caller(extensions).name().to_owned()
 }
 
 /// The caller as one that brings in a file, if its key lets it.

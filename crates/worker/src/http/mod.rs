@@ -36,6 +36,7 @@ mod ndjson_orders;
 mod notifications;
 mod openapi;
 mod order_changes;
+mod order_holds;
 mod order_schemas;
 mod orders;
 mod outside;
@@ -187,6 +188,7 @@ fn routes() -> Vec<Route> {
         notifications::routes(),
         erasing::routes(),
         order_changes::routes(),
+        order_holds::routes(),
         queues::routes(),
         error_queues::routes(),
         workers::routes(),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use domain::text::{Lines, refuse};
-use domain::{OrderId, Sku};
+use domain::{HoldId, OrderId, Sku};
 use http::request::Parts;
 use serde::Serialize;
 
@@ -18,6 +18,9 @@ use super::shape::Shape;
 
 /// The order, or the saga, that the path names.
 pub(super) struct OrderInPath(pub(super) OrderId);
+
+/// The order and its hold that the path names.
+pub(super) struct HoldInPath(pub(super) OrderId, pub(super) HoldId);
 
 /// The place in a numbered list that the path names.
 pub(super) struct PositionInPath(pub(super) i64);
@@ -43,6 +46,15 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderInPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         parsed(parts, state, "order_id").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for HoldInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let order_id = parsed(parts, state, "order_id").await?;
+        Ok(Self(order_id, parsed(parts, state, "hold_id").await?))
     }
 }
 
@@ -85,7 +97,7 @@ pub(super) async fn parsed<T: FromStr<Err: Display>, S: Send + Sync>(
 ) -> Result<T, Problem> {
     let unreadable = || invalid(name, "it is not UTF-8 behind its percent signs");
     let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unreadable())?;
-    let (_, text) = params.iter().next().ok_or_else(unreadable)?;
+    let (_, text) = params.iter().find(|(known, _)| *known == name).ok_or_else(unreadable)?;
     text.parse().map_err(|error| invalid(name, error))
 }
 

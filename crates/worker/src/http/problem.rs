@@ -90,6 +90,8 @@ problems! {
     NothingToTell = "nothing_to_tell", CONFLICT, No, "There is nothing to tell, or no way to";
     RefundRefused = "refund_refused", CONFLICT, No, "The money cannot be paid back like this";
     TooLateToChange = "too_late_to_change", CONFLICT, No, "The order can no longer be changed";
+    HoldRefused = "hold_refused", CONFLICT, No, "The order cannot be put on hold any more";
+    HoldNotFound = "hold_not_found", NOT_FOUND, No, "The order has no such hold";
     AddressNeeded = "address_needed", CONFLICT, No, "The carrier still needs the address";
     ChangedMeanwhile = "changed_meanwhile", CONFLICT, No, "It has changed since it was seen";
     OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";

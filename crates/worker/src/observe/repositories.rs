@@ -8,7 +8,7 @@ use application::ports::{
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    Inventory, MovementCause, MovementKind, Order, OrderId, OrderStatus, Product, ProductId, Rejection, Sku,
+    CustomerId, Inventory, MovementCause, MovementKind, Order, OrderId, OrderStatus, Product, ProductId, Rejection, Sku,
     StockMovement,
 };
 use jiff::Timestamp;
@@ -61,6 +61,10 @@ impl OrderRepository for ObservedUnit {
 
     async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
         self.inner.orders().put_details(id, details).await
+    }
+
+    async fn delivered_to(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerId>, Fault> {
+        self.inner.orders().delivered_to(customers).await
     }
 
     async fn find_by_external_reference(

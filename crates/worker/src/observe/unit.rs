@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use application::order_timeout_service::OrderTimeoutService;
 use application::ports::{
-    AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
+    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
     WebhookEndpointRepository,
 };
@@ -195,6 +195,10 @@ impl UnitOfWork for ObservedUnit {
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
         self
+    }
+
+    fn holds(&mut self) -> &mut dyn HoldRepository {
+        self.inner.holds()
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {

@@ -92,6 +92,19 @@ pub(super) async fn on_order(
             body: json!({"actor": actor, "note": note}),
             done: "What tells who it is for is erased.",
         },
+        "holds" => Call {
+            target: format!("/orders/{order}/holds"),
+            body: as_seen(
+                json!({"actor": actor, "reason": note, "before": field(&fields, "before")}),
+                seen,
+            ),
+            done: "The order is on hold, or will be once it comes there.",
+        },
+        "release" => Call {
+            target: format!("/orders/{order}/holds/{}/release", segment(field(&fields, "hold"))),
+            body: as_seen(json!({"actor": actor, "note": note}), seen),
+            done: "The hold is released.",
+        },
         "retry" | "skip" | "force" => Call {
             target: format!("/sagas/{order}/{action}"),
             body: as_seen(json!({"actor": actor, "note": note}), seen),

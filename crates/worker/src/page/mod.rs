@@ -14,6 +14,7 @@ mod health;
 mod live;
 mod order;
 mod order_details;
+mod order_holds;
 mod orders;
 mod overview;
 mod providers;

@@ -12,6 +12,7 @@ use tokio::join;
 use super::acting::{ADDRESS_FIELDS, CONTACT_FIELDS};
 use super::calls::calls;
 use super::order_details::{details, not_erased};
+use super::order_holds;
 use super::route_of_order::{steps, stretches, timers, waits_for};
 use super::value::{amount, list, minor, number, segment, state, text, when};
 use super::visit::{Shown, Visit};
@@ -36,6 +37,7 @@ pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Response {
     let content = html! {
         (fragment("head", &topic, &head(&visit, &order, &saga)))
         (fragment("way", &topic, &way(&visit, &saga, history, shown)))
+        (fragment("holds", &topic, &order_holds::holds(&visit, &order)))
         (fragment("parts", &topic, &parts(&visit, &order)))
         (fragment("details", &topic, &details(&order)))
         h2 { "Calls" }
@@ -86,7 +88,6 @@ fn head(visit: &Visit, order: &Value, saga: &Value) -> Markup {
             dt { "Customer" } dd { (text(order, "customer_id")) }
             dt { "Total" } dd { (amount(order, "total")) }
             dt { "Accepted" } dd { (when(order, "created_at", visit.now)) }
-            @if !is_over { dt { "Times out" } dd { (when(saga, "expires_at", visit.now)) } }
             @for row in timers(saga) { dt { "Timer" } dd { (timer(&row, visit.now)) } }
             @if !text(order, "cancel_reason").is_empty() {
                 dt { "Cancelled because" }
@@ -286,6 +287,7 @@ fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
         (cancel.render())
         (refund.render())
         (tell.render())
+        (order_holds::actions(visit, order, saga))
         (change(visit, order, saga))
         (erase.render())
         (choices(visit, saga))

@@ -25,6 +25,7 @@ pub(super) fn waits_for(saga: &Value) -> String {
             undo => format!("the undoing '{}'{timer}", undo.replace('_', " ")),
         },
         "needs_attention" => "a person".to_owned(),
+        "on_hold" => "its holds to be released".to_owned(),
         _ => "nothing".to_owned(),
     }
 }
@@ -45,6 +46,7 @@ pub(super) fn steps(saga: &Value, past: &[&str]) -> Markup {
     let detour: Vec<&str> = match state {
         "compensating" => vec!["compensating", "failed"],
         "needs_attention" => vec!["needs_attention"],
+        "on_hold" => vec!["on_hold"],
         "failed" if past.contains(&"compensating") => vec!["compensating", "failed"],
         "failed" => vec!["failed"],
         _ => Vec::new(),
@@ -59,7 +61,7 @@ pub(super) fn steps(saga: &Value, past: &[&str]) -> Markup {
                 }
             }
             @for step in detour {
-                li .past[step != state && state == "failed"] .stuck[step == "needs_attention"]
+                li .past[step != state && state == "failed"] .stuck[matches!(step, "needs_attention" | "on_hold")]
                     aria-current=[(step == state).then_some("step")] { (words(step)) }
             }
         }
@@ -79,6 +81,7 @@ fn stretch(state: &str) -> (&'static str, BarKind) {
         "shipped" => ("on its way", BarKind::Outside),
         "compensating" => ("being undone", BarKind::Undoing),
         "needs_attention" => ("waiting for a person", BarKind::Person),
+        "on_hold" => ("on hold", BarKind::Person),
         _ => ("validated and reserved", BarKind::Own),
     }
 }

@@ -21,6 +21,8 @@ const OWED: &[(&str, &str)] = &[
     ("get", "/orders/{order_id}/saga"),
     ("post", "/orders/{order_id}/cancel"),
     ("post", "/orders/{order_id}/erase-contact"),
+    ("post", "/orders/{order_id}/holds"),
+    ("post", "/orders/{order_id}/holds/{hold_id}/release"),
     ("get", "/products"),
     ("put", "/products"),
     ("get", "/inventory"),

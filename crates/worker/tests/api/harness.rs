@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use application::commands::{Command, CommandPipeline, CreateOrderHandler};
-use application::messages::correlation;
+use application::hold_rules::HoldRules;
+use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{
-    ApiKey, Channel, GatewayBooks, ListedCharge, Listing, ReservationOutcome, Scope, StockDemand, Unanswered,
-    UnitOfWork,
+    ApiKey, Channel, GatewayBooks, ListedCharge, Listing, Scope, Unanswered,
 };
-use application::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
+use application::saga::EventKind;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -17,8 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bus::harness::MemoryErrorQueues;
 use bus::{
-    Clock, Coalescer, Envelope, ErrorQueues, Fault, MessageId, PauseBoard, RandomIds, Routing, Stop,
-    VirtualClock,
+    Clock, Coalescer, ErrorQueues, PauseBoard, RandomIds, Routing, Stop, VirtualClock,
 };
 use bytes::Bytes;
 use domain::{OrderId, ProductId, Sku};
@@ -37,6 +35,7 @@ use orderwright::webhook_endpoints::Plain;
 use providers::webhooks::Verifier;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use testkit::happen::Happen;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -164,6 +163,7 @@ impl Service {
             // One step at a time, so that each can be looked at.
             settings: PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() },
             pauses: PauseBoard::default(),
+            hold_rules: HoldRules::default(),
         });
         let commands = CommandPipeline::new(Arc::new(store.clone()), Arc::clone(&context));
         let handler = CreateOrderHandler::new(Arc::new(store.clone()), context);
@@ -307,41 +307,6 @@ impl GatewayBooks for NoList {
 
     async fn listed_charge(&self, _: &str) -> Result<Option<ListedCharge>, Unanswered> {
         Ok(None)
-    }
-}
-
-/// Something that happens to a saga; stock is really set aside and money really taken when it is said to be.
-struct Happen {
-    order_id: OrderId,
-    kind: EventKind,
-}
-
-#[async_trait]
-impl Command for Happen {
-    type Reply = ();
-
-    const NAME: &'static str = "Happen";
-
-    async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<(), Fault> {
-        let now: Timestamp = context.clock.now();
-        if self.kind == EventKind::InventoryReserved {
-            let demand = unit.orders().get_demand(&[self.order_id]).await?;
-            let outcomes: Vec<ReservationOutcome> =
-                unit.inventory().reserve_stock(&demand as &[StockDemand], now).await?;
-            assert!(outcomes.iter().all(|outcome| *outcome == ReservationOutcome::Reserved), "{outcomes:?}");
-        }
-        if self.kind == EventKind::PaymentCaptured {
-            let mut payments = unit.payments().get(&[self.order_id]).await?;
-            for payment in &mut payments {
-                assert!(payment.capture(payment.amount, "ch_1").expect("it was asked for").is_applied());
-            }
-            unit.payments().update(&payments, now).await?;
-        }
-        let id = MessageId(context.ids.next(now));
-        let cause = Envelope::first(id, correlation(self.order_id), Self::NAME, Bytes::new(), now);
-        let event = SagaEvent::of(self.kind);
-        let happening = Happening { order_id: self.order_id, event, cause: &cause, facts: Facts::default() };
-        carry_out(unit, &[happening], now).await.map(|_| ())
     }
 }
 

@@ -87,6 +87,7 @@ async fn placed_by(service: &Service, source: &str, reference: &str) {
         total: None,
         money_lines: Vec::new(),
         details: None,
+        holds: Vec::new(),
         traceparent: None,
     };
     let reply = service.api.create.submit(command).await;

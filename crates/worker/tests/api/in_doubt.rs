@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::ports::{
-    AnyUnit, AuditRepository, HistoryRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
+    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
     PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
     WebhookEndpointRepository, WebhookEndpoints,
 };
@@ -135,6 +135,10 @@ impl UnitOfWork for UnheardUnit {
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
         self.inner.history()
+    }
+
+    fn holds(&mut self) -> &mut dyn HoldRepository {
+        self.inner.holds()
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {

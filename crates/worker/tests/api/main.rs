@@ -10,6 +10,7 @@ mod error_queues;
 mod garbage;
 mod gate;
 mod harness;
+mod holds;
 mod imported_once;
 mod imports;
 mod in_doubt;

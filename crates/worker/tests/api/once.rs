@@ -127,6 +127,7 @@ fn of_order() -> Example {
         "shipping_address": {"name": "Ann", "lines": ["1 Road"], "city": "Cork", "country": "IE"},
         "billing_address": {"company": "Ann Ltd", "country": "IE"},
         "tags": ["gift"], "order_note": "ring twice", "metadata": {"basket": "7"},
+        "holds": [{"before": "payment", "reason": "a check"}],
     });
     Example::json(&order, "/order_note", json!("ring once"))
 }
@@ -184,13 +185,18 @@ fn example(operation: &str) -> Example {
             Example::json(&wish, "/amount/minor", json!(200))
         }
         "changeOrder" => of_change(),
+        "holdOrder" => {
+            let wish = json!({"before": "shipping", "reason": "a check", "actor": "eve"});
+            Example::json(&wish, "/reason", json!("another check"))
+        }
         "retrySaga"
         | "skipSaga"
         | "forceSaga"
         | "seeToUnmatchedEvent"
         | "takeUnmatchedEventAgain"
         | "tellCustomerAgain"
-        | "eraseContact" => Example::json(&who, "/note", json!("closer")),
+        | "eraseContact"
+        | "releaseHold" => Example::json(&who, "/note", json!("closer")),
         "redriveDeadLetters" => {
             let wish = json!({
                 "queue": OrderCreatedConsumer::QUEUE, "kind": "OrderCreatedEvent", "reason_contains": "no sense",
@@ -274,6 +280,7 @@ pub(crate) async fn early(service: &Service, order_id: &str) {
 struct Stage {
     service: Service,
     order_id: String,
+    hold: String,
     position: String,
     endpoint: String,
     callers: [String; 2],
@@ -319,11 +326,17 @@ impl Stage {
             let wish = json!({"actor": "ann", "reason": "too fast"});
             service.post("/queues/payment/pause", &wish).await.expect(200);
         }
+        let holds = match operation {
+            "releaseHold" => json!([{"before": "payment", "reason": "a check"}]),
+            _ => json!([]),
+        };
         let wish = json!({
-            "customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 2}], "contact": {"name": "Ann"},
+            "customer_id": "ALFKI", "lines": [{"sku": "CHAI", "quantity": 2}], "contact": {"name": "Ann"}, "holds": holds,
         });
         let placed = service.order("of the stage", &wish).await.expect(201);
         let order_id = placed["order_id"].as_str().expect("an id").to_owned();
+        let shown = service.get(&format!("/orders/{order_id}")).await.expect(200);
+        let hold = shown["holds"][0]["hold_id"].as_str().unwrap_or_default().to_owned();
         if operation.ends_with("Saga") {
             let way = [
                 EventKind::OrderValidated,
@@ -364,7 +377,7 @@ impl Stage {
         let (ring, callers) = two_callers();
         let rate = Rate { per_second: 10_000, burst: 10_000 };
         let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
-        Self { service: service.behind(settings, &ring), order_id, position, endpoint, callers }
+        Self { service: service.behind(settings, &ring), order_id, hold, position, endpoint, callers }
     }
 
     async fn send(
@@ -377,6 +390,7 @@ impl Stage {
         let path = path
             .replace("{order_id}", &self.order_id)
             .replace("{sku}", "TOFU")
+            .replace("{hold_id}", &self.hold)
             .replace("{position}", &self.position)
             .replace("{endpoint_id}", &self.endpoint)
             .replace("{name}", if operation.ends_with("Errors") { ERRORS } else { "payment" });

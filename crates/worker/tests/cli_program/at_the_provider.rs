@@ -14,7 +14,7 @@ fn a_dispute_holds_its_order_until_it_is_won_and_is_a_persons_when_it_is_lost() 
         let id = shop.order_that_is(key, "shipped");
         let before = shop.get(&format!("/orders/{id}"))["updated_at"].clone();
         shop.charge(&id, "dispute");
-        shop.until_held(&id, "disputed");
+        shop.until_a_person_is_asked(&id, "disputed");
         let order = shop.get(&format!("/orders/{id}"));
         assert_eq!((&order["payment"]["disputed"], &order["status"]), (&json!("open"), &json!("shipped")));
         assert!(order["updated_at"].as_str() > before.as_str(), "whoever asks for changes hears of it");
@@ -23,7 +23,7 @@ fn a_dispute_holds_its_order_until_it_is_won_and_is_a_persons_when_it_is_lost() 
         if goes_on {
             shop.until_order(&id, "/saga_state", "shipped");
         } else {
-            shop.until_held(&id, "dispute_lost");
+            shop.until_a_person_is_asked(&id, "dispute_lost");
         }
         for event in ["payment.dispute.opened", "payment.dispute.closed"] {
             assert!(shop.history(&id).contains(event), "{event} is not in {}", shop.history(&id));
@@ -38,7 +38,7 @@ fn a_second_charge_holds_its_order_until_it_was_given_back() {
     let shop = Shop::open("second-charge", SLOW);
     let id = shop.order_that_is("k", "shipped");
     let second = shop.charge(&id, "charge-again");
-    shop.until_held(&id, "second_charge");
+    shop.until_a_person_is_asked(&id, "second_charge");
     let named = second["id"].as_str().expect("a charge");
     assert!(shop.history(&id).contains(named), "a person is told which: {}", shop.history(&id));
     let payment = &shop.get(&format!("/orders/{id}"))["payment"];
@@ -47,7 +47,7 @@ fn a_second_charge_holds_its_order_until_it_was_given_back() {
     assert!(told.contains("is refused"), "{told}");
     let refusal = shop.run(&["sagas", "retry", &id, "--actor", "eve"]).refusal();
     assert!(refusal.contains("nothing to ask for again"), "the deed is the word: {refusal}");
-    shop.until_held(&id, "second_charge");
+    shop.until_a_person_is_asked(&id, "second_charge");
     shop.give_back(second["by_key"].as_str().expect("where it is found"), 450);
     shop.until_order(&id, "/saga_state", "shipped");
     let payment = &shop.get(&format!("/orders/{id}"))["payment"];
@@ -59,7 +59,7 @@ fn an_order_that_is_skipped_goes_on_with_its_second_charge() {
     let shop = Shop::open("second-skipped", SLOW);
     let id = shop.order_that_is("k", "shipped");
     shop.charge(&id, "charge-again");
-    shop.until_held(&id, "second_charge");
+    shop.until_a_person_is_asked(&id, "second_charge");
     shop.run(&["sagas", "skip", &id, "--actor", "eve", "--note", "wanted twice"]).answer();
     shop.until_order(&id, "/saga_state", "shipped");
     let url = shop.provider_url();
@@ -74,7 +74,7 @@ fn money_given_back_at_the_gateway_stops_the_parcel_if_it_is_all_and_asks_a_pers
     let (all, part) = (shop.order_that_is("all", "paid"), shop.order_that_is("part", "paid"));
     shop.give_back(&format!("pay-{all}"), 450);
     shop.give_back(&format!("pay-{part}"), 100);
-    shop.until_held(&part, "partly_refunded");
+    shop.until_a_person_is_asked(&part, "partly_refunded");
     shop.until_order(&all, "/payment/refunded_minor", 450);
     shop.until_order(&part, "/payment/refunded_minor", 100);
     shop.provider("POST", "/pause", &json!({"shipping": "up"}));
@@ -112,7 +112,7 @@ fn a_parcel_in_trouble_is_a_persons_case_and_one_that_arrives_after_all_is_deliv
     for (turn, cause, ends) in cases {
         let id = shop.order_that_is(turn, "shipped");
         shop.parcel(&id, turn);
-        shop.until_held(&id, cause);
+        shop.until_a_person_is_asked(&id, cause);
         let stock = shop.get("/inventory/TEA")["available"].clone();
         if ends == "delivered" {
             shop.parcel(&id, "deliver");

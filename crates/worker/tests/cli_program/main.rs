@@ -7,6 +7,7 @@ mod changes;
 mod consumers;
 mod demonstration;
 mod descriptors;
+mod holds;
 mod imports;
 mod json;
 mod keyed;

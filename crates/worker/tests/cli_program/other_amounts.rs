@@ -75,7 +75,7 @@ fn a_refund_answered_with_another_amount_asks_a_person_and_is_made_once() {
     answer_wrongly(&shop, &["refunds"], 1);
     let wish = json!({"amount": {"minor": 100, "currency": "EUR"}, "actor": "anna", "reason": "broken cup"});
     assert_eq!(shop.post("r", &format!("/orders/{id}/refunds"), &wish).0, 202);
-    shop.until_held(&id, "amount_mismatch");
+    shop.until_a_person_is_asked(&id, "amount_mismatch");
     let history = shop.history(&id);
     assert!(
         history.contains("the gateway says that it gave back 99 in all, of 450 that it took"),

@@ -127,7 +127,7 @@ impl Shop {
     }
 
     /// What a person is asked about an order.
-    pub(crate) fn until_held(&self, id: &str, cause: &str) {
+    pub(crate) fn until_a_person_is_asked(&self, id: &str, cause: &str) {
         self.until(&format!("/orders/{id}/saga"), "/attention/cause", cause);
         self.until_order(id, "/saga_state", "needs_attention");
     }

@@ -119,6 +119,7 @@ pub(crate) fn request() -> CreateOrderCommand {
         total: None,
         money_lines: Vec::new(),
         details: None,
+        holds: Vec::new(),
         traceparent: None,
     }
 }

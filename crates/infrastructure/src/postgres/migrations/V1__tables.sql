@@ -111,6 +111,21 @@ create table order_details (
     details text not null
 );
 
+-- Why orders wait before their payment or their parcel, and who let them go on. Only of orders that did.
+create table order_holds (
+    order_id uuid not null references orders (order_id),
+    hold_id uuid not null,
+    before_step text not null check (before_step in ('payment', 'shipping')),
+    reason text not null,
+    actor text not null,
+    placed_at bigint not null,
+    released_at bigint,
+    released_by text,
+    release_note text,
+    primary key (order_id, hold_id),
+    check ((released_at is null) = (released_by is null) and (released_at is null) = (release_note is null))
+);
+
 -- Why an order was called off; one for each cancelled order.
 create table cancellations (
     order_id uuid primary key references orders (order_id),
@@ -129,7 +144,7 @@ create table order_saga (
     state text not null check (
         state in (
             'created', 'inventory_reserved', 'payment_processing', 'paid', 'shipped', 'completed', 'failed',
-            'compensating', 'needs_attention'
+            'compensating', 'needs_attention', 'on_hold'
         )
     ),
     order_status text not null,
@@ -146,7 +161,9 @@ create table order_saga (
     is_open boolean not null generated always as (state not in ('completed', 'failed')) stored,
     attention text,
     needs_person boolean not null generated always as (state = 'needs_attention') stored,
-    has_address boolean not null default false
+    has_address boolean not null default false,
+    -- The steps before which it has holds: a bit for each.
+    holds bigint not null default 0
 ) with (
     fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0

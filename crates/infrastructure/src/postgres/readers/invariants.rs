@@ -22,15 +22,19 @@ pub(super) async fn all(client: &Lent, max: usize) -> Result<Vec<BrokenInvariant
 }
 
 /// First invariant: an order under way has a timer, which stays until its message was handled. A message on its way is no
-/// progress: it may be a question that is put again and again, and a broker may lose it.
+/// progress: it may be a question that is put again and again, and a broker may lose it. One on hold has a hold that a person can
+/// release.
 async fn silent(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
     let sql = "select s.correlation_id, s.state from order_saga s
          where s.is_open and s.state <> 'needs_attention'
+             and not (s.state = 'on_hold' and exists (
+                 select from order_holds h where h.order_id = s.correlation_id and h.released_at is null
+             ))
              and not exists (select from timers t where t.correlation_id = s.correlation_id)
          order by s.correlation_id limit $1";
     find(client, sql, vec![Box::new(rows_max(max))], |row| {
         let state: &str = row.try_get(1)?;
-        order_breaks(1, row, format!("is {state}, and no timer will ever move it"))
+        order_breaks(1, row, format!("is {state}, and neither a timer nor a hold will ever move it"))
     })
     .await
 }

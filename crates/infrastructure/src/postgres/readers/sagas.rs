@@ -18,7 +18,7 @@ use bus_postgres::Lent;
 use bus_postgres::{query, views};
 
 /// Where `updated_at` stands, behind the saga's own columns; the entry of the timeline follows.
-const UPDATED_AT: usize = 15;
+const UPDATED_AT: usize = 16;
 
 /// The saga, the last entry of its timeline, and its timers. The narrowing goes into the innermost query.
 fn select(conditions: &str) -> String {

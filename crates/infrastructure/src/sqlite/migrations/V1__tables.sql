@@ -100,6 +100,21 @@ create table order_details (
     details text not null
 ) without rowid;
 
+-- Why orders wait before their payment or their parcel, and who let them go on. Only of orders that did.
+create table order_holds (
+    order_id blob not null references orders (order_id),
+    hold_id blob not null check (length(hold_id) = 16),
+    before_step text not null check (before_step = 'payment' or before_step = 'shipping'),
+    reason text not null,
+    actor text not null,
+    placed_at integer not null,
+    released_at integer,
+    released_by text,
+    release_note text,
+    primary key (order_id, hold_id),
+    check ((released_at is null) = (released_by is null) and (released_at is null) = (release_note is null))
+) strict, without rowid;
+
 -- Why an order was called off; one for each cancelled order.
 create table cancellations (
     order_id blob primary key references orders (order_id),
@@ -118,7 +133,7 @@ create table order_saga (
     state text not null check (
         state = 'created' or state = 'inventory_reserved' or state = 'payment_processing' or state = 'paid'
             or state = 'shipped' or state = 'completed' or state = 'failed' or state = 'compensating'
-            or state = 'needs_attention'
+            or state = 'needs_attention' or state = 'on_hold'
     ),
     is_open integer check (is_open = 1),
     order_status text not null,
@@ -133,7 +148,9 @@ create table order_saga (
     updated_at integer not null,
     expires_at integer not null,
     attention text,
-    has_address integer not null default 0
+    has_address integer not null default 0,
+    -- The steps before which it has holds: a bit for each.
+    holds integer not null default 0
 ) without rowid;
 create index order_saga_open on order_saga (correlation_id) where is_open = 1;
 create index order_saga_attention on order_saga (correlation_id) where state = 'needs_attention';

@@ -19,15 +19,19 @@ pub(super) fn all(connection: &Connection, max: usize) -> Result<Vec<BrokenInvar
 }
 
 /// First invariant: an order under way has a timer, which stays until its message was handled. A message on its way is no
-/// progress: it may be a question that is put again and again, and a broker may lose it.
+/// progress: it may be a question that is put again and again, and a broker may lose it. One on hold has a hold that a person can
+/// release.
 fn silent(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView>> {
     let sql = "select s.correlation_id, s.state from order_saga s
          where s.is_open = 1 and s.state <> 'needs_attention'
+             and not (s.state = 'on_hold' and exists (
+                 select 1 from order_holds h where h.order_id = s.correlation_id and h.released_at is null
+             ))
              and not exists (select 1 from timers t where t.correlation_id = s.correlation_id)
          order by s.correlation_id limit ?";
     find(connection, sql, params![rows_max(max)], |row| {
         let state: String = row.get(1)?;
-        order_breaks(1, row, format!("is {state}, and no timer will ever move it"))
+        order_breaks(1, row, format!("is {state}, and neither a timer nor a hold will ever move it"))
     })
 }
 

@@ -3,12 +3,13 @@
 use application::messages::Amount;
 use application::order_details::OrderDetails;
 use application::ports::{
-    HistoryView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
+    HistoryView, HoldView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
 };
 use domain::{OrderId, ProductId};
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 
 use super::super::column::{broken, rows_max, time, time_or_none};
+use super::super::holds;
 use super::super::orders::of_status;
 use crate::order_listing::{self, Dialect, Statement, Value};
 
@@ -30,6 +31,7 @@ pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<OrderVi
     let Some(mut view) = found else { return Ok(None) };
     view.lines = lines(connection, id)?;
     view.details = details(connection, id)?;
+    view.holds = holds::of_order(connection, id)?.into_iter().map(HoldView::from).collect();
     Ok(Some(view))
 }
 
@@ -98,6 +100,7 @@ fn order(row: &Row<'_>) -> Result<OrderView> {
         total: amount(row, 4)?,
         lines: Vec::new(),
         details: None,
+        holds: Vec::new(),
         payment: payment(row)?,
         shipment: shipment(row)?,
         cancel_reason: row.get(6)?,

@@ -13,6 +13,9 @@ use super::orders::entry;
 use crate::order_listing::LOOKED_AT_MAX;
 use crate::paging::{is_sparse, saga_page};
 
+/// The place behind [`COLUMNS`].
+const UPDATED_AT: usize = 16;
+
 /// Where the sagas of these orders stand.
 pub(super) fn states(connection: &Connection, ids: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>> {
     let mut select = connection.prepare_cached("select state from order_saga where correlation_id = ?")?;
@@ -86,7 +89,7 @@ fn boundary(connection: &Connection, filter: &SagaFilter) -> Result<Option<Order
 }
 
 fn row(row: &Row<'_>) -> Result<(OrderProcessingSaga, Timestamp)> {
-    Ok((saga(row)?, time(row, 15)?))
+    Ok((saga(row)?, time(row, UPDATED_AT)?))
 }
 
 fn view(connection: &Connection, saga: &OrderProcessingSaga, updated_at: Timestamp) -> Result<SagaView> {
