@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use domain::{Currency, HoldPoint, Money};
 
-/// Who placed a hold that a rule asks for.
-pub const RULE: &str = "rule";
-
 /// The reasons of rules, as they stand in a hold.
 pub mod reasons {
     /// The order comes to much.
@@ -74,7 +71,8 @@ mod tests {
             new_customer: Some(HoldPoint::Shipping),
             address_missing: Some(HoldPoint::Shipping),
         };
-        let held = |rules: &HoldRules, facts| rules.holds(facts).map(|(_, reason)| reason).collect::<Vec<_>>();
+        let held =
+            |rules: &HoldRules, facts| rules.holds(facts).map(|(_, reason)| reason).collect::<Vec<_>>();
         assert!(held(&rules, order(9_999, false, true)).is_empty());
         assert_eq!(held(&rules, order(10_000, false, true)), [reasons::LARGE_ORDER]);
         assert_eq!(held(&rules, order(1, true, true)), [reasons::NEW_CUSTOMER]);

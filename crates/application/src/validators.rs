@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use domain::text::{Lines, composed, refuse};
 use domain::{
-    AMOUNT_MINOR_MAX, Currency, CustomerId, HoldPoint, LINES_MAX, MONEY_LINES_MAX, Money, MoneyLine, MoneyLineKind,
-    OrderId, Quantity, Sku,
+    AMOUNT_MINOR_MAX, Currency, CustomerId, HoldPoint, LINES_MAX, MONEY_LINES_MAX, Money, MoneyLine,
+    MoneyLineKind, OrderId, Quantity, Sku,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ use crate::ports::{Caller, IMPORTED};
 pub const KEY_BYTES_MAX: usize = 255;
 
 /// Most holds that an order may have from the beginning.
-pub const HOLDS_AT_FIRST_MAX: usize = 20;
+pub const HOLDS_AT_FIRST_MAX: usize = 10;
 
 /// An order as a client writes it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -226,6 +226,19 @@ fn hold(index: usize, draft: &HoldDraft, findings: &mut Findings) -> Option<Hold
     let before = hold_point(&draft.before);
     let before = findings.take(&format!("/holds/{index}/before"), "unknown_value", before)?;
     Some(HoldWish { before, reason: draft.reason.clone() })
+}
+
+/// Checks why an order is to wait.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn hold_reason(text: &str) -> Result<(), String> {
+    let mut findings = Findings::default();
+    check_text("", Some(text), &mut findings);
+    match findings.0.into_iter().next() {
+        Some(violation) => Err(violation.message),
+        None => Ok(()),
+    }
 }
 
 /// The step that this names.

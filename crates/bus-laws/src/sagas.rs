@@ -229,7 +229,7 @@ async fn kettle<U: Unit + SagaRepository<Kettle>>(
     work: &mut Work<KettleNews>,
 ) -> Result<(), Fault> {
     if let KettleNews::Up(up) = &work.message {
-        unit.retire_timers(vec![up.retired()]).await?;
+        assert_eq!(unit.retire_timers(vec![up.retired()]).await?, [up.retired()]);
     }
     let fresh = Kettle::new(work.envelope().correlation_id);
     advance_one(unit, fresh, work.message.clone(), work).await.map(drop)
@@ -237,7 +237,7 @@ async fn kettle<U: Unit + SagaRepository<Kettle>>(
 
 async fn lamp<U: Unit + SagaRepository<Lamp>>(unit: &mut U, work: &mut Work<LampNews>) -> Result<(), Fault> {
     if let LampNews::Up(up) = &work.message {
-        unit.retire_timers(vec![up.retired()]).await?;
+        assert_eq!(unit.retire_timers(vec![up.retired()]).await?, [up.retired()]);
     }
     let fresh = Lamp::new(work.envelope().correlation_id);
     advance_one(unit, fresh, work.message.clone(), work).await.map(drop)

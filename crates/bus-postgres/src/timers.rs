@@ -13,6 +13,8 @@ use crate::column::{Broken, count, rows_max, time};
 use crate::fault::broken;
 use crate::pipeline::{Act, Param};
 
+const RETIRE: &str = "timers.retire";
+
 /// Sets timers, replacing those of the same key. In order of keys, no two of one key.
 pub(crate) fn set(timers: &[Timer]) -> Act {
     let sql = "insert into timers (correlation_id, name, generation, due_at, kind, traceparent)
@@ -47,12 +49,13 @@ pub(crate) fn cancel(keys: &[TimerKey]) -> Act {
     )
 }
 
-/// Removes timers of which this generation was handled.
+/// Removes timers of which this generation was handled. [`retired`] reads those that were there.
 pub(crate) fn retire(retired: &[Retired]) -> Act {
     let sql = "delete from timers using unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (id, title, age)
-         where correlation_id = gone.id and name = gone.title and generation = gone.age";
+         where correlation_id = gone.id and name = gone.title and generation = gone.age
+         returning correlation_id, name, generation";
     Act::new(
-        "timers.retire",
+        RETIRE,
         sql,
         vec![
             Box::new(Array::uuids(retired.iter().map(|timer| timer.key.saga.0))),
@@ -60,6 +63,16 @@ pub(crate) fn retire(retired: &[Retired]) -> Act {
             Box::new(Array::numbers(retired.iter().map(|timer| i64::from(timer.generation)))),
         ],
     )
+}
+
+/// Reads what [`retire`] returns.
+pub(crate) fn retired(rows: &[Row]) -> Result<Vec<Retired>, Fault> {
+    let read = |row| Ok(Retired { key: key(row)?, generation: count(row, 2)? });
+    rows.iter().map(read).collect::<Result<_, Broken>>().map_err(broken(RETIRE))
+}
+
+fn key(row: &Row) -> Result<TimerKey, Broken> {
+    Ok(TimerKey { saga: CorrelationId(row.try_get(0)?), name: Arc::from(row.try_get::<_, &str>(1)?) })
 }
 
 /// The timers that are due; those that another transaction leases at this moment are passed over. Each is due again later, as
@@ -95,7 +108,7 @@ pub(crate) fn read_all(rows: &[Row]) -> Result<Vec<Timer>, Fault> {
 
 fn timer(row: &Row) -> Result<Timer, Broken> {
     Ok(Timer {
-        key: TimerKey { saga: CorrelationId(row.try_get(0)?), name: Arc::from(row.try_get::<_, &str>(1)?) },
+        key: key(row)?,
         generation: count(row, 2)?,
         due_at: time(row, 3)?,
         kind: Arc::from(row.try_get::<_, &str>(4)?),

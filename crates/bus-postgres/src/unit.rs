@@ -291,11 +291,11 @@ impl<R: Rows> Unit for PostgresUnit<R> {
         timers::read_all(&rows)
     }
 
-    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
-        if !timers.is_empty() {
-            self.later(timers::retire(&timers));
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<Vec<Retired>, Fault> {
+        if timers.is_empty() {
+            return Ok(timers);
         }
-        Ok(())
+        timers::retired(&self.ask(timers::retire(&timers)).await?)
     }
 
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault> {

@@ -38,14 +38,18 @@ pub(crate) fn cancel<'a>(
     Ok(())
 }
 
-/// Removes timers of which this generation was handled.
-pub(crate) fn retire(connection: &Connection, retired: &[Retired]) -> Result<()> {
+/// Removes timers of which this generation was handled; returns those that were there.
+pub(crate) fn retire(connection: &Connection, retired: Vec<Retired>) -> Result<Vec<Retired>> {
     let sql = "delete from timers where correlation_id = ? and name = ? and generation = ?";
     let mut delete = connection.prepare_cached(sql)?;
-    for Retired { key, generation } in retired {
-        delete.execute(params![key.saga.0.as_bytes(), &*key.name, generation])?;
+    let mut there = Vec::with_capacity(retired.len());
+    for timer in retired {
+        let Retired { key, generation } = &timer;
+        if delete.execute(params![key.saga.0.as_bytes(), &*key.name, generation])? == 1 {
+            there.push(timer);
+        }
     }
-    Ok(())
+    Ok(there)
 }
 
 /// The timers that are due, earliest first. Each is due again later.

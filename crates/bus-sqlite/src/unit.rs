@@ -226,8 +226,8 @@ impl<R: Rows> Unit for SqliteUnit<R> {
     }
 
     /// The rows of older generations, whatever this unit has set since.
-    async fn retire_timers(&mut self, timers: Vec<Retired>) -> std::result::Result<(), Fault> {
-        timers::retire(self.connection(), &timers).map_err(fault("timers.retire"))
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> std::result::Result<Vec<Retired>, Fault> {
+        timers::retire(self.connection(), timers).map_err(fault("timers.retire"))
     }
 
     async fn admit(

@@ -130,8 +130,9 @@ pub trait Unit: Send {
     /// firing](Timer::once_more): due again after a growing pause, until it is set anew, cancelled or retired.
     async fn lease_due_timers(&mut self, now: Timestamp, max: usize) -> Result<Vec<Timer>, Fault>;
 
-    /// Removes timers whose firing is handled in this unit; a timer that was set anew since is kept.
-    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault>;
+    /// Removes timers whose firing is handled in this unit, and returns those that were there. A timer that was set anew since is
+    /// kept; its old firing means nothing any more, nor does that of a timer that was cancelled.
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<Vec<Retired>, Fault>;
 
     /// Marks ids as seen and returns, for each, whether it was new. The mark commits with everything else.
     async fn admit(&mut self, source: &str, ids: &[String], now: Timestamp) -> Result<Vec<Admission>, Fault>;
@@ -215,7 +216,10 @@ macro_rules! forward_unit {
                 $crate::Unit::lease_due_timers(&mut self.$inner, now, max).await
             }
 
-            async fn retire_timers(&mut self, timers: Vec<$crate::Retired>) -> Result<(), $crate::Fault> {
+            async fn retire_timers(
+                &mut self,
+                timers: Vec<$crate::Retired>,
+            ) -> Result<Vec<$crate::Retired>, $crate::Fault> {
                 $crate::Unit::retire_timers(&mut self.$inner, timers).await
             }
 

@@ -80,7 +80,8 @@ pub(crate) use closed_set;
 #[cfg(test)]
 mod tests {
     use crate::{
-        Availability, CancelReason, HoldPoint, MovementKind, OrderStatus, PaymentStatus, ShipmentStatus, UnknownName,
+        Availability, CancelReason, HoldPoint, MovementKind, OrderStatus, PaymentStatus, ShipmentStatus,
+        UnknownName,
     };
 
     #[test]

@@ -76,8 +76,8 @@ pub struct Hold {
     pub before: HoldPoint,
     /// Why, in the words of whoever placed it, or the name of the rule that did.
     pub reason: String,
-    /// Who placed it, or `rule`.
-    pub actor: String,
+    /// Who placed it; none for a rule of the configuration.
+    pub actor: Option<String>,
     /// When.
     pub placed_at: Timestamp,
     /// Who let the order go on, if anybody has.

@@ -24,7 +24,7 @@ pub(crate) fn statement(open: &str, low: &str) -> String {
              and state in ('created', 'inventory_reserved', 'payment_processing', 'paid')
              and not exists (
                  select 1 from timers t
-                 where t.correlation_id = sagas.correlation_id and t.name = 'order' and t.due_at > $1
+                 where t.correlation_id = sagas.correlation_id and t.name = 'order' and t.fired = 0 and t.due_at > $1
              )
          union all select 'orphaned', '', count(*) from sagas where stands is null
          union all select 'inconsistent', '', count(*) from sagas where stands <> order_status

@@ -50,6 +50,14 @@ async fn place_orders(client: &Client, done: i64, open: i64) {
     client.execute(sagas, &[]).await.unwrap();
 }
 
+/// The limit of so many orders that are not done began anew, and that of as many others is over and was told.
+async fn set_new_limits(client: &Client, count: i64) {
+    let set = "insert into timers select correlation_id, 'order', 1, $1::bigint + 3600000000, 'K', null, (n > $2)::int
+         from (select correlation_id, row_number() over (order by correlation_id) as n from order_saga where is_open) s
+         where n <= 2 * $2";
+    client.execute(set, &[&NOW.as_microsecond(), &count]).await.unwrap();
+}
+
 /// What the server knows of rows read is complete only when those who read are gone.
 async fn wait_until_alone(client: &Client) {
     let others = "select count(*) from pg_stat_activity where datname = current_database()
@@ -74,18 +82,19 @@ async fn looking_at_the_whole_reads_a_bounded_part_of_it() {
     let client = client(&address).await;
     set_timers(&client, 3 * COUNTED_MAX).await;
     place_orders(&client, 20_000, 300).await;
+    set_new_limits(&client, 10).await;
     client.batch_execute("analyze; select pg_stat_force_next_flush()").await.unwrap();
     wait_until_alone(&client).await;
     client.batch_execute("select pg_stat_reset()").await.unwrap();
     let store = store_over(&address, 2).await;
     let vitals = store.vitals(NOW).await.unwrap();
-    assert_eq!((vitals.first_timer, vitals.overdue_sagas), (Some(NOW), 300));
+    assert_eq!((vitals.first_timer, vitals.overdue_sagas), (Some(NOW), 300 - 10));
     assert_eq!((vitals.orphaned_sagas, vitals.inconsistent_sagas), (0, 0));
     store.overview().await.unwrap();
     store.close().await;
     wait_until_alone(&client).await;
     let timers = rows_read(&client, "timers").await;
-    assert!((COUNTED_MAX..COUNTED_MAX + 10).contains(&timers), "{timers} timers were read");
+    assert!((COUNTED_MAX..COUNTED_MAX + 40).contains(&timers), "{timers} timers were read");
     assert_eq!(rows_read(&client, "orders").await, 300, "one for each open saga");
     assert_eq!(rows_read(&client, "order_saga").await, 300);
 }

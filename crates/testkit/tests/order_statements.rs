@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use application::hold_rules::HoldRules;
 use application::commands::{
     CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine, ImportProductsCommand,
     NewProduct, OrderKey, TakeProviderNewsCommand,
 };
+use application::hold_rules::HoldRules;
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, NewsKind, Provider, ProviderNews, Readers};
 use bus::{Clock, Coalesce, IdSource, PauseBoard, RandomIds, Routing, Stop, Supervisor, SystemClock};

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::hold_rules::HoldRules;
 use application::commands::{
     CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine, CreateOrderReply,
     ImportProductsCommand, NewProduct, OrderKey,
 };
+use application::hold_rules::HoldRules;
 use application::pipeline::{Context, Parts, PipelineSettings, topology};
 use application::ports::{Caller, Readers};
 use bus::{

@@ -78,7 +78,10 @@ fn scenarios_by(hand_over: HandOver) -> Vec<Scenario> {
     };
     vec![
         held("on hold before its payment", &[HoldPoint::Payment]),
-        held("on hold before both, twice before its parcel", &[HoldPoint::Shipping, HoldPoint::Payment, HoldPoint::Shipping]),
+        held(
+            "on hold before both, twice before its parcel",
+            &[HoldPoint::Shipping, HoldPoint::Payment, HoldPoint::Shipping],
+        ),
         certain("all is well", 9, || Rules::new(willing)),
         certain("the payment is declined", 9, declining),
         certain("the stock is too small", 1, || Rules::new(willing)),

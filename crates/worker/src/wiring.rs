@@ -53,7 +53,13 @@ pub fn context(config: &Config) -> Arc<Context> {
 fn context_heeding(config: &Config, pauses: PauseBoard) -> Arc<Context> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_system());
-    Arc::new(Context { clock, ids, settings: config.pipeline_settings(), pauses, hold_rules: config.holds.rules() })
+    Arc::new(Context {
+        clock,
+        ids,
+        settings: config.pipeline_settings(),
+        pauses,
+        hold_rules: config.holds.rules(),
+    })
 }
 
 /// A pipeline for commands over this store.

@@ -9,7 +9,7 @@ use super::Command;
 use super::details::details;
 use super::hold_order::release_one;
 use crate::context::Context;
-use crate::hold_rules::{RULE, reasons};
+use crate::hold_rules::reasons;
 use crate::messages::correlation;
 use crate::order_details::{Address, Contact, OrderDetails};
 use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
@@ -141,8 +141,9 @@ impl ChangeOrderCommand {
             note: "the order has an address".to_owned(),
             at: context.clock.now(),
         };
-        let waits =
-            |hold: &Hold| hold.released.is_none() && hold.actor == RULE && hold.reason == reasons::ADDRESS_MISSING;
+        let waits = |hold: &Hold| {
+            hold.released.is_none() && hold.actor.is_none() && hold.reason == reasons::ADDRESS_MISSING
+        };
         while let Some(place) = holds.iter().position(waits) {
             release_one(unit, context, &holds, &holds[place], &release).await?;
             holds[place].released = Some(release.clone());

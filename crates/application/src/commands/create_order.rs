@@ -9,14 +9,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::{Chain, Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
 use domain::{
-    AMOUNT_MINOR_MAX, CustomerId, Hold, HoldId, HoldPoint, Money, MoneyLine, NewOrder, NewOrderLine, Order, OrderEvent, OrderId,
-    Product, Quantity, Rejection, Sku,
+    AMOUNT_MINOR_MAX, CustomerId, Hold, HoldId, HoldPoint, Money, MoneyLine, NewOrder, NewOrderLine, Order,
+    OrderEvent, OrderId, Product, Quantity, Rejection, Sku,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::hold_order::placed;
 use crate::context::Context;
-use crate::hold_rules::{OrderFacts, RULE};
+use crate::hold_rules::OrderFacts;
 use crate::messages::{Demand, OrderCreatedEvent, correlation};
 use crate::order_details::OrderDetails;
 use crate::pipeline::chain;
@@ -79,6 +79,12 @@ pub struct HoldWish {
     pub before: HoldPoint,
     /// Why.
     pub reason: String,
+}
+
+impl From<Hold> for HoldWish {
+    fn from(hold: Hold) -> Self {
+        Self { before: hold.before, reason: hold.reason }
+    }
 }
 
 /// A client's key for an order.
@@ -425,8 +431,7 @@ impl<'a> Fresh<'a> {
         let expires_at = expires_at.unwrap_or(Timestamp::MAX);
         let mut saga = OrderProcessingSaga::start(order.id(), order.total(), self.now, expires_at);
         saga.has_address = request.details.as_ref().is_some_and(|it| it.shipping_address.is_some());
-        let facts =
-            OrderFacts { total: order.total(), is_new_customer, has_address: saga.has_address };
+        let facts = OrderFacts { total: order.total(), is_new_customer, has_address: saga.has_address };
         let holds = self.holds_of(request, order.id(), facts);
         saga.holds = holds.iter().map(|hold| hold.before).collect();
         let message = created_event(request, &order);
@@ -462,10 +467,12 @@ impl<'a> Fresh<'a> {
 
     /// Those that the caller wants, and those that rules ask for.
     fn holds_of(&self, request: &CreateOrderCommand, order_id: OrderId, facts: OrderFacts) -> Vec<Hold> {
-        let actor = request.caller.name();
-        let wanted = request.holds.iter().map(|wish| (wish.before, wish.reason.clone(), actor.to_owned()));
+        let wanted = request
+            .holds
+            .iter()
+            .map(|wish| (wish.before, wish.reason.clone(), Some(request.caller.name().to_owned())));
         let rules = self.context.hold_rules.holds(facts);
-        let ruled = rules.map(|(before, reason)| (before, reason.to_owned(), RULE.to_owned()));
+        let ruled = rules.map(|(before, reason)| (before, reason.to_owned(), None));
         let hold = |(before, reason, actor)| {
             let id = HoldId(self.context.ids.next(self.now));
             Hold { id, order_id, before, reason, actor, placed_at: self.now, released: None }

@@ -14,7 +14,7 @@ use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
 use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
 
 /// Most holds that an order may have had.
-pub const HOLDS_MAX: usize = 50;
+pub const HOLDS_MAX: usize = 20;
 
 /// Have this order wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Command for HoldOrderCommand {
             order_id: self.order_id,
             before: self.before,
             reason: self.reason.clone(),
-            actor: self.actor.clone(),
+            actor: Some(self.actor.clone()),
             placed_at: now,
             released: None,
         };
@@ -163,7 +163,7 @@ pub(super) async fn release_one(
 
 /// A hold as the timeline tells of it when it is placed.
 pub(super) fn placed(hold: &Hold) -> String {
-    format!("{}, by {}", named(hold), hold.actor)
+    format!("{}, by {}", named(hold), hold.actor.as_deref().unwrap_or("a rule"))
 }
 
 fn named(hold: &Hold) -> String {

@@ -35,14 +35,15 @@ pub use provider_events::{
     UnmatchedView, VOIDED, Which,
 };
 pub use readers::{
-    AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, HoldView, InventoryView,
-    LineView, LowOnly, MovementView, OrderPage, OrderView, Overview, Page, PaymentView, ProductView, Readers,
-    ReservationPage, ReservationView, SagaFilter, SagaPage, SagaView, ShipmentView, TimerView,
+    AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, HoldView,
+    InventoryView, LineView, LowOnly, MovementView, OrderPage, OrderView, Overview, Page, PaymentView,
+    ProductView, Readers, ReservationPage, ReservationView, SagaFilter, SagaPage, SagaView, ShipmentView,
+    TimerView,
 };
 pub use repositories::{
-    HistoryEntry, HistoryRepository, HoldRepository, InventoryRepository, NewOrderRow, OrderRepository, PaymentRepository,
-    ProductRepository, ReferencedOrder, ReservationOutcome, ShipmentRepository, Shortage, StatusMove,
-    StockDemand,
+    HistoryEntry, HistoryRepository, HoldRepository, InventoryRepository, NewOrderRow, OrderRepository,
+    PaymentRepository, ProductRepository, ReferencedOrder, ReservationOutcome, ShipmentRepository, Shortage,
+    StatusMove, StockDemand,
 };
 pub use shipping_provider::{
     BookingOutcome, BookingRequest, ParcelItem, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,

@@ -7,9 +7,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 /// The events that are told: what happened to an order. Our calls of providers are in an order's timeline only.
-pub const EVENT_TYPES: [&str; 36] = [
+pub const EVENT_TYPES: [&str; 38] = [
     "OrderCreated",
     "OrderChanged",
+    "HoldPlaced",
+    "HoldReleased",
     "OrderValidated",
     "OrderRejected",
     "InventoryReserved",

@@ -115,8 +115,9 @@ pub struct HoldView {
     pub before: &'static str,
     /// Why.
     pub reason: String,
-    /// Who placed it.
-    pub actor: String,
+    /// Who placed it; none for a rule of the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// When.
     pub placed_at: Timestamp,
     /// When it was released.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    CustomerId, Hold, HoldId, HoldRelease, Inventory, MovementCause, Order, OrderChange, OrderId, OrderStatus, Payment, Product, ProductId,
-    Rejection, Shipment, Sku, StockMovement,
+    CustomerId, Hold, HoldId, HoldRelease, Inventory, MovementCause, Order, OrderChange, OrderId,
+    OrderStatus, Payment, Product, ProductId, Rejection, Shipment, Sku, StockMovement,
 };
 use jiff::Timestamp;
 
@@ -400,4 +400,7 @@ pub trait HoldRepository: Send {
         ids: &[HoldId],
         release: &HoldRelease,
     ) -> Result<(), Fault>;
+
+    /// Records that the open holds of these orders ended.
+    async fn end(&mut self, order_ids: &[OrderId], release: &HoldRelease) -> Result<(), Fault>;
 }

@@ -3,8 +3,9 @@
 use bus::{SagaRepository, Unit};
 
 use super::{
-    AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnmatchedRepository, WebhookEndpointRepository,
+    AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository,
+    OrderRepository, PaymentRepository, ProductRepository, ShipmentRepository, UnmatchedRepository,
+    WebhookEndpointRepository,
 };
 use crate::saga::OrderProcessingSaga;
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use bus::{CorrelationId, Envelope, Fault, Incoming, Message, Outcome, Step, advance};
 use domain::{
-    CancelReason, Cancellation, OrderChange, OrderEvent, OrderId, OrderStatus, Payment, ProductId, Shipment,
+    CancelReason, Cancellation, HoldRelease, OrderChange, OrderEvent, OrderId, OrderStatus, Payment,
+    ProductId, Shipment,
 };
 use jiff::Timestamp;
 
@@ -78,6 +79,7 @@ struct Writes {
     shipments: Vec<Shipment>,
     shipped: Vec<OrderId>,
     released: Vec<OrderId>,
+    ended_holds: Vec<OrderId>,
     messages: Vec<Envelope>,
     history: Vec<HistoryEntry>,
     moved_on: Vec<CorrelationId>,
@@ -92,6 +94,7 @@ impl Writes {
             shipments: Vec::new(),
             shipped: Vec::new(),
             released: Vec::new(),
+            ended_holds: Vec::new(),
             messages: Vec::new(),
             history: Vec::new(),
             moved_on: Vec::new(),
@@ -151,6 +154,7 @@ impl Writes {
             }
             SagaCommand::ShipStock => self.shipped.push(saga.order_id),
             SagaCommand::ReleaseStock => self.released.push(saga.order_id),
+            SagaCommand::EndHolds => self.ended_holds.push(saga.order_id),
             SagaCommand::MoveOrder { from, to, event } => self.move_order(happening, saga, (from, to), event),
         }
     }
@@ -236,7 +240,8 @@ impl Writes {
             | SagaCommand::TrackShipment
             | SagaCommand::CancelShipment
             | SagaCommand::RefundPayment
-            | SagaCommand::ShipStock => None,
+            | SagaCommand::ShipStock
+            | SagaCommand::EndHolds => None,
         };
         let detail = refusal.or_else(|| happening.facts.detail.clone());
         let is_the_cause = |command: &SagaCommand| matches!(*command, SagaCommand::MoveOrder { event, .. } if event.as_str() == cause);
@@ -259,6 +264,10 @@ impl Writes {
         }
         if !self.shipments.is_empty() {
             unit.shipments().insert(&self.shipments, now).await?;
+        }
+        if !self.ended_holds.is_empty() {
+            let (actor, note) = ("saga".to_owned(), "the order is cancelled".to_owned());
+            unit.holds().end(&self.ended_holds, &HoldRelease { actor, note, at: now }).await?;
         }
         if !self.history.is_empty() {
             unit.history().append(&self.history).await?;

@@ -11,14 +11,16 @@ mod react;
 mod standing;
 mod state;
 mod table;
+mod undo;
 
 pub use attention::{Attention, Attentions};
 pub use carry_out::{Facts, Happening, carry_out};
 pub use choices::Choices;
 pub use migrations::{MIGRATIONS, Migration};
 pub(crate) use named::named;
-pub use react::{STAGE_LIMITS, SagaCommand, SagaEvent, StageLimits, Undo, timers};
+pub use react::{STAGE_LIMITS, SagaCommand, SagaEvent, StageLimits, timers};
 pub use state::{
     NewerSaga, OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, ShipmentStep, StockStep,
 };
 pub use table::{EventKind, Rule, STATES, TABLE, rule};
+pub use undo::Undo;

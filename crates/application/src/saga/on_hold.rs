@@ -2,10 +2,10 @@
 //! beside the saga; the saga knows before which steps.
 
 use bus::Outcome;
-use domain::HoldPoint;
+use domain::{HoldPoint, HoldPoints, OrderStatus};
 
 use super::react::Reacting;
-use super::{PaymentStep, SagaState, ShipmentStep, timers};
+use super::{PaymentStep, SagaCommand, SagaState, ShipmentStep, timers};
 
 impl Reacting<'_> {
     /// The order's own limit stops: nobody is late with a step that nobody may take.
@@ -29,13 +29,23 @@ impl Reacting<'_> {
     }
 
     pub(super) const fn too_late_to_hold(&self) -> &'static str {
-        match (self.next.state, self.event.hold) {
-            (SagaState::Failed | SagaState::Compensating, _) => "it is cancelled, or is being cancelled",
-            _ if self.next.reason.is_some() => "it is cancelled, or is being cancelled",
-            (_, Some(HoldPoint::Payment)) => {
+        match (self.next.order, self.next.shipment) {
+            (OrderStatus::Cancelled, _) => "the order is cancelled",
+            _ if self.next.reason.is_some() => "the order is being cancelled",
+            (OrderStatus::Delivered, _) => "the order is delivered",
+            (_, ShipmentStep::None) => {
                 "its payment was asked for; place the hold before its shipping, or cancel the order"
             }
-            (_, _) => "its carrier was asked for the parcel; cancel the order, or have the carrier turn back",
+            (OrderStatus::Shipped, _) => "its parcel is on its way; have the carrier turn back",
+            (_, _) => "its carrier was asked for the parcel; cancel the order",
+        }
+    }
+
+    /// Nothing is left to wait for.
+    pub(super) fn end_holds(&mut self) {
+        if !self.next.holds.is_empty() {
+            self.next.holds = HoldPoints::default();
+            self.commands.push(SagaCommand::EndHolds);
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::migrations::{MIGRATIONS, Migration, migrated};
 use super::table::{EventKind, Rule, rule};
-use super::{Attentions, OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, StockStep};
+use super::{Attentions, OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, StockStep, Undo};
 use crate::messages::OrderTimeoutEvent;
 
 /// The time limit of each stage.
@@ -167,6 +167,8 @@ pub enum SagaCommand {
     ShipStock,
     /// The reserved stock is released.
     ReleaseStock,
+    /// The holds that are left end with the order.
+    EndHolds,
     /// The order's headline status changes.
     MoveOrder {
         /// From here.
@@ -291,7 +293,11 @@ impl<'a> Reacting<'a> {
         self.move_order(OrderEvent::PaymentStarted);
         self.move_order(OrderEvent::PaymentProcessed);
         self.cancel(timers::PAYMENT);
-        if self.next.holds.include(HoldPoint::Shipping) { self.put_on_hold() } else { self.request_shipping() }
+        if self.next.holds.include(HoldPoint::Shipping) {
+            self.put_on_hold()
+        } else {
+            self.request_shipping()
+        }
     }
 
     pub(super) fn request_shipping(&mut self) -> Outcome {
@@ -356,9 +362,13 @@ impl<'a> Reacting<'a> {
     pub(super) fn undo_more(&mut self) -> Outcome {
         self.next.state = SagaState::Compensating;
         self.next.attention = Attentions::default();
+        self.end_holds();
         match self.next.pending_undo() {
             Some(undo) => {
-                self.commands.push(undo.command());
+                self.commands.push(match undo {
+                    Undo::CancelShipment => SagaCommand::CancelShipment,
+                    Undo::RefundPayment => SagaCommand::RefundPayment,
+                });
                 self.set(timers::UNDO, self.event.limits.undo);
             }
             None => self.fail(),
@@ -368,6 +378,7 @@ impl<'a> Reacting<'a> {
 
     fn fail(&mut self) {
         self.next.state = SagaState::Failed;
+        self.end_holds();
         if self.next.stock == StockStep::Reserved {
             self.next.stock = StockStep::Released;
             self.commands.push(SagaCommand::ReleaseStock);
@@ -499,7 +510,7 @@ impl<'a> Reacting<'a> {
             return self.close_standing();
         }
         while self.next.pending_undo().is_some() {
-            self.commands.clear();
+            self.commands.retain(|command| *command == SagaCommand::EndHolds);
             self.timers.clear();
             self.waive();
         }
@@ -521,9 +532,10 @@ impl<'a> Reacting<'a> {
             (EventKind::CancelRequested, _) => {
                 "the parcel was delivered; pay back with `orders refund` or POST /orders/{order_id}/refunds, and book goods that come back as received"
             }
-            (EventKind::OperatorRetry | EventKind::OperatorSkip | EventKind::OperatorForce, SagaState::OnHold) => {
-                "it is on hold; release its holds, or cancel it"
-            }
+            (
+                EventKind::OperatorRetry | EventKind::OperatorSkip | EventKind::OperatorForce,
+                SagaState::OnHold,
+            ) => "it is on hold; release its holds, or cancel it",
             (EventKind::OperatorRetry | EventKind::OperatorSkip, SagaState::Compensating) => {
                 "it is being undone; wait, or force it if whoever should undo it will not come back"
             }
@@ -554,64 +566,5 @@ impl<'a> Reacting<'a> {
 
     pub(super) fn cancel(&mut self, name: &'static str) {
         self.timers.push(TimerChange::Cancel { name });
-    }
-}
-
-/// A compensation step that calls a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Undo {
-    /// Call the parcel back.
-    CancelShipment,
-    /// Refund the money, or make sure that none is taken.
-    RefundPayment,
-}
-
-impl Undo {
-    const fn command(self) -> SagaCommand {
-        match self {
-            Self::CancelShipment => SagaCommand::CancelShipment,
-            Self::RefundPayment => SagaCommand::RefundPayment,
-        }
-    }
-
-    /// The name under which it is shown.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CancelShipment => "cancel_shipment",
-            Self::RefundPayment => "refund_payment",
-        }
-    }
-}
-
-impl OrderProcessingSaga {
-    /// The due compensation step: it reverses the latest external step that is not reversed.
-    #[must_use]
-    pub const fn pending_undo(&self) -> Option<Undo> {
-        match (self.shipment, self.payment) {
-            (ShipmentStep::Requested | ShipmentStep::Booked | ShipmentStep::Delivered, _) => {
-                Some(Undo::CancelShipment)
-            }
-            (_, PaymentStep::Requested | PaymentStep::Captured) => Some(Undo::RefundPayment),
-            _ => None,
-        }
-    }
-
-    /// Records that the parcel is settled; returns whether that was new.
-    const fn settle_shipment(&mut self, to: ShipmentStep) -> bool {
-        let open = matches!(self.shipment, ShipmentStep::Requested | ShipmentStep::Booked);
-        if open {
-            self.shipment = to;
-        }
-        open
-    }
-
-    /// Records that the money is settled; returns whether that was new.
-    const fn settle_payment(&mut self, to: PaymentStep) -> bool {
-        let open = matches!(self.payment, PaymentStep::Requested | PaymentStep::Captured);
-        if open {
-            self.payment = to;
-        }
-        open
     }
 }

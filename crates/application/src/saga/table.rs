@@ -154,8 +154,8 @@ pub enum Rule {
 use EventKind as E;
 use Rule::{
     Again, Answered, Arrive, Ask, Await, CallOff, Clock, Close, Complete, Early, EarlyIfUnasked, Forward,
-    GoOn, Ignore, LiftHold, Next, Note, Park, Pay, PlaceHold, Poll, Refuse, Reopen, Reserve, Ship, Track, Undo,
-    Unpaid, Urge, Waive,
+    GoOn, Ignore, LiftHold, Next, Note, Park, Pay, PlaceHold, Poll, Refuse, Reopen, Reserve, Ship, Track,
+    Undo, Unpaid, Urge, Waive,
 };
 
 /// States in the order of the table's columns.

@@ -1,8 +1,8 @@
 //! Laws of a single reaction, for every saga and every event, reachable or not.
 
 use application::saga::{
-    Attention, EventKind, OrderProcessingSaga, SagaCommand, SagaEvent, SagaState, ShipmentStep, Undo, rule,
-    timers,
+    Attention, EventKind, OrderProcessingSaga, PaymentStep, SagaCommand, SagaEvent, SagaState, ShipmentStep,
+    Undo, rule, timers,
 };
 use bus::{Outcome, Reaction, Saga, TimerChange};
 use domain::{Currency, HoldPoint, Money, Move, OrderId, OrderStatus};
@@ -200,9 +200,8 @@ fn an_order_on_hold_asks_for_nothing_and_has_no_limit_until_its_last_hold_before
         Timestamp::UNIX_EPOCH,
     );
     let validated = told(&begun, &[EventKind::OrderValidated]);
-    let both = HoldPoint::ALL
-        .iter()
-        .fold(validated, |saga, point| held(&saga, EventKind::HoldPlaced, *point).next);
+    let both =
+        HoldPoint::ALL.iter().fold(validated, |saga, point| held(&saga, EventKind::HoldPlaced, *point).next);
     let reserved = both.react(&SagaEvent::of(EventKind::InventoryReserved), Timestamp::UNIX_EPOCH);
     assert_eq!((reserved.next.state, reserved.commands.len()), (SagaState::OnHold, 0));
     assert_eq!(reserved.timers, [TimerChange::Cancel { name: timers::ORDER }]);
@@ -221,22 +220,40 @@ fn an_order_on_hold_asks_for_nothing_and_has_no_limit_until_its_last_hold_before
     assert_eq!((paid.next.state, paid.next.order), (SagaState::OnHold, OrderStatus::Paid));
     assert!(!paid.commands.contains(&SagaCommand::RequestShipping), "{:?}", paid.commands);
     let booking = held(&paid.next, EventKind::HoldReleased, HoldPoint::Shipping);
-    assert_eq!((booking.next.state, &*booking.commands), (SagaState::Paid, &[SagaCommand::RequestShipping][..]));
+    assert_eq!(
+        (booking.next.state, &*booking.commands),
+        (SagaState::Paid, &[SagaCommand::RequestShipping][..])
+    );
     assert!(begins_anew(&booking), "{:?}", booking.timers);
 }
 
 #[test]
 fn it_is_too_late_for_a_hold_once_its_step_is_asked_for_or_the_order_is_undone() {
-    let reserved = told(&paid(), &[]);
+    let requested = OrderProcessingSaga {
+        state: SagaState::InventoryReserved,
+        order: OrderStatus::Validated,
+        payment: PaymentStep::Requested,
+        shipment: ShipmentStep::None,
+        ..paid()
+    };
+    let shipped = told(&paid(), &[EventKind::ShipmentBooked]);
+    let delivered = told(&shipped, &[EventKind::ParcelDelivered]);
     let cancelled = told(&paid(), &[EventKind::CancelRequested]);
     let cases = [
-        (&reserved, HoldPoint::Payment, "payment was asked for"),
-        (&reserved, HoldPoint::Shipping, "carrier was asked"),
+        (&requested, HoldPoint::Payment, "place the hold before its shipping"),
+        (&paid(), HoldPoint::Payment, "carrier was asked"),
+        (&paid(), HoldPoint::Shipping, "carrier was asked"),
+        (&shipped, HoldPoint::Shipping, "on its way"),
+        (&delivered, HoldPoint::Payment, "is delivered"),
         (&cancelled, HoldPoint::Shipping, "is being cancelled"),
     ];
     for (saga, point, why) in cases {
         let refused = held(saga, EventKind::HoldPlaced, point);
-        assert!(matches!(refused.outcome, Outcome::Refused(text) if text.contains(why)), "{:?}", refused.outcome);
+        assert!(
+            matches!(refused.outcome, Outcome::Refused(text) if text.contains(why)),
+            "{:?}",
+            refused.outcome
+        );
     }
 }
 

@@ -73,7 +73,13 @@ pub(crate) fn any_event() -> impl Strategy<Value = SagaEvent> {
         proptest::option::of(select(HoldPoint::ALL.to_vec())),
         any_limits(),
     )
-        .prop_map(|(kind, generation, reason, hold, limits)| SagaEvent { kind, reason, generation, hold, limits })
+        .prop_map(|(kind, generation, reason, hold, limits)| SagaEvent {
+            kind,
+            reason,
+            generation,
+            hold,
+            limits,
+        })
 }
 
 /// Any kind of event.

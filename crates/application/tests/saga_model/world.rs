@@ -163,7 +163,7 @@ impl World {
                 self.insist(self.set_aside == 1, "only what is set aside is shipped or given back");
                 self.set_aside = 0;
             }
-            SagaCommand::MoveOrder { .. } => {}
+            SagaCommand::EndHolds | SagaCommand::MoveOrder { .. } => {}
         }
     }
 

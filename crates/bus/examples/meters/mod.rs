@@ -68,7 +68,9 @@ pub(crate) async fn tell<U: Unit + SagaRepository<Meter>>(
     let id = match &work.message {
         News::Taken(reading) => reading.meter_id,
         News::Silent(fired) => {
-            unit.retire_timers(vec![fired.retired()]).await?;
+            if unit.retire_timers(vec![fired.retired()]).await?.is_empty() {
+                return Ok(());
+            }
             fired.saga
         }
     };

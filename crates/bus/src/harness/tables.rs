@@ -227,12 +227,12 @@ impl Tables {
         due
     }
 
-    pub(super) fn retire_timers(&mut self, retired: &[Retired]) {
-        for Retired { key, generation } in retired {
-            if self.timers.get(key).is_some_and(|timer| timer.generation == *generation) {
-                self.timers.remove(key);
-            }
-        }
+    pub(super) fn retire_timers(&mut self, mut retired: Vec<Retired>) -> Vec<Retired> {
+        retired.retain(|Retired { key, generation }| {
+            let was_there = self.timers.get(key).is_some_and(|timer| timer.generation == *generation);
+            was_there && self.timers.remove(key).is_some()
+        });
+        retired
     }
 
     pub(super) fn admit(&mut self, source: &str, id: &str) -> Admission {

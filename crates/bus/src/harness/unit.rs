@@ -91,10 +91,9 @@ impl<T: Clone + Send + 'static> Unit for MemoryUnit<T> {
         Ok(self.tables.lease_due_timers(now, max))
     }
 
-    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<Vec<Retired>, Fault> {
         yield_now().await;
-        self.tables.retire_timers(&timers);
-        Ok(())
+        Ok(self.tables.retire_timers(timers))
     }
 
     async fn admit(

@@ -46,9 +46,26 @@ impl HoldRepository for PostgresUnit {
         ));
         Ok(())
     }
+
+    async fn end(&mut self, order_ids: &[OrderId], release: &HoldRelease) -> Result<(), Fault> {
+        let sql = "update order_holds set released_at = $2, released_by = $3, release_note = $4
+             where order_id = any($1) and released_at is null";
+        self.later(Act::new(
+            "holds.end",
+            sql,
+            vec![
+                Box::new(Array::uuids(order_ids.iter().map(|id| id.0))),
+                Box::new(release.at.as_microsecond()),
+                Box::new(release.actor.clone()),
+                Box::new(release.note.clone()),
+            ],
+        ));
+        Ok(())
+    }
 }
 
-const OF_ORDER: &str = "select order_id, hold_id, before_step, reason, actor, placed_at, released_by, release_note, released_at
+const OF_ORDER: &str =
+    "select order_id, hold_id, before_step, reason, actor, placed_at, released_by, release_note, released_at
      from order_holds where order_id = $1 order by placed_at, hold_id";
 
 fn place(holds: &[Hold]) -> Act {
@@ -62,7 +79,7 @@ fn place(holds: &[Hold]) -> Act {
             Box::new(Array::uuids(holds.iter().map(|hold| hold.id.0))),
             Box::new(Array::texts(holds.iter().map(|hold| hold.before.as_str()))),
             Box::new(Array::texts(holds.iter().map(|hold| hold.reason.as_str()))),
-            Box::new(Array::texts(holds.iter().map(|hold| hold.actor.as_str()))),
+            Box::new(Array::texts_or_null(holds.iter().map(|hold| hold.actor.as_deref()))),
             Box::new(Array::times(holds.iter().map(|hold| hold.placed_at))),
         ],
     )

@@ -45,6 +45,22 @@ impl HoldRepository for SqliteUnit {
         }
         Ok(())
     }
+
+    async fn end(&mut self, order_ids: &[OrderId], release: &HoldRelease) -> std::result::Result<(), Fault> {
+        self.save()?;
+        let HoldRelease { actor, note, at } = release;
+        let mut update = self
+            .connection()
+            .prepare_cached(
+                "update order_holds set released_at = ?, released_by = ?, release_note = ?
+                 where order_id = ? and released_at is null",
+            )
+            .map_err(fault("holds.end"))?;
+        for id in order_ids {
+            update.execute(params![Micros(*at), actor, note, id.0.as_bytes()]).map_err(fault("holds.end"))?;
+        }
+        Ok(())
+    }
 }
 
 fn place(connection: &Connection, holds: &[Hold]) -> Result<()> {

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::hold_rules::HoldRules;
 use application::commands::{
     AdjustStockCommand, CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderLine,
     CreateOrderReply, Once, OnceReply, StockChange, StockReply,
 };
+use application::hold_rules::HoldRules;
 use application::pipeline::{Context, HandOver, PipelineSettings};
 use application::ports::{Answer, Caller, IdempotencyRecord, KeptAnswer, ReferencedOrder, RequestKey};
 use bus::{Coalesce, Fault, PauseBoard, RandomIds, Verdict, VirtualClock};
@@ -142,7 +142,13 @@ const AT_ONCE: usize = 8;
 pub(super) fn context() -> Arc<Context> {
     let settings = PipelineSettings { hand_over: HandOver::ByQueue, ..PipelineSettings::default() };
     let (clock, ids) = (Arc::new(VirtualClock::starting_at(NOW)), Arc::new(RandomIds::seeded(5)));
-    Arc::new(Context { clock, ids, settings, pauses: PauseBoard::default(), hold_rules: HoldRules::default() })
+    Arc::new(Context {
+        clock,
+        ids,
+        settings,
+        pauses: PauseBoard::default(),
+        hold_rules: HoldRules::default(),
+    })
 }
 
 /// Ten units come in once, whoever of those that tell of them is the first.

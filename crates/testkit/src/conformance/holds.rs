@@ -15,7 +15,7 @@ fn hold(number: u128, order_id: OrderId, before: HoldPoint) -> Hold {
         order_id,
         before,
         reason: format!("reason \"{number}\", ünïcode"),
-        actor: "eve".to_owned(),
+        actor: number.is_multiple_of(2).then(|| "eve".to_owned()),
         placed_at: later(i64::try_from(number).expect("a small number")),
         released: None,
     }
@@ -30,10 +30,11 @@ async fn holds_of(unit: &mut AnyUnit, order: &Order) -> Vec<Hold> {
 }
 
 /// In the unit that places them, and in every process afterwards.
-pub async fn holds_come_out_oldest_first_and_whoever_releases_one_first_has_released_it(home: &mut impl Home) {
+pub async fn holds_come_out_oldest_first_and_whoever_releases_one_first_has_released_it(
+    home: &mut impl Home,
+) {
     let process = home.process().await;
-    let orders =
-        [accepted(&process, 1, &[product("A")]).await, accepted(&process, 2, &[product("A")]).await];
+    let orders = [accepted(&process, 1, &[product("A")]).await, accepted(&process, 2, &[product("A")]).await];
     let placed = [
         hold(3, orders[0].id(), HoldPoint::Shipping),
         hold(1, orders[0].id(), HoldPoint::Payment),
@@ -59,9 +60,18 @@ pub async fn holds_come_out_oldest_first_and_whoever_releases_one_first_has_rele
         assert_eq!(holds_of(unit.as_mut(), &orders[0]).await, [placed[1].clone(), released.clone()]);
         assert_eq!(holds_of(unit.as_mut(), &orders[1]).await, [placed[2].clone()]);
     }
+    let mut unit = process.unit().await;
+    let ids: Vec<OrderId> = orders.iter().map(Order::id).collect();
+    unit.holds().end(&ids, &release("saga", later(30))).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut unit = process.unit().await;
+    let ended: Vec<_> =
+        holds_of(unit.as_mut(), &orders[0]).await.into_iter().filter_map(|hold| hold.released).collect();
+    assert_eq!(ended.iter().map(|release| release.actor.as_str()).collect::<Vec<_>>(), ["saga", "ann"]);
+    drop(unit);
     let shown = process.readers.order(orders[0].id()).await.unwrap().expect("it is there").holds;
     let shown: Vec<_> = shown.iter().map(|hold| (hold.before, hold.released_by.as_deref())).collect();
-    assert_eq!(shown, [("payment", None), ("shipping", Some("ann"))]);
+    assert_eq!(shown, [("payment", Some("saga")), ("shipping", Some("ann"))]);
 }
 
 /// With the row of the saga from its first moment on.
@@ -90,12 +100,7 @@ pub async fn a_saga_knows_before_which_steps_its_order_has_holds(home: &mut impl
 async fn accepted_with_holds(process: &Process, number: u128) -> Order {
     let order = order(number, &[product("A")]);
     let mut unit = process.unit().await;
-    let row = NewOrderRow {
-        order: order.clone(),
-        payment_token: None,
-        source: None,
-        details: None,
-    };
+    let row = NewOrderRow { order: order.clone(), payment_token: None, source: None, details: None };
     unit.orders().create(&[row]).await.unwrap();
     let saga = OrderProcessingSaga { holds: HoldPoint::ALL.iter().copied().collect(), ..saga(&order) };
     unit.insert_sagas(&[saga], NOW).await.unwrap();
@@ -103,14 +108,16 @@ async fn accepted_with_holds(process: &Process, number: u128) -> Order {
     order
 }
 
-/// It has no timer, so a hold must be there that a person can release.
+/// It has no timer, so a hold must be there that a person can release, and the saga must know of it.
 pub async fn an_order_on_hold_without_a_hold_is_silent(home: &mut impl Home) {
     let process = home.process().await;
     let order = accepted(&process, 1, &[product("A")]).await;
     let placed = hold(1, order.id(), HoldPoint::Payment);
     let mut unit = process.unit().await;
-    let saga = OrderProcessingSaga { state: SagaState::OnHold, ..stored_saga(unit.as_mut(), &order).await };
-    unit.update_sagas(&[saga], NOW).await.unwrap();
+    let holds = [HoldPoint::Payment].into_iter().collect();
+    let saga =
+        OrderProcessingSaga { state: SagaState::OnHold, holds, ..stored_saga(unit.as_mut(), &order).await };
+    unit.update_sagas(std::slice::from_ref(&saga), NOW).await.unwrap();
     unit.holds().place(std::slice::from_ref(&placed)).await.unwrap();
     unit.commit().await.unwrap();
     assert_eq!(process.readers.broken_invariants(later(1), 10).await.unwrap(), []);
@@ -118,7 +125,15 @@ pub async fn an_order_on_hold_without_a_hold_is_silent(home: &mut impl Home) {
     unit.holds().release(order.id(), &[placed.id], &release("ann", later(2))).await.unwrap();
     unit.commit().await.unwrap();
     let broken = process.readers.broken_invariants(later(1), 10).await.unwrap();
-    assert_eq!(broken.iter().map(|view| view.invariant).collect::<Vec<_>>(), [1], "{broken:?}");
+    let told: Vec<_> = broken.iter().map(|view| (view.invariant, view.detail.as_str())).collect();
+    let silent = "is on_hold, and neither a timer nor a hold will ever move it";
+    let differs = "is on_hold, and its saga knows of other holds than there are";
+    assert_eq!(told, [(1, silent), (1, differs)]);
+    let mut unit = process.unit().await;
+    unit.holds().place(&[hold(2, order.id(), HoldPoint::Shipping)]).await.unwrap();
+    unit.commit().await.unwrap();
+    let broken = process.readers.broken_invariants(later(1), 10).await.unwrap();
+    assert_eq!(broken.iter().map(|view| view.detail.as_str()).collect::<Vec<_>>(), [differs], "{broken:?}");
 }
 
 /// Only a delivered order makes a customer known.

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 
 use super::destinations::Destinations;
 use super::errands::Errands;
-use super::holds::Holds;
 use super::fate::{Call, Carriage, Consent, Trouble};
+use super::holds::Holds;
 use super::mail::Mail;
 use super::provider_line::{Line, pause};
 use super::script::facts_of;

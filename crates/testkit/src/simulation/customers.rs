@@ -101,7 +101,10 @@ impl Street {
         let order_id = OrderId(self.ids.next(self.clock.now()));
         let details = address_of(order_id)
             .map(|address| OrderDetails { shipping_address: Some(address), ..OrderDetails::default() });
-        let wished = |(number, before): (usize, &HoldPoint)| HoldWish { before: *before, reason: format!("wish {number}") };
+        let wished = |(number, before): (usize, &HoldPoint)| HoldWish {
+            before: *before,
+            reason: format!("wish {number}"),
+        };
         let holds: Vec<HoldWish> = wish.holds.iter().enumerate().map(wished).collect();
         holds.iter().for_each(|hold| self.holds.placed(order_id, hold));
         CreateOrderCommand {

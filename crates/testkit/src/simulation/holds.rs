@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use application::commands::HoldWish;
 use domain::{HoldPoint, OrderId};
 
-/// Holds that customers have placed, by order and reason: the step that each keeps its order from; none once somebody has begun to
-/// release it.
+/// By order and reason: the step that a hold keeps its order from; none once somebody has begun to release it.
+type Known = BTreeMap<(OrderId, String), Option<HoldPoint>>;
+
+/// Holds that customers have placed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Holds(Arc<Mutex<BTreeMap<(OrderId, String), Option<HoldPoint>>>>);
+pub(super) struct Holds(Arc<Mutex<Known>>);
 
 impl Holds {
     /// The order waits for this, until somebody begins to release it.
@@ -31,7 +33,7 @@ impl Holds {
         of_order.any(|(_, before)| *before == Some(point))
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<(OrderId, String), Option<HoldPoint>>> {
+    fn open(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

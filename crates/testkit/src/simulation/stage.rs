@@ -205,6 +205,19 @@ fn street(
     })
 }
 
+fn providers(
+    line: &Line,
+    mail: &Arc<Mail>,
+    honesty: Honesty,
+    destinations: &Destinations,
+    holds: &Holds,
+) -> (Arc<SimulatedGateway>, Arc<SimulatedCarrier>) {
+    let (line, mail) = (|| line.clone(), || Arc::clone(mail));
+    let gateway = SimulatedGateway::new(line(), mail(), honesty, holds.clone());
+    let carrier = SimulatedCarrier::new(line(), mail(), destinations.clone(), holds.clone());
+    (Arc::new(gateway), Arc::new(carrier))
+}
+
 /// Attempts at an undoing after the first.
 pub const UNDO_RETRIES_MAX: u32 = 4;
 
@@ -272,20 +285,8 @@ impl Stage {
             journal: Arc::clone(&journal),
             heard: Arc::default(),
         };
-        let holds = Holds::default();
-        let gateway = Arc::new(SimulatedGateway::new(
-            line.clone(),
-            Arc::clone(&mail),
-            staging.honesty,
-            holds.clone(),
-        ));
-        let destinations = Destinations::default();
-        let carrier = Arc::new(SimulatedCarrier::new(
-            line.clone(),
-            Arc::clone(&mail),
-            destinations.clone(),
-            holds.clone(),
-        ));
+        let (destinations, holds) = (Destinations::default(), Holds::default());
+        let (gateway, carrier) = providers(&line, &mail, staging.honesty, &destinations, &holds);
         let blueprint = Blueprint {
             gateway: Arc::clone(&gateway) as _,
             shipping: Arc::clone(&carrier) as _,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::ports::{
-    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
-    WebhookEndpointRepository,
+    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository,
+    OrderRepository, PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+    UnmatchedRepository, WebhookEndpointRepository,
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
@@ -101,7 +101,7 @@ impl Unit for RiskyUnit {
         self.inner.lease_due_timers(now, max).await
     }
 
-    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<Vec<Retired>, Fault> {
         self.inner.retire_timers(timers).await
     }
 

@@ -1,17 +1,22 @@
 //! Holds: placed by the caller, by a person or by a rule, and what goes on when which of them is released.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use application::commands::{
     CancelOrderCommand, CancelReply, ChangeOrderCommand, CreateOrderCommand, CreateOrderReply,
     HoldOrderCommand, HoldOrderReply, HoldWish, OrderChanges, ReleaseHoldCommand, ReleaseHoldReply,
 };
-use application::hold_rules::{HoldRules, RULE, reasons};
+use application::consumers::OrderTimeoutConsumer;
+use application::hold_rules::{HoldRules, reasons};
+use application::messages::OrderTimeoutEvent;
 use application::order_details::Address;
 use application::ports::{HoldView, Readers, VitalSigns};
 use application::saga::{EventKind, SagaState};
+use bus::{Consumer, Timer, TimerFired};
 use domain::{CancelReason, Currency, HoldId, HoldPoint, OrderId};
 
+use super::deliveries::{brought, hear};
 use super::shop::{Shop, request};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -32,7 +37,7 @@ async fn create(shop: &Shop, request: CreateOrderCommand) -> OrderId {
     }
 }
 
-async fn holds(shop: &Shop, id: OrderId) -> Vec<HoldView> {
+async fn holds_of(shop: &Shop, id: OrderId) -> Vec<HoldView> {
     shop.store.order(id).await.expect("it can be read").expect("it is there").holds
 }
 
@@ -66,9 +71,12 @@ async fn an_order_waits_before_each_step_until_its_last_hold_there_is_released()
         wish(HoldPoint::Shipping, "third"),
     ];
     let id = create(&shop, held(1, &both)).await;
-    let placed = holds(&shop, id).await;
-    assert_eq!(placed.iter().map(|hold| hold.reason.as_str()).collect::<Vec<_>>(), ["first", "second", "third"]);
-    assert!(placed.iter().all(|hold| hold.actor == "API"), "{placed:?}");
+    let placed = holds_of(&shop, id).await;
+    assert_eq!(
+        placed.iter().map(|hold| hold.reason.as_str()).collect::<Vec<_>>(),
+        ["first", "second", "third"]
+    );
+    assert!(placed.iter().all(|hold| hold.actor.as_deref() == Some("API")), "{placed:?}");
     let hold = |place: usize| HoldId(placed[place].hold_id);
     shop.happen(id, &[EventKind::OrderValidated, EventKind::InventoryReserved]).await;
     assert_eq!(state(&shop, id).await, SagaState::OnHold);
@@ -101,7 +109,7 @@ async fn a_hold_is_placed_until_its_step_is_asked_for_and_afterwards_it_is_refus
     let HoldOrderReply::Placed(shipping) = place(&shop, id, HoldPoint::Shipping).await else {
         panic!("it is not too late")
     };
-    let payment = HoldId(holds(&shop, id).await[0].hold_id);
+    let payment = HoldId(holds_of(&shop, id).await[0].hold_id);
     shop.happen(id, &[EventKind::OrderValidated, EventKind::InventoryReserved]).await;
     release(&shop, id, payment).await;
     let too_late = place(&shop, id, HoldPoint::Payment).await;
@@ -131,9 +139,11 @@ async fn an_order_on_hold_can_be_cancelled_and_a_release_afterwards_starts_nothi
     let cancelled = shop.run(&CancelOrderCommand { order_id: id, reason, actor, note }).await;
     assert_eq!(cancelled, CancelReply::Accepted);
     assert_eq!(state(&shop, id).await, SagaState::Failed);
-    let hold = HoldId(holds(&shop, id).await[0].hold_id);
-    let released = ReleaseHoldReply::Released { state: SagaState::Failed, left: 0 };
-    assert_eq!(release(&shop, id, hold).await, released);
+    let hold = HoldId(holds_of(&shop, id).await[0].hold_id);
+    let before = release(&shop, id, hold).await;
+    assert!(matches!(&before, ReleaseHoldReply::Before(by) if by.actor == "saga"), "{before:?}");
+    assert!(shop.saga(id).await.holds.is_empty(), "they end with the order");
+    assert_eq!(shop.store.broken_invariants(shop.context.clock.now(), 9).await.unwrap(), []);
     assert_eq!(asked(&shop).await, (0, 0));
 }
 
@@ -149,22 +159,28 @@ async fn rules_put_orders_on_hold_and_one_without_an_address_goes_on_when_it_get
     .await;
     // Two of the first product and one of the second come to 26.00.
     let id = create(&shop, request(1)).await;
-    let placed = holds(&shop, id).await;
-    let told: Vec<_> = placed.iter().map(|hold| (hold.before, hold.reason.as_str(), hold.actor.as_str())).collect();
+    let placed = holds_of(&shop, id).await;
+    assert!(placed.iter().all(|hold| hold.actor.is_none()), "a rule is nobody: {placed:?}");
+    let told: Vec<_> = placed.iter().map(|hold| (hold.before, hold.reason.as_str())).collect();
     assert_eq!(
         told,
         [
-            ("payment", reasons::LARGE_ORDER, RULE),
-            ("shipping", reasons::NEW_CUSTOMER, RULE),
-            ("shipping", reasons::ADDRESS_MISSING, RULE)
+            ("payment", reasons::LARGE_ORDER),
+            ("shipping", reasons::NEW_CUSTOMER),
+            ("shipping", reasons::ADDRESS_MISSING)
         ]
     );
-    let address = Address { lines: vec!["1 Road".to_owned()], country: "IE".to_owned(), ..Address::default() };
+    let address =
+        Address { lines: vec!["1 Road".to_owned()], country: "IE".to_owned(), ..Address::default() };
     let changes = OrderChanges { shipping_address: Some(address), ..OrderChanges::default() };
     let (actor, note) = ("ann".to_owned(), String::new());
     shop.run(&ChangeOrderCommand { order_id: id, changes, actor, note }).await;
-    let open: Vec<_> = holds(&shop, id).await.into_iter().filter(|hold| hold.released_at.is_none()).collect();
-    assert_eq!(open.iter().map(|hold| hold.reason.as_str()).collect::<Vec<_>>(), [reasons::LARGE_ORDER, reasons::NEW_CUSTOMER]);
+    let open: Vec<_> =
+        holds_of(&shop, id).await.into_iter().filter(|hold| hold.released_at.is_none()).collect();
+    assert_eq!(
+        open.iter().map(|hold| hold.reason.as_str()).collect::<Vec<_>>(),
+        [reasons::LARGE_ORDER, reasons::NEW_CUSTOMER]
+    );
     for hold in open {
         release(&shop, id, HoldId(hold.hold_id)).await;
     }
@@ -180,8 +196,58 @@ async fn an_order_that_was_on_hold_is_late_only_when_its_new_limit_is_over() {
     let overdue = async |at| shop.store.vitals(at).await.expect("it can be read").overdue_sagas;
     assert_eq!(overdue(long_after).await, 0, "nobody is late with what nobody may do");
     tokio::time::advance(DAY).await;
-    release(&shop, id, HoldId(holds(&shop, id).await[0].hold_id)).await;
+    release(&shop, id, HoldId(holds_of(&shop, id).await[0].hold_id)).await;
     assert_eq!(state(&shop, id).await, SagaState::InventoryReserved);
     assert_eq!(overdue(long_after).await, 0, "its limit begins anew");
     assert_eq!(overdue(long_after + DAY).await, 1);
+}
+
+/// The timers that are due, as the service fires them.
+async fn fire(shop: &Shop) -> Vec<TimerFired> {
+    let mut unit = shop.unit().await;
+    let now = shop.context.clock.now();
+    let due = unit.lease_due_timers(now, 9).await.expect("a store in memory is never away");
+    unit.commit().await.expect("a store in memory is never away");
+    let fired = |timer: &Timer| TimerFired {
+        saga: timer.key.saga.0,
+        name: timer.key.name.to_string(),
+        generation: timer.generation,
+        due_at_us: timer.due_at.as_microsecond(),
+    };
+    due.iter().map(fired).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_whose_limit_is_over_is_late_until_that_is_handled() {
+    let shop = Shop::open().await;
+    create(&shop, held(1, &[])).await;
+    tokio::time::advance(DAY).await;
+    assert_eq!(fire(&shop).await.len(), 1);
+    let overdue = shop.store.vitals(shop.context.clock.now()).await.expect("it can be read").overdue_sagas;
+    assert_eq!(overdue, 1, "its timer fires again later, and that is no new limit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_was_over_before_the_order_was_on_hold_does_not_end_it_afterwards() {
+    for (holds, stands) in
+        [(&[][..], SagaState::Failed), (&[wish(HoldPoint::Shipping, "odd")], SagaState::Paid)]
+    {
+        let shop = Shop::open().await;
+        let id = create(&shop, held(1, holds)).await;
+        let way = [EventKind::OrderValidated, EventKind::InventoryReserved];
+        shop.happen(id, &way).await;
+        tokio::time::advance(DAY).await;
+        let fired = fire(&shop).await.remove(0);
+        if !holds.is_empty() {
+            shop.happen(id, &[EventKind::PaymentCaptured]).await;
+            release(&shop, id, HoldId(holds_of(&shop, id).await[0].hold_id)).await;
+        }
+        let message = OrderTimeoutEvent(fired);
+        let consumer = OrderTimeoutConsumer::new(Arc::clone(&shop.context));
+        let delivery = brought(&shop, OrderTimeoutConsumer::QUEUE, 1, id.0, &message);
+        hear(&shop, consumer, vec![delivery]).await;
+        let saga = shop.saga(id).await;
+        let is_ended = matches!(saga.state, SagaState::Failed | SagaState::Compensating);
+        assert_eq!(is_ended, stands == SagaState::Failed, "{saga:?}");
+    }
 }

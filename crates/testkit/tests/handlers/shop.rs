@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use application::hold_rules::HoldRules;
 use application::commands::{
     Command, CommandPipeline, CreateOrderCommand, CreateOrderHandler, CreateOrderReply,
     ImportProductsCommand, OrderAccepted, OrderKey,
 };
+use application::hold_rules::HoldRules;
 use application::messages::correlation;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
 use application::ports::{AnyUnit, Caller, InventoryView, Readers};

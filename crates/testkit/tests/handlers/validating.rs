@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use application::hold_rules::HoldRules;
 use application::commands::ChangeProductCommand;
+use application::hold_rules::HoldRules;
 use application::messages::{Amount, Demand, OrderCreatedEvent, correlation};
 use application::pipeline::{Context, HandOver, PipelineSettings, chain};
 use application::ports::{OrderView, Readers};
@@ -17,7 +17,13 @@ use super::shop::Shop;
 async fn validate(shop: &Shop, message: &OrderCreatedEvent) -> OrderView {
     let settings = PipelineSettings { hand_over: HandOver::InUnit, ..PipelineSettings::default() };
     let (clock, ids) = (Arc::clone(&shop.context.clock), Arc::clone(&shop.context.ids));
-    let context = Arc::new(Context { clock, ids, settings, pauses: PauseBoard::default(), hold_rules: HoldRules::default() });
+    let context = Arc::new(Context {
+        clock,
+        ids,
+        settings,
+        pauses: PauseBoard::default(),
+        hold_rules: HoldRules::default(),
+    });
     let now = context.clock.now();
     let id = MessageId(context.ids.next(now));
     let envelope = message.first(id, correlation(OrderId(message.order_id)), now);

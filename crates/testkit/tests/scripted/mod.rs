@@ -167,7 +167,14 @@ pub(crate) fn willing(_call: Call, _key: &str) -> Consent {
 
 /// A script with one order of one product.
 pub(crate) fn one_order(stock: i64, regret: Option<Duration>) -> Script {
-    let wish = Wish { at: Duration::ZERO, lines: vec![line(sku(0), 2)], regret, presses: 1, holds: Vec::new(), second_thought: None };
+    let wish = Wish {
+        at: Duration::ZERO,
+        lines: vec![line(sku(0), 2)],
+        regret,
+        presses: 1,
+        holds: Vec::new(),
+        second_thought: None,
+    };
     Script {
         products: vec![new_product(0, 1_250, stock)],
         wishes: vec![wish],

@@ -6,6 +6,7 @@ mod audit;
 mod dead_letters;
 mod error_queues;
 mod events;
+mod order_holds;
 mod orders;
 mod providers;
 mod queues;

@@ -93,6 +93,7 @@ struct Processed {
     delivered: u64,
     cancelled: u64,
     needs_attention: u64,
+    on_hold: u64,
     on_the_way: u64,
     after_ms: u128,
 }
@@ -250,6 +251,7 @@ impl Processed {
             delivered: standing.delivered,
             cancelled: standing.cancelled,
             needs_attention: standing.needs_attention,
+            on_hold: standing.on_hold,
             on_the_way: standing.accepted - standing.settled(),
             after_ms,
         }
@@ -289,6 +291,7 @@ impl Summary {
                 (processed.delivered, all),
                 (processed.cancelled, "orders cancelled, with everything undone".to_owned()),
                 (processed.needs_attention, "orders that need a person".to_owned()),
+                (processed.on_hold, "orders on hold".to_owned()),
                 (processed.on_the_way, "orders still on the way".to_owned()),
             ]);
         }

@@ -145,7 +145,7 @@ async fn look_on(shared: Arc<Shared>, readers: Arc<dyn Readers>, stop: Stop) {
     shared.end();
 }
 
-/// Whether it is known what becomes of the money: it is taken, it never will be, or a person has to decide.
+/// Whether it is known what becomes of the money: it is taken, it never will be, or a person has to decide or to release a hold.
 const fn is_known(state: SagaState) -> bool {
     match state {
         SagaState::Created

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::body;
 use super::detail_schemas::{ADDRESS, CONTACT, MONEY_LINE};
-use super::order_holds::HOLD_POINTS;
+use super::hold_schemas::HOLD_POINTS;
 use super::problem::{Place, Problem, Wrong};
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
@@ -172,6 +172,6 @@ pub(super) static ORDER_REQUEST: Schema = Schema {
         may("tags", Shape::List(&Shape::Text), "Words of the shop's own, at most 20; they are not searched."),
         may("order_note", Shape::Text, "What the customer or the shop has to say: at most 4000 bytes."),
         may("metadata", Shape::Texts, "What the shop wants to remember: at most 50 names with a text each."),
-        may("holds", Shape::List(&HOLD), "The holds that it is to have from the beginning, at most 20."),
+        may("holds", Shape::List(&HOLD), "The holds that it is to have from the beginning, at most 10."),
     ]),
 };

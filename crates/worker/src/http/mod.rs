@@ -20,6 +20,7 @@ mod error_queues;
 mod events;
 mod exchange;
 mod health;
+mod hold_schemas;
 mod idempotency;
 mod import_answer;
 mod imports;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use application::commands::{
-    HoldOrderCommand, HoldOrderReply, ReleaseHoldCommand, ReleaseHoldReply, Seen,
-};
+use application::commands::{HoldOrderCommand, HoldOrderReply, ReleaseHoldCommand, ReleaseHoldReply, Seen};
 use application::ports::{Answer, HoldView};
 use application::validators::{KEY_BYTES_MAX, hold_point};
 use axum::extract::{Request, State};
@@ -14,6 +12,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::hold_schemas::{HOLD_POINTS, HOLD_SCHEMA};
 use super::limits::{NOTE_BYTES_MAX, TEXT_BYTES_MAX};
 use super::meaning::Meaning;
 use super::order_schemas::SEEN;
@@ -28,9 +27,6 @@ use super::{Api, body, idempotency};
 /// Names of the operations.
 const HOLD_ORDER: &str = "holdOrder";
 const RELEASE_HOLD: &str = "releaseHold";
-
-/// The steps before which an order may wait.
-pub(super) const HOLD_POINTS: &[&str] = &["payment", "shipping"];
 
 const HOLD_ID: route::Parameter = route::path("hold_id", Shape::Id, "The hold.");
 
@@ -128,8 +124,7 @@ async fn release(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let Release { actor, note, seen } =
-        body::parse(&body::json(&head.headers, body).await?, &RELEASE.shape)?;
+    let Release { actor, note, seen } = body::parse(&body::json(&head.headers, body).await?, &RELEASE.shape)?;
     let mut texts = Texts::default();
     texts.needed("/actor", &actor, TEXT_BYTES_MAX);
     texts.optional("/note", note.as_deref(), NOTE_BYTES_MAX);
@@ -148,7 +143,8 @@ fn released(order_id: OrderId, hold_id: HoldId, reply: &ReleaseHoldReply) -> Res
         ReleaseHoldReply::Released { .. } => "released",
         ReleaseHoldReply::Before(_) => "already",
         ReleaseHoldReply::NoSuchHold => {
-            let detail = format!("order {order_id} has no hold {hold_id}; its holds are in GET /orders/{order_id}");
+            let detail =
+                format!("order {order_id} has no hold {hold_id}; its holds are in GET /orders/{order_id}");
             return Err(Problem::new(Code::HoldNotFound, detail));
         }
         ReleaseHoldReply::NotFound => return Err(not_found(order_id)),
@@ -182,31 +178,3 @@ static RELEASED: Schema = Schema {
         need("outcome", Shape::Choice(&["released", "already"]), "Whether anything is new."),
     ]),
 };
-static HOLD_SCHEMA: Schema = Schema {
-    name: "Hold",
-    shape: Shape::Object(&[
-        need("hold_id", Shape::Id, "Its id, by which it is released."),
-        need("before", Shape::Choice(HOLD_POINTS), "The step that it keeps the order from."),
-        need("reason", Shape::Text, "Why."),
-        need("actor", Shape::Text, "Who placed it; 'rule' for a rule of the configuration."),
-        need("placed_at", Shape::Time, "When."),
-        may("released_at", Shape::Time, "When it was released."),
-        may("released_by", Shape::Text, "Who released it."),
-        may("release_note", Shape::Text, "Why it was released."),
-    ]),
-};
-/// A hold as an order shows it.
-pub(super) const HOLD: Shape = Shape::Named(&HOLD_SCHEMA);
-
-#[cfg(test)]
-mod tests {
-    use domain::HoldPoint;
-
-    use super::HOLD_POINTS;
-
-    #[test]
-    fn the_document_names_every_step_before_which_an_order_may_wait() {
-        let points: Vec<&str> = HoldPoint::ALL.iter().map(|point| point.as_str()).collect();
-        assert_eq!(HOLD_POINTS, points);
-    }
-}

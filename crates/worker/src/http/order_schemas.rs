@@ -1,7 +1,7 @@
 //! The forms of orders, as clients write and read them.
 
 use super::detail_schemas::{ADDRESS, CONTACT, MONEY_LINE};
-use super::order_holds::HOLD;
+use super::hold_schemas::HOLD;
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
 /// Whose wish a cancellation may be.
@@ -82,7 +82,11 @@ pub(super) static ORDER: Schema = Schema {
         may("tags", Shape::List(&Shape::Text), "Words of the shop's own."),
         may("order_note", Shape::Text, "What the customer or the shop had to say."),
         may("metadata", Shape::Texts, "What the shop wanted to remember."),
-        may("holds", Shape::List(&HOLD), "Why it waits before its payment or its parcel, or did; not in listings."),
+        may(
+            "holds",
+            Shape::List(&HOLD),
+            "Why it waits before its payment or its parcel, or did; not in listings.",
+        ),
         may("payment", PAYMENT, "Where the money stands, once asked for."),
         may("shipment", SHIPMENT, "Where the parcel stands, once asked for."),
         may("cancel_reason", Shape::Text, "Why it was cancelled: a code."),

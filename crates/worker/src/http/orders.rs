@@ -391,8 +391,8 @@ fn creating() -> Route {
             ),
             route::optional_header(
                 "Prefer",
-                "RFC 7240: 'wait=10' has the answer wait up to 10 seconds, at most 30, until the order is paid, has ended or \
-                 waits for a person; it then holds the order as it stands. What cannot be read is ignored.",
+                "RFC 7240: 'wait=10' has the answer wait up to 10 seconds, at most 30, until the order is paid, has ended, \
+                 waits for a person or is on hold; it then holds the order as it stands. What cannot be read is ignored.",
             ),
             route::optional_header(
                 "Order-Import",

@@ -172,7 +172,11 @@ static SAGA: Schema = Schema {
         need("version", Shape::Integer, "Version of its definition."),
         need("created_at", Shape::Time, "When it began."),
         need("updated_at", Shape::Time, "When it last moved; later with each change."),
-        need("expires_at", Shape::Time, "When the order as a whole times out."),
+        need(
+            "expires_at",
+            Shape::Time,
+            "When its first limit ends; after a hold or a question to a person the timer tells.",
+        ),
     ]),
 };
 const SAGA_SHAPE: Shape = Shape::Named(&SAGA);

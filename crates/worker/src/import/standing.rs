@@ -27,6 +27,8 @@ pub struct Standing {
     pub being_undone: u64,
     /// Waiting for a person.
     pub needs_attention: u64,
+    /// Waiting until their holds are released.
+    pub on_hold: u64,
 }
 
 impl Standing {
@@ -44,13 +46,14 @@ impl Standing {
             cancelled: count(SagaState::Failed),
             being_undone: count(SagaState::Compensating),
             needs_attention: count(SagaState::NeedsAttention),
+            on_hold: count(SagaState::OnHold),
         }
     }
 
     /// Orders with which the service has nothing more to do by itself.
     #[must_use]
     pub const fn settled(&self) -> u64 {
-        self.delivered + self.cancelled + self.needs_attention
+        self.delivered + self.cancelled + self.needs_attention + self.on_hold
     }
 }
 

@@ -60,7 +60,7 @@ metrics! {
     SagaOldestAge = "orderwright.sagas.oldest.age", Seconds, GAUGE, Store, ["state"],
         "Time since the saga that has stood longest in this state last moved; 0 if there is none.";
     SagasOverdue = "orderwright.sagas.overdue", Count, GAUGE, Store, [],
-        "Open sagas past the time limit of their order that are not waiting for a person.";
+        "Open sagas past the time limit of their order: neither on hold nor waiting for a person.";
 
     // Messages.
     MessagesConsumed = "messaging.client.consumed.messages", Count, COUNTER, Worker,

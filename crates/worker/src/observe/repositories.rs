@@ -8,8 +8,8 @@ use application::ports::{
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    CustomerId, Inventory, MovementCause, MovementKind, Order, OrderId, OrderStatus, Product, ProductId, Rejection, Sku,
-    StockMovement,
+    CustomerId, Inventory, MovementCause, MovementKind, Order, OrderId, OrderStatus, Product, ProductId,
+    Rejection, Sku, StockMovement,
 };
 use jiff::Timestamp;
 

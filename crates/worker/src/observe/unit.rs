@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use application::order_timeout_service::OrderTimeoutService;
 use application::ports::{
-    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
-    WebhookEndpointRepository,
+    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository,
+    OrderRepository, PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+    UnmatchedRepository, WebhookEndpointRepository,
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
@@ -122,7 +122,7 @@ impl Unit for ObservedUnit {
         Ok(due)
     }
 
-    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<Vec<Retired>, Fault> {
         self.inner.retire_timers(timers).await
     }
 

@@ -40,7 +40,7 @@ async fn carry_out_by(method: Method, visit: &Visit, fields: &Fields, call: &Cal
 
 fn outcome(heard: &Heard, done: &str) -> (Tone, String) {
     match (heard.is_success(), text(&heard.body, "outcome"), text(&heard.body, "seen")) {
-        (true, "already", _) => (Tone::Done, "It was cancelled before.".to_owned()),
+        (true, "already", _) => (Tone::Done, "It was done before; nothing was changed.".to_owned()),
         (true, ..) if text(&heard.body, "done") == "before" => {
             (Tone::Done, "It was so before; nothing was changed.".to_owned())
         }
@@ -94,10 +94,7 @@ pub(super) async fn on_order(
         },
         "holds" => Call {
             target: format!("/orders/{order}/holds"),
-            body: as_seen(
-                json!({"actor": actor, "reason": note, "before": field(&fields, "before")}),
-                seen,
-            ),
+            body: as_seen(json!({"actor": actor, "reason": note, "before": field(&fields, "before")}), seen),
             done: "The order is on hold, or will be once it comes there.",
         },
         "release" => Call {

@@ -26,8 +26,12 @@ pub(super) fn holds(visit: &Visit, order: &Value) -> Markup {
             html! { (text(hold, "before")) },
             html! { (text(hold, "reason")) },
             when(hold, "placed_at", visit.now),
-            html! { (text(hold, "actor")) },
-            if is_open(hold) { html! { strong { "not yet" } } } else { when(hold, "released_at", visit.now) },
+            html! { @if text(hold, "actor").is_empty() { "a rule" } @else { (text(hold, "actor")) } },
+            if is_open(hold) {
+                html! { strong { "not yet" } }
+            } else {
+                when(hold, "released_at", visit.now)
+            },
             html! { (text(hold, "released_by")) " " (text(hold, "release_note")) },
         ]
     };
@@ -35,46 +39,49 @@ pub(super) fn holds(visit: &Visit, order: &Value) -> Markup {
     html! { h2 { "Holds" } (table("Why it waits, or waited", &columns, &rows, "It has no holds.")) }
 }
 
-/// A form for each open hold, and one to place another.
+/// A form to release one of the open holds, and one to place another.
 pub(super) fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
     let id = text(order, "order_id");
     let forbidden = || visit.forbidden(&format!("/orders/{id}/holds"));
-    let signed = |field: Field<'static>| {
+    fn signed<'a>(field: Field<'a>, visit: &Visit, saga: &Value) -> Vec<Field<'a>> {
         vec![
             field,
             Field::Text("note", "Why"),
             Field::Hidden("seen", text(saga, "updated_at").to_owned()),
             Field::Hidden("once", visit.once()),
         ]
-    };
-    let release = |hold: &Value| {
-        let (before, reason) = (text(hold, "before"), text(hold, "reason"));
-        let does = format!(
-            "Ends the hold before {before}: {reason}. The order goes on if it was the last before its next step."
-        );
-        let action = Action {
-            to: visit.at(format!("/orders/{id}/release")),
-            text: "Release a hold",
-            does: &does,
-            fields: signed(Field::Hidden("hold", text(hold, "hold_id").to_owned())),
-            is_grave: false,
-            forbidden: forbidden(),
-        };
-        action.render()
-    };
+    }
+    let all = list(order, "holds");
+    let open: Vec<(&str, String)> = all.iter().filter(|hold| is_open(hold)).map(choice).collect();
+    let open: Vec<(&str, &str)> = open.iter().map(|(id, label)| (*id, label.as_str())).collect();
+    let release = (!open.is_empty()).then(|| Action {
+        to: visit.at(format!("/orders/{id}/release")),
+        text: "Release a hold",
+        does: "The order goes on if it was the last before its next step.",
+        fields: signed(Field::Choice("hold", "Which", open), visit, saga),
+        is_grave: false,
+        forbidden: forbidden(),
+    });
     let steps = vec![("payment", "its payment"), ("shipping", "its parcel")];
     let place = Action {
         to: visit.at(format!("/orders/{id}/holds")),
         text: "Put on hold",
         does: "It waits before its payment or its parcel until the hold is released; its limit stops and its stock stays reserved.",
-        fields: signed(Field::Choice("before", "Before", steps)),
+        fields: signed(Field::Choice("before", "Before", steps), visit, saga),
         is_grave: false,
         forbidden: not_held(order, saga).or_else(forbidden),
     };
     html! {
-        @for hold in list(order, "holds").iter().filter(|hold| is_open(hold)) { (release(hold)) }
+        @if let Some(release) = release { (release.render()) }
         (place.render())
     }
+}
+
+/// An open hold, to choose it by.
+fn choice(hold: &Value) -> (&str, String) {
+    const REASON_CHARS_MAX: usize = 60;
+    let reason: String = text(hold, "reason").chars().take(REASON_CHARS_MAX).collect();
+    (text(hold, "hold_id"), format!("before {}: {reason}", text(hold, "before")))
 }
 
 fn is_open(hold: &Value) -> bool {

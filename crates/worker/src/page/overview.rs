@@ -54,6 +54,7 @@ fn card(alarm: bool, to: &str, figure: &Markup, what: &str) -> Markup {
 fn alarms(visit: &Visit, overview: &Value, health: &Value) -> Markup {
     let attention = count(overview, "sagas", "needs_attention");
     let undoing = count(overview, "sagas", "compensating");
+    let on_hold = count(overview, "sagas", "on_hold");
     let dead = number(overview, "dead_letters");
     let waiting: u64 = counts(overview, "queues").iter().map(|(_, waiting)| waiting).sum();
     let verdict = text(health, "status");
@@ -71,6 +72,7 @@ fn alarms(visit: &Visit, overview: &Value, health: &Value) -> Markup {
             (card(false, &visit.at("/workers"), &html! { (waiting) }, "messages wait in queues"))
             (card(false, &visit.at(format!("/orders{}", query(&[("saga_state", "compensating")]))), &html! { (undoing) },
                 "orders are being undone"))
+            (card(false, &visit.at(format!("/orders{}", query(&[("saga_state", "on_hold")]))), &html! { (on_hold) }, "orders on hold"))
         }
     }
 }

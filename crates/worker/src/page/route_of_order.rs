@@ -185,7 +185,8 @@ mod tests {
             !undone.contains(">shipped<") && undone.contains("aria-current=\"step\">failed<"),
             "{undone}"
         );
-        let held = shown("needs_attention", &["created", "inventory_reserved", "payment_processing", "paid"]);
-        assert!(held.contains(">needs attention<") && held.contains(">shipped<"), "{held}");
+        let asked =
+            shown("needs_attention", &["created", "inventory_reserved", "payment_processing", "paid"]);
+        assert!(asked.contains(">needs attention<") && asked.contains(">shipped<"), "{asked}");
     }
 }

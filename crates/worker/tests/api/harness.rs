@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use application::hold_rules::HoldRules;
 use application::commands::{CommandPipeline, CreateOrderHandler};
+use application::hold_rules::HoldRules;
 use application::pipeline::{Context, HandOver, PipelineSettings, topology};
-use application::ports::{
-    ApiKey, Channel, GatewayBooks, ListedCharge, Listing, Scope, Unanswered,
-};
+use application::ports::{ApiKey, Channel, GatewayBooks, ListedCharge, Listing, Scope, Unanswered};
 use application::saga::EventKind;
 use async_trait::async_trait;
 use axum::Router;
@@ -15,9 +13,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bus::harness::MemoryErrorQueues;
-use bus::{
-    Clock, Coalescer, ErrorQueues, PauseBoard, RandomIds, Routing, Stop, VirtualClock,
-};
+use bus::{Clock, Coalescer, ErrorQueues, PauseBoard, RandomIds, Routing, Stop, VirtualClock};
 use bytes::Bytes;
 use domain::{OrderId, ProductId, Sku};
 use futures_util::future::BoxFuture;

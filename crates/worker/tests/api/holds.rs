@@ -54,7 +54,10 @@ async fn an_order_is_on_hold_until_each_of_its_holds_is_released_by_its_id() {
     assert_eq!(service.get(&path).await.expect(200)["saga_state"], "on_hold");
     post(&service, "r3", &release(&holds[1]), &json!({"actor": "ann"})).await.expect(200);
     let shown = service.get(&path).await.expect(200);
-    assert_eq!((&shown["saga_state"], &shown["payment"]["status"]), (&json!("inventory_reserved"), &json!("requested")));
+    assert_eq!(
+        (&shown["saga_state"], &shown["payment"]["status"]),
+        (&json!("inventory_reserved"), &json!("requested"))
+    );
     assert_eq!(shown["holds"][0]["released_by"], "ann");
     assert_eq!(shown["holds"][0]["release_note"], "called them");
     let events = service.get("/events").await.expect(200);
@@ -63,7 +66,8 @@ async fn an_order_is_on_hold_until_each_of_its_holds_is_released_by_its_id() {
     };
     assert_eq!((told("HoldPlaced"), told("HoldReleased")), (2, 2), "{events}");
     let audit = service.get("/audit").await.expect(200);
-    let actions: Vec<_> = audit["items"].as_array().into_iter().flatten().map(|it| it["action"].clone()).collect();
+    let actions: Vec<_> =
+        audit["items"].as_array().into_iter().flatten().map(|it| it["action"].clone()).collect();
     assert_eq!(
         actions[..3],
         ["orders release: before payment", "orders release: before payment", "orders hold: before payment"]
@@ -79,7 +83,7 @@ async fn what_is_wrong_with_a_hold_is_named_and_too_late_is_refused_with_the_rea
         (json!([{"before": "payment"}]), "/holds/0/reason"),
         (json!([{"before": "payment", "reason": "x", "by": "me"}]), "/holds/0/by"),
         (json!("payment"), "/holds"),
-        (Value::Array(vec![json!({"before": "payment", "reason": "x"}); 21]), "/holds"),
+        (Value::Array(vec![json!({"before": "payment", "reason": "x"}); 11]), "/holds"),
     ] {
         let problem = service.order("k", &order(&holds)).await.problem(422, "validation_failed");
         assert_eq!(places(&problem)[0].0, wanted, "{holds}: {problem}");
@@ -101,12 +105,17 @@ async fn what_is_wrong_with_a_hold_is_named_and_too_late_is_refused_with_the_rea
     post(&service, "s", &path, &seen).await.problem(409, "changed_meanwhile");
     service.happen(&id(&placed), &TO_THE_PAYMENT).await;
     let problem = post(&service, "l", &path, &wish("payment")).await.problem(409, "hold_refused");
-    assert!(problem["detail"].as_str().is_some_and(|told| told.starts_with("its payment was asked for")), "{problem}");
+    assert!(
+        problem["detail"].as_str().is_some_and(|told| told.starts_with("its payment was asked for")),
+        "{problem}"
+    );
     service.happen(&id(&placed), &[EventKind::PaymentCaptured]).await;
     let problem = post(&service, "m", &path, &wish("shipping")).await.problem(409, "hold_refused");
     assert!(problem["detail"].as_str().is_some_and(|told| told.contains("cancel the order")), "{problem}");
     let nobody = "00000000-0000-7000-8000-000000000000";
-    post(&service, "n", &format!("/orders/{nobody}/holds"), &wish("payment")).await.problem(404, "order_not_found");
+    post(&service, "n", &format!("/orders/{nobody}/holds"), &wish("payment"))
+        .await
+        .problem(404, "order_not_found");
     let release = format!("{path}/{nobody}/release");
     post(&service, "o", &release, &json!({"actor": "ann"})).await.problem(404, "hold_not_found");
     let problem = post(&service, "p", &format!("{path}/7/release"), &json!({"actor": "ann"})).await;
@@ -140,7 +149,8 @@ async fn a_person_puts_an_order_on_hold_from_its_page_and_releases_it_there() {
     for part in ["its holds to be released", "looks &lt;odd&gt;", "Release a hold", ">on hold<"] {
         assert!(page.contains(part), "{part} is not in {page}");
     }
-    let hold = page.split("name=\"hold\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let choice = page.split("name=\"hold\"").nth(1).expect("a hold to choose");
+    let hold = choice.split("value=\"").nth(1).and_then(|rest| rest.split('"').next());
     let filled = [("hold", hold.expect("an open hold")), ("note", "it is fine")];
     let sent = site.submit(&format!("{path}/release"), &session, &filled).await;
     assert_eq!(said(&site, &sent, &session).await, "The hold is released.");

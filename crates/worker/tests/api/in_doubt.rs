@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::ports::{
-    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository, OrderRepository,
-    PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork, UnmatchedRepository,
-    WebhookEndpointRepository, WebhookEndpoints,
+    AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository,
+    OrderRepository, PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+    UnmatchedRepository, WebhookEndpointRepository, WebhookEndpoints,
 };
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
@@ -80,7 +80,7 @@ impl Unit for UnheardUnit {
         self.inner.lease_due_timers(now, max).await
     }
 
-    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<(), Fault> {
+    async fn retire_timers(&mut self, timers: Vec<Retired>) -> Result<Vec<Retired>, Fault> {
         self.inner.retire_timers(timers).await
     }
 

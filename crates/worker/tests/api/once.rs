@@ -140,6 +140,17 @@ fn of_change() -> Example {
     Example::json(&wish, "/contact/name", json!("Bea"))
 }
 
+fn of_hold() -> Example {
+    let wish = json!({"before": "shipping", "reason": "a check", "actor": "eve"});
+    Example::json(&wish, "/reason", json!("another check"))
+}
+
+fn of_refund() -> Example {
+    let amount = json!({"minor": 100, "currency": "USD"});
+    let wish = json!({"amount": amount, "actor": "eve", "reason": "broken"});
+    Example::json(&wish, "/amount/minor", json!(200))
+}
+
 /// An example of what is done to webhook endpoints.
 fn of_webhooks(operation: &str) -> Example {
     match operation {
@@ -179,16 +190,9 @@ fn example(operation: &str) -> Example {
             // What is not said is said by leaving it out.
             Example { same: json!({"note": "no more", "actor": "eve"}).to_string(), ..changed }
         }
-        "refundOrder" => {
-            let amount = json!({"minor": 100, "currency": "USD"});
-            let wish = json!({"amount": amount, "actor": "eve", "reason": "broken"});
-            Example::json(&wish, "/amount/minor", json!(200))
-        }
+        "refundOrder" => of_refund(),
         "changeOrder" => of_change(),
-        "holdOrder" => {
-            let wish = json!({"before": "shipping", "reason": "a check", "actor": "eve"});
-            Example::json(&wish, "/reason", json!("another check"))
-        }
+        "holdOrder" => of_hold(),
         "retrySaga"
         | "skipSaga"
         | "forceSaga"

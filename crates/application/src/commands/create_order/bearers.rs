@@ -8,8 +8,8 @@ use bus::Fault;
 use domain::{Order, OrderId};
 use jiff::Timestamp;
 
-use super::difference::differences;
-use super::{CreateOrderCommand, CreateOrderReply, OrderAccepted, OrderKey, accepted};
+use super::difference::{differences, unheld};
+use super::{CreateOrderCommand, CreateOrderReply, HoldWish, OrderAccepted, OrderKey, accepted};
 use crate::ports::{Caller, IdempotencyRecord, ReferencedOrder, UnitOfWork};
 
 /// The used keys and references of a batch of requests, and their orders.
@@ -17,6 +17,8 @@ pub(super) struct Bearers {
     keys: HashMap<String, Vec<IdempotencyRecord>>,
     references: HashMap<String, Vec<ReferencedOrder>>,
     orders: HashMap<OrderId, Order>,
+    /// Holds of those orders; not looked up unless a request has some.
+    holds: HashMap<OrderId, Vec<HoldWish>>,
 }
 
 impl Bearers {
@@ -33,7 +35,12 @@ impl Bearers {
             [] => Vec::new(),
             some => unit.orders().find_by_external_reference(some).await?,
         };
-        let mut bearers = Self { keys: HashMap::new(), references: HashMap::new(), orders: HashMap::new() };
+        let mut bearers = Self {
+            keys: HashMap::new(),
+            references: HashMap::new(),
+            orders: HashMap::new(),
+            holds: HashMap::new(),
+        };
         records.into_iter().for_each(|record| bearers.add_record(record));
         referenced.into_iter().for_each(|order| bearers.add_reference(order));
         let orders = match bearers.to_compare(requests).as_slice() {
@@ -41,6 +48,12 @@ impl Bearers {
             some => unit.orders().get_orders_with_items(some).await?,
         };
         bearers.orders.extend(orders.into_iter().map(|order| (order.id(), order)));
+        if requests.iter().any(|request| !request.holds.is_empty()) {
+            for id in bearers.orders.keys() {
+                let holds = unit.holds().of_order(*id).await?;
+                bearers.holds.insert(*id, holds.into_iter().map(HoldWish::from).collect());
+            }
+        }
         Ok(bearers)
     }
 
@@ -61,7 +74,9 @@ impl Bearers {
             return Some(self.to_key(request, key, record));
         }
         let order = self.order(request)?;
-        let differences = differences(request, order);
+        let mut differences = differences(request, order);
+        let holds = self.holds.get(&order.id()).map_or(&[][..], Vec::as_slice);
+        differences.extend(unheld(request, holds));
         Some(if differences.is_empty() {
             CreateOrderReply::Replayed(accepted(order))
         } else {
@@ -120,6 +135,7 @@ impl Bearers {
                 order_id: order.id(),
             });
             self.orders.insert(order.id(), order.clone());
+            self.holds.insert(order.id(), request.holds.clone());
         }
         let key = request.key.as_ref()?;
         let record = IdempotencyRecord {

@@ -2,7 +2,7 @@
 
 use domain::{Money, MoneyLine, Order, OrderLine};
 
-use super::{CreateOrderCommand, CreateOrderLine, Violation};
+use super::{CreateOrderCommand, CreateOrderLine, HoldWish, Violation};
 
 /// Stable code of every difference.
 const CODE: &str = "differs";
@@ -37,6 +37,17 @@ pub(super) fn differences(request: &CreateOrderCommand, order: &Order) -> Vec<Vi
         found.extend(lines);
     }
     found
+}
+
+/// The holds that a request wants and its order never had: it would be paid or shipped though its caller wants it to wait.
+pub(super) fn unheld(request: &CreateOrderCommand, had: &[HoldWish]) -> Vec<Violation> {
+    let wished = request.holds.iter().enumerate();
+    let missing = wished.filter(|(_, wish)| !had.contains(wish)).map(|(index, wish)| Violation {
+        pointer: format!("/holds/{index}"),
+        code: CODE,
+        message: format!("a hold before {} for '{}', was not there", wish.before, wish.reason),
+    });
+    missing.collect()
 }
 
 fn added_minor(request: &CreateOrderCommand) -> i64 {

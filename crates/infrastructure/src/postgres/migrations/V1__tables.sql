@@ -117,7 +117,8 @@ create table order_holds (
     hold_id uuid not null,
     before_step text not null check (before_step in ('payment', 'shipping')),
     reason text not null,
-    actor text not null,
+    -- Null for a rule of the configuration.
+    actor text,
     placed_at bigint not null,
     released_at bigint,
     released_by text,

@@ -12,6 +12,7 @@ use bus_postgres::{Value, query, views};
 /// Up to `max` things that are not as they must be, over all invariants.
 pub(super) async fn all(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
     let mut broken = silent(client, max).await?;
+    broken.extend(misheld(client, max).await?);
     broken.extend(unbalanced(client, max).await?);
     broken.extend(ledger(client, max).await?);
     broken.extend(misreserved(client, max).await?);
@@ -35,6 +36,21 @@ async fn silent(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, F
     find(client, sql, vec![Box::new(rows_max(max))], |row| {
         let state: &str = row.try_get(1)?;
         order_breaks(1, row, format!("is {state}, and neither a timer nor a hold will ever move it"))
+    })
+    .await
+}
+
+/// First invariant, second half: an order under way waits for the holds that are there, and for no others.
+async fn misheld(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let sql = "select s.correlation_id, s.state from order_saga s
+         where s.is_open and s.holds <> coalesce((
+             select sum(distinct case h.before_step when 'payment' then 1 else 2 end)
+             from order_holds h where h.order_id = s.correlation_id and h.released_at is null
+         ), 0)
+         order by s.correlation_id limit $1";
+    find(client, sql, vec![Box::new(rows_max(max))], |row| {
+        let state: &str = row.try_get(1)?;
+        order_breaks(1, row, format!("is {state}, and its saga knows of other holds than there are"))
     })
     .await
 }

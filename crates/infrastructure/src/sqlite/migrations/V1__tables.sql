@@ -106,7 +106,8 @@ create table order_holds (
     hold_id blob not null check (length(hold_id) = 16),
     before_step text not null check (before_step = 'payment' or before_step = 'shipping'),
     reason text not null,
-    actor text not null,
+    -- Null for a rule of the configuration.
+    actor text,
     placed_at integer not null,
     released_at integer,
     released_by text,

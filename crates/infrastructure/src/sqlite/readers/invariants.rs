@@ -9,6 +9,7 @@ use super::super::column::rows_max;
 /// Up to `max` things that are not as they must be, over all invariants.
 pub(super) fn all(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView>> {
     let mut broken = silent(connection, max)?;
+    broken.extend(misheld(connection, max)?);
     broken.extend(unbalanced(connection, max)?);
     broken.extend(ledger(connection, max)?);
     broken.extend(misreserved(connection, max)?);
@@ -32,6 +33,20 @@ fn silent(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView
     find(connection, sql, params![rows_max(max)], |row| {
         let state: String = row.get(1)?;
         order_breaks(1, row, format!("is {state}, and neither a timer nor a hold will ever move it"))
+    })
+}
+
+/// First invariant, second half: an order under way waits for the holds that are there, and for no others.
+fn misheld(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView>> {
+    let sql = "select s.correlation_id, s.state from order_saga s
+         where s.is_open = 1 and s.holds <> coalesce((
+             select sum(distinct case h.before_step when 'payment' then 1 else 2 end)
+             from order_holds h where h.order_id = s.correlation_id and h.released_at is null
+         ), 0)
+         order by s.correlation_id limit ?";
+    find(connection, sql, params![rows_max(max)], |row| {
+        let state: String = row.get(1)?;
+        order_breaks(1, row, format!("is {state}, and its saga knows of other holds than there are"))
     })
 }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use application::commands::{
     CancelOrderCommand, CancelReply, ChangeOrderCommand, ChangeOrderReply, EraseContactCommand,
-    EraseContactReply, HoldOrderCommand, HoldOrderReply, OrderChanges, RefundOrderCommand, RefundReply, ReleaseHoldCommand, ReleaseHoldReply, TellAgainCommand, TellAgainReply,
+    EraseContactReply, OrderChanges, RefundOrderCommand, RefundReply, TellAgainCommand, TellAgainReply,
 };
 use application::order_details::{Contact, OrderDetails};
 use application::ports::{
-    FOUND_BY_ACCEPTANCE, HistoryView, HoldView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView,
+    FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView,
 };
 use application::queries::{GetOrderHistoryQuery, GetOrderStatusQuery};
 use application::saga::SagaState;
@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::{amount, answer, facts, listing, or_dash, second, table};
+use super::order_holds;
 use super::sagas::states;
 use super::{Desk, SeenOrder, Signed};
 use crate::cli::texts;
@@ -87,7 +88,7 @@ pub(in crate::cli) enum Orders {
         #[arg(value_name = "ORDER")]
         order: String,
         /// Before which step.
-        #[arg(long, value_parser = hold_points())]
+        #[arg(long, value_parser = order_holds::hold_points())]
         before: HoldPoint,
         #[command(flatten)]
         seen: SeenOrder,
@@ -181,11 +182,6 @@ fn statuses() -> impl TypedValueParser<Value = OrderStatus> {
         .try_map(|text| text.parse::<OrderStatus>())
 }
 
-fn hold_points() -> impl TypedValueParser<Value = HoldPoint> {
-    PossibleValuesParser::new(HoldPoint::ALL.iter().map(|point| point.as_str()))
-        .try_map(|text| text.parse::<HoldPoint>())
-}
-
 fn sorts() -> impl TypedValueParser<Value = OrderSort> {
     PossibleValuesParser::new(OrderSort::NAMES.iter().map(|(name, _)| *name))
         .try_map(|text| text.parse::<OrderSort>())
@@ -220,8 +216,12 @@ impl Orders {
             Self::Cancel { order, seen, signed } => cancel(desk, &order, seen, signed).await,
             Self::Refund { order, minor, seen, signed } => refund(desk, &order, minor, seen, signed).await,
             Self::Change { order, to, seen, signed } => change(desk, &order, &to, seen, signed).await,
-            Self::Hold { order, before, seen, signed } => hold(desk, &order, before, seen, signed).await,
-            Self::Release { order, hold, seen, signed } => release(desk, &order, hold, seen, signed).await,
+            Self::Hold { order, before, seen, signed } => {
+                order_holds::hold(desk, &order, before, seen, signed).await
+            }
+            Self::Release { order, hold, seen, signed } => {
+                order_holds::release(desk, &order, hold, seen, signed).await
+            }
             Self::TellAgain { order, signed } => tell_again(desk, &order, signed).await,
             Self::EraseContact { order, signed } => erase_contact(desk, &order, signed).await,
         }
@@ -308,7 +308,7 @@ fn whole(whole: &Whole) -> String {
         parts.push(said_beside(details).to_string());
     }
     if !order.holds.is_empty() {
-        parts.push(holds(order).to_string());
+        parts.push(order_holds::holds(order).to_string());
     }
     if order.payment.is_some() || order.shipment.is_some() {
         parts.push(beneath(order).to_string());
@@ -362,22 +362,6 @@ fn said_beside(details: &OrderDetails) -> Table {
     let metadata = details.metadata.iter();
     rows.extend(metadata.map(|(name, value)| (format!("metadata: {name}"), value.clone())));
     facts(rows.iter().map(|(name, value)| (name.as_str(), value.clone())))
-}
-
-fn holds(order: &OrderView) -> Table {
-    let mut table = table(&["hold", "before", "why", "placed by", "placed", "released", "released by"]);
-    for hold in &order.holds {
-        table.add_row([
-            hold.hold_id.to_string(),
-            hold.before.to_owned(),
-            hold.reason.clone(),
-            hold.actor.clone(),
-            second(hold.placed_at),
-            or_dash(hold.released_at.map(second).as_deref()),
-            or_dash(hold.released_by.as_deref()),
-        ]);
-    }
-    table
 }
 
 /// The two axes beneath the headline status.
@@ -557,54 +541,6 @@ fn read_changes(file: &Path) -> Result<OrderChanges> {
         bail!("nothing was changed: {}", told.join("; "));
     }
     Ok(changes)
-}
-
-async fn hold(
-    desk: &Desk,
-    name: &str,
-    before: HoldPoint,
-    seen: SeenOrder,
-    signed: Signed,
-) -> Result<()> {
-    let order_id = desk.order_id(name).await?;
-    let Signed { actor, note: reason } = signed;
-    let command = HoldOrderCommand { order_id, before, reason, actor };
-    let hold = match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
-        HoldOrderReply::Placed(hold) => HoldView::from(hold),
-        HoldOrderReply::Refused(why) => bail!("the order was not put on hold: {why}"),
-        HoldOrderReply::NotFound => bail!("there is no order {order_id}"),
-    };
-    answer(desk.format, &hold, |hold| {
-        format!("{order_id}: waits before {} under hold {}", hold.before, hold.hold_id)
-    })
-}
-
-#[derive(Serialize)]
-struct ReleasedHold {
-    order_id: String,
-    hold_id: String,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    saga_state: Option<&'static str>,
-}
-
-async fn release(desk: &Desk, name: &str, hold_id: HoldId, seen: SeenOrder, signed: Signed) -> Result<()> {
-    let order_id = desk.order_id(name).await?;
-    let Signed { actor, note } = signed;
-    let command = ReleaseHoldCommand { order_id, hold_id, actor, note };
-    let (outcome, state) = match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
-        ReleaseHoldReply::Released { state, .. } => ("released", Some(state.as_str())),
-        ReleaseHoldReply::Before(_) => ("already", None),
-        ReleaseHoldReply::NoSuchHold => bail!("order {order_id} has no hold {hold_id}"),
-        ReleaseHoldReply::NotFound => bail!("there is no order {order_id}"),
-    };
-    let (order_id, hold_id) = (order_id.to_string(), hold_id.to_string());
-    let released = ReleasedHold { order_id, hold_id, outcome, saga_state: state };
-    answer(desk.format, &released, |it| match it.saga_state {
-        Some("on_hold") => format!("{}: released; other holds keep it on hold", it.order_id),
-        Some(state) => format!("{}: released; the order is {state}", it.order_id),
-        None => format!("{}: it was released before", it.order_id),
-    })
 }
 
 #[derive(Serialize)]

@@ -196,7 +196,6 @@ fn saga_facts(saga: &SagaView) -> String {
         ("version", saga.version.to_string()),
         ("began", saga.created_at.to_string()),
         ("last moved", saga.updated_at.to_string()),
-        ("times out", saga.expires_at.to_string()),
     ])
     .to_string()
 }
