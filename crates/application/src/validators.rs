@@ -233,6 +233,9 @@ fn hold(index: usize, draft: &HoldDraft, findings: &mut Findings) -> Option<Hold
 /// # Errors
 /// What is wrong with it.
 pub fn hold_reason(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err(format!("1 to {KEY_BYTES_MAX} bytes in one line"));
+    }
     let mut findings = Findings::default();
     check_text("", Some(text), &mut findings);
     match findings.0.into_iter().next() {

@@ -191,7 +191,8 @@ async fn every_page_stays_small_however_much_there_is() {
     let site = Site::open().await;
     let service = &site.service;
     let lines = vec![json!({"sku": "CHAI", "quantity": 1}); domain::LINES_MAX];
-    let body = json!({"customer_id": "ALFKI", "lines": lines});
+    let hold = json!({"before": "payment", "reason": &long()[..255]});
+    let body = json!({"customer_id": "ALFKI", "lines": lines, "holds": vec![hold; 10]});
     let longest = service.order("longest", &body).await.expect(201)["order_id"].clone();
     let longest = longest.as_str().expect("an id").to_owned();
     for number in 0..60 {

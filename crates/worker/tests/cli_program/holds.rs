@@ -18,7 +18,9 @@ fn an_order_without_an_address_waits_by_rule_until_it_gets_one_and_others_until_
     let placed = shop
         .run(&["orders", "hold", &id, "--before", "shipping", "--actor", "eve", "--note", "odd", "--json"]);
     let hold = placed.json()["hold_id"].as_str().expect("an id").to_owned();
-    let told = shop.run(&["orders", "hold", &id, "--before", "payment"]).refusal();
+    let told = shop.run(&["orders", "hold", &id, "--before", "shipping"]).refusal();
+    assert!(told.contains("--note says why the order waits: 1 to 255 bytes in one line"), "{told}");
+    let told = shop.run(&["orders", "hold", &id, "--before", "payment", "--note", "odd"]).refusal();
     assert!(told.contains("its payment was asked for"), "{told}");
 
     let address = json!({"shipping_address": {"lines": ["1 Road"], "city": "Cork", "country": "IE"}});
