@@ -132,6 +132,24 @@ async fn an_order_with_other_holds_is_another_order() {
 }
 
 #[tokio::test]
+async fn who_repeats_an_order_under_its_reference_hears_if_it_never_had_the_hold_that_is_wanted() {
+    let service = Service::start().await;
+    let hold = json!([{"before": "payment", "reason": "x"}]);
+    let named = |reference: &str, holds: &Value| {
+        let mut order = order(holds);
+        order["external_reference"] = json!(reference);
+        order
+    };
+    service.order("1", &named("PO-7", &json!([]))).await.expect(201);
+    let answer = service.order("2", &named("PO-7", &hold)).await;
+    let problem = answer.problem(422, "external_reference_reused");
+    assert_eq!(places(&problem)[0].0, "/holds/0", "{problem}");
+    let first = service.order("3", &named("PO-8", &hold)).await.expect(201);
+    assert_eq!(service.order("4", &named("PO-8", &hold)).await.expect(201), first);
+    assert_eq!(service.order("5", &named("PO-8", &json!([]))).await.expect(201), first, "it has more");
+}
+
+#[tokio::test]
 async fn a_person_puts_an_order_on_hold_from_its_page_and_releases_it_there() {
     let (ring, texts) = keys(&[&[Scope::Admin], &[Scope::OrdersRead]]);
     let site = Site::closed(&ring).await;

@@ -68,6 +68,20 @@ fn every_row_is_accounted_for_and_a_second_import_changes_nothing() {
 }
 
 #[test]
+fn an_import_ends_with_the_orders_that_a_rule_puts_on_hold() {
+    let folder = Folder::new("import-on-hold");
+    folder.file("retail.csv", format!("{HEADINGS}{ROWS}"));
+    folder.file("held.toml", "[holds]\nnew_customer = \"shipping\"\n");
+    folder.run(&["migrate", "--database", "o.db"]).answer();
+    let import =
+        ["import", "retail.csv", "--mapping", "uci-online-retail", "--database", "o.db", "--stock", "100"];
+    let import = [&import[..], &["--config", "held.toml", "--json"]].concat();
+    let processed = json_of_a_part(&folder.run(&import))["processed"].clone();
+    assert_eq!((&processed["on_hold"], &processed["on_the_way"]), (&2.into(), &0.into()), "{processed:#}");
+    assert!(processed["after_ms"].as_u64().is_some_and(|after| after < 50_000), "it did not wait for them");
+}
+
+#[test]
 fn a_mapping_of_ones_own_and_a_packed_file_are_read() {
     let folder = Folder::new("import-own");
     folder.run(&["migrate", "--database", "o.db"]).answer();
