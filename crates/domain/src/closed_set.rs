@@ -77,11 +77,86 @@ macro_rules! closed_set {
 
 pub(crate) use closed_set;
 
+/// Declares a set of members of a closed set of at most eight, as small as a number.
+macro_rules! set_of {
+    ($(#[$meta:meta])* pub struct $Name:ident of $Member:ident) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $Name(u8);
+
+        impl $Name {
+            /// Adds a member.
+            pub const fn add(&mut self, member: $Member) {
+                self.0 |= 1 << member.code();
+            }
+
+            /// Removes a member.
+            pub const fn remove(&mut self, member: $Member) {
+                self.0 &= !(1 << member.code());
+            }
+
+            /// Whether this is a member.
+            #[must_use]
+            pub const fn include(self, member: $Member) -> bool {
+                self.0 & (1 << member.code()) != 0
+            }
+
+            /// Whether there is no member.
+            #[must_use]
+            pub const fn is_empty(self) -> bool {
+                self.0 == 0
+            }
+
+            /// As a number, for a store; 0 for none.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                self.0
+            }
+
+            /// The set of this number.
+            #[must_use]
+            pub const fn of_code(code: u8) -> Self {
+                Self(code)
+            }
+
+            /// Every law of such a set.
+            #[cfg(test)]
+            pub(crate) fn assert_is_a_set_of_its_members() {
+                let mut set = Self::default();
+                for (count, &member) in (0..).zip($Member::ALL) {
+                    assert!(!set.include(member));
+                    set.add(member);
+                    assert_eq!($Member::ALL.iter().filter(|one| set.include(**one)).count(), count + 1);
+                    assert_eq!(Self::of_code(set.code()), set);
+                }
+                assert_eq!(set, $Member::ALL.iter().copied().collect());
+                for &member in $Member::ALL {
+                    assert!(!set.is_empty());
+                    set.remove(member);
+                    assert!(!set.include(member));
+                }
+                assert!(set.is_empty());
+            }
+        }
+
+        impl FromIterator<$Member> for $Name {
+            fn from_iter<I: IntoIterator<Item = $Member>>(members: I) -> Self {
+                members.into_iter().fold(Self::default(), |mut set, member| {
+                    set.add(member);
+                    set
+                })
+            }
+        }
+    };
+}
+
+pub(crate) use set_of;
+
 #[cfg(test)]
 mod tests {
     use crate::{
-        Availability, CancelReason, HoldPoint, MovementKind, OrderStatus, PaymentStatus, ShipmentStatus,
-        UnknownName,
+        Availability, CancelReason, HoldPoint, HoldPoints, MovementKind, OrderStatus, PaymentStatus,
+        ShipmentStatus, UnknownName,
     };
 
     #[test]
@@ -93,7 +168,14 @@ mod tests {
         MovementKind::assert_words_and_codes_round_trip();
         CancelReason::assert_words_and_codes_round_trip();
         Availability::assert_words_and_codes_round_trip();
+        crate::ParcelTrouble::assert_words_and_codes_round_trip();
         HoldPoint::assert_words_and_codes_round_trip();
+    }
+
+    #[test]
+    fn a_set_of_members_has_those_that_were_added_and_not_removed() {
+        HoldPoints::assert_is_a_set_of_its_members();
+        crate::Troubles::assert_is_a_set_of_its_members();
     }
 
     #[test]

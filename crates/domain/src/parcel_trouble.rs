@@ -1,6 +1,6 @@
 //! What may happen to a parcel on its way.
 
-use crate::closed_set::closed_set;
+use crate::closed_set::{closed_set, set_of};
 
 closed_set! {
     /// Trouble with a parcel.
@@ -16,48 +16,7 @@ closed_set! {
     }
 }
 
-/// The troubles that a carrier told of one parcel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Troubles(u8);
-
-impl Troubles {
-    /// Adds one.
-    pub const fn note(&mut self, trouble: ParcelTrouble) {
-        self.0 |= 1 << trouble.code();
-    }
-
-    /// Whether the carrier told of it.
-    #[must_use]
-    pub const fn include(self, trouble: ParcelTrouble) -> bool {
-        self.0 & (1 << trouble.code()) != 0
-    }
-
-    /// As a number, for a store.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        self.0
-    }
-
-    /// Those of this number.
-    #[must_use]
-    pub const fn of_code(code: u8) -> Self {
-        Self(code)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_trouble_is_remembered_beside_the_others() {
-        ParcelTrouble::assert_words_and_codes_round_trip();
-        let mut told = Troubles::default();
-        for (count, trouble) in (0..).zip(ParcelTrouble::ALL) {
-            assert!(!told.include(*trouble));
-            told.note(*trouble);
-            assert_eq!(ParcelTrouble::ALL.iter().filter(|one| told.include(**one)).count(), count + 1);
-        }
-        assert_eq!(Troubles::of_code(told.code()), told);
-    }
+set_of! {
+    /// The troubles that a carrier told of one parcel.
+    pub struct Troubles of ParcelTrouble
 }

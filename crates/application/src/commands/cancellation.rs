@@ -1,14 +1,14 @@
 //! Cancels an order, if that is still possible.
 
-use bus::{Envelope, Fault, MessageId, Outcome, SagaRepository};
-use bytes::Bytes;
+use bus::{Fault, Outcome, SagaRepository};
 use domain::{CancelReason, Dispute, OrderId, OrderStatus};
 use jiff::Timestamp;
 
+use super::tell_saga::tell_saga;
 use crate::context::Context;
 use crate::messages::correlation;
 use crate::ports::{AuditEntry, UnitOfWork};
-use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, carry_out};
+use crate::saga::{EventKind, Facts, OrderProcessingSaga, SagaEvent, SagaState};
 
 /// Why an order is not cancelled while its customer's bank decides about the money.
 const DISPUTED: &str =
@@ -61,25 +61,15 @@ impl CancelOrderCommand {
         if let Some(state) = self.disputed(unit).await? {
             return Ok(CancelReply::Refused { state, why: DISPUTED });
         }
-        let now = context.clock.now();
-        let id = MessageId(context.ids.next(now));
-        let cause = Envelope::first(id, correlation(self.order_id), NAME, Bytes::new(), now);
-        let happening = Happening {
-            order_id: self.order_id,
-            event: SagaEvent::of(EventKind::CancelRequested)
-                .because(self.reason)
-                .within(context.settings.limits),
-            cause: &cause,
-            facts: Facts {
-                detail: (!self.note.is_empty()).then(|| self.note.clone()),
-                actor: Some(self.actor.clone()),
-                ..Facts::default()
-            },
+        let facts = Facts {
+            detail: (!self.note.is_empty()).then(|| self.note.clone()),
+            actor: Some(self.actor.clone()),
+            ..Facts::default()
         };
-        let steps = carry_out(unit, &[happening], now).await?;
-        let step = steps.first().expect("one step per happening");
+        let told = (SagaEvent::of(EventKind::CancelRequested).because(self.reason), facts);
+        let step = tell_saga(unit, context, self.order_id, NAME, told).await?;
         if step.after.is_some() && step.outcome == Outcome::Moved {
-            unit.audit().record(&[self.audit_entry(now)]).await?;
+            unit.audit().record(&[self.audit_entry(context.clock.now())]).await?;
         }
         Ok(match (&step.after, step.outcome) {
             (None, _) => CancelReply::NotFound,

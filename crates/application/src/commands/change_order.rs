@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Command;
 use super::details::details;
-use super::hold_order::release_one;
+use super::release_hold::release_one;
 use crate::context::Context;
 use crate::hold_rules::reasons;
 use crate::messages::correlation;
@@ -135,7 +135,7 @@ impl Command for ChangeOrderCommand {
 impl ChangeOrderCommand {
     /// An order that waited for its address does so no longer.
     async fn release_for_address(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<(), Fault> {
-        let mut holds = unit.holds().of_order(self.order_id).await?;
+        let holds = unit.holds().get(&[self.order_id]).await?;
         let release = HoldRelease {
             actor: self.actor.clone(),
             note: "the order has an address".to_owned(),
@@ -144,11 +144,10 @@ impl ChangeOrderCommand {
         let waits = |hold: &Hold| {
             hold.released.is_none() && hold.actor.is_none() && hold.reason == reasons::ADDRESS_MISSING
         };
-        while let Some(place) = holds.iter().position(waits) {
-            release_one(unit, context, &holds, &holds[place], &release).await?;
-            holds[place].released = Some(release.clone());
+        match holds.iter().find(|hold| waits(hold)) {
+            Some(hold) => release_one(unit, context, &holds, hold, &release).await.map(drop),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn tell(

@@ -20,12 +20,14 @@ mod provider_call;
 mod provider_news;
 mod refund_order;
 mod refund_payment;
+mod release_hold;
 mod reserve_inventory;
 mod run;
 mod see_to_event;
 mod ship_order;
 mod take_event_again;
 mod tell_again;
+mod tell_saga;
 mod undo;
 mod webhook_endpoints;
 
@@ -38,7 +40,7 @@ pub use create_order::{
     OrderKey, Violation,
 };
 pub use erase_contact::{EraseContactCommand, EraseContactReply, needed_by_carrier};
-pub use hold_order::{HOLDS_MAX, HoldOrderCommand, HoldOrderReply, ReleaseHoldCommand, ReleaseHoldReply};
+pub use hold_order::{HOLDS_MAX, HoldOrderCommand, HoldOrderReply};
 pub use if_unchanged::{IfUnchanged, IfUnchangedReply, Seen};
 pub use import_products::{ImportProductsCommand, NewProduct, SignedImportCommand};
 pub use once::{Once, OnceReply};
@@ -48,6 +50,7 @@ pub(crate) use provider_call::{calls, dispose, happening};
 pub use provider_news::{NewsFate, NewsTaken, TakeProviderNewsCommand};
 pub use refund_order::{RefundOrderCommand, RefundReply};
 pub use refund_payment::{RefundAnswer, RefundPaymentCommand, RefundPaymentHandler};
+pub use release_hold::{ReleaseHoldCommand, ReleaseHoldReply};
 pub use reserve_inventory::{ReservationVerdict, ReserveInventoryCommand, reserve_inventory};
 pub use run::{Command, CommandPipeline};
 pub use see_to_event::SeeToEventCommand;

@@ -4,15 +4,14 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bus::{Envelope, Fault, MessageId, Outcome};
-use bytes::Bytes;
+use bus::{Fault, Outcome};
 use domain::OrderId;
 
 use super::Command;
+use super::tell_saga::tell_saga;
 use crate::context::Context;
-use crate::messages::correlation;
 use crate::ports::{AuditEntry, UnitOfWork};
-use crate::saga::{EventKind, Facts, Happening, SagaEvent, SagaState, carry_out};
+use crate::saga::{EventKind, Facts, SagaEvent, SagaState};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,27 +80,19 @@ impl Command for OperateSagaCommand {
     const NAME: &'static str = "OperateSagaCommand";
 
     async fn handle(&self, unit: &mut dyn UnitOfWork, context: &Context) -> Result<OperateReply, Fault> {
-        let now = context.clock.now();
-        let id = MessageId(context.ids.next(now));
-        let cause = Envelope::first(id, correlation(self.order_id), Self::NAME, Bytes::new(), now);
-        let happening = Happening {
-            order_id: self.order_id,
-            event: SagaEvent::of(self.operation.event()).within(context.settings.limits),
-            cause: &cause,
-            facts: Facts {
-                detail: Some(format!("{} by {}: {}", self.operation, self.actor, self.note)),
-                actor: Some(self.actor.clone()),
-                ..Facts::default()
-            },
+        let facts = Facts {
+            detail: Some(format!("{} by {}: {}", self.operation, self.actor, self.note)),
+            actor: Some(self.actor.clone()),
+            ..Facts::default()
         };
-        let steps = carry_out(unit, &[happening], now).await?;
-        let step = steps.first().expect("one step per happening");
+        let told = (SagaEvent::of(self.operation.event()), facts);
+        let step = tell_saga(unit, context, self.order_id, Self::NAME, told).await?;
         let Some(saga) = &step.after else { return Ok(OperateReply::NotFound) };
         if let Outcome::Refused(why) = step.outcome {
             return Ok(OperateReply::Refused { state: saga.state, why });
         }
         let entry = AuditEntry {
-            at: now,
+            at: context.clock.now(),
             actor: self.actor.clone(),
             action: format!("sagas {}", self.operation),
             subject: self.order_id.to_string(),

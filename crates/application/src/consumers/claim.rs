@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn trouble_with_a_parcel_counts_only_if_the_carrier_told_us_of_it() {
         let mut row = Shipment::request(OrderId(Uuid::nil()));
-        row.troubles.note(ParcelTrouble::Lost);
+        row.troubles.add(ParcelTrouble::Lost);
         assert_eq!(of_trouble(ParcelTrouble::Lost, Some(&row)), Finding::BorneOut);
         for (trouble, row) in [(ParcelTrouble::Returned, Some(&row)), (ParcelTrouble::Lost, None)] {
             assert!(matches!(of_trouble(trouble, row), Finding::Contradicted(_)), "{trouble}");

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use bus::{Consumer, Fault, Retired, SagaRepository, Work};
 use domain::OrderId;
 
-use super::early::is_of_nobody;
 use super::standing::UNKNOWN_ORDER;
 use crate::context::Context;
 use crate::messages::{OrderTimeoutEvent, correlation};
@@ -54,45 +53,27 @@ impl OrderTimeoutConsumer {
     }
 }
 
-/// A timer that was cancelled or set anew since it fired means nothing any more, unless no order of ours ever had it.
-async fn refuse_strangers(unit: &mut AnyUnit, stale: Vec<&mut Work<OrderTimeoutEvent>>) -> Result<(), Fault> {
-    if stale.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<_> = stale.iter().map(|work| correlation(OrderId(work.message.0.saga))).collect();
-    let sagas: Vec<OrderProcessingSaga> = SagaRepository::load_sagas(unit, &ids).await?;
-    let known: BTreeSet<OrderId> = sagas.iter().map(|saga| saga.order_id).collect();
-    for work in stale {
-        if !known.contains(&OrderId(work.message.0.saga)) {
-            work.dead_letter(UNKNOWN_ORDER);
-        }
-    }
-    Ok(())
-}
-
 #[async_trait]
 impl Consumer<AnyUnit> for OrderTimeoutConsumer {
     const QUEUE: &'static str = "order-timeouts";
     type Message = OrderTimeoutEvent;
 
     async fn handle(&self, unit: &mut AnyUnit, batch: &mut [Work<OrderTimeoutEvent>]) -> Result<(), Fault> {
-        // These firings count as handled, whatever the saga made of them; one whose message is lost fires again.
+        // Each saga is the lock of its order's timers, so it comes first.
+        let ids: Vec<_> = batch.iter().map(|work| correlation(OrderId(work.message.0.saga))).collect();
+        let sagas: Vec<OrderProcessingSaga> = SagaRepository::load_sagas(unit, &ids).await?;
+        let known: BTreeSet<OrderId> = sagas.iter().map(|saga| saga.order_id).collect();
+        // These firings count as handled, whatever the saga made of them; one whose message is lost fires again. A timer that was
+        // cancelled or set anew since it fired means nothing any more.
         let firings = batch.iter().map(|work| work.message.0.retired()).collect();
         let running: BTreeSet<Retired> = unit.retire_timers(firings).await?.into_iter().collect();
-        let is_running = |work: &Work<OrderTimeoutEvent>| running.contains(&work.message.0.retired());
-        let happenings: Vec<_> =
-            batch.iter().filter(|work| is_running(work)).filter_map(|work| self.happening(work)).collect();
-        let steps = carry_out(unit, &happenings, self.context.clock.now()).await?;
+        let works = batch.iter().filter(|work| running.contains(&work.message.0.retired()));
+        let happenings: Vec<_> = works.filter_map(|work| self.happening(work)).collect();
+        carry_out(unit, &happenings, self.context.clock.now()).await?;
         drop(happenings);
-        let mut stale = Vec::new();
-        let mut steps = steps.iter();
-        for work in batch.iter_mut() {
-            if !is_running(work) {
-                stale.push(work);
-            } else if let Some(step) = meaning(&work.message.0.name).and_then(|_| steps.next()) {
-                is_of_nobody(work, step);
-            }
+        for work in batch.iter_mut().filter(|work| !known.contains(&OrderId(work.message.0.saga))) {
+            work.dead_letter(UNKNOWN_ORDER);
         }
-        refuse_strangers(unit, stale).await
+        Ok(())
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    CustomerId, Hold, HoldId, HoldRelease, Inventory, MovementCause, Order, OrderChange, OrderId,
-    OrderStatus, Payment, Product, ProductId, Rejection, Shipment, Sku, StockMovement,
+    CustomerId, Hold, HoldRelease, Inventory, MovementCause, Order, OrderChange, OrderId, OrderStatus,
+    Payment, Product, ProductId, Rejection, Shipment, Sku, StockMovement,
 };
 use jiff::Timestamp;
 
@@ -390,17 +390,9 @@ pub trait HoldRepository: Send {
     /// Adds holds, none of them released.
     async fn place(&mut self, holds: &[Hold]) -> Result<(), Fault>;
 
-    /// The holds of this order, released ones too, oldest first.
-    async fn of_order(&mut self, id: OrderId) -> Result<Vec<Hold>, Fault>;
+    /// The holds of these orders, released ones too; those of one order oldest first.
+    async fn get(&mut self, order_ids: &[OrderId]) -> Result<Vec<Hold>, Fault>;
 
     /// Records who released these holds; what was released before stays as it was.
-    async fn release(
-        &mut self,
-        order_id: OrderId,
-        ids: &[HoldId],
-        release: &HoldRelease,
-    ) -> Result<(), Fault>;
-
-    /// Records that the open holds of these orders ended.
-    async fn end(&mut self, order_ids: &[OrderId], release: &HoldRelease) -> Result<(), Fault>;
+    async fn release(&mut self, holds: &[Hold], release: &HoldRelease) -> Result<(), Fault>;
 }

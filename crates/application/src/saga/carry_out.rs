@@ -266,8 +266,10 @@ impl Writes {
             unit.shipments().insert(&self.shipments, now).await?;
         }
         if !self.ended_holds.is_empty() {
+            let mut open = unit.holds().get(&self.ended_holds).await?;
+            open.retain(|hold| hold.released.is_none());
             let (actor, note) = ("saga".to_owned(), "the order is cancelled".to_owned());
-            unit.holds().end(&self.ended_holds, &HoldRelease { actor, note, at: now }).await?;
+            unit.holds().release(&open, &HoldRelease { actor, note, at: now }).await?;
         }
         if !self.history.is_empty() {
             unit.history().append(&self.history).await?;

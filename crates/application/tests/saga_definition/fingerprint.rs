@@ -128,7 +128,8 @@ fn every_standing() -> impl Iterator<Item = Standing> {
 }
 
 fn every_set_of_holds() -> impl Iterator<Item = HoldPoints> {
-    (0..=u8::MAX).map_while(HoldPoints::from_code)
+    let all: HoldPoints = HoldPoint::ALL.iter().copied().collect();
+    (0..=all.code()).map(HoldPoints::of_code)
 }
 
 /// About each step before which there may be holds; without details; with a reason, to an instance that has one, by the latest timer; by an older timer.

@@ -19,54 +19,24 @@ impl HoldRepository for PostgresUnit {
         Ok(())
     }
 
-    async fn of_order(&mut self, id: OrderId) -> Result<Vec<Hold>, Fault> {
-        const OPERATION: &str = "holds.of_order";
-        let rows = self.ask(Act::new(OPERATION, OF_ORDER, vec![Box::new(id.0)])).await?;
+    async fn get(&mut self, order_ids: &[OrderId]) -> Result<Vec<Hold>, Fault> {
+        const OPERATION: &str = "holds.get";
+        let ids = Array::uuids(order_ids.iter().map(|id| id.0));
+        let rows = self.ask(Act::new(OPERATION, OF_ORDERS, vec![Box::new(ids)])).await?;
         rows.iter().map(hold).collect::<Result<_, Broken>>().map_err(broken(OPERATION))
     }
 
-    async fn release(
-        &mut self,
-        order_id: OrderId,
-        ids: &[HoldId],
-        release: &HoldRelease,
-    ) -> Result<(), Fault> {
-        let sql = "update order_holds set released_at = $3, released_by = $4, release_note = $5
-             where order_id = $1 and hold_id = any($2) and released_at is null";
-        self.later(Act::new(
-            "holds.release",
-            sql,
-            vec![
-                Box::new(order_id.0),
-                Box::new(Array::uuids(ids.iter().map(|id| id.0))),
-                Box::new(release.at.as_microsecond()),
-                Box::new(release.actor.clone()),
-                Box::new(release.note.clone()),
-            ],
-        ));
-        Ok(())
-    }
-
-    async fn end(&mut self, order_ids: &[OrderId], release: &HoldRelease) -> Result<(), Fault> {
-        let sql = "update order_holds set released_at = $2, released_by = $3, release_note = $4
-             where order_id = any($1) and released_at is null";
-        self.later(Act::new(
-            "holds.end",
-            sql,
-            vec![
-                Box::new(Array::uuids(order_ids.iter().map(|id| id.0))),
-                Box::new(release.at.as_microsecond()),
-                Box::new(release.actor.clone()),
-                Box::new(release.note.clone()),
-            ],
-        ));
+    async fn release(&mut self, holds: &[Hold], release: &HoldRelease) -> Result<(), Fault> {
+        if !holds.is_empty() {
+            self.later(released(holds, release));
+        }
         Ok(())
     }
 }
 
-const OF_ORDER: &str =
+const OF_ORDERS: &str =
     "select order_id, hold_id, before_step, reason, actor, placed_at, released_by, release_note, released_at
-     from order_holds where order_id = $1 order by placed_at, hold_id";
+     from order_holds where order_id = any($1) order by order_id, placed_at, hold_id";
 
 fn place(holds: &[Hold]) -> Act {
     let sql = "insert into order_holds (order_id, hold_id, before_step, reason, actor, placed_at)
@@ -85,9 +55,26 @@ fn place(holds: &[Hold]) -> Act {
     )
 }
 
+fn released(holds: &[Hold], release: &HoldRelease) -> Act {
+    let sql = "update order_holds h set released_at = $3, released_by = $4, release_note = $5
+         from unnest($1::uuid[], $2::uuid[]) as gone (order_id, hold_id)
+         where h.order_id = gone.order_id and h.hold_id = gone.hold_id and h.released_at is null";
+    Act::new(
+        "holds.release",
+        sql,
+        vec![
+            Box::new(Array::uuids(holds.iter().map(|hold| hold.order_id.0))),
+            Box::new(Array::uuids(holds.iter().map(|hold| hold.id.0))),
+            Box::new(release.at.as_microsecond()),
+            Box::new(release.actor.clone()),
+            Box::new(release.note.clone()),
+        ],
+    )
+}
+
 /// The holds of this order, oldest first.
 pub(super) async fn of_order(client: &Lent, id: OrderId) -> Result<Vec<Hold>, Fault> {
-    let rows = query(client, "holds.read", OF_ORDER, &[Box::new(id.0)]).await?;
+    let rows = query(client, "holds.read", OF_ORDERS, &[Box::new(Array::uuids([id.0]))]).await?;
     views(&rows, "holds.read", hold)
 }
 

@@ -128,11 +128,6 @@ pub(super) fn saga(row: &Row) -> Result<OrderProcessingSaga, Broken> {
         expires_at: time(row, 12)?,
         attention: name_or_none(row, 13)?.unwrap_or_default(),
         has_address: row.try_get(14)?,
-        holds: holds(row.try_get(15)?)?,
+        holds: HoldPoints::of_code(count(row, 15)?),
     })
-}
-
-fn holds(code: i64) -> Result<HoldPoints, Broken> {
-    let known = u8::try_from(code).ok().and_then(HoldPoints::from_code);
-    known.ok_or_else(|| format!("{code} is no set of steps that holds are before").into())
 }

@@ -20,46 +20,16 @@ impl HoldRepository for SqliteUnit {
         place(self.connection(), holds).map_err(fault("holds.place"))
     }
 
-    async fn of_order(&mut self, id: OrderId) -> std::result::Result<Vec<Hold>, Fault> {
-        of_order(self.connection(), id).map_err(fault("holds.of_order"))
-    }
-
-    async fn release(
-        &mut self,
-        order_id: OrderId,
-        ids: &[HoldId],
-        release: &HoldRelease,
-    ) -> std::result::Result<(), Fault> {
-        let mut update = self
-            .connection()
-            .prepare_cached(
-                "update order_holds set released_at = ?, released_by = ?, release_note = ?
-                 where order_id = ? and hold_id = ? and released_at is null",
-            )
-            .map_err(fault("holds.release"))?;
-        for id in ids {
-            let HoldRelease { actor, note, at } = release;
-            update
-                .execute(params![Micros(*at), actor, note, order_id.0.as_bytes(), id.0.as_bytes()])
-                .map_err(fault("holds.release"))?;
-        }
-        Ok(())
-    }
-
-    async fn end(&mut self, order_ids: &[OrderId], release: &HoldRelease) -> std::result::Result<(), Fault> {
-        self.save()?;
-        let HoldRelease { actor, note, at } = release;
-        let mut update = self
-            .connection()
-            .prepare_cached(
-                "update order_holds set released_at = ?, released_by = ?, release_note = ?
-                 where order_id = ? and released_at is null",
-            )
-            .map_err(fault("holds.end"))?;
+    async fn get(&mut self, order_ids: &[OrderId]) -> std::result::Result<Vec<Hold>, Fault> {
+        let mut found = Vec::new();
         for id in order_ids {
-            update.execute(params![Micros(*at), actor, note, id.0.as_bytes()]).map_err(fault("holds.end"))?;
+            found.extend(of_order(self.connection(), *id).map_err(fault("holds.get"))?);
         }
-        Ok(())
+        Ok(found)
+    }
+
+    async fn release(&mut self, holds: &[Hold], release: &HoldRelease) -> std::result::Result<(), Fault> {
+        released(self.connection(), holds, release).map_err(fault("holds.release"))
     }
 }
 
@@ -76,6 +46,18 @@ fn place(connection: &Connection, holds: &[Hold]) -> Result<()> {
             actor,
             Micros(*placed_at)
         ])?;
+    }
+    Ok(())
+}
+
+fn released(connection: &Connection, holds: &[Hold], release: &HoldRelease) -> Result<()> {
+    let mut update = connection.prepare_cached(
+        "update order_holds set released_at = ?, released_by = ?, release_note = ?
+         where order_id = ? and hold_id = ? and released_at is null",
+    )?;
+    let HoldRelease { actor, note, at } = release;
+    for Hold { id, order_id, .. } in holds {
+        update.execute(params![Micros(*at), actor, note, order_id.0.as_bytes(), id.0.as_bytes()])?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Result, Row};
 
 use super::SqliteUnit;
-use super::column::{broken, money, name, name_or_none, time};
+use super::column::{money, name, name_or_none, time};
 use crate::tally::Tallied;
 use bus_sqlite::fault;
 
@@ -112,12 +112,6 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
         expires_at: time(row, 12)?,
         attention: name_or_none(row, 13)?.unwrap_or_default(),
         has_address: row.get(14)?,
-        holds: holds(row, 15)?,
+        holds: HoldPoints::of_code(row.get(15)?),
     })
-}
-
-fn holds(row: &Row<'_>, index: usize) -> Result<HoldPoints> {
-    let code = row.get(index)?;
-    HoldPoints::from_code(code)
-        .ok_or_else(|| broken(index, format!("{code} is no set of steps that holds are before")))
 }

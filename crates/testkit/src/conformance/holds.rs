@@ -26,7 +26,7 @@ fn release(actor: &str, at: Timestamp) -> HoldRelease {
 }
 
 async fn holds_of(unit: &mut AnyUnit, order: &Order) -> Vec<Hold> {
-    unit.holds().of_order(order.id()).await.expect("the store is there")
+    unit.holds().get(&[order.id()]).await.expect("the store is there")
 }
 
 /// In the unit that places them, and in every process afterwards.
@@ -47,11 +47,12 @@ pub async fn holds_come_out_oldest_first_and_whoever_releases_one_first_has_rele
 
     let first = release("ann", later(10));
     let mut unit = process.unit().await;
-    unit.holds().release(orders[0].id(), &[placed[0].id], &first).await.unwrap();
+    unit.holds().release(&placed[..1], &first).await.unwrap();
     unit.commit().await.unwrap();
     let mut unit = process.unit().await;
-    unit.holds().release(orders[0].id(), &[placed[0].id], &release("bob", later(20))).await.unwrap();
-    unit.holds().release(orders[1].id(), &[placed[0].id], &release("bob", later(20))).await.unwrap();
+    unit.holds().release(&placed[..1], &release("bob", later(20))).await.unwrap();
+    let of_another = Hold { order_id: orders[1].id(), ..placed[0].clone() };
+    unit.holds().release(&[of_another], &release("bob", later(20))).await.unwrap();
     unit.commit().await.unwrap();
 
     let released = Hold { released: Some(first), ..placed[0].clone() };
@@ -62,7 +63,12 @@ pub async fn holds_come_out_oldest_first_and_whoever_releases_one_first_has_rele
     }
     let mut unit = process.unit().await;
     let ids: Vec<OrderId> = orders.iter().map(Order::id).collect();
-    unit.holds().end(&ids, &release("saga", later(30))).await.unwrap();
+    let all = unit.holds().get(&ids).await.unwrap();
+    assert_eq!(
+        all.iter().map(|hold| hold.id).collect::<Vec<_>>(),
+        [1, 3, 2].map(|it| HoldId(Uuid::from_u128(it)))
+    );
+    unit.holds().release(&all, &release("saga", later(30))).await.unwrap();
     unit.commit().await.unwrap();
     let mut unit = process.unit().await;
     let ended: Vec<_> =
@@ -122,7 +128,7 @@ pub async fn an_order_on_hold_without_a_hold_is_silent(home: &mut impl Home) {
     unit.commit().await.unwrap();
     assert_eq!(process.readers.broken_invariants(later(1), 10).await.unwrap(), []);
     let mut unit = process.unit().await;
-    unit.holds().release(order.id(), &[placed.id], &release("ann", later(2))).await.unwrap();
+    unit.holds().release(std::slice::from_ref(&placed), &release("ann", later(2))).await.unwrap();
     unit.commit().await.unwrap();
     let broken = process.readers.broken_invariants(later(1), 10).await.unwrap();
     let told: Vec<_> = broken.iter().map(|view| (view.invariant, view.detail.as_str())).collect();

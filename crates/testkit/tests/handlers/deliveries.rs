@@ -10,8 +10,8 @@ use application::ports::{AnyUnit, Readers};
 use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
 use bus::{
-    Consumer, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed, Message, MessageId, Origin,
-    Receipt, Stop,
+    Clock, Consumer, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed, IdSource, Message,
+    MessageId, Origin, Receipt, Stop, Store,
 };
 use domain::{OrderId, Payment, Shipment};
 use tokio::sync::Notify;
@@ -90,28 +90,27 @@ pub(crate) fn brought(
 
 /// Lets a consumer read these.
 pub(crate) async fn read<C: EffectConsumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
-    let context = &shop.context;
-    let endpoint = Endpoint::with_effects(
-        Arc::new(consumer),
-        Arc::new(shop.store.clone()),
-        Arc::clone(&context.clock),
-        Arc::clone(&context.ids),
-        EndpointPolicy::default(),
-    );
-    read_at(&endpoint, deliveries).await;
+    read_at(&endpoint(shop, Endpoint::with_effects, consumer), deliveries).await;
 }
 
 /// Lets a consumer without effects read these.
 pub(crate) async fn hear<C: Consumer<AnyUnit>>(shop: &Shop, consumer: C, deliveries: Vec<Delivery>) {
+    read_at(&endpoint(shop, Endpoint::new, consumer), deliveries).await;
+}
+
+/// How an endpoint is made for a consumer of one kind.
+type Make<C> = fn(
+    Arc<C>,
+    Arc<dyn Store<AnyUnit>>,
+    Arc<dyn Clock>,
+    Arc<dyn IdSource>,
+    EndpointPolicy,
+) -> Endpoint<AnyUnit>;
+
+fn endpoint<C>(shop: &Shop, make: Make<C>, consumer: C) -> Endpoint<AnyUnit> {
     let context = &shop.context;
-    let endpoint = Endpoint::new(
-        Arc::new(consumer),
-        Arc::new(shop.store.clone()),
-        Arc::clone(&context.clock),
-        Arc::clone(&context.ids),
-        EndpointPolicy::default(),
-    );
-    read_at(&endpoint, deliveries).await;
+    let (clock, ids) = (Arc::clone(&context.clock), Arc::clone(&context.ids));
+    make(Arc::new(consumer), Arc::new(shop.store.clone()), clock, ids, EndpointPolicy::default())
 }
 
 async fn read_at(endpoint: &Endpoint<AnyUnit>, deliveries: Vec<Delivery>) {

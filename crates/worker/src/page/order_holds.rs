@@ -43,14 +43,6 @@ pub(super) fn holds(visit: &Visit, order: &Value) -> Markup {
 pub(super) fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
     let id = text(order, "order_id");
     let forbidden = || visit.forbidden(&format!("/orders/{id}/holds"));
-    fn signed<'a>(field: Field<'a>, visit: &Visit, saga: &Value) -> Vec<Field<'a>> {
-        vec![
-            field,
-            Field::Text("note", "Why"),
-            Field::Hidden("seen", text(saga, "updated_at").to_owned()),
-            Field::Hidden("once", visit.once()),
-        ]
-    }
     let all = list(order, "holds");
     let open: Vec<(&str, String)> = all.iter().filter(|hold| is_open(hold)).map(choice).collect();
     let open: Vec<(&str, &str)> = open.iter().map(|(id, label)| (*id, label.as_str())).collect();
@@ -75,6 +67,15 @@ pub(super) fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
         @if let Some(release) = release { (release.render()) }
         (place.render())
     }
+}
+
+fn signed<'a>(field: Field<'a>, visit: &Visit, saga: &Value) -> Vec<Field<'a>> {
+    vec![
+        field,
+        Field::Text("note", "Why"),
+        Field::Hidden("seen", text(saga, "updated_at").to_owned()),
+        Field::Hidden("once", visit.once()),
+    ]
 }
 
 /// An open hold, to choose it by.

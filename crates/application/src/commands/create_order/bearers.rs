@@ -49,9 +49,9 @@ impl Bearers {
         };
         bearers.orders.extend(orders.into_iter().map(|order| (order.id(), order)));
         if requests.iter().any(|request| !request.holds.is_empty()) {
-            for id in bearers.orders.keys() {
-                let holds = unit.holds().of_order(*id).await?;
-                bearers.holds.insert(*id, holds.into_iter().map(HoldWish::from).collect());
+            let ids: Vec<OrderId> = bearers.orders.keys().copied().collect();
+            for hold in unit.holds().get(&ids).await? {
+                bearers.holds.entry(hold.order_id).or_default().push(hold.into());
             }
         }
         Ok(bearers)

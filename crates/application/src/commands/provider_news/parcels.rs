@@ -52,7 +52,7 @@ impl Desk<'_> {
 
     fn troubled(&mut self, mut shipment: Shipment, trouble: ParcelTrouble, news: &ProviderNews) {
         let order_id = shipment.order_id;
-        shipment.troubles.note(trouble);
+        shipment.troubles.add(trouble);
         self.put_shipment(shipment);
         self.tell(order_id, news);
         let report = ParcelReported { order_id: order_id.0, trouble, detail: news.in_words() };

@@ -164,7 +164,7 @@ create table order_saga (
     needs_person boolean not null generated always as (state = 'needs_attention') stored,
     has_address boolean not null default false,
     -- The steps before which it has holds: a bit for each.
-    holds bigint not null default 0
+    holds bigint not null default 0 check (holds between 0 and 3)
 ) with (
     fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0

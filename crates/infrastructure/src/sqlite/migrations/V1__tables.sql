@@ -151,7 +151,7 @@ create table order_saga (
     attention text,
     has_address integer not null default 0,
     -- The steps before which it has holds: a bit for each.
-    holds integer not null default 0
+    holds integer not null default 0 check (holds between 0 and 3)
 ) without rowid;
 create index order_saga_open on order_saga (correlation_id) where is_open = 1;
 create index order_saga_attention on order_saga (correlation_id) where state = 'needs_attention';
