@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bus::Fault;
-use domain::{Money, OrderId, Payment};
+use domain::{Money, OrderId, Payment, PaymentStatus};
 use serde::Serialize;
 use thiserror::Error;
 use uuid::Uuid;
@@ -314,7 +314,7 @@ fn is_own(charge: &ListedCharge, booked: Option<&BookedPayment>) -> bool {
 
 fn judged(charge: Option<&ListedCharge>, booked: Option<&BookedPayment>) -> Verdict {
     let Some((kind, detail)) = difference(charge, booked) else { return Verdict::Agree };
-    if booked.is_some_and(|booked| is_under_way(booked.state)) {
+    if booked.is_some_and(|booked| is_under_way(booked.state) || is_being_captured(booked)) {
         return Verdict::UnderWay;
     }
     let key = charge.map(|charge| charge.key.clone());
@@ -382,6 +382,11 @@ fn ours(payment: &Payment) -> String {
     )
 }
 
+/// Whether the money of an order on its way is authorised, so that its capture may not be booked yet.
+fn is_being_captured(booked: &BookedPayment) -> bool {
+    booked.state == SagaState::Shipped && booked.payment.status == PaymentStatus::Authorised
+}
+
 /// Whether an order that stands here may have money on the move, so that both books need not agree yet.
 const fn is_under_way(state: SagaState) -> bool {
     match state {
@@ -389,7 +394,8 @@ const fn is_under_way(state: SagaState) -> bool {
         | SagaState::InventoryReserved
         | SagaState::PaymentProcessing
         | SagaState::Compensating => true,
-        SagaState::Paid
+        SagaState::Authorised
+        | SagaState::Paid
         | SagaState::Shipped
         | SagaState::Completed
         | SagaState::Failed

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use bus::{Clock, IdSource, Patience, PauseBoard, RetryPolicy};
 
+use domain::Capture;
+
 use crate::hold_rules::HoldRules;
 use crate::saga::{STAGE_LIMITS, StageLimits};
 
 /// Settings of the pipeline.
 #[derive(Clone, Copy, Debug)]
 pub struct PipelineSettings {
+    /// When the money of a new order is taken.
+    pub capture: Capture,
     /// The time limit of each stage.
     pub limits: StageLimits,
     /// Retries of a charge or booking, after the first attempt.
@@ -42,6 +46,7 @@ pub enum HandOver {
 impl Default for PipelineSettings {
     fn default() -> Self {
         Self {
+            capture: Capture::AtOnce,
             limits: STAGE_LIMITS,
             call_retry: RetryPolicy::exponential(3, Duration::from_millis(200), Duration::from_secs(10)),
             look_up_interval: Duration::from_secs(15),

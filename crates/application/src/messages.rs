@@ -2,7 +2,8 @@
 //! needs a read. Contains no rules.
 
 use bus::{CorrelationId, Envelope, Message, MessageId, TimerFired};
-use domain::OrderId;
+use domain::{Capture, OrderId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -55,6 +56,36 @@ pub struct PaymentProcessingRequested {
     /// How the customer pays, in the gateway's terms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_token: Option<String>,
+    /// When the money is taken.
+    #[serde(with = "crate::word", default = "at_once", skip_serializing_if = "is_at_once")]
+    pub capture: Capture,
+}
+
+/// Capture the authorised money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "PaymentCaptureRequested")]
+pub struct PaymentCaptureRequested {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// How much: all of it.
+    pub amount: Amount,
+    /// Idempotency key of the charge.
+    pub idempotency_key: String,
+}
+
+/// The money is authorised, and is captured once the goods are shipped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "PaymentAuthorised")]
+pub struct PaymentAuthorised {
+    /// The order that it is about.
+    pub order_id: Uuid,
+    /// How much.
+    pub amount: Amount,
+    /// The gateway's name for the charge.
+    pub provider_reference: String,
+    /// Until when the authorisation holds, if the gateway says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// The gateway has the money.
@@ -256,6 +287,8 @@ pub enum MoneyMatter {
 /// What the gateway said about a payment, in an answer or by webhook.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 pub enum PaymentResult {
+    /// The money is authorised.
+    Authorised(PaymentAuthorised),
     /// It has the money.
     Processed(PaymentProcessed),
     /// It refuses.
@@ -285,15 +318,34 @@ impl ParcelNews {
 }
 
 impl PaymentResult {
+    /// Until when an authorisation holds, if the message tells of one that ends.
+    #[must_use]
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Authorised(message) => message.until,
+            Self::Processed(_) | Self::Failed(_) | Self::Reported(_) => None,
+        }
+    }
+
     /// The order that it is about.
     #[must_use]
     pub const fn order_id(&self) -> OrderId {
         match self {
+            Self::Authorised(message) => OrderId(message.order_id),
             Self::Processed(message) => OrderId(message.order_id),
             Self::Failed(message) => OrderId(message.order_id),
             Self::Reported(message) => OrderId(message.order_id),
         }
     }
+}
+
+const fn at_once() -> Capture {
+    Capture::AtOnce
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn is_at_once(capture: &Capture) -> bool {
+    *capture == Capture::AtOnce
 }
 
 /// A timer of the order saga that fired.

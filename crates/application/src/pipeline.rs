@@ -7,15 +7,15 @@ use bus::{Chain, EndpointPolicy, Host, Registry, Store, Supervisor, Topology, Tr
 
 use crate::consumers::{
     InventoryReservationConsumer, NotificationConsumer, NotificationDispatchConsumer, OrderCreatedConsumer,
-    OrderRequestsConsumer, OrderTimeoutConsumer, PaymentConsumer, PaymentProcessedConsumer,
-    PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingCompletedConsumer,
-    ShippingConsumer,
+    OrderRequestsConsumer, OrderTimeoutConsumer, PaymentCaptureConsumer, PaymentConsumer,
+    PaymentProcessedConsumer, PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer,
+    ShippingCompletedConsumer, ShippingConsumer,
 };
 pub use crate::context::{Context, HandOver, PipelineSettings};
 use crate::messages::{
     InventoryReservationRequested, NotificationDispatchRequested, OrderShippingRequested, ParcelReported,
-    PaymentProcessingRequested, PaymentRefundRequested, PaymentReported, ShipmentCancellationRequested,
-    ShipmentTrackingRequested, ShippingCompleted,
+    PaymentCaptureRequested, PaymentProcessingRequested, PaymentRefundRequested, PaymentReported,
+    ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
 };
 use crate::order_timeout_service::OrderTimeoutService;
 use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
@@ -70,6 +70,7 @@ fn consumers(telling: Telling) -> Registry<AnyUnit, Parts> {
         .effects(|parts| {
             ShipmentCancellationConsumer::new(Arc::clone(&parts.shipping), Arc::clone(&parts.context))
         })
+        .effects(|parts| PaymentCaptureConsumer::new(Arc::clone(&parts.gateway), Arc::clone(&parts.context)))
         .effects(|parts| PaymentRefundConsumer::new(Arc::clone(&parts.gateway), Arc::clone(&parts.context)))
         .consumer(|parts| OrderTimeoutConsumer::new(Arc::clone(&parts.context)))
         .consumer(|parts| OrderRequestsConsumer::new(Arc::clone(&parts.context)))
@@ -111,6 +112,7 @@ fn inline_consumers() -> Registry<AnyUnit, Arc<Context>> {
 const PRIVATE: &[&str] = &[
     InventoryReservationRequested::KIND,
     PaymentProcessingRequested::KIND,
+    PaymentCaptureRequested::KIND,
     OrderShippingRequested::KIND,
     ShipmentTrackingRequested::KIND,
     ShipmentCancellationRequested::KIND,

@@ -105,6 +105,14 @@ impl Array {
         self.push(&value.to_be_bytes());
     }
 
+    /// Adds a number, or none.
+    pub fn push_number_or_null(&mut self, value: Option<i64>) {
+        match value {
+            Some(value) => self.push_number(value),
+            None => self.push_null(),
+        }
+    }
+
     /// Adds a moment.
     pub fn push_time(&mut self, value: Timestamp) {
         self.push_number(value.as_microsecond());

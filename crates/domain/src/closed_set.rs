@@ -163,6 +163,7 @@ mod tests {
     fn every_word_and_every_code_leads_back_to_its_member() {
         OrderStatus::assert_words_and_codes_round_trip();
         crate::Dispute::assert_words_and_codes_round_trip();
+        crate::Capture::assert_words_and_codes_round_trip();
         PaymentStatus::assert_words_and_codes_round_trip();
         ShipmentStatus::assert_words_and_codes_round_trip();
         MovementKind::assert_words_and_codes_round_trip();

@@ -17,18 +17,20 @@ closed_set! {
         InventoryReleased = 3, "InventoryReleased";
         /// The payment was requested.
         PaymentStarted = 4, "PaymentStarted";
+        /// The money is authorised, and to be captured later.
+        PaymentAuthorised = 5, "PaymentAuthorised";
         /// The money arrived.
-        PaymentProcessed = 5, "PaymentProcessed";
+        PaymentProcessed = 6, "PaymentProcessed";
         /// The payment failed for good.
-        PaymentFailed = 6, "PaymentFailed";
+        PaymentFailed = 7, "PaymentFailed";
         /// The money was refunded.
-        PaymentRefunded = 7, "PaymentRefunded";
+        PaymentRefunded = 8, "PaymentRefunded";
         /// The goods were shipped.
-        OrderShipped = 8, "OrderShipped";
+        OrderShipped = 9, "OrderShipped";
         /// The goods were delivered.
-        OrderDelivered = 9, "OrderDelivered";
+        OrderDelivered = 10, "OrderDelivered";
         /// It was cancelled.
-        OrderCancelled = 10, "OrderCancelled";
+        OrderCancelled = 11, "OrderCancelled";
     }
 }
 
@@ -40,6 +42,7 @@ impl OrderEvent {
             Self::OrderCreated => Some(OrderStatus::Pending),
             Self::OrderValidated => Some(OrderStatus::Validated),
             Self::PaymentStarted => Some(OrderStatus::PaymentProcessing),
+            Self::PaymentAuthorised => Some(OrderStatus::Authorised),
             Self::PaymentProcessed => Some(OrderStatus::Paid),
             Self::OrderShipped => Some(OrderStatus::Shipped),
             Self::OrderDelivered => Some(OrderStatus::Delivered),

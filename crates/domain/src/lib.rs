@@ -44,7 +44,7 @@ pub use money_line_kind::MoneyLineKind;
 pub use order::{LINES_MAX, NewOrder, NewOrderLine, Order, OrderLine, OrderSnapshot};
 pub use order_status::{LEGAL_MOVES, OrderStatus};
 pub use parcel_trouble::{ParcelTrouble, Troubles};
-pub use payment::{Dispute, Payment};
+pub use payment::{Capture, Dispute, Payment};
 pub use payment_notes::{AskedRefund, PaymentNotes, SecondCharge};
 pub use payment_status::PaymentStatus;
 pub use product::{Availability, Product};

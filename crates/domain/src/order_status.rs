@@ -12,14 +12,16 @@ closed_set! {
         Validated = 1, "validated";
         /// Stock is reserved, the payment is requested.
         PaymentProcessing = 2, "payment_processing";
+        /// The money is authorised; it is captured once the goods are shipped.
+        Authorised = 3, "authorised";
         /// Paid.
-        Paid = 3, "paid";
+        Paid = 4, "paid";
         /// Shipped.
-        Shipped = 4, "shipped";
+        Shipped = 5, "shipped";
         /// Delivered.
-        Delivered = 5, "delivered";
+        Delivered = 6, "delivered";
         /// Cancelled.
-        Cancelled = 6, "cancelled";
+        Cancelled = 7, "cancelled";
     }
 }
 
@@ -29,8 +31,12 @@ pub const LEGAL_MOVES: &[(OrderStatus, OrderStatus)] = &[
     (OrderStatus::Pending, OrderStatus::Cancelled),
     (OrderStatus::Validated, OrderStatus::PaymentProcessing),
     (OrderStatus::Validated, OrderStatus::Cancelled),
+    (OrderStatus::PaymentProcessing, OrderStatus::Authorised),
     (OrderStatus::PaymentProcessing, OrderStatus::Paid),
     (OrderStatus::PaymentProcessing, OrderStatus::Cancelled),
+    (OrderStatus::Authorised, OrderStatus::Paid),
+    (OrderStatus::Authorised, OrderStatus::Shipped),
+    (OrderStatus::Authorised, OrderStatus::Cancelled),
     (OrderStatus::Paid, OrderStatus::Shipped),
     (OrderStatus::Paid, OrderStatus::Cancelled),
     (OrderStatus::Shipped, OrderStatus::Delivered),

@@ -1,6 +1,8 @@
 //! The payment of one order, with a status of its own beneath the headline status. Verbs record what the gateway
 //! said; none may call it, guess an answer, or record more refunds than captures.
 
+use jiff::Timestamp;
+
 use crate::{
     BrokenInvariant, Change, Money, Move, OrderId, PaymentNotes, PaymentStatus, Rejection,
     closed_set::closed_set, invariant::check_all,
@@ -15,6 +17,16 @@ closed_set! {
         Won = 1, "won";
         /// Lost: the money is gone.
         Lost = 2, "lost";
+    }
+}
+
+closed_set! {
+    /// When the money of an order is taken.
+    pub enum Capture {
+        /// With the order: one call authorises and captures.
+        AtOnce = 0, "at_once";
+        /// Once its goods are shipped; until then it is authorised.
+        AtShipment = 1, "at_shipment";
     }
 }
 
@@ -47,6 +59,8 @@ pub struct Payment {
     pub dispute: Option<Dispute>,
     /// What is known beside the order's own charge.
     pub notes: PaymentNotes,
+    /// Until when the authorisation holds, if the gateway says so.
+    pub authorised_until: Option<Timestamp>,
 }
 
 impl Payment {
@@ -66,6 +80,7 @@ impl Payment {
             refund_told_minor: 0,
             dispute: None,
             notes: PaymentNotes::default(),
+            authorised_until: None,
         }
     }
 
@@ -79,11 +94,12 @@ impl Payment {
         self.advance(PaymentStatus::Unknown)
     }
 
-    /// Records that the money is authorised.
-    pub fn authorise(&mut self, reference: &str) -> Result<Change, Rejection> {
+    /// Records that the money is authorised, and until when, if the gateway says so.
+    pub fn authorise(&mut self, reference: &str, until: Option<Timestamp>) -> Result<Change, Rejection> {
         let change = self.advance(PaymentStatus::Authorised)?;
         if change.is_applied() {
             self.provider_reference = Some(reference.to_owned());
+            self.authorised_until = until;
         }
         Ok(change)
     }
@@ -305,7 +321,7 @@ mod tests {
     fn tell(payment: &mut Payment, news: &News) -> Result<Change, Rejection> {
         match news {
             News::Lost => payment.note_unknown(),
-            News::Authorised => payment.authorise("ch-1"),
+            News::Authorised => payment.authorise("ch-1", None),
             News::Captured(minor, charge) => payment.capture(usd(*minor), charge),
             News::Declined => payment.decline("no_funds"),
             News::Voided => payment.void(),

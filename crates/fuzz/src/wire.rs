@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use application::messages::{
     InventoryReservationRequested, NotificationDispatchRequested, OrderCreatedEvent, OrderShippingRequested,
-    OrderTimeoutEvent, PaymentFailed, PaymentProcessed, PaymentProcessingRequested, PaymentRefundRequested,
-    PaymentResult, ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
+    OrderTimeoutEvent, PaymentAuthorised, PaymentCaptureRequested, PaymentFailed, PaymentProcessed,
+    PaymentProcessingRequested, PaymentRefundRequested, PaymentResult, ShipmentCancellationRequested,
+    ShipmentTrackingRequested, ShippingCompleted,
 };
 use application::pipeline::{Telling, topology_telling};
 use application::requests::OrderRequest;
@@ -32,6 +33,8 @@ pub(crate) fn messages(body: &[u8]) {
     let _ = OrderCreatedEvent::decode(OrderCreatedEvent::KIND, body);
     let _ = InventoryReservationRequested::decode(InventoryReservationRequested::KIND, body);
     let _ = PaymentProcessingRequested::decode(PaymentProcessingRequested::KIND, body);
+    let _ = PaymentCaptureRequested::decode(PaymentCaptureRequested::KIND, body);
+    let _ = PaymentResult::decode(PaymentAuthorised::KIND, body);
     let _ = PaymentResult::decode(PaymentProcessed::KIND, body);
     let _ = PaymentResult::decode(PaymentFailed::KIND, body);
     let _ = PaymentResult::decode("anything", body);

@@ -5,6 +5,7 @@ pub mod postgres;
 pub mod sqlite;
 
 mod audit;
+mod column_count;
 mod forward;
 mod order_listing;
 mod overview;

@@ -21,7 +21,7 @@ pub(crate) fn statement(open: &str, low: &str) -> String {
          )
          select 'oldest_saga', state, min(updated_at) from sagas group by state
          union all select 'overdue', '', count(*) from sagas where expires_at < $1
-             and state in ('created', 'inventory_reserved', 'payment_processing', 'paid')
+             and state in ('created', 'inventory_reserved', 'payment_processing', 'authorised', 'paid')
              and not exists (
                  select 1 from timers t
                  where t.correlation_id = sagas.correlation_id and t.name = 'order' and t.fired = 0 and t.due_at > $1

@@ -7,6 +7,7 @@ use application::ports::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGat
 use async_trait::async_trait;
 use bus::{BreakerState, Clock};
 use http::Uri;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::address::InvalidAddress;
@@ -63,11 +64,16 @@ struct ChargeAnswer<'a> {
     captured_minor: Option<i64>,
     #[serde(default)]
     refunded_minor: Option<i64>,
+    #[serde(default)]
+    authorised_until: Option<i64>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ChargeStatus {
+    /// The gateway has not decided yet.
+    #[serde(alias = "processing")]
+    Pending,
     Authorised,
     Captured,
     Declined,
@@ -148,7 +154,7 @@ impl PaymentGateway for HttpPaymentGateway {
     async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
         let answer = self.client.make(Call::get(self.keyed(&request.key, ""))).await?;
         match answer.verdict::<ChargeAnswer<'_>>()? {
-            Ok(charge) => charge.about(request).map(|charge| Some(charge.into())),
+            Ok(charge) => charge.about(request)?.outcome().map(Some),
             Err(Refusal::UnknownKey) => Ok(None),
             Err(Refusal::KeyClosed) => Ok(Some(ChargeOutcome::Closed)),
             // A question that is refused says nothing about the charge.
@@ -177,7 +183,7 @@ impl PaymentGateway for HttpPaymentGateway {
 
 fn outcome(answer: &Answer, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
     Ok(match answer.verdict::<ChargeAnswer<'_>>()? {
-        Ok(charge) => charge.about(request)?.into(),
+        Ok(charge) => charge.about(request)?.outcome()?,
         Err(Refusal::KeyClosed) => ChargeOutcome::Closed,
         Err(Refusal::UnknownKey) => ChargeOutcome::Declined { code: "unknown_key".to_owned() },
         Err(Refusal::Refused { code }) => ChargeOutcome::Declined { code },
@@ -193,7 +199,10 @@ impl ChargeAnswer<'_> {
         same("amount_minor", self.amount_minor, request.amount.minor)?;
         let taken = match self.status {
             ChargeStatus::Captured | ChargeStatus::Refunded => self.captured_minor,
-            ChargeStatus::Authorised | ChargeStatus::Declined | ChargeStatus::Voided => None,
+            ChargeStatus::Pending
+            | ChargeStatus::Authorised
+            | ChargeStatus::Declined
+            | ChargeStatus::Voided => None,
         };
         same("captured_minor", taken, request.amount.minor)?;
         if let Some(why) = self.contradiction(request.amount.minor) {
@@ -210,7 +219,10 @@ impl ChargeAnswer<'_> {
         let fits = match self.status {
             ChargeStatus::Captured => (0..asked.max(1)).contains(&refunded),
             ChargeStatus::Refunded => self.refunded_minor.is_none_or(|refunded| refunded == asked),
-            ChargeStatus::Authorised | ChargeStatus::Declined | ChargeStatus::Voided => captured == refunded,
+            ChargeStatus::Pending
+            | ChargeStatus::Authorised
+            | ChargeStatus::Declined
+            | ChargeStatus::Voided => captured == refunded,
         };
         (!fits).then(|| {
             format!(
@@ -221,9 +233,17 @@ impl ChargeAnswer<'_> {
     }
 }
 
+impl ChargeAnswer<'_> {
+    /// When an authorisation ends; none where the gateway names no moment.
+    fn until(&self) -> Option<Timestamp> {
+        self.authorised_until.and_then(|micros| Timestamp::from_microsecond(micros).ok())
+    }
+}
+
 impl ChargeStatus {
     const fn as_str(&self) -> &'static str {
         match self {
+            Self::Pending => "pending",
             Self::Authorised => "authorised",
             Self::Captured => "captured",
             Self::Declined => "declined",
@@ -233,20 +253,23 @@ impl ChargeStatus {
     }
 }
 
-impl From<ChargeAnswer<'_>> for ChargeOutcome {
-    fn from(charge: ChargeAnswer<'_>) -> Self {
-        let reference = charge.id.into_owned();
-        match charge.status {
-            ChargeStatus::Authorised => Self::Authorised { reference },
+impl ChargeAnswer<'_> {
+    /// What the answer comes to. Of a charge that is not decided yet nothing is known; it is looked up again.
+    fn outcome(self) -> Result<ChargeOutcome, Unanswered> {
+        let until = self.until();
+        let reference = self.id.into_owned();
+        Ok(match self.status {
+            ChargeStatus::Pending => return Err(unknown("the gateway has not decided yet".to_owned())),
+            ChargeStatus::Authorised => ChargeOutcome::Authorised { reference, until },
             ChargeStatus::Captured => {
-                Self::Captured { reference, refunded_minor: charge.refunded_minor.unwrap_or(0) }
+                ChargeOutcome::Captured { reference, refunded_minor: self.refunded_minor.unwrap_or(0) }
             }
-            ChargeStatus::Refunded => Self::Refunded { reference },
-            ChargeStatus::Voided => Self::Closed,
-            ChargeStatus::Declined => {
-                Self::Declined { code: charge.code.map_or_else(|| "declined".to_owned(), Cow::into_owned) }
-            }
-        }
+            ChargeStatus::Refunded => ChargeOutcome::Refunded { reference },
+            ChargeStatus::Voided => ChargeOutcome::Closed,
+            ChargeStatus::Declined => ChargeOutcome::Declined {
+                code: self.code.map_or_else(|| "declined".to_owned(), Cow::into_owned),
+            },
+        })
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct ChargeAsk {
     pub(crate) capture: Capture,
     pub(crate) refund_rule: RefundRule,
     pub(crate) capture_rule: CaptureRule,
+    /// Microseconds for which an authorisation holds.
+    pub(crate) holds_micros: i64,
     /// Tells whether a repeated key comes with the same body.
     pub(crate) body_hash: u64,
 }
@@ -84,6 +86,8 @@ pub(crate) struct Charge {
     pub(crate) refunded_minor: i64,
     pub(crate) captures: u32,
     refunds: Vec<Refund>,
+    /// When an authorisation ends.
+    pub(crate) until_micros: i64,
     pub(crate) closed: Option<CancelOutcome>,
 }
 
@@ -123,6 +127,9 @@ pub(crate) struct ChargeView {
     pub(crate) refunded_minor: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     disputed: Option<Dispute>,
+    /// Until when it can be captured, in microseconds since 1970; of authorised charges alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorised_until: Option<i64>,
 }
 
 /// The answer to a refund.
@@ -143,14 +150,17 @@ pub(crate) enum CancelOutcome {
 }
 
 impl Charge {
-    pub(crate) fn made(ask: ChargeAsk) -> Self {
+    pub(crate) fn made(ask: ChargeAsk, now_micros: i64) -> Self {
         match ask.capture {
             Capture::Now => Self {
                 captured_minor: ask.amount_minor,
                 captures: 1,
                 ..Self::new(ask, First::Captured, Standing::Captured)
             },
-            Capture::Later => Self::new(ask, First::Authorised, Standing::Authorised),
+            Capture::Later => Self {
+                until_micros: now_micros.saturating_add(ask.holds_micros),
+                ..Self::new(ask, First::Authorised, Standing::Authorised)
+            },
         }
     }
 
@@ -170,6 +180,7 @@ impl Charge {
             refunded_minor: 0,
             captures: 0,
             refunds: Vec::new(),
+            until_micros: 0,
             closed: None,
         }
     }
@@ -231,7 +242,8 @@ impl Charge {
             First::Authorised => (Standing::Authorised, 0),
             First::Captured => (Standing::Captured, self.ask.amount_minor),
         };
-        Ok(ChargeView { status, captured_minor, refunded_minor: 0, ..now })
+        let authorised_until = (status == Standing::Authorised).then_some(self.until_micros);
+        Ok(ChargeView { status, captured_minor, refunded_minor: 0, authorised_until, ..now })
     }
 
     pub(crate) fn view(&self, dice: Dice, key: &str) -> ChargeView {
@@ -244,6 +256,7 @@ impl Charge {
             captured_minor: self.captured_minor,
             refunded_minor: self.refunded_minor,
             disputed: self.dispute,
+            authorised_until: (self.standing == Standing::Authorised).then_some(self.until_micros),
         }
     }
 

@@ -69,3 +69,8 @@ const _: () = assert!(HUNG_MAX <= REQUESTS_MAX);
 const _: () = assert!(STREAMS_PER_CONNECTION_MAX as usize <= REQUESTS_MAX);
 const _: () = assert!(DRAIN_TIMEOUT.as_millis() < STOP_TIMEOUT.as_millis());
 const _: () = assert!(POST_BACKOFF_MIN.as_millis() < POST_BACKOFF_MAX.as_millis());
+
+/// How long an authorisation can be captured: seven days, as most cards have it, and eight seconds for those who want to see
+/// one end.
+pub(crate) const HOLDS_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+pub(crate) const BRIEF_MICROS: i64 = 8 * 1_000_000;

@@ -95,6 +95,10 @@ impl Payments {
             Standing::Authorised if charge.ask.capture_rule == CaptureRule::Fails => {
                 quietly(Err(Problem::ServerError))
             }
+            Standing::Authorised if now_micros >= charge.until_micros => {
+                let (_, expired) = self.expire(key, now_micros);
+                (Err(Problem::NotCapturable), expired)
+            }
             Standing::Authorised if amount_minor > charge.ask.amount_minor => {
                 quietly(Err(Problem::CaptureTooLarge))
             }
@@ -206,7 +210,7 @@ impl Payments {
     }
 
     fn accept(&mut self, key: &str, ask: ChargeAsk, now_micros: i64) -> Outcome<ChargeView> {
-        let charge = Charge::made(ask);
+        let charge = Charge::made(ask, now_micros);
         let answer = charge.first_answer(self.dice, key);
         self.counts.charges += 1;
         let event = (charge.captures > 0).then(|| {

@@ -89,12 +89,20 @@ pub(crate) fn charge_call(body: &[u8]) -> Result<ChargeCall, Problem> {
             reference: reference(&asked.reference)?,
             amount_minor: positive(asked.amount_minor)?,
             currency: asked.currency,
-            capture: if token == "tok_authorise" { Capture::Later } else { asked.capture },
+            capture: if is_authorised_only(token) { Capture::Later } else { asked.capture },
             capture_rule: if token == "tok_authorise" { CaptureRule::Fails } else { CaptureRule::Works },
+            holds_micros: if token == BRIEFLY { limits::BRIEF_MICROS } else { limits::HOLDS_MICROS },
             refund_rule: if token == "tok_refund_fails" { RefundRule::Fails } else { RefundRule::Works },
             body_hash: hash(body),
         },
     })
+}
+
+/// The token of an authorisation that soon ends.
+const BRIEFLY: &str = "tok_authorise_briefly";
+
+fn is_authorised_only(token: &str) -> bool {
+    token == "tok_authorise" || token == BRIEFLY
 }
 
 pub(crate) fn booking_call(body: &[u8]) -> Result<BookingCall, Problem> {

@@ -63,7 +63,7 @@ impl PaymentGateway for Agreeable {
     }
 
     async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        Ok(ChargeOutcome::Authorised { reference: format!("ch_{}", request.key) })
+        Ok(ChargeOutcome::Authorised { reference: format!("ch_{}", request.key), until: None })
     }
 
     async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {

@@ -6,7 +6,7 @@ mod scripted;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::HoldPoint;
+use domain::{Capture, HoldPoint};
 use orderwright_testkit::simulation::{Call, Consent, HandOver, Honesty, Outcome, Script, UNDO_RETRIES_MAX};
 
 use self::scripted::{ChosenStep, Copies, Crash, Rules, one_order, perform, willing};
@@ -38,6 +38,15 @@ fn slow() -> Rules {
 
 fn declining() -> Rules {
     Rules::new(|call, _| if call == Call::Charge { Consent::No } else { Consent::Yes })
+}
+
+/// The money is captured once the parcel is booked.
+fn capturing_late(rules: Rules) -> Rules {
+    Rules { capture: Capture::AtShipment, ..rules }
+}
+
+fn refusing_to_capture() -> Rules {
+    capturing_late(Rules::new(|call, _| if call == Call::Capture { Consent::No } else { Consent::Yes }))
 }
 
 fn refusing() -> Rules {
@@ -82,6 +91,10 @@ fn scenarios_by(hand_over: HandOver) -> Vec<Scenario> {
             "on hold before both, twice before its parcel",
             &[HoldPoint::Shipping, HoldPoint::Payment, HoldPoint::Shipping],
         ),
+        certain("authorised, and captured at the shipment", 9, || capturing_late(Rules::new(willing))),
+        certain("authorised, and the first answers are lost", 9, || capturing_late(mute_once())),
+        certain("authorised, and shipping is refused", 9, || capturing_late(refusing())),
+        Scenario { rules: || capturing_late(slow()), ..regretted("authorised, and cancelled then", 1_500) },
         certain("all is well", 9, || Rules::new(willing)),
         certain("the payment is declined", 9, declining),
         certain("the stock is too small", 1, || Rules::new(willing)),
@@ -192,6 +205,14 @@ fn a_refund_of_less_than_was_taken_waits_for_a_person_and_is_done_when_tried_aga
     assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
     assert_eq!((outcome.endings.cancelled, outcome.endings.waived), (1, 0));
     assert_eq!(rules.calls(Call::CancelCharge), 2, "a person had it tried again");
+}
+
+#[test]
+fn a_parcel_that_has_left_and_whose_money_is_refused_waits_for_a_person_who_lets_it_be() {
+    let rules = Arc::new(refusing_to_capture());
+    let outcome = perform(one_order(9, None), &ChosenStep::new(Crash::Never, Copies::One), &rules, 16);
+    assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
+    assert_eq!(outcome.endings.delivered, 1, "{:?}", outcome.ends);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use application::hold_rules::HoldRules;
 use application::saga::{STAGE_LIMITS, StageLimits};
 use bus::CallBudget;
+use domain::Capture;
 use orderwright_testkit::simulation::{
     Call, CallFate, CallPlan, Carriage, Consent, Habit, HandOver, Honesty, Outcome, ProviderFate,
     SHORT_LIMITS, Script, Staging, Trace, Turns, Wiring, Wish, line, new_product, play, sku,
@@ -57,7 +58,7 @@ impl Reluctant {
 impl ProviderFate for Reluctant {
     fn call(&self, call: Call, key: &str) -> CallPlan {
         let provider = match call {
-            Call::Charge | Call::LookUpCharge | Call::CancelCharge => 0,
+            Call::Charge | Call::Authorise | Call::Capture | Call::LookUpCharge | Call::CancelCharge => 0,
             Call::Book | Call::LookUpParcel | Call::CancelParcel => 1,
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +117,7 @@ fn perform(script: Script, providers: &Arc<Reluctant>, limits: StageLimits, turn
         batch_max: bus::limits::BATCH_MAX,
         hand_over: HandOver::InUnit,
         limits,
+        capture: Capture::AtOnce,
         turns,
         seed: 7,
         trace: Trace::Off,

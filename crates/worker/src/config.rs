@@ -9,6 +9,7 @@ use application::pipeline::PipelineSettings;
 use application::ports::Provider;
 use application::saga::StageLimits;
 use bus::{CallBudget, Patience, RetryPolicy};
+use domain::Capture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,8 @@ pub struct Providers {
     pub shipping_webhook_secret_previous: Secret,
     /// How far the time of a webhook may be from ours, in seconds; one that is farther off may be an old one sent again.
     pub webhook_tolerance_s: u64,
+    /// When the money of an order is taken.
+    pub capture: CaptureTime,
     /// Time limit of one call, in milliseconds.
     pub call_limit_ms: u64,
     /// Calls under way at once, per kind.
@@ -126,7 +129,28 @@ pub struct Providers {
     pub turn_wait_ms: u64,
 }
 
+/// When the money of an order is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum CaptureTime {
+    /// With the order: one call authorises and captures.
+    #[default]
+    AtOnce,
+    /// It is authorised with the order, and captured once the carrier has the parcel.
+    AtShipment,
+}
+
 impl Providers {
+    /// When the money of a new order is taken.
+    #[must_use]
+    pub const fn capture(&self) -> Capture {
+        match self.capture {
+            CaptureTime::AtOnce => Capture::AtOnce,
+            CaptureTime::AtShipment => Capture::AtShipment,
+        }
+    }
+
     /// The budget of the payment gateway.
     #[must_use]
     pub const fn payment_budget(&self) -> CallBudget {
@@ -164,6 +188,8 @@ pub struct Limits {
     pub shipping_ms: u64,
     /// Between two questions to a silent carrier.
     pub delivery_poll_ms: u64,
+    /// Between two requests for the same capture.
+    pub capture_ms: u64,
     /// Between two requests for the same undoing.
     pub undo_ms: u64,
 }
@@ -237,6 +263,7 @@ impl Default for Providers {
             shipping_webhook_secret: Secret::default(),
             shipping_webhook_secret_previous: Secret::default(),
             webhook_tolerance_s: 300,
+            capture: CaptureTime::default(),
             call_limit_ms: 5_000,
             calls_at_once_max: bus::limits::PERFORM_MAX,
             payment_calls_per_second: 0,
@@ -291,6 +318,7 @@ impl Default for Limits {
             payment_ms: millis(limits.payment),
             shipping_ms: millis(limits.shipping),
             delivery_poll_ms: millis(limits.delivery_poll),
+            capture_ms: millis(limits.capture),
             undo_ms: millis(limits.undo),
         }
     }
@@ -427,7 +455,7 @@ impl Config {
         mistakes
     }
 
-    fn numbers(&self) -> [(&'static str, u64, u64); 16] {
+    fn numbers(&self) -> [(&'static str, u64, u64); 17] {
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         [
             ("providers.webhook_tolerance_s", self.providers.webhook_tolerance_s, 10),
@@ -438,6 +466,7 @@ impl Config {
             ("limits.payment_ms", self.limits.payment_ms, 50),
             ("limits.shipping_ms", self.limits.shipping_ms, 50),
             ("limits.delivery_poll_ms", self.limits.delivery_poll_ms, 50),
+            ("limits.capture_ms", self.limits.capture_ms, 50),
             ("limits.undo_ms", self.limits.undo_ms, 50),
             ("pipeline.look_up_interval_ms", self.pipeline.look_up_interval_ms, 10),
             ("pipeline.away_pause_first_ms", self.pipeline.away_pause_first_ms, 10),
@@ -459,11 +488,13 @@ impl Config {
         let defaults = PipelineSettings::default();
         let ms = Duration::from_millis;
         PipelineSettings {
+            capture: self.providers.capture(),
             limits: StageLimits {
                 order: ms(self.limits.order_ms),
                 payment: ms(self.limits.payment_ms),
                 shipping: ms(self.limits.shipping_ms),
                 delivery_poll: ms(self.limits.delivery_poll_ms),
+                capture: ms(self.limits.capture_ms),
                 undo: ms(self.limits.undo_ms),
             },
             call_retry: RetryPolicy {

@@ -104,6 +104,7 @@ impl CancelOrderCommand {
             OrderStatus::Pending
             | OrderStatus::Validated
             | OrderStatus::PaymentProcessing
+            | OrderStatus::Authorised
             | OrderStatus::Paid => true,
             OrderStatus::Shipped | OrderStatus::Delivered | OrderStatus::Cancelled => false,
         };

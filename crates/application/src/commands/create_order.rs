@@ -431,6 +431,7 @@ impl<'a> Fresh<'a> {
         let expires_at = expires_at.unwrap_or(Timestamp::MAX);
         let mut saga = OrderProcessingSaga::start(order.id(), order.total(), self.now, expires_at);
         saga.has_address = request.details.as_ref().is_some_and(|it| it.shipping_address.is_some());
+        saga.capture = self.context.settings.capture;
         let facts = OrderFacts { total: order.total(), is_new_customer, has_address: saga.has_address };
         let holds = self.holds_of(request, order.id(), facts);
         saga.holds = holds.iter().map(|hold| hold.before).collect();

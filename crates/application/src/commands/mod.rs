@@ -5,6 +5,7 @@ mod adjust_stock;
 mod again;
 mod cancel_order;
 mod cancellation;
+mod capture_payment;
 mod change_order;
 mod change_product;
 mod create_order;
@@ -33,6 +34,7 @@ mod webhook_endpoints;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
 pub use cancellation::{CancelOrderCommand, CancelReply};
+pub use capture_payment::{CapturePaymentCommand, CapturePaymentHandler};
 pub use change_order::{ChangeOrderCommand, ChangeOrderReply, OrderChanges, too_late_to_change};
 pub use change_product::{ChangeProductCommand, ChangeProductReply};
 pub use create_order::{

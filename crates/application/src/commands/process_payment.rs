@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bus::{Disposition, Envelope, Fault, Message, Outcome};
-use domain::{Change, Money, OrderId, Payment, PaymentStatus, Rejection};
+use domain::{Capture, Change, Money, OrderId, Payment, PaymentStatus, Rejection};
 use jiff::Timestamp;
 
 use super::provider_call::{Answered, Asked, Call, again_while};
 use crate::context::Context;
 use crate::messages::{
-    MoneyMatter, PaymentFailed, PaymentProcessed, PaymentReported, PaymentResult, about_order, fact,
+    MoneyMatter, PaymentAuthorised, PaymentFailed, PaymentProcessed, PaymentReported, PaymentResult,
+    about_order, fact,
 };
 use crate::ports::{ChargeOutcome, ChargeRequest, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, carry_out};
@@ -27,20 +28,26 @@ pub struct ProcessPaymentCommand {
     pub amount: Money,
     /// How the customer pays, in the gateway's terms.
     pub payment_token: Option<String>,
+    /// When the money is taken.
+    pub capture: Capture,
     /// Earlier attempts.
     pub attempt: u32,
 }
 
-/// The gateway's answer, and to which call.
+/// The gateway's answer about an order's charge, and to which call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentAnswer {
-    command: ProcessPaymentCommand,
-    asked: Asked,
-    said: Result<ChargeOutcome, Unanswered>,
+    pub(super) order_id: OrderId,
+    pub(super) amount: Money,
+    /// Earlier attempts.
+    pub(super) attempt: u32,
+    pub(super) asked: Asked,
+    pub(super) said: Said,
 }
 
-/// The call that takes the money.
+/// The call that takes the money, and the one that has it authorised.
 const CHARGE: Asked = Asked::ToDo("charge");
+const AUTHORISE: Asked = Asked::ToDo("authorise");
 
 /// Handles [`ProcessPaymentCommand`]s.
 pub struct ProcessPaymentHandler {
@@ -64,10 +71,11 @@ impl ProcessPaymentHandler {
                     ChargeOutcome::Captured { reference: "free-of-charge".to_owned(), refunded_minor: 0 };
                 (Asked::Nothing, Ok(free))
             }
-            (_, 0) => self.charge(&command.request()).await,
-            (_, attempt) => self.look_up(&command.request(), attempt).await,
+            (_, 0) => self.charge(&command).await,
+            (_, _) => self.look_up(&command).await,
         };
-        PaymentAnswer { command, asked, said }
+        let ProcessPaymentCommand { order_id, amount, attempt, .. } = command;
+        PaymentAnswer { order_id, amount, attempt, asked, said }
     }
 
     /// Decides what the answers mean for their orders, records them and tells of them. Returns what becomes of each
@@ -87,11 +95,11 @@ impl ProcessPaymentHandler {
         again_while(OrderProcessingSaga::awaits_payment, unit, calls, &self.context, now).await
     }
 
-    async fn look_up(&self, request: &ChargeRequest, attempt: u32) -> (Asked, Said) {
-        let said = match self.gateway.look_up(request).await {
-            Ok(Some(known)) => self.taken(known, request).await,
-            Ok(None) if attempt <= self.context.settings.call_retry.retries_max => {
-                return self.charge(request).await;
+    async fn look_up(&self, command: &ProcessPaymentCommand) -> (Asked, Said) {
+        let said = match self.gateway.look_up(&command.request()).await {
+            Ok(Some(known)) => self.taken(known, command).await,
+            Ok(None) if command.attempt <= self.context.settings.call_retry.retries_max => {
+                return self.charge(command).await;
             }
             Ok(None) => {
                 let why = "the gateway does not know the key, and the retries are used up".to_owned();
@@ -102,23 +110,22 @@ impl ProcessPaymentHandler {
         (Asked::LookUp, said)
     }
 
-    async fn charge(&self, request: &ChargeRequest) -> (Asked, Said) {
-        let said = match self.gateway.charge(request).await {
-            Ok(known) => self.taken(known, request).await,
-            Err(unanswered) => Err(unanswered),
-        };
-        (CHARGE, said)
+    async fn charge(&self, command: &ProcessPaymentCommand) -> (Asked, Said) {
+        let request = command.request();
+        match command.capture {
+            Capture::AtShipment => (AUTHORISE, self.gateway.authorise(&request).await),
+            Capture::AtOnce => match self.gateway.charge(&request).await {
+                Ok(known) => (CHARGE, self.taken(known, command).await),
+                Err(unanswered) => (CHARGE, Err(unanswered)),
+            },
+        }
     }
 
-    /// Captures a charge that was only authorised, under the same key.
-    async fn taken(&self, known: ChargeOutcome, request: &ChargeRequest) -> Said {
-        match known {
-            ChargeOutcome::Authorised { .. } => self.gateway.capture(request).await,
-            ChargeOutcome::Captured { .. }
-            | ChargeOutcome::Declined { .. }
-            | ChargeOutcome::Refunded { .. }
-            | ChargeOutcome::Closed => Ok(known),
-        }
+    /// Captures a charge that was only authorised, under the same key, unless that is what was asked for.
+    async fn taken(&self, known: ChargeOutcome, command: &ProcessPaymentCommand) -> Said {
+        let is_to_be_captured =
+            command.capture == Capture::AtOnce && matches!(known, ChargeOutcome::Authorised { .. });
+        if is_to_be_captured { captured(self.gateway.as_ref(), &command.request()).await } else { Ok(known) }
     }
 
     /// The first call that was let through starts the limit.
@@ -139,7 +146,7 @@ impl ProcessPaymentHandler {
                 decided.started.insert(place);
             }
             if step.after.as_ref().is_some_and(OrderProcessingSaga::awaits_payment) {
-                decided.waiting.insert(calls[place].answer.command.order_id);
+                decided.waiting.insert(calls[place].answer.order_id);
             }
         }
         Ok(decided)
@@ -166,14 +173,28 @@ impl ProcessPaymentHandler {
             .collect();
         unit.history().append(&entries).await?;
         let told = calls.iter().zip(noted).flat_map(|(call, noted)| {
-            let is_awaited = decided.waiting.contains(&call.answer.command.order_id);
+            let is_awaited = decided.waiting.contains(&call.answer.order_id);
             envelopes(call, &results(call.answer, *noted, is_awaited), now)
         });
         unit.publish(told.collect()).await
     }
 }
 
-type Said = Result<ChargeOutcome, Unanswered>;
+/// What the gateway said of a charge.
+pub(super) type Said = Result<ChargeOutcome, Unanswered>;
+
+/// Captures an authorised charge. A gateway that still calls it authorised has not done so yet.
+pub(super) async fn captured(gateway: &dyn PaymentGateway, request: &ChargeRequest) -> Said {
+    match gateway.capture(request).await? {
+        ChargeOutcome::Authorised { .. } => {
+            Err(Unanswered::Unknown { why: "the gateway has not captured it yet".to_owned() })
+        }
+        known @ (ChargeOutcome::Captured { .. }
+        | ChargeOutcome::Declined { .. }
+        | ChargeOutcome::Refunded { .. }
+        | ChargeOutcome::Closed) => Ok(known),
+    }
+}
 
 /// What the calls meant for their sagas.
 #[derive(Default)]
@@ -197,7 +218,7 @@ impl ProcessPaymentCommand {
 
 /// What an answer is to what the payment's row says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Noted {
+pub(super) enum Noted {
     /// News.
     New,
     /// Known, or nothing that a row holds.
@@ -219,17 +240,17 @@ impl From<Change> for Noted {
 }
 
 /// Records the gateway's answers in the payment rows. Returns what each was to its row.
-async fn record(
+pub(super) async fn record(
     unit: &mut dyn UnitOfWork,
     calls: &[Call<'_, PaymentAnswer>],
     now: Timestamp,
 ) -> Result<Vec<Noted>, Fault> {
-    let ids: Vec<OrderId> = calls.iter().map(|call| call.answer.command.order_id).collect();
+    let ids: Vec<OrderId> = calls.iter().map(|call| call.answer.order_id).collect();
     let payments = unit.payments().get(&ids).await?;
     let mut payments: BTreeMap<OrderId, Payment> =
         payments.into_iter().map(|row| (row.order_id, row)).collect();
     let note = |call: &Call<'_, PaymentAnswer>| {
-        let payment = payments.get_mut(&call.answer.command.order_id);
+        let payment = payments.get_mut(&call.answer.order_id);
         payment.map_or(Noted::Known, |payment| note_call(payment, call.answer))
     };
     let noted = calls.iter().map(note).collect();
@@ -275,7 +296,9 @@ fn take(payment: &mut Payment, said: &Said) -> Result<Noted, Rejection> {
             capture(payment, reference, Money::new(*refunded_minor, amount.currency))
         }
         Ok(ChargeOutcome::Refunded { reference }) => capture(payment, reference, amount),
-        Ok(ChargeOutcome::Authorised { reference }) => payment.authorise(reference).map(Noted::from),
+        Ok(ChargeOutcome::Authorised { reference, until }) => {
+            payment.authorise(reference, *until).map(Noted::from)
+        }
         Ok(ChargeOutcome::Declined { code }) => payment.decline(code).map(Noted::from),
         Ok(ChargeOutcome::Closed) => payment.void().map(Noted::from),
         Err(_) => payment.note_unknown().map(Noted::from),
@@ -312,8 +335,8 @@ fn capture(payment: &mut Payment, reference: &str, refunded: Money) -> Result<No
 }
 
 /// What the saga is told of an answer.
-fn results(answer: &PaymentAnswer, noted: Noted, is_awaited: bool) -> Vec<PaymentResult> {
-    let order_id = answer.command.order_id.0;
+pub(super) fn results(answer: &PaymentAnswer, noted: Noted, is_awaited: bool) -> Vec<PaymentResult> {
+    let order_id = answer.order_id.0;
     let report = |matter, detail| PaymentResult::Reported(PaymentReported { order_id, matter, detail });
     match noted {
         Noted::New => final_answer(answer),
@@ -327,15 +350,14 @@ fn results(answer: &PaymentAnswer, noted: Noted, is_awaited: bool) -> Vec<Paymen
 
 /// An answer in the saga's words; none if it is not final. Money that went back meanwhile is told of on its own.
 fn final_answer(answer: &PaymentAnswer) -> Vec<PaymentResult> {
-    let ProcessPaymentCommand { order_id, amount, .. } = &answer.command;
-    let order_id = order_id.0;
+    let (order_id, amount) = (answer.order_id.0, answer.amount);
     let failed = |code: &str| PaymentResult::Failed(PaymentFailed { order_id, code: code.to_owned() });
     let Ok(said) = &answer.said else { return Vec::new() };
     match said {
         ChargeOutcome::Captured { reference, refunded_minor } => {
             let processed = PaymentResult::Processed(PaymentProcessed {
                 order_id,
-                amount: (*amount).into(),
+                amount: amount.into(),
                 provider_reference: reference.clone(),
             });
             let refunded = (*refunded_minor > 0).then(|| {
@@ -350,15 +372,27 @@ fn final_answer(answer: &PaymentAnswer) -> Vec<PaymentResult> {
         ChargeOutcome::Declined { code } => vec![failed(code)],
         ChargeOutcome::Refunded { .. } => vec![failed("refunded_at_the_gateway")],
         ChargeOutcome::Closed => vec![failed("key_closed")],
-        ChargeOutcome::Authorised { .. } => Vec::new(),
+        ChargeOutcome::Authorised { reference, until } => {
+            vec![PaymentResult::Authorised(PaymentAuthorised {
+                order_id,
+                amount: amount.into(),
+                provider_reference: reference.clone(),
+                until: *until,
+            })]
+        }
     }
 }
 
-fn envelopes(call: &Call<'_, PaymentAnswer>, results: &[PaymentResult], now: Timestamp) -> Vec<Envelope> {
-    let order_id = call.answer.command.order_id;
+pub(super) fn envelopes(
+    call: &Call<'_, PaymentAnswer>,
+    results: &[PaymentResult],
+    now: Timestamp,
+) -> Vec<Envelope> {
+    let order_id = call.answer.order_id;
     let envelope = |(ordinal, result): (u32, &PaymentResult)| {
         let envelope = result.caused_by(call.cause, ordinal, now);
         match result {
+            PaymentResult::Authorised(said) => fact(envelope, order_id, &said.provider_reference),
             PaymentResult::Processed(said) => fact(envelope, order_id, &said.provider_reference),
             PaymentResult::Failed(said) => fact(envelope, order_id, &said.code),
             PaymentResult::Reported(_) => about_order(envelope, order_id),
@@ -369,11 +403,11 @@ fn envelopes(call: &Call<'_, PaymentAnswer>, results: &[PaymentResult], now: Tim
 
 impl Answered for PaymentAnswer {
     fn order_id(&self) -> OrderId {
-        self.command.order_id
+        self.order_id
     }
 
     fn attempt(&self) -> u32 {
-        self.command.attempt
+        self.attempt
     }
 
     fn asked(&self) -> Asked {
@@ -392,7 +426,12 @@ impl Answered for PaymentAnswer {
             Ok(ChargeOutcome::Captured { reference, refunded_minor }) => {
                 format!("captured as {reference}, {refunded_minor} minor units given back")
             }
-            Ok(ChargeOutcome::Authorised { reference }) => format!("authorised as {reference}"),
+            Ok(ChargeOutcome::Authorised { reference, until: None }) => {
+                format!("authorised as {reference}")
+            }
+            Ok(ChargeOutcome::Authorised { reference, until: Some(until) }) => {
+                format!("authorised as {reference} until {until}")
+            }
             Ok(ChargeOutcome::Declined { code }) => format!("declined: {code}"),
             Ok(ChargeOutcome::Refunded { reference }) => format!("refunded already: {reference}"),
             Ok(ChargeOutcome::Closed) => "the key is closed".to_owned(),
@@ -417,14 +456,8 @@ mod tests {
     }
 
     fn answer(said: Said) -> PaymentAnswer {
-        let command = ProcessPaymentCommand {
-            order_id: OrderId(Uuid::nil()),
-            idempotency_key: "pay".to_owned(),
-            amount: eur(AMOUNT),
-            payment_token: None,
-            attempt: 1,
-        };
-        PaymentAnswer { command, asked: Asked::LookUp, said }
+        let order_id = OrderId(Uuid::nil());
+        PaymentAnswer { order_id, amount: eur(AMOUNT), attempt: 1, asked: Asked::LookUp, said }
     }
 
     fn captured(reference: &str, refunded_minor: i64) -> Said {
@@ -440,7 +473,7 @@ mod tests {
             (charges(), prop::sample::select(vec![0, 0, 0, 30, AMOUNT, AMOUNT + 1]))
                 .prop_map(|(reference, refunded_minor)| captured(&reference, refunded_minor)),
             charges().prop_map(|reference| Ok(ChargeOutcome::Refunded { reference })),
-            charges().prop_map(|reference| Ok(ChargeOutcome::Authorised { reference })),
+            charges().prop_map(|reference| Ok(ChargeOutcome::Authorised { reference, until: None })),
             Just(Ok(ChargeOutcome::Declined { code: "no_funds".to_owned() })),
             Just(Ok(ChargeOutcome::Closed)),
             Just(Err(Unanswered::Unknown { why: "silence".to_owned() })),

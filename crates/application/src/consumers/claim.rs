@@ -10,7 +10,9 @@ use domain::{Dispute, OrderId, ParcelTrouble, Payment, PaymentStatus, Shipment, 
 use jiff::Timestamp;
 
 use super::early::park_if_early;
-use crate::messages::{MoneyMatter, PaymentProcessed, PaymentResult, ShippingCompleted};
+use crate::messages::{
+    Amount, MoneyMatter, PaymentAuthorised, PaymentProcessed, PaymentResult, ShippingCompleted,
+};
 use crate::ports::AnyUnit;
 use crate::saga::{Happening, OrderProcessingSaga, carry_out};
 
@@ -28,6 +30,8 @@ pub(super) enum Origin {
 pub(crate) enum Finding {
     /// The same.
     BorneOut,
+    /// It was so, and is over.
+    Overtaken,
     /// Nothing yet.
     Unconfirmed,
     /// Something else.
@@ -90,7 +94,7 @@ pub(super) async fn carry_on<M: Send + Sync>(
 /// letter.
 fn settle<M, A>(work: &mut Work<M, A>, finding: &Finding, now: Timestamp) {
     match finding {
-        Finding::BorneOut => {}
+        Finding::BorneOut | Finding::Overtaken => {}
         Finding::Contradicted(why) => work.dead_letter(why.clone()),
         Finding::Unconfirmed if work.envelope().attempt >= CLAIM_LOOKS_MAX => {
             work.dead_letter(
@@ -109,20 +113,49 @@ pub(crate) fn of_money(claim: &PaymentResult, row: Option<&Payment>) -> Finding 
         return Finding::Contradicted("no payment was ever asked for of such an order".to_owned());
     };
     match claim {
+        PaymentResult::Authorised(claim) => of_authorisation(claim, row),
         PaymentResult::Processed(claim) => of_capture(claim, row),
         PaymentResult::Failed(_) => of_refusal(row),
         PaymentResult::Reported(claim) => of_report(claim.matter, row),
     }
 }
 
-fn of_capture(claim: &PaymentProcessed, row: &Payment) -> Finding {
-    let claimed = claim.amount.money();
-    if claimed.as_ref().ok() != Some(&row.amount) {
-        let (minor, currency) = (claim.amount.minor, &claim.amount.currency);
-        return Finding::Contradicted(format!(
+/// The error for an amount that was not asked for.
+fn of_amount(claimed: &Amount, row: &Payment) -> Option<Finding> {
+    (claimed.money().ok().as_ref() != Some(&row.amount)).then(|| {
+        let Amount { minor, currency } = claimed;
+        Finding::Contradicted(format!(
             "it claims {minor} {currency} minor units, and {} was asked for",
             row.amount
-        ));
+        ))
+    })
+}
+
+fn of_authorisation(claim: &PaymentAuthorised, row: &Payment) -> Finding {
+    use PaymentStatus::{
+        Authorised, Captured, Declined, NotRequested, Refunded, Refunding, Requested, Unknown, Voided, Waived,
+    };
+    if let Some(wrong) = of_amount(&claim.amount, row) {
+        return wrong;
+    }
+    let is_the_same = row.is_charge(&claim.provider_reference) && row.authorised_until == claim.until;
+    match row.status {
+        NotRequested | Requested | Unknown => Finding::Unconfirmed,
+        Authorised | Captured | Refunding | Refunded if is_the_same => Finding::BorneOut,
+        // The message was on its way while the authorisation was given up.
+        Declined | Voided if is_the_same => Finding::Overtaken,
+        Authorised | Captured | Refunding | Refunded | Declined | Voided | Waived => {
+            Finding::Contradicted(format!(
+                "it claims the authorisation {}, and the payment is {}",
+                claim.provider_reference, row.status
+            ))
+        }
+    }
+}
+
+fn of_capture(claim: &PaymentProcessed, row: &Payment) -> Finding {
+    if let Some(wrong) = of_amount(&claim.amount, row) {
+        return wrong;
     }
     if row.status == PaymentStatus::Waived {
         return Finding::BorneOut;
@@ -207,7 +240,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::messages::{Amount, PaymentFailed};
+    use crate::messages::PaymentFailed;
 
     fn eur(minor: i64) -> Money {
         Money::new(minor, Currency::parse("EUR").expect("a known currency"))
@@ -238,6 +271,27 @@ mod tests {
             assert!(matches!(found, Finding::Contradicted(_)), "{minor} {currency} {charge}: {found:?}");
         }
         assert!(matches!(of_money(&claim(450, "EUR", "ch_1"), None), Finding::Contradicted(_)));
+    }
+
+    #[test]
+    fn a_claim_of_an_authorisation_counts_only_if_the_gateway_made_it_and_it_still_holds() {
+        let authorised = |until| {
+            PaymentResult::Authorised(PaymentAuthorised {
+                order_id: Uuid::nil(),
+                amount: eur(450).into(),
+                provider_reference: "ch_1".to_owned(),
+                until,
+            })
+        };
+        let until = Some(Timestamp::UNIX_EPOCH);
+        let mut row = Payment::request(OrderId(Uuid::nil()), eur(450));
+        assert_eq!(of_money(&authorised(until), Some(&row)), Finding::Unconfirmed);
+        let _ = row.authorise("ch_1", until).expect("it was asked for");
+        assert_eq!(of_money(&authorised(until), Some(&row)), Finding::BorneOut);
+        assert!(matches!(of_money(&authorised(None), Some(&row)), Finding::Contradicted(_)));
+        let _ = row.void().expect("it is not captured");
+        assert_eq!(of_money(&authorised(until), Some(&row)), Finding::Overtaken);
+        assert!(matches!(of_money(&authorised(None), Some(&row)), Finding::Contradicted(_)));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::ports::{AnyUnit, Channel, Notification, NotificationKind};
 /// Events that customers care about.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 pub enum CustomerNews {
-    /// Shipping is requested as soon as the order is paid; from then on the order is certain.
+    /// Shipping is requested as soon as the order is paid, or its money authorised; from then on the order is certain.
     Confirmed(OrderShippingRequested),
     /// The carrier has the parcel.
     Shipped(OrderShippedEvent),
@@ -123,7 +123,7 @@ pub(super) fn notification_id(order_id: OrderId, kind: NotificationKind) -> Uuid
 /// The notification about where an order stands; none before it is certain.
 pub(crate) fn where_it_stands(order: &Order, shipment: Option<&Shipment>) -> Option<Notification> {
     let kind = match order.status() {
-        OrderStatus::Paid => NotificationKind::OrderConfirmed,
+        OrderStatus::Authorised | OrderStatus::Paid => NotificationKind::OrderConfirmed,
         OrderStatus::Shipped => NotificationKind::OrderShipped,
         OrderStatus::Delivered => NotificationKind::OrderDelivered,
         OrderStatus::Cancelled => NotificationKind::OrderCancelled,

@@ -136,8 +136,8 @@ fn vetted(notification: &Notification, order: &Order) -> Vetted {
     let status = order.status();
     let is_true = match kind {
         NotificationKind::OrderConfirmed => {
-            use OrderStatus::{Cancelled, Delivered, Paid, Shipped};
-            matches!(status, Paid | Shipped | Delivered | Cancelled)
+            use OrderStatus::{Authorised, Cancelled, Delivered, Paid, Shipped};
+            matches!(status, Authorised | Paid | Shipped | Delivered | Cancelled)
         }
         NotificationKind::OrderShipped => matches!(status, OrderStatus::Shipped | OrderStatus::Delivered),
         NotificationKind::OrderDelivered => status == OrderStatus::Delivered,

@@ -33,6 +33,8 @@ fn meaning(timer: &str) -> Option<EventKind> {
         timers::PAYMENT => Some(EventKind::PaymentTimedOut),
         timers::SHIPPING => Some(EventKind::ShippingTimedOut),
         timers::DELIVERY_POLL => Some(EventKind::DeliveryPollDue),
+        timers::CAPTURE => Some(EventKind::CaptureTimedOut),
+        timers::AUTHORISATION => Some(EventKind::AuthorisationEnding),
         timers::UNDO => Some(EventKind::UndoTimedOut),
         _ => None,
     }
@@ -41,9 +43,7 @@ fn meaning(timer: &str) -> Option<EventKind> {
 impl OrderTimeoutConsumer {
     fn happening<'a>(&self, work: &'a Work<OrderTimeoutEvent>) -> Option<Happening<'a>> {
         let fired = &work.message.0;
-        let event = SagaEvent::of(meaning(&fired.name)?)
-            .of_generation(fired.generation)
-            .within(self.context.settings.limits);
+        let event = SagaEvent::of(meaning(&fired.name)?).within(self.context.settings.limits);
         Some(Happening {
             order_id: OrderId(fired.saga),
             event,

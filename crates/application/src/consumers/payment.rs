@@ -51,6 +51,7 @@ impl EffectConsumer<AnyUnit> for PaymentConsumer {
             idempotency_key: message.idempotency_key.clone(),
             amount: message.amount.money()?,
             payment_token: message.payment_token.clone(),
+            capture: message.capture,
             attempt: envelope.attempt,
         };
         Ok(self.handler.ask(command).await)

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bus::{Fault, Message, SagaRepository, Vetted};
-use domain::{OrderId, OrderStatus, Payment, Shipment};
+use domain::{Capture, OrderId, OrderStatus, Payment, Shipment};
 use uuid::Uuid;
 
 use crate::messages::{
-    OrderShippingRequested, PaymentProcessingRequested, PaymentRefundRequested,
+    OrderShippingRequested, PaymentCaptureRequested, PaymentProcessingRequested, PaymentRefundRequested,
     ShipmentCancellationRequested, ShipmentTrackingRequested, correlation,
 };
 use crate::ports::AnyUnit;
@@ -110,7 +110,44 @@ impl Request for PaymentProcessingRequested {
             (PaymentStep::None, state) => {
                 foreign(format!("the order is {state} and has not asked for a payment"))
             }
+            (_, _) if self.capture != saga.capture => foreign(format!(
+                "the request wants the money captured {}, the order {}",
+                self.capture, saga.capture
+            )),
             (_, _) if saga.awaits_payment() => Vetted::Wanted,
+            (_, _) => Vetted::Past,
+        })
+    }
+}
+
+impl Request for PaymentCaptureRequested {
+    fn order_id(&self) -> Uuid {
+        self.order_id
+    }
+
+    fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
+        let payment = Payment::request(saga.order_id, saga.total);
+        if self.amount != saga.total.into() {
+            let (minor, currency) = (self.amount.minor, &self.amount.currency);
+            return foreign(format!(
+                "the request is for {minor} {currency} minor units, the order for {}",
+                saga.total
+            ));
+        }
+        under_key(&self.idempotency_key, &payment.key).unwrap_or(match (saga.payment, saga.state) {
+            (PaymentStep::None | PaymentStep::Requested, state) => {
+                foreign(format!("the order is {state} and has nothing to capture"))
+            }
+            (PaymentStep::Capturing, SagaState::Authorised | SagaState::Shipped | SagaState::OnHold) => {
+                Vetted::Wanted
+            }
+            (_, _) if saga.capture == Capture::AtOnce => {
+                foreign("the order's money is captured at once".to_owned())
+            }
+            (PaymentStep::Authorised, SagaState::Authorised | SagaState::OnHold) => {
+                foreign(format!("the order is {} and has not asked for the capture", saga.state))
+            }
+            // Its capture was asked for; since then the money has come, a person has the order, or it is undone.
             (_, _) => Vetted::Past,
         })
     }
@@ -197,6 +234,7 @@ fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
         SagaState::Created
         | SagaState::InventoryReserved
         | SagaState::PaymentProcessing
+        | SagaState::Authorised
         | SagaState::Paid
         | SagaState::OnHold => foreign(format!("the order is {} and is not being undone", saga.state)),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 /// The events that are told: what happened to an order. Our calls of providers are in an order's timeline only.
-pub const EVENT_TYPES: [&str; 38] = [
+pub const EVENT_TYPES: [&str; 41] = [
     "OrderCreated",
     "OrderChanged",
     "HoldPlaced",
@@ -18,6 +18,7 @@ pub const EVENT_TYPES: [&str; 38] = [
     "InventoryShort",
     "InventoryReleased",
     "PaymentStarted",
+    "PaymentAuthorised",
     "PaymentProcessed",
     "PaymentFailed",
     "PaymentVoided",
@@ -43,6 +44,8 @@ pub const EVENT_TYPES: [&str; 38] = [
     "CancelRequested",
     "OrderTimedOut",
     "PaymentTimedOut",
+    "CaptureFailed",
+    "AuthorisationEnding",
     "ShippingTimedOut",
     "UndoFailed",
     "OrderCancelled",

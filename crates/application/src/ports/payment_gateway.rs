@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Money, Payment};
+use jiff::Timestamp;
 use thiserror::Error;
 
 /// A charge to be made.
@@ -40,6 +41,8 @@ pub enum ChargeOutcome {
     Authorised {
         /// The gateway's name for the charge.
         reference: String,
+        /// Until when it can be captured, if the gateway says so.
+        until: Option<Timestamp>,
     },
     /// The money is ours, but for what is refunded already.
     Captured {

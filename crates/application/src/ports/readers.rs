@@ -43,6 +43,9 @@ pub struct PaymentView {
     /// The state of a dispute: `open`, `won` or `lost`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disputed: Option<String>,
+    /// Until when the money is authorised, if it is to be captured later and the gateway says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorised_until: Option<Timestamp>,
 }
 
 /// The parcel.

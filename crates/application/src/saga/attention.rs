@@ -29,6 +29,10 @@ pub enum Attention {
     GatewayContradicts,
     /// The parcel was delivered although the order was cancelled.
     DeliveredThoughCancelled,
+    /// The authorised money could not be captured.
+    CaptureFailed,
+    /// The authorisation ends soon, and the money is not captured.
+    AuthorisationEnding,
 }
 
 /// All the reasons why an order waits for a person. Each is answered by itself: the order goes on when none is left.
@@ -113,6 +117,8 @@ named!(Attention:
     ParcelReturned = "parcel_returned",
     GatewayContradicts = "gateway_contradicts",
     DeliveredThoughCancelled = "delivered_though_cancelled",
+    CaptureFailed = "capture_failed",
+    AuthorisationEnding = "authorisation_ending",
 );
 
 impl Attention {
@@ -130,9 +136,17 @@ impl Attention {
             | Self::ParcelLost
             | Self::ParcelDamaged
             | Self::ParcelReturned
-            | Self::DeliveredThoughCancelled => true,
+            | Self::DeliveredThoughCancelled
+            | Self::CaptureFailed
+            | Self::AuthorisationEnding => true,
             Self::GatewayContradicts => false,
         }
+    }
+
+    /// Whether it concerns the capture of authorised money.
+    #[must_use]
+    pub const fn is_about_capture(self) -> bool {
+        matches!(self, Self::CaptureFailed | Self::AuthorisationEnding)
     }
 
     /// Whether it concerns the parcel.
@@ -147,7 +161,9 @@ impl Attention {
             | Self::Disputed
             | Self::DisputeLost
             | Self::DeliveredThoughCancelled
-            | Self::GatewayContradicts => false,
+            | Self::GatewayContradicts
+            | Self::CaptureFailed
+            | Self::AuthorisationEnding => false,
         }
     }
 
@@ -171,6 +187,8 @@ impl Attention {
             Self::ParcelException | Self::ParcelLost | Self::ParcelDamaged | Self::ParcelReturned => {
                 "asks the carrier where the parcel is and waits on for its delivery"
             }
+            Self::CaptureFailed => "asks the gateway for the capture again",
+            Self::AuthorisationEnding => "captures the money now, before the parcel is with the carrier",
             Self::PartlyRefunded
             | Self::RefundedUnderWay
             | Self::AmountMismatch
@@ -193,6 +211,9 @@ impl Attention {
             Self::DisputeLost => {
                 "goes on without the money: an order whose parcel has not left is cancelled, and nothing is paid back again"
             }
+            Self::CaptureFailed => {
+                "goes on where the order stood; if its parcel has left, what the customer owes is then yours to collect"
+            }
             Self::PartlyRefunded
             | Self::RefundedUnderWay
             | Self::AmountMismatch
@@ -201,6 +222,7 @@ impl Attention {
             | Self::ParcelDamaged
             | Self::ParcelReturned
             | Self::DeliveredThoughCancelled
+            | Self::AuthorisationEnding
             | Self::GatewayContradicts => "takes things as they are and goes on where the order stood",
         }
     }
@@ -235,6 +257,12 @@ impl Attention {
             }
             Self::DeliveredThoughCancelled => {
                 "the parcel was delivered although the order was cancelled, so goods and money are both gone; ask the customer"
+            }
+            Self::CaptureFailed => {
+                "the money was authorised and could not be captured; capture it at the gateway, which is booked here, or try again"
+            }
+            Self::AuthorisationEnding => {
+                "the authorisation ends soon and the money is not captured; capture it now, or cancel the order"
             }
             Self::GatewayContradicts => {
                 "the gateway told of money and, asked to give it back, says that it holds none; look at the charge there"

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use super::{OrderProcessingSaga, SagaCommand, SagaEvent};
 use crate::messages::{
     Demand, InventoryReservationRequested, OrderCancelledEvent, OrderDeliveredEvent, OrderShippingRequested,
-    PaymentProcessingRequested, PaymentRefundRequested, ShipmentCancellationRequested,
-    ShipmentTrackingRequested, about_order, correlation,
+    PaymentCaptureRequested, PaymentProcessingRequested, PaymentRefundRequested,
+    ShipmentCancellationRequested, ShipmentTrackingRequested, about_order, correlation,
 };
 use crate::ports::{HistoryEntry, StatusMove, StockDemand, UnitOfWork};
 
@@ -127,6 +127,12 @@ impl Writes {
                 &InventoryReservationRequested { order_id, lines: happening.facts.demand.clone() },
             ),
             SagaCommand::RequestPayment => self.request_payment(happening, saga, ordinal),
+            SagaCommand::CapturePayment => {
+                let payment = Payment::request(saga.order_id, saga.total);
+                let amount = payment.amount.into();
+                let request = PaymentCaptureRequested { order_id, amount, idempotency_key: payment.key };
+                self.send(happening, ordinal, &request);
+            }
             SagaCommand::RequestShipping => {
                 let shipment = Shipment::request(saga.order_id);
                 self.send(happening, ordinal, &shipping_requested(saga, &shipment));
@@ -169,6 +175,7 @@ impl Writes {
                 amount: saga.total.into(),
                 idempotency_key: payment.key.clone(),
                 payment_token: happening.facts.payment_token.clone(),
+                capture: saga.capture,
             },
         );
         self.payments.push(payment);
@@ -235,6 +242,7 @@ impl Writes {
             SagaCommand::MoveOrder { .. }
             | SagaCommand::RequestReservation
             | SagaCommand::RequestPayment
+            | SagaCommand::CapturePayment
             | SagaCommand::RequestShipping
             | SagaCommand::RequestShippingAgain
             | SagaCommand::TrackShipment

@@ -47,7 +47,7 @@ impl OrderProcessingSaga {
 
     const fn force_in_words(&self) -> &'static str {
         use domain::OrderStatus::{
-            Cancelled, Delivered, Paid, PaymentProcessing, Pending, Shipped, Validated,
+            Authorised, Cancelled, Delivered, Paid, PaymentProcessing, Pending, Shipped, Validated,
         };
         match self.order {
             Delivered => "closes the order as it is: delivered",
@@ -56,7 +56,7 @@ impl OrderProcessingSaga {
                 "closes the order as delivered, taking the parcel as settled by hand; money is paid back apart, and no stock \
                  comes back but what is booked as received"
             }
-            Pending | Validated | PaymentProcessing | Paid => UNDO_FORCED,
+            Pending | Validated | PaymentProcessing | Authorised | Paid => UNDO_FORCED,
         }
     }
 }

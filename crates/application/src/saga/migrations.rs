@@ -21,8 +21,13 @@ pub struct Migration {
 /// has a stuck compensation step; that is what an instance without a cause means.
 ///
 /// From 2 to 3: orders can have holds. An instance of version 2 has none.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { from: 1, apply: |saga| saga }, Migration { from: 2, apply: |saga| saga }];
+///
+/// From 3 to 4: money can be authorised with the order and captured at its shipment. An instance of version 3 is charged at once.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { from: 1, apply: |saga| saga },
+    Migration { from: 2, apply: |saga| saga },
+    Migration { from: 3, apply: |saga| saga },
+];
 
 const _: () = assert!(
     unmigrated(MIGRATIONS, SAGA_VERSION).is_none(),

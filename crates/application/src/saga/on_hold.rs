@@ -66,7 +66,9 @@ impl Reacting<'_> {
                 self.set(timers::ORDER, self.event.limits.order);
                 self.request_payment()
             }
-            PaymentStep::Captured => self.ship_unless_on_hold(),
+            PaymentStep::Captured | PaymentStep::Authorised | PaymentStep::Capturing => {
+                self.ship_unless_on_hold()
+            }
             PaymentStep::None
             | PaymentStep::Requested
             | PaymentStep::Closed
@@ -75,7 +77,7 @@ impl Reacting<'_> {
         }
     }
 
-    /// Goes on to the parcel of a paid order whose limit was stopped.
+    /// Goes on to the parcel of an order whose money is there or authorised, and whose limit was stopped.
     pub(super) fn ship_unless_on_hold(&mut self) -> Outcome {
         if self.next.holds.include(HoldPoint::Shipping) {
             return self.put_on_hold();

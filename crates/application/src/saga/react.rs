@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::{CorrelationId, Outcome, Reaction, Saga, TimerChange};
-use domain::{CancelReason, HoldPoint, OrderEvent, OrderStatus};
+use domain::{CancelReason, Capture, HoldPoint, OrderEvent, OrderStatus};
 use jiff::Timestamp;
 
 use super::migrations::{MIGRATIONS, Migration, migrated};
@@ -22,6 +22,8 @@ pub struct StageLimits {
     pub shipping: Duration,
     /// Between two look-ups at a silent carrier.
     pub delivery_poll: Duration,
+    /// Between two requests for the same capture.
+    pub capture: Duration,
     /// Between two requests for the same compensation step.
     pub undo: Duration,
 }
@@ -32,6 +34,7 @@ pub const STAGE_LIMITS: StageLimits = StageLimits {
     payment: Duration::from_secs(2 * 60),
     shipping: Duration::from_secs(5 * 60),
     delivery_poll: Duration::from_secs(60),
+    capture: Duration::from_secs(10 * 60),
     undo: Duration::from_secs(10 * 60),
 };
 
@@ -45,11 +48,15 @@ pub mod timers {
     pub const SHIPPING: &str = "shipping";
     /// The next look-up at a silent carrier.
     pub const DELIVERY_POLL: &str = "delivery_poll";
+    /// The next request for the capture.
+    pub const CAPTURE: &str = "capture";
+    /// The end of the authorisation, with time left to do something about it.
+    pub const AUTHORISATION: &str = "authorisation";
     /// The next request for the due compensation step.
     pub const UNDO: &str = "undo";
 
     /// All of them.
-    pub const ALL: [&str; 5] = [ORDER, PAYMENT, SHIPPING, DELIVERY_POLL, UNDO];
+    pub const ALL: [&str; 7] = [ORDER, PAYMENT, SHIPPING, DELIVERY_POLL, CAPTURE, AUTHORISATION, UNDO];
 }
 
 /// An event of an order, as its saga sees it.
@@ -59,8 +66,8 @@ pub struct SagaEvent {
     pub kind: EventKind,
     /// Why, if the event asks for cancellation.
     pub reason: Option<CancelReason>,
-    /// The generation of the timer, if one fired.
-    pub generation: Option<u32>,
+    /// How long the authorisation can be relied on, if the event tells of one that ends.
+    pub authorised_for: Option<Duration>,
     /// The step that a hold is about.
     pub hold: Option<HoldPoint>,
     /// The time limits from here on.
@@ -71,7 +78,7 @@ impl SagaEvent {
     /// An event that needs no details.
     #[must_use]
     pub const fn of(kind: EventKind) -> Self {
-        Self { kind, reason: None, generation: None, hold: None, limits: STAGE_LIMITS }
+        Self { kind, reason: None, authorised_for: None, hold: None, limits: STAGE_LIMITS }
     }
 
     /// With the reason for a cancellation.
@@ -81,10 +88,10 @@ impl SagaEvent {
         self
     }
 
-    /// With the generation of the timer that fired.
+    /// With the time for which the authorisation can be relied on; none if it does not end.
     #[must_use]
-    pub const fn of_generation(mut self, generation: u32) -> Self {
-        self.generation = Some(generation);
+    pub const fn authorised_for(mut self, time: Option<Duration>) -> Self {
+        self.authorised_for = time;
         self
     }
 
@@ -115,7 +122,11 @@ impl SagaEvent {
             EventKind::OrderValidated
             | EventKind::InventoryReserved
             | EventKind::PaymentStarted
+            | EventKind::PaymentAuthorised
             | EventKind::PaymentCaptured
+            | EventKind::CaptureFailed
+            | EventKind::CaptureTimedOut
+            | EventKind::AuthorisationEnding
             | EventKind::ShippingStarted
             | EventKind::ShipmentBooked
             | EventKind::ParcelDelivered
@@ -151,8 +162,10 @@ impl SagaEvent {
 pub enum SagaCommand {
     /// Reserve the order's stock.
     RequestReservation,
-    /// Charge the customer.
+    /// Charge the customer, or authorise the charge.
     RequestPayment,
+    /// Take the authorised money.
+    CapturePayment,
     /// Have it shipped.
     RequestShipping,
     /// Have it shipped, under the key of the earlier request.
@@ -228,7 +241,11 @@ impl<'a> Reacting<'a> {
             Rule::Pay => self.pay(),
             Rule::Await => self.await_payment(),
             Rule::Clock => self.clock_shipping(),
+            Rule::Secure => self.secure(),
             Rule::Ship => self.ship(),
+            Rule::Collect | Rule::Settle => self.collect(),
+            Rule::Lapse | Rule::Owe => self.lapse(),
+            Rule::Recapture => self.recapture(),
             Rule::Track => self.track(),
             Rule::Poll => self.poll(),
             Rule::Complete => self.complete(),
@@ -293,6 +310,10 @@ impl<'a> Reacting<'a> {
         self.move_order(OrderEvent::PaymentStarted);
         self.move_order(OrderEvent::PaymentProcessed);
         self.cancel(timers::PAYMENT);
+        self.ship_or_wait()
+    }
+
+    pub(super) fn ship_or_wait(&mut self) -> Outcome {
         if self.next.holds.include(HoldPoint::Shipping) {
             self.put_on_hold()
         } else {
@@ -301,7 +322,7 @@ impl<'a> Reacting<'a> {
     }
 
     pub(super) fn request_shipping(&mut self) -> Outcome {
-        self.next.state = SagaState::Paid;
+        self.next.state = self.next.awaiting_parcel();
         self.next.shipment = ShipmentStep::Requested;
         self.commands.push(SagaCommand::RequestShipping);
         Outcome::Moved
@@ -322,20 +343,25 @@ impl<'a> Reacting<'a> {
         self.cancel(timers::ORDER);
         self.cancel(timers::SHIPPING);
         self.set(timers::DELIVERY_POLL, self.event.limits.delivery_poll);
+        if self.next.is_authorised() {
+            self.request_capture();
+        }
         Outcome::Moved
     }
 
     fn poll(&mut self) -> Outcome {
-        if self.is_stale_timer() {
-            return Outcome::Ignored("an older timer");
-        }
         self.commands.push(SagaCommand::TrackShipment);
         self.set(timers::DELIVERY_POLL, self.event.limits.delivery_poll);
         Outcome::Moved
     }
 
+    /// An order whose money is not captured yet is delivered, and not over.
     pub(super) fn complete(&mut self) -> Outcome {
-        self.next.state = SagaState::Completed;
+        let is_owed = self.next.is_authorised();
+        if is_owed && self.next.order == OrderStatus::Delivered {
+            return Outcome::Ignored("known already");
+        }
+        self.next.state = if is_owed { SagaState::Shipped } else { SagaState::Completed };
         self.next.shipment = ShipmentStep::Delivered;
         self.move_order(OrderEvent::OrderDelivered);
         self.cancel(timers::DELIVERY_POLL);
@@ -352,9 +378,7 @@ impl<'a> Reacting<'a> {
             self.next.shipment = ShipmentStep::Cancelled;
         }
         self.next.reason = Some(self.event.cancel_reason());
-        for name in [timers::ORDER, timers::PAYMENT, timers::SHIPPING] {
-            self.cancel(name);
-        }
+        self.cancel_on_undo();
         self.undo_more()
     }
 
@@ -379,6 +403,10 @@ impl<'a> Reacting<'a> {
     fn fail(&mut self) {
         self.next.state = SagaState::Failed;
         self.end_holds();
+        if self.next.capture == Capture::AtShipment {
+            self.cancel(timers::CAPTURE);
+            self.cancel(timers::AUTHORISATION);
+        }
         if self.next.stock == StockStep::Reserved {
             self.next.stock = StockStep::Released;
             self.commands.push(SagaCommand::ReleaseStock);
@@ -389,10 +417,19 @@ impl<'a> Reacting<'a> {
 
     /// A late event during compensation: its fact is recorded and undone in its turn. If that changes the due step,
     /// the new step is requested at once.
-    fn note(&mut self) -> Outcome {
+    pub(super) fn note(&mut self) -> Outcome {
         let due = self.next.pending_undo();
+        if self.loses_what_it_shipped_for() {
+            return self.lapse();
+        }
         if !self.learn() {
             return Outcome::Ignored("known already, or undone already");
+        }
+        if self.event.kind == EventKind::PaymentAuthorised && self.next.stands_still() {
+            self.watch_authorisation();
+        }
+        if self.event.kind == EventKind::PaymentCaptured && self.capture_is_answered() {
+            return self.go_on();
         }
         self.undo_unless_due(due)
     }
@@ -413,11 +450,26 @@ impl<'a> Reacting<'a> {
     /// Records a late answer of a provider; returns whether it was new.
     fn learn(&mut self) -> bool {
         match (self.event.kind, self.next.payment, self.next.shipment) {
-            (EventKind::PaymentCaptured, PaymentStep::Requested | PaymentStep::Closed, _) => {
+            (EventKind::PaymentAuthorised, PaymentStep::Requested | PaymentStep::Closed, _) => {
+                self.next.payment = PaymentStep::Authorised;
+                true
+            }
+            (
+                EventKind::PaymentCaptured,
+                PaymentStep::Requested
+                | PaymentStep::Authorised
+                | PaymentStep::Capturing
+                | PaymentStep::Closed,
+                _,
+            ) => {
                 self.next.payment = PaymentStep::Captured;
                 true
             }
-            (EventKind::PaymentDeclined, PaymentStep::Requested, _) => {
+            (
+                EventKind::PaymentDeclined,
+                PaymentStep::Requested | PaymentStep::Authorised | PaymentStep::Capturing,
+                _,
+            ) => {
                 self.next.payment = PaymentStep::Closed;
                 true
             }
@@ -465,7 +517,7 @@ impl<'a> Reacting<'a> {
             return Outcome::Ignored("the money is on its way back already");
         }
         match self.next.payment {
-            PaymentStep::Captured => {
+            PaymentStep::Captured | PaymentStep::Authorised | PaymentStep::Capturing => {
                 self.cancel(timers::UNDO);
                 self.track()
             }
@@ -481,9 +533,6 @@ impl<'a> Reacting<'a> {
     /// The provider may be away for long, and a request may get lost. A person may settle the step meanwhile; none
     /// must.
     fn urge(&mut self) -> Outcome {
-        if self.is_stale_timer() {
-            return Outcome::Ignored("an older timer");
-        }
         self.undo_more()
     }
 
@@ -495,6 +544,7 @@ impl<'a> Reacting<'a> {
 
     fn waive(&mut self) -> Outcome {
         if self.next.stands_still() {
+            self.waive_capture();
             return self.go_on();
         }
         match self.next.pending_undo() {
@@ -548,7 +598,7 @@ impl<'a> Reacting<'a> {
     }
 
     /// Moves the headline status, unless it is there already.
-    fn move_order(&mut self, event: OrderEvent) {
+    pub(super) fn move_order(&mut self, event: OrderEvent) {
         let from = self.next.order;
         if let Some(to) = event.leads_to().filter(|to| *to != from) {
             self.next.order = to;
@@ -556,8 +606,15 @@ impl<'a> Reacting<'a> {
         }
     }
 
-    fn is_stale_timer(&self) -> bool {
-        self.event.generation.is_some_and(|generation| generation != self.next.timer_generation)
+    /// What an order that is undone waits for no longer.
+    pub(super) fn cancel_on_undo(&mut self) {
+        for name in [timers::ORDER, timers::PAYMENT, timers::SHIPPING] {
+            self.cancel(name);
+        }
+        if self.next.capture == Capture::AtShipment {
+            self.cancel(timers::CAPTURE);
+            self.cancel(timers::AUTHORISATION);
+        }
     }
 
     pub(super) fn set(&mut self, name: &'static str, after: Duration) {

@@ -26,13 +26,16 @@ impl EventKind {
             Self::ParcelReturned => Attention::ParcelReturned,
             Self::PaymentVoided => Attention::GatewayContradicts,
             Self::ParcelDelivered => Attention::DeliveredThoughCancelled,
+            Self::CaptureFailed | Self::PaymentDeclined => Attention::CaptureFailed,
+            Self::AuthorisationEnding => Attention::AuthorisationEnding,
             Self::OrderValidated
             | Self::OrderRejected
             | Self::InventoryReserved
             | Self::InventoryShort
             | Self::PaymentStarted
+            | Self::PaymentAuthorised
             | Self::PaymentCaptured
-            | Self::PaymentDeclined
+            | Self::CaptureTimedOut
             | Self::ShippingStarted
             | Self::ShipmentBooked
             | Self::ShipmentRefused
@@ -76,15 +79,26 @@ impl Reacting<'_> {
         if attention == Attention::PartlyRefunded && self.next.is_handed_over() {
             return Outcome::Ignored("the parcel has left");
         }
+        if self.event.kind == EventKind::CaptureFailed && !self.stop_capturing() {
+            return Outcome::Ignored("no capture was asked for");
+        }
+        if attention == Attention::AuthorisationEnding && !self.next.is_authorised() {
+            return Outcome::Ignored("nothing is authorised");
+        }
         if attention == Attention::DisputeLost {
             self.lose_money();
         }
         self.next.state = SagaState::NeedsAttention;
         self.next.attention.add(attention);
-        for name in timers::ALL {
+        self.stop_timers();
+        Outcome::Moved
+    }
+
+    /// An authorisation ends whether or not a person thinks about its order.
+    fn stop_timers(&mut self) {
+        for name in timers::ALL.into_iter().filter(|name| *name != timers::AUTHORISATION) {
             self.cancel(name);
         }
-        Outcome::Moved
     }
 
     /// The bank has taken the money: none is left to refund, and a parcel that has not left is not sent.
@@ -97,6 +111,9 @@ impl Reacting<'_> {
 
     /// One of the questions is answered. The order goes on by itself if that was the last.
     pub(super) fn answered(&mut self) -> Outcome {
+        if self.event.kind == EventKind::PaymentCaptured {
+            return self.note();
+        }
         let won = self.event.kind == EventKind::DisputeWon;
         let over = if won { Attention::Disputed } else { Attention::SecondCharge };
         if !self.next.attention.include(over) {
@@ -113,9 +130,7 @@ impl Reacting<'_> {
         }
         self.next.payment = PaymentStep::Refunded;
         self.next.reason = Some(CancelReason::RefundedAtGateway);
-        for name in [timers::ORDER, timers::PAYMENT, timers::SHIPPING] {
-            self.cancel(name);
-        }
+        self.cancel_on_undo();
         self.undo_more()
     }
 
@@ -160,6 +175,7 @@ impl Reacting<'_> {
             return self.refuse();
         }
         let asks_carrier = self.next.attention.any(Attention::is_about_parcel);
+        self.want_capture();
         let outcome = self.go_on();
         if asks_carrier && self.next.state == SagaState::Shipped {
             self.commands.push(SagaCommand::TrackShipment);
@@ -173,9 +189,8 @@ impl Reacting<'_> {
         match self.next.stood() {
             SagaState::Completed => self.end(SagaState::Completed),
             SagaState::Failed => self.end(SagaState::Failed),
-            SagaState::Shipped if self.next.shipment == ShipmentStep::Delivered => self.complete(),
             SagaState::Shipped => self.wait_for_delivery(),
-            SagaState::Paid => self.go_on_shipping(),
+            SagaState::Authorised | SagaState::Paid => self.go_on_shipping(),
             SagaState::InventoryReserved => self.go_on_paying(SagaState::InventoryReserved),
             SagaState::PaymentProcessing => self.go_on_paying(SagaState::PaymentProcessing),
             SagaState::Created => {
@@ -193,25 +208,40 @@ impl Reacting<'_> {
         Outcome::Moved
     }
 
+    /// Waits for the parcel, for the money of one that has left, or for both.
     fn wait_for_delivery(&mut self) -> Outcome {
         self.next.state = SagaState::Shipped;
-        self.set(timers::DELIVERY_POLL, self.event.limits.delivery_poll);
+        if self.next.is_authorised() {
+            self.request_capture();
+        }
+        if self.next.shipment == ShipmentStep::Delivered {
+            self.complete();
+        } else {
+            self.set(timers::DELIVERY_POLL, self.event.limits.delivery_poll);
+        }
         Outcome::Moved
     }
 
     /// Requests the parcel, unless it is on hold; again under its key if it was requested before, even if the first answer
     /// came meanwhile.
     fn go_on_shipping(&mut self) -> Outcome {
-        if matches!(self.next.payment, PaymentStep::Refunded | PaymentStep::Closed) {
+        if self.next.payment == PaymentStep::Refunded {
             return self.undo_for(CancelReason::RefundedAtGateway);
+        }
+        if self.next.payment == PaymentStep::Closed {
+            return self.undo_for(CancelReason::PaymentDeclined);
         }
         if self.next.shipment == ShipmentStep::Cancelled {
             return self.undo_for(CancelReason::ShippingFailed);
         }
+        self.count_as_paid();
+        if self.next.payment == PaymentStep::Capturing {
+            self.request_capture();
+        }
         if self.next.shipment == ShipmentStep::None {
             return self.ship_unless_on_hold();
         }
-        self.next.state = SagaState::Paid;
+        self.next.state = self.next.awaiting_parcel();
         self.next.shipment = ShipmentStep::Requested;
         self.commands.push(SagaCommand::RequestShippingAgain);
         self.set(timers::ORDER, self.event.limits.order);
@@ -221,9 +251,10 @@ impl Reacting<'_> {
     /// The payment request goes on meanwhile, so nothing is requested again.
     fn go_on_paying(&mut self, state: SagaState) -> Outcome {
         match self.next.payment {
-            PaymentStep::Captured => {
-                let outcome = self.ship();
-                if self.next.state == SagaState::Paid {
+            PaymentStep::Captured | PaymentStep::Authorised | PaymentStep::Capturing => {
+                let is_captured = self.next.payment == PaymentStep::Captured;
+                let outcome = if is_captured { self.ship() } else { self.secure() };
+                if self.next.state.awaits_shipping() {
                     self.set(timers::ORDER, self.event.limits.order);
                 }
                 outcome
@@ -241,6 +272,7 @@ impl Reacting<'_> {
 
     fn undo_for(&mut self, reason: CancelReason) -> Outcome {
         self.next.reason = Some(reason);
+        self.cancel_on_undo();
         self.undo_more()
     }
 
@@ -266,6 +298,7 @@ impl Reacting<'_> {
     /// A person closes an order that waits for one. A parcel that has left is never cancelled: the order ends as delivered, with a
     /// parcel settled by hand.
     pub(super) fn close_standing(&mut self) -> Outcome {
+        self.waive_capture();
         self.next.attention = Attentions::default();
         match self.next.order {
             OrderStatus::Delivered => self.end(SagaState::Completed),
@@ -277,6 +310,7 @@ impl Reacting<'_> {
             OrderStatus::Pending
             | OrderStatus::Validated
             | OrderStatus::PaymentProcessing
+            | OrderStatus::Authorised
             | OrderStatus::Paid
             | OrderStatus::Cancelled => {
                 self.next.reason = self.next.reason.or(Some(CancelReason::Operator));
@@ -302,11 +336,13 @@ impl OrderProcessingSaga {
     fn stood(&self) -> SagaState {
         let being_undone = self.reason.is_some();
         match self.order {
+            OrderStatus::Delivered if self.is_authorised() => SagaState::Shipped,
             OrderStatus::Delivered => SagaState::Completed,
             OrderStatus::Cancelled if self.pending_undo().is_none() => SagaState::Failed,
             OrderStatus::Cancelled => SagaState::Compensating,
             OrderStatus::Shipped => SagaState::Shipped,
-            OrderStatus::Paid if being_undone => SagaState::Compensating,
+            OrderStatus::Authorised | OrderStatus::Paid if being_undone => SagaState::Compensating,
+            OrderStatus::Authorised => SagaState::Authorised,
             OrderStatus::Paid => SagaState::Paid,
             OrderStatus::Pending | OrderStatus::Validated | OrderStatus::PaymentProcessing
                 if being_undone =>

@@ -1,6 +1,6 @@
 //! The order saga's data: its state and, beneath it, what was done and not undone.
 
-use domain::{CancelReason, HoldPoints, Money, OrderId, OrderStatus};
+use domain::{CancelReason, Capture, HoldPoints, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 use super::attention::Attentions;
@@ -9,7 +9,7 @@ use super::named::named;
 /// Version of the saga's definition, stored with each instance. If a change alters what a released version does, it
 /// needs a new number (or the fingerprint test fails) and a migration from the version before (or it does not
 /// compile).
-pub const SAGA_VERSION: u16 = 3;
+pub const SAGA_VERSION: u16 = 4;
 
 /// An instance of a later definition, which needs a newer program. A number that was never released is treated alike:
 /// its writer may know more.
@@ -41,6 +41,8 @@ pub enum SagaState {
     InventoryReserved,
     /// The gateway was called; its answer is not final, or not applied yet.
     PaymentProcessing,
+    /// The money is authorised; shipping is requested.
+    Authorised,
     /// The order is paid; shipping is requested.
     Paid,
     /// The carrier has the parcel.
@@ -77,6 +79,10 @@ pub enum PaymentStep {
     None,
     /// The gateway may or may not have been called; the key is stored.
     Requested,
+    /// Authorised; nobody has asked for the capture.
+    Authorised,
+    /// Authorised; the capture is requested.
+    Capturing,
     /// Captured.
     Captured,
     /// The gateway will never charge under this key.
@@ -137,6 +143,8 @@ pub struct OrderProcessingSaga {
     pub has_address: bool,
     /// The steps before which it has holds that nobody has released.
     pub holds: HoldPoints,
+    /// When its money is taken.
+    pub capture: Capture,
 }
 
 impl OrderProcessingSaga {
@@ -159,6 +167,7 @@ impl OrderProcessingSaga {
             expires_at,
             has_address: false,
             holds: HoldPoints::default(),
+            capture: Capture::AtOnce,
         }
     }
 }
@@ -167,6 +176,7 @@ named!(SagaState:
     Created = "created",
     InventoryReserved = "inventory_reserved",
     PaymentProcessing = "payment_processing",
+    Authorised = "authorised",
     Paid = "paid",
     Shipped = "shipped",
     Completed = "completed",
@@ -179,6 +189,8 @@ named!(StockStep: None = "none", Reserved = "reserved", Released = "released", S
 named!(PaymentStep:
     None = "none",
     Requested = "requested",
+    Authorised = "authorised",
+    Capturing = "capturing",
     Captured = "captured",
     Closed = "closed",
     Refunded = "refunded",
@@ -203,7 +215,7 @@ impl SagaState {
     /// Whether an order in this state still waits for the carrier.
     #[must_use]
     pub const fn awaits_shipping(self) -> bool {
-        matches!(self, Self::Paid)
+        matches!(self, Self::Authorised | Self::Paid)
     }
 
     /// Whether only late events may still come.
@@ -214,6 +226,7 @@ impl SagaState {
             Self::Created
             | Self::InventoryReserved
             | Self::PaymentProcessing
+            | Self::Authorised
             | Self::Paid
             | Self::Shipped
             | Self::Compensating

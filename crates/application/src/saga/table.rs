@@ -16,10 +16,14 @@ pub enum EventKind {
     InventoryShort,
     /// The gateway was called, and the call was let through.
     PaymentStarted,
+    /// The money is authorised, and to be captured once the goods are shipped.
+    PaymentAuthorised,
     /// The gateway has the money.
     PaymentCaptured,
-    /// The gateway refuses for good.
+    /// The gateway refuses for good, or an authorisation is gone.
     PaymentDeclined,
+    /// A capture used up its retries, or got an answer that is none.
+    CaptureFailed,
     /// The carrier was called, the call was let through, and there is no answer.
     ShippingStarted,
     /// The carrier has the parcel.
@@ -36,6 +40,10 @@ pub enum EventKind {
     PaymentTimedOut,
     /// The booking took too long.
     ShippingTimedOut,
+    /// A capture takes long: the gateway may be away, or the request lost.
+    CaptureTimedOut,
+    /// The authorisation ends soon, and the money is not captured.
+    AuthorisationEnding,
     /// The carrier has been silent for a while.
     DeliveryPollDue,
     /// A compensation step takes long: the provider may be away, or the request lost.
@@ -97,8 +105,20 @@ pub enum Rule {
     Await,
     /// The carrier's limit starts.
     Clock,
+    /// Record the authorisation, request shipping.
+    Secure,
     /// Record the payment, request shipping.
     Ship,
+    /// Record that authorised money was captured before the parcel left.
+    Collect,
+    /// Record that authorised money was captured; complete an order that is delivered.
+    Settle,
+    /// The authorisation is gone: compensate.
+    Lapse,
+    /// The authorisation is gone and the parcel has left: wait for a person.
+    Owe,
+    /// Request the capture again.
+    Recapture,
     /// Record the parcel, wait for delivery.
     Track,
     /// Ask the carrier where the parcel is.
@@ -121,7 +141,7 @@ pub enum Rule {
     Park,
     /// Wait for a person, and record the cause.
     Ask,
-    /// What a person was asked is answered: go on.
+    /// Record what answers a question to a person; go on if it was the last.
     Answered,
     /// The money is refunded already: compensate the rest.
     Unpaid,
@@ -153,16 +173,17 @@ pub enum Rule {
 
 use EventKind as E;
 use Rule::{
-    Again, Answered, Arrive, Ask, Await, CallOff, Clock, Close, Complete, Early, EarlyIfUnasked, Forward,
-    GoOn, Ignore, LiftHold, Next, Note, Park, Pay, PlaceHold, Poll, Refuse, Reopen, Reserve, Ship, Track,
-    Undo, Unpaid, Urge, Waive,
+    Again, Answered, Arrive, Ask, Await, CallOff, Clock, Close, Collect, Complete, Early, EarlyIfUnasked,
+    Forward, GoOn, Ignore, Lapse, LiftHold, Next, Note, Owe, Park, Pay, PlaceHold, Poll, Recapture, Refuse,
+    Reopen, Reserve, Secure, Settle, Ship, Track, Undo, Unpaid, Urge, Waive,
 };
 
 /// States in the order of the table's columns.
-pub const STATES: [SagaState; 10] = [
+pub const STATES: [SagaState; 11] = [
     SagaState::Created,
     SagaState::InventoryReserved,
     SagaState::PaymentProcessing,
+    SagaState::Authorised,
     SagaState::Paid,
     SagaState::Shipped,
     SagaState::Completed,
@@ -174,47 +195,51 @@ pub const STATES: [SagaState; 10] = [
 
 /// One line per event, one column per state. Total by its type: a missing cell does not compile.
 #[rustfmt::skip]
-pub const TABLE: [(EventKind, [Rule; 10]); 39] = [
-    //                         Created    InvReserved PayProcess Paid       Shipped   Completed Failed    Compensating NeedsAttention OnHold
-    (E::OrderValidated,      [Reserve,   Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::OrderRejected,       [Undo,      Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::InventoryReserved,   [Pay,       Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::InventoryShort,      [Undo,      Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::PaymentStarted,      [Ignore,    Await,      Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::PaymentCaptured,     [Early,     Ship,       Ship,      Ignore,    Ignore,   Ignore,   Reopen,   Note,        Note,          EarlyIfUnasked]),
-    (E::PaymentDeclined,     [Early,     Undo,       Undo,      Ignore,    Ignore,   Ignore,   Ignore,   Note,        Note,          EarlyIfUnasked]),
-    (E::ShippingStarted,     [Ignore,    Ignore,     Ignore,    Clock,     Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::ShipmentBooked,      [Early,     Early,      Early,     Track,     Ignore,   Ignore,   Reopen,   Note,        Note,          Early]),
-    (E::ShipmentRefused,     [Early,     Early,      Early,     Undo,      Ignore,   Ignore,   Ignore,   Note,        Note,          Early]),
-    (E::ParcelDelivered,     [Early,     Early,      Early,     Early,     Complete, Ignore,   Ask,      Early,       Arrive,        Early]),
-    (E::CancelRequested,     [Undo,      Undo,       Undo,      Undo,      Refuse,   Refuse,   Ignore,   Ignore,      CallOff,       Undo]),
-    (E::OrderTimedOut,       [Undo,      Undo,       Undo,      Undo,      Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::PaymentTimedOut,     [Ignore,    Undo,       Undo,      Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::ShippingTimedOut,    [Ignore,    Ignore,     Ignore,    Undo,      Ignore,   Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::DeliveryPollDue,     [Ignore,    Ignore,     Ignore,    Ignore,    Poll,     Ignore,   Ignore,   Ignore,      Ignore,        Ignore]),
-    (E::UndoTimedOut,        [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Urge,        Ignore,        Ignore]),
-    (E::ShipmentCancelled,   [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Next,        Next,          Ignore]),
-    (E::ShipmentKept,        [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Forward,     Forward,       Ignore]),
-    (E::PaymentVoided,       [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Next,        Next,          Ignore]),
-    (E::PaymentRefunded,     [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Next,        Next,          Ignore]),
-    (E::UndoFailed,          [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Park,        Ignore,        Ignore]),
-    (E::OperatorRetry,       [Refuse,    Refuse,     Refuse,    Refuse,    Refuse,   Refuse,   Refuse,   Refuse,      Again,         Refuse]),
-    (E::OperatorSkip,        [Refuse,    Refuse,     Refuse,    Refuse,    Refuse,   Refuse,   Refuse,   Refuse,      Waive,         Refuse]),
-    (E::OperatorForce,       [Refuse,    Refuse,     Refuse,    Refuse,    Refuse,   Refuse,   Refuse,   Close,       Close,         Refuse]),
-    (E::MoneyReturned,       [Ignore,    Unpaid,     Unpaid,    Unpaid,    Ask,      Ignore,   Ignore,   Next,        Next,          Unpaid]),
-    (E::MoneyReturnedInPart, [Ignore,    Ask,        Ask,       Ask,       Ignore,   Ignore,   Ignore,   Ignore,      Ask,           Ask]),
-    (E::SecondCharge,        [Ignore,    Ask,        Ask,       Ask,       Ask,      Ask,      Ask,      Ask,         Ask,           Ask]),
-    (E::SecondChargeReturned,[Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Answered,      Ignore]),
-    (E::AmountMismatch,      [Ignore,    Ask,        Ask,       Ask,       Ask,      Ask,      Ask,      Ask,         Ask,           Ask]),
-    (E::PaymentDisputed,     [Ignore,    Ask,        Ask,       Ask,       Ask,      Ask,      Ask,      Ask,         Ask,           Ask]),
-    (E::DisputeWon,          [Ignore,    Ignore,     Ignore,    Ignore,    Ignore,   Ignore,   Ignore,   Ignore,      Answered,      Ignore]),
-    (E::DisputeLost,         [Ignore,    Ask,        Ask,       Ask,       Ask,      Ask,      Ask,      Ask,         Ask,           Ask]),
-    (E::ParcelDelayed,       [Ignore,    Ignore,     Ignore,    Early,     Ask,      Ignore,   Ignore,   Ignore,      Ask,           Ignore]),
-    (E::ParcelLost,          [Ignore,    Ignore,     Ignore,    Early,     Ask,      Ask,      Ignore,   Ignore,      Ask,           Ignore]),
-    (E::ParcelDamaged,       [Ignore,    Ignore,     Ignore,    Early,     Ask,      Ask,      Ignore,   Ignore,      Ask,           Ignore]),
-    (E::ParcelReturned,      [Ignore,    Ignore,     Ignore,    Early,     Ask,      Ask,      Ignore,   Ignore,      Ask,           Ignore]),
-    (E::HoldPlaced,          [PlaceHold, PlaceHold,  PlaceHold, Refuse,    Refuse,   Refuse,   Refuse,   Refuse,      PlaceHold,     PlaceHold]),
-    (E::HoldReleased,        [LiftHold,  LiftHold,   LiftHold,  LiftHold,  LiftHold, LiftHold, LiftHold, LiftHold,    LiftHold,      GoOn]),
+pub const TABLE: [(EventKind, [Rule; 11]); 43] = [
+    //                         Created     InvReserved  PayProcess  Authorised  Paid       Shipped     Completed  Failed     Compensating  NeedsAttent.  OnHold
+    (E::OrderValidated,      [Reserve,    Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::OrderRejected,       [Undo,       Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::InventoryReserved,   [Pay,        Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::InventoryShort,      [Undo,       Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::PaymentStarted,      [Ignore,     Await,       Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::PaymentAuthorised,   [Early,      Secure,      Secure,     Ignore,     Ignore,    Ignore,     Ignore,    Reopen,    Note,         Note,         EarlyIfUnasked]),
+    (E::PaymentCaptured,     [Early,      Ship,        Ship,       Collect,    Ignore,    Settle,    Ignore,    Reopen,    Note,         Answered,     Collect]),
+    (E::PaymentDeclined,     [Early,      Undo,        Undo,       Lapse,      Ignore,    Owe,        Ignore,    Ignore,    Note,         Note,         Lapse]),
+    (E::CaptureFailed,       [Ignore,     Ignore,      Ignore,     Ask,        Ignore,    Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ask]),
+    (E::ShippingStarted,     [Ignore,     Ignore,      Ignore,     Clock,      Clock,     Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::ShipmentBooked,      [Early,      Early,       Early,      Track,      Track,     Ignore,     Ignore,    Reopen,    Note,         Note,         Early]),
+    (E::ShipmentRefused,     [Early,      Early,       Early,      Undo,       Undo,      Ignore,     Ignore,    Ignore,    Note,         Note,         Early]),
+    (E::ParcelDelivered,     [Early,      Early,       Early,      Early,      Early,     Complete,   Ignore,    Ask,       Early,        Arrive,       Early]),
+    (E::CancelRequested,     [Undo,       Undo,        Undo,       Undo,       Undo,      Refuse,     Refuse,    Ignore,    Ignore,       CallOff,      Undo]),
+    (E::OrderTimedOut,       [Undo,       Undo,        Undo,       Undo,       Undo,      Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::PaymentTimedOut,     [Ignore,     Undo,        Undo,       Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::ShippingTimedOut,    [Ignore,     Ignore,      Ignore,     Undo,       Undo,      Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::CaptureTimedOut,     [Ignore,     Ignore,      Ignore,     Recapture,  Ignore,    Recapture,  Ignore,    Ignore,    Ignore,       Ignore,       Recapture]),
+    (E::AuthorisationEnding, [Ignore,     Ignore,      Ignore,     Ask,        Ignore,    Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ask]),
+    (E::DeliveryPollDue,     [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Poll,       Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
+    (E::UndoTimedOut,        [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Urge,         Ignore,       Ignore]),
+    (E::ShipmentCancelled,   [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore]),
+    (E::ShipmentKept,        [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Forward,      Forward,      Ignore]),
+    (E::PaymentVoided,       [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore]),
+    (E::PaymentRefunded,     [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore]),
+    (E::UndoFailed,          [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Park,         Ignore,       Ignore]),
+    (E::OperatorRetry,       [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       Again,        Refuse]),
+    (E::OperatorSkip,        [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       Waive,        Refuse]),
+    (E::OperatorForce,       [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Close,        Close,        Refuse]),
+    (E::MoneyReturned,       [Ignore,     Unpaid,      Unpaid,     Unpaid,     Unpaid,    Ask,        Ignore,    Ignore,    Next,         Next,         Unpaid]),
+    (E::MoneyReturnedInPart, [Ignore,     Ask,         Ask,        Ask,        Ask,       Ignore,     Ignore,    Ignore,    Ignore,       Ask,          Ask]),
+    (E::SecondCharge,        [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask]),
+    (E::SecondChargeReturned,[Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Answered,     Ignore]),
+    (E::AmountMismatch,      [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask]),
+    (E::PaymentDisputed,     [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask]),
+    (E::DisputeWon,          [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Answered,     Ignore]),
+    (E::DisputeLost,         [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask]),
+    (E::ParcelDelayed,       [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ignore]),
+    (E::ParcelLost,          [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore]),
+    (E::ParcelDamaged,       [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore]),
+    (E::ParcelReturned,      [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore]),
+    (E::HoldPlaced,          [PlaceHold,  PlaceHold,   PlaceHold,  Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       PlaceHold,    PlaceHold]),
+    (E::HoldReleased,        [LiftHold,   LiftHold,    LiftHold,   LiftHold,   LiftHold,  LiftHold,   LiftHold,  LiftHold,  LiftHold,     LiftHold,     GoOn]),
 ];
 
 /// What `state` does about `event`.
@@ -232,9 +257,14 @@ impl Rule {
             Reserve => &[SagaState::Created],
             Pay => &[SagaState::InventoryReserved, SagaState::OnHold],
             Await => &[SagaState::PaymentProcessing],
+            Secure => &[SagaState::Authorised, SagaState::OnHold],
             Ship => &[SagaState::Paid, SagaState::OnHold],
-            Clock => &[SagaState::Paid],
-            GoOn => &[SagaState::InventoryReserved, SagaState::Paid],
+            Collect => &[SagaState::Paid],
+            Settle => &[SagaState::Completed],
+            Lapse => &[SagaState::Compensating, SagaState::Failed],
+            Owe => &[SagaState::NeedsAttention],
+            Clock => &[SagaState::Authorised, SagaState::Paid],
+            GoOn => &[SagaState::InventoryReserved, SagaState::Authorised, SagaState::Paid],
             Track | Poll => &[SagaState::Shipped],
             Forward => &[SagaState::Shipped, SagaState::NeedsAttention],
             Complete => &[SagaState::Completed],
@@ -245,6 +275,7 @@ impl Rule {
                 SagaState::Created,
                 SagaState::InventoryReserved,
                 SagaState::PaymentProcessing,
+                SagaState::Authorised,
                 SagaState::Paid,
                 SagaState::Shipped,
                 SagaState::Completed,
@@ -252,11 +283,11 @@ impl Rule {
                 SagaState::Compensating,
                 SagaState::OnHold,
             ],
-            Arrive => &[SagaState::Completed],
+            Arrive => &[SagaState::Shipped, SagaState::Completed],
             Reopen => &[SagaState::Compensating],
             Park | Ask => &[SagaState::NeedsAttention],
             Close => &[SagaState::Failed, SagaState::Completed],
-            PlaceHold | LiftHold | Ignore | Early | EarlyIfUnasked | Refuse => &[],
+            Recapture | PlaceHold | LiftHold | Ignore | Early | EarlyIfUnasked | Refuse => &[],
         }
     }
 }

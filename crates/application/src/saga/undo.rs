@@ -30,7 +30,13 @@ impl OrderProcessingSaga {
             (ShipmentStep::Requested | ShipmentStep::Booked | ShipmentStep::Delivered, _) => {
                 Some(Undo::CancelShipment)
             }
-            (_, PaymentStep::Requested | PaymentStep::Captured) => Some(Undo::RefundPayment),
+            (
+                _,
+                PaymentStep::Requested
+                | PaymentStep::Authorised
+                | PaymentStep::Capturing
+                | PaymentStep::Captured,
+            ) => Some(Undo::RefundPayment),
             _ => None,
         }
     }
@@ -46,7 +52,10 @@ impl OrderProcessingSaga {
 
     /// Records that the money is settled; returns whether that was new.
     pub(super) const fn settle_payment(&mut self, to: PaymentStep) -> bool {
-        let open = matches!(self.payment, PaymentStep::Requested | PaymentStep::Captured);
+        let open = matches!(
+            self.payment,
+            PaymentStep::Requested | PaymentStep::Authorised | PaymentStep::Capturing | PaymentStep::Captured
+        );
         if open {
             self.payment = to;
         }

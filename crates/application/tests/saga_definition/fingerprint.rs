@@ -9,13 +9,17 @@ use application::saga::{
     ShipmentStep, StageLimits, StockStep, TABLE, diagram,
 };
 use bus::{Reaction, Saga, TimerChange};
-use domain::{CancelReason, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus};
+use domain::{CancelReason, Capture, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 /// What each version does, for ever. A version that was released is never changed here: a saga that behaves otherwise needs a
 /// new version, a line of its own, and its way from the version before in `MIGRATIONS`, without which nothing compiles.
-const RELEASED: &[(u16, u64)] =
-    &[(1, 0xd8d7_7280_77f4_c32b), (2, 0x5075_8267_cd09_772d), (3, 0xaa9f_89c9_4eca_a5f5)];
+const RELEASED: &[(u16, u64)] = &[
+    (1, 0xd8d7_7280_77f4_c32b),
+    (2, 0x5075_8267_cd09_772d),
+    (3, 0xaa9f_89c9_4eca_a5f5),
+    (4, 0x3ae0_afcd_33fb_153c),
+];
 
 /// All limits that are set, no two alike, so that it is seen which of them a timer goes by. How long each of them is, is a
 /// setting and no part of the definition.
@@ -25,10 +29,8 @@ const LIMITS: StageLimits = StageLimits {
     shipping: Duration::from_secs(3),
     delivery_poll: Duration::from_secs(4),
     undo: Duration::from_secs(5),
+    capture: Duration::from_secs(6),
 };
-
-/// Of the timers of every instance here.
-const GENERATION: u32 = 7;
 
 #[test]
 fn a_version_of_the_saga_always_does_the_same() {
@@ -80,6 +82,12 @@ fn fingerprint() -> u64 {
 struct Standing(SagaState, Attentions, OrderStatus, StockStep, PaymentStep, ShipmentStep, HoldPoints);
 
 impl Standing {
+    /// Only money that is captured later is ever authorised.
+    fn capture(self) -> Capture {
+        let is_authorised = matches!(self.4, PaymentStep::Authorised | PaymentStep::Capturing);
+        if is_authorised { Capture::AtShipment } else { Capture::AtOnce }
+    }
+
     fn saga(self, reason: Option<CancelReason>) -> OrderProcessingSaga {
         let Self(state, attention, order, stock, payment, shipment, holds) = self;
         OrderProcessingSaga {
@@ -90,8 +98,8 @@ impl Standing {
             payment,
             shipment,
             reason,
-            timer_generation: GENERATION,
             holds,
+            capture: self.capture(),
             ..started()
         }
     }
@@ -132,15 +140,16 @@ fn every_set_of_holds() -> impl Iterator<Item = HoldPoints> {
     (0..=all.code()).map(HoldPoints::of_code)
 }
 
-/// About each step before which there may be holds; without details; with a reason, to an instance that has one, by the latest timer; by an older timer.
+/// About each step before which there may be holds; without details; with a reason, to an instance that has one; of an
+/// authorisation that ends.
 fn every_way_to_tell(event: SagaEvent) -> [(Option<CancelReason>, SagaEvent); 5] {
     let before = Some(CancelReason::OutOfStock);
     [
         (None, event),
         (None, event.before(HoldPoint::Payment)),
         (None, event.before(HoldPoint::Shipping)),
-        (before, event.because(CancelReason::Operator).of_generation(GENERATION)),
-        (before, event.of_generation(GENERATION - 1)),
+        (before, event.because(CancelReason::Operator)),
+        (None, event.authorised_for(Some(Duration::from_secs(7)))),
     ]
 }
 
@@ -159,7 +168,7 @@ fn note(print: &mut Fingerprint, reaction: &Reaction<OrderProcessingSaga>) {
 fn note_saga(print: &mut Fingerprint, saga: &OrderProcessingSaga) {
     let _ = write!(print, "{} {} {} {} {}", saga.state, saga.order, saga.stock, saga.payment, saga.shipment);
     let _ = write!(print, " {:?} {:?} {}", saga.reason, saga.attention, saga.timer_generation);
-    let _ = write!(print, " {}", saga.holds.code());
+    let _ = write!(print, " {} {}", saga.holds.code(), saga.capture);
 }
 
 /// FNV-1a of whatever is written to it.

@@ -6,7 +6,7 @@ use application::saga::{
     Attention, Attentions, EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent,
     SagaState, ShipmentStep, StageLimits, StockStep, TABLE,
 };
-use domain::{CancelReason, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus};
+use domain::{CancelReason, Capture, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -22,13 +22,13 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
     let details = (
         proptest::option::of(select(CancelReason::ALL.to_vec())),
         proptest::collection::vec(select(Attention::ALL.to_vec()), 0..3),
-        (any::<u32>(), any::<bool>(), any_holds()),
+        (any::<u32>(), any::<bool>(), any_holds(), select(Capture::ALL.to_vec())),
     );
     (states, steps, details).prop_map(
         |(
             (state, order),
             (stock, payment, shipment),
-            (reason, attention, (timer_generation, has_address, holds)),
+            (reason, attention, (timer_generation, has_address, holds, capture)),
         )| {
             OrderProcessingSaga {
                 order_id: OrderId(uuid::Uuid::from_u128(7)),
@@ -46,6 +46,7 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
                 expires_at: Timestamp::UNIX_EPOCH,
                 has_address,
                 holds,
+                capture,
             }
         },
     )
@@ -68,15 +69,15 @@ pub(crate) fn attentions(each: &[Attention]) -> Attentions {
 pub(crate) fn any_event() -> impl Strategy<Value = SagaEvent> {
     (
         any_kind(),
-        proptest::option::of(any::<u32>()),
+        proptest::option::of(any::<u64>().prop_map(Duration::from_secs)),
         proptest::option::of(select(CancelReason::ALL.to_vec())),
         proptest::option::of(select(HoldPoint::ALL.to_vec())),
         any_limits(),
     )
-        .prop_map(|(kind, generation, reason, hold, limits)| SagaEvent {
+        .prop_map(|(kind, authorised_for, reason, hold, limits)| SagaEvent {
             kind,
             reason,
-            generation,
+            authorised_for,
             hold,
             limits,
         })
@@ -88,9 +89,9 @@ pub(crate) fn any_kind() -> impl Strategy<Value = EventKind> {
 }
 
 fn any_limits() -> impl Strategy<Value = StageLimits> {
-    any::<[u64; 5]>().prop_map(|seconds| {
-        let [order, payment, shipping, delivery_poll, undo] = seconds.map(Duration::from_secs);
-        StageLimits { order, payment, shipping, delivery_poll, undo }
+    any::<[u64; 6]>().prop_map(|seconds| {
+        let [order, payment, shipping, delivery_poll, capture, undo] = seconds.map(Duration::from_secs);
+        StageLimits { order, payment, shipping, delivery_poll, capture, undo }
     })
 }
 

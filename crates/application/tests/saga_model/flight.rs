@@ -10,9 +10,14 @@ pub(crate) enum Item {
     Reserve,
     Charge,
     ChargeCaptured,
+    ChargeAuthorised,
     ChargeRefused,
     PaymentProcessed,
+    PaymentAuthorised,
     PaymentFailed,
+    Capture,
+    CaptureCaptured,
+    CaptureRefused,
     Book,
     BookBooked,
     BookRefused,
@@ -28,22 +33,27 @@ pub(crate) enum Item {
     PaymentTimeout,
     ShippingTimeout,
     PollDue,
-    StalePoll,
+    CaptureTimeout,
+    AuthorisationEnds,
     UndoTimeout,
-    StaleUndo,
     MoneyReturned,
     Disputed,
     ParcelDelayed,
 }
 
-pub(crate) const ITEMS: [Item; 28] = [
+pub(crate) const ITEMS: [Item; 33] = [
     Item::OrderCreated,
     Item::Reserve,
     Item::Charge,
     Item::ChargeCaptured,
+    Item::ChargeAuthorised,
     Item::ChargeRefused,
     Item::PaymentProcessed,
+    Item::PaymentAuthorised,
     Item::PaymentFailed,
+    Item::Capture,
+    Item::CaptureCaptured,
+    Item::CaptureRefused,
     Item::Book,
     Item::BookBooked,
     Item::BookRefused,
@@ -59,9 +69,9 @@ pub(crate) const ITEMS: [Item; 28] = [
     Item::PaymentTimeout,
     Item::ShippingTimeout,
     Item::PollDue,
-    Item::StalePoll,
+    Item::CaptureTimeout,
+    Item::AuthorisationEnds,
     Item::UndoTimeout,
-    Item::StaleUndo,
     Item::MoneyReturned,
     Item::Disputed,
     Item::ParcelDelayed,
@@ -69,11 +79,11 @@ pub(crate) const ITEMS: [Item; 28] = [
 
 /// What is in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Flight(u32);
+pub(crate) struct Flight(u64);
 
 impl Flight {
     pub(crate) const fn has(self, item: Item) -> bool {
-        self.0 & (1 << item as u32) != 0
+        self.0 & (1 << item as u64) != 0
     }
 
     pub(crate) const fn is_empty(self) -> bool {
@@ -81,73 +91,57 @@ impl Flight {
     }
 
     pub(crate) fn add(&mut self, item: Item) {
-        self.0 |= 1 << item as u32;
+        self.0 |= 1 << item as u64;
     }
 
     pub(crate) fn take(&mut self, item: Item) {
-        self.0 &= !(1 << item as u32);
-    }
-
-    /// A newer timer was set: what fired before is of an old generation now.
-    fn age(&mut self) {
-        for (fresh, stale) in [(Item::PollDue, Item::StalePoll), (Item::UndoTimeout, Item::StaleUndo)] {
-            if self.has(fresh) {
-                self.take(fresh);
-                self.add(stale);
-            }
-        }
+        self.0 &= !(1 << item as u64);
     }
 }
 
-/// The saga's timers by name, in the order of the bits below.
-pub(crate) const NAMES: [&str; 5] =
-    [timers::ORDER, timers::PAYMENT, timers::SHIPPING, timers::DELIVERY_POLL, timers::UNDO];
+/// The saga's timers by name, in the order of the bits below, each with the message that it turns into.
+pub(crate) const TIMERS: [(&str, Item); 7] = [
+    (timers::ORDER, Item::OrderTimeout),
+    (timers::PAYMENT, Item::PaymentTimeout),
+    (timers::SHIPPING, Item::ShippingTimeout),
+    (timers::DELIVERY_POLL, Item::PollDue),
+    (timers::CAPTURE, Item::CaptureTimeout),
+    (timers::AUTHORISATION, Item::AuthorisationEnds),
+    (timers::UNDO, Item::UndoTimeout),
+];
 
-/// Timers that are set, and which of them was set last: only that one is of the latest generation.
+/// Timers that are set. One that is set anew or cancelled takes back what it fired before: its consumer looks whether a firing
+/// still stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Timers {
-    set: u8,
-    latest: Option<u8>,
-}
+pub(crate) struct Timers(u8);
 
 impl Timers {
     pub(crate) fn set(&mut self, name: &str, flight: &mut Flight) {
-        let place = place(name);
-        self.set |= 1 << place;
-        self.latest = Some(place);
-        flight.age();
+        self.cancel(name, flight);
+        self.0 |= 1 << place(name);
     }
 
-    pub(crate) fn cancel(&mut self, name: &str) {
-        self.set &= !(1 << place(name));
+    pub(crate) fn cancel(&mut self, name: &str, flight: &mut Flight) {
+        self.0 &= !(1 << place(name));
+        flight.take(TIMERS[place(name)].1);
     }
 
     pub(crate) fn is_set(self, name: &str) -> bool {
-        self.set & (1 << place(name)) != 0
+        self.0 & (1 << place(name)) != 0
     }
 
     pub(crate) const fn is_empty(self) -> bool {
-        self.set == 0
+        self.0 == 0
     }
 
     /// Takes a timer out and turns it into a message.
     pub(crate) fn fire(&mut self, name: &str, flight: &mut Flight) {
-        self.cancel(name);
-        let fresh = self.latest == Some(place(name));
-        flight.add(match (name, fresh) {
-            (timers::ORDER, _) => Item::OrderTimeout,
-            (timers::PAYMENT, _) => Item::PaymentTimeout,
-            (timers::SHIPPING, _) => Item::ShippingTimeout,
-            (timers::DELIVERY_POLL, true) => Item::PollDue,
-            (timers::DELIVERY_POLL, false) => Item::StalePoll,
-            (_, true) => Item::UndoTimeout,
-            (_, false) => Item::StaleUndo,
-        });
+        self.cancel(name, flight);
+        flight.add(TIMERS[place(name)].1);
     }
 }
 
-fn place(name: &str) -> u8 {
-    let place =
-        NAMES.iter().position(|known| *known == name).expect("the saga sets only timers that it names");
-    u8::try_from(place).expect("five names")
+fn place(name: &str) -> usize {
+    let place = TIMERS.iter().position(|(known, _)| *known == name);
+    place.expect("the saga sets only timers that it names")
 }

@@ -11,10 +11,10 @@ mod steps;
 mod world;
 
 use application::saga::{PaymentStep, SagaState, ShipmentStep};
-use domain::HoldPoint;
+use domain::{Capture, HoldPoint, OrderStatus};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use self::providers::Honesty;
+use self::providers::{Charge, Honesty};
 use self::steps::Step;
 use self::world::{Allowance, World};
 
@@ -22,6 +22,7 @@ use self::world::{Allowance, World};
 struct OneOrder {
     allowance: Allowance,
     honesty: Honesty,
+    capture: Capture,
 }
 
 impl Model for OneOrder {
@@ -29,7 +30,7 @@ impl Model for OneOrder {
     type Action = Step;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.allowance, self.honesty)]
+        vec![World::new(self.allowance, self.honesty, self.capture)]
     }
 
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
@@ -46,6 +47,9 @@ impl Model for OneOrder {
         properties.extend(sights());
         if self.allowance.holds > 0 {
             properties.extend(sights_of_holds());
+        }
+        if self.capture == Capture::AtShipment {
+            properties.extend(sights_of_captures());
         }
         properties
     }
@@ -99,9 +103,7 @@ fn sights() -> Vec<Property<OneOrder>> {
             world.saga.state == SagaState::Completed
         }),
         Property::sometimes("an order fails", |_, world: &World| world.saga.state == SagaState::Failed),
-        Property::sometimes("money goes back", |_, world: &World| {
-            world.saga.payment == PaymentStep::Refunded
-        }),
+        Property::sometimes("money goes back", |_, world: &World| world.gateway.charge == Charge::Refunded),
         Property::sometimes("a parcel is called back", |_, world: &World| {
             world.saga.shipment == ShipmentStep::Cancelled && world.saga.state == SagaState::Failed
         }),
@@ -111,9 +113,7 @@ fn sights() -> Vec<Property<OneOrder>> {
         Property::sometimes("a person waives", |_, world: &World| world.saga.payment == PaymentStep::Waived),
         Property::sometimes(
             "a parcel cannot be called back and the order goes forward",
-            |_, world: &World| {
-                world.saga.state == SagaState::Shipped && world.flight.has(flight::Item::OrderTimeout)
-            },
+            |_, world: &World| world.went_forward,
         ),
         Property::sometimes("a parcel is booked that nobody waits for any more", |_, world: &World| {
             world.saga.state == SagaState::Failed && world.flight.has(flight::Item::BookBooked)
@@ -136,10 +136,46 @@ fn sights_of_holds() -> Vec<Property<OneOrder>> {
     ]
 }
 
+/// The same of money that is captured at the shipment.
+fn sights_of_captures() -> Vec<Property<OneOrder>> {
+    vec![
+        Property::sometimes("an order is delivered before its money is captured", |_, world: &World| {
+            world.saga.state == SagaState::Shipped && world.saga.order == OrderStatus::Delivered
+        }),
+        Property::sometimes("a parcel has left and its authorisation is gone", |_, world: &World| {
+            world.saga.order == OrderStatus::Shipped && world.saga.payment == PaymentStep::Closed
+        }),
+        Property::sometimes("a person has the money captured early", |_, world: &World| {
+            world.saga.state == SagaState::Authorised && world.saga.payment == PaymentStep::Capturing
+        }),
+        Property::sometimes("an authorisation is voided", |_, world: &World| {
+            world.saga.state == SagaState::Failed && world.gateway.charge == Charge::Closed
+        }),
+    ]
+}
+
+#[test]
+fn money_that_is_captured_at_the_shipment_is_captured_once_or_asked_about() {
+    for (allowance, about) in [
+        (Allowance { repeats: 0, webhooks: 1, troubles: 1, holds: 0 }, "and troubles"),
+        (Allowance { repeats: 1, webhooks: 0, troubles: 0, holds: 1 }, "and holds"),
+    ] {
+        let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord, capture: Capture::AtShipment };
+        let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+        println!(
+            "the order saga with capture at shipment {about}: {} states, {} steps, up to {} steps deep",
+            checker.unique_state_count(),
+            checker.state_count(),
+            checker.max_depth()
+        );
+        checker.assert_properties();
+    }
+}
+
 #[test]
 fn an_order_on_hold_stays_true_and_comes_to_its_end_once_it_is_released() {
-    let allowance = Allowance { repeats: 0, webhooks: 1, troubles: 1, holds: 2 };
-    let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord };
+    let allowance = Allowance { repeats: 1, webhooks: 1, troubles: 1, holds: 2 };
+    let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord, capture: Capture::AtOnce };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
         "the order saga with holds: {} states, {} steps, up to {} steps deep",
@@ -153,8 +189,9 @@ fn an_order_on_hold_stays_true_and_comes_to_its_end_once_it_is_released() {
 #[test]
 fn no_interleaving_within_the_bounds_leads_an_order_astray() {
     let model = OneOrder {
-        allowance: Allowance { repeats: 1, webhooks: 1, troubles: 0, holds: 0 },
+        allowance: Allowance { repeats: 2, webhooks: 1, troubles: 0, holds: 0 },
         honesty: Honesty::KeepsItsWord,
+        capture: Capture::AtOnce,
     };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
@@ -168,8 +205,8 @@ fn no_interleaving_within_the_bounds_leads_an_order_astray() {
 
 #[test]
 fn whatever_others_do_with_money_and_parcel_the_order_stays_true_and_comes_to_its_end() {
-    let allowance = Allowance { repeats: 0, webhooks: 1, troubles: 2, holds: 0 };
-    let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord };
+    let allowance = Allowance { repeats: 1, webhooks: 1, troubles: 2, holds: 0 };
+    let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord, capture: Capture::AtOnce };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
         "the order saga with refunds, disputes and stray parcels: {} states, {} steps, up to {} steps deep",
@@ -185,6 +222,7 @@ fn a_gateway_that_forgets_its_closed_keys_is_found_out() {
     let model = OneOrder {
         allowance: Allowance { repeats: 1, webhooks: 0, troubles: 0, holds: 0 },
         honesty: Honesty::ForgetsClosedKeys,
+        capture: Capture::AtOnce,
     };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     assert!(checker.discovery(NOTHING_KEPT).is_some(), "the checker would not have noticed");

@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use application::saga::{SagaState, timers};
+use application::saga::{PaymentStep, SagaState, timers};
+use domain::OrderStatus;
 
-use super::flight::{ITEMS, Item, NAMES};
+use super::flight::{ITEMS, Item, TIMERS};
 use super::providers::Carrier;
 use super::steps::{Copies, Luck, Step};
 use super::world::World;
@@ -63,7 +64,8 @@ impl World {
             Carrier::HandedOver => return Some(Step::ParcelArrives),
             Carrier::Unheard | Carrier::Refused | Carrier::Delivered | Carrier::Closed => {}
         }
-        let timer = NAMES.into_iter().find(|name| self.timers.is_set(name)).map(Step::Fire);
+        let mut names = TIMERS.into_iter().map(|(name, _)| name);
+        let timer = names.find(|name| self.timers.is_set(name)).map(Step::Fire);
         let person = (self.saga.state == SagaState::NeedsAttention).then_some(Step::OperatorForces);
         timer.or(person).or_else(|| self.waits_before().map(Step::SomebodyReleases))
     }
@@ -75,6 +77,7 @@ impl World {
             SagaState::Created
             | SagaState::InventoryReserved
             | SagaState::PaymentProcessing
+            | SagaState::Authorised
             | SagaState::Paid
             | SagaState::Shipped
             | SagaState::Compensating
@@ -90,22 +93,28 @@ impl World {
 
     /// Whether a timer would wake the saga even if every message got lost.
     pub(crate) fn is_watched(&self) -> bool {
-        let fired = [
-            Item::OrderTimeout,
-            Item::PaymentTimeout,
-            Item::ShippingTimeout,
-            Item::PollDue,
-            Item::UndoTimeout,
-        ];
         let due = match self.saga.state {
             // The order's own limit, as long as nobody has let a call through; it runs beside the others.
-            SagaState::Created | SagaState::InventoryReserved | SagaState::Paid => timers::ORDER,
+            SagaState::Created | SagaState::InventoryReserved | SagaState::Authorised | SagaState::Paid => {
+                timers::ORDER
+            }
             SagaState::PaymentProcessing => timers::PAYMENT,
+            SagaState::Shipped if self.saga.order == OrderStatus::Delivered => timers::CAPTURE,
             SagaState::Shipped => timers::DELIVERY_POLL,
             SagaState::Compensating => timers::UNDO,
             SagaState::Completed | SagaState::Failed | SagaState::NeedsAttention => return true,
             SagaState::OnHold => return self.waits_before().is_some(),
         };
-        self.timers.is_set(due) || fired.into_iter().any(|item| self.flight.has(item))
+        let is_capturing =
+            self.saga.payment == PaymentStep::Capturing && self.saga.state == SagaState::Shipped;
+        self.would_wake(due) && (!is_capturing || self.would_wake(timers::CAPTURE))
+    }
+
+    fn would_wake(&self, timer: &str) -> bool {
+        let fired = TIMERS.into_iter().find(|(name, _)| *name == timer);
+        self.timers.is_set(timer)
+            || fired.is_some_and(|(_, item)| self.flight.has(item))
+            // Any other that has fired leads on to a timer of its own.
+            || TIMERS.into_iter().any(|(_, item)| item != Item::AuthorisationEnds && self.flight.has(item))
     }
 }

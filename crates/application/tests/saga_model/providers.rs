@@ -5,6 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Charge {
     Unheard,
+    Authorised,
     Captured,
     Declined,
     Refunded,
@@ -59,11 +60,40 @@ impl Gateway {
         self.charge
     }
 
+    /// Authorises, to be captured later.
+    pub(crate) fn authorise(&mut self, whim: Whim) -> Charge {
+        let forgets = self.honesty == Honesty::ForgetsClosedKeys && self.charge == Charge::Closed;
+        if self.charge == Charge::Unheard || forgets {
+            self.charge = match whim {
+                Whim::Yes => Charge::Authorised,
+                Whim::No => Charge::Declined,
+            };
+        }
+        self.charge
+    }
+
+    /// Captures what is authorised. One that it will not capture is gone.
+    pub(crate) fn capture(&mut self, whim: Whim) -> Charge {
+        if self.charge == Charge::Authorised {
+            self.charge = match whim {
+                Whim::Yes => Charge::Captured,
+                Whim::No => Charge::Closed,
+            };
+            self.captures = (self.captures + u8::from(whim == Whim::Yes)).min(2);
+        }
+        self.charge
+    }
+
+    /// An authorisation ends, or somebody gives it up.
+    pub(crate) fn lapse(&mut self) {
+        self.charge = Charge::Closed;
+    }
+
     /// Voids or refunds, and closes the key.
     pub(crate) fn cancel(&mut self) -> Charge {
         self.charge = match self.charge {
             Charge::Captured | Charge::Refunded => Charge::Refunded,
-            Charge::Unheard | Charge::Declined | Charge::Closed => Charge::Closed,
+            Charge::Unheard | Charge::Authorised | Charge::Declined | Charge::Closed => Charge::Closed,
         };
         self.charge
     }

@@ -1,11 +1,13 @@
 //! What can happen next, and what it leads to: the consumers as the saga's surroundings see them, in two halves where they
 //! call the outside, so that a crash or a rival fits in between.
 
+use std::time::Duration;
+
 use application::saga::{EventKind, SagaState, StockStep};
 use bus::Outcome;
-use domain::HoldPoint;
+use domain::{Capture, HoldPoint};
 
-use super::flight::{ITEMS, Item, NAMES};
+use super::flight::{ITEMS, Item, TIMERS};
 use super::providers::{Carrier, Charge, Whim};
 use super::world::World;
 
@@ -48,6 +50,7 @@ pub(crate) enum Step {
     ParcelArrives,
     Webhook(Item),
     SomebodyRefunds,
+    AuthorisationLapses,
     BankDisputes,
     CarrierStumbles,
     SomebodyHolds(HoldPoint),
@@ -58,14 +61,21 @@ pub(crate) enum Step {
 fn lucks(item: Item) -> &'static [Luck] {
     match item {
         Item::OrderCreated | Item::Reserve => &[Luck::Good, Luck::No],
+        Item::Capture => &[Luck::Good, Luck::No, Luck::NotDone, Luck::AnswerLost, Luck::UsedUp],
         Item::Charge | Item::Book => {
             &[Luck::Good, Luck::No, Luck::NotDone, Luck::AnswerLost, Luck::NoLost, Luck::Unanswered]
         }
         Item::Track => &[Luck::Good, Luck::Unanswered],
         Item::Recall | Item::Refund => &[Luck::Good, Luck::NotDone, Luck::AnswerLost, Luck::UsedUp],
         Item::ChargeCaptured
+        | Item::ChargeAuthorised
         | Item::ChargeRefused
         | Item::PaymentProcessed
+        | Item::PaymentAuthorised
+        | Item::CaptureCaptured
+        | Item::CaptureRefused
+        | Item::CaptureTimeout
+        | Item::AuthorisationEnds
         | Item::PaymentFailed
         | Item::BookBooked
         | Item::BookRefused
@@ -78,9 +88,7 @@ fn lucks(item: Item) -> &'static [Luck] {
         | Item::PaymentTimeout
         | Item::ShippingTimeout
         | Item::PollDue
-        | Item::StalePoll
         | Item::UndoTimeout
-        | Item::StaleUndo
         | Item::MoneyReturned
         | Item::Disputed
         | Item::ParcelDelayed => &[Luck::Good],
@@ -98,7 +106,8 @@ impl World {
                 }
             }
         }
-        steps.extend(NAMES.into_iter().filter(|name| self.timers.is_set(name)).map(Step::Fire));
+        let set = TIMERS.into_iter().map(|(name, _)| name).filter(|name| self.timers.is_set(name));
+        steps.extend(set.map(Step::Fire));
         steps.push(Step::CustomerCancels);
         if self.saga.state == SagaState::NeedsAttention {
             steps.extend([Step::OperatorRetries, Step::OperatorSkips]);
@@ -130,6 +139,7 @@ impl World {
         let (was_paid, on_its_way) = (self.gateway.captures > 0, self.carrier == Carrier::HandedOver);
         [
             (holds_money, Step::SomebodyRefunds),
+            (self.gateway.charge == Charge::Authorised, Step::AuthorisationLapses),
             (was_paid, Step::BankDisputes),
             (on_its_way, Step::CarrierStumbles),
         ]
@@ -166,6 +176,10 @@ impl World {
                 world.gateway.refund_by_hand();
                 world.befall(Item::MoneyReturned);
             }
+            Step::AuthorisationLapses => {
+                world.gateway.lapse();
+                world.befall(Item::PaymentFailed);
+            }
             Step::BankDisputes => world.befall(Item::Disputed),
             Step::CarrierStumbles => world.befall(Item::ParcelDelayed),
             Step::SomebodyHolds(point) => {
@@ -192,7 +206,12 @@ impl World {
             Item::Reserve => self.reserve(luck),
             Item::Charge => self.charge(luck),
             Item::ChargeCaptured => self.charged(Item::PaymentProcessed),
+            Item::ChargeAuthorised => self.charged(Item::PaymentAuthorised),
             Item::ChargeRefused => self.charged(Item::PaymentFailed),
+            Item::PaymentAuthorised => self.authorised(),
+            Item::Capture => self.capture(luck),
+            Item::CaptureCaptured => self.tell(item, EventKind::PaymentCaptured),
+            Item::CaptureRefused => self.tell(item, EventKind::PaymentDeclined),
             Item::PaymentProcessed => self.tell(item, EventKind::PaymentCaptured),
             Item::PaymentFailed => self.tell(item, EventKind::PaymentDeclined),
             Item::Book => self.book(luck),
@@ -212,10 +231,10 @@ impl World {
             Item::OrderTimeout => self.tell(item, EventKind::OrderTimedOut),
             Item::PaymentTimeout => self.tell(item, EventKind::PaymentTimedOut),
             Item::ShippingTimeout => self.tell(item, EventKind::ShippingTimedOut),
-            Item::PollDue => drop(self.happen_in_time(EventKind::DeliveryPollDue)),
-            Item::StalePoll => drop(self.happen_late(EventKind::DeliveryPollDue)),
-            Item::UndoTimeout => drop(self.happen_in_time(EventKind::UndoTimedOut)),
-            Item::StaleUndo => drop(self.happen_late(EventKind::UndoTimedOut)),
+            Item::PollDue => drop(self.happen(EventKind::DeliveryPollDue)),
+            Item::CaptureTimeout => drop(self.happen(EventKind::CaptureTimedOut)),
+            Item::AuthorisationEnds => drop(self.happen(EventKind::AuthorisationEnding)),
+            Item::UndoTimeout => drop(self.happen(EventKind::UndoTimedOut)),
         }
     }
 
@@ -252,13 +271,47 @@ impl World {
                 self.ask_for_money_again();
             }
             Luck::AnswerLost | Luck::NoLost => {
-                self.gateway.charge(whim(luck));
+                self.call_gateway(luck);
                 self.flight.add(Item::Charge);
             }
             Luck::Good | Luck::No => {
-                let said = self.gateway.charge(whim(luck));
-                let captured = said == Charge::Captured;
-                self.flight.add(if captured { Item::ChargeCaptured } else { Item::ChargeRefused });
+                let said = self.call_gateway(luck);
+                self.flight.add(match said {
+                    Charge::Captured => Item::ChargeCaptured,
+                    Charge::Authorised => Item::ChargeAuthorised,
+                    Charge::Unheard | Charge::Declined | Charge::Refunded | Charge::Closed => {
+                        Item::ChargeRefused
+                    }
+                });
+            }
+        }
+    }
+
+    fn call_gateway(&mut self, luck: Luck) -> Charge {
+        match self.saga.capture {
+            Capture::AtOnce => self.gateway.charge(whim(luck)),
+            Capture::AtShipment => self.gateway.authorise(whim(luck)),
+        }
+    }
+
+    /// Every authorisation ends some time.
+    fn authorised(&mut self) {
+        if self.happen_for(EventKind::PaymentAuthorised, Duration::from_secs(1)) == Outcome::Early {
+            self.flight.add(Item::PaymentAuthorised);
+        }
+    }
+
+    fn capture(&mut self, luck: Luck) {
+        match luck {
+            Luck::NotDone => self.flight.add(Item::Capture),
+            Luck::UsedUp | Luck::Unanswered => drop(self.happen(EventKind::CaptureFailed)),
+            Luck::AnswerLost | Luck::NoLost => {
+                self.gateway.capture(whim(luck));
+                self.flight.add(Item::Capture);
+            }
+            Luck::Good | Luck::No => {
+                let captured = self.gateway.capture(whim(luck)) == Charge::Captured;
+                self.flight.add(if captured { Item::CaptureCaptured } else { Item::CaptureRefused });
             }
         }
     }

@@ -1,19 +1,18 @@
 //! One order in a small world: the real saga, what it believes, what providers know, and what is in flight between them.
 //! The only room that lets the saga react; every law of a single reaction is checked here, whenever it reacts.
 
+use std::time::Duration;
+
 use application::saga::{
     EventKind, OrderProcessingSaga, PaymentStep, SagaCommand, SagaEvent, SagaState, ShipmentStep, StockStep,
     rule,
 };
 use bus::{Outcome, Saga, TimerChange};
-use domain::{CancelReason, Currency, HoldPoint, Money, Move, OrderId, OrderStatus};
+use domain::{CancelReason, Capture, Currency, HoldPoint, Money, Move, OrderId, OrderStatus};
 use jiff::Timestamp;
 
 use super::flight::{Flight, Item, Timers};
 use super::providers::{ByHand, Carrier, Gateway, Honesty};
-
-/// The generation of the latest timer, in every state: the model tells generations apart by what is stale.
-const GENERATION: u32 = 1;
 
 /// How much that is not in the saga's hands may still go astray.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,16 +40,18 @@ pub(crate) struct World {
     /// How often stock, money and a parcel were asked for, up to two each.
     pub(crate) asked: [u8; 3],
     pub(crate) allowance: Allowance,
+    /// Whether its parcel could not be called back, so that it went forward.
+    pub(crate) went_forward: bool,
     /// The first law that a reaction broke.
     pub(crate) broken: Option<&'static str>,
 }
 
 impl World {
-    pub(crate) fn new(allowance: Allowance, honesty: Honesty) -> Self {
+    pub(crate) fn new(allowance: Allowance, honesty: Honesty, capture: Capture) -> Self {
         let total = Money::new(100, Currency::parse("EUR").expect("a known currency"));
         let epoch = Timestamp::UNIX_EPOCH;
         let mut saga = OrderProcessingSaga::start(OrderId(uuid::Uuid::nil()), total, epoch, epoch);
-        saga.timer_generation = GENERATION;
+        saga.capture = capture;
         let mut world = Self {
             saga,
             flight: Flight::default(),
@@ -60,6 +61,7 @@ impl World {
             set_aside: 0,
             asked: [0; 3],
             allowance,
+            went_forward: false,
             broken: None,
         };
         world.timers.set(application::saga::timers::ORDER, &mut world.flight);
@@ -77,14 +79,9 @@ impl World {
         self.react(SagaEvent::of(kind).before(point))
     }
 
-    /// The same for a timer that fired before a newer one was set.
-    pub(crate) fn happen_late(&mut self, kind: EventKind) -> Outcome {
-        self.react(SagaEvent::of(kind).of_generation(GENERATION - 1))
-    }
-
-    /// The same for a timer of the latest generation.
-    pub(crate) fn happen_in_time(&mut self, kind: EventKind) -> Outcome {
-        self.react(SagaEvent::of(kind).of_generation(GENERATION))
+    /// The same for an authorisation that ends.
+    pub(crate) fn happen_for(&mut self, kind: EventKind, time: Duration) -> Outcome {
+        self.react(SagaEvent::of(kind).authorised_for(Some(time)))
     }
 
     fn react(&mut self, event: SagaEvent) -> Outcome {
@@ -110,10 +107,11 @@ impl World {
         for change in &reaction.timers {
             match *change {
                 TimerChange::Set { name, .. } => self.timers.set(name, &mut self.flight),
-                TimerChange::Cancel { name } => self.timers.cancel(name),
+                TimerChange::Cancel { name } => self.timers.cancel(name, &mut self.flight),
             }
         }
         self.check_status(&before, &reaction.commands);
+        self.went_forward |= event.kind == EventKind::ShipmentKept && self.saga.state == SagaState::Shipped;
         reaction.outcome
     }
 
@@ -134,19 +132,22 @@ impl World {
         }
     }
 
-    /// The same event once more, before anything else happens.
+    /// The same event once more, before anything else happens. A firing counts once, which its consumer sees to.
     fn check_repeat(&mut self, event: &SagaEvent, reaction: &bus::Reaction<OrderProcessingSaga>) {
-        let mut after = reaction.next.clone();
-        let newer = reaction.timers.iter().any(|change| matches!(change, TimerChange::Set { .. }));
-        after.timer_generation += u32::from(newer);
-        let again = after.react(event, Timestamp::UNIX_EPOCH);
-        self.insist(again.next == after && again.commands.is_empty(), "a repeat changes nothing");
+        let is_firing = matches!(
+            event.kind,
+            EventKind::DeliveryPollDue | EventKind::CaptureTimedOut | EventKind::UndoTimedOut
+        );
+        let again = reaction.next.react(event, Timestamp::UNIX_EPOCH);
+        let changes_nothing = again.next == reaction.next && again.commands.is_empty();
+        self.insist(is_firing || changes_nothing, "a repeat changes nothing");
     }
 
     fn carry_out(&mut self, command: SagaCommand, next: &OrderProcessingSaga) {
         match command {
             SagaCommand::RequestReservation => self.ask(0, Item::Reserve),
             SagaCommand::RequestPayment => self.ask(1, Item::Charge),
+            SagaCommand::CapturePayment => self.flight.add(Item::Capture),
             SagaCommand::RequestShipping => self.ask(2, Item::Book),
             SagaCommand::RequestShippingAgain => self.flight.add(Item::Book),
             SagaCommand::TrackShipment => self.flight.add(Item::Track),
@@ -197,8 +198,12 @@ impl World {
             }
             SagaState::InventoryReserved => self.saga.order == OrderStatus::Validated,
             SagaState::PaymentProcessing => self.saga.order == OrderStatus::PaymentProcessing,
+            SagaState::Authorised => self.saga.order == OrderStatus::Authorised,
             SagaState::Paid => self.saga.order == OrderStatus::Paid,
-            SagaState::Shipped => self.saga.order == OrderStatus::Shipped,
+            SagaState::Shipped => {
+                let is_owed = self.saga.order == OrderStatus::Delivered && self.saga.is_authorised();
+                self.saga.order == OrderStatus::Shipped || is_owed
+            }
             SagaState::Completed => self.saga.order == OrderStatus::Delivered,
             SagaState::Failed => self.saga.order == OrderStatus::Cancelled && self.saga.reason.is_some(),
             SagaState::Compensating => self.saga.reason.is_some(),
@@ -213,6 +218,11 @@ impl World {
         let point = match (saga.order, saga.payment, saga.shipment) {
             (OrderStatus::Validated, PaymentStep::None, ShipmentStep::None) => HoldPoint::Payment,
             (OrderStatus::Paid, PaymentStep::Captured, ShipmentStep::None) => HoldPoint::Shipping,
+            (
+                OrderStatus::Authorised,
+                PaymentStep::Authorised | PaymentStep::Capturing,
+                ShipmentStep::None,
+            ) => HoldPoint::Shipping,
             _ => return None,
         };
         (saga.state == SagaState::OnHold && saga.holds.include(point)).then_some(point)
@@ -228,8 +238,9 @@ impl World {
     /// Paid for once, and in the customer's hands, but for what others gave back and what a person took upon themselves.
     pub(crate) fn is_fulfilled(&self) -> bool {
         let arrived = self.carrier == Carrier::Delivered || self.saga.shipment == ShipmentStep::Waived;
-        (self.gateway.holds_money() || self.gateway.by_hand == ByHand::Refunded)
-            && self.gateway.captures == 1
+        let paid = (self.gateway.holds_money() || self.gateway.by_hand == ByHand::Refunded)
+            && self.gateway.captures == 1;
+        (paid || self.saga.payment == PaymentStep::Waived)
             && arrived
             && self.set_aside == 0
             && self.saga.stock == StockStep::Shipped

@@ -55,6 +55,7 @@ fn order_at(status: OrderStatus) -> Order {
         OrderStatus::Pending
         | OrderStatus::Validated
         | OrderStatus::PaymentProcessing
+        | OrderStatus::Authorised
         | OrderStatus::Paid
         | OrderStatus::Shipped
         | OrderStatus::Delivered => &OrderStatus::ALL[1..=usize::from(status.code())],

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::PostgresUnit;
-use super::column::{Broken, count, money, name, name_or_none};
+use super::column::{Broken, count, money, name, name_or_none, time_or_none};
 use crate::tally::{count_captured, count_refunded};
 use bus_postgres::Act;
 use bus_postgres::Array;
@@ -121,7 +121,8 @@ fn insert(payments: &[Payment], at: Timestamp) -> Act {
 macro_rules! columns {
     () => {
         "p.order_id, p.idempotency_key, p.status, p.amount_minor, p.currency, p.captured_minor, p.refunded_minor,
-         p.provider_reference, p.attempts, p.decline_code, p.refund_told_minor, p.dispute, p.notes"
+         p.provider_reference, p.attempts, p.decline_code, p.refund_told_minor, p.dispute, p.notes,
+         p.authorised_until"
     };
 }
 
@@ -149,6 +150,7 @@ pub(super) fn payment(row: &Row) -> Result<Payment, Broken> {
         refund_told_minor: row.try_get(10)?,
         dispute: name_or_none(row, 11)?,
         notes: notes(row, 12)?,
+        authorised_until: time_or_none(row, 13)?,
     })
 }
 
@@ -156,6 +158,14 @@ fn notes_of(payments: &[Payment]) -> Array {
     let mut notes = Array::of_texts();
     payments.iter().for_each(|payment| notes.push_text_or_null(payment.notes.to_text().as_deref()));
     notes
+}
+
+/// When their authorisations end.
+fn ends_of(payments: &[Payment]) -> Array {
+    let mut ends = Array::of_numbers();
+    let each = payments.iter().map(|payment| payment.authorised_until);
+    each.for_each(|until| ends.push_number_or_null(until.map(Timestamp::as_microsecond)));
+    ends
 }
 
 fn notes(row: &Row, column: usize) -> Result<PaymentNotes, Broken> {
@@ -174,10 +184,12 @@ fn update(payments: &[Payment], at: Timestamp) -> Act {
              update payments p set status = n.status, captured_minor = n.captured, refunded_minor = n.refunded,
                  provider_reference = n.reference, attempts = n.attempts, decline_code = n.decline_code,
                  refund_told_minor = n.refund_told, dispute = n.dispute, notes = n.notes,
+                 authorised_until = n.authorised_until,
                  updated_at = greatest(p.updated_at, $8)
              from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
-                 $10::bigint[], $11::text[], $12::text[])
-                 as n (id, status, captured, refunded, reference, attempts, decline_code, refund_told, dispute, notes)
+                 $10::bigint[], $11::text[], $12::text[], $13::bigint[])
+                 as n (id, status, captured, refunded, reference, attempts, decline_code, refund_told, dispute, notes,
+                     authorised_until)
              where p.order_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $9, 'payments.update')";
@@ -201,6 +213,7 @@ fn update(payments: &[Payment], at: Timestamp) -> Act {
                 payments.iter().map(|payment| payment.dispute.map(Dispute::as_str)),
             )),
             Box::new(notes_of(payments)),
+            Box::new(ends_of(payments)),
         ],
     )
 }

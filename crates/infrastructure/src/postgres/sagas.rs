@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
-use domain::{HoldPoints, OrderId};
+use domain::{Capture, HoldPoints, OrderId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -81,7 +81,7 @@ impl PostgresUnit {
 macro_rules! saga_columns {
     () => {
         "order_id, state, version, order_status, stock, payment, shipment, reason, total_minor, currency, \
-         timer_generation, created_at, expires_at, attention, has_address, holds"
+         timer_generation, created_at, expires_at, attention, has_address, holds, captures_later"
     };
 }
 pub(super) use saga_columns;
@@ -129,5 +129,6 @@ pub(super) fn saga(row: &Row) -> Result<OrderProcessingSaga, Broken> {
         attention: name_or_none(row, 13)?.unwrap_or_default(),
         has_address: row.try_get(14)?,
         holds: HoldPoints::of_code(count(row, 15)?),
+        capture: if row.try_get(16)? { Capture::AtShipment } else { Capture::AtOnce },
     })
 }

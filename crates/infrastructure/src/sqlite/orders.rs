@@ -199,6 +199,7 @@ pub(super) const fn of_status(status: OrderStatus) -> &'static str {
         OrderStatus::Pending
         | OrderStatus::Validated
         | OrderStatus::PaymentProcessing
+        | OrderStatus::Authorised
         | OrderStatus::Paid
         | OrderStatus::Shipped => "(select * from orders indexed by orders_open where is_open = 1) o",
         OrderStatus::Delivered => "orders o",

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::SqliteUnit;
-use super::column::{Micros, broken, money, name, name_or_none};
+use super::column::{Micros, broken, money, name, name_or_none, time_or_none};
 use crate::tally::{count_captured, count_refunded};
 use bus_sqlite::{changed_meanwhile, conflict_if_taken, fault};
 
@@ -84,7 +84,7 @@ fn checked(payments: &[Payment], operation: &'static str) -> std::result::Result
 
 fn insert(connection: &Connection, payments: &[Payment], at: Timestamp) -> Result<()> {
     let mut insert = connection.prepare_cached(
-        "insert into payments values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14)",
+        "insert into payments values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15)",
     )?;
     for payment in payments {
         insert.execute(params![
@@ -102,6 +102,7 @@ fn insert(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
             payment.refund_told_minor,
             payment.dispute.map(Dispute::as_str),
             payment.notes.to_text(),
+            payment.authorised_until.map(Micros),
         ])?;
     }
     Ok(())
@@ -110,7 +111,8 @@ fn insert(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
 /// The columns that [`payment`] reads, in its order.
 pub(super) const COLUMNS: &str =
     "p.order_id, p.idempotency_key, p.status, p.amount_minor, p.currency, p.captured_minor,
-     p.refunded_minor, p.provider_reference, p.attempts, p.decline_code, p.refund_told_minor, p.dispute, p.notes";
+     p.refunded_minor, p.provider_reference, p.attempts, p.decline_code, p.refund_told_minor, p.dispute, p.notes,
+     p.authorised_until";
 
 fn select(connection: &Connection, order_ids: &[OrderId]) -> Result<Vec<Payment>> {
     let sql = format!("select {COLUMNS} from payments p where p.order_id = ?");
@@ -137,6 +139,7 @@ pub(super) fn payment(row: &Row<'_>) -> Result<Payment> {
         refund_told_minor: row.get(10)?,
         dispute: name_or_none(row, 11)?,
         notes: notes(row, 12)?,
+        authorised_until: time_or_none(row, 13)?,
     })
 }
 
@@ -157,7 +160,7 @@ fn update(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
     let mut update = connection.prepare_cached(
         "update payments set status = ?2, captured_minor = ?3, refunded_minor = ?4, provider_reference = ?5,
                  attempts = ?6, decline_code = ?7, updated_at = max(updated_at, ?8), refund_told_minor = ?9, dispute = ?10,
-                 notes = ?11
+                 notes = ?11, authorised_until = ?12
              where order_id = ?1",
     )?;
     for payment in payments {
@@ -173,6 +176,7 @@ fn update(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
             payment.refund_told_minor,
             payment.dispute.map(Dispute::as_str),
             payment.notes.to_text(),
+            payment.authorised_until.map(Micros),
         ])?;
         if changed != 1 {
             return Ok(Some(payment.order_id));

@@ -3,7 +3,7 @@
 use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
-use domain::{HoldPoints, OrderId};
+use domain::{Capture, HoldPoints, OrderId};
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Result, Row};
@@ -75,7 +75,7 @@ impl SqliteUnit {
 
 /// The columns that [`saga`] reads, in its order.
 pub(super) const COLUMNS: &str = "order_id, state, version, order_status, stock, payment, shipment, reason, \
-     total_minor, currency, timer_generation, created_at, expires_at, attention, has_address, holds";
+     total_minor, currency, timer_generation, created_at, expires_at, attention, has_address, holds, captures_later";
 
 fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderProcessingSaga>> {
     let mut select =
@@ -113,5 +113,6 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
         attention: name_or_none(row, 13)?.unwrap_or_default(),
         has_address: row.get(14)?,
         holds: HoldPoints::of_code(row.get(15)?),
+        capture: if row.get(16)? { Capture::AtShipment } else { Capture::AtOnce },
     })
 }

@@ -192,8 +192,8 @@ const MISHAP_MS: std::ops::Range<u64> = 100..3_000;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// States of a saga that still has something to do.
-const OPEN_STATES: [&str; 6] =
-    ["created", "inventory_reserved", "payment_processing", "paid", "shipped", "compensating"];
+const OPEN_STATES: [&str; 7] =
+    ["created", "inventory_reserved", "payment_processing", "authorised", "paid", "shipped", "compensating"];
 
 /// Runs the plan and judges.
 ///

@@ -11,7 +11,21 @@ async fn a_charge_ends_as_the_gateway_says() {
             charge_json("captured"),
             Ok(ChargeOutcome::Captured { reference: reference.clone(), refunded_minor: 0 }),
         ),
-        (201, charge_json("authorised"), Ok(ChargeOutcome::Authorised { reference: reference.clone() })),
+        (
+            201,
+            charge_json("authorised"),
+            Ok(ChargeOutcome::Authorised { reference: reference.clone(), until: None }),
+        ),
+        (
+            201,
+            charge_json("authorised").replacen('{', "{\"authorised_until\": 1000000,", 1),
+            Ok(ChargeOutcome::Authorised {
+                reference: reference.clone(),
+                until: Some(Timestamp::from_second(1).expect("a moment")),
+            }),
+        ),
+        (202, charge_json("pending"), Err(unknown("the gateway has not decided yet"))),
+        (200, charge_json("processing"), Err(unknown("the gateway has not decided yet"))),
         (200, charge_json("refunded"), Ok(ChargeOutcome::Refunded { reference })),
         (200, charge_json("voided"), Ok(ChargeOutcome::Closed)),
         (200, charge_json("declined"), Ok(declined("declined"))),

@@ -60,7 +60,7 @@ impl Payments {
         let Some(kept_under) = free.into_iter().find(|key| self.book.get(key).is_none()) else {
             return quietly(Err(Problem::NotPossible));
         };
-        let mut charge = Charge::made(ask);
+        let mut charge = Charge::made(ask, now_micros);
         charge.bears = Some(Arc::from(key));
         self.counts.charges += 1;
         self.count_capture(&charge.ask, charge.captured_minor, charge.captures);

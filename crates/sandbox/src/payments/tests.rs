@@ -13,6 +13,7 @@ fn ask(reference: &str, amount_minor: i64, capture: Capture) -> ChargeAsk {
     let currency = Currency::parse("USD").expect("a currency");
     let body_hash = crate::dice::hash(format!("{reference} {amount_minor} {capture:?}").as_bytes());
     ChargeAsk {
+        holds_micros: 1_000_000,
         reference: reference.into(),
         amount_minor,
         currency,

@@ -71,6 +71,10 @@ pub enum Publication {
 pub enum Call {
     /// Take the money.
     Charge,
+    /// Have it authorised.
+    Authorise,
+    /// Take what is authorised.
+    Capture,
     /// What became of the charge?
     LookUpCharge,
     /// Void or refund it.
@@ -130,6 +134,8 @@ pub struct Carriage {
 /// What somebody else does at a provider, that nobody here asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
+    /// An authorisation ends before its time.
+    Lapse,
     /// All the money is given back by hand.
     Refund,
     /// Half of it is.

@@ -9,8 +9,9 @@ use application::ports::{
     CancelOutcome, ChargeOutcome, ChargeRequest, NewsKind, PaymentGateway, ProviderNews, Unanswered,
 };
 use async_trait::async_trait;
+use bus::{Clock, VirtualClock};
 use domain::{Currency, Dispute, HoldPoint, Money, OrderId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fate::{Call, Consent, Trouble};
 use super::holds::Holds;
@@ -30,6 +31,8 @@ pub(super) struct Account {
     pub(super) refunded_minor: i64,
     /// Minor units of that which others gave back.
     pub(super) by_hand_minor: i64,
+    /// When its authorisation ends, if it says so.
+    until: Option<Timestamp>,
     standing: Standing,
 }
 
@@ -37,6 +40,7 @@ pub(super) struct Account {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Unheard,
+    Authorised,
     Captured,
     Declined,
     Refunded,
@@ -68,6 +72,7 @@ impl Account {
             captured_minor: 0,
             refunded_minor: 0,
             by_hand_minor: 0,
+            until: None,
             standing: Standing::Unheard,
         }
     }
@@ -87,12 +92,58 @@ impl Books {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Authorises once for each key.
+    fn authorise(&self, request: &ChargeRequest, consent: Consent, until: Option<Timestamp>) -> Charged {
+        let mut accounts = self.open();
+        let account = accounts.entry(request.key.clone()).or_insert_with(Account::unheard);
+        if account.standing != Standing::Unheard {
+            return Charged { outcome: account.said(&request.key), news: None };
+        }
+        account.order_id = request.reference.parse().ok();
+        account.until = until;
+        let declined = match consent {
+            Consent::Yes => {
+                account.standing = Standing::Authorised;
+                None
+            }
+            Consent::No => {
+                account.standing = Standing::Declined;
+                Some(NewsKind::PaymentDeclined { code: "insufficient_funds".to_owned() })
+            }
+        };
+        let news = account.order_id.zip(declined);
+        Charged { outcome: account.said(&request.key), news }
+    }
+
+    /// Captures what is authorised. What it will not capture is gone.
+    fn capture(&self, request: &ChargeRequest, consent: Consent) -> Charged {
+        let mut accounts = self.open();
+        let account = accounts.entry(request.key.clone()).or_insert_with(Account::unheard);
+        if account.standing != Standing::Authorised {
+            return Charged { outcome: account.said(&request.key), news: None };
+        }
+        let captured = match consent {
+            Consent::Yes => {
+                account.standing = Standing::Captured;
+                account.captures += 1;
+                account.captured_minor += request.amount.minor;
+                Some(NewsKind::PaymentCaptured { amount: request.amount, reference: reference(&request.key) })
+            }
+            Consent::No => {
+                account.standing = Standing::Closed;
+                None
+            }
+        };
+        let news = account.order_id.zip(captured);
+        Charged { outcome: account.said(&request.key), news }
+    }
+
     fn charge(&self, request: &ChargeRequest, consent: Consent, honesty: Honesty) -> Charged {
         let mut accounts = self.open();
         let account = accounts.entry(request.key.clone()).or_insert_with(Account::unheard);
         let again = honesty == Honesty::ChargesEachTime && account.standing == Standing::Captured;
         if account.standing != Standing::Unheard && !again {
-            return Charged { outcome: said(account.standing, &request.key), news: None };
+            return Charged { outcome: account.said(&request.key), news: None };
         }
         account.order_id = request.reference.parse().ok();
         let news = match consent {
@@ -108,14 +159,14 @@ impl Books {
             }
         };
         let news = account.order_id.map(|order_id| (order_id, news));
-        Charged { outcome: said(account.standing, &request.key), news }
+        Charged { outcome: account.said(&request.key), news }
     }
 
     fn cancel(&self, key: &str, honesty: Honesty) -> CancelOutcome {
         let mut accounts = self.open();
         let account = accounts.entry(key.to_owned()).or_insert_with(Account::unheard);
         match account.standing {
-            Standing::Unheard | Standing::Declined | Standing::Closed => {
+            Standing::Unheard | Standing::Authorised | Standing::Declined | Standing::Closed => {
                 account.standing = Standing::Closed;
                 CancelOutcome::Voided
             }
@@ -168,13 +219,18 @@ impl Books {
                 };
                 Some(NewsKind::PaymentCaptured { amount, reference: reference(key) })
             }
-            Trouble::Refund | Trouble::RefundInPart | Trouble::ParcelException => None,
+            Trouble::Lapse if account.standing == Standing::Authorised => {
+                account.standing = Standing::Closed;
+                Some(NewsKind::PaymentDeclined { code: "expired".to_owned() })
+            }
+            Trouble::Lapse | Trouble::Refund | Trouble::RefundInPart | Trouble::ParcelException => None,
         }
     }
 
     fn look_up(&self, key: &str) -> Option<ChargeOutcome> {
-        let standing = self.open().get(key)?.standing;
-        (standing != Standing::Unheard).then(|| said(standing, key))
+        let accounts = self.open();
+        let account = accounts.get(key)?;
+        (account.standing != Standing::Unheard).then(|| account.said(key))
     }
 }
 
@@ -187,12 +243,16 @@ fn reference(key: &str) -> String {
     format!("ch-{key}")
 }
 
-fn said(standing: Standing, key: &str) -> ChargeOutcome {
-    match standing {
-        Standing::Captured => ChargeOutcome::Captured { reference: reference(key), refunded_minor: 0 },
-        Standing::Declined => ChargeOutcome::Declined { code: "insufficient_funds".to_owned() },
-        Standing::Refunded => ChargeOutcome::Refunded { reference: reference(key) },
-        Standing::Unheard | Standing::Closed => ChargeOutcome::Closed,
+impl Account {
+    fn said(&self, key: &str) -> ChargeOutcome {
+        let reference = reference(key);
+        match self.standing {
+            Standing::Authorised => ChargeOutcome::Authorised { reference, until: self.until },
+            Standing::Captured => ChargeOutcome::Captured { reference, refunded_minor: 0 },
+            Standing::Declined => ChargeOutcome::Declined { code: "insufficient_funds".to_owned() },
+            Standing::Refunded => ChargeOutcome::Refunded { reference },
+            Standing::Unheard | Standing::Closed => ChargeOutcome::Closed,
+        }
     }
 }
 
@@ -203,11 +263,64 @@ pub(super) struct SimulatedGateway {
     mail: Arc<Mail>,
     honesty: Honesty,
     holds: Holds,
+    clock: Arc<VirtualClock>,
 }
 
+/// How long an authorisation holds of which the gateway says how long: less than an order may take that waits for a person.
+const AUTHORISED_FOR: SignedDuration = SignedDuration::from_secs(45);
+
 impl SimulatedGateway {
-    pub(super) fn new(line: Line, mail: Arc<Mail>, honesty: Honesty, holds: Holds) -> Self {
-        Self { books: Arc::default(), line, mail, honesty, holds }
+    pub(super) fn new(
+        line: Line,
+        mail: Arc<Mail>,
+        honesty: Honesty,
+        holds: Holds,
+        clock: Arc<VirtualClock>,
+    ) -> Self {
+        Self { books: Arc::default(), line, mail, honesty, holds, clock }
+    }
+
+    /// Of every second order it says when the authorisation ends.
+    fn until(&self, key: &str) -> Option<Timestamp> {
+        let is_told = key.bytes().last().is_some_and(|last| last % 2 == 0);
+        is_told.then(|| self.clock.now() + AUTHORISED_FOR)
+    }
+
+    /// Makes a call that creates or captures a charge, with what others do to it afterwards and what the gateway tells of it.
+    async fn make(
+        &self,
+        call: Call,
+        request: &ChargeRequest,
+        act: impl FnOnce(&Books, &ChargeRequest) -> Charged + Send + 'static,
+    ) -> Result<ChargeOutcome, Unanswered> {
+        let (books, mail) = (Arc::clone(&self.books), Arc::clone(&self.mail));
+        let (asked, letters) = (request.clone(), self.line.fate.letters());
+        let (trouble, errands) = (self.line.fate.trouble(call, &request.key), self.line.errands.clone());
+        let act = move || {
+            let Charged { outcome, news } = act(&books, &asked);
+            let is_new = news.is_some() || call == Call::Authorise;
+            let is_agreed =
+                matches!(outcome, ChargeOutcome::Captured { .. } | ChargeOutcome::Authorised { .. });
+            if let Some((trouble, after)) = trouble.filter(|_| is_new && is_agreed) {
+                let order_id = asked.reference.parse().expect("the reference is the order's id");
+                let (books, mail, asked) = (Arc::clone(&books), Arc::clone(&mail), asked.clone());
+                errands.run(async move {
+                    pause(after).await;
+                    meddle(&books, &mail, &asked, order_id, trouble);
+                });
+            }
+            if let Some((order_id, kind)) = news {
+                mail.post(&format!("{}-{}", asked.key, kind.type_name()), order_id, &kind, &letters);
+            }
+            outcome
+        };
+        self.line.call(call, &request.key, act).await
+    }
+
+    /// The message becomes a dead letter, which the verdict finds.
+    fn insist_that_it_is_not_held(&self, request: &ChargeRequest) {
+        let order_id = request.reference.parse().expect("the reference is the order's id");
+        assert!(!self.holds.keep_from(order_id, HoldPoint::Payment), "an order on hold is charged for");
     }
 
     /// Everything that it knows, by key.
@@ -228,37 +341,21 @@ fn meddle(books: &Books, mail: &Mail, asked: &ChargeRequest, order_id: OrderId, 
 #[async_trait]
 impl PaymentGateway for SimulatedGateway {
     async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        // The message becomes a dead letter, which the verdict finds.
-        let order_id = request.reference.parse().expect("the reference is the order's id");
-        assert!(!self.holds.keep_from(order_id, HoldPoint::Payment), "an order on hold is charged for");
-        let consent = self.line.fate.consent(Call::Charge, &request.key);
-        let (books, mail, honesty) = (Arc::clone(&self.books), Arc::clone(&self.mail), self.honesty);
-        let (asked, letters) = (request.clone(), self.line.fate.letters());
-        let (trouble, errands) =
-            (self.line.fate.trouble(Call::Charge, &request.key), self.line.errands.clone());
-        let act = move || {
-            let Charged { outcome, news } = books.charge(&asked, consent, honesty);
-            if let Some((order_id, kind)) = news {
-                if let (NewsKind::PaymentCaptured { .. }, Some((trouble, after))) = (&kind, trouble) {
-                    let (books, mail, asked) = (Arc::clone(&books), Arc::clone(&mail), asked.clone());
-                    errands.run(async move {
-                        pause(after).await;
-                        meddle(&books, &mail, &asked, order_id, trouble);
-                    });
-                }
-                mail.post(&format!("{}-{}", asked.key, kind.type_name()), order_id, &kind, &letters);
-            }
-            outcome
-        };
-        self.line.call(Call::Charge, &request.key, act).await
+        self.insist_that_it_is_not_held(request);
+        let (consent, honesty) = (self.line.fate.consent(Call::Charge, &request.key), self.honesty);
+        self.make(Call::Charge, request, move |books, asked| books.charge(asked, consent, honesty)).await
     }
 
     async fn authorise(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        self.charge(request).await
+        self.insist_that_it_is_not_held(request);
+        let consent = self.line.fate.consent(Call::Authorise, &request.key);
+        let until = self.until(&request.key);
+        self.make(Call::Authorise, request, move |books, asked| books.authorise(asked, consent, until)).await
     }
 
     async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        self.look_up(request).await.map(|known| known.unwrap_or(ChargeOutcome::Closed))
+        let consent = self.line.fate.consent(Call::Capture, &request.key);
+        self.make(Call::Capture, request, move |books, asked| books.capture(asked, consent)).await
     }
 
     async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {

@@ -29,6 +29,7 @@ mod weather;
 use std::sync::Arc;
 
 pub use application::pipeline::HandOver;
+use domain::Capture;
 
 pub use self::broker::Wiring;
 pub use self::dice::Dice;
@@ -90,6 +91,7 @@ pub fn run_wired(seed: u64, trace: Trace, sabotage: Sabotage, wiring: Wiring) ->
         batch_max: *dice.pick(&[1, 2, 7, bus::limits::BATCH_MAX]),
         hand_over: *dice.pick(&[HandOver::InUnit, HandOver::ByQueue]),
         limits: SHORT_LIMITS,
+        capture: *Dice::of(seed, "capture").pick(Capture::ALL),
         turns: Turns::default(),
         wiring,
         seed,

@@ -1,6 +1,7 @@
 //! The person who looks after what needs attention: mostly has it tried again, at times skips or forces it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use application::commands::{
@@ -22,13 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Sagas looked at in one round.
 const ROUND_MAX: usize = 50;
 
+/// After so many tries even a patient operator lets it be.
+const TRIES_MAX: u32 = 6;
+
 /// How an operator goes about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Habit {
     /// Mostly tries again; at times skips or forces.
     #[default]
     Impatient,
-    /// Always tries again.
+    /// Tries again as long as there is hope.
     Patient,
     /// Is not there: whatever needs a person stays as it is.
     Absent,
@@ -42,6 +46,8 @@ pub(super) struct Operator {
     pub(super) holds: Holds,
     pub(super) findings: Arc<Findings>,
     pub(super) journal: Arc<Journal>,
+    /// How often each order was seen to.
+    pub(super) tries: Mutex<BTreeMap<OrderId, u32>>,
 }
 
 impl Operator {
@@ -96,9 +102,11 @@ impl Operator {
     }
 
     async fn see_to(&self, order_id: OrderId) {
+        let is_hopeless = self.tried(order_id) > TRIES_MAX;
         let operation = match (self.habit, self.dice.below(10)) {
             (Habit::Impatient, 0) => SagaOperation::Force,
             (Habit::Impatient, 1 | 2) => SagaOperation::Skip,
+            (Habit::Patient, _) if is_hopeless => SagaOperation::Skip,
             (Habit::Impatient | Habit::Patient | Habit::Absent, _) => SagaOperation::Retry,
         };
         let reply = self.operate(order_id, operation).await;
@@ -106,6 +114,14 @@ impl Operator {
         if operation == SagaOperation::Retry && matches!(reply, Some(OperateReply::Refused { .. })) {
             self.operate(order_id, SagaOperation::Skip).await;
         }
+    }
+
+    /// How often this order was seen to, this time included.
+    fn tried(&self, order_id: OrderId) -> u32 {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = tries.entry(order_id).or_default();
+        *count += 1;
+        *count
     }
 
     /// Does it, and hears what came of it; nothing if nobody was there.

@@ -41,7 +41,7 @@ impl Line {
     }
 
     fn hear(&self, call: Call, key: &str, fate: CallFate) {
-        if matches!(call, Call::Charge | Call::Book) && fate != CallFate::NotDone {
+        if matches!(call, Call::Charge | Call::Authorise | Call::Book) && fate != CallFate::NotDone {
             self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
         }
     }

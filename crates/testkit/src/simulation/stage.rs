@@ -15,7 +15,7 @@ use bus::{
     RetryPolicy, Routing, Transport, VirtualClock,
 };
 use bytes::Bytes;
-use domain::{Currency, Money, OrderId, Payment, Sku};
+use domain::{Capture, Currency, Money, OrderId, Payment, Sku};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -77,6 +77,8 @@ pub struct Staging {
     pub hand_over: HandOver,
     /// How long stages may take.
     pub limits: StageLimits,
+    /// When the money of an order is taken.
+    pub capture: Capture,
     /// How providers are called.
     pub turns: Turns,
     /// Seed of ids, of jitter and of the operator's whims.
@@ -135,12 +137,14 @@ pub const SHORT_LIMITS: StageLimits = StageLimits {
     payment: Duration::from_secs(12),
     shipping: Duration::from_secs(15),
     delivery_poll: Duration::from_secs(7),
+    capture: Duration::from_secs(9),
     undo: Duration::from_secs(20),
 };
 
 fn settings(staging: &Staging) -> PipelineSettings {
     let retry = |times| RetryPolicy::exponential(times, Duration::from_millis(200), Duration::from_secs(2));
     PipelineSettings {
+        capture: staging.capture,
         limits: staging.limits,
         call_retry: retry(3),
         look_up_interval: Duration::from_secs(2),
@@ -209,11 +213,11 @@ fn providers(
     line: &Line,
     mail: &Arc<Mail>,
     honesty: Honesty,
-    destinations: &Destinations,
-    holds: &Holds,
+    (destinations, holds): (&Destinations, &Holds),
+    clock: &Arc<VirtualClock>,
 ) -> (Arc<SimulatedGateway>, Arc<SimulatedCarrier>) {
     let (line, mail) = (|| line.clone(), || Arc::clone(mail));
-    let gateway = SimulatedGateway::new(line(), mail(), honesty, holds.clone());
+    let gateway = SimulatedGateway::new(line(), mail(), honesty, holds.clone(), Arc::clone(clock));
     let carrier = SimulatedCarrier::new(line(), mail(), destinations.clone(), holds.clone());
     (Arc::new(gateway), Arc::new(carrier))
 }
@@ -286,7 +290,7 @@ impl Stage {
             heard: Arc::default(),
         };
         let (destinations, holds) = (Destinations::default(), Holds::default());
-        let (gateway, carrier) = providers(&line, &mail, staging.honesty, &destinations, &holds);
+        let (gateway, carrier) = providers(&line, &mail, staging.honesty, (&destinations, &holds), &clock);
         let blueprint = Blueprint {
             gateway: Arc::clone(&gateway) as _,
             shipping: Arc::clone(&carrier) as _,
@@ -313,6 +317,7 @@ impl Stage {
             holds,
             findings: Arc::clone(&findings),
             journal: Arc::clone(&journal),
+            tries: Mutex::default(),
         };
         Ok(Self {
             script: staging.script,
@@ -494,6 +499,7 @@ fn request_of_another_database(context: &Context) -> Envelope {
         amount: Money::new(1_250, currency).into(),
         idempotency_key: key,
         payment_token: None,
+        capture: Capture::AtOnce,
     };
     let (id, order) = (MessageId(id), CorrelationId(order_id));
     Envelope::first(id, order, request.kind(), request.encode(), now)

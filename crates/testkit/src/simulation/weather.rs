@@ -128,7 +128,7 @@ impl Weather {
     fn is_away(&self, call: Call) -> bool {
         let since = self.began_at.get_or_init(Instant::now).elapsed();
         let provider = match call {
-            Call::Charge | Call::LookUpCharge | Call::CancelCharge => 0,
+            Call::Charge | Call::Authorise | Call::Capture | Call::LookUpCharge | Call::CancelCharge => 0,
             Call::Book | Call::LookUpParcel | Call::CancelParcel => 1,
         };
         self.storms() && self.outages[provider].turns_away(since)
@@ -267,7 +267,8 @@ impl ProviderFate for Weather {
             return None;
         }
         let troubles: &[Trouble] = match call {
-            Call::Charge => &[
+            Call::Authorise => &[Trouble::Lapse],
+            Call::Charge | Call::Capture => &[
                 Trouble::Refund,
                 Trouble::RefundInPart,
                 Trouble::Dispute,
@@ -290,7 +291,7 @@ impl ProviderFate for Weather {
         if self.is_stubborn(call, key) {
             return CallPlan { latency, fate: CallFate::RequestLost };
         }
-        let about_money = matches!(call, Call::Charge | Call::LookUpCharge);
+        let about_money = matches!(call, Call::Charge | Call::Authorise | Call::Capture | Call::LookUpCharge);
         if about_money && self.names_another_amount() {
             return CallPlan { latency, fate: CallFate::OtherAmount };
         }
@@ -310,7 +311,17 @@ impl ProviderFate for Weather {
     }
 
     fn consent(&self, call: Call, _key: &str) -> Consent {
-        let rate = if call == Call::Book { self.rates.refused } else { self.rates.declined };
+        let rate = match call {
+            Call::Book => self.rates.refused,
+            // What is authorised is seldom refused.
+            Call::Capture => self.rates.declined / 4,
+            Call::Charge
+            | Call::Authorise
+            | Call::LookUpCharge
+            | Call::CancelCharge
+            | Call::LookUpParcel
+            | Call::CancelParcel => self.rates.declined,
+        };
         if self.strikes(&self.providers, rate) { Consent::No } else { Consent::Yes }
     }
 

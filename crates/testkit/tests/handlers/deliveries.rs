@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use application::messages::{
-    OrderShippingRequested, PaymentProcessingRequested, PaymentRefundRequested,
+    OrderShippingRequested, PaymentCaptureRequested, PaymentProcessingRequested, PaymentRefundRequested,
     ShipmentCancellationRequested, ShipmentTrackingRequested, correlation,
 };
 use application::ports::{AnyUnit, Readers};
@@ -26,6 +26,7 @@ pub(crate) struct Requests {
     pub(crate) book: OrderShippingRequested,
     pub(crate) recall: ShipmentCancellationRequested,
     pub(crate) track: ShipmentTrackingRequested,
+    pub(crate) capture: PaymentCaptureRequested,
 }
 
 pub(crate) fn requests(saga: &OrderProcessingSaga) -> Requests {
@@ -38,6 +39,12 @@ pub(crate) fn requests(saga: &OrderProcessingSaga) -> Requests {
             amount: saga.total.into(),
             idempotency_key: money.clone(),
             payment_token: None,
+            capture: saga.capture,
+        },
+        capture: PaymentCaptureRequested {
+            order_id,
+            amount: saga.total.into(),
+            idempotency_key: money.clone(),
         },
         refund: PaymentRefundRequested { order_id, idempotency_key: money, part: None },
         book: OrderShippingRequested { order_id, idempotency_key: parcel(), has_address: false },

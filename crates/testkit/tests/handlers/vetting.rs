@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use application::commands::CancelOrderCommand;
 use application::consumers::{
-    NotificationDispatchConsumer, PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer,
-    ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingConsumer, UNKNOWN_ORDER,
+    NotificationDispatchConsumer, PaymentCaptureConsumer, PaymentConsumer, PaymentProcessedConsumer,
+    PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer, ShippingConsumer,
+    UNKNOWN_ORDER,
 };
 use application::messages::{
     NotificationDispatchRequested, OrderShippingRequested, PaymentProcessed, PaymentProcessingRequested,
@@ -21,7 +22,7 @@ use application::ports::{
 use application::saga::{OrderProcessingSaga, PaymentStep, STATES, SagaState, ShipmentStep, Undo};
 use async_trait::async_trait;
 use bus::{Consumer, DeadLetterFilter, DeadLetters, EffectConsumer, MessageId, Transport, Vetted};
-use domain::{CancelReason, OrderId, OrderStatus, Payment};
+use domain::{CancelReason, Capture, OrderId, OrderStatus, Payment};
 use orderwright_testkit::agreeable::Agreeable;
 use uuid::Uuid;
 
@@ -32,7 +33,7 @@ use super::shop::Shop;
 const SOON: Duration = Duration::from_secs(1);
 
 /// What the consumers say of them, in the order of the fields.
-async fn said(shop: &Shop, asked: &Requests) -> [Vetted; 5] {
+async fn said(shop: &Shop, asked: &Requests) -> [Vetted; 6] {
     let (provider, _arrivals) = Agreeable::new();
     let (context, store) = (|| Arc::clone(&shop.context), || Arc::new(shop.store.clone()));
     let mut unit = shop.unit().await;
@@ -52,7 +53,13 @@ async fn said(shop: &Shop, asked: &Requests) -> [Vetted; 5] {
             &asked.recall,
         )
         .await,
-        one(&ShipmentTrackingConsumer::new(provider, context()), unit.as_mut(), &asked.track).await,
+        one(
+            &ShipmentTrackingConsumer::new(Arc::clone(&provider) as _, context()),
+            unit.as_mut(),
+            &asked.track,
+        )
+        .await,
+        one(&PaymentCaptureConsumer::new(provider, context()), unit.as_mut(), &asked.capture).await,
     ]
 }
 
@@ -76,9 +83,11 @@ async fn no_provider_is_called_without_an_order_of_this_database_in_that_step() 
                 matches!(state, SagaState::InventoryReserved | SagaState::PaymentProcessing)
                     && payment != PaymentStep::None,
                 due(Undo::RefundPayment),
-                state == SagaState::Paid && shipment != ShipmentStep::None,
+                state.awaits_shipping() && shipment != ShipmentStep::None,
                 due(Undo::CancelShipment),
                 state == SagaState::Shipped,
+                matches!(state, SagaState::Authorised | SagaState::Shipped | SagaState::OnHold)
+                    && payment == PaymentStep::Capturing,
             ];
             let said = said(&shop, &requests(&saga)).await;
             let wanted = said.clone().map(|said| said == Vetted::Wanted);
@@ -131,6 +140,7 @@ async fn a_request_under_another_key_for_another_amount_or_of_nobody_is_foreign_
         swapped.book.idempotency_key.clone_from(&of_other.book.idempotency_key);
         swapped.recall.idempotency_key.clone_from(&of_other.recall.idempotency_key);
         swapped.track.idempotency_key.clone_from(&of_other.track.idempotency_key);
+        swapped.capture.idempotency_key.clone_from(&of_other.capture.idempotency_key);
         for said in said(&shop, &swapped).await {
             assert!(
                 matches!(&said, Vetted::Foreign(why) if why.contains("another key")),
@@ -139,11 +149,14 @@ async fn a_request_under_another_key_for_another_amount_or_of_nobody_is_foreign_
         }
         let mut cheap = requests(&fresh);
         cheap.charge.amount.minor = 1;
-        let [charge, ..] = said(&shop, &cheap).await;
-        assert!(
-            matches!(&charge, Vetted::Foreign(why) if why.contains("the request is for 1")),
-            "{charge:?}"
-        );
+        cheap.capture.amount.minor = 1;
+        let [charge, .., capture] = said(&shop, &cheap).await;
+        for said in [charge, capture] {
+            assert!(
+                matches!(&said, Vetted::Foreign(why) if why.contains("the request is for 1")),
+                "{said:?}"
+            );
+        }
     }
     let nobody = OrderProcessingSaga { order_id: OrderId(Uuid::max()), ..fresh };
     for said in said(&shop, &requests(&nobody)).await {
@@ -188,6 +201,29 @@ async fn a_charge_with_another_token_than_the_orders_is_foreign() {
     forged.charge.payment_token = Some("tok_of_another".to_owned());
     let [charge, ..] = said(&shop, &forged).await;
     assert!(matches!(&charge, Vetted::Foreign(why) if why.contains("another payment token")), "{charge:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_is_taken_when_the_order_says_and_not_when_a_message_says() {
+    let shop = Shop::open().await;
+    let id = shop.order(1, 1).await.order_id;
+    let fresh = shop.saga(id).await;
+    for capture in Capture::ALL.iter().copied() {
+        let (state, payment) = (SagaState::InventoryReserved, PaymentStep::Requested);
+        let saga = OrderProcessingSaga { state, payment, capture, ..fresh.clone() };
+        shop.put(saga.clone()).await;
+        for asked in Capture::ALL.iter().copied() {
+            let mut request = requests(&saga);
+            request.charge.capture = asked;
+            let [charge, ..] = said(&shop, &request).await;
+            assert_eq!(charge == Vetted::Wanted, asked == capture, "{capture} {asked}: {charge:?}");
+        }
+        let waiting =
+            OrderProcessingSaga { state: SagaState::Authorised, payment: PaymentStep::Authorised, ..saga };
+        shop.put(waiting.clone()).await;
+        let [.., early] = said(&shop, &requests(&waiting)).await;
+        assert!(matches!(&early, Vetted::Foreign(_)), "nobody has asked for the capture: {early:?}");
+    }
 }
 
 /// Lets the payment consumer read these from a broker; returns how many charges that came to.

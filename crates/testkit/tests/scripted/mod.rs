@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use application::hold_rules::HoldRules;
 use bus::Envelope;
+use domain::Capture;
 use orderwright_testkit::simulation::{
     Call, CallFate, CallPlan, Carriage, Consent, Habit, HandOver, Honesty, Outcome, ProviderFate,
     Publication, SHORT_LIMITS, Script, Staging, StepFate, StepKind, StoreFate, Trace, Turns, Wiring, Wish,
@@ -102,6 +103,8 @@ pub(crate) struct Rules {
     pub(crate) hand_over: HandOver,
     /// Whether the gateway keeps its word.
     pub(crate) honesty: Honesty,
+    /// When the money is taken.
+    pub(crate) capture: Capture,
     pub(crate) calls: Mutex<BTreeMap<Call, usize>>,
 }
 
@@ -114,6 +117,7 @@ impl Rules {
             lost_answers: 0,
             hand_over: HandOver::ByQueue,
             honesty: Honesty::OneChargePerKey,
+            capture: Capture::AtOnce,
             calls: Mutex::default(),
         }
     }
@@ -135,8 +139,10 @@ impl ProviderFate for Rules {
     fn call(&self, call: Call, _key: &str) -> CallPlan {
         let count = self.count(call);
         let (latency, fate) = match call {
-            Call::Charge | Call::Book if count <= self.lost_answers => (self.latency, CallFate::AnswerLost),
-            Call::Charge | Call::Book => (self.latency, CallFate::Answered),
+            Call::Charge | Call::Authorise | Call::Capture | Call::Book if count <= self.lost_answers => {
+                (self.latency, CallFate::AnswerLost)
+            }
+            Call::Charge | Call::Authorise | Call::Capture | Call::Book => (self.latency, CallFate::Answered),
             Call::CancelCharge | Call::CancelParcel if count <= self.unanswered_undoings => {
                 (Duration::ZERO, CallFate::RequestLost)
             }
@@ -206,6 +212,7 @@ pub(crate) fn perform(
         batch_max,
         hand_over: rules.hand_over,
         limits: SHORT_LIMITS,
+        capture: rules.capture,
         turns: Turns::default(),
         seed: 11,
         trace: Trace::Off,

@@ -50,6 +50,7 @@ pub(super) fn config(folder: &Path, server: Option<&Server>) -> Config {
             payment_ms: PAYMENT_LIMIT_MS,
             shipping_ms: 8_000,
             delivery_poll_ms: 2_000,
+            capture_ms: 10_000,
             undo_ms: 30_000,
         },
         pipeline: Pipeline { call_retry_first_ms: 50, undo_retry_first_ms: 100, ..defaults.pipeline },

@@ -145,14 +145,15 @@ async fn look_on(shared: Arc<Shared>, readers: Arc<dyn Readers>, stop: Stop) {
     shared.end();
 }
 
-/// Whether it is known what becomes of the money: it is taken, it never will be, or a person has to decide or to release a hold.
+/// Whether it is known what becomes of the money: it is taken or authorised, it never will be, or a person has to decide or to release a hold.
 const fn is_known(state: SagaState) -> bool {
     match state {
         SagaState::Created
         | SagaState::InventoryReserved
         | SagaState::PaymentProcessing
         | SagaState::Compensating => false,
-        SagaState::Paid
+        SagaState::Authorised
+        | SagaState::Paid
         | SagaState::Shipped
         | SagaState::Completed
         | SagaState::Failed

@@ -53,6 +53,11 @@ const PAYMENT: Shape = Shape::Named(&Schema {
         need("idempotency_key", Shape::Text, "Our key of the charge."),
         may("provider_reference", Shape::Text, "The gateway's name for the charge."),
         may("decline_code", Shape::Text, "The gateway's reason, if it declined."),
+        may(
+            "authorised_until",
+            Shape::Time,
+            "Until when the money is authorised, if it is captured at the shipment and the gateway says so.",
+        ),
         may("disputed", Shape::Text, "Where a dispute of the customer's bank stands: open, won or lost."),
     ]),
 });

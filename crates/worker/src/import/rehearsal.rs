@@ -110,6 +110,7 @@ pub(super) fn cancelled(id: Uuid, known: &KnownOrder) -> (Outcome, String) {
             OrderStatus::Pending
             | OrderStatus::Validated
             | OrderStatus::PaymentProcessing
+            | OrderStatus::Authorised
             | OrderStatus::Paid,
         )
         | Err(_) => (Outcome::Cancelled, format!("order {id} would be cancelled")),

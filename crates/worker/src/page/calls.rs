@@ -26,6 +26,7 @@ const CALLS: [Call; 4] = [
         part: "payment",
         begins: Some(EventKind::PaymentStarted),
         ends: &[
+            EventKind::PaymentAuthorised,
             EventKind::PaymentCaptured,
             EventKind::PaymentDeclined,
             EventKind::PaymentTimedOut,
@@ -106,6 +107,7 @@ fn made(history: &[Value]) -> Vec<(&'static Call, Option<&Value>, Option<&Value>
 fn in_words<'a>(order: &'a Value, event: &str) -> (String, &'a str) {
     let (payment, shipment) = (&order["payment"], &order["shipment"]);
     let known = [
+        (EventKind::PaymentAuthorised, "authorised", text(payment, "provider_reference")),
         (EventKind::PaymentCaptured, "captured", text(payment, "provider_reference")),
         (EventKind::PaymentDeclined, "declined", text(payment, "decline_code")),
         (EventKind::ShipmentBooked, "booked", text(shipment, "tracking_number")),

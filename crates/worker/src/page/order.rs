@@ -174,6 +174,7 @@ fn money(payment: &Value, currency: &str) -> Markup {
             dt { "Our key" } dd { code { (text(payment, "idempotency_key")) } }
             (fact("Charge at the gateway", text(payment, "provider_reference")))
             (fact("Declined because", text(payment, "decline_code")))
+            (fact("Authorised until", text(payment, "authorised_until")))
             @if !text(payment, "disputed").is_empty() { dt { "Dispute" } dd { (state(payment, "disputed")) } }
         }
     }

@@ -19,8 +19,8 @@ use super::workers::pause_words;
 const STUCK_MAX: usize = 20;
 
 /// States in which an order moves, or should.
-const OPEN: [&str; 6] =
-    ["created", "inventory_reserved", "payment_processing", "paid", "shipped", "compensating"];
+const OPEN: [&str; 7] =
+    ["created", "inventory_reserved", "payment_processing", "authorised", "paid", "shipped", "compensating"];
 
 pub(super) async fn show(visit: Visit) -> Response {
     let (overview, health, queues) =

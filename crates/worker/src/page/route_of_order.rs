@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use super::value::{list, text, time};
 
-/// The states of a saga on the way of an order that goes well.
+/// The states of a saga on the way of an order that goes well, the fourth for one whose money is captured at its shipment.
 const WAY: [&str; 6] =
     ["created", "inventory_reserved", "payment_processing", "paid", "shipped", "completed"];
+const WAY_WITH_CAPTURE: [&str; 6] =
+    ["created", "inventory_reserved", "payment_processing", "authorised", "shipped", "completed"];
 
 /// What an open order waits for, in a word or two.
 pub(super) fn waits_for(saga: &Value) -> String {
@@ -18,7 +20,10 @@ pub(super) fn waits_for(saga: &Value) -> String {
         "created" => "stock".to_owned(),
         "inventory_reserved" => "the payment gateway's turn".to_owned(),
         "payment_processing" => format!("the payment gateway's answer{timer}"),
-        "paid" => "the carrier to take the parcel".to_owned(),
+        "authorised" | "paid" => "the carrier to take the parcel".to_owned(),
+        "shipped" if text(saga, "payment") == "capturing" && text(saga, "shipment") == "delivered" => {
+            format!("the capture of its money{timer}")
+        }
         "shipped" => "the parcel's delivery".to_owned(),
         "compensating" => match text(saga, "pending_undo") {
             "" => format!("its steps to be undone{timer}"),
@@ -41,8 +46,10 @@ pub(super) fn timers(saga: &Value) -> Vec<TimerRow> {
 /// The steps of the saga: those that are past, the one where it stands, those that remain.
 pub(super) fn steps(saga: &Value, past: &[&str]) -> Markup {
     let state = text(saga, "state");
-    let off = !WAY.contains(&state);
-    let reached = WAY.iter().rposition(|step| past.contains(step));
+    let is_captured_late = past.contains(&"authorised") || state == "authorised";
+    let way = if is_captured_late { WAY_WITH_CAPTURE } else { WAY };
+    let off = !way.contains(&state);
+    let reached = way.iter().rposition(|step| past.contains(step));
     let detour: Vec<&str> = match state {
         "compensating" => vec!["compensating", "failed"],
         "needs_attention" => vec!["needs_attention"],
@@ -54,7 +61,7 @@ pub(super) fn steps(saga: &Value, past: &[&str]) -> Markup {
     let ends = matches!(state, "failed" | "compensating");
     html! {
         ol .steps aria-label="Steps of the saga" {
-            @for (at, step) in WAY.iter().enumerate() {
+            @for (at, step) in way.iter().enumerate() {
                 @let passed = reached.is_some_and(|reached| at < reached || at == reached && (off || state == "completed"));
                 @if !ends || passed {
                     li .past[passed] aria-current=[(*step == state).then_some("step")] { (words(step)) }
@@ -77,7 +84,7 @@ fn stretch(state: &str) -> (&'static str, BarKind) {
     match state {
         "inventory_reserved" => ("queued for the payment gateway", BarKind::Own),
         "payment_processing" => ("at the payment gateway", BarKind::Outside),
-        "paid" => ("queued for the carrier, and booked", BarKind::Own),
+        "authorised" | "paid" => ("queued for the carrier, and booked", BarKind::Own),
         "shipped" => ("on its way", BarKind::Outside),
         "compensating" => ("being undone", BarKind::Undoing),
         "needs_attention" => ("waiting for a person", BarKind::Person),

@@ -180,6 +180,7 @@ impl Command for LeaveDeadLetters {
                 amount: Amount { minor: 450, currency: "EUR".to_owned() },
                 idempotency_key: format!("pay-{order_id}"),
                 payment_token: Some("tok_of_nobody".to_owned()),
+                capture: domain::Capture::AtOnce,
             };
             let body = serde_json::to_vec(&asked).expect("it is JSON").into();
             let id = MessageId(context.ids.next(now));

@@ -3,6 +3,7 @@
 mod against_provider;
 mod at_the_provider;
 mod backup;
+mod captures;
 mod changes;
 mod consumers;
 mod demonstration;

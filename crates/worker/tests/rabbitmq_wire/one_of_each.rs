@@ -5,9 +5,10 @@ use std::sync::Arc;
 use application::messages::{
     Amount, Demand, InventoryReservationFailed, InventoryReservationRequested, InventoryReserved,
     MoneyMatter, NotificationDispatchRequested, OrderCancelledEvent, OrderCreatedEvent, OrderDeliveredEvent,
-    OrderShippedEvent, OrderShippingRequested, OrderTimeoutEvent, ParcelReported, PaymentFailed,
-    PaymentProcessed, PaymentProcessingRequested, PaymentRefundRequested, PaymentReported,
-    ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
+    OrderShippedEvent, OrderShippingRequested, OrderTimeoutEvent, ParcelReported, PaymentAuthorised,
+    PaymentCaptureRequested, PaymentFailed, PaymentProcessed, PaymentProcessingRequested,
+    PaymentRefundRequested, PaymentReported, ShipmentCancellationRequested, ShipmentTrackingRequested,
+    ShippingCompleted,
 };
 use application::ports::{Notification, NotificationKind, ParcelTrouble};
 use application::requests::{
@@ -37,7 +38,15 @@ pub(super) fn messages() -> Vec<Envelope> {
             amount: amount(),
             idempotency_key: idempotency_key(),
             payment_token,
+            capture: domain::Capture::AtOnce,
         }),
+        written(&PaymentAuthorised {
+            order_id,
+            amount: amount(),
+            provider_reference: "ch_42".into(),
+            until: Some(SENT_AT),
+        }),
+        written(&PaymentCaptureRequested { order_id, amount: amount(), idempotency_key: idempotency_key() }),
         written(&PaymentProcessed { order_id, amount: amount(), provider_reference: "ch_42".into() }),
         written(&PaymentFailed { order_id, code: "card_declined".into() }),
         written(&PaymentReported {

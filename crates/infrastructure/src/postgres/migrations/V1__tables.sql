@@ -68,7 +68,9 @@ create table orders (
     customer_id text not null,
     order_date bigint not null,
     status text not null check (
-        status in ('pending', 'validated', 'payment_processing', 'paid', 'shipped', 'delivered', 'cancelled')
+        status in (
+            'pending', 'validated', 'payment_processing', 'authorised', 'paid', 'shipped', 'delivered', 'cancelled'
+        )
     ),
     total_minor bigint not null check (total_minor >= 0),
     currency text not null check (length(currency) = 3),
@@ -144,8 +146,8 @@ create table order_saga (
     version integer not null,
     state text not null check (
         state in (
-            'created', 'inventory_reserved', 'payment_processing', 'paid', 'shipped', 'completed', 'failed',
-            'compensating', 'needs_attention', 'on_hold'
+            'created', 'inventory_reserved', 'payment_processing', 'authorised', 'paid', 'shipped', 'completed',
+            'failed', 'compensating', 'needs_attention', 'on_hold'
         )
     ),
     order_status text not null,
@@ -164,7 +166,9 @@ create table order_saga (
     needs_person boolean not null generated always as (state = 'needs_attention') stored,
     has_address boolean not null default false,
     -- The steps before which it has holds: a bit for each.
-    holds bigint not null default 0 check (holds between 0 and 3)
+    holds bigint not null default 0 check (holds between 0 and 3),
+    -- Whether its money is authorised with the order and captured at its shipment.
+    captures_later boolean not null default false
 ) with (
     fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0
@@ -190,7 +194,9 @@ create table payments (
     refund_told_minor bigint not null default 0,
     dispute text,
     -- Charges beside the order's own, and refunds that persons asked for: one a line.
-    notes text
+    notes text,
+    -- Until when the authorisation holds, where the gateway says so.
+    authorised_until bigint
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 -- The order that the gateway's name for a charge belongs to.
 create index payments_by_reference on payments (provider_reference) where provider_reference is not null;

@@ -22,7 +22,7 @@ macro_rules! columns {
         "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
              o.external_reference, o.order_date, o.created_at, o.updated_at,
              p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
-             h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute, s.updated_at"
+             h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute, s.updated_at, p.authorised_until"
     };
 }
 
@@ -69,6 +69,7 @@ const DIALECT: Dialect = Dialect {
             OrderStatus::Pending
             | OrderStatus::Validated
             | OrderStatus::PaymentProcessing
+            | OrderStatus::Authorised
             | OrderStatus::Paid
             | OrderStatus::Shipped,
         ) => "(select * from orders where closed_as is null) o",
@@ -115,7 +116,7 @@ async fn run(client: &Lent, statement: &Statement) -> Result<Vec<Row>, Fault> {
 }
 
 fn details(row: &Row) -> Result<Option<OrderDetails>, Broken> {
-    let stored: Option<&str> = row.try_get(24)?;
+    let stored: Option<&str> = row.try_get("details")?;
     Ok(stored.map(OrderDetails::from_stored).transpose()?)
 }
 
@@ -155,6 +156,7 @@ fn payment(row: &Row) -> Result<Option<PaymentView>, Broken> {
         provider_reference: row.try_get(16)?,
         decline_code: row.try_get(17)?,
         disputed: row.try_get(22)?,
+        authorised_until: time_or_none(row, 24)?,
     }))
 }
 

@@ -8,8 +8,12 @@ use uuid::Uuid;
 
 use super::super::column::{Broken, name, rows_max};
 use super::super::payments::{COLUMNS, payment};
+use crate::column_count::column_count;
 use crate::paging::page;
 use bus_postgres::{Lent, Value, query, views};
+
+/// The place behind [`COLUMNS`].
+const STATE: usize = column_count(COLUMNS);
 
 /// Those of these orders.
 pub(super) async fn of(client: &Lent, ids: &[OrderId]) -> Result<Vec<BookedPayment>, Fault> {
@@ -40,5 +44,5 @@ fn select(wanted: &str) -> String {
 }
 
 fn booked(row: &Row) -> Result<BookedPayment, Broken> {
-    Ok(BookedPayment { payment: payment(row)?, state: name(row, 13)? })
+    Ok(BookedPayment { payment: payment(row)?, state: name(row, STATE)? })
 }

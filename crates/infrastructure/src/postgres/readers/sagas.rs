@@ -12,13 +12,14 @@ use super::super::column::{Broken, name, rows_max, time};
 use super::super::sagas::{saga, saga_columns};
 use super::filter::Filter;
 use super::orders::entry;
+use crate::column_count::column_count;
 use crate::order_listing::LOOKED_AT_MAX;
 use crate::paging::{is_sparse, saga_page};
 use bus_postgres::Lent;
 use bus_postgres::{query, views};
 
 /// Where `updated_at` stands, behind the saga's own columns; the entry of the timeline follows.
-const UPDATED_AT: usize = 16;
+const UPDATED_AT: usize = column_count(saga_columns!());
 
 /// The saga, the last entry of its timeline, and its timers. The narrowing goes into the innermost query.
 fn select(conditions: &str) -> String {

@@ -58,8 +58,8 @@ create table orders (
     customer_id text not null,
     order_date integer not null,
     status text not null check (
-        status = 'pending' or status = 'validated' or status = 'payment_processing' or status = 'paid'
-            or status = 'shipped' or status = 'delivered' or status = 'cancelled'
+        status = 'pending' or status = 'validated' or status = 'payment_processing' or status = 'authorised'
+            or status = 'paid' or status = 'shipped' or status = 'delivered' or status = 'cancelled'
     ),
     is_open integer check (is_open = 1),
     total_minor integer not null check (total_minor >= 0),
@@ -132,8 +132,8 @@ create table order_saga (
     order_id blob not null,
     version integer not null,
     state text not null check (
-        state = 'created' or state = 'inventory_reserved' or state = 'payment_processing' or state = 'paid'
-            or state = 'shipped' or state = 'completed' or state = 'failed' or state = 'compensating'
+        state = 'created' or state = 'inventory_reserved' or state = 'payment_processing'
+            or state = 'authorised' or state = 'paid' or state = 'shipped' or state = 'completed' or state = 'failed' or state = 'compensating'
             or state = 'needs_attention' or state = 'on_hold'
     ),
     is_open integer check (is_open = 1),
@@ -151,7 +151,9 @@ create table order_saga (
     attention text,
     has_address integer not null default 0,
     -- The steps before which it has holds: a bit for each.
-    holds integer not null default 0 check (holds between 0 and 3)
+    holds integer not null default 0 check (holds between 0 and 3),
+    -- Whether its money is authorised with the order and captured at its shipment.
+    captures_later integer not null default 0
 ) without rowid;
 create index order_saga_open on order_saga (correlation_id) where is_open = 1;
 create index order_saga_attention on order_saga (correlation_id) where state = 'needs_attention';
@@ -173,7 +175,9 @@ create table payments (
     refund_told_minor integer not null default 0 check (refund_told_minor between 0 and refunded_minor),
     dispute text check (dispute = 'open' or dispute = 'won' or dispute = 'lost'),
     -- Charges beside the order's own, and refunds that persons asked for: one a line.
-    notes text
+    notes text,
+    -- Until when the authorisation holds, where the gateway says so.
+    authorised_until integer
 ) without rowid;
 create index payments_open on payments (order_id) where status = 'requested' or status = 'unknown'
     or status = 'authorised' or status = 'refunding';

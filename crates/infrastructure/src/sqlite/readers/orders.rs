@@ -16,7 +16,7 @@ use crate::order_listing::{self, Dialect, Statement, Value};
 const COLUMNS: &str = "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
          o.external_reference, o.order_date, o.created_at, o.updated_at,
          p.status, p.captured_minor, p.refunded_minor, p.idempotency_key, p.provider_reference, p.decline_code,
-         h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute, s.updated_at";
+         h.status, h.idempotency_key, h.tracking_number, h.carrier, p.dispute, s.updated_at, p.authorised_until";
 
 /// What the columns come from, beside the orders.
 const JOINS: &str = "left join order_saga s on s.correlation_id = o.order_id
@@ -122,6 +122,7 @@ fn payment(row: &Row<'_>) -> Result<Option<PaymentView>> {
         provider_reference: row.get(16)?,
         decline_code: row.get(17)?,
         disputed: row.get(22)?,
+        authorised_until: time_or_none(row, 24)?,
     }))
 }
 

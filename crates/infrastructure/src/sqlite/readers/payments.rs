@@ -7,7 +7,11 @@ use uuid::Uuid;
 
 use super::super::column::{name, rows_max};
 use super::super::payments::{COLUMNS, payment};
+use crate::column_count::column_count;
 use crate::paging::page;
+
+/// The place behind [`COLUMNS`].
+const STATE: usize = column_count(COLUMNS);
 
 /// Those of these orders.
 pub(super) fn of(connection: &Connection, ids: &[OrderId]) -> Result<Vec<BookedPayment>> {
@@ -42,5 +46,5 @@ fn select(wanted: &str) -> String {
 }
 
 fn booked(row: &Row<'_>) -> Result<BookedPayment> {
-    Ok(BookedPayment { payment: payment(row)?, state: name(row, 13)? })
+    Ok(BookedPayment { payment: payment(row)?, state: name(row, STATE)? })
 }

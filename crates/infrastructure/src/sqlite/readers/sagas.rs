@@ -10,11 +10,12 @@ use uuid::Uuid;
 use super::super::column::{Micros, name, rows_max, time};
 use super::super::sagas::{COLUMNS, saga};
 use super::orders::entry;
+use crate::column_count::column_count;
 use crate::order_listing::LOOKED_AT_MAX;
 use crate::paging::{is_sparse, saga_page};
 
 /// The place behind [`COLUMNS`].
-const UPDATED_AT: usize = 16;
+const UPDATED_AT: usize = column_count(COLUMNS);
 
 /// Where the sagas of these orders stand.
 pub(super) fn states(connection: &Connection, ids: &[OrderId]) -> Result<Vec<(OrderId, SagaState)>> {

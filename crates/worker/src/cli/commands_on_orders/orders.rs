@@ -377,6 +377,7 @@ fn beneath(order: &OrderView) -> Table {
             ("payment key", payment.idempotency_key.clone()),
             ("charge", payment.provider_reference.clone().unwrap_or_default()),
             ("declined for", payment.decline_code.clone().unwrap_or_default()),
+            ("authorised until", payment.authorised_until.map(|until| until.to_string()).unwrap_or_default()),
             ("disputed", payment.disputed.clone().unwrap_or_default()),
         ]);
     }
