@@ -57,24 +57,28 @@ pub(crate) fn run(root: &Path, asked: &Versions) -> Result<Ran> {
     Ok(ran)
 }
 
+/// One that cannot be fetched or does not start keeps no other from its turn.
 fn try_one(root: &Path, home: &Path, programs: &Programs, release: &Release) -> Result<Ran> {
     println!("--> {}", release.title());
-    let line = match release.fetched(home) {
-        Ok(Some(engines)) => {
-            let seen = programs.try_on(root, release.engine, &engines)?;
-            let line = table::tried(release, &seen, &today()?);
-            write(root, release, &line)?;
+    match seen_on(root, home, programs, release) {
+        Ok((line, ran)) => {
             println!("    {line}");
-            return Ok(if seen.is_well() { Ran::Well } else { Ran::Badly });
+            write(root, release, &line)?;
+            Ok(ran)
         }
-        Ok(None) => table::absent(release),
         Err(error) => {
             println!("    not tried: {error:#}");
-            return Ok(Ran::Badly);
+            Ok(Ran::Badly)
         }
-    };
-    write(root, release, &line)?;
-    Ok(Ran::Well)
+    }
+}
+
+/// The release's line of the table.
+fn seen_on(root: &Path, home: &Path, programs: &Programs, release: &Release) -> Result<(String, Ran)> {
+    let Some(engines) = release.fetched(home)? else { return Ok((table::absent(release), Ran::Well)) };
+    let seen = programs.try_on(root, release.engine, &engines)?;
+    let ran = if seen.is_well() { Ran::Well } else { Ran::Badly };
+    Ok((table::tried(release, &seen, &today()?), ran))
 }
 
 fn write(root: &Path, release: &Release, line: &str) -> Result<()> {
