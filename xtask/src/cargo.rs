@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
@@ -49,14 +49,19 @@ pub(crate) fn document(root: &Path) -> Result<Ran> {
 /// Runs every test of the workspace, passing the output on and adding up its summary lines.
 pub(crate) fn test(root: &Path) -> Result<(Ran, Tally)> {
     let mut command = command(root);
-    command.args(["test", "--workspace", "--no-fail-fast"]).stdout(Stdio::piped());
+    command.args(["test", "--workspace", "--no-fail-fast"]);
     if std::io::stdout().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }
-    let mut child = command.spawn().context("cannot start cargo")?;
-    let output = child.stdout.take().context("the output of cargo was asked for")?;
+    tallied(&mut command)
+}
+
+/// Runs what runs tests, passing the output on and adding up its summary lines.
+pub(crate) fn tallied(command: &mut Command) -> Result<(Ran, Tally)> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start the tests")?;
+    let output = child.stdout.take().context("the output of the tests was asked for")?;
     let tally = pass_through(BufReader::new(output), std::io::stdout().lock())?;
-    let status = child.wait().context("cannot wait for cargo")?;
+    let status = child.wait().context("cannot wait for the tests")?;
     Ok((judge(status), tally))
 }
 
@@ -86,13 +91,23 @@ pub(crate) fn build_programs(root: &Path, profile: Profile) -> Result<Ran> {
     }
 }
 
-/// Where cargo has put a program: this one lies in the same target folder.
+/// Where cargo has put a program.
 pub(crate) fn program_path(profile: Profile, program: &str) -> Result<String> {
-    let own = std::env::current_exe().context("cannot find this program's own path")?;
-    let target = own.ancestors().nth(2).context("this program lies inside a target folder")?;
     let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-    let path = target.join(profile.folder()).join(name);
+    let path = target_folder()?.join(profile.folder()).join(name);
     path.into_os_string().into_string().ok().context("the path of the target folder is not UTF-8")
+}
+
+/// The folder of what is built: this program lies in it.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find this program's own path")?;
+    Ok(own.ancestors().nth(2).context("this program lies inside a target folder")?.to_owned())
+}
+
+/// What a message of cargo says was built.
+pub(crate) fn executable(message: &str) -> Option<PathBuf> {
+    let (_, rest) = message.split_once(r#""executable":""#)?;
+    rest.split_once('"').map(|(path, _)| PathBuf::from(path))
 }
 
 /// Cargo, as it was started here, in the workspace.
@@ -135,5 +150,12 @@ mod tests {
         let tally = pass_through(&output[..], &mut seen).expect("memory can be read and written");
         assert_eq!(seen, output);
         assert_eq!(tally, Tally { passed: 3, failed: 3 });
+    }
+
+    #[test]
+    fn cargo_s_message_tells_what_was_built() {
+        let message = r#"{"reason":"compiler-artifact","target":{"name":"search"},"executable":"/a/b"}"#;
+        assert_eq!(executable(message), Some(PathBuf::from("/a/b")));
+        assert_eq!(executable(r#"{"executable":null}"#), None);
     }
 }

@@ -114,14 +114,8 @@ fn built(root: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let told = String::from_utf8_lossy(&output.stdout);
-    let program = told.lines().filter(|line| line.contains(r#""name":"search""#)).find_map(executable);
+    let program = told.lines().filter(|line| line.contains(r#""name":"search""#)).find_map(cargo::executable);
     program.context("cargo names no program that searches").map(Some)
-}
-
-/// What a message of cargo says was built.
-fn executable(message: &str) -> Option<PathBuf> {
-    let (_, rest) = message.split_once(r#""executable":""#)?;
-    rest.split_once('"').map(|(path, _)| PathBuf::from(path))
 }
 
 fn searches(root: &Path, program: &Path, home: &Path, asked: &Fuzz) -> Result<Vec<Search>> {
@@ -200,12 +194,5 @@ mod tests {
         let said = "#2\tINITED cov: 12 ft: 13\n#9\tDONE   cov: 345 ft: 400 corp: 7/9b\nstat::number_of_executed_units: 901\n";
         assert_eq!((inputs(said), edges(said)), (901, 345));
         assert_eq!((inputs(""), edges("")), (0, 0));
-    }
-
-    #[test]
-    fn cargo_s_message_tells_what_was_built() {
-        let message = r#"{"reason":"compiler-artifact","target":{"name":"search"},"executable":"/a/b"}"#;
-        assert_eq!(executable(message), Some(PathBuf::from("/a/b")));
-        assert_eq!(executable(r#"{"executable":null}"#), None);
     }
 }

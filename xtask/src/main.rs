@@ -1,5 +1,5 @@
 //! The commands people type: `cargo xtask test`, `ci`, `tidy`, `packages`, `simulate`, `chaos`, `fuzz`, `schemathesis`,
-//! `audit`, `deployment`, `bench`, `stress`.
+//! `audit`, `deployment`, `versions`, `bench`, `stress`.
 //! It starts programs and reads files; it must never know how orders are processed.
 
 mod audit;
@@ -15,6 +15,7 @@ mod steps;
 mod tally;
 mod tidy;
 mod tree;
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ use crate::audit::Audit;
 use crate::fuzz::Fuzz;
 use crate::schemathesis::Schemathesis;
 use crate::steps::{Ran, Simulation, Step};
+use crate::versions::Versions;
 
 /// Checks, simulations and measurements of the Orderwright workspace.
 #[derive(Parser)]
@@ -59,6 +61,9 @@ enum Task {
     Deployment,
     /// A running service against its own OpenAPI document; installs Schemathesis the first time.
     Schemathesis(Schemathesis),
+    /// Releases of PostgreSQL and RabbitMQ: the laws and tests of the adapters and a short chaos on each; fetches them the first
+    /// time, and writes what it saw into `docs/engines.md`.
+    Versions(Versions),
     /// Measures the build that is shipped: `orderwright-load bench` with the flags that follow; `bench floor` beside the same
     /// rows written by SQL alone.
     #[command(disable_help_flag = true)]
@@ -109,6 +114,7 @@ fn run(task: Task) -> Result<Ran> {
         Task::Audit(asked) => vec![Step::Audit(asked)],
         Task::Deployment => vec![Step::Deployment],
         Task::Schemathesis(asked) => vec![Step::Schemathesis(asked)],
+        Task::Versions(asked) => vec![Step::Versions(asked)],
         Task::Bench(bench) => vec![Step::Bench(bench.args)],
         Task::Stress(stress) => vec![Step::Stress(stress.args)],
     };

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo::{self, Profile};
+use crate::cargo;
 use crate::packages;
 
 /// A program and the package that brings it.
@@ -20,28 +20,33 @@ impl Package {
     /// The program, installed where that was not done yet.
     pub(crate) fn installed(&self) -> Result<PathBuf> {
         let Self { name, release, program } = self;
-        let own = PathBuf::from(cargo::program_path(Profile::Dev, "xtask")?);
-        let target = own.ancestors().nth(2).context("this program lies inside a target folder")?;
-        let home = target.join(format!("{program}-{release}"));
+        let home = cargo::target_folder()?.join(format!("{program}-{release}"));
         let path = home.join("bin").join(program);
         if works(&path) {
             return Ok(path);
         }
-        let needed =
-            "Python 3.10 or later with venv and pip is needed (Debian: apt-get install python3-venv)";
-        if !made(&home) {
-            packages::install("python3-venv").context(needed)?;
-            ensure!(made(&home), needed);
-        }
-        let mut pip = Command::new(home.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        let status = pip.arg(format!("{name}=={release}")).status().context(needed)?;
+        let mut pip = pip(&home)?;
+        let status = pip.arg("install").arg(format!("{name}=={release}")).status().context(NEEDED)?;
         ensure!(
             status.success() && works(&path),
             "{name} {release} cannot be installed; is Python's package registry there?"
         );
         Ok(path)
     }
+}
+
+const NEEDED: &str =
+    "Python 3.10 or later with venv and pip is needed (Debian: apt-get install python3-venv)";
+
+/// The installer of a fresh environment, which tells no more than it must.
+pub(crate) fn pip(home: &Path) -> Result<Command> {
+    if !made(home) {
+        packages::install("python3-venv").context(NEEDED)?;
+        ensure!(made(home), NEEDED);
+    }
+    let mut pip = Command::new(home.join("bin/python"));
+    pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
+    Ok(pip)
 }
 
 fn works(program: &Path) -> bool {

@@ -15,6 +15,7 @@ use crate::fuzz::{self, Fuzz};
 use crate::published;
 use crate::schemathesis::{self, Schemathesis};
 use crate::tidy;
+use crate::versions::{self, Versions};
 
 /// Steps that find most mistakes soonest.
 pub(crate) const FAST: &[Step] = &[Step::Tidy, Step::Format, Step::Lint, Step::Packages];
@@ -56,6 +57,7 @@ pub(crate) enum Step {
     Chaos(Vec<String>),
     Fuzz(Fuzz),
     Schemathesis(Schemathesis),
+    Versions(Versions),
     Audit(Audit),
     Deployment,
     Bench(Vec<String>),
@@ -122,6 +124,7 @@ fn perform(root: &Path, step: &Step) -> Result<Ran> {
         }
         Step::Fuzz(asked) => fuzz::run(root, asked),
         Step::Schemathesis(asked) => schemathesis::run(root, asked),
+        Step::Versions(asked) => versions::run(root, asked),
         Step::Bench(args) => bench::run(root, args),
         Step::Stress(args) => {
             let (is_dev, args) = without(args, "--dev");
@@ -194,6 +197,7 @@ impl Step {
             Step::Chaos(args) => return format!("chaos {}", args.join(" ")),
             Step::Fuzz(_) => "fuzz",
             Step::Schemathesis(_) => "schemathesis",
+            Step::Versions(_) => "versions",
             Step::Audit(_) => "audit",
             Step::Deployment => "deployment",
             Step::Bench(_) => "bench",

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use orderwright_testkit::servers::{
     self, Durability, Postgres, Smtp, prometheus::Prometheus, rabbitmq::RabbitMq,
 };
@@ -15,6 +15,15 @@ struct Args {
     /// Start one of each, and keep them until a line comes in.
     #[arg(long)]
     start: bool,
+    /// Start this one alone, and print which release it says it is.
+    #[arg(long, conflicts_with = "start")]
+    ask: Option<Engine>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Engine {
+    Postgresql,
+    Rabbitmq,
 }
 
 fn main() -> ExitCode {
@@ -28,6 +37,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(engine) = args.ask {
+        println!("{}", release(engine)?);
+        return Ok(());
+    }
     if !args.start {
         servers::ready()?.iter().for_each(|server| println!("{server}"));
         return Ok(());
@@ -39,4 +52,11 @@ fn run(args: &Args) -> Result<()> {
     println!("all are there");
     std::io::stdin().read_line(&mut String::new())?;
     Ok(())
+}
+
+fn release(engine: Engine) -> Result<String> {
+    match engine {
+        Engine::Postgresql => Postgres::start(Durability::None)?.release(),
+        Engine::Rabbitmq => RabbitMq::start()?.release(),
+    }
 }

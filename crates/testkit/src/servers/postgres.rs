@@ -161,6 +161,14 @@ impl Postgres {
         succeed(psql)
     }
 
+    /// What the server itself says of its release.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn release(&self) -> Result<String> {
+        Ok(self.query("postgres", "show server_version")?.trim().to_owned())
+    }
+
     /// Holds a table for a while, so that whoever wants it waits; returns how many connections did in the end.
     ///
     /// # Errors

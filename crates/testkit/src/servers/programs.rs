@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::install::{install, install_postgres};
 
@@ -21,11 +21,18 @@ const FOLDERS: [&str; 5] = [
 /// The oldest release of PostgreSQL that the service works with.
 const POSTGRES_MIN: Release = Release(15, 0);
 
-/// The folder with all of PostgreSQL's programs, the latest release's if there are several.
+/// Variables that name a folder with the programs to take, whatever else is installed: `cargo xtask versions` sets them.
+const POSTGRES_CHOSEN: &str = "ORDERWRIGHT_POSTGRES_PROGRAMS";
+const RABBITMQ_CHOSEN: &str = "ORDERWRIGHT_RABBITMQ_PROGRAMS";
+
+/// The folder with all of PostgreSQL's programs, the latest release's if there are several and none was chosen.
 ///
 /// # Errors
 /// Says what to install if there is none and none can be installed.
 pub(super) fn postgres() -> Result<PathBuf> {
+    if let Some(chosen) = std::env::var_os(POSTGRES_CHOSEN) {
+        return chosen_postgres(chosen.into());
+    }
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(folder) = find() {
@@ -113,6 +120,9 @@ pub(super) struct RabbitMqPrograms {
 /// # Errors
 /// Says what to install if there are none and none can be installed.
 pub(super) fn rabbitmq() -> Result<RabbitMqPrograms> {
+    if let Some(chosen) = std::env::var_os(RABBITMQ_CHOSEN) {
+        return chosen_rabbitmq(Path::new(&chosen));
+    }
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(programs) = find_rabbitmq() {
@@ -124,6 +134,17 @@ pub(super) fn rabbitmq() -> Result<RabbitMqPrograms> {
     find_rabbitmq().context(
         "RabbitMQ's programs are missing; install RabbitMQ 3.10 or later with Erlang (Debian: apt-get install rabbitmq-server)",
     )
+}
+
+/// No other will do: what is tried on one release must not pass on another.
+fn chosen_rabbitmq(folder: &Path) -> Result<RabbitMqPrograms> {
+    let [server, epmd] = ["rabbitmq-server", "epmd"].map(|name| folder.join(name));
+    ensure!(
+        server.exists() && epmd.exists(),
+        "{} has not both rabbitmq-server and epmd; {RABBITMQ_CHOSEN} names it",
+        folder.display()
+    );
+    Ok(RabbitMqPrograms { server, epmd })
 }
 
 fn find_rabbitmq() -> Option<RabbitMqPrograms> {
@@ -260,6 +281,16 @@ pub(super) fn unprivileged() -> Result<(u32, u32)> {
         .context("there is neither a user 'postgres' nor a user 'nobody'")
 }
 
+/// As for [`chosen_rabbitmq`].
+fn chosen_postgres(folder: PathBuf) -> Result<PathBuf> {
+    ensure!(
+        is_complete(&folder),
+        "{} has not all of PostgreSQL's programs; {POSTGRES_CHOSEN} names it",
+        folder.display()
+    );
+    Ok(folder)
+}
+
 fn find() -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let links = std::env::split_paths(&on_path).filter_map(|folder| {
@@ -334,6 +365,19 @@ mod tests {
         assert_eq!(newest(all.into_iter()), Some(later));
         assert_eq!(newest([old.clone(), good.clone(), good.clone()].into_iter()), Some(good));
         assert_eq!(newest([old].into_iter()), None);
+    }
+
+    #[test]
+    fn a_folder_that_was_chosen_is_taken_if_it_has_the_programs_and_never_replaced() {
+        let fakes = Fakes::new("chosen");
+        let old = postgres(&fakes, "old", "postgres (PostgreSQL) 15.2");
+        let half = program(&fakes, "half/postgres", "postgres (PostgreSQL) 17.1");
+        assert_eq!(chosen_postgres(old.clone()).unwrap(), old);
+        assert!(chosen_postgres(half.clone()).unwrap_err().to_string().contains(POSTGRES_CHOSEN));
+        program(&fakes, "rabbit/rabbitmq-server", "");
+        let rabbit = program(&fakes, "rabbit/epmd", "");
+        assert_eq!(chosen_rabbitmq(&rabbit).unwrap().server, rabbit.join("rabbitmq-server"));
+        assert!(chosen_rabbitmq(&half).unwrap_err().to_string().contains(RABBITMQ_CHOSEN));
     }
 
     #[test]

@@ -267,13 +267,27 @@ impl RabbitMq {
         Ok(table.lines().filter(|line| is_open(line)).count())
     }
 
-    /// Has the node's tool tell it something. Takes a second or two.
+    /// What the node itself says of its release, and of Erlang's.
+    ///
+    /// # Errors
+    /// What its tool said.
+    pub fn release(&self) -> Result<String> {
+        let words =
+            "lists:concat([rabbit_misc:version(), \" on Erlang \", erlang:system_info(otp_release)]).";
+        Ok(self.ask(&["eval", words])?.trim().trim_matches('"').to_owned())
+    }
+
     fn tell(&self, words: &[&str]) -> Result<()> {
+        self.ask(words).map(drop)
+    }
+
+    /// Has the node's tool tell it something, and returns the answer. Takes a second or two.
+    fn ask(&self, words: &[&str]) -> Result<String> {
         let mut tool = Command::new(self.programs.server.with_file_name("rabbitmqctl"));
         let said = self.at_home(&mut tool).args(words).output().context("running rabbitmqctl")?;
         let text = || String::from_utf8_lossy(&[said.stdout.as_slice(), &said.stderr].concat()).into_owned();
         ensure!(said.status.success(), "rabbitmqctl {} failed:\n{}", words.join(" "), text());
-        Ok(())
+        String::from_utf8(said.stdout).context("the answer is text")
     }
 
     fn signal(&self, signal: &str) {
