@@ -5,6 +5,7 @@ mod capture;
 mod carry_out;
 mod choices;
 pub mod diagram;
+mod event;
 mod migrations;
 pub(crate) mod named;
 mod on_hold;
@@ -17,9 +18,10 @@ mod undo;
 pub use attention::{Attention, Attentions};
 pub use carry_out::{Facts, Happening, carry_out};
 pub use choices::Choices;
+pub use event::{STAGE_LIMITS, SagaEvent, StageLimits, timers};
 pub use migrations::{MIGRATIONS, Migration};
 pub(crate) use named::named;
-pub use react::{STAGE_LIMITS, SagaCommand, SagaEvent, StageLimits, timers};
+pub use react::SagaCommand;
 pub use state::{
     NewerSaga, OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, ShipmentStep, StockStep,
 };
