@@ -296,13 +296,22 @@ fn take(payment: &mut Payment, said: &Said) -> Result<Noted, Rejection> {
             capture(payment, reference, Money::new(*refunded_minor, amount.currency))
         }
         Ok(ChargeOutcome::Refunded { reference }) => capture(payment, reference, amount),
-        Ok(ChargeOutcome::Authorised { reference, until }) => {
-            payment.authorise(reference, *until).map(Noted::from)
-        }
+        Ok(ChargeOutcome::Authorised { reference, until }) => authorise(payment, reference, *until),
         Ok(ChargeOutcome::Declined { code }) => payment.decline(code).map(Noted::from),
         Ok(ChargeOutcome::Closed) => payment.void().map(Noted::from),
         Err(_) => payment.note_unknown().map(Noted::from),
     }
+}
+
+/// Records an authorisation. One that was given up since, or is of another charge, says nothing any more.
+fn authorise(payment: &mut Payment, reference: &str, until: Option<Timestamp>) -> Result<Noted, Rejection> {
+    let change = payment.authorise(reference, until)?;
+    let stands = matches!(payment.status, PaymentStatus::Authorised | PaymentStatus::Captured);
+    if !stands || !payment.is_charge(reference) {
+        return Ok(Noted::OutOfDate);
+    }
+    payment.authorised_until = until;
+    Ok(change.into())
 }
 
 /// Records a charge of which this much went back already. A webhook may have told of another one before, which then is

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::parse::{Legible, id_of, is_json, media_type, micros, no_kind};
-use super::{CLOUD_EVENTS_JSON, Parcel, Reading, WireError, field_names, trace};
+use super::{CLOUD_EVENTS_JSON, Parcel, Reading, WireError, trace};
 
 /// How the media types of all formats begin.
 const FORMATS: &str = "application/cloudevents";
@@ -118,7 +118,7 @@ impl<'a, A: Fn(&str) -> Option<Cow<'a, str>>> Event<'a, A> {
         let Self { parcel, attribute, data } = self;
         let offered = attribute("type").unwrap_or_default();
         let kind = kind(&offered, kinds).ok_or_else(|| no_kind(&offered, kinds))?;
-        let body = reading.kept(field_names::from_wire(data.get()));
+        let body = reading.kept(data.get());
         let id = identity(&attribute)?;
         let outside =
             || ["correlationid", "subject"].iter().find_map(|name| id_of(attribute(name).as_deref()));

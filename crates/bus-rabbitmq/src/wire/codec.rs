@@ -196,7 +196,7 @@ impl Codec {
             .naming
             .kind(&read.message_type, kinds)
             .ok_or_else(|| no_kind(&read.message_type.join(", "), kinds))?;
-        let body = self.reading.kept(field_names::from_wire(read.message.get()));
+        let body = self.reading.kept(read.message.get());
         let id = read.message_id.or_else(|| id_of(parcel.message_id.as_deref()));
         let id = id.ok_or(WireError::Missing { name: "messageId", expected: "a UUID" })?;
         let envelope = || read.correlation_id.or_else(|| id_of(parcel.correlation_id.as_deref()));

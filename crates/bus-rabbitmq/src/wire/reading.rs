@@ -33,11 +33,11 @@ impl Default for Reading {
 }
 
 impl Reading {
-    /// The message as it is kept.
-    pub(super) fn kept(self, json: String) -> Bytes {
+    /// The message of the wire as it is kept: cleaned first, since what stands in a name for a letter may hide how it is written.
+    pub(super) fn kept(self, json: &str) -> Bytes {
         match (self.cleaning)(json.as_bytes()) {
-            Cow::Borrowed(_) => json.into(),
-            Cow::Owned(cleaned) => cleaned.into(),
+            Cow::Borrowed(_) => field_names::from_wire(json).into(),
+            Cow::Owned(cleaned) => field_names::from_wire(&String::from_utf8_lossy(&cleaned)).into(),
         }
     }
 
