@@ -435,11 +435,9 @@ impl Answered for PaymentAnswer {
             Ok(ChargeOutcome::Captured { reference, refunded_minor }) => {
                 format!("captured as {reference}, {refunded_minor} minor units given back")
             }
-            Ok(ChargeOutcome::Authorised { reference, until: None }) => {
-                format!("authorised as {reference}")
-            }
-            Ok(ChargeOutcome::Authorised { reference, until: Some(until) }) => {
-                format!("authorised as {reference} until {until}")
+            Ok(ChargeOutcome::Authorised { reference, until }) => {
+                let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+                format!("authorised as {reference}{until}")
             }
             Ok(ChargeOutcome::Declined { code }) => format!("declined: {code}"),
             Ok(ChargeOutcome::Refunded { reference }) => format!("refunded already: {reference}"),
