@@ -66,8 +66,9 @@ impl Consumer<AnyUnit> for OrderTimeoutConsumer {
         // These firings count as handled, whatever the saga made of them; one whose message is lost fires again. A timer that was
         // cancelled or set anew since it fired means nothing any more.
         let firings = batch.iter().map(|work| work.message.0.retired()).collect();
-        let running: BTreeSet<Retired> = unit.retire_timers(firings).await?.into_iter().collect();
-        let works = batch.iter().filter(|work| running.contains(&work.message.0.retired()));
+        let mut running: BTreeSet<Retired> = unit.retire_timers(firings).await?.into_iter().collect();
+        // Each once, however often its message came.
+        let works = batch.iter().filter(|work| running.remove(&work.message.0.retired()));
         let happenings: Vec<_> = works.filter_map(|work| self.happening(work)).collect();
         carry_out(unit, &happenings, self.context.clock.now()).await?;
         drop(happenings);

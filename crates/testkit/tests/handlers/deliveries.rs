@@ -11,7 +11,7 @@ use application::saga::OrderProcessingSaga;
 use async_trait::async_trait;
 use bus::{
     Clock, Consumer, Delivery, EffectConsumer, Endpoint, EndpointPolicy, Fault, Feed, IdSource, Message,
-    MessageId, Origin, Receipt, Stop, Store,
+    MessageId, Origin, Receipt, Stop, Store, Timer, TimerFired,
 };
 use domain::{OrderId, Payment, Shipment};
 use tokio::sync::Notify;
@@ -131,6 +131,21 @@ async fn read_at(endpoint: &Endpoint<AnyUnit>, deliveries: Vec<Delivery>) {
         stop.stop();
     };
     tokio::join!(endpoint.run(Box::new(feed), stop.clone()), all_done);
+}
+
+/// The timers that are due, as the service fires them.
+pub(crate) async fn fire(shop: &Shop) -> Vec<TimerFired> {
+    let mut unit = shop.unit().await;
+    let now = shop.context.clock.now();
+    let due = unit.lease_due_timers(now, 9).await.expect("a store in memory is never away");
+    unit.commit().await.expect("a store in memory is never away");
+    let fired = |timer: &Timer| TimerFired {
+        saga: timer.key.saga.0,
+        name: timer.key.name.to_string(),
+        generation: timer.generation,
+        due_at_us: timer.due_at.as_microsecond(),
+    };
+    due.iter().map(fired).collect()
 }
 
 /// Messages that wait in a queue.

@@ -13,10 +13,10 @@ use application::messages::OrderTimeoutEvent;
 use application::order_details::Address;
 use application::ports::{HoldView, Readers, VitalSigns};
 use application::saga::{EventKind, SagaState};
-use bus::{Consumer, Timer, TimerFired};
+use bus::Consumer;
 use domain::{CancelReason, Currency, HoldId, HoldPoint, OrderId};
 
-use super::deliveries::{brought, hear};
+use super::deliveries::{brought, fire, hear};
 use super::shop::{Shop, request};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -200,21 +200,6 @@ async fn an_order_that_was_on_hold_is_late_only_when_its_new_limit_is_over() {
     assert_eq!(state(&shop, id).await, SagaState::InventoryReserved);
     assert_eq!(overdue(long_after).await, 0, "its limit begins anew");
     assert_eq!(overdue(long_after + DAY).await, 1);
-}
-
-/// The timers that are due, as the service fires them.
-async fn fire(shop: &Shop) -> Vec<TimerFired> {
-    let mut unit = shop.unit().await;
-    let now = shop.context.clock.now();
-    let due = unit.lease_due_timers(now, 9).await.expect("a store in memory is never away");
-    unit.commit().await.expect("a store in memory is never away");
-    let fired = |timer: &Timer| TimerFired {
-        saga: timer.key.saga.0,
-        name: timer.key.name.to_string(),
-        generation: timer.generation,
-        due_at_us: timer.due_at.as_microsecond(),
-    };
-    due.iter().map(fired).collect()
 }
 
 #[tokio::test(start_paused = true)]

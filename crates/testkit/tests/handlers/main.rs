@@ -3,6 +3,7 @@
 mod accepting;
 mod comparing;
 mod deliveries;
+mod firings;
 mod holding;
 mod operating;
 mod overtaken;
