@@ -32,7 +32,7 @@ pub use order_filter::{FOUND_BY_ACCEPTANCE, OrderFilter, OrderPlace, OrderSort, 
 pub use payment_gateway::{CancelOutcome, ChargeOutcome, ChargeRequest, PaymentGateway, Unanswered};
 pub use provider_events::{
     Mismatch, NewsKind, Provider, ProviderNews, Seen, UnmatchedEvent, UnmatchedFilter, UnmatchedRepository,
-    UnmatchedView, VOIDED, Which,
+    UnmatchedView, Which,
 };
 pub use readers::{
     AttentionView, BookedPayment, BrokenInvariantView, EndangeredOrderView, HistoryView, HoldView,

@@ -32,9 +32,14 @@ pub enum NewsKind {
         /// The gateway's name for the charge.
         reference: String,
     },
-    /// The gateway refuses for good, or an authorisation has expired.
+    /// The gateway refuses for good.
     PaymentDeclined {
         /// Its reason.
+        code: String,
+    },
+    /// Nothing is taken any more: an authorisation has ended, or somebody gave it up.
+    PaymentLapsed {
+        /// Which of them: `expired` or `voided`.
         code: String,
     },
     /// A refund.
@@ -89,6 +94,7 @@ impl NewsKind {
         match self {
             Self::PaymentCaptured { .. } => "payment.captured",
             Self::PaymentDeclined { .. } => "payment.declined",
+            Self::PaymentLapsed { .. } => "payment.lapsed",
             Self::PaymentRefunded { .. } => "payment.refunded",
             Self::PaymentDisputed { dispute: domain::Dispute::Open, .. } => "payment.disputed",
             Self::PaymentDisputed { dispute: domain::Dispute::Won, .. } => "payment.dispute_won",
@@ -110,6 +116,7 @@ impl NewsKind {
         match self {
             Self::PaymentCaptured { .. }
             | Self::PaymentDeclined { .. }
+            | Self::PaymentLapsed { .. }
             | Self::PaymentRefunded { .. }
             | Self::PaymentDisputed { .. } => Some(Provider::Payments),
             Self::ShipmentInTransit { .. }
@@ -162,6 +169,7 @@ impl ProviderNews {
         let told = match &self.kind {
             NewsKind::PaymentCaptured { amount, reference } => format!("{amount} captured as {reference}"),
             NewsKind::PaymentDeclined { code } => format!("declined: {code}"),
+            NewsKind::PaymentLapsed { code } => format!("nothing is taken any more: {code}"),
             NewsKind::PaymentRefunded { amount, total: None, reference } => {
                 format!("{amount} of {reference} given back")
             }
@@ -182,9 +190,6 @@ impl ProviderNews {
         format!("{} ({}): {told}", self.type_name, self.event_id)
     }
 }
-
-/// The code of a decline that is a charge given up, as opposed to one refused.
-pub const VOIDED: &str = "voided";
 
 /// Why an event belongs to no order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use application::json_text::{Form, harmless};
-use application::ports::{NewsKind, ParcelTrouble, ProviderNews, VOIDED};
+use application::ports::{NewsKind, ParcelTrouble, ProviderNews};
 use domain::text::{Lines, clean};
 use domain::{Currency, Dispute, Money};
 use jiff::Timestamp;
@@ -215,13 +215,11 @@ impl WireData<'_> {
         let word = type_name.to_ascii_lowercase().replace(['-', ' '], "_");
         let known = match word.as_str() {
             "payment.captured" | "payment.succeeded" => self.captured(),
-            "payment.declined" | "payment.failed" => self.declined("declined"),
+            "payment.declined" | "payment.failed" => self.declined(),
             "payment.expired" | "payment.authorisation_expired" | "payment.authorization_expired" => {
-                self.declined("expired")
+                self.lapsed("expired")
             }
-            "payment.voided" | "payment.cancelled" | "payment.canceled" => {
-                Some(NewsKind::PaymentDeclined { code: VOIDED.to_owned() })
-            }
+            "payment.voided" | "payment.cancelled" | "payment.canceled" => self.lapsed("voided"),
             "payment.refunded"
             | "payment.refund"
             | "payment.refund.created"
@@ -278,11 +276,16 @@ impl WireData<'_> {
         Some(NewsKind::PaymentRefunded { reference: self.charge()?, amount, total })
     }
 
-    fn declined(self, otherwise: &str) -> Option<NewsKind> {
+    fn declined(self) -> Option<NewsKind> {
         self.idempotency_key.as_ref()?;
         Some(NewsKind::PaymentDeclined {
-            code: self.code.map_or_else(|| otherwise.to_owned(), Text::into_string),
+            code: self.code.map_or_else(|| "declined".to_owned(), Text::into_string),
         })
+    }
+
+    fn lapsed(self, code: &str) -> Option<NewsKind> {
+        self.idempotency_key.as_ref()?;
+        Some(NewsKind::PaymentLapsed { code: code.to_owned() })
     }
 
     fn disputed(self, dispute: Dispute) -> Option<NewsKind> {

@@ -221,7 +221,7 @@ impl Books {
             }
             Trouble::Lapse if account.standing == Standing::Authorised => {
                 account.standing = Standing::Closed;
-                Some(NewsKind::PaymentDeclined { code: "expired".to_owned() })
+                Some(NewsKind::PaymentLapsed { code: "expired".to_owned() })
             }
             Trouble::Lapse | Trouble::Refund | Trouble::RefundInPart | Trouble::ParcelException => None,
         }

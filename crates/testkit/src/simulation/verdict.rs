@@ -194,7 +194,7 @@ fn tells(entry: &HistoryView, news: &ProviderNews) -> bool {
     let detail = entry.detail.as_deref().unwrap_or_default();
     let said = match &news.kind {
         NewsKind::PaymentCaptured { reference, .. } => reference,
-        NewsKind::PaymentDeclined { code } => code,
+        NewsKind::PaymentDeclined { code } | NewsKind::PaymentLapsed { code } => code,
         NewsKind::ShipmentDelivered { tracking_number }
             if matches!(entry.event.as_str(), "OrderDelivered" | "ProviderEvent" | "TrackingCall") =>
         {

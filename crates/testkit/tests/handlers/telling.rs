@@ -77,6 +77,32 @@ async fn a_decline_after_the_money_came_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_attempt_says_nothing_about_an_authorisation_and_its_end_does() {
+    let lapsed = |code: &str| NewsKind::PaymentLapsed { code: code.to_owned() };
+    // A gateway may word a refusal like the end of an authorisation.
+    let declined = NewsKind::PaymentDeclined { code: "expired".to_owned() };
+    for (kind, stands, told) in
+        [(declined, "authorised", 0), (lapsed("expired"), "declined", 1), (lapsed("voided"), "declined", 1)]
+    {
+        let shop = Shop::open().await;
+        let (id, _) = awaiting_payment(&shop).await;
+        let mut unit = shop.unit().await;
+        let mut payment = unit.payments().get(&[id]).await.unwrap().remove(0);
+        assert!(payment.authorise("ch-1", None).expect("it was asked for").is_applied());
+        unit.payments().update(&[payment], shop.context.clock.now()).await.unwrap();
+        unit.commit().await.unwrap();
+        tell(&shop, vec![news("evt-1", id, kind)]).await;
+        let order = shop.store.order(id).await.unwrap().expect("there is such an order");
+        assert_eq!(order.payment.expect("it has a payment").status, stands);
+        assert_eq!(waiting(&shop, PaymentProcessedConsumer::QUEUE).await, told);
+        let history = shop.store.history(id).await.unwrap().expect("there is such an order");
+        let is_known =
+            history.iter().any(|entry| entry.detail.as_ref().is_some_and(|it| it.contains("evt-1")));
+        assert!(is_known, "{history:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn money_of_another_amount_is_not_taken_for_ours() {
     let shop = Shop::open().await;
     let (id, total) = awaiting_payment(&shop).await;

@@ -97,6 +97,7 @@ impl<'a> Desk<'a> {
             NewsKind::Malformed { .. } => return Err(Mismatch::Malformed),
             NewsKind::PaymentCaptured { .. }
             | NewsKind::PaymentDeclined { .. }
+            | NewsKind::PaymentLapsed { .. }
             | NewsKind::PaymentRefunded { .. }
             | NewsKind::PaymentDisputed { .. }
             | NewsKind::ShipmentInTransit { .. }

@@ -5,7 +5,7 @@ use domain::{Change, Dispute, Money, OrderId, Payment, PaymentStatus, Rejection}
 
 use super::desk::Desk;
 use crate::messages::{MoneyMatter, PaymentFailed, PaymentProcessed, PaymentReported, PaymentResult};
-use crate::ports::{Mismatch, NewsKind, ProviderNews, VOIDED};
+use crate::ports::{Mismatch, NewsKind, ProviderNews};
 
 impl Desk<'_> {
     pub(super) fn take_money_news(&mut self, order_id: OrderId, news: &ProviderNews) -> Result<(), Mismatch> {
@@ -15,6 +15,7 @@ impl Desk<'_> {
                 self.captured(payment, *amount, reference, news);
             }
             NewsKind::PaymentDeclined { code } => self.declined(payment, code, news),
+            NewsKind::PaymentLapsed { code } => self.lapsed(payment, code, news),
             NewsKind::PaymentRefunded { amount, total, reference } => {
                 self.refunded(payment, *amount, *total, reference, news);
             }
@@ -50,25 +51,44 @@ impl Desk<'_> {
         }
     }
 
-    fn declined(&mut self, mut payment: Payment, code: &str, news: &ProviderNews) {
+    /// Events come in any order: that an attempt was refused says nothing about an authorisation that came of another.
+    fn declined(&mut self, payment: Payment, code: &str, news: &ProviderNews) {
+        if payment.status == PaymentStatus::Authorised {
+            let told = format!("{}; the payment is authorised", news.in_words());
+            return self.tell_more(payment.order_id, told);
+        }
         let order_id = payment.order_id;
-        match payment.decline(code) {
-            Ok(Change::Applied) => {
+        if let Err(rejection) = self.refused(payment, code, news) {
+            // A late event about an earlier attempt takes nothing back; it is still recorded.
+            self.tell_more(order_id, format!("{}; {rejection}", news.in_words()));
+        }
+    }
+
+    fn lapsed(&mut self, payment: Payment, code: &str, news: &ProviderNews) {
+        let (order_id, is_captured) = (payment.order_id, payment.captured_minor > 0);
+        match self.refused(payment, code, news) {
+            Ok(()) => {}
+            // Money that we hold and that the gateway says it never took, or gave up: a person must look.
+            Err(rejection) if is_captured => self.contradicted(order_id, &rejection, news),
+            Err(rejection) => self.tell_more(order_id, format!("{}; {rejection}", news.in_words())),
+        }
+    }
+
+    /// Records that nothing is taken.
+    fn refused(&mut self, mut payment: Payment, code: &str, news: &ProviderNews) -> Result<(), Rejection> {
+        let order_id = payment.order_id;
+        match payment.decline(code)? {
+            Change::Applied => {
                 self.put_payment(payment);
                 self.tell(order_id, news);
                 let failed = PaymentFailed { order_id: order_id.0, code: code.to_owned() };
                 self.send(order_id, &PaymentResult::Failed(failed), code);
             }
             // Our own call has recorded it.
-            Ok(Change::NoChange) if payment.status == PaymentStatus::Declined => {}
-            Ok(Change::NoChange) => self.tell(order_id, news),
-            // Money that we hold and that the gateway says it never took, or gave up: a person must look.
-            Err(rejection) if payment.captured_minor > 0 && code == VOIDED => {
-                self.contradicted(order_id, &rejection, news);
-            }
-            // A late event about an earlier attempt takes nothing back; it is still recorded.
-            Err(rejection) => self.tell_more(order_id, format!("{}; {rejection}", news.in_words())),
+            Change::NoChange if payment.status == PaymentStatus::Declined => {}
+            Change::NoChange => self.tell(order_id, news),
         }
+        Ok(())
     }
 
     fn refunded(

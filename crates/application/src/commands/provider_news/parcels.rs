@@ -27,6 +27,7 @@ impl Desk<'_> {
             }
             NewsKind::PaymentCaptured { .. }
             | NewsKind::PaymentDeclined { .. }
+            | NewsKind::PaymentLapsed { .. }
             | NewsKind::PaymentRefunded { .. }
             | NewsKind::PaymentDisputed { .. } => return Err(Mismatch::WrongProvider),
             NewsKind::Unknown { .. } | NewsKind::Malformed { .. } => return Err(Mismatch::Malformed),

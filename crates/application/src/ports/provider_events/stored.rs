@@ -22,6 +22,7 @@ struct Stored {
 enum Told {
     PaymentCaptured { amount: Amount, reference: String },
     PaymentDeclined { code: String },
+    PaymentLapsed { code: String },
     PaymentRefunded { amount: Amount, total: Option<Amount>, reference: String },
     PaymentDisputed { dispute: String, reference: Option<String> },
     ShipmentInTransit { tracking_number: String },
@@ -38,6 +39,7 @@ impl From<NewsKind> for Told {
                 Self::PaymentCaptured { amount: amount.into(), reference }
             }
             NewsKind::PaymentDeclined { code } => Self::PaymentDeclined { code },
+            NewsKind::PaymentLapsed { code } => Self::PaymentLapsed { code },
             NewsKind::PaymentRefunded { amount, total, reference } => {
                 Self::PaymentRefunded { amount: amount.into(), total: total.map(Amount::from), reference }
             }
@@ -65,6 +67,7 @@ impl TryFrom<Told> for NewsKind {
                 Self::PaymentCaptured { amount: amount.money()?, reference }
             }
             Told::PaymentDeclined { code } => Self::PaymentDeclined { code },
+            Told::PaymentLapsed { code } => Self::PaymentLapsed { code },
             Told::PaymentRefunded { amount, total, reference } => {
                 let total = total.map(|total| total.money()).transpose()?;
                 Self::PaymentRefunded { amount: amount.money()?, total, reference }
@@ -120,6 +123,7 @@ mod tests {
         let kinds = [
             NewsKind::PaymentCaptured { amount, reference: text() },
             NewsKind::PaymentDeclined { code: text() },
+            NewsKind::PaymentLapsed { code: text() },
             NewsKind::PaymentRefunded { amount, total: None, reference: text() },
             NewsKind::PaymentRefunded { amount, total: Some(amount), reference: text() },
             NewsKind::PaymentDisputed { dispute: Dispute::Lost, reference: Some(text()) },

@@ -54,6 +54,7 @@ fn every_kind() -> Vec<(String, NewsKind)> {
     let disputed = |dispute| NewsKind::PaymentDisputed { dispute, reference: Some(reference.clone()) };
     let troubled = |trouble| NewsKind::ShipmentTroubled { trouble, tracking_number: tracking_number.clone() };
     let declined = |code: &str| NewsKind::PaymentDeclined { code: code.to_owned() };
+    let lapsed = |code: &str| NewsKind::PaymentLapsed { code: code.to_owned() };
     vec![
         (
             payment("payment.captured", money),
@@ -73,7 +74,10 @@ fn every_kind() -> Vec<(String, NewsKind)> {
         ),
         (payment("payment.declined", money), declined("declined")),
         (payment("payment.declined", r#""code":"card_expired""#), declined("card_expired")),
-        (payment("payment.expired", r#""x":1"#), declined("expired")),
+        (payment("payment.declined", r#""code":"expired""#), declined("expired")),
+        (payment("payment.expired", r#""x":1"#), lapsed("expired")),
+        (payment("payment.expired", r#""code":"card_expired""#), lapsed("expired")),
+        (payment("payment.voided", r#""x":1"#), lapsed("voided")),
         (payment("payment.disputed", money), disputed(Dispute::Open)),
         (payment("payment.dispute_lost", money), disputed(Dispute::Lost)),
         (payment("payment.dispute_closed", r#""charge_id":"ch_1","outcome":"won""#), disputed(Dispute::Won)),
