@@ -106,11 +106,8 @@ impl CapturePaymentHandler {
         noted: &[Noted],
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let is_news = |call: &&Call<'_, PaymentAnswer>| {
-            call.answer.said.is_ok() || call.is_silence_worth_telling(&self.context, now)
-        };
-        let entries: Vec<HistoryEntry> =
-            calls.iter().filter(is_news).map(|call| call.entry("CaptureCall", now)).collect();
+        let news = calls.iter().filter(|call| call.is_news(&self.context, now));
+        let entries: Vec<HistoryEntry> = news.map(|call| call.entry("CaptureCall", now)).collect();
         unit.history().append(&entries).await?;
         let told = calls.iter().zip(noted);
         let told: Vec<Envelope> = told

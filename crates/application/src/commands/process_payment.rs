@@ -162,13 +162,10 @@ impl ProcessPaymentHandler {
         noted: &[Noted],
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let is_news = |call: &&Call<'_, PaymentAnswer>| {
-            call.answer.said.is_ok() || call.is_silence_worth_telling(&self.context, now)
-        };
         let uncovered = (0..calls.len()).filter(|place| !decided.started.contains(place));
         let entries: Vec<HistoryEntry> = uncovered
             .map(|place| &calls[place])
-            .filter(is_news)
+            .filter(|call| call.is_news(&self.context, now))
             .map(|call| call.entry("PaymentCall", now))
             .collect();
         unit.history().append(&entries).await?;

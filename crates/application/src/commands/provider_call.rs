@@ -98,6 +98,11 @@ impl<'a, A: Answered> Call<'a, A> {
         unanswered.is_some_and(|unanswered| is_worth_telling(self.cause, unanswered, context, now))
     }
 
+    /// Whether it has an answer, or none and that is worth an entry in the timeline.
+    pub(super) fn is_news(&self, context: &Context, now: Timestamp) -> bool {
+        self.answer.unanswered().is_none() || self.is_silence_worth_telling(context, now)
+    }
+
     fn again(&self, context: &Context, now: Timestamp) -> Disposition {
         match (self.answer.unanswered(), self.answer.asked()) {
             (None, _) => Disposition::Done,

@@ -8,8 +8,8 @@ use domain::{Capture, OrderId, OrderStatus, Payment, Shipment};
 use uuid::Uuid;
 
 use crate::messages::{
-    OrderShippingRequested, PaymentCaptureRequested, PaymentProcessingRequested, PaymentRefundRequested,
-    ShipmentCancellationRequested, ShipmentTrackingRequested, correlation,
+    Amount, OrderShippingRequested, PaymentCaptureRequested, PaymentProcessingRequested,
+    PaymentRefundRequested, ShipmentCancellationRequested, ShipmentTrackingRequested, correlation,
 };
 use crate::ports::AnyUnit;
 use crate::saga::{OrderProcessingSaga, PaymentStep, SagaState, ShipmentStep, Undo};
@@ -98,15 +98,7 @@ impl Request for PaymentProcessingRequested {
     }
 
     fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
-        let payment = Payment::request(saga.order_id, saga.total);
-        if self.amount != saga.total.into() {
-            let (minor, currency) = (self.amount.minor, &self.amount.currency);
-            return foreign(format!(
-                "the request is for {minor} {currency} minor units, the order for {}",
-                saga.total
-            ));
-        }
-        under_key(&self.idempotency_key, &payment.key).unwrap_or(match (saga.payment, saga.state) {
+        of_charge(&self.idempotency_key, &self.amount, saga).unwrap_or(match (saga.payment, saga.state) {
             (PaymentStep::None, state) => {
                 foreign(format!("the order is {state} and has not asked for a payment"))
             }
@@ -126,15 +118,7 @@ impl Request for PaymentCaptureRequested {
     }
 
     fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
-        let payment = Payment::request(saga.order_id, saga.total);
-        if self.amount != saga.total.into() {
-            let (minor, currency) = (self.amount.minor, &self.amount.currency);
-            return foreign(format!(
-                "the request is for {minor} {currency} minor units, the order for {}",
-                saga.total
-            ));
-        }
-        under_key(&self.idempotency_key, &payment.key).unwrap_or(match (saga.payment, saga.state) {
+        of_charge(&self.idempotency_key, &self.amount, saga).unwrap_or(match (saga.payment, saga.state) {
             (PaymentStep::None | PaymentStep::Requested, state) => {
                 foreign(format!("the order is {state} and has nothing to capture"))
             }
@@ -247,6 +231,18 @@ fn paying_back(saga: &OrderProcessingSaga) -> Vetted {
     } else {
         foreign(format!("the order is {} and nothing of it is paid back", saga.order))
     }
+}
+
+/// The error for a charge that is not the order's: of another amount, or under another key.
+fn of_charge(key: &str, amount: &Amount, saga: &OrderProcessingSaga) -> Option<Vetted> {
+    if *amount != saga.total.into() {
+        let Amount { minor, currency } = amount;
+        return Some(foreign(format!(
+            "the request is for {minor} {currency} minor units, the order for {}",
+            saga.total
+        )));
+    }
+    under_key(key, &Payment::request(saga.order_id, saga.total).key)
 }
 
 /// The error for a key that is not the order's.
