@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod ports;
 pub mod queries;
 pub mod requests;
+mod return_wish;
 pub mod saga;
 pub mod shipping_facts;
 pub mod turns;

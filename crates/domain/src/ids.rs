@@ -44,6 +44,10 @@ uuid_id! {
     HoldId
 }
 uuid_id! {
+    /// Names a return of an order.
+    ReturnId
+}
+uuid_id! {
     /// Names a product, and the stock of it.
     ProductId
 }

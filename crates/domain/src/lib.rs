@@ -16,6 +16,7 @@ mod money;
 mod money_line;
 mod money_line_kind;
 mod order;
+mod order_return;
 mod order_status;
 mod parcel_trouble;
 mod payment;
@@ -35,13 +36,19 @@ pub use cancellation::{CancelReason, Cancellation};
 pub use closed_set::UnknownName;
 pub use events::{OrderChange, OrderEvent};
 pub use hold::{Hold, HoldPoint, HoldPoints, HoldRelease};
-pub use ids::{CustomerId, HoldId, OrderId, OrderItemId, ProductId, Sku, TEXT_CHARS_MAX, derive_child};
+pub use ids::{
+    CustomerId, HoldId, OrderId, OrderItemId, ProductId, ReturnId, Sku, TEXT_CHARS_MAX, derive_child,
+};
 pub use invariant::BrokenInvariant;
 pub use inventory::{Inventory, StockCounters};
 pub use money::{AMOUNT_MINOR_MAX, Currency, InvalidCurrency, Money, MoneyError};
 pub use money_line::{MONEY_LINES_MAX, MoneyLine};
 pub use money_line_kind::MoneyLineKind;
 pub use order::{LINES_MAX, NewOrder, NewOrderLine, Order, OrderLine, OrderSnapshot};
+pub use order_return::{
+    Arrival, OrderReturn, Restock, ReturnEnd, ReturnLine, ReturnRefund, ReturnRejection, ReturnStatus,
+    lines_of_return, returnable,
+};
 pub use order_status::{LEGAL_MOVES, OrderStatus};
 pub use parcel_trouble::{ParcelTrouble, Troubles};
 pub use payment::{Capture, Dispute, Payment};

@@ -60,7 +60,8 @@ impl Command for RefundOrderCommand {
         }
         // The saga decides nothing here, but whoever acts on what they saw of the order must notice this.
         unit.update_sagas(&sagas, context.clock.now()).await?;
-        let refund_key = self.ask(unit, payment, context).await?;
+        let Self { amount, actor, reason, .. } = self;
+        let refund_key = ask_back(unit, context, payment, &Refund { amount: *amount, actor, reason }).await?;
         Ok(RefundReply::Accepted { refund_key })
     }
 }
@@ -73,53 +74,61 @@ impl RefundOrderCommand {
                 saga.order
             ));
         }
-        if payment.dispute == Some(Dispute::Open) {
-            let why = "the customer's bank decides about the money; pay back once the dispute is over";
-            return Some(why.to_owned());
-        }
-        let held = payment.held();
-        if self.amount.currency != held.currency {
-            return Some(format!("the order was paid in {}, not in {}", held.currency, self.amount.currency));
-        }
-        let fits = (1..=held.minor).contains(&self.amount.minor);
-        (!fits)
-            .then(|| format!("{held} of this order is left, so 1 to {} minor units can go back", held.minor))
+        does_not_fit(payment, self.amount)
     }
+}
 
-    /// The key is the request's own id, so it is stored with the request or not at all.
-    async fn ask(
-        &self,
-        unit: &mut dyn UnitOfWork,
-        mut payment: Payment,
-        context: &Context,
-    ) -> Result<String, Fault> {
-        let now = context.clock.now();
-        let id = MessageId(context.ids.next(now));
-        let refund_key = format!("refund-{id}");
-        payment.notes.refund_asked(&refund_key, self.amount.minor);
-        unit.payments().update(std::slice::from_ref(&payment), now).await?;
-        let request = PaymentRefundRequested {
-            order_id: self.order_id.0,
-            idempotency_key: payment.key,
-            part: Some(RefundPart {
-                key: refund_key.clone(),
-                minor: self.amount.minor,
-                reason: self.reason.clone(),
-            }),
-        };
-        let told = format!("{} asked back by {}: {} ({refund_key})", self.amount, self.actor, self.reason);
-        let entry = HistoryEntry::without_step(self.order_id, now, "RefundRequested", told);
-        unit.history().append(&[entry]).await?;
-        let entry = AuditEntry {
-            at: now,
-            actor: self.actor.clone(),
-            action: "orders refund".to_owned(),
-            subject: self.order_id.to_string(),
-            note: format!("{}: {}", self.amount, self.reason),
-        };
-        unit.audit().record(&[entry]).await?;
-        let request = request.first(id, correlation(self.order_id), now);
-        unit.publish(vec![about_order(request, self.order_id)]).await?;
-        Ok(refund_key)
+/// Why this amount cannot go back, if so.
+pub(super) fn does_not_fit(payment: &Payment, amount: Money) -> Option<String> {
+    if payment.dispute == Some(Dispute::Open) {
+        let why = "the customer's bank decides about the money; pay back once the dispute is over";
+        return Some(why.to_owned());
     }
+    let held = payment.held();
+    if amount.currency != held.currency {
+        return Some(format!("the order was paid in {}, not in {}", held.currency, amount.currency));
+    }
+    let fits = (1..=held.minor).contains(&amount.minor);
+    (!fits).then(|| format!("{held} of this order is left, so 1 to {} minor units can go back", held.minor))
+}
+
+/// What a person wants paid back.
+pub(super) struct Refund<'a> {
+    pub(super) amount: Money,
+    pub(super) actor: &'a str,
+    pub(super) reason: &'a str,
+}
+
+/// Has the gateway asked for it. The key, which it returns, is the request's own id, so it is stored with the request or not at all.
+pub(super) async fn ask_back(
+    unit: &mut dyn UnitOfWork,
+    context: &Context,
+    mut payment: Payment,
+    refund: &Refund<'_>,
+) -> Result<String, Fault> {
+    let Refund { amount, actor, reason } = *refund;
+    let (now, order_id) = (context.clock.now(), payment.order_id);
+    let id = MessageId(context.ids.next(now));
+    let refund_key = format!("refund-{id}");
+    payment.notes.refund_asked(&refund_key, amount.minor);
+    unit.payments().update(std::slice::from_ref(&payment), now).await?;
+    let request = PaymentRefundRequested {
+        order_id: order_id.0,
+        idempotency_key: payment.key,
+        part: Some(RefundPart { key: refund_key.clone(), minor: amount.minor, reason: reason.to_owned() }),
+    };
+    let told = format!("{amount} asked back by {actor}: {reason} ({refund_key})");
+    let entry = HistoryEntry::without_step(order_id, now, "RefundRequested", told);
+    unit.history().append(&[entry]).await?;
+    let entry = AuditEntry {
+        at: now,
+        actor: actor.to_owned(),
+        action: "orders refund".to_owned(),
+        subject: order_id.to_string(),
+        note: format!("{amount}: {reason}"),
+    };
+    unit.audit().record(&[entry]).await?;
+    let request = request.first(id, correlation(order_id), now);
+    unit.publish(vec![about_order(request, order_id)]).await?;
+    Ok(refund_key)
 }

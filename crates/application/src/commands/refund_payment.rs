@@ -73,6 +73,7 @@ impl RefundPaymentHandler {
         let rows = rows(unit, calls).await?;
         self.decide(unit, calls, &rows, now).await?;
         record(unit, calls, rows, now).await?;
+        note_in_returns(unit, calls, now).await?;
         self.tell(unit, calls, now).await?;
         Ok(calls.iter().map(|call| self.next(call, now)).collect())
     }
@@ -215,6 +216,23 @@ async fn record(
     }
     let changed: Vec<Payment> = rows.into_values().collect();
     unit.payments().update(&changed, now).await
+}
+
+/// Records in returns that the money which goes with them is back.
+async fn note_in_returns(
+    unit: &mut dyn UnitOfWork,
+    calls: &[Call<'_, RefundAnswer>],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let paid: Vec<(OrderId, String)> = calls
+        .iter()
+        .filter(|call| matches!(call.answer.said, Ok(CancelOutcome::Refunded { .. })))
+        .filter_map(|call| {
+            let RefundPaymentCommand { order_id, part, .. } = &call.answer.command;
+            part.as_ref().map(|part| (*order_id, part.key.clone()))
+        })
+        .collect();
+    if paid.is_empty() { Ok(()) } else { unit.returns().refunded(&paid, now).await }
 }
 
 /// A full refund of money that we never heard was captured proves the capture; another amount proves nothing.

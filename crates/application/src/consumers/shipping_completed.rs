@@ -12,6 +12,7 @@ use super::claim::{self, Examined, Finding, Origin};
 use crate::context::Context;
 use crate::messages::{ParcelNews, ShipmentTrackingRequested, about_order};
 use crate::ports::{AnyUnit, HistoryEntry, ParcelTrouble};
+use crate::return_wish::await_what_turns_back;
 use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, SagaState, ShipmentStep};
 
 /// Consumes [`ParcelNews`].
@@ -98,8 +99,16 @@ impl Consumer<AnyUnit> for ShippingCompletedConsumer {
         if !unheard.is_empty() {
             unit.history().append(&unheard).await?;
         }
-        Ok(())
+        let turned_back: Vec<OrderId> =
+            steps.iter().filter_map(|(place, step)| turned_back(&batch[*place].message, step)).collect();
+        await_what_turns_back(unit, &self.context, &turned_back).await
     }
+}
+
+/// The order, if its parcel is on its way back and that is new to its saga.
+fn turned_back(news: &ParcelNews, step: &Step<OrderProcessingSaga>) -> Option<OrderId> {
+    let is_told = matches!(news, ParcelNews::Reported(report) if report.trouble == ParcelTrouble::Returned);
+    (is_told && step.outcome == Outcome::Moved).then(|| news.order_id())
 }
 
 /// Whether the order had ended without this parcel.

@@ -11,6 +11,7 @@ mod payment_gateway;
 mod provider_events;
 mod readers;
 mod repositories;
+mod return_view;
 mod shipping_provider;
 mod unit_of_work;
 mod vitals;
@@ -42,9 +43,10 @@ pub use readers::{
 };
 pub use repositories::{
     HistoryEntry, HistoryRepository, HoldRepository, InventoryRepository, NewOrderRow, OrderRepository,
-    PaymentRepository, ProductRepository, ReferencedOrder, ReservationOutcome, ShipmentRepository, Shortage,
-    StatusMove, StockDemand,
+    PaymentRepository, ProductRepository, ReferencedOrder, ReservationOutcome, ReturnRepository,
+    ShipmentRepository, Shortage, StatusMove, StockDemand,
 };
+pub use return_view::{ReturnLineView, ReturnView};
 pub use shipping_provider::{
     BookingOutcome, BookingRequest, ParcelItem, ShipmentCancelOutcome, ShippingProvider, TrackingOutcome,
 };

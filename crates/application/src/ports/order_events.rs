@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 /// The events that are told: what happened to an order. Our calls of providers are in an order's timeline only.
-pub const EVENT_TYPES: [&str; 41] = [
+pub const EVENT_TYPES: [&str; 44] = [
     "OrderCreated",
     "OrderChanged",
     "HoldPlaced",
@@ -41,6 +41,9 @@ pub const EVENT_TYPES: [&str; 41] = [
     "ParcelDamaged",
     "ParcelReturned",
     "OrderDelivered",
+    "ReturnRequested",
+    "ReturnReceived",
+    "ReturnCancelled",
     "CancelRequested",
     "OrderTimedOut",
     "PaymentTimedOut",

@@ -86,6 +86,9 @@ pub struct OrderView {
     /// Why it waits before its payment or its parcel, or did; none in listings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldView>,
+    /// What of it came back, or is awaited; none in listings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<super::ReturnView>,
     /// The payment, once requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentView>,

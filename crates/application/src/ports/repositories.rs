@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bus::Fault;
 use domain::{
-    CustomerId, Hold, HoldRelease, Inventory, MovementCause, Order, OrderChange, OrderId, OrderStatus,
-    Payment, Product, ProductId, Rejection, Shipment, Sku, StockMovement,
+    CustomerId, Hold, HoldRelease, Inventory, MovementCause, Order, OrderChange, OrderId, OrderReturn,
+    OrderStatus, Payment, Product, ProductId, Rejection, Shipment, Sku, StockMovement,
 };
 use jiff::Timestamp;
 
@@ -395,4 +395,21 @@ pub trait HoldRepository: Send {
 
     /// Records who released these holds; what was released before stays as it was.
     async fn release(&mut self, holds: &[Hold], release: &HoldRelease) -> Result<(), Fault>;
+}
+
+/// Returns of orders. The saga's row is the lock of its order's returns.
+#[async_trait]
+pub trait ReturnRepository: Send {
+    /// Adds returns that are awaited.
+    async fn request(&mut self, returns: &[OrderReturn]) -> Result<(), Fault>;
+
+    /// The returns of these orders; those of one order oldest first.
+    async fn get(&mut self, order_ids: &[OrderId]) -> Result<Vec<OrderReturn>, Fault>;
+
+    /// Stores what became of an awaited return: how it ended, what arrived, what is paid back. One that ended before stays as it was.
+    async fn end(&mut self, ended: &OrderReturn) -> Result<(), Fault>;
+
+    /// Records that the gateway has given back what goes with the returns of these refund keys, of those that are any; the first
+    /// time counts.
+    async fn refunded(&mut self, refunds: &[(OrderId, String)], at: Timestamp) -> Result<(), Fault>;
 }

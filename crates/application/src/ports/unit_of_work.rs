@@ -4,8 +4,8 @@ use bus::{SagaRepository, Unit};
 
 use super::{
     AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository,
-    OrderRepository, PaymentRepository, ProductRepository, ShipmentRepository, UnmatchedRepository,
-    WebhookEndpointRepository,
+    OrderRepository, PaymentRepository, ProductRepository, ReturnRepository, ShipmentRepository,
+    UnmatchedRepository, WebhookEndpointRepository,
 };
 use crate::saga::OrderProcessingSaga;
 
@@ -27,6 +27,8 @@ pub trait UnitOfWork: Unit + SagaRepository<OrderProcessingSaga> {
     fn history(&mut self) -> &mut dyn HistoryRepository;
     /// Holds of orders.
     fn holds(&mut self) -> &mut dyn HoldRepository;
+    /// Returns of orders.
+    fn returns(&mut self) -> &mut dyn ReturnRepository;
     /// Answers stored under idempotency keys.
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
     /// The audit log of operators.
@@ -52,6 +54,7 @@ where
         + ShipmentRepository
         + HistoryRepository
         + HoldRepository
+        + ReturnRepository
         + IdempotencyRepository
         + AuditRepository
         + UnmatchedRepository
@@ -82,6 +85,10 @@ where
     }
 
     fn holds(&mut self) -> &mut dyn HoldRepository {
+        self
+    }
+
+    fn returns(&mut self) -> &mut dyn ReturnRepository {
         self
     }
 

@@ -15,6 +15,7 @@ mod orders;
 mod payments;
 mod products;
 mod readers;
+mod returns;
 mod rows;
 mod sagas;
 mod seen;

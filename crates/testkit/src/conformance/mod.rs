@@ -10,6 +10,7 @@ pub mod holds;
 pub mod keys;
 pub mod listings;
 pub mod orders;
+pub mod returns;
 pub mod seen;
 pub mod stage;
 pub mod stock;
@@ -144,6 +145,10 @@ macro_rules! laws_of_a_store {
             a_saga_knows_before_which_steps_its_order_has_holds,
             an_order_on_hold_without_a_hold_is_silent,
             customers_to_whom_something_was_delivered_are_told_apart,
+        );
+        $crate::laws!($home, returns:
+            returns_come_out_oldest_first_and_end_once,
+            more_that_came_back_than_was_sent_is_told_and_so_is_stock_that_the_ledger_does_not_have,
         );
         $crate::laws!($home, stock:
             products_are_added_and_replaced_and_a_new_one_has_an_empty_stock,

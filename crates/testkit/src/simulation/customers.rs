@@ -76,7 +76,7 @@ impl Street {
             pause(after).await;
             self.change(accepted.order_id, address).await;
         }
-        let Some(regret) = wish.regret else { return };
+        let Some(regret) = wish.regret else { return self.send_back(accepted.order_id).await };
         pause(regret).await;
         self.cancel(accepted.order_id).await;
     }

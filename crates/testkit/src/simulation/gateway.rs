@@ -1,7 +1,7 @@
 //! The payment gateway of the simulation: the truth about money, by key. Honest unless told otherwise; that it is only told
 //! so to show that the checks notice, nothing here hides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::fate::{Call, Consent, Trouble};
 use super::holds::Holds;
 use super::mail::Mail;
 use super::provider_line::{Line, pause};
+use super::script::currency;
 
 /// What the gateway knows of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,10 @@ pub(super) struct Account {
     pub(super) captured_minor: i64,
     /// Minor units given back in all.
     pub(super) refunded_minor: i64,
-    /// Minor units of that which others gave back.
+    /// Minor units of that which others gave back, or a person of ours.
     pub(super) by_hand_minor: i64,
+    /// The keys under which a person of ours had money given back.
+    refund_keys: BTreeSet<String>,
     /// When its authorisation ends, if it says so.
     until: Option<Timestamp>,
     standing: Standing,
@@ -72,6 +75,7 @@ impl Account {
             captured_minor: 0,
             refunded_minor: 0,
             by_hand_minor: 0,
+            refund_keys: BTreeSet::new(),
             until: None,
             standing: Standing::Unheard,
         }
@@ -182,6 +186,19 @@ impl Books {
         }
     }
 
+    /// Gives a part back once for each refund key, as far as it holds any.
+    fn refund(&self, key: &str, refund_key: &str, minor: i64) -> Refunded {
+        let mut accounts = self.open();
+        let account = accounts.entry(key.to_owned()).or_insert_with(Account::unheard);
+        let given = minor.min(account.held_minor());
+        let is_new = given > 0 && account.refund_keys.insert(refund_key.to_owned());
+        if is_new {
+            account.give_back(given);
+        }
+        let news = account.order_id.filter(|_| is_new).map(|order_id| (order_id, given));
+        Refunded { outcome: CancelOutcome::Refunded { minor: account.refunded_minor }, news }
+    }
+
     /// What others do to the charge of this key; what the gateway tells of it, if it could be done.
     fn meddle(&self, key: &str, trouble: Trouble, currency: Currency) -> Option<NewsKind> {
         let mut accounts = self.open();
@@ -237,6 +254,12 @@ impl Books {
 struct Charged {
     outcome: ChargeOutcome,
     news: Option<(OrderId, NewsKind)>,
+}
+
+struct Refunded {
+    outcome: CancelOutcome,
+    /// Of which order how much was given back.
+    news: Option<(OrderId, i64)>,
 }
 
 fn reference(key: &str) -> String {
@@ -374,7 +397,19 @@ impl PaymentGateway for SimulatedGateway {
         })
     }
 
-    async fn refund(&self, key: &str, _refund_key: &str, _minor: i64) -> Result<CancelOutcome, Unanswered> {
-        self.cancel(key).await
+    async fn refund(&self, key: &str, refund_key: &str, minor: i64) -> Result<CancelOutcome, Unanswered> {
+        let (books, mail) = (Arc::clone(&self.books), Arc::clone(&self.mail));
+        let (asked, refund_key) = (key.to_owned(), refund_key.to_owned());
+        let letters = self.line.fate.letters();
+        let act = move || {
+            let Refunded { outcome, news } = books.refund(&asked, &refund_key, minor);
+            if let Some((order_id, given)) = news {
+                let amount = Money::new(given, currency());
+                let kind = NewsKind::PaymentRefunded { amount, total: None, reference: reference(&asked) };
+                mail.post(&refund_key, order_id, &kind, &letters);
+            }
+            outcome
+        };
+        self.line.call(Call::CancelCharge, key, act).await
     }
 }

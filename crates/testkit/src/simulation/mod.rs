@@ -18,6 +18,7 @@ mod journal;
 mod mail;
 mod operator;
 mod provider_line;
+mod returns;
 mod script;
 mod stage;
 mod store;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use application::commands::{
     OperateReply, OperateSagaCommand, ReleaseHoldCommand, ReleaseHoldReply, SagaOperation,
 };
+use application::consumers::PaymentRefundConsumer;
 use application::ports::{HoldView, Readers, SagaFilter};
 use application::saga::SagaState;
+use bus::{Clock, DeadLetterFilter, DeadLetters, EffectConsumer, Signed};
 use domain::{HoldId, OrderId};
 
 use super::dice::Dice;
@@ -44,6 +46,7 @@ pub(super) struct Operator {
     pub(super) habit: Habit,
     pub(super) dice: Dice,
     pub(super) holds: Holds,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) findings: Arc<Findings>,
     pub(super) journal: Arc<Journal>,
     /// How often each order was seen to.
@@ -99,6 +102,26 @@ impl Operator {
             // Dead or away; the next round comes.
             Ok(Err(_)) | Err(_) => {}
         }
+    }
+
+    /// Has refunds that persons asked for tried again once the gateway did not answer; returns how many there were. Somebody does so
+    /// whatever the operator's habit.
+    pub(super) async fn redrive_refunds(&self) -> usize {
+        let filter = DeadLetterFilter {
+            queue: Some(PaymentRefundConsumer::QUEUE.to_owned()),
+            reason_contains: Some("has not given it back".to_owned()),
+            ..DeadLetterFilter::default()
+        };
+        let store = self.fleet.store();
+        let Ok(dead) = store.list_dead_letters(&filter, ROUND_MAX).await else { return 0 };
+        let positions: Vec<i64> = dead.iter().map(|letter| letter.position).collect();
+        if !positions.is_empty() {
+            let by = Signed { actor: "operator", note: "once more", at: self.clock.now() };
+            if let Err(fault) = store.redrive(&positions, &by).await {
+                self.journal.note(format_args!("refunds are not tried again: {fault}"));
+            }
+        }
+        positions.len()
     }
 
     async fn see_to(&self, order_id: OrderId) {

@@ -163,7 +163,7 @@ fn hold_rules(dice: &Dice) -> HoldRules {
     }
 }
 
-fn currency() -> Currency {
+pub(super) fn currency() -> Currency {
     Currency::parse("EUR").expect("a known currency")
 }
 

@@ -315,6 +315,7 @@ impl Stage {
             habit: staging.habit,
             dice: Dice::of(staging.seed, "operator"),
             holds,
+            clock: Arc::clone(&context.clock),
             findings: Arc::clone(&findings),
             journal: Arc::clone(&journal),
             tries: Mutex::default(),
@@ -350,6 +351,7 @@ impl Stage {
             pause(ROUND_PAUSE).await;
             self.operator.make_a_round().await;
             self.operator.release_holds().await;
+            self.operator.redrive_refunds().await;
         }
         self.journal.note(format_args!("the storm is over"));
         calm();
@@ -367,7 +369,11 @@ impl Stage {
                 next_round = tokio::time::Instant::now() + ROUND_PAUSE;
             }
             match self.fleet.store().overview().await {
-                Ok(overview) if self.is_at_rest(&overview) => return,
+                Ok(overview) if self.is_at_rest(&overview) => {
+                    if self.operator.redrive_refunds().await == 0 {
+                        return;
+                    }
+                }
                 Ok(overview) if tokio::time::Instant::now() >= limit => {
                     let picture = format!("no rest {} s after the storm: {overview:?}", CALM_MAX.as_secs());
                     return self.findings.add(Finding::of(1, "the run", picture));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository,
-    OrderRepository, PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+    OrderRepository, PaymentRepository, ProductRepository, ReturnRepository, ShipmentRepository, UnitOfWork,
     UnmatchedRepository, WebhookEndpointRepository,
 };
 use application::saga::OrderProcessingSaga;
@@ -175,6 +175,10 @@ impl UnitOfWork for RiskyUnit {
 
     fn holds(&mut self) -> &mut dyn HoldRepository {
         self.inner.holds()
+    }
+
+    fn returns(&mut self) -> &mut dyn ReturnRepository {
+        self.inner.returns()
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {

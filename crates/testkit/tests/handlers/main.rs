@@ -7,6 +7,7 @@ mod firings;
 mod holding;
 mod operating;
 mod overtaken;
+mod returning;
 mod shipping;
 mod shop;
 mod stocking;

@@ -7,6 +7,7 @@ mod dead_letters;
 mod error_queues;
 mod events;
 mod order_holds;
+mod order_returns;
 mod orders;
 mod providers;
 mod queues;

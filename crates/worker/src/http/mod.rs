@@ -38,6 +38,7 @@ mod notifications;
 mod openapi;
 mod order_changes;
 mod order_holds;
+mod order_returns;
 mod order_schemas;
 mod orders;
 mod outside;
@@ -51,6 +52,7 @@ mod queues;
 mod received;
 mod refunds;
 mod reservations;
+mod return_schemas;
 mod route;
 mod sagas;
 mod seats;
@@ -190,6 +192,7 @@ fn routes() -> Vec<Route> {
         erasing::routes(),
         order_changes::routes(),
         order_holds::routes(),
+        order_returns::routes(),
         queues::routes(),
         error_queues::routes(),
         workers::routes(),

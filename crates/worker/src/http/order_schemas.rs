@@ -2,6 +2,7 @@
 
 use super::detail_schemas::{ADDRESS, CONTACT, MONEY_LINE};
 use super::hold_schemas::HOLD;
+use super::return_schemas::RETURN;
 use super::shape::{AMOUNT, Schema, Shape, may, need};
 
 /// Whose wish a cancellation may be.
@@ -92,6 +93,7 @@ pub(super) static ORDER: Schema = Schema {
             Shape::List(&HOLD),
             "Why it waits before its payment or its parcel, or did; not in listings.",
         ),
+        may("returns", Shape::List(&RETURN), "What of it came back, or is awaited; not in listings."),
         may("payment", PAYMENT, "Where the money stands, once asked for."),
         may("shipment", SHIPMENT, "Where the parcel stands, once asked for."),
         may("cancel_reason", Shape::Text, "Why it was cancelled: a code."),

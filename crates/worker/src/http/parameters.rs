@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use domain::text::{Lines, refuse};
-use domain::{HoldId, OrderId, Sku};
+use domain::{HoldId, OrderId, ReturnId, Sku};
 use http::request::Parts;
 use serde::Serialize;
 
@@ -21,6 +21,9 @@ pub(super) struct OrderInPath(pub(super) OrderId);
 
 /// The order and its hold that the path names.
 pub(super) struct HoldInPath(pub(super) OrderId, pub(super) HoldId);
+
+/// The order and its return that the path names.
+pub(super) struct ReturnInPath(pub(super) OrderId, pub(super) ReturnId);
 
 /// The place in a numbered list that the path names.
 pub(super) struct PositionInPath(pub(super) i64);
@@ -55,6 +58,15 @@ impl<S: Send + Sync> FromRequestParts<S> for HoldInPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let order_id = parsed(parts, state, "order_id").await?;
         Ok(Self(order_id, parsed(parts, state, "hold_id").await?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ReturnInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let order_id = parsed(parts, state, "order_id").await?;
+        Ok(Self(order_id, parsed(parts, state, "return_id").await?))
     }
 }
 

@@ -92,6 +92,8 @@ problems! {
     TooLateToChange = "too_late_to_change", CONFLICT, No, "The order can no longer be changed";
     HoldRefused = "hold_refused", CONFLICT, No, "The order cannot be put on hold any more";
     HoldNotFound = "hold_not_found", NOT_FOUND, No, "The order has no such hold";
+    ReturnRefused = "return_refused", CONFLICT, No, "The goods cannot come back like this";
+    ReturnNotFound = "return_not_found", NOT_FOUND, No, "The order has no such return";
     AddressNeeded = "address_needed", CONFLICT, No, "The carrier still needs the address";
     ChangedMeanwhile = "changed_meanwhile", CONFLICT, No, "It has changed since it was seen";
     OperationRefused = "operation_refused", CONFLICT, No, "The saga does not take this now";

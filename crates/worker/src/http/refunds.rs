@@ -31,7 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/orders/{order_id}/refunds", REFUND, refund)
             .about(
                 "Pays part of a delivered order's money back, or all of it. The order's history tells when the gateway has \
-                 done it. Goods that come back are booked as received.",
+                 done it. Goods that come back are a return.",
             )
             .with(&[ORDER_ID])
             .once()

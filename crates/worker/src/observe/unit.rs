@@ -7,7 +7,7 @@ use std::time::Duration;
 use application::order_timeout_service::OrderTimeoutService;
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository,
-    OrderRepository, PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+    OrderRepository, PaymentRepository, ProductRepository, ReturnRepository, ShipmentRepository, UnitOfWork,
     UnmatchedRepository, WebhookEndpointRepository,
 };
 use application::saga::OrderProcessingSaga;
@@ -199,6 +199,10 @@ impl UnitOfWork for ObservedUnit {
 
     fn holds(&mut self) -> &mut dyn HoldRepository {
         self.inner.holds()
+    }
+
+    fn returns(&mut self) -> &mut dyn ReturnRepository {
+        self.inner.returns()
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {

@@ -102,6 +102,9 @@ pub(super) async fn on_order(
             body: as_seen(json!({"actor": actor, "note": note}), seen),
             done: "The hold is released.",
         },
+        "returns" | "receive-return" | "cancel-return" => {
+            about_return(&action, &order, &fields, (actor, note, seen))
+        }
         "retry" | "skip" | "force" => Call {
             target: format!("/sagas/{order}/{action}"),
             body: as_seen(json!({"actor": actor, "note": note}), seen),
@@ -153,6 +156,33 @@ fn refund(fields: &Fields, actor: &str, note: &str) -> Value {
     let currency = field(fields, "currency");
     let minor = to_minor(field(fields, "amount"), currency);
     json!({"amount": {"minor": minor, "currency": currency}, "actor": actor, "reason": note})
+}
+
+/// What is done about goods that come back.
+fn about_return(action: &str, order: &str, fields: &Fields, (actor, note, seen): (&str, &str, &str)) -> Call {
+    let of_one = |step: &str| format!("/orders/{order}/returns/{}/{step}", segment(field(fields, "return")));
+    let (target, body, done) = match action {
+        "receive-return" => (of_one("receive"), receipt(fields, actor, note), "The goods are taken in."),
+        "cancel-return" => {
+            (of_one("cancel"), json!({"actor": actor, "note": note}), "The goods are awaited no longer.")
+        }
+        _ => (
+            format!("/orders/{order}/returns"),
+            json!({"actor": actor, "reason": note}),
+            "The goods are awaited.",
+        ),
+    };
+    Call { target, body: as_seen(body, seen), done }
+}
+
+/// All that was awaited arrived; money goes back if an amount is filled in.
+fn receipt(fields: &Fields, actor: &str, note: &str) -> Value {
+    let mut body = json!({"restock": field(fields, "restock") == "yes", "actor": actor, "note": note});
+    if !field(fields, "amount").trim().is_empty() {
+        let currency = field(fields, "currency");
+        body["refund"] = json!({"minor": to_minor(field(fields, "amount"), currency), "currency": currency});
+    }
+    body
 }
 
 /// Says in a call what its operator has seen: the API does nothing if that has changed since.

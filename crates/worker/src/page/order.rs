@@ -12,10 +12,10 @@ use tokio::join;
 use super::acting::{ADDRESS_FIELDS, CONTACT_FIELDS};
 use super::calls::calls;
 use super::order_details::{details, not_erased};
-use super::order_holds;
 use super::route_of_order::{steps, stretches, timers, waits_for};
 use super::value::{amount, list, minor, number, segment, state, text, when};
 use super::visit::{Shown, Visit};
+use super::{order_holds, order_returns};
 
 /// Lines of an order, and entries of its timeline, that are shown unless all are asked for.
 const LINES_SHOWN_MAX: usize = 25;
@@ -38,6 +38,7 @@ pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Response {
         (fragment("head", &topic, &head(&visit, &order, &saga)))
         (fragment("way", &topic, &way(&visit, &saga, history, shown)))
         (fragment("holds", &topic, &order_holds::holds(&visit, &order)))
+        (fragment("returns", &topic, &order_returns::returns(&visit, &order)))
         (fragment("parts", &topic, &parts(&visit, &order)))
         (fragment("details", &topic, &details(&order)))
         h2 { "Calls" }
@@ -289,6 +290,7 @@ fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
         (refund.render())
         (tell.render())
         (order_holds::actions(visit, order, saga))
+        (order_returns::actions(visit, order, saga))
         (change(visit, order, saga))
         (erase.render())
         (choices(visit, saga))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use application::commands::{CommandPipeline, CreateOrderHandler};
 use application::ports::{
     AnyUnit, AuditRepository, HistoryRepository, HoldRepository, IdempotencyRepository, InventoryRepository,
-    OrderRepository, PaymentRepository, ProductRepository, ShipmentRepository, UnitOfWork,
+    OrderRepository, PaymentRepository, ProductRepository, ReturnRepository, ShipmentRepository, UnitOfWork,
     UnmatchedRepository, WebhookEndpointRepository, WebhookEndpoints,
 };
 use application::saga::OrderProcessingSaga;
@@ -139,6 +139,10 @@ impl UnitOfWork for UnheardUnit {
 
     fn holds(&mut self) -> &mut dyn HoldRepository {
         self.inner.holds()
+    }
+
+    fn returns(&mut self) -> &mut dyn ReturnRepository {
+        self.inner.returns()
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {

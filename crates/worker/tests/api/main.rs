@@ -25,6 +25,7 @@ mod pages;
 mod personal;
 mod problems;
 mod queues;
+mod returns;
 mod sagas;
 mod server;
 mod stock;

@@ -18,6 +18,7 @@ mod other_amounts;
 mod places;
 mod program;
 mod refunds;
+mod returns;
 mod running;
 mod secrets;
 mod shop;

@@ -129,6 +129,40 @@ create table order_holds (
     check ((released_at is null) = (released_by is null) and (released_at is null) = (release_note is null))
 );
 
+-- Goods that come back of orders that were shipped. Only of orders of which any do.
+create table order_returns (
+    order_id uuid not null references orders (order_id),
+    return_id uuid not null unique,
+    status text not null check (status in ('requested', 'received', 'cancelled')),
+    reason text not null,
+    -- Null for the carrier, which turned back.
+    actor text,
+    requested_at bigint not null,
+    ended_at bigint,
+    ended_by text,
+    end_note text,
+    -- What is paid back, under which key, and when the gateway had given it back.
+    refund_key text,
+    refund_minor bigint check (refund_minor > 0),
+    refunded_at bigint,
+    primary key (order_id, return_id),
+    check ((ended_at is null) = (status = 'requested')),
+    check ((ended_at is null) = (ended_by is null) and (ended_at is null) = (end_note is null)),
+    check ((refund_key is null) = (refund_minor is null) and (refunded_at is null or refund_key is not null))
+);
+
+-- The products of each return, in units.
+create table order_return_lines (
+    return_id uuid not null references order_returns (return_id),
+    ordinal bigint not null check (ordinal >= 0),
+    product_id uuid not null,
+    sku text not null,
+    quantity bigint not null check (quantity > 0),
+    received bigint not null default 0 check (received between 0 and quantity),
+    restocked bigint not null default 0 check (restocked between 0 and received),
+    primary key (return_id, product_id)
+);
+
 -- Why an order was called off; one for each cancelled order.
 create table cancellations (
     order_id uuid primary key references orders (order_id),

@@ -16,6 +16,7 @@ pub(super) async fn all(client: &Lent, max: usize) -> Result<Vec<BrokenInvariant
     broken.extend(unbalanced(client, max).await?);
     broken.extend(ledger(client, max).await?);
     broken.extend(misreserved(client, max).await?);
+    broken.extend(misreturned(client, max).await?);
     broken.extend(disagreeing(client, max).await?);
     broken.extend(untold(client, max).await?);
     broken.truncate(max);
@@ -136,6 +137,42 @@ async fn misreserved(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantVie
     find(client, sql, vec![Box::new(rows_max(max))], |row| {
         let (reserved, held): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
         product_breaks(row, format!("has {reserved} reserved, and open orders hold {held}"))
+    })
+    .await
+}
+
+/// Third invariant, of what comes back: no more of an order than was sent, and what is for sale again stands in the ledger.
+async fn misreturned(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, Fault> {
+    let sql = "with back as (
+             select r.order_id, l.product_id, sum(l.restocked)::bigint as restocked,
+                 sum(case r.status when 'requested' then l.quantity when 'received' then l.received else 0 end)::bigint as units
+             from order_returns r join order_return_lines l on l.return_id = r.return_id
+             group by r.order_id, l.product_id
+         ), booked as (
+             select order_id, product_id, sum(quantity)::bigint as units from stock_movements
+             where kind = 'received' and order_id is not null group by order_id, product_id
+         ), both_sides as (
+             select coalesce(b.order_id, k.order_id) as order_id, coalesce(b.product_id, k.product_id) as product_id,
+                 coalesce(b.units, 0) as units, coalesce(b.restocked, 0) as restocked, coalesce(k.units, 0) as booked
+             from back b full join booked k on k.order_id = b.order_id and k.product_id = b.product_id
+         ), held_against as (
+             select x.*, coalesce((
+                 select sum(i.quantity)::bigint from order_items i join orders o on o.order_id = i.order_id
+                 where i.order_id = x.order_id and i.product_id = x.product_id and o.status in ('shipped', 'delivered')
+             ), 0) as sent
+             from both_sides x
+         )
+         select order_id, units, sent, restocked, booked from held_against
+         where units > sent or restocked <> booked
+         order by order_id, product_id limit $1";
+    find(client, sql, vec![Box::new(rows_max(max))], |row| {
+        let (units, sent): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+        let (restocked, booked): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
+        let detail = format!(
+            "has {units} units of a product back or awaited, of {sent} that were sent; {restocked} are for sale again, and its \
+             ledger says {booked}"
+        );
+        order_breaks(3, row, detail)
     })
     .await
 }

@@ -3,7 +3,8 @@
 use application::messages::Amount;
 use application::order_details::OrderDetails;
 use application::ports::{
-    HistoryView, HoldView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
+    HistoryView, HoldView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ReturnView,
+    ShipmentView,
 };
 use bus::Fault;
 use domain::{OrderId, OrderStatus, ProductId};
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::super::column::{Broken, count, rows_max, time, time_or_none};
-use super::super::holds;
+use super::super::{holds, returns};
 use crate::order_listing::{self, Dialect, Statement};
 use bus_postgres::Lent;
 use bus_postgres::broken;
@@ -41,7 +42,8 @@ macro_rules! joins {
 pub(super) async fn one(client: &Lent, id: OrderId) -> Result<Option<OrderView>, Fault> {
     let sql = concat!(
         columns!(),
-        ", d.details, exists (select from order_holds where order_id = o.order_id) as has_holds from orders o ",
+        ", d.details, exists (select from order_holds where order_id = o.order_id) as has_holds,
+         exists (select from order_returns where order_id = o.order_id) as has_returns from orders o ",
         joins!(),
         " left join order_details d on d.order_id = o.order_id where o.order_id = $1"
     );
@@ -50,10 +52,17 @@ pub(super) async fn one(client: &Lent, id: OrderId) -> Result<Option<OrderView>,
     let mut view = order(row).map_err(broken("orders.read"))?;
     view.details = details(row).map_err(broken("orders.read"))?;
     view.lines = lines(client, id).await?;
-    if row.try_get("has_holds").map_err(|error| broken("orders.read")(error.into()))? {
+    if has(row, "has_holds")? {
         view.holds = holds::of_order(client, id).await?.into_iter().map(HoldView::from).collect();
     }
+    if has(row, "has_returns")? {
+        view.returns = returns::of_order(client, id).await?.into_iter().map(ReturnView::from).collect();
+    }
     Ok(Some(view))
+}
+
+fn has(row: &Row, column: &str) -> Result<bool, Fault> {
+    row.try_get(column).map_err(|error| broken("orders.read")(error.into()))
 }
 
 const DIALECT: Dialect = Dialect {
@@ -135,6 +144,7 @@ fn order(row: &Row) -> Result<OrderView, Broken> {
         lines: Vec::new(),
         details: None,
         holds: Vec::new(),
+        returns: Vec::new(),
         payment: payment(row)?,
         shipment: shipment(row)?,
         cancel_reason: row.try_get(6)?,

@@ -116,6 +116,40 @@ create table order_holds (
     check ((released_at is null) = (released_by is null) and (released_at is null) = (release_note is null))
 ) strict, without rowid;
 
+-- Goods that come back of orders that were shipped. Only of orders of which any do.
+create table order_returns (
+    order_id blob not null references orders (order_id),
+    return_id blob not null unique check (length(return_id) = 16),
+    status text not null check (status = 'requested' or status = 'received' or status = 'cancelled'),
+    reason text not null,
+    -- Null for the carrier, which turned back.
+    actor text,
+    requested_at integer not null,
+    ended_at integer,
+    ended_by text,
+    end_note text,
+    -- What is paid back, under which key, and when the gateway had given it back.
+    refund_key text,
+    refund_minor integer check (refund_minor > 0),
+    refunded_at integer,
+    primary key (order_id, return_id),
+    check ((ended_at is null) = (status = 'requested')),
+    check ((ended_at is null) = (ended_by is null) and (ended_at is null) = (end_note is null)),
+    check ((refund_key is null) = (refund_minor is null) and (refunded_at is null or refund_key is not null))
+) strict, without rowid;
+
+-- The products of each return, in units.
+create table order_return_lines (
+    return_id blob not null references order_returns (return_id),
+    ordinal integer not null check (ordinal >= 0),
+    product_id blob not null check (length(product_id) = 16),
+    sku text not null,
+    quantity integer not null check (quantity > 0),
+    received integer not null default 0 check (received between 0 and quantity),
+    restocked integer not null default 0 check (restocked between 0 and received),
+    primary key (return_id, product_id)
+) strict, without rowid;
+
 -- Why an order was called off; one for each cancelled order.
 create table cancellations (
     order_id blob primary key references orders (order_id),

@@ -13,6 +13,7 @@ pub(super) fn all(connection: &Connection, max: usize) -> Result<Vec<BrokenInvar
     broken.extend(unbalanced(connection, max)?);
     broken.extend(ledger(connection, max)?);
     broken.extend(misreserved(connection, max)?);
+    broken.extend(misreturned(connection, max)?);
     broken.extend(disagreeing(connection, max)?);
     broken.extend(untold(connection, max)?);
     broken.truncate(max);
@@ -128,6 +129,41 @@ fn misreserved(connection: &Connection, max: usize) -> Result<Vec<BrokenInvarian
     find(connection, sql, params![rows_max(max)], |row| {
         let (reserved, held): (i64, i64) = (row.get(1)?, row.get(2)?);
         product_breaks(row, format!("has {reserved} reserved, and open orders hold {held}"))
+    })
+}
+
+/// Third invariant, of what comes back: no more of an order than was sent, and what is for sale again stands in the ledger.
+fn misreturned(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView>> {
+    let sql = "with back as (
+             select r.order_id, l.product_id, sum(l.restocked) as restocked,
+                 sum(case r.status when 'requested' then l.quantity when 'received' then l.received else 0 end) as units
+             from order_returns r join order_return_lines l on l.return_id = r.return_id
+             group by r.order_id, l.product_id
+         ), booked as (
+             select order_id, product_id, sum(quantity) as units from stock_movements
+             where kind = 'received' and order_id is not null group by order_id, product_id
+         ), both_sides as (
+             select coalesce(b.order_id, k.order_id) as order_id, coalesce(b.product_id, k.product_id) as product_id,
+                 coalesce(b.units, 0) as units, coalesce(b.restocked, 0) as restocked, coalesce(k.units, 0) as booked
+             from back b full join booked k on k.order_id = b.order_id and k.product_id = b.product_id
+         ), held_against as (
+             select x.*, coalesce((
+                 select sum(i.quantity) from order_items i join orders o on o.order_id = i.order_id
+                 where i.order_id = x.order_id and i.product_id = x.product_id and o.status in ('shipped', 'delivered')
+             ), 0) as sent
+             from both_sides x
+         )
+         select order_id, units, sent, restocked, booked from held_against
+         where units > sent or restocked <> booked
+         order by order_id, product_id limit ?";
+    find(connection, sql, params![rows_max(max)], |row| {
+        let (units, sent): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let (restocked, booked): (i64, i64) = (row.get(3)?, row.get(4)?);
+        let detail = format!(
+            "has {units} units of a product back or awaited, of {sent} that were sent; {restocked} are for sale again, and its \
+             ledger says {booked}"
+        );
+        order_breaks(3, row, detail)
     })
 }
 

@@ -3,14 +3,15 @@
 use application::messages::Amount;
 use application::order_details::OrderDetails;
 use application::ports::{
-    HistoryView, HoldView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ShipmentView,
+    HistoryView, HoldView, LineView, OrderFilter, OrderPage, OrderPlace, OrderView, PaymentView, ReturnView,
+    ShipmentView,
 };
 use domain::{OrderId, ProductId};
 use rusqlite::{Connection, OptionalExtension, Result, Row, ToSql};
 
 use super::super::column::{broken, rows_max, time, time_or_none};
-use super::super::holds;
 use super::super::orders::of_status;
+use super::super::{holds, returns};
 use crate::order_listing::{self, Dialect, Statement, Value};
 
 const COLUMNS: &str = "select o.order_id, o.customer_id, o.status, s.state, o.total_minor, o.currency, c.reason, c.note,
@@ -32,6 +33,7 @@ pub(super) fn one(connection: &Connection, id: OrderId) -> Result<Option<OrderVi
     view.lines = lines(connection, id)?;
     view.details = details(connection, id)?;
     view.holds = holds::of_order(connection, id)?.into_iter().map(HoldView::from).collect();
+    view.returns = returns::of_order(connection, id)?.into_iter().map(ReturnView::from).collect();
     Ok(Some(view))
 }
 
@@ -101,6 +103,7 @@ fn order(row: &Row<'_>) -> Result<OrderView> {
         lines: Vec::new(),
         details: None,
         holds: Vec::new(),
+        returns: Vec::new(),
         payment: payment(row)?,
         shipment: shipment(row)?,
         cancel_reason: row.get(6)?,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use application::commands::{
     CancelOrderCommand, CancelReply, ChangeOrderCommand, ChangeOrderReply, EraseContactCommand,
-    EraseContactReply, OrderChanges, RefundOrderCommand, RefundReply, TellAgainCommand, TellAgainReply,
+    EraseContactReply, OrderChanges, TellAgainCommand, TellAgainReply,
 };
 use application::order_details::{Contact, OrderDetails};
 use application::ports::{
@@ -20,14 +20,14 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use domain::text::composed;
-use domain::{CancelReason, HoldId, HoldPoint, Money, OrderId, OrderStatus, Sku};
+use domain::{CancelReason, HoldId, HoldPoint, OrderId, OrderStatus, ReturnId, Sku};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::{amount, answer, facts, listing, or_dash, second, table};
-use super::order_holds;
 use super::sagas::states;
 use super::{Desk, SeenOrder, Signed};
+use super::{order_holds, order_returns};
 use crate::cli::texts;
 
 /// Look at orders, cancel and refund them, erase who they are for.
@@ -102,6 +102,47 @@ pub(in crate::cli) enum Orders {
         order: String,
         /// The hold, as `orders show` names it.
         hold: HoldId,
+        #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Await goods of an order that was shipped; all that have not come back yet, unless lines are named.
+    Return {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+        /// Units of a product that come back; may be given several times.
+        #[arg(long = "line", value_name = "SKU=UNITS")]
+        lines: Vec<order_returns::Units>,
+        #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Take in what came back of an order, put it on sale again or not, and pay back what goes with it.
+    ReceiveReturn {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+        /// The return, as `orders show` names it.
+        #[arg(value_name = "RETURN")]
+        return_id: ReturnId,
+        #[command(flatten)]
+        receipt: order_returns::Receipt,
+        #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Await a return no longer.
+    CancelReturn {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+        /// The return, as `orders show` names it.
+        #[arg(value_name = "RETURN")]
+        return_id: ReturnId,
         #[command(flatten)]
         seen: SeenOrder,
         #[command(flatten)]
@@ -214,13 +255,24 @@ impl Orders {
             Self::Show { order } => show(desk, &order).await,
             Self::History { order } => history(desk, &order).await,
             Self::Cancel { order, seen, signed } => cancel(desk, &order, seen, signed).await,
-            Self::Refund { order, minor, seen, signed } => refund(desk, &order, minor, seen, signed).await,
+            Self::Refund { order, minor, seen, signed } => {
+                order_returns::refund(desk, &order, minor, seen, signed).await
+            }
             Self::Change { order, to, seen, signed } => change(desk, &order, &to, seen, signed).await,
             Self::Hold { order, before, seen, signed } => {
                 order_holds::hold(desk, &order, before, seen, signed).await
             }
             Self::Release { order, hold, seen, signed } => {
                 order_holds::release(desk, &order, hold, seen, signed).await
+            }
+            Self::Return { order, lines, seen, signed } => {
+                order_returns::request(desk, &order, lines, seen, signed).await
+            }
+            Self::ReceiveReturn { order, return_id, receipt, seen, signed } => {
+                order_returns::receive(desk, &order, return_id, receipt, seen, signed).await
+            }
+            Self::CancelReturn { order, return_id, seen, signed } => {
+                order_returns::cancel(desk, &order, return_id, seen, signed).await
             }
             Self::TellAgain { order, signed } => tell_again(desk, &order, signed).await,
             Self::EraseContact { order, signed } => erase_contact(desk, &order, signed).await,
@@ -309,6 +361,9 @@ fn whole(whole: &Whole) -> String {
     }
     if !order.holds.is_empty() {
         parts.push(order_holds::holds(order).to_string());
+    }
+    if !order.returns.is_empty() {
+        parts.push(order_returns::returns(order).to_string());
     }
     if order.payment.is_some() || order.shipment.is_some() {
         parts.push(beneath(order).to_string());
@@ -448,32 +503,6 @@ async fn cancel(desk: &Desk, name: &str, seen: SeenOrder, signed: Signed) -> Res
     answer(desk.format, &cancelled, |cancelled| match cancelled.outcome {
         "already" => format!("{order_id} was cancelled before; nothing more to do"),
         _ => format!("{order_id} is being cancelled; a running service undoes what was done"),
-    })
-}
-
-#[derive(Serialize)]
-struct Asked {
-    order_id: String,
-    refund_key: String,
-}
-
-async fn refund(desk: &Desk, name: &str, minor: i64, seen: SeenOrder, signed: Signed) -> Result<()> {
-    let order_id = desk.order_id(name).await?;
-    let order = order(desk, order_id).await?;
-    let amount = Money::new(minor, order.total.money()?.currency);
-    let Signed { actor, note: reason } = signed;
-    let command = RefundOrderCommand { order_id, amount, actor, reason };
-    let refund_key = match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
-        RefundReply::Accepted { refund_key } => refund_key,
-        RefundReply::Refused { why } => bail!("nothing was paid back: {why}"),
-        RefundReply::NotFound => bail!("there is no order {order_id}"),
-    };
-    let asked = Asked { order_id: order_id.to_string(), refund_key };
-    answer(desk.format, &asked, |asked| {
-        format!(
-            "{}: {amount} asked back as {}; a running service has the gateway do it",
-            asked.order_id, asked.refund_key
-        )
     })
 }
 
