@@ -400,6 +400,7 @@ const fn is_under_way(state: SagaState) -> bool {
         | SagaState::Completed
         | SagaState::Failed
         | SagaState::NeedsAttention
-        | SagaState::OnHold => false,
+        | SagaState::OnHold
+        | SagaState::AwaitingStock => false,
     }
 }

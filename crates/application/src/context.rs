@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus::{Clock, IdSource, Patience, PauseBoard, RetryPolicy};
 
-use domain::Capture;
+use domain::{Capture, WhenShort};
 
 use crate::hold_rules::HoldRules;
 use crate::saga::{STAGE_LIMITS, StageLimits};
@@ -15,6 +15,8 @@ use crate::saga::{STAGE_LIMITS, StageLimits};
 pub struct PipelineSettings {
     /// When the money of a new order is taken.
     pub capture: Capture,
+    /// What becomes of a new order that does not say it, if its goods are short.
+    pub when_short: WhenShort,
     /// The time limit of each stage.
     pub limits: StageLimits,
     /// Retries of a charge or booking, after the first attempt.
@@ -47,6 +49,7 @@ impl Default for PipelineSettings {
     fn default() -> Self {
         Self {
             capture: Capture::AtOnce,
+            when_short: WhenShort::Cancel,
             limits: STAGE_LIMITS,
             call_retry: RetryPolicy::exponential(3, Duration::from_millis(200), Duration::from_secs(10)),
             look_up_interval: Duration::from_secs(15),

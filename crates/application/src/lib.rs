@@ -19,6 +19,7 @@ pub mod requests;
 mod return_wish;
 pub mod saga;
 pub mod shipping_facts;
+mod stock_arrival;
 pub mod turns;
 pub mod validators;
 pub mod whole_number;

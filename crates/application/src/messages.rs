@@ -43,6 +43,14 @@ pub struct InventoryReservationRequested {
     pub lines: Vec<Demand>,
 }
 
+/// Units of these products became available, and orders wait for some of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[message(kind = "StockArrived")]
+pub struct StockArrived {
+    /// The products.
+    pub product_ids: Vec<Uuid>,
+}
+
 /// Take the money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Message)]
 #[message(kind = "PaymentProcessingRequested")]

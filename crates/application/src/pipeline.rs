@@ -6,16 +6,16 @@ use std::sync::Arc;
 use bus::{Chain, EndpointPolicy, Host, Registry, Store, Supervisor, Topology, Transport};
 
 use crate::consumers::{
-    InventoryReservationConsumer, NotificationConsumer, NotificationDispatchConsumer, OrderCreatedConsumer,
-    OrderRequestsConsumer, OrderTimeoutConsumer, PaymentCaptureConsumer, PaymentConsumer,
-    PaymentProcessedConsumer, PaymentRefundConsumer, ShipmentCancellationConsumer, ShipmentTrackingConsumer,
-    ShippingCompletedConsumer, ShippingConsumer,
+    BackorderConsumer, InventoryReservationConsumer, NotificationConsumer, NotificationDispatchConsumer,
+    OrderCreatedConsumer, OrderRequestsConsumer, OrderTimeoutConsumer, PaymentCaptureConsumer,
+    PaymentConsumer, PaymentProcessedConsumer, PaymentRefundConsumer, ShipmentCancellationConsumer,
+    ShipmentTrackingConsumer, ShippingCompletedConsumer, ShippingConsumer,
 };
 pub use crate::context::{Context, HandOver, PipelineSettings};
 use crate::messages::{
     InventoryReservationRequested, NotificationDispatchRequested, OrderShippingRequested, ParcelReported,
     PaymentCaptureRequested, PaymentProcessingRequested, PaymentRefundRequested, PaymentReported,
-    ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted,
+    ShipmentCancellationRequested, ShipmentTrackingRequested, ShippingCompleted, StockArrived,
 };
 use crate::order_timeout_service::OrderTimeoutService;
 use crate::ports::{AnyUnit, Channel, NotificationService, PaymentGateway, ShippingProvider};
@@ -72,6 +72,8 @@ fn consumers(telling: Telling) -> Registry<AnyUnit, Parts> {
         })
         .effects(|parts| PaymentCaptureConsumer::new(Arc::clone(&parts.gateway), Arc::clone(&parts.context)))
         .effects(|parts| PaymentRefundConsumer::new(Arc::clone(&parts.gateway), Arc::clone(&parts.context)))
+        // Not in the unit that frees the units: that has their locks already, and sagas are locked before stock.
+        .consumer(|parts| BackorderConsumer::new(Arc::clone(&parts.context)))
         .consumer(|parts| OrderTimeoutConsumer::new(Arc::clone(&parts.context)))
         .consumer(|parts| OrderRequestsConsumer::new(Arc::clone(&parts.context)))
         .keep_private(PRIVATE);
@@ -121,6 +123,7 @@ const PRIVATE: &[&str] = &[
     ShippingCompleted::KIND,
     PaymentReported::KIND,
     ParcelReported::KIND,
+    StockArrived::KIND,
 ];
 
 /// Which queue wants which kinds.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::text::{Lines, composed, refuse};
 use domain::{
     AMOUNT_MINOR_MAX, Currency, CustomerId, HoldPoint, LINES_MAX, MONEY_LINES_MAX, Money, MoneyLine,
-    MoneyLineKind, OrderId, Quantity, Sku,
+    MoneyLineKind, OrderId, Quantity, Sku, WhenShort,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -71,6 +71,9 @@ pub struct OrderDraft {
     /// The holds that it is to have from the beginning.
     #[serde(default)]
     pub holds: Vec<HoldDraft>,
+    /// What becomes of it if its goods are short.
+    #[serde(default)]
+    pub when_short: Option<String>,
 }
 
 /// A hold of it.
@@ -183,6 +186,10 @@ pub fn validate_order(
     let money_lines =
         details.as_ref().map(|details| check_details(details, &mut findings)).unwrap_or_default();
     let holds = holds(&draft.holds, &mut findings);
+    let when_short = draft
+        .when_short
+        .as_deref()
+        .and_then(|text| findings.take("/when_short", "unknown_value", when_short(text)));
     match customer_id {
         Some(customer_id) if findings.0.is_empty() => Ok(CreateOrderCommand {
             order_id,
@@ -198,6 +205,7 @@ pub fn validate_order(
             money_lines,
             details: details.map(Arc::new),
             holds,
+            when_short,
             traceparent: None,
         }),
         Some(_) | None => Err(findings.0),
@@ -242,6 +250,15 @@ pub fn hold_reason(text: &str) -> Result<(), String> {
         Some(violation) => Err(violation.message),
         None => Ok(()),
     }
+}
+
+/// What this says about goods that are short.
+///
+/// # Errors
+/// What it would have to be.
+fn when_short(text: &str) -> Result<WhenShort, String> {
+    let known: Vec<&str> = WhenShort::ALL.iter().map(|choice| choice.as_str()).collect();
+    text.parse().map_err(|_| format!("one of {}, not '{text}'", known.join(", ")))
 }
 
 /// The step that this names.

@@ -171,6 +171,7 @@ mod tests {
         Availability::assert_words_and_codes_round_trip();
         crate::ParcelTrouble::assert_words_and_codes_round_trip();
         HoldPoint::assert_words_and_codes_round_trip();
+        crate::WhenShort::assert_words_and_codes_round_trip();
         crate::ReturnStatus::assert_words_and_codes_round_trip();
     }
 

@@ -31,6 +31,7 @@ mod shipping_facts;
 mod stock_movement;
 pub mod text;
 mod transition;
+mod when_short;
 
 pub use cancellation::{CancelReason, Cancellation};
 pub use closed_set::UnknownName;
@@ -63,3 +64,4 @@ pub use shipping_facts::{InvalidFact, MEASURE_MAX, ShippingFacts};
 pub use stock_movement::{MovementCause, MovementKind, StockMovement};
 pub use text::InvalidText;
 pub use transition::{Change, Move, TransitionReason};
+pub use when_short::WhenShort;

@@ -7,7 +7,7 @@ use application::messages::{
     InventoryReservationRequested, NotificationDispatchRequested, OrderCreatedEvent, OrderShippingRequested,
     OrderTimeoutEvent, PaymentAuthorised, PaymentCaptureRequested, PaymentFailed, PaymentProcessed,
     PaymentProcessingRequested, PaymentRefundRequested, PaymentResult, ShipmentCancellationRequested,
-    ShipmentTrackingRequested, ShippingCompleted,
+    ShipmentTrackingRequested, ShippingCompleted, StockArrived,
 };
 use application::pipeline::{Telling, topology_telling};
 use application::requests::OrderRequest;
@@ -40,6 +40,7 @@ pub(crate) fn messages(body: &[u8]) {
     let _ = PaymentResult::decode("anything", body);
     let _ = OrderShippingRequested::decode(OrderShippingRequested::KIND, body);
     let _ = ShippingCompleted::decode(ShippingCompleted::KIND, body);
+    let _ = StockArrived::decode(StockArrived::KIND, body);
     let _ = ShipmentTrackingRequested::decode(ShipmentTrackingRequested::KIND, body);
     let _ = ShipmentCancellationRequested::decode(ShipmentCancellationRequested::KIND, body);
     let _ = PaymentRefundRequested::decode(PaymentRefundRequested::KIND, body);

@@ -34,6 +34,7 @@ fn any_script() -> impl Strategy<Value = Script> {
             regret: None,
             presses: 1,
             holds: Vec::new(),
+            when_short: None,
             second_thought: None,
         };
         Script {

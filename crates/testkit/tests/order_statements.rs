@@ -206,6 +206,7 @@ impl Worker {
             money_lines: Vec::new(),
             details: None,
             holds: Vec::new(),
+            when_short: None,
             traceparent: None,
         }
     }

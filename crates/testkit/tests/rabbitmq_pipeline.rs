@@ -121,6 +121,7 @@ impl Worker {
             money_lines: Vec::new(),
             details: None,
             holds: Vec::new(),
+            when_short: None,
             traceparent: None,
         }
     }

@@ -94,6 +94,7 @@ fn orders(count: u64) -> Script {
         regret: None,
         presses: 1,
         holds: Vec::new(),
+        when_short: None,
         second_thought: None,
     };
     Script {

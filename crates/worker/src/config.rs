@@ -32,6 +32,7 @@ mod secret;
 mod security;
 mod server;
 mod spelling;
+mod stock;
 mod telemetry;
 
 pub use broker::{BrokerAddresses, QueueKindName, RabbitMq};
@@ -47,6 +48,7 @@ pub use schema::{SCHEMA_FILE, document};
 pub use secret::Secret;
 pub use security::{PageMode, Security};
 pub use server::Postgres;
+pub use stock::{Shortfall, Stock};
 pub use telemetry::{LogFormat, OrderEvents, OtlpProtocol, Telemetry};
 
 /// The file as it ships: every key, with its default and its meaning.
@@ -81,6 +83,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which new orders are put on hold until a person releases them.
     pub holds: Holds,
+    /// What becomes of orders whose goods are not in stock.
+    pub stock: Stock,
     /// How the pipeline works.
     pub pipeline: Pipeline,
     /// What is kept, and for how long.
@@ -192,6 +196,8 @@ pub struct Limits {
     pub capture_ms: u64,
     /// Between two requests for the same undoing.
     pub undo_ms: u64,
+    /// For which an order waits for its goods.
+    pub stock_ms: u64,
 }
 
 /// How the pipeline works.
@@ -244,6 +250,7 @@ impl Default for Config {
             providers: Providers::default(),
             limits: Limits::default(),
             holds: Holds::default(),
+            stock: Stock::default(),
             pipeline: Pipeline::default(),
             retention: Retention::default(),
             telemetry: Telemetry::default(),
@@ -320,6 +327,7 @@ impl Default for Limits {
             delivery_poll_ms: millis(limits.delivery_poll),
             capture_ms: millis(limits.capture),
             undo_ms: millis(limits.undo),
+            stock_ms: millis(limits.stock),
         }
     }
 }
@@ -455,7 +463,7 @@ impl Config {
         mistakes
     }
 
-    fn numbers(&self) -> [(&'static str, u64, u64); 17] {
+    fn numbers(&self) -> [(&'static str, u64, u64); 18] {
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         [
             ("providers.webhook_tolerance_s", self.providers.webhook_tolerance_s, 10),
@@ -468,6 +476,7 @@ impl Config {
             ("limits.delivery_poll_ms", self.limits.delivery_poll_ms, 50),
             ("limits.capture_ms", self.limits.capture_ms, 50),
             ("limits.undo_ms", self.limits.undo_ms, 50),
+            ("limits.stock_ms", self.limits.stock_ms, 50),
             ("pipeline.look_up_interval_ms", self.pipeline.look_up_interval_ms, 10),
             ("pipeline.away_pause_first_ms", self.pipeline.away_pause_first_ms, 10),
             (
@@ -489,6 +498,7 @@ impl Config {
         let ms = Duration::from_millis;
         PipelineSettings {
             capture: self.providers.capture(),
+            when_short: self.stock.when_short(),
             limits: StageLimits {
                 order: ms(self.limits.order_ms),
                 payment: ms(self.limits.payment_ms),
@@ -496,6 +506,7 @@ impl Config {
                 delivery_poll: ms(self.limits.delivery_poll_ms),
                 capture: ms(self.limits.capture_ms),
                 undo: ms(self.limits.undo_ms),
+                stock: ms(self.limits.stock_ms),
             },
             call_retry: RetryPolicy {
                 retries_max: self.pipeline.call_retries_max,

@@ -7,6 +7,7 @@ use domain::{Availability, Inventory, MovementCause, ProductId, Rejection, Sku, 
 use super::Command;
 use crate::context::Context;
 use crate::ports::{AuditEntry, UnitOfWork};
+use crate::stock_arrival::tell_who_waits;
 
 /// Which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,11 @@ impl Command for AdjustStockCommand {
             if let Err(rejection) = inventory.apply(&movement, now) {
                 return Ok(StockReply::Rejected(rejection));
             }
+            let grows = movement.quantity > 0;
             unit.products().update_inventory(&stock, &[movement], now).await?;
+            if grows {
+                tell_who_waits(unit, context, &[product.id]).await?;
+            }
         }
         unit.audit().record(&[self.audit_entry(now)]).await?;
         let inventory = stock.remove(0);

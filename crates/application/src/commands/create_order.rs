@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bus::{Chain, Coalesce, Fault, Message, MessageId, Store, Timer, Verdict, new_timer};
 use domain::{
     AMOUNT_MINOR_MAX, CustomerId, Hold, HoldId, HoldPoint, Money, MoneyLine, NewOrder, NewOrderLine, Order,
-    OrderEvent, OrderId, Product, Quantity, Rejection, Sku,
+    OrderEvent, OrderId, Product, Quantity, Rejection, Sku, WhenShort,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -68,6 +68,8 @@ pub struct CreateOrderCommand {
     pub details: Option<Arc<OrderDetails>>,
     /// The holds that the caller wants it to have from the beginning.
     pub holds: Vec<HoldWish>,
+    /// What becomes of it if its goods are short; as is configured, if it does not say it.
+    pub when_short: Option<WhenShort>,
     /// Trace context of the request.
     pub traceparent: Option<Arc<str>>,
 }
@@ -432,6 +434,7 @@ impl<'a> Fresh<'a> {
         let mut saga = OrderProcessingSaga::start(order.id(), order.total(), self.now, expires_at);
         saga.has_address = request.details.as_ref().is_some_and(|it| it.shipping_address.is_some());
         saga.capture = self.context.settings.capture;
+        saga.when_short = request.when_short.unwrap_or(self.context.settings.when_short);
         let facts = OrderFacts { total: order.total(), is_new_customer, has_address: saga.has_address };
         let holds = self.holds_of(request, order.id(), facts);
         saga.holds = holds.iter().map(|hold| hold.before).collect();

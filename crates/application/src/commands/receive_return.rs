@@ -14,6 +14,7 @@ use crate::messages::correlation;
 use crate::ports::{AuditEntry, UnitOfWork};
 use crate::return_wish::{in_words, told};
 use crate::saga::OrderProcessingSaga;
+use crate::stock_arrival::tell_who_waits;
 
 /// The timeline's name for it.
 const RECEIVED: &str = "ReturnReceived";
@@ -127,7 +128,12 @@ impl ReceiveReturnCommand {
         }
         changes.sort_unstable_by_key(|(product_id, _, _)| *product_id);
         let booked = unit.inventory().update_available_stock(&changes, context.clock.now()).await?;
-        Ok(booked.map(drop).map_err(|rejection| rejection.to_string()))
+        if let Err(rejection) = booked {
+            return Ok(Err(rejection.to_string()));
+        }
+        let products: Vec<ProductId> = changes.iter().map(|(product, _, _)| *product).collect();
+        tell_who_waits(unit, context, &products).await?;
+        Ok(Ok(()))
     }
 
     async fn tell(

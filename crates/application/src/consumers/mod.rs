@@ -1,5 +1,6 @@
 //! The consumers: each turns a batch of messages into events of orders and leaves the decision to the saga.
 
+mod backorder;
 pub(crate) mod claim;
 mod early;
 mod inventory_reservation;
@@ -18,6 +19,7 @@ mod shipping;
 mod shipping_completed;
 mod standing;
 
+pub use backorder::BackorderConsumer;
 pub use inventory_reservation::InventoryReservationConsumer;
 pub use notification::{CustomerNews, NotificationConsumer};
 pub(crate) use notification::{emails, where_it_stands};

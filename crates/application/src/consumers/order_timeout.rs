@@ -36,6 +36,7 @@ fn meaning(timer: &str) -> Option<EventKind> {
         timers::CAPTURE => Some(EventKind::CaptureTimedOut),
         timers::AUTHORISATION => Some(EventKind::AuthorisationEnding),
         timers::UNDO => Some(EventKind::UndoTimedOut),
+        timers::STOCK => Some(EventKind::StockTimedOut),
         _ => None,
     }
 }

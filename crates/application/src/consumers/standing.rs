@@ -220,16 +220,23 @@ fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
         | SagaState::PaymentProcessing
         | SagaState::Authorised
         | SagaState::Paid
-        | SagaState::OnHold => foreign(format!("the order is {} and is not being undone", saga.state)),
+        | SagaState::OnHold
+        | SagaState::AwaitingStock => foreign(format!("the order is {} and is not being undone", saga.state)),
     }
 }
 
-/// A partial refund happens once the order is delivered, on a person's request.
+/// A partial refund happens once the parcel has left, on a person's request: for goods that came back, or of a delivered order.
 fn paying_back(saga: &OrderProcessingSaga) -> Vetted {
-    if saga.order == OrderStatus::Delivered {
-        Vetted::Wanted
-    } else {
-        foreign(format!("the order is {} and nothing of it is paid back", saga.order))
+    match saga.order {
+        OrderStatus::Shipped | OrderStatus::Delivered => Vetted::Wanted,
+        OrderStatus::Pending
+        | OrderStatus::Validated
+        | OrderStatus::PaymentProcessing
+        | OrderStatus::Authorised
+        | OrderStatus::Paid
+        | OrderStatus::Cancelled => {
+            foreign(format!("the order is {} and nothing of it is paid back", saga.order))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 /// The events that are told: what happened to an order. Our calls of providers are in an order's timeline only.
-pub const EVENT_TYPES: [&str; 44] = [
+pub const EVENT_TYPES: [&str; 46] = [
     "OrderCreated",
     "OrderChanged",
     "HoldPlaced",
@@ -17,6 +17,8 @@ pub const EVENT_TYPES: [&str; 44] = [
     "InventoryReserved",
     "InventoryShort",
     "InventoryReleased",
+    "StockArrived",
+    "StockTimedOut",
     "PaymentStarted",
     "PaymentAuthorised",
     "PaymentProcessed",

@@ -78,6 +78,15 @@ pub trait OrderRepository: Send {
     /// What each of these orders requests of each product, merged, in product order.
     async fn get_demand(&mut self, ids: &[OrderId]) -> Result<Vec<StockDemand>, Fault>;
 
+    /// What orders that wait for goods and want one of these products request of each product, those of one order merged and in
+    /// product order: up to `max` orders, oldest first, after `after`.
+    async fn awaiting_stock(
+        &mut self,
+        products: &[ProductId],
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Vec<StockDemand>, Fault>;
+
     /// When the saga of this order last moved; later with each change. It stays so if the unit has loaded the saga.
     async fn get_saga_moved_at(&mut self, id: OrderId) -> Result<Option<Timestamp>, Fault>;
 
@@ -164,6 +173,9 @@ pub enum ReservationOutcome {
 pub trait InventoryRepository: ProductRepository {
     /// The stock of these products, locked until the unit ends, in product order.
     async fn lock(&mut self, ids: &[ProductId]) -> Result<Vec<Inventory>, Fault>;
+
+    /// The units of these products that are for sale, of those that exist. Nothing is locked.
+    async fn available(&mut self, ids: &[ProductId]) -> Result<Vec<(ProductId, i64)>, Fault>;
 
     /// Reserves stock for orders, in the given order, each completely or not at all. Locks and writes each product
     /// once, however many orders want it.

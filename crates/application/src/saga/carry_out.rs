@@ -17,6 +17,7 @@ use crate::messages::{
     ShipmentCancellationRequested, ShipmentTrackingRequested, about_order, correlation,
 };
 use crate::ports::{HistoryEntry, StatusMove, StockDemand, UnitOfWork};
+use crate::stock_arrival;
 
 /// Facts that the caller knows already, so that the store need not be read.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +72,9 @@ pub async fn carry_out(
     Ok(steps)
 }
 
+/// The ordinal of the news about released stock among the messages that one message causes.
+const STOCK_NEWS: u32 = u32::MAX - 1;
+
 /// All writes of a batch of reactions.
 struct Writes {
     now: Timestamp,
@@ -79,6 +83,8 @@ struct Writes {
     shipments: Vec<Shipment>,
     shipped: Vec<OrderId>,
     released: Vec<OrderId>,
+    /// The message that had stock released first, if any did.
+    released_by: Option<Envelope>,
     ended_holds: Vec<OrderId>,
     messages: Vec<Envelope>,
     history: Vec<HistoryEntry>,
@@ -94,6 +100,7 @@ impl Writes {
             shipments: Vec::new(),
             shipped: Vec::new(),
             released: Vec::new(),
+            released_by: None,
             ended_holds: Vec::new(),
             messages: Vec::new(),
             history: Vec::new(),
@@ -159,7 +166,10 @@ impl Writes {
                 );
             }
             SagaCommand::ShipStock => self.shipped.push(saga.order_id),
-            SagaCommand::ReleaseStock => self.released.push(saga.order_id),
+            SagaCommand::ReleaseStock => {
+                self.released.push(saga.order_id);
+                self.released_by.get_or_insert_with(|| happening.cause.clone());
+            }
             SagaCommand::EndHolds => self.ended_holds.push(saga.order_id),
             SagaCommand::MoveOrder { from, to, event } => self.move_order(happening, saga, (from, to), event),
         }
@@ -261,12 +271,17 @@ impl Writes {
         self.history.extend(after.iter().filter_map(consequence));
     }
 
-    async fn flush(self, unit: &mut dyn UnitOfWork) -> Result<(), Fault> {
+    async fn flush(mut self, unit: &mut dyn UnitOfWork) -> Result<(), Fault> {
         let now = self.now;
         if !self.moves.is_empty() {
             unit.orders().update(&self.moves).await?;
         }
-        move_stock(unit, &self.shipped, &self.released, now).await?;
+        let freed = move_stock(unit, &self.shipped, &self.released, now).await?;
+        if let Some(cause) = &self.released_by
+            && let Some(news) = stock_arrival::news_of(unit, &freed).await?
+        {
+            self.messages.push(news.caused_by(cause, STOCK_NEWS, now));
+        }
         if !self.payments.is_empty() {
             unit.payments().insert(&self.payments, now).await?;
         }
@@ -300,14 +315,15 @@ fn cancellation(happening: &Happening<'_>, saga: &OrderProcessingSaga) -> Cancel
     }
 }
 
+/// Returns the products of which units are for sale again.
 async fn move_stock(
     unit: &mut dyn UnitOfWork,
     shipped: &[OrderId],
     released: &[OrderId],
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<Vec<ProductId>, Fault> {
     if shipped.is_empty() && released.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let ids: Vec<OrderId> = shipped.iter().chain(released).copied().collect();
     let demands: BTreeMap<OrderId, Vec<(ProductId, i64)>> = unit
@@ -325,10 +341,11 @@ async fn move_stock(
     if !shipped.is_empty() {
         unit.inventory().ship_reservation(&of(shipped), now).await?;
     }
+    let released = of(released);
     if !released.is_empty() {
-        unit.inventory().release_reservation(&of(released), now).await?;
+        unit.inventory().release_reservation(&released, now).await?;
     }
-    Ok(())
+    Ok(released.iter().flat_map(|demand| &demand.lines).map(|(product, _)| *product).collect())
 }
 fn shipping_requested(saga: &OrderProcessingSaga, shipment: &Shipment) -> OrderShippingRequested {
     OrderShippingRequested {

@@ -77,6 +77,8 @@ impl Rule {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reserve => "reserve",
+            Self::Lack => "lack",
+            Self::ReserveAgain => "reserve again",
             Self::Pay => "pay",
             Self::Await => "await",
             Self::Clock => "clock",
@@ -164,6 +166,8 @@ impl EventKind {
             Self::ParcelReturned => "ParcelReturned",
             Self::HoldPlaced => "HoldPlaced",
             Self::HoldReleased => "HoldReleased",
+            Self::StockArrived => "StockArrived",
+            Self::StockTimedOut => "StockTimedOut",
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct StageLimits {
     pub capture: Duration,
     /// Between two requests for the same compensation step.
     pub undo: Duration,
+    /// For which an order waits for its goods.
+    pub stock: Duration,
 }
 
 /// The limits of requirement C2, and our own for the rest.
@@ -31,6 +33,7 @@ pub const STAGE_LIMITS: StageLimits = StageLimits {
     delivery_poll: Duration::from_secs(60),
     capture: Duration::from_secs(10 * 60),
     undo: Duration::from_secs(10 * 60),
+    stock: Duration::from_secs(30 * 24 * 3_600),
 };
 
 /// Names of the saga's timers.
@@ -49,9 +52,11 @@ pub mod timers {
     pub const AUTHORISATION: &str = "authorisation";
     /// The next request for the due compensation step.
     pub const UNDO: &str = "undo";
+    /// The goods that an order waits for.
+    pub const STOCK: &str = "stock";
 
     /// All of them.
-    pub const ALL: [&str; 7] = [ORDER, PAYMENT, SHIPPING, DELIVERY_POLL, CAPTURE, AUTHORISATION, UNDO];
+    pub const ALL: [&str; 8] = [ORDER, PAYMENT, SHIPPING, DELIVERY_POLL, CAPTURE, AUTHORISATION, UNDO, STOCK];
 }
 
 /// An event of an order, as its saga sees it.
@@ -108,7 +113,7 @@ impl SagaEvent {
     pub(super) fn cancel_reason(&self) -> CancelReason {
         self.reason.unwrap_or(match self.kind {
             EventKind::OrderRejected => CancelReason::Rejected,
-            EventKind::InventoryShort => CancelReason::OutOfStock,
+            EventKind::InventoryShort | EventKind::StockTimedOut => CancelReason::OutOfStock,
             EventKind::PaymentDeclined => CancelReason::PaymentDeclined,
             EventKind::ShipmentRefused | EventKind::ShippingTimedOut => CancelReason::ShippingFailed,
             EventKind::OrderTimedOut | EventKind::PaymentTimedOut => CancelReason::Timeout,
@@ -147,7 +152,8 @@ impl SagaEvent {
             | EventKind::ParcelDamaged
             | EventKind::ParcelReturned
             | EventKind::HoldPlaced
-            | EventKind::HoldReleased => CancelReason::Operator,
+            | EventKind::HoldReleased
+            | EventKind::StockArrived => CancelReason::Operator,
         })
     }
 }

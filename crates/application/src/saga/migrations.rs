@@ -23,10 +23,13 @@ pub struct Migration {
 /// From 2 to 3: orders can have holds. An instance of version 2 has none.
 ///
 /// From 3 to 4: money can be authorised with the order and captured at its shipment. An instance of version 3 is charged at once.
+///
+/// From 4 to 5: orders can wait for their goods. An instance of version 4 is cancelled if they are short.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { from: 1, apply: |saga| saga },
     Migration { from: 2, apply: |saga| saga },
     Migration { from: 3, apply: |saga| saga },
+    Migration { from: 4, apply: |saga| saga },
 ];
 
 const _: () = assert!(

@@ -1,6 +1,7 @@
 //! The order saga. State, table and reaction are pure; `carry_out` is the shell around them.
 
 mod attention;
+mod awaiting_stock;
 mod capture;
 mod carry_out;
 mod choices;

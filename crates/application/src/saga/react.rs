@@ -94,6 +94,8 @@ impl<'a> Reacting<'a> {
     fn apply(mut self, rule: Rule) -> Reaction<OrderProcessingSaga> {
         let outcome = match rule {
             Rule::Reserve => self.reserve(),
+            Rule::Lack => self.lack(),
+            Rule::ReserveAgain => self.reserve_again(),
             Rule::Pay => self.pay(),
             Rule::Await => self.await_payment(),
             Rule::Clock => self.clock_shipping(),
@@ -442,6 +444,10 @@ impl<'a> Reacting<'a> {
                 EventKind::OperatorRetry | EventKind::OperatorSkip | EventKind::OperatorForce,
                 SagaState::OnHold,
             ) => "it is on hold; release its holds, or cancel it",
+            (
+                EventKind::OperatorRetry | EventKind::OperatorSkip | EventKind::OperatorForce,
+                SagaState::AwaitingStock,
+            ) => "it waits for its goods; book them as received, or cancel it",
             (EventKind::OperatorRetry | EventKind::OperatorSkip, SagaState::Compensating) => {
                 "it is being undone; wait, or force it if whoever should undo it will not come back"
             }
@@ -470,6 +476,9 @@ impl<'a> Reacting<'a> {
         if self.next.capture == Capture::AtShipment {
             self.cancel(timers::CAPTURE);
             self.cancel(timers::AUTHORISATION);
+        }
+        if self.next.state == SagaState::AwaitingStock {
+            self.cancel(timers::STOCK);
         }
     }
 

@@ -55,7 +55,9 @@ impl EventKind {
             | Self::DisputeWon
             | Self::SecondChargeReturned
             | Self::HoldPlaced
-            | Self::HoldReleased => return None,
+            | Self::HoldReleased
+            | Self::StockArrived
+            | Self::StockTimedOut => return None,
         })
     }
 }
@@ -198,7 +200,10 @@ impl Reacting<'_> {
                 self.set(timers::ORDER, self.event.limits.order);
                 Outcome::Moved
             }
-            SagaState::Compensating | SagaState::NeedsAttention | SagaState::OnHold => self.undo_more(),
+            SagaState::Compensating
+            | SagaState::NeedsAttention
+            | SagaState::OnHold
+            | SagaState::AwaitingStock => self.undo_more(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The order saga's data: its state and, beneath it, what was done and not undone.
 
-use domain::{CancelReason, Capture, HoldPoints, Money, OrderId, OrderStatus};
+use domain::{CancelReason, Capture, HoldPoints, Money, OrderId, OrderStatus, WhenShort};
 use jiff::Timestamp;
 
 use super::attention::Attentions;
@@ -9,7 +9,7 @@ use super::named::named;
 /// Version of the saga's definition, stored with each instance. If a change alters what a released version does, it
 /// needs a new number (or the fingerprint test fails) and a migration from the version before (or it does not
 /// compile).
-pub const SAGA_VERSION: u16 = 4;
+pub const SAGA_VERSION: u16 = 5;
 
 /// An instance of a later definition, which needs a newer program. A number that was never released is treated alike:
 /// its writer may know more.
@@ -57,6 +57,8 @@ pub enum SagaState {
     NeedsAttention,
     /// Waits before its payment or its parcel until its holds are released.
     OnHold,
+    /// Waits until its goods are in stock.
+    AwaitingStock,
 }
 
 /// The state of the stock.
@@ -145,6 +147,8 @@ pub struct OrderProcessingSaga {
     pub holds: HoldPoints,
     /// When its money is taken.
     pub capture: Capture,
+    /// What becomes of it if its goods are not in stock.
+    pub when_short: WhenShort,
 }
 
 impl OrderProcessingSaga {
@@ -168,6 +172,7 @@ impl OrderProcessingSaga {
             has_address: false,
             holds: HoldPoints::default(),
             capture: Capture::AtOnce,
+            when_short: WhenShort::Cancel,
         }
     }
 }
@@ -184,6 +189,7 @@ named!(SagaState:
     Compensating = "compensating",
     NeedsAttention = "needs_attention",
     OnHold = "on_hold",
+    AwaitingStock = "awaiting_stock",
 );
 named!(StockStep: None = "none", Reserved = "reserved", Released = "released", Shipped = "shipped");
 named!(PaymentStep:
@@ -231,7 +237,8 @@ impl SagaState {
             | Self::Shipped
             | Self::Compensating
             | Self::NeedsAttention
-            | Self::OnHold => false,
+            | Self::OnHold
+            | Self::AwaitingStock => false,
         }
     }
 }

@@ -92,6 +92,10 @@ pub enum EventKind {
     HoldPlaced,
     /// The last hold before its payment or its parcel is released.
     HoldReleased,
+    /// Goods are there that may be enough for an order that waits for them.
+    StockArrived,
+    /// An order has waited for its goods as long as it may.
+    StockTimedOut,
 }
 
 /// What a state does about an event.
@@ -99,6 +103,10 @@ pub enum EventKind {
 pub enum Rule {
     /// Request stock.
     Reserve,
+    /// Wait for the goods, if the order wants to; else compensate.
+    Lack,
+    /// Request stock once more.
+    ReserveAgain,
     /// Record the reservation, request payment.
     Pay,
     /// Record that the gateway was called; its limit starts.
@@ -174,12 +182,12 @@ pub enum Rule {
 use EventKind as E;
 use Rule::{
     Again, Answered, Arrive, Ask, Await, CallOff, Clock, Close, Collect, Complete, Early, EarlyIfUnasked,
-    Forward, GoOn, Ignore, Lapse, LiftHold, Next, Note, Owe, Park, Pay, PlaceHold, Poll, Recapture, Refuse,
-    Reopen, Reserve, Secure, Settle, Ship, Track, Undo, Unpaid, Urge, Waive,
+    Forward, GoOn, Ignore, Lack, Lapse, LiftHold, Next, Note, Owe, Park, Pay, PlaceHold, Poll, Recapture,
+    Refuse, Reopen, Reserve, ReserveAgain, Secure, Settle, Ship, Track, Undo, Unpaid, Urge, Waive,
 };
 
 /// States in the order of the table's columns.
-pub const STATES: [SagaState; 11] = [
+pub const STATES: [SagaState; 12] = [
     SagaState::Created,
     SagaState::InventoryReserved,
     SagaState::PaymentProcessing,
@@ -191,55 +199,58 @@ pub const STATES: [SagaState; 11] = [
     SagaState::Compensating,
     SagaState::NeedsAttention,
     SagaState::OnHold,
+    SagaState::AwaitingStock,
 ];
 
 /// One line per event, one column per state. Total by its type: a missing cell does not compile.
 #[rustfmt::skip]
-pub const TABLE: [(EventKind, [Rule; 11]); 43] = [
-    //                         Created     InvReserved  PayProcess  Authorised  Paid       Shipped     Completed  Failed     Compensating  NeedsAttent.  OnHold
-    (E::OrderValidated,      [Reserve,    Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::OrderRejected,       [Undo,       Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::InventoryReserved,   [Pay,        Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::InventoryShort,      [Undo,       Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::PaymentStarted,      [Ignore,     Await,       Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::PaymentAuthorised,   [Early,      Secure,      Secure,     Ignore,     Ignore,    Ignore,     Ignore,    Reopen,    Note,         Note,         EarlyIfUnasked]),
-    (E::PaymentCaptured,     [Early,      Ship,        Ship,       Collect,    Ignore,    Settle,    Ignore,    Reopen,    Note,         Answered,     Collect]),
-    (E::PaymentDeclined,     [Early,      Undo,        Undo,       Lapse,      Ignore,    Owe,        Ignore,    Ignore,    Note,         Note,         Lapse]),
-    (E::CaptureFailed,       [Ignore,     Ignore,      Ignore,     Ask,        Ignore,    Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ask]),
-    (E::ShippingStarted,     [Ignore,     Ignore,      Ignore,     Clock,      Clock,     Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::ShipmentBooked,      [Early,      Early,       Early,      Track,      Track,     Ignore,     Ignore,    Reopen,    Note,         Note,         Early]),
-    (E::ShipmentRefused,     [Early,      Early,       Early,      Undo,       Undo,      Ignore,     Ignore,    Ignore,    Note,         Note,         Early]),
-    (E::ParcelDelivered,     [Early,      Early,       Early,      Early,      Early,     Complete,   Ignore,    Ask,       Early,        Arrive,       Early]),
-    (E::CancelRequested,     [Undo,       Undo,        Undo,       Undo,       Undo,      Refuse,     Refuse,    Ignore,    Ignore,       CallOff,      Undo]),
-    (E::OrderTimedOut,       [Undo,       Undo,        Undo,       Undo,       Undo,      Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::PaymentTimedOut,     [Ignore,     Undo,        Undo,       Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::ShippingTimedOut,    [Ignore,     Ignore,      Ignore,     Undo,       Undo,      Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::CaptureTimedOut,     [Ignore,     Ignore,      Ignore,     Recapture,  Ignore,    Recapture,  Ignore,    Ignore,    Ignore,       Ignore,       Recapture]),
-    (E::AuthorisationEnding, [Ignore,     Ignore,      Ignore,     Ask,        Ignore,    Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ask]),
-    (E::DeliveryPollDue,     [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Poll,       Ignore,    Ignore,    Ignore,       Ignore,       Ignore]),
-    (E::UndoTimedOut,        [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Urge,         Ignore,       Ignore]),
-    (E::ShipmentCancelled,   [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore]),
-    (E::ShipmentKept,        [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Forward,      Forward,      Ignore]),
-    (E::PaymentVoided,       [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore]),
-    (E::PaymentRefunded,     [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore]),
-    (E::UndoFailed,          [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Park,         Ignore,       Ignore]),
-    (E::OperatorRetry,       [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       Again,        Refuse]),
-    (E::OperatorSkip,        [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       Waive,        Refuse]),
-    (E::OperatorForce,       [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Close,        Close,        Refuse]),
-    (E::MoneyReturned,       [Ignore,     Unpaid,      Unpaid,     Unpaid,     Unpaid,    Ask,        Ignore,    Ignore,    Next,         Next,         Unpaid]),
-    (E::MoneyReturnedInPart, [Ignore,     Ask,         Ask,        Ask,        Ask,       Ignore,     Ignore,    Ignore,    Ignore,       Ask,          Ask]),
-    (E::SecondCharge,        [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask]),
-    (E::SecondChargeReturned,[Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Answered,     Ignore]),
-    (E::AmountMismatch,      [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask]),
-    (E::PaymentDisputed,     [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask]),
-    (E::DisputeWon,          [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Answered,     Ignore]),
-    (E::DisputeLost,         [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask]),
-    (E::ParcelDelayed,       [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ignore]),
-    (E::ParcelLost,          [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore]),
-    (E::ParcelDamaged,       [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore]),
-    (E::ParcelReturned,      [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore]),
-    (E::HoldPlaced,          [PlaceHold,  PlaceHold,   PlaceHold,  Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       PlaceHold,    PlaceHold]),
-    (E::HoldReleased,        [LiftHold,   LiftHold,    LiftHold,   LiftHold,   LiftHold,  LiftHold,   LiftHold,  LiftHold,  LiftHold,     LiftHold,     GoOn]),
+pub const TABLE: [(EventKind, [Rule; 12]); 45] = [
+    //                         Created     InvReserved  PayProcess  Authorised  Paid       Shipped     Completed  Failed     Compensating  NeedsAttent.  OnHold          AwaitStock
+    (E::OrderValidated,      [Reserve,    Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::OrderRejected,       [Undo,       Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::InventoryReserved,   [Pay,        Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::InventoryShort,      [Lack,       Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::PaymentStarted,      [Ignore,     Await,       Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::PaymentAuthorised,   [Early,      Secure,      Secure,     Ignore,     Ignore,    Ignore,     Ignore,    Reopen,    Note,         Note,         EarlyIfUnasked, Early]),
+    (E::PaymentCaptured,     [Early,      Ship,        Ship,       Collect,    Ignore,    Settle,    Ignore,    Reopen,    Note,         Answered,     Collect,        Early]),
+    (E::PaymentDeclined,     [Early,      Undo,        Undo,       Lapse,      Ignore,    Owe,        Ignore,    Ignore,    Note,         Note,         Lapse,          Early]),
+    (E::CaptureFailed,       [Ignore,     Ignore,      Ignore,     Ask,        Ignore,    Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ask,            Ignore]),
+    (E::ShippingStarted,     [Ignore,     Ignore,      Ignore,     Clock,      Clock,     Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::ShipmentBooked,      [Early,      Early,       Early,      Track,      Track,     Ignore,     Ignore,    Reopen,    Note,         Note,         Early,          Early]),
+    (E::ShipmentRefused,     [Early,      Early,       Early,      Undo,       Undo,      Ignore,     Ignore,    Ignore,    Note,         Note,         Early,          Early]),
+    (E::ParcelDelivered,     [Early,      Early,       Early,      Early,      Early,     Complete,   Ignore,    Ask,       Early,        Arrive,       Early,          Early]),
+    (E::CancelRequested,     [Undo,       Undo,        Undo,       Undo,       Undo,      Refuse,     Refuse,    Ignore,    Ignore,       CallOff,      Undo,           Undo]),
+    (E::OrderTimedOut,       [Undo,       Undo,        Undo,       Undo,       Undo,      Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::PaymentTimedOut,     [Ignore,     Undo,        Undo,       Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::ShippingTimedOut,    [Ignore,     Ignore,      Ignore,     Undo,       Undo,      Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::CaptureTimedOut,     [Ignore,     Ignore,      Ignore,     Recapture,  Ignore,    Recapture,  Ignore,    Ignore,    Ignore,       Ignore,       Recapture,      Ignore]),
+    (E::AuthorisationEnding, [Ignore,     Ignore,      Ignore,     Ask,        Ignore,    Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ask,            Ignore]),
+    (E::DeliveryPollDue,     [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Poll,       Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Ignore]),
+    (E::UndoTimedOut,        [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Urge,         Ignore,       Ignore,         Ignore]),
+    (E::ShipmentCancelled,   [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore,         Ignore]),
+    (E::ShipmentKept,        [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Forward,      Forward,      Ignore,         Ignore]),
+    (E::PaymentVoided,       [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore,         Ignore]),
+    (E::PaymentRefunded,     [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Next,         Next,         Ignore,         Ignore]),
+    (E::UndoFailed,          [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Park,         Ignore,       Ignore,         Ignore]),
+    (E::OperatorRetry,       [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       Again,        Refuse,         Refuse]),
+    (E::OperatorSkip,        [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       Waive,        Refuse,         Refuse]),
+    (E::OperatorForce,       [Refuse,     Refuse,      Refuse,     Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Close,        Close,        Refuse,         Refuse]),
+    (E::MoneyReturned,       [Ignore,     Unpaid,      Unpaid,     Unpaid,     Unpaid,    Ask,        Ignore,    Ignore,    Next,         Next,         Unpaid,         Ignore]),
+    (E::MoneyReturnedInPart, [Ignore,     Ask,         Ask,        Ask,        Ask,       Ignore,     Ignore,    Ignore,    Ignore,       Ask,          Ask,            Ignore]),
+    (E::SecondCharge,        [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask,            Ignore]),
+    (E::SecondChargeReturned,[Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Answered,     Ignore,         Ignore]),
+    (E::AmountMismatch,      [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask,            Ignore]),
+    (E::PaymentDisputed,     [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask,            Ignore]),
+    (E::DisputeWon,          [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Answered,     Ignore,         Ignore]),
+    (E::DisputeLost,         [Ignore,     Ask,         Ask,        Ask,        Ask,       Ask,        Ask,       Ask,       Ask,          Ask,          Ask,            Ignore]),
+    (E::ParcelDelayed,       [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ignore,    Ignore,    Ignore,       Ask,          Ignore,         Ignore]),
+    (E::ParcelLost,          [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore,         Ignore]),
+    (E::ParcelDamaged,       [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore,         Ignore]),
+    (E::ParcelReturned,      [Ignore,     Ignore,      Ignore,     Early,      Early,     Ask,        Ask,       Ignore,    Ignore,       Ask,          Ignore,         Ignore]),
+    (E::HoldPlaced,          [PlaceHold,  PlaceHold,   PlaceHold,  Refuse,     Refuse,    Refuse,     Refuse,    Refuse,    Refuse,       PlaceHold,    PlaceHold,      PlaceHold]),
+    (E::HoldReleased,        [LiftHold,   LiftHold,    LiftHold,   LiftHold,   LiftHold,  LiftHold,   LiftHold,  LiftHold,  LiftHold,     LiftHold,     GoOn,           LiftHold]),
+    (E::StockArrived,        [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         ReserveAgain]),
+    (E::StockTimedOut,       [Ignore,     Ignore,      Ignore,     Ignore,     Ignore,    Ignore,     Ignore,    Ignore,    Ignore,       Ignore,       Ignore,         Undo]),
 ];
 
 /// What `state` does about `event`.
@@ -255,6 +266,8 @@ impl Rule {
     pub const fn targets(self) -> &'static [SagaState] {
         match self {
             Reserve => &[SagaState::Created],
+            Lack => &[SagaState::AwaitingStock, SagaState::Compensating, SagaState::Failed],
+            ReserveAgain => &[SagaState::Created],
             Pay => &[SagaState::InventoryReserved, SagaState::OnHold],
             Await => &[SagaState::PaymentProcessing],
             Secure => &[SagaState::Authorised, SagaState::OnHold],

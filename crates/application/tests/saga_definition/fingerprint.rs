@@ -9,7 +9,9 @@ use application::saga::{
     ShipmentStep, StageLimits, StockStep, TABLE, diagram,
 };
 use bus::{Reaction, Saga, TimerChange};
-use domain::{CancelReason, Capture, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus};
+use domain::{
+    CancelReason, Capture, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus, WhenShort,
+};
 use jiff::Timestamp;
 
 /// What each version does, for ever. A version that was released is never changed here: a saga that behaves otherwise needs a
@@ -19,6 +21,7 @@ const RELEASED: &[(u16, u64)] = &[
     (2, 0x5075_8267_cd09_772d),
     (3, 0xaa9f_89c9_4eca_a5f5),
     (4, 0x3ae0_afcd_33fb_153c),
+    (5, 0xc3b6_c9e4_7667_efc0),
 ];
 
 /// All limits that are set, no two alike, so that it is seen which of them a timer goes by. How long each of them is, is a
@@ -30,6 +33,7 @@ const LIMITS: StageLimits = StageLimits {
     delivery_poll: Duration::from_secs(4),
     undo: Duration::from_secs(5),
     capture: Duration::from_secs(6),
+    stock: Duration::from_secs(7),
 };
 
 #[test]
@@ -74,7 +78,18 @@ fn fingerprint() -> u64 {
             }
         }
     }
+    note_waiting(&mut print);
     print.0
+}
+
+/// What becomes of an order that wants to wait if its goods are short.
+fn note_waiting(print: &mut Fingerprint) {
+    for state in [SagaState::Created, SagaState::AwaitingStock] {
+        let saga = OrderProcessingSaga { state, when_short: WhenShort::Wait, ..started() };
+        for (kind, _) in TABLE {
+            note(print, &saga.react(&SagaEvent::of(kind).within(LIMITS), Timestamp::UNIX_EPOCH));
+        }
+    }
 }
 
 /// Where an instance stands and what was done for it, reachable or not.
@@ -168,7 +183,7 @@ fn note(print: &mut Fingerprint, reaction: &Reaction<OrderProcessingSaga>) {
 fn note_saga(print: &mut Fingerprint, saga: &OrderProcessingSaga) {
     let _ = write!(print, "{} {} {} {} {}", saga.state, saga.order, saga.stock, saga.payment, saga.shipment);
     let _ = write!(print, " {:?} {:?} {}", saga.reason, saga.attention, saga.timer_generation);
-    let _ = write!(print, " {} {}", saga.holds.code(), saga.capture);
+    let _ = write!(print, " {} {} {}", saga.holds.code(), saga.capture, saga.when_short);
 }
 
 /// FNV-1a of whatever is written to it.

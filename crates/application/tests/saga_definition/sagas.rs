@@ -6,7 +6,9 @@ use application::saga::{
     Attention, Attentions, EventKind, OrderProcessingSaga, PaymentStep, SAGA_VERSION, STATES, SagaEvent,
     SagaState, ShipmentStep, StageLimits, StockStep, TABLE,
 };
-use domain::{CancelReason, Capture, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus};
+use domain::{
+    CancelReason, Capture, Currency, HoldPoint, HoldPoints, Money, OrderId, OrderStatus, WhenShort,
+};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -22,13 +24,19 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
     let details = (
         proptest::option::of(select(CancelReason::ALL.to_vec())),
         proptest::collection::vec(select(Attention::ALL.to_vec()), 0..3),
-        (any::<u32>(), any::<bool>(), any_holds(), select(Capture::ALL.to_vec())),
+        (
+            any::<u32>(),
+            any::<bool>(),
+            any_holds(),
+            select(Capture::ALL.to_vec()),
+            select(WhenShort::ALL.to_vec()),
+        ),
     );
     (states, steps, details).prop_map(
         |(
             (state, order),
             (stock, payment, shipment),
-            (reason, attention, (timer_generation, has_address, holds, capture)),
+            (reason, attention, (timer_generation, has_address, holds, capture, when_short)),
         )| {
             OrderProcessingSaga {
                 order_id: OrderId(uuid::Uuid::from_u128(7)),
@@ -47,6 +55,7 @@ pub(crate) fn any_saga() -> impl Strategy<Value = OrderProcessingSaga> {
                 has_address,
                 holds,
                 capture,
+                when_short,
             }
         },
     )
@@ -89,9 +98,10 @@ pub(crate) fn any_kind() -> impl Strategy<Value = EventKind> {
 }
 
 fn any_limits() -> impl Strategy<Value = StageLimits> {
-    any::<[u64; 6]>().prop_map(|seconds| {
-        let [order, payment, shipping, delivery_poll, capture, undo] = seconds.map(Duration::from_secs);
-        StageLimits { order, payment, shipping, delivery_poll, capture, undo }
+    any::<[u64; 7]>().prop_map(|seconds| {
+        let [order, payment, shipping, delivery_poll, capture, undo, stock] =
+            seconds.map(Duration::from_secs);
+        StageLimits { order, payment, shipping, delivery_poll, capture, undo, stock }
     })
 }
 

@@ -36,12 +36,13 @@ pub(crate) enum Item {
     CaptureTimeout,
     AuthorisationEnds,
     UndoTimeout,
+    StockTimeout,
     MoneyReturned,
     Disputed,
     ParcelDelayed,
 }
 
-pub(crate) const ITEMS: [Item; 33] = [
+pub(crate) const ITEMS: [Item; 34] = [
     Item::OrderCreated,
     Item::Reserve,
     Item::Charge,
@@ -72,6 +73,7 @@ pub(crate) const ITEMS: [Item; 33] = [
     Item::CaptureTimeout,
     Item::AuthorisationEnds,
     Item::UndoTimeout,
+    Item::StockTimeout,
     Item::MoneyReturned,
     Item::Disputed,
     Item::ParcelDelayed,
@@ -100,7 +102,7 @@ impl Flight {
 }
 
 /// The saga's timers by name, in the order of the bits below, each with the message that it turns into.
-pub(crate) const TIMERS: [(&str, Item); 7] = [
+pub(crate) const TIMERS: [(&str, Item); 8] = [
     (timers::ORDER, Item::OrderTimeout),
     (timers::PAYMENT, Item::PaymentTimeout),
     (timers::SHIPPING, Item::ShippingTimeout),
@@ -108,6 +110,7 @@ pub(crate) const TIMERS: [(&str, Item); 7] = [
     (timers::CAPTURE, Item::CaptureTimeout),
     (timers::AUTHORISATION, Item::AuthorisationEnds),
     (timers::UNDO, Item::UndoTimeout),
+    (timers::STOCK, Item::StockTimeout),
 ];
 
 /// Timers that are set. One that is set anew or cancelled takes back what it fired before: its consumer looks whether a firing

@@ -48,6 +48,9 @@ impl Model for OneOrder {
         if self.allowance.holds > 0 {
             properties.extend(sights_of_holds());
         }
+        if self.allowance.arrivals > 0 {
+            properties.extend(sights_of_waiting());
+        }
         if self.capture == Capture::AtShipment {
             properties.extend(sights_of_captures());
         }
@@ -136,6 +139,24 @@ fn sights_of_holds() -> Vec<Property<OneOrder>> {
     ]
 }
 
+/// The same of orders that wait for their goods.
+fn sights_of_waiting() -> Vec<Property<OneOrder>> {
+    vec![
+        Property::sometimes("an order waits for its goods", |_, world: &World| {
+            world.saga.state == SagaState::AwaitingStock
+        }),
+        Property::sometimes("it is on hold once they are there", |_, world: &World| {
+            world.waits_before() == Some(HoldPoint::Payment) && world.allowance.arrivals == 0
+        }),
+        Property::sometimes("it completes after it has waited", |_, world: &World| {
+            world.saga.state == SagaState::Completed && world.allowance.arrivals == 0
+        }),
+        Property::sometimes("it is cancelled while it waits", |_, world: &World| {
+            world.saga.state == SagaState::Failed && world.allowance.arrivals == 0
+        }),
+    ]
+}
+
 /// The same of money that is captured at the shipment.
 fn sights_of_captures() -> Vec<Property<OneOrder>> {
     vec![
@@ -157,8 +178,8 @@ fn sights_of_captures() -> Vec<Property<OneOrder>> {
 #[test]
 fn money_that_is_captured_at_the_shipment_is_captured_once_or_asked_about() {
     for (allowance, about) in [
-        (Allowance { repeats: 0, webhooks: 1, troubles: 1, holds: 0 }, "and troubles"),
-        (Allowance { repeats: 1, webhooks: 0, troubles: 0, holds: 1 }, "and holds"),
+        (Allowance { repeats: 0, webhooks: 1, troubles: 1, holds: 0, arrivals: 0 }, "and troubles"),
+        (Allowance { repeats: 1, webhooks: 0, troubles: 0, holds: 1, arrivals: 0 }, "and holds"),
     ] {
         let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord, capture: Capture::AtShipment };
         let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
@@ -174,7 +195,7 @@ fn money_that_is_captured_at_the_shipment_is_captured_once_or_asked_about() {
 
 #[test]
 fn an_order_on_hold_stays_true_and_comes_to_its_end_once_it_is_released() {
-    let allowance = Allowance { repeats: 1, webhooks: 1, troubles: 1, holds: 2 };
+    let allowance = Allowance { repeats: 1, webhooks: 1, troubles: 1, holds: 2, arrivals: 0 };
     let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord, capture: Capture::AtOnce };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
@@ -187,9 +208,23 @@ fn an_order_on_hold_stays_true_and_comes_to_its_end_once_it_is_released() {
 }
 
 #[test]
+fn an_order_that_waits_for_its_goods_goes_on_when_they_are_there_or_ends_when_its_time_is_up() {
+    let allowance = Allowance { repeats: 1, webhooks: 0, troubles: 1, holds: 1, arrivals: 2 };
+    let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord, capture: Capture::AtOnce };
+    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    println!(
+        "the order saga with waiting for goods: {} states, {} steps, up to {} steps deep",
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth()
+    );
+    checker.assert_properties();
+}
+
+#[test]
 fn no_interleaving_within_the_bounds_leads_an_order_astray() {
     let model = OneOrder {
-        allowance: Allowance { repeats: 2, webhooks: 1, troubles: 0, holds: 0 },
+        allowance: Allowance { repeats: 2, webhooks: 1, troubles: 0, holds: 0, arrivals: 0 },
         honesty: Honesty::KeepsItsWord,
         capture: Capture::AtOnce,
     };
@@ -205,7 +240,7 @@ fn no_interleaving_within_the_bounds_leads_an_order_astray() {
 
 #[test]
 fn whatever_others_do_with_money_and_parcel_the_order_stays_true_and_comes_to_its_end() {
-    let allowance = Allowance { repeats: 1, webhooks: 1, troubles: 2, holds: 0 };
+    let allowance = Allowance { repeats: 1, webhooks: 1, troubles: 2, holds: 0, arrivals: 0 };
     let model = OneOrder { allowance, honesty: Honesty::KeepsItsWord, capture: Capture::AtOnce };
     let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
@@ -220,7 +255,7 @@ fn whatever_others_do_with_money_and_parcel_the_order_stays_true_and_comes_to_it
 #[test]
 fn a_gateway_that_forgets_its_closed_keys_is_found_out() {
     let model = OneOrder {
-        allowance: Allowance { repeats: 1, webhooks: 0, troubles: 0, holds: 0 },
+        allowance: Allowance { repeats: 1, webhooks: 0, troubles: 0, holds: 0, arrivals: 0 },
         honesty: Honesty::ForgetsClosedKeys,
         capture: Capture::AtOnce,
     };

@@ -82,7 +82,8 @@ impl World {
             | SagaState::Shipped
             | SagaState::Compensating
             | SagaState::NeedsAttention
-            | SagaState::OnHold => false,
+            | SagaState::OnHold
+            | SagaState::AwaitingStock => false,
         }
     }
 
@@ -104,6 +105,7 @@ impl World {
             SagaState::Compensating => timers::UNDO,
             SagaState::Completed | SagaState::Failed | SagaState::NeedsAttention => return true,
             SagaState::OnHold => return self.waits_before().is_some(),
+            SagaState::AwaitingStock => timers::STOCK,
         };
         let is_capturing =
             self.saga.payment == PaymentStep::Capturing && self.saga.state == SagaState::Shipped;

@@ -55,6 +55,7 @@ pub(crate) enum Step {
     CarrierStumbles,
     SomebodyHolds(HoldPoint),
     SomebodyReleases(HoldPoint),
+    GoodsArrive,
 }
 
 /// Every way in which the item may be delivered.
@@ -89,6 +90,7 @@ fn lucks(item: Item) -> &'static [Luck] {
         | Item::ShippingTimeout
         | Item::PollDue
         | Item::UndoTimeout
+        | Item::StockTimeout
         | Item::MoneyReturned
         | Item::Disputed
         | Item::ParcelDelayed => &[Luck::Good],
@@ -128,6 +130,9 @@ impl World {
         }
         let held = HoldPoint::ALL.iter().copied().filter(|point| self.saga.holds.include(*point));
         steps.extend(held.map(Step::SomebodyReleases));
+        if self.allowance.arrivals > 0 {
+            steps.push(Step::GoodsArrive);
+        }
         if self.allowance.webhooks > 0 {
             steps.extend(self.webhooks().map(Step::Webhook));
         }
@@ -187,6 +192,10 @@ impl World {
                 world.happen_before(point, EventKind::HoldPlaced);
             }
             Step::SomebodyReleases(point) => drop(world.happen_before(point, EventKind::HoldReleased)),
+            Step::GoodsArrive => {
+                world.allowance.arrivals -= 1;
+                world.happen(EventKind::StockArrived);
+            }
         }
         world
     }
@@ -235,6 +244,7 @@ impl World {
             Item::CaptureTimeout => drop(self.happen(EventKind::CaptureTimedOut)),
             Item::AuthorisationEnds => drop(self.happen(EventKind::AuthorisationEnding)),
             Item::UndoTimeout => drop(self.happen(EventKind::UndoTimedOut)),
+            Item::StockTimeout => self.tell(item, EventKind::StockTimedOut),
         }
     }
 
@@ -260,6 +270,10 @@ impl World {
             self.happen(EventKind::InventoryReserved);
         } else {
             self.happen(EventKind::InventoryShort);
+            // An order that waits asks again, once goods arrive.
+            if self.saga.state == SagaState::AwaitingStock {
+                self.asked[0] = 0;
+            }
         }
     }
 

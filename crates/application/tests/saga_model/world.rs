@@ -8,7 +8,7 @@ use application::saga::{
     rule,
 };
 use bus::{Outcome, Saga, TimerChange};
-use domain::{CancelReason, Capture, Currency, HoldPoint, Money, Move, OrderId, OrderStatus};
+use domain::{CancelReason, Capture, Currency, HoldPoint, Money, Move, OrderId, OrderStatus, WhenShort};
 use jiff::Timestamp;
 
 use super::flight::{Flight, Item, Timers};
@@ -25,6 +25,8 @@ pub(crate) struct Allowance {
     pub(crate) troubles: u8,
     /// Holds that somebody places.
     pub(crate) holds: u8,
+    /// Times that goods come in for an order that waits for them.
+    pub(crate) arrivals: u8,
 }
 
 /// A state of the model.
@@ -48,10 +50,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(allowance: Allowance, honesty: Honesty, capture: Capture) -> Self {
+        let when_short = if allowance.arrivals > 0 { WhenShort::Wait } else { WhenShort::Cancel };
         let total = Money::new(100, Currency::parse("EUR").expect("a known currency"));
         let epoch = Timestamp::UNIX_EPOCH;
         let mut saga = OrderProcessingSaga::start(OrderId(uuid::Uuid::nil()), total, epoch, epoch);
         saga.capture = capture;
+        saga.when_short = when_short;
         let mut world = Self {
             saga,
             flight: Flight::default(),
@@ -209,6 +213,9 @@ impl World {
             SagaState::Compensating => self.saga.reason.is_some(),
             SagaState::NeedsAttention => self.saga.reason.is_some() || !self.saga.attention.is_empty(),
             SagaState::OnHold => self.waits_before().is_some(),
+            SagaState::AwaitingStock => {
+                self.saga.order == OrderStatus::Validated && self.saga.stock == StockStep::None
+            }
         }
     }
 

@@ -24,6 +24,15 @@ impl InventoryRepository for PostgresUnit {
         let rows = self.ask_beside(select(ids)).await?;
         read_all(&rows).map_err(broken("inventory.lock"))
     }
+
+    async fn available(&mut self, ids: &[ProductId]) -> Result<Vec<(ProductId, i64)>, Fault> {
+        const OPERATION: &str = "inventory.available";
+        let sql = "select product_id, available_stock from inventory where product_id = any($1)";
+        let ids = Array::uuids(ids.iter().map(|id| id.0));
+        let rows = self.ask(Act::new(OPERATION, sql, vec![Box::new(ids)])).await?;
+        let units = |row: &Row| Ok((ProductId(row.try_get(0)?), row.try_get(1)?));
+        rows.iter().map(units).collect::<Result<_, Broken>>().map_err(broken(OPERATION))
+    }
 }
 
 impl PostgresUnit {

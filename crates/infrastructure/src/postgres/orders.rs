@@ -70,6 +70,16 @@ impl OrderRepository for PostgresUnit {
         demands(&rows).map_err(broken("orders.get_demand"))
     }
 
+    async fn awaiting_stock(
+        &mut self,
+        products: &[ProductId],
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Vec<StockDemand>, Fault> {
+        let rows = self.ask(awaiting(products, after, max)).await?;
+        demands(&rows).map_err(broken("orders.awaiting_stock"))
+    }
+
     async fn get_saga_moved_at(&mut self, id: OrderId) -> Result<Option<Timestamp>, Fault> {
         let rows = self.ask(saga_moved_at(id)).await?;
         rows.first().map(|row| time(row, 0)).transpose().map_err(broken("sagas.moved_at"))
@@ -228,6 +238,23 @@ fn demand(ids: &[OrderId]) -> Act {
          select order_id, product_id, units from demand
          where (select count(*) from locked) >= 0 order by order_id, product_id";
     Act::new("orders.get_demand", sql, vec![Box::new(Array::uuids(ids.iter().map(|id| id.0)))])
+}
+
+/// Without a lock: whoever asks has none, or has some of the stock already.
+fn awaiting(products: &[ProductId], after: Option<OrderId>, max: usize) -> Act {
+    let sql = "with waiting as materialized (
+             select s.correlation_id as order_id from order_saga s
+             where s.awaits_stock and s.correlation_id > $2 and exists (
+                 select from order_items i where i.order_id = s.correlation_id and i.product_id = any($1)
+             )
+             order by s.correlation_id limit $3
+         )
+         select i.order_id, i.product_id, sum(i.quantity)::bigint from waiting w join order_items i on i.order_id = w.order_id
+         group by i.order_id, i.product_id order by i.order_id, i.product_id";
+    let after = after.map_or(Uuid::nil(), |id| id.0);
+    let params: [bus_postgres::Param; 3] =
+        [Box::new(Array::uuids(products.iter().map(|id| id.0))), Box::new(after), Box::new(rows_max(max))];
+    Act::new("orders.awaiting_stock", sql, params.into())
 }
 
 fn demands(rows: &[Row]) -> Result<Vec<StockDemand>, Broken> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
-use domain::{Capture, HoldPoints, OrderId};
+use domain::{Capture, HoldPoints, OrderId, WhenShort};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
@@ -81,7 +81,8 @@ impl PostgresUnit {
 macro_rules! saga_columns {
     () => {
         "order_id, state, version, order_status, stock, payment, shipment, reason, total_minor, currency, \
-         timer_generation, created_at, expires_at, attention, has_address, holds, captures_later"
+         timer_generation, created_at, expires_at, attention, has_address, holds, captures_later, \
+         waits_for_stock"
     };
 }
 pub(super) use saga_columns;
@@ -130,5 +131,6 @@ pub(super) fn saga(row: &Row) -> Result<OrderProcessingSaga, Broken> {
         has_address: row.try_get(14)?,
         holds: HoldPoints::of_code(count(row, 15)?),
         capture: if row.try_get(16)? { Capture::AtShipment } else { Capture::AtOnce },
+        when_short: if row.try_get(17)? { WhenShort::Wait } else { WhenShort::Cancel },
     })
 }

@@ -3,7 +3,7 @@
 use application::ports::{AuditEntry, HistoryEntry, NewOrderRow, StatusMove};
 use application::saga::SagaState;
 use bus_postgres::{Act, Array, CHANGED, Param};
-use domain::{CancelReason, Capture, OrderStatus};
+use domain::{CancelReason, Capture, OrderStatus, WhenShort};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -125,14 +125,17 @@ pub(super) fn record_cancellations(cancelled: &[CancellationRow]) -> Act {
 /// New instances.
 pub(super) fn insert_sagas(sagas: &[UnsavedSaga]) -> Act {
     let sql = "insert into order_saga (correlation_id, order_id, version, state, order_status, stock, payment, shipment,
-             reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at, has_address, holds, captures_later)
+             reason, total_minor, currency, timer_generation, created_at, updated_at, expires_at, has_address, holds, captures_later,
+             waits_for_stock)
          select id, id, version, state, order_status, stock, payment, shipment, reason, total_minor, currency,
-             timer_generation, created_at, updated_at, expires_at, has_address <> 0, holds, captures_later <> 0
+             timer_generation, created_at, updated_at, expires_at, has_address <> 0, holds, captures_later <> 0,
+             waits_for_stock <> 0
          from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
              $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[],
-             $15::bigint[], $16::bigint[], $17::bigint[])
+             $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
              as fresh (id, state, order_status, stock, payment, shipment, reason, timer_generation, version,
-                 updated_at, total_minor, currency, created_at, expires_at, has_address, holds, captures_later)";
+                 updated_at, total_minor, currency, created_at, expires_at, has_address, holds, captures_later,
+                 waits_for_stock)";
     let all = || sagas.iter().map(|unsaved| &unsaved.saga);
     let mut params = changing(sagas);
     params.extend([
@@ -143,6 +146,7 @@ pub(super) fn insert_sagas(sagas: &[UnsavedSaga]) -> Act {
         Box::new(Array::numbers(all().map(|saga| saga.has_address.into()))),
         Box::new(Array::numbers(all().map(|saga| saga.holds.code().into()))),
         Box::new(Array::numbers(all().map(|saga| i64::from(saga.capture == Capture::AtShipment)))),
+        Box::new(Array::numbers(all().map(|saga| i64::from(saga.when_short == WhenShort::Wait)))),
     ]);
     Act::new("sagas.insert", sql, params).conflict_if_taken()
 }

@@ -24,6 +24,12 @@ impl InventoryRepository for SqliteUnit {
         let known = |id: &ProductId| self.rows.view.stock(self.memory(), *id);
         Ok(ids.iter().filter_map(known).map(|row| row.inventory.clone()).collect())
     }
+
+    /// One writer at a time needs no locks.
+    async fn available(&mut self, ids: &[ProductId]) -> std::result::Result<Vec<(ProductId, i64)>, Fault> {
+        let stock = self.lock(ids).await?;
+        Ok(stock.iter().map(|inventory| (inventory.product_id(), inventory.available())).collect())
+    }
 }
 
 impl SqliteUnit {

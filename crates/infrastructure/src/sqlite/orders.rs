@@ -11,6 +11,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::column::{broken, money, name, name_or_none, rows_max, time};
@@ -61,6 +62,16 @@ impl OrderRepository for SqliteUnit {
             self.save()?;
         }
         demand(self.connection(), ids).map_err(fault("orders.get_demand"))
+    }
+
+    async fn awaiting_stock(
+        &mut self,
+        products: &[ProductId],
+        after: Option<OrderId>,
+        max: usize,
+    ) -> std::result::Result<Vec<StockDemand>, Fault> {
+        self.save()?;
+        awaiting(self.connection(), products, after, max).map_err(fault("orders.awaiting_stock"))
     }
 
     async fn get_saga_moved_at(&mut self, id: OrderId) -> std::result::Result<Option<Timestamp>, Fault> {
@@ -244,6 +255,29 @@ fn demand(connection: &Connection, ids: &[OrderId]) -> Result<Vec<StockDemand>> 
         }
     }
     Ok(demands)
+}
+
+fn awaiting(
+    connection: &Connection,
+    products: &[ProductId],
+    after: Option<OrderId>,
+    max: usize,
+) -> Result<Vec<StockDemand>> {
+    let mut select = connection.prepare_cached(
+        "select s.correlation_id from order_saga s indexed by order_saga_awaiting_stock
+         where s.state = 'awaiting_stock' and s.correlation_id > ?1 and exists (
+             select 1 from order_items i where i.order_id = s.correlation_id
+                 and i.product_id in (select unhex(value) from json_each(?2))
+         )
+         order by s.correlation_id limit ?3",
+    )?;
+    let after = after.map_or(Uuid::nil(), |id| id.0);
+    let hex: Vec<String> = products.iter().map(|id| format!("\"{}\"", id.0.simple())).collect();
+    let hex = format!("[{}]", hex.join(","));
+    let ids =
+        select.query_map(params![after.as_bytes(), hex, rows_max(max)], |row| Ok(OrderId(row.get(0)?)))?;
+    let ids = ids.collect::<Result<Vec<OrderId>>>()?;
+    demand(connection, &ids)
 }
 
 fn saga_moved_at(connection: &Connection, id: OrderId) -> Result<Option<Timestamp>> {

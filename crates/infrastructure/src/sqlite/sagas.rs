@@ -3,7 +3,7 @@
 use application::saga::{NewerSaga, OrderProcessingSaga};
 use async_trait::async_trait;
 use bus::{CorrelationId, Fault, Saga, SagaRepository};
-use domain::{Capture, HoldPoints, OrderId};
+use domain::{Capture, HoldPoints, OrderId, WhenShort};
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension, Result, Row};
@@ -75,7 +75,7 @@ impl SqliteUnit {
 
 /// The columns that [`saga`] reads, in its order.
 pub(super) const COLUMNS: &str = "order_id, state, version, order_status, stock, payment, shipment, reason, \
-     total_minor, currency, timer_generation, created_at, expires_at, attention, has_address, holds, captures_later";
+     total_minor, currency, timer_generation, created_at, expires_at, attention, has_address, holds, captures_later, waits_for_stock";
 
 fn select(connection: &Connection, ids: &[CorrelationId]) -> Result<Vec<OrderProcessingSaga>> {
     let mut select =
@@ -114,5 +114,6 @@ pub(super) fn saga(row: &Row<'_>) -> Result<OrderProcessingSaga> {
         has_address: row.get(14)?,
         holds: HoldPoints::of_code(row.get(15)?),
         capture: if row.get(16)? { Capture::AtShipment } else { Capture::AtOnce },
+        when_short: if row.get(17)? { WhenShort::Wait } else { WhenShort::Cancel },
     })
 }

@@ -4,7 +4,7 @@ use application::ports::{AuditEntry, NewOrderRow, StatusMove};
 use application::saga::OrderProcessingSaga;
 use bus::Fault;
 use bus_sqlite::{changed_meanwhile, conflict_if_taken, fault};
-use domain::{Capture, OrderChange, OrderId};
+use domain::{Capture, OrderChange, OrderId, WhenShort};
 use jiff::Timestamp;
 use rusqlite::{Connection, Result, Statement, params};
 
@@ -114,7 +114,7 @@ pub(super) fn save_sagas(connection: &Connection, rows: &Rows) -> std::result::R
 }
 
 fn insert_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timestamp) -> Result<()> {
-    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+    let sql = "insert into order_saga values (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
     connection.prepare_cached(sql)?.execute(params![
         saga.order_id.0.as_bytes(),
         saga.version,
@@ -135,6 +135,7 @@ fn insert_saga(connection: &Connection, saga: &OrderProcessingSaga, now: Timesta
         saga.has_address,
         saga.holds.code(),
         saga.capture == Capture::AtShipment,
+        saga.when_short == WhenShort::Wait,
     ])?;
     Ok(())
 }

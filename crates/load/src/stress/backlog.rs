@@ -106,6 +106,7 @@ fn order(context: &Context, setup: &Setup, ordinal: u64) -> Result<CreateOrderCo
         money_lines: Vec::new(),
         details: None,
         holds: Vec::new(),
+        when_short: None,
         traceparent: None,
     })
 }

@@ -205,6 +205,7 @@ fn referenced(number: u128) -> CreateOrderCommand {
         money_lines: Vec::new(),
         details: None,
         holds: Vec::new(),
+        when_short: None,
         traceparent: None,
     }
 }

@@ -17,6 +17,7 @@ pub mod stock;
 pub mod strangers;
 pub mod texts;
 pub mod units;
+pub mod waiting;
 
 mod homes;
 mod silent;
@@ -149,6 +150,11 @@ macro_rules! laws_of_a_store {
         $crate::laws!($home, returns:
             returns_come_out_oldest_first_and_end_once,
             more_that_came_back_than_was_sent_is_told_and_so_is_stock_that_the_ledger_does_not_have,
+        );
+        $crate::laws!($home, waiting:
+            who_waits_is_found_by_what_it_wants_and_oldest_first,
+            a_saga_knows_whether_its_order_waits_for_its_goods,
+            what_is_for_sale_is_told_of_the_products_that_exist,
         );
         $crate::laws!($home, stock:
             products_are_added_and_replaced_and_a_new_one_has_an_empty_stock,

@@ -123,6 +123,7 @@ impl Street {
             money_lines: Vec::new(),
             details: details.map(Arc::new),
             holds,
+            when_short: wish.when_short,
             traceparent: None,
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{Currency, HoldPoint, Money, Quantity, ShippingFacts, Sku};
+use domain::{Currency, HoldPoint, Money, Quantity, ShippingFacts, Sku, WhenShort};
 use jiff::SignedDuration;
 
 use application::commands::{CreateOrderLine, NewProduct};
@@ -28,6 +28,8 @@ pub struct Wish {
     pub presses: u32,
     /// Before which steps it is to wait from the beginning; a hold for each.
     pub holds: Vec<HoldPoint>,
+    /// Whether it is to wait if its goods are short.
+    pub when_short: Option<WhenShort>,
     /// Another hold, and how long after the order.
     pub second_thought: Option<(Duration, HoldPoint)>,
 }
@@ -76,7 +78,9 @@ impl Script {
         let products: Vec<NewProduct> = (0..=dice.below(3)).map(|number| product(&dice, number)).collect();
         let orders = 3 + dice.below(8);
         let holding = Dice::of(seed, "holds");
-        let wishes = (0..orders).map(|_| holding_back(&holding, wish(&dice, &products))).collect();
+        let patience = Dice::of(seed, "backorders");
+        let wishes =
+            (0..orders).map(|_| patient(&patience, holding_back(&holding, wish(&dice, &products)))).collect();
         let mut events: Vec<_> = (0..dice.below(5)).map(|_| event(&dice, &products)).collect();
         let ground = Dice::of(seed, "broker and file");
         events.extend((0..ground.below(4)).map(|_| event_beneath(&ground)));
@@ -140,6 +144,7 @@ fn wish(dice: &Dice, products: &[NewProduct]) -> Wish {
         regret: dice.chance(300).then(|| dice.time(Duration::from_secs(30))),
         presses: if dice.chance(200) { 2 } else { 1 },
         holds: Vec::new(),
+        when_short: None,
         second_thought: None,
     }
 }
@@ -150,6 +155,11 @@ fn holding_back(dice: &Dice, wish: Wish) -> Wish {
     let holds = if dice.chance(250) { (0..=dice.below(3)).map(|_| point()).collect() } else { Vec::new() };
     let second_thought = dice.chance(150).then(|| (dice.time(Duration::from_secs(8)), point()));
     Wish { holds, second_thought, ..wish }
+}
+
+/// Every third order or so waits for its goods.
+fn patient(dice: &Dice, wish: Wish) -> Wish {
+    Wish { when_short: dice.chance(333).then_some(WhenShort::Wait), ..wish }
 }
 
 /// Each rule in every fourth shop.

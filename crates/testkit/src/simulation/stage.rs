@@ -15,7 +15,7 @@ use bus::{
     RetryPolicy, Routing, Transport, VirtualClock,
 };
 use bytes::Bytes;
-use domain::{Capture, Currency, Money, OrderId, Payment, Sku};
+use domain::{Capture, Currency, Money, OrderId, Payment, Sku, WhenShort};
 use infrastructure::sqlite::{SqliteOptions, SqliteStore};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -139,12 +139,14 @@ pub const SHORT_LIMITS: StageLimits = StageLimits {
     delivery_poll: Duration::from_secs(7),
     capture: Duration::from_secs(9),
     undo: Duration::from_secs(20),
+    stock: Duration::from_secs(50),
 };
 
 fn settings(staging: &Staging) -> PipelineSettings {
     let retry = |times| RetryPolicy::exponential(times, Duration::from_millis(200), Duration::from_secs(2));
     PipelineSettings {
         capture: staging.capture,
+        when_short: WhenShort::Cancel,
         limits: staging.limits,
         call_retry: retry(3),
         look_up_interval: Duration::from_secs(2),

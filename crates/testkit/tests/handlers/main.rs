@@ -14,3 +14,4 @@ mod stocking;
 mod telling;
 mod validating;
 mod vetting;
+mod waiting;

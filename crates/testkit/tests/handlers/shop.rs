@@ -126,6 +126,7 @@ pub(crate) fn request(number: u128) -> CreateOrderCommand {
         money_lines: Vec::new(),
         details: None,
         holds: Vec::new(),
+        when_short: None,
         traceparent: None,
     }
 }

@@ -179,6 +179,7 @@ pub(crate) fn one_order(stock: i64, regret: Option<Duration>) -> Script {
         regret,
         presses: 1,
         holds: Vec::new(),
+        when_short: None,
         second_thought: None,
     };
     Script {

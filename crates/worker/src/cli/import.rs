@@ -94,6 +94,7 @@ struct Processed {
     cancelled: u64,
     needs_attention: u64,
     on_hold: u64,
+    awaiting_stock: u64,
     on_the_way: u64,
     after_ms: u128,
 }
@@ -252,6 +253,7 @@ impl Processed {
             cancelled: standing.cancelled,
             needs_attention: standing.needs_attention,
             on_hold: standing.on_hold,
+            awaiting_stock: standing.awaiting_stock,
             on_the_way: standing.accepted - standing.settled(),
             after_ms,
         }
@@ -292,6 +294,7 @@ impl Summary {
                 (processed.cancelled, "orders cancelled, with everything undone".to_owned()),
                 (processed.needs_attention, "orders that need a person".to_owned()),
                 (processed.on_hold, "orders on hold".to_owned()),
+                (processed.awaiting_stock, "orders that wait for stock".to_owned()),
                 (processed.on_the_way, "orders still on the way".to_owned()),
             ]);
         }

@@ -52,6 +52,7 @@ pub(super) fn config(folder: &Path, server: Option<&Server>) -> Config {
             delivery_poll_ms: 2_000,
             capture_ms: 10_000,
             undo_ms: 30_000,
+            stock_ms: 20_000,
         },
         pipeline: Pipeline { call_retry_first_ms: 50, undo_retry_first_ms: 100, ..defaults.pipeline },
         ..defaults

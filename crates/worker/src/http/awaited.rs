@@ -145,7 +145,7 @@ async fn look_on(shared: Arc<Shared>, readers: Arc<dyn Readers>, stop: Stop) {
     shared.end();
 }
 
-/// Whether it is known what becomes of the money: it is taken or authorised, it never will be, or a person has to decide or to release a hold.
+/// Whether it is known what becomes of the money: it is taken or authorised, it never will be, or it waits for a person, a hold or its goods.
 const fn is_known(state: SagaState) -> bool {
     match state {
         SagaState::Created
@@ -158,6 +158,7 @@ const fn is_known(state: SagaState) -> bool {
         | SagaState::Completed
         | SagaState::Failed
         | SagaState::NeedsAttention
-        | SagaState::OnHold => true,
+        | SagaState::OnHold
+        | SagaState::AwaitingStock => true,
     }
 }

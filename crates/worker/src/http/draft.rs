@@ -95,6 +95,7 @@ fn mended(value: &Value) -> OrderDraft {
         order_note: text("order_note"),
         metadata: part(value, "metadata").unwrap_or_default(),
         holds: part(value, "holds").unwrap_or_default(),
+        when_short: text("when_short"),
     }
 }
 
@@ -173,5 +174,10 @@ pub(super) static ORDER_REQUEST: Schema = Schema {
         may("order_note", Shape::Text, "What the customer or the shop has to say: at most 4000 bytes."),
         may("metadata", Shape::Texts, "What the shop wants to remember: at most 50 names with a text each."),
         may("holds", Shape::List(&HOLD), "The holds that it is to have from the beginning, at most 10."),
+        may(
+            "when_short",
+            Shape::Choice(&["cancel", "wait"]),
+            "What becomes of it if not all its goods are in stock: it is cancelled, or waits for them. As is configured, unless said.",
+        ),
     ]),
 };

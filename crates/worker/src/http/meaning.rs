@@ -81,6 +81,7 @@ pub(super) fn of_order(operation: &'static str, command: &CreateOrderCommand) ->
         money_lines: _,
         details,
         holds,
+        when_short,
         traceparent: _,
     } = command;
     let said = Meaning::of(operation)
@@ -97,19 +98,30 @@ pub(super) fn of_order(operation: &'static str, command: &CreateOrderCommand) ->
     };
     let said = said.optional(details.as_ref().map(|details| details.to_stored()).as_deref());
     let said = holds.iter().fold(said, |said, hold| said.text(hold.before.as_str()).text(&hold.reason));
+    // Whoever does not say it means the same as before it could be said.
+    let said = when_short.iter().fold(said, |said, choice| said.text(choice.as_str()));
     lines.iter().fold(said, line)
 }
 
 /// What was said so far, and then this draft of an order.
 pub(super) fn of_draft(said: Meaning, draft: &OrderDraft) -> Meaning {
     let OrderDraft {
-        customer_id, lines, payment_token, external_reference, ordered_at, total, holds, ..
+        customer_id,
+        lines,
+        payment_token,
+        external_reference,
+        ordered_at,
+        total,
+        holds,
+        when_short,
+        ..
     } = draft;
     let details = draft.details().map(|details| details.to_stored());
     let said = said.text(customer_id).optional(payment_token.as_deref());
     let said = said.optional(external_reference.as_deref()).optional(ordered_at.as_deref());
     let said = said.optional(details.as_deref());
     let said = holds.iter().fold(said, |said, hold| said.text(&hold.before).text(&hold.reason));
+    let said = when_short.iter().fold(said, |said, choice| said.text(choice));
     let said = match total {
         Some(Amount { minor, currency }) => said.number(*minor).text(currency),
         None => said.optional(None),

@@ -29,6 +29,8 @@ pub struct Standing {
     pub needs_attention: u64,
     /// Waiting until their holds are released.
     pub on_hold: u64,
+    /// Waiting for their goods.
+    pub awaiting_stock: u64,
 }
 
 impl Standing {
@@ -47,13 +49,14 @@ impl Standing {
             being_undone: count(SagaState::Compensating),
             needs_attention: count(SagaState::NeedsAttention),
             on_hold: count(SagaState::OnHold),
+            awaiting_stock: count(SagaState::AwaitingStock),
         }
     }
 
     /// Orders with which the service has nothing more to do by itself.
     #[must_use]
     pub const fn settled(&self) -> u64 {
-        self.delivered + self.cancelled + self.needs_attention + self.on_hold
+        self.delivered + self.cancelled + self.needs_attention + self.on_hold + self.awaiting_stock
     }
 }
 

@@ -59,6 +59,15 @@ impl OrderRepository for ObservedUnit {
         self.inner.orders().details(ids).await
     }
 
+    async fn awaiting_stock(
+        &mut self,
+        products: &[ProductId],
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Vec<StockDemand>, Fault> {
+        self.inner.orders().awaiting_stock(products, after, max).await
+    }
+
     async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
         self.inner.orders().put_details(id, details).await
     }
@@ -110,6 +119,10 @@ impl ProductRepository for ObservedUnit {
 impl InventoryRepository for ObservedUnit {
     async fn lock(&mut self, ids: &[ProductId]) -> Result<Vec<Inventory>, Fault> {
         self.inner.inventory().lock(ids).await
+    }
+
+    async fn available(&mut self, ids: &[ProductId]) -> Result<Vec<(ProductId, i64)>, Fault> {
+        self.inner.inventory().available(ids).await
     }
 
     async fn reserve_stock(

@@ -55,6 +55,7 @@ fn alarms(visit: &Visit, overview: &Value, health: &Value) -> Markup {
     let attention = count(overview, "sagas", "needs_attention");
     let undoing = count(overview, "sagas", "compensating");
     let on_hold = count(overview, "sagas", "on_hold");
+    let awaiting = count(overview, "sagas", "awaiting_stock");
     let dead = number(overview, "dead_letters");
     let waiting: u64 = counts(overview, "queues").iter().map(|(_, waiting)| waiting).sum();
     let verdict = text(health, "status");
@@ -73,6 +74,8 @@ fn alarms(visit: &Visit, overview: &Value, health: &Value) -> Markup {
             (card(false, &visit.at(format!("/orders{}", query(&[("saga_state", "compensating")]))), &html! { (undoing) },
                 "orders are being undone"))
             (card(false, &visit.at(format!("/orders{}", query(&[("saga_state", "on_hold")]))), &html! { (on_hold) }, "orders on hold"))
+            (card(false, &visit.at(format!("/orders{}", query(&[("saga_state", "awaiting_stock")]))), &html! { (awaiting) },
+                "orders wait for stock"))
         }
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn waits_for(saga: &Value) -> String {
         },
         "needs_attention" => "a person".to_owned(),
         "on_hold" => "its holds to be released".to_owned(),
+        "awaiting_stock" => format!("its goods to be in stock{timer}"),
         _ => "nothing".to_owned(),
     }
 }
@@ -54,6 +55,7 @@ pub(super) fn steps(saga: &Value, past: &[&str]) -> Markup {
         "compensating" => vec!["compensating", "failed"],
         "needs_attention" => vec!["needs_attention"],
         "on_hold" => vec!["on_hold"],
+        "awaiting_stock" => vec!["awaiting_stock"],
         "failed" if past.contains(&"compensating") => vec!["compensating", "failed"],
         "failed" => vec!["failed"],
         _ => Vec::new(),
@@ -89,6 +91,7 @@ fn stretch(state: &str) -> (&'static str, BarKind) {
         "compensating" => ("being undone", BarKind::Undoing),
         "needs_attention" => ("waiting for a person", BarKind::Person),
         "on_hold" => ("on hold", BarKind::Person),
+        "awaiting_stock" => ("waiting for its goods", BarKind::Outside),
         _ => ("validated and reserved", BarKind::Own),
     }
 }

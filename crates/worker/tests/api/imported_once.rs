@@ -88,6 +88,7 @@ async fn placed_by(service: &Service, source: &str, reference: &str) {
         money_lines: Vec::new(),
         details: None,
         holds: Vec::new(),
+        when_short: None,
         traceparent: None,
     };
     let reply = service.api.create.submit(command).await;

@@ -2,6 +2,7 @@
 
 mod against_provider;
 mod at_the_provider;
+mod backorders;
 mod backup;
 mod captures;
 mod changes;

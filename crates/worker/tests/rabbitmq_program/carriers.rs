@@ -120,6 +120,7 @@ pub(crate) fn request() -> CreateOrderCommand {
         money_lines: Vec::new(),
         details: None,
         holds: Vec::new(),
+        when_short: None,
         traceparent: None,
     }
 }

@@ -8,7 +8,7 @@ use application::messages::{
     OrderShippedEvent, OrderShippingRequested, OrderTimeoutEvent, ParcelReported, PaymentAuthorised,
     PaymentCaptureRequested, PaymentFailed, PaymentProcessed, PaymentProcessingRequested,
     PaymentRefundRequested, PaymentReported, ShipmentCancellationRequested, ShipmentTrackingRequested,
-    ShippingCompleted,
+    ShippingCompleted, StockArrived,
 };
 use application::ports::{Notification, NotificationKind, ParcelTrouble};
 use application::requests::{
@@ -61,6 +61,7 @@ pub(super) fn messages() -> Vec<Envelope> {
             trouble: ParcelTrouble::Lost,
             detail: "shipment.lost (evt_2): TRK-000123: lost".into(),
         }),
+        written(&StockArrived { product_ids: vec![order_id] }),
         written(&ShipmentTrackingRequested { order_id, idempotency_key: idempotency_key() }),
         written(&ShipmentCancellationRequested { order_id, idempotency_key: idempotency_key() }),
         written(&PaymentRefundRequested { order_id, idempotency_key: idempotency_key(), part: None }),

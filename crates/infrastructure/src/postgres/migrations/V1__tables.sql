@@ -181,7 +181,7 @@ create table order_saga (
     state text not null check (
         state in (
             'created', 'inventory_reserved', 'payment_processing', 'authorised', 'paid', 'shipped', 'completed',
-            'failed', 'compensating', 'needs_attention', 'on_hold'
+            'failed', 'compensating', 'needs_attention', 'on_hold', 'awaiting_stock'
         )
     ),
     order_status text not null,
@@ -202,7 +202,10 @@ create table order_saga (
     -- The steps before which it has holds: a bit for each.
     holds bigint not null default 0 check (holds between 0 and 3),
     -- Whether its money is authorised with the order and captured at its shipment.
-    captures_later boolean not null default false
+    captures_later boolean not null default false,
+    -- Whether it waits for goods that are short, instead of being cancelled.
+    waits_for_stock boolean not null default false,
+    awaits_stock boolean not null generated always as (state = 'awaiting_stock') stored
 ) with (
     fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0
@@ -210,6 +213,7 @@ create table order_saga (
 create index order_saga_open on order_saga (correlation_id) where is_open;
 -- Over a column of its own, so that a saga's other moves touch no index.
 create index order_saga_attention on order_saga (correlation_id) where needs_person;
+create index order_saga_awaiting_stock on order_saga (correlation_id) where awaits_stock;
 
 -- The money of each order, and what the gateway told of it beyond our own calls: refunds that were told by events, and disputes.
 create table payments (

@@ -168,7 +168,7 @@ create table order_saga (
     state text not null check (
         state = 'created' or state = 'inventory_reserved' or state = 'payment_processing'
             or state = 'authorised' or state = 'paid' or state = 'shipped' or state = 'completed' or state = 'failed' or state = 'compensating'
-            or state = 'needs_attention' or state = 'on_hold'
+            or state = 'needs_attention' or state = 'on_hold' or state = 'awaiting_stock'
     ),
     is_open integer check (is_open = 1),
     order_status text not null,
@@ -187,10 +187,13 @@ create table order_saga (
     -- The steps before which it has holds: a bit for each.
     holds integer not null default 0 check (holds between 0 and 3),
     -- Whether its money is authorised with the order and captured at its shipment.
-    captures_later integer not null default 0
+    captures_later integer not null default 0,
+    -- Whether it waits for goods that are short, instead of being cancelled.
+    waits_for_stock integer not null default 0
 ) without rowid;
 create index order_saga_open on order_saga (correlation_id) where is_open = 1;
 create index order_saga_attention on order_saga (correlation_id) where state = 'needs_attention';
+create index order_saga_awaiting_stock on order_saga (correlation_id) where state = 'awaiting_stock';
 
 -- The money of each order, and what the gateway told of it beyond our own calls: refunds that were told by events, and disputes.
 create table payments (
