@@ -2,25 +2,30 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Clock, IdSource, Routing, Tables, Topology};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
 use uuid::Uuid;
 
-use crate::fault::{Told, is_lock_refused, refuses_writes, spoken};
+use crate::fault::{Taken, Told, is_lock_refused, refuses_writes, spoken};
 use crate::lent::Lender;
-use crate::patience::Silent;
-use crate::server::Server;
+use crate::patience::{Line, Silent};
+use crate::pooler;
+use crate::server::{Server, Telling};
 
 /// The encoding in which texts are kept.
 const ENCODING: &str = "UTF8";
 
 /// The oldest release that has everything asked for here.
 const VERSION_MIN: i32 = 15;
+
+/// The setting by which it is seen whether settings arrive.
+const IDLE_LIMIT: &str = "idle_in_transaction_session_timeout";
 
 /// How much longer than the server's own limit on a statement its answer is waited for: what is late then does not come.
 const SLACK: Duration = Duration::from_secs(2);
@@ -180,6 +185,15 @@ pub enum ConnectError {
         /// Hosts and ports.
         place: String,
     },
+    /// A pooler lends a connection for less than the time for which its client is connected.
+    #[error(
+        "the pooler at {place} lends its connections for a transaction or a statement, and they are needed for as long as their client is there; \
+         set pool_mode = session for this database, or name the PostgreSQL server itself"
+    )]
+    Pooled {
+        /// Hosts and ports.
+        place: String,
+    },
     /// Somebody holds a table that is to be changed.
     #[error(
         "the tables of '{database}' cannot be brought up to date, because somebody holds them: {why}; end that transaction and start again"
@@ -289,23 +303,16 @@ pub(crate) fn server(address: &str, options: &PostgresOptions) -> Result<Server,
     // Of several hosts the one that takes writes, and none that was one and is a standby now.
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     let statement = options.statement_limit;
-    set(config, "statement_timeout", &statement.as_millis().to_string());
-    set(config, "lock_timeout", &options.lock_limit.as_millis().to_string());
-    set(config, "idle_in_transaction_session_timeout", &(statement * 3).as_millis().to_string());
-    set(config, "jit", "off");
+    server.set("statement_timeout", statement.as_millis().to_string());
+    server.set("lock_timeout", options.lock_limit.as_millis().to_string());
+    server.set(IDLE_LIMIT, (statement * 3).as_millis().to_string());
+    server.set("jit", "off");
     Ok(server)
-}
-
-fn set(config: &mut Config, name: &str, value: &str) {
-    let earlier = config.get_options().unwrap_or_default();
-    let all = format!("{earlier} -c {name}={value}");
-    config.options(all.trim_start());
 }
 
 /// Looks whether the server is there and new enough, keeps texts as we write them, and what has to be asked of it.
 pub(crate) async fn probe(server: &mut Server, tables: Tables) -> Result<(), ConnectError> {
-    let asked = asking(server, tables);
-    let line = asked.line().await.map_err(|error| explain(&server.config, &error))?;
+    let line = Box::pin(settled(server, tables)).await?;
     let asked = line
         .query(
             "server.probe",
@@ -325,9 +332,36 @@ pub(crate) async fn probe(server: &mut Server, tables: Tables) -> Result<(), Con
         return Err(ConnectError::Encoding { database: database(&server.config), found: encoding });
     }
     for (name, value) in asked_of(row.get(2), row.get(3)) {
-        set(&mut server.config, name, value);
+        server.set(name, value);
     }
     Ok(())
+}
+
+/// A first connection, once it is known how connections are told their settings. A pooler may refuse those that come with the
+/// login, or drop them without a word; without them a server that is set to forget would forget.
+async fn settled(server: &mut Server, tables: Tables) -> Result<Line, ConnectError> {
+    match asking(server, tables).line().await {
+        Ok(line) if arrives(&line, &server.config).await? => return Ok(line),
+        Ok(_) => {}
+        Err(error) if pooler::refuses_settings(&error) => {}
+        Err(error) => return Err(explain(&server.config, &error)),
+    }
+    server.telling = Telling::ByStatement;
+    let asked = asking(server, tables);
+    pooler::must_lend_for_good(&asked).await?;
+    tracing::info!(
+        place = place(&server.config),
+        "a pooler is in between; each connection is told its settings"
+    );
+    asked.line().await.map_err(|error| explain(&server.config, &error))
+}
+
+/// Whether the server has the settings that came with the login. Nothing is prepared, which not every pooler understands.
+async fn arrives(line: &Line, config: &Config) -> Result<bool, ConnectError> {
+    let asked = format!("select source from pg_settings where name = '{IDLE_LIMIT}'");
+    let said = line.patience.answer("server.probe", Taken::GiveUp, line.client.simple_query(&asked)).await;
+    let said = said.map_err(|fault| explain(config, &fault))?;
+    Ok(said.iter().find_map(pooler::first_value).as_deref() == Some("client"))
 }
 
 /// The server for whoever finds out how it is: nothing is written by those who take the tables as they are, who may not be
@@ -354,18 +388,17 @@ fn asked_of(
 /// The same server, set up for one purpose.
 pub(crate) fn suited(server: &Server, purpose: Use) -> Server {
     let mut server = server.clone();
-    let config = &mut server.config;
     match purpose {
         Use::Units => {
-            set(config, "plan_cache_mode", "force_generic_plan");
-            set(config, "enable_seqscan", "off");
-            set(config, "enable_hashjoin", "off");
-            set(config, "enable_mergejoin", "off");
+            server.set("plan_cache_mode", "force_generic_plan");
+            server.set("enable_seqscan", "off");
+            server.set("enable_hashjoin", "off");
+            server.set("enable_mergejoin", "off");
         }
-        Use::Keeping => set(config, "enable_seqscan", "off"),
+        Use::Keeping => server.set("enable_seqscan", "off"),
         Use::Reads => {
-            config.target_session_attrs(TargetSessionAttrs::Any);
-            set(config, "default_transaction_read_only", "on");
+            server.config.target_session_attrs(TargetSessionAttrs::Any);
+            server.set("default_transaction_read_only", "on");
         }
     }
     server
@@ -374,17 +407,25 @@ pub(crate) fn suited(server: &Server, purpose: Use) -> Server {
 /// Connections of one kind, opened as they are needed.
 pub(crate) fn pool(server: &Server, purpose: Use, size: usize, options: &PostgresOptions) -> Lender {
     let create_limit = server.connect_limit();
-    let Server { config, tls, answer_limit } = suited(server, purpose);
-    let manager =
-        Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    let pool = Pool::builder(manager)
+    let server = suited(server, purpose);
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(server.login(), server.tls.clone(), recycling);
+    let builder = Pool::builder(manager);
+    let builder = match server.first_words().map(Arc::<str>::from) {
+        Some(words) => builder.post_create(Hook::async_fn(move |client, _| {
+            let words = Arc::clone(&words);
+            Box::pin(async move { client.batch_execute(&words).await.map_err(HookError::Backend) })
+        })),
+        None => builder,
+    };
+    let pool = builder
         .max_size(size.max(1))
         .runtime(Runtime::Tokio1)
         .create_timeout(Some(create_limit))
         .wait_timeout(Some(options.connect_limit))
         .build()
         .expect("a pool with time limits was given a runtime");
-    Lender::new(pool, answer_limit)
+    Lender::new(pool, server.answer_limit)
 }
 
 /// Which of the known mistakes is at the bottom of an error.
@@ -450,7 +491,7 @@ pub(crate) fn database(config: &Config) -> String {
     config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned()
 }
 
-fn place(config: &Config) -> String {
+pub(crate) fn place(config: &Config) -> String {
     let host = |host: &Host| match host {
         Host::Tcp(name) => name.clone(),
         Host::Unix(path) => path.display().to_string(),
@@ -476,6 +517,38 @@ mod tests {
         }
         assert_eq!(asked("on", Some("1MB")), [], "an administrator has chosen");
         assert_eq!(asked("on", None), [], "no such setting");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn behind_a_pooler_the_connections_are_set_so_too() {
+        let settings = ["synchronous_commit=off", "backend_flush_after=1MB"];
+        let there =
+            testkit::servers::Postgres::start_with(testkit::servers::Durability::None, &settings).unwrap();
+        for ignoring in [&[][..], &["ignore_startup_parameters=options"]] {
+            let pooler = testkit::servers::PgBouncer::start(&there, "session", ignoring).unwrap();
+            let address = pooler.address("postgres");
+            let clock = bus::SystemClock;
+            let options =
+                PostgresOptions::new(Topology::default(), Routing::Store, &clock, &bus::RandomIds::seeded(1));
+            let mut server = server(&address, &options).unwrap();
+            probe(&mut server, Tables::Migrated).await.unwrap();
+            let wanted = [
+                ("synchronous_commit", "on"),
+                ("lock_timeout", "5s"),
+                ("jit", "off"),
+                ("enable_seqscan", "off"),
+            ];
+            let line = suited(&server, Use::Units).line().await.unwrap();
+            let lender = pool(&server, Use::Units, 1, &options);
+            let lent = lender.get().await.unwrap();
+            for (name, value) in wanted {
+                let sql = "select current_setting($1)";
+                let row = line.client.query_one(sql, &[&name]).await.unwrap();
+                assert_eq!(row.get::<_, &str>(0), value, "{name} with {ignoring:?}");
+                let row = lent.query_one(sql, &[&name]).await.unwrap();
+                assert_eq!(row.get::<_, &str>(0), value, "{name} of the pool with {ignoring:?}");
+            }
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,6 +29,7 @@ mod parked;
 mod patience;
 mod pauses;
 mod pipeline;
+mod pooler;
 mod queue;
 mod reading;
 mod relay;

@@ -1,6 +1,8 @@
 //! The server as an address names it: whether the way there is encrypted, and whether the server has to prove who it is. The
 //! modes are those of every PostgreSQL client. Never shows a password.
 
+use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,18 @@ pub(crate) struct Server {
     pub(crate) tls: MakeRustlsConnect,
     /// How long an answer is waited for.
     pub(crate) answer_limit: Duration,
+    settings: Vec<(&'static str, String)>,
+    pub(crate) telling: Telling,
+}
+
+/// How a connection is told its settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// With the login.
+    #[default]
+    WithLogin,
+    /// By a statement afterwards: a pooler in between takes none with the login.
+    ByStatement,
 }
 
 /// Why there is no connection.
@@ -85,7 +99,39 @@ impl Server {
             Wanted::Prefer => SslMode::Prefer,
             Wanted::Require | Wanted::VerifyFull(_) => SslMode::Require,
         });
-        Ok(Self { config, tls: MakeRustlsConnect::new(client(&wanted)?), answer_limit })
+        Ok(Self {
+            config,
+            tls: MakeRustlsConnect::new(client(&wanted)?),
+            answer_limit,
+            settings: Vec::new(),
+            telling: Telling::default(),
+        })
+    }
+
+    /// Has every connection set so. A later value of the same name counts.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.settings.push((name, value.into()));
+    }
+
+    /// What the driver is to connect with.
+    pub(crate) fn login(&self) -> Config {
+        let mut config = self.config.clone();
+        if self.telling == Telling::WithLogin {
+            let mut all = config.get_options().unwrap_or_default().to_owned();
+            for (name, value) in &self.settings {
+                let _ = write!(all, " -c {name}={value}");
+            }
+            config.options(all.trim_start());
+        }
+        config
+    }
+
+    /// What a connection is to be told before anything else, if there is something.
+    pub(crate) fn first_words(&self) -> Option<String> {
+        (self.telling == Telling::ByStatement).then(|| {
+            let set = |(name, value): &(&str, String)| format!("set {name} = '{value}';");
+            self.settings.iter().map(set).collect()
+        })
     }
 
     /// A connection of nobody else's, on which nothing is listened to.
@@ -102,9 +148,16 @@ impl Server {
     /// A client, and the connection that somebody must drive.
     pub(crate) async fn connect(&self) -> Result<(Client, Connection<Socket, Stream>), NoConnection> {
         let limit = self.connect_limit();
-        let connecting = tokio::time::timeout(limit, self.config.connect(self.tls.clone()));
-        let connected = connecting.await.map_err(|_| NoConnection::Silent(Silent(limit)))?;
-        connected.map_err(NoConnection::Failed)
+        // A login is long; whoever connects need not carry it.
+        let connecting = Box::pin(async {
+            let (client, mut connection) = self.login().connect(self.tls.clone()).await?;
+            if let Some(words) = self.first_words() {
+                tell(&client, &mut connection, &words).await?;
+            }
+            Ok((client, connection))
+        });
+        let connected = tokio::time::timeout(limit, connecting).await;
+        connected.map_err(|_| NoConnection::Silent(Silent(limit)))?.map_err(NoConnection::Failed)
     }
 
     /// How long connecting may take: each host is tried in its turn, and the driver limits no more than the first step with
@@ -113,6 +166,27 @@ impl Server {
         let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
         let each = self.config.get_connect_timeout().copied().unwrap_or(self.answer_limit);
         each.saturating_mul(hosts)
+    }
+}
+
+/// Says something on a connection that nobody drives yet.
+async fn tell(
+    client: &Client,
+    connection: &mut Connection<Socket, Stream>,
+    words: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let saying = client.batch_execute(words);
+    tokio::pin!(saying);
+    loop {
+        tokio::select! {
+            said = &mut saying => return said,
+            message = poll_fn(|context| connection.poll_message(context)) => match message {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+                // It is over, and so is what was said on it.
+                None => return saying.await,
+            },
+        }
     }
 }
 

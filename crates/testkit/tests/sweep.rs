@@ -6,8 +6,10 @@ mod scripted;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Capture, HoldPoint};
-use orderwright_testkit::simulation::{Call, Consent, HandOver, Honesty, Outcome, Script, UNDO_RETRIES_MAX};
+use domain::{Capture, HoldPoint, WhenShort};
+use orderwright_testkit::simulation::{
+    Call, Consent, Event, HandOver, Honesty, Outcome, Script, UNDO_RETRIES_MAX, sku,
+};
 
 use self::scripted::{ChosenStep, Copies, Crash, Rules, one_order, perform, willing};
 
@@ -85,7 +87,17 @@ fn scenarios_by(hand_over: HandOver) -> Vec<Scenario> {
         script.wishes[0].holds = holds.to_vec();
         Scenario { name, script, rules: || Rules::new(willing), hand_over, end: End::Certain }
     };
+    let waits = |name, arrives: Option<Duration>| {
+        let mut script = one_order(1, None);
+        script.wishes[0].when_short = Some(WhenShort::Wait);
+        script.events = arrives.into_iter().map(|after| (after, Event::Receipt(sku(0), 9))).collect();
+        // Goods that come in while nobody is there to book them are not booked.
+        let end = if arrives.is_some() { End::Race } else { End::Certain };
+        Scenario { name, script, rules: || Rules::new(willing), hand_over, end }
+    };
     vec![
+        waits("short, and goods arrive", Some(Duration::from_secs(3))),
+        waits("short, and nothing arrives", None),
         held("on hold before its payment", &[HoldPoint::Payment]),
         held(
             "on hold before both, twice before its parcel",

@@ -8,6 +8,7 @@ pub mod family;
 mod guard;
 mod install;
 mod log;
+mod pgbouncer;
 mod postgres;
 mod programs;
 pub mod prometheus;
@@ -19,6 +20,7 @@ pub mod tools;
 use anyhow::Result;
 
 pub use guard::{Ends, Guard};
+pub use pgbouncer::PgBouncer;
 pub use postgres::{Durability, Postgres};
 pub use smtp::Smtp;
 
@@ -28,12 +30,14 @@ pub use smtp::Smtp;
 /// Says what to install.
 pub fn ready() -> Result<Vec<String>> {
     let folder = programs::postgres()?;
+    let pooler = programs::pgbouncer()?;
     let rabbitmq = programs::rabbitmq()?;
     let prometheus = programs::prometheus()?;
     let smtp = programs::smtp()?;
     let browser = programs::browser()?;
     Ok(vec![
         format!("{} in {}", programs::release(&folder)?, folder.display()),
+        format!("PgBouncer at {}", pooler.display()),
         format!("RabbitMQ {} at {}", programs::rabbitmq_release(&rabbitmq)?, rabbitmq.server.display()),
         format!("Prometheus at {}", prometheus.server.display()),
         format!("aiosmtpd for {}", smtp.display()),

@@ -121,6 +121,14 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// The user of every database.
+    pub(super) const USER: &'static str = USER;
+
+    /// Where it listens, on loopback.
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address of a database.
     #[must_use]
     pub fn address(&self, database: &str) -> String {

@@ -259,6 +259,28 @@ pub(super) fn smtp() -> Result<PathBuf> {
     )
 }
 
+/// PgBouncer.
+///
+/// # Errors
+/// Says what to install if there is none and none can be installed.
+pub(super) fn pgbouncer() -> Result<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let find = || {
+        let on_path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = ["/usr/sbin", "/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from);
+        let mut all = folders.into_iter().chain(std::env::split_paths(&on_path).collect::<Vec<_>>());
+        all.find_map(|folder| Some(folder.join("pgbouncer")).filter(|program| program.exists()))
+    };
+    if let Some(program) = find() {
+        return Ok(program);
+    }
+    if is_root() && Path::new("/usr/bin/apt-get").exists() {
+        install("pgbouncer")?;
+    }
+    find().context("PgBouncer is missing; install it (Debian: apt-get install pgbouncer)")
+}
+
 /// Whether this process may do everything, which the server refuses to run with.
 pub(super) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;

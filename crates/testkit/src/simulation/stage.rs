@@ -46,8 +46,9 @@ pub(super) const RUBBISH: &[u8] = b"not a message";
 /// 2026-01-01, midnight, UTC, in seconds since the epoch.
 const ORIGIN_S: i64 = 1_767_225_600;
 
-/// Virtual time after the storm within which everything must have come to its end.
-const CALM_MAX: Duration = Duration::from_secs(75 * 60);
+/// Virtual time after the storm within which everything must have come to its end: a firing that a broker loses over and over comes
+/// again after ten minutes at last.
+const CALM_MAX: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// Between two looks at whether all is over.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);

@@ -87,6 +87,7 @@ const fn of_server(refused: &ConnectError) -> &'static str {
         ConnectError::Address { .. }
         | ConnectError::Encoding { .. }
         | ConnectError::Held { .. }
+        | ConnectError::Pooled { .. }
         | ConnectError::TooOld { .. }
         | ConnectError::Unusable { .. } => "database_unusable",
     }

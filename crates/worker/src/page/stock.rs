@@ -68,7 +68,7 @@ pub(super) async fn show_product(visit: Visit, Path(sku): Path<String>) -> Respo
     let content = html! {
         (sum(&level))
         div .two {
-            div { h2 { "Reserved for" } (reserved(&visit, &reservations)) }
+            div { h2 { "Reserved for" } (reserved(&visit, &sku, &reservations)) }
             div { h2 { "Book" } (actions(&visit, &level)) }
         }
         h2 { "Why it is so: movements" }
@@ -97,7 +97,7 @@ fn signed(figure: i64) -> String {
     if figure < 0 { format!("− {}", figure.unsigned_abs()) } else { format!("+ {figure}") }
 }
 
-fn reserved(visit: &Visit, page: &Value) -> Markup {
+fn reserved(visit: &Visit, sku: &str, page: &Value) -> Markup {
     let columns = [
         Column::text("Order"),
         Column::text("Reference"),
@@ -117,6 +117,7 @@ fn reserved(visit: &Visit, page: &Value) -> Markup {
     };
     let rows: Vec<_> = list(page, "items").iter().map(row).collect();
     html! {
+        p { a href=(visit.at(format!("/orders{}", query(&[("sku", sku), ("saga_state", "awaiting_stock")])))) { "Orders that wait for it" } }
         (table("Open orders that hold units, oldest first", &columns, &rows, "No order holds any."))
         @if !text(page, "next_cursor").is_empty() { p .soft { "There are more than these " (PAGE) "." } }
     }

@@ -70,7 +70,8 @@ fn altered(body: &Value, leaf: &str) -> String {
         // So does an id.
         Value::String(text) if text.parse::<uuid::Uuid>().is_ok() => json!(uuid::Uuid::nil()),
         Value::String(text) => json!(format!("{text}x")),
-        number @ (Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+        Value::Bool(is_so) => json!(!is_so),
+        number @ (Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_)) => {
             json!(number.as_i64().expect("a number") + 1)
         }
     };
@@ -145,6 +146,24 @@ fn of_hold() -> Example {
     Example::json(&wish, "/reason", json!("another check"))
 }
 
+fn of_return(operation: &str) -> Example {
+    match operation {
+        "requestReturn" => {
+            let line = json!({"sku": "CHAI", "quantity": 1});
+            let wish = json!({"lines": [line], "reason": "too small", "actor": "eve"});
+            Example::json(&wish, "/reason", json!("too large"))
+        }
+        _ => {
+            let line = json!({"sku": "CHAI", "received": 2, "restocked": 1});
+            let refund = json!({"minor": 100, "currency": "USD"});
+            let wish = json!({
+                "lines": [line], "restock": true, "refund": refund, "actor": "eve", "note": "opened",
+            });
+            Example::json(&wish, "/lines/0/restocked", json!(2))
+        }
+    }
+}
+
 fn of_refund() -> Example {
     let amount = json!({"minor": 100, "currency": "USD"});
     let wish = json!({"amount": amount, "actor": "eve", "reason": "broken"});
@@ -193,6 +212,7 @@ fn example(operation: &str) -> Example {
         "refundOrder" => of_refund(),
         "changeOrder" => of_change(),
         "holdOrder" => of_hold(),
+        "requestReturn" | "receiveReturn" => of_return(operation),
         "retrySaga"
         | "skipSaga"
         | "forceSaga"
@@ -200,6 +220,7 @@ fn example(operation: &str) -> Example {
         | "takeUnmatchedEventAgain"
         | "tellCustomerAgain"
         | "eraseContact"
+        | "cancelReturn"
         | "releaseHold" => Example::json(&who, "/note", json!("closer")),
         "redriveDeadLetters" => {
             let wish = json!({
@@ -285,6 +306,7 @@ struct Stage {
     service: Service,
     order_id: String,
     hold: String,
+    awaited: String,
     position: String,
     endpoint: String,
     callers: [String; 2],
@@ -323,6 +345,16 @@ pub(crate) async fn webhook_endpoint(service: &Service) -> String {
     id
 }
 
+/// A return that the operation is about, if it is about one.
+async fn awaited_return(service: &Service, operation: &str, order_id: &str) -> String {
+    if !matches!(operation, "receiveReturn" | "cancelReturn") {
+        return String::new();
+    }
+    let wish = json!({"reason": "too small", "actor": "eve"});
+    let asked = service.post(&format!("/orders/{order_id}/returns"), &wish).await.expect(201);
+    asked["return_id"].as_str().expect("an id").to_owned()
+}
+
 impl Stage {
     async fn open(operation: &str) -> Self {
         let service = Service::with_error_queues(&error_queues()).await;
@@ -351,7 +383,7 @@ impl Stage {
             ];
             service.happen(&order_id, &way).await;
         }
-        if operation == "refundOrder" || operation == "tellCustomerAgain" {
+        if operation == "refundOrder" || operation == "tellCustomerAgain" || operation.ends_with("Return") {
             let way = [
                 EventKind::OrderValidated,
                 EventKind::InventoryReserved,
@@ -362,6 +394,7 @@ impl Stage {
             ];
             service.happen(&order_id, &way).await;
         }
+        let awaited = awaited_return(&service, operation, &order_id).await;
         if operation.ends_with("DeadLetters") {
             set_aside(&service, &["it makes no sense"]).await;
         }
@@ -381,7 +414,15 @@ impl Stage {
         let (ring, callers) = two_callers();
         let rate = Rate { per_second: 10_000, burst: 10_000 };
         let settings = GateSettings { rate, public: Vec::new(), reach: Reach::Beyond };
-        Self { service: service.behind(settings, &ring), order_id, hold, position, endpoint, callers }
+        Self {
+            service: service.behind(settings, &ring),
+            order_id,
+            hold,
+            awaited,
+            position,
+            endpoint,
+            callers,
+        }
     }
 
     async fn send(
@@ -395,6 +436,7 @@ impl Stage {
             .replace("{order_id}", &self.order_id)
             .replace("{sku}", "TOFU")
             .replace("{hold_id}", &self.hold)
+            .replace("{return_id}", &self.awaited)
             .replace("{position}", &self.position)
             .replace("{endpoint_id}", &self.endpoint)
             .replace("{name}", if operation.ends_with("Errors") { ERRORS } else { "payment" });

@@ -30,9 +30,9 @@ fn an_order_for_more_than_there_is_waits_until_goods_are_booked_and_one_that_wou
 
     let told = shop.run(&["sagas", "retry", &id, "--note", "x"]).refusal();
     assert!(told.contains("it waits for its goods"), "{told}");
-    shop.run(&["stock", "receive", "TEA", "100", "--note", "a little"]).answer();
+    shop.run(&["stock", "receive", "TEA", "100", "--reason", "a little"]).answer();
     assert_eq!(shop.get(&format!("/orders/{id}"))["saga_state"], "awaiting_stock");
-    shop.run(&["stock", "receive", "TEA", "100", "--note", "enough"]).answer();
+    shop.run(&["stock", "receive", "TEA", "100", "--reason", "enough"]).answer();
     shop.until_order(&id, "/status", "delivered");
     assert_eq!(shop.get("/inventory/TEA")["available"], 0);
     let history = shop.history(&id);
