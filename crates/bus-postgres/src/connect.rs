@@ -16,13 +16,16 @@ use crate::fault::{Taken, Told, is_lock_refused, refuses_writes, spoken};
 use crate::lent::Lender;
 use crate::patience::{Line, Silent};
 use crate::pooler;
-use crate::server::{Server, Telling};
+use crate::server::{NoConnection, Server, Telling};
 
 /// The encoding in which texts are kept.
 const ENCODING: &str = "UTF8";
 
 /// The oldest release that has everything asked for here.
 const VERSION_MIN: i32 = 15;
+
+/// How PgBouncer begins to say that it knows nothing of a setting.
+const UNSUPPORTED: &str = "unsupported startup parameter";
 
 /// The setting by which it is seen whether settings arrive.
 const IDLE_LIMIT: &str = "idle_in_transaction_session_timeout";
@@ -343,17 +346,26 @@ async fn settled(server: &mut Server, tables: Tables) -> Result<Line, ConnectErr
     match asking(server, tables).line().await {
         Ok(line) if arrives(&line, &server.config).await? => return Ok(line),
         Ok(_) => {}
-        Err(error) if pooler::refuses_settings(&error) => {}
+        Err(error) if refuses_settings(&error) => {}
         Err(error) => return Err(explain(&server.config, &error)),
     }
     server.telling = Telling::ByStatement;
     let asked = asking(server, tables);
-    pooler::must_lend_for_good(&asked).await?;
+    let lends = pooler::lends_for_good(&asked).await.map_err(|error| explain(&server.config, &error))?;
+    if !lends {
+        return Err(ConnectError::Pooled { place: place(&server.config) });
+    }
     tracing::info!(
         place = place(&server.config),
         "a pooler is in between; each connection is told its settings"
     );
     asked.line().await.map_err(|error| explain(&server.config, &error))
+}
+
+/// Whether somebody in between takes no settings with the login.
+fn refuses_settings(error: &NoConnection) -> bool {
+    let said = driver_error(error).and_then(tokio_postgres::Error::as_db_error);
+    said.is_some_and(|said| said.message().starts_with(UNSUPPORTED))
 }
 
 /// Whether the server has the settings that came with the login. Nothing is prepared, which not every pooler understands.
@@ -491,7 +503,7 @@ pub(crate) fn database(config: &Config) -> String {
     config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned()
 }
 
-pub(crate) fn place(config: &Config) -> String {
+fn place(config: &Config) -> String {
     let host = |host: &Host| match host {
         Host::Tcp(name) => name.clone(),
         Host::Unix(path) => path.display().to_string(),

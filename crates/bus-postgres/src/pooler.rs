@@ -6,11 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::connect::{ConnectError, driver_error, explain, place};
 use crate::server::{NoConnection, Server};
-
-/// How PgBouncer begins to say that it knows nothing of a setting: its words of 1.7 to 1.24 (`client.c`).
-const UNSUPPORTED: &str = "unsupported startup parameter";
 
 /// How long a pooler is waited for that has no other connection to lend.
 const TURN: Duration = Duration::from_secs(2);
@@ -18,29 +14,26 @@ const TURN: Duration = Duration::from_secs(2);
 /// How often it is looked whether a connection changes hands. Others may take and give back connections meanwhile.
 const LOOKS: u32 = 3;
 
-/// Whether somebody in between takes no settings with the login.
-pub(crate) fn refuses_settings(error: &NoConnection) -> bool {
-    driver_error(error)
-        .and_then(tokio_postgres::Error::as_db_error)
-        .is_some_and(|said| said.message().starts_with(UNSUPPORTED))
-}
-
-/// Refuses a pooler that lends a connection for a transaction or a statement: prepared statements, locks, settings and what is listened
-/// to belong to a connection. While another client holds the connection that we had just now, such a pooler lends us a different
-/// one.
-pub(crate) async fn must_lend_for_good(server: &Server) -> Result<(), ConnectError> {
-    let pooled = || ConnectError::Pooled { place: place(&server.config) };
-    let (ours, others) = (Guest::at(server).await?, Guest::at(server).await?);
+/// Whether a connection is lent for as long as its client is there, and not for a transaction or a statement. While another client
+/// holds the connection that we had just now, a pooler that lends for less gives us a different one. Nothing is set on these
+/// connections: they may be others' next.
+///
+/// # Errors
+/// If there is no connection.
+pub(crate) async fn lends_for_good(server: &Server) -> Result<bool, NoConnection> {
+    let server = server.without_settings();
+    let (ours, others) = (Guest::at(&server).await?, Guest::at(&server).await?);
     for _ in 0..LOOKS {
-        let before = ours.process().await.ok_or_else(pooled)?;
-        others.says("begin; select 1").await.ok_or_else(pooled)?;
+        let before = ours.process().await;
+        if before.is_none() || others.says("begin; select 1").await.is_none() {
+            return Ok(false);
+        }
         let meanwhile = ours.process().await;
-        others.says("commit").await.ok_or_else(pooled)?;
-        if meanwhile.as_ref() != Some(&before) {
-            return Err(pooled());
+        if others.says("commit").await.is_none() || meanwhile != before {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// One client. What it says is not prepared, so that any pooler understands it.
@@ -50,8 +43,8 @@ struct Guest {
 }
 
 impl Guest {
-    async fn at(server: &Server) -> Result<Self, ConnectError> {
-        let (client, connection) = server.connect().await.map_err(|error| explain(&server.config, &error))?;
+    async fn at(server: &Server) -> Result<Self, NoConnection> {
+        let (client, connection) = server.connect().await?;
         let driver = tokio::spawn(async move {
             let _ = connection.await;
         });

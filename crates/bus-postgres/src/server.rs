@@ -113,6 +113,11 @@ impl Server {
         self.settings.push((name, value.into()));
     }
 
+    /// The same for connections on which nothing is set.
+    pub(crate) fn without_settings(&self) -> Self {
+        Self { settings: Vec::new(), ..self.clone() }
+    }
+
     /// What the driver is to connect with.
     pub(crate) fn login(&self) -> Config {
         let mut config = self.config.clone();
@@ -128,7 +133,7 @@ impl Server {
 
     /// What a connection is to be told before anything else, if there is something.
     pub(crate) fn first_words(&self) -> Option<String> {
-        (self.telling == Telling::ByStatement).then(|| {
+        (self.telling == Telling::ByStatement && !self.settings.is_empty()).then(|| {
             let set = |(name, value): &(&str, String)| format!("set {name} = '{value}';");
             self.settings.iter().map(set).collect()
         })
