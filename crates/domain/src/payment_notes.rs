@@ -87,6 +87,12 @@ impl PaymentNotes {
         self.refunds.push(AskedRefund { key: key.to_owned(), minor });
     }
 
+    /// What persons asked to have given back in all, in minor units.
+    #[must_use]
+    pub fn asked_back_minor(&self) -> i64 {
+        self.refunds.iter().fold(0, |sum, asked| sum.saturating_add(asked.minor))
+    }
+
     /// Whether a person asked for this very refund.
     #[must_use]
     pub fn is_refund_asked(&self, key: &str, minor: i64) -> bool {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use application::commands::{
     CancelReturnCommand, CancelReturnReply, ReceiveReturnCommand, ReceiveReturnReply, RequestReturnCommand,
-    RequestReturnReply,
+    RequestReturnReply, TakeProviderNewsCommand,
 };
-use application::consumers::ShippingCompletedConsumer;
+use application::consumers::{PaymentProcessedConsumer, ShippingCompletedConsumer};
 use application::messages::{ParcelNews, ParcelReported};
-use application::ports::{Readers, ReturnView};
+use application::ports::{NewsKind, Provider, ProviderNews, Readers, ReturnView};
 use application::saga::{EventKind, SagaState};
 use bus::Consumer;
 use domain::{
@@ -16,7 +16,7 @@ use domain::{
 };
 use orderwright_testkit::simulation::sku;
 
-use super::deliveries::{brought, hear};
+use super::deliveries::{brought, hear, waiting};
 use super::shop::Shop;
 
 const TO_THE_CARRIER: [EventKind; 4] = [
@@ -140,6 +140,27 @@ async fn what_is_for_sale_again_is_in_stock_and_what_is_paid_back_is_asked_for_o
     let end = ["ReturnRequested", "RefundRequested", "ReturnReceived", "ReturnRequested"];
     assert!(told.ends_with(&end), "{told:?}");
     is_sound(&shop).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_that_we_asked_back_is_no_news_though_its_event_comes_before_the_answer() {
+    for (minor, reports) in [(2_500, 0), (2_501, 1)] {
+        let shop = Shop::open().await;
+        let id = sent(&shop, 3).await;
+        let it = requested(&shop, id, &[]).await;
+        let command = ReceiveReturnCommand { refund: Some(eur(2_500)), ..receipt(&it) };
+        assert!(matches!(shop.run(&command).await, ReceiveReturnReply::Received(_)));
+        let kind =
+            NewsKind::PaymentRefunded { amount: eur(minor), total: None, reference: "ch_1".to_owned() };
+        let news = vec![ProviderNews::honest("evt-1", id, kind, shop.context.clock.now())];
+        let before = waiting(&shop, PaymentProcessedConsumer::QUEUE).await;
+        let taken = shop.run(&TakeProviderNewsCommand { provider: Provider::Payments, news }).await;
+        assert_eq!(taken.fresh(), 1);
+        let after = waiting(&shop, PaymentProcessedConsumer::QUEUE).await;
+        assert_eq!(after - before, reports, "{minor} minor units told of, 2500 asked for");
+        let payment = shop.store.order(id).await.unwrap().unwrap().payment.expect("it was paid");
+        assert_eq!(payment.refunded_minor, minor);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -114,7 +114,9 @@ impl Desk<'_> {
                     self.send(order_id, &processed(order_id, payment.amount, reference), reference);
                 }
                 self.tell(order_id, news);
-                if change == Change::Applied {
+                // What a person of ours asked for is no news, though the gateway's answer to us may still be on its way.
+                let is_ours = payment.refunded_minor <= payment.notes.asked_back_minor();
+                if change == Change::Applied && !is_ours {
                     let all = payment.is_refunded_completely();
                     let matter = if all { MoneyMatter::Refunded } else { MoneyMatter::PartlyRefunded };
                     self.send_report(order_id, matter, news);
