@@ -52,6 +52,8 @@ fn nothing_is_taken_for_an_order_that_is_cancelled_before_its_parcel_or_whose_au
     assert!(until.as_str().is_some_and(|until| until.ends_with('Z')), "{until}");
     shop.run(&["orders", "cancel", &regretted, "--actor", "eve", "--note", "regret"]).answer();
     shop.charge(&expired, "expire");
+    // A carrier that answers before it is heard of would book the parcel.
+    shop.until_order(&expired, "/payment/status", "declined");
     shop.provider("POST", "/pause", &json!({"shipping": "up"}));
     for (id, status, reason) in
         [(&regretted, "voided", "operator"), (&expired, "declined", "payment_declined")]
