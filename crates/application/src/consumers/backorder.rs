@@ -8,7 +8,7 @@ use bus::{Consumer, Envelope, Fault, Message, Work};
 use domain::{OrderId, ProductId};
 
 use crate::context::Context;
-use crate::messages::{Demand, StockArrived};
+use crate::messages::{Demand, StockArrived, fact};
 use crate::ports::{AnyUnit, StockDemand};
 use crate::saga::{EventKind, Facts, Happening, SagaEvent, carry_out};
 
@@ -58,8 +58,12 @@ impl Consumer<AnyUnit> for BackorderConsumer {
         products.sort_unstable();
         products.dedup();
         let woken = served(unit, &products).await?;
+        // What follows from a message has its id from it, so each order hears of the goods by a message of its own.
+        let heard = |demand: &StockDemand| fact(cause.clone(), demand.order_id, &cause.id.to_string());
+        let causes: Vec<Envelope> = woken.iter().map(heard).collect();
+        let pairs = woken.iter().zip(&causes);
         let happenings: Vec<Happening<'_>> =
-            woken.iter().map(|demand| self.happening(demand, &cause)).collect();
+            pairs.map(|(demand, cause)| self.happening(demand, cause)).collect();
         carry_out(unit, &happenings, now).await?;
         if woken.len() >= WOKEN_MAX {
             let product_ids = products.iter().map(|product| product.0).collect();

@@ -11,7 +11,7 @@ use application::consumers::{BackorderConsumer, InventoryReservationConsumer, Or
 use application::messages::{Demand, InventoryReservationRequested, OrderTimeoutEvent, StockArrived};
 use application::ports::Readers;
 use application::saga::{EventKind, SagaState};
-use bus::Consumer;
+use bus::{Consumer, Transport};
 use domain::{CancelReason, OrderId, OrderStatus, ProductId, WhenShort};
 use orderwright_testkit::simulation::{line, sku};
 
@@ -90,11 +90,15 @@ async fn the_oldest_for_whom_there_is_enough_goes_on_and_nobody_waits_behind_one
 
     book(&shop, StockChange::Receive(3)).await;
     assert_eq!(waiting(&shop, BackorderConsumer::QUEUE).await, 1, "those who wait are told");
+    let mut feed = shop.store.subscribe(InventoryReservationConsumer::QUEUE).await.expect("it is there");
+    feed.receive(9).await.expect("what was asked for before");
     tell(&shop).await;
     let after = states(&shop, &[many, two, one, last]).await;
     assert_eq!(after, [AwaitingStock, Created, Created, AwaitingStock], "and two and one are three");
-    reserve(&shop, two, 2).await;
-    reserve(&shop, one, 1).await;
+    let asked = feed.receive(9).await.expect("what they ask for now");
+    assert_eq!(asked.len(), 2);
+    assert_ne!(asked[0].envelope.id, asked[1].envelope.id, "one would count as a repeat of the other");
+    hear(&shop, InventoryReservationConsumer::new(Arc::clone(&shop.context)), asked).await;
     assert_eq!(states(&shop, &[two, one]).await, [InventoryReserved; 2]);
     let stock = shop.stock(1).await;
     assert_eq!((stock.available, stock.reserved), (0, 6));
