@@ -55,6 +55,7 @@ pub async fn carry_out(
     happenings: &[Happening<'_>],
     now: Timestamp,
 ) -> Result<Vec<Step<OrderProcessingSaga>>, Fault> {
+    debug_assert!(have_causes_of_their_own(happenings), "messages of two orders would have one id");
     let incoming: Vec<Incoming<'_, SagaEvent>> = happenings
         .iter()
         .map(|happening| Incoming {
@@ -70,6 +71,12 @@ pub async fn carry_out(
     }
     writes.flush(unit).await?;
     Ok(steps)
+}
+
+/// Whether no two orders hear of something by one message: what follows from a message has its id from it.
+fn have_causes_of_their_own(happenings: &[Happening<'_>]) -> bool {
+    let mut orders = BTreeMap::new();
+    happenings.iter().all(|it| *orders.entry(it.cause.id).or_insert(it.order_id) == it.order_id)
 }
 
 /// The ordinal of the news about released stock among the messages that one message causes.
