@@ -7,6 +7,7 @@ mod dead_letters;
 mod details;
 mod document;
 mod error_queues;
+mod examples;
 mod garbage;
 mod gate;
 mod harness;
