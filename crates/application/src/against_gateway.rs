@@ -351,7 +351,7 @@ fn difference(
 }
 
 fn unequal(charge: &ListedCharge, payment: &Payment) -> Option<DifferenceKind> {
-    if charge.amount != payment.amount {
+    if is_another(charge.amount, payment.amount) {
         Some(DifferenceKind::Amount)
     } else if charge.captured_minor != payment.captured_minor {
         Some(DifferenceKind::Captured)
@@ -360,6 +360,12 @@ fn unequal(charge: &ListedCharge, payment: &Payment) -> Option<DifferenceKind> {
     } else {
         None
     }
+}
+
+/// Whether the gateway was asked for another amount. More was authorised than our books say where lines of an order were cancelled
+/// since; what is taken of it is compared apart.
+fn is_another(authorised: Money, asked: Money) -> bool {
+    authorised.currency != asked.currency || authorised.minor < asked.minor
 }
 
 fn theirs(charge: &ListedCharge) -> String {

@@ -91,8 +91,9 @@ fn units(order: &Order) -> BTreeMap<Sku, (ProductId, i64)> {
     let mut units = BTreeMap::new();
     for line in order.lines() {
         let (_, sum) = units.entry(line.sku.clone()).or_insert((line.product_id, 0_i64));
-        *sum = sum.saturating_add(i64::from(line.quantity.get()));
+        *sum = sum.saturating_add(line.remaining());
     }
+    units.retain(|_, (_, units)| *units > 0);
     units
 }
 

@@ -45,7 +45,10 @@ pub use inventory::{Inventory, StockCounters};
 pub use money::{AMOUNT_MINOR_MAX, Currency, InvalidCurrency, Money, MoneyError};
 pub use money_line::{MONEY_LINES_MAX, MoneyLine};
 pub use money_line_kind::MoneyLineKind;
-pub use order::{LINES_MAX, NewOrder, NewOrderLine, Order, OrderLine, OrderSnapshot};
+pub use order::{
+    CancelledUnits, LINES_MAX, LineCancellation, LineRejection, NewOrder, NewOrderLine, Order, OrderLine,
+    OrderSnapshot,
+};
 pub use order_return::{
     Arrival, OrderReturn, Restock, ReturnEnd, ReturnLine, ReturnRefund, ReturnRejection, ReturnStatus,
     lines_of_return, returnable,

@@ -24,8 +24,10 @@ pub struct OrderLine {
     pub product_id: ProductId,
     /// Its SKU.
     pub sku: Sku,
-    /// How many.
+    /// How many were ordered.
     pub quantity: Quantity,
+    /// Of these, cancelled since: from 0 to all of them.
+    pub cancelled: i64,
     /// The price of one unit.
     pub unit_price: Money,
 }
@@ -69,10 +71,12 @@ pub struct OrderSnapshot {
     pub customer_id: CustomerId,
     /// What was agreed: 1 to [`LINES_MAX`] lines in one currency.
     pub lines: Vec<OrderLine>,
-    /// The total: the lines, and what the money lines add.
+    /// The total: the lines as ordered, what the money lines add, and what cancelled lines take off.
     pub total: Money,
     /// What the money lines add to the lines, in minor units; below zero if they take more off.
     pub added_minor: i64,
+    /// What the order costs less since lines of it were cancelled, in minor units.
+    pub cancelled_minor: i64,
     /// How far it has come.
     pub status: OrderStatus,
     /// When the customer ordered.
@@ -109,6 +113,7 @@ impl Order {
             lines,
             total,
             added_minor,
+            cancelled_minor: 0,
             status: OrderStatus::Pending,
             ordered_at: new.ordered_at,
             created_at: at,
@@ -139,12 +144,18 @@ impl Order {
         Ok(())
     }
 
+    /// What it came to as it was placed.
+    pub const fn ordered_total(&self) -> Money {
+        Money { minor: self.0.total.minor + self.0.cancelled_minor, ..self.0.total }
+    }
+
     /// The units to reserve: merged by product and sorted by it, so that locks are taken in one order.
     pub fn merged_demand(&self) -> Vec<(ProductId, i64)> {
         let mut demand = BTreeMap::<ProductId, i64>::new();
         for line in &self.0.lines {
-            *demand.entry(line.product_id).or_default() += i64::from(line.quantity);
+            *demand.entry(line.product_id).or_default() += line.remaining();
         }
+        demand.retain(|_, units| *units > 0);
         demand.into_iter().collect()
     }
 
@@ -156,8 +167,11 @@ impl Order {
 
     /// Checks the invariants.
     pub fn check(&self) -> Result<(), BrokenInvariant> {
-        let OrderSnapshot { lines, total: stored, added_minor, status, cancellation, .. } = &self.0;
-        let goods = total(lines).map(|goods| Money { minor: goods.minor + added_minor, ..goods });
+        let OrderSnapshot {
+            lines, total: stored, added_minor, cancelled_minor, status, cancellation, ..
+        } = &self.0;
+        let sum =
+            total(lines).map(|goods| Money { minor: goods.minor + added_minor - cancelled_minor, ..goods });
         let item_ids: BTreeSet<_> = lines.iter().map(|line| line.item_id).collect();
         check_all(
             || format!("order {}", self.0.id),
@@ -166,9 +180,15 @@ impl Order {
                 (item_ids.len() == lines.len(), "no two lines have one id"),
                 (lines.iter().all(|line| line.unit_price.minor >= 0), "no price is negative"),
                 (
-                    goods == Ok(*stored),
-                    "the total is the sum of the lines and the money lines, in one currency",
+                    sum == Ok(*stored),
+                    "the total is the sum of the lines and the money lines without what was cancelled, in one currency",
                 ),
+                (*cancelled_minor >= 0, "cancelling lines never makes an order dearer"),
+                (
+                    lines.iter().all(|line| (0..=i64::from(line.quantity)).contains(&line.cancelled)),
+                    "no more of a line is cancelled than was ordered",
+                ),
+                (lines.iter().any(|line| line.remaining() > 0), "something is left of an order"),
                 (stored.minor >= 0, "no total is below zero"),
                 (
                     cancellation.is_some() == (*status == OrderStatus::Cancelled),
@@ -221,9 +241,20 @@ impl Order {
 }
 
 impl OrderLine {
-    /// The total of the line.
+    /// The total of the line as it was ordered.
     pub fn amount(&self) -> Result<Money, MoneyError> {
         self.unit_price.checked_mul(self.quantity)
+    }
+
+    /// The units that are still wanted, or were sent.
+    pub fn remaining(&self) -> i64 {
+        i64::from(self.quantity) - self.cancelled
+    }
+
+    /// The price of so many units of it.
+    fn price_of(&self, units: i64) -> Result<Money, MoneyError> {
+        let minor = self.unit_price.minor.checked_mul(units).ok_or(MoneyError::Overflow)?;
+        Ok(Money { minor, ..self.unit_price })
     }
 }
 
@@ -252,6 +283,7 @@ fn numbered(order_id: OrderId, lines: Vec<NewOrderLine>) -> Vec<OrderLine> {
         product_id: line.product_id,
         sku: line.sku,
         quantity: line.quantity,
+        cancelled: 0,
         unit_price: line.unit_price,
     };
     (0..).zip(lines).map(number).collect()
@@ -285,5 +317,8 @@ fn total(lines: &[OrderLine]) -> Result<Money, MoneyError> {
     lines.iter().try_fold(zero, |sum, line| sum.checked_add(line.amount()?))
 }
 
+mod line_cancellation;
 #[cfg(test)]
 mod tests;
+
+pub use line_cancellation::{CancelledUnits, LineCancellation, LineRejection};

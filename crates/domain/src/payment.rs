@@ -119,6 +119,20 @@ impl Payment {
         Ok(change)
     }
 
+    /// Asks for less than was authorised. The gateway gives up the rest with the capture.
+    pub fn lower(&mut self, amount: Money) -> Result<Change, Rejection> {
+        let is_less =
+            amount.currency == self.amount.currency && (1..=self.amount.minor).contains(&amount.minor);
+        if self.status != PaymentStatus::Authorised || !is_less {
+            return Err(self.mismatch(amount));
+        }
+        if amount == self.amount {
+            return Ok(Change::NoChange);
+        }
+        self.amount = amount;
+        Ok(Change::Applied)
+    }
+
     /// Records that the gateway refused.
     pub fn decline(&mut self, code: &str) -> Result<Change, Rejection> {
         let change = self.advance(PaymentStatus::Declined)?;
@@ -293,6 +307,7 @@ mod tests {
         Lost,
         Authorised,
         Captured(i64, &'static str),
+        Lowered(i64),
         Declined,
         Voided,
         RefundBegun,
@@ -308,6 +323,7 @@ mod tests {
             Just(News::Lost),
             Just(News::Authorised),
             captured.prop_map(|(minor, charge)| News::Captured(minor, charge)),
+            prop::sample::select(vec![99, 99, 0, 101]).prop_map(News::Lowered),
             Just(News::Declined),
             Just(News::Voided),
             Just(News::RefundBegun),
@@ -323,6 +339,7 @@ mod tests {
             News::Lost => payment.note_unknown(),
             News::Authorised => payment.authorise("ch-1", None),
             News::Captured(minor, charge) => payment.capture(usd(*minor), charge),
+            News::Lowered(minor) => payment.lower(usd(*minor)),
             News::Declined => payment.decline("no_funds"),
             News::Voided => payment.void(),
             News::RefundBegun => payment.begin_refund(),

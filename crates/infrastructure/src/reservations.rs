@@ -38,7 +38,7 @@ pub(crate) fn rows(dialect: &Dialect) -> String {
              from (
                  select s.correlation_id as order_id, (
                      select cast(sum(i.quantity) as bigint) from order_items i
-                     where i.order_id = s.correlation_id and i.product_id = {mark}1
+                     where i.order_id = s.correlation_id and i.product_id = {mark}1 and i.quantity > 0
                  ) as units
                  from {open} and s.stock = 'reserved' and s.correlation_id > {mark}2 and s.correlation_id <= {mark}3
              ) w

@@ -41,7 +41,7 @@ enum Capture {
 }
 
 #[derive(Serialize)]
-struct RefundBody {
+struct AmountBody {
     amount_minor: i64,
 }
 
@@ -129,7 +129,7 @@ impl HttpPaymentGateway {
             payment_token: request.payment_token.as_deref(),
         };
         let call = Call::post_json(self.charges.clone(), &body).under(&request.key)?;
-        outcome(&self.client.make(call).await?, request)
+        outcome(&self.client.make(call).await?, request, Authorised::For)
     }
 
     pub(super) fn keyed(&self, key: &str, verb: &'static str) -> Uri {
@@ -148,13 +148,15 @@ impl PaymentGateway for HttpPaymentGateway {
     }
 
     async fn capture(&self, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
-        outcome(&self.client.make(Call::post(self.keyed(&request.key, "/capture"))).await?, request)
+        let body = AmountBody { amount_minor: request.amount.minor };
+        let call = Call::post_json(self.keyed(&request.key, "/capture"), &body);
+        outcome(&self.client.make(call).await?, request, Authorised::ForAtLeast)
     }
 
     async fn look_up(&self, request: &ChargeRequest) -> Result<Option<ChargeOutcome>, Unanswered> {
         let answer = self.client.make(Call::get(self.keyed(&request.key, ""))).await?;
         match answer.verdict::<ChargeAnswer<'_>>()? {
-            Ok(charge) => charge.about(request)?.outcome().map(Some),
+            Ok(charge) => charge.about(request, Authorised::ForAtLeast)?.outcome().map(Some),
             Err(Refusal::UnknownKey) => Ok(None),
             Err(Refusal::KeyClosed) => Ok(Some(ChargeOutcome::Closed)),
             // A question that is refused says nothing about the charge.
@@ -173,7 +175,7 @@ impl PaymentGateway for HttpPaymentGateway {
     }
 
     async fn refund(&self, key: &str, refund_key: &str, minor: i64) -> Result<CancelOutcome, Unanswered> {
-        let body = RefundBody { amount_minor: minor };
+        let body = AmountBody { amount_minor: minor };
         let call = Call::post_json(self.keyed(key, "/refund"), &body).under(refund_key)?;
         let answer = self.client.make(call).await?;
         let said: RefundAnswer = answer.verdict()??;
@@ -181,9 +183,22 @@ impl PaymentGateway for HttpPaymentGateway {
     }
 }
 
-fn outcome(answer: &Answer, request: &ChargeRequest) -> Result<ChargeOutcome, Unanswered> {
+/// How the amount that a gateway authorised has to go with the one that is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Authorised {
+    /// It is this one.
+    For,
+    /// It may be more: an order whose lines were cancelled since takes less than was authorised.
+    ForAtLeast,
+}
+
+fn outcome(
+    answer: &Answer,
+    request: &ChargeRequest,
+    authorised: Authorised,
+) -> Result<ChargeOutcome, Unanswered> {
     Ok(match answer.verdict::<ChargeAnswer<'_>>()? {
-        Ok(charge) => charge.about(request)?.outcome()?,
+        Ok(charge) => charge.about(request, authorised)?.outcome()?,
         Err(Refusal::KeyClosed) => ChargeOutcome::Closed,
         Err(Refusal::UnknownKey) => ChargeOutcome::Declined { code: "unknown_key".to_owned() },
         Err(Refusal::Refused { code }) => ChargeOutcome::Declined { code },
@@ -192,11 +207,19 @@ fn outcome(answer: &Answer, request: &ChargeRequest) -> Result<ChargeOutcome, Un
 
 impl ChargeAnswer<'_> {
     /// The answer, if what it says of the charge is what was asked for. What it does not say is not held against it.
-    fn about(self, request: &ChargeRequest) -> Result<Self, Unanswered> {
+    fn about(self, request: &ChargeRequest, authorised: Authorised) -> Result<Self, Unanswered> {
         same("key", self.key.as_deref(), request.key.as_str())?;
         same("reference", self.reference.as_deref(), request.reference.as_str())?;
         same("currency", self.currency.as_deref(), request.amount.currency.code())?;
-        same("amount_minor", self.amount_minor, request.amount.minor)?;
+        let is_enough = match self.status {
+            ChargeStatus::Authorised => true,
+            ChargeStatus::Captured | ChargeStatus::Refunded => self.captured_minor.is_some(),
+            ChargeStatus::Pending | ChargeStatus::Declined | ChargeStatus::Voided => false,
+        };
+        let is_more = self.amount_minor.is_some_and(|minor| minor > request.amount.minor);
+        if !(is_more && is_enough && authorised == Authorised::ForAtLeast) {
+            same("amount_minor", self.amount_minor, request.amount.minor)?;
+        }
         let taken = match self.status {
             ChargeStatus::Captured | ChargeStatus::Refunded => self.captured_minor,
             ChargeStatus::Pending

@@ -3,6 +3,7 @@
 
 mod adjust_stock;
 mod again;
+mod cancel_lines;
 mod cancel_order;
 mod cancel_return;
 mod cancellation;
@@ -36,6 +37,7 @@ mod undo;
 mod webhook_endpoints;
 
 pub use adjust_stock::{AdjustStockCommand, StockChange, StockReply};
+pub use cancel_lines::{CancelLinesCommand, CancelLinesReply, LinesCancelled, too_late_to_cancel_lines};
 pub use cancel_return::{CancelReturnCommand, CancelReturnReply};
 pub use cancellation::{CancelOrderCommand, CancelReply};
 pub use capture_payment::{CapturePaymentCommand, CapturePaymentHandler};

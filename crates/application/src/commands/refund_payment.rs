@@ -2,10 +2,10 @@
 //! refund that a person asked for. Asks the gateway outside any transaction, then decides, records and tells what its
 //! answer means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bus::{Disposition, Fault};
+use bus::{CorrelationId, Disposition, Fault, SagaRepository};
 use domain::{Change, Money, OrderId, Payment};
 use jiff::Timestamp;
 
@@ -13,9 +13,9 @@ use super::again::is_worth_telling;
 use super::provider_call::{Call, happening};
 use super::undo::{for_a_person, give_up_or_retry, is_used_up, undo_failed};
 use crate::context::Context;
-use crate::messages::RefundPart;
+use crate::messages::{RefundPart, correlation};
 use crate::ports::{CancelOutcome, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
-use crate::saga::{EventKind, Happening, carry_out};
+use crate::saga::{EventKind, Happening, OrderProcessingSaga, carry_out};
 
 /// Refund the payment of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,8 @@ impl RefundPaymentHandler {
         record(unit, calls, rows, now).await?;
         note_in_returns(unit, calls, now).await?;
         self.tell(unit, calls, now).await?;
-        Ok(calls.iter().map(|call| self.next(call, now)).collect())
+        let called_off = called_off(unit, calls).await?;
+        Ok(calls.iter().map(|call| self.next(call, &called_off, now)).collect())
     }
 
     async fn decide(
@@ -127,8 +128,16 @@ impl RefundPaymentHandler {
     }
 
     /// What becomes of the message.
-    fn next(&self, call: &Call<'_, RefundAnswer>, now: Timestamp) -> Disposition {
+    fn next(
+        &self,
+        call: &Call<'_, RefundAnswer>,
+        called_off: &BTreeSet<OrderId>,
+        now: Timestamp,
+    ) -> Disposition {
         let Err(unanswered) = &call.answer.said else { return Disposition::Done };
+        if called_off.contains(&call.answer.command.order_id) {
+            return Disposition::Done;
+        }
         if call.answer.command.part.is_some() && self.is_final(call.cause.attempt, unanswered) {
             let reason = format!("the gateway has not given it back: {unanswered}");
             return Disposition::DeadLetter { reason };
@@ -187,6 +196,23 @@ fn disagreement_about(part: &RefundPart, payment: &Payment, said: CancelOutcome)
             })
         }
     }
+}
+
+/// The orders of which the gateway gives a part back no longer because all of it goes back: they were called off meanwhile.
+async fn called_off(
+    unit: &mut dyn UnitOfWork,
+    calls: &[Call<'_, RefundAnswer>],
+) -> Result<BTreeSet<OrderId>, Fault> {
+    let is_refused = |call: &&Call<'_, RefundAnswer>| {
+        call.answer.command.part.is_some() && matches!(call.answer.said, Err(Unanswered::Refused { .. }))
+    };
+    let ids: Vec<CorrelationId> =
+        calls.iter().filter(is_refused).map(|call| correlation(call.answer.command.order_id)).collect();
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sagas: Vec<OrderProcessingSaga> = SagaRepository::load_sagas(unit, &ids).await?;
+    Ok(sagas.iter().filter(|saga| saga.reason.is_some()).map(|saga| saga.order_id).collect())
 }
 
 /// The payments that got an answer.

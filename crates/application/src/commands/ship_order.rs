@@ -126,7 +126,8 @@ impl ShipOrderHandler {
         let mut unit = self.store.begin().await?;
         let details = details(unit.as_mut(), command.order_id).await?;
         let order = unit.orders().get_by_id(command.order_id).await?;
-        let lines = order.map_or_else(Vec::new, |order| order.lines().to_vec());
+        let mut lines = order.map_or_else(Vec::new, |order| order.lines().to_vec());
+        lines.retain(|line| line.remaining() > 0);
         let ids: Vec<ProductId> = lines.iter().map(|line| line.product_id).collect();
         let products = unit.products().get_by_ids(&ids).await?;
         Ok((details, lines.into_iter().map(|line| item(line, &products)).collect()))
@@ -176,8 +177,8 @@ fn item(line: OrderLine, products: &[Product]) -> ParcelItem {
     ParcelItem {
         name: product.map_or_else(|| line.sku.to_string(), |product| product.name.clone()),
         shipping: product.map_or_else(ShippingFacts::default, |product| product.shipping.clone()),
+        quantity: line.remaining(),
         sku: line.sku,
-        quantity: line.quantity.get().into(),
         unit_price: line.unit_price,
     }
 }

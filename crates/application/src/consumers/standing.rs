@@ -98,17 +98,22 @@ impl Request for PaymentProcessingRequested {
     }
 
     fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
-        of_charge(&self.idempotency_key, &self.amount, saga).unwrap_or(match (saga.payment, saga.state) {
-            (PaymentStep::None, state) => {
-                foreign(format!("the order is {state} and has not asked for a payment"))
-            }
-            (_, _) if self.capture != saga.capture => foreign(format!(
-                "the request wants the money captured {}, the order {}",
-                self.capture, saga.capture
-            )),
-            (_, _) if saga.awaits_payment() => Vetted::Wanted,
-            (_, _) => Vetted::Past,
-        })
+        of_charge(
+            &self.idempotency_key,
+            &self.amount,
+            saga,
+            match (saga.payment, saga.state) {
+                (PaymentStep::None, state) => {
+                    foreign(format!("the order is {state} and has not asked for a payment"))
+                }
+                (_, _) if self.capture != saga.capture => foreign(format!(
+                    "the request wants the money captured {}, the order {}",
+                    self.capture, saga.capture
+                )),
+                (_, _) if saga.awaits_payment() => Vetted::Wanted,
+                (_, _) => Vetted::Past,
+            },
+        )
     }
 }
 
@@ -118,22 +123,27 @@ impl Request for PaymentCaptureRequested {
     }
 
     fn vetted_by(&self, saga: &OrderProcessingSaga) -> Vetted {
-        of_charge(&self.idempotency_key, &self.amount, saga).unwrap_or(match (saga.payment, saga.state) {
-            (PaymentStep::None | PaymentStep::Requested, state) => {
-                foreign(format!("the order is {state} and has nothing to capture"))
-            }
-            (PaymentStep::Capturing, SagaState::Authorised | SagaState::Shipped | SagaState::OnHold) => {
-                Vetted::Wanted
-            }
-            (_, _) if saga.capture == Capture::AtOnce => {
-                foreign("the order's money is captured at once".to_owned())
-            }
-            (PaymentStep::Authorised, SagaState::Authorised | SagaState::OnHold) => {
-                foreign(format!("the order is {} and has not asked for the capture", saga.state))
-            }
-            // Its capture was asked for; since then the money has come, a person has the order, or it is undone.
-            (_, _) => Vetted::Past,
-        })
+        of_charge(
+            &self.idempotency_key,
+            &self.amount,
+            saga,
+            match (saga.payment, saga.state) {
+                (PaymentStep::None | PaymentStep::Requested, state) => {
+                    foreign(format!("the order is {state} and has nothing to capture"))
+                }
+                (PaymentStep::Capturing, SagaState::Authorised | SagaState::Shipped | SagaState::OnHold) => {
+                    Vetted::Wanted
+                }
+                (_, _) if saga.capture == Capture::AtOnce => {
+                    foreign("the order's money is captured at once".to_owned())
+                }
+                (PaymentStep::Authorised, SagaState::Authorised | SagaState::OnHold) => {
+                    foreign(format!("the order is {} and has not asked for the capture", saga.state))
+                }
+                // Its capture was asked for; since then the money has come, a person has the order, or it is undone.
+                (_, _) => Vetted::Past,
+            },
+        )
     }
 }
 
@@ -225,31 +235,37 @@ fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
     }
 }
 
-/// A partial refund happens once the parcel has left, on a person's request: for goods that came back, or of a delivered order.
+/// A partial refund happens on a person's request: for lines that were cancelled, for goods that came back, or of a delivered
+/// order. Of an order that is called off all goes back.
 fn paying_back(saga: &OrderProcessingSaga) -> Vetted {
     match saga.order {
-        OrderStatus::Shipped | OrderStatus::Delivered => Vetted::Wanted,
+        OrderStatus::Paid if saga.reason.is_some() => Vetted::Past,
+        OrderStatus::Cancelled if saga.payment == PaymentStep::Refunded => Vetted::Past,
+        OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Delivered => Vetted::Wanted,
         OrderStatus::Pending
         | OrderStatus::Validated
         | OrderStatus::PaymentProcessing
         | OrderStatus::Authorised
-        | OrderStatus::Paid
         | OrderStatus::Cancelled => {
             foreign(format!("the order is {} and nothing of it is paid back", saga.order))
         }
     }
 }
 
-/// The error for a charge that is not the order's: of another amount, or under another key.
-fn of_charge(key: &str, amount: &Amount, saga: &OrderProcessingSaga) -> Option<Vetted> {
-    if *amount != saga.total.into() {
+/// How a request about a charge stands; a charge of another amount or under another key is not the order's. What was asked for
+/// before lines were cancelled was more.
+fn of_charge(key: &str, amount: &Amount, saga: &OrderProcessingSaga, standing: Vetted) -> Vetted {
+    let total: Amount = saga.total.into();
+    let was_more =
+        standing == Vetted::Past && amount.currency == total.currency && amount.minor > total.minor;
+    if *amount != total && !was_more {
         let Amount { minor, currency } = amount;
-        return Some(foreign(format!(
+        return foreign(format!(
             "the request is for {minor} {currency} minor units, the order for {}",
             saga.total
-        )));
+        ));
     }
-    under_key(key, &Payment::request(saga.order_id, saga.total).key)
+    under_key(key, &Payment::request(saga.order_id, saga.total).key).unwrap_or(standing)
 }
 
 /// The error for a key that is not the order's.

@@ -7,9 +7,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 /// The events that are told: what happened to an order. Our calls of providers are in an order's timeline only.
-pub const EVENT_TYPES: [&str; 46] = [
+pub const EVENT_TYPES: [&str; 47] = [
     "OrderCreated",
     "OrderChanged",
+    "LinesCancelled",
     "HoldPlaced",
     "HoldReleased",
     "OrderValidated",

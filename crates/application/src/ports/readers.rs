@@ -19,10 +19,19 @@ use crate::shipping_facts::ShippingFactsView;
 pub struct LineView {
     /// The product.
     pub sku: String,
-    /// Units.
+    /// Units that were ordered.
     pub quantity: u32,
+    /// Of these, cancelled since.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cancelled: u32,
     /// Price of one.
     pub unit_price: Amount,
+}
+
+/// Whether there is nothing to say.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+const fn is_zero(units: &u32) -> bool {
+    *units == 0
 }
 
 /// The payment.

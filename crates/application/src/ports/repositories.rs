@@ -100,6 +100,9 @@ pub trait OrderRepository: Send {
     /// Stores what an order says beside who wants what, in place of what it said.
     async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault>;
 
+    /// Stores which units of an order are cancelled and what it costs since, for its saga too.
+    async fn put_lines(&mut self, order: &Order) -> Result<(), Fault>;
+
     /// Those of these customers to whom an order was delivered.
     async fn delivered_to(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerId>, Fault>;
 

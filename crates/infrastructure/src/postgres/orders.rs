@@ -116,6 +116,11 @@ impl OrderRepository for PostgresUnit {
         Ok(())
     }
 
+    async fn put_lines(&mut self, order: &Order) -> Result<(), Fault> {
+        self.later(put_lines(order));
+        Ok(())
+    }
+
     async fn delivered_to(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerId>, Fault> {
         const OPERATION: &str = "orders.delivered_to";
         let sql = "select wanted.id from unnest($1::text[]) as wanted (id) where exists (
@@ -153,7 +158,8 @@ fn select_with_lines(ids: &[OrderId]) -> Act {
     let sql =
         "select o.order_id, o.customer_id, o.order_date, o.status, o.total_minor, o.currency, o.created_at,
              o.updated_at, o.external_reference, c.reason, c.actor, c.note,
-             i.order_item_id, i.product_id, i.sku, i.quantity, i.unit_price_minor, i.currency, coalesce(o.added_minor, 0)
+             i.order_item_id, i.product_id, i.sku, i.quantity + i.cancelled, i.unit_price_minor, i.currency,
+             coalesce(o.added_minor, 0), coalesce(o.cancelled_minor, 0), i.cancelled
          from orders o
          join order_items i on i.order_id = o.order_id
          left join cancellations c on c.order_id = o.order_id
@@ -186,6 +192,7 @@ fn snapshot(row: &Row) -> Result<OrderSnapshot, Broken> {
         lines: Vec::new(),
         total: money(row, 4)?,
         added_minor: row.try_get(18)?,
+        cancelled_minor: row.try_get(19)?,
         status: name(row, 3)?,
         ordered_at: time(row, 2)?,
         created_at: time(row, 6)?,
@@ -202,7 +209,36 @@ fn line(row: &Row) -> Result<OrderLine, Broken> {
         sku: name::<Sku>(row, 14)?,
         quantity: Quantity::try_from(row.try_get::<_, i64>(15)?)?,
         unit_price: money(row, 16)?,
+        cancelled: row.try_get(20)?,
     })
+}
+
+/// The saga knows what the order costs; both change at once.
+fn put_lines(order: &Order) -> Act {
+    let sql = "with lines as (
+             update order_items i set quantity = n.quantity, cancelled = n.cancelled
+             from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as n (ordinal, quantity, cancelled)
+             where i.order_id = $1 and i.ordinal = n.ordinal
+         ), costs as (
+             update orders set total_minor = $5, cancelled_minor = nullif($6, 0), updated_at = greatest(updated_at, $7)
+             where order_id = $1
+         )
+         update order_saga set total_minor = $5 where correlation_id = $1";
+    let OrderSnapshot { id, lines, total, cancelled_minor, updated_at, .. } = order.snapshot();
+    let ordinals = (0..).zip(lines).map(|(ordinal, _)| ordinal);
+    Act::new(
+        "orders.put_lines",
+        sql,
+        vec![
+            Box::new(id.0),
+            Box::new(Array::numbers(ordinals)),
+            Box::new(Array::numbers(lines.iter().map(OrderLine::remaining))),
+            Box::new(Array::numbers(lines.iter().map(|line| line.cancelled))),
+            Box::new(total.minor),
+            Box::new(*cancelled_minor),
+            Box::new(updated_at.as_microsecond()),
+        ],
+    )
 }
 
 /// Where the status still moves there is no index of it, but one of all orders under way.
@@ -230,7 +266,7 @@ fn tokens(ids: &[OrderId]) -> Act {
 fn demand(ids: &[OrderId]) -> Act {
     let sql = "with demand as materialized (
              select order_id, product_id, sum(quantity)::bigint as units
-             from order_items where order_id = any($1) group by order_id, product_id
+             from order_items where order_id = any($1) and quantity > 0 group by order_id, product_id
          ), locked as (
              select from inventory where product_id in (select product_id from demand)
              order by product_id for update
@@ -245,12 +281,12 @@ fn awaiting(products: &[ProductId], after: Option<OrderId>, max: usize) -> Act {
     let sql = "with waiting as materialized (
              select s.correlation_id as order_id from order_saga s
              where s.awaits_stock and s.correlation_id > $2 and exists (
-                 select from order_items i where i.order_id = s.correlation_id and i.product_id = any($1)
+                 select from order_items i where i.order_id = s.correlation_id and i.product_id = any($1) and i.quantity > 0
              )
              order by s.correlation_id limit $3
          )
          select i.order_id, i.product_id, sum(i.quantity)::bigint from waiting w join order_items i on i.order_id = w.order_id
-         group by i.order_id, i.product_id order by i.order_id, i.product_id";
+         where i.quantity > 0 group by i.order_id, i.product_id order by i.order_id, i.product_id";
     let after = after.map_or(Uuid::nil(), |id| id.0);
     let params: [bus_postgres::Param; 3] =
         [Box::new(Array::uuids(products.iter().map(|id| id.0))), Box::new(after), Box::new(rows_max(max))];

@@ -184,12 +184,12 @@ fn update(payments: &[Payment], at: Timestamp) -> Act {
              update payments p set status = n.status, captured_minor = n.captured, refunded_minor = n.refunded,
                  provider_reference = n.reference, attempts = n.attempts, decline_code = n.decline_code,
                  refund_told_minor = n.refund_told, dispute = n.dispute, notes = n.notes,
-                 authorised_until = n.authorised_until,
+                 authorised_until = n.authorised_until, amount_minor = n.amount,
                  updated_at = greatest(p.updated_at, $8)
              from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
-                 $10::bigint[], $11::text[], $12::text[], $13::bigint[])
+                 $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[])
                  as n (id, status, captured, refunded, reference, attempts, decline_code, refund_told, dispute, notes,
-                     authorised_until)
+                     authorised_until, amount)
              where p.order_id = n.id returning 1
          )
          select require_rows((select count(*) from moved), cardinality($1::uuid[]), $9, 'payments.update')";
@@ -214,6 +214,7 @@ fn update(payments: &[Payment], at: Timestamp) -> Act {
             )),
             Box::new(notes_of(payments)),
             Box::new(ends_of(payments)),
+            Box::new(Array::numbers(payments.iter().map(|payment| payment.amount.minor))),
         ],
     )
 }

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use uuid::Uuid;
 
 use super::SqliteUnit;
-use super::column::{broken, money, name, name_or_none, rows_max, time};
+use super::column::{Micros, broken, money, name, name_or_none, rows_max, time};
 use crate::tally::Tallied;
 use bus_sqlite::fault;
 
@@ -104,6 +104,11 @@ impl OrderRepository for SqliteUnit {
         put.map(drop).map_err(fault("orders.put_details"))
     }
 
+    async fn put_lines(&mut self, order: &Order) -> std::result::Result<(), Fault> {
+        self.save()?;
+        put_lines(self.connection(), order).map_err(fault("orders.put_lines"))
+    }
+
     async fn delivered_to(
         &mut self,
         customers: &[CustomerId],
@@ -134,7 +139,8 @@ impl SqliteUnit {
 fn select_many(connection: &Connection, ids: &[OrderId]) -> Result<Vec<OrderSnapshot>> {
     let mut select = connection.prepare_cached(
         "select o.order_id, o.customer_id, o.order_date, o.status, o.total_minor, o.currency, o.created_at,
-             o.updated_at, o.external_reference, c.reason, c.actor, c.note, coalesce(o.added_minor, 0)
+             o.updated_at, o.external_reference, c.reason, c.actor, c.note, coalesce(o.added_minor, 0),
+             coalesce(o.cancelled_minor, 0)
          from orders o left join cancellations c on c.order_id = o.order_id
          where o.order_id = ?",
     )?;
@@ -158,6 +164,7 @@ fn snapshot(row: &Row<'_>) -> Result<OrderSnapshot> {
         lines: Vec::new(),
         total: money(row, 4)?,
         added_minor: row.get(12)?,
+        cancelled_minor: row.get(13)?,
         status: name(row, 3)?,
         ordered_at: time(row, 2)?,
         created_at: time(row, 6)?,
@@ -170,7 +177,7 @@ fn snapshot(row: &Row<'_>) -> Result<OrderSnapshot> {
 fn lines(connection: &Connection, id: OrderId) -> Result<Vec<OrderLine>> {
     connection
         .prepare_cached(
-            "select order_item_id, product_id, sku, quantity, unit_price_minor, currency
+            "select order_item_id, product_id, sku, quantity + cancelled, unit_price_minor, currency, cancelled
              from order_items where order_id = ? order by ordinal",
         )?
         .query_map([id.0.as_bytes()], line)?
@@ -184,7 +191,29 @@ fn line(row: &Row<'_>) -> Result<OrderLine> {
         sku: name::<Sku>(row, 2)?,
         quantity: Quantity::try_from(row.get::<_, i64>(3)?).map_err(|error| broken(3, error))?,
         unit_price: money(row, 4)?,
+        cancelled: row.get(6)?,
     })
+}
+
+fn put_lines(connection: &Connection, order: &Order) -> Result<()> {
+    let OrderSnapshot { id, lines, total, cancelled_minor, updated_at, .. } = order.snapshot();
+    let id = id.0.as_bytes();
+    let mut line_update = connection.prepare_cached(
+        "update order_items set quantity = ?, cancelled = ? where order_id = ? and ordinal = ?",
+    )?;
+    for (ordinal, line) in (0_i64..).zip(lines) {
+        line_update.execute(params![line.remaining(), line.cancelled, id, ordinal])?;
+    }
+    let cancelled_minor = (*cancelled_minor != 0).then_some(*cancelled_minor);
+    connection.execute(
+        "update orders set total_minor = ?, cancelled_minor = ?, updated_at = max(updated_at, ?) where order_id = ?",
+        params![total.minor, cancelled_minor, Micros(*updated_at), id],
+    )?;
+    connection.execute(
+        "update order_saga set total_minor = ? where correlation_id = ?",
+        params![total.minor, id],
+    )?;
+    Ok(())
 }
 
 fn by_status(
@@ -241,8 +270,8 @@ fn details(connection: &Connection, ids: &[OrderId]) -> Result<Vec<(OrderId, Str
 }
 
 fn demand(connection: &Connection, ids: &[OrderId]) -> Result<Vec<StockDemand>> {
-    let mut select =
-        connection.prepare_cached("select product_id, quantity from order_items where order_id = ?")?;
+    let mut select = connection
+        .prepare_cached("select product_id, quantity from order_items where order_id = ? and quantity > 0")?;
     let mut demands = Vec::with_capacity(ids.len());
     for &order_id in ids {
         let mut merged = BTreeMap::new();
@@ -267,7 +296,7 @@ fn awaiting(
         "select s.correlation_id from order_saga s indexed by order_saga_awaiting_stock
          where s.state = 'awaiting_stock' and s.correlation_id > ?1 and exists (
              select 1 from order_items i where i.order_id = s.correlation_id
-                 and i.product_id in (select unhex(value) from json_each(?2))
+                 and i.product_id in (select unhex(value) from json_each(?2)) and i.quantity > 0
          )
          order by s.correlation_id limit ?3",
     )?;

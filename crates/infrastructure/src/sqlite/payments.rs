@@ -160,7 +160,7 @@ fn update(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
     let mut update = connection.prepare_cached(
         "update payments set status = ?2, captured_minor = ?3, refunded_minor = ?4, provider_reference = ?5,
                  attempts = ?6, decline_code = ?7, updated_at = max(updated_at, ?8), refund_told_minor = ?9, dispute = ?10,
-                 notes = ?11, authorised_until = ?12
+                 notes = ?11, authorised_until = ?12, amount_minor = ?13
              where order_id = ?1",
     )?;
     for payment in payments {
@@ -177,6 +177,7 @@ fn update(connection: &Connection, payments: &[Payment], at: Timestamp) -> Resul
             payment.dispute.map(Dispute::as_str),
             payment.notes.to_text(),
             payment.authorised_until.map(Micros),
+            payment.amount.minor,
         ])?;
         if changed != 1 {
             return Ok(Some(payment.order_id));

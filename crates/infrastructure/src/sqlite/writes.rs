@@ -24,10 +24,10 @@ pub(super) fn save_orders(connection: &Connection, rows: &Rows) -> std::result::
 }
 
 fn insert_orders(connection: &Connection, orders: &[NewOrderRow]) -> Result<()> {
-    let mut order_insert =
-        connection.prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+    let mut order_insert = connection
+        .prepare_cached("insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null)")?;
     let mut line_insert =
-        connection.prepare_cached("insert into order_items values (?, ?, ?, ?, ?, ?, ?, ?)")?;
+        connection.prepare_cached("insert into order_items values (?, ?, ?, ?, ?, ?, ?, ?, 0)")?;
     for row in orders {
         let order = row.order.snapshot();
         order_insert.execute(params![

@@ -56,8 +56,7 @@ async fn a_charge_ends_as_the_gateway_says() {
 async fn an_answer_about_another_charge_than_was_asked_for_is_no_answer() {
     let same = [("amount_minor", "1250"), ("code", "null"), ("key", "null"), ("reference", "null")];
     let other = [
-        ("amount_minor", "1"),
-        ("amount_minor", "1251"),
+        ("amount_minor", "1249"),
         ("captured_minor", "1249"),
         ("captured_minor", "0"),
         ("currency", "\"EUR\""),
@@ -78,6 +77,20 @@ async fn an_answer_about_another_charge_than_was_asked_for_is_no_answer() {
             assert!(fits || is_unknown(&outcome), "{member} {value}: {outcome:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn less_may_be_captured_than_was_authorised_and_no_charge_is_for_more_than_was_asked_for() {
+    let body = charge_with("amount_minor", "1251");
+    let server = Server::with([say(201, &body), say(200, &body), say(200, &body)]).await;
+    let gateway = server.gateway();
+    assert!(is_unknown(&gateway.charge(&charge()).await), "it was asked for 1250");
+    let captured = ChargeOutcome::Captured { reference: "ch_1".to_owned(), refunded_minor: 0 };
+    assert_eq!(gateway.capture(&charge()).await, Ok(captured.clone()));
+    assert_eq!(gateway.look_up(&charge()).await, Ok(Some(captured)));
+    let unsaid = r#"{"id":"ch_1","status":"captured","amount_minor":1251}"#;
+    let server = Server::with([say(200, unsaid)]).await;
+    assert!(is_unknown(&server.gateway().capture(&charge()).await), "nobody says how much was captured");
 }
 
 #[tokio::test]

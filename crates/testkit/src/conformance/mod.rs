@@ -124,6 +124,7 @@ macro_rules! laws_of_a_store {
         $crate::laws!($home, orders:
             an_order_comes_out_as_it_went_in,
             what_an_order_says_beside_its_lines_comes_out_as_it_went_in,
+            cancelled_units_are_asked_for_no_longer,
             a_stored_order_moves_as_the_aggregate_does,
             an_order_moves_only_from_where_it_is,
             orders_of_every_status_are_found_page_by_page,

@@ -11,7 +11,8 @@ use application::ports::{
 use application::saga::{OrderProcessingSaga, PaymentStep, SAGA_VERSION, SagaState, StockStep};
 use bus::Verdict;
 use domain::{
-    AMOUNT_MINOR_MAX, CancelReason, MoneyLine, MoneyLineKind, Order, OrderId, OrderStatus, Payment, Shipment,
+    AMOUNT_MINOR_MAX, CancelReason, MoneyLine, MoneyLineKind, Order, OrderId, OrderLine, OrderStatus,
+    Payment, Shipment,
 };
 use infrastructure::Retention;
 use uuid::Uuid;
@@ -87,6 +88,38 @@ pub async fn what_an_order_says_beside_its_lines_comes_out_as_it_went_in(home: &
     assert_eq!(view.details.as_ref(), Some(&details), "of an order that said nothing too");
     let broken = process.readers.broken_invariants(NOW, 10).await.unwrap();
     assert!(broken.iter().all(|it| it.invariant == 1), "the money adds up: {broken:?}");
+}
+
+/// What was ordered stays known where units are cancelled; what is left is what is asked for, and what the order and its saga cost.
+pub async fn cancelled_units_are_asked_for_no_longer(home: &mut impl Home) {
+    let process = home.process().await;
+    let products = [product("A"), product("B")];
+    let order = accepted(&process, 1, &products).await;
+    let other = accepted(&process, 2, &products).await;
+    let (first, second) = (order.lines()[0].clone(), order.lines()[1].clone());
+    let some = order.cancel_lines(&[(first.sku.clone(), Some(1))], None, NOW).unwrap().order;
+    let fewer = some.cancel_lines(&[(second.sku.clone(), None)], Some(usd(3)), NOW).unwrap().order;
+    let mut unit = process.unit().await;
+    unit.orders().put_lines(&some).await.unwrap();
+    unit.orders().put_lines(&fewer).await.unwrap();
+    let found = unit.orders().get_orders_with_items(&[order.id(), other.id()]).await.unwrap();
+    assert_eq!(found, [fewer.clone(), other.clone()], "before the commit too");
+    unit.commit().await.unwrap();
+    let mut unit = process.unit().await;
+    let found = unit.orders().get_orders_with_items(&[order.id(), other.id()]).await.unwrap();
+    assert_eq!(found, [fewer.clone(), other.clone()]);
+    let demand = unit.orders().get_demand(&[order.id()]).await.unwrap();
+    assert_eq!(demand, [StockDemand { order_id: order.id(), lines: fewer.merged_demand() }]);
+    assert_eq!(demand[0].lines, [(first.product_id, first.remaining() - 1)]);
+    assert_eq!(stored_saga(unit.as_mut(), &order).await.total, fewer.total());
+    assert_eq!(stored_saga(unit.as_mut(), &other).await.total, other.total());
+    drop(unit);
+    let view = process.readers.order(order.id()).await.unwrap().unwrap();
+    let lines: Vec<_> =
+        view.lines.iter().map(|line| (i64::from(line.quantity), i64::from(line.cancelled))).collect();
+    let ordered = |line: &OrderLine| i64::from(line.quantity);
+    assert_eq!(lines, [(ordered(&first), 1), (ordered(&second), ordered(&second))]);
+    assert_eq!(view.total, fewer.total().into());
 }
 
 /// A store moves an order as [`Order::apply`] does, each move in a unit of its own or all in the one that creates it.
@@ -219,7 +252,10 @@ pub async fn sagas_payments_and_shipments_come_out_as_last_written(home: &mut im
     writing.update_sagas(std::slice::from_ref(&saga), later(2)).await.unwrap();
     writing.payments().insert(std::slice::from_ref(&payment), NOW).await.unwrap();
     writing.shipments().insert(std::slice::from_ref(&shipment), NOW).await.unwrap();
-    let _ = payment.capture(order.total(), "ch_1").unwrap();
+    let less = order.total().checked_sub(usd(1)).unwrap();
+    let _ = payment.authorise("ch_1", Some(later(9))).unwrap();
+    let _ = payment.lower(less).unwrap();
+    let _ = payment.capture(less, "ch_1").unwrap();
     let _ = shipment.book("T-1", "DHL").unwrap();
     writing.payments().update(std::slice::from_ref(&payment), NOW).await.unwrap();
     writing.shipments().update(std::slice::from_ref(&shipment), NOW).await.unwrap();
@@ -231,12 +267,12 @@ pub async fn sagas_payments_and_shipments_come_out_as_last_written(home: &mut im
         assert_eq!(reading.shipments().get(&[order.id()]).await.unwrap(), std::slice::from_ref(&shipment));
     }
     let view = process.readers.order(order.id()).await.unwrap().unwrap();
-    assert_eq!(view.payment.unwrap().captured_minor, order.total().minor);
+    assert_eq!(view.payment.unwrap().captured_minor, less.minor);
     assert_eq!(view.shipment.unwrap().tracking_number.as_deref(), Some("T-1"));
     let view = process.readers.saga(order.id()).await.unwrap().unwrap();
     assert_eq!((view.state.as_str(), view.updated_at), ("payment_processing", later(2)));
     let counts = process.readers.overview().await.unwrap();
-    assert_eq!(counts.money, [("USD".to_owned(), order.total().minor, 0)]);
+    assert_eq!(counts.money, [("USD".to_owned(), less.minor, 0)]);
 }
 
 /// Listings and counts follow a saga wherever it goes.

@@ -72,6 +72,7 @@ impl Street {
             pause(after).await;
             self.hold(accepted.order_id, before).await;
         }
+        self.want_fewer(accepted.order_id, &wish).await;
         if let Some((address, after)) = move_of(accepted.order_id) {
             pause(after).await;
             self.change(accepted.order_id, address).await;

@@ -10,6 +10,7 @@ mod destinations;
 mod dice;
 mod errands;
 mod fate;
+mod fewer;
 mod findings;
 mod fleet;
 mod gateway;

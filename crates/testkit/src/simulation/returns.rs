@@ -92,7 +92,7 @@ impl Street {
     }
 
     /// Asks until there is an answer. The one before it may be lost although it was done.
-    async fn answer<C: Command>(&self, command: &C) -> Option<C::Reply> {
+    pub(super) async fn answer<C: Command>(&self, command: &C) -> Option<C::Reply> {
         for _ in 0..TRIES_MAX {
             if let Some(door) = self.fleet.door()
                 && let Ok(Ok(reply)) = tokio::time::timeout(PATIENCE, door.commands.run(command)).await
@@ -117,7 +117,7 @@ fn some_of(dice: &Dice, order: &OrderView) -> Vec<(Sku, i64)> {
 }
 
 /// What differs from order to order.
-fn tail(order_id: OrderId) -> [u8; 8] {
+pub(super) fn tail(order_id: OrderId) -> [u8; 8] {
     let mut tail = [0; 8];
     tail.copy_from_slice(&order_id.0.as_bytes()[8..]);
     tail

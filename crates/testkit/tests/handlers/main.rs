@@ -3,6 +3,7 @@
 mod accepting;
 mod comparing;
 mod deliveries;
+mod fewer;
 mod firings;
 mod holding;
 mod operating;

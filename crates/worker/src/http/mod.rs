@@ -31,6 +31,7 @@ mod json_orders;
 mod letter_acts;
 mod limits;
 mod line;
+mod line_cancellations;
 mod meaning;
 mod measuring;
 mod ndjson_orders;
@@ -191,6 +192,7 @@ fn routes() -> Vec<Route> {
         notifications::routes(),
         erasing::routes(),
         order_changes::routes(),
+        line_cancellations::routes(),
         order_holds::routes(),
         order_returns::routes(),
         queues::routes(),

@@ -41,7 +41,8 @@ const LINE: Shape = Shape::Named(&Schema {
     name: "OrderLine",
     shape: Shape::Object(&[
         need("sku", Shape::Text, "The product."),
-        need("quantity", Shape::Integer, "Units."),
+        need("quantity", Shape::Integer, "Units that were ordered."),
+        may("cancelled", Shape::Integer, "Of these, cancelled since; none unless said."),
         need("unit_price", AMOUNT, "Price of one."),
     ]),
 });

@@ -90,6 +90,7 @@ problems! {
     NothingToTell = "nothing_to_tell", CONFLICT, No, "There is nothing to tell, or no way to";
     RefundRefused = "refund_refused", CONFLICT, No, "The money cannot be paid back like this";
     TooLateToChange = "too_late_to_change", CONFLICT, No, "The order can no longer be changed";
+    LinesRefused = "lines_refused", CONFLICT, No, "The lines cannot be cancelled like this";
     HoldRefused = "hold_refused", CONFLICT, No, "The order cannot be put on hold any more";
     HoldNotFound = "hold_not_found", NOT_FOUND, No, "The order has no such hold";
     ReturnRefused = "return_refused", CONFLICT, No, "The goods cannot come back like this";

@@ -72,6 +72,10 @@ impl OrderRepository for ObservedUnit {
         self.inner.orders().put_details(id, details).await
     }
 
+    async fn put_lines(&mut self, order: &Order) -> Result<(), Fault> {
+        self.inner.orders().put_lines(order).await
+    }
+
     async fn delivered_to(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerId>, Fault> {
         self.inner.orders().delivered_to(customers).await
     }

@@ -97,6 +97,11 @@ pub(super) async fn on_order(
             body: as_seen(json!({"actor": actor, "reason": note, "before": field(&fields, "before")}), seen),
             done: "The order is on hold, or will be once it comes there.",
         },
+        "cancel-lines" => Call {
+            target: format!("/orders/{order}/cancel-lines"),
+            body: as_seen(fewer(&fields, actor, note), seen),
+            done: "The units are cancelled.",
+        },
         "release" => Call {
             target: format!("/orders/{order}/holds/{}/release", segment(field(&fields, "hold"))),
             body: as_seen(json!({"actor": actor, "note": note}), seen),
@@ -173,6 +178,21 @@ fn about_return(action: &str, order: &str, fields: &Fields, (actor, note, seen):
         ),
     };
     Call { target, body: as_seen(body, seen), done }
+}
+
+/// The order costs less by the price of the units unless an amount is filled in.
+fn fewer(fields: &Fields, actor: &str, note: &str) -> Value {
+    let mut line = json!({"sku": field(fields, "sku")});
+    if !field(fields, "units").trim().is_empty() {
+        let units = field(fields, "units").trim();
+        line["quantity"] = units.parse::<i64>().map_or_else(|_| units.into(), Value::from);
+    }
+    let mut body = json!({"lines": [line], "actor": actor, "note": note});
+    if !field(fields, "amount").trim().is_empty() {
+        let currency = field(fields, "currency");
+        body["amount"] = json!({"minor": to_minor(field(fields, "amount"), currency), "currency": currency});
+    }
+    body
 }
 
 /// All that was awaited arrived; money goes back if an amount is filled in.

@@ -15,6 +15,7 @@ mod live;
 mod order;
 mod order_details;
 mod order_holds;
+mod order_lines;
 mod order_returns;
 mod orders;
 mod overview;

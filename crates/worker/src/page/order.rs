@@ -15,7 +15,7 @@ use super::order_details::{details, not_erased};
 use super::route_of_order::{steps, stretches, timers, waits_for};
 use super::value::{amount, list, minor, number, segment, state, text, when};
 use super::visit::{Shown, Visit};
-use super::{order_holds, order_returns};
+use super::{order_holds, order_lines, order_returns};
 
 /// Lines of an order, and entries of its timeline, that are shown unless all are asked for.
 const LINES_SHOWN_MAX: usize = 25;
@@ -131,12 +131,18 @@ fn way(visit: &Visit, saga: &Value, history: &[Value], shown: &[Value]) -> Marku
 }
 
 fn parts(visit: &Visit, order: &Value) -> Markup {
-    let columns = [Column::text("Product"), Column::number("Units"), Column::number("Price of one")];
+    let columns = [
+        Column::text("Product"),
+        Column::number("Units"),
+        Column::number("Cancelled"),
+        Column::number("Price of one"),
+    ];
     let line = |line: &Value| {
         let sku = text(line, "sku");
         vec![
             html! { a href=(visit.at(format!("/stock/{}", segment(sku)))) { (sku) } },
             html! { (number(line, "quantity")) },
+            html! { @if line["cancelled"].is_u64() { (number(line, "cancelled")) } },
             html! { (amount(line, "unit_price")) },
         ]
     };
@@ -290,6 +296,7 @@ fn actions(visit: &Visit, order: &Value, saga: &Value) -> Markup {
         (refund.render())
         (tell.render())
         (order_holds::actions(visit, order, saga))
+        (order_lines::action(visit, order, saga))
         (order_returns::actions(visit, order, saga))
         (change(visit, order, saga))
         (erase.render())

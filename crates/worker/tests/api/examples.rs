@@ -127,6 +127,13 @@ fn of_hold() -> Example {
     Example::json(&wish, "/reason", json!("another check"))
 }
 
+fn of_fewer() -> Example {
+    let wish = json!({
+        "lines": [{"sku": "CHAI", "quantity": 1}], "amount": {"minor": 100, "currency": "USD"}, "actor": "eve", "note": "regret",
+    });
+    Example::json(&wish, "/note", json!("out of season"))
+}
+
 fn of_return(operation: &str) -> Example {
     match operation {
         "requestReturn" => {
@@ -193,6 +200,7 @@ pub(crate) fn example(operation: &str) -> Example {
         "refundOrder" => of_refund(),
         "changeOrder" => of_change(),
         "holdOrder" => of_hold(),
+        "cancelLines" => of_fewer(),
         "requestReturn" | "receiveReturn" => of_return(operation),
         "retrySaga"
         | "skipSaga"

@@ -8,6 +8,7 @@ mod details;
 mod document;
 mod error_queues;
 mod examples;
+mod fewer;
 mod garbage;
 mod gate;
 mod harness;

@@ -105,6 +105,31 @@ async fn awaited_return(service: &Service, operation: &str, order_id: &str) -> S
     asked["return_id"].as_str().expect("an id").to_owned()
 }
 
+/// What has happened to the order that the operation is about.
+fn way_of(operation: &str) -> &'static [EventKind] {
+    const TO_THE_CUSTOMER: [EventKind; 6] = [
+        EventKind::OrderValidated,
+        EventKind::InventoryReserved,
+        EventKind::PaymentStarted,
+        EventKind::PaymentCaptured,
+        EventKind::ShipmentBooked,
+        EventKind::ParcelDelivered,
+    ];
+    match operation {
+        "cancelLines" => &TO_THE_CUSTOMER[..2],
+        _ if operation.ends_with("Saga") => &[
+            EventKind::OrderValidated,
+            EventKind::InventoryReserved,
+            EventKind::PaymentStarted,
+            EventKind::CancelRequested,
+            EventKind::UndoFailed,
+        ],
+        "refundOrder" | "tellCustomerAgain" => &TO_THE_CUSTOMER,
+        _ if operation.ends_with("Return") => &TO_THE_CUSTOMER,
+        _ => &[],
+    }
+}
+
 impl Stage {
     async fn open(operation: &str) -> Self {
         let service = Service::with_error_queues(&error_queues()).await;
@@ -113,7 +138,7 @@ impl Stage {
             service.post("/queues/payment/pause", &wish).await.expect(200);
         }
         let holds = match operation {
-            "releaseHold" => json!([{"before": "payment", "reason": "a check"}]),
+            "releaseHold" | "cancelLines" => json!([{"before": "payment", "reason": "a check"}]),
             _ => json!([]),
         };
         let wish = json!({
@@ -123,27 +148,7 @@ impl Stage {
         let order_id = placed["order_id"].as_str().expect("an id").to_owned();
         let shown = service.get(&format!("/orders/{order_id}")).await.expect(200);
         let hold = shown["holds"][0]["hold_id"].as_str().unwrap_or_default().to_owned();
-        if operation.ends_with("Saga") {
-            let way = [
-                EventKind::OrderValidated,
-                EventKind::InventoryReserved,
-                EventKind::PaymentStarted,
-                EventKind::CancelRequested,
-                EventKind::UndoFailed,
-            ];
-            service.happen(&order_id, &way).await;
-        }
-        if operation == "refundOrder" || operation == "tellCustomerAgain" || operation.ends_with("Return") {
-            let way = [
-                EventKind::OrderValidated,
-                EventKind::InventoryReserved,
-                EventKind::PaymentStarted,
-                EventKind::PaymentCaptured,
-                EventKind::ShipmentBooked,
-                EventKind::ParcelDelivered,
-            ];
-            service.happen(&order_id, &way).await;
-        }
+        service.happen(&order_id, way_of(operation)).await;
         let awaited = awaited_return(&service, operation, &order_id).await;
         if operation.ends_with("DeadLetters") {
             set_aside(&service, &["it makes no sense"]).await;

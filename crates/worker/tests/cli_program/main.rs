@@ -9,6 +9,7 @@ mod changes;
 mod consumers;
 mod demonstration;
 mod descriptors;
+mod fewer;
 mod holds;
 mod imports;
 mod json;

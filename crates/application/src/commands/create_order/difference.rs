@@ -27,8 +27,10 @@ pub(super) fn differences(request: &CreateOrderCommand, order: &Order) -> Vec<Vi
         );
         found.push(Violation { pointer: "/money_lines".to_owned(), code: CODE, message });
     }
-    if let Some(total) = request.total.filter(|total| *total != order.total()) {
-        let message = format!("total {total}, was {}", order.total());
+    // What was cancelled since is no difference.
+    let was = order.ordered_total();
+    if let Some(total) = request.total.filter(|total| *total != was) {
+        let message = format!("total {total}, was {was}");
         found.push(Violation { pointer: "/total".to_owned(), code: CODE, message });
     }
     let (wanted, had): (Vec<_>, Vec<_>) = (request.lines.iter().collect(), order.lines().iter().collect());

@@ -82,7 +82,9 @@ create table orders (
     reference_source text,
     closed_at bigint generated always as (case when status in ('delivered', 'cancelled') then updated_at end) stored,
     -- What the money lines add to the goods, in minor units; null for nothing.
-    added_minor bigint check (added_minor <> 0)
+    added_minor bigint check (added_minor <> 0),
+    -- What it costs less since lines of it were cancelled, in minor units; null for nothing.
+    cancelled_minor bigint check (cancelled_minor > 0)
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 create index orders_open on orders (order_id) where closed_as is null;
 create index orders_closed on orders (closed_as, order_id) where closed_as is not null;
@@ -99,10 +101,13 @@ create table order_items (
     order_item_id uuid not null,
     product_id uuid not null,
     sku text not null,
-    quantity bigint not null check (quantity > 0),
+    -- Units that are still wanted, or were sent, and those that were cancelled; together what was ordered.
+    quantity bigint not null check (quantity >= 0),
     unit_price_minor bigint not null check (unit_price_minor >= 0),
     currency text not null,
-    primary key (order_id, ordinal)
+    cancelled bigint not null default 0 check (cancelled >= 0),
+    primary key (order_id, ordinal),
+    check (quantity + cancelled > 0)
 ) with (
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000
 );

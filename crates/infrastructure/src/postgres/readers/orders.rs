@@ -186,10 +186,15 @@ pub(super) fn amount(row: &Row, index: usize) -> Result<Amount, Broken> {
 }
 
 async fn lines(client: &Lent, id: OrderId) -> Result<Vec<LineView>, Fault> {
-    let sql = "select sku, quantity, unit_price_minor, currency from order_items where order_id = $1 order by ordinal";
+    let sql = "select sku, quantity + cancelled, unit_price_minor, currency, cancelled from order_items where order_id = $1 order by ordinal";
     let rows = query(client, "orders.read", sql, &[Box::new(id.0)]).await?;
     let line = |row: &Row| {
-        Ok(LineView { sku: row.try_get(0)?, quantity: count(row, 1)?, unit_price: amount(row, 2)? })
+        Ok(LineView {
+            sku: row.try_get(0)?,
+            quantity: count(row, 1)?,
+            unit_price: amount(row, 2)?,
+            cancelled: count(row, 4)?,
+        })
     };
     views(&rows, "orders.read", line)
 }

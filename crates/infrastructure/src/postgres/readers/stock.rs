@@ -106,7 +106,7 @@ const ENDANGERED: &str =
              select o.order_id, o.external_reference, o.customer_id, o.status, v.short_stock as short,
                  sum(i.quantity)::bigint as units from inventory v
              join order_saga s on s.is_open and s.stock = 'reserved'
-             join order_items i on i.order_id = s.correlation_id and i.product_id = v.product_id
+             join order_items i on i.order_id = s.correlation_id and i.product_id = v.product_id and i.quantity > 0
              join orders o on o.order_id = s.correlation_id
              where v.product_id = $1 and v.short_stock > 0
              group by o.order_id, o.external_reference, o.customer_id, o.status, v.short_stock

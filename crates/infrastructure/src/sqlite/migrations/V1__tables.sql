@@ -70,7 +70,9 @@ create table orders (
     payment_token text,
     reference_source text,
     -- What the money lines add to the goods, in minor units; null for nothing.
-    added_minor integer check (added_minor <> 0)
+    added_minor integer check (added_minor <> 0),
+    -- What it costs less since lines of it were cancelled, in minor units; null for nothing.
+    cancelled_minor integer check (cancelled_minor > 0)
 ) without rowid;
 create index orders_open on orders (order_id) where is_open = 1;
 create index orders_by_customer on orders (customer_id, order_id);
@@ -88,10 +90,13 @@ create table order_items (
     order_item_id blob not null,
     product_id blob not null,
     sku text not null,
-    quantity integer not null check (quantity > 0),
+    -- Units that are still wanted, or were sent, and those that were cancelled; together what was ordered.
+    quantity integer not null check (quantity >= 0),
     unit_price_minor integer not null check (unit_price_minor >= 0),
     currency text not null,
-    primary key (order_id, ordinal)
+    cancelled integer not null check (cancelled >= 0),
+    primary key (order_id, ordinal),
+    check (quantity + cancelled > 0)
 ) without rowid;
 
 -- What an order says beside who wants what: contact, addresses, money lines and the like, as one document. Only of orders that do.

@@ -152,11 +152,17 @@ fn details(connection: &Connection, id: OrderId) -> Result<Option<OrderDetails>>
 }
 
 fn lines(connection: &Connection, id: OrderId) -> Result<Vec<LineView>> {
-    let line =
-        |row: &Row<'_>| Ok(LineView { sku: row.get(0)?, quantity: row.get(1)?, unit_price: amount(row, 2)? });
+    let line = |row: &Row<'_>| {
+        Ok(LineView {
+            sku: row.get(0)?,
+            quantity: row.get(1)?,
+            unit_price: amount(row, 2)?,
+            cancelled: row.get(4)?,
+        })
+    };
     connection
         .prepare_cached(
-            "select sku, quantity, unit_price_minor, currency from order_items where order_id = ? order by ordinal",
+            "select sku, quantity + cancelled, unit_price_minor, currency, cancelled from order_items where order_id = ? order by ordinal",
         )?
         .query_map([id.0], line)?
         .collect()

@@ -99,7 +99,7 @@ const ENDANGERED: &str =
          from (
              select o.order_id, o.external_reference, o.customer_id, o.status, v.short_stock as short, sum(i.quantity) as units from inventory v
              cross join order_saga s on s.is_open = 1 and s.stock = 'reserved'
-             cross join order_items i on i.order_id = s.correlation_id and i.product_id = v.product_id
+             cross join order_items i on i.order_id = s.correlation_id and i.product_id = v.product_id and i.quantity > 0
              cross join orders o on o.order_id = s.correlation_id
              where v.product_id = ?1 and v.short_stock > 0
              group by o.order_id, o.external_reference, o.customer_id, o.status, v.short_stock

@@ -179,7 +179,7 @@ pub(super) async fn cancel(
 }
 
 /// So many minor units in the currency of the order.
-async fn in_its_currency(desk: &Desk, order_id: OrderId, minor: i64) -> Result<Money> {
+pub(super) async fn in_its_currency(desk: &Desk, order_id: OrderId, minor: i64) -> Result<Money> {
     let order = desk.store.readers.order(order_id).await?;
     let order = order.with_context(|| format!("there is no order {order_id}"))?;
     Ok(Money::new(minor, order.total.money()?.currency))

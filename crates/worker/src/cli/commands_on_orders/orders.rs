@@ -1,21 +1,17 @@
 //! `orderwright orders`: looks at orders and cancels them. Whether an order can still be cancelled is the saga's to say.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use application::commands::{
-    CancelOrderCommand, CancelReply, ChangeOrderCommand, ChangeOrderReply, EraseContactCommand,
-    EraseContactReply, OrderChanges, TellAgainCommand, TellAgainReply,
-};
+use application::commands::{CancelOrderCommand, CancelReply, TellAgainCommand, TellAgainReply};
 use application::order_details::{Contact, OrderDetails};
 use application::ports::{
     FOUND_BY_ACCEPTANCE, HistoryView, OrderFilter, OrderPage, OrderPlace, OrderSort, OrderView, SagaView,
 };
 use application::queries::{GetOrderHistoryQuery, GetOrderStatusQuery};
 use application::saga::SagaState;
-use application::validators::validate_changes;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
@@ -27,7 +23,7 @@ use serde::Serialize;
 use super::answer::{amount, answer, facts, listing, or_dash, second, table};
 use super::sagas::states;
 use super::{Desk, SeenOrder, Signed};
-use super::{order_holds, order_returns};
+use super::{order_changes, order_holds, order_lines, order_returns};
 use crate::cli::texts;
 
 /// Look at orders, cancel and refund them, erase who they are for.
@@ -77,6 +73,18 @@ pub(in crate::cli) enum Orders {
         /// JSON with any of contact, shipping_address and billing_address, as the API takes them; - for standard input.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+        #[command(flatten)]
+        seen: SeenOrder,
+        #[command(flatten)]
+        signed: Signed,
+    },
+    /// Cancel units of an order that is on hold or waits for goods.
+    CancelLines {
+        /// The order's id, or the reference that another system gave it.
+        #[arg(value_name = "ORDER")]
+        order: String,
+        #[command(flatten)]
+        wish: order_lines::Wish,
         #[command(flatten)]
         seen: SeenOrder,
         #[command(flatten)]
@@ -258,7 +266,12 @@ impl Orders {
             Self::Refund { order, minor, seen, signed } => {
                 order_returns::refund(desk, &order, minor, seen, signed).await
             }
-            Self::Change { order, to, seen, signed } => change(desk, &order, &to, seen, signed).await,
+            Self::Change { order, to, seen, signed } => {
+                order_changes::change(desk, &order, &to, seen, signed).await
+            }
+            Self::CancelLines { order, wish, seen, signed } => {
+                order_lines::cancel(desk, &order, wish, seen, signed).await
+            }
             Self::Hold { order, before, seen, signed } => {
                 order_holds::hold(desk, &order, before, seen, signed).await
             }
@@ -275,7 +288,7 @@ impl Orders {
                 order_returns::cancel(desk, &order, return_id, seen, signed).await
             }
             Self::TellAgain { order, signed } => tell_again(desk, &order, signed).await,
-            Self::EraseContact { order, signed } => erase_contact(desk, &order, signed).await,
+            Self::EraseContact { order, signed } => order_changes::erase_contact(desk, &order, signed).await,
         }
     }
 }
@@ -390,9 +403,13 @@ fn headline(order: &OrderView) -> Table {
 }
 
 fn lines(order: &OrderView) -> Table {
-    let mut table = table(&["sku", "quantity", "unit price"]);
+    let mut table = table(&["sku", "quantity", "cancelled", "unit price"]);
     for line in &order.lines {
-        table.add_row([line.sku.clone(), line.quantity.to_string(), amount(&line.unit_price)]);
+        let cancelled = match line.cancelled {
+            0 => "-".to_owned(),
+            units => units.to_string(),
+        };
+        table.add_row([line.sku.clone(), line.quantity.to_string(), cancelled, amount(&line.unit_price)]);
     }
     table
 }
@@ -527,70 +544,5 @@ async fn tell_again(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
     answer(desk.format, &told, |told| {
         let ToldAgain { order_id, notification, channels } = told;
         format!("{order_id}: {notification} goes out through {channels} channel(s) as soon as a service runs")
-    })
-}
-
-#[derive(Serialize)]
-struct ChangedOrder {
-    order_id: String,
-    changed: Vec<&'static str>,
-}
-
-async fn change(desk: &Desk, name: &str, to: &Path, seen: SeenOrder, signed: Signed) -> Result<()> {
-    let changes = read_changes(to)?;
-    let order_id = desk.order_id(name).await?;
-    let Signed { actor, note } = signed;
-    let command = ChangeOrderCommand { order_id, changes, actor, note };
-    match desk.run_if_unchanged(&command, seen.of(order_id).as_ref()).await? {
-        ChangeOrderReply::Changed(changed) => {
-            let changed = ChangedOrder { order_id: order_id.to_string(), changed };
-            answer(desk.format, &changed, |it| match it.changed.join(", ") {
-                said if said.is_empty() => format!("{}: it said so before", it.order_id),
-                said => format!("{}: changed {said}", it.order_id),
-            })
-        }
-        ChangeOrderReply::TooLate(why) => bail!(why),
-        ChangeOrderReply::NotFound => bail!("there is no order {order_id}"),
-    }
-}
-
-fn read_changes(file: &Path) -> Result<OrderChanges> {
-    let text = match file.to_str() {
-        Some("-") => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
-        _ => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
-    };
-    let changes: OrderChanges = serde_json::from_str(&text).with_context(|| {
-        format!(
-            "{} has to be JSON with contact, shipping_address and billing_address, or some of them",
-            file.display()
-        )
-    })?;
-    if let Err(violations) = validate_changes(&changes) {
-        let told: Vec<String> =
-            violations.iter().map(|wrong| format!("{}: {}", wrong.pointer, wrong.message)).collect();
-        bail!("nothing was changed: {}", told.join("; "));
-    }
-    Ok(changes)
-}
-
-#[derive(Serialize)]
-struct ErasedContact {
-    order_id: String,
-    erased: &'static str,
-}
-
-async fn erase_contact(desk: &Desk, name: &str, signed: Signed) -> Result<()> {
-    let order_id = desk.order_id(name).await?;
-    let Signed { actor, note } = signed;
-    let erased = match desk.commands.run(&EraseContactCommand { order_id, actor, note }).await? {
-        EraseContactReply::Erased => "now",
-        EraseContactReply::Nothing => "before",
-        EraseContactReply::AddressNeeded(why) => bail!(why),
-        EraseContactReply::NotFound => bail!("there is no order {order_id}"),
-    };
-    let erased = ErasedContact { order_id: order_id.to_string(), erased };
-    answer(desk.format, &erased, |it| match it.erased {
-        "now" => format!("{}: contact, addresses, note and metadata are erased", it.order_id),
-        _ => format!("{}: there was nothing to erase", it.order_id),
     })
 }
