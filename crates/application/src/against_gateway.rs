@@ -93,6 +93,9 @@ pub struct Difference {
     /// Our order, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<Uuid>,
+    /// The order that the gateway says it is for, if we have none of that id: it may have been ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing_order_id: Option<Uuid>,
     /// The idempotency key of the charge.
     pub key: String,
     /// The gateway's name for it, if it has one.
@@ -321,6 +324,7 @@ fn judged(charge: Option<&ListedCharge>, booked: Option<&BookedPayment>) -> Verd
     Verdict::Differ(Difference {
         kind,
         order_id: booked.map(|booked| booked.payment.order_id.0),
+        missing_order_id: charge.filter(|_| booked.is_none()).and_then(order_of).map(|order_id| order_id.0),
         key: key.or_else(|| booked.map(|booked| booked.payment.key.clone())).unwrap_or_default(),
         charge_id: charge.map(|charge| charge.id.clone()),
         detail,

@@ -1,22 +1,23 @@
 //! Connecting to the server, and telling in one line what is wrong when that is not possible. Never shows a password.
 
 use std::error::Error as StdError;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Clock, IdSource, Routing, Tables, Topology};
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use futures_util::future::BoxFuture;
 use thiserror::Error;
-use tokio_postgres::Config;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::{Client, Config};
 use uuid::Uuid;
 
-use crate::fault::{Taken, Told, is_lock_refused, refuses_writes, spoken};
+use crate::fault::{Taken, Told, is_lock_refused, refuses_writes, spoken, takes_no_writes};
+use crate::hosts;
 use crate::lent::Lender;
 use crate::patience::{Line, Silent};
 use crate::pooler;
-use crate::server::{NoConnection, Server, Telling};
+use crate::server::{NoConnection, Server, Telling, driven};
 
 /// The encoding in which texts are kept.
 const ENCODING: &str = "UTF8";
@@ -180,13 +181,37 @@ pub enum ConnectError {
         /// The database.
         database: String,
     },
+    /// The tables are there, and the user may not use them.
+    #[error(
+        "user '{user}' may not use the tables: {why}; let their owner run: grant select, insert, update, delete on all tables in schema public to \"{user}\" \
+         and grant usage on all sequences in schema public to \"{user}\""
+    )]
+    NotGranted {
+        /// The user.
+        user: String,
+        /// What the server says.
+        why: String,
+    },
     /// The server is a standby, or set to take no writes.
     #[error(
-        "the PostgreSQL server at {place} takes no writes; name the one that does, or all of them, as in postgres://one,another/database"
+        "the PostgreSQL server at {place} takes no writes: it is a standby, or its default_transaction_read_only is on; name the one that does, or all \
+         of them, as in postgres://one,another/database, or reset that setting"
     )]
     ReadOnly {
         /// Hosts and ports.
         place: String,
+    },
+    /// Fewer connections are allowed than one worker needs.
+    #[error(
+        "{whose} may have {allowed} connections at a time, and a worker needs {needed} (pool_max + readers_max + 1); raise that limit, or lower the two"
+    )]
+    TooFew {
+        /// Whose limit it is.
+        whose: String,
+        /// The connections that it allows.
+        allowed: i32,
+        /// The connections of one worker.
+        needed: i32,
     },
     /// A pooler lends a connection for less than the time for which its client is connected.
     #[error(
@@ -309,6 +334,8 @@ pub(crate) fn server(address: &str, options: &PostgresOptions) -> Result<Server,
     server.set("statement_timeout", statement.as_millis().to_string());
     server.set("lock_timeout", options.lock_limit.as_millis().to_string());
     server.set(IDLE_LIMIT, (statement * 3).as_millis().to_string());
+    // Between two of our statements lie as long as there is nothing to do.
+    server.set("idle_session_timeout", "0");
     server.set("jit", "off");
     Ok(server)
 }
@@ -338,6 +365,29 @@ pub(crate) async fn probe(server: &mut Server, tables: Tables) -> Result<(), Con
         server.set(name, value);
     }
     Ok(())
+}
+
+/// Looks whether a worker can have as many connections as it needs: it would start, and take orders only now and then.
+pub(crate) async fn room(server: &Server, options: &PostgresOptions) -> Result<(), ConnectError> {
+    let needed = options.pool_max.max(1) + options.readers_max.max(1) + 1;
+    let needed = i32::try_from(needed).unwrap_or(i32::MAX);
+    let line = server.line().await.map_err(|error| explain(&server.config, &error))?;
+    let sql = "select case when rolsuper then -1 else rolconnlimit end, datconnlimit,
+             current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer,
+             rolname::text, datname::text
+         from pg_roles, pg_database where rolname = current_user and datname = current_database()";
+    let asked = line.query("server.room", sql, &[]).await.map_err(|fault| explain(&server.config, &fault))?;
+    let Some(row) = asked.first() else { return Ok(()) };
+    let limits = [
+        (row.get::<_, i32>(0), format!("user '{}'", row.get::<_, &str>(3))),
+        (row.get(1), format!("database '{}'", row.get::<_, &str>(4))),
+        (row.get(2), "the server (max_connections)".to_owned()),
+    ];
+    let limits = limits.into_iter().filter(|(allowed, _)| (0..needed).contains(allowed));
+    match limits.min_by_key(|(allowed, _)| *allowed) {
+        Some((allowed, whose)) => Err(ConnectError::TooFew { whose, allowed, needed }),
+        None => Ok(()),
+    }
 }
 
 /// A first connection, once it is known how connections are told their settings. A pooler may refuse those that come with the
@@ -381,8 +431,15 @@ async fn arrives(line: &Line, config: &Config) -> Result<bool, ConnectError> {
 pub(crate) fn asking(server: &Server, tables: Tables) -> Server {
     match tables {
         Tables::Migrated => server.clone(),
-        Tables::Expected => suited(server, Use::Reads),
+        Tables::Expected => content(&suited(server, Use::Reads)),
     }
+}
+
+/// The same server where nothing is written: a host that takes no writes will do if there is no other.
+fn content(server: &Server) -> Server {
+    let mut server = server.clone();
+    server.config.target_session_attrs(TargetSessionAttrs::Any);
+    server
 }
 
 /// What our connections ask of a server that is set to so much by itself. Should it be set to forget what it has confirmed, they ask
@@ -408,40 +465,52 @@ pub(crate) fn suited(server: &Server, purpose: Use) -> Server {
             server.set("enable_mergejoin", "off");
         }
         Use::Keeping => server.set("enable_seqscan", "off"),
-        Use::Reads => {
-            server.config.target_session_attrs(TargetSessionAttrs::Any);
-            server.set("default_transaction_read_only", "on");
-        }
+        Use::Reads => server.set_afterwards("default_transaction_read_only", "on"),
     }
     server
 }
 
 /// Connections of one kind, opened as they are needed.
 pub(crate) fn pool(server: &Server, purpose: Use, size: usize, options: &PostgresOptions) -> Lender {
-    let create_limit = server.connect_limit();
-    let server = suited(server, purpose);
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(server.login(), server.tls.clone(), recycling);
-    let builder = Pool::builder(manager);
-    let builder = match server.first_words().map(Arc::<str>::from) {
-        Some(words) => builder.post_create(Hook::async_fn(move |client, _| {
-            let words = Arc::clone(&words);
-            Box::pin(async move { client.batch_execute(&words).await.map_err(HookError::Backend) })
-        })),
-        None => builder,
+    let server = match (purpose, options.tables) {
+        (Use::Reads, Tables::Expected) => content(&suited(server, purpose)),
+        (Use::Units | Use::Reads | Use::Keeping, _) => suited(server, purpose),
     };
-    let pool = builder
+    let (create_limit, answer_limit) = (server.connect_limit(), server.answer_limit);
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let config = server.config.clone();
+    let pool = Pool::builder(Manager::from_connect(config, Dialler(server), recycling))
         .max_size(size.max(1))
         .runtime(Runtime::Tokio1)
         .create_timeout(Some(create_limit))
         .wait_timeout(Some(options.connect_limit))
         .build()
         .expect("a pool with time limits was given a runtime");
-    Lender::new(pool, server.answer_limit)
+    Lender::new(pool, answer_limit)
+}
+
+/// Opens the connections of a pool.
+struct Dialler(Server);
+
+impl Connect for Dialler {
+    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        Box::pin(async {
+            match self.0.connect().await {
+                Ok((client, connection)) => Ok((client, driven(connection))),
+                Err(NoConnection::Failed(error) | NoConnection::Nowhere { gravest: error, .. }) => Err(error),
+                // The driver has no error for it; the pool gives up when its time is over.
+                Err(NoConnection::Silent(_) | NoConnection::Unusable(_)) => std::future::pending().await,
+            }
+        })
+    }
 }
 
 /// Which of the known mistakes is at the bottom of an error.
 pub(crate) fn explain(config: &Config, error: &(dyn StdError + 'static)) -> ConnectError {
+    let none = causes(error).find_map(|cause| cause.downcast_ref::<NoConnection>());
+    if let Some(NoConnection::Nowhere { each, .. }) = none {
+        return ConnectError::Unreachable { place: place(config), why: each.clone() };
+    }
     if let Some(driver) = driver_error(error) {
         return explain_driver(config, driver);
     }
@@ -472,6 +541,10 @@ fn explain_driver(config: &Config, error: &tokio_postgres::Error) -> ConnectErro
         Some(said) if said.code().code().starts_with("28") => {
             ConnectError::Refused { place, why: said.message().to_owned() }
         }
+        Some(said) if said.code().code() == "42501" && is_about_rows(said.message()) => {
+            let user = config.get_user().unwrap_or_default().to_owned();
+            ConnectError::NotGranted { user, why: said.message().to_owned() }
+        }
         Some(said) if said.code().code() == "42501" => {
             let user = config.get_user().unwrap_or_default().to_owned();
             ConnectError::NotAllowed { user, database: database(config) }
@@ -486,12 +559,9 @@ fn explain_driver(config: &Config, error: &tokio_postgres::Error) -> ConnectErro
     }
 }
 
-/// How the driver says that no host is as it was asked for; the system would give a number with it.
-fn takes_no_writes(error: &tokio_postgres::Error) -> bool {
-    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    cause.is_some_and(|cause| {
-        cause.kind() == io::ErrorKind::PermissionDenied && cause.raw_os_error().is_none()
-    })
+/// Whether a right that is missing is one on rows, and not the one to make tables.
+fn is_about_rows(message: &str) -> bool {
+    ["table", "relation", "sequence", "view"].iter().any(|what| message.contains(what))
 }
 
 /// The cause of all causes, which says what happened and not what it spoiled.
@@ -504,14 +574,7 @@ pub(crate) fn database(config: &Config) -> String {
 }
 
 fn place(config: &Config) -> String {
-    let host = |host: &Host| match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
-    };
-    let ports = config.get_ports();
-    let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-    let hosts = config.get_hosts().iter().enumerate();
-    let places: Vec<String> = hosts.map(|(index, name)| format!("{}:{}", host(name), port(index))).collect();
+    let places: Vec<String> = (0..hosts::count(config)).map(|host| hosts::place(config, host)).collect();
     places.join(", ")
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bus::{Fault, Verdict};
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
@@ -56,12 +56,30 @@ pub fn fault(operation: &'static str, taken: Taken) -> impl FnOnce(Error) -> Fau
 
 /// There is no connection to be had. Whatever the reason, nothing is wrong with the work.
 pub(crate) fn away(operation: &'static str) -> impl FnOnce(PoolError) -> Fault {
-    move |error| Fault::retry(operation, Told(error))
+    move |error| match error {
+        PoolError::Backend(error) => Fault::retry(operation, Told(error)),
+        PoolError::Timeout(TimeoutType::Wait) => Fault::retry(operation, "all connections are in use"),
+        PoolError::Timeout(TimeoutType::Create) => {
+            Fault::retry(operation, "no connection came about within its limit")
+        }
+        error @ (PoolError::Timeout(TimeoutType::Recycle)
+        | PoolError::Closed
+        | PoolError::NoRuntimeSpecified
+        | PoolError::PostCreateHook(_)) => Fault::retry(operation, Told(error)),
+    }
 }
 
 /// Whether an error comes of a server that takes no writes, as one does that has become a standby.
 pub(crate) fn refuses_writes(error: &Error) -> bool {
     error.code().is_some_and(|state| state.code() == READ_ONLY)
+}
+
+/// How the driver says that no host is as it was asked for; the system would give a number with it.
+pub(crate) fn takes_no_writes(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| {
+        cause.kind() == std::io::ErrorKind::PermissionDenied && cause.raw_os_error().is_none()
+    })
 }
 
 /// Whether somebody else holds what was to be locked.

@@ -16,6 +16,7 @@ mod dead_letters;
 mod due;
 mod fault;
 mod feed;
+mod hosts;
 mod housekeeping;
 mod inbox;
 mod keeper;

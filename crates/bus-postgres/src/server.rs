@@ -14,12 +14,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use thiserror::Error;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::fault::Told;
+use crate::hosts::{self, Connected, Failed, LastServed, NoneServes};
 use crate::patience::{Line, Silent};
 
 /// The server's time as the tables keep it, in microseconds.
@@ -41,7 +43,10 @@ pub(crate) struct Server {
     /// How long an answer is waited for.
     pub(crate) answer_limit: Duration,
     settings: Vec<(&'static str, String)>,
+    /// Those that are only set once the connection is there: with them its host would not count as one that takes writes.
+    afterwards: Vec<(&'static str, &'static str)>,
     pub(crate) telling: Telling,
+    last: LastServed,
 }
 
 /// How a connection is told its settings.
@@ -60,6 +65,15 @@ pub(crate) enum NoConnection {
     /// It is refused, or breaks.
     #[error("there is no connection")]
     Failed(#[source] tokio_postgres::Error),
+    /// Of several hosts none serves, and not for one reason.
+    #[error("there is no connection: {each}")]
+    Nowhere {
+        /// Each host with its reason.
+        each: String,
+        /// The reason that says most.
+        #[source]
+        gravest: tokio_postgres::Error,
+    },
     /// Whoever takes connections there says nothing.
     #[error("there is no connection")]
     Silent(#[source] Silent),
@@ -104,7 +118,9 @@ impl Server {
             tls: MakeRustlsConnect::new(client(&wanted)?),
             answer_limit,
             settings: Vec::new(),
+            afterwards: Vec::new(),
             telling: Telling::default(),
+            last: LastServed::default(),
         })
     }
 
@@ -113,9 +129,14 @@ impl Server {
         self.settings.push((name, value.into()));
     }
 
+    /// Has every connection set so once it is there.
+    pub(crate) fn set_afterwards(&mut self, name: &'static str, value: &'static str) {
+        self.afterwards.push((name, value));
+    }
+
     /// The same for connections on which nothing is set.
     pub(crate) fn without_settings(&self) -> Self {
-        Self { settings: Vec::new(), ..self.clone() }
+        Self { settings: Vec::new(), afterwards: Vec::new(), ..self.clone() }
     }
 
     /// What the driver is to connect with.
@@ -133,45 +154,66 @@ impl Server {
 
     /// What a connection is to be told before anything else, if there is something.
     pub(crate) fn first_words(&self) -> Option<String> {
-        (self.telling == Telling::ByStatement && !self.settings.is_empty()).then(|| {
-            let set = |(name, value): &(&str, String)| format!("set {name} = '{value}';");
-            self.settings.iter().map(set).collect()
-        })
+        let settings = self.settings.iter().filter(|_| self.telling == Telling::ByStatement);
+        let settings = settings.map(|(name, value)| (*name, value.as_str()));
+        let words: String = settings
+            .chain(self.afterwards.iter().copied())
+            .map(|(name, value)| format!("set {name} = '{value}';"))
+            .collect();
+        (!words.is_empty()).then_some(words)
     }
 
     /// A connection of nobody else's, on which nothing is listened to.
     pub(crate) async fn line(&self) -> Result<Line, NoConnection> {
         let (client, connection) = self.connect().await?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %Told(error), "a connection to the database is broken");
-            }
-        });
-        Ok(Line::new(client, driver, self.answer_limit))
+        Ok(Line::new(client, driven(connection), self.answer_limit))
     }
 
     /// A client, and the connection that somebody must drive.
-    pub(crate) async fn connect(&self) -> Result<(Client, Connection<Socket, Stream>), NoConnection> {
-        let limit = self.connect_limit();
+    pub(crate) async fn connect(&self) -> Result<Connected, NoConnection> {
+        let each = self.host_limit();
         // A login is long; whoever connects need not carry it.
         let connecting = Box::pin(async {
-            let (client, mut connection) = self.login().connect(self.tls.clone()).await?;
+            let connected = hosts::connect(&self.login(), &self.tls, each, &self.last).await;
+            let (client, mut connection) = connected.map_err(|none| self.no_connection(none))?;
             if let Some(words) = self.first_words() {
-                tell(&client, &mut connection, &words).await?;
+                let telling = tokio::time::timeout(each, tell(&client, &mut connection, &words)).await;
+                telling.map_err(|_| NoConnection::Silent(Silent(each)))?.map_err(NoConnection::Failed)?;
             }
             Ok((client, connection))
         });
-        let connected = tokio::time::timeout(limit, connecting).await;
-        connected.map_err(|_| NoConnection::Silent(Silent(limit)))?.map_err(NoConnection::Failed)
+        connecting.await
     }
 
-    /// How long connecting may take: each host is tried in its turn, and the driver limits no more than the first step with
-    /// each, so that one that takes connections and says nothing could be waited for without end.
-    pub(crate) fn connect_limit(&self) -> Duration {
-        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
-        let each = self.config.get_connect_timeout().copied().unwrap_or(self.answer_limit);
-        each.saturating_mul(hosts)
+    fn no_connection(&self, none: NoneServes) -> NoConnection {
+        match none.told(&self.config) {
+            (Failed::Said(error), Some(each)) if error.as_db_error().is_none() => {
+                NoConnection::Nowhere { each, gravest: error }
+            }
+            (Failed::Said(error), _) => NoConnection::Failed(error),
+            (Failed::Silent(limit), _) => NoConnection::Silent(Silent(limit)),
+        }
     }
+
+    /// How long one host may take. The driver limits no more than the first step with it, so that one that takes connections and
+    /// says nothing could be waited for without end.
+    fn host_limit(&self) -> Duration {
+        self.config.get_connect_timeout().copied().unwrap_or(self.answer_limit)
+    }
+
+    /// How long connecting may take.
+    pub(crate) fn connect_limit(&self) -> Duration {
+        hosts::limit_for_all(&self.config, self.host_limit())
+    }
+}
+
+/// Drives a connection until its client is gone.
+pub(crate) fn driven(connection: Connection<Socket, Stream>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = %Told(error), "a connection to the database is broken");
+        }
+    })
 }
 
 /// Says something on a connection that nobody drives yet.

@@ -53,6 +53,9 @@ impl<R: Rows> PostgresBus<R> {
             Tables::Migrated => schema::migrate::<R>(&server, options.owner).await.map(drop)?,
             Tables::Expected => schema::expect::<R>(&server, options.owner).await?,
         }
+        if options.presence == Presence::Worker {
+            connect::room(&server, &options).await?;
+        }
         let shared = Arc::new(Shared::new(server, options));
         let store = Self { shared, keeper: Arc::default(), kept: Arc::default(), rows: PhantomData };
         match store.shared.presence {

@@ -31,8 +31,8 @@ pub enum Verbosity {
 /// What drivers are never asked for: they would write down statements with their values, and bodies.
 const TELLTALES: [&str; 4] = ["tokio_postgres=info", "hyper=info", "hyper_util=info", "h2=info"];
 
-/// The caller of the broker's driver logs the same.
-const REPEATED: &str = "lapin=off";
+/// The callers of the broker's driver and of the database's pool log the same.
+const REPEATED: [&str; 2] = ["lapin=off", "deadpool=off"];
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +124,8 @@ fn filter(verbosity: Verbosity, order_events: OrderEvents) -> EnvFilter {
             OrderEvents::All => "orderwright::order_events=info",
         };
         let chosen: &[&'static str] = match verbosity {
-            Verbosity::Serving => &[REPEATED, "refinery_core=warn", order_events],
-            Verbosity::Command => &[REPEATED],
+            Verbosity::Serving => &[REPEATED[0], REPEATED[1], "refinery_core=warn", order_events],
+            Verbosity::Command => &REPEATED,
         };
         return with(EnvFilter::default().add_directive(default.into()), chosen.iter().copied());
     };

@@ -83,15 +83,22 @@ fn tell_invariants(broken: &[BrokenInvariantView]) {
 
 fn tell_comparison(comparison: &Comparison) {
     for difference in &comparison.differences {
-        let subject = difference.order_id.map_or_else(
-            || format!("charge {}", difference.charge_id.as_deref().unwrap_or(&difference.key)),
-            |order_id| format!("order {order_id}"),
-        );
+        let subject = match (difference.order_id, difference.missing_order_id) {
+            (Some(order_id), _) => format!("order {order_id}"),
+            (None, Some(missing)) => format!("order {missing}, which is not here"),
+            (None, None) => format!("charge {}", difference.charge_id.as_deref().unwrap_or(&difference.key)),
+        };
         let (name, detail) = (difference.kind.as_str(), &difference.detail);
         match &difference.charge_id {
             Some(charge) => say!("{name}: {subject}: {detail} ({charge})"),
             None => say!("{name}: {subject}: {detail}"),
         }
+    }
+    let missing = comparison.differences.iter().filter(|it| it.missing_order_id.is_some()).count();
+    if missing > 0 {
+        say!(
+            "{missing} orders were paid that this database does not have: it has lost them, it is a copy from before, or another database uses the gateway"
+        );
     }
     let Comparison { charges, payments, under_way, differences, more } = comparison;
     let agreement = match (differences.len(), more) {

@@ -81,13 +81,15 @@ const fn of_server(refused: &ConnectError) -> &'static str {
         ConnectError::Older { .. } => "database_older",
         ConnectError::Newer { .. } => "database_newer",
         ConnectError::Unreachable { .. } => "database_unreachable",
-        ConnectError::Refused { .. } | ConnectError::NotAllowed { .. } | ConnectError::ReadOnly { .. } => {
-            "database_refused"
-        }
+        ConnectError::Refused { .. }
+        | ConnectError::NotAllowed { .. }
+        | ConnectError::NotGranted { .. }
+        | ConnectError::ReadOnly { .. } => "database_refused",
         ConnectError::Address { .. }
         | ConnectError::Encoding { .. }
         | ConnectError::Held { .. }
         | ConnectError::Pooled { .. }
+        | ConnectError::TooFew { .. }
         | ConnectError::TooOld { .. }
         | ConnectError::Unusable { .. } => "database_unusable",
     }

@@ -9,6 +9,7 @@ use domain::Availability;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::northwind::Northwind;
+use super::staff::{hold_of, is_patient};
 use crate::import::{ApiClient, Invoice, OrderAnswer, OrderBody, ProductBody, Standing};
 
 /// Orders in one wave.
@@ -99,8 +100,10 @@ impl Feeding<'_> {
 
     async fn send_one(&self, invoice: &Invoice) -> Result<OrderAnswer> {
         let whole = invoice.parts().next().expect("an order has lines");
-        let body =
-            OrderBody::of(&self.northwind.skus, invoice, &whole).paid_with(payment_token(&invoice.number));
+        let body = OrderBody::of(&self.northwind.skus, invoice, &whole)
+            .paid_with(payment_token(&invoice.number))
+            .held_for(hold_of(&invoice.number))
+            .waiting_for_goods(is_patient(&invoice.number));
         let (key, text) = body.keyed()?;
         self.client.create_order(&key, text).await
     }

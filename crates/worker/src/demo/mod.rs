@@ -8,6 +8,7 @@ mod feeding;
 mod northwind;
 mod pace;
 mod setting;
+mod staff;
 mod stage;
 mod summary;
 
@@ -28,6 +29,7 @@ use checks::Evidence;
 use feeding::{Fed, Feeding};
 use northwind::Northwind;
 use pace::Pace;
+use staff::{Done, Staff};
 use summary::{Summary, Told};
 
 pub use stage::Stage;
@@ -168,7 +170,7 @@ impl Demo {
         let client = ApiClient::new(&stage.address())?.importing();
         let feeding = Feeding { northwind: &northwind, client: &client, readers };
         let found = OurBooks::read(readers).await?.as_text()?;
-        let fed = self.feed(&feeding, &northwind).await?;
+        let (fed, done) = self.feed(&feeding, &northwind).await?;
         let settled = at_rest(stage).await?.as_text()?;
         let is_repeat = fed.orders_new == 0;
         let again = if is_repeat { fed } else { feeding.again().await? };
@@ -193,6 +195,7 @@ impl Demo {
             orders: northwind.orders(),
             stock_before: northwind.stock(),
             fed,
+            done,
             changed_nothing: is_repeat && found == after_again,
             ours: &ours,
             gateway: &gateway,
@@ -203,8 +206,8 @@ impl Demo {
         Ok(Ended { summary })
     }
 
-    /// Feeds everything and waits until every order is final, with the bars moving.
-    async fn feed(&self, feeding: &Feeding<'_>, northwind: &Northwind) -> Result<Fed> {
+    /// Feeds everything, sees to the orders that wait, and waits until every order is final, with the bars moving.
+    async fn feed(&self, feeding: &Feeding<'_>, northwind: &Northwind) -> Result<(Fed, Done)> {
         let gauges = Gauges::new(self.shown, northwind.orders());
         let fed = tokio::select! {
             fed = feeding.run() => fed?,
@@ -222,8 +225,15 @@ impl Demo {
             watched = gauges.follow(feeding.readers) => return watched.and_then(|()| bail!("the bars never end")),
         };
         gauges.show(standing);
+        let mut done = Done::default();
+        if fed.orders_new > 0 {
+            let staff = Staff { client: feeding.client, readers: feeding.readers };
+            staff.see_to_those_who_wait(&mut done).await?;
+            settle(feeding.readers, &gauges.settled, STALL_MAX).await?;
+            staff.take_back(&mut done).await?;
+        }
         gauges.finish();
-        Ok(fed)
+        Ok((fed, done))
     }
 }
 

@@ -8,6 +8,7 @@ use super::books::{GatewayBooks, Money, OurBooks};
 use super::checks::{Check, in_words, net};
 use super::feeding::Fed;
 use super::pace::Pace;
+use super::staff::Done;
 use crate::import::Standing;
 
 /// What a run came to.
@@ -27,6 +28,7 @@ pub(super) struct Summary {
     pub(super) money_gateway: Money,
     pub(super) stock: Stock,
     pub(super) faults: Vec<(String, u64)>,
+    pub(super) done: Done,
     pub(super) pace: Pace,
     pub(super) checks: Vec<Check>,
     pub(super) database: String,
@@ -48,6 +50,7 @@ pub(super) struct Told<'a> {
     pub(super) orders: u64,
     pub(super) stock_before: i64,
     pub(super) fed: Fed,
+    pub(super) done: Done,
     pub(super) changed_nothing: bool,
     pub(super) ours: &'a OurBooks,
     pub(super) gateway: &'a GatewayBooks,
@@ -80,6 +83,7 @@ impl Summary {
             money_gateway: gateway.money.clone(),
             stock,
             faults: gateway.faults.clone().into_iter().collect(),
+            done: told.done,
             pace: told.pace,
             checks: told.checks,
             database: told.database,
@@ -99,6 +103,7 @@ impl Summary {
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
         self.write_orders(out)?;
+        self.write_done(out)?;
         self.write_books(out)?;
         writeln!(out, "\nWhat the providers did to it")?;
         for (name, count) in &self.faults {
@@ -137,6 +142,23 @@ impl Summary {
             "  {orders_per_second:.0} orders/s over {:.1} s, fed in waves; from accepted to delivered: half within {p50_ms} ms, 99 % within {p99_ms} ms",
             run_ms as f64 / 1_000.0
         )
+    }
+
+    fn write_done(&self, out: &mut String) -> std::fmt::Result {
+        let Done { released, fewer, supplied, given_up, sent_back } = self.done;
+        if self.done == Done::default() {
+            return Ok(());
+        }
+        writeln!(out, "\nWhat people did")?;
+        for (count, what) in [
+            (released, format!("released from their hold, {fewer} of them with a unit less")),
+            (supplied, "waited for goods and got them".to_owned()),
+            (given_up, "waited for goods until their customer gave up".to_owned()),
+            (sent_back, "sent back in part and paid back for it".to_owned()),
+        ] {
+            writeln!(out, "  {count:>7}  {what}")?;
+        }
+        Ok(())
     }
 
     fn write_books(&self, out: &mut String) -> std::fmt::Result {

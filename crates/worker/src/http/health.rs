@@ -235,6 +235,11 @@ const DIFFERENCE: Shape = Shape::Named(&Schema {
         need("kind", Shape::Choice(DifferenceKind::NAMES), "What is different."),
         may("order_id", Shape::Id, "Our order, if it is one."),
         need("key", Shape::Text, "The idempotency key of the charge."),
+        may(
+            "missing_order_id",
+            Shape::Id,
+            "The order that the gateway says it is for, if there is none of that id here: it may have been lost.",
+        ),
         may("charge_id", Shape::Text, "The gateway's name for it."),
         need("detail", Shape::Text, "Both sides, in words."),
     ]),

@@ -335,10 +335,16 @@ impl ApiClient {
     pub async fn receive_goods(&self, sku: &str, quantity: i64, actor: &str, reason: &str) -> Result<()> {
         let body = serde_json::json!({"quantity": quantity, "reason": reason, "actor": actor});
         let path = format!("/inventory/{}/receive", encoded(sku).replace('+', "%20"));
-        // What is sent again, because the answer was lost, is booked once.
+        self.act::<serde_json::Value>(&path, &body).await.map(drop)
+    }
+
+    /// Has something done once, however often it is sent, and returns what the service says of it.
+    ///
+    /// # Errors
+    /// If the service cannot be reached or would not do it.
+    pub async fn act<T: for<'a> Deserialize<'a>>(&self, path: &str, body: &serde_json::Value) -> Result<T> {
         let key = RandomIds::from_system().next(SystemClock.now()).to_string();
-        let answer = self.send(Method::POST, &path, Some(&key), serde_json::to_vec(&body)?.into()).await?;
-        answer.expect_ok::<serde_json::Value>().map(drop)
+        self.send(Method::POST, path, Some(&key), serde_json::to_vec(body)?.into()).await?.expect_ok()
     }
 
     async fn send(&self, method: Method, path: &str, key: Option<&str>, body: Bytes) -> Result<Answer> {

@@ -7,6 +7,7 @@ use application::messages::Amount;
 use application::order_details::OrderDetails;
 use application::validators::{LineDraft, OrderDraft};
 use bytes::Bytes;
+use domain::{HoldPoint, WhenShort};
 use serde::Serialize;
 
 use super::client::PriceBody;
@@ -24,6 +25,16 @@ pub struct OrderBody<'a> {
     payment_token: Option<&'a str>,
     #[serde(flatten)]
     details: Cow<'a, OrderDetails>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<HoldBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when_short: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct HoldBody<'a> {
+    before: &'static str,
+    reason: &'a str,
 }
 
 #[derive(Serialize)]
@@ -54,6 +65,8 @@ impl<'a> OrderBody<'a> {
                 true => Cow::Borrowed(&invoice.details),
                 false => Cow::Owned(OrderDetails { money_lines: Vec::new(), ..invoice.details.clone() }),
             },
+            holds: Vec::new(),
+            when_short: None,
         }
     }
 
@@ -61,6 +74,23 @@ impl<'a> OrderBody<'a> {
     #[must_use]
     pub const fn paid_with(mut self, payment_token: Option<&'a str>) -> Self {
         self.payment_token = payment_token;
+        self
+    }
+
+    /// The same order, which waits before its parcel if there is a reason.
+    #[must_use]
+    pub fn held_for(mut self, reason: Option<&'a str>) -> Self {
+        self.holds = reason
+            .map(|reason| HoldBody { before: HoldPoint::Shipping.as_str(), reason })
+            .into_iter()
+            .collect();
+        self
+    }
+
+    /// The same order, which waits for its goods.
+    #[must_use]
+    pub const fn waiting_for_goods(mut self, waits: bool) -> Self {
+        self.when_short = if waits { Some(WhenShort::Wait.as_str()) } else { None };
         self
     }
 

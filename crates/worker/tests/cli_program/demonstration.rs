@@ -19,6 +19,9 @@ fn the_demonstration_holds_every_invariant_and_a_second_run_changes_nothing() {
     let delivered = first["delivered"].as_u64().expect("a number");
     assert!((416..830).contains(&delivered), "most orders succeed, and some do not: {delivered}");
     assert_eq!(first["money_ours"], first["money_gateway"]);
+    for kind in ["released", "fewer", "supplied", "given_up", "sent_back"] {
+        assert!(first["done"][kind].as_u64().is_some_and(|count| count > 0), "{kind}: {}", first["done"]);
+    }
     let cancelled: std::collections::BTreeMap<&str, u64> = first["cancelled"]
         .as_array()
         .into_iter()
