@@ -10,17 +10,20 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::fault::{spoken, takes_no_writes};
-use crate::server::Stream;
 
 /// A host that has not answered so soon is no longer waited for alone.
 const HEAD_START: Duration = Duration::from_millis(300);
 
 /// A host that did not serve is asked again while others have not answered yet: it may become the one that takes writes.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// What travels over a connection, encrypted or not.
+pub(crate) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// A client, and the connection that somebody must drive.
 pub(crate) type Connected = (Client, Connection<Socket, Stream>);

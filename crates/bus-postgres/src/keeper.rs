@@ -21,11 +21,13 @@ use tokio_postgres::{AsyncMessage, Connection, Socket};
 use uuid::Uuid;
 
 use crate::array::Array;
-use crate::connect::{ConnectError, Presence, Use, explain, suited};
+use crate::connect::{Presence, Use, suited};
+use crate::connect_error::{ConnectError, explain};
 use crate::due::{Due, Duty, FOLD};
+use crate::hosts::Stream;
 use crate::patience::Line;
 use crate::rounds::{Lost, Next, Rounds};
-use crate::server::{NoConnection, Server, Stream, server_now};
+use crate::server::{NoConnection, Server, server_now};
 use crate::shared::{Lists, Shared};
 use crate::tally;
 

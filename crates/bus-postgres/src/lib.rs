@@ -12,6 +12,7 @@ mod bundle;
 mod call_slots;
 pub mod column;
 mod connect;
+mod connect_error;
 mod dead_letters;
 mod due;
 mod fault;
@@ -47,7 +48,8 @@ mod workers;
 
 pub use array::Array;
 pub use auditor::Auditor;
-pub use connect::{ConnectError, DatabaseOwner, PostgresOptions, Presence};
+pub use connect::{DatabaseOwner, PostgresOptions, Presence};
+pub use connect_error::ConnectError;
 pub use fault::{CHANGED, Taken, broken, fault};
 pub use housekeeping::before;
 pub use lent::Lent;

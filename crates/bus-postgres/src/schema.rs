@@ -9,7 +9,8 @@ use bus::{Fault, Tables};
 use refinery::Runner;
 use tokio_postgres::{Client, Config};
 
-use crate::connect::{ConnectError, DatabaseOwner, asking, database, driver_error, explain};
+use crate::connect::{DatabaseOwner, asking};
+use crate::connect_error::{ConnectError, database, driver_error, explain};
 use crate::fault::{Taken, is_lock_refused};
 use crate::patience::{Line, Patience};
 use crate::server::Server;

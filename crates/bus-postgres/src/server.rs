@@ -16,12 +16,11 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::fault::Told;
-use crate::hosts::{self, Connected, Failed, LastServed, NoneServes};
+use crate::hosts::{self, Connected, Failed, LastServed, NoneServes, Stream};
 use crate::patience::{Line, Silent};
 
 /// The server's time as the tables keep it, in microseconds.
@@ -31,9 +30,6 @@ macro_rules! server_now {
     };
 }
 pub(crate) use server_now;
-
-/// What travels over a connection, encrypted or not.
-pub(crate) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// A server and the way there.
 #[derive(Clone)]

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::connect::{self, ConnectError, PostgresOptions, Presence};
+use crate::connect::{self, PostgresOptions, Presence};
+use crate::connect_error::ConnectError;
 use crate::fault::{Taken, away, fault};
 use crate::feed::PostgresFeed;
 use crate::keeper::Keeper;

@@ -97,7 +97,7 @@ fn tell_comparison(comparison: &Comparison) {
     let missing = comparison.differences.iter().filter(|it| it.missing_order_id.is_some()).count();
     if missing > 0 {
         say!(
-            "{missing} orders were paid that this database does not have: it has lost them, it is a copy from before, or another database uses the gateway"
+            "orders that were paid and are not here: {missing}; this database has lost them, is a copy from before, or shares the gateway with another"
         );
     }
     let Comparison { charges, payments, under_way, differences, more } = comparison;

@@ -48,10 +48,15 @@ fn every_difference_is_told_once_and_only_those() {
     shop.charge(&twice, "charge-again");
     let foreign = json!({"reference": "another shop", "amount_minor": 700, "currency": "EUR"});
     shop.provider("POST", "/payments/charges", &foreign);
+    let gone = "019b76da-c88a-7615-8e94-6d0e0add3cbd";
+    let lost = json!({"reference": gone, "amount_minor": 450, "currency": "EUR"});
+    let (status, told) = shop.post_to_provider(&format!("pay-{gone}"), "/payments/charges", &lost);
+    assert_eq!(status, 201, "{told}");
     let found: Value = serde_json::from_str(&check(&shop, &shop.provider_url()).failure()).expect("JSON");
     let wanted = [
         ("refunded".to_owned(), json!(refunded)),
         ("second_charge".to_owned(), json!(twice)),
+        ("unknown_charge".to_owned(), Value::Null),
         ("unknown_charge".to_owned(), Value::Null),
     ];
     assert_eq!(differences(&found), wanted, "and nothing of {same}");
@@ -59,7 +64,13 @@ fn every_difference_is_told_once_and_only_those() {
     for words in ["gave back 2.00 EUR", "0.00 EUR given back", "was asked for 7.00 EUR"] {
         assert!(told.contains(words), "{words} is not in {told}");
     }
+    let of_gone = |one: &&Value| one["missing_order_id"] == gone;
+    let all = found["provider"]["differences"].as_array().into_iter().flatten();
+    assert_eq!(all.filter(of_gone).count(), 1, "an order that was lost is named: {found}");
     assert_eq!(differences(&shop.get("/check?against=provider")), wanted, "over HTTP too");
+    let told = shop.run(&["check", "--against-provider", "--payment-url", &shop.provider_url()]).said();
+    assert!(told.contains(&format!("unknown_charge: order {gone}, which is not here")), "{told}");
+    assert!(told.contains("orders that were paid and are not here: 1"), "{told}");
 }
 
 #[test]

@@ -89,6 +89,11 @@ impl Shop {
         serde_json::from_str(&answer).expect("JSON")
     }
 
+    /// Asks the provider under a key.
+    pub(crate) fn post_to_provider(&self, key: &str, path: &str, body: &Value) -> (u16, String) {
+        self.provider.ask_under(key, "POST", path, &body.to_string())
+    }
+
     /// Has this happen to the charge of an order: `dispute`, `charge-again` and the like.
     pub(crate) fn charge(&self, order_id: &str, turn: &str) -> Value {
         self.provider("POST", &format!("/charges/by-key/pay-{order_id}/{turn}"), &Value::Null)
