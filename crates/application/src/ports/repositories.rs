@@ -100,7 +100,8 @@ pub trait OrderRepository: Send {
     /// Stores what an order says beside who wants what, in place of what it said.
     async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault>;
 
-    /// Stores which units of an order are cancelled and what it costs since, for its saga too.
+    /// Stores which units of an order are cancelled and what it costs since, in the row of its saga too. Whoever has loaded the saga
+    /// updates it with that total in the same unit.
     async fn put_lines(&mut self, order: &Order) -> Result<(), Fault>;
 
     /// Those of these customers to whom an order was delivered.

@@ -14,6 +14,7 @@ use bus_postgres::{Act, Array, Lent, broken, query, views};
 impl HoldRepository for PostgresUnit {
     async fn place(&mut self, holds: &[Hold]) -> Result<(), Fault> {
         if !holds.is_empty() {
+            self.send_new_orders();
             self.later(place(holds));
         }
         Ok(())

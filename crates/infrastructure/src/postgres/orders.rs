@@ -63,9 +63,7 @@ impl OrderRepository for PostgresUnit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        if self.rows.unsaved.has_new_orders() {
-            self.send_unsaved();
-        }
+        self.send_new_orders();
         let rows = self.ask_beside(demand(ids)).await?;
         demands(&rows).map_err(broken("orders.get_demand"))
     }
@@ -112,11 +110,13 @@ impl OrderRepository for PostgresUnit {
     async fn put_details(&mut self, id: OrderId, details: &str) -> Result<(), Fault> {
         let sql = "insert into order_details (order_id, details) values ($1, $2)
              on conflict (order_id) do update set details = excluded.details";
+        self.send_new_orders();
         self.later(Act::new("orders.put_details", sql, vec![Box::new(id.0), Box::new(details.to_owned())]));
         Ok(())
     }
 
     async fn put_lines(&mut self, order: &Order) -> Result<(), Fault> {
+        self.send_new_orders();
         self.later(put_lines(order));
         Ok(())
     }
@@ -144,6 +144,13 @@ impl OrderRepository for PostgresUnit {
 }
 
 impl PostgresUnit {
+    /// What refers to an order is written after it, though both are new.
+    pub(super) fn send_new_orders(&mut self) {
+        if self.rows.unsaved.has_new_orders() {
+            self.send_unsaved();
+        }
+    }
+
     fn tally_move(&mut self, step: &StatusMove) {
         self.counts.add(Tallied::Orders(step.from), -1);
         self.counts.add(Tallied::Orders(step.to), 1);
@@ -220,7 +227,7 @@ fn put_lines(order: &Order) -> Act {
              from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as n (ordinal, quantity, cancelled)
              where i.order_id = $1 and i.ordinal = n.ordinal
          ), costs as (
-             update orders set total_minor = $5, cancelled_minor = nullif($6, 0), updated_at = greatest(updated_at, $7)
+             update orders set total_minor = $5, cancelled_minor = nullif($6::bigint, 0), updated_at = greatest(updated_at, $7)
              where order_id = $1
          )
          update order_saga set total_minor = $5 where correlation_id = $1";

@@ -68,9 +68,7 @@ impl PostgresUnit {
         if ids.is_empty() {
             return;
         }
-        if self.rows.unsaved.has_new_orders() {
-            self.send_unsaved();
-        }
+        self.send_new_orders();
         self.later(touch(&ids, at));
     }
 

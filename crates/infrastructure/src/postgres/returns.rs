@@ -15,6 +15,7 @@ use bus_postgres::{Act, Array, Lent, broken, query};
 impl ReturnRepository for PostgresUnit {
     async fn request(&mut self, returns: &[OrderReturn]) -> Result<(), Fault> {
         if !returns.is_empty() {
+            self.send_new_orders();
             self.later(request(returns));
             self.later(lines(returns));
         }

@@ -1,5 +1,6 @@
 //! Holds of orders: kept whole, released once, and no order waits for one that nobody can release.
 
+use application::order_details::OrderDetails;
 use application::ports::{AnyUnit, NewOrderRow};
 use application::saga::{OrderProcessingSaga, SagaState};
 use domain::{CustomerId, Hold, HoldId, HoldPoint, HoldRelease, Order, OrderId, OrderStatus};
@@ -112,6 +113,32 @@ async fn accepted_with_holds(process: &Process, number: u128) -> Order {
     unit.insert_sagas(&[saga], NOW).await.unwrap();
     unit.commit().await.unwrap();
     order
+}
+
+/// An order that is created with holds has them from its first moment on, and so do its details and lines.
+pub async fn what_belongs_to_an_order_is_stored_in_the_unit_that_creates_it(home: &mut impl Home) {
+    let process = home.process().await;
+    let order = order(1, &[product("A")]);
+    let mut unit = process.unit().await;
+    create(unit.as_mut(), &order).await.unwrap();
+    let placed = hold(1, order.id(), HoldPoint::Payment);
+    unit.holds().place(std::slice::from_ref(&placed)).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut unit = home.process().await.unit().await;
+    assert_eq!(holds_of(unit.as_mut(), &order).await, [placed]);
+    drop(unit);
+
+    let order = super::stage::order(2, &[product("A")]);
+    let fewer = order.cancel_lines(&[(order.lines()[0].sku.clone(), Some(1))], None, NOW).unwrap().order;
+    let details = OrderDetails { tags: vec!["gift".to_owned()], ..OrderDetails::default() }.to_stored();
+    let mut unit = process.unit().await;
+    create(unit.as_mut(), &order).await.unwrap();
+    unit.orders().put_lines(&fewer).await.unwrap();
+    unit.orders().put_details(order.id(), &details).await.unwrap();
+    unit.commit().await.unwrap();
+    let mut unit = home.process().await.unit().await;
+    assert_eq!(unit.orders().get_by_id(order.id()).await.unwrap(), Some(fewer));
+    assert_eq!(unit.orders().details(&[order.id()]).await.unwrap(), [(order.id(), details)]);
 }
 
 /// It has no timer, so a hold must be there that a person can release, and the saga must know of it.

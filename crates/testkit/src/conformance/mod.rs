@@ -145,6 +145,7 @@ macro_rules! laws_of_a_store {
         $crate::laws!($home, holds:
             holds_come_out_oldest_first_and_whoever_releases_one_first_has_released_it,
             a_saga_knows_before_which_steps_its_order_has_holds,
+            what_belongs_to_an_order_is_stored_in_the_unit_that_creates_it,
             an_order_on_hold_without_a_hold_is_silent,
             customers_to_whom_something_was_delivered_are_told_apart,
         );

@@ -104,7 +104,12 @@ pub async fn cancelled_units_are_asked_for_no_longer(home: &mut impl Home) {
     unit.orders().put_lines(&fewer).await.unwrap();
     let found = unit.orders().get_orders_with_items(&[order.id(), other.id()]).await.unwrap();
     assert_eq!(found, [fewer.clone(), other.clone()], "before the commit too");
+    let saga = OrderProcessingSaga { total: fewer.total(), ..stored_saga(unit.as_mut(), &order).await };
+    unit.update_sagas(&[saga], later(1)).await.unwrap();
     unit.commit().await.unwrap();
+    let mut elsewhere = home.process().await.unit().await;
+    assert_eq!(stored_saga(elsewhere.as_mut(), &order).await.total, fewer.total());
+    drop(elsewhere);
     let mut unit = process.unit().await;
     let found = unit.orders().get_orders_with_items(&[order.id(), other.id()]).await.unwrap();
     assert_eq!(found, [fewer.clone(), other.clone()]);

@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(10);
 const LOOKS_MAX: u32 = 1_000;
 
 /// What was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fed {
     /// Products that were new.
     pub(super) products_new: u64,
@@ -42,6 +42,8 @@ pub(super) struct Fed {
     pub(super) orders_replayed: u64,
     /// Orders that the service would not have.
     pub(super) orders_refused: u64,
+    /// Why, of the first of them.
+    pub(super) first_refusal: Option<String>,
     /// Purchases.
     pub(super) purchases: u64,
 }
@@ -92,7 +94,10 @@ impl Feeding<'_> {
             match answer {
                 OrderAnswer::New(_) => fed.orders_new += 1,
                 OrderAnswer::Replayed(_) => fed.orders_replayed += 1,
-                OrderAnswer::Refused(_) => fed.orders_refused += 1,
+                OrderAnswer::Refused(refusal) => {
+                    fed.orders_refused += 1;
+                    fed.first_refusal.get_or_insert(format!("{}: {}", refusal.code, refusal.detail));
+                }
             }
         }
         Ok(())

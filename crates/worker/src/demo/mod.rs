@@ -173,7 +173,7 @@ impl Demo {
         let (fed, done) = self.feed(&feeding, &northwind).await?;
         let settled = at_rest(stage).await?.as_text()?;
         let is_repeat = fed.orders_new == 0;
-        let again = if is_repeat { fed } else { feeding.again().await? };
+        let again = if is_repeat { fed.clone() } else { feeding.again().await? };
         let ours = OurBooks::read(readers).await?;
         let after_again = ours.as_text()?;
         let stats = stage.sandbox.as_ref().context("the demonstration has a sandbox")?.stats();
@@ -215,8 +215,9 @@ impl Demo {
         };
         if fed.orders_refused > 0 {
             bail!(
-                "the service refused {} orders; is {} a demo's folder?",
+                "the service refused {} orders ({}); is {} a demo's folder?",
                 fed.orders_refused,
+                fed.first_refusal.unwrap_or_default(),
                 self.folder.display()
             );
         }
