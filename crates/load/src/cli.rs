@@ -12,7 +12,7 @@ use worker::config::Place;
 
 use crate::bench::Measurement;
 use crate::chaos::{self, Chaos};
-use crate::generator::Goods;
+use crate::generator::{Goods, Kinds};
 use crate::servers::{ServerArgs, Servers};
 use crate::setup::Setup;
 use crate::stress::Scenario;
@@ -126,7 +126,7 @@ impl Ground {
             servers,
             workers: self.workers.into(),
             connections: self.connections,
-            goods: Goods { products: self.products, lines: self.lines },
+            goods: Goods { products: self.products, lines: self.lines, kinds: Kinds::Plain },
         })
     }
 }

@@ -16,6 +16,7 @@ payment_ms = 8000
 shipping_ms = 8000
 delivery_poll_ms = 1000
 undo_ms = 30000
+capture_ms = 8000
 [pipeline]
 call_retry_first_ms = 50
 undo_retry_first_ms = 100
@@ -31,16 +32,19 @@ const FEW_CONNECTIONS: &str = "lease_ms = 2000\npool_max = 2\nreaders_max = 1\n"
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// A folder, and a guard that ends every process of its group and removes the folder if this process does not.
-    pub(crate) fn new() -> Result<(Self, Guard)> {
+    /// A folder, and a guard that ends every process of its group and removes the folder if this process does not. The workers of
+    /// every other seed capture at the shipment.
+    pub(crate) fn new(seed: u64) -> Result<(Self, Guard)> {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let name =
             format!("orderwright-chaos-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         let guard = Guard::over(&folder, Ends::Killed)?;
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("chaos.toml"), CONFIG)?;
-        let few = CONFIG.replace("lease_ms = 2000\n", FEW_CONNECTIONS);
+        let capture = if seed.is_multiple_of(2) { "at_shipment" } else { "at_once" };
+        let config = CONFIG.replace("[providers]\n", &format!("[providers]\ncapture = \"{capture}\"\n"));
+        std::fs::write(folder.join("chaos.toml"), &config)?;
+        let few = config.replace("lease_ms = 2000\n", FEW_CONNECTIONS);
         std::fs::write(folder.join("few-connections.toml"), few)?;
         Ok((Self(folder), guard))
     }

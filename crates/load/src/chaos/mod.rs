@@ -5,6 +5,7 @@ mod folder;
 mod mishap;
 mod pace;
 mod processes;
+mod staff;
 mod verdict;
 
 use std::path::PathBuf;
@@ -18,13 +19,14 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::generator::{ClosedLoop, Counted, Goods, Insistence, sku};
+use crate::generator::{ClosedLoop, Counted, Goods, Insistence, Kinds, sku};
 use crate::totals::Ledger;
 use folder::Folder;
 use mishap::Deck;
 pub use mishap::{Happened, Mishap};
 use pace::Pace;
 use processes::Processes;
+use staff::Staff;
 use verdict::Found;
 pub use verdict::Verdict;
 
@@ -56,7 +58,7 @@ pub(crate) struct Chaos {
     /// Orders sent meanwhile, and some of them when all is well again.
     #[arg(long, default_value_t = 8_000)]
     orders: u32,
-    /// Decides when it is killed and what is ordered.
+    /// Decides when it is killed and what is ordered; if it is even, money is captured at the shipment.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -171,7 +173,7 @@ impl Meanwhile {
 }
 
 /// What is ordered; the first few products are scarce, so that some orders run short.
-const GOODS: Goods = Goods { products: 20, lines: 2 };
+const GOODS: Goods = Goods { products: 20, lines: 2, kinds: Kinds::Varied };
 const SCARCE: u32 = 2;
 
 /// Clients at once.
@@ -192,8 +194,17 @@ const MISHAP_MS: std::ops::Range<u64> = 100..3_000;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// States of a saga that still has something to do.
-const OPEN_STATES: [&str; 7] =
-    ["created", "inventory_reserved", "payment_processing", "authorised", "paid", "shipped", "compensating"];
+const OPEN_STATES: [&str; 9] = [
+    "created",
+    "awaiting_stock",
+    "inventory_reserved",
+    "payment_processing",
+    "authorised",
+    "paid",
+    "on_hold",
+    "shipped",
+    "compensating",
+];
 
 /// Runs the plan and judges.
 ///
@@ -201,11 +212,12 @@ const OPEN_STATES: [&str; 7] =
 /// What kept it from being run to its end.
 pub async fn run(plan: &Plan) -> Result<Verdict> {
     let deadline = Instant::now() + plan.limit;
-    let (folder, guard) = Folder::new()?;
+    let (folder, guard) = Folder::new(plan.seed)?;
     let mut processes = Processes::start(plan, &folder, guard).await?;
     let service = Client::new(&processes.addresses().services[0]);
     stock_up(&service).await?;
     let load = Arc::new(load(plan, &processes.addresses().services, deadline));
+    let staff = Staff::start(&processes.addresses().services, plan.seed);
     let sending = tokio::spawn(Arc::clone(&load).send());
     let shaking = async {
         let meanwhile = shake(plan, &mut processes, &load, deadline).await?;
@@ -214,8 +226,13 @@ pub async fn run(plan: &Plan) -> Result<Verdict> {
     };
     let (meanwhile, sent) = tokio::try_join!(shaking, async { sending.await? })?;
     all_ended(&service, deadline).await?;
-    let found =
-        Found { happened: processes.happened(), answers: load.counted(), meanwhile, accepted: &sent.orders };
+    let found = Found {
+        happened: processes.happened(),
+        answers: load.counted(),
+        meanwhile,
+        accepted: &sent.orders,
+        done: staff.done(),
+    };
     let ledger = Ledger::read(&service, &Client::new(&processes.addresses().provider)).await?;
     processes.all_live()?;
     Ok(Verdict::of(plan, found, &ledger))

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::staff::Done;
 use super::{Course, Happened, Meanwhile, Plan};
 use crate::generator::{Accepted, Counted};
 use crate::totals::{Ledger, doubles};
@@ -20,6 +21,9 @@ const BUSINESS: [&str; 4] = ["customer", "payment_declined", "out_of_stock", "sh
 /// and no fault here lasts as long.
 const ATTENTION_ONE_IN: u64 = 100;
 
+/// Orders of which none may be spared a hold, nor the loss of a unit: a quarter of them waits for a person.
+const VARIED_FROM: u64 = 200;
+
 /// Charges of which none may be spared an answer with another amount: the provider gives one in seventeen.
 const OTHER_AMOUNTS_FROM: u64 = 500;
 
@@ -30,6 +34,8 @@ pub(crate) struct Found<'a> {
     /// What clients did while something was done.
     pub(crate) meanwhile: Meanwhile,
     pub(crate) accepted: &'a [Accepted],
+    /// What people did.
+    pub(crate) done: Done,
 }
 
 /// What was found.
@@ -38,6 +44,7 @@ pub struct Verdict {
     happened: Happened,
     answers: Counted,
     meanwhile: Meanwhile,
+    done: Done,
     accepted: usize,
     outcomes: BTreeMap<String, u64>,
     delivered_afterwards: u64,
@@ -49,13 +56,14 @@ pub struct Verdict {
 
 impl Verdict {
     pub(crate) fn of(plan: &Plan, found: Found<'_>, ledger: &Ledger) -> Self {
-        let Found { happened, answers, meanwhile, accepted } = found;
+        let Found { happened, answers, meanwhile, accepted, done } = found;
         let orders: BTreeMap<&str, &Value> =
             ledger.orders.iter().filter_map(|order| Some((order["order_id"].as_str()?, order))).collect();
         let mut verdict = Self {
             happened,
             answers,
             meanwhile,
+            done,
             accepted: accepted.len(),
             outcomes: BTreeMap::new(),
             delivered_afterwards: 0,
@@ -65,6 +73,7 @@ impl Verdict {
             problems: Vec::new(),
         };
         verdict.all_happened_under_load(plan);
+        verdict.people_had_something_to_do();
         if plan.course == Course::RollingRestarts {
             verdict.clients_met_nothing_worse_than_absence();
         }
@@ -106,6 +115,14 @@ impl Verdict {
         }
         if self.happened.lasted() && self.meanwhile.asked == 0 {
             self.problems.push("no client asked for anything while something happened".to_owned());
+        }
+    }
+
+    /// Of so many orders some wait for a person, or the run says nothing about those.
+    fn people_had_something_to_do(&mut self) {
+        let Done { released, fewer, .. } = self.done;
+        if self.accepted as u64 >= VARIED_FROM && (released == 0 || fewer == 0) {
+            self.problems.push(format!("{released} holds were released, and units taken off {fewer} orders"));
         }
     }
 
@@ -264,6 +281,11 @@ impl fmt::Display for Verdict {
         )?;
         let Meanwhile { asked, accepted } = self.meanwhile;
         writeln!(f, "while something happened: {asked} requests, {accepted} orders accepted")?;
+        let Done { released, fewer, bought } = self.done;
+        writeln!(
+            f,
+            "people released {released} holds, took units off {fewer} orders and bought {bought} times for who waits"
+        )?;
         for (outcome, count) in &self.outcomes {
             writeln!(f, "  {count:>6} {outcome}")?;
         }

@@ -23,6 +23,16 @@ pub(crate) struct Goods {
     /// Products; one is a hot product.
     pub(crate) products: u32,
     pub(crate) lines: usize,
+    pub(crate) kinds: Kinds,
+}
+
+/// Which kinds of orders there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    /// Orders with which nobody has anything to do.
+    Plain,
+    /// Of eight orders one waits before its payment, one before its shipping, and one for goods that are short.
+    Varied,
 }
 
 /// The sku of the product with this number.
@@ -41,8 +51,21 @@ impl Goods {
             })
             .collect();
         let (customer, lines) = (ordinal % 10_000, lines.join(","));
-        Bytes::from(format!("{{\"customer_id\":\"C{customer:05}\",\"lines\":[{lines}]}}"))
+        let more = match self.kinds {
+            Kinds::Plain => String::new(),
+            Kinds::Varied => match random.random_range(0..8) {
+                0 => held_before("payment"),
+                1 => held_before("shipping"),
+                2 => r#","when_short":"wait""#.to_owned(),
+                _ => String::new(),
+            },
+        };
+        Bytes::from(format!("{{\"customer_id\":\"C{customer:05}\",\"lines\":[{lines}]{more}}}"))
     }
+}
+
+fn held_before(step: &str) -> String {
+    format!(r#","holds":[{{"before":"{step}","reason":"a check"}}]"#)
 }
 
 /// What became of a request.

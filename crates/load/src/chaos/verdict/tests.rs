@@ -26,6 +26,7 @@ struct Case {
     answers: Counted,
     meanwhile: Meanwhile,
     accepted: Vec<Accepted>,
+    done: Done,
     ledger: Ledger,
 }
 
@@ -47,6 +48,7 @@ impl Case {
             answers: Counted { absent: 4, cut_off: 1, silent: 1, ..Counted::default() },
             meanwhile: Meanwhile { asked: 9, accepted: 3 },
             accepted: Vec::new(),
+            done: Done { released: 1, fewer: 1, bought: 0 },
             ledger: Ledger {
                 orders: Vec::new(),
                 overview: json!({"dead_letters": 0}),
@@ -112,8 +114,8 @@ impl Case {
     }
 
     fn verdict(&self) -> Verdict {
-        let Self { plan, happened, answers, meanwhile, accepted, ledger } = self.clone();
-        let found = Found { happened, answers, meanwhile, accepted: &accepted };
+        let Self { plan, happened, answers, meanwhile, accepted, done, ledger } = self.clone();
+        let found = Found { happened, answers, meanwhile, accepted: &accepted, done };
         Verdict::of(&plan, found, &ledger)
     }
 }
@@ -137,6 +139,14 @@ fn sound_ledger_are_confirmed_and_say_what_happened() {
     assert_eq!(verdict.happened().times_to(Mishap::DatabaseReset, 1), 1);
     assert_eq!(verdict.happened().times_to(Mishap::DatabaseReset, 0), 0);
     assert!(Case::rolling().verdict().holds());
+}
+
+#[test]
+fn many_orders_of_which_none_waits_for_a_person_prove_too_little() {
+    let mut many = Case::sound();
+    (0..VARIED_FROM).for_each(|number| many.delivered(&format!("o{number}"), Sent::Under));
+    condemned(many.clone(), |case| case.done.released = 0, "0 holds were released");
+    condemned(many, |case| case.done.fewer = 0, "units taken off 0 orders");
 }
 
 #[test]
