@@ -88,10 +88,20 @@ pub(crate) fn count(config: &Config) -> usize {
     config.get_hosts().len().max(config.get_hostaddrs().len()).max(1)
 }
 
+/// Whether there are as many ports and addresses as hosts, where there are several. The driver would refuse others, host by host.
+pub(crate) fn are_paired(config: &Config) -> bool {
+    let (hosts, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
+    let ports = config.get_ports().len();
+    (hosts == 0 || addresses == 0 || hosts == addresses) && (ports <= 1 || ports == count(config))
+}
+
 /// How long all of it may take if each host may take so long.
 pub(crate) fn limit_for_all(config: &Config, each: Duration) -> Duration {
     let others = u32::try_from(count(config) - 1).unwrap_or(u32::MAX);
-    each.saturating_add(HEAD_START.saturating_mul(others))
+    // Where a host that takes no writes will do, it is only asked once all have failed.
+    let is_content = config.get_target_session_attrs() == TargetSessionAttrs::Any;
+    let rounds = if is_content { 2 } else { 1 };
+    each.saturating_mul(rounds).saturating_add(HEAD_START.saturating_mul(others))
 }
 
 /// Connects to the first host that serves. Where the address is content with a host that takes no writes, one that does is
@@ -118,6 +128,7 @@ pub(crate) async fn connect(
         let mut content = hosts[host].clone();
         content.target_session_attrs(TargetSessionAttrs::Any);
         if let Ok(connected) = ask(&content, tls, each).await {
+            last.0.store(host, Ordering::Relaxed);
             return Ok(connected);
         }
     }

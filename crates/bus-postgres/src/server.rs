@@ -104,6 +104,9 @@ impl Server {
         if is_torn(&config) {
             return Err("an '@' in the user or the password is written %40".to_owned());
         }
+        if !hosts::are_paired(&config) {
+            return Err("it does not name as many ports, or addresses, as hosts".to_owned());
+        }
         config.ssl_mode(match wanted {
             Wanted::Disable => SslMode::Disable,
             Wanted::Prefer => SslMode::Prefer,

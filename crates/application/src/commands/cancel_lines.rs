@@ -114,7 +114,7 @@ impl Command for CancelLinesCommand {
             Ok(it) => it,
             Err(rejection) => return Ok(CancelLinesReply::Refused(rejection.to_string())),
         };
-        let refund_key = match self.lower_the_payment(unit, context, &it).await? {
+        let refund_key = match self.lower_the_payment(unit, context, &saga, &it).await? {
             Ok(refund_key) => refund_key,
             Err(why) => return Ok(CancelLinesReply::Refused(why)),
         };
@@ -136,6 +136,7 @@ impl CancelLinesCommand {
         &self,
         unit: &mut dyn UnitOfWork,
         context: &Context,
+        saga: &OrderProcessingSaga,
         it: &LineCancellation,
     ) -> Result<Result<Option<String>, String>, Fault> {
         let Some(mut payment) = unit.payments().get(&[self.order_id]).await?.pop() else {
@@ -146,6 +147,9 @@ impl CancelLinesCommand {
         }
         if it.order.total().minor == 0 {
             return Ok(Err("nothing would be left to pay for it; cancel the order instead".to_owned()));
+        }
+        if payment.captured_minor > 0 && saga.payment == PaymentStep::Authorised {
+            return Ok(Err("its payment is being booked; ask again in a moment".to_owned()));
         }
         if payment.status == PaymentStatus::Authorised {
             let lowered = lower(&mut payment, &it.order);

@@ -2,11 +2,11 @@
 //! refund that a person asked for. Asks the gateway outside any transaction, then decides, records and tells what its
 //! answer means.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::{CorrelationId, Disposition, Fault, SagaRepository};
-use domain::{Change, Money, OrderId, Payment};
+use domain::{Change, Money, OrderId, OrderStatus, Payment};
 use jiff::Timestamp;
 
 use super::again::is_worth_telling;
@@ -75,8 +75,8 @@ impl RefundPaymentHandler {
         record(unit, calls, rows, now).await?;
         note_in_returns(unit, calls, now).await?;
         self.tell(unit, calls, now).await?;
-        let called_off = called_off(unit, calls).await?;
-        Ok(calls.iter().map(|call| self.next(call, &called_off, now)).collect())
+        let standings = standings_of_refused(unit, calls).await?;
+        Ok(calls.iter().map(|call| self.next(call, &standings, now)).collect())
     }
 
     async fn decide(
@@ -128,15 +128,19 @@ impl RefundPaymentHandler {
     }
 
     /// What becomes of the message.
-    fn next(
-        &self,
-        call: &Call<'_, RefundAnswer>,
-        called_off: &BTreeSet<OrderId>,
-        now: Timestamp,
-    ) -> Disposition {
+    fn next(&self, call: &Call<'_, RefundAnswer>, standings: &Standings, now: Timestamp) -> Disposition {
         let Err(unanswered) = &call.answer.said else { return Disposition::Done };
-        if called_off.contains(&call.answer.command.order_id) {
-            return Disposition::Done;
+        match standings.get(&call.answer.command.order_id) {
+            // All of it went back.
+            Some(OrderStatus::Cancelled) => return Disposition::Done,
+            // All of it may have gone back; or the order goes on, and so does the wish.
+            Some(_) => {
+                let undecided = Unanswered::Unknown { why: "the order is being called off".to_owned() };
+                if !is_used_up(call.cause.attempt, &undecided, &self.context) {
+                    return give_up_or_retry(call.cause, &undecided, &self.context, now);
+                }
+            }
+            None => {}
         }
         if call.answer.command.part.is_some() && self.is_final(call.cause.attempt, unanswered) {
             let reason = format!("the gateway has not given it back: {unanswered}");
@@ -185,7 +189,8 @@ fn disagreement_about(part: &RefundPart, payment: &Payment, said: CancelOutcome)
     match said {
         CancelOutcome::Voided => Some("the gateway says that no money was taken".to_owned()),
         CancelOutcome::Refunded { minor } => {
-            let is_counted = minor == before && before >= part.minor;
+            // A repeat is answered as it was the first time, whatever went back since.
+            let is_counted = (part.minor..=before).contains(&minor);
             let is_added = minor >= before.saturating_add(part.minor) && minor <= payment.captured_minor;
             (!is_counted && !is_added).then(|| {
                 format!(
@@ -198,21 +203,25 @@ fn disagreement_about(part: &RefundPart, payment: &Payment, said: CancelOutcome)
     }
 }
 
-/// The orders of which the gateway gives a part back no longer because all of it goes back: they were called off meanwhile.
-async fn called_off(
+/// Where orders stand that were called off, or are.
+type Standings = BTreeMap<OrderId, OrderStatus>;
+
+/// Where the orders stand that are called off and of which the gateway does not give a part back.
+async fn standings_of_refused(
     unit: &mut dyn UnitOfWork,
     calls: &[Call<'_, RefundAnswer>],
-) -> Result<BTreeSet<OrderId>, Fault> {
+) -> Result<Standings, Fault> {
     let is_refused = |call: &&Call<'_, RefundAnswer>| {
         call.answer.command.part.is_some() && matches!(call.answer.said, Err(Unanswered::Refused { .. }))
     };
     let ids: Vec<CorrelationId> =
         calls.iter().filter(is_refused).map(|call| correlation(call.answer.command.order_id)).collect();
     if ids.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(Standings::new());
     }
     let sagas: Vec<OrderProcessingSaga> = SagaRepository::load_sagas(unit, &ids).await?;
-    Ok(sagas.iter().filter(|saga| saga.reason.is_some()).map(|saga| saga.order_id).collect())
+    let called_off = sagas.iter().filter(|saga| saga.reason.is_some());
+    Ok(called_off.map(|saga| (saga.order_id, saga.order)).collect())
 }
 
 /// The payments that got an answer.
@@ -325,6 +334,10 @@ mod tests {
             (300, 600, true),
             (300, 400, false),
             (200, 200, false),
+            (500, 300, true),
+            (500, 299, false),
+            (500, 800, true),
+            (500, 600, false),
         ] {
             let found = disagreement_about(&part, &payment(before), CancelOutcome::Refunded { minor: said });
             assert_eq!(found.is_none(), fits, "{before} before, {said} in all: {found:?}");

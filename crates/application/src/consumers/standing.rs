@@ -236,10 +236,10 @@ fn undoing(saga: &OrderProcessingSaga, undo: Undo) -> Vetted {
 }
 
 /// A partial refund happens on a person's request: for lines that were cancelled, for goods that came back, or of a delivered
-/// order. Of an order that is called off all goes back.
+/// order. Of an order that was called off all has gone back; one that is being called off may go on all the same, if its carrier
+/// keeps the parcel.
 fn paying_back(saga: &OrderProcessingSaga) -> Vetted {
     match saga.order {
-        OrderStatus::Paid if saga.reason.is_some() => Vetted::Past,
         OrderStatus::Cancelled if saga.payment == PaymentStep::Refunded => Vetted::Past,
         OrderStatus::Paid | OrderStatus::Shipped | OrderStatus::Delivered => Vetted::Wanted,
         OrderStatus::Pending

@@ -68,6 +68,11 @@ impl Account {
         self.by_hand_minor += minor;
     }
 
+    /// Whether it gave money back under this key.
+    pub(super) fn has_refund(&self, refund_key: &str) -> bool {
+        self.refund_keys.contains(refund_key)
+    }
+
     const fn unheard() -> Self {
         Self {
             order_id: None,

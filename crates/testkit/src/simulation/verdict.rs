@@ -54,8 +54,8 @@ struct Case<'a> {
     saga: &'a SagaView,
     account: Option<&'a Account>,
     parcel: Option<Parcel>,
-    /// What was asked back for cancelled lines, in minor units.
-    back_for_lines_minor: i64,
+    /// What was asked back for cancelled lines: the keys, and minor units.
+    back_for_lines: Vec<(String, i64)>,
 }
 
 impl Evidence {
@@ -79,7 +79,7 @@ impl Evidence {
                 ));
                 continue;
             };
-            let back = back_for_lines_minor(&self.store.history(id).await?.unwrap_or_default());
+            let back = back_for_lines(&self.store.history(id).await?.unwrap_or_default());
             let case = self.case(&order, &saga, back);
             endings.count(&case);
             ends.push(case.end());
@@ -157,12 +157,17 @@ impl Evidence {
             .collect()
     }
 
-    fn case<'a>(&'a self, order: &'a OrderView, saga: &'a SagaView, back_for_lines_minor: i64) -> Case<'a> {
+    fn case<'a>(
+        &'a self,
+        order: &'a OrderView,
+        saga: &'a SagaView,
+        back_for_lines: Vec<(String, i64)>,
+    ) -> Case<'a> {
         let id = OrderId(order.order_id);
         let total = order.total.money().expect("a stored total has a known currency");
         let account = self.accounts.get(&Payment::request(id, total).key);
         let parcel = self.parcels.get(&Shipment::request(id).key).copied();
-        Case { order, saga, account, parcel, back_for_lines_minor }
+        Case { order, saga, account, parcel, back_for_lines }
     }
 
     /// A limit of a stage that ended an order whose provider never let a call through: it was away, and that ends no order.
@@ -215,15 +220,16 @@ fn tells(entry: &HistoryView, news: &ProviderNews) -> bool {
     detail.contains(&news.event_id) || detail.contains(said)
 }
 
-/// What the timeline says was asked back for cancelled lines.
-fn back_for_lines_minor(history: &[HistoryView]) -> i64 {
+/// What the timeline says was asked back for cancelled lines: the keys, and minor units.
+fn back_for_lines(history: &[HistoryView]) -> Vec<(String, i64)> {
     let asked = history.iter().filter(|entry| entry.event == "RefundRequested");
     let amount = |told: &str| {
         let (amount, why) = told.split_once(" asked back by ")?;
         let (number, _) = amount.split_once(' ').filter(|_| why.contains("lines were cancelled"))?;
-        Money::parse_major(number, currency()).ok()
+        let (_, key) = why.trim_end_matches(')').rsplit_once('(')?;
+        Some((key.to_owned(), Money::parse_major(number, currency()).ok()?.minor))
     };
-    asked.filter_map(|entry| amount(entry.detail.as_deref()?)).map(|amount| amount.minor).sum()
+    asked.filter_map(|entry| amount(entry.detail.as_deref()?)).collect()
 }
 
 fn line(entry: &HistoryView) -> String {
@@ -258,7 +264,12 @@ impl Case<'_> {
             "delivered" => {
                 let total = self.order.total.minor;
                 let by_hand = self.account.map_or(0, |account| account.by_hand_minor);
-                let fewer = self.back_for_lines_minor;
+                let fewer: i64 = self.back_for_lines.iter().map(|(_, minor)| minor).sum();
+                let is_back = |key: &str| self.account.is_some_and(|account| account.has_refund(key));
+                for (key, minor) in self.back_for_lines.iter().filter(|_| held > 0) {
+                    let said = format!("is delivered, and the {minor} of {key} never went back");
+                    check(2, is_back(key), said);
+                }
                 let said = format!(
                     "is delivered for {total}, the gateway holds {held}, others gave back {by_hand}, {fewer} of it for lines"
                 );

@@ -190,6 +190,46 @@ async fn money_is_paid_back_in_part_only_as_a_person_asked_for_it_here() {
     }
 }
 
+/// An order that is being called off goes on if its carrier keeps the parcel, so what was asked back for its lines is still wanted.
+#[tokio::test(start_paused = true)]
+async fn money_is_paid_back_in_part_from_the_capture_on_until_all_of_it_is_back() {
+    use OrderStatus::{Authorised, Cancelled, Delivered, Paid, Pending, Shipped};
+    use PaymentStep::{Captured, Closed, Refunded};
+    let shop = Shop::open().await;
+    let id = shop.order(1, 1).await.order_id;
+    let fresh = shop.saga(id).await;
+    let mut payment = Payment::request(id, fresh.total);
+    payment.notes.refund_asked("refund-1", 100);
+    let mut unit = shop.unit().await;
+    unit.payments().insert(std::slice::from_ref(&payment), shop.context.clock.now()).await.expect("written");
+    unit.commit().await.expect("a store in memory is never away");
+    for (order, payment, is_called_off, wanted) in [
+        (Pending, PaymentStep::None, false, "foreign"),
+        (Authorised, PaymentStep::Authorised, false, "foreign"),
+        (Paid, Captured, false, "wanted"),
+        (Paid, Captured, true, "wanted"),
+        (Shipped, Captured, false, "wanted"),
+        (Delivered, Captured, false, "wanted"),
+        (Cancelled, Refunded, true, "past"),
+        (Cancelled, Closed, true, "foreign"),
+    ] {
+        let reason = is_called_off.then_some(CancelReason::Timeout);
+        let saga = OrderProcessingSaga { order, payment, reason, ..fresh.clone() };
+        shop.put(saga.clone()).await;
+        let part = Some(RefundPart { key: "refund-1".to_owned(), minor: 100, reason: "fewer".to_owned() });
+        let asked = PaymentRefundRequested { part, ..requests(&saga).refund };
+        let (provider, _arrivals) = Agreeable::new();
+        let consumer = PaymentRefundConsumer::new(provider as _, Arc::clone(&shop.context));
+        let mut unit = shop.unit().await;
+        let said = match one(&consumer, unit.as_mut(), &asked).await {
+            Vetted::Wanted => "wanted",
+            Vetted::Past => "past",
+            Vetted::Foreign(_) => "foreign",
+        };
+        assert_eq!(said, wanted, "{order}, {payment}, called off: {is_called_off}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_charge_with_another_token_than_the_orders_is_foreign() {
     let shop = Shop::open().await;

@@ -1,5 +1,7 @@
 //! Cancels units of one order.
 
+use std::collections::BTreeMap;
+
 use application::commands::too_late_to_cancel_lines;
 use bus_page::{Action, Field, Forbidden};
 use maud::{Markup, html};
@@ -10,7 +12,12 @@ use super::visit::Visit;
 
 /// A form to cancel units of one product; nothing of an order that has no other.
 pub(super) fn action(visit: &Visit, order: &Value, saga: &Value) -> Markup {
-    let left: Vec<(&str, String)> = list(order, "lines").iter().filter_map(choice).collect();
+    let mut units = BTreeMap::<&str, i64>::new();
+    for line in list(order, "lines") {
+        *units.entry(text(line, "sku")).or_default() += number(line, "quantity") - number(line, "cancelled");
+    }
+    let left = units.iter().filter(|(_, units)| **units > 0);
+    let left: Vec<(&str, String)> = left.map(|(sku, units)| (*sku, format!("{sku} ({units})"))).collect();
     if left.is_empty() {
         return html! {};
     }
@@ -36,12 +43,6 @@ pub(super) fn action(visit: &Visit, order: &Value, saga: &Value) -> Markup {
         forbidden: not_now(order, saga).or_else(|| visit.forbidden(&format!("/orders/{id}/cancel-lines"))),
     };
     cancel.render()
-}
-
-/// A line of which units are left, to choose it by.
-fn choice(line: &Value) -> Option<(&str, String)> {
-    let left = number(line, "quantity") - number(line, "cancelled");
-    (left > 0).then(|| (text(line, "sku"), format!("{} ({left})", text(line, "sku"))))
 }
 
 fn not_now(order: &Value, saga: &Value) -> Option<Forbidden> {
