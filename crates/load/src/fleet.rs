@@ -22,6 +22,10 @@ pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(30);
 const RESTARTS_MAX: u32 = 60;
 const RESTART_PAUSE: Duration = Duration::from_millis(250);
 
+/// How often a process is started whose port is taken, and how it says so.
+const STARTS_MAX: u32 = 40;
+const PORT_TAKEN: &str = "Address already in use";
+
 /// How a process is started.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
@@ -191,8 +195,19 @@ impl Launcher {
         Self { program: program.to_owned(), guard }
     }
 
-    /// Starts the program and waits for its first line, which it prints when it is ready.
+    /// Starts the program and waits until it is ready. A connection of somebody else may have the port for a moment.
     async fn start(&self, launch: &Launch) -> Result<Child> {
+        for _ in 1..STARTS_MAX {
+            match self.start_once(launch).await {
+                Err(_) if said(&launch.log).contains(PORT_TAKEN) => tokio::time::sleep(RESTART_PAUSE).await,
+                started => return started,
+            }
+        }
+        self.start_once(launch).await
+    }
+
+    /// Starts the program and waits for its first line, which it prints when it is ready.
+    async fn start_once(&self, launch: &Launch) -> Result<Child> {
         let mut child = self.spawn(launch)?;
         let out = child.stdout.take().context("its output is piped")?;
         let mut lines = BufReader::new(out).lines();
