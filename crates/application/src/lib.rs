@@ -15,6 +15,7 @@ pub mod order_timeout_service;
 pub mod pipeline;
 pub mod ports;
 pub mod queries;
+mod refund_timer;
 pub mod requests;
 mod return_wish;
 pub mod saga;

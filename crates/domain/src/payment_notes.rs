@@ -26,6 +26,8 @@ pub struct AskedRefund {
     pub key: String,
     /// The amount, in minor units.
     pub minor: i64,
+    /// Whether its answer is still awaited.
+    pub is_open: bool,
 }
 
 /// The notes of one payment.
@@ -84,7 +86,17 @@ impl PaymentNotes {
         if self.refunds.len() == NOTES_MAX {
             self.refunds.remove(0);
         }
-        self.refunds.push(AskedRefund { key: key.to_owned(), minor });
+        self.refunds.push(AskedRefund { key: key.to_owned(), minor, is_open: true });
+    }
+
+    /// Notes that this refund has its answer, or is a person's.
+    pub fn refund_settled(&mut self, key: &str) {
+        self.refunds.iter_mut().filter(|asked| asked.key == key).for_each(|asked| asked.is_open = false);
+    }
+
+    /// The refunds whose answers are still awaited.
+    pub fn open_refunds(&self) -> impl Iterator<Item = &AskedRefund> {
+        self.refunds.iter().filter(|asked| asked.is_open)
     }
 
     /// What persons asked to have given back in all, in minor units.
@@ -140,8 +152,9 @@ impl PaymentNotes {
         for SecondCharge { reference, minor, refunded_minor } in &self.second_charges {
             let _ = writeln!(text, "charge {minor} {refunded_minor} {reference}");
         }
-        for AskedRefund { key, minor } in &self.refunds {
-            let _ = writeln!(text, "refund {minor} {key}");
+        for AskedRefund { key, minor, is_open } in &self.refunds {
+            let word = if *is_open { "asked" } else { "refund" };
+            let _ = writeln!(text, "{word} {minor} {key}");
         }
         if self.is_contradicted {
             text.push_str("contradicted\n");
@@ -166,9 +179,10 @@ impl PaymentNotes {
                         refunded_minor,
                     });
                 }
-                Some(("refund", rest)) => {
+                Some((word @ ("refund" | "asked"), rest)) => {
                     let (minor, key) = rest.split_once(' ')?;
-                    notes.refunds.push(AskedRefund { key: key.to_owned(), minor: minor.parse().ok()? });
+                    let (key, minor, is_open) = (key.to_owned(), minor.parse().ok()?, word == "asked");
+                    notes.refunds.push(AskedRefund { key, minor, is_open });
                 }
                 Some(_) | None => return None,
             }

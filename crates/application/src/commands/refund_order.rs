@@ -9,6 +9,7 @@ use super::Command;
 use crate::context::Context;
 use crate::messages::{PaymentRefundRequested, RefundPart, about_order, correlation};
 use crate::ports::{AuditEntry, HistoryEntry, UnitOfWork};
+use crate::refund_timer::await_refund;
 use crate::saga::OrderProcessingSaga;
 
 /// Refund this amount.
@@ -130,5 +131,6 @@ pub(super) async fn ask_back(
     unit.audit().record(&[entry]).await?;
     let request = request.first(id, correlation(order_id), now);
     unit.publish(vec![about_order(request, order_id)]).await?;
+    await_refund(unit, context, order_id).await?;
     Ok(refund_key)
 }

@@ -15,6 +15,7 @@ use super::undo::{for_a_person, give_up_or_retry, is_used_up, undo_failed};
 use crate::context::Context;
 use crate::messages::{RefundPart, correlation};
 use crate::ports::{CancelOutcome, HistoryEntry, PaymentGateway, Unanswered, UnitOfWork};
+use crate::refund_timer::settle;
 use crate::saga::{EventKind, Happening, OrderProcessingSaga, carry_out};
 
 /// Refund the payment of one order.
@@ -76,7 +77,9 @@ impl RefundPaymentHandler {
         note_in_returns(unit, calls, now).await?;
         self.tell(unit, calls, now).await?;
         let standings = standings_of_refused(unit, calls).await?;
-        Ok(calls.iter().map(|call| self.next(call, &standings, now)).collect())
+        let decided: Vec<Disposition> = calls.iter().map(|call| self.next(call, &standings, now)).collect();
+        settle(unit, &self.context, &settled(calls, &decided)).await?;
+        Ok(decided)
     }
 
     async fn decide(
@@ -201,6 +204,17 @@ fn disagreement_about(part: &RefundPart, payment: &Payment, said: CancelOutcome)
             })
         }
     }
+}
+
+/// The refunds for which nobody has to ask again: their message is done, or a person's.
+fn settled(calls: &[Call<'_, RefundAnswer>], decided: &[Disposition]) -> Vec<(OrderId, String)> {
+    let is_over = |next: &Disposition| matches!(next, Disposition::Done | Disposition::DeadLetter { .. });
+    let over = calls.iter().zip(decided).filter(|(_, next)| is_over(next));
+    over.filter_map(|(call, _)| {
+        let RefundPaymentCommand { order_id, part, .. } = &call.answer.command;
+        part.as_ref().map(|part| (*order_id, part.key.clone()))
+    })
+    .collect()
 }
 
 /// Where orders stand that were called off, or are.

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use bus::{Consumer, Fault, Retired, SagaRepository, Work};
 use domain::OrderId;
 
-use super::standing::UNKNOWN_ORDER;
+use super::standing::{self, UNKNOWN_ORDER};
 use crate::context::Context;
 use crate::messages::{OrderTimeoutEvent, correlation};
 use crate::ports::AnyUnit;
+use crate::refund_timer::{REFUND, ask_again};
 use crate::saga::{EventKind, Facts, Happening, OrderProcessingSaga, SagaEvent, carry_out, timers};
 
 /// Consumes [`OrderTimeoutEvent`].
@@ -70,9 +71,13 @@ impl Consumer<AnyUnit> for OrderTimeoutConsumer {
         let mut running: BTreeSet<Retired> = unit.retire_timers(firings).await?.into_iter().collect();
         // Each once, however often its message came.
         let works = batch.iter().filter(|work| running.remove(&work.message.0.retired()));
-        let happenings: Vec<_> = works.filter_map(|work| self.happening(work)).collect();
+        let (refunds, of_sagas): (Vec<_>, Vec<_>) = works.partition(|work| work.message.0.name == REFUND);
+        let happenings: Vec<_> = of_sagas.into_iter().filter_map(|work| self.happening(work)).collect();
         carry_out(unit, &happenings, self.context.clock.now()).await?;
-        drop(happenings);
+        let fired: Vec<_> =
+            refunds.iter().map(|work| (OrderId(work.message.0.saga), work.envelope())).collect();
+        ask_again(unit, &self.context, &fired, &sagas, standing::is_paying_back).await?;
+        drop((happenings, fired, refunds));
         for work in batch.iter_mut().filter(|work| !known.contains(&OrderId(work.message.0.saga))) {
             work.dead_letter(UNKNOWN_ORDER);
         }

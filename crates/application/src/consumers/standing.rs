@@ -252,6 +252,11 @@ fn paying_back(saga: &OrderProcessingSaga) -> Vetted {
     }
 }
 
+/// Whether a part of the order's money may go back now.
+pub(super) fn is_paying_back(saga: &OrderProcessingSaga) -> bool {
+    paying_back(saga) == Vetted::Wanted
+}
+
 /// How a request about a charge stands; a charge of another amount or under another key is not the order's. What was asked for
 /// before lines were cancelled was more.
 fn of_charge(key: &str, amount: &Amount, saga: &OrderProcessingSaga, standing: Vetted) -> Vetted {

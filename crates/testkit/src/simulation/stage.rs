@@ -442,7 +442,6 @@ impl Stage {
             told: self.mail.taken(),
             rubbish,
             strangers: self.beneath.strangers.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            has_broker: self.broker.is_some(),
             now: self.clock.now(),
         };
         let mut findings = self.findings.all();

@@ -34,8 +34,6 @@ pub(super) struct Evidence {
     pub(super) rubbish: u64,
     /// Orders of another database that we were asked to charge for: each request is a dead letter at most.
     pub(super) strangers: BTreeSet<Uuid>,
-    /// Whether a broker was in between, which may lose the request for a refund. A known fault: nobody repeats it, see decision 47.
-    pub(super) has_broker: bool,
     pub(super) now: Timestamp,
 }
 
@@ -58,7 +56,6 @@ struct Case<'a> {
     parcel: Option<Parcel>,
     /// What was asked back for cancelled lines: the keys, and minor units.
     back_for_lines: Vec<(String, i64)>,
-    may_lose_refunds: bool,
 }
 
 impl Evidence {
@@ -170,7 +167,7 @@ impl Evidence {
         let total = order.total.money().expect("a stored total has a known currency");
         let account = self.accounts.get(&Payment::request(id, total).key);
         let parcel = self.parcels.get(&Shipment::request(id).key).copied();
-        Case { order, saga, account, parcel, back_for_lines, may_lose_refunds: self.has_broker }
+        Case { order, saga, account, parcel, back_for_lines }
     }
 
     /// A limit of a stage that ended an order whose provider never let a call through: it was away, and that ends no order.
@@ -269,8 +266,7 @@ impl Case<'_> {
                 let by_hand = self.account.map_or(0, |account| account.by_hand_minor);
                 let fewer: i64 = self.back_for_lines.iter().map(|(_, minor)| minor).sum();
                 let is_back = |key: &str| self.account.is_some_and(|account| account.has_refund(key));
-                for (key, minor) in self.back_for_lines.iter().filter(|_| held > 0 && !self.may_lose_refunds)
-                {
+                for (key, minor) in self.back_for_lines.iter().filter(|_| held > 0) {
                     let said = format!("is delivered, and the {minor} of {key} never went back");
                     check(2, is_back(key), said);
                 }

@@ -32,7 +32,7 @@ async fn silent(client: &Lent, max: usize) -> Result<Vec<BrokenInvariantView>, F
              and not (s.state = 'on_hold' and exists (
                  select from order_holds h where h.order_id = s.correlation_id and h.released_at is null
              ))
-             and not exists (select from timers t where t.correlation_id = s.correlation_id)
+             and not exists (select from timers t where t.correlation_id = s.correlation_id and t.name <> 'refund')
          order by s.correlation_id limit $1";
     find(client, sql, vec![Box::new(rows_max(max))], |row| {
         let state: &str = row.try_get(1)?;

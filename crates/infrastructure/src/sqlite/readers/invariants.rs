@@ -29,7 +29,7 @@ fn silent(connection: &Connection, max: usize) -> Result<Vec<BrokenInvariantView
              and not (s.state = 'on_hold' and exists (
                  select 1 from order_holds h where h.order_id = s.correlation_id and h.released_at is null
              ))
-             and not exists (select 1 from timers t where t.correlation_id = s.correlation_id)
+             and not exists (select 1 from timers t where t.correlation_id = s.correlation_id and t.name <> 'refund')
          order by s.correlation_id limit ?";
     find(connection, sql, params![rows_max(max)], |row| {
         let state: String = row.get(1)?;
